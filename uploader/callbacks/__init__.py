@@ -1,0 +1,1 @@
+"""Trainer callbacks that turn a training into journal events, without touching the network."""

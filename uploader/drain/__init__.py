@@ -1,0 +1,1 @@
+"""The drain: plan, claim, deliver and record, until nothing is due."""
