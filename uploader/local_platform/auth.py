@@ -1,0 +1,92 @@
+"""Who may ask. Every path needs the key unless this module says otherwise."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import ipaddress
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from uploader.local_platform.http import Json
+
+
+class RequireKey:
+    """Lets requests through that carry the API key, and those that need none.
+
+    The key travels as `Authorization: Bearer KEY`; a browser may send it as the password of `Basic`. No key is needed
+    for signed storage URLs, nor for the pages when browser and server are on the same machine.
+
+    Args:
+        app: The application behind.
+        key: The API key.
+    """
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self._app = app
+        self._key = key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401, or hand the request on."""
+        if scope["type"] != "http" or self._admits(scope):
+            await self._app(scope, receive, send)
+            return
+        challenge = "Basic" if is_page(scope["path"]) else "Bearer"
+        answer = Json(
+            {"error": "The API key is missing or wrong"},
+            status_code=401,
+            headers={"WWW-Authenticate": f'{challenge} realm="local platform"'},
+        )
+        await answer(scope, receive, send)
+
+    def _admits(self, scope: Scope) -> bool:
+        path, headers = scope["path"], Headers(scope=scope)
+        if path.startswith("/storage/") or (is_page(path) and is_local(scope, headers)):
+            return True
+        return hmac.compare_digest(presented_key(headers).encode(), self._key.encode())
+
+
+def is_page(path: str) -> bool:
+    """Tell whether a path is one of the pages for people."""
+    return path == "/" or path.startswith("/runs/")
+
+
+def presented_key(headers: Headers) -> str:
+    """Return the key that a request carries, or an empty string, which is never a key."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        return _password(value)
+    return ""
+
+
+def is_local(scope: Scope, headers: Headers) -> bool:
+    """Tell whether a request comes from this machine and was meant for it.
+
+    The name that the browser asked for is checked too, or any web site could have its own name point here and read
+    the pages (DNS rebinding); and a proxy in front means that the real client is elsewhere.
+    """
+    client = scope.get("client")
+    if not client or "forwarded" in headers or "x-forwarded-for" in headers:
+        return False
+    host = headers.get("host", "").lower()
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    return is_loopback(client[0]) and (name == "localhost" or is_loopback(name.strip("[]")))
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether an IP address is of the machine itself; a name is not."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _password(value: str) -> str:
+    try:
+        return base64.b64decode(value.encode(), validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeError):
+        return ""

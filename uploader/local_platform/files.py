@@ -1,0 +1,90 @@
+"""Checkpoint bytes on disk, each file named by the sha256 of its content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+class IncomingFile:
+    """Bytes that are arriving: written to a temporary name and hashed on the way."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+        self._stream.write(data)
+        self._hash.update(data)
+        self.size += len(data)
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the bytes so far."""
+        return self._hash.hexdigest()
+
+
+class Files:
+    """A folder of immutable files.
+
+    Args:
+        root: The folder; made when it does not exist.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def path(self, sha256: str) -> Path:
+        """Return where the bytes with this digest are, or would be."""
+        return self._root / sha256[:2] / sha256
+
+    @contextmanager
+    def incoming(self) -> Iterator[IncomingFile]:
+        """Receive one file; it is kept under its digest, on disk, when the block ends, and discarded if that raises."""
+        part = self._root / f"{secrets.token_hex(8)}.part"
+        try:
+            with open(part, "xb", opener=_private) as stream:
+                incoming = IncomingFile(stream)
+                yield incoming
+                stream.flush()
+                os.fsync(stream.fileno())
+            self._keep(part, incoming.sha256)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def remove_except(self, kept: Iterable[str]) -> None:
+        """Remove every file whose digest is not in `kept`, and what interrupted arrivals left."""
+        names = set(kept)
+        for path in [*self._root.glob("*.part"), *self._root.glob("??/*")]:
+            if path.name not in names:
+                path.unlink()
+
+    def _keep(self, part: Path, sha256: str) -> None:
+        target = self.path(sha256)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        os.replace(part, target)
+        for folder in (target.parent, self._root):
+            _fsync_folder(folder)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _fsync_folder(folder: Path) -> None:
+    # Windows cannot open a folder; its rename is journaled by the file system itself.
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

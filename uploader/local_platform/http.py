@@ -1,0 +1,84 @@
+"""Bodies in and out: size limits, JSON, and errors as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from uploader.local_platform.errors import ApiError, Malformed, TooLarge
+
+MAX_JSON = 32 * 1024 * 1024
+"""Largest JSON body taken, in bytes."""
+
+
+class Json(Response):
+    """A JSON answer. ASCII only, because a payload may hold half of a surrogate pair, which UTF-8 cannot carry."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Return `content` as JSON text."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+async def read_body(request: Request, limit: int = MAX_JSON) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        TooLarge: It is, or says that it is, longer than `limit` bytes; it is not read further.
+        Malformed: The client went away before the end.
+    """
+    if content_length(request, default=0) > limit:
+        raise TooLarge(f"The body is larger than {limit} bytes")
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise TooLarge(f"The body is larger than {limit} bytes")
+    except ClientDisconnect as error:
+        raise Malformed("The body ended early") from error
+    return bytes(body)
+
+
+def content_length(request: Request, default: int) -> int:
+    """Return the length that the client announces, or `default` when it announces none."""
+    value = request.headers.get("content-length", "")
+    return int(value) if value.isascii() and value.isdigit() else default
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the value of a JSON body.
+
+    Raises:
+        Malformed: It is not JSON; NaN and Infinity are not.
+    """
+    try:
+        return json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"The body is not JSON: {error}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+async def answer_api_error(_: Request, error: Exception) -> Response:
+    """Answer a refusal with its status."""
+    assert isinstance(error, ApiError)
+    return Json({"error": str(error)}, status_code=error.status)
+
+
+async def answer_http_error(_: Request, error: Exception) -> Response:
+    """Answer what the router refuses: an unknown path or method."""
+    assert isinstance(error, HTTPException)
+    return Json({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+
+
+async def answer_crash(_: Request, __: Exception) -> Response:
+    """Answer an unexpected error without its details, which go to the log."""
+    return Json({"error": "The server failed on this request; its log says why"}, status_code=500)

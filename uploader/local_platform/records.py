@@ -1,0 +1,93 @@
+"""Frozen values of the local platform, one for each table of its store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Status = Literal["running", "completed", "failed", "cancelled"]
+"""State of a model. `training_started` makes it running; `cancelled` is left by no event (see `effects`)."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as the platform keeps it: what the trainings registered under its id have reported so far.
+
+    Times are ISO 8601 in UTC. `train_args` to `error` are the JSON values received, unchanged.
+    """
+
+    id: str
+    owner: str
+    project: str
+    project_name: str
+    slug: str
+    name: str
+    status: Status
+    created_at: str
+    updated_at: str
+    started_at: str
+    completed_at: str | None = None
+    epochs: int | None = None
+    device: str | None = None
+    train_args: dict[str, Any] | None = None
+    environment: dict[str, Any] | None = None
+    system: dict[str, Any] | None = None
+    model_info: dict[str, Any] | None = None
+    progress: dict[str, Any] | None = None
+    results: dict[str, Any] | None = None
+    class_names: list[Any] | None = None
+    plots: list[Any] | None = None
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One `epoch_end`: its data as received and the time (ISO 8601, UTC) at which this content arrived first."""
+
+    epoch: int
+    data: dict[str, Any]
+    timestamp: str
+
+
+@dataclass(frozen=True)
+class ConsoleChunk:
+    """One `console_output`: its data as received, under the id the client gave it."""
+
+    chunk_id: int | str
+    data: dict[str, Any]
+    timestamp: str
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Permission to send one file, and, once it has arrived, which bytes (`sha256`, `size`) those were.
+
+    Attributes:
+        promotes: Whether the bytes become a checkpoint on arrival. Clients that hold a run id say so themselves with
+            `checkpoint_saved`; older ones send no such event.
+    """
+
+    id: str
+    model_id: str
+    run_id: int
+    filename: str
+    path: str
+    declared_size: int | None
+    promotes: bool
+    created_at: str
+    sha256: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A promoted upload: the bytes `sha256` of `size` bytes belong to a run under `path`, the name given to clients."""
+
+    id: int
+    model_id: str
+    run_id: int
+    sha256: str
+    size: int
+    filename: str
+    path: str
+    saved_at: str

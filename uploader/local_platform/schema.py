@@ -1,0 +1,93 @@
+"""The store's tables. `PRAGMA user_version` names the version of this layout."""
+
+from __future__ import annotations
+
+VERSION = 1
+"""Layout written by this code; a file with a higher one is refused."""
+
+TABLES = """
+CREATE TABLE models (
+    id           TEXT PRIMARY KEY,
+    owner        TEXT NOT NULL,
+    project      TEXT NOT NULL,
+    project_name TEXT NOT NULL,
+    slug         TEXT NOT NULL,
+    name         TEXT NOT NULL,     -- slug that was asked for; `slug` is it, made unique
+    status       TEXT NOT NULL,
+    created_at   TEXT NOT NULL,
+    updated_at   TEXT NOT NULL,
+    started_at   TEXT NOT NULL,
+    completed_at TEXT,
+    epochs       INTEGER,
+    device       TEXT,
+    train_args   TEXT,              -- this and all below: JSON
+    environment  TEXT,
+    system       TEXT,
+    model_info   TEXT,
+    progress     TEXT,
+    results      TEXT,
+    class_names  TEXT,
+    plots        TEXT,
+    error        TEXT,
+    UNIQUE (owner, project, slug)
+);
+CREATE INDEX models_by_name ON models (owner, project, name);
+
+CREATE TABLE runs (                 -- one for each training_started
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    model_id   TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
+    started_at TEXT NOT NULL
+);
+CREATE INDEX runs_by_model ON runs (model_id);
+
+CREATE TABLE epochs (
+    model_id  TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
+    epoch     INTEGER NOT NULL,
+    data      TEXT NOT NULL,
+    timestamp TEXT NOT NULL,
+    PRIMARY KEY (model_id, epoch)
+);
+
+CREATE TABLE console (
+    model_id  TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
+    chunk_id  NOT NULL,             -- no affinity: integers sort as numbers, and before text
+    data      TEXT NOT NULL,
+    timestamp TEXT NOT NULL,
+    PRIMARY KEY (model_id, chunk_id)
+);
+
+CREATE TABLE uploads (
+    id            TEXT PRIMARY KEY,
+    model_id      TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
+    run_id        INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    filename      TEXT NOT NULL,
+    path          TEXT NOT NULL,
+    declared_size INTEGER,
+    promotes      INTEGER NOT NULL,
+    created_at    TEXT NOT NULL,
+    sha256        TEXT,
+    size          INTEGER
+);
+CREATE INDEX uploads_by_model ON uploads (model_id, path);
+
+CREATE TABLE checkpoints (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
+    run_id   INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    sha256   TEXT NOT NULL,
+    size     INTEGER NOT NULL,
+    filename TEXT NOT NULL,
+    path     TEXT NOT NULL,
+    saved_at TEXT NOT NULL,
+    UNIQUE (run_id, sha256)
+);
+CREATE INDEX checkpoints_by_model ON checkpoints (model_id);
+
+CREATE TABLE answers (              -- first answer to each Idempotency-Key
+    scope  TEXT NOT NULL,           -- method and path
+    key    TEXT NOT NULL,
+    digest TEXT NOT NULL,           -- sha256 of the request body
+    answer TEXT NOT NULL,
+    PRIMARY KEY (scope, key)
+) WITHOUT ROWID;
+"""

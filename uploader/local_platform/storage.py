@@ -1,0 +1,143 @@
+"""`/storage/…`: the bytes themselves, behind signed URLs that need no other credentials."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from uploader.local_platform import datasets, training
+from uploader.local_platform.errors import Malformed, NotFound, TooLarge
+from uploader.local_platform.files import IncomingFile
+from uploader.local_platform.http import Json, content_length
+from uploader.local_platform.platform import Platform, platform_of
+from uploader.local_platform.records import Checkpoint, Upload
+
+MAX_FILE = 64 * 1024**3
+"""Largest file taken, in bytes."""
+
+_BLOCK = (
+    1024 * 1024
+)  # bytes handed to a thread at once: a thread for each network packet would cost more than the disk
+
+
+def upload_path(upload_id: str) -> str:
+    """Return the path to PUT an upload to."""
+    return f"/storage/uploads/{upload_id}"
+
+
+def checkpoint_path(checkpoint: Checkpoint) -> str:
+    """Return the path of a checkpoint; it ends in the file's name, which clients save it under."""
+    return f"/storage/checkpoints/{checkpoint.id}/{checkpoint.filename}"
+
+
+def dataset_path(owner: str, slug: str) -> str:
+    """Return the path of a dataset's file."""
+    return f"/storage/datasets/{owner}/{slug}.ndjson"
+
+
+def check_size(size: int | None) -> None:
+    """Raise `TooLarge` for a file of more bytes than are taken; None is unknown, and passes."""
+    if size is not None and size > MAX_FILE:
+        raise TooLarge(f"The file is larger than {MAX_FILE} bytes")
+
+
+async def put_upload(request: Request) -> Response:
+    """Receive the bytes of an upload. They count once all of them are on disk."""
+    platform = platform_of(request)
+    _check_signature(request, platform)
+    upload = await run_in_threadpool(_find_upload, platform, request.path_params["upload"])
+    expected = _expected_size(request, upload)
+    sha256, size = await _receive(request, platform, expected)
+
+    def finish() -> None:
+        with platform.store.write() as rows:
+            training.finish_upload(rows, upload, sha256, size, platform.now())
+
+    await run_in_threadpool(finish)
+    return Json({"sha256": sha256, "size": size})
+
+
+def get_checkpoint(request: Request) -> Response:
+    """Send the bytes of a checkpoint."""
+    platform = platform_of(request)
+    _check_signature(request, platform)
+    with platform.store.read() as rows:
+        checkpoint = rows.checkpoint(request.path_params["checkpoint"])
+    if checkpoint is None:
+        raise NotFound("No such checkpoint: its model was deleted")
+    return _file(platform.files.path(checkpoint.sha256))
+
+
+def get_dataset(request: Request) -> Response:
+    """Send a dataset's file."""
+    platform = platform_of(request)
+    _check_signature(request, platform)
+    return _file(datasets.file_of(platform.data, request.path_params["owner"], request.path_params["slug"]))
+
+
+routes = [
+    Route("/storage/uploads/{upload}", put_upload, methods=["PUT"]),
+    Route("/storage/checkpoints/{checkpoint:int}/{filename}", get_checkpoint, methods=["GET"]),
+    Route("/storage/datasets/{owner}/{slug}.ndjson", get_dataset, methods=["GET"]),
+]
+
+
+def _check_signature(request: Request, platform: Platform) -> None:
+    query = request.query_params
+    expires, signature = query.get("expires", ""), query.get("signature", "")
+    platform.signer.check(request.method, request.url.path, expires, signature, platform.clock())
+
+
+def _find_upload(platform: Platform, upload_id: str) -> Upload:
+    with platform.store.read() as rows:
+        upload = rows.upload(upload_id)
+    if upload is None:
+        raise NotFound("No such upload: its model was deleted, or it was never used and has been forgotten")
+    return upload
+
+
+def _expected_size(request: Request, upload: Upload) -> int | None:
+    announced = content_length(request, default=-1)
+    sizes = {size for size in (announced, upload.declared_size) if size not in (-1, None)}
+    if len(sizes) > 1:
+        raise Malformed(f"The file was said to have {upload.declared_size} bytes, not {announced}")
+    expected = next(iter(sizes), None)
+    check_size(expected)
+    return expected
+
+
+async def _receive(request: Request, platform: Platform, expected: int | None) -> tuple[str, int]:
+    with ExitStack() as stack:
+        incoming = await run_in_threadpool(stack.enter_context, platform.files.incoming())
+        await _copy(request, incoming, MAX_FILE if expected is None else expected)
+        if expected is not None and incoming.size != expected:
+            raise Malformed(f"The file ended after {incoming.size} of {expected} bytes")
+        # Leaving the context flushes to disk, which takes long for a large file: not on the event loop.
+        await run_in_threadpool(stack.pop_all().close)
+    return incoming.sha256, incoming.size
+
+
+async def _copy(request: Request, incoming: IncomingFile, limit: int) -> None:
+    block = bytearray()
+    try:
+        async for chunk in request.stream():
+            block += chunk
+            if incoming.size + len(block) > limit:
+                raise TooLarge(f"The file has more than the {limit} bytes that are allowed here")
+            if len(block) >= _BLOCK:
+                await run_in_threadpool(incoming.write, bytes(block))
+                block.clear()
+    except ClientDisconnect as error:
+        raise Malformed(f"The file ended after {incoming.size + len(block)} bytes") from error
+    await run_in_threadpool(incoming.write, bytes(block))
+
+
+def _file(path: Path) -> Response:
+    if not path.is_file():
+        raise NotFound("The file is not here any more")
+    return FileResponse(path, media_type="application/octet-stream")

@@ -1,0 +1,214 @@
+"""Taking training events and upload requests into the store: the platform's rules over its tables."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import Any
+
+from uploader.local_platform import effects
+from uploader.local_platform.errors import Conflict, Invalid, NotFound
+from uploader.local_platform.messages import Address, TrainingEvent, UploadRequest, optional_integer
+from uploader.local_platform.records import Checkpoint, Model, Upload
+from uploader.local_platform.store import Rows
+
+STAGING = "staging/"
+"""Prefix of the `uploadPath` under which a client knows an upload."""
+
+CANCELLED = {
+    "cancelled": True,
+    "action": "training_terminated",
+    "reason": "The model was cancelled on the platform",
+}
+"""Added to every answer about a cancelled model; clients stop their training."""
+
+
+def start(rows: Rows, event: TrainingEvent, now: str, *, unique_names: bool = True) -> dict[str, Any]:
+    """Register a training: a new run, of a new model or of the one that is named.
+
+    Args:
+        rows: The store's tables, in a writing transaction.
+        event: A `training_started`.
+        now: Time of receipt, ISO 8601 in UTC.
+        unique_names: Whether the same name again means another model. Clients of 2025 know no ids, so for them the
+            same name is the same model.
+
+    Returns:
+        `modelId`, `runId` and `modelSlug`; or `modelId` and the signs of a cancelled model, without a run.
+
+    Raises:
+        NotFound: There is no model with the id that the event names.
+        Invalid: The data has a field of the wrong type.
+    """
+    model = _named(rows, event, unique_names)
+    if model and model.status == "cancelled":
+        return {"modelId": model.id, **CANCELLED}
+    changes = effects.of_start(event.data, now)
+    if model:
+        rows.update_model(model.id, changes)
+        model_id, slug = model.id, model.slug
+    else:
+        assert event.address is not None  # `messages` lets no event through without an id or an address
+        model_id, slug = _insert_model(rows, event.address, changes, now)
+    return {"modelId": model_id, "runId": rows.insert_run(model_id, now), "modelSlug": slug}
+
+
+def record(rows: Rows, event: TrainingEvent, now: str) -> dict[str, Any]:
+    """Take any event but `training_started`.
+
+    Returns:
+        `modelId`, and the signs of cancellation if the model was cancelled.
+
+    Raises:
+        NotFound: There is no such model, or no such upload.
+        Conflict: A checkpoint is announced that has not arrived, or for another run.
+        Invalid: The data lacks a field, or one has the wrong type.
+    """
+    model = find(rows, event)
+    if event.event == "checkpoint_saved":
+        rows.insert_checkpoint(_arrived_upload(rows, model, event.data), now)
+    else:
+        _apply(rows, model, effects.of_event(event.event, event.data, model, now))
+    return {"modelId": model.id, **(CANCELLED if model.status == "cancelled" else {})}
+
+
+def expect_upload(rows: Rows, request: UploadRequest, now: str) -> dict[str, Any]:
+    """Prepare for one file.
+
+    Returns:
+        `gcsPath` (the file's name on the platform), `uploadPath` (the name of this attempt) and `modelId`.
+
+    Raises:
+        NotFound: There is no such model, or the run is not one of its runs.
+    """
+    model = find(rows, request)
+    runs = rows.run_ids(model.id)
+    run_id = runs[0] if request.run_id is None else request.run_id
+    if run_id not in runs:
+        raise NotFound(f"Model '{model.id}' has no run {run_id}")
+    upload = Upload(
+        id=secrets.token_hex(12),
+        model_id=model.id,
+        run_id=run_id,
+        filename=request.filename,
+        path=f"models/{model.id}/runs/{run_id}/{request.filename}",
+        declared_size=request.size,
+        promotes=request.run_id is None,
+        created_at=now,
+    )
+    rows.insert_upload(upload)
+    return {"gcsPath": upload.path, "uploadPath": STAGING + upload.id, "modelId": model.id}
+
+
+def finish_upload(rows: Rows, upload: Upload, sha256: str, size: int, now: str) -> None:
+    """Record that the bytes of an upload are on disk."""
+    rows.finish_upload(upload.id, sha256, size)
+    if upload.promotes:
+        rows.insert_checkpoint(replace(upload, sha256=sha256, size=size), now)
+
+
+def cancel(rows: Rows, model: Model, now: str) -> None:
+    """Cancel a training; its next request is told to stop.
+
+    Raises:
+        Conflict: The training has ended already.
+    """
+    if model.status in ("completed", "failed"):
+        raise Conflict(f"The training has already {model.status}")
+    rows.update_model(model.id, {"status": "cancelled", "completed_at": now, "updated_at": now})
+
+
+def find(rows: Rows, target: TrainingEvent | UploadRequest) -> Model:
+    """Return the model that a message is for.
+
+    Raises:
+        NotFound: There is none.
+    """
+    if target.model_id is not None:
+        model = rows.model(target.model_id)
+    else:
+        model = _at(rows, target.address)
+    if model is None:
+        raise NotFound(
+            f"No model '{target.model_id or _shown(target.address)}' here: it was never registered, or deleted"
+        )
+    return model
+
+
+def weights(model: Model, checkpoints: list[Checkpoint]) -> Checkpoint | None:
+    """Choose the checkpoint that is the model: of the newest run the one its completion names, else the latest.
+
+    The order in which checkpoints first arrived decides, so that one which is sent again changes nothing.
+    """
+    final = (model.results or {}).get("modelPath")
+    return max(checkpoints, key=lambda each: (each.run_id, each.path == final, each.id), default=None)
+
+
+def _named(rows: Rows, event: TrainingEvent, unique_names: bool) -> Model | None:
+    if event.model_id is not None:
+        return find(rows, event)
+    return None if unique_names else _at(rows, event.address)
+
+
+def _at(rows: Rows, address: Address | None) -> Model | None:
+    if address is None:
+        return None
+    # By name first: the client knows what it asked for, not that "train" became "train-2".
+    place = (address.owner, address.project, address.name)
+    return rows.model_by_name(*place) or rows.model_by_slug(*place)
+
+
+def _shown(address: Address | None) -> str:
+    return f"{address.owner}/{address.project}/{address.name}" if address else ""
+
+
+def _insert_model(rows: Rows, address: Address, changes: dict[str, Any], now: str) -> tuple[str, str]:
+    model = Model(
+        id=secrets.token_hex(12),
+        owner=address.owner,
+        project=address.project,
+        project_name=address.project_name,
+        slug=_free_slug(rows, address),
+        name=address.name,
+        created_at=now,
+        **changes,
+    )
+    rows.insert_model(model)
+    return model.id, model.slug
+
+
+def _free_slug(rows: Rows, address: Address) -> str:
+    slug, number = address.name, 1
+    while rows.model_by_slug(address.owner, address.project, slug):
+        number += 1
+        slug = f"{address.name}-{number}"
+    return slug
+
+
+def _apply(rows: Rows, model: Model, changed: effects.Effects) -> None:
+    if changed.epoch:
+        rows.put_epoch(model.id, changed.epoch)
+    if changed.chunk:
+        rows.put_chunk(model.id, changed.chunk)
+    if changed.model:
+        rows.update_model(model.id, changed.model)
+
+
+def _arrived_upload(rows: Rows, model: Model, data: dict[str, Any]) -> Upload:
+    upload = _announced_upload(rows, model, data)
+    if upload is None or upload.model_id != model.id:
+        raise NotFound(f"No upload for model '{model.id}' at that 'uploadPath' or 'modelPath'")
+    run_id = optional_integer(data, "runId")
+    if run_id is not None and run_id != upload.run_id:
+        raise Conflict(f"The upload belongs to run {upload.run_id}, not to run {run_id}")
+    if upload.sha256 is None:
+        raise Conflict("The file has not arrived: PUT it to its uploadUrl first")
+    return upload
+
+
+def _announced_upload(rows: Rows, model: Model, data: dict[str, Any]) -> Upload | None:
+    if isinstance(data.get("uploadPath"), str):
+        return rows.upload(data["uploadPath"].removeprefix(STAGING))
+    if isinstance(data.get("modelPath"), str):
+        return rows.upload_at(model.id, data["modelPath"])
+    raise Invalid("'uploadPath' or 'modelPath' is needed to know the file")

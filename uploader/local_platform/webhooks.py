@@ -1,0 +1,72 @@
+"""`POST /api/webhooks/training/metrics` and `POST /api/webhooks/models/upload`: how trainings report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from uploader.local_platform import idempotency, messages, storage, training
+from uploader.local_platform.http import Json, parse_json, read_body
+from uploader.local_platform.platform import Platform, base_url, platform_of
+from uploader.local_platform.store import Rows
+
+
+async def training_metrics(request: Request) -> Response:
+    """Take one training event."""
+    body = await read_body(request)
+    return Json(await run_in_threadpool(_take_event, request, body))
+
+
+async def models_upload(request: Request) -> Response:
+    """Prepare for one file and say where to PUT it."""
+    body = await read_body(request)
+    return Json(await run_in_threadpool(_prepare_upload, request, body))
+
+
+routes = [
+    Route("/api/webhooks/training/metrics", training_metrics, methods=["POST"]),
+    Route("/api/webhooks/models/upload", models_upload, methods=["POST"]),
+]
+
+
+def _take_event(request: Request, body: bytes) -> dict[str, Any]:
+    platform = platform_of(request)
+    event = messages.training_event(parse_json(body), platform.owner)
+    now = platform.now()
+
+    def act(rows: Rows) -> dict[str, Any]:
+        if event.event == "training_started":
+            return training.start(rows, event, now, unique_names=platform.contract != "2025")
+        return training.record(rows, event, now)
+
+    facts = _once(platform, request, body, act)
+    if platform.contract == "2025":
+        return {"received": True}
+    # The address is that of this request, not that of the first one under the same key.
+    url = {"modelUrl": f"{base_url(request)}/runs/{facts['modelId']}"} if "runId" in facts else {}
+    return {"received": True, "event": event.event, "mode": "remote", **facts, **url}
+
+
+def _prepare_upload(request: Request, body: bytes) -> dict[str, Any]:
+    platform = platform_of(request)
+    wish = messages.upload_request(parse_json(body), platform.owner)
+    storage.check_size(wish.size)
+    now = platform.now()
+    facts = _once(platform, request, body, lambda rows: training.expect_upload(rows, wish, now))
+    # Signed anew for the same upload: the answer to a repeated request must not hold a URL that has expired.
+    path = storage.upload_path(facts["uploadPath"].removeprefix(training.STAGING))
+    return {"uploadUrl": platform.signed_url(request, "PUT", path), **facts}
+
+
+def _once(
+    platform: Platform, request: Request, body: bytes, act: Callable[[Rows], dict[str, Any]]
+) -> dict[str, Any]:
+    key = request.headers.get(idempotency.HEADER) if platform.idempotency else None
+    identity = None if key is None else idempotency.identify(request.method, request.url.path, key, body)
+    with platform.store.write() as rows:
+        return idempotency.once(rows, identity, lambda: act(rows))
