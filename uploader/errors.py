@@ -1,0 +1,80 @@
+"""Everything that can go wrong between the journal and a platform, as one tree.
+
+UploaderError
+├── SettingsError           a setting or an argument cannot be used
+├── DrainLocked             another drain works on this journal
+└── DeliveryError           one attempt at one delivery did not succeed
+    ├── Unreachable         no connection was made; nothing was sent
+    ├── UnknownOutcome      the request went out, no whole answer came back
+    ├── Transient           an answer that says "later", or no answer of the platform's
+    ├── CredentialsRefused  the key is missing or not accepted; nobody's delivery is at fault
+    ├── Refused             the platform will never take this delivery
+    │   └── RunGone         the platform no longer has the run; nothing of it can be delivered
+    └── BlobUnusable        the checkpoint's bytes are missing, unreadable or not those that were journaled
+
+Messages name the cause and the next step. They never hold a key or a URL's query.
+"""
+
+from __future__ import annotations
+
+
+class UploaderError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class SettingsError(UploaderError):
+    """A setting from the environment, a file or the command line cannot be used."""
+
+
+class DrainLocked(UploaderError):
+    """Another drain holds the journal. Harmless: it does the work."""
+
+
+class DeliveryError(UploaderError):
+    """Base of what one attempt at one delivery can come to, apart from success."""
+
+
+class Unreachable(DeliveryError):
+    """The host could not be reached: no route, no name, refused, or no secure connection."""
+
+
+class UnknownOutcome(DeliveryError):
+    """The connection broke after the request began; the platform may or may not have handled it."""
+
+
+class Transient(DeliveryError):
+    """The same request may succeed later.
+
+    Attributes:
+        status: The HTTP status, or None when there was none.
+        retry_after: Seconds that the server asked to be left alone for, or None.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class CredentialsRefused(DeliveryError):
+    """The key is missing, or the platform does not accept it."""
+
+
+class Refused(DeliveryError):
+    """The platform answered that it will never take this delivery.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RunGone(Refused):
+    """The platform gave the run an id once and does not know it any more."""
+
+
+class BlobUnusable(DeliveryError):
+    """The bytes of a checkpoint are missing, cannot be read, or are not the ones that were journaled."""

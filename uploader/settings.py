@@ -1,0 +1,143 @@
+"""What the environment and the Ultralytics settings file say; the one reader of both.
+
+| variable | meaning | default |
+|---|---|---|
+| `UPLOADER_JOURNAL` | folder of the journal | a per-user data folder |
+| `UPLOADER_PROJECT` | project for runs that named none | `offline-runs` |
+| `ULTRALYTICS_PLATFORM_URL` | where runs that chose nothing go | `https://platform.ultralytics.com` |
+| `ULTRALYTICS_API_KEY` | the key | `api_key` in the Ultralytics `settings.json` |
+| `YOLO_CONFIG_DIR` | folder above `Ultralytics/settings.json` | the per-user configuration folder |
+| `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` | certificates to trust | those of `certifi` |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from uploader.errors import SettingsError
+
+DEFAULT_PLATFORM_URL = "https://platform.ultralytics.com"
+DEFAULT_PROJECT = "offline-runs"
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One reading of the environment.
+
+    Attributes:
+        journal: Folder of the journal, or None for the default of `journal.open`.
+        chosen_platform_url: The platform's base URL if the environment names one, else None.
+        api_key: Key of the platform, or None. Never shown by `repr`.
+        key_file: The settings file in which a key is looked for, for messages.
+        default_project: Project for runs that named none.
+        ca_bundle: File or folder of certificates to trust, or None for the usual ones.
+    """
+
+    journal: Path | None = None
+    chosen_platform_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    key_file: Path = Path("settings.json")
+    default_project: str = DEFAULT_PROJECT
+    ca_bundle: str | None = None
+
+    @property
+    def platform_url(self) -> str:
+        """Base URL for runs that chose no destination, without a trailing slash."""
+        return self.chosen_platform_url or DEFAULT_PLATFORM_URL
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the environment, and the key from the settings file where the environment has none.
+
+        Args:
+            environ: The variables; the process's own when None.
+
+        Raises:
+            SettingsError: `ULTRALYTICS_PLATFORM_URL` is no usable base URL.
+        """
+        env = os.environ if environ is None else environ
+        url = env.get("ULTRALYTICS_PLATFORM_URL", "").strip()
+        folder = env.get("UPLOADER_JOURNAL")
+        key_file = _config_folder(env) / "settings.json"
+        return cls(
+            journal=Path(folder).expanduser() if folder else None,
+            chosen_platform_url=base_url(url) if url else None,
+            api_key=env.get("ULTRALYTICS_API_KEY", "").strip() or _saved_key(key_file),
+            key_file=key_file,
+            default_project=env.get("UPLOADER_PROJECT") or DEFAULT_PROJECT,
+            ca_bundle=next((env[name] for name in _CA_VARIABLES if env.get(name)), None),
+        )
+
+
+def base_url(text: str) -> str:
+    """Check a platform's base URL and bring it into the one form in which it is stored.
+
+    Args:
+        text: What a person gave.
+
+    Returns:
+        The URL without a trailing slash.
+
+    Raises:
+        SettingsError: It is not http(s), names no host, or holds credentials, a query or a fragment, which
+            would end up in the journal.
+    """
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError("a platform URL must look like https://host or http://host:port")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise SettingsError(
+            "a platform URL must not hold a key or a query; the key goes into ULTRALYTICS_API_KEY"
+        )
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def _config_folder(env: Mapping[str, str]) -> Path:
+    """Name the folder of the Ultralytics settings as `ultralytics` chooses it.
+
+    It falls back to a folder of the user's own under the temporary folder where the usual one cannot be made;
+    anybody may write there, so one that others own or can enter is not believed.
+    """
+    usual = _user_config(env) / "Ultralytics"
+    fallback = Path(tempfile.gettempdir()) / f"Ultralytics-{os.getuid()}"
+    return fallback if not usual.is_dir() and _is_private(fallback) else usual
+
+
+def _user_config(env: Mapping[str, str]) -> Path:
+    if chosen := env.get("YOLO_CONFIG_DIR"):
+        return Path(chosen).expanduser()
+    home = Path(env["HOME"]) if env.get("HOME") else Path.home()
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support"
+    return Path(env.get("XDG_CONFIG_HOME") or home / ".config")
+
+
+def _is_private(folder: Path) -> bool:
+    try:
+        info = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid() and not info.st_mode & 0o077
+
+
+def _saved_key(file: Path) -> str | None:
+    """Read the key that `yolo login` saved; a missing or damaged file holds none."""
+    try:
+        saved = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    key = saved.get("api_key") if isinstance(saved, dict) else None
+    return key.strip() or None if isinstance(key, str) else None
