@@ -1,1 +1,13 @@
-"""The durable outbox of training runs."""
+"""A durable outbox for training runs: events and checkpoints in a local SQLite file, and deliveries of them.
+
+It knows nothing of HTTP, Ultralytics or torch. `journal.open()` is the way in; `sqlite3 journal.db` the way to look.
+"""
+
+from __future__ import annotations
+
+from journal.encoding import encode
+from journal.errors import JournalError
+from journal.folder import Journal
+from journal.folder import open_journal as open
+
+__all__ = ["Journal", "JournalError", "encode", "open"]

@@ -1,0 +1,204 @@
+"""Checkpoint bytes, addressed by their sha256.
+
+A trainer rewrites its files in place and strips them at the end, so a hard link would be rewritten with them. A snapshot
+is a reflink where the file system can, else a copy, hashed in the same pass. A file that was touched meanwhile is
+noticed by its size, inode and modification time, and is not kept as if it were whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+
+from journal.errors import BlobMissing, SourceChanged, from_os
+
+_CHUNK = 1 << 20
+# A large fsync makes every other commit on the disk wait for it; flushing as we go keeps that wait short.
+_FLUSH_EVERY = 8 << 20
+# File times advance by the kernel's tick (1 to 10 ms). A file younger than this could be rewritten within one tick and
+# show the same times; git calls such an entry "racily clean".
+_SETTLED_SECONDS = 0.05
+_FICLONE = 0x40049409  # linux/fs.h
+_STALE_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A whole and durable copy of a file, not yet part of the journal.
+
+    Attributes:
+        path: Where the copy lies, in the blob folder under a temporary name.
+        sha256: 64 hex digits.
+        size: Bytes.
+    """
+
+    path: Path
+    sha256: str
+    size: int
+
+
+class BlobStore:
+    """The blob folder of one journal."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use `folder`, which exists."""
+        self.folder = folder
+
+    def path(self, sha256: str) -> Path:
+        """Return where the blob lies.
+
+        Raises:
+            BlobMissing: It is not there.
+        """
+        path = self.folder / sha256
+        if not path.is_file():
+            raise BlobMissing(f"checkpoint {sha256[:12]}… is not in {self.folder}; it was removed or given up")
+        return path
+
+    def snapshot(self, source: Path, wait: Callable[[float], object] = time.sleep) -> Snapshot:
+        """Copy and hash a file as it is now.
+
+        Args:
+            source: The trainer's file.
+            wait: Called with seconds to let a very young file settle.
+
+        Returns:
+            The copy; hand it to `Writer.add_checkpoint`, or to `discard`.
+
+        Raises:
+            SourceChanged: The file is gone, or was rewritten while it was copied.
+            JournalUnavailable: The copy cannot be written.
+        """
+        copy = self.folder / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
+        try:
+            with _open_source(source) as reader:
+                _let_settle(reader.fileno(), wait)
+                before = _identity(os.fstat(reader.fileno()))
+                sha256, size = _copy(reader.fileno(), copy)
+                if before != _identity(os.fstat(reader.fileno())) or before != _identity_at(source):
+                    raise SourceChanged(f"{source} was rewritten while it was copied")
+        except BaseException as error:
+            copy.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise from_os(error, copy) from error
+            raise
+        return Snapshot(copy, sha256, size)
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Give the copy its final name, durably; bytes that are already there are not stored twice."""
+        final = self.folder / snapshot.sha256
+        try:
+            if final.is_file() and final.stat().st_size == snapshot.size:
+                snapshot.path.unlink()
+            else:
+                snapshot.path.replace(final)
+            sync_folder(self.folder)
+        except OSError as error:
+            raise from_os(error, final) from error
+
+    def discard(self, snapshot: Snapshot) -> None:
+        """Drop a copy that is not wanted after all."""
+        snapshot.path.unlink(missing_ok=True)
+
+    def remove(self, sha256: str) -> None:
+        """Remove the bytes of a blob; it may be gone already."""
+        (self.folder / sha256).unlink(missing_ok=True)
+
+    def sweep(self, now: float) -> None:
+        """Remove temporary copies that a killed process left a day ago or earlier; `now` is epoch seconds."""
+        for leftover in self.folder.glob(".tmp-*"):
+            if now - leftover.stat().st_mtime > _STALE_SECONDS:
+                leftover.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's entries durable; a rename without this can vanish in a power cut."""
+    if sys.platform == "win32":  # folders cannot be opened there, and NTFS journals names itself
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open_source(source: Path) -> FileIO:
+    try:
+        return FileIO(source, "rb")
+    except OSError as error:
+        raise SourceChanged(f"{source} cannot be read ({error.strerror})") from error
+
+
+def _let_settle(descriptor: int, wait: Callable[[float], object]) -> None:
+    age = time.time() - os.fstat(descriptor).st_mtime
+    if 0 <= age < _SETTLED_SECONDS:
+        wait(_SETTLED_SECONDS - age)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _identity_at(path: Path) -> tuple[int, int, int] | None:
+    try:
+        return _identity(path.stat())
+    except OSError:
+        return None
+
+
+def _copy(source: int, target: Path) -> tuple[str, int]:
+    """Copy by reflink, else byte by byte; return sha256 and size of the durable copy."""
+    descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o600)
+    try:
+        cloned = _reflink(source, descriptor)
+        hashed = _hash(descriptor) if cloned else _copy_and_hash(source, descriptor)
+        os.fsync(descriptor)
+        return hashed
+    finally:
+        os.close(descriptor)
+
+
+def _reflink(source: int, target: int) -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    import fcntl
+
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+        return True
+    except OSError:
+        return False
+
+
+def _hash(descriptor: int) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    while chunk := os.read(descriptor, _CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+    return digest.hexdigest(), size
+
+
+def _copy_and_hash(source: int, target: int) -> tuple[str, int]:
+    digest, size, unflushed = hashlib.sha256(), 0, 0
+    while chunk := os.read(source, _CHUNK):
+        digest.update(chunk)
+        _write_all(target, chunk)
+        size += len(chunk)
+        unflushed += len(chunk)
+        if unflushed >= _FLUSH_EVERY:
+            os.fsync(target)
+            unflushed = 0
+    return digest.hexdigest(), size
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,33 @@
+"""Times as the journal writes them: ISO 8601 text in UTC, to the microsecond, so that text order is time order."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def utc_now() -> datetime:
+    """Return the current time, aware, in UTC."""
+    return datetime.now(timezone.utc)
+
+
+def to_text(moment: datetime) -> str:
+    """Return an aware time as the journal's text.
+
+    Raises:
+        ValueError: The time has no zone, so which moment it is cannot be told.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone cannot be written to the journal")
+    return moment.astimezone(timezone.utc).strftime(_FORMAT)
+
+
+def from_text(value: str) -> datetime:
+    """Return the aware time that a row's text stands for."""
+    return datetime.strptime(value, _FORMAT).replace(tzinfo=timezone.utc)
+
+
+def now_text() -> str:
+    """Return the current time as the journal's text; on the hot path, so by the shortest way."""
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds")[:26] + "Z"

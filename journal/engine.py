@@ -1,0 +1,164 @@
+"""Opening a journal's database: where it may be touched, how it commits, who may read it.
+
+What the pragmas stand on (https://sqlite.org/wal.html, https://sqlite.org/pragma.html):
+
+* WAL with `synchronous=FULL` keeps every commit through a power cut; `NORMAL` keeps it through a killed process.
+* No connection auto-checkpoints, because SQLite up to 3.51.2 can corrupt a file when a checkpoint starts right after
+  another finished while a third connection commits. `fold_wal` is the one place that folds the WAL back, by
+  `TRUNCATE`, which holds the write lock. The checkpoint that SQLite makes on the last close holds the file
+  exclusively and is switched off too where Python can (3.12+).
+* Write transactions begin IMMEDIATE: a deferred one that reads first fails with "locked" whatever the time-out.
+* `mmap_size=0`: an I/O error on a mapped page would be a signal that kills the training.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+import sys
+import time
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+
+from journal.errors import JournalError, NewerJournal, from_os, from_sqlite
+
+Durability = Literal["full", "process"]
+
+APPLICATION_ID = 0x55504C4A  # "UPLJ"
+BUSY_SECONDS = 5.0
+_SYNCHRONOUS: dict[str, str] = {"full": "FULL", "process": "NORMAL"}
+_HEADER = struct.Struct(
+    ">60xI4xI"
+)  # user_version and application_id: https://sqlite.org/fileformat2.html#database_header
+
+
+def make_folder(folder: Path) -> None:
+    """Create the journal's folder, its blob folder and an empty database file that only this user can read.
+
+    Raises:
+        JournalUnwritable: The folder cannot be made or written.
+        DiskFull: No space for it.
+    """
+    database = folder / "journal.db"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / "blobs").mkdir(mode=0o700, exist_ok=True)
+        os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise from_os(error, database) from error
+
+
+def check_header(database: Path, newest_version: int) -> None:
+    """Refuse a file that is no journal of ours, without opening it as a database and so without changing it.
+
+    Raises:
+        CorruptJournal: It is no SQLite file.
+        NewerJournal: A later version of this software wrote it.
+        JournalError: It is some other application's database.
+    """
+    try:
+        with database.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
+        raise from_os(error, database) from error
+    if not header:
+        return
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        raise from_sqlite(sqlite3.DatabaseError("file is not a database"), database)
+    version, application = _HEADER.unpack_from(header)
+    if application not in {0, APPLICATION_ID}:
+        raise JournalError(f"{database} is a database of another application; choose another journal folder")
+    check_version(version, newest_version, database)
+
+
+def check_version(version: int, newest_version: int, database: Path) -> None:
+    """Raise `NewerJournal` when the file's schema version is above the newest that is known here."""
+    if version > newest_version:
+        raise NewerJournal(
+            f"{database} has schema version {version}, this version knows up to {newest_version}. "
+            "It was left as it is; upgrade offline-uploader to use it"
+        )
+
+
+def make_engine(database: Path, durability: Durability, busy_seconds: float = BUSY_SECONDS) -> Engine:
+    """Return an engine whose connections are set up as the module says and are never pooled.
+
+    Args:
+        database: The file; it exists.
+        durability: `full` survives a power cut, `process` survives a killed process.
+        busy_seconds: How long a write waits for the lock.
+    """
+
+    def connect() -> sqlite3.Connection:
+        return _connect(database, durability, busy_seconds)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def fold_wal(connection: sqlite3.Connection) -> bool:
+    """Copy the WAL back into the database and cut it to nothing; return False when somebody was in the way."""
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+def _begin(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _connect(database: Path, durability: Durability, busy_seconds: float) -> sqlite3.Connection:
+    # isolation_level=None leaves transactions to us; one owner at a time is kept by locks, not by threads.
+    try:
+        connection = sqlite3.connect(
+            f"{database.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=busy_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+    except sqlite3.Error as error:
+        raise from_sqlite(error, database) from error
+    try:
+        _set_pragmas(connection, database, durability, busy_seconds)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_pragmas(connection: sqlite3.Connection, database: Path, durability: Durability, busy_seconds: float) -> None:
+    try:
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.execute("PRAGMA mmap_size=0")
+        connection.execute("PRAGMA foreign_keys=ON")
+        _choose_journal_mode(connection, busy_seconds)
+        connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
+        if sys.platform == "darwin":
+            connection.execute("PRAGMA fullfsync=ON")  # there a plain fsync does not reach the disk
+    except sqlite3.Error as error:
+        raise from_sqlite(error, database) from error
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
+
+
+def _choose_journal_mode(connection: sqlite3.Connection, busy_seconds: float) -> None:
+    """Use WAL where the file system carries it, else a rollback journal, which needs no shared memory."""
+    deadline = time.monotonic() + busy_seconds
+    while True:
+        try:
+            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+            if mode != "wal":
+                mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            if mode != "wal":
+                connection.execute("PRAGMA journal_mode=TRUNCATE")
+            return
+        except sqlite3.OperationalError as error:
+            # Another process is changing the mode at this moment; SQLite's own time-out does not cover that.
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

@@ -1,0 +1,129 @@
+"""Everything that can go wrong with a journal, as one tree.
+
+JournalError
+├── JournalUnavailable      the file cannot be used now; the same call may work later
+│   ├── JournalUnwritable   no permission, read-only file system, missing folder
+│   ├── JournalBusy         another process kept the write lock for too long
+│   └── DiskFull            no space left for the journal or a blob
+├── CorruptJournal          the file is damaged; it is left as it is
+├── NewerJournal            the file was written by a later version; it is left as it is
+├── StaleClaim              the delivery was claimed again by another drain meanwhile
+├── UnknownRow              an id that the journal does not hold
+└── BlobError
+    ├── BlobMissing         the bytes are not in the journal
+    └── SourceChanged       a checkpoint was rewritten while it was copied
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+
+class JournalError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class JournalUnavailable(JournalError):
+    """The journal cannot be used at the moment; nothing was written."""
+
+
+class JournalUnwritable(JournalUnavailable):
+    """The folder or file refuses writing."""
+
+
+class JournalBusy(JournalUnavailable):
+    """The write lock was not had within the busy time-out."""
+
+
+class DiskFull(JournalUnavailable):
+    """The file system has no space left."""
+
+
+class CorruptJournal(JournalError):
+    """The database is damaged. It is never overwritten."""
+
+
+class NewerJournal(JournalError):
+    """The journal has a schema that this version does not know. It is never touched."""
+
+
+class StaleClaim(JournalError):
+    """The claim's lease ran out and another drain holds the delivery now."""
+
+
+class UnknownRow(JournalError):
+    """No run or delivery has the given id."""
+
+
+class BlobError(JournalError):
+    """A checkpoint's bytes cannot be had."""
+
+
+class BlobMissing(BlobError):
+    """The bytes are not in the journal's blob folder."""
+
+
+class SourceChanged(BlobError):
+    """The file was rewritten or removed while it was copied; no blob was kept."""
+
+
+def from_sqlite(error: Exception, path: Path) -> JournalError:
+    """Translate an error of the database driver, or of the file system, into this tree.
+
+    Args:
+        error: What `sqlite3` (or SQLAlchemy around it) or the operating system raised.
+        path: The database file, for the message.
+
+    Returns:
+        The error to raise in its place. The source of the codes is https://sqlite.org/rescode.html.
+    """
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, OSError):
+        return from_os(cause, path)
+    return _from_code(_primary_code(cause), cause, path)
+
+
+def from_os(error: OSError, path: Path) -> JournalError:
+    """Translate an operating system error about `path` into this tree."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFull(f"no space left for {path}; free some space and run the command again")
+    return JournalUnwritable(f"{path} cannot be written ({error.strerror or error}); check its owner and permissions")
+
+
+def _primary_code(cause: BaseException) -> str:
+    """Name the primary result code; Python 3.10 has only the message to go by."""
+    name = getattr(cause, "sqlite_errorname", None)
+    if name:
+        return "_".join(str(name).split("_")[:2])
+    message = str(cause)
+    for needle, code in _MESSAGES.items():
+        if needle in message:
+            return code
+    return ""
+
+
+_MESSAGES = {
+    "locked": "SQLITE_BUSY",
+    "disk is full": "SQLITE_FULL",
+    "readonly": "SQLITE_READONLY",
+    "unable to open": "SQLITE_CANTOPEN",
+    "malformed": "SQLITE_CORRUPT",
+    "not a database": "SQLITE_NOTADB",
+    "disk I/O": "SQLITE_IOERR",
+}
+
+
+def _from_code(code: str, cause: BaseException, path: Path) -> JournalError:
+    if code in {"SQLITE_BUSY", "SQLITE_LOCKED"}:
+        return JournalBusy(f"{path} is locked by another process; try again when it has finished")
+    if code == "SQLITE_FULL":
+        return DiskFull(f"no space left for {path}; free some space and run the command again")
+    if code in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
+        return CorruptJournal(
+            f"{path} is damaged ({cause}). It was left as it is. Salvage what can be read into a new file with: "
+            f'sqlite3 "{path}" .recover | sqlite3 recovered.db'
+        )
+    if code in {"SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM"}:
+        return JournalUnwritable(f"{path} cannot be used ({cause}); check the disk, its owner and permissions")
+    return JournalError(f"{path}: {cause}")

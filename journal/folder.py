@@ -1,0 +1,148 @@
+"""A journal as a folder: opening it, and the things one does with the whole of it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from journal import fallback, locations
+from journal.blobs import BlobStore
+from journal.clock import utc_now
+from journal.engine import Durability, check_header, fold_wal, make_engine, make_folder
+from journal.errors import BlobError, from_sqlite
+from journal.migrations import NEWEST_VERSION, migrate
+from journal.outbox import Outbox
+from journal.report import RunReport, make_report
+from journal.salvage import lost_snapshots
+from journal.writer import Writer
+
+
+class Journal:
+    """An open journal folder. Use it as a context manager, or call `close`.
+
+    Attributes:
+        path: The folder.
+        database: `journal.db` in it.
+        blobs: The checkpoint bytes.
+    """
+
+    def __init__(self, path: Path, durability: Durability) -> None:
+        """Use `open_journal` instead, which also creates and migrates."""
+        self.path = path
+        self.database = path / "journal.db"
+        self.blobs = BlobStore(path / "blobs")
+        self._engine: Engine = make_engine(self.database, durability)
+
+    def writer(self) -> Writer:
+        """Return a new writer; the caller closes it."""
+        return Writer(self._engine, self.blobs, self.database)
+
+    def outbox(self) -> Outbox:
+        """Return a new outbox; the caller closes it."""
+        return Outbox(self._engine, self.database)
+
+    def report(self) -> list[RunReport]:
+        """Return the state of each run."""
+        with self._transaction(read_only=True) as connection:
+            return make_report(connection, utc_now())
+
+    def ingest_fallbacks(self, folders: Iterable[Path] | None = None) -> int:
+        """Take in events that training processes had to write beside this journal; return how many were new."""
+        chosen = list(locations.fallback_folders() if folders is None else folders)
+        with self._transaction() as connection:
+            taken, done = fallback.ingest(connection, self.path, chosen)
+        for path in done:
+            path.unlink(missing_ok=True)
+        return taken
+
+    def salvage(self) -> int:
+        """Snapshot the checkpoints that dead sessions saved and left on the disk; return how many."""
+        with self._transaction(read_only=True) as connection:
+            lost = lost_snapshots(connection, utc_now())
+        writer, saved = self.writer(), 0
+        for one in lost:
+            try:
+                snapshot = self.blobs.snapshot(one.path)
+            except BlobError:
+                continue  # gone or being rewritten: then somebody else is at work on it
+            writer.add_checkpoint(one.run_id, one.session_id, snapshot, one.role, one.payload)
+            saved += 1
+        writer.close()
+        self.blobs.sweep(time.time())
+        return saved
+
+    def fold_wal(self) -> bool:
+        """Fold the write-ahead log back into the database; False when another process was in the way."""
+        connection = self._engine.raw_connection()
+        driver = connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        try:
+            return fold_wal(driver)
+        except sqlite3.Error as error:
+            raise from_sqlite(error, self.database) from error
+        finally:
+            connection.close()
+
+    def wal_bytes(self) -> int:
+        """Return the size of the write-ahead log."""
+        try:
+            return self.database.with_name("journal.db-wal").stat().st_size
+        except OSError:
+            return 0
+
+    def close(self) -> None:
+        """Let go of the file. Writers and outboxes are closed by those who asked for them."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Journal:
+        """Return the journal."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    @contextmanager
+    def _transaction(self, *, read_only: bool = False) -> Iterator[Connection]:
+        try:
+            options = {"read_only": read_only}
+            with self._engine.execution_options(**options).begin() as connection:
+                yield connection
+        except (DBAPIError, sqlite3.Error) as error:
+            raise from_sqlite(error, self.database) from error
+
+
+def open_journal(path: str | Path | None = None, *, durability: Durability = "full") -> Journal:
+    """Open a journal folder; make it when it is not there, and bring an older one to the newest schema.
+
+    Args:
+        path: The folder; by default `UPLOADER_JOURNAL`, else a folder of this user's application data.
+        durability: `full`: what was written survives a power cut. `process`: it survives a killed process, and
+            writing costs less.
+
+    Raises:
+        JournalUnwritable: The folder cannot be made or written.
+        CorruptJournal: The file is damaged. It was not touched.
+        NewerJournal: A later version wrote it. It was not touched.
+    """
+    folder = Path(path).expanduser() if path is not None else locations.default_journal()
+    make_folder(folder)
+    check_header(folder / "journal.db", NEWEST_VERSION)
+    journal = Journal(folder, durability)
+    connection = journal._engine.raw_connection()
+    try:
+        driver = connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        if migrate(driver, journal.database):
+            fold_wal(driver)  # so that the file's header carries the version, for `check_header`
+    except sqlite3.Error as error:
+        raise from_sqlite(error, journal.database) from error
+    finally:
+        connection.close()
+    return journal

@@ -1,0 +1,53 @@
+"""Which runs are being written to at this moment."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from journal import tables
+from journal.clock import to_text
+
+# A session writes its heartbeat every 30 seconds; four missed ones and it is taken for dead.
+HEARTBEAT_TIMEOUT = timedelta(seconds=120)
+
+
+def live_runs(connection: Connection, now: datetime) -> list[str]:
+    """Return the runs that have a session which is open, heard of lately, and not known to be dead."""
+    query = select(tables.sessions).where(
+        tables.sessions.c.ended_at.is_(None),
+        tables.sessions.c.heartbeat_at >= to_text(now - HEARTBEAT_TIMEOUT),
+    )
+    sessions = connection.execute(query)
+    return sorted({row.run_id for row in sessions if not is_dead(row.host, row.boot_id, row.pid)})
+
+
+def is_dead(host: str, boot: str, pid: int) -> bool:
+    """Return whether a process is known to be gone: it was one of this machine's, and none has its number now."""
+    if host != platform.node():
+        return False
+    return boot != boot_id() or not _process_exists(pid)
+
+
+def boot_id() -> str:
+    """Return what tells this boot of the machine from others, or "" where the system has no such thing."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+def _process_exists(pid: int) -> bool:
+    if os.name == "nt":  # there signal 0 would end the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

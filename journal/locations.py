@@ -1,0 +1,35 @@
+"""Where a journal is when nobody says: the one place of this package that reads the environment."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def default_journal(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return `UPLOADER_JOURNAL`, else a folder of this user's application data."""
+    if chosen := environ.get("UPLOADER_JOURNAL"):
+        return Path(chosen).expanduser()
+    return _user_data() / "journal"
+
+
+def fallback_folders(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Return the folders for events that no journal could take, in the order in which they are tried.
+
+    `UPLOADER_FALLBACK` replaces them. The last one, under the temporary folder, is there for a home that is read-only.
+    """
+    if chosen := environ.get("UPLOADER_FALLBACK"):
+        return [Path(chosen).expanduser()]
+    return [
+        _user_data() / "fallback",
+        Path(tempfile.gettempdir()) / f"offline-uploader-{getpass.getuser()}" / "fallback",
+    ]
+
+
+def _user_data() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("offline-uploader", appauthor=False)

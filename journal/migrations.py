@@ -1,0 +1,108 @@
+"""From any older schema to the latest, by ordered steps that are recorded in the file itself.
+
+A step is a file `schema/NNNN_name.sql` that is never changed after it was released. A fresh journal takes the same steps,
+so that an old file and a new one end with the same schema. Views hold no data: they are dropped and made again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from journal.clock import now_text
+from journal.engine import APPLICATION_ID, check_version
+from journal.errors import JournalError, from_sqlite
+from journal.tables import VIEWS
+
+
+@dataclass(frozen=True)
+class Step:
+    """One migration: the schema version that it leads to, its name, and its SQL."""
+
+    version: int
+    name: str
+    sql: str
+
+
+def steps() -> list[Step]:
+    """Return all steps, in order."""
+    files = (file for file in resources.files("journal").joinpath("schema").iterdir() if file.name.endswith(".sql"))
+    found = [
+        Step(int(file.name[:4]), file.name[5:-4], file.read_text("utf-8"))
+        for file in sorted(files, key=lambda file: file.name)
+    ]
+    assert [step.version for step in found] == list(range(1, len(found) + 1)), "migrations must be numbered from 1"
+    return found
+
+
+NEWEST_VERSION = 1
+
+
+def migrate(connection: sqlite3.Connection, database: Path) -> bool:
+    """Bring the file to the newest schema in one transaction.
+
+    Args:
+        connection: An open connection in autocommit mode.
+        database: The file, for messages.
+
+    Returns:
+        Whether anything was changed.
+
+    Raises:
+        NewerJournal: The file is ahead of this version.
+        JournalError: The file holds somebody else's tables, or cannot be written.
+    """
+    try:
+        if _version(connection) == NEWEST_VERSION:
+            return False
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            changed = _apply(connection, database)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        return changed
+    except sqlite3.Error as error:
+        raise from_sqlite(error, database) from error
+
+
+def _apply(connection: sqlite3.Connection, database: Path) -> bool:
+    version = _version(connection)  # again, now that no other process can be migrating
+    check_version(version, NEWEST_VERSION, database)
+    if version == NEWEST_VERSION:
+        return False
+    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise JournalError(f"{database} is a database of another application; choose another journal folder")
+    for step in steps()[version:]:
+        for statement in _statements(step.sql):
+            connection.execute(statement)
+        connection.execute("INSERT INTO schema_migrations VALUES (?, ?, ?)", (step.version, step.name, now_text()))
+    _recreate_views(connection)
+    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version={NEWEST_VERSION}")
+    return True
+
+
+def _recreate_views(connection: sqlite3.Connection) -> None:
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall():
+        connection.execute(f'DROP VIEW "{name}"')
+    for name, select in VIEWS.items():
+        connection.execute(f"CREATE VIEW {name} AS {select}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _statements(sql: str) -> Iterator[str]:
+    """Split a script into statements (`executescript` would commit the transaction around them)."""
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,308 @@
+"""The drain's side of a journal: plan, claim, record.
+
+One thread owns an `Outbox`. Each method is one transaction. Many drains may work on one journal at once: a claim is
+leased until a time and numbered by a fence, and what an overtaken owner reports is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, Row, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
+
+from journal import claims, outcomes, routing, tables
+from journal.clock import from_text, now_text, to_text, utc_now
+from journal.engine import fold_wal
+from journal.errors import StaleClaim, from_sqlite
+from journal.ids import chunk_id, digest
+from journal.liveness import live_runs
+from journal.records import (
+    OPEN_STATES,
+    Claim,
+    Destination,
+    Event,
+    Lane,
+    Outcome,
+    PlannedDelivery,
+    Run,
+    State,
+    Target,
+)
+
+_D = tables.deliveries
+_T = tables.targets
+_E = tables.events
+
+
+class Outbox:
+    """Deliveries of one journal. Every method raises a `JournalError` when the file cannot be used."""
+
+    def __init__(self, engine: Engine, database: Path) -> None:
+        """Connect; `close` disconnects."""
+        self._database = database
+        self._connection = engine.connect()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    # --- where runs go
+
+    def destinations(self) -> list[Destination]:
+        """Return all destinations."""
+        with self._read() as connection:
+            return [Destination(**row._asdict()) for row in connection.execute(select(tables.destinations))]
+
+    def add_destination(self, platform: str, base_url: str) -> Destination:
+        """Return the destination, made if it is new."""
+        with self._write() as connection:
+            return routing.add_destination(connection, platform, base_url)
+
+    def route(self, run_id: str, destination_id: int) -> None:
+        """Send the run to the destination; doing so again changes nothing."""
+        with self._write() as connection:
+            routing.add_target(connection, run_id, destination_id)
+
+    def runs(self) -> list[Run]:
+        """Return all runs, oldest first."""
+        with self._read() as connection:
+            query = select(tables.runs).order_by(tables.runs.c.created_at)
+            return [Run(**row._asdict()) for row in connection.execute(query)]
+
+    def unrouted_runs(self, run_ids: Sequence[str] | None = None) -> list[Run]:
+        """Return the runs (of those named) that go nowhere yet."""
+        query = select(tables.runs).where(tables.runs.c.id.not_in(select(_T.c.run_id)))
+        if run_ids is not None:
+            query = query.where(tables.runs.c.id.in_(run_ids))
+        with self._read() as connection:
+            return [Run(**row._asdict()) for row in connection.execute(query)]
+
+    def targets(self, *, destination_id: int | None = None, run_ids: Sequence[str] | None = None) -> list[Target]:
+        """Return the (run, destination) pairs, oldest run first."""
+        query = (
+            select(_T, tables.runs, tables.destinations)
+            .join(tables.runs, tables.runs.c.id == _T.c.run_id)
+            .join(tables.destinations, tables.destinations.c.id == _T.c.destination_id)
+            .order_by(tables.runs.c.created_at)
+        )
+        if destination_id is not None:
+            query = query.where(_T.c.destination_id == destination_id)
+        if run_ids is not None:
+            query = query.where(_T.c.run_id.in_(run_ids))
+        with self._read() as connection:
+            return [_target(row) for row in connection.execute(query)]
+
+    # --- planning
+
+    def events(self, run_id: str, *, after: int, limit: int) -> list[Event]:
+        """Return the run's events with ids above `after`, in order, at most `limit`."""
+        query = select(_E).where(_E.c.run_id == run_id, _E.c.id > after).order_by(_E.c.id).limit(limit)
+        with self._read() as connection:
+            return [Event(*row) for row in connection.execute(query)]
+
+    def open_deliveries(self, run_id: str, destination_id: int) -> int:
+        """Return how many deliveries are pending or claimed there."""
+        query = select(func.count()).where(
+            _D.c.run_id == run_id, _D.c.destination_id == destination_id, _D.c.state.in_(OPEN_STATES)
+        )
+        with self._read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def plan(self, target: Target, planned: Sequence[PlannedDelivery], *, through: int, stage: int) -> int:
+        """Fix deliveries for the target's events up to `through`; return how many rows were made.
+
+        A pending upload that is not final is superseded by a later one, because a platform shows one model per run.
+
+        Raises:
+            StaleClaim: Another drain planned for this target meanwhile; nothing was written.
+        """
+        run, destination = target.run.id, target.destination.id
+        with self._write() as connection:
+            moved = connection.execute(
+                update(_T)
+                .where(_T.c.run_id == run, _T.c.destination_id == destination)
+                .where(_T.c.planned_through == target.planned_through)
+                .values(planned_through=through, stage=stage)
+            )
+            if moved.rowcount != 1:
+                raise StaleClaim(f"run {run} was planned by another drain meanwhile")
+            if planned:
+                connection.execute(insert(_D), [_row(target, delivery) for delivery in planned])
+            if any(delivery.lane == "upload" for delivery in planned):
+                _supersede_older_uploads(connection, run, destination)
+        return len(planned)
+
+    # --- claiming and recording
+
+    def claim(
+        self,
+        destination_id: int,
+        *,
+        lane: Lane,
+        limit: int,
+        owner: str,
+        lease_seconds: float,
+        now: datetime,
+        run_ids: Sequence[str] | None = None,
+        upload_spacing_seconds: float = 900.0,
+    ) -> list[Claim]:
+        """Take due deliveries, for this owner alone until the lease runs out.
+
+        A delivery is due when its time has come, everything of a lower stage is settled, its run is registered at the
+        destination (or it is the registration), and, for a checkpoint of a run whose session is alive, when the last
+        upload is `upload_spacing_seconds` ago. A final checkpoint does not wait for that.
+
+        Args:
+            destination_id: Where to.
+            lane: Small messages or uploads.
+            limit: At most so many.
+            owner: Who claims; shown to people.
+            lease_seconds: How long they are ours without `renew`.
+            now: The current time.
+            run_ids: Only these runs, else all.
+            upload_spacing_seconds: The least time between two uploads of one live run.
+        """
+        spaced_before = now - timedelta(seconds=upload_spacing_seconds)
+        with self._write() as connection:
+            due = claims.due(destination_id, lane, now, run_ids)
+            if lane == "upload":
+                due = claims.unspaced(due, live_runs(connection, now), spaced_before)
+            found = connection.execute(due.limit(limit)).all()
+            claims.take(connection, found, owner, now, lease_seconds)
+        return [claims.from_row(row) for row in found]
+
+    def renew(self, held: Sequence[Claim], *, lease_seconds: float, now: datetime) -> None:
+        """Lengthen the leases of claims that are still ours."""
+        until = to_text(now + timedelta(seconds=lease_seconds))
+        with self._write() as connection:
+            for claim in held:
+                connection.execute(
+                    update(_D)
+                    .where(_D.c.id == claim.delivery_id, _D.c.fence == claim.fence, _D.c.state == "claimed")
+                    .values(lease_until=until)
+                )
+
+    def record(self, finished: Sequence[Outcome], *, now: datetime) -> list[Outcome]:
+        """Write what attempts came to, all in one transaction; return those that another drain has overtaken."""
+        if not finished:
+            return []
+        with self._write() as connection:
+            return outcomes.record(connection, finished, to_text(now))
+
+    def reclaim(self) -> int:
+        """Make every claimed delivery pending again; for the holder of the drain's lock, when it starts."""
+        return self._update_all("claimed", {"state": "pending", "owner": None, "lease_until": None})
+
+    def make_due(self, now: datetime) -> int:
+        """Let deliveries that back off be tried at once, except where the platform asked for the wait."""
+        return self._update_all("pending", {"next_attempt_at": to_text(now)}, _D.c.held == 0, _D.c.attempts > 0)
+
+    def revive(self, delivery_ids: Sequence[int] | None = None) -> int:
+        """Give dead letters (these, or all) another life, and unblock their runs; return how many."""
+        chosen = _D.c.state == "dead"
+        if delivery_ids is not None:
+            chosen = chosen & _D.c.id.in_(delivery_ids)
+        with self._write() as connection:
+            pairs = connection.execute(select(_D.c.run_id, _D.c.destination_id).where(chosen).distinct()).all()
+            for run_id, destination_id in pairs:
+                connection.execute(
+                    update(_T)
+                    .where(_T.c.run_id == run_id, _T.c.destination_id == destination_id, _T.c.state == "blocked")
+                    .values(state=func.iif(_T.c.ids == "{}", "new", "registered"), reason=None)
+                )
+            values = {"state": "pending", "next_attempt_at": now_text(), "settled_at": None, "held": 0}
+            return connection.execute(update(_D).where(chosen).values(values)).rowcount
+
+    def next_due(self, *, run_ids: Sequence[str] | None = None) -> datetime | None:
+        """Return the earliest time at which an open delivery of an unblocked run may be tried, else None."""
+        query = (
+            select(func.min(_D.c.next_attempt_at))
+            .join(_T, (_T.c.run_id == _D.c.run_id) & (_T.c.destination_id == _D.c.destination_id))
+            .where(_D.c.state.in_(OPEN_STATES), _T.c.state != "blocked")
+        )
+        if run_ids is not None:
+            query = query.where(_D.c.run_id.in_(run_ids))
+        with self._read() as connection:
+            earliest = connection.execute(query).scalar()
+        return None if earliest is None else from_text(earliest)
+
+    def has_newer_checkpoint(self, claim: Claim) -> bool:
+        """Return whether a later checkpoint replaces the claimed one, whose bytes may then be gone."""
+        query = select(func.count()).where(
+            _E.c.run_id == claim.run.id, _E.c.kind == "checkpoint", _E.c.id > claim.last_event
+        )
+        with self._read() as connection:
+            return bool(connection.execute(query).scalar_one())
+
+    def fold_wal(self) -> bool:
+        """Fold the write-ahead log back into the database; False when another process was in the way."""
+        driver = self._connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        try:
+            return fold_wal(driver)
+        except sqlite3.Error as error:
+            raise from_sqlite(error, self._database) from error
+
+    def _update_all(self, state: State, values: Mapping[str, Any], *conditions: ColumnElement[bool]) -> int:
+        with self._write() as connection:
+            return connection.execute(update(_D).where(_D.c.state == state, *conditions).values(values)).rowcount
+
+    @contextmanager
+    def _write(self, *, read_only: bool = False) -> Iterator[Connection]:
+        connection = self._connection.execution_options(read_only=read_only)
+        try:
+            with connection.begin():
+                yield connection
+        except (DBAPIError, sqlite3.Error) as error:
+            raise from_sqlite(error, self._database) from error
+
+    def _read(self) -> AbstractContextManager[Connection]:
+        return self._write(read_only=True)
+
+
+def _target(row: Row[Any]) -> Target:
+    run = Run(row.run_id, row.project, row.name, row.save_dir, row.created_at)
+    destination = Destination(row.destination_id, row.platform, row.base_url)
+    return Target(run, destination, row.state, row.reason, json.loads(row.ids), row.planned_through, row.stage)
+
+
+def _row(target: Target, delivery: PlannedDelivery) -> dict[str, Any]:
+    """Return the row of a planned delivery: this is where its bytes and its chunk id are fixed."""
+    now = to_text(utc_now())
+    return {
+        **vars(delivery),
+        "run_id": target.run.id,
+        "destination_id": target.destination.id,
+        "chunk_id": chunk_id(
+            run_id=target.run.id,
+            platform=target.destination.platform,
+            base_url=target.destination.base_url,
+            kind=delivery.kind,
+            first_event=delivery.first_event,
+            last_event=delivery.last_event,
+            body_digest=digest(delivery.body),
+        ),
+        "state": "pending",
+        "attempts": 0,
+        "next_attempt_at": now,
+        "held": 0,
+        "fence": 0,
+        "created_at": now,
+    }
+
+
+def _supersede_older_uploads(connection: Connection, run_id: str, destination_id: int) -> None:
+    here = (_D.c.run_id == run_id, _D.c.destination_id == destination_id, _D.c.lane == "upload")
+    newest = select(func.max(_D.c.first_event)).where(*here).scalar_subquery()
+    connection.execute(
+        update(_D)
+        .where(*here, _D.c.state == "pending", _D.c.role != "final", _D.c.first_event < newest)
+        .values(state="superseded", settled_at=now_text())
+    )

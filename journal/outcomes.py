@@ -1,0 +1,101 @@
+"""Writing what attempts came to: the second half of a claim's life."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from journal import tables
+from journal.encoding import encode
+from journal.records import Outcome, State
+
+_D = tables.deliveries
+_T = tables.targets
+
+_STATE_AFTER: dict[str, State] = {
+    "delivered": "delivered",
+    "retry": "pending",
+    "release": "pending",
+    "dead": "dead",
+    "superseded": "superseded",
+}
+# Every column that an outcome may change, so that a whole batch is one statement.
+_SETTLE = (
+    update(_D)
+    .where(_D.c.id == bindparam("delivery_id"))
+    .values(
+        state=bindparam("new_state"),
+        attempts=_D.c.attempts - bindparam("uncounted"),
+        next_attempt_at=bindparam("due"),
+        held=bindparam("is_held"),
+        last_error=bindparam("error"),
+        receipt=bindparam("answer"),
+        settled_at=bindparam("settled"),
+        owner=None,
+        lease_until=None,
+    )
+)
+
+
+def record(connection: Connection, finished: Sequence[Outcome], now: str) -> list[Outcome]:
+    """Write the outcomes whose claim still holds; return the others."""
+    current = _fences(connection, [outcome.claim.delivery_id for outcome in finished])
+    valid = [one for one in finished if current.get(one.claim.delivery_id) == one.claim.fence]
+    if valid:
+        connection.execute(_SETTLE, [_settlement(outcome, now) for outcome in valid])
+    failed = [_attempt(outcome, now) for outcome in valid if outcome.error]
+    if failed:
+        connection.execute(insert(tables.attempts), failed)
+    for outcome in valid:
+        if outcome.ids or outcome.signals or outcome.block:
+            _update_target(connection, outcome, now)
+    return [outcome for outcome in finished if outcome not in valid] if len(valid) < len(finished) else []
+
+
+def _fences(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    """Return the fence of each of these deliveries that is still claimed."""
+    query = select(_D.c.id, _D.c.fence).where(_D.c.id.in_(ids), _D.c.state == "claimed")
+    return {row.id: row.fence for row in connection.execute(query)}
+
+
+def _settlement(outcome: Outcome, now: str) -> dict[str, Any]:
+    state = _STATE_AFTER[outcome.result]
+    return {
+        "delivery_id": outcome.claim.delivery_id,
+        "new_state": state,
+        "uncounted": int(outcome.result == "release"),
+        "due": outcome.next_attempt_at or now,
+        "is_held": int(outcome.held),
+        "error": outcome.error,
+        "answer": encode(outcome.receipt) if outcome.receipt else None,
+        "settled": None if state == "pending" else now,
+    }
+
+
+def _attempt(outcome: Outcome, now: str) -> dict[str, Any]:
+    return {
+        "delivery_id": outcome.claim.delivery_id,
+        "number": outcome.claim.attempt,
+        "result": outcome.result,
+        "error": outcome.error,
+        "at": now,
+    }
+
+
+def _update_target(connection: Connection, outcome: Outcome, now: str) -> None:
+    """Keep what the platform called the run, what it told it, or that it refuses it."""
+    run_id, destination_id = outcome.claim.run.id, outcome.claim.destination_id
+    here = update(_T).where(_T.c.run_id == run_id, _T.c.destination_id == destination_id)
+    if outcome.ids is not None:
+        query = select(_T.c.ids).where(_T.c.run_id == run_id, _T.c.destination_id == destination_id)
+        known = json.loads(connection.execute(query).scalar_one())
+        connection.execute(here.values(state="registered", ids=encode({**known, **outcome.ids})))
+    if outcome.block:
+        connection.execute(here.values(state="blocked", reason=outcome.block))
+    for kind, detail in outcome.signals:
+        values = {"run_id": run_id, "destination_id": destination_id, "kind": kind, "detail": detail}
+        connection.execute(upsert(tables.signals).values(**values, created_at=now).on_conflict_do_nothing())

@@ -1,0 +1,205 @@
+"""Frozen values that the journal gives out, and the states of a delivery.
+
+A delivery's life:
+
+    pending ──claim──▶ claimed ──complete──▶ delivered
+       ▲                │ │ └────supersede─▶ superseded
+       └─retry/release──┘ └──────park──────▶ dead ──revive──▶ pending
+
+A lease that runs out makes a claimed delivery claimable again, under a higher fence; whoever held the old
+fence can no longer change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+State = Literal["pending", "claimed", "delivered", "dead", "superseded"]
+Lane = Literal["message", "upload"]
+
+OPEN_STATES: tuple[State, ...] = ("pending", "claimed")
+SETTLED_STATES: tuple[State, ...] = ("delivered", "dead", "superseded")
+
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    "pending": frozenset({"claimed", "superseded"}),
+    "claimed": frozenset({"pending", "claimed", "delivered", "dead", "superseded"}),
+    "dead": frozenset({"pending"}),
+    "delivered": frozenset(),
+    "superseded": frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training as a person means it; lives on across restarts.
+
+    Attributes:
+        id: The uuid made on this machine when the run began.
+        project: Slug of the project, or None where the training named none.
+        name: Slug of the run's name.
+        save_dir: Folder the trainer writes to, absolute at the time.
+        created_at: ISO 8601 time in UTC.
+    """
+
+    id: str
+    project: str | None
+    name: str
+    save_dir: str
+    created_at: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """One immutable thing that happened in a run.
+
+    Attributes:
+        id: Position in the journal; later events have higher ids.
+        run_id: Uuid of the run.
+        session_id: The process lifetime that wrote it.
+        kind: `epoch_end`, `console_output`, `checkpoint`, …
+        key: The natural key within the kind (epoch, chunk id, role), or "".
+        payload: JSON text of an object, exactly as stored.
+        created_at: ISO 8601 time in UTC.
+    """
+
+    id: int
+    run_id: str
+    session_id: int
+    kind: str
+    key: str
+    payload: str
+    created_at: str
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A platform and its base URL."""
+
+    id: int
+    platform: str
+    base_url: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """One run at one destination: what the platform calls it there, and how far it is planned.
+
+    Attributes:
+        run: The run.
+        destination: Where it goes.
+        state: `new` until the platform has accepted the run, then `registered`; `blocked` when the platform
+            refuses the run as a whole.
+        reason: Why it is blocked, else None.
+        ids: What the platform called the run (modelId, runId, …); empty before registration.
+        planned_through: Id of the last event that deliveries were planned for.
+        stage: The stage of the last planned delivery.
+    """
+
+    run: Run
+    destination: Destination
+    state: Literal["new", "registered", "blocked"]
+    reason: str | None
+    ids: Mapping[str, Any]
+    planned_through: int
+    stage: int
+
+
+@dataclass(frozen=True)
+class PlannedDelivery:
+    """What is to be sent, before it has a row. Bytes and id are fixed from here on.
+
+    Attributes:
+        kind: The message's event name, or `checkpoint`.
+        lane: `message` for small JSON, `upload` for blobs.
+        stage: Deliveries of a lower stage, of the same run and destination, are settled before this one is claimed.
+        first_event: Id of the first event that it covers.
+        last_event: Id of the last event that it covers.
+        body: JSON text that is sent (a message), or that describes the upload.
+        sha256: The blob, for the upload lane.
+        role: Checkpoint role (`best`, `last`, `final`), for the upload lane.
+    """
+
+    kind: str
+    lane: Lane
+    stage: int
+    first_event: int
+    last_event: int
+    body: str
+    sha256: str | None = None
+    role: str | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A delivery that this drain may send until the lease runs out.
+
+    Attributes:
+        delivery_id: Row id.
+        chunk_id: The idempotency key; the same for each attempt.
+        run: The run it belongs to.
+        destination_id: Where it goes.
+        ids: What the platform calls the run (empty before registration).
+        kind: See `PlannedDelivery`.
+        lane: See `PlannedDelivery`.
+        body: The frozen JSON text.
+        sha256: The blob, for the upload lane.
+        attempt: 1 for the first try.
+        fence: Grows with each claim of this delivery.
+        first_event: Id of the first event covered.
+        last_event: Id of the last event covered.
+    """
+
+    delivery_id: int
+    chunk_id: str
+    run: Run
+    destination_id: int
+    ids: Mapping[str, Any]
+    kind: str
+    lane: Lane
+    body: str
+    sha256: str | None
+    attempt: int
+    fence: int
+    first_event: int
+    last_event: int
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Something the platform told the training, e.g. `cancelled`."""
+
+    id: int
+    run_id: str
+    kind: str
+    detail: str
+    created_at: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one attempt came to; `Outbox.record` writes it.
+
+    Attributes:
+        claim: The claim it is the outcome of.
+        result: `delivered`, `retry` (again at `next_attempt_at`), `release` (again, not counted as an attempt),
+            `dead` (refused for good), or `superseded`.
+        receipt: What the platform answered, without secrets.
+        ids: The platform's ids for the run, when this attempt registered it.
+        error: Why it was not delivered, without secrets.
+        next_attempt_at: ISO time before which it is not claimed again.
+        held: Whether the platform itself asked for that wait (Retry-After), so that `make_due` leaves it alone.
+        signals: (kind, detail) pairs that the platform sent along.
+        block: A reason, when the platform refuses the whole run from here on.
+    """
+
+    claim: Claim
+    result: Literal["delivered", "retry", "release", "dead", "superseded"]
+    receipt: Mapping[str, Any] = field(default_factory=dict)
+    ids: Mapping[str, Any] | None = None
+    error: str | None = None
+    next_attempt_at: str | None = None
+    held: bool = False
+    signals: tuple[tuple[str, str], ...] = ()
+    block: str | None = None

@@ -1,0 +1,156 @@
+"""The state of a journal in numbers, for `status` and for the end of a drain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, text
+
+from journal.liveness import live_runs
+
+RunState = Literal["running", "finished", "failed", "interrupted"]
+
+_RUNS = text(
+    """
+    SELECT r.id, r.project, r.name, r.created_at,
+           (SELECT count(DISTINCT key) FROM events e WHERE e.run_id = r.id AND e.kind = 'epoch_end') AS epochs,
+           (SELECT count(*) FROM events e WHERE e.run_id = r.id) AS events,
+           (SELECT kind FROM events e WHERE e.run_id = r.id
+              AND e.kind IN ('training_started', 'training_complete', 'training_failed')
+            ORDER BY id DESC LIMIT 1) AS milestone
+    FROM runs r ORDER BY r.created_at
+    """
+)
+_TARGETS = text(
+    """
+    SELECT t.run_id, d.platform, d.base_url, t.state, t.reason, t.ids,
+           (SELECT count(*) FROM events e WHERE e.run_id = t.run_id AND e.id > t.planned_through) AS unplanned,
+           (SELECT min(created_at) FROM events e WHERE e.run_id = t.run_id AND e.id > t.planned_through)
+             AS oldest_unplanned_at,
+           (SELECT last_error FROM deliveries x WHERE x.run_id = t.run_id AND x.destination_id = t.destination_id
+              AND x.last_error IS NOT NULL AND x.state IN ('pending', 'claimed', 'dead')
+            ORDER BY x.id DESC LIMIT 1) AS last_error,
+           count(*) FILTER (WHERE x.state IN ('pending', 'claimed')) AS pending,
+           count(*) FILTER (WHERE x.state = 'delivered') AS delivered,
+           count(*) FILTER (WHERE x.state = 'dead') AS dead,
+           count(*) FILTER (WHERE x.state = 'superseded') AS superseded,
+           coalesce(sum(coalesce(b.size, length(x.body))) FILTER (WHERE x.state IN ('pending', 'claimed')), 0)
+             AS pending_bytes,
+           min(x.created_at) FILTER (WHERE x.state IN ('pending', 'claimed')) AS oldest_pending_at,
+           min(x.next_attempt_at) FILTER (WHERE x.state IN ('pending', 'claimed')) AS next_attempt_at
+    FROM targets t
+    JOIN destinations d ON d.id = t.destination_id
+    LEFT JOIN deliveries x ON x.run_id = t.run_id AND x.destination_id = t.destination_id
+    LEFT JOIN blobs b ON b.sha256 = x.sha256
+    GROUP BY t.run_id, t.destination_id
+    """
+)
+
+
+@dataclass(frozen=True)
+class TargetReport:
+    """One run at one destination.
+
+    Attributes:
+        platform: Name of the platform's API.
+        base_url: Where it is.
+        state: `new`, `registered` or `blocked`.
+        reason: Why it is blocked, else None.
+        ids: What the platform called the run.
+        unplanned: Events that no delivery was made for yet.
+        pending: Deliveries still to be made.
+        delivered: Deliveries that the platform confirmed.
+        dead: Deliveries that the platform refused for good.
+        superseded: Checkpoints that a newer one replaced.
+        pending_bytes: Bytes of what is pending.
+        oldest_at: Time of the oldest thing that has not arrived, ISO, else None.
+        next_attempt_at: When the next attempt is due, ISO, else None.
+        last_error: The newest error of what has not arrived, else None.
+    """
+
+    platform: str
+    base_url: str
+    state: str
+    reason: str | None
+    ids: Mapping[str, Any]
+    unplanned: int
+    pending: int
+    delivered: int
+    dead: int
+    superseded: int
+    pending_bytes: int
+    oldest_at: str | None
+    next_attempt_at: str | None
+    last_error: str | None
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """One run and where it goes.
+
+    Attributes:
+        id: Uuid.
+        project: Slug, or None.
+        name: Slug.
+        created_at: ISO time.
+        state: `running` while a session is alive; `interrupted` when none is and it neither finished nor failed.
+        epochs: How many epochs have metrics.
+        events: How many events the journal holds.
+        targets: One for each destination; none before the first drain when no destination was chosen.
+    """
+
+    id: str
+    project: str | None
+    name: str
+    created_at: str
+    state: RunState
+    epochs: int
+    events: int
+    targets: tuple[TargetReport, ...]
+
+
+def make_report(connection: Connection, now: datetime) -> list[RunReport]:
+    """Return a report of each run, oldest first."""
+    live = live_runs(connection, now)
+    targets: dict[str, list[TargetReport]] = {}
+    for row in connection.execute(_TARGETS):
+        targets.setdefault(row.run_id, []).append(_target(row))
+    return [_run(row, live, targets.get(row.id, ())) for row in connection.execute(_RUNS)]
+
+
+def _run(row: Row[Any], live: Sequence[str], targets: Sequence[TargetReport]) -> RunReport:
+    state = run_state(row.milestone, row.id in live)
+    return RunReport(row.id, row.project, row.name, row.created_at, state, row.epochs, row.events, tuple(targets))
+
+
+def run_state(milestone: str | None, live: bool) -> RunState:
+    """Return the state that the last milestone event, and whether a session is alive, amount to."""
+    if milestone == "training_complete":
+        return "finished"
+    if milestone == "training_failed":
+        return "failed"
+    return "running" if live else "interrupted"
+
+
+def _target(row: Row[Any]) -> TargetReport:
+    oldest = min((at for at in (row.oldest_pending_at, row.oldest_unplanned_at) if at), default=None)
+    return TargetReport(
+        platform=row.platform,
+        base_url=row.base_url,
+        state=row.state,
+        reason=row.reason,
+        ids=json.loads(row.ids),
+        unplanned=row.unplanned,
+        pending=row.pending,
+        delivered=row.delivered,
+        dead=row.dead,
+        superseded=row.superseded,
+        pending_bytes=row.pending_bytes,
+        oldest_at=oldest,
+        next_attempt_at=row.next_attempt_at,
+        last_error=row.last_error,
+    )

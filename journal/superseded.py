@@ -1,0 +1,40 @@
+"""Which checkpoint bytes nothing needs any more.
+
+A newer checkpoint of the same role replaces an older one. Its bytes stay as long as a final checkpoint, the newest of
+any role of any run, or an open delivery refers to them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text, update
+
+from journal import tables
+from journal.blobs import BlobStore
+
+_REPLACED = text(
+    """
+    SELECT DISTINCT b.sha256
+    FROM events e JOIN blobs b ON b.sha256 = json_extract(e.payload, '$.sha256')
+    WHERE e.run_id = :run_id AND e.kind = 'checkpoint' AND e.key = :role AND b.state = 'present'
+      AND e.id < (SELECT max(id) FROM events WHERE run_id = :run_id AND kind = 'checkpoint' AND key = :role)
+      AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.sha256 = b.sha256 AND d.state IN ('pending', 'claimed'))
+      AND NOT EXISTS (
+        SELECT 1 FROM events o
+        WHERE o.kind = 'checkpoint' AND json_extract(o.payload, '$.sha256') = b.sha256
+          AND (o.key = 'final' OR o.id = (SELECT max(id) FROM events n
+               WHERE n.run_id = o.run_id AND n.kind = 'checkpoint' AND n.key = o.key)))
+    """
+)
+
+
+def give_up(connection: Connection, blobs: BlobStore, run_id: str, role: str) -> list[str]:
+    """Remove the bytes of the run's replaced checkpoints of a role; return their sha256.
+
+    The files go before the transaction ends, while the write lock keeps everybody from storing the same bytes again.
+    A crash in between leaves a row that says `present`, and a later delivery finds the checkpoint replaced.
+    """
+    replaced = [row.sha256 for row in connection.execute(_REPLACED, {"run_id": run_id, "role": role})]
+    for sha256 in replaced:
+        blobs.remove(sha256)
+        connection.execute(update(tables.blobs).where(tables.blobs.c.sha256 == sha256).values(state="removed"))
+    return replaced

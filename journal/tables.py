@@ -1,0 +1,232 @@
+"""The latest schema: tables as SQLAlchemy Core, and the views that people read.
+
+Times are ISO 8601 text in UTC, which sorts by time. Payloads, bodies and receipts are JSON text. Migrating an older
+file gives exactly what `METADATA` and `VIEWS` describe; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+METADATA = MetaData()
+
+schema_migrations = Table(
+    "schema_migrations",
+    METADATA,
+    Column("version", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("applied_at", Text, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("project", Text),
+    Column("name", Text, nullable=False),
+    Column("save_dir", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False, index=True),
+    Column("pid", Integer, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("boot_id", Text, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("heartbeat_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("outcome", Text),
+)
+
+# AUTOINCREMENT: ids are never used again, so a cursor stays right after delivered rows were pruned.
+events = Table(
+    "events",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False, index=True),
+    Column("session_id", Integer, ForeignKey("sessions.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+# Partial: they cost the hot path nothing, because only checkpoint events are in them.
+Index("ix_events_checkpoints", events.c.run_id, events.c.key, sqlite_where=text("kind = 'checkpoint'"))
+Index("ix_events_blobs", text("json_extract(payload, '$.sha256')"), sqlite_where=text("kind = 'checkpoint'"))
+
+blobs = Table(
+    "blobs",
+    METADATA,
+    Column("sha256", Text, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("state", Text, CheckConstraint("state IN ('present', 'removed')"), nullable=False),
+    Column("created_at", Text, nullable=False),
+)
+
+destinations = Table(
+    "destinations",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("platform", Text, nullable=False),
+    Column("base_url", Text, nullable=False),
+    UniqueConstraint("platform", "base_url"),
+)
+
+targets = Table(
+    "targets",
+    METADATA,
+    Column("run_id", Text, ForeignKey("runs.id"), primary_key=True),
+    Column("destination_id", Integer, ForeignKey("destinations.id"), primary_key=True),
+    Column("state", Text, CheckConstraint("state IN ('new', 'registered', 'blocked')"), nullable=False),
+    Column("reason", Text),
+    Column("ids", Text, nullable=False),
+    Column("planned_through", Integer, nullable=False),
+    Column("stage", Integer, nullable=False),
+    Column("last_upload_at", Text, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("destination_id", Integer, ForeignKey("destinations.id"), nullable=False),
+    Column("chunk_id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("lane", Text, CheckConstraint("lane IN ('message', 'upload')"), nullable=False),
+    Column("stage", Integer, nullable=False),
+    Column("first_event", Integer, nullable=False),
+    Column("last_event", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("sha256", Text),
+    Column("role", Text),
+    Column(
+        "state",
+        Text,
+        CheckConstraint("state IN ('pending', 'claimed', 'delivered', 'dead', 'superseded')"),
+        nullable=False,
+    ),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", Text, nullable=False),
+    Column("held", Integer, nullable=False),  # 1: the platform itself asked for the wait (Retry-After)
+    Column("owner", Text),
+    Column("lease_until", Text),
+    Column("fence", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("receipt", Text),
+    Column("created_at", Text, nullable=False),
+    Column("settled_at", Text),
+)
+# Only open deliveries are looked for; settled ones grow without end and stay out of the index.
+Index(
+    "ix_deliveries_open",
+    deliveries.c.destination_id,
+    deliveries.c.run_id,
+    deliveries.c.stage,
+    sqlite_where=text("state IN ('pending', 'claimed')"),
+)
+Index("ix_deliveries_dead", deliveries.c.run_id, sqlite_where=text("state = 'dead'"))
+
+attempts = Table(
+    "attempts",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("delivery_id", Integer, ForeignKey("deliveries.id"), nullable=False, index=True),
+    Column("number", Integer, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("error", Text),
+    Column("at", Text, nullable=False),
+)
+
+signals = Table(
+    "signals",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False, index=True),
+    Column("destination_id", Integer, ForeignKey("destinations.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    UniqueConstraint("run_id", "destination_id", "kind"),
+)
+
+# How far each fallback file was taken in, so that taking it in twice changes nothing.
+fallback_imports = Table(
+    "fallback_imports",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("session_id", Integer, ForeignKey("sessions.id"), nullable=False),
+    Column("lines", Integer, nullable=False),
+    Column("updated_at", Text, nullable=False),
+)
+
+VIEWS: dict[str, str] = {
+    "pending": """
+        SELECT d.id, r.name AS run, d.run_id, t.base_url AS destination, d.kind, d.state, d.attempts,
+               d.next_attempt_at, d.last_error, d.first_event, d.last_event,
+               coalesce(b.size, length(d.body)) AS bytes, d.created_at
+        FROM deliveries d
+        JOIN runs r ON r.id = d.run_id
+        JOIN destinations t ON t.id = d.destination_id
+        LEFT JOIN blobs b ON b.sha256 = d.sha256
+        WHERE d.state IN ('pending', 'claimed')
+        ORDER BY d.id""",
+    "metrics": """
+        SELECT e.run_id AS run, json_extract(e.payload, '$.epoch') AS epoch, m.key AS name, m.value AS value
+        FROM (SELECT max(id) AS id FROM events WHERE kind = 'epoch_end' GROUP BY run_id, key) newest
+        JOIN events e ON e.id = newest.id, json_each(e.payload, '$.metrics') m
+        ORDER BY e.run_id, epoch, name""",
+    "console": """
+        SELECT run_id AS run, json_extract(payload, '$.chunkId') AS chunk,
+               json_extract(payload, '$.content') AS content, created_at
+        FROM events WHERE kind = 'console_output'
+        ORDER BY id""",
+    "checkpoints": """
+        SELECT e.run_id AS run, json_extract(e.payload, '$.epoch') AS epoch, e.key AS role,
+               json_extract(e.payload, '$.filename') AS filename, json_extract(e.payload, '$.sha256') AS sha256,
+               json_extract(e.payload, '$.size') AS size, b.state AS bytes_are,
+               (SELECT group_concat(d.state) FROM deliveries d
+                WHERE d.run_id = e.run_id AND d.kind = 'checkpoint' AND d.first_event = e.id) AS delivery,
+               e.created_at
+        FROM events e LEFT JOIN blobs b ON b.sha256 = json_extract(e.payload, '$.sha256')
+        WHERE e.kind = 'checkpoint'
+        ORDER BY e.id""",
+    "dead_letters": """
+        SELECT d.id, r.name AS run, d.run_id, t.base_url AS destination, d.kind, d.last_error AS reason, d.attempts,
+               d.first_event, d.last_event, d.settled_at
+        FROM deliveries d
+        JOIN runs r ON r.id = d.run_id
+        JOIN destinations t ON t.id = d.destination_id
+        WHERE d.state = 'dead'
+        ORDER BY d.id""",
+    "run_overview": """
+        SELECT r.id AS run, r.project, r.name, r.created_at,
+               (SELECT count(DISTINCT key) FROM events e WHERE e.run_id = r.id AND e.kind = 'epoch_end') AS epochs,
+               (SELECT kind FROM events e WHERE e.run_id = r.id
+                  AND e.kind IN ('training_started', 'training_complete', 'training_failed')
+                ORDER BY id DESC LIMIT 1) AS last_milestone,
+               (SELECT count(*) FROM sessions s WHERE s.run_id = r.id) AS sessions,
+               (SELECT count(*) FROM events e WHERE e.run_id = r.id) AS events,
+               (SELECT count(*) FROM deliveries d WHERE d.run_id = r.id AND d.state = 'delivered') AS delivered,
+               (SELECT count(*) FROM deliveries d WHERE d.run_id = r.id AND d.state IN ('pending', 'claimed'))
+                 AS pending,
+               (SELECT count(*) FROM deliveries d WHERE d.run_id = r.id AND d.state = 'dead') AS dead
+        FROM runs r
+        ORDER BY r.created_at""",
+}

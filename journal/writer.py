@@ -1,0 +1,196 @@
+"""The training's side of a journal: append, and know it is durable when the call returns.
+
+One `Writer` may be used by several threads and survives a fork: the child opens a connection of its own and leaves the
+parent's alone, because closing it there could remove files that the parent still uses.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.exc import DBAPIError
+
+from journal import superseded, tables
+from journal.blobs import BlobStore, Snapshot
+from journal.clock import now_text
+from journal.encoding import encode
+from journal.errors import from_sqlite
+from journal.liveness import boot_id
+from journal.records import Run, Signal
+from journal.routing import route
+
+_EVENT_COLUMNS = ("run_id", "session_id", "kind", "key", "payload", "created_at")
+# Compiled once: the hot path hands the driver finished SQL.
+_INSERT_EVENT = str(insert(tables.events).values(dict.fromkeys(_EVENT_COLUMNS)).compile(dialect=sqlite.dialect()))
+_inherited: list[Connection] = []
+
+
+class Writer:
+    """Appends to one journal. Each method is one transaction, committed when it returns.
+
+    Every method raises a `JournalError`: `JournalUnavailable` when the same call may work later.
+    """
+
+    def __init__(self, engine: Engine, blobs: BlobStore, database: Path) -> None:
+        """Open nothing yet; the first call connects."""
+        self._engine = engine
+        self._blobs = blobs
+        self._database = database
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._driver: sqlite3.Connection | None = None
+        self._pid = 0
+
+    def append(self, run_id: str, session_id: int, kind: str, payload: Mapping[str, Any], key: str = "") -> int:
+        """Write one event and return its id.
+
+        Args:
+            run_id: Uuid of the run.
+            session_id: From `start_session`.
+            kind: What happened.
+            payload: Anything; see `journal.encoding.encode`.
+            key: The natural key within the kind.
+        """
+        row = (run_id, session_id, kind, key, encode(payload), now_text())
+        with self._lock:
+            try:
+                # In autocommit mode one INSERT is one transaction that takes the write lock at once.
+                return int(self._raw().execute(_INSERT_EVENT, row).lastrowid or 0)
+            except sqlite3.Error as error:
+                raise from_sqlite(error, self._database) from error
+
+    def start_run(self, *, project: str | None, name: str, save_dir: str, run_id: str | None = None) -> Run:
+        """Write a new run and return it; a run with this id is returned as it is."""
+        run = Run(run_id or str(uuid.uuid4()), project, name, save_dir, now_text())
+        with self._transaction() as connection:
+            connection.execute(upsert(tables.runs).values(vars(run)).on_conflict_do_nothing())
+        return self.find_run(run_id=run.id) or run
+
+    def find_run(self, *, run_id: str | None = None, save_dir: str | None = None) -> Run | None:
+        """Return the run with this id, else the newest that wrote to this folder, else None."""
+        query = select(tables.runs).order_by(tables.runs.c.created_at.desc()).limit(1)
+        column, value = (tables.runs.c.id, run_id) if run_id else (tables.runs.c.save_dir, save_dir)
+        with self._transaction(read_only=True) as connection:
+            row = connection.execute(query.where(column == value)).first()
+        return None if row is None else Run(**row._asdict())
+
+    def start_session(self, run_id: str, pid: int | None = None) -> int:
+        """Write that a process (this one) begins to write to the run, and return the session's id."""
+        now = now_text()
+        values = {
+            "run_id": run_id,
+            "pid": pid or os.getpid(),
+            "host": platform.node(),
+            "boot_id": boot_id(),
+            "started_at": now,
+            "heartbeat_at": now,
+        }
+        with self._transaction() as connection:
+            return int(connection.execute(insert(tables.sessions).values(values)).lastrowid)
+
+    def session_count(self, run_id: str) -> int:
+        """Return how many sessions the run has had."""
+        query = select(tables.sessions.c.id).where(tables.sessions.c.run_id == run_id)
+        with self._transaction(read_only=True) as connection:
+            return len(connection.execute(query).all())
+
+    def heartbeat(self, session_id: int) -> None:
+        """Write that the session is alive."""
+        self._update_session(session_id, heartbeat_at=now_text())
+
+    def end_session(self, session_id: int, outcome: str) -> None:
+        """Write that the session has ended, and how."""
+        self._update_session(session_id, heartbeat_at=now_text(), ended_at=now_text(), outcome=outcome)
+
+    def route(self, run_id: str, platform: str, base_url: str) -> None:
+        """Choose a destination for the run; choosing it again changes nothing."""
+        with self._transaction() as connection:
+            route(connection, run_id, platform, base_url)
+
+    def add_checkpoint(
+        self, run_id: str, session_id: int, snapshot: Snapshot, role: str, payload: Mapping[str, Any]
+    ) -> int:
+        """Make a snapshot part of the journal and write the event that refers to it; return the event's id.
+
+        Older checkpoints of the same role that nothing needs any more are given up afterwards.
+
+        Args:
+            run_id: Uuid of the run.
+            session_id: From `start_session`.
+            snapshot: From `BlobStore.snapshot`; it is used up.
+            role: `last`, `best` or `final`.
+            payload: Further facts; `role`, `sha256` and `size` are added.
+        """
+        facts = {**payload, "role": role, "sha256": snapshot.sha256, "size": snapshot.size}
+        blob = {
+            "sha256": snapshot.sha256,
+            "size": snapshot.size,
+            "state": "present",
+            "created_at": now_text(),
+        }
+        row = dict(
+            zip(
+                _EVENT_COLUMNS,
+                (run_id, session_id, "checkpoint", role, encode(facts), now_text()),
+                strict=True,
+            )
+        )
+        with self._transaction() as connection:
+            self._blobs.publish(snapshot)  # inside, so that nobody removes the same bytes at this moment
+            connection.execute(upsert(tables.blobs).values(blob).on_conflict_do_update(set_={"state": "present"}))
+            event_id = int(connection.execute(insert(tables.events).values(row)).lastrowid)
+        with self._transaction() as connection:
+            superseded.give_up(connection, self._blobs, run_id, role)
+        return event_id
+
+    def signals(self, run_id: str) -> list[Signal]:
+        """Return what platforms told this run, oldest first."""
+        columns = [tables.signals.c[name] for name in ("id", "run_id", "kind", "detail", "created_at")]
+        query = select(*columns).where(tables.signals.c.run_id == run_id).order_by(tables.signals.c.id)
+        with self._transaction(read_only=True) as connection:
+            return [Signal(**row._asdict()) for row in connection.execute(query)]
+
+    def close(self) -> None:
+        """Close this process's connection; the next call opens one again."""
+        with self._lock:
+            if self._connection is not None and self._pid == os.getpid():
+                self._connection.close()
+            self._connection = self._driver = None
+
+    def _update_session(self, session_id: int, **values: str) -> None:
+        with self._transaction() as connection:
+            connection.execute(update(tables.sessions).where(tables.sessions.c.id == session_id).values(values))
+
+    @contextmanager
+    def _transaction(self, *, read_only: bool = False) -> Iterator[Connection]:
+        with self._lock:
+            self._raw()
+            assert self._connection is not None
+            connection = self._connection.execution_options(read_only=read_only)
+            try:
+                with connection.begin():
+                    yield connection
+            except (DBAPIError, sqlite3.Error) as error:
+                raise from_sqlite(error, self._database) from error
+
+    def _raw(self) -> sqlite3.Connection:
+        """Return this process's driver connection, opened when there is none yet."""
+        if self._driver is None or self._pid != os.getpid():
+            if self._connection is not None:
+                _inherited.append(self._connection)  # kept from the garbage collector, which would close it
+            self._connection = self._engine.connect()
+            driver = self._connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            self._driver, self._pid = driver, os.getpid()
+        return self._driver
