@@ -83,8 +83,18 @@ def kept_key(data: Path) -> str:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Listening from here on: who connects before the thread is ready is served when it is.
-    return socket.create_server((host, port), family=family, backlog=1024)
+    # Naming TCP lets asyncio see that it is TCP and switch Nagle's algorithm off, which would hold back the body of
+    # every answer for 40 ms until the client has acknowledged its headers.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        # Listening from here on: who connects before the thread is ready is served when it is.
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _server(app: Starlette) -> uvicorn.Server:
