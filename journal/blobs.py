@@ -1,8 +1,8 @@
 """Checkpoint bytes, addressed by their sha256.
 
-A trainer rewrites its files in place and strips them at the end, so a hard link would be rewritten with them. A snapshot
-is a reflink where the file system can, else a copy, hashed in the same pass. A file that was touched meanwhile is
-noticed by its size, inode and modification time, and is not kept as if it were whole.
+A trainer rewrites its files in place and strips them at the end, so a hard link would be rewritten with them. A
+snapshot is a reflink where the file system can, else a copy, hashed in the same pass. A file that was touched
+meanwhile is noticed by its size, inode and modification time, and is not kept as if it were whole.
 """
 
 from __future__ import annotations

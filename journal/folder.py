@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from journal import fallback, locations
 from journal.blobs import BlobStore
 from journal.clock import utc_now
-from journal.engine import Durability, check_header, fold_wal, make_engine, make_folder
+from journal.engine import BUSY_SECONDS, Durability, check_header, fold_wal, make_engine, make_folder
 from journal.errors import BlobError, from_sqlite
 from journal.migrations import NEWEST_VERSION, migrate
 from journal.outbox import Outbox
@@ -32,12 +32,12 @@ class Journal:
         blobs: The checkpoint bytes.
     """
 
-    def __init__(self, path: Path, durability: Durability) -> None:
+    def __init__(self, path: Path, durability: Durability, busy_seconds: float) -> None:
         """Use `open_journal` instead, which also creates and migrates."""
         self.path = path
         self.database = path / "journal.db"
         self.blobs = BlobStore(path / "blobs")
-        self._engine: Engine = make_engine(self.database, durability)
+        self._engine: Engine = make_engine(self.database, durability, busy_seconds)
 
     def writer(self) -> Writer:
         """Return a new writer; the caller closes it."""
@@ -118,13 +118,16 @@ class Journal:
             raise from_sqlite(error, self.database) from error
 
 
-def open_journal(path: str | Path | None = None, *, durability: Durability = "full") -> Journal:
+def open_journal(
+    path: str | Path | None = None, *, durability: Durability = "full", busy_seconds: float = BUSY_SECONDS
+) -> Journal:
     """Open a journal folder; make it when it is not there, and bring an older one to the newest schema.
 
     Args:
         path: The folder; by default `UPLOADER_JOURNAL`, else a folder of this user's application data.
         durability: `full`: what was written survives a power cut. `process`: it survives a killed process, and
             writing costs less.
+        busy_seconds: How long a write waits for another process before `JournalBusy`.
 
     Raises:
         JournalUnwritable: The folder cannot be made or written.
@@ -134,7 +137,7 @@ def open_journal(path: str | Path | None = None, *, durability: Durability = "fu
     folder = Path(path).expanduser() if path is not None else locations.default_journal()
     make_folder(folder)
     check_header(folder / "journal.db", NEWEST_VERSION)
-    journal = Journal(folder, durability)
+    journal = Journal(folder, durability, busy_seconds)
     connection = journal._engine.raw_connection()
     try:
         driver = connection.driver_connection

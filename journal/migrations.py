@@ -1,7 +1,7 @@
 """From any older schema to the latest, by ordered steps that are recorded in the file itself.
 
-A step is a file `schema/NNNN_name.sql` that is never changed after it was released. A fresh journal takes the same steps,
-so that an old file and a new one end with the same schema. Views hold no data: they are dropped and made again.
+A step is a file `schema/NNNN_name.sql` that is never changed after it was released. A fresh journal takes the same
+steps, so that an old file and a new one end with the same schema. Views hold no data: they are dropped and made again.
 """
 
 from __future__ import annotations

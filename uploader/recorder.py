@@ -1,0 +1,235 @@
+"""One training session's recorder: events at once, checkpoints by a thread of its own.
+
+The callbacks talk to a `Recorder` and to nothing else. It never raises into the trainer and never touches the network.
+It owns one thread, which snapshots checkpoints, writes heartbeats and folds the write-ahead log; the thread is started
+in `start` and joined in `finish`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from journal.errors import JournalError, SourceChanged
+from uploader.sink import JournalOptions, Sink, new_run
+
+LOGGER = logging.getLogger("uploader")
+
+RUN_FILE = "uploader_run.json"
+HEARTBEAT_SECONDS = 30.0
+WAL_LIMIT_BYTES = 16 << 20
+# The trainer has finished by then; a snapshot that takes longer than this is on a disk that hangs.
+FINAL_SECONDS = 600.0
+_FINAL_TRIES = 5
+
+
+@dataclass(frozen=True)
+class SnapshotRequest:
+    """A checkpoint file to be taken into the journal.
+
+    Attributes:
+        path: The trainer's file.
+        role: `last`, `best` or `final`.
+        epoch: The epoch that it was saved in.
+        publish: Whether a platform that shows one model per run is to get this one.
+        is_best: Whether it is the best so far.
+        tries: How often it was attempted.
+    """
+
+    path: Path
+    role: str
+    epoch: int
+    publish: bool
+    is_best: bool
+    tries: int = 0
+
+    def payload(self) -> dict[str, Any]:
+        """Return the facts for the checkpoint event."""
+        return {
+            "epoch": self.epoch,
+            "filename": self.path.name,
+            "publish": self.publish,
+            "isBest": self.is_best,
+        }
+
+
+class Recorder:
+    """One session of one run.
+
+    Attributes:
+        run_id: Uuid of the run.
+        resumed: Whether the run was known before this session.
+        session_number: 1 for the run's first session.
+    """
+
+    def __init__(self, sink: Sink, *, resumed: bool) -> None:
+        """Start the thread; use `Recorder.start`, which also finds the run."""
+        self._sink = sink
+        self.run_id = sink.run.id
+        self.resumed = resumed
+        self.session_number = sink.session_number()
+        self._wake = threading.Condition()
+        self._requests: dict[str, SnapshotRequest] = {}
+        self._busy = False
+        self._closing = False
+        self._finished = False
+        self._snapshotted: dict[str, tuple[int, int]] = {}
+        self._thread = threading.Thread(target=self._work, name="uploader-snapshots", daemon=True)
+        self._thread.start()
+        atexit.register(self.finish, "exited")
+
+    @classmethod
+    def start(
+        cls, options: JournalOptions, *, project: str | None, name: str, save_dir: Path, resume: bool
+    ) -> Recorder:
+        """Begin a session, of the run that `save_dir` belongs to when the training is resumed, else of a new run.
+
+        Args:
+            options: Which journal, and where to.
+            project: Slug, or None where the training named no project.
+            name: Slug.
+            save_dir: The trainer's folder; a small file in it names the run, so that it is found again.
+            resume: Whether the training continues an earlier one.
+        """
+        save_dir = save_dir.absolute()
+        known = _known_run(options, save_dir) if resume else None
+        sink = Sink(options, new_run(known or str(uuid.uuid4()), project=project, name=name, save_dir=save_dir))
+        _remember_run(sink, save_dir)
+        return cls(sink, resumed=known is not None)
+
+    def event(self, kind: str, payload: Mapping[str, Any], key: str = "") -> None:
+        """Write one event; it is durable when this returns.
+
+        Args:
+            kind: What happened.
+            payload: Anything; what JSON cannot carry is replaced.
+            key: The natural key within the kind (epoch, chunk id).
+        """
+        self._sink.event(kind, payload, key)
+
+    def checkpoint(self, path: Path, *, role: str, epoch: int, publish: bool, is_best: bool) -> None:
+        """Have a checkpoint file snapshotted in the background; return at once.
+
+        A request that is still waiting is replaced by a newer one of the same role. A `final` one is journaled as a
+        save first, so that it can be taken in later if this process dies now.
+        """
+        request = SnapshotRequest(path.absolute(), role, epoch, publish, is_best)
+        if role == "final":
+            file = {"role": role, "path": str(request.path), "publish": publish, "isBest": is_best}
+            self.event("model_saved", {"epoch": epoch, "final": True, "files": [file]}, str(epoch))
+        with self._wake:
+            self._requests[role] = request
+            self._wake.notify_all()
+
+    def wait_for_snapshots(self, timeout: float = FINAL_SECONDS) -> bool:
+        """Wait until no snapshot is asked for or being taken; return False when that took too long (seconds)."""
+        with self._wake:
+            return self._wake.wait_for(lambda: not self._requests and not self._busy, timeout)
+
+    def cancelled(self) -> str | None:
+        """Return why a platform wants the training to stop, or None when none does."""
+        return next((signal.detail for signal in self._sink.signals() if signal.kind == "cancelled"), None)
+
+    def finish(self, outcome: str) -> None:
+        """Wait for the snapshots, join the thread, end the session; doing so again changes nothing.
+
+        Args:
+            outcome: `complete`, `failed`, `exited`, … as the journal shows it.
+        """
+        with self._wake:
+            if self._finished:
+                return
+            self._finished = self._closing = True
+            self._wake.notify_all()
+        atexit.unregister(self.finish)
+        self._thread.join(FINAL_SECONDS)
+        self._sink.close(outcome)
+
+    def _work(self) -> None:
+        """Serve requests until told to close, with a heartbeat in between."""
+        beat_at = time.monotonic() + HEARTBEAT_SECONDS
+        while (request := self._next_request(beat_at)) or not self._closing:
+            if request:
+                self._serve(request)
+            if time.monotonic() >= beat_at:
+                self._sink.maintain(WAL_LIMIT_BYTES)
+                beat_at = time.monotonic() + HEARTBEAT_SECONDS
+
+    def _next_request(self, until: float) -> SnapshotRequest | None:
+        """Wait for a request, but not past `until` on the monotonic clock; the oldest role first."""
+        with self._wake:
+            self._busy = False
+            self._wake.notify_all()
+            self._wake.wait_for(lambda: self._requests or self._closing, max(0.0, until - time.monotonic()))
+            if not self._requests:
+                return None
+            self._busy = True
+            return self._requests.pop(next(iter(self._requests)))
+
+    def _serve(self, request: SnapshotRequest) -> None:
+        try:
+            stamp = _stamp(request.path)
+            if request.role != "final" and self._snapshotted.get(request.role) == stamp:
+                return
+            self._sink.add_checkpoint(request.path, request.role, request.payload())
+            self._snapshotted[request.role] = stamp
+        except SourceChanged as error:
+            self._again(request, error)
+        except (JournalError, OSError) as error:
+            LOGGER.warning("The checkpoint %s was not snapshotted: %s", request.path, error)
+
+    def _again(self, request: SnapshotRequest, error: SourceChanged) -> None:
+        """Ask once more for a file that was rewritten meanwhile, unless a newer save has asked already."""
+        with self._wake:
+            if request.tries < _FINAL_TRIES and request.path.exists():
+                self._requests.setdefault(request.role, replace(request, tries=request.tries + 1))
+            else:
+                LOGGER.warning("The checkpoint %s was not snapshotted: %s", request.path, error)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise SourceChanged(f"{path} is gone") from error
+    return status.st_size, status.st_mtime_ns
+
+
+def _known_run(options: JournalOptions, save_dir: Path) -> str | None:
+    """Return the run that this folder belongs to, by the small file in it, else by the journal."""
+    try:
+        return str(json.loads((save_dir / RUN_FILE).read_text("utf-8"))["run"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return _run_by_folder(options, save_dir)
+
+
+def _run_by_folder(options: JournalOptions, save_dir: Path) -> str | None:
+    import journal
+
+    try:
+        with journal.open(options.journal) as opened:
+            writer = opened.writer()
+            run = writer.find_run(save_dir=str(save_dir))
+            writer.close()
+            return run.id if run else None
+    except JournalError:
+        return None
+
+
+def _remember_run(sink: Sink, save_dir: Path) -> None:
+    """Write the small file by which the run is found again; a temporary name first, so that it is never torn."""
+    content = json.dumps({"run": sink.run.id, "journal": str(sink.folder.absolute())})
+    temporary = save_dir / f".{RUN_FILE}.tmp"
+    try:
+        temporary.write_text(content, "utf-8")
+        temporary.replace(save_dir / RUN_FILE)
+    except OSError as error:
+        LOGGER.warning("%s cannot be written (%s); a resume finds the run by its folder", RUN_FILE, error.strerror)

@@ -1,0 +1,206 @@
+"""Where a training's events go: the journal when it can be written, a fallback file when it cannot.
+
+Nothing here raises for a journal that fails: the training must not be the victim. What could not be journaled is in the
+fallback file when `event` returns, a warning says so once, and the journal is tried again after a while.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from journal.clock import now_text
+from journal.errors import JournalError, JournalUnavailable
+from journal.fallback import FallbackFile
+from journal.locations import default_journal, fallback_folders
+from journal.records import Run, Signal
+
+if TYPE_CHECKING:
+    from journal import Journal
+    from journal.writer import Writer
+
+LOGGER = logging.getLogger("uploader")
+T = TypeVar("T")
+
+# A write waits this long for another process at most, and a journal that failed is left alone for this long.
+BUSY_SECONDS = 2.0
+RETRY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class JournalOptions:
+    """Which journal, and where its runs go; holds no secret and can be pickled to other processes.
+
+    Attributes:
+        journal: The folder; None for the default.
+        durability: `full` survives a power cut, `process` a killed process.
+        platform: Name of the platform's API, with `base_url`.
+        base_url: Where the run goes; None leaves the choice to the first drain.
+    """
+
+    journal: str | None = None
+    durability: Literal["full", "process"] = "full"
+    platform: str | None = None
+    base_url: str | None = None
+
+
+@dataclass(frozen=True)
+class _Link:
+    """An open journal with this session's row in it."""
+
+    journal: Journal
+    writer: Writer
+    session_id: int
+
+    def close(self) -> None:
+        self.writer.close()
+        self.journal.close()
+
+
+class Sink:
+    """One session of one run, as far as writing goes. Its methods may be called from any thread.
+
+    Attributes:
+        run: The run; it has an id even when no journal could be opened.
+        folder: The journal's folder.
+    """
+
+    def __init__(self, options: JournalOptions, run: Run, clock: Callable[[], float] = time.monotonic) -> None:
+        """Try to open the journal and to write the run and a session into it."""
+        self.run = run
+        self.folder = Path(options.journal).expanduser() if options.journal else default_journal()
+        self._options = options
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._link: _Link | None = None
+        self._fallback: FallbackFile | None = None
+        self._retry_at: float | None = None
+        self._warned = False
+        self._ready()
+
+    def event(self, kind: str, payload: Mapping[str, Any], key: str = "") -> None:
+        """Write one event, durably, to the journal or else to the fallback file."""
+        with self._lock:
+            if link := self._ready():
+                try:
+                    link.writer.append(self.run.id, link.session_id, kind, payload, key)
+                    return
+                except JournalError as error:
+                    self._give_up(error)
+            self._fall_back(kind, payload, key)
+
+    def add_checkpoint(self, source: Path, role: str, payload: Mapping[str, Any]) -> None:
+        """Snapshot a file into the journal and refer to it.
+
+        Raises:
+            JournalError: It could not be done; `SourceChanged` when the trainer rewrote the file meanwhile.
+        """
+        with self._lock:
+            link = self._ready()
+        if link is None:
+            raise JournalUnavailable(f"{self.folder} cannot be written")
+        snapshot = link.journal.blobs.snapshot(source)  # outside the lock: this takes long, and events must not wait
+        try:
+            link.writer.add_checkpoint(self.run.id, link.session_id, snapshot, role, payload)
+        finally:
+            link.journal.blobs.discard(snapshot)
+
+    def session_number(self) -> int:
+        """Return 1 for the run's first session, 2 for the second, …; 1 when the journal cannot say."""
+        return self._ask(lambda writer: writer.session_count(self.run.id), 1)
+
+    def signals(self) -> list[Signal]:
+        """Return what platforms told the run; nothing when the journal cannot be read."""
+        return self._ask(lambda writer: writer.signals(self.run.id), [])
+
+    def maintain(self, wal_limit_bytes: int) -> None:
+        """Write a heartbeat, and fold the write-ahead log back when it has grown past the limit."""
+        with self._lock:
+            link = self._ready()
+        try:
+            if link is not None:
+                link.writer.heartbeat(link.session_id)
+                if link.journal.wal_bytes() > wal_limit_bytes:
+                    link.journal.fold_wal()
+        except JournalError as error:
+            LOGGER.debug("journal maintenance failed: %s", error)
+
+    def close(self, outcome: str) -> None:
+        """End the session and let go of the files."""
+        with self._lock:
+            if self._link is not None:
+                try:
+                    self._link.writer.end_session(self._link.session_id, outcome)
+                except JournalError as error:
+                    LOGGER.debug("the session's end could not be journaled: %s", error)
+                self._link.close()
+                self._link = None
+            if self._fallback is not None:
+                self._fallback.close()
+
+    def _ask(self, question: Callable[[Writer], T], otherwise: T) -> T:
+        with self._lock:
+            try:
+                return question(self._link.writer) if self._link is not None else otherwise
+            except JournalError:
+                return otherwise
+
+    def _ready(self) -> _Link | None:
+        """Return the journal when it is to be tried, opened (again) when its time-out has passed."""
+        if self._retry_at is not None and self._clock() < self._retry_at:
+            return None
+        self._retry_at = None
+        if self._link is None:
+            try:
+                self._link = self._open()
+            except JournalError as error:
+                self._give_up(error)
+        return self._link
+
+    def _open(self) -> _Link:
+        """Open the journal and write the run, its destination and this session."""
+        import journal
+
+        run, options = self.run, self._options
+        opened = journal.open(self.folder, durability=options.durability, busy_seconds=BUSY_SECONDS)
+        writer = opened.writer()
+        try:
+            writer.start_run(project=run.project, name=run.name, save_dir=run.save_dir, run_id=run.id)
+            if options.platform and options.base_url:
+                writer.route(run.id, options.platform, options.base_url)
+            return _Link(opened, writer, writer.start_session(run.id))
+        except JournalError:
+            writer.close()
+            opened.close()
+            raise
+
+    def _give_up(self, error: JournalError) -> None:
+        """Leave the journal alone for a while, and say so once."""
+        self._retry_at = self._clock() + RETRY_SECONDS
+        if not self._warned:
+            self._warned = True
+            LOGGER.warning(
+                "The journal cannot be written: %s. Training goes on; events go to a fallback file under %s, which the "
+                "next `python -m uploader drain` takes in.",
+                error,
+                fallback_folders()[0],
+            )
+
+    def _fall_back(self, kind: str, payload: Mapping[str, Any], key: str) -> None:
+        try:
+            if self._fallback is None:
+                session_id = self._link.session_id if self._link else None
+                self._fallback = FallbackFile(fallback_folders(), self.folder, self.run, session_id)
+            self._fallback.append(kind, payload, key)
+        except JournalError as error:
+            LOGGER.error("An event (%s) could be written nowhere and is lost: %s", kind, error)
+
+
+def new_run(run_id: str, *, project: str | None, name: str, save_dir: Path) -> Run:
+    """Return a run that begins now."""
+    return Run(run_id, project, name, str(save_dir), now_text())
