@@ -28,6 +28,8 @@ _SETTLED_SECONDS = 0.05
 _FICLONE = 0x40049409  # linux/fs.h
 _STALE_SECONDS = 24 * 3600.0
 
+Identity = tuple[int, int, int]
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -62,11 +64,14 @@ class BlobStore:
             raise BlobMissing(f"checkpoint {sha256[:12]}… is not in {self.folder}; it was removed or given up")
         return path
 
-    def snapshot(self, source: Path, wait: Callable[[float], object] = time.sleep) -> Snapshot:
+    def snapshot(
+        self, source: Path, expected: Identity | None = None, wait: Callable[[float], object] = time.sleep
+    ) -> Snapshot:
         """Copy and hash a file as it is now.
 
         Args:
             source: The trainer's file.
+            expected: What `identity` said of the file that is meant; None for the file as it is now.
             wait: Called with seconds to let a very young file settle.
 
         Returns:
@@ -81,8 +86,10 @@ class BlobStore:
             with _open_source(source) as reader:
                 _let_settle(reader.fileno(), wait)
                 before = _identity(os.fstat(reader.fileno()))
+                if expected not in {None, before}:
+                    raise SourceChanged(f"{source} was rewritten before it was copied")
                 sha256, size = _copy(reader.fileno(), copy)
-                if before != _identity(os.fstat(reader.fileno())) or before != _identity_at(source):
+                if before != _identity(os.fstat(reader.fileno())) or before != identity(source):
                     raise SourceChanged(f"{source} was rewritten while it was copied")
         except BaseException as error:
             copy.unlink(missing_ok=True)
@@ -118,6 +125,14 @@ class BlobStore:
                 leftover.unlink(missing_ok=True)
 
 
+def identity(path: Path) -> Identity | None:
+    """Return what changes when the file at `path` is rewritten (inode, size, mtime in ns); None when there is none."""
+    try:
+        return _identity(path.stat())
+    except OSError:
+        return None
+
+
 def sync_folder(folder: Path) -> None:
     """Make the folder's entries durable; a rename without this can vanish in a power cut."""
     if sys.platform == "win32":  # folders cannot be opened there, and NTFS journals names itself
@@ -142,15 +157,8 @@ def _let_settle(descriptor: int, wait: Callable[[float], object]) -> None:
         wait(_SETTLED_SECONDS - age)
 
 
-def _identity(status: os.stat_result) -> tuple[int, int, int]:
+def _identity(status: os.stat_result) -> Identity:
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _identity_at(path: Path) -> tuple[int, int, int] | None:
-    try:
-        return _identity(path.stat())
-    except OSError:
-        return None
 
 
 def _copy(source: int, target: Path) -> tuple[str, int]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from journal.blobs import Identity, identity
 from journal.errors import JournalError, SourceChanged
 from uploader.sink import JournalOptions, Sink, new_run
 
@@ -41,6 +42,7 @@ class SnapshotRequest:
         epoch: The epoch that it was saved in.
         publish: Whether a platform that shows one model per run is to get this one.
         is_best: Whether it is the best so far.
+        identity: The file's inode, size and modification time when it was asked for.
         tries: How often it was attempted.
     """
 
@@ -49,6 +51,7 @@ class SnapshotRequest:
     epoch: int
     publish: bool
     is_best: bool
+    identity: Identity
     tries: int = 0
 
     def payload(self) -> dict[str, Any]:
@@ -81,7 +84,7 @@ class Recorder:
         self._busy = False
         self._closing = False
         self._finished = False
-        self._snapshotted: dict[str, tuple[int, int]] = {}
+        self._asked: dict[str, Identity] = {}
         self._thread = threading.Thread(target=self._work, name="uploader-snapshots", daemon=True)
         self._thread.start()
         atexit.register(self.finish, "exited")
@@ -118,10 +121,16 @@ class Recorder:
     def checkpoint(self, path: Path, *, role: str, epoch: int, publish: bool, is_best: bool) -> None:
         """Have a checkpoint file snapshotted in the background; return at once.
 
-        A request that is still waiting is replaced by a newer one of the same role. A `final` one is journaled as a
-        save first, so that it can be taken in later if this process dies now.
+        A request that is still waiting is replaced by a newer one of the same role, and one whose file was rewritten
+        before it was copied is dropped: the save that rewrote it asks for itself. A file that has not changed since it
+        was last snapshotted is not taken again. A `final` one is journaled as a save first, so that it can be taken in
+        later if this process dies now, and is tried until it succeeds.
         """
-        request = SnapshotRequest(path.absolute(), role, epoch, publish, is_best)
+        stamp = identity(path)
+        if stamp is None or (role != "final" and self._asked.get(role) == stamp):
+            return
+        self._asked[role] = stamp
+        request = SnapshotRequest(path.absolute(), role, epoch, publish, is_best, stamp)
         if role == "final":
             file = {"role": role, "path": str(request.path), "publish": publish, "isBest": is_best}
             self.event("model_saved", {"epoch": epoch, "final": True, "files": [file]}, str(epoch))
@@ -176,31 +185,20 @@ class Recorder:
 
     def _serve(self, request: SnapshotRequest) -> None:
         try:
-            stamp = _stamp(request.path)
-            if request.role != "final" and self._snapshotted.get(request.role) == stamp:
-                return
-            self._sink.add_checkpoint(request.path, request.role, request.payload())
-            self._snapshotted[request.role] = stamp
+            self._sink.add_checkpoint(request.path, request.identity, request.role, request.payload())
         except SourceChanged as error:
             self._again(request, error)
         except (JournalError, OSError) as error:
             LOGGER.warning("The checkpoint %s was not snapshotted: %s", request.path, error)
 
     def _again(self, request: SnapshotRequest, error: SourceChanged) -> None:
-        """Ask once more for a file that was rewritten meanwhile, unless a newer save has asked already."""
+        """Ask again for a final checkpoint that was touched meanwhile; nobody else will."""
+        stamp = identity(request.path)
+        if request.role != "final" or stamp is None or request.tries == _FINAL_TRIES:
+            LOGGER.log(logging.WARNING if request.role == "final" else logging.DEBUG, "Not snapshotted: %s", error)
+            return
         with self._wake:
-            if request.tries < _FINAL_TRIES and request.path.exists():
-                self._requests.setdefault(request.role, replace(request, tries=request.tries + 1))
-            else:
-                LOGGER.warning("The checkpoint %s was not snapshotted: %s", request.path, error)
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except FileNotFoundError as error:
-        raise SourceChanged(f"{path} is gone") from error
-    return status.st_size, status.st_mtime_ns
+            self._requests.setdefault(request.role, replace(request, identity=stamp, tries=request.tries + 1))
 
 
 def _known_run(options: JournalOptions, save_dir: Path) -> str | None:

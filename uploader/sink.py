@@ -22,6 +22,7 @@ from journal.records import Run, Signal
 
 if TYPE_CHECKING:
     from journal import Journal
+    from journal.blobs import Identity
     from journal.writer import Writer
 
 LOGGER = logging.getLogger("uploader")
@@ -94,8 +95,8 @@ class Sink:
                     self._give_up(error)
             self._fall_back(kind, payload, key)
 
-    def add_checkpoint(self, source: Path, role: str, payload: Mapping[str, Any]) -> None:
-        """Snapshot a file into the journal and refer to it.
+    def add_checkpoint(self, source: Path, expected: Identity, role: str, payload: Mapping[str, Any]) -> None:
+        """Snapshot a file, as it was when `expected` was taken of it, into the journal and refer to it.
 
         Raises:
             JournalError: It could not be done; `SourceChanged` when the trainer rewrote the file meanwhile.
@@ -104,7 +105,9 @@ class Sink:
             link = self._ready()
         if link is None:
             raise JournalUnavailable(f"{self.folder} cannot be written")
-        snapshot = link.journal.blobs.snapshot(source)  # outside the lock: this takes long, and events must not wait
+        snapshot = link.journal.blobs.snapshot(
+            source, expected
+        )  # outside the lock: this takes long, and events must not wait
         try:
             link.writer.add_checkpoint(self.run.id, link.session_id, snapshot, role, payload)
         finally:
