@@ -1,0 +1,86 @@
+"""The rules of the rooms that import-linter cannot see: who starts threads, handles signals, reads the environment."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(
+    path.relative_to(ROOT).as_posix() for room in ("journal", "uploader") for path in (ROOT / room).rglob("*.py")
+)
+
+OWNERS = {
+    "threading.Thread": ("uploader/callbacks/", "uploader/drain/", "uploader/local_platform/", "uploader/recorder.py"),
+    "signal.signal": ("uploader/commands/",),
+    "os.environ": ("journal/locations.py", "uploader/settings.py"),
+}
+SAME_AS = {
+    "concurrent.futures.ProcessPoolExecutor": "threading.Thread",
+    "concurrent.futures.ThreadPoolExecutor": "threading.Thread",
+    "multiprocessing.Process": "threading.Thread",
+    "threading.Timer": "threading.Thread",
+    "os.getenv": "os.environ",
+}
+
+
+def trespasses(source: str, where: str) -> list[str]:
+    """Return the names that a module uses although another room owns them."""
+    used = {SAME_AS.get(name, name) for name in dotted_names(ast.parse(source))}
+    return sorted(name for name in used & OWNERS.keys() if not where.startswith(OWNERS[name]))
+
+
+def dotted_names(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module refers to in other modules, under its full name whatever it was imported as."""
+    full = dict(imported_names(tree))
+    yield from full.values()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            head, _, rest = ast.unparse(node).partition(".")
+            yield f"{full.get(head, head)}.{rest}"
+
+
+def imported_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield the local and the full name of every import, also of those inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for item in node.names:
+                top = item.name.partition(".")[0]
+                yield (item.asname, item.name) if item.asname else (top, top)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((item.asname or item.name, f"{node.module}.{item.name}") for item in node.names)
+
+
+@pytest.mark.parametrize("where", SOURCES)
+def test_threads_signals_and_environment_stay_with_their_owners(where: str) -> None:
+    assert trespasses((ROOT / where).read_text("utf-8"), where) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("import threading\nthreading.Thread(target=print)", "threading.Thread"),
+        ("from threading import Timer as T\nT(1, print)", "threading.Thread"),
+        ("import concurrent.futures as f\nf.ThreadPoolExecutor()", "threading.Thread"),
+        ("import concurrent.futures\nconcurrent.futures.ThreadPoolExecutor()", "threading.Thread"),
+        ("def f():\n    import signal\n    signal.signal(2, f)", "signal.signal"),
+        ("import os\nos.environ['HOME']", "os.environ"),
+        ("from os import getenv\ngetenv('HOME')", "os.environ"),
+    ],
+)
+def test_a_trespass_is_seen(source: str, name: str) -> None:
+    assert trespasses(source, "uploader/other.py") == [name]
+
+
+@pytest.mark.parametrize("package", ["journal", "uploader", "uploader.callbacks"])
+def test_what_training_imports_is_lean(package: str) -> None:
+    heavy = {"click", "requests", "starlette", "torch", "ultralytics", "urllib3", "uvicorn"}
+    code = f"import json, sys, {package}; print(json.dumps(sorted(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True).stdout
+    assert heavy.isdisjoint(json.loads(loaded))
