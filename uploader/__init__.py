@@ -1,1 +1,40 @@
-"""Records training runs in a local journal and delivers them when the platform can be reached."""
+"""Records training runs in a local journal and delivers them when the platform can be reached.
+
+    import uploader
+    from ultralytics import YOLO
+
+    model = uploader.attach(YOLO("yolo11n.pt"))
+    model.train(data="coco8.yaml", epochs=3)
+
+Importing this package imports nothing else; each name below is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from uploader.attach import attach, detach
+    from uploader.platforms.resolve import resolve_platform_uri
+
+__all__ = ["attach", "detach", "resolve_platform_uri"]
+
+_HOMES = {
+    "attach": "uploader.attach",
+    "detach": "uploader.attach",
+    "resolve_platform_uri": "uploader.platforms.resolve",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

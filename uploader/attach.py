@@ -1,0 +1,144 @@
+"""Puts our callbacks into a model or trainer in place of upstream's, and takes them out again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from uploader.callbacks.platform import EVENTS, PlatformCallbacks, recording_of
+from uploader.callbacks.trainer import CallbackLists
+from uploader.callbacks.upstream import remove_upstream, restore_upstream
+from uploader.settings import Settings
+from uploader.settings import base_url as checked_url
+from uploader.sink import JournalOptions
+
+ModelOrTrainer = TypeVar("ModelOrTrainer")
+
+Durability = Literal["full", "process"]
+DEFAULT_PLATFORM = "ultralytics"
+
+
+def attach(
+    model_or_trainer: ModelOrTrainer,
+    *,
+    journal: str | Path | None = None,
+    project: str | None = None,
+    name: str | None = None,
+    durability: Durability = "full",
+    platform: str | None = None,
+    base_url: str | None = None,
+) -> ModelOrTrainer:
+    """Record the trainings of a model, or the one of a trainer, into a journal.
+
+    Upstream's own Platform streaming is taken out, so that a training is not streamed twice. Attaching again replaces
+    what was attached before. No network is needed, now or while training.
+
+    Args:
+        model_or_trainer: An Ultralytics model (`YOLO(...)`), or a trainer that was built but does not train yet. A
+            trainer of a multi-GPU training records in its first worker.
+        journal: Folder of the journal; None for `UPLOADER_JOURNAL`, else a per-user data folder.
+        project: Project to record under; None for the training's own.
+        name: Name to record under; None for the training's own.
+        durability: `full` survives a power cut, `process` the death of the process only.
+        platform: Name of the platform's API that `base_url` speaks; None for Ultralytics Platform.
+        base_url: Where to deliver; None for `ULTRALYTICS_PLATFORM_URL`, else what the first drain is configured for.
+
+    Returns:
+        The same model or trainer.
+
+    Raises:
+        TypeError: It is neither.
+        ValueError: The durability is unknown.
+        SettingsError: The base URL, here or in the environment, cannot be used.
+    """
+    lists = _callback_lists(model_or_trainer)
+    callbacks = PlatformCallbacks(_options(journal, durability, platform, base_url), project, name)
+    _remove_ours(lists)
+    remove_upstream(lists)
+    for event, callback in callbacks.items():
+        lists.setdefault(event, []).append(callback)
+    if _is_trainer(model_or_trainer) and not getattr(model_or_trainer, "ddp", False):
+        _close(model_or_trainer)
+        callbacks.on_pretrain_routine_start(model_or_trainer)  # the trainer ran this event while it was built
+    return model_or_trainer
+
+
+def detach(model_or_trainer: ModelOrTrainer) -> ModelOrTrainer:
+    """Stop recording and give upstream its place back; harmless where nothing is attached.
+
+    A model's next trainer is given upstream's callbacks when it is built. A trainer gets them back now; a training
+    that is under way ends its session in the journal, without a result.
+
+    Args:
+        model_or_trainer: What was attached.
+
+    Returns:
+        The same model or trainer.
+
+    Raises:
+        TypeError: It is neither a model nor a trainer.
+    """
+    lists = _callback_lists(model_or_trainer)
+    was_attached = _remove_ours(lists)
+    if _is_trainer(model_or_trainer) and was_attached:
+        _close(model_or_trainer)
+        restore_upstream(lists)
+    return model_or_trainer
+
+
+def _options(
+    journal: str | Path | None, durability: Durability, platform: str | None, base_url: str | None
+) -> JournalOptions:
+    if durability not in get_args(Durability):
+        raise ValueError(f"durability must be one of {get_args(Durability)}, not {durability!r}")
+    url = checked_url(base_url) if base_url else Settings.load().chosen_platform_url
+    return JournalOptions(
+        journal=None if journal is None else str(Path(journal).expanduser().absolute()),
+        durability=durability,
+        platform=(platform or DEFAULT_PLATFORM) if url else None,
+        base_url=url,
+    )
+
+
+def _callback_lists(model_or_trainer: Any) -> CallbackLists:
+    """Return the object's lists of callbacks.
+
+    Raises:
+        TypeError: It is neither a model nor a trainer.
+    """
+    if not (_is_a(model_or_trainer, "ultralytics.engine.model", "Model") or _is_trainer(model_or_trainer)):
+        kind = type(model_or_trainer).__name__
+        raise TypeError(f"expected an Ultralytics model, such as YOLO('yolo11n.pt'), or a trainer, not {kind}")
+    lists: CallbackLists = model_or_trainer.callbacks
+    return lists
+
+
+def _is_trainer(value: object) -> bool:
+    return _is_a(value, "ultralytics.engine.trainer", "BaseTrainer")
+
+
+def _is_a(value: object, module: str, name: str) -> bool:
+    """Check against a class of a module that is not imported for it: where it is not, there are no instances."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return isinstance(kind, type) and isinstance(value, kind)
+
+
+def _remove_ours(lists: CallbackLists) -> bool:
+    """Take our callbacks out; return whether there were any."""
+    found = False
+    for event in EVENTS:
+        listed = lists.get(event, [])
+        kept = [callback for callback in listed if not _is_ours(callback)]
+        found |= len(kept) < len(listed)
+        listed[:] = kept
+    return found
+
+
+def _is_ours(callback: object) -> bool:
+    return isinstance(getattr(callback, "__self__", None), PlatformCallbacks)
+
+
+def _close(trainer: object) -> None:
+    if recording := recording_of(trainer):
+        recording.close(None)

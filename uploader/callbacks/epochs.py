@@ -1,0 +1,53 @@
+"""One epoch of a training as the payload of `epoch_end`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from uploader.callbacks.trainer import Trainer
+
+
+def epoch_payload(trainer: Trainer, system: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the data of the platform's `epoch_end` event.
+
+    Args:
+        trainer: At the end of an epoch, or after the final evaluation.
+        system: What `SystemSampler.sample` returned.
+    """
+    payload: dict[str, Any] = {
+        "epoch": trainer.epoch,
+        "metrics": epoch_metrics(trainer),
+        "system": system,
+        "fitness": trainer.fitness,
+        "best_fitness": trainer.best_fitness,
+    }
+    # The model is known from the first epoch on; a resumed run may be new to the platform.
+    if trainer.epoch == getattr(trainer, "start_epoch", 0) and (info := model_info(trainer)):
+        payload["modelInfo"] = info
+    return payload
+
+
+def epoch_metrics(trainer: Trainer) -> dict[str, Any]:
+    """Return the training losses (`train/…`), the validation metrics and `lr`, by name."""
+    losses = trainer.label_loss_items(trainer.tloss, prefix="train") if trainer.tloss is not None else {}
+    metrics = {**losses, **(trainer.metrics or {})}
+    groups = getattr(getattr(trainer, "optimizer", None), "param_groups", None)
+    if groups:
+        metrics["lr"] = groups[0]["lr"]
+    return metrics
+
+
+def model_info(trainer: Trainer) -> dict[str, Any] | None:
+    """Return parameters, GFLOPs and inference time (ms per image), or None for a model that cannot be measured."""
+    from ultralytics.utils.torch_utils import model_info_for_loggers
+
+    try:
+        info = model_info_for_loggers(trainer)
+    except Exception:  # noqa: BLE001 - profiling runs the model, a custom one may fail in any way
+        return None
+    return {
+        "parameters": info.get("model/parameters", 0),
+        "gflops": info.get("model/GFLOPs", 0),
+        "speedMs": info.get("model/speed_PyTorch(ms)", 0),
+    }

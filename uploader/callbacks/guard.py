@@ -1,0 +1,35 @@
+"""Keeps every error of ours out of the training."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Self = TypeVar("Self")
+_log = logging.getLogger("ultralytics")
+
+
+def guarded(callback: Callable[[Self, Any], None]) -> Callable[[Self, Any], None]:
+    """Make a callback that never raises into the trainer.
+
+    The first error of each callback of a training is logged as a warning; later ones of the same callback, which
+    would repeat each epoch, only at debug level. What is no `Exception` (KeyboardInterrupt, SystemExit) passes.
+    """
+
+    @functools.wraps(callback)
+    def safe(self: Self, trainer: Any) -> None:
+        try:
+            callback(self, trainer)
+        except Exception as error:  # noqa: BLE001 - the one place where any error of ours ends
+            _report(trainer, callback.__name__, error)
+
+    return safe
+
+
+def _report(trainer: Any, name: str, error: Exception) -> None:
+    reported = trainer.__dict__.setdefault("_uploader_errors", set())
+    level = logging.DEBUG if name in reported else logging.WARNING
+    reported.add(name)
+    _log.log(level, "Uploader: %s was not recorded, training goes on (%s: %s)", name, type(error).__name__, error)

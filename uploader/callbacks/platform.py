@@ -1,0 +1,136 @@
+"""The callbacks that a trainer runs.
+
+They go to DDP workers by pickle, inside `trainer.callbacks`: an object of this module holds options and nothing
+else. What a training in progress needs is made when it starts and lives at the trainer's `uploader`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from uploader.callbacks.guard import guarded
+from uploader.callbacks.recording import Recording
+from uploader.callbacks.redact import Redactor
+from uploader.callbacks.slugs import project_slug, run_slug
+from uploader.callbacks.system import SystemSampler, training_gpus
+from uploader.callbacks.trainer import Callback, Trainer
+from uploader.callbacks.upstream import remove_upstream, silence_upstream
+from uploader.recorder import Recorder
+from uploader.sink import JournalOptions
+
+ATTRIBUTE = "uploader"
+"""The trainer's attribute that holds its `Recording`."""
+
+EVENTS = (
+    "on_pretrain_routine_start",
+    "on_pretrain_routine_end",
+    "on_fit_epoch_end",
+    "on_model_save",
+    "on_train_end",
+    "teardown",
+)
+
+
+@dataclass(frozen=True)
+class PlatformCallbacks:
+    """Records a training into the journal, event by event; none of its callbacks raises or uses the network.
+
+    Attributes:
+        options: Which journal, how durable, for which destination.
+        project: Project to record under instead of the training's own.
+        name: Name to record under instead of the training's own.
+    """
+
+    options: JournalOptions
+    project: str | None = None
+    name: str | None = None
+
+    def items(self) -> Iterator[tuple[str, Callback]]:
+        """Yield each event's name with the callback for it."""
+        for event in EVENTS:
+            yield event, getattr(self, event)
+
+    @guarded
+    def on_pretrain_routine_start(self, trainer: Trainer) -> None:
+        """Start or continue the run. Runs while the trainer is built, before data and model are loaded."""
+        if not _is_main_process():
+            return
+        recording = self._recording(trainer)
+        setattr(trainer, ATTRIBUTE, recording)
+        remove_upstream(trainer.callbacks)
+        silence_upstream(trainer)
+        recording.begin(trainer)
+
+    @guarded
+    def on_pretrain_routine_end(self, trainer: Trainer) -> None:
+        """Apply an early cancellation; the trainer's setup has reset `stop`."""
+        if recording := recording_of(trainer):
+            recording.obey(trainer)
+
+    @guarded
+    def on_fit_epoch_end(self, trainer: Trainer) -> None:
+        """Record the epoch; runs once more after the final evaluation."""
+        if recording := recording_of(trainer):
+            recording.epoch_end(trainer)
+            recording.obey(trainer)
+
+    @guarded
+    def on_model_save(self, trainer: Trainer) -> None:
+        """Record the save."""
+        if recording := recording_of(trainer):
+            recording.model_saved(trainer)
+
+    @guarded
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Record the results."""
+        if recording := recording_of(trainer):
+            recording.complete(trainer)
+
+    @guarded
+    def teardown(self, trainer: Trainer) -> None:
+        """End the session. The trainer calls this in a `finally`, where an error that ends it is being handled."""
+        if recording := recording_of(trainer):
+            recording.close(sys.exc_info()[1])
+
+    def _recording(self, trainer: Trainer) -> Recording:
+        recorder = Recorder.start(
+            self.options,
+            project=project_slug(self.project or trainer.args.project),
+            name=run_slug(self.name or trainer.args.name),
+            save_dir=trainer.save_dir,
+            resume=bool(trainer.args.resume),
+        )
+        gpus = training_gpus(
+            trainer.device.type,
+            trainer.device.index,
+            str(trainer.args.device),
+            os.environ.get("CUDA_VISIBLE_DEVICES", ""),
+        )
+        return Recording(trainer, recorder, SystemSampler(gpus), Redactor(_known_secrets()))
+
+
+def recording_of(trainer: object) -> Recording | None:
+    """Return the recording of a trainer, or None where it has none, as on all but the first rank."""
+    recording = getattr(trainer, ATTRIBUTE, None)
+    return recording if isinstance(recording, Recording) else None
+
+
+def _is_main_process() -> bool:
+    from ultralytics.utils import RANK
+
+    return RANK in {-1, 0}
+
+
+def _known_secrets() -> list[str]:
+    """Return the platform's key. It is looked up here, since options are pickled to disk for DDP."""
+    from uploader.errors import SettingsError
+    from uploader.settings import Settings
+
+    try:
+        key = Settings.load().api_key
+    except SettingsError:  # a bad URL in the environment is the drain's to report
+        return []
+    return [key] if key else []

@@ -1,0 +1,58 @@
+"""The plots of a finished training as data: one per type, curves thinned to a common grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+CURVE_POINTS = 101
+"""Points per curve: steps of 0.01 on an axis from 0 to 1."""
+
+
+def collect_plots(trainer: Any) -> list[dict[str, Any]]:
+    """Return the data of the trainer's and the validator's plots, one per type.
+
+    A plot of the trainer goes before one of the validator's of the same type, a newer one of the validator's before
+    an older. The order is the platform's: the trainer's, then the validator's from the newest.
+    """
+    validator = getattr(trainer, "validator", None)
+    chosen: dict[str, Mapping[str, Any]] = {data["type"]: data for data in _data(trainer)}
+    for data in reversed(_data(validator)):
+        chosen.setdefault(data["type"], data)
+    if "pr_curve" in chosen:
+        chosen["pr_curve"] = {**chosen["pr_curve"], **_partial_classes(validator)}
+    return [resample(plot) for plot in chosen.values()]
+
+
+def resample(plot: Mapping[str, Any], points: int = CURVE_POINTS) -> dict[str, Any]:
+    """Return the plot with its curves interpolated linearly to `points` even steps of x.
+
+    Args:
+        plot: `x` of shape (n,) and `y` of shape (n,) or (curves, n); everything else, such as `ap` and `matrix`, is
+            kept as it is. A plot without curves, or with no more than `points` points, is not changed.
+        points: How many points to keep.
+    """
+    import numpy as np
+
+    if not len(plot.get("x", ())) or not len(plot.get("y", ())):
+        return dict(plot)
+    x, y = np.asarray(plot["x"], dtype=float), np.asarray(plot["y"], dtype=float)
+    if x.size <= points:
+        return dict(plot)
+    grid = np.linspace(x[0], x[-1], points)
+    thinned = np.apply_along_axis(lambda curve: np.interp(grid, x, curve), -1, y)
+    return {**plot, "x": grid.tolist(), "y": thinned.tolist()}
+
+
+def _data(owner: Any) -> list[Mapping[str, Any]]:
+    """Return the plots of a trainer or validator that carry data, and not only a picture."""
+    entries = (getattr(owner, "plots", None) or {}).values()
+    return [entry["data"] for entry in entries if entry.get("data") and entry["data"].get("type")]
+
+
+def _partial_classes(validator: Any) -> dict[str, list[int]]:
+    """Curves have rows only for classes with labels: say which, when some class has none."""
+    covered = getattr(getattr(validator, "metrics", None), "ap_class_index", None)
+    if covered is None or len(covered) >= len(validator.names):
+        return {}
+    return {"classes": [int(index) for index in covered]}

@@ -1,0 +1,164 @@
+"""One training in progress: its recorder, its console and what has been said. Lives at `trainer.uploader`."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import threading
+import traceback
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+from uploader.callbacks.checkpoints import SavedFile, final_file, save_payload, saved_files
+from uploader.callbacks.console import Chunk, ConsoleCapture
+from uploader.callbacks.environment import describe_environment
+from uploader.callbacks.epochs import epoch_payload
+from uploader.callbacks.redact import Redactor
+from uploader.callbacks.results import completion_payload
+from uploader.callbacks.system import SystemSampler
+from uploader.callbacks.trainer import Trainer
+from uploader.recorder import Recorder
+
+
+class Recording:
+    """Turns what happens to one trainer into events of one recorder.
+
+    Args:
+        trainer: The training that is recorded; only a weak reference is kept.
+        recorder: Where events go; owned from here on.
+        system: Samples the machine.
+        redactor: Takes secrets out of text.
+    """
+
+    def __init__(self, trainer: Trainer, recorder: Recorder, system: SystemSampler, redactor: Redactor) -> None:
+        self._trainer = weakref.ref(trainer)
+        self._recorder = recorder
+        self._system = system
+        self._redactor = redactor
+        self._console = ConsoleCapture(self._journal_console)
+        self._pid = os.getpid()
+        self._is_cancelled = False
+        self._has_saved = False
+        self._is_complete = False
+        self._is_closed = False
+
+    def begin(self, trainer: Trainer) -> None:
+        """Record the start and begin to capture the console.
+
+        A training of the same thread that was never torn down is closed first: a thread runs one at a time.
+        """
+        previous = getattr(_thread, "recording", None)
+        if previous is not None:
+            previous.abandon()
+        _thread.recording = self
+        atexit.register(self.abandon)
+        payload = {
+            "trainArgs": {name: str(value) for name, value in vars(trainer.args).items()},
+            "epochs": trainer.epochs,
+            "device": str(trainer.device),
+            "environment": {**describe_environment(), "uploaderRun": self._recorder.run_id},
+            "system": self._system.sample(),
+        }
+        key = str(self._recorder.session_number)
+        self._recorder.event("training_started", self._redactor.value(payload), key)
+        self._console.start()
+
+    def obey(self, trainer: Trainer) -> None:
+        """Stop the trainer when the platform has said that the training is cancelled."""
+        detail = self._recorder.cancelled()
+        if detail is None:
+            return
+        trainer.stop = True
+        if not self._is_cancelled:
+            self._is_cancelled = True
+            _say(f"the platform cancelled this training, it stops after this epoch ({detail or 'no reason given'})")
+
+    def epoch_end(self, trainer: Trainer) -> None:
+        """Record an epoch's metrics."""
+        self._recorder.event("epoch_end", epoch_payload(trainer, self._system.sample()), str(trainer.epoch))
+
+    def model_saved(self, trainer: Trainer) -> None:
+        """Record a save and have its files snapshotted in the background."""
+        files = saved_files(trainer, is_first=not self._has_saved)
+        self._recorder.event("model_saved", save_payload(trainer, files), str(trainer.epoch))
+        for file in files:
+            self._snapshot(file)
+        self._has_saved = True
+
+    def complete(self, trainer: Trainer) -> None:
+        """Record the end of a training: the rest of the console, the final checkpoint, the results.
+
+        The checkpoint is journaled before the results: a platform then has the weights when it hears that the
+        training is complete. The training is over, so that waiting for the disk holds nothing up.
+        """
+        self._console.stop()
+        if final := final_file(trainer):
+            self._snapshot(final)
+            self._recorder.wait_for_snapshots()
+        self._recorder.event("training_complete", self._redactor.value(completion_payload(trainer)))
+        self._is_complete = True
+
+    def close(self, error: BaseException | None) -> None:
+        """End the session; only the first call, in the process that began it, does anything.
+
+        Args:
+            error: What ended the training early, else None.
+        """
+        if self._is_closed or os.getpid() != self._pid:
+            return
+        self._is_closed = True
+        atexit.unregister(self.abandon)
+        if getattr(_thread, "recording", None) is self:
+            _thread.recording = None
+        self._console.stop()
+        if error is not None and not self._is_complete:
+            self._recorder.event("training_failed", self._failure(error))
+        self._recorder.finish(self._outcome(error))
+
+    def abandon(self) -> None:
+        """Close a training that was never torn down.
+
+        It failed while its trainer was built, or its Ultralytics is too old to tear down after an error. Where that
+        error is the last one the interpreter reported, it is recorded.
+        """
+        error: BaseException | None = getattr(sys, "last_value", None)
+        trainer = self._trainer()
+        is_ours = error is not None and any(frame is trainer for frame in _selves(error)) and trainer is not None
+        self.close(error if is_ours else None)
+
+    def _snapshot(self, file: SavedFile) -> None:
+        self._recorder.checkpoint(
+            file.path, role=file.role, epoch=file.epoch, publish=file.publish, is_best=file.is_best
+        )
+
+    def _outcome(self, error: BaseException | None) -> str:
+        if self._is_complete:
+            return "complete"
+        return "abandoned" if error is None else "failed"
+
+    def _failure(self, error: BaseException) -> dict[str, str]:
+        code = type(error).__name__
+        return {"error": self._redactor.text(str(error)) or code, "code": code}
+
+    def _journal_console(self, chunk: Chunk) -> None:
+        payload = chunk.payload()
+        self._recorder.event("console_output", self._redactor.value(payload), str(chunk.id))
+
+
+_thread = threading.local()
+
+
+def _selves(error: BaseException) -> Iterator[Any]:
+    """Yield the `self` of each method that an error passed through."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        with contextlib.suppress(KeyError):
+            yield frame.f_locals["self"]
+
+
+def _say(message: str) -> None:
+    from ultralytics.utils import LOGGER
+
+    LOGGER.info(f"Uploader: {message}")

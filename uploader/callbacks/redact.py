@@ -1,0 +1,64 @@
+"""Takes secrets out of text before it is written to the journal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+REDACTED = "***"
+
+_NAME = r"(?:api[_-]?key|access[_-]?key(?:[_-]?id)?|token|secret|password|passwd|authorization)"
+_SECRET_NAME = re.compile(rf"(?i)(?:.*[_-])?{_NAME}")
+_VALUE = r"[^\s\"'&,;)\]}]+"
+
+# Each rule keeps what stands before the secret, so that a reader still sees what was there.
+_RULES = (
+    # key=value and key: value, as in arguments, environment dumps, JSON and Python literals
+    re.compile(rf"(?i)({_NAME}[\"']?\s{{0,3}}[=:]\s{{0,3}}[\"']?(?:(?:bearer|basic)\s+)?){_VALUE}"),
+    # --api-key value
+    re.compile(rf"(?i)(--[\w-]{{0,40}}{_NAME}\s+[\"']?)(?!-){_VALUE}"),
+    # Authorization headers without their name
+    re.compile(rf"(?i)(\bbearer\s+)(?=\S{{8}}){_VALUE}"),
+    # user:password@ and token@ in URLs
+    re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://)[^\s/@\"']+(?=@)"),
+    # the parts of a signed URL that give access: AWS, Google, Azure, CloudFront, resumable uploads
+    re.compile(
+        r"(?i)([?&](?:x-amz-[\w-]+|x-goog-[\w-]+|signature|sig|policy|key-pair-id|awsaccesskeyid|googleaccessid"
+        rf"|upload_id|key)=){_VALUE}"
+    ),
+)
+
+
+class Redactor:
+    """Replaces secrets with `***`: the given ones wherever they occur, and whatever looks like one.
+
+    Args:
+        secrets: Known values, e.g. the API key of the platform. Empty ones are ignored.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        # The longest first: one secret may be a part of another.
+        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+
+    def text(self, text: str) -> str:
+        """Return `text` without its secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, REDACTED)
+        for rule in _RULES:
+            text = rule.sub(rf"\g<1>{REDACTED}", text)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """Return a JSON-like value with each text in it redacted, and each value under a secret's name."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {key: self._named(str(key), item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.value(item) for item in value]
+        return value
+
+    def _named(self, name: str, value: Any) -> Any:
+        is_secret = isinstance(value, str) and value not in {"", "None"} and _SECRET_NAME.fullmatch(name)
+        return REDACTED if is_secret else self.value(value)
