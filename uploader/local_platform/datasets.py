@@ -39,6 +39,4 @@ def check_export(data: Path, owner: str, slug: str, reader: str) -> None:
     if path.with_suffix(".processing").exists():
         raise Conflict(f"Dataset '{owner}/{slug}' is still processing: try again later")
     if not path.is_file():
-        raise NotFound(
-            f"No dataset '{owner}/{slug}' here: put it at datasets/{owner}/{slug}.ndjson in the data folder"
-        )
+        raise NotFound(f"No dataset '{owner}/{slug}' here: put it at datasets/{owner}/{slug}.ndjson in the data folder")

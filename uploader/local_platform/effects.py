@@ -13,12 +13,12 @@ cancelled model keeps its state whatever arrives, though the partial results of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from uploader.local_platform.errors import Invalid
 from uploader.local_platform.messages import mapping, optional_integer
-from uploader.local_platform.records import ConsoleChunk, Epoch, Model
+from uploader.local_platform.records import ConsoleChunk, Epoch, Model, Status
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,12 @@ def of_event(event: str, data: dict[str, Any], model: Model, now: str) -> Effect
     Raises:
         Invalid: The data lacks a field, or one has the wrong type.
     """
-    effects = _RULES[event](data, model, now)
-    if model.status == "cancelled":
-        effects.model.pop("status", None)
-    return effects
+    effects = _RULES[event](data, now)
+    kept = {"status"} if model.status == "cancelled" else set()
+    if model.completed_at:  # told again, it is still the same end
+        kept.add("completed_at")
+    changes = {name: value for name, value in effects.model.items() if name not in kept}
+    return replace(effects, model=changes)
 
 
 def of_start(data: dict[str, Any], now: str) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def of_start(data: dict[str, Any], now: str) -> dict[str, Any]:
     return {**changes, **_model_info(data)}
 
 
-def _epoch_end(data: dict[str, Any], model: Model, now: str) -> Effects:
+def _epoch_end(data: dict[str, Any], now: str) -> Effects:
     epoch = _required_integer(data, "epoch")
     mapping(data.get("metrics"), "'metrics'")
     total = optional_integer(data, "total_epochs") or optional_integer(data, "epochs_total")
@@ -77,7 +79,7 @@ def _epoch_end(data: dict[str, Any], model: Model, now: str) -> Effects:
     return Effects(changes, epoch=Epoch(epoch, data, now))
 
 
-def _console_output(data: dict[str, Any], model: Model, now: str) -> Effects:
+def _console_output(data: dict[str, Any], now: str) -> Effects:
     chunk_id = data.get("chunkId")
     if not isinstance(chunk_id, str):
         chunk_id = _required_integer(data, "chunkId")
@@ -86,40 +88,32 @@ def _console_output(data: dict[str, Any], model: Model, now: str) -> Effects:
     return Effects(chunk=ConsoleChunk(chunk_id, data, now))
 
 
-def _training_complete(data: dict[str, Any], model: Model, now: str) -> Effects:
-    changes = {
-        "status": "completed",
-        # Told again, it is still the same completion.
-        "completed_at": model.completed_at or now,
-        "updated_at": now,
+def _training_complete(data: dict[str, Any], now: str) -> Effects:
+    details = {
         "error": None,
         "results": mapping(data.get("results"), "'results'"),
         "class_names": _optional_list(data, "classNames"),
         "plots": _optional_list(data, "plots"),
     }
-    return Effects(changes)
+    return Effects(_end("completed", now) | details)
 
 
-def _training_failed(data: dict[str, Any], model: Model, now: str) -> Effects:
+def _training_failed(data: dict[str, Any], now: str) -> Effects:
     cause = data.get("error")
-    details = cause if isinstance(cause, dict) else {"message": str(cause or "Training failed")}
-    error = {**details, "timestamp": model.completed_at or now}
-    if data.get("code") is not None:
-        error["code"] = str(data["code"])
-    return Effects(
-        {"status": "failed", "completed_at": model.completed_at or now, "updated_at": now, "error": error}
-    )
+    error = cause if isinstance(cause, dict) else {"message": str(cause or "Training failed")}
+    code = data.get("code")
+    return Effects(_end("failed", now) | {"error": error | ({} if code is None else {"code": str(code)})})
 
 
-def _system_metrics(data: dict[str, Any], model: Model, now: str) -> Effects:
+def _system_metrics(data: dict[str, Any], now: str) -> Effects:
     return Effects({"system": data, "updated_at": now})
 
 
-def _training_progress(data: dict[str, Any], model: Model, now: str) -> Effects:
+def _training_progress(data: dict[str, Any], now: str) -> Effects:
     return Effects({"progress": data, "updated_at": now})
 
 
-_RULES: dict[str, Callable[[dict[str, Any], Model, str], Effects]] = {
+_RULES: dict[str, Callable[[dict[str, Any], str], Effects]] = {
     "epoch_end": _epoch_end,
     "console_output": _console_output,
     "training_complete": _training_complete,
@@ -127,6 +121,10 @@ _RULES: dict[str, Callable[[dict[str, Any], Model, str], Effects]] = {
     "system_metrics": _system_metrics,
     "training_progress": _training_progress,
 }
+
+
+def _end(status: Status, now: str) -> dict[str, Any]:
+    return {"status": status, "completed_at": now, "updated_at": now}
 
 
 def _model_info(data: dict[str, Any]) -> dict[str, Any]:

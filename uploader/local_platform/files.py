@@ -51,7 +51,7 @@ class Files:
         """Receive one file; it is kept under its digest, on disk, when the block ends, and discarded if that raises."""
         part = self._root / f"{secrets.token_hex(8)}.part"
         try:
-            with open(part, "xb", opener=_private) as stream:
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
                 incoming = IncomingFile(stream)
                 yield incoming
                 stream.flush()
@@ -70,13 +70,9 @@ class Files:
     def _keep(self, part: Path, sha256: str) -> None:
         target = self.path(sha256)
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        os.replace(part, target)
+        part.replace(target)
         for folder in (target.parent, self._root):
             _fsync_folder(folder)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _fsync_folder(folder: Path) -> None:

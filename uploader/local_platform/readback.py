@@ -1,4 +1,4 @@
-"""`/api/models/…` and the dataset exports: what the platform knows, as the SDK and `resolve_platform_uri` ask for it."""
+"""`/api/models/…` and dataset exports: what the platform knows, as the SDK and `resolve_platform_uri` ask for it."""
 
 from __future__ import annotations
 

@@ -41,6 +41,21 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Overview:
+    """One line about a model: where it is, how far, and how many epochs and checkpoints have arrived."""
+
+    id: str
+    owner: str
+    project: str
+    slug: str
+    status: Status
+    epochs: int | None
+    started_at: str
+    epochs_arrived: int
+    checkpoints: int
+
+
+@dataclass(frozen=True)
 class Epoch:
     """One `epoch_end`: its data as received and the time (ISO 8601, UTC) at which this content arrived first."""
 

@@ -18,6 +18,6 @@ def read_or_make(path: Path, make: Callable[[], str]) -> str:
     except FileExistsError:
         return path.read_text(encoding="ascii").strip()
     secret = make()
-    with open(descriptor, "w", encoding="ascii") as stream:
+    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
         stream.write(secret + "\n")
     return secret

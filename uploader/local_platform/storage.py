@@ -20,9 +20,7 @@ from uploader.local_platform.records import Checkpoint, Upload
 MAX_FILE = 64 * 1024**3
 """Largest file taken, in bytes."""
 
-_BLOCK = (
-    1024 * 1024
-)  # bytes handed to a thread at once: a thread for each network packet would cost more than the disk
+_BLOCK = 1024 * 1024  # bytes handed to a thread at once: a thread for each network packet would cost more than the disk
 
 
 def upload_path(upload_id: str) -> str:

@@ -17,13 +17,63 @@ from typing import Any, TypeVar
 
 from uploader.local_platform import schema
 from uploader.local_platform.errors import Invalid
-from uploader.local_platform.records import Checkpoint, ConsoleChunk, Epoch, Model, Upload
+from uploader.local_platform.records import Checkpoint, ConsoleChunk, Epoch, Model, Overview, Upload
 
 Record = TypeVar("Record", Model, Epoch, ConsoleChunk, Upload, Checkpoint)
 
+_TABLES = {
+    Model: "models",
+    Epoch: "epochs",
+    ConsoleChunk: "console",
+    Upload: "uploads",
+    Checkpoint: "checkpoints",
+}
+
 _JSON = frozenset(
-    "train_args environment system model_info progress results class_names plots error data".split()
+    {
+        "train_args",
+        "environment",
+        "system",
+        "model_info",
+        "progress",
+        "results",
+        "class_names",
+        "plots",
+        "error",
+        "data",
+    }
 )
+"""Columns that hold JSON text."""
+
+# The same content again changes nothing, not even the time.
+_PUT_EPOCH = """
+    INSERT INTO epochs (model_id, epoch, data, timestamp) VALUES (?, ?, ?, ?)
+    ON CONFLICT (model_id, epoch) DO UPDATE SET data = excluded.data, timestamp = excluded.timestamp
+    WHERE data <> excluded.data
+"""
+_PUT_CHUNK = """
+    INSERT INTO console (model_id, chunk_id, data, timestamp) VALUES (?, ?, ?, ?)
+    ON CONFLICT (model_id, chunk_id) DO UPDATE SET data = excluded.data, timestamp = excluded.timestamp
+    WHERE data <> excluded.data
+"""
+_PUT_CHECKPOINT = """
+    INSERT INTO checkpoints (model_id, run_id, sha256, size, filename, path, saved_at)
+    VALUES (:model_id, :run_id, :sha256, :size, :filename, :path, :saved_at)
+    ON CONFLICT (run_id, sha256) DO NOTHING
+"""
+_FORGET_UPLOADS = """
+    DELETE FROM uploads WHERE created_at < ? AND NOT EXISTS
+        (SELECT 1 FROM checkpoints WHERE run_id = uploads.run_id AND sha256 = uploads.sha256)
+"""
+_USED_FILES = """
+    SELECT sha256 FROM uploads WHERE sha256 NOT NULL UNION SELECT sha256 FROM checkpoints
+"""
+_OVERVIEWS = """
+    SELECT id, owner, project, slug, status, epochs, started_at,
+        (SELECT count(*) FROM epochs WHERE model_id = models.id),
+        (SELECT count(*) FROM checkpoints WHERE model_id = models.id)
+    FROM models ORDER BY models.rowid DESC LIMIT ?
+"""
 
 
 class StoreVersionError(Exception):
@@ -54,9 +104,7 @@ class Store:
     def _create_tables(self) -> None:
         found = self._writer.execute("PRAGMA user_version").fetchone()[0]
         if found > schema.VERSION:
-            raise StoreVersionError(
-                f"{self._path} has layout {found}, this program knows {schema.VERSION}: upgrade it"
-            )
+            raise StoreVersionError(f"{self._path} has layout {found}, this program knows {schema.VERSION}: upgrade it")
         if found == 0:
             script = f"BEGIN; {schema.TABLES} PRAGMA user_version={schema.VERSION}; COMMIT;"
             self._writer.executescript(script)
@@ -97,33 +145,35 @@ class Rows:
 
     def model(self, model_id: str) -> Model | None:
         """Return the model with this id."""
-        return self._one(Model, "models WHERE id = ?", model_id)
+        return self._one(Model, "WHERE id = ?", model_id)
 
     def model_by_slug(self, owner: str, project: str, slug: str) -> Model | None:
         """Return the model at this address."""
-        return self._one(Model, "models WHERE owner = ? AND project = ? AND slug = ?", owner, project, slug)
+        return self._one(Model, "WHERE owner = ? AND project = ? AND slug = ?", owner, project, slug)
 
     def model_by_name(self, owner: str, project: str, name: str) -> Model | None:
         """Return the newest model that was registered under this name, whatever slug it was given."""
-        where = "models WHERE owner = ? AND project = ? AND name = ? ORDER BY rowid DESC LIMIT 1"
+        where = "WHERE owner = ? AND project = ? AND name = ? ORDER BY rowid DESC LIMIT 1"
         return self._one(Model, where, owner, project, name)
 
-    def models(self, owner: str | None = None, project: str | None = None, limit: int = -1) -> list[Model]:
-        """Return models, newest first: all of them, or those of one project; `limit` -1 means no limit."""
-        if owner is None:
-            return self._all(Model, "models ORDER BY rowid DESC LIMIT ?", limit)
-        where = "models WHERE owner = ? AND project = ? ORDER BY rowid DESC LIMIT ?"
+    def models(self, owner: str, project: str, limit: int) -> list[Model]:
+        """Return a project's models, newest first; `limit` -1 means no limit."""
+        where = "WHERE owner = ? AND project = ? ORDER BY rowid DESC LIMIT ?"
         return self._all(Model, where, owner, project, limit)
+
+    def overviews(self, limit: int) -> list[Overview]:
+        """Return one line about each of the newest models."""
+        return [Overview(*row) for row in self._connection.execute(_OVERVIEWS, [limit])]
 
     def insert_model(self, model: Model) -> None:
         """Add a model."""
-        self._insert("models", model)
+        self._insert(model)
 
     def update_model(self, model_id: str, changes: dict[str, Any]) -> None:
         """Set fields of a model; the names are those of `Model`."""
         assignments = ", ".join(f"{name} = ?" for name in changes)
         values = [_encode(name, value) for name, value in changes.items()]
-        self._connection.execute(f"UPDATE models SET {assignments} WHERE id = ?", [*values, model_id])
+        self._connection.execute(f"UPDATE models SET {assignments} WHERE id = ?", [*values, model_id])  # noqa: S608
 
     def delete_model(self, model_id: str) -> None:
         """Remove a model and everything recorded for it."""
@@ -139,38 +189,40 @@ class Rows:
         statement = "SELECT id FROM runs WHERE model_id = ? ORDER BY id DESC"
         return [row[0] for row in self._connection.execute(statement, [model_id])]
 
-    # What trainings report, by natural key: the same content again changes nothing, not even the time
+    # What trainings report, by natural key
 
     def put_epoch(self, model_id: str, epoch: Epoch) -> None:
         """Keep an epoch; one that was trained again replaces the earlier one."""
-        self._put("epochs", "epoch", model_id, epoch.epoch, epoch.data, epoch.timestamp)
+        row = [model_id, epoch.epoch, _encode("data", epoch.data), epoch.timestamp]
+        self._connection.execute(_PUT_EPOCH, row)
 
     def put_chunk(self, model_id: str, chunk: ConsoleChunk) -> None:
         """Keep a console chunk under its id."""
-        self._put("console", "chunk_id", model_id, chunk.chunk_id, chunk.data, chunk.timestamp)
+        row = [model_id, chunk.chunk_id, _encode("data", chunk.data), chunk.timestamp]
+        self._connection.execute(_PUT_CHUNK, row)
 
     def epochs(self, model_id: str) -> list[Epoch]:
         """Return a model's epochs in order."""
-        return self._all(Epoch, "epochs WHERE model_id = ? ORDER BY epoch", model_id)
+        return self._all(Epoch, "WHERE model_id = ? ORDER BY epoch", model_id)
 
     def chunks(self, model_id: str) -> list[ConsoleChunk]:
         """Return a model's console chunks in order of their ids."""
-        return self._all(ConsoleChunk, "console WHERE model_id = ? ORDER BY chunk_id", model_id)
+        return self._all(ConsoleChunk, "WHERE model_id = ? ORDER BY chunk_id", model_id)
 
     # Uploads and checkpoints
 
     def upload(self, upload_id: str) -> Upload | None:
         """Return the upload with this id."""
-        return self._one(Upload, "uploads WHERE id = ?", upload_id)
+        return self._one(Upload, "WHERE id = ?", upload_id)
 
     def upload_at(self, model_id: str, path: str) -> Upload | None:
         """Return the upload to this path whose bytes arrived last."""
-        where = "uploads WHERE model_id = ? AND path = ? AND sha256 NOT NULL ORDER BY rowid DESC LIMIT 1"
+        where = "WHERE model_id = ? AND path = ? AND sha256 NOT NULL ORDER BY rowid DESC LIMIT 1"
         return self._one(Upload, where, model_id, path)
 
     def insert_upload(self, upload: Upload) -> None:
         """Add an upload that is expected."""
-        self._insert("uploads", upload)
+        self._insert(upload)
 
     def finish_upload(self, upload_id: str, sha256: str, size: int) -> None:
         """Record which bytes arrived."""
@@ -179,38 +231,20 @@ class Rows:
 
     def insert_checkpoint(self, upload: Upload, saved_at: str) -> None:
         """Promote arrived bytes; those that the run already has keep their place."""
-        statement = (
-            "INSERT INTO checkpoints (model_id, run_id, sha256, size, filename, path, saved_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, sha256) DO NOTHING"
-        )
-        row = [
-            upload.model_id,
-            upload.run_id,
-            upload.sha256,
-            upload.size,
-            upload.filename,
-            upload.path,
-            saved_at,
-        ]
-        self._connection.execute(statement, row)
+        self._connection.execute(_PUT_CHECKPOINT, {**vars(upload), "saved_at": saved_at})
 
     def checkpoint(self, checkpoint_id: int) -> Checkpoint | None:
         """Return the checkpoint with this id."""
-        return self._one(Checkpoint, "checkpoints WHERE id = ?", checkpoint_id)
+        return self._one(Checkpoint, "WHERE id = ?", checkpoint_id)
 
     def checkpoints(self, model_id: str) -> list[Checkpoint]:
         """Return a model's checkpoints in the order in which they were promoted."""
-        return self._all(Checkpoint, "checkpoints WHERE model_id = ? ORDER BY id", model_id)
+        return self._all(Checkpoint, "WHERE model_id = ? ORDER BY id", model_id)
 
     def forget_uploads(self, before: str) -> set[str]:
         """Drop uploads from before a time (ISO 8601) that became no checkpoint; return the sha256 still referred to."""
-        self._connection.execute(
-            "DELETE FROM uploads WHERE created_at < ? AND (sha256 IS NULL OR NOT EXISTS"
-            " (SELECT 1 FROM checkpoints WHERE run_id = uploads.run_id AND sha256 = uploads.sha256))",
-            [before],
-        )
-        kept = "SELECT sha256 FROM uploads WHERE sha256 NOT NULL UNION SELECT sha256 FROM checkpoints"
-        return {row[0] for row in self._connection.execute(kept)}
+        self._connection.execute(_FORGET_UPLOADS, [before])
+        return {row[0] for row in self._connection.execute(_USED_FILES)}
 
     # First answers
 
@@ -225,27 +259,23 @@ class Rows:
         statement = "INSERT INTO answers (scope, key, digest, answer) VALUES (?, ?, ?, ?)"
         self._connection.execute(statement, [scope, key, digest, json.dumps(answer)])
 
-    def _put(self, table: str, key: str, model_id: str, value: int | str, data: Any, timestamp: str) -> None:
-        self._connection.execute(
-            f"INSERT INTO {table} (model_id, {key}, data, timestamp) VALUES (?, ?, ?, ?)"
-            f" ON CONFLICT (model_id, {key}) DO UPDATE SET data = excluded.data, timestamp = excluded.timestamp"
-            " WHERE data <> excluded.data",
-            [model_id, value, _encode("data", data), timestamp],
-        )
+    # Table and column names in the statements below are those of `records`, never from a request.
 
-    def _insert(self, table: str, record: Model | Upload) -> None:
+    def _insert(self, record: Model | Upload) -> None:
         names = [field.name for field in fields(record)]
         marks = ", ".join("?" * len(names))
         values = [_encode(name, getattr(record, name)) for name in names]
-        self._connection.execute(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", values)
+        statement = f"INSERT INTO {_TABLES[type(record)]} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
+        self._connection.execute(statement, values)
 
-    def _one(self, kind: type[Record], source: str, *parameters: Any) -> Record | None:
-        return next(iter(self._all(kind, source, *parameters)), None)
+    def _one(self, kind: type[Record], where: str, *parameters: Any) -> Record | None:
+        return next(iter(self._all(kind, where, *parameters)), None)
 
-    def _all(self, kind: type[Record], source: str, *parameters: Any) -> list[Record]:
+    def _all(self, kind: type[Record], where: str, *parameters: Any) -> list[Record]:
         names = [field.name for field in fields(kind)]
-        rows = self._connection.execute(f"SELECT {', '.join(names)} FROM {source}", parameters)
-        return [kind(**{name: _decode(name, value) for name, value in zip(names, row)}) for row in rows]
+        statement = f"SELECT {', '.join(names)} FROM {_TABLES[kind]} {where}"  # noqa: S608
+        rows = self._connection.execute(statement, parameters)
+        return [kind(**{name: _decode(name, value) for name, value in zip(names, row, strict=True)}) for row in rows]
 
 
 def _encode(name: str, value: Any) -> Any:

@@ -124,10 +124,7 @@ def find(rows: Rows, target: TrainingEvent | UploadRequest) -> Model:
     Raises:
         NotFound: There is none.
     """
-    if target.model_id is not None:
-        model = rows.model(target.model_id)
-    else:
-        model = _at(rows, target.address)
+    model = rows.model(target.model_id) if target.model_id is not None else _at(rows, target.address)
     if model is None:
         raise NotFound(
             f"No model '{target.model_id or _shown(target.address)}' here: it was never registered, or deleted"

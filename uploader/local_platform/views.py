@@ -72,7 +72,7 @@ def summary(it: Everything) -> dict[str, Any]:
         "startedAt": model.started_at,
         "completedAt": model.completed_at,
         "classNames": model.class_names,
-        "trainingError": model.error,
+        "trainingError": _error(model),
         "starCount": 0,
         "isStarred": False,
         "environment": model.environment,
@@ -120,7 +120,7 @@ def job(it: Everything, now: str) -> dict[str, Any]:
         "compute": None,
         "trainArgs": _main_arguments(model.train_args),
         "epochMetrics": it.epochs[-1].data.get("metrics") if it.epochs else None,
-        "error": model.error,
+        "error": _error(model),
         "createdAt": model.created_at,
         "updatedAt": it.updated_at,
     }
@@ -143,6 +143,10 @@ def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
         "sha256": checkpoint.sha256,
         "savedAt": checkpoint.saved_at,
     }
+
+
+def _error(model: Model) -> dict[str, Any] | None:
+    return model.error and {**model.error, "timestamp": model.completed_at}
 
 
 def _best(it: Everything) -> dict[str, Any]:

@@ -63,9 +63,7 @@ def _prepare_upload(request: Request, body: bytes) -> dict[str, Any]:
     return {"uploadUrl": platform.signed_url(request, "PUT", path), **facts}
 
 
-def _once(
-    platform: Platform, request: Request, body: bytes, act: Callable[[Rows], dict[str, Any]]
-) -> dict[str, Any]:
+def _once(platform: Platform, request: Request, body: bytes, act: Callable[[Rows], dict[str, Any]]) -> dict[str, Any]:
     key = request.headers.get(idempotency.HEADER) if platform.idempotency else None
     identity = None if key is None else idempotency.identify(request.method, request.url.path, key, body)
     with platform.store.write() as rows:
