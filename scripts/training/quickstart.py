@@ -1,0 +1,167 @@
+"""The main job from end to end: a real training with no platform in reach, killed and resumed, then delivered, once.
+
+Every step is a process of its own, as a person would run it. The last step reads the platform back and compares it with
+the journal; the exit code is 0 only when everything has arrived, once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import secrets
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+from dataset import make_dataset
+
+SCRIPTS = Path(__file__).parent
+EPOCHS = 3
+
+
+class Demo:
+    """A folder, a key, and the address at which the platform will be."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.journal = folder / "journal"
+        self.run = folder / "runs" / "t1"
+        self.key = secrets.token_hex(20)
+        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.environment = {
+            **os.environ,
+            "UPLOADER_JOURNAL": str(self.journal),
+            "UPLOADER_FALLBACK": str(folder / "fallback"),
+            "ULTRALYTICS_PLATFORM_URL": self.url,
+            "ULTRALYTICS_API_KEY": self.key,
+            "YOLO_CONFIG_DIR": str(folder / "config"),
+        }
+
+    def train(self, *arguments: str) -> int:
+        """Run the training script and return its exit code; below zero is the signal that ended it."""
+        command = [sys.executable, str(SCRIPTS / "train.py"), "--journal", str(self.journal), *arguments]
+        return self._run(command)
+
+    def uploader(self, *arguments: str) -> int:
+        """Run `python -m uploader …` and return its exit code."""
+        return self._run([sys.executable, "-m", "uploader", *arguments])
+
+    @contextmanager
+    def platform(self) -> Iterator[None]:
+        """Have the platform in reach while the context lasts."""
+        port = self.url.rsplit(":", 1)[1]
+        options = ["--data", str(self.folder / "platform"), "--port", port, "--api-key", self.key]
+        command = [sys.executable, "-m", "uploader", "serve", *options]
+        server = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, text=True)
+        try:
+            assert server.stdout is not None
+            ready = next((line for line in server.stdout if line.startswith("Serving on")), None)
+            assert ready, "the local platform did not start"
+            print(ready, end="")
+            yield
+        finally:
+            server.terminate()
+            server.wait()
+
+    def read_back(self) -> dict[str, Any]:
+        """Return what the platform shows of the run, by its own API."""
+        with sqlite3.connect(self.journal / "journal.db") as database:
+            ids = json.loads(database.execute("SELECT ids FROM targets").fetchone()[0])
+        path = ids["modelUrl"].removeprefix(self.url).strip("/")
+        headers = {"Authorization": f"Bearer {self.key}"}
+        listing = requests.get(f"{self.url}/api/models/{path.rsplit('/', 1)[0]}", headers=headers, timeout=30).json()
+        model = requests.get(f"{self.url}/api/models/{path}", headers=headers, timeout=30).json()["model"]
+        return {**model, "models": len(listing["models"])}
+
+    def _run(self, command: list[str]) -> int:
+        print(f"$ {' '.join(Path(part).name if os.sep in part else part for part in command)}", flush=True)
+        return subprocess.run(command, env=self.environment, stdin=subprocess.DEVNULL, check=False).returncode
+
+
+def main() -> None:
+    """Run the demo in a folder of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="work here and keep everything; by default a temporary folder")
+    folder = parser.parse_args().folder
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        run(Demo(folder.resolve()))
+        return
+    with tempfile.TemporaryDirectory(prefix="uploader-quickstart-") as temporary:
+        run(Demo(Path(temporary).resolve()))
+
+
+def run(demo: Demo) -> None:
+    """Take the steps, checking each."""
+    data = str(make_dataset(demo.folder / "data"))
+    step("1. Train with the platform out of reach; the process is killed in its second epoch")
+    train = ("--data", data, "--epochs", str(EPOCHS), "--project", "demo", "--name", "t1", "--save-dir", str(demo.run))
+    expect(demo.train(*train, "--kill-after-epoch", "1"), -signal.SIGKILL)
+    expect(demo.uploader("status"), 0)
+
+    step("2. Resume it in a new process; still no network")
+    expect(demo.train("--resume", str(demo.run / "weights" / "last.pt")), 0)
+    expect(demo.uploader("drain"), 3)  # nothing can be sent; everything is kept
+
+    step("3. Reconnect, and drain the journal")
+    with demo.platform():
+        expect(demo.uploader("drain"), 0)
+        expect(demo.uploader("status"), 0)
+
+        step("4. Read the platform back")
+        check(demo)
+
+        step("5. Drain again: there is nothing left, and nothing doubles")
+        expect(demo.uploader("drain"), 0)
+        check(demo)
+    print("\nEverything arrived, once.")
+
+
+def check(demo: Demo) -> None:
+    """Compare what the platform shows with what the journal and the trainer's folder hold."""
+    shown = demo.read_back()
+    with sqlite3.connect(demo.journal / "journal.db") as database:
+        epochs = [row[0] for row in database.execute("SELECT DISTINCT epoch FROM metrics ORDER BY epoch")]
+        text = "\n".join(row[0] for row in database.execute("SELECT content FROM console"))
+    best = (demo.run / "weights" / "best.pt").read_bytes()
+    facts = {
+        "one model": shown["models"] == 1,
+        f"each of the {len(epochs)} epochs, once": [row["epoch"] for row in shown["trainResults"]] == epochs,
+        "the console, every line": "\n".join(chunk["content"] for chunk in shown["consoleChunks"]) == text,
+        "the training's end": shown["status"] == "completed",
+        "the final checkpoint, byte for byte": shown["file"]["sha256"] == hashlib.sha256(best).hexdigest(),
+    }
+    for fact, holds in facts.items():
+        print(f"  {'arrived' if holds else 'MISSING'}: {fact}")
+    expect(all(facts.values()), True)
+
+
+def step(title: str) -> None:
+    """Print a heading."""
+    print(f"\n=== {title}", flush=True)
+
+
+def expect(found: object, wanted: object) -> None:
+    """End the demo, unsuccessfully, when a step came out otherwise."""
+    if found != wanted:
+        sys.exit(f"This step should have ended with {wanted!r}, and ended with {found!r}.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
