@@ -1,0 +1,165 @@
+"""A server whose answers a test writes, misbehaviour included; real sockets, one thread for each connection."""
+
+from __future__ import annotations
+
+import json
+import socket
+import socketserver
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it arrived; `connection` tells which of them share a connection."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is sent back.
+
+    Attributes:
+        status: The HTTP status.
+        body: A JSON value, or bytes as they are.
+        headers: Beyond `Content-Length`.
+        cut: Send only so many bytes of the body, then close.
+        reset: Send nothing and reset the connection.
+    """
+
+    status: int = 200
+    body: Any = field(default_factory=lambda: {"received": True})
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None
+    reset: bool = False
+
+
+Script = Callable[[Request], Reply]
+
+
+def received(request: Request) -> Reply:
+    """Answer as a platform does: with ids for a registration, with a place for an upload."""
+    if request.method == "PUT":
+        return Reply(body=b"")
+    content = request.json()
+    if request.path.endswith("/models/upload"):
+        url = f"http://{request.headers['host']}/storage/{content['filename']}?signature=s3cret"
+        return Reply(body={"uploadUrl": url, "gcsPath": f"models/{content['filename']}", "uploadPath": "staging/1"})
+    ids = {"modelId": "m-1", "runId": 7} if content["event"] == "training_started" else {}
+    return Reply(body={"received": True, "event": content["event"], **ids})
+
+
+class ScriptedServer:
+    """Answers each request with `script(request)`; `requests` holds what came, in order."""
+
+    def __init__(self, url: str, script: Script) -> None:
+        self.url = url
+        self.script = script
+        self.requests: list[Request] = []
+
+    def bodies(self, path_end: str = "") -> list[Any]:
+        """Return the JSON bodies of the POSTs to paths with that end."""
+        return [each.json() for each in self.requests if each.method == "POST" and each.path.endswith(path_end)]
+
+
+@contextmanager
+def scripted_server(script: Script = received, *, port: int = 0) -> Iterator[ScriptedServer]:
+    """Run a server on loopback for as long as the block lasts."""
+    with _Listener(("127.0.0.1", port), _Connection) as listener:
+        listener.server = ScriptedServer(f"http://127.0.0.1:{listener.server_address[1]}", script)
+        thread = threading.Thread(target=listener.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield listener.server
+        finally:
+            listener.shutdown()
+            listener.close_connections()
+            thread.join()
+
+
+def in_order(*replies: Reply, then: Script = received) -> Script:
+    """Answer the first requests with `replies`, the later ones by `then`."""
+    left = list(replies)
+    lock = threading.Lock()
+
+    def script(request: Request) -> Reply:
+        with lock:
+            reply = left.pop(0) if left else None
+        return reply or then(request)
+
+    return script
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class _Listener(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = False
+    request_queue_size = 128
+    server: ScriptedServer
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.open: set[socket.socket] = set()
+
+    def close_connections(self) -> None:
+        for connection in list(self.open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keep quiet: clients that go away are part of the tests."""
+
+
+class _Connection(socketserver.StreamRequestHandler):
+    server: _Listener
+
+    def handle(self) -> None:
+        self.server.open.add(self.connection)
+        try:
+            while request := self._read():
+                self.server.server.requests.append(request)
+                if not self._answer(self.server.server.script(request)):
+                    return
+        finally:
+            self.server.open.discard(self.connection)
+
+    def _read(self) -> Request | None:
+        line = self.rfile.readline().decode()
+        if not line:
+            return None
+        method, path, _ = line.split()
+        headers = {}
+        while header := self.rfile.readline().decode().strip():
+            name, _, value = header.partition(":")
+            headers[name.lower()] = value.strip()
+        length = int(headers.get("content-length", 0))
+        body = self.rfile.read(length)
+        return Request(method, path, headers, body, id(self)) if len(body) == length else None
+
+    def _answer(self, reply: Reply) -> bool:
+        if reply.reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return False
+        body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+        headers = {"Content-Length": str(len(body)), **reply.headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self.wfile.write(f"HTTP/1.1 {reply.status} Scripted\r\n{head}\r\n".encode() + body[: reply.cut])
+        return reply.cut is None

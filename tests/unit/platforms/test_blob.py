@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import collections
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from uploader.errors import BlobUnusable
+from uploader.platforms.blob import BlobReader
+
+CONTENT = bytes(range(256)) * 1000
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "blob"
+    path.write_bytes(CONTENT)
+    return path
+
+
+def test_the_bytes_come_out_whole_and_progress_hears_of_all(file: Path) -> None:
+    heard: list[int] = []
+    with BlobReader(file, len(CONTENT), DIGEST, heard.append) as reader:
+        assert len(reader) == len(CONTENT)
+        assert b"".join(reader) == CONTENT
+        assert reader.read(10) == b""
+    assert heard[-1] == len(CONTENT)
+    assert heard == sorted(heard)
+
+
+def test_damaged_bytes_are_never_handed_out_to_the_end(file: Path) -> None:
+    damaged = bytearray(CONTENT)
+    damaged[5] ^= 1
+    file.write_bytes(damaged)
+    heard: list[int] = []
+    with BlobReader(file, len(CONTENT), DIGEST, heard.append) as reader:
+        with pytest.raises(BlobUnusable, match="damaged"):
+            collections.deque(reader)
+    assert 0 < heard[-1] < len(CONTENT)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BlobUnusable, match="No such file"):
+        BlobReader(tmp_path / "gone", 1, DIGEST, lambda _: None)
+
+
+def test_a_file_of_another_size_is_told_before_any_byte(file: Path) -> None:
+    with pytest.raises(BlobUnusable, match="256000 bytes instead of 7"):
+        BlobReader(file, 7, DIGEST, lambda _: None)
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_told(file: Path) -> None:
+    with BlobReader(file, len(CONTENT), DIGEST, lambda _: None) as reader:
+        reader.read(10)
+        file.write_bytes(b"")
+        with pytest.raises(BlobUnusable, match="shorter"):
+            collections.deque(reader)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from uploader.errors import SettingsError
+from uploader.settings import Settings, base_url
+
+
+def save_key(config: Path, content: object) -> None:
+    folder = config / "Ultralytics"
+    folder.mkdir(parents=True)
+    (folder / "settings.json").write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+def test_defaults_when_nothing_is_set(tmp_path: Path) -> None:
+    settings = Settings.load({"HOME": str(tmp_path)})
+    assert settings == Settings(key_file=settings.key_file)
+    assert settings.platform_url == "https://platform.ultralytics.com"
+    assert settings.default_project == "offline-runs"
+
+
+def test_every_variable_is_read(tmp_path: Path) -> None:
+    settings = Settings.load(
+        {
+            "HOME": str(tmp_path),
+            "UPLOADER_JOURNAL": str(tmp_path / "journal"),
+            "UPLOADER_PROJECT": "mine",
+            "ULTRALYTICS_PLATFORM_URL": " http://localhost:8000/ ",
+            "ULTRALYTICS_API_KEY": " ul_key\n",
+            "SSL_CERT_FILE": "ca.pem",
+        }
+    )
+    assert settings.journal == tmp_path / "journal"
+    assert settings.default_project == "mine"
+    assert settings.platform_url == settings.chosen_platform_url == "http://localhost:8000"
+    assert settings.api_key == "ul_key"
+    assert settings.ca_bundle == "ca.pem"
+
+
+@pytest.mark.parametrize("variable", ["YOLO_CONFIG_DIR", "XDG_CONFIG_HOME"])
+def test_the_saved_key_is_found(tmp_path: Path, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    save_key(tmp_path, {"api_key": "ul_saved"})
+    settings = Settings.load({variable: str(tmp_path), "HOME": "/nowhere"})
+    assert settings.api_key == "ul_saved"
+    assert settings.key_file == tmp_path / "Ultralytics" / "settings.json"
+
+
+def test_on_macos_the_settings_are_in_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    save_key(tmp_path / "Library" / "Application Support", {"api_key": "ul_mac"})
+    assert Settings.load({"HOME": str(tmp_path)}).api_key == "ul_mac"
+
+
+def test_the_environment_goes_before_the_saved_key(tmp_path: Path) -> None:
+    save_key(tmp_path, {"api_key": "ul_saved"})
+    environ = {"YOLO_CONFIG_DIR": str(tmp_path), "ULTRALYTICS_API_KEY": "ul_env"}
+    assert Settings.load(environ).api_key == "ul_env"
+
+
+@pytest.mark.parametrize("content", ["not json", [], {}, {"api_key": ""}, {"api_key": 7}])
+def test_a_settings_file_without_a_key_is_no_error(tmp_path: Path, content: object) -> None:
+    save_key(tmp_path, content)
+    assert Settings.load({"YOLO_CONFIG_DIR": str(tmp_path)}).api_key is None
+
+
+@pytest.mark.parametrize(("mode", "key"), [(0o700, "ul_mine"), (0o777, None)])
+def test_a_fallback_folder_is_believed_only_when_it_is_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, key: str | None
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("os.getuid", lambda: tmp_path.stat().st_uid)
+    fallback = tmp_path / f"Ultralytics-{tmp_path.stat().st_uid}"
+    fallback.mkdir()
+    (fallback / "settings.json").write_text('{"api_key": "ul_mine"}')
+    fallback.chmod(mode)
+    assert Settings.load({"YOLO_CONFIG_DIR": str(tmp_path / "missing")}).api_key == key
+
+
+def test_the_key_is_not_shown() -> None:
+    assert "secret" not in repr(Settings(api_key="ul_secret"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://Platform.Example.com/", "https://platform.example.com"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+        ("https://host/Base/Path/", "https://host/Base/Path"),
+    ],
+)
+def test_base_urls_are_stored_in_one_form(text: str, expected: str) -> None:
+    assert base_url(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "host", "ftp://host", "https://", "http://host:99999", "https://host?key=s3cret", "https://me:s3cret@host"],
+)
+def test_unusable_base_urls_are_refused_without_being_quoted(text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        base_url(text)
+    assert "s3cret" not in str(caught.value)

@@ -1,0 +1,114 @@
+"""What every platform client is, and the values that go in and come out.
+
+A client speaks one HTTP API. It turns one message or one upload into requests, and tells what came of it: a
+`Receipt`, or one of the errors below `uploader.errors.DeliveryError`. It neither retries nor knows of the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+Progress = Callable[[int], None]
+"""Told, from the uploading thread, how many bytes of an upload have been sent so far. It may raise to end it."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a delivery is about.
+
+    Attributes:
+        run_uuid: The run's id of this machine.
+        project: The project's name.
+        name: The run's name.
+        ids: What the platform calls the run; empty until it was registered, or where the platform gives no ids.
+    """
+
+    run_uuid: str
+    project: str
+    name: str
+    ids: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One small JSON message.
+
+    Attributes:
+        chunk_id: The idempotency key; every attempt at the same delivery has the same one.
+        event: The event's name.
+        data_json: The event's data, as JSON text of an object.
+        identity: Who it is about.
+        attempt: 1 for the first try. Above it, an earlier try may have arrived.
+    """
+
+    chunk_id: str
+    event: str
+    data_json: str
+    identity: Identity
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file.
+
+    Attributes:
+        chunk_id: The idempotency key; every attempt at the same delivery has the same one.
+        path: Where the bytes are.
+        size: How many they are.
+        sha256: Their digest, 64 hex digits.
+        filename: What the platform is to call the file.
+        identity: Who it is about.
+        attempt: 1 for the first try. Above it, an earlier try may have arrived.
+    """
+
+    chunk_id: str
+    path: Path
+    size: int
+    sha256: str
+    filename: str
+    identity: Identity
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The platform's positive answer.
+
+    Attributes:
+        answer: What is worth keeping of it; no secrets.
+        ids: What later deliveries of the run need to know, to be added to `Identity.ids`; None when nothing.
+        signals: (kind, detail) pairs that the training should be told, e.g. `("cancelled", reason)`.
+    """
+
+    answer: Mapping[str, Any]
+    ids: Mapping[str, Any] | None = None
+    signals: tuple[tuple[str, str], ...] = ()
+
+
+class Platform(Protocol):
+    """A client of one platform's API. Its methods are called from many threads at once.
+
+    Each method but `close` raises a `DeliveryError` when there is no positive answer.
+    """
+
+    name: str
+
+    def register(self, message: Message) -> Receipt:
+        """Announce a run, or that it goes on; `Receipt.ids` is never None."""
+        ...
+
+    def send(self, message: Message) -> Receipt:
+        """Deliver one event of a registered run."""
+        ...
+
+    def upload(self, upload: Upload, progress: Progress) -> Receipt:
+        """Deliver one file of a registered run, from disk; `progress` hears of the bytes."""
+        ...
+
+    def close(self) -> None:
+        """Give up idle connections."""
+        ...

@@ -1,0 +1,323 @@
+"""HTTP as the platform clients need it: one request, one whole answer, every failure a `DeliveryError`.
+
+Requests go through the transport of `requests` without its session. So there are no cookies, no redirects, and
+no credentials but those that are given here: not from `.netrc`, and never to another host.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+from urllib3 import exceptions as pool_errors
+
+from uploader.errors import CredentialsRefused, DeliveryError, Refused, Transient, UnknownOutcome, Unreachable
+from uploader.platforms.blob import BlobReader
+
+CONNECT_SECONDS = 10.0
+"""Longest wait for a connection, and for each write to it."""
+ANSWER_SECONDS = 60.0
+"""Longest silence of the platform before an answer is given up on."""
+LONGEST_RETRY_AFTER = 3600.0
+"""A server that asks for more is asked again after an hour: its clock or its figure may be wrong."""
+
+_LONGEST_ANSWER = 1024 * 1024  # bytes
+_WRITE_WHOLE = 64 * 1024  # bytes
+_DETAIL = 200  # characters of a server's own words in an error
+_LATER = frozenset({407, 408, 425, 429})
+
+TRANSPORT_ERRORS = (requests.RequestException, pool_errors.HTTPError, HTTPException, OSError, ValueError)
+"""All that the transport raises. Beyond its own errors: bad addresses are ValueErrors, the socket's are OSErrors."""
+
+_NOTHING_SENT = (
+    requests.ConnectTimeout,
+    requests.exceptions.ProxyError,
+    requests.exceptions.SSLError,
+    pool_errors.ConnectTimeoutError,
+    pool_errors.NewConnectionError,
+    pool_errors.ProxyError,
+    pool_errors.SSLError,
+)
+_BAD_ADDRESS = (
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    pool_errors.LocationValueError,
+    pool_errors.URLSchemeUnknown,
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole HTTP answer.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Its headers; names in any case.
+        body: Its body, at most a megabyte.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is a success."""
+        return 200 <= self.status < 300
+
+    def json(self) -> dict[str, Any] | None:
+        """Return the body as a JSON object, or None when it is anything else."""
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+        return value if isinstance(value, dict) else None
+
+
+class Transport:
+    """Connections, kept alive and shared by threads."""
+
+    def __init__(
+        self,
+        *,
+        connections: int = 16,
+        ca_bundle: str | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            connections: How many are kept open for each host.
+            ca_bundle: Certificates to trust, or None for the usual ones.
+            connect_seconds: Longest wait for a connection, and for each write to it.
+            answer_seconds: Longest silence before an answer is given up on.
+        """
+        self._adapter = HTTPAdapter(pool_maxsize=connections)
+        self._verify = ca_bundle or True
+        self._connect_seconds = connect_seconds
+        self._answer_seconds = answer_seconds
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | BlobReader | None = None,
+        answer_seconds: float | None = None,
+    ) -> Answer:
+        """Send one request and read its whole answer, whatever its status.
+
+        Raises:
+            Unreachable: No connection was made.
+            UnknownOutcome: The connection broke or fell silent after that.
+            Transient: The address cannot be used.
+            BlobUnusable: The body could not be read.
+        """
+        timeout = (self._connect_seconds, answer_seconds or self._answer_seconds)
+        try:
+            prepared = requests.Request(method, url, headers=dict(headers or {}), data=_in_blocks(body)).prepare()
+            response = self._adapter.send(
+                prepared, stream=True, timeout=timeout, verify=self._verify, proxies=_proxies(_origin(url))
+            )
+            return Answer(response.status_code, response.headers, _read(response.raw))
+        except TRANSPORT_ERRORS as error:
+            failure = classify(error, host_of(url))
+        raise failure  # outside of the handler: what it handles quotes the URL
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._adapter.close()
+
+
+class JsonApi:
+    """A platform's JSON endpoints behind one base URL and one key."""
+
+    def __init__(self, base_url: str, headers: Mapping[str, str], transport: Transport) -> None:
+        """Prepare.
+
+        Args:
+            base_url: Without a trailing slash.
+            headers: Sent with each request; the credentials among them. They go to `base_url` only.
+            transport: The connections.
+        """
+        self._base_url = base_url
+        self._headers = {"Accept": "application/json", **headers}
+        self._transport = transport
+
+    def post(self, path: str, body: str, *, key: str | None = None) -> dict[str, Any]:
+        """Send JSON text and return the JSON object that a success answers with.
+
+        Args:
+            path: Begins with a slash.
+            body: JSON text.
+            key: Goes out as `Idempotency-Key`.
+
+        Raises:
+            DeliveryError: There was no success, or it was not the platform's.
+        """
+        headers = {**self._headers, "Content-Type": "application/json"}
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        # A lone half of a surrogate pair cannot travel as UTF-8; as an escape it can, and JSON allows it.
+        data = body.encode("utf-8", "backslashreplace")
+        answer = self._transport.request("POST", self._base_url + path, headers=headers, body=data)
+        return success(answer, host_of(self._base_url))
+
+
+def bearer(api_key: str) -> dict[str, str]:
+    """Return the header that carries a key.
+
+    Raises:
+        CredentialsRefused: It holds characters that no header can carry, so it is not a key.
+    """
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise CredentialsRefused("the API key holds characters that no key has; copy it again")
+    return {"Authorization": f"Bearer {api_key}"}
+
+
+def host_of(url: str) -> str:
+    """Return host and port of a URL, for messages; the rest of it may be secret."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2] or "the host"
+    except ValueError:
+        return "the host"
+
+
+def success(answer: Answer, host: str) -> dict[str, Any]:
+    """Return the JSON object of a successful answer.
+
+    Args:
+        answer: The answer.
+        host: Who gave it, for messages.
+
+    Raises:
+        DeliveryError: The status says otherwise, or a success does not hold a JSON object, as with the sign-in
+            page of a hotel's network.
+    """
+    if not answer.ok:
+        raise refusal(answer, host)
+    content = answer.json()
+    if content is None:
+        raise Transient(
+            f"{host} answered {answer.status} with something that is not the platform's: "
+            "a proxy or the network's sign-in page may stand in between",
+            status=answer.status,
+        )
+    return content
+
+
+def refusal(answer: Answer, host: str) -> DeliveryError:
+    """Return the error that an unsuccessful status stands for.
+
+    Args:
+        answer: The answer.
+        host: Who gave it, for the message.
+    """
+    status = answer.status
+    said = f"{host} answered {status}{_detail(answer)}"
+    if status in {401, 403}:
+        return CredentialsRefused(said)
+    if status in _LATER or status >= 500:
+        return Transient(said, status=status, retry_after=_retry_after(answer.headers))
+    if status < 400:
+        target = host_of(answer.headers.get("Location", ""))
+        return Transient(f"{said} and points to {target}, which is not followed; check the URL", status=status)
+    return Refused(said, status=status)
+
+
+def classify(error: Exception, host: str) -> DeliveryError:
+    """Return what an error of the transport means for a delivery; its text, which may quote URLs, is not used.
+
+    Args:
+        error: One of `TRANSPORT_ERRORS`.
+        host: Whom it was about, for the message.
+    """
+    chain = list(_chain(error))
+    reason = _reason(chain)
+    if any(isinstance(each, _NOTHING_SENT) for each in chain):
+        return Unreachable(f"{host} cannot be reached ({reason})")
+    if any(isinstance(each, _BAD_ADDRESS) for each in chain):
+        return Transient(f"the address on {host} cannot be used ({reason})")
+    return UnknownOutcome(f"the connection to {host} broke before its answer ({reason})")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and those inside it: libraries wrap by argument, attribute and cause."""
+    seen: set[int] = set()
+    todo: list[object] = [error]
+    while todo:
+        each = todo.pop(0)
+        if isinstance(each, BaseException) and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            todo += [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
+
+
+def _reason(chain: list[BaseException]) -> str:
+    """Return the system's own words if there are any, else the innermost error's name as words."""
+    for each in chain:
+        if isinstance(each, OSError) and each.strerror and not isinstance(each, requests.RequestException):
+            return str(each.strerror)
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(chain[-1]).__name__.removesuffix("Error")).lower()
+
+
+def _detail(answer: Answer) -> str:
+    """Return the server's own words, short and without what follows a question mark: it may be a signature."""
+    content = answer.json() or {}
+    words = next((content[name] for name in ("error", "message", "detail") if isinstance(content.get(name), str)), "")
+    words = re.sub(r"\?\S+", "?…", " ".join(words.split()))[:_DETAIL]
+    return f": {words}" if words else ""
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return `Retry-After`, in seconds or as a date, as seconds from now; None when absent or not understood."""
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    try:
+        return min(urllib3.Retry().parse_retry_after(value), LONGEST_RETRY_AFTER)
+    except pool_errors.InvalidHeader:
+        return None
+
+
+def _in_blocks(body: bytes | BlobReader | None) -> bytes | io.BytesIO | BlobReader:
+    """Have a large body written block by block: the time-out is for each write, and a slow link needs many."""
+    if not body:
+        return b""  # an empty stream would go out chunked, which storages refuse
+    return io.BytesIO(body) if isinstance(body, bytes) and len(body) > _WRITE_WHOLE else body
+
+
+def _read(raw: urllib3.BaseHTTPResponse) -> bytes:
+    """Read a body up to the limit and give the connection back, or close it when more would come."""
+    try:
+        body = b""
+        while len(body) <= _LONGEST_ANSWER and (block := raw.read(_LONGEST_ANSWER, decode_content=True)):
+            body += block
+        return body[:_LONGEST_ANSWER]
+    finally:
+        raw.close()
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@functools.lru_cache(maxsize=64)
+def _proxies(origin: str) -> dict[str, str]:
+    """Return the proxies that the environment names for a host; finding out takes longer than a request."""
+    return dict(get_environ_proxies(origin))

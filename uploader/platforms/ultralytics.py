@@ -1,0 +1,218 @@
+"""Client of the Ultralytics Platform's webhooks, as its own client 8.4.190 speaks them.
+
+    POST /api/webhooks/training/metrics   every event; `training_started` registers and answers with ids
+    POST /api/webhooks/models/upload      asks for a URL to PUT a checkpoint to
+    PUT  <signed URL>                     the bytes, without credentials
+
+A server of late 2025 gives no ids. There every request names project and run instead, and a checkpoint needs no
+`checkpoint_saved` afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from uploader.errors import DeliveryError, Refused, RunGone, Transient, Unreachable
+from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
+from uploader.platforms.blob import BlobReader
+from uploader.platforms.http import Answer, JsonApi, Transport, bearer, host_of, refusal
+
+METRICS = "/api/webhooks/training/metrics"
+UPLOAD = "/api/webhooks/models/upload"
+STORAGE_SECONDS = 600.0
+"""Longest silence of the storage after the last byte: it may be writing a large file."""
+
+_IDS = ("modelId", "runId", "modelSlug", "modelUrl")
+_KEPT = (*_IDS, "received", "event", "mode", "cancelled", "action", "reason", "warning", "ignored")
+_EXPIRED = frozenset({400, 401, 403, 404, 410})
+
+
+class UltralyticsPlatform:
+    """One destination: a base URL and its key. Threads may share it."""
+
+    name = "ultralytics"
+
+    def __init__(self, base_url: str, api_key: str, transport: Transport) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            base_url: Without a trailing slash.
+            api_key: The bearer token.
+            transport: The connections; closed by `close`.
+
+        Raises:
+            CredentialsRefused: The token cannot be one.
+        """
+        self._api = JsonApi(base_url, bearer(api_key), transport)
+        self._transport = transport
+        self._host = host_of(base_url)
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._transport.close()
+
+    def register(self, message: Message) -> Receipt:
+        """Send `training_started`: under the known model if there is one, else as a new model.
+
+        A model that was deleted or cancelled meanwhile takes no more sessions; the run then goes on as a new one.
+        """
+        try:
+            answer = self._event(message, message.data_json)
+        except RunGone:
+            return self._register_anew(message)
+        if answer.get("cancelled") and "modelId" in message.identity.ids:
+            return self._register_anew(message)
+        return _registered(answer)
+
+    def send(self, message: Message) -> Receipt:
+        """Send any other event."""
+        data = message.data_json
+        if message.event == "training_complete":
+            data = json.dumps(_with_model_file(json.loads(data), message.identity.ids))
+        answer = self._event(message, data)
+        return Receipt(_kept(answer), signals=_signals(answer))
+
+    def upload(self, upload: Upload, progress: Progress) -> Receipt:
+        """Send a checkpoint's bytes to the storage and have the platform take it up."""
+        place = self._store(upload, progress)
+        ids = {"modelPath": place.get("gcsPath"), "modelSize": upload.size}
+        answer = self._promote(upload, place) if _is_promoted(upload.identity, place) else {}
+        kept = {**_kept(answer), **ids, "uploadPath": place.get("uploadPath"), "sha256": upload.sha256}
+        return Receipt(kept, ids, _signals(answer))
+
+    def _register_anew(self, message: Message) -> Receipt:
+        # Another request than the first one, so it needs another key: under the first the answer would be repeated.
+        nameless = replace(message.identity, ids={})
+        fresh = replace(message, chunk_id=f"{message.chunk_id}.new", identity=nameless)
+        receipt = _registered(self._event(fresh, fresh.data_json))
+        forgotten = {"modelPath": None, "modelSize": None}  # they were the old model's
+        return replace(receipt, ids={**forgotten, **(receipt.ids or {})})
+
+    def _event(self, message: Message, data: str) -> dict[str, Any]:
+        # Assembled as text: the data is JSON already, and parsing it again would cost more than the rest.
+        head = json.dumps({"event": message.event, **_reference(message.identity)})
+        try:
+            return self._post_event(f'{head[:-1]}, "data": {data}}}', message.chunk_id)
+        except Refused as error:
+            raise _about(message.identity, error) from None
+
+    def _post_event(self, body: str, key: str) -> dict[str, Any]:
+        answer = self._api.post(METRICS, body, key=key)
+        if answer.get("received") is not True:
+            raise Transient(f"{self._host} answered without saying that it received the event", status=200)
+        return answer
+
+    def _store(self, upload: Upload, progress: Progress) -> dict[str, Any]:
+        """PUT the file; a URL that has expired is replaced once. Return what the platform said about the place."""
+        place = self._ask_place(upload)
+        answer = self._put(upload, place, progress)
+        if answer.status in _EXPIRED:
+            place = self._ask_place(upload)
+            answer = self._put(upload, place, progress)
+        _check_stored(answer, host_of(place["uploadUrl"]), upload)
+        return place
+
+    def _ask_place(self, upload: Upload) -> dict[str, Any]:
+        # Without a key: a repeated answer could hold a URL that has expired.
+        wish = {"filename": upload.filename, **_reference(upload.identity), "size": upload.size}
+        if (run_id := upload.identity.ids.get("runId")) is not None:
+            wish["runId"] = run_id
+        try:
+            place = self._api.post(UPLOAD, json.dumps(wish))
+        except Refused as error:
+            raise _about(upload.identity, error) from None
+        if not isinstance(place.get("uploadUrl"), str):
+            raise Transient(f"{self._host} named no URL to upload to", status=200)
+        return place
+
+    def _put(self, upload: Upload, place: Mapping[str, Any], progress: Progress) -> Answer:
+        with BlobReader(upload.path, upload.size, upload.sha256, progress) as body:
+            try:
+                return self._transport.request(
+                    "PUT",
+                    place["uploadUrl"],
+                    headers={"Content-Type": "application/octet-stream"},
+                    body=body,
+                    answer_seconds=STORAGE_SECONDS,
+                )
+            except Unreachable as error:
+                # The platform itself answered a moment ago: only uploads have to wait.
+                raise Transient(f"the storage of {self._host}: {error}") from None
+
+    def _promote(self, upload: Upload, place: Mapping[str, Any]) -> dict[str, Any]:
+        data = {
+            "modelPath": place["gcsPath"],
+            "runId": upload.identity.ids["runId"],
+            "uploadPath": place.get("uploadPath"),
+        }
+        body = json.dumps({"event": "checkpoint_saved", **_reference(upload.identity), "data": data})
+        try:
+            return self._post_event(body, _promotion_key(upload, place))
+        except Refused as error:
+            if error.status in {404, 409}:  # the upload got lost there; the model was found a moment ago
+                raise Transient(str(error), status=error.status) from None
+            raise
+
+
+def _reference(identity: Identity) -> dict[str, Any]:
+    """Name the run by the platform's id, or by its address as long as the platform gave none."""
+    if "modelId" in identity.ids:
+        return {"modelId": identity.ids["modelId"]}
+    return {"project": identity.project, "name": identity.name}
+
+
+def _about(identity: Identity, error: Refused) -> DeliveryError:
+    """Tell a model that is not there any more from any other refusal."""
+    if error.status == 404 and "modelId" in identity.ids:
+        return RunGone(f"{error}; the model was deleted there", status=404)
+    return error
+
+
+def _registered(answer: Mapping[str, Any]) -> Receipt:
+    return Receipt(_kept(answer), {name: answer[name] for name in _IDS if name in answer}, _signals(answer))
+
+
+def _signals(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    if not answer.get("cancelled"):
+        return ()
+    return (("cancelled", str(answer.get("reason") or answer.get("action") or "cancelled on the platform")),)
+
+
+def _kept(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose what a receipt keeps by name, so that nothing secret can slip in."""
+    return {name: answer[name] for name in _KEPT if name in answer}
+
+
+def _with_model_file(data: dict[str, Any], ids: Mapping[str, Any]) -> dict[str, Any]:
+    """Add to `training_complete` what only the deliveries before it could tell."""
+    file = {name: ids[name] for name in ("modelPath", "modelSize") if ids.get(name) is not None}
+    run = {"runId": ids["runId"]} if "runId" in ids else {}
+    return {**data, "results": {**(data.get("results") or {}), **file}, **run}
+
+
+def _is_promoted(identity: Identity, place: Mapping[str, Any]) -> bool:
+    return "runId" in identity.ids and bool(place.get("gcsPath"))
+
+
+def _promotion_key(upload: Upload, place: Mapping[str, Any]) -> str:
+    # Each attempt stores the file at a place of its own, so its request differs and needs its own key.
+    return f"{upload.chunk_id}.{hashlib.sha256(str(place.get('uploadPath')).encode()).hexdigest()[:16]}"
+
+
+def _check_stored(answer: Answer, host: str, upload: Upload) -> None:
+    """Make sure that the storage took the file, and all of it where it says how much it took.
+
+    Raises:
+        DeliveryError: It did not. The storage's 401 and 403 are about its URL, never about our key.
+    """
+    if answer.status in _EXPIRED:
+        raise Transient(f"{host} refused two upload URLs with {answer.status}", status=answer.status)
+    if not answer.ok:
+        raise refusal(answer, host)
+    stored = answer.headers.get("x-goog-stored-content-length", str(upload.size))
+    if stored != str(upload.size):
+        raise Transient(f"{host} stored {stored} of {upload.size} bytes", status=answer.status)
