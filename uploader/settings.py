@@ -7,6 +7,7 @@
 | `ULTRALYTICS_PLATFORM_URL` | where runs that chose nothing go | `https://platform.ultralytics.com` |
 | `ULTRALYTICS_API_KEY` | the key | `api_key` in the Ultralytics `settings.json` |
 | `YOLO_CONFIG_DIR` | folder above `Ultralytics/settings.json` | the per-user configuration folder |
+| `CUDA_VISIBLE_DEVICES` | GPUs that a training may use, for its system metrics | all |
 | `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` | certificates to trust | those of `certifi` |
 """
 
@@ -40,6 +41,7 @@ class Settings:
         key_file: The settings file in which a key is looked for, for messages.
         default_project: Project for runs that named none.
         ca_bundle: File or folder of certificates to trust, or None for the usual ones.
+        visible_gpus: What CUDA is told to show, e.g. `2,3`; empty for every GPU.
     """
 
     journal: Path | None = None
@@ -48,6 +50,7 @@ class Settings:
     key_file: Path = Path("settings.json")
     default_project: str = DEFAULT_PROJECT
     ca_bundle: str | None = None
+    visible_gpus: str = ""
 
     @property
     def platform_url(self) -> str:
@@ -75,6 +78,7 @@ class Settings:
             key_file=key_file,
             default_project=env.get("UPLOADER_PROJECT") or DEFAULT_PROJECT,
             ca_bundle=next((env[name] for name in _CA_VARIABLES if env.get(name)), None),
+            visible_gpus=env.get("CUDA_VISIBLE_DEVICES", ""),
         )
 
 

@@ -6,7 +6,6 @@ else. What a training in progress needs is made when it starts and lives at the 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,9 @@ from uploader.callbacks.slugs import project_slug, run_slug
 from uploader.callbacks.system import SystemSampler, training_gpus
 from uploader.callbacks.trainer import Callback, Trainer
 from uploader.callbacks.upstream import remove_upstream, silence_upstream
+from uploader.errors import SettingsError
 from uploader.recorder import Recorder
+from uploader.settings import Settings
 from uploader.sink import JournalOptions
 
 ATTRIBUTE = "uploader"
@@ -103,13 +104,11 @@ class PlatformCallbacks:
             save_dir=trainer.save_dir,
             resume=bool(trainer.args.resume),
         )
-        gpus = training_gpus(
-            trainer.device.type,
-            trainer.device.index,
-            str(trainer.args.device),
-            os.environ.get("CUDA_VISIBLE_DEVICES", ""),
-        )
-        return Recording(trainer, recorder, SystemSampler(gpus), Redactor(_known_secrets()))
+        settings = _settings()
+        device = trainer.device
+        gpus = training_gpus(device.type, device.index, str(trainer.args.device), settings.visible_gpus)
+        secrets = [settings.api_key] if settings.api_key else []
+        return Recording(trainer, recorder, SystemSampler(gpus), Redactor(secrets))
 
 
 def recording_of(trainer: object) -> Recording | None:
@@ -124,13 +123,9 @@ def _is_main_process() -> bool:
     return RANK in {-1, 0}
 
 
-def _known_secrets() -> list[str]:
-    """Return the platform's key. It is looked up here, since options are pickled to disk for DDP."""
-    from uploader.errors import SettingsError
-    from uploader.settings import Settings
-
+def _settings() -> Settings:
+    """Read the environment of this process: options are pickled to disk for DDP, and a key must not be."""
     try:
-        key = Settings.load().api_key
+        return Settings.load()
     except SettingsError:  # a bad URL in the environment is the drain's to report
-        return []
-    return [key] if key else []
+        return Settings()
