@@ -50,7 +50,7 @@ class RequireKey:
 
 def is_page(path: str) -> bool:
     """Tell whether a path is one of the pages for people."""
-    return path == "/" or path.startswith("/runs/")
+    return path in ("/", "/style.css") or path.startswith("/runs/")
 
 
 def presented_key(headers: Headers) -> str:

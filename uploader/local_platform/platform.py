@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Literal
 
+from filelock import FileLock, Timeout
 from starlette.requests import Request
 
 from uploader.local_platform.files import Files
+from uploader.local_platform.secret_files import read_or_make
 from uploader.local_platform.signing import Signer
 from uploader.local_platform.store import Store
 
 Contract = Literal["2025", "2026"]
 """Which of the platform's contracts is spoken: that of late 2025 answers events without ids."""
+
+OWNER = "local"
+"""Owner of projects that are named without one."""
+
+KEY_FILE = "api-key"
+"""File in the data folder that keeps a key which was made here."""
+
+_FORGET_UPLOADS_AFTER = timedelta(days=7)
+
+
+class FolderInUseError(Exception):
+    """Another server works on the data folder."""
 
 
 @dataclass(frozen=True)
@@ -25,29 +41,72 @@ class Platform:
 
     Attributes:
         data: Folder that holds everything.
-        owner: Owner of projects that are named without one.
+        api_key: Key that clients must present.
+        contract: "2025" answers events without ids, as the platform did in late 2025.
         idempotency: Whether `Idempotency-Key` is honoured; the real platform ignores it.
         clock: Unix time in seconds.
+        owner: Owner of projects that are named without one.
     """
 
     data: Path
     store: Store
     files: Files
-    signer: Signer
-    api_key: str
-    owner: str
-    contract: Contract
-    idempotency: bool
+    signer: Signer = field(repr=False)
+    api_key: str = field(repr=False)
+    contract: Contract = "2026"
+    idempotency: bool = True
     clock: Callable[[], float] = time.time
+    owner: str = OWNER
 
     def now(self) -> str:
         """Return the time as ISO 8601 in UTC, to the millisecond."""
-        moment = datetime.fromtimestamp(self.clock(), timezone.utc)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return _iso(datetime.fromtimestamp(self.clock(), timezone.utc))
 
     def signed_url(self, request: Request, method: str, path: str) -> str:
         """Return a signed URL of this server, under the name by which the client reached it."""
         return self.signer.url(base_url(request), method, path, self.clock())
+
+
+@contextmanager
+def opened(
+    data: Path,
+    *,
+    api_key: str | None = None,
+    contract: Contract = "2026",
+    idempotency: bool = True,
+    url_lifetime: int = 900,
+    clock: Callable[[], float] = time.time,
+) -> Iterator[Platform]:
+    """Open a data folder for one server, and close it when the block ends.
+
+    Args:
+        data: Folder for everything; made when it does not exist.
+        api_key: Key to ask for; by default the one kept in the folder, made on first use.
+        contract: See `Platform`.
+        idempotency: See `Platform`.
+        url_lifetime: Seconds for which a signed URL is valid.
+        clock: Unix time in seconds.
+
+    Raises:
+        FolderInUseError: Another server has it open.
+        StoreVersionError: A newer version wrote it.
+        OSError: It cannot be written.
+    """
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _locked(data), closing(Store(data / "platform.db")) as store:
+        secret = read_or_make(data / "signing-secret", lambda: secrets.token_hex(32))
+        platform = Platform(
+            data=data,
+            store=store,
+            files=Files(data / "files"),
+            signer=Signer(secret.encode(), url_lifetime),
+            api_key=api_key or read_or_make(data / KEY_FILE, lambda: f"ul_{secrets.token_hex(20)}"),
+            contract=contract,
+            idempotency=idempotency,
+            clock=clock,
+        )
+        _remove_leftovers(platform)
+        yield platform
 
 
 def platform_of(request: Request) -> Platform:
@@ -59,3 +118,28 @@ def platform_of(request: Request) -> Platform:
 def base_url(request: Request) -> str:
     """Return scheme, host and port by which the client reached this server."""
     return str(request.base_url).rstrip("/")
+
+
+@contextmanager
+def _locked(data: Path) -> Iterator[None]:
+    lock = FileLock(data / "server.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise FolderInUseError(f"{data} is in use by another server: stop that one, or choose another folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _remove_leftovers(platform: Platform) -> None:
+    """Remove files that nothing refers to. Safe only before the first request: later, one could be arriving."""
+    oldest = datetime.fromtimestamp(platform.clock(), timezone.utc) - _FORGET_UPLOADS_AFTER
+    with platform.store.write() as rows:
+        kept = rows.forget_uploads(before=_iso(oldest))
+    platform.files.remove_except(kept)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

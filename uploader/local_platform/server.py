@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
 
 from uploader.local_platform.app import create_app
-from uploader.local_platform.secret_files import read_or_make
+from uploader.local_platform.platform import Platform, opened
 
-KEY_FILE = "api-key"
-"""Name, in the data folder, of the file that keeps a key which was made here."""
+_FINISH_WITHIN = 10  # seconds that requests in flight have to finish once the server is told to stop
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class RunningServer:
     """
 
     url: str
-    api_key: str
+    api_key: str = field(repr=False)
     data: Path
 
 
@@ -40,7 +37,6 @@ class RunningServer:
 def running(
     data: Path,
     *,
-    api_key: str | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
     on_exit: Callable[[], None] = lambda: None,
@@ -52,55 +48,50 @@ def running(
 
     Args:
         data: Folder for everything; made when it does not exist.
-        api_key: Key to ask for; by default the one kept in the folder, made on first use.
         host: Address to listen on.
         port: TCP port; 0 takes a free one.
         on_exit: Called in the server's thread when it ends, for whatever reason.
-        options: Passed to `create_app`.
+        options: `api_key`, `contract`, `idempotency`, `url_lifetime` and `clock`, as `platform.opened` takes them.
 
     Raises:
+        FolderInUseError: Another server works on the folder.
+        StoreVersionError: A newer version wrote the folder.
         OSError: The address cannot be used, or the folder cannot be written.
-        StoreVersionError: The folder was written by a newer version.
     """
-    listener = _listen(host, port)
-    with listener:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        key = api_key or kept_key(data)
-        server = _server(create_app(data, api_key=key, **options))
+    with _listening(host, port) as listener, opened(data, **options) as platform:
+        server = _server(platform)
         thread = threading.Thread(target=_serve, args=(server, listener, on_exit), name="local-platform")
         thread.start()
         try:
-            yield RunningServer(_url(listener), key, data)
+            yield RunningServer(_url(listener), platform.api_key, data)
         finally:
             server.should_exit = True
             thread.join()
 
 
-def kept_key(data: Path) -> str:
-    """Return the key kept in a data folder; the first call makes it."""
-    return read_or_make(data / KEY_FILE, lambda: f"ul_{secrets.token_hex(20)}")
-
-
-def _listen(host: str, port: int) -> socket.socket:
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Naming TCP lets asyncio see that it is TCP and switch Nagle's algorithm off, which would hold back the body of
     # every answer for 40 ms until the client has acknowledged its headers.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         # Listening from here on: who connects before the thread is ready is served when it is.
         listener.listen(1024)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+        yield listener
 
 
-def _server(app: Starlette) -> uvicorn.Server:
-    # No access log: request lines hold the signatures of storage URLs.
+def _server(platform: Platform) -> uvicorn.Server:
     config = uvicorn.Config(
-        app, access_log=False, log_level="warning", server_header=False, timeout_graceful_shutdown=10
+        create_app(platform),
+        lifespan="off",
+        access_log=False,  # request lines hold the signatures of storage URLs
+        log_config=None,  # logging belongs to the program
+        log_level="warning",
+        server_header=False,
+        headers=[("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")],
+        timeout_graceful_shutdown=_FINISH_WITHIN,
     )
     return uvicorn.Server(config)
 

@@ -1,0 +1,100 @@
+"""`uploader serve`: run the local platform until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import click
+import platformdirs
+
+if TYPE_CHECKING:
+    from uploader.local_platform.platform import Contract
+    from uploader.local_platform.server import RunningServer
+
+_option = partial(click.option, show_envvar=True, show_default=True)
+_DEFAULT_DATA = platformdirs.user_data_path("offline-uploader") / "local-platform"
+
+
+@click.command()
+@_option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=_DEFAULT_DATA,
+    envvar="UPLOADER_SERVE_DATA",
+    help="Folder for everything that arrives.",
+)
+@_option("--host", default="127.0.0.1", envvar="UPLOADER_SERVE_HOST", help="Address to listen on.")
+@_option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    envvar="UPLOADER_SERVE_PORT",
+    help="Port to listen on; 0 takes a free one.",
+)
+@_option(
+    "--api-key",
+    envvar="UPLOADER_SERVE_API_KEY",
+    show_default="one made on the first start and kept in the folder",
+    help="Key to ask for. Give it in the environment: arguments are visible to other users.",
+)
+@_option(
+    "--idempotency/--no-idempotency",
+    default=True,
+    envvar="UPLOADER_SERVE_IDEMPOTENCY",
+    help="Honour Idempotency-Key; the real platform does not.",
+)
+@_option(
+    "--contract",
+    type=click.Choice(["2025", "2026"]),
+    default="2026",
+    envvar="UPLOADER_SERVE_CONTRACT",
+    help="Contract to speak; that of late 2025 answers events without ids.",
+)
+def serve(*, data: Path, host: str, port: int, api_key: str | None, idempotency: bool, contract: Contract) -> None:
+    """Run a local platform that trainings and drains can report to.
+
+    It stops, finishing what it has begun, on Ctrl-C or SIGTERM.
+    """
+    try:
+        from uploader.local_platform.platform import KEY_FILE, FolderInUseError
+        from uploader.local_platform.server import running
+        from uploader.local_platform.store import StoreVersionError
+    except ImportError as error:
+        raise click.ClickException(f"{error.name} is missing: pip install 'offline-uploader[serve]'") from error
+
+    new_key = api_key is None and not (data / KEY_FILE).exists()
+    endings = _catch_signals()
+    options = {"api_key": api_key, "idempotency": idempotency, "contract": contract}
+    try:
+        with running(data, host=host, port=port, on_exit=lambda: endings.put("failure"), **options) as server:
+            _announce(server, host, new_key=new_key)
+            if endings.get() == "failure":
+                raise click.ClickException("The server ended by itself; the messages above say why")
+    except (FolderInUseError, StoreVersionError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _catch_signals() -> SimpleQueue[str]:
+    # Not an Event: its lock could be held by the very thread that the handler interrupts.
+    endings: SimpleQueue[str] = SimpleQueue()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: endings.put("signal"))
+    return endings
+
+
+def _announce(server: RunningServer, host: str, *, new_key: bool) -> None:
+    from uploader.local_platform.auth import is_loopback
+
+    if not (host == "localhost" or is_loopback(host)):
+        click.echo(
+            "Warning: other machines can reach this server, and the key crosses the network unencrypted.", err=True
+        )
+    if new_key:
+        click.echo("A key was made and is kept in the folder; it is shown this once. To report to this server:")
+        click.echo(f"  export ULTRALYTICS_PLATFORM_URL={server.url}")
+        click.echo(f"  export ULTRALYTICS_API_KEY={server.api_key}")
+    click.echo(f"Serving on {server.url}")

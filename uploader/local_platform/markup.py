@@ -1,0 +1,55 @@
+"""HTML as trees, so that text is escaped by construction and never by remembering to."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+
+def element(tag: str, *children: Element | str, **attributes: object) -> Element:
+    """Return an element.
+
+    Args:
+        tag: Name of the element.
+        children: Elements and text, in order.
+        attributes: Attributes; `class_` stands for `class`, and other underscores for hyphens.
+    """
+    made = Element(tag, {_attribute(name): str(value) for name, value in attributes.items()})
+    last: Element | None = None
+    for child in children:
+        if isinstance(child, Element):
+            made.append(child)
+            last = child
+        elif last is None:
+            made.text = (made.text or "") + child
+        else:
+            last.tail = (last.tail or "") + child
+    return made
+
+
+def table(headings: list[str], rows: list[list[Element | str]]) -> Element:
+    """Return a table."""
+    made = element("table")
+    SubElement(made, "thead").append(element("tr", *(element("th", each) for each in headings)))
+    SubElement(made, "tbody").extend(element("tr", *(element("td", each) for each in row)) for row in rows)
+    return made
+
+
+def document(title: str, *body: Element | str, refresh: int | None = None) -> bytes:
+    """Return a whole page; `refresh` is the time, in seconds, after which the browser loads it again."""
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", title),
+        element("link", rel="stylesheet", href="/style.css"),
+    )
+    if refresh is not None:
+        SubElement(head, "meta", {"http-equiv": "refresh", "content": str(refresh)})
+    page = element("html", head, element("body", element("main", *body)), lang="en")
+    # ASCII with character references: payloads may hold half of a surrogate pair, which UTF-8 cannot carry.
+    text: bytes = tostring(page, encoding="us-ascii", method="html")
+    return b"<!doctype html>\n" + text
+
+
+def _attribute(name: str) -> str:
+    return name.rstrip("_") if name in ("viewBox", "class_") else name.replace("_", "-")
