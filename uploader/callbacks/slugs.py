@@ -8,6 +8,7 @@ MAX_LENGTH = 128
 """The platform keeps at most this many characters of a slug."""
 
 _UNKEPT = re.compile(r"[^a-z0-9\s-]")
+_OWNER = re.compile(r"[\w.-]*\w[\w.-]*")
 _GAPS = re.compile(r"[\s-]+")
 
 
@@ -26,7 +27,7 @@ def project_slug(project: object) -> str | None:
     raw = str(project or "").strip().replace("\\", "/")
     owner, _, rest = raw.partition("/")
     name = slugify(rest.replace("/", "-"))
-    if slugify(owner) and name:
+    if name and _OWNER.fullmatch(owner):
         return f"{owner}/{name}"
     return slugify(raw.replace("/", "-")) or None
 

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pytest
+
+import uploader
+from uploader.callbacks.platform import EVENTS, PlatformCallbacks, recording_of
+from uploader.callbacks.upstream import upstream_callbacks
+from uploader.errors import SettingsError
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def model(ultralytics: Any) -> Any:
+    return ultralytics.YOLO("yolo11n.yaml")
+
+
+def ours(target: Any) -> list[PlatformCallbacks]:
+    """Return the owner of each of our callbacks that is active."""
+    listed = [callback for event in EVENTS for callback in target.callbacks[event]]
+    return [
+        callback.__self__ for callback in listed if isinstance(getattr(callback, "__self__", None), PlatformCallbacks)
+    ]
+
+
+def upstreams(target: Any) -> list[str]:
+    """Return the events of which upstream's callback is active."""
+    return [event for event, callback in upstream_callbacks().items() if callback in target.callbacks[event]]
+
+
+def test_attaching_again_replaces_and_never_doubles(model: Any) -> None:
+    assert uploader.attach(model, name="first") is model
+    assert len(ours(model)) == len(EVENTS)
+    uploader.attach(model, name="second")
+    assert len(ours(model)) == len(EVENTS)
+    assert {callbacks.name for callbacks in ours(model)} == {"second"}
+
+
+def test_detaching_takes_everything_out(model: Any) -> None:
+    before = {event: list(listed) for event, listed in model.callbacks.items()}
+    assert uploader.detach(uploader.attach(model)) is model
+    assert model.callbacks == before
+    uploader.detach(model)
+    assert model.callbacks == before
+
+
+def test_a_trainer_of_an_attached_model_records_and_does_not_stream(
+    model: Any, journal: Any, build_trainer: Callable[..., Any]
+) -> None:
+    seen = []
+    uploader.attach(model, journal=journal.folder)
+    model.add_callback("on_pretrain_routine_start", lambda trainer: seen.append("other"))
+    trainer = build_trainer(model)
+    assert upstreams(trainer) == []
+    assert trainer.platform is None
+    assert len(ours(trainer)) == len(EVENTS)
+    assert seen == ["other"]  # taking upstream's out of the list under way skips nobody
+    uploader.detach(trainer)
+    assert journal.runs() == [("my-project", "my-run")]
+    assert journal.kinds() == ["training_started"]
+    assert journal.outcomes() == ["abandoned"]
+
+
+def test_a_detached_model_streams_with_upstream_again(
+    model: Any, journal: Any, build_trainer: Callable[..., Any]
+) -> None:
+    uploader.detach(uploader.attach(model, journal=journal.folder))
+    trainer = build_trainer(model)
+    assert upstreams(trainer) == list(upstream_callbacks())
+    assert ours(trainer) == []
+    assert recording_of(trainer) is None
+
+
+def test_a_trainer_that_upstream_has_started_to_stream_is_taken_over(
+    journal: Any, build_trainer: Callable[..., Any]
+) -> None:
+    from ultralytics.utils.logger import ConsoleLogger
+
+    trainer = build_trainer()
+    capture = ConsoleLogger(on_flush=lambda *chunk: None)  # what upstream's start does when a key is set
+    stdout = sys.stdout
+    capture.start_capture()
+    trainer.platform = {"console_logger": capture}
+
+    assert uploader.attach(trainer, journal=journal.folder) is trainer
+    assert not capture.active
+    assert trainer.platform is None
+    assert upstreams(trainer) == []
+    assert journal.kinds() == ["training_started"]  # at once: the trainer has run that event already
+
+    uploader.detach(trainer)
+    assert sys.stdout is stdout
+    assert upstreams(trainer) == list(upstream_callbacks())
+    assert ours(trainer) == []
+
+
+def test_attaching_a_trainer_again_ends_the_first_session(journal: Any, build_trainer: Callable[..., Any]) -> None:
+    trainer = build_trainer()
+    uploader.attach(trainer, journal=journal.folder, name="first")
+    uploader.attach(trainer, journal=journal.folder, name="second")
+    assert journal.runs() == [("my-project", "first"), ("my-project", "second")]
+    uploader.detach(trainer)
+    assert journal.outcomes() == ["abandoned", "abandoned"]
+
+
+def test_a_trainer_that_starts_workers_records_in_them_only(journal: Any, build_trainer: Callable[..., Any]) -> None:
+    trainer = build_trainer()
+    trainer.ddp = True
+    uploader.attach(trainer, journal=journal.folder)
+    assert len(ours(trainer)) == len(EVENTS)
+    assert recording_of(trainer) is None
+    assert not journal.folder.exists()
+
+
+def test_a_run_is_recorded_under_the_given_names(journal: Any, build_trainer: Callable[..., Any]) -> None:
+    trainer = build_trainer(project=None)
+    uploader.detach(uploader.attach(trainer, journal=journal.folder, project="Owner/Bee Nests", name="Run 7"))
+    uploader.detach(uploader.attach(trainer, journal=journal.folder))
+    assert journal.runs() == [("Owner/bee-nests", "run-7"), (None, "my-run")]
+
+
+def test_a_run_goes_where_it_was_told_and_nowhere_else(
+    journal: Any, build_trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = build_trainer()
+    uploader.detach(uploader.attach(trainer, journal=journal.folder, name="undecided"))
+    uploader.detach(uploader.attach(trainer, journal=journal.folder, name="told", base_url="http://127.0.0.1:9/"))
+    monkeypatch.setenv("ULTRALYTICS_PLATFORM_URL", "https://example.com")
+    uploader.detach(uploader.attach(trainer, journal=journal.folder, name="environment"))
+    query = """
+        SELECT runs.name, platform, base_url FROM runs
+        LEFT JOIN targets ON targets.run_id = runs.id LEFT JOIN destinations ON destinations.id = destination_id
+        ORDER BY created_at
+    """
+    assert journal.rows(query) == [
+        ("undecided", None, None),
+        ("told", "ultralytics", "http://127.0.0.1:9"),
+        ("environment", "ultralytics", "https://example.com"),
+    ]
+
+
+@pytest.mark.parametrize("value", [None, "yolo11n.pt", object(), PlatformCallbacks])
+@pytest.mark.parametrize("function", [uploader.attach, uploader.detach])
+def test_anything_else_is_a_clear_error(ultralytics: Any, function: Callable[[Any], Any], value: Any) -> None:
+    with pytest.raises(TypeError, match="expected an Ultralytics model"):
+        function(value)
+
+
+def test_settings_that_cannot_be_used_are_refused_at_once(model: Any) -> None:
+    with pytest.raises(ValueError, match="durability"):
+        uploader.attach(model, durability="none")  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="must not hold"):
+        uploader.attach(model, base_url="https://user:secret@example.com")
+    assert ours(model) == []
+
+
+@pytest.mark.parametrize("module", [pickle, cloudpickle])
+def test_callbacks_are_pickled_without_what_is_live(model: Any, journal: Any, module: Any) -> None:
+    uploader.attach(model, journal=journal.folder, project="p", name="n")
+    copied = module.loads(module.dumps(dict(model.callbacks)))
+    before = {event: [callback.__qualname__ for callback in listed] for event, listed in model.callbacks.items()}
+    assert {event: [callback.__qualname__ for callback in listed] for event, listed in copied.items()} == before
+    assert copied["teardown"][-1].__self__ == model.callbacks["teardown"][-1].__self__
+    assert not journal.folder.exists()
+
+
+def test_a_key_is_not_pickled(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ULTRALYTICS_API_KEY", "ul_very_secret")
+    uploader.attach(model)
+    assert b"ul_very_secret" not in cloudpickle.dumps(dict(model.callbacks))
+
+
+def test_public_names_are_loaded_when_they_are_used() -> None:
+    code = """
+import sys, uploader
+assert not {"uploader.attach", "uploader.recorder", "journal"} & set(sys.modules)
+assert {"attach", "detach", "resolve_platform_uri"} <= set(dir(uploader))
+from uploader import attach, detach
+assert callable(attach) and callable(detach) and "requests" not in sys.modules
+assert callable(uploader.resolve_platform_uri)
+try:
+    uploader.nothing
+except AttributeError as error:
+    assert "nothing" in str(error)
+else:
+    raise AssertionError
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

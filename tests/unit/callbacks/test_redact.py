@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from uploader.callbacks.redact import Redactor
+
+SECRET = "s3cr3t-Value.9"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"yolo train api_key={SECRET} epochs=3",
+        f"train.py --api-key {SECRET} --epochs 3",
+        f"train.py --api-key={SECRET}",
+        f"train.py --wandb-token '{SECRET}'",
+        f"WANDB_API_KEY={SECRET} python train.py",
+        f"AWS_SECRET_ACCESS_KEY: {SECRET}",
+        f"token = {SECRET}, epochs = 3",
+        f'{{"password": "{SECRET}", "epochs": 3}}',
+        f"{{'api_key': '{SECRET}'}}",
+        f"Authorization: Bearer {SECRET}",
+        f"sent Bearer {SECRET} along",
+        f"https://user:{SECRET}@example.com/repo.git",
+        f"https://{SECRET}@example.com/repo.git",
+        f"rtsp://admin:{SECRET}@10.0.0.1/stream",
+        f"https://bucket.example.com/best.pt?X-Amz-Date=1&X-Amz-Signature={SECRET}&x=1",
+        f"https://storage.example.com/best.pt?GoogleAccessId=a&Signature={SECRET}",
+        f"https://account.example.net/data.zip?sv=2024&sig={SECRET}",
+        f"https://example.com/data.zip?token={SECRET}",
+        f"https://upload.example.com/o?upload_id={SECRET}",
+    ],
+)
+def test_what_looks_like_a_secret_is_taken_out(text: str) -> None:
+    redacted = Redactor().text(text)
+    assert SECRET not in redacted
+    assert "***" in redacted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yolo train model=yolo11n.pt data=coco8.yaml epochs=3",
+        "https://github.com/someone/project.git",
+        "git@github.com:someone/project.git",
+        "https://example.com/data.zip?version=3",
+        "    1/3   0G   3.589   2.558  100% ━━━━ 32/32 12.0it/s",
+        "512 tokens, keyed by name; secretary",
+        "Speed: 0.0ms preprocess, 6.8ms inference",
+    ],
+)
+def test_everything_else_stays(text: str) -> None:
+    assert Redactor().text(text) == text
+
+
+def test_known_secrets_are_taken_out_wherever_they_are() -> None:
+    redactor = Redactor(["abc", "abcdef", ""])
+    assert redactor.text("xabcdefx abc") == "x***x ***"
+
+
+def test_the_rest_of_a_url_is_kept() -> None:
+    url = f"https://user:{SECRET}@example.com/best.pt?X-Goog-Date=5&X-Goog-Signature={SECRET}&alt=media"
+    assert Redactor().text(url) == "https://***@example.com/best.pt?X-Goog-Date=***&X-Goog-Signature=***&alt=media"
+
+
+def test_values_are_redacted_at_any_depth() -> None:
+    value = {
+        "trainArgs": {"api_key": SECRET, "token": "None", "data": f"https://x?sig={SECRET}", "epochs": "3"},
+        "list": [f"--token {SECRET}", 1, None, 2.5],
+    }
+    assert Redactor().value(value) == {
+        "trainArgs": {"api_key": "***", "token": "None", "data": "https://x?sig=***", "epochs": "3"},
+        "list": ["--token ***", 1, None, 2.5],
+    }
+
+
+@pytest.mark.timeout(30)  # quadratic matching would take minutes
+@pytest.mark.parametrize("line", ["a.b-" * 50_000, "token" * 40_000, "https:" + "/" * 100_000, "--" * 100_000])
+def test_no_line_takes_long(line: str) -> None:
+    assert Redactor().text(line) == line
