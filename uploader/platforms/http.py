@@ -11,7 +11,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
@@ -146,16 +146,17 @@ class Transport:
 class JsonApi:
     """A platform's JSON endpoints behind one base URL and one key."""
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], transport: Transport) -> None:
+    def __init__(self, base_url: str, credentials: Mapping[str, str], transport: Transport) -> None:
         """Prepare.
 
         Args:
             base_url: Without a trailing slash.
-            headers: Sent with each request; the credentials among them. They go to `base_url` only.
+            credentials: Headers that carry the key; they go to `base_url` only.
             transport: The connections.
         """
         self._base_url = base_url
-        self._headers = {"Accept": "application/json", **headers}
+        self._headers = {"Accept": "application/json", **credentials}
+        self._keys = [value.rpartition(" ")[2].encode() for value in credentials.values()]
         self._transport = transport
 
     def post(self, path: str, body: str, *, key: str | None = None) -> dict[str, Any]:
@@ -175,7 +176,12 @@ class JsonApi:
         # A lone half of a surrogate pair cannot travel as UTF-8; as an escape it can, and JSON allows it.
         data = body.encode("utf-8", "backslashreplace")
         answer = self._transport.request("POST", self._base_url + path, headers=headers, body=data)
-        return success(answer, host_of(self._base_url))
+        return success(self._without_keys(answer), host_of(self._base_url))
+
+    def _without_keys(self, answer: Answer) -> Answer:
+        """Take out a key that the server repeats: answers end up in receipts and messages."""
+        body = functools.reduce(lambda text, key: text.replace(key, b"***"), self._keys, answer.body)
+        return replace(answer, body=body)
 
 
 def bearer(api_key: str) -> dict[str, str]:

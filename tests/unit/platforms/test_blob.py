@@ -35,9 +35,9 @@ def test_damaged_bytes_are_never_handed_out_to_the_end(file: Path) -> None:
     damaged[5] ^= 1
     file.write_bytes(damaged)
     heard: list[int] = []
-    with BlobReader(file, len(CONTENT), DIGEST, heard.append) as reader:
-        with pytest.raises(BlobUnusable, match="damaged"):
-            collections.deque(reader)
+    reader = BlobReader(file, len(CONTENT), DIGEST, heard.append)
+    with reader, pytest.raises(BlobUnusable, match="damaged"):
+        collections.deque(reader)
     assert 0 < heard[-1] < len(CONTENT)
 
 

@@ -1,0 +1,91 @@
+"""What the contract suite needs to know of each platform's client. A new client adds itself to `CLIENTS`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.scripted_server import ScriptedServer, received, scripted_server
+
+from uploader.platforms.base import Identity, Message, Platform, Upload
+from uploader.platforms.http import Transport
+from uploader.platforms.ultralytics import UltralyticsPlatform
+
+KEY = "ul_contract_key"
+CONTENT = bytes(range(256)) * 4096  # one megabyte
+
+
+@dataclass(frozen=True)
+class Client:
+    """How to make a client of one platform, and what it calls things.
+
+    Attributes:
+        connect: Base URL, key and transport to a client.
+        ids: A registered run's ids.
+    """
+
+    connect: Callable[[str, str, Transport], Platform]
+    ids: dict[str, object]
+
+
+CLIENTS = {"ultralytics": Client(UltralyticsPlatform, {"modelId": "m-1", "runId": 7})}
+
+
+@pytest.fixture(params=CLIENTS.values(), ids=list(CLIENTS))
+def kind(request: pytest.FixtureRequest) -> Client:
+    return request.param
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with scripted_server(received) as running:
+        yield running
+
+
+@pytest.fixture
+def connect(kind: Client) -> Iterator[Callable[[str], Platform]]:
+    """Make clients with short time-outs that are closed at the end."""
+    made: list[Platform] = []
+
+    def make(url: str) -> Platform:
+        made.append(kind.connect(url, KEY, Transport(connect_seconds=2, answer_seconds=0.5)))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def client(connect: Callable[[str], Platform], server: ScriptedServer) -> Platform:
+    return connect(server.url)
+
+
+@pytest.fixture
+def registration() -> Message:
+    return message("training_started", '{"epochs": 3}', Identity("uuid-1", "demo", "train"))
+
+
+@pytest.fixture
+def identity(kind: Client) -> Identity:
+    return Identity("uuid-1", "demo", "train", kind.ids)
+
+
+@pytest.fixture
+def epoch(identity: Identity) -> Message:
+    return message("epoch_end", '{"epoch": 0, "metrics": {"loss": 0.5}}', identity)
+
+
+@pytest.fixture
+def checkpoint(identity: Identity, tmp_path: Path) -> Upload:
+    path = tmp_path / "blob"
+    path.write_bytes(CONTENT)
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    return Upload("c" * 64, path, len(CONTENT), digest, "best.pt", identity)
+
+
+def message(event: str, data_json: str, identity: Identity) -> Message:
+    return Message(hashlib.sha256(event.encode()).hexdigest(), event, data_json, identity)

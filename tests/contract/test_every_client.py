@@ -1,0 +1,250 @@
+"""What the drain relies on, whatever platform it talks to. Every client passes this suite."""
+
+from __future__ import annotations
+
+import json
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.scripted_server import Reply, Request, ScriptedServer, free_port, received, scripted_server
+
+from uploader.errors import (
+    BlobUnusable,
+    CredentialsRefused,
+    DeliveryError,
+    Refused,
+    Transient,
+    UnknownOutcome,
+    Unreachable,
+)
+from uploader.platforms.base import Message, Platform, Receipt, Upload
+
+KEY = "ul_contract_key"
+Action = Callable[[Platform], Receipt]
+
+
+@pytest.fixture(params=["register", "send", "upload"])
+def action(request: pytest.FixtureRequest, registration: Message, epoch: Message, checkpoint: Upload) -> Action:
+    """Do one of the three things that a client can do."""
+    actions: dict[str, Action] = {
+        "register": lambda client: client.register(registration),
+        "send": lambda client: client.send(epoch),
+        "upload": lambda client: client.upload(checkpoint, lambda _: None),
+    }
+    return actions[request.param]
+
+
+def failure(action: Action, client: Platform) -> DeliveryError:
+    with pytest.raises(DeliveryError) as caught:
+        action(client)
+    told = "".join(traceback.format_exception(caught.value))
+    assert KEY not in told
+    assert "s3cret" not in told
+    return caught.value
+
+
+# --- what works
+
+
+def test_a_registration_returns_the_ids(client: Platform, registration: Message) -> None:
+    receipt = client.register(registration)
+    assert receipt.ids is not None
+    assert receipt.signals == ()
+
+
+def test_data_arrives_as_it_was_journaled(client: Platform, server: ScriptedServer, epoch: Message) -> None:
+    odd = replace(epoch, data_json='{"epoch":1,"metrics":{"æ ☃":1e-7,"n":null},"text":"\\ud83d\\ude80 \\ud800"}')
+    client.send(odd)
+    [request] = server.requests
+    assert json.loads(odd.data_json) == request.json()["data"]
+
+
+def test_what_utf8_cannot_carry_arrives_too(client: Platform, server: ScriptedServer, epoch: Message) -> None:
+    client.send(replace(epoch, data_json='{"path": "\udc80"}'))
+    assert server.requests[0].json()["data"] == {"path": "\udc80"}
+
+
+def test_large_data_arrives_whole(client: Platform, server: ScriptedServer, epoch: Message) -> None:
+    client.send(replace(epoch, data_json=json.dumps({"content": "x" * 3_000_000})))
+    assert len(server.requests[0].json()["data"]["content"]) == 3_000_000
+
+
+def test_a_file_arrives_whole_without_credentials(client: Platform, server: ScriptedServer, checkpoint: Upload) -> None:
+    heard: list[int] = []
+    client.upload(checkpoint, heard.append)
+    [put] = [each for each in server.requests if each.method == "PUT"]
+    assert put.body == checkpoint.path.read_bytes()
+    assert put.headers["content-length"] == str(checkpoint.size)
+    assert "authorization" not in put.headers
+    assert "cookie" not in put.headers
+    assert heard[-1] == checkpoint.size
+
+
+def test_receipts_hold_no_secret(client: Platform, checkpoint: Upload) -> None:
+    receipt = client.upload(checkpoint, lambda _: None)
+    assert "s3cret" not in repr(receipt)
+
+
+def test_every_attempt_has_the_same_key(client: Platform, server: ScriptedServer, epoch: Message) -> None:
+    client.send(epoch)
+    client.send(replace(epoch, attempt=2))
+    assert [each.headers["idempotency-key"] for each in server.requests] == [epoch.chunk_id] * 2
+    assert server.requests[0].body == server.requests[1].body
+
+
+def test_connections_are_kept_and_shared_by_threads(client: Platform, server: ScriptedServer, epoch: Message) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: client.send(epoch), range(100)))
+    assert len(server.requests) == 100
+    assert len({each.connection for each in server.requests}) <= 4
+
+
+def test_a_kept_connection_that_the_server_closed_does_no_harm(
+    connect: Callable[[str], Platform], epoch: Message
+) -> None:
+    with scripted_server() as first:
+        client = connect(first.url)
+        client.send(epoch)
+        port = int(first.url.rpartition(":")[2])
+    with scripted_server(port=port):
+        client.send(epoch)
+
+
+# --- what does not
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 413, 422])
+def test_what_the_platform_will_never_take_is_refused(
+    client: Platform, server: ScriptedServer, action: Action, status: int
+) -> None:
+    server.script = lambda _: Reply(status, {"error": "no"})
+    error = failure(action, client)
+    assert isinstance(error, Refused)
+    assert error.status == status
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_nobodys_fault(client: Platform, server: ScriptedServer, action: Action, status: int) -> None:
+    server.script = lambda _: Reply(status, {"error": f"bad key {KEY}"})
+    assert isinstance(failure(action, client), CredentialsRefused)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_what_may_work_later_is_transient(
+    client: Platform, server: ScriptedServer, action: Action, status: int
+) -> None:
+    server.script = lambda _: Reply(status, b"", {"Retry-After": "7"})
+    error = failure(action, client)
+    assert isinstance(error, Transient)
+    assert (error.status, error.retry_after) == (status, 7)
+
+
+@pytest.mark.parametrize("body", [b"<html>Please sign in</html>", b"", b"[]", {"ok": True}])
+def test_a_success_that_is_not_the_platforms_is_no_success(
+    client: Platform, server: ScriptedServer, action: Action, body: object
+) -> None:
+    server.script = lambda _: Reply(200, body)
+    assert isinstance(failure(action, client), Transient)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(client: Platform, server: ScriptedServer, action: Action, status: int) -> None:
+    with scripted_server() as other:
+        server.script = lambda _: Reply(status, b"", {"Location": f"{other.url}/login?token=s3cret"})
+        assert isinstance(failure(action, client), Transient)
+        assert other.requests == []
+
+
+def test_a_host_that_refuses_connections_is_unreachable(connect: Callable[[str], Platform], action: Action) -> None:
+    error = failure(action, connect(f"http://127.0.0.1:{free_port()}"))
+    assert isinstance(error, Unreachable)
+    assert "Connection refused" in str(error)
+
+
+def test_a_name_that_does_not_exist_is_unreachable(connect: Callable[[str], Platform], action: Action) -> None:
+    assert isinstance(failure(action, connect("http://nowhere.invalid")), Unreachable)
+
+
+def test_a_server_that_does_not_speak_tls_is_unreachable(
+    connect: Callable[[str], Platform], server: ScriptedServer, action: Action
+) -> None:
+    error = failure(action, connect(server.url.replace("http:", "https:")))
+    assert isinstance(error, Unreachable)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(Reply(reset=True), id="reset"),
+        pytest.param(Reply(cut=0), id="no body"),
+        pytest.param(Reply(cut=5), id="half a body"),
+        pytest.param(Reply(cut=5, headers={"Transfer-Encoding": "chunked"}), id="bad chunk"),
+        pytest.param(Reply(headers={"Content-Encoding": "gzip"}), id="not gzip"),
+    ],
+)
+def test_a_lost_answer_is_an_unknown_outcome(
+    client: Platform, server: ScriptedServer, action: Action, reply: Reply
+) -> None:
+    server.script = lambda _: reply
+    assert isinstance(failure(action, client), UnknownOutcome)
+
+
+def test_silence_is_an_unknown_outcome(client: Platform, server: ScriptedServer, action: Action) -> None:
+    given_up = threading.Event()
+
+    def silent(request: Request) -> Reply:
+        given_up.wait(30)
+        return received(request)
+
+    server.script = silent
+    try:
+        assert isinstance(failure(action, client), UnknownOutcome)
+    finally:
+        given_up.set()
+
+
+# --- files
+
+
+def test_a_damaged_file_never_arrives_whole(client: Platform, server: ScriptedServer, checkpoint: Upload) -> None:
+    content = bytearray(checkpoint.path.read_bytes())
+    content[1000] ^= 1
+    checkpoint.path.write_bytes(content)
+    assert isinstance(failure(lambda it: it.upload(checkpoint, lambda _: None), client), BlobUnusable)
+    assert [each for each in server.requests if each.method == "PUT"] == []
+
+
+def test_a_missing_file_is_told(client: Platform, checkpoint: Upload) -> None:
+    checkpoint.path.unlink()
+    assert isinstance(failure(lambda it: it.upload(checkpoint, lambda _: None), client), BlobUnusable)
+
+
+def test_an_upload_ends_when_progress_says_so(client: Platform, server: ScriptedServer, checkpoint: Upload) -> None:
+    class StopError(Exception):
+        pass
+
+    def stop(sent: int) -> None:
+        if sent > checkpoint.size // 2:
+            raise StopError
+
+    with pytest.raises(StopError):
+        client.upload(checkpoint, stop)
+    assert [each for each in server.requests if each.method == "PUT"] == []
+
+
+def test_files_are_not_read_into_memory(client: Platform, checkpoint: Upload, tmp_path: Path) -> None:
+    largest = 0
+
+    def watch(sent: int) -> None:
+        nonlocal largest, last
+        largest, last = max(largest, sent - last), sent
+
+    last = 0
+    client.upload(checkpoint, watch)
+    assert largest <= 64 * 1024

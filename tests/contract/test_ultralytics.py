@@ -1,0 +1,297 @@
+"""The Ultralytics Platform's contract, as the recording of a real training shows it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+from support.scripted_server import Reply, Request, ScriptedServer, in_order, received
+
+from uploader.errors import Refused, RunGone, Transient
+from uploader.platforms.base import Identity, Message, Platform, Upload
+
+METRICS = "/api/webhooks/training/metrics"
+UPLOAD = "/api/webhooks/models/upload"
+GONE = Reply(404, {"error": "no such model"})
+
+
+@pytest.fixture
+def resumed(registration: Message, identity: Identity) -> Message:
+    return replace(registration, identity=identity)
+
+
+@pytest.fixture
+def complete(epoch: Message) -> Message:
+    data = {"results": {"bestEpoch": 2}, "classNames": ["box"], "plots": []}
+    return replace(epoch, event="training_complete", data_json=json.dumps(data))
+
+
+def with_ids(message: Message, **ids: object) -> Message:
+    return replace(message, identity=replace(message.identity, ids={**message.identity.ids, **ids}))
+
+
+# --- registration
+
+
+def test_a_new_run_names_project_and_name(client: Platform, server: ScriptedServer, registration: Message) -> None:
+    receipt = client.register(registration)
+    [request] = server.requests
+    assert (request.method, request.path) == ("POST", METRICS)
+    assert request.headers["authorization"] == "Bearer ul_contract_key"
+    assert request.headers["content-type"] == "application/json"
+    assert request.json() == {
+        "event": "training_started",
+        "project": "demo",
+        "name": "train",
+        "data": {"epochs": 3},
+    }
+    assert receipt.ids == {"modelId": "m-1", "runId": 7}
+
+
+def test_a_resumed_run_names_its_model(client: Platform, server: ScriptedServer, resumed: Message) -> None:
+    client.register(resumed)
+    assert server.bodies() == [{"event": "training_started", "modelId": "m-1", "data": {"epochs": 3}}]
+
+
+@pytest.mark.parametrize("ended", [GONE, Reply(body={"received": True, "modelId": "m-1", "cancelled": True})])
+def test_a_resumed_run_whose_model_ended_becomes_a_new_model(
+    client: Platform, server: ScriptedServer, resumed: Message, ended: Reply
+) -> None:
+    new = Reply(body={"received": True, "modelId": "m-2", "runId": 9})
+    server.script = in_order(ended, new)
+    receipt = client.register(with_ids(resumed, modelPath="models/m-1/best.pt", modelSize=5))
+    first, second = server.requests
+    assert second.json() == {"event": "training_started", "project": "demo", "name": "train", "data": {"epochs": 3}}
+    assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
+    assert receipt.ids == {"modelId": "m-2", "runId": 9, "modelPath": None, "modelSize": None}
+    assert receipt.signals == ()
+
+
+def test_a_refused_new_registration_does_not_blame_a_deleted_model(
+    client: Platform, server: ScriptedServer, resumed: Message
+) -> None:
+    server.script = lambda _: GONE
+    with pytest.raises(Refused) as caught:
+        client.register(resumed)
+    assert not isinstance(caught.value, RunGone)
+
+
+def test_a_new_run_can_be_cancelled_at_once(client: Platform, server: ScriptedServer, registration: Message) -> None:
+    answer = {"received": True, "modelId": "m-1", "runId": 7, "cancelled": True, "reason": "by hand"}
+    server.script = lambda _: Reply(body=answer)
+    receipt = client.register(registration)
+    assert receipt.signals == (("cancelled", "by hand"),)
+    assert len(server.requests) == 1
+
+
+# --- events
+
+
+def test_events_name_the_model(client: Platform, server: ScriptedServer, epoch: Message) -> None:
+    client.send(epoch)
+    data = {"epoch": 0, "metrics": {"loss": 0.5}}
+    assert server.bodies() == [{"event": "epoch_end", "modelId": "m-1", "data": data}]
+
+
+def test_a_cancelled_answer_is_a_signal(client: Platform, server: ScriptedServer, epoch: Message) -> None:
+    server.script = lambda _: Reply(body={"received": True, "cancelled": True, "action": "training_terminated"})
+    assert client.send(epoch).signals == (("cancelled", "training_terminated"),)
+
+
+def test_completion_names_the_uploaded_file_and_the_run(
+    client: Platform, server: ScriptedServer, complete: Message
+) -> None:
+    client.send(with_ids(complete, modelPath="models/m-1/best.pt", modelSize=5412186))
+    assert server.bodies()[0]["data"] == {
+        "results": {"bestEpoch": 2, "modelPath": "models/m-1/best.pt", "modelSize": 5412186},
+        "classNames": ["box"],
+        "plots": [],
+        "runId": 7,
+    }
+
+
+def test_completion_without_an_upload_names_no_file(
+    client: Platform, server: ScriptedServer, complete: Message
+) -> None:
+    client.send(with_ids(complete, modelPath=None, modelSize=None))
+    assert server.bodies()[0]["data"]["results"] == {"bestEpoch": 2}
+
+
+def test_a_deleted_model_is_told_from_other_refusals(
+    client: Platform, server: ScriptedServer, epoch: Message, checkpoint: Upload
+) -> None:
+    server.script = lambda _: GONE
+    with pytest.raises(RunGone):
+        client.send(epoch)
+    with pytest.raises(RunGone):
+        client.upload(checkpoint, lambda _: None)
+
+
+# --- uploads
+
+
+def test_an_upload_asks_puts_and_promotes(client: Platform, server: ScriptedServer, checkpoint: Upload) -> None:
+    receipt = client.upload(checkpoint, lambda _: None)
+    ask, put, promote = server.requests
+    assert ask.path == UPLOAD
+    assert ask.json() == {"filename": "best.pt", "modelId": "m-1", "runId": 7, "size": checkpoint.size}
+    assert "idempotency-key" not in ask.headers
+    assert put.path == "/storage/best.pt?signature=s3cret"
+    assert put.headers["content-type"] == "application/octet-stream"
+    assert promote.path == METRICS
+    assert promote.json() == {
+        "event": "checkpoint_saved",
+        "modelId": "m-1",
+        "data": {"runId": 7, "modelPath": "models/best.pt", "uploadPath": "staging/1"},
+    }
+    assert receipt.ids == {"modelPath": "models/best.pt", "modelSize": checkpoint.size}
+    assert receipt.answer["sha256"] == checkpoint.sha256
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_an_expired_url_is_replaced_once(
+    client: Platform, server: ScriptedServer, checkpoint: Upload, status: int
+) -> None:
+    expired = [Reply(status, b"expired")]
+
+    def script(request: Request) -> Reply:
+        return expired.pop() if request.method == "PUT" and expired else received(request)
+
+    server.script = script
+    client.upload(checkpoint, lambda _: None)
+    assert [each.path.partition("?")[0] for each in server.requests] == [
+        UPLOAD,
+        "/storage/best.pt",
+        UPLOAD,
+        "/storage/best.pt",
+        METRICS,
+    ]
+
+
+def test_two_refused_urls_are_not_our_keys_fault(client: Platform, server: ScriptedServer, checkpoint: Upload) -> None:
+    server.script = lambda request: Reply(403, b"") if request.method == "PUT" else received(request)
+    with pytest.raises(Transient):
+        client.upload(checkpoint, lambda _: None)
+    assert sum(each.method == "PUT" for each in server.requests) == 2
+
+
+def test_a_storage_that_is_down_does_not_make_the_platform_unreachable(
+    client: Platform, server: ScriptedServer, checkpoint: Upload
+) -> None:
+    place = {"uploadUrl": "http://127.0.0.1:1/x?signature=s3cret", "gcsPath": "models/best.pt"}
+    server.script = lambda _: Reply(body=place)
+    with pytest.raises(Transient, match="the storage of 127"):
+        client.upload(checkpoint, lambda _: None)
+
+
+@pytest.mark.parametrize("url", ["", "no url", "ftp://host/x", "http://", 7, None])
+def test_an_unusable_upload_url_is_no_success(
+    client: Platform, server: ScriptedServer, checkpoint: Upload, url: object
+) -> None:
+    server.script = lambda _: Reply(body={"uploadUrl": url, "gcsPath": "x"})
+    with pytest.raises(Transient):
+        client.upload(checkpoint, lambda _: None)
+
+
+def test_a_storage_that_kept_less_is_no_success(client: Platform, server: ScriptedServer, checkpoint: Upload) -> None:
+    kept = {"x-goog-stored-content-length": "17"}
+    server.script = lambda request: Reply(body=b"", headers=kept) if request.method == "PUT" else received(request)
+    with pytest.raises(Transient, match="stored 17 of 1048576 bytes"):
+        client.upload(checkpoint, lambda _: None)
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_an_upload_that_got_lost_there_is_made_again(
+    client: Platform, server: ScriptedServer, checkpoint: Upload, status: int
+) -> None:
+    server.script = lambda request: Reply(status, {}) if request.path == METRICS else received(request)
+    with pytest.raises(Transient):
+        client.upload(checkpoint, lambda _: None)
+
+
+def test_each_promotion_has_its_own_key(client: Platform, server: ScriptedServer, checkpoint: Upload) -> None:
+    places = iter(["staging/1", "staging/2", "staging/2"])
+
+    def script(request: Request) -> Reply:
+        reply = received(request)
+        return replace(reply, body={**reply.body, "uploadPath": next(places)}) if request.path == UPLOAD else reply
+
+    server.script = script
+    for attempt in (1, 2, 3):
+        client.upload(replace(checkpoint, attempt=attempt), lambda _: None)
+    first, second, third = (each.headers["idempotency-key"] for each in server.requests if each.path == METRICS)
+    assert first != second
+    assert second == third
+    assert first.startswith(checkpoint.chunk_id)
+
+
+def test_an_empty_file_has_a_length(client: Platform, server: ScriptedServer, checkpoint: Upload) -> None:
+    checkpoint.path.write_bytes(b"")
+    client.upload(replace(checkpoint, size=0, sha256=hashlib.sha256(b"").hexdigest()), lambda _: None)
+    [put] = [each for each in server.requests if each.method == "PUT"]
+    assert put.headers["content-length"] == "0"
+
+
+# --- the contract of late 2025
+
+
+def without_ids(_: Request) -> Reply:
+    return Reply(body={"received": True})
+
+
+def test_a_server_without_ids_is_told_project_and_name(
+    client: Platform, server: ScriptedServer, registration: Message, epoch: Message
+) -> None:
+    server.script = without_ids
+    receipt = client.register(registration)
+    assert receipt.ids == {}
+    client.send(replace(epoch, identity=registration.identity))
+    assert {key: server.bodies()[1][key] for key in ("event", "project", "name")} == {
+        "event": "epoch_end",
+        "project": "demo",
+        "name": "train",
+    }
+
+
+def test_a_server_without_ids_needs_no_promotion(
+    client: Platform, server: ScriptedServer, registration: Message, checkpoint: Upload
+) -> None:
+    receipt = client.upload(replace(checkpoint, identity=registration.identity), lambda _: None)
+    assert [each.method for each in server.requests] == ["POST", "PUT"]
+    assert server.bodies() == [{"filename": "best.pt", "project": "demo", "name": "train", "size": checkpoint.size}]
+    assert receipt.ids == {"modelPath": "models/best.pt", "modelSize": checkpoint.size}
+
+
+def test_not_found_without_ids_is_an_ordinary_refusal(
+    client: Platform, server: ScriptedServer, registration: Message
+) -> None:
+    server.script = lambda _: GONE
+    with pytest.raises(Refused) as caught:
+        client.send(registration)
+    assert not isinstance(caught.value, RunGone)
+
+
+# --- the recording
+
+
+def test_our_requests_have_the_fields_of_the_recording(
+    client: Platform, server: ScriptedServer, registration: Message, complete: Message, checkpoint: Upload
+) -> None:
+    """The keys at the top of each kind of request; `size` is ours."""
+    client.register(registration)
+    client.upload(checkpoint, lambda _: None)
+    client.send(complete)
+    ours = {_kind(each.json()): set(each.json()) for each in server.requests if each.method == "POST"}
+    recorded = {
+        "training_started": {"project", "name", "event", "data"},
+        "upload": {"filename", "modelId", "runId"},
+        "checkpoint_saved": {"modelId", "event", "data"},
+        "training_complete": {"modelId", "event", "data"},
+    }
+    assert ours == {**recorded, "upload": recorded["upload"] | {"size"}}
+
+
+def _kind(body: dict[str, object]) -> object:
+    return body.get("event", "upload")
