@@ -38,7 +38,7 @@ def series(epochs: Iterable[Epoch]) -> dict[str, list[Point]]:
 
 
 def _figure(title: str, lines: dict[str, list[Point]]) -> Element:
-    drawing = element("svg", viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=title)
+    drawing = element("svg", element("title", title), viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img")
     drawing.extend(_axes([point for points in lines.values() for point in points]))
     drawing.extend(_curves(lines))
     legend = " · ".join(f"{name} {points[-1][1]:.5g}" for name, points in lines.items())

@@ -1,0 +1,93 @@
+"""The pages: readable, and harmless whatever a training has reported."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+import pytest
+import requests
+from support.platform_api import Api, sha256
+
+from uploader.local_platform.server import RunningServer
+
+EVIL = "<script>alert('x')</script>\" onload=\"y"
+
+
+def page(server: RunningServer, path: str, **headers: str) -> requests.Response:
+    return requests.get(server.url + path, headers=headers, timeout=30)
+
+
+def test_a_training_is_shown_with_curves_checkpoints_console_and_state(server: RunningServer, api: Api) -> None:
+    run = api.start(epochs=2)
+    for epoch in (0, 1):
+        metrics = {"train/box_loss": 2.0 - epoch, "val/box_loss": 3.0, "metrics/mAP50(B)": 0.5, "odd": None}
+        api.event("epoch_end", {"epoch": epoch, "metrics": metrics}, modelId=run["modelId"])
+    api.event("console_output", {"chunkId": 1, "content": "\x1b[34mline one\x1b[0m"}, modelId=run["modelId"])
+    api.checkpoint(b"weights", run)
+    overview = page(server, "/").text
+    assert "local/demo/train" in overview
+    assert "2 of 2" in overview
+    shown = page(server, f"/runs/{run['modelId']}").text
+    assert shown.count("<svg") == 2  # the two losses share one
+    assert shown.count("<polyline") == 3
+    assert "line one" in shown
+    assert "[34m" not in shown
+    assert sha256(b"weights") in shown
+    assert "running" in shown
+    link = re.search(r'href="(http://[^"]*best\.pt[^"]*)"', shown)
+    assert link is not None
+    assert requests.get(link[1].replace("&amp;", "&"), timeout=30).content == b"weights"
+
+
+def test_everything_reported_is_escaped(server: RunningServer, api: Api) -> None:
+    run = api.start(EVIL, trainArgs={EVIL: EVIL}, environment={EVIL: EVIL}, device=EVIL)
+    target = {"modelId": run["modelId"]}
+    api.event("epoch_end", {"epoch": 0, "metrics": {EVIL: 1.0, f"train/{EVIL}": 1}}, **target)
+    api.event("console_output", {"chunkId": EVIL, "content": EVIL}, **target)
+    api.checkpoint(b"x", run, EVIL)
+    results = {"results": {EVIL: EVIL}, "classNames": [EVIL], "plots": [{"type": EVIL}]}
+    api.event("training_complete", results, **target)
+    api.event("training_failed", {"error": EVIL}, **target)
+    for path in ("/", f"/runs/{run['modelId']}"):
+        shown = page(server, path).text
+        assert "<script" not in shown
+        assert not re.search(r"<[^>]*\sonload=", shown)
+    assert "&lt;script&gt;" in shown
+
+
+@pytest.mark.parametrize("path", ["/", "/style.css"])
+def test_pages_allow_nothing_but_their_own_style(server: RunningServer, path: str) -> None:
+    headers = page(server, path).headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_an_unknown_training_is_not_found(server: RunningServer) -> None:
+    assert page(server, "/runs/unknown").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example:80"},
+        {"Host": "[::1].evil.example"},
+        {"X-Forwarded-For": "10.0.0.1"},
+        {"Forwarded": "for=10.0.0.1"},
+    ],
+)
+def test_the_pages_are_open_only_to_who_came_here_directly(server: RunningServer, headers: dict[str, str]) -> None:
+    refused = page(server, "/", **headers)
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"].startswith("Basic ")
+    password = base64.b64encode(f"me:{server.api_key}".encode()).decode()
+    assert page(server, "/", Authorization=f"Basic {password}", **headers).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8765", "127.0.0.1:8765", "[::1]:8765"])
+def test_names_of_this_machine_open_the_pages(server: RunningServer, host: str) -> None:
+    assert page(server, "/", Host=host).status_code == 200

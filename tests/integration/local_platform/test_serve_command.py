@@ -1,0 +1,93 @@
+"""`uploader serve` as a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.platform_api import Api
+
+COMMAND = [sys.executable, "-m", "uploader", "serve"]
+
+
+@contextmanager
+def serving(data: Path, *arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """Start the command and yield it with what it printed until it was ready."""
+    command = [*COMMAND, "--data", str(data), "--port", "0", *arguments]
+    with subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process, _until_ready(process)
+        finally:
+            process.kill()
+
+
+def _until_ready(process: subprocess.Popen[str]) -> list[str]:
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        if line.startswith("Serving on "):
+            break
+    return lines
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_until_a_signal_and_ends_well(tmp_path: Path, number: int) -> None:
+    with serving(tmp_path, UPLOADER_SERVE_API_KEY="k") as (process, lines):
+        (ready,) = lines
+        assert Api(ready.removeprefix("Serving on "), "k").start()["received"] is True
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (0, "")
+
+
+def test_a_key_that_it_makes_is_shown_once_ready_to_use(tmp_path: Path) -> None:
+    with serving(tmp_path) as (_, lines):
+        settings = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
+        api = Api(settings["ULTRALYTICS_PLATFORM_URL"], settings["ULTRALYTICS_API_KEY"])
+        assert api.start()["received"] is True
+    with serving(tmp_path) as (_, lines):
+        assert len(lines) == 1
+
+
+def test_options_reach_the_server(tmp_path: Path) -> None:
+    with serving(tmp_path, "--contract", "2025", "--api-key", "k", "--no-idempotency") as (_, lines):
+        api = Api(lines[-1].removeprefix("Serving on "), "k")
+        assert api.start() == {"received": True}
+
+
+def test_listening_to_other_machines_is_warned_about(tmp_path: Path) -> None:
+    with serving(tmp_path, "--host", "0.0.0.0", UPLOADER_SERVE_API_KEY="k") as (process, _):
+        process.terminate()
+        assert "Warning: other machines" in process.communicate(timeout=60)[1]
+
+
+def test_a_folder_in_use_and_a_taken_port_are_said(tmp_path: Path) -> None:
+    with serving(tmp_path, UPLOADER_SERVE_API_KEY="k") as (_, lines):
+        second = subprocess.run(
+            [*COMMAND, "--data", str(tmp_path), "--port", "0"], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (second.returncode, "in use" in second.stderr) == (1, True)
+        port = lines[-1].rsplit(":", 1)[1]
+        third = subprocess.run(
+            [*COMMAND, "--data", str(tmp_path / "b"), "--port", port],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (third.returncode, "in use" in third.stderr) == (1, True)
+
+
+def test_the_help_names_each_variable() -> None:
+    shown = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
+    for option in ("DATA", "HOST", "PORT", "API_KEY", "IDEMPOTENCY", "CONTRACT"):
+        assert f"UPLOADER_SERVE_{option}" in "".join(shown.split())
