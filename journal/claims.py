@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select, update
 
 from journal import tables
-from journal.clock import to_text
+from journal.clock import from_text, to_text
+from journal.liveness import live_sessions
 from journal.records import OPEN_STATES, Claim, Lane, Run
 
 _D = tables.deliveries
@@ -20,43 +21,79 @@ _R = tables.runs
 REGISTRATION = "training_started"
 
 
-def due(destination_id: int, lane: Lane, now: datetime, run_ids: Sequence[str] | None) -> Select[Any]:
-    """Return the query for what may be sent now, earliest stage first; without the spacing of uploads."""
-    at = to_text(now)
+def sendable(destination_id: int, lane: Lane, run_ids: Sequence[str] | None) -> Select[Any]:
+    """Return the query for open deliveries that wait for nothing but their time.
+
+    A run that is not registered there sends its first registration, and nothing else: not even what was recorded
+    before it, which happens when the registration went to a fallback file. Of a registered run all lower stages are
+    settled. Uploads of a run go one after the other, so that an older checkpoint never arrives after a newer one.
+    """
     earlier = _D.alias("earlier")
-    unsettled_before = exists().where(
+    open_before = exists().where(
         earlier.c.destination_id == _D.c.destination_id,
         earlier.c.run_id == _D.c.run_id,
-        earlier.c.stage < _D.c.stage,
         earlier.c.state.in_(OPEN_STATES),
     )
+    first_registration = ~open_before.where(earlier.c.kind == REGISTRATION, earlier.c.id < _D.c.id)
     query = (
         select(_D, _T.c.ids, _R.c.project, _R.c.name, _R.c.save_dir, _R.c.created_at.label("run_created_at"))
         .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
         .join(_R, _R.c.id == _D.c.run_id)
-        .where(_D.c.destination_id == destination_id, _D.c.lane == lane)
+        .where(_D.c.destination_id == destination_id, _D.c.lane == lane, _D.c.state.in_(OPEN_STATES))
         .where(
             or_(
-                and_(_D.c.state == "pending", _D.c.next_attempt_at <= at),
-                and_(_D.c.state == "claimed", _D.c.lease_until <= at),
+                and_(_T.c.state == "registered", ~open_before.where(earlier.c.stage < _D.c.stage)),
+                and_(_T.c.state == "new", _D.c.kind == REGISTRATION, first_registration),
             )
         )
-        .where(or_(_T.c.state == "registered", and_(_T.c.state == "new", _D.c.kind == REGISTRATION)))
-        .where(~unsettled_before)
-        .order_by(_D.c.stage, _D.c.id)
     )
+    if lane == "upload":
+        query = query.where(~open_before.where(earlier.c.lane == "upload", earlier.c.id < _D.c.id))
     return query if run_ids is None else query.where(_D.c.run_id.in_(run_ids))
 
 
-def unspaced(query: Select[Any], live: Sequence[str], spaced_before: datetime) -> Select[Any]:
-    """Leave out a live run's checkpoint that would follow the last upload too soon; a final one never waits."""
-    return query.where(
-        or_(
-            _D.c.role == "final",
-            _D.c.run_id.not_in(live),
-            _T.c.last_upload_at <= to_text(spaced_before),
-        )
+def due(destination_id: int, lane: Lane, now: datetime, run_ids: Sequence[str] | None) -> Select[Any]:
+    """Return the query for what may be sent now, earliest stage first; without the spacing of uploads."""
+    at = to_text(now)
+    timely = or_(
+        and_(_D.c.state == "pending", _D.c.next_attempt_at <= at),
+        and_(_D.c.state == "claimed", _D.c.lease_until <= at),
     )
+    return sendable(destination_id, lane, run_ids).where(timely).order_by(_D.c.stage, _D.c.id)
+
+
+def is_spaced(live_sessions: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition for a checkpoint that keeps a distance to the last upload: of a live session, not final."""
+    of_live_session = exists().where(
+        tables.events.c.id == _D.c.first_event, tables.events.c.session_id.in_(live_sessions)
+    )
+    return and_(_D.c.role != "final", of_live_session)
+
+
+def unspaced(query: Select[Any], live_sessions: Sequence[int], spaced_before: datetime) -> Select[Any]:
+    """Leave out checkpoints that would follow the last upload too soon."""
+    return query.where(or_(~is_spaced(live_sessions), _T.c.last_upload_at <= to_text(spaced_before)))
+
+
+def next_due(
+    connection: Connection,
+    destination_id: int,
+    now: datetime,
+    run_ids: Sequence[str] | None,
+    upload_spacing: timedelta,
+) -> datetime | None:
+    """Return the earliest time at which something pending is due, else None; it may be past."""
+    messages = sendable(destination_id, "message", run_ids).where(_D.c.state == "pending")
+    uploads = sendable(destination_id, "upload", run_ids).where(_D.c.state == "pending")
+    first = connection.execute(messages.with_only_columns(func.min(_D.c.next_attempt_at))).scalar()
+    times = [] if first is None else [from_text(first)]
+    spaced = is_spaced(live_sessions(connection, now)).label("spaced")
+    columns = (_D.c.next_attempt_at, _T.c.last_upload_at, spaced)
+    for row in connection.execute(uploads.with_only_columns(*columns)):
+        due_at = from_text(row.next_attempt_at)
+        spaced_until = from_text(row.last_upload_at) + upload_spacing
+        times.append(max(due_at, spaced_until) if row.spaced else due_at)
+    return min(times, default=None)
 
 
 def take(connection: Connection, rows: Sequence[Row[Any]], owner: str, now: datetime, lease_seconds: float) -> None:

@@ -6,8 +6,9 @@ import os
 import platform
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from journal import tables
 from journal.clock import to_text
@@ -17,13 +18,22 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=120)
 
 
 def live_runs(connection: Connection, now: datetime) -> list[str]:
-    """Return the runs that have a session which is open, heard of lately, and not known to be dead."""
+    """Return the runs that have a live session."""
+    return sorted({session.run_id for session in _live(connection, now)})
+
+
+def live_sessions(connection: Connection, now: datetime) -> list[int]:
+    """Return the ids of the live sessions."""
+    return [session.id for session in _live(connection, now)]
+
+
+def _live(connection: Connection, now: datetime) -> list[Row[Any]]:
+    """Return the sessions that are open, heard of lately, and not known to be dead."""
     query = select(tables.sessions).where(
         tables.sessions.c.ended_at.is_(None),
         tables.sessions.c.heartbeat_at >= to_text(now - HEARTBEAT_TIMEOUT),
     )
-    sessions = connection.execute(query)
-    return sorted({row.run_id for row in sessions if not is_dead(row.host, row.boot_id, row.pid)})
+    return [row for row in connection.execute(query) if not is_dead(row.host, row.boot_id, row.pid)]
 
 
 def is_dead(host: str, boot: str, pid: int) -> bool:

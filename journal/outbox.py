@@ -14,15 +14,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from journal import claims, outcomes, routing, tables
-from journal.clock import from_text, now_text, to_text, utc_now
+from journal.clock import now_text, to_text, utc_now
 from journal.engine import fold_wal
 from journal.errors import StaleClaim, from_sqlite
 from journal.ids import chunk_id, digest
-from journal.liveness import live_runs
+from journal.liveness import live_sessions
 from journal.records import (
     OPEN_STATES,
     Claim,
@@ -35,6 +35,9 @@ from journal.records import (
     State,
     Target,
 )
+
+UPLOAD_SPACING_SECONDS = 900.0
+"""A live run's checkpoints are uploaded at most every 15 minutes, as the platform's own client does."""
 
 _D = tables.deliveries
 _T = tables.targets
@@ -84,8 +87,20 @@ class Outbox:
         with self._read() as connection:
             return [Run(**row._asdict()) for row in connection.execute(query)]
 
-    def targets(self, *, destination_id: int | None = None, run_ids: Sequence[str] | None = None) -> list[Target]:
-        """Return the (run, destination) pairs, oldest run first."""
+    def targets(
+        self,
+        *,
+        destination_id: int | None = None,
+        run_ids: Sequence[str] | None = None,
+        behind: bool = False,
+    ) -> list[Target]:
+        """Return the (run, destination) pairs, oldest run first.
+
+        Args:
+            destination_id: Only those that go there.
+            run_ids: Only those of these runs.
+            behind: Only those with events that no delivery was planned for yet.
+        """
         query = (
             select(_T, tables.runs, tables.destinations)
             .join(tables.runs, tables.runs.c.id == _T.c.run_id)
@@ -96,6 +111,8 @@ class Outbox:
             query = query.where(_T.c.destination_id == destination_id)
         if run_ids is not None:
             query = query.where(_T.c.run_id.in_(run_ids))
+        if behind:
+            query = query.where(exists().where(_E.c.run_id == _T.c.run_id, _E.c.id > _T.c.planned_through))
         with self._read() as connection:
             return [_target(row) for row in connection.execute(query)]
 
@@ -151,13 +168,14 @@ class Outbox:
         lease_seconds: float,
         now: datetime,
         run_ids: Sequence[str] | None = None,
-        upload_spacing_seconds: float = 900.0,
+        upload_spacing_seconds: float = UPLOAD_SPACING_SECONDS,
     ) -> list[Claim]:
         """Take due deliveries, for this owner alone until the lease runs out.
 
         A delivery is due when its time has come, everything of a lower stage is settled, its run is registered at the
-        destination (or it is the registration), and, for a checkpoint of a run whose session is alive, when the last
-        upload is `upload_spacing_seconds` ago. A final checkpoint does not wait for that.
+        destination (or it is the registration), and, for a checkpoint, when no earlier one of the run is open. While
+        the session that saved it is alive, a checkpoint also waits until the last upload is
+        `upload_spacing_seconds` ago, unless it is final.
 
         Args:
             destination_id: Where to.
@@ -173,7 +191,7 @@ class Outbox:
         with self._write() as connection:
             due = claims.due(destination_id, lane, now, run_ids)
             if lane == "upload":
-                due = claims.unspaced(due, live_runs(connection, now), spaced_before)
+                due = claims.unspaced(due, live_sessions(connection, now), spaced_before)
             found = connection.execute(due.limit(limit)).all()
             claims.take(connection, found, owner, now, lease_seconds)
         return [claims.from_row(row) for row in found]
@@ -220,23 +238,26 @@ class Outbox:
             values = {"state": "pending", "next_attempt_at": now_text(), "settled_at": None, "held": 0}
             return connection.execute(update(_D).where(chosen).values(values)).rowcount
 
-    def next_due(self, *, run_ids: Sequence[str] | None = None) -> datetime | None:
-        """Return the earliest time at which an open delivery of an unblocked run may be tried, else None."""
-        query = (
-            select(func.min(_D.c.next_attempt_at))
-            .join(_T, (_T.c.run_id == _D.c.run_id) & (_T.c.destination_id == _D.c.destination_id))
-            .where(_D.c.state.in_(OPEN_STATES), _T.c.state != "blocked")
-        )
-        if run_ids is not None:
-            query = query.where(_D.c.run_id.in_(run_ids))
+    def next_due(
+        self,
+        destination_id: int,
+        *,
+        now: datetime,
+        run_ids: Sequence[str] | None = None,
+        upload_spacing_seconds: float = UPLOAD_SPACING_SECONDS,
+    ) -> datetime | None:
+        """Return the earliest time at which `claim` would find something pending, else None; it may be past."""
+        spacing = timedelta(seconds=upload_spacing_seconds)
         with self._read() as connection:
-            earliest = connection.execute(query).scalar()
-        return None if earliest is None else from_text(earliest)
+            return claims.next_due(connection, destination_id, now, run_ids, spacing)
 
     def has_newer_checkpoint(self, claim: Claim) -> bool:
-        """Return whether a later checkpoint replaces the claimed one, whose bytes may then be gone."""
+        """Return whether a later checkpoint is delivered in place of the claimed one, whose bytes may then be gone."""
         query = select(func.count()).where(
-            _E.c.run_id == claim.run.id, _E.c.kind == "checkpoint", _E.c.id > claim.last_event
+            _E.c.run_id == claim.run.id,
+            _E.c.kind == "checkpoint",
+            _E.c.id > claim.last_event,
+            func.json_extract(_E.c.payload, "$.publish") == 1,
         )
         with self._read() as connection:
             return bool(connection.execute(query).scalar_one())

@@ -51,7 +51,7 @@ def record(connection: Connection, finished: Sequence[Outcome], now: str) -> lis
     if failed:
         connection.execute(insert(tables.attempts), failed)
     for outcome in valid:
-        if outcome.ids or outcome.signals or outcome.block:
+        if outcome.ids is not None or outcome.signals or outcome.block:
             _update_target(connection, outcome, now)
     return [outcome for outcome in finished if outcome not in valid] if len(valid) < len(finished) else []
 
