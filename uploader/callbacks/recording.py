@@ -115,6 +115,7 @@ class Recording:
             _thread.recording = None
         self._console.stop()
         if error is not None and not self._is_complete:
+            self._recorder.wait_for_snapshots()  # the end comes after all else
             self._recorder.event("training_failed", self._failure(error))
         self._recorder.finish(self._outcome(error))
 

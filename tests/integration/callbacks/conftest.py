@@ -30,6 +30,11 @@ class ReadBack:
         finally:
             connection.close()
 
+    def write(self, statement: str, *arguments: Any) -> None:
+        with sqlite3.connect(self.folder / "journal.db") as connection:
+            connection.execute(statement, arguments)
+        connection.close()
+
     def events(self, kind: str) -> list[dict[str, Any]]:
         query = "SELECT payload FROM events WHERE kind = ? ORDER BY id"
         return [json.loads(payload) for (payload,) in self.rows(query, kind)]
@@ -42,6 +47,11 @@ class ReadBack:
 
     def outcomes(self) -> list[str | None]:
         return [outcome for (outcome,) in self.rows("SELECT outcome FROM sessions ORDER BY id")]
+
+
+@pytest.fixture
+def read_back() -> Callable[[Path], ReadBack]:
+    return ReadBack
 
 
 @pytest.fixture

@@ -1,0 +1,263 @@
+"""How a training can begin and end: cancelled, failed, abandoned, killed, resumed, in workers, without a journal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import uploader
+from uploader.callbacks.platform import recording_of
+
+pytestmark = pytest.mark.training
+
+ROOT = Path(__file__).parents[3]
+
+
+class Broken(Exception):
+    """What a training dies of here."""
+
+
+@pytest.fixture
+def train(ultralytics: Any, journal: Any, train_arguments: dict[str, Any]) -> Callable[..., Any]:
+    """Train in this process, with ours attached and one more callback."""
+
+    def run(event: str = "teardown", callback: Any = None, **changes: Any) -> Any:
+        model = uploader.attach(ultralytics.YOLO("yolo11n.yaml"), journal=journal.folder)
+        if callback:
+            model.add_callback(event, callback)
+        model.train(**{**train_arguments, **changes})
+        return model
+
+    return run
+
+
+def in_process(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own, in which torchvision can be imported."""
+    prelude = "from torchvision_ops import ensure_torchvision_ops\nensure_torchvision_ops()\n"
+    search = os.pathsep.join([str(ROOT), str(ROOT / "scripts" / "training"), os.environ.get("PYTHONPATH", "")])
+    variables = {**os.environ, "PYTHONPATH": search, **environment}
+    return subprocess.run(
+        [sys.executable, "-c", prelude + code], env=variables, cwd=ROOT, capture_output=True, text=True
+    )
+
+
+def said(journal: Any) -> str:
+    return "\n".join(chunk["content"] for chunk in journal.events("console_output"))
+
+
+def raise_in(epoch: int, error: BaseException) -> Callable[[Any], None]:
+    def callback(trainer: Any) -> None:
+        if trainer.epoch == epoch:
+            raise error
+
+    return callback
+
+
+def test_a_training_that_raises_has_failed_and_raises_as_before(train: Callable[..., Any], journal: Any) -> None:
+    stdout = sys.stdout
+    error = Broken("no space for token=abc123 left")
+    with pytest.raises(Broken):
+        train("on_train_epoch_start", raise_in(1, error), epochs=3)
+    assert journal.events("training_failed") == [{"error": "no space for token=*** left", "code": "Broken"}]
+    assert [epoch["epoch"] for epoch in journal.events("epoch_end")] == [0]
+    assert journal.events("training_complete") == []
+    assert journal.kinds()[-1] == "training_failed"
+    assert journal.outcomes() == ["failed"]
+    assert sys.stdout is stdout
+
+
+def test_an_interrupted_training_says_so(train: Callable[..., Any], journal: Any) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train("on_train_epoch_start", raise_in(0, KeyboardInterrupt()))
+    assert journal.events("training_failed") == [{"error": "KeyboardInterrupt", "code": "KeyboardInterrupt"}]
+
+
+def test_a_training_inside_an_error_handler_has_not_failed(train: Callable[..., Any], journal: Any) -> None:
+    try:
+        raise Broken
+    except Broken:  # somebody who tries again with other arguments
+        train()
+    assert journal.events("training_failed") == []
+    assert len(journal.events("training_complete")) == 1
+
+
+def test_a_cancelled_training_stops_and_keeps_its_results(train: Callable[..., Any], journal: Any) -> None:
+    def cancel(trainer: Any) -> None:
+        if trainer.epoch == 0:  # what a drain writes when the platform says so
+            (run_id,) = journal.rows("SELECT id FROM runs")[0]
+            journal.write("INSERT INTO destinations (id, platform, base_url) VALUES (1, 'ultralytics', 'http://x')")
+            journal.write(
+                "INSERT INTO signals (run_id, destination_id, kind, detail, created_at) "
+                "VALUES (?, 1, 'cancelled', 'by its owner', '')",
+                run_id,
+            )
+
+    train("on_train_epoch_end", cancel, epochs=5)
+    assert [epoch["epoch"] for epoch in journal.events("epoch_end")] == [0, 1]  # and the final evaluation
+    assert len(journal.events("training_complete")) == 1
+    assert journal.outcomes() == ["complete"]
+    assert said(journal).count("by its owner") == 1
+
+
+def test_a_resumed_training_continues_its_run(train: Callable[..., Any], journal: Any, tmp_path: Path) -> None:
+    with pytest.raises(Broken):
+        train("on_train_epoch_start", raise_in(1, Broken()), epochs=2)
+    from ultralytics import YOLO
+
+    model = uploader.attach(YOLO(tmp_path / "My Run" / "weights" / "last.pt"), journal=journal.folder)
+    model.train(resume=True)
+    assert journal.runs() == [("my-project", "my-run")]
+    assert journal.outcomes() == ["failed", "complete"]
+    keys = "SELECT key FROM events WHERE kind = ? ORDER BY id"
+    assert journal.rows(keys, "training_started") == [("1",), ("2",)]
+    assert journal.rows(keys, "epoch_end") == [("0",), ("1",), ("2",)]
+    ids = [chunk["chunkId"] for chunk in journal.events("console_output")]
+    assert ids == sorted(set(ids))
+
+
+def test_a_second_training_is_a_second_run(
+    train: Callable[..., Any], train_arguments: dict[str, Any], journal: Any, tmp_path: Path
+) -> None:
+    model = train()
+    model.train(**{**train_arguments, "save_dir": str(tmp_path / "Again"), "project": "Other"})
+    assert journal.runs() == [("my-project", "my-run"), ("other", "again")]
+    assert journal.outcomes() == ["complete", "complete"]
+
+
+def test_a_journal_that_cannot_be_written_does_not_touch_the_training(
+    train: Callable[..., Any], journal: Any, tmp_path: Path
+) -> None:
+    journal.folder.write_text("a file where the folder should be")
+    train()
+    assert (tmp_path / "My Run" / "weights" / "best.pt").exists()
+    assert journal.folder.read_text() == "a file where the folder should be"
+
+
+def test_an_error_of_ours_does_not_touch_the_training(
+    train: Callable[..., Any], journal: Any, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    def fail(*arguments: Any) -> None:
+        raise Broken("ours")
+
+    monkeypatch.setattr("uploader.callbacks.recording.epoch_payload", fail)
+    train(epochs=3)
+    assert journal.events("epoch_end") == []
+    assert len(journal.events("training_complete")) == 1
+    assert said(journal).count("on_fit_epoch_end was not recorded") == 1
+
+
+def test_a_training_that_could_not_be_set_up_is_closed_by_the_next(
+    build_trainer: Callable[..., Any], train: Callable[..., Any], journal: Any, ultralytics: Any
+) -> None:
+    stdout = sys.stdout
+    model = uploader.attach(ultralytics.YOLO("yolo11n.yaml"), journal=journal.folder)
+    with pytest.raises(Exception, match="missing"):
+        build_trainer(model, data="missing.yaml")  # no teardown then: the trainer was never built
+    assert sys.stdout is not stdout
+    train()
+    assert journal.outcomes() == ["abandoned", "complete"]
+    assert sys.stdout is stdout
+
+
+def test_a_script_that_dies_before_it_trains_has_failed(journal: Any, train_arguments: dict[str, Any]) -> None:
+    code = f"""
+import uploader
+from ultralytics import YOLO
+model = uploader.attach(YOLO("yolo11n.yaml"), journal={str(journal.folder)!r})
+model.train(**{ {**train_arguments, "data": "missing.yaml"}!r})
+"""
+    assert in_process(code).returncode == 1
+    (failed,) = journal.events("training_failed")
+    assert "missing.yaml" in failed["error"]
+    assert journal.outcomes() == ["failed"]
+    assert len(journal.events("console_output")) >= 1  # what was said last is what one looks for
+
+
+def test_a_script_that_ends_without_training_is_not_a_failure(journal: Any, train_arguments: dict[str, Any]) -> None:
+    code = f"""
+import uploader
+from ultralytics.models.yolo.detect import DetectionTrainer
+trainer = DetectionTrainer(overrides={ {**train_arguments, "model": "yolo11n.yaml"}!r})
+uploader.attach(trainer, journal={str(journal.folder)!r})
+raise ValueError("of something else")
+"""
+    assert in_process(code).returncode == 1
+    assert journal.events("training_failed") == []
+    assert journal.outcomes() == ["abandoned"]
+
+
+def test_a_forked_child_does_not_end_the_session(journal: Any, train_arguments: dict[str, Any]) -> None:
+    code = f"""
+import os, sys, uploader
+from ultralytics.models.yolo.detect import DetectionTrainer
+trainer = DetectionTrainer(overrides={ {**train_arguments, "model": "yolo11n.yaml"}!r})
+uploader.attach(trainer, journal={str(journal.folder)!r})
+child = os.fork()
+if child == 0:
+    sys.exit()  # runs what was registered to run at exit
+os.waitpid(child, 0)
+trainer.train()
+"""
+    assert in_process(code).returncode == 0
+    assert journal.outcomes() == ["complete"]
+
+
+def test_a_killed_script_leaves_what_it_has_told(journal: Any, train_arguments: dict[str, Any]) -> None:
+    code = f"""
+import os, signal, uploader
+from ultralytics import YOLO
+model = uploader.attach(YOLO("yolo11n.yaml"), journal={str(journal.folder)!r})
+model.add_callback("on_train_epoch_start", lambda trainer: trainer.epoch == 1 and os.kill(os.getpid(), signal.SIGKILL))
+model.train(**{ {**train_arguments, "epochs": 3}!r})
+"""
+    assert in_process(code).returncode == -signal.SIGKILL
+    assert [epoch["epoch"] for epoch in journal.events("epoch_end")] == [0]
+    assert journal.outcomes() == [None]
+
+
+def test_a_worker_made_as_ddp_makes_them_records(
+    build_trainer: Callable[..., Any], journal: Any, ultralytics: Any
+) -> None:
+    """Upstream pickles the trainer's callbacks into a file that each worker loads; here one worker, on the CPU."""
+    from ultralytics.utils.dist import ddp_cleanup, generate_ddp_file
+
+    model = ultralytics.YOLO("yolo11n.yaml")
+    trainer = build_trainer(model)
+    trainer.ddp = True  # as upstream decides for several GPUs, before any callback runs
+    uploader.attach(trainer, journal=journal.folder)
+    assert recording_of(trainer) is None
+    file = generate_ddp_file(trainer)
+    try:
+        worker = in_process(f"import runpy; runpy.run_path({file!r}, run_name='__main__')")
+        assert worker.returncode == 0, worker.stderr
+    finally:
+        ddp_cleanup(trainer, file)
+    assert journal.runs() == [("my-project", "my-run")]
+    assert journal.outcomes() == ["complete"]
+    assert len(journal.events("training_complete")) == 1
+
+
+def test_only_the_first_rank_records(journal: Any, train_arguments: dict[str, Any]) -> None:
+    code = f"""
+import uploader
+from ultralytics.models.yolo.detect import DetectionTrainer
+from uploader.callbacks.platform import recording_of
+trainer = DetectionTrainer(overrides={ {**train_arguments, "model": "yolo11n.yaml"}!r})
+uploader.attach(trainer, journal={str(journal.folder)!r})
+trainer.run_callbacks("on_train_end")
+trainer.run_callbacks("teardown")
+assert recording_of(trainer) is None
+"""
+    second = in_process(code, RANK="1", LOCAL_RANK="1", WORLD_SIZE="2")
+    assert second.returncode == 0, second.stderr
+    assert not journal.folder.exists()
+    first = in_process(code, RANK="0", LOCAL_RANK="0", WORLD_SIZE="2")
+    assert "AssertionError" in first.stderr, first.stderr
+    assert journal.runs() == [("my-project", "my-run")]
