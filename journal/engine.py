@@ -30,9 +30,8 @@ Durability = Literal["full", "process"]
 APPLICATION_ID = 0x55504C4A  # "UPLJ"
 BUSY_SECONDS = 5.0
 _SYNCHRONOUS: dict[str, str] = {"full": "FULL", "process": "NORMAL"}
-_HEADER = struct.Struct(
-    ">60xI4xI"
-)  # user_version and application_id: https://sqlite.org/fileformat2.html#database_header
+# schema cookie, user_version and application_id: https://sqlite.org/fileformat2.html#database_header
+_HEADER = struct.Struct(">40xI16xI4xI")
 
 
 def make_folder(folder: Path) -> None:
@@ -68,10 +67,16 @@ def check_header(database: Path, newest_version: int) -> None:
         return
     if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
         raise from_sqlite(sqlite3.DatabaseError("file is not a database"), database)
-    version, application = _HEADER.unpack_from(header)
-    if application not in {0, APPLICATION_ID}:
-        raise JournalError(f"{database} is a database of another application; choose another journal folder")
+    schema_changes, version, application = _HEADER.unpack_from(header)
+    # Neither id nor tables: a journal whose making was cut short, or is under way in another process.
+    if application != APPLICATION_ID and (application or schema_changes):
+        raise foreign(database)
     check_version(version, newest_version, database)
+
+
+def foreign(database: Path) -> JournalError:
+    """Return the error for a file that holds somebody else's tables."""
+    return JournalError(f"{database} is a database of another application; choose another journal folder")
 
 
 def check_version(version: int, newest_version: int, database: Path) -> None:

@@ -13,8 +13,8 @@ from importlib import resources
 from pathlib import Path
 
 from journal.clock import now_text
-from journal.engine import APPLICATION_ID, check_version
-from journal.errors import JournalError, from_sqlite
+from journal.engine import APPLICATION_ID, check_version, foreign
+from journal.errors import from_sqlite
 from journal.tables import VIEWS
 
 
@@ -56,7 +56,7 @@ def migrate(connection: sqlite3.Connection, database: Path) -> bool:
         JournalError: The file holds somebody else's tables, or cannot be written.
     """
     try:
-        if _version(connection) == NEWEST_VERSION:
+        if _is_ours(connection) and _version(connection) == NEWEST_VERSION:
             return False
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -72,11 +72,11 @@ def migrate(connection: sqlite3.Connection, database: Path) -> bool:
 
 def _apply(connection: sqlite3.Connection, database: Path) -> bool:
     version = _version(connection)  # again, now that no other process can be migrating
+    if not _is_ours(connection) and (version or _has_tables(connection)):
+        raise foreign(database)
     check_version(version, NEWEST_VERSION, database)
     if version == NEWEST_VERSION:
         return False
-    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise JournalError(f"{database} is a database of another application; choose another journal folder")
     for step in steps()[version:]:
         for statement in _statements(step.sql):
             connection.execute(statement)
@@ -92,6 +92,14 @@ def _recreate_views(connection: sqlite3.Connection) -> None:
         connection.execute(f'DROP VIEW "{name}"')
     for name, select in VIEWS.items():
         connection.execute(f"CREATE VIEW {name} AS {select}")
+
+
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID)
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
 
 
 def _version(connection: sqlite3.Connection) -> int:

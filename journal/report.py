@@ -31,22 +31,26 @@ _TARGETS = text(
            (SELECT count(*) FROM events e WHERE e.run_id = t.run_id AND e.id > t.planned_through) AS unplanned,
            (SELECT min(created_at) FROM events e WHERE e.run_id = t.run_id AND e.id > t.planned_through)
              AS oldest_unplanned_at,
-           (SELECT last_error FROM deliveries x WHERE x.run_id = t.run_id AND x.destination_id = t.destination_id
-              AND x.last_error IS NOT NULL AND x.state IN ('pending', 'claimed', 'dead')
-            ORDER BY x.id DESC LIMIT 1) AS last_error,
-           count(*) FILTER (WHERE x.state IN ('pending', 'claimed')) AS pending,
-           count(*) FILTER (WHERE x.state = 'delivered') AS delivered,
-           count(*) FILTER (WHERE x.state = 'dead') AS dead,
-           count(*) FILTER (WHERE x.state = 'superseded') AS superseded,
-           coalesce(sum(coalesce(b.size, length(x.body))) FILTER (WHERE x.state IN ('pending', 'claimed')), 0)
-             AS pending_bytes,
-           min(x.created_at) FILTER (WHERE x.state IN ('pending', 'claimed')) AS oldest_pending_at,
-           min(x.next_attempt_at) FILTER (WHERE x.state IN ('pending', 'claimed')) AS next_attempt_at
+           coalesce(x.pending, 0) AS pending, coalesce(x.delivered, 0) AS delivered, coalesce(x.dead, 0) AS dead,
+           coalesce(x.superseded, 0) AS superseded, coalesce(x.pending_bytes, 0) AS pending_bytes,
+           x.oldest_pending_at, x.next_attempt_at, failed.last_error
     FROM targets t
     JOIN destinations d ON d.id = t.destination_id
-    LEFT JOIN deliveries x ON x.run_id = t.run_id AND x.destination_id = t.destination_id
-    LEFT JOIN blobs b ON b.sha256 = x.sha256
-    GROUP BY t.run_id, t.destination_id
+    LEFT JOIN (
+      SELECT x.run_id, x.destination_id,
+             count(*) FILTER (WHERE x.state IN ('pending', 'claimed')) AS pending,
+             count(*) FILTER (WHERE x.state = 'delivered') AS delivered,
+             count(*) FILTER (WHERE x.state = 'dead') AS dead,
+             count(*) FILTER (WHERE x.state = 'superseded') AS superseded,
+             sum(coalesce(b.size, length(x.body))) FILTER (WHERE x.state IN ('pending', 'claimed')) AS pending_bytes,
+             min(x.created_at) FILTER (WHERE x.state IN ('pending', 'claimed')) AS oldest_pending_at,
+             min(x.next_attempt_at) FILTER (WHERE x.state IN ('pending', 'claimed')) AS next_attempt_at,
+             max(x.id) FILTER (WHERE x.last_error IS NOT NULL AND x.state IN ('pending', 'claimed', 'dead'))
+               AS failed_id
+      FROM deliveries x LEFT JOIN blobs b ON b.sha256 = x.sha256
+      GROUP BY x.run_id, x.destination_id
+    ) x ON x.run_id = t.run_id AND x.destination_id = t.destination_id
+    LEFT JOIN deliveries failed ON failed.id = x.failed_id
     """
 )
 

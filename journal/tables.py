@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
     text,
 )
 
@@ -68,7 +69,11 @@ events = Table(
 )
 # Partial: they cost the hot path nothing, because only checkpoint events are in them.
 Index("ix_events_checkpoints", events.c.run_id, events.c.key, sqlite_where=text("kind = 'checkpoint'"))
-Index("ix_events_blobs", text("json_extract(payload, '$.sha256')"), sqlite_where=text("kind = 'checkpoint'"))
+Index(
+    "ix_events_blobs",
+    func.json_extract(events.c.payload, text("'$.sha256'")),
+    sqlite_where=text("kind = 'checkpoint'"),
+)
 
 blobs = Table(
     "blobs",
@@ -216,17 +221,19 @@ VIEWS: dict[str, str] = {
         WHERE d.state = 'dead'
         ORDER BY d.id""",
     "run_overview": """
-        SELECT r.id AS run, r.project, r.name, r.created_at,
-               (SELECT count(DISTINCT key) FROM events e WHERE e.run_id = r.id AND e.kind = 'epoch_end') AS epochs,
-               (SELECT kind FROM events e WHERE e.run_id = r.id
-                  AND e.kind IN ('training_started', 'training_complete', 'training_failed')
-                ORDER BY id DESC LIMIT 1) AS last_milestone,
-               (SELECT count(*) FROM sessions s WHERE s.run_id = r.id) AS sessions,
-               (SELECT count(*) FROM events e WHERE e.run_id = r.id) AS events,
-               (SELECT count(*) FROM deliveries d WHERE d.run_id = r.id AND d.state = 'delivered') AS delivered,
-               (SELECT count(*) FROM deliveries d WHERE d.run_id = r.id AND d.state IN ('pending', 'claimed'))
-                 AS pending,
-               (SELECT count(*) FROM deliveries d WHERE d.run_id = r.id AND d.state = 'dead') AS dead
+        SELECT r.id AS run, r.project, r.name, r.created_at, coalesce(e.epochs, 0) AS epochs, m.kind AS last_milestone,
+               coalesce(s.sessions, 0) AS sessions, coalesce(e.events, 0) AS events,
+               coalesce(d.delivered, 0) AS delivered, coalesce(d.pending, 0) AS pending, coalesce(d.dead, 0) AS dead
         FROM runs r
+        LEFT JOIN (SELECT run_id, count(*) AS events, count(DISTINCT key) FILTER (WHERE kind = 'epoch_end') AS epochs,
+                          max(id) FILTER (WHERE kind IN ('training_started', 'training_complete', 'training_failed'))
+                            AS milestone
+                   FROM events GROUP BY run_id) e ON e.run_id = r.id
+        LEFT JOIN events m ON m.id = e.milestone
+        LEFT JOIN (SELECT run_id, count(*) AS sessions FROM sessions GROUP BY run_id) s ON s.run_id = r.id
+        LEFT JOIN (SELECT run_id, count(*) FILTER (WHERE state = 'delivered') AS delivered,
+                          count(*) FILTER (WHERE state IN ('pending', 'claimed')) AS pending,
+                          count(*) FILTER (WHERE state = 'dead') AS dead
+                   FROM deliveries GROUP BY run_id) d ON d.run_id = r.id
         ORDER BY r.created_at""",
 }

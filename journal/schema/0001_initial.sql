@@ -136,6 +136,8 @@ CREATE TABLE events (
     FOREIGN KEY(session_id) REFERENCES sessions (id)
 );
 
+CREATE INDEX ix_events_blobs ON events (json_extract(payload, '$.sha256')) WHERE kind = 'checkpoint';
+
 CREATE INDEX ix_events_checkpoints ON events (run_id, "key") WHERE kind = 'checkpoint';
 
 CREATE INDEX ix_events_run_id ON events (run_id);

@@ -1,0 +1,195 @@
+"""The schema: made by recorded steps, refused when it is newer, and never made in somebody else's file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+import stat
+from contextlib import closing
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine
+from support.journals import bench, finish, python, rows
+
+import journal
+from journal import migrations, tables
+from journal.engine import APPLICATION_ID
+from journal.errors import CorruptJournal, JournalError, JournalUnwritable, NewerJournal
+
+Schema = dict[tuple[str, str], str | None]
+
+
+def schema(connection: Any) -> Schema:
+    """Return the SQL of everything in a database, with its layout taken out."""
+    return {
+        (kind, name): sql and re.sub(r"\s*([(),])\s*", r"\1", " ".join(sql.replace('"', "").split()))
+        for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    }
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_migrations_lead_to_the_schema_that_the_code_describes(folder: Path) -> None:
+    engine = create_engine("sqlite://")
+    with engine.begin() as described:
+        tables.METADATA.create_all(described)
+        for name, select in tables.VIEWS.items():
+            described.exec_driver_sql(f"CREATE VIEW {name} AS {select}")
+        expected = schema(described.connection.driver_connection)
+    engine.dispose()
+    journal.open(folder).close()
+    with closing(sqlite3.connect(folder / "journal.db")) as migrated:
+        assert schema(migrated) == expected
+
+
+def test_steps_are_numbered_and_recorded(folder: Path) -> None:
+    journal.open(folder).close()
+    files = [file.name for file in resources.files("journal").joinpath("schema").iterdir() if file.name[0].isdigit()]
+    assert migrations.NEWEST_VERSION == len(files) == len(migrations.steps())
+    recorded = rows(folder, "SELECT version, name FROM schema_migrations ORDER BY version")
+    assert recorded == [(step.version, step.name) for step in migrations.steps()]
+    assert rows(folder, "PRAGMA user_version") == [(migrations.NEWEST_VERSION,)]
+    assert rows(folder, "PRAGMA application_id") == [(APPLICATION_ID,)]
+
+
+def test_opening_again_changes_nothing(folder: Path) -> None:
+    journal.open(folder).close()
+    before = sha256(folder / "journal.db")
+    journal.open(folder).close()
+    assert sha256(folder / "journal.db") == before
+
+
+def test_an_empty_file_is_a_journal_to_be(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "journal.db").touch()
+    journal.open(folder).close()
+    assert rows(folder, "SELECT count(*) FROM runs") == [(0,)]
+
+
+def test_a_journal_whose_making_was_cut_short_is_made(folder: Path) -> None:
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "journal.db")) as half:
+        half.execute("PRAGMA journal_mode=WAL")
+    assert (folder / "journal.db").stat().st_size > 0
+    journal.open(folder).close()
+    assert rows(folder, "SELECT count(*) FROM runs") == [(0,)]
+
+
+def test_a_newer_journal_is_refused_and_left_as_it_is(folder: Path) -> None:
+    journal.open(folder).close()
+    with closing(sqlite3.connect(folder / "journal.db")) as newer:
+        newer.execute(f"PRAGMA user_version={migrations.NEWEST_VERSION + 1}")
+    before = sha256(folder / "journal.db")
+    with pytest.raises(NewerJournal, match="upgrade offline-uploader"):
+        journal.open(folder)
+    assert sha256(folder / "journal.db") == before
+    assert sorted(path.name for path in folder.iterdir()) == ["blobs", "journal.db"]
+
+
+def test_a_newer_version_that_is_only_in_the_log_is_refused(folder: Path) -> None:
+    journal.open(folder).close()
+    with closing(sqlite3.connect(folder / "journal.db")) as newer:
+        newer.execute("PRAGMA wal_autocheckpoint=0")
+        newer.execute(f"PRAGMA user_version={migrations.NEWEST_VERSION + 1}")
+        before = sha256(folder / "journal.db")
+        with pytest.raises(NewerJournal):
+            journal.open(folder)
+        assert sha256(folder / "journal.db") == before
+
+
+@pytest.mark.parametrize("version", [0, migrations.NEWEST_VERSION])
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+@pytest.mark.parametrize("application", [0, 77])
+def test_another_applications_database_is_refused_and_left_as_it_is(
+    folder: Path, version: int, mode: str, application: int
+) -> None:
+    folder.mkdir()
+    database = folder / "journal.db"
+    with closing(sqlite3.connect(database)) as other:
+        other.execute(f"PRAGMA journal_mode={mode}")
+        other.execute("CREATE TABLE notes (line TEXT)")
+        other.execute(f"PRAGMA user_version={version}")
+        other.execute(f"PRAGMA application_id={application}")
+    before = sha256(database)
+    with pytest.raises(JournalError, match="another application"):
+        journal.open(folder)
+    assert sha256(database) == before
+
+
+def test_another_applications_database_that_is_only_in_the_log_is_refused(folder: Path) -> None:
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "journal.db")) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("PRAGMA wal_autocheckpoint=0")
+        other.execute("CREATE TABLE notes (line TEXT)")
+        other.execute(f"PRAGMA user_version={migrations.NEWEST_VERSION}")
+        with pytest.raises(JournalError, match="another application"):
+            journal.open(folder)
+
+
+@pytest.mark.parametrize("content", [b"not a database at all\n" * 500, b"short"])
+def test_what_is_no_database_is_refused_and_left_as_it_is(folder: Path, content: bytes) -> None:
+    folder.mkdir()
+    (folder / "journal.db").write_bytes(content)
+    with pytest.raises(CorruptJournal, match=r"\.recover"):
+        journal.open(folder)
+    assert (folder / "journal.db").read_bytes() == content
+
+
+@pytest.mark.parametrize("whole_from", [4096, 65536])
+def test_damaged_pages_are_said_and_left_as_they_are(folder: Path, whole_from: int) -> None:
+    with bench(folder) as at:
+        for number in range(300):
+            at.event("console_output", {"content": f"line {number} " * 40})
+        at.outbox.fold_wal()
+    database = folder / "journal.db"
+    with database.open("r+b") as file:
+        file.seek(whole_from)
+        file.write(b"\xa5" * (database.stat().st_size - whole_from))
+    before = sha256(database)
+    with pytest.raises(CorruptJournal, match=r"\.recover") as caught, journal.open(folder) as opened:
+        opened.report()
+    assert str(database) in str(caught.value)
+    assert sha256(database) == before
+
+
+def test_folders_and_files_are_for_this_user_alone(folder: Path) -> None:
+    with bench(folder) as at:
+        at.checkpoint(b"weights")
+        modes = {
+            path.relative_to(folder).as_posix(): stat.S_IMODE(path.stat().st_mode)
+            for path in [folder, *folder.rglob("*")]
+        }
+    assert {name: mode for name, mode in modes.items() if mode not in {0o600, 0o700}} == {}
+    assert modes["."] == modes["blobs"] == 0o700
+    assert modes["journal.db"] == modes["journal.db-wal"] == modes["journal.db-shm"] == 0o600
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(JournalUnwritable, match="check its owner and permissions"):
+        journal.open(tmp_path / "file" / "journal")
+
+
+def test_processes_that_make_the_same_journal_at_once_all_succeed(folder: Path) -> None:
+    code = """
+import sys, journal
+sys.stdin.read(1)
+with journal.open(sys.argv[1]) as opened:
+    writer = opened.writer()
+    print(writer.start_run(project=None, name="run", save_dir="/x").id)
+    writer.close()
+"""
+    processes = [python(code, folder, stdin=-1) for _ in range(4)]
+    for process in processes:
+        process.stdin.write("g")
+        process.stdin.flush()
+    made = {line.strip() for line in finish(processes)}
+    assert {run for (run,) in rows(folder, "SELECT id FROM runs")} == made
+    assert rows(folder, "SELECT count(*) FROM schema_migrations") == [(migrations.NEWEST_VERSION,)]

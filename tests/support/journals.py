@@ -1,0 +1,135 @@
+"""A run in a real journal, with the training's side and the drain's side of it at hand."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import journal
+from journal.blobs import identity
+from journal.clock import utc_now
+from journal.outbox import Outbox
+from journal.records import Claim, Destination, Outcome, PlannedDelivery, Run, Target
+from journal.writer import Writer
+
+ROOT = Path(__file__).parents[2]
+PLATFORM, URL = "ultralytics", "https://platform.example"
+
+
+def later(seconds: float) -> datetime:
+    """Return the time in so many seconds."""
+    return utc_now() + timedelta(seconds=seconds)
+
+
+def rows(folder: Path, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    """Read a journal the way a person would, by a connection of its own."""
+    with closing(sqlite3.connect(f"{(folder / 'journal.db').as_uri()}?mode=ro", uri=True)) as connection:
+        return connection.execute(query, arguments).fetchall()
+
+
+def python(code: str, *arguments: object, **options: Any) -> subprocess.Popen[str]:
+    """Start a new interpreter that runs `code`, with `arguments` in `sys.argv[1:]` and pipes for its output."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, **options)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One run of one journal, and one destination of it."""
+
+    journal: journal.Journal
+    writer: Writer
+    outbox: Outbox
+    run: Run
+    session_id: int
+    destination: Destination
+
+    def event(self, kind: str = "epoch_end", payload: Mapping[str, Any] | None = None, key: str = "") -> int:
+        return self.writer.append(self.run.id, self.session_id, kind, payload or {}, key)
+
+    def checkpoint(self, content: bytes, role: str = "last", **payload: Any) -> str:
+        """Write and snapshot a file; return the sha256."""
+        source = self.journal.path.parent / f"{role}.pt"
+        source.write_bytes(content)
+        snapshot = self.journal.blobs.snapshot(source, identity(source), wait=lambda _: None)
+        facts = {"epoch": 0, "filename": source.name, "publish": True, "isBest": False, **payload}
+        self.writer.add_checkpoint(self.run.id, self.session_id, snapshot, role, facts)
+        return snapshot.sha256
+
+    def target(self) -> Target:
+        return self.outbox.targets(destination_id=self.destination.id, run_ids=[self.run.id])[0]
+
+    def message(self, kind: str = "epoch_end", stage: int = 1, body: str = "{}") -> PlannedDelivery:
+        """Append an event and return a delivery of it."""
+        event = self.event(kind)
+        return PlannedDelivery(kind, "message", stage, event, event, body)
+
+    def upload(self, sha256: str, role: str = "last", stage: int = 1) -> PlannedDelivery:
+        """Return a delivery of the run's newest event, which is a checkpoint."""
+        (event,) = rows(self.journal.path, "SELECT max(id) FROM events WHERE run_id = ?", self.run.id)[0]
+        return PlannedDelivery("checkpoint", "upload", stage, event, event, "{}", sha256, role)
+
+    def plan(self, *planned: PlannedDelivery) -> None:
+        target = self.target()
+        through = max([target.planned_through, *(delivery.last_event for delivery in planned)])
+        stage = max([target.stage, *(delivery.stage for delivery in planned)])
+        self.outbox.plan(target, planned, through=through, stage=stage)
+
+    def claim(self, lane: Any = "message", **options: Any) -> list[Claim]:
+        defaults = {"limit": 100, "owner": "test", "lease_seconds": 60.0, "now": utc_now()}
+        return self.outbox.claim(self.destination.id, lane=lane, **{**defaults, **options})
+
+    def record(self, *outcomes: Outcome) -> list[Outcome]:
+        return self.outbox.record(outcomes, now=utc_now())
+
+    def register(self) -> None:
+        """Plan and deliver the registration."""
+        self.plan(self.message("training_started"))
+        (claim,) = self.claim()
+        self.record(Outcome(claim, "delivered", ids={"modelId": "m-1"}))
+
+    def states(self) -> list[str]:
+        return [state for (state,) in rows(self.journal.path, "SELECT state FROM deliveries ORDER BY id")]
+
+
+@contextmanager
+def bench(folder: Path, *, pid: int | None = None, run_id: str | None = None) -> Iterator[Bench]:
+    """Open a journal with a run in it that goes to one destination.
+
+    Args:
+        folder: The journal's; its parent takes checkpoint files.
+        pid: The process that the session says it is; by default this one, which is alive.
+        run_id: By default a new uuid.
+    """
+    with journal.open(folder) as opened:
+        writer, outbox = opened.writer(), opened.outbox()
+        run = writer.start_run(project="demo", name="run", save_dir=str(folder.parent), run_id=run_id)
+        session_id = writer.start_session(run.id, pid)
+        destination = outbox.add_destination(PLATFORM, URL)
+        outbox.route(run.id, destination.id)
+        try:
+            yield Bench(opened, writer, outbox, run, session_id, destination)
+        finally:
+            writer.close()
+            outbox.close()
+
+
+def dead_pid() -> int:
+    """Return the number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def finish(processes: Sequence[subprocess.Popen[str]]) -> list[str]:
+    """Wait for processes that must succeed; return what each printed."""
+    printed = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes)
+    return printed
