@@ -128,4 +128,5 @@ def from_row(row: Row[Any]) -> Claim:
         fence=row.fence + 1,
         first_event=row.first_event,
         last_event=row.last_event,
+        role=row.role,
     )

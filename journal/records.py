@@ -149,6 +149,7 @@ class Claim:
         fence: Grows with each claim of this delivery.
         first_event: Id of the first event covered.
         last_event: Id of the last event covered.
+        role: Checkpoint role, for the upload lane.
     """
 
     delivery_id: int
@@ -164,6 +165,7 @@ class Claim:
     fence: int
     first_event: int
     last_event: int
+    role: str | None = None
 
 
 @dataclass(frozen=True)

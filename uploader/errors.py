@@ -10,7 +10,8 @@ UploaderError
     ├── CredentialsRefused  the key is missing or not accepted; nobody's delivery is at fault
     ├── Refused             the platform will never take this delivery
     │   └── RunGone         the platform no longer has the run; nothing of it can be delivered
-    └── BlobUnusable        the checkpoint's bytes are missing, unreadable or not those that were journaled
+    ├── BlobUnusable        the checkpoint's bytes are missing, unreadable or not those that were journaled
+    └── Interrupted         this program was told to stop in the middle of it
 
 Messages name the cause and the next step. They never hold a key or a URL's query.
 """
@@ -78,3 +79,7 @@ class RunGone(Refused):
 
 class BlobUnusable(DeliveryError):
     """The bytes of a checkpoint are missing, cannot be read, or are not the ones that were journaled."""
+
+
+class Interrupted(DeliveryError):
+    """The drain was told to stop while this delivery was under way."""

@@ -1,0 +1,38 @@
+"""The command line: `uploader COMMAND`, or `python -m uploader COMMAND`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+# Each is the function of that name in the module of that name, loaded when it is used.
+COMMANDS = ("drain", "serve", "status")
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when the command is run, or listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands' names."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by name, None when there is none."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"uploader.commands.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.command(cls=LazyGroup)
+@click.version_option(package_name="offline-uploader")
+def main() -> None:
+    """Record training runs offline, and deliver them when the platform can be reached."""
+
+
+if __name__ == "__main__":
+    main(prog_name="uploader")

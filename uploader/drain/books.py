@@ -1,0 +1,67 @@
+"""What attempts came to: gathered, and written to the journal in batches."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable
+
+from journal.clock import utc_now
+from journal.outbox import Outbox
+from journal.records import Claim, Outcome
+from uploader.drain.courier import Finished
+from uploader.drain.planner import FINAL
+from uploader.drain.retry import Random, outcome_of_failure
+from uploader.platforms.base import Receipt
+
+_LOG = logging.getLogger(__name__)
+
+
+class Books:
+    """Outcomes of one drain.
+
+    Attributes:
+        delivered: Deliveries made, by destination id.
+    """
+
+    def __init__(self, outbox: Outbox, random: Random) -> None:
+        """Begin with nothing.
+
+        Args:
+            outbox: The journal's.
+            random: For waits before the next attempt.
+        """
+        self.delivered: Counter[int] = Counter()
+        self._outbox = outbox
+        self._random = random
+        self._unwritten: list[Outcome] = []
+
+    def enter(self, finished: Finished) -> None:
+        """Take down what an attempt came to."""
+        self._unwritten.append(self._outcome(finished))
+
+    def release(self, claims: Iterable[Claim]) -> None:
+        """Take down that these were not attempted, or not to the end."""
+        self._unwritten += [Outcome(claim, "release") for claim in claims]
+
+    def write(self) -> int:
+        """Write everything down in one transaction; return how many deliveries were settled.
+
+        What cannot be written stays for the next time.
+        """
+        stale = self._outbox.record(self._unwritten, now=utc_now())
+        for outcome in stale:
+            _LOG.warning("delivery %s was taken over by another drain", outcome.claim.delivery_id)
+        written = [outcome for outcome in self._unwritten if outcome not in stale] if stale else self._unwritten
+        self._unwritten = []
+        self.delivered.update(o.claim.destination_id for o in written if o.result == "delivered")
+        return sum(outcome.result not in {"retry", "release"} for outcome in written)
+
+    def _outcome(self, finished: Finished) -> Outcome:
+        claim, result = finished.claim, finished.result
+        if isinstance(result, Receipt):
+            return Outcome(claim, "delivered", receipt=result.answer, ids=result.ids, signals=tuple(result.signals))
+        return outcome_of_failure(claim, result, now=utc_now(), random=self._random, replaced=self._is_replaced(claim))
+
+    def _is_replaced(self, claim: Claim) -> bool:
+        return claim.lane == "upload" and claim.role != FINAL and self._outbox.has_newer_checkpoint(claim)

@@ -1,0 +1,162 @@
+"""One destination while a drain runs: its client, its threads, its breaker, and the claims under way."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Event
+
+from journal.blobs import BlobStore
+from journal.records import Claim, Destination, Lane
+from uploader.drain.courier import Courier, Finished
+from uploader.drain.crew import Crew
+from uploader.drain.progress import Progress
+from uploader.drain.retry import Random
+from uploader.drain.schedule import Breaker
+from uploader.errors import CredentialsRefused, DeliveryError, Refused, UploaderError
+from uploader.platforms.base import Platform, Receipt
+
+CLAIM_AHEAD = 4
+"""So many messages for each thread are claimed at once, so that threads need not wait for the journal."""
+MORE_PROBES = 3
+"""A host that answered before and is unreachable now gets so many more probes before it is given up."""
+
+
+@dataclass(frozen=True)
+class Supplies:
+    """What all channels of a drain share.
+
+    Attributes:
+        connect: Platform's name and base URL to a client; raises `UploaderError` when there can be none.
+        blobs: Where checkpoints' bytes are.
+        default_project: For runs that named none.
+        progress: Hears of uploads.
+        abort: Once set, uploads end where they are.
+        results: Where finished attempts are put; None wakes the reader up.
+        parallel: How many messages at once, for each destination.
+        uploads: How many uploads at once, for each destination.
+        random: For waits.
+        clock: Seconds; never goes back.
+    """
+
+    connect: Callable[[str, str], Platform]
+    blobs: BlobStore
+    default_project: str
+    progress: Progress
+    abort: Event
+    results: SimpleQueue[Finished | None]
+    parallel: int
+    uploads: int
+    random: Random
+    clock: Callable[[], float] = time.monotonic
+
+
+class Channel:
+    """A destination that is delivered to. The drain's main thread owns it.
+
+    Attributes:
+        destination: Where it leads.
+        held: The claims under way, by delivery id.
+        closed: Why nothing more is sent there until a person has done something, else None.
+        error: Why the host could not be used the last time it was tried, else None.
+    """
+
+    def __init__(self, destination: Destination, supplies: Supplies) -> None:
+        """Connect, and start the threads; without a client it is closed from the start."""
+        self.destination = destination
+        self.held: dict[int, Claim] = {}
+        self.closed: UploaderError | None = None
+        self.error: str | None = None
+        self._clock = supplies.clock
+        self._breaker = Breaker(supplies.random)
+        self._limits: dict[Lane, int] = {"message": supplies.parallel * CLAIM_AHEAD, "upload": supplies.uploads}
+        self._under_way: Counter[Lane] = Counter()
+        self._platform: Platform | None = None
+        self._crews: dict[Lane, Crew[Claim, Finished | None]] = {}
+        try:
+            self._platform = supplies.connect(destination.platform, destination.base_url)
+        except UploaderError as error:
+            self.closed = error
+        else:
+            self._crews = _crews(destination, self._platform, supplies)
+
+    def room(self, lane: Lane) -> int:
+        """Return how many more deliveries of the lane may be claimed.
+
+        Messages are claimed again when half of them are done: each time costs a transaction.
+        """
+        state = self._breaker.state(self._clock())
+        if self.closed or state == "open":
+            return 0
+        if state == "half-open":
+            return 0 if self.held else 1
+        limit = self._limits[lane]
+        free = limit - self._under_way[lane]
+        return free if lane == "upload" or 2 * free >= limit else 0
+
+    def start(self, claims: Sequence[Claim]) -> None:
+        """Have claims delivered."""
+        for claim in claims:
+            self.held[claim.delivery_id] = claim
+            self._under_way[claim.lane] += 1
+            self._crews[claim.lane].submit(claim)
+
+    def finish(self, finished: Finished) -> None:
+        """Take notice of an attempt that is over."""
+        self._let_go(finished.claim)
+        result, now = finished.result, self._clock()
+        if isinstance(result, (Receipt, Refused)):
+            self.error = None
+            self._breaker.answered(now)
+        elif isinstance(result, CredentialsRefused):
+            self.closed = result
+        elif isinstance(result, DeliveryError):
+            self._breaker.failed(result, now)
+            if self._breaker.state(now) == "open":
+                self.error = self.error or str(result)
+
+    def withdraw(self) -> list[Claim]:
+        """Take back what no thread has begun."""
+        claims = [claim for crew in self._crews.values() for claim in crew.withdraw()]
+        for claim in claims:
+            self._let_go(claim)
+        return claims
+
+    def _let_go(self, claim: Claim) -> None:
+        del self.held[claim.delivery_id]
+        self._under_way[claim.lane] -= 1
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing may be sent at this moment."""
+        return self.closed is not None or self._breaker.state(self._clock()) == "open"
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the host was probed often enough, for a drain that is to end some time."""
+        return self._breaker.unreachable > (MORE_PROBES if self._breaker.reached else 0)
+
+    def paused_for(self) -> float:
+        """Return the seconds until the host may be tried again; 0 when it may be now."""
+        return max(0.0, self._breaker.resumes_at - self._clock())
+
+    def close(self, timeout: float) -> None:
+        """End the threads, each within `timeout` seconds or left behind, and close idle connections."""
+        for crew in self._crews.values():
+            crew.join(timeout)
+        if self._platform is not None:
+            self._platform.close()
+
+
+def _crews(
+    destination: Destination, platform: Platform, supplies: Supplies
+) -> dict[Lane, Crew[Claim, Finished | None]]:
+    courier = Courier(platform, supplies.blobs, supplies.default_project, supplies.progress, supplies.abort)
+    sizes: dict[Lane, int] = {"message": supplies.parallel, "upload": supplies.uploads}
+    return {
+        lane: Crew(f"drain-{destination.id}-{lane}", size, courier.attempt, supplies.results)
+        for lane, size in sizes.items()
+    }

@@ -1,0 +1,101 @@
+"""One attempt at one delivery: from what the journal claimed to what the platform's client takes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+from journal.blobs import BlobStore
+from journal.errors import BlobMissing
+from journal.records import Claim
+from uploader.drain.planner import REGISTRATION
+from uploader.drain.progress import Progress
+from uploader.errors import BlobUnusable, DeliveryError, Interrupted
+from uploader.platforms.base import Identity, Message, Platform, Receipt, Upload
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An attempt that is over.
+
+    Attributes:
+        claim: The delivery.
+        result: The platform's receipt, or why there is none.
+    """
+
+    claim: Claim
+    result: Receipt | Exception
+
+
+class Courier:
+    """Makes attempts for one destination; called from many threads."""
+
+    def __init__(
+        self, platform: Platform, blobs: BlobStore, default_project: str, progress: Progress, abort: Event
+    ) -> None:
+        """Prepare.
+
+        Args:
+            platform: The client.
+            blobs: Where checkpoints' bytes are.
+            default_project: For runs that named none.
+            progress: Hears of uploads.
+            abort: Once set, uploads end where they are.
+        """
+        self._platform = platform
+        self._blobs = blobs
+        self._default_project = default_project
+        self._progress = progress
+        self._abort = abort
+
+    def attempt(self, claim: Claim) -> Finished:
+        """Make one attempt; what goes wrong is part of the result."""
+        try:
+            return Finished(claim, self._deliver(claim))
+        except DeliveryError as error:
+            return Finished(claim, error)
+        except Exception as error:  # noqa: BLE001  one bad row harms only itself
+            _LOG.exception("delivery %s failed in an unexpected way", claim.delivery_id)
+            return Finished(claim, error)
+
+    def _deliver(self, claim: Claim) -> Receipt:
+        if claim.lane == "upload":
+            return self._upload(claim)
+        message = Message(claim.chunk_id, claim.kind, claim.body, self._identity(claim), claim.attempt)
+        return self._platform.register(message) if claim.kind == REGISTRATION else self._platform.send(message)
+
+    def _upload(self, claim: Claim) -> Receipt:
+        upload = self._describe(claim, json.loads(claim.body))
+        with self._progress.upload(f"{claim.run.name}/{upload.filename}", upload.size) as sent:
+
+            def hear(size: int) -> None:
+                if self._abort.is_set():
+                    raise Interrupted("the drain was told to stop in the middle of the upload")
+                sent(size)
+
+            return self._platform.upload(upload, hear)
+
+    def _describe(self, claim: Claim, file: dict[str, Any]) -> Upload:
+        assert claim.sha256 is not None  # the planner gives every upload its blob
+        try:
+            path = self._blobs.path(claim.sha256)
+        except BlobMissing as error:
+            raise BlobUnusable(str(error)) from error
+        return Upload(
+            chunk_id=claim.chunk_id,
+            path=path,
+            size=file["size"],
+            sha256=claim.sha256,
+            filename=file["filename"],
+            identity=self._identity(claim),
+            attempt=claim.attempt,
+        )
+
+    def _identity(self, claim: Claim) -> Identity:
+        run = claim.run
+        return Identity(run.id, run.project or self._default_project, run.name, claim.ids)

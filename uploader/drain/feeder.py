@@ -1,0 +1,98 @@
+"""From the journal to the channels: plans what is missing, claims what is due."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import datetime
+
+from journal.clock import utc_now
+from journal.errors import StaleClaim
+from journal.outbox import Outbox
+from journal.records import Claim, Lane, Target
+from uploader.drain import planner
+from uploader.drain.channel import Channel
+
+LEASE_SECONDS = 60.0
+WINDOW = 512
+"""Most open deliveries of one run at one destination, so that memory and queries do not grow with the backlog."""
+BATCH = 256
+"""Most events planned in one transaction, and in one go over all runs."""
+FIRST_BATCH = 16
+"""Most events planned in one transaction for a run that is not registered: one would do, nothing else may go."""
+
+_LANES: tuple[Lane, ...] = ("message", "upload")
+
+
+class Feeder:
+    """Keeps channels busy with the chosen runs' deliveries."""
+
+    def __init__(self, outbox: Outbox, run_ids: Sequence[str] | None) -> None:
+        """Prepare.
+
+        Args:
+            outbox: The journal's.
+            run_ids: The chosen runs; None for all.
+        """
+        self._outbox = outbox
+        self._run_ids = run_ids
+        self._owner = f"process {os.getpid()} on {platform.node()}"
+
+    def feed(self, channel: Channel) -> None:
+        """Start as much as the channel has room for."""
+        for lane in _LANES:
+            while room := channel.room(lane):
+                claims = self._claim(channel.destination.id, lane, room)
+                channel.start(claims)
+                if len(claims) < room and not self._plan(channel.destination.id):
+                    break
+
+    def renew(self, claims: Sequence[Claim]) -> None:
+        """Keep claims that are under way ours."""
+        self._outbox.renew(claims, lease_seconds=LEASE_SECONDS, now=utc_now())
+
+    def next_due(self, channel: Channel) -> datetime | None:
+        """Return when the next delivery of the channel is due, None when none waits; it may be past."""
+        return self._outbox.next_due(channel.destination.id, now=utc_now(), run_ids=self._run_ids)
+
+    def _claim(self, destination_id: int, lane: Lane, limit: int) -> list[Claim]:
+        return self._outbox.claim(
+            destination_id,
+            lane=lane,
+            limit=limit,
+            owner=self._owner,
+            lease_seconds=LEASE_SECONDS,
+            now=utc_now(),
+            run_ids=self._run_ids,
+        )
+
+    def _plan(self, destination_id: int) -> bool:
+        """Plan further events; return whether there were any to plan now."""
+        looked_at = 0
+        behind = self._outbox.targets(destination_id=destination_id, run_ids=self._run_ids, behind=True)
+        for target in behind:
+            looked_at += self._plan_target(target)
+            if looked_at >= BATCH:
+                break
+        return looked_at > 0
+
+    def _plan_target(self, target: Target) -> int:
+        limit = self._room(target)
+        if limit <= 0:
+            return 0
+        events = self._outbox.events(target.run.id, after=target.planned_through, limit=limit)
+        plan = planner.plan(events, target.stage)
+        try:
+            self._outbox.plan(target, plan.deliveries, through=plan.through, stage=plan.stage)
+        except StaleClaim:
+            return 0  # another drain was faster
+        return len(events)
+
+    def _room(self, target: Target) -> int:
+        """Return how many events of a run may be planned now."""
+        if target.state == "blocked":
+            return 0
+        if target.state == "new":
+            return FIRST_BATCH if target.stage == 0 else 0
+        return min(BATCH, WINDOW - self._outbox.open_deliveries(target.run.id, target.destination.id))

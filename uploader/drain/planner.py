@@ -1,0 +1,109 @@
+"""From events to deliveries: what is sent, joined how, and what has to wait for what. Pure.
+
+The milestones `training_started`, `training_complete` and `training_failed` each have a stage of their own, and what
+lies between two of them shares one. A delivery waits for all lower stages of its run. So a run is registered first
+and completed last, and in between metrics do not wait for a slow checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import journal
+from journal.records import Event, PlannedDelivery
+
+REGISTRATION = "training_started"
+MILESTONES = frozenset({REGISTRATION, "training_complete", "training_failed"})
+CHECKPOINT = "checkpoint"
+FINAL = "final"
+"""Role of the checkpoint that a training ends with; it is never given up for a newer one."""
+CONSOLE = "console_output"
+MESSAGES = frozenset({*MILESTONES, CONSOLE, "epoch_end", "system_metrics", "training_progress"})
+"""Kinds of events that are sent as they are. Others stay in the journal."""
+
+LONGEST_CONSOLE = 64 * 1024
+"""Most bytes of console text in one delivery, unless a single event has more."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of a span of events.
+
+    Attributes:
+        deliveries: What is to be sent.
+        through: Id of the last event that was looked at.
+        stage: Stage of the last delivery, or the one given when there is none.
+    """
+
+    deliveries: tuple[PlannedDelivery, ...]
+    through: int
+    stage: int
+
+
+def plan(events: Sequence[Event], stage: int) -> Plan:
+    """Plan the next events of one run.
+
+    Args:
+        events: In order, at least one; the first follows the last one planned.
+        stage: Stage of the last planned delivery of the run, 0 when there is none.
+    """
+    deliveries = []
+    for group in _groups(events):
+        stage = next_stage(stage, group[0].kind)
+        deliveries.append(_delivery(group, stage))
+    return Plan(tuple(deliveries), events[-1].id, stage)
+
+
+def next_stage(stage: int, kind: str) -> int:
+    """Return the stage of an event's delivery that follows one of stage `stage`: milestones are odd, the rest even."""
+    if kind in MILESTONES:
+        return stage + 1 + stage % 2
+    return stage + stage % 2
+
+
+def _groups(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """Yield the events to send, those that go together in one list."""
+    together: list[Event] = []
+    size = 0
+    for event in filter(_is_sent, events):
+        length = len(event.payload.encode("utf-8", "surrogatepass")) if event.kind == CONSOLE else 0
+        joins = bool(together) and event.kind == together[-1].kind == CONSOLE
+        if joins and size + length <= LONGEST_CONSOLE:
+            together.append(event)
+            size += length
+            continue
+        if together:
+            yield together
+        together, size = [event], length
+    if together:
+        yield together
+
+
+def _is_sent(event: Event) -> bool:
+    if event.kind == CHECKPOINT:
+        return bool(json.loads(event.payload).get("publish"))
+    return event.kind in MESSAGES
+
+
+def _delivery(group: Sequence[Event], stage: int) -> PlannedDelivery:
+    first, last = group[0], group[-1]
+    if first.kind == CHECKPOINT:
+        file = json.loads(first.payload)
+        return PlannedDelivery(
+            CHECKPOINT, "upload", stage, first.id, last.id, first.payload, file["sha256"], file["role"]
+        )
+    body = first.payload if len(group) == 1 else journal.encode(_joined([json.loads(e.payload) for e in group]))
+    return PlannedDelivery(first.kind, "message", stage, first.id, last.id, body)
+
+
+def _joined(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Join chunks of console text: known by the first one's id, with the progress bars as they were last."""
+    return {
+        **chunks[0],
+        "content": "\n".join(chunk["content"] for chunk in chunks),
+        "lineCount": sum(chunk["lineCount"] for chunk in chunks),
+        "progress": chunks[-1].get("progress", {}),
+    }

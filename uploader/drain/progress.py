@@ -1,0 +1,71 @@
+"""What a person sees while a drain works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+
+class Progress(Protocol):
+    """Hears how far a drain is. `upload` is called from the drain's threads."""
+
+    def settled(self, deliveries: int) -> None:
+        """So many more deliveries are settled."""
+        ...
+
+    def upload(self, name: str, size: int) -> AbstractContextManager[Callable[[int], None]]:
+        """An upload of `size` bytes begins; the function is told how many of them were sent so far."""
+        ...
+
+    def close(self) -> None:
+        """The drain is over."""
+        ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def settled(self, deliveries: int) -> None:
+        """Ignore it."""
+
+    @contextmanager
+    def upload(self, name: str, size: int) -> Iterator[Callable[[int], None]]:
+        """Return a function that ignores what it is told."""
+        yield lambda _: None
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Bars:
+    """Progress bars on stderr: one for the deliveries, one for each upload in bytes."""
+
+    def __init__(self, total: int) -> None:
+        """Show the first bar.
+
+        Args:
+            total: How many deliveries are known of.
+        """
+        from tqdm import tqdm
+
+        self._tqdm = tqdm
+        self._deliveries = tqdm(desc="deliveries", unit="", total=total, dynamic_ncols=True)
+
+    def settled(self, deliveries: int) -> None:
+        """Fill the bar."""
+        self._deliveries.update(deliveries)
+
+    @contextmanager
+    def upload(self, name: str, size: int) -> Iterator[Callable[[int], None]]:
+        """Show a bar for the upload as long as it lasts."""
+        with self._tqdm(desc=name, total=size, unit="B", unit_scale=True, leave=False, dynamic_ncols=True) as bar:
+            yield lambda sent: _fill_to(bar, sent)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._deliveries.close()
+
+
+def _fill_to(bar: Any, sent: int) -> None:
+    bar.update(sent - bar.n)

@@ -1,0 +1,76 @@
+"""What becomes of a delivery whose attempt failed. Pure: the same failure at the same time gives the same outcome.
+
+| failure | outcome |
+|---|---|
+| unreachable, credentials refused, interrupted | released: not the delivery's fault, not counted |
+| transient, unknown outcome | again after a growing, jittered wait, or when the platform said |
+| refused | dead letter; it blocks the run when the run cannot be registered or is gone there |
+| blob unusable | superseded when a newer checkpoint replaces it, else dead letter |
+| any retryable one, of a checkpoint that a newer one replaces | superseded |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from journal.clock import to_text
+from journal.records import Claim, Outcome
+from uploader.drain.planner import REGISTRATION
+from uploader.errors import (
+    BlobUnusable,
+    CredentialsRefused,
+    Interrupted,
+    Refused,
+    RunGone,
+    Transient,
+    Unreachable,
+)
+
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 300.0
+
+Random = Callable[[], float]
+"""Uniform in [0, 1)."""
+
+
+def backoff(failures: int, random: Random, longest: float = LONGEST_WAIT) -> float:
+    """Return the seconds to wait after so many failures in a row: doubling, and between half and all of that.
+
+    Args:
+        failures: At least 1.
+        random: Spreads waits that begin together.
+        longest: Upper bound, seconds.
+    """
+    full = min(longest, FIRST_WAIT * 2.0 ** min(failures - 1, 30))
+    return full * (0.5 + random() / 2)
+
+
+def outcome_of_failure(claim: Claim, error: Exception, *, now: datetime, random: Random, replaced: bool) -> Outcome:
+    """Return what becomes of a claimed delivery.
+
+    Args:
+        claim: The delivery.
+        error: Why the attempt failed. Anything but a `DeliveryError` is a fault of this program and tried again.
+        now: The current time.
+        random: For the wait.
+        replaced: Whether a newer checkpoint stands in for this one, which is not final.
+    """
+    reason = str(error) or type(error).__name__
+    if isinstance(error, (Unreachable, CredentialsRefused, Interrupted)):
+        return Outcome(claim, "release", error=reason)
+    if isinstance(error, Refused):
+        return Outcome(claim, "dead", error=reason, block=reason if _ends_run(claim, error) else None)
+    if replaced:
+        return Outcome(claim, "superseded", error=reason)
+    if isinstance(error, BlobUnusable):
+        return Outcome(claim, "dead", error=reason)
+    asked = error.retry_after if isinstance(error, Transient) else None
+    wait = max(backoff(claim.attempt, random), asked or 0.0)
+    due = to_text(now + timedelta(seconds=wait))
+    return Outcome(claim, "retry", error=reason, next_attempt_at=due, held=asked is not None)
+
+
+def _ends_run(claim: Claim, error: Refused) -> bool:
+    """Return whether nothing else of the run can be delivered after this refusal."""
+    return isinstance(error, RunGone) or (claim.kind == REGISTRATION and not claim.ids)

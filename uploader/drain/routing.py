@@ -1,0 +1,62 @@
+"""Which runs a drain works on, and where they go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from journal.outbox import Outbox
+from journal.records import Run
+from uploader.errors import SettingsError
+from uploader.settings import base_url
+
+PLATFORM = "ultralytics"
+"""The platform of a URL that is given without saying which."""
+
+
+def choose_runs(runs: Sequence[Run], prefixes: Sequence[str]) -> list[str] | None:
+    """Return the ids of the runs that a person named.
+
+    Args:
+        runs: All runs.
+        prefixes: Ids or beginnings of ids; none means all runs.
+
+    Returns:
+        The ids, or None for all, also those that come later.
+
+    Raises:
+        SettingsError: A prefix fits no run, or several.
+    """
+    return [_the_one(runs, prefix) for prefix in prefixes] or None
+
+
+def _the_one(runs: Sequence[Run], prefix: str) -> str:
+    found = [run.id for run in runs if run.id.startswith(prefix)]
+    if len(found) != 1:
+        fits = f"fits {len(found)} runs; give more of it" if found else "fits no run; `uploader status` lists them"
+        raise SettingsError(f"'{prefix}' {fits}")
+    return found[0]
+
+
+def route(outbox: Outbox, run_ids: Sequence[str] | None, *, to: str | None, default_url: str) -> None:
+    """Give every chosen run a destination.
+
+    Args:
+        outbox: The journal's.
+        run_ids: The chosen runs; None for all.
+        to: Base URL of one more destination for each of them, or None.
+        default_url: Base URL for those that go nowhere yet.
+
+    Raises:
+        SettingsError: `to` is no URL.
+    """
+    if to is not None:
+        chosen = outbox.runs() if run_ids is None else [run for run in outbox.runs() if run.id in run_ids]
+        _send(outbox, chosen, base_url(to))
+    _send(outbox, outbox.unrouted_runs(run_ids), default_url)
+
+
+def _send(outbox: Outbox, runs: Sequence[Run], url: str) -> None:
+    if runs:
+        destination = outbox.add_destination(PLATFORM, url)
+        for run in runs:
+            outbox.route(run.id, destination.id)

@@ -1,0 +1,82 @@
+"""Whether a destination may be sent to: a circuit breaker. No I/O; the clock is the caller's.
+
+            answered                     unreachable, or failing in a row
+    half-open ───────▶ closed ──────────────────────────────────────────▶ open
+        ▲                                                                  │
+        └───────────────────────────── wait is over ───────────────────────┘
+
+A destination begins half-open: one request is let through, and only when it is answered do all others follow. So a
+host that is away sees one probe at a time, at growing intervals.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from uploader.drain.retry import Random, backoff
+from uploader.errors import DeliveryError, Transient, UnknownOutcome, Unreachable
+
+State = Literal["closed", "half-open", "open"]
+
+LONGEST_PAUSE = 60.0
+"""Most seconds between two probes, so that a watching drain notices a network that is back."""
+FAILURES_IN_A_ROW = 5
+"""So many answers that say "later", with no other between them, and the host is left alone for a while."""
+
+
+class Breaker:
+    """The state of one destination.
+
+    Times are seconds of a clock that never goes back.
+
+    Attributes:
+        resumes_at: When an open breaker becomes half-open.
+        reached: Whether the host took or refused anything since the start.
+        unreachable: How many probes in a row found it unreachable.
+    """
+
+    def __init__(self, random: Random) -> None:
+        """Begin half-open; `random` spreads the waits."""
+        self._random = random
+        self._proven = False
+        self._failing = 0
+        self.resumes_at = 0.0
+        self.reached = False
+        self.unreachable = 0
+
+    def state(self, now: float) -> State:
+        """Return whether all may be sent (`closed`), one at a time (`half-open`), or nothing (`open`)."""
+        if now < self.resumes_at:
+            return "open"
+        return "closed" if self._proven else "half-open"
+
+    def answered(self, now: float) -> None:
+        """The host gave an answer of its own, be it a refusal; during a pause it is one to an earlier request."""
+        self.reached = True
+        if now >= self.resumes_at:
+            self._proven = True
+            self._failing = self.unreachable = 0
+
+    def failed(self, error: DeliveryError, now: float) -> None:
+        """An attempt failed; errors that say nothing about the host change nothing.
+
+        Args:
+            error: How.
+            now: When.
+        """
+        if isinstance(error, Transient) and error.retry_after is not None:
+            self._pause(now, error.retry_after)
+        elif now < self.resumes_at:
+            pass  # one of those that were in flight when the first failed
+        elif isinstance(error, Unreachable):
+            self.unreachable += 1
+            self._pause(now, backoff(self.unreachable, self._random, LONGEST_PAUSE))
+        elif isinstance(error, (Transient, UnknownOutcome)):
+            self._failing += 1
+            if self._failing >= FAILURES_IN_A_ROW:
+                beyond = self._failing - FAILURES_IN_A_ROW + 1
+                self._pause(now, backoff(beyond, self._random, LONGEST_PAUSE))
+
+    def _pause(self, now: float, seconds: float) -> None:
+        self._proven = False
+        self.resumes_at = max(self.resumes_at, now + seconds)
