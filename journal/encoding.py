@@ -8,45 +8,83 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+# SQLite's JSON functions refuse text that nests deeper than 1,000 levels: one such row would break the views.
 _MAX_DEPTH = 50
+# Python refuses to write integers beyond 4,300 digits in decimal, or to read them.
+_MAX_BITS = 14_000
+_CUT = "…"
+# Made once: `json.dumps` with options makes an encoder for each call, and this is the hot path.
+_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 def encode(payload: Mapping[str, Any]) -> str:
-    """Return the payload as JSON text of an object.
+    """Return the payload as JSON text of an object; it never raises.
 
     Non-finite floats become null; numpy and torch values become numbers and lists; anything else that JSON has no
-    word for becomes its `str`. The common case costs one `json.dumps`.
+    word for becomes its `str`. What nests too deep, or contains itself, is cut off. The common case costs one
+    look and one encoding.
     """
-    try:
-        encoded = json.dumps(payload, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        encoded.encode()  # a lone surrogate, e.g. from a file name that is not UTF-8, cannot be stored as text
-        return encoded
-    except (TypeError, ValueError, RecursionError):
-        return json.dumps(_plain(payload, _MAX_DEPTH), allow_nan=False, separators=(",", ":"))
+    with contextlib.suppress(Exception):  # also a mapping that another thread writes to
+        if not _is_deep(payload, _MAX_DEPTH):
+            return _dumps(payload)
+    return _dumps(_plain(payload, _MAX_DEPTH, frozenset()))
 
 
-def _plain(value: Any, depth: int) -> Any:
-    """Return the nearest value that JSON can carry; `depth` ends cycles."""
+def _dumps(value: Any) -> str:
+    encoded = _ENCODER.encode(value)
+    encoded.encode()  # a lone surrogate, e.g. from a file name that is not UTF-8, cannot be stored as text
+    return encoded
+
+
+def _is_deep(value: Any, depth: int) -> bool:
+    """Return whether containers nest more than `depth` levels; those that contain themselves do."""
+    if isinstance(value, dict):
+        return depth == 0 or any(_is_deep(item, depth - 1) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return depth == 0 or any(_is_deep(item, depth - 1) for item in value)
+    return False
+
+
+def _plain(value: Any, depth: int, inside: frozenset[int]) -> Any:
+    """Return the nearest value that JSON can carry.
+
+    Args:
+        value: Anything.
+        depth: How many more levels are kept.
+        inside: The `id` of each container around it, because a cycle with two branches would be followed for ever.
+    """
+    if value is None or isinstance(value, (int, float, str)):
+        return _scalar(value)
+    if depth == 0 or id(value) in inside:
+        return _CUT
+    with contextlib.suppress(Exception):  # a foreign object may raise anything at all
+        return _members(value, depth - 1, inside | {id(value)})
+    return _text(value)
+
+
+def _scalar(value: Any) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    if value is None or isinstance(value, (bool, str, int)):
-        return value
-    if depth == 0:
-        return "…"
+    if isinstance(value, int):
+        return value if value.bit_length() <= _MAX_BITS else hex(value)
+    return value if value is None else _storable(value)
+
+
+def _members(value: Any, depth: int, inside: frozenset[int]) -> Any:
+    """Return a container's members, and a numpy or torch value as numbers: both know `tolist`."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, depth - 1) for key, item in value.items()}
+        return {_text(key): _plain(item, depth, inside) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item, depth - 1) for item in value]
-    return _foreign(value, depth - 1)
+        return [_plain(item, depth, inside) for item in value]
+    return _plain(value.tolist(), depth, inside)
 
 
-def _foreign(value: Any, depth: int) -> Any:
-    """Return a numpy or torch value as numbers (both know `tolist`), anything else as text.
-
-    A foreign object may raise anything at all when it is asked for either.
-    """
+def _text(value: Any) -> str:
     with contextlib.suppress(Exception):
-        return _plain(value.tolist(), depth)
-    with contextlib.suppress(Exception):
-        return str(value)
+        return _storable(str(value))
     return f"<{type(value).__name__}>"
+
+
+def _storable(text: str) -> str:
+    """Return text that has an encoding in UTF-8; a lone surrogate is written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
