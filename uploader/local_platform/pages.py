@@ -49,7 +49,7 @@ def show_run(request: Request) -> Response:
         model = rows.model(request.path_params["model"])
         if model is None:
             raise NotFound("No such training here: it was never registered, or deleted")
-        it = Everything.of(rows, model)
+        it = Everything.of(rows, model, newest_chunks=_CONSOLE_CHUNKS)
     title = f"{model.owner}/{model.project}/{model.slug}"
     sections = [_state(it), _curves(it), _checkpoints(request, it.checkpoints), _console(it.chunks), _details(it)]
     refresh = _REFRESH if model.status == "running" else None
@@ -110,7 +110,7 @@ def _checkpoints(request: Request, checkpoints: list[Checkpoint]) -> Element:
 
 
 def _console(chunks: list[ConsoleChunk]) -> Element:
-    text = "\n".join(str(each.data.get("content", "")) for each in chunks[-_CONSOLE_CHUNKS:])
+    text = "\n".join(str(each.data.get("content", "")) for each in chunks)
     body = element("pre", _TERMINAL_CODES.sub("", text)) if text else element("p", "Nothing yet.")
     return element("section", element("h2", "Console"), body)
 

@@ -15,6 +15,7 @@ import uvicorn
 from uploader.local_platform.app import create_app
 from uploader.local_platform.platform import Platform, opened
 
+_KEEP_IDLE = 75  # seconds; longer than the pauses of a client, whose next request would meet a closing connection
 _FINISH_WITHIN = 10  # seconds that requests in flight have to finish once the server is told to stop
 
 
@@ -91,6 +92,7 @@ def _server(platform: Platform) -> uvicorn.Server:
         log_level="warning",
         server_header=False,
         headers=[("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")],
+        timeout_keep_alive=_KEEP_IDLE,
         timeout_graceful_shutdown=_FINISH_WITHIN,
     )
     return uvicorn.Server(config)

@@ -53,7 +53,7 @@ async def put_upload(request: Request) -> Response:
     sha256, size = await _receive(request, platform, expected)
 
     def finish() -> None:
-        with platform.store.write() as rows:
+        with platform.store.write(durable=True) as rows:
             training.finish_upload(rows, upload, sha256, size, platform.now())
 
     await run_in_threadpool(finish)
@@ -88,7 +88,8 @@ routes = [
 def _check_signature(request: Request, platform: Platform) -> None:
     query = request.query_params
     expires, signature = query.get("expires", ""), query.get("signature", "")
-    platform.signer.check(request.method, request.url.path, expires, signature, platform.clock())
+    # The path that was routed: `request.url` would be put together with whatever the Host header says.
+    platform.signer.check(request.method, request.scope["path"], expires, signature, platform.clock())
 
 
 def _find_upload(platform: Platform, upload_id: str) -> Upload:

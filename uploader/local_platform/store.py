@@ -96,8 +96,7 @@ class Store:
         # check_same_thread is SQLite's guard against unlocked sharing; the lock is what allows sharing here.
         self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         path.chmod(0o600)
-        # A lost power supply may cost the last events: trainings keep their own journal, and checkpoints are fsynced.
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000"):
             self._writer.execute(f"PRAGMA {pragma}")
         self._create_tables()
 
@@ -110,16 +109,23 @@ class Store:
             self._writer.executescript(script)
 
     @contextmanager
-    def write(self) -> Iterator[Rows]:
-        """Yield the tables inside one transaction: all of the block is committed, or, if it raises, none of it."""
+    def write(self, *, durable: bool = False) -> Iterator[Rows]:
+        """Yield the tables inside one transaction: all of the block is committed, or, if it raises, none of it.
+
+        Args:
+            durable: Whether the commit, and with it every earlier one, is to survive a power cut. The others survive
+                the end of the process only, which makes them several times faster.
+        """
         with self._lock:
+            self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield Rows(self._writer)
+                self._writer.execute("COMMIT")
             except BaseException:
-                self._writer.execute("ROLLBACK")
+                if self._writer.in_transaction:  # SQLite ends it by itself when the disk is full
+                    self._writer.execute("ROLLBACK")
                 raise
-            self._writer.execute("COMMIT")
 
     @contextmanager
     def read(self) -> Iterator[Rows]:
@@ -205,9 +211,10 @@ class Rows:
         """Return a model's epochs in order."""
         return self._all(Epoch, "WHERE model_id = ? ORDER BY epoch", model_id)
 
-    def chunks(self, model_id: str) -> list[ConsoleChunk]:
-        """Return a model's console chunks in order of their ids."""
-        return self._all(ConsoleChunk, "WHERE model_id = ? ORDER BY chunk_id", model_id)
+    def chunks(self, model_id: str, newest: int) -> list[ConsoleChunk]:
+        """Return a model's newest console chunks in order of their ids; -1 means all."""
+        found = self._all(ConsoleChunk, "WHERE model_id = ? ORDER BY chunk_id DESC LIMIT ?", model_id, newest)
+        return found[::-1]
 
     # Uploads and checkpoints
 

@@ -25,14 +25,14 @@ class Everything:
     run_ids: list[int]
 
     @classmethod
-    def of(cls, rows: Rows, model: Model) -> Everything:
-        """Read everything about a model."""
+    def of(cls, rows: Rows, model: Model, newest_chunks: int = -1) -> Everything:
+        """Read everything about a model; of its console, which may be long, only the newest chunks if a number says."""
         return cls(
-            model,
-            rows.epochs(model.id),
-            rows.chunks(model.id),
-            rows.checkpoints(model.id),
-            rows.run_ids(model.id),
+            model=model,
+            epochs=rows.epochs(model.id),
+            chunks=rows.chunks(model.id, newest_chunks),
+            checkpoints=rows.checkpoints(model.id),
+            run_ids=rows.run_ids(model.id),
         )
 
     @property
@@ -57,7 +57,7 @@ def summary(it: Everything) -> dict[str, Any]:
         "project": model.project,
         "projectName": model.project_name,
         "model": model.slug,
-        "name": model.slug,
+        "name": model.name,
         "visibility": "private",
         "status": model.status,
         "task": (model.train_args or {}).get("task"),

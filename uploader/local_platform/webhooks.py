@@ -15,6 +15,9 @@ from uploader.local_platform.http import Json, parse_json, read_body
 from uploader.local_platform.platform import Platform, base_url, platform_of
 from uploader.local_platform.store import Rows
 
+_MILESTONES = frozenset({"training_started", "checkpoint_saved", "training_complete", "training_failed"})
+"""Events whose answer means: this, and all before it, survives a power cut here too."""
+
 
 async def training_metrics(request: Request) -> Response:
     """Take one training event."""
@@ -44,7 +47,7 @@ def _take_event(request: Request, body: bytes) -> dict[str, Any]:
             return training.start(rows, event, now, unique_names=platform.contract != "2025")
         return training.record(rows, event, now)
 
-    facts = _once(platform, request, body, act)
+    facts = _once(platform, request, body, act, durable=event.event in _MILESTONES)
     if platform.contract == "2025":
         return {"received": True}
     # The address is that of this request, not that of the first one under the same key.
@@ -60,11 +63,14 @@ def _prepare_upload(request: Request, body: bytes) -> dict[str, Any]:
     facts = _once(platform, request, body, lambda rows: training.expect_upload(rows, wish, now))
     # Signed anew for the same upload: the answer to a repeated request must not hold a URL that has expired.
     path = storage.upload_path(facts["uploadPath"].removeprefix(training.STAGING))
-    return {"uploadUrl": platform.signed_url(request, "PUT", path), **facts}
+    answer = {"uploadUrl": platform.signed_url(request, "PUT", path), "gcsPath": facts["gcsPath"]}
+    return answer if platform.contract == "2025" else answer | facts
 
 
-def _once(platform: Platform, request: Request, body: bytes, act: Callable[[Rows], dict[str, Any]]) -> dict[str, Any]:
+def _once(
+    platform: Platform, request: Request, body: bytes, act: Callable[[Rows], dict[str, Any]], *, durable: bool = False
+) -> dict[str, Any]:
     key = request.headers.get(idempotency.HEADER) if platform.idempotency else None
-    identity = None if key is None else idempotency.identify(request.method, request.url.path, key, body)
-    with platform.store.write() as rows:
+    identity = None if key is None else idempotency.identify(request.method, request.scope["path"], key, body)
+    with platform.store.write(durable=durable) as rows:
         return idempotency.once(rows, identity, lambda: act(rows))

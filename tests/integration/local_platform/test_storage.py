@@ -168,6 +168,14 @@ def test_a_signature_fits_one_path_method_and_time(api: Api) -> None:
     assert requests.get(forged[-1], timeout=30).status_code == 403
 
 
+def test_a_host_header_cannot_bend_a_signature_to_another_path(server: RunningServer, api: Api) -> None:
+    run = api.start()
+    mine, other = (urlsplit(api.prepare(modelId=run["modelId"], runId=run["runId"])["uploadUrl"]) for _ in range(2))
+    target = f"{server.url}{other.path}?{mine.query}"
+    bent = requests.put(target, data=b"x", headers={"Host": f"{mine.netloc}{mine.path}?{mine.query}#"}, timeout=30)
+    assert bent.status_code in (400, 403)
+
+
 @pytest.mark.parametrize(
     ("filename", "kept"),
     [

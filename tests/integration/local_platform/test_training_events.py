@@ -149,5 +149,6 @@ def test_the_contract_of_2025_answers_without_ids_and_knows_models_by_name(tmp_p
         for _ in range(2):
             assert api.start() == {"received": True}
         assert api.event("epoch_end", {"epoch": 0, "metrics": {}}, project="demo", name="train") == {"received": True}
+        assert set(api.prepare(project="demo", name="train")) == {"uploadUrl", "gcsPath"}
         (model,) = api.get("/api/models/local/demo")["models"]
         assert (model["model"], model["runIds"], len(model["trainResults"])) == ("train", [1, 2], 1)
