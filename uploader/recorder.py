@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import json
 import logging
+import os
 import threading
 import time
 import uuid
@@ -87,6 +88,7 @@ class Recorder:
         self._asked: dict[str, Identity] = {}
         self._thread = threading.Thread(target=self._work, name="uploader-snapshots", daemon=True)
         self._thread.start()
+        self._pid = os.getpid()
         atexit.register(self.finish, "exited")
 
     @classmethod
@@ -148,11 +150,13 @@ class Recorder:
         return next((signal.detail for signal in self._sink.signals() if signal.kind == "cancelled"), None)
 
     def finish(self, outcome: str) -> None:
-        """Wait for the snapshots, join the thread, end the session; doing so again changes nothing.
+        """Wait for the snapshots, join the thread, end the session; doing so again, or in a forked child, does nothing.
 
         Args:
             outcome: `complete`, `failed`, `exited`, … as the journal shows it.
         """
+        if os.getpid() != self._pid:  # a child that exits runs what was registered before the fork
+            return
         with self._wake:
             if self._finished:
                 return
