@@ -89,7 +89,6 @@ class ConsoleCapture:
         self._stopped = True
         self._queue.put(None)
         self._thread.join()
-        self._journal_waiting()
 
     def leave(self) -> None:
         """Let a forked child print as before: its lines are not the run's, and the thread did not come along."""

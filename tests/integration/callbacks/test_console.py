@@ -82,6 +82,16 @@ def test_afterwards_the_streams_are_as_before(capture: ConsoleCapture, chunks: C
     assert chunks.taken == []
 
 
+def test_a_timer_that_was_under_way_while_the_capture_stopped_loses_nothing(
+    capture: ConsoleCapture, chunks: Chunks
+) -> None:
+    capture.start()
+    flush = capture._logger.on_flush
+    capture.stop()
+    flush("[time] late", 1, 7)
+    assert chunks.lines() == ["late"]
+
+
 def test_a_slow_journal_never_holds_up_who_prints(capture: ConsoleCapture, chunks: Chunks) -> None:
     chunks.gate.clear()
     capture.start()

@@ -195,7 +195,7 @@ raise ValueError("of something else")
 
 def test_a_forked_child_does_not_end_the_session(journal: Any, train_arguments: dict[str, Any]) -> None:
     code = f"""
-import os, sys, uploader
+import os, sqlite3, sys, uploader
 from ultralytics.models.yolo.detect import DetectionTrainer
 trainer = DetectionTrainer(overrides={ {**train_arguments, "model": "yolo11n.yaml"}!r})
 uploader.attach(trainer, journal={str(journal.folder)!r})
@@ -203,9 +203,12 @@ child = os.fork()
 if child == 0:
     sys.exit()  # runs what was registered to run at exit
 os.waitpid(child, 0)
+((outcome,),) = sqlite3.connect({str(journal.folder / "journal.db")!r}).execute("SELECT outcome FROM sessions")
+assert outcome is None, outcome
 trainer.train()
 """
-    assert in_process(code).returncode == 0
+    script = in_process(code)
+    assert script.returncode == 0, script.stderr
     assert journal.outcomes() == ["complete"]
 
 
