@@ -77,7 +77,7 @@ class Demo:
         """Return what the platform shows of the run, by its own API."""
         with sqlite3.connect(self.journal / "journal.db") as database:
             ids = json.loads(database.execute("SELECT ids FROM targets").fetchone()[0])
-        path = ids["modelUrl"].removeprefix(self.url).strip("/")
+        path = "/".join(ids["modelUrl"].split("/")[-3:])  # owner, project and model
         headers = {"Authorization": f"Bearer {self.key}"}
         listing = requests.get(f"{self.url}/api/models/{path.rsplit('/', 1)[0]}", headers=headers, timeout=30).json()
         model = requests.get(f"{self.url}/api/models/{path}", headers=headers, timeout=30).json()["model"]

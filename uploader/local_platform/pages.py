@@ -1,4 +1,4 @@
-"""The pages for people: `/` lists the trainings, `/runs/ID` shows one."""
+"""The pages for people: `/` lists the trainings, `/runs/OWNER/PROJECT/MODEL` shows one."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from uploader.local_platform.errors import NotFound
 from uploader.local_platform.markup import document, element, table
 from uploader.local_platform.platform import platform_of
 from uploader.local_platform.records import Checkpoint, ConsoleChunk, Overview
+from uploader.local_platform.training import page_path
 from uploader.local_platform.views import Everything
 
 _HEADERS = {
@@ -46,7 +47,7 @@ def list_runs(request: Request) -> Response:
 def show_run(request: Request) -> Response:
     """Show one training: its state, curves, checkpoints and the end of its console."""
     with platform_of(request).store.read() as rows:
-        model = rows.model(request.path_params["model"])
+        model = rows.model_by_slug(*(request.path_params[part] for part in ("owner", "project", "model")))
         if model is None:
             raise NotFound("No such training here: it was never registered, or deleted")
         it = Everything.of(rows, model, newest_chunks=_CONSOLE_CHUNKS)
@@ -64,7 +65,7 @@ def style(_: Request) -> Response:
 
 routes = [
     Route("/", list_runs, methods=["GET"]),
-    Route("/runs/{model}", show_run, methods=["GET"]),
+    Route(page_path("{owner}", "{project}", "{model}"), show_run, methods=["GET"]),
     Route("/style.css", style, methods=["GET"]),
 ]
 
@@ -74,7 +75,7 @@ def _page(content: bytes) -> Response:
 
 
 def _overview_row(it: Overview) -> list[Element | str]:
-    link = element("a", f"{it.owner}/{it.project}/{it.slug}", href=f"/runs/{it.id}")
+    link = element("a", f"{it.owner}/{it.project}/{it.slug}", href=page_path(it.owner, it.project, it.slug))
     return [link, _status(it.status), _of(it.epochs_arrived, it.epochs), str(it.checkpoints), it.started_at]
 
 

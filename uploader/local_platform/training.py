@@ -34,7 +34,8 @@ def start(rows: Rows, event: TrainingEvent, now: str, *, unique_names: bool = Tr
             same name is the same model.
 
     Returns:
-        `modelId`, `runId` and `modelSlug`; or `modelId` and the signs of a cancelled model, without a run.
+        `modelId`, `runId`, `modelSlug` and `modelUrl`, a path; or `modelId` and the signs of a cancelled model,
+        without a run.
 
     Raises:
         NotFound: There is no model with the id that the event names.
@@ -46,11 +47,20 @@ def start(rows: Rows, event: TrainingEvent, now: str, *, unique_names: bool = Tr
     changes = effects.of_start(event.data, now)
     if model:
         rows.update_model(model.id, changes)
-        model_id, slug = model.id, model.slug
     else:
         assert event.address is not None  # `messages` lets no event through without an id or an address
-        model_id, slug = _insert_model(rows, event.address, changes, now)
-    return {"modelId": model_id, "runId": rows.insert_run(model_id, now), "modelSlug": slug}
+        model = _insert_model(rows, event.address, changes, now)
+    return {
+        "modelId": model.id,
+        "runId": rows.insert_run(model.id, now),
+        "modelSlug": model.slug,
+        "modelUrl": page_path(model.owner, model.project, model.slug),
+    }
+
+
+def page_path(owner: str, project: str, slug: str) -> str:
+    """Return the path of a model's page. Its last three parts name the model in the read-back API too."""
+    return f"/runs/{owner}/{project}/{slug}"
 
 
 def record(rows: Rows, event: TrainingEvent, now: str) -> dict[str, Any]:
@@ -159,7 +169,7 @@ def _shown(address: Address | None) -> str:
     return f"{address.owner}/{address.project}/{address.name}" if address else ""
 
 
-def _insert_model(rows: Rows, address: Address, changes: dict[str, Any], now: str) -> tuple[str, str]:
+def _insert_model(rows: Rows, address: Address, changes: dict[str, Any], now: str) -> Model:
     model = Model(
         id=secrets.token_hex(12),
         owner=address.owner,
@@ -171,7 +181,7 @@ def _insert_model(rows: Rows, address: Address, changes: dict[str, Any], now: st
         **changes,
     )
     rows.insert_model(model)
-    return model.id, model.slug
+    return model
 
 
 def _free_slug(rows: Rows, address: Address) -> str:

@@ -51,7 +51,7 @@ def _take_event(request: Request, body: bytes) -> dict[str, Any]:
     if platform.contract == "2025":
         return {"received": True}
     # The address is that of this request, not that of the first one under the same key.
-    url = {"modelUrl": f"{base_url(request)}/runs/{facts['modelId']}"} if "runId" in facts else {}
+    url = {"modelUrl": f"{base_url(request)}{facts['modelUrl']}"} if "modelUrl" in facts else {}
     return {"received": True, "event": event.event, "mode": "remote", **facts, **url}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -28,7 +29,7 @@ def test_a_training_is_shown_with_curves_checkpoints_console_and_state(server: R
     overview = page(server, "/").text
     assert "local/demo/train" in overview
     assert "2 of 2" in overview
-    shown = page(server, f"/runs/{run['modelId']}").text
+    shown = page(server, urlsplit(run["modelUrl"]).path).text
     assert shown.count("<svg") == 2  # the two losses share one
     assert shown.count("<polyline") == 3
     assert "line one" in shown
@@ -49,7 +50,7 @@ def test_everything_reported_is_escaped(server: RunningServer, api: Api) -> None
     results = {"results": {EVIL: EVIL}, "classNames": [EVIL], "plots": [{"type": EVIL}]}
     api.event("training_complete", results, **target)
     api.event("training_failed", {"error": EVIL}, **target)
-    for path in ("/", f"/runs/{run['modelId']}"):
+    for path in ("/", urlsplit(run["modelUrl"]).path):
         shown = page(server, path).text
         assert "<script" not in shown
         assert not re.search(r"<[^>]*\sonload=", shown)
@@ -67,7 +68,7 @@ def test_pages_allow_nothing_but_their_own_style(server: RunningServer, path: st
 
 
 def test_an_unknown_training_is_not_found(server: RunningServer) -> None:
-    assert page(server, "/runs/unknown").status_code == 404
+    assert page(server, "/runs/local/demo/unknown").status_code == 404
 
 
 @pytest.mark.parametrize(

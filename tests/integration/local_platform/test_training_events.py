@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from support.platform_api import EVENTS, Api
@@ -114,7 +115,7 @@ def test_text_that_utf8_cannot_carry_survives(api: Api) -> None:
     run = api.start()
     api.event("console_output", {"chunkId": 1, "content": "\udc80 \x00 ✅"}, modelId=run["modelId"])
     assert api.model()["consoleChunks"][0]["content"] == "\udc80 \x00 ✅"
-    assert api.request("GET", f"/runs/{run['modelId']}").status_code == 200
+    assert api.request("GET", urlsplit(run["modelUrl"]).path).status_code == 200
 
 
 def test_events_find_the_newest_model_registered_under_a_name(api: Api) -> None:
