@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, fun
 from journal import tables
 from journal.clock import from_text, to_text
 from journal.liveness import live_sessions
-from journal.records import OPEN_STATES, Claim, Lane, Run
+from journal.records import Claim, Lane, Run
 
 _D = tables.deliveries
 _T = tables.targets
@@ -32,14 +32,14 @@ def sendable(destination_id: int, lane: Lane, run_ids: Sequence[str] | None) -> 
     open_before = exists().where(
         earlier.c.destination_id == _D.c.destination_id,
         earlier.c.run_id == _D.c.run_id,
-        earlier.c.state.in_(OPEN_STATES),
+        tables.is_open(earlier),
     )
     first_registration = ~open_before.where(earlier.c.kind == REGISTRATION, earlier.c.id < _D.c.id)
     query = (
         select(_D, _T.c.ids, _R.c.project, _R.c.name, _R.c.save_dir, _R.c.created_at.label("run_created_at"))
         .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
         .join(_R, _R.c.id == _D.c.run_id)
-        .where(_D.c.destination_id == destination_id, _D.c.lane == lane, _D.c.state.in_(OPEN_STATES))
+        .where(_D.c.destination_id == destination_id, _D.c.lane == lane, tables.is_open(_D))
         .where(
             or_(
                 and_(_T.c.state == "registered", ~open_before.where(earlier.c.stage < _D.c.stage)),

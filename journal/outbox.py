@@ -24,7 +24,6 @@ from journal.errors import StaleClaim, from_sqlite
 from journal.ids import chunk_id, digest
 from journal.liveness import live_sessions
 from journal.records import (
-    OPEN_STATES,
     Claim,
     Destination,
     Event,
@@ -127,7 +126,7 @@ class Outbox:
     def open_deliveries(self, run_id: str, destination_id: int) -> int:
         """Return how many deliveries are pending or claimed there."""
         query = select(func.count()).where(
-            _D.c.run_id == run_id, _D.c.destination_id == destination_id, _D.c.state.in_(OPEN_STATES)
+            _D.c.run_id == run_id, _D.c.destination_id == destination_id, tables.is_open(_D)
         )
         with self._read() as connection:
             return int(connection.execute(query).scalar_one())
@@ -216,11 +215,11 @@ class Outbox:
 
     def reclaim(self) -> int:
         """Make every claimed delivery pending again; for the holder of the drain's lock, when it starts."""
-        return self._update_all("claimed", {"state": "pending", "owner": None, "lease_until": None})
+        return self._update_open("claimed", {"state": "pending", "owner": None, "lease_until": None})
 
     def make_due(self, now: datetime) -> int:
         """Let deliveries that back off be tried at once, except where the platform asked for the wait."""
-        return self._update_all("pending", {"next_attempt_at": to_text(now)}, _D.c.held == 0, _D.c.attempts > 0)
+        return self._update_open("pending", {"next_attempt_at": to_text(now)}, _D.c.held == 0, _D.c.attempts > 0)
 
     def revive(self, delivery_ids: Sequence[int] | None = None) -> int:
         """Give dead letters (these, or all) another life, and unblock their runs; return how many."""
@@ -271,9 +270,10 @@ class Outbox:
         except sqlite3.Error as error:
             raise from_sqlite(error, self._database) from error
 
-    def _update_all(self, state: State, values: Mapping[str, Any], *conditions: ColumnElement[bool]) -> int:
+    def _update_open(self, state: State, values: Mapping[str, Any], *conditions: ColumnElement[bool]) -> int:
         with self._write() as connection:
-            return connection.execute(update(_D).where(_D.c.state == state, *conditions).values(values)).rowcount
+            chosen = (tables.is_open(_D), _D.c.state == state, *conditions)
+            return connection.execute(update(_D).where(*chosen).values(values)).rowcount
 
     @contextmanager
     def _write(self, *, read_only: bool = False) -> Iterator[Connection]:
@@ -320,7 +320,12 @@ def _row(target: Target, delivery: PlannedDelivery) -> dict[str, Any]:
 
 
 def _supersede_older_uploads(connection: Connection, run_id: str, destination_id: int) -> None:
-    here = (_D.c.run_id == run_id, _D.c.destination_id == destination_id, _D.c.lane == "upload")
+    here = (
+        tables.is_open(_D),
+        _D.c.run_id == run_id,
+        _D.c.destination_id == destination_id,
+        _D.c.lane == "upload",
+    )
     newest = select(func.max(_D.c.first_event)).where(*here).scalar_subquery()
     connection.execute(
         update(_D)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    ColumnElement,
     ForeignKey,
+    FromClause,
     Index,
     Integer,
     MetaData,
@@ -17,8 +19,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    literal_column,
     text,
 )
+
+from journal.records import OPEN_STATES
 
 METADATA = MetaData()
 
@@ -180,6 +185,16 @@ fallback_imports = Table(
     Column("lines", Integer, nullable=False),
     Column("updated_at", Text, nullable=False),
 )
+
+
+def is_open(rows: FromClause) -> ColumnElement[bool]:
+    """Return the condition for deliveries, or an alias of them, that are not settled.
+
+    The states are constants in the SQL: SQLite takes a partial index only for a condition that it can read when it
+    plans, and it plans before values are bound.
+    """
+    return rows.c.state.in_([literal_column(f"'{state}'") for state in OPEN_STATES])
+
 
 VIEWS: dict[str, str] = {
     "pending": """
