@@ -1,7 +1,6 @@
 """The training's side of a journal: append, and know it is durable when the call returns.
 
-One `Writer` may be used by several threads and survives a fork: the child opens a connection of its own and leaves the
-parent's alone, because closing it there could remove files that the parent still uses.
+One `Writer` may be used by several threads, and on both sides of a fork.
 """
 
 from __future__ import annotations
@@ -11,8 +10,9 @@ import platform
 import sqlite3
 import threading
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from journal import superseded, tables
 from journal.blobs import BlobStore, Snapshot
 from journal.clock import now_text
 from journal.encoding import encode
+from journal.engine import fold_wal
 from journal.errors import from_sqlite
 from journal.liveness import boot_id
 from journal.records import Run, Signal
@@ -33,7 +34,6 @@ from journal.routing import route
 _EVENT_COLUMNS = ("run_id", "session_id", "kind", "key", "payload", "created_at")
 # Compiled once: the hot path hands the driver finished SQL.
 _INSERT_EVENT = str(insert(tables.events).values(dict.fromkeys(_EVENT_COLUMNS)).compile(dialect=sqlite.dialect()))
-_inherited: list[Connection] = []
 
 
 class Writer:
@@ -47,10 +47,10 @@ class Writer:
         self._engine = engine
         self._blobs = blobs
         self._database = database
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may append while the thread under it does
         self._connection: Connection | None = None
         self._driver: sqlite3.Connection | None = None
-        self._pid = 0
+        _writers.add(self)
 
     def append(self, run_id: str, session_id: int, kind: str, payload: Mapping[str, Any], key: str = "") -> int:
         """Write one event and return its id.
@@ -67,7 +67,7 @@ class Writer:
             try:
                 # In autocommit mode one INSERT is one transaction that takes the write lock at once.
                 return int(self._raw().execute(_INSERT_EVENT, row).lastrowid or 0)
-            except sqlite3.Error as error:
+            except (DBAPIError, sqlite3.Error) as error:
                 raise from_sqlite(error, self._database) from error
 
     def start_run(self, *, project: str | None, name: str, save_dir: str, run_id: str | None = None) -> Run:
@@ -161,10 +161,18 @@ class Writer:
         with self._transaction(read_only=True) as connection:
             return [Signal(**row._asdict()) for row in connection.execute(query)]
 
-    def close(self) -> None:
-        """Close this process's connection; the next call opens one again."""
+    def fold_wal(self) -> bool:
+        """Fold the write-ahead log back into the database; False when another process was in the way."""
         with self._lock:
-            if self._connection is not None and self._pid == os.getpid():
+            try:
+                return fold_wal(self._raw())
+            except (DBAPIError, sqlite3.Error) as error:
+                raise from_sqlite(error, self._database) from error
+
+    def close(self) -> None:
+        """Close the connection; the next call opens one again."""
+        with self._lock:
+            if self._connection is not None:
                 self._connection.close()
             self._connection = self._driver = None
 
@@ -185,12 +193,39 @@ class Writer:
                 raise from_sqlite(error, self._database) from error
 
     def _raw(self) -> sqlite3.Connection:
-        """Return this process's driver connection, opened when there is none yet."""
-        if self._driver is None or self._pid != os.getpid():
-            if self._connection is not None:
-                _inherited.append(self._connection)  # kept from the garbage collector, which would close it
+        """Return the driver's connection, opened when there is none."""
+        if self._driver is None:
             self._connection = self._engine.connect()
             driver = self._connection.connection.driver_connection
             assert isinstance(driver, sqlite3.Connection)
-            self._driver, self._pid = driver, os.getpid()
+            self._driver = driver
         return self._driver
+
+
+# A connection never crosses a fork. A child that opened its own beside an inherited one would share SQLite's
+# book-keeping with it, hold no lock of its own, and lose what it writes when the parent closes last and removes the log
+# (https://sqlite.org/howtocorrupt.html, "Carrying an open database connection across a fork"). So every writer is closed
+# before a fork, and kept from opening until it is over; each side then opens its own when it needs one.
+
+_writers: weakref.WeakSet[Writer] = weakref.WeakSet()
+_forking = threading.Lock()
+_at_rest: list[Writer] = []
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    for writer in list(_writers):
+        writer._lock.acquire()
+        _at_rest.append(writer)
+        with suppress(DBAPIError, sqlite3.Error):
+            writer.close()
+
+
+def _after_fork() -> None:
+    while _at_rest:
+        _at_rest.pop()._lock.release()
+    _forking.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

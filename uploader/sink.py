@@ -129,7 +129,7 @@ class Sink:
             if link is not None:
                 link.writer.heartbeat(link.session_id)
                 if link.journal.wal_bytes() > wal_limit_bytes:
-                    link.journal.fold_wal()
+                    link.writer.fold_wal()
         except JournalError as error:
             LOGGER.debug("journal maintenance failed: %s", error)
 
