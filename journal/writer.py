@@ -204,8 +204,8 @@ class Writer:
 
 # A connection never crosses a fork. A child that opened its own beside an inherited one would share SQLite's
 # book-keeping with it, hold no lock of its own, and lose what it writes when the parent closes last and removes the log
-# (https://sqlite.org/howtocorrupt.html, "Carrying an open database connection across a fork"). So every writer is closed
-# before a fork, and kept from opening until it is over; each side then opens its own when it needs one.
+# (https://sqlite.org/howtocorrupt.html, "Carrying an open database connection across a fork"). So every writer is
+# closed before a fork, and kept from opening until it is over; each side then opens its own when it needs one.
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 _forking = threading.Lock()

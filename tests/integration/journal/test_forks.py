@@ -13,7 +13,8 @@ writer = opened.writer()
 run = writer.start_run(project=None, name="run", save_dir="/x").id
 session = writer.start_session(run)
 def write(kind):
-    return writer.append(run, session, kind, {})
+    number = writer.append(run, session, kind, {})
+    os.write(1, f"{number}\\n".encode())  # at once, unlike what print does when threads share it
 """
 
 
@@ -57,16 +58,15 @@ def test_forks_while_another_thread_writes(folder: Path) -> None:
 stop = threading.Event()
 def keep_writing():
     while not stop.is_set():
-        print(write("thread"), flush=True)
+        write("thread")
 thread = threading.Thread(target=keep_writing)
 thread.start()
 for _ in range(15):
     child = os.fork()
     if child == 0:
-        number = write("child")
-        os.write(1, f"{number}\\n".encode())
+        write("child")
         os._exit(0)
-    print(write("parent"), flush=True)
+    write("parent")
     assert os.waitpid(child, 0)[1] == 0
 stop.set()
 thread.join()
