@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, or_, select, update
 
 from journal import tables
 from journal.clock import from_text, to_text
@@ -21,8 +22,72 @@ _R = tables.runs
 REGISTRATION = "training_started"
 
 
-def sendable(destination_id: int, lane: Lane, run_ids: Sequence[str] | None) -> Select[Any]:
-    """Return the query for open deliveries that wait for nothing but their time.
+def find_due(
+    connection: Connection,
+    destination_id: int,
+    *,
+    lane: Lane,
+    limit: int,
+    now: datetime,
+    run_ids: Sequence[str] | None,
+    upload_spacing: timedelta,
+) -> Sequence[Row[Any]]:
+    """Return what may be sent now, earliest stage first, as rows for `take` and `from_row`."""
+    values = {"destination_id": destination_id, "now": to_text(now), "limit": limit, "run_ids": run_ids}
+    if lane == "upload":
+        values["live_sessions"] = live_sessions(connection, now)
+        values["spaced_before"] = to_text(now - upload_spacing)
+    return connection.execute(_due(lane, run_ids is not None), values).all()
+
+
+def next_due(
+    connection: Connection,
+    destination_id: int,
+    *,
+    now: datetime,
+    run_ids: Sequence[str] | None,
+    upload_spacing: timedelta,
+) -> datetime | None:
+    """Return the earliest time at which something pending is due, else None; it may be past."""
+    values = {"destination_id": destination_id, "run_ids": run_ids, "live_sessions": live_sessions(connection, now)}
+    times = []
+    for row in connection.execute(_waiting("message", run_ids is not None), values):
+        times.append(from_text(row.next_attempt_at))
+    for row in connection.execute(_waiting("upload", run_ids is not None), values):
+        due_at = from_text(row.next_attempt_at)
+        spaced_until = from_text(row.last_upload_at) + upload_spacing
+        times.append(max(due_at, spaced_until) if row.spaced else due_at)
+    return min(times, default=None)
+
+
+# The statements are built once and cached: building one takes longer than running it.
+
+
+@cache
+def _due(lane: Lane, some_runs: bool) -> Select[Any]:
+    """Return the statement for what may be sent at `now`."""
+    timely = or_(
+        and_(_D.c.state == "pending", _D.c.next_attempt_at <= bindparam("now")),
+        and_(_D.c.state == "claimed", _D.c.lease_until <= bindparam("now")),
+    )
+    facts = (_D, _T.c.ids, _R.c.project, _R.c.name, _R.c.save_dir, _R.c.created_at.label("run_created_at"))
+    query = _sendable(lane, some_runs).with_only_columns(*facts).where(timely)
+    if lane == "upload":
+        query = query.where(or_(~_is_spaced(), _T.c.last_upload_at <= bindparam("spaced_before")))
+    return query.order_by(_D.c.stage, _D.c.id).limit(bindparam("limit"))
+
+
+@cache
+def _waiting(lane: Lane, some_runs: bool) -> Select[Any]:
+    """Return the statement for when pending deliveries are due: of messages the first, of uploads each."""
+    query = _sendable(lane, some_runs).where(_D.c.state == "pending")
+    if lane == "upload":
+        return query.with_only_columns(_D.c.next_attempt_at, _T.c.last_upload_at, _is_spaced().label("spaced"))
+    return query.with_only_columns(_D.c.next_attempt_at).order_by(_D.c.next_attempt_at).limit(1)
+
+
+def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
+    """Return the statement for open deliveries that wait for nothing but their time.
 
     A run that is not registered there sends its first registration, and nothing else: not even what was recorded
     before it, which happens when the registration went to a fallback file. Of a registered run all lower stages are
@@ -36,10 +101,10 @@ def sendable(destination_id: int, lane: Lane, run_ids: Sequence[str] | None) -> 
     )
     first_registration = ~open_before.where(earlier.c.kind == REGISTRATION, earlier.c.id < _D.c.id)
     query = (
-        select(_D, _T.c.ids, _R.c.project, _R.c.name, _R.c.save_dir, _R.c.created_at.label("run_created_at"))
+        select(_D.c.id)
         .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
         .join(_R, _R.c.id == _D.c.run_id)
-        .where(_D.c.destination_id == destination_id, _D.c.lane == lane, tables.is_open(_D))
+        .where(_D.c.destination_id == bindparam("destination_id"), _D.c.lane == lane, tables.is_open(_D))
         .where(
             or_(
                 and_(_T.c.state == "registered", ~open_before.where(earlier.c.stage < _D.c.stage)),
@@ -49,51 +114,16 @@ def sendable(destination_id: int, lane: Lane, run_ids: Sequence[str] | None) -> 
     )
     if lane == "upload":
         query = query.where(~open_before.where(earlier.c.lane == "upload", earlier.c.id < _D.c.id))
-    return query if run_ids is None else query.where(_D.c.run_id.in_(run_ids))
+    return query.where(_D.c.run_id.in_(bindparam("run_ids", expanding=True))) if some_runs else query
 
 
-def due(destination_id: int, lane: Lane, now: datetime, run_ids: Sequence[str] | None) -> Select[Any]:
-    """Return the query for what may be sent now, earliest stage first; without the spacing of uploads."""
-    at = to_text(now)
-    timely = or_(
-        and_(_D.c.state == "pending", _D.c.next_attempt_at <= at),
-        and_(_D.c.state == "claimed", _D.c.lease_until <= at),
-    )
-    return sendable(destination_id, lane, run_ids).where(timely).order_by(_D.c.stage, _D.c.id)
-
-
-def is_spaced(live_sessions: Sequence[int]) -> ColumnElement[bool]:
+def _is_spaced() -> ColumnElement[bool]:
     """Return the condition for a checkpoint that keeps a distance to the last upload: of a live session, not final."""
     of_live_session = exists().where(
-        tables.events.c.id == _D.c.first_event, tables.events.c.session_id.in_(live_sessions)
+        tables.events.c.id == _D.c.first_event,
+        tables.events.c.session_id.in_(bindparam("live_sessions", expanding=True)),
     )
     return and_(_D.c.role != "final", of_live_session)
-
-
-def unspaced(query: Select[Any], live_sessions: Sequence[int], spaced_before: datetime) -> Select[Any]:
-    """Leave out checkpoints that would follow the last upload too soon."""
-    return query.where(or_(~is_spaced(live_sessions), _T.c.last_upload_at <= to_text(spaced_before)))
-
-
-def next_due(
-    connection: Connection,
-    destination_id: int,
-    now: datetime,
-    run_ids: Sequence[str] | None,
-    upload_spacing: timedelta,
-) -> datetime | None:
-    """Return the earliest time at which something pending is due, else None; it may be past."""
-    messages = sendable(destination_id, "message", run_ids).where(_D.c.state == "pending")
-    uploads = sendable(destination_id, "upload", run_ids).where(_D.c.state == "pending")
-    first = connection.execute(messages.with_only_columns(func.min(_D.c.next_attempt_at))).scalar()
-    times = [] if first is None else [from_text(first)]
-    spaced = is_spaced(live_sessions(connection, now)).label("spaced")
-    columns = (_D.c.next_attempt_at, _T.c.last_upload_at, spaced)
-    for row in connection.execute(uploads.with_only_columns(*columns)):
-        due_at = from_text(row.next_attempt_at)
-        spaced_until = from_text(row.last_upload_at) + upload_spacing
-        times.append(max(due_at, spaced_until) if row.spaced else due_at)
-    return min(times, default=None)
 
 
 def take(connection: Connection, rows: Sequence[Row[Any]], owner: str, now: datetime, lease_seconds: float) -> None:
@@ -105,7 +135,8 @@ def take(connection: Connection, rows: Sequence[Row[Any]], owner: str, now: date
         "fence": _D.c.fence + 1,
         "attempts": _D.c.attempts + 1,
     }
-    connection.execute(update(_D).where(_D.c.id.in_([row.id for row in rows])).values(values))
+    if rows:
+        connection.execute(update(_D).where(_D.c.id.in_([row.id for row in rows])).values(values))
     for row in rows:
         if row.lane == "upload":
             here = (_T.c.run_id == row.run_id, _T.c.destination_id == row.destination_id)

@@ -22,7 +22,6 @@ from journal.clock import now_text, to_text, utc_now
 from journal.engine import fold_wal
 from journal.errors import StaleClaim, from_sqlite
 from journal.ids import chunk_id, digest
-from journal.liveness import live_sessions
 from journal.records import (
     Claim,
     Destination,
@@ -186,12 +185,16 @@ class Outbox:
             run_ids: Only these runs, else all.
             upload_spacing_seconds: The least time between two uploads of one live run.
         """
-        spaced_before = now - timedelta(seconds=upload_spacing_seconds)
         with self._write() as connection:
-            due = claims.due(destination_id, lane, now, run_ids)
-            if lane == "upload":
-                due = claims.unspaced(due, live_sessions(connection, now), spaced_before)
-            found = connection.execute(due.limit(limit)).all()
+            found = claims.find_due(
+                connection,
+                destination_id,
+                lane=lane,
+                limit=limit,
+                now=now,
+                run_ids=run_ids,
+                upload_spacing=timedelta(seconds=upload_spacing_seconds),
+            )
             claims.take(connection, found, owner, now, lease_seconds)
         return [claims.from_row(row) for row in found]
 
@@ -248,7 +251,7 @@ class Outbox:
         """Return the earliest time at which `claim` would find something pending, else None; it may be past."""
         spacing = timedelta(seconds=upload_spacing_seconds)
         with self._read() as connection:
-            return claims.next_due(connection, destination_id, now, run_ids, spacing)
+            return claims.next_due(connection, destination_id, now=now, run_ids=run_ids, upload_spacing=spacing)
 
     def has_newer_checkpoint(self, claim: Claim) -> bool:
         """Return whether a later checkpoint is delivered in place of the claimed one, whose bytes may then be gone."""

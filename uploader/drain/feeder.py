@@ -22,8 +22,6 @@ BATCH = 256
 FIRST_BATCH = 16
 """Most events planned in one transaction for a run that is not registered: one would do, nothing else may go."""
 
-_LANES: tuple[Lane, ...] = ("message", "upload")
-
 
 class Feeder:
     """Keeps channels busy with the chosen runs' deliveries."""
@@ -41,12 +39,14 @@ class Feeder:
 
     def feed(self, channel: Channel) -> None:
         """Start as much as the channel has room for."""
-        for lane in _LANES:
-            while room := channel.room(lane):
-                claims = self._claim(channel.destination.id, lane, room)
-                channel.start(claims)
-                if len(claims) < room and not self._plan(channel.destination.id):
-                    break
+        destination_id = channel.destination.id
+        while room := channel.room("message"):
+            claims = self._claim(destination_id, "message", room)
+            channel.start(claims)
+            if len(claims) < room and not self._plan(destination_id):
+                break
+        if room := channel.room("upload"):  # planned along with the messages around them
+            channel.start(self._claim(destination_id, "upload", room))
 
     def renew(self, claims: Sequence[Claim]) -> None:
         """Keep claims that are under way ours."""
@@ -95,4 +95,5 @@ class Feeder:
             return 0
         if target.state == "new":
             return FIRST_BATCH if target.stage == 0 else 0
-        return min(BATCH, WINDOW - self._outbox.open_deliveries(target.run.id, target.destination.id))
+        free = WINDOW - self._outbox.open_deliveries(target.run.id, target.destination.id)
+        return BATCH if free >= BATCH else 0
