@@ -18,6 +18,8 @@ import sqlite3
 import struct
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -103,6 +105,17 @@ def make_engine(database: Path, durability: Durability, busy_seconds: float = BU
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+@contextmanager
+def durable_commits(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit as with durability `full` inside; not to be entered in a transaction."""
+    usual = connection.execute("PRAGMA synchronous").fetchone()[0]
+    connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS['full']}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA synchronous={usual}")
 
 
 def fold_wal(connection: sqlite3.Connection) -> bool:

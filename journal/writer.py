@@ -12,7 +12,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from journal import superseded, tables
 from journal.blobs import BlobStore, Snapshot
 from journal.clock import now_text
 from journal.encoding import encode
-from journal.engine import fold_wal
+from journal.engine import durable_commits, fold_wal
 from journal.errors import from_sqlite
 from journal.liveness import boot_id
 from journal.records import Run, Signal
@@ -123,7 +123,8 @@ class Writer:
     ) -> int:
         """Make a snapshot part of the journal and write the event that refers to it; return the event's id.
 
-        Older checkpoints of the same role that nothing needs any more are given up afterwards.
+        Older checkpoints of the same role that nothing needs any more are given up afterwards. That must not outlive
+        the event, so the event survives a power cut whatever the journal's durability.
 
         Args:
             run_id: Uuid of the run.
@@ -146,7 +147,7 @@ class Writer:
                 strict=True,
             )
         )
-        with self._transaction() as connection:
+        with self._transaction(durable=True) as connection:
             self._blobs.publish(snapshot)  # inside, so that nobody removes the same bytes at this moment
             connection.execute(upsert(tables.blobs).values(blob).on_conflict_do_update(set_={"state": "present"}))
             event_id = int(connection.execute(insert(tables.events).values(row)).lastrowid)
@@ -181,13 +182,13 @@ class Writer:
             connection.execute(update(tables.sessions).where(tables.sessions.c.id == session_id).values(values))
 
     @contextmanager
-    def _transaction(self, *, read_only: bool = False) -> Iterator[Connection]:
+    def _transaction(self, *, read_only: bool = False, durable: bool = False) -> Iterator[Connection]:
         with self._lock:
-            self._raw()
+            driver = self._raw()
             assert self._connection is not None
             connection = self._connection.execution_options(read_only=read_only)
             try:
-                with connection.begin():
+                with durable_commits(driver) if durable else nullcontext(), connection.begin():
                     yield connection
             except (DBAPIError, sqlite3.Error) as error:
                 raise from_sqlite(error, self._database) from error
