@@ -93,17 +93,21 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        path.touch(mode=0o600)
         # check_same_thread is SQLite's guard against unlocked sharing; the lock is what allows sharing here.
         self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        path.chmod(0o600)
-        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000"):
-            self._writer.execute(f"PRAGMA {pragma}")
-        self._create_tables()
+        try:
+            self._prepare()
+        except BaseException:
+            self._writer.close()
+            raise
 
-    def _create_tables(self) -> None:
+    def _prepare(self) -> None:
         found = self._writer.execute("PRAGMA user_version").fetchone()[0]
         if found > schema.VERSION:
             raise StoreVersionError(f"{self._path} has layout {found}, this program knows {schema.VERSION}: upgrade it")
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000"):
+            self._writer.execute(f"PRAGMA {pragma}")
         if found == 0:
             script = f"BEGIN; {schema.TABLES} PRAGMA user_version={schema.VERSION}; COMMIT;"
             self._writer.executescript(script)

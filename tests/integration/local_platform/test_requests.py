@@ -104,7 +104,9 @@ def test_a_number_beyond_json_is_refused(api: Api) -> None:
 
 
 def test_a_body_above_the_limit_is_refused(api: Api) -> None:
-    assert api.request("POST", EVENTS, data=b" " * (MAX_JSON + 1)).status_code == 413
+    block = b" " * 2**20
+    unannounced = (block for _ in range(MAX_JSON // len(block) + 1))
+    assert api.request("POST", EVENTS, data=unannounced).status_code == 413
 
 
 def test_an_announced_size_above_the_limit_is_refused_at_once(server: RunningServer) -> None:
@@ -129,13 +131,15 @@ def test_a_limit_that_is_no_number_is_refused(api: Api, limit: str) -> None:
 
 def test_no_folder_is_listed_and_no_path_leads_out(server: RunningServer, api: Api) -> None:
     (server.data / "datasets" / "local").mkdir(parents=True)
+    (server.data / "outside.ndjson").touch()
     paths = [
         "/storage/",
         "/storage/files/",
         "/storage/datasets/local/",
         "/storage/datasets/../api-key.ndjson",
         "/storage/datasets/..%2F../api-key.ndjson",
-        "/api/datasets/../../export",
+        "/api/datasets/../outside/export",
+        "/api/datasets/%2e%2e/outside/export",
         "/api/datasets/%2e%2e/%2e%2e%2fplatform/export",
         "/api/datasets/local/..%2f..%2fsigning-secret/export",
         "/runs/../../signing-secret",

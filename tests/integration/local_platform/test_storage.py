@@ -87,12 +87,12 @@ def test_a_file_sent_again_to_the_same_url_replaces_what_had_arrived(api: Api) -
     assert [each["sha256"] for each in api.model()["checkpoints"]] == [sha256(b"two")]
 
 
-def cut_short(url: str, announced: int, sent: bytes, *, reset: bool) -> None:
-    """PUT fewer bytes than announced, then end the connection and wait until the server has noticed."""
+def cut_short(url: str, framing: str, sent: bytes, *, reset: bool) -> None:
+    """PUT a part of a body, then end the connection; unless it is reset, wait until the server has noticed."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
-        head = f"PUT {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {announced}\r\n\r\n"
+        head = f"PUT {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n{framing}\r\n\r\n"
         connection.sendall(head.encode() + sent)
         if not reset:
             connection.shutdown(socket.SHUT_WR)
@@ -101,12 +101,19 @@ def cut_short(url: str, announced: int, sent: bytes, *, reset: bool) -> None:
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_body_that_ends_early_is_not_kept(tmp_path: Path, reset: bool) -> None:
+@pytest.mark.parametrize(
+    ("framing", "sent"),
+    [
+        (f"Content-Length: {len(WEIGHTS)}", WEIGHTS[:3_000_000]),
+        ("Transfer-Encoding: chunked", b"2dc6c0\r\n" + WEIGHTS[:3_000_000] + b"\r\n"),
+    ],
+)
+def test_a_body_that_ends_early_is_not_kept(tmp_path: Path, framing: str, sent: bytes, reset: bool) -> None:
     with running(tmp_path, api_key="k") as server:
         api = Api(server.url, "k")
         run = api.start()
         upload = api.prepare(modelId=run["modelId"], runId=run["runId"])
-        cut_short(upload["uploadUrl"], len(WEIGHTS), WEIGHTS[:3_000_000], reset=reset)
+        cut_short(upload["uploadUrl"], framing, sent, reset=reset)
         saved = {"event": "checkpoint_saved", "data": {"uploadPath": upload["uploadPath"]}, "modelId": run["modelId"]}
         assert api.post(EVENTS, saved).status_code == 409
     assert files(server) == []  # the server has stopped, so nothing is still arriving
