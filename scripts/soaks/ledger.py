@@ -1,0 +1,213 @@
+"""What a writer was told is safe, and whether it is: the judge of every suite.
+
+A writer reports each call that returned, as one line on a pipe that outlives it. After the fault, `inspect` opens the
+journal by SQLite alone, not by the code under test, and compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import journal
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """One event whose write returned.
+
+    Attributes:
+        event_id: What the call returned.
+        sha256: Of the payload's text (an event), or of the bytes (a checkpoint).
+        is_blob: Whether it is a checkpoint.
+    """
+
+    event_id: int
+    sha256: str
+    is_blob: bool
+
+    def line(self) -> bytes:
+        """Return it as a line, short enough for one atomic write to a pipe."""
+        return f"{'blob' if self.is_blob else 'event'} {self.event_id} {self.sha256}\n".encode()
+
+
+def parse(lines: bytes) -> list[Acknowledged]:
+    """Return what whole lines say; a last line without its end was never reported."""
+    whole = (line.decode().split() for line in lines.split(b"\n")[:-1])
+    return [Acknowledged(int(event_id), sha256, kind == "blob") for kind, event_id, sha256 in whole]
+
+
+def seal(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the payload with a digest of itself, so that it can be proved whole although it was not acknowledged."""
+    return {**payload, "seal": _digest(journal.encode(payload))}
+
+
+def event_acknowledged(event_id: int, payload: Mapping[str, Any]) -> Acknowledged:
+    """Return the acknowledgement of an event with this payload."""
+    return Acknowledged(event_id, _digest(journal.encode(payload)), is_blob=False)
+
+
+@dataclass
+class Tally:
+    """The figures of one suite; all but the first three must be zero for durability `full`.
+
+    Attributes:
+        rounds: Faults.
+        events: Acknowledged events.
+        blobs: Acknowledged checkpoints.
+        lost: Acknowledged events that are missing, or differ.
+        torn: Events that are in the journal and not whole, acknowledged or not.
+        blobs_lost: Checkpoints that the journal still needs and that are missing, or differ.
+        corrupt: Journals that SQLite finds damaged, or that cannot be opened.
+        holes: Lost events before one that was kept: a loss must be the newest events only.
+        broken: Writers that failed by themselves.
+        notes: What was found, for people.
+    """
+
+    rounds: int = 0
+    events: int = 0
+    blobs: int = 0
+    lost: int = 0
+    torn: int = 0
+    blobs_lost: int = 0
+    corrupt: int = 0
+    holes: int = 0
+    broken: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        """Add another's figures to these."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+
+    def count(self, acknowledged: Iterable[Acknowledged]) -> None:
+        """Add what a writer was told."""
+        for one in acknowledged:
+            self.blobs += one.is_blob
+            self.events += not one.is_blob
+
+    def fail(self, failures: Iterable[str | None]) -> None:
+        """Add the writers that ended by an error of their own."""
+        found = [failure for failure in failures if failure]
+        self.broken += len(found)
+        self.notes += found
+
+    @property
+    def damaged(self) -> int:
+        """What no durability may show."""
+        return self.torn + self.blobs_lost + self.corrupt + self.holes + self.broken
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """Return the sum of many."""
+    result = Tally()
+    for tally in tallies:
+        result.add(tally)
+    return result
+
+
+def inspect(folder: Path, acknowledged: Iterable[Acknowledged]) -> Tally:
+    """Compare a journal with what its writers were told; it is a copy of it that is opened.
+
+    Args:
+        folder: The journal; it may not even exist.
+        acknowledged: From the journal's first day on.
+    """
+    expected = {one.event_id: one for one in acknowledged}
+    tally = Tally()
+    database = folder / "journal.db"
+    if not database.exists() or not database.stat().st_size:
+        tally.lost = len(expected)
+        return tally
+    with TemporaryDirectory() as scratch:
+        _judge(_copy(database, Path(scratch)), folder, expected, tally)
+    return tally
+
+
+def _copy(database: Path, scratch: Path) -> Path:
+    """Copy the database with its log and rollback journal, as a machine that boots again finds them."""
+    for name in ("journal.db", "journal.db-wal", "journal.db-journal"):
+        source = database.with_name(name)
+        if source.exists():
+            shutil.copyfile(source, scratch / name)
+    return scratch / "journal.db"
+
+
+def _judge(database: Path, folder: Path, expected: Mapping[int, Acknowledged], tally: Tally) -> None:
+    connection = sqlite3.connect(database)
+    try:
+        _check_file(connection, tally)
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone():
+            _check_events(connection, expected, tally)
+            _check_blobs(connection, folder / "blobs", tally)
+        else:
+            tally.lost = len(expected)
+    except sqlite3.Error as error:
+        tally.corrupt += 1
+        tally.notes.append(f"{folder}: {error}")
+    finally:
+        connection.close()
+
+
+def _check_file(connection: sqlite3.Connection, tally: Tally) -> None:
+    found = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+    found += [str(row) for row in connection.execute("PRAGMA foreign_key_check")]
+    if found != ["ok"]:
+        tally.corrupt += 1
+        tally.notes += found
+
+
+def _check_events(connection: sqlite3.Connection, expected: Mapping[int, Acknowledged], tally: Tally) -> None:
+    kept = {row[0]: row[1:] for row in connection.execute("SELECT id, kind, payload FROM events")}
+    last = max(kept, default=0)
+    for event_id, one in expected.items():
+        if event_id not in kept or _fingerprint(*kept[event_id]) != one.sha256:
+            tally.lost += 1
+            tally.holes += event_id < last
+            tally.notes.append(f"event {event_id} is lost")
+    for event_id, (kind, payload) in kept.items():
+        if kind != "checkpoint" and not _is_whole(payload):
+            tally.torn += 1
+            tally.notes.append(f"event {event_id} is torn")
+
+
+def _check_blobs(connection: sqlite3.Connection, blobs: Path, tally: Tally) -> None:
+    """Check what the journal still needs: the newest checkpoint of each run and role, and every final one.
+
+    Whatever else has a blob's name must be whole too.
+    """
+    query = """
+        SELECT json_extract(payload, '$.sha256') FROM events e WHERE kind = 'checkpoint' AND (key = 'final' OR id =
+            (SELECT max(id) FROM events n WHERE n.run_id = e.run_id AND n.kind = 'checkpoint' AND n.key = e.key))"""
+    needed = {row[0] for row in connection.execute(query)}
+    present = {path.name for path in blobs.iterdir() if not path.name.startswith(".")}
+    for sha256 in needed - present:
+        tally.blobs_lost += 1
+        tally.notes.append(f"blob {sha256} is missing")
+    for sha256 in present:
+        if hashlib.sha256((blobs / sha256).read_bytes()).hexdigest() != sha256:
+            tally.blobs_lost += 1
+            tally.notes.append(f"blob {sha256} is torn")
+
+
+def _fingerprint(kind: str, payload: str) -> str:
+    return str(json.loads(payload)["sha256"]) if kind == "checkpoint" else _digest(payload)
+
+
+def _is_whole(payload: str) -> bool:
+    try:
+        content = json.loads(payload)
+        return bool(content.pop("seal") == _digest(journal.encode(content)))
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,101 @@
+"""Writer processes that are meant to be killed: forked from a warm parent, so that one costs milliseconds."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+
+from soaks.ledger import Acknowledged, parse
+from soaks.workload import Report
+
+_PATIENCE_SECONDS = 30.0
+_FAILED = b"failed "
+
+
+class Child:
+    """One forked writer and the pipe on which it reports.
+
+    Attributes:
+        pid: The process.
+        was_killed: Whether a signal ended it; known after `reap`.
+        failure: The error that ended it, or None; known after `reap`.
+    """
+
+    def __init__(self, work: Callable[[Report], None]) -> None:
+        """Fork, and run `work` in the child."""
+        self._reader, writer = os.pipe()
+        self._received = bytearray()
+        self.was_killed = False
+        self.failure: str | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._reader)
+            _work_and_exit(work, writer)
+        os.close(writer)
+
+    def wait_for_reports(self, count: int) -> None:
+        """Wait until so many writes were reported, or the child has ended."""
+        while self._received.count(b"\n") < count and self._receive(_PATIENCE_SECONDS):
+            pass
+
+    def wait_for_end(self) -> None:
+        """Wait until the child has ended, by itself or by others."""
+        while self._receive(_PATIENCE_SECONDS):
+            pass
+
+    def reported(self) -> int:
+        """Return how many writes were reported up to now."""
+        while self._receive(0.0):
+            pass
+        return self._received.count(b"\n")
+
+    def kill(self) -> None:
+        """End it as SIGKILL does: at once, wherever it is."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def reap(self) -> list[Acknowledged]:
+        """Wait for its end and return everything that it reported."""
+        self.wait_for_end()
+        os.close(self._reader)
+        _, status = os.waitpid(self.pid, 0)
+        self.was_killed = os.WIFSIGNALED(status)
+        reports, _, failure = bytes(self._received).partition(_FAILED)
+        self.failure = failure.decode().strip() or None
+        return parse(reports)
+
+    def _receive(self, patience: float) -> bool:
+        """Take in what comes within so many seconds; False at the end of the pipe, or when there is nothing."""
+        if not select.select([self._reader], [], [], patience)[0]:
+            if not patience:
+                return False
+            self.kill()
+            raise TimeoutError(f"the writer {self.pid} said nothing for {patience:.0f} s")
+        chunk = os.read(self._reader, 1 << 16)
+        self._received += chunk
+        return bool(chunk)
+
+
+def spin(seconds: float) -> None:
+    """Wait for less than a scheduler's tick."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
+def _work_and_exit(work: Callable[[Report], None], pipe: int) -> None:
+    """Run in the child, report the error that ends it, and never return into the parent's code."""
+    status = 1
+    try:
+        work(lambda acknowledged: _report(pipe, acknowledged))
+        status = 0
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the forked interpreter ends here
+        os.write(pipe, _FAILED + f"{type(error).__name__}: {error}".encode()[:1000])
+    finally:
+        os._exit(status)
+
+
+def _report(pipe: int, acknowledged: Acknowledged) -> None:
+    os.write(pipe, acknowledged.line())

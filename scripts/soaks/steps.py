@@ -1,0 +1,150 @@
+"""Suites `line` and `call`: one fixed tour of all writes, killed at each of its steps in turn.
+
+The product holds no failpoints. A step is a line of Python in `journal/`, counted by a trace function in the forked
+writer, or one of the system calls that change a disk, counted by strace.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import journal
+from soaks.ledger import Acknowledged, Tally, inspect
+from soaks.places import keep_when_found, scratch
+from soaks.processes import Child
+from soaks.workload import Report, tour
+
+SYSTEM_CALLS = ("openat", "mkdir", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "rename", "unlink")
+_SOURCES = str(Path(journal.__file__).parent)
+_Start = Callable[[Path, int], Child]
+
+
+def run_lines(keep: Path, first: int = 1, stride: int = 1) -> Iterator[Tally]:
+    """Kill the tour before its n-th line of Python in `journal/`, for n = first, first + stride, … to the end.
+
+    Args:
+        keep: Where a journal with a finding is copied to.
+        first: The first step.
+        stride: How many steps further the next kill is.
+    """
+    yield from _every_step(keep / "line", _start_killed_at_line, first, stride)
+
+
+def run_calls(keep: Path, limit: int) -> Iterator[Tally]:
+    """Kill the tour on entry to a call that changes a disk: to each of them, or to `limit` of each kind.
+
+    Args:
+        keep: Where a journal with a finding is copied to.
+        limit: A kind with more calls than this is sampled evenly.
+    """
+    calls = _count_calls()
+    for name in SYSTEM_CALLS:
+        stride = -(-calls[name] // limit)
+        yield from _every_step(keep / name, partial(_start_killed_at_call, name), (stride + 1) // 2, stride)
+
+
+def why_no_strace() -> str | None:
+    """Return why system calls cannot be counted here, or None when they can."""
+    if not sys.platform.startswith("linux"):
+        return "strace is for Linux"
+    if shutil.which("strace") is None:
+        return "strace is not installed (Debian and Ubuntu: apt-get install strace)"
+    traced = subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], capture_output=True, check=False)
+    return None if traced.returncode == 0 else "strace may not trace here"
+
+
+def _every_step(keep: Path, start: _Start, first: int, stride: int) -> Iterator[Tally]:
+    """Kill at each step until the tour survives; each time the next tour on the same journal must succeed."""
+    step, survived = first, False
+    while not survived:
+        with scratch() as folder:
+            killed = start(folder / "journal", step)
+            acknowledged = killed.reap()
+            tally = inspect(folder / "journal", acknowledged)
+            tally.rounds = 1
+            tally.count(acknowledged)
+            tally.fail([killed.failure])
+            tally.add(_tour_again(folder / "journal", acknowledged))
+            keep_when_found(tally, folder, keep.with_name(f"{keep.name}-{step}"))
+        yield tally
+        survived = not killed.was_killed
+        step += stride
+
+
+def _tour_again(folder: Path, acknowledged: list[Acknowledged]) -> Tally:
+    after = Child(partial(tour, folder))
+    again = after.reap()
+    tally = inspect(folder, [*acknowledged, *again])
+    tally.fail([after.failure])
+    return tally
+
+
+def _start_killed_at_line(folder: Path, step: int) -> Child:
+    def work(report: Report) -> None:
+        sys.settrace(_killer(step))
+        tour(folder, report)
+        sys.settrace(None)
+
+    return Child(work)
+
+
+def _killer(step: int) -> Callable[[FrameType, str, Any], Any]:
+    """Return a trace function that ends the process before the n-th line of the journal's own code."""
+    left = step
+
+    def at_line(_: FrameType, event: str, __: Any) -> Any:
+        nonlocal left
+        left -= event == "line"
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return at_line
+
+    def at_call(frame: FrameType, _: str, __: Any) -> Any:
+        return at_line if frame.f_code.co_filename.startswith(_SOURCES) else None
+
+    return at_call
+
+
+def _start_killed_at_call(name: str, folder: Path, step: int) -> Child:
+    inject = f"inject={name}:signal=SIGKILL:when={step}"
+    return _start_traced(folder, "-o", os.devnull, "-e", f"trace={name}", "-e", inject)
+
+
+def _count_calls() -> Counter[str]:
+    """Return how often the tour makes each of the system calls."""
+    with scratch() as folder:
+        log = folder / "log"
+        _start_traced(folder / "journal", "-o", str(log), "-e", f"trace={','.join(SYSTEM_CALLS)}").reap()
+        return Counter(re.findall(r"^\d+ +(\w+)\(", log.read_text("utf-8"), re.MULTILINE))
+
+
+def _start_traced(folder: Path, *options: str) -> Child:
+    """Fork the tour, attach strace to it, let it go, and return when it has ended."""
+    waiting, go = os.pipe()
+
+    def work(report: Report) -> None:
+        os.read(waiting, 1)
+        tour(folder, report)
+
+    child = Child(work)
+    command = ["strace", "-f", *options, "-p", str(child.pid)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
+        assert tracer.stderr is not None
+        said = tracer.stderr.readline()
+        assert "attached" in said, said  # "strace: Process N attached"
+        os.write(go, b".")
+        for descriptor in (go, waiting):
+            os.close(descriptor)
+        child.wait_for_end()
+    return child
