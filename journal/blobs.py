@@ -13,6 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -121,8 +122,9 @@ class BlobStore:
     def sweep(self, now: float) -> None:
         """Remove temporary copies that a killed process left a day ago or earlier; `now` is epoch seconds."""
         for leftover in self.folder.glob(".tmp-*"):
-            if now - leftover.stat().st_mtime > _STALE_SECONDS:
-                leftover.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # its process has just published it
+                if now - leftover.stat().st_mtime > _STALE_SECONDS:
+                    leftover.unlink()
 
 
 def identity(path: Path) -> Identity | None:
@@ -197,7 +199,7 @@ def _copy_and_hash(source: int, target: int) -> tuple[str, int]:
     digest, size, unflushed = hashlib.sha256(), 0, 0
     while chunk := os.read(source, _CHUNK):
         digest.update(chunk)
-        _write_all(target, chunk)
+        write_all(target, chunk)
         size += len(chunk)
         unflushed += len(chunk)
         if unflushed >= _FLUSH_EVERY:
@@ -206,7 +208,8 @@ def _copy_and_hash(source: int, target: int) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte; the system may take fewer at a time than it is given."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]

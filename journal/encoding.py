@@ -67,7 +67,7 @@ def _scalar(value: Any) -> Any:
         return float(value) if math.isfinite(value) else None
     if isinstance(value, int):
         return value if value.bit_length() <= _MAX_BITS else hex(value)
-    return value if value is None else _storable(value)
+    return value if value is None else storable(value)
 
 
 def _members(value: Any, depth: int, inside: frozenset[int]) -> Any:
@@ -81,10 +81,10 @@ def _members(value: Any, depth: int, inside: frozenset[int]) -> Any:
 
 def _text(value: Any) -> str:
     with contextlib.suppress(Exception):
-        return _storable(str(value))
+        return storable(str(value))
     return f"<{type(value).__name__}>"
 
 
-def _storable(text: str) -> str:
-    """Return text that has an encoding in UTF-8; a lone surrogate is written out."""
+def storable(text: str) -> str:
+    """Return text that UTF-8 can encode; a lone surrogate, as in a file name that is not UTF-8, is written out."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -2,11 +2,13 @@
 
 A file's first line says whose it is: the journal's path, the run, the session. Each further line is an event, fsynced
 before `append` returns. `ingest` remembers in the journal how many lines it took, so that taking a file in again, or
-while its process still writes, changes nothing and loses nothing.
+while its process still writes, changes nothing and loses nothing. A line that a full disk tore counts as a line and is
+passed over: its event was never acknowledged.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -20,11 +22,13 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal import tables
+from journal.blobs import sync_folder, write_all
 from journal.clock import now_text
-from journal.encoding import encode
+from journal.encoding import encode, storable
 from journal.errors import JournalUnwritable
 from journal.liveness import boot_id, is_dead
 from journal.records import Run
+from journal.routing import route
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Header:
         journal: The journal folder they were meant for, absolute.
         run: The run.
         session_id: The session in that journal, or None when not even that could be written.
+        route: Name of the platform's API and base URL, where the run was given a destination.
         pid: The writing process.
         host: Its machine.
         boot_id: Its machine's boot.
@@ -44,6 +49,7 @@ class Header:
     journal: str
     run: Run
     session_id: int | None
+    route: tuple[str, str] | None
     pid: int
     host: str
     boot_id: str
@@ -53,25 +59,37 @@ class Header:
 class FallbackFile:
     """The fallback file of one session, made when it is first needed."""
 
-    def __init__(self, folders: Iterable[Path], journal: Path, run: Run, session_id: int | None) -> None:
+    def __init__(
+        self,
+        folders: Iterable[Path],
+        journal: Path,
+        run: Run,
+        *,
+        session_id: int | None = None,
+        route: tuple[str, str] | None = None,
+    ) -> None:
         """Take notice of where and whose; nothing is written yet."""
         self._folders = list(folders)
         self._header = Header(
-            str(journal.absolute()), run, session_id, os.getpid(), platform.node(), boot_id(), now_text()
+            str(journal.resolve()), run, session_id, route, os.getpid(), platform.node(), boot_id(), now_text()
         )
         self._descriptor: int | None = None
+        self._is_torn = False
         self.path: Path | None = None
 
     def append(self, kind: str, payload: Mapping[str, Any], key: str = "") -> None:
         """Write one event durably.
 
         Raises:
-            JournalUnwritable: None of the folders takes a file.
+            JournalUnwritable: None of the folders takes a file, or the file takes no more.
         """
         if self._descriptor is None:
             self._create()
         event = {"kind": kind, "key": key, "payload": json.loads(encode(payload)), "created_at": now_text()}
-        self._write(event)
+        try:
+            self._write(event)
+        except OSError as error:
+            raise JournalUnwritable(f"{self.path} cannot be written ({error.strerror})") from error
 
     def close(self) -> None:
         """Close the file; it stays until a drain has taken it in."""
@@ -82,23 +100,37 @@ class FallbackFile:
     def _create(self) -> None:
         failures = []
         for folder in self._folders:
-            path = folder / f"{uuid.uuid4().hex}.jsonl"
             try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
-                self.path = path
-                return self._write(asdict(self._header))
+                return self._begin(folder)
             except OSError as error:
-                failures.append(f"{path} ({error.strerror})")
+                failures.append(f"{folder} ({error.strerror})")
         raise JournalUnwritable(f"no fallback file can be written: {', '.join(failures)}")
 
-    def _write(self, line: Mapping[str, Any]) -> None:
-        assert self._descriptor is not None
+    def _begin(self, folder: Path) -> None:
+        """Make the file with its header; a file without one would belong to nobody."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _is_ours(folder):
+            raise PermissionError(errno.EPERM, "it belongs to another user")
+        self.path = folder / f"{uuid.uuid4().hex}.jsonl"
+        self._descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
         try:
-            os.write(self._descriptor, (json.dumps(line, separators=(",", ":")) + "\n").encode())
-            os.fsync(self._descriptor)
-        except OSError as error:
-            raise JournalUnwritable(f"{self.path} cannot be written ({error.strerror})") from error
+            self._write(asdict(self._header))
+            sync_folder(folder)
+        except OSError:
+            self.close()
+            self.path.unlink(missing_ok=True)
+            self._is_torn = False
+            raise
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        """Write and flush a line, after the end of one that was cut short."""
+        assert self._descriptor is not None
+        text = json.dumps(line, separators=(",", ":")) + "\n"
+        start = "\n" if self._is_torn else ""
+        self._is_torn = True
+        write_all(self._descriptor, f"{start}{text}".encode())
+        os.fsync(self._descriptor)
+        self._is_torn = False
 
 
 def ingest(connection: Connection, journal: Path, folders: Iterable[Path]) -> tuple[int, list[Path]]:
@@ -110,16 +142,18 @@ def ingest(connection: Connection, journal: Path, folders: Iterable[Path]) -> tu
         folders: Where fallback files may be.
 
     Returns:
-        How many events were new, and the files that may be deleted once the transaction is committed: whole, and
-        of a process that is gone.
+        How many events were new, and the files that may be deleted once the transaction is committed: those of a
+        process that is gone.
     """
     taken, done = 0, []
     for path in sorted(path for folder in folders if _is_ours(folder) for path in folder.glob("*.jsonl")):
-        header, events = _read(path)
-        if header is None or Path(header.journal) != journal.absolute():
+        header = _header(path)
+        if header is None or Path(header.journal) != journal.resolve():
             continue
-        taken += _take_in(connection, path.name, header, events)
-        if is_dead(header.host, header.boot_id, header.pid):
+        # Before its lines are read: what a process that is alive now writes until it dies would be deleted unread.
+        is_over = is_dead(header.host, header.boot_id, header.pid)
+        taken += _take_in(connection, path, header)
+        if is_over:
             done.append(path)
     return taken, done
 
@@ -132,38 +166,58 @@ def _is_ours(folder: Path) -> bool:
         return False
 
 
-def _read(path: Path) -> tuple[Header | None, list[dict[str, Any]]]:
-    """Return header and events; a last line without its end is still being written, or was torn."""
-    lines = path.read_text("utf-8", errors="replace").split("\n")[:-1]
+def _lines(path: Path) -> list[bytes]:
+    """Return the whole lines; a last one without its end is still being written, or was torn."""
     try:
-        first = json.loads(lines[0])
-        header = Header(**{**first, "run": Run(**first["run"])})
-        return header, [json.loads(line) for line in lines[1:]]
+        return path.read_bytes().split(b"\n")[:-1]
+    except OSError:
+        return []
+
+
+def _header(path: Path) -> Header | None:
+    try:
+        first = json.loads(_lines(path)[0])
+        return Header(**{**first, "run": Run(**first["run"])})
     except (IndexError, KeyError, TypeError, ValueError):
-        return None, []
+        return None
 
 
-def _take_in(connection: Connection, name: str, header: Header, events: list[dict[str, Any]]) -> int:
+def _event(line: bytes) -> dict[str, str] | None:
+    """Return an event's columns, or None for a line that was torn."""
+    try:
+        event = json.loads(line)
+        columns = {name: storable(str(event[name])) for name in ("kind", "key", "created_at")}
+        return {**columns, "payload": encode(dict(event["payload"]))}
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _take_in(connection: Connection, path: Path, header: Header) -> int:
     table = tables.fallback_imports
-    known = connection.execute(select(table).where(table.c.name == name)).first()
-    new = events[known.lines if known else 0 :]
-    connection.execute(upsert(tables.runs).values(vars(header.run)).on_conflict_do_nothing())
-    session_id = known.session_id if known else header.session_id or _new_session(connection, header)
-    for event in new:
-        row = {
-            **event,
-            "payload": encode(event["payload"]),
-            "run_id": header.run.id,
-            "session_id": session_id,
-        }
-        connection.execute(insert(tables.events).values(row))
-    progress = {"lines": len(events), "updated_at": now_text()}
+    known = connection.execute(select(table).where(table.c.name == path.name)).first()
+    lines = _lines(path)[1:]
+    new = [event for event in map(_event, lines[known.lines if known else 0 :]) if event]
+    session_id = known.session_id if known else _session(connection, header)
+    place = {"run_id": header.run.id, "session_id": session_id}
+    if new:
+        connection.execute(insert(tables.events), [{**event, **place} for event in new])
+    progress = {"lines": len(lines), "updated_at": now_text()}
     connection.execute(
         upsert(table)
-        .values(name=name, session_id=session_id, **progress)
+        .values(name=path.name, session_id=session_id, **progress)
         .on_conflict_do_update(index_elements=["name"], set_=progress)
     )
     return len(new)
+
+
+def _session(connection: Connection, header: Header) -> int:
+    """Return the session that the events belong to, made with its run and route where the journal has none."""
+    connection.execute(upsert(tables.runs).values(vars(header.run)).on_conflict_do_nothing())
+    if header.route:
+        route(connection, header.run.id, *header.route)
+    table = tables.sessions
+    query = select(table.c.id).where(table.c.id == header.session_id, table.c.run_id == header.run.id)
+    return connection.execute(query).scalar() or _new_session(connection, header)
 
 
 def _new_session(connection: Connection, header: Header) -> int:

@@ -37,16 +37,26 @@ def _live(connection: Connection, now: datetime) -> list[Row[Any]]:
 
 
 def is_dead(host: str, boot: str, pid: int) -> bool:
-    """Return whether a process is known to be gone: it was one of this machine's, and none has its number now."""
+    """Return whether a process is known to be gone: it was one of this machine's, and none has its number now.
+
+    Args:
+        host: Its machine.
+        boot: What `boot_id` said there.
+        pid: Its number.
+    """
     if host != platform.node():
         return False
-    return boot != boot_id() or not _process_exists(pid)
+    if boot == boot_id():
+        return not _process_exists(pid)
+    # In the same boot it has its number from another container, and nothing can be told.
+    return boot.partition(" ")[0] != boot_id().partition(" ")[0]
 
 
 def boot_id() -> str:
-    """Return what tells this boot of the machine from others, or "" where the system has no such thing."""
+    """Return what tells this boot of the machine from others, then who numbers its processes; "" where unknown."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - it names no path
     except OSError:
         return ""
 

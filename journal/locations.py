@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,10 +23,12 @@ def fallback_folders(environ: Mapping[str, str] = os.environ) -> list[Path]:
     """
     if chosen := environ.get("UPLOADER_FALLBACK"):
         return [Path(chosen).expanduser()]
-    return [
-        _user_data() / "fallback",
-        Path(tempfile.gettempdir()) / f"offline-uploader-{getpass.getuser()}" / "fallback",
-    ]
+    return [_user_data() / "fallback", Path(tempfile.gettempdir()) / _own_name() / "fallback"]
+
+
+def _own_name() -> str:
+    """Return a name that no other user chooses; by number, because a container's user may have no name."""
+    return "offline-uploader" if sys.platform == "win32" else f"offline-uploader-{os.getuid()}"
 
 
 def _user_data() -> Path:

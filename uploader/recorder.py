@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from journal.blobs import Identity, identity
+from journal.encoding import storable
 from journal.errors import JournalError, SourceChanged
 from uploader.sink import JournalOptions, Sink, new_run
 
@@ -219,7 +220,7 @@ def _run_by_folder(options: JournalOptions, save_dir: Path) -> str | None:
     try:
         with journal.open(options.journal) as opened:
             writer = opened.writer()
-            run = writer.find_run(save_dir=str(save_dir))
+            run = writer.find_run(save_dir=storable(str(save_dir)))
             writer.close()
             return run.id if run else None
     except JournalError:

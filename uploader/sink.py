@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from journal.clock import now_text
+from journal.encoding import storable
 from journal.errors import JournalError, JournalUnavailable
 from journal.fallback import FallbackFile
 from journal.locations import default_journal, fallback_folders
@@ -48,6 +49,11 @@ class JournalOptions:
     durability: Literal["full", "process"] = "full"
     platform: str | None = None
     base_url: str | None = None
+
+    @property
+    def route(self) -> tuple[str, str] | None:
+        """Platform and base URL, where both are given."""
+        return (self.platform, self.base_url) if self.platform and self.base_url else None
 
 
 @dataclass(frozen=True)
@@ -174,8 +180,8 @@ class Sink:
         writer = opened.writer()
         try:
             writer.start_run(project=run.project, name=run.name, save_dir=run.save_dir, run_id=run.id)
-            if options.platform and options.base_url:
-                writer.route(run.id, options.platform, options.base_url)
+            if options.route:
+                writer.route(run.id, *options.route)
             return _Link(opened, writer, writer.start_session(run.id))
         except JournalError:
             writer.close()
@@ -198,7 +204,9 @@ class Sink:
         try:
             if self._fallback is None:
                 session_id = self._link.session_id if self._link else None
-                self._fallback = FallbackFile(fallback_folders(), self.folder, self.run, session_id)
+                self._fallback = FallbackFile(
+                    fallback_folders(), self.folder, self.run, session_id=session_id, route=self._options.route
+                )
             self._fallback.append(kind, payload, key)
         except JournalError as error:
             LOGGER.error("An event (%s) could be written nowhere and is lost: %s", kind, error)
@@ -206,4 +214,4 @@ class Sink:
 
 def new_run(run_id: str, *, project: str | None, name: str, save_dir: Path) -> Run:
     """Return a run that begins now."""
-    return Run(run_id, project, name, str(save_dir), now_text())
+    return Run(run_id, project, name, storable(str(save_dir)), now_text())
