@@ -28,7 +28,7 @@ OWNER = "local"
 KEY_FILE = "api-key"
 """File in the data folder that keeps a key which was made here."""
 
-_FORGET_UPLOADS_AFTER = timedelta(days=7)
+_FORGET_FILES_AFTER = timedelta(days=7)
 
 
 class FolderInUseError(Exception):
@@ -135,9 +135,9 @@ def _locked(data: Path) -> Iterator[None]:
 
 def _remove_leftovers(platform: Platform) -> None:
     """Remove files that nothing refers to. Safe only before the first request: later, one could be arriving."""
-    oldest = datetime.fromtimestamp(platform.clock(), timezone.utc) - _FORGET_UPLOADS_AFTER
+    oldest = datetime.fromtimestamp(platform.clock(), timezone.utc) - _FORGET_FILES_AFTER
     with platform.store.write() as rows:
-        kept = rows.forget_uploads(before=_iso(oldest))
+        kept = rows.forget_files(before=_iso(oldest))
     platform.files.remove_except(kept)
 
 

@@ -96,7 +96,7 @@ def _find_upload(platform: Platform, upload_id: str) -> Upload:
     with platform.store.read() as rows:
         upload = rows.upload(upload_id)
     if upload is None:
-        raise NotFound("No such upload: its model was deleted, or it was never used and has been forgotten")
+        raise NotFound("No such upload: its model was deleted")
     return upload
 
 

@@ -61,8 +61,8 @@ _PUT_CHECKPOINT = """
     VALUES (:model_id, :run_id, :sha256, :size, :filename, :path, :saved_at)
     ON CONFLICT (run_id, sha256) DO NOTHING
 """
-_FORGET_UPLOADS = """
-    DELETE FROM uploads WHERE created_at < ? AND NOT EXISTS
+_FORGET_FILES = """
+    UPDATE uploads SET sha256 = NULL, size = NULL WHERE created_at < ? AND NOT EXISTS
         (SELECT 1 FROM checkpoints WHERE run_id = uploads.run_id AND sha256 = uploads.sha256)
 """
 _USED_FILES = """
@@ -252,9 +252,15 @@ class Rows:
         """Return a model's checkpoints in the order in which they were promoted."""
         return self._all(Checkpoint, "WHERE model_id = ? ORDER BY id", model_id)
 
-    def forget_uploads(self, before: str) -> set[str]:
-        """Drop uploads from before a time (ISO 8601) that became no checkpoint; return the sha256 still referred to."""
-        self._connection.execute(_FORGET_UPLOADS, [before])
+    def forget_files(self, before: str) -> set[str]:
+        """Forget what arrived for uploads from before a time (ISO 8601) and became no checkpoint.
+
+        The uploads themselves stay: their clients may come back and send the file again.
+
+        Returns:
+            The sha256 of every file that is still referred to.
+        """
+        self._connection.execute(_FORGET_FILES, [before])
         return {row[0] for row in self._connection.execute(_USED_FILES)}
 
     # First answers

@@ -137,11 +137,14 @@ def test_what_an_interruption_left_is_removed_at_the_next_start(tmp_path: Path) 
         api = Api(server.url, "k")
         run = api.start()
         api.checkpoint(b"kept", run)
-        put(api.prepare(modelId=run["modelId"], runId=run["runId"])["uploadUrl"], b"never announced")
+        wish = {"filename": "best.pt", "modelId": run["modelId"], "runId": run["runId"]}
+        put(api.post(UPLOAD, wish, key="k1").json()["uploadUrl"], b"never announced")
     (tmp_path / "files" / "0123.part").write_bytes(b"half a file")
     now[0] += 30 * 24 * 3600
     with running(tmp_path, api_key="k", clock=lambda: now[0]) as server:
         assert [path.read_bytes() for path in files(server)] == [b"kept"]
+        again = Api(server.url, "k").post(UPLOAD, wish, key="k1").json()
+        assert put(again["uploadUrl"], b"never announced").status_code == 200
 
 
 def test_an_expired_url_is_refused(tmp_path: Path) -> None:
