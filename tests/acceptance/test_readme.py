@@ -56,7 +56,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, training_data: Path) -> Itera
     # The pinned torch has no compiled torchvision beside it; a person's has.
     program.write_text(
         "from offline import isolate_ultralytics\nfrom torchvision_ops import ensure_torchvision_ops\n"
-        f"import os\nisolate_ultralytics(os.environ['YOLO_CONFIG_DIR'])\nensure_torchvision_ops()\n"
+        "import os\nisolate_ultralytics(os.environ['YOLO_CONFIG_DIR'])\nensure_torchvision_ops()\n"
         + PROGRAM.replace("epochs=3", "epochs=1, imgsz=96, workers=0, device='cpu', plots=False")
     )
     with running(folder / "platform", api_key=KEY) as server:
@@ -89,7 +89,7 @@ def test_the_quickstart_delivers_a_killed_and_resumed_training_once() -> None:
 
 
 def test_the_installation_is_understood(tmp_path: Path) -> None:
-    """Resolving it for real is what `scripts/test` has just done; here, that the extra exists and the words are right."""
+    """`scripts/test` has just installed it for real; here, that the extra exists and the words are right."""
     words = IS_THE_INSTALLATION.replace("install", "install --dry-run --no-deps --no-build-isolation --quiet")
     command = words.replace("python", sys.executable, 1)
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -102,7 +102,9 @@ def test_the_installation_is_understood(tmp_path: Path) -> None:
 def test_a_command_ends_well(home: dict[str, str], command: str) -> None:
     if command.startswith("sqlite3") and shutil.which("sqlite3") is None:
         pytest.skip("no sqlite3 shell here; tests of docs/journal.md run the views through Python")
-    done = subprocess.run(["bash", "-c", command], env=home, cwd=home["HERE"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", command], env=home, cwd=home["HERE"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == ENDS_AT_ONCE[command], done.stderr
 
 
@@ -110,12 +112,12 @@ def test_a_command_ends_well(home: dict[str, str], command: str) -> None:
 @pytest.mark.parametrize("command", RUNS_UNTIL_STOPPED)
 def test_a_command_runs_until_it_is_stopped(home: dict[str, str], command: str) -> None:
     environment = {**home, "UPLOADER_SERVE_PORT": "0"}
-    process = subprocess.Popen(
+    with subprocess.Popen(
         ["bash", "-c", f"exec {command}"], env=environment, cwd=home["HERE"], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    if RUNS_UNTIL_STOPPED[command]:
-        assert any(line.startswith(RUNS_UNTIL_STOPPED[command]) for line in process.stdout)
-    process.send_signal(signal.SIGTERM)
-    process.wait(timeout=60)
+    ) as process:
+        assert process.stdout is not None
+        if RUNS_UNTIL_STOPPED[command]:
+            assert any(line.startswith(RUNS_UNTIL_STOPPED[command]) for line in process.stdout)
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
     assert process.returncode in {0, -signal.SIGTERM}

@@ -49,8 +49,10 @@ def test_the_models_have_the_same_fields(models: tuple[Any, Any]) -> None:
 @pytest.mark.training
 @pytest.mark.parametrize(
     "name",
-    ["owner", "project", "model", "name", "status", "task", "epochs", "bestEpoch", "bestFitness", "trainArgs", "metrics"]
-    + ["hasWeights", "classNames", "device", "plots", "visibility"],
+    [
+        *("owner", "project", "model", "name", "visibility", "status", "task", "device", "epochs", "trainArgs"),
+        *("metrics", "bestEpoch", "bestFitness", "classNames", "plots", "hasWeights"),
+    ],
 )
 def test_a_field_is_the_same(models: tuple[Any, Any], name: str) -> None:
     upstream, ours = models
@@ -116,7 +118,8 @@ def _run(command: list[str], folder: Path, server: RunningServer) -> subprocess.
 
 def _only_model(server: RunningServer) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {server.api_key}"}
-    listed = requests.get(f"{server.url}/api/models/{_owner(server)}/demo", headers=headers, timeout=30).json()["models"]
+    project = f"{server.url}/api/models/{_owner(server)}/demo"
+    listed = requests.get(project, headers=headers, timeout=30).json()["models"]
     assert len(listed) == 1
     path = "/".join(listed[0][part] for part in ("owner", "project", "model"))
     return requests.get(f"{server.url}/api/models/{path}", headers=headers, timeout=30).json()["model"]
