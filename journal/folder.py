@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from journal import fallback, locations
+from journal import fallback, locations, upkeep
 from journal.blobs import BlobStore
-from journal.clock import utc_now
+from journal.clock import to_text, utc_now
 from journal.engine import BUSY_SECONDS, Durability, check_header, fold_wal, make_engine, make_folder
 from journal.errors import BlobError, from_sqlite
+from journal.liveness import live_runs
 from journal.migrations import NEWEST_VERSION, migrate
 from journal.outbox import Outbox
 from journal.report import RunReport, make_report
 from journal.salvage import lost_snapshots
+from journal.upkeep import Pruned
 from journal.writer import Writer
 
 
@@ -60,6 +63,22 @@ class Journal:
         for path in done:
             path.unlink(missing_ok=True)
         return taken
+
+    def drop(self, delivery_ids: Sequence[int]) -> int:
+        """Give up dead letters for good; their rows stay as `dropped`. Return how many.
+
+        Raises:
+            UnknownRow: One of them is no dead letter; none was dropped.
+        """
+        with self._transaction() as connection:
+            return upkeep.drop(connection, delivery_ids)
+
+    def prune(self, before: datetime) -> Pruned:
+        """Take out what has arrived whole and was last written to before this time, and the bytes of no use."""
+        with self._transaction() as connection:
+            pruned = upkeep.prune(connection, self.blobs, to_text(before), live_runs(connection, utc_now()))
+        self.fold_wal()
+        return pruned
 
     def salvage(self) -> int:
         """Snapshot the checkpoints that dead sessions saved and left on the disk; return how many."""

@@ -5,6 +5,7 @@ A delivery's life:
     pending ──claim──▶ claimed ──complete──▶ delivered
        ▲                │ │ └────supersede─▶ superseded
        └─retry/release──┘ └──────park──────▶ dead ──revive──▶ pending
+                                              └─────drop────▶ dropped
 
 A lease that runs out makes a claimed delivery claimable again, under a higher fence; whoever held the old
 fence can no longer change it.
@@ -16,18 +17,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-State = Literal["pending", "claimed", "delivered", "dead", "superseded"]
+State = Literal["pending", "claimed", "delivered", "dead", "superseded", "dropped"]
 Lane = Literal["message", "upload"]
 
 OPEN_STATES: tuple[State, ...] = ("pending", "claimed")
-SETTLED_STATES: tuple[State, ...] = ("delivered", "dead", "superseded")
+SETTLED_STATES: tuple[State, ...] = ("delivered", "dead", "superseded", "dropped")
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     "pending": frozenset({"claimed", "superseded"}),
     "claimed": frozenset({"pending", "claimed", "delivered", "dead", "superseded"}),
-    "dead": frozenset({"pending"}),
+    "dead": frozenset({"pending", "dropped"}),
     "delivered": frozenset(),
     "superseded": frozenset(),
+    "dropped": frozenset(),
 }
 
 

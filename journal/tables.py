@@ -129,7 +129,7 @@ deliveries = Table(
     Column(
         "state",
         Text,
-        CheckConstraint("state IN ('pending', 'claimed', 'delivered', 'dead', 'superseded')"),
+        CheckConstraint("state IN ('pending', 'claimed', 'delivered', 'dead', 'superseded', 'dropped')"),
         nullable=False,
     ),
     Column("attempts", Integer, nullable=False),

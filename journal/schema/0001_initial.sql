@@ -45,7 +45,7 @@ CREATE TABLE deliveries (
     body TEXT NOT NULL,
     sha256 TEXT,
     role TEXT,
-    state TEXT NOT NULL CHECK (state IN ('pending', 'claimed', 'delivered', 'dead', 'superseded')),
+    state TEXT NOT NULL CHECK (state IN ('pending', 'claimed', 'delivered', 'dead', 'superseded', 'dropped')),
     attempts INTEGER NOT NULL,
     next_attempt_at TEXT NOT NULL,
     held INTEGER NOT NULL,

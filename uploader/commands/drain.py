@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from uploader.commands.shared import JOURNAL_UNUSABLE, USAGE, journal_option
 from uploader.drain.summary import WORK_REMAINS, DestinationSummary, Summary
 from uploader.errors import DrainLocked, SettingsError
 from uploader.settings import Settings
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from journal import Journal
     from uploader.drain.progress import Progress
     from uploader.drain.worker import Drain, DrainOptions
-
-JOURNAL_UNUSABLE = 1
-USAGE = 2
 
 _EPILOG = """\b
 Exit codes, the first that fits:
@@ -41,13 +39,7 @@ remains. A second one ends it at once; nothing is lost by that either.
 
 
 @click.command(epilog=_EPILOG)
-@click.option(
-    "--journal",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="UPLOADER_JOURNAL",
-    show_envvar=True,
-    help="Folder of the journal.  [default: a per-user data folder]",
-)
+@journal_option
 @click.option("--run", "runs", multiple=True, metavar="ID", help="Only this run, by its id or the beginning of it.")
 @click.option("--to", metavar="URL", help="Deliver the runs to this platform too, from now on.")
 @click.option("--watch", is_flag=True, help="Go on for ever, also with what is recorded meanwhile.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,32 +10,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from uploader.commands.shared import journal_option, opened_journal
+
 if TYPE_CHECKING:
     from journal.report import RunReport, TargetReport
 
-JOURNAL_UNUSABLE = 1
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 @click.command()
-@click.option(
-    "--journal",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="UPLOADER_JOURNAL",
-    show_envvar=True,
-    help="Folder of the journal.  [default: a per-user data folder]",
-)
+@journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(journal: Path | None, as_json: bool) -> None:
     """Show runs, and what of them is pending, delivered or refused."""
-    import journal as journals
-
-    try:
-        with journals.open(journal) as opened:
-            folder, runs = opened.path, opened.report()
-    except journals.JournalError as error:
-        click.echo(f"uploader status: {error}", err=True)
-        sys.exit(JOURNAL_UNUSABLE)
+    with opened_journal(journal, "status") as opened:
+        folder, runs = opened.path, opened.report()
     if as_json:
         click.echo(json.dumps({"journal": str(folder), "runs": [asdict(run) for run in runs]}))
     else:

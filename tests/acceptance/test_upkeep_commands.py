@@ -1,0 +1,117 @@
+"""`retry`, `drop` and `prune`, on a journal with a dead letter, through the command line."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import journal
+from journal.clock import utc_now
+from journal.records import Outcome, PlannedDelivery
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A journal with one run: a start that arrived, and an epoch that the platform refused."""
+    with journal.open(tmp_path / "kept") as opened:
+        writer, outbox = opened.writer(), opened.outbox()
+        run = writer.start_run(project="demo", name="t1", save_dir=str(tmp_path))
+        session = writer.start_session(run.id)
+        for kind in ("training_started", "epoch_end"):
+            writer.append(run.id, session, kind, {"epoch": 0, "metrics": {}})
+        weights = tmp_path / "best.pt"
+        weights.write_bytes(b"weights")
+        writer.add_checkpoint(run.id, session, opened.blobs.snapshot(weights), "final", {"filename": "best.pt"})
+        writer.end_session(session, "complete")
+        destination = outbox.add_destination("ultralytics", "http://127.0.0.1:9")
+        outbox.route(run.id, destination.id)
+        planned = [
+            PlannedDelivery("training_started", "message", 1, 1, 1, "{}"),
+            PlannedDelivery("epoch_end", "message", 2, 2, 2, "{}"),
+        ]
+        outbox.plan(outbox.targets()[0], planned, through=3, stage=2)
+        for outcome in ({"result": "delivered", "ids": {"modelId": "m"}}, {"result": "dead", "error": "refused"}):
+            claimed = outbox.claim(
+                destination.id, lane="message", limit=1, owner="me", lease_seconds=60, now=utc_now() + timedelta(1)
+            )
+            outbox.record([Outcome(claimed[0], **outcome)], now=utc_now())
+        writer.close()
+        outbox.close()
+    return tmp_path / "kept"
+
+
+def test_retry_sends_a_dead_letter_out_again(folder: Path) -> None:
+    assert _json(folder, "retry", "2") == {"retried": 1}
+    assert _states(folder) == ["delivered", "pending"]
+
+
+def test_retry_all(folder: Path) -> None:
+    assert _json(folder, "retry", "--all") == {"retried": 1}
+
+
+@pytest.mark.parametrize("arguments", [("retry",), ("retry", "2", "--all"), ("drop", "1", "--yes"), ("drop", "--yes")])
+def test_what_cannot_be_meant_is_a_usage_error_and_changes_nothing(folder: Path, arguments: tuple[str, ...]) -> None:
+    assert _run(folder, *arguments).returncode == 2
+    assert _states(folder) == ["delivered", "dead"]
+
+
+def test_drop_asks_first(folder: Path) -> None:
+    assert _run(folder, "drop", "2").returncode == 1
+    assert _states(folder) == ["delivered", "dead"]
+
+
+def test_drop_gives_a_dead_letter_up_and_keeps_its_row(folder: Path) -> None:
+    assert _json(folder, "drop", "2", "--yes") == {"dropped": 1}
+    assert _states(folder) == ["delivered", "dropped"]
+
+
+def test_prune_leaves_a_run_with_a_dead_letter_alone(folder: Path) -> None:
+    assert _json(folder, "prune")["runs"] == 0
+    assert len(_states(folder)) == 2
+
+
+def test_prune_takes_out_what_has_arrived_and_keeps_what_the_platform_called_it(folder: Path) -> None:
+    _run(folder, "drop", "2", "--yes")
+    assert _json(folder, "prune", "--older-than", "1h")["runs"] == 0
+    assert _json(folder, "prune") == {"runs": 1, "events": 3, "blobs": 1, "bytes": len(b"weights")}
+    assert list((folder / "blobs").iterdir()) == []
+    with sqlite3.connect(folder / "journal.db") as database:
+        assert database.execute("SELECT ids FROM targets").fetchall() == [('{"modelId":"m"}',)]
+    database.close()
+
+
+def test_event_ids_are_not_used_again_after_a_prune(folder: Path) -> None:
+    """Else the next event would lie below `planned_through`, and would never be delivered."""
+    _run(folder, "drop", "2", "--yes")
+    _run(folder, "prune")
+    with journal.open(folder) as opened:
+        writer = opened.writer()
+        run = writer.find_run(save_dir=str(folder.parent))
+        assert run is not None
+        assert writer.append(run.id, writer.start_session(run.id), "epoch_end", {}) == 4
+        writer.close()
+
+
+def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "uploader", *arguments, "--journal", str(folder)]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def _json(folder: Path, *arguments: str) -> dict[str, int]:
+    done = _run(folder, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, int] = json.loads(done.stdout)
+    return answer
+
+
+def _states(folder: Path) -> list[str]:
+    database = sqlite3.connect(folder / "journal.db")
+    states = [row[0] for row in database.execute("SELECT state FROM deliveries ORDER BY id")]
+    database.close()
+    return states

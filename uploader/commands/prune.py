@@ -1,0 +1,48 @@
+"""`uploader prune`: make room by taking out what has arrived."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from uploader.commands.shared import journal_option, opened_journal
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Age(click.ParamType):
+    """A length of time such as 12h or 30d."""
+
+    name = "age"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Return the length of time, or fail with what was expected."""
+        found = re.fullmatch(r"(\d+)([smhdw])", str(value))
+        if not found:
+            self.fail(f"{value!r} is no age; give a number and one of s, m, h, d, w, e.g. 30d", param, ctx)
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+@click.command()
+@click.option(
+    "--older-than", type=Age(), metavar="AGE", default="0s", help="Only runs that ended so long ago: 12h, 30d."
+)
+@journal_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def prune(older_than: timedelta, journal: Path | None, as_json: bool) -> None:
+    """Take out the events and checkpoints of runs that have arrived whole, everywhere they go.
+
+    Runs with anything pending or dead, and runs that are being trained, are left alone. A pruned run can still be
+    resumed: the journal keeps what the platform called it.
+    """
+    from journal.clock import utc_now
+
+    with opened_journal(journal, "prune") as opened:
+        pruned = opened.prune(utc_now() - older_than)
+    text = f"{pruned.runs} runs pruned: {pruned.events} events, {pruned.blobs} checkpoints ({pruned.bytes} bytes)"
+    click.echo(json.dumps(asdict(pruned)) if as_json else text)
