@@ -1,4 +1,4 @@
-"""`/api/models/…` and dataset exports: what the platform knows, as the SDK and `resolve_platform_uri` ask for it."""
+"""What the platform knows, as the SDK and `resolve_platform_uri` ask for it: the account, models, dataset exports."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from uploader.local_platform.platform import Platform, platform_of
 from uploader.local_platform.records import Model
 from uploader.local_platform.store import Rows
 from uploader.local_platform.views import Everything
+
+
+def summarize_account(request: Request) -> Response:
+    """Tell the key's owner, under whose name the models are."""
+    owner = platform_of(request).owner
+    return Json({"username": owner, "name": owner, "accountType": "personal"})
 
 
 def list_models(request: Request) -> Response:
@@ -89,6 +95,7 @@ def redirect_to_dataset(request: Request) -> Response:
 _MODEL = "/api/models/{owner}/{project}/{model}"
 
 routes = [
+    Route("/api/account/summary", summarize_account, methods=["GET"]),
     Route("/api/models/{owner}/{project}", list_models, methods=["GET"]),
     Route(_MODEL, get_model, methods=["GET"]),
     Route(_MODEL, delete_model, methods=["DELETE"]),

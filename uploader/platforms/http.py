@@ -31,8 +31,9 @@ ANSWER_SECONDS = 60.0
 """Longest silence of the platform before an answer is given up on."""
 LONGEST_RETRY_AFTER = 3600.0
 """A server that asks for more is asked again after an hour: its clock or its figure may be wrong."""
+LONGEST_ANSWER = 1024 * 1024
+"""Most bytes of an answer that are read, unless a request expects more."""
 
-_LONGEST_ANSWER = 1024 * 1024  # bytes
 _WRITE_WHOLE = 64 * 1024  # bytes
 _DETAIL = 200  # characters of a server's own words in an error
 _LATER = frozenset({407, 408, 425, 429})
@@ -65,7 +66,7 @@ class Answer:
     Attributes:
         status: The HTTP status.
         headers: Its headers; names in any case.
-        body: Its body, at most a megabyte.
+        body: Its body, as far as it was read.
     """
 
     status: int
@@ -118,8 +119,17 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         body: bytes | BlobReader | None = None,
         answer_seconds: float | None = None,
+        longest: int = LONGEST_ANSWER,
     ) -> Answer:
         """Send one request and read its whole answer, whatever its status.
+
+        Args:
+            method: The HTTP method.
+            url: Absolute.
+            headers: Beyond those of the transport itself.
+            body: What is sent along.
+            answer_seconds: Longest silence before this answer is given up on; by default the transport's.
+            longest: Of the answer's body, so many bytes are read.
 
         Raises:
             Unreachable: No connection was made.
@@ -136,7 +146,7 @@ class Transport:
                 verify=self._verify,
                 proxies=_proxies(_origin(url)),
             )
-            return Answer(response.status_code, response.headers, _read(response.raw))
+            return Answer(response.status_code, response.headers, _read(response.raw, longest))
         except TRANSPORT_ERRORS as error:
             failure = classify(error, host_of(url))
         raise failure  # outside of the handler: what it handles quotes the URL
@@ -179,6 +189,19 @@ class JsonApi:
         # A lone half of a surrogate pair cannot travel as UTF-8; as an escape it can, and JSON allows it.
         data = body.encode("utf-8", "backslashreplace")
         answer = self._transport.request("POST", self._base_url + path, headers=headers, body=data)
+        return success(self._without_keys(answer), host_of(self._base_url))
+
+    def get(self, path: str, *, longest: int = LONGEST_ANSWER) -> dict[str, Any]:
+        """Return the JSON object that a success answers with.
+
+        Args:
+            path: Begins with a slash.
+            longest: Most bytes of an answer that are read.
+
+        Raises:
+            DeliveryError: There was no success, or it was not the platform's.
+        """
+        answer = self._transport.request("GET", self._base_url + path, headers=self._headers, longest=longest)
         return success(self._without_keys(answer), host_of(self._base_url))
 
     def _without_keys(self, answer: Answer) -> Answer:
@@ -330,13 +353,13 @@ def _in_blocks(body: bytes | BlobReader | None) -> bytes | io.BytesIO | BlobRead
     return io.BytesIO(body) if isinstance(body, bytes) and len(body) > _WRITE_WHOLE else body
 
 
-def _read(raw: urllib3.BaseHTTPResponse) -> bytes:
+def _read(raw: urllib3.BaseHTTPResponse, longest: int) -> bytes:
     """Read a body up to the limit and give the connection back, or close it when more would come."""
     try:
         body = b""
-        while len(body) <= _LONGEST_ANSWER and (block := raw.read(_LONGEST_ANSWER, decode_content=True)):
+        while len(body) <= longest and (block := raw.read(longest, decode_content=True)):
             body += block
-        return body[:_LONGEST_ANSWER]
+        return body[:longest]
     finally:
         raw.close()
 

@@ -3,6 +3,7 @@
     POST /api/webhooks/training/metrics   every event; `training_started` registers and answers with ids
     POST /api/webhooks/models/upload      asks for a URL to PUT a checkpoint to
     PUT  <signed URL>                     the bytes, without credentials
+    GET  /api/models/<owner>/<project>    whether a registration whose answer was lost had arrived
 
 A server of late 2025 gives no ids. There every request names project and run instead, and a checkpoint needs no
 `checkpoint_saved` afterwards.
@@ -20,6 +21,7 @@ from uploader.errors import DeliveryError, Refused, RunGone, Transient, Unreacha
 from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.blob import BlobReader
 from uploader.platforms.http import Answer, JsonApi, Transport, bearer, host_of, refusal
+from uploader.platforms.reconcile import find_registration
 
 METRICS = "/api/webhooks/training/metrics"
 UPLOAD = "/api/webhooks/models/upload"
@@ -58,8 +60,11 @@ class UltralyticsPlatform:
     def register(self, message: Message) -> Receipt:
         """Send `training_started`: under the known model if there is one, else as a new model.
 
-        A model that was deleted or cancelled meanwhile takes no more sessions; the run then goes on as a new one.
+        When an earlier attempt may have arrived, that is looked up first. A model that was deleted or cancelled
+        meanwhile takes no more sessions; the run then goes on as a new one.
         """
+        if (earlier := self._arrived(message)) is not None:
+            return earlier
         try:
             answer = self._event(message, message.data_json)
         except RunGone:
@@ -84,11 +89,22 @@ class UltralyticsPlatform:
         kept = {**_kept(answer), **ids, "uploadPath": place.get("uploadPath"), "sha256": upload.sha256}
         return Receipt(kept, ids, _signals(answer))
 
+    def _arrived(self, message: Message) -> Receipt | None:
+        """Return the receipt of an earlier attempt at a registration, as far as reading can tell."""
+        ids = find_registration(self._api, message.identity) if message.attempt > 1 else None
+        if ids is None:
+            return None
+        if "runId" in ids:
+            return Receipt({**ids, "received": True}, ids)
+        # The platform tells the model but not its runs; going on with the model gives one.
+        known = replace(message, chunk_id=f"{message.chunk_id}.found", identity=replace(message.identity, ids=ids))
+        return _registered({**ids, **self._event(known, known.data_json)})
+
     def _register_anew(self, message: Message) -> Receipt:
         # Another request than the first one, so it needs another key: under the first the answer would be repeated.
         nameless = replace(message.identity, ids={})
         fresh = replace(message, chunk_id=f"{message.chunk_id}.new", identity=nameless)
-        receipt = _registered(self._event(fresh, fresh.data_json))
+        receipt = self._arrived(fresh) or _registered(self._event(fresh, fresh.data_json))
         forgotten = {"modelPath": None, "modelSize": None}  # they were the old model's
         return replace(receipt, ids={**forgotten, **(receipt.ids or {})})
 

@@ -55,6 +55,10 @@ def test_a_training_is_read_back_as_it_was_reported(client: sdk.Platform) -> Non
     assert (model["classNames"], model["plots"], model["environment"]) == (["box"], [], {"cpuCount": 2})
 
 
+def test_an_account_is_found_by_its_key(client: sdk.Platform) -> None:
+    assert client.account.summary()["username"] == "local"
+
+
 def test_models_are_listed_newest_first_up_to_a_limit(client: sdk.Platform) -> None:
     train(client)
     train(client)

@@ -1,0 +1,150 @@
+"""A registration whose answer was lost is looked up before it is sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.platform_api import Api
+from support.scripted_server import Reply, Request, Script, ScriptedServer, received, scripted_server
+
+from uploader.errors import CredentialsRefused, Transient
+from uploader.local_platform.server import running
+from uploader.platforms.base import Identity, Message, Receipt
+from uploader.platforms.http import Transport
+from uploader.platforms.ultralytics import UltralyticsPlatform
+
+KEY = "ul_contract_key"
+FIRST = Message(
+    "a" * 64, "training_started", '{"environment": {"uploaderRun": "uuid-1"}}', Identity("uuid-1", "demo", "t")
+)
+AGAIN = replace(FIRST, attempt=2)
+OURS = {"id": "m-1", "model": "t", "status": "running", "environment": {"uploaderRun": "uuid-1"}}
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with scripted_server() as running_server:
+        yield running_server
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    """A platform that knows no idempotency keys, as the public one."""
+    with running(tmp_path / "platform", api_key=KEY, idempotency=False) as platform:
+        yield Api(platform.url, KEY)
+
+
+def register(url: str, message: Message) -> Receipt:
+    client = UltralyticsPlatform(url, KEY, Transport(connect_seconds=2, answer_seconds=2))
+    try:
+        return client.register(message)
+    finally:
+        client.close()
+
+
+def listing(*models: object) -> Script:
+    """Answer reads with an account and these models, and POSTs as a platform does."""
+
+    def script(request: Request) -> Reply:
+        if request.path == "/api/account/summary":
+            return Reply(body={"username": "me"})
+        return Reply(body={"models": list(models)}) if request.method == "GET" else received(request)
+
+    return script
+
+
+def paths(server: ScriptedServer, method: str) -> list[str]:
+    return [each.path for each in server.requests if each.method == method]
+
+
+def resumed(receipt: Receipt, attempt: int) -> Message:
+    return replace(FIRST, chunk_id="b" * 64, identity=replace(FIRST.identity, ids=receipt.ids or {}), attempt=attempt)
+
+
+# --- against a platform
+
+
+def test_a_second_attempt_finds_the_model_of_the_first(api: Api) -> None:
+    first = register(api.url, FIRST)
+    assert register(api.url, AGAIN).ids == {name: first.ids[name] for name in ("modelId", "modelSlug", "runId")}
+    assert api.model("t")["runIds"] == [first.ids["runId"]]
+
+
+def test_without_the_attempt_before_it_there_would_be_two(api: Api) -> None:
+    assert register(api.url, FIRST).ids["modelId"] != register(api.url, FIRST).ids["modelId"]
+
+
+def test_a_second_attempt_registers_when_the_first_never_arrived(api: Api) -> None:
+    api.event("training_started", {"environment": {"uploaderRun": "another"}}, project="demo", name="t")
+    assert register(api.url, AGAIN).ids["modelSlug"] == "t-2"
+
+
+def test_a_resumed_session_is_one_run_however_often_it_is_announced(api: Api) -> None:
+    first = register(api.url, FIRST)
+    second = register(api.url, resumed(first, attempt=1))
+    again = register(api.url, resumed(first, attempt=2))
+    assert again.ids == {"runId": second.ids["runId"]}
+    assert api.model("t")["runIds"] == [first.ids["runId"], second.ids["runId"]]
+
+
+def test_a_resumed_session_that_never_arrived_is_announced(api: Api) -> None:
+    first = register(api.url, FIRST)
+    assert register(api.url, resumed(first, attempt=2)).ids["runId"] > first.ids["runId"]
+
+
+@pytest.mark.parametrize("end", ["", "/training"])
+def test_the_model_that_follows_an_ended_one_is_registered_once(api: Api, end: str) -> None:
+    first = register(api.url, FIRST)
+    assert api.request("DELETE", f"/api/models/local/demo/t{end}").ok
+    new = register(api.url, resumed(first, attempt=1))
+    again = register(api.url, resumed(first, attempt=2))
+    assert new.ids["modelId"] == again.ids["modelId"] != first.ids["modelId"]
+
+
+# --- against other answers
+
+
+def test_a_first_attempt_reads_nothing(server: ScriptedServer) -> None:
+    register(server.url, FIRST)
+    assert paths(server, "GET") == []
+
+
+def test_a_platform_that_lists_no_runs_is_asked_to_go_on_with_the_model(server: ScriptedServer) -> None:
+    server.script = listing({"id": "m-0"}, {**OURS, "id": "m-9", "status": "cancelled"}, OURS)
+    assert register(server.url, AGAIN).ids == {"modelId": "m-1", "modelSlug": "t", "runId": 7}
+    [sent] = server.bodies()
+    assert sent["modelId"] == "m-1"
+    assert [each.headers["idempotency-key"] for each in server.requests if each.method == "POST"] != [FIRST.chunk_id]
+
+
+def test_the_project_of_somebody_else_is_looked_for_there(server: ScriptedServer) -> None:
+    server.script = listing()
+    register(server.url, replace(AGAIN, identity=replace(AGAIN.identity, project="Team/demo")))
+    assert [path.partition("?")[0] for path in paths(server, "GET")] == [
+        "/api/models/team/demo",
+        "/api/account/summary",
+        "/api/models/me/Team-demo",
+    ]
+
+
+def test_a_server_without_these_reads_is_simply_told_again(server: ScriptedServer) -> None:
+    server.script = lambda request: Reply(404) if request.method == "GET" else received(request)
+    assert register(server.url, AGAIN).ids == {"modelId": "m-1", "runId": 7}
+
+
+@pytest.mark.parametrize(("status", "expected"), [(503, Transient), (401, CredentialsRefused)])
+def test_nothing_is_sent_while_it_cannot_be_known(
+    server: ScriptedServer, status: int, expected: type[Exception]
+) -> None:
+    server.script = lambda _: Reply(status)
+    with pytest.raises(expected):
+        register(server.url, AGAIN)
+    assert paths(server, "POST") == []
+
+
+def test_a_long_list_is_read_whole(server: ScriptedServer) -> None:
+    server.script = listing({"id": "m-0", "trainResults": "x" * 2_000_000}, {**OURS, "runIds": [3, 5]})
+    assert register(server.url, AGAIN).ids == {"modelId": "m-1", "modelSlug": "t", "runId": 5}

@@ -1,0 +1,92 @@
+"""Whether an earlier attempt at a registration arrived, told by reading the platform.
+
+The platform has no idempotency keys. When the answer to a `training_started` was lost, sending it again could make a
+second model. So before it is sent again the models of the project are read: the run's uuid travels in `environment`.
+
+What this cannot see: a request that is handled only after the reading, because it was still on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from uploader.errors import Refused
+from uploader.platforms.base import Identity
+from uploader.platforms.http import JsonApi
+
+ACCOUNT = "/api/account/summary"
+MODELS = "/api/models"
+_NEWEST = 50
+"""So many models of a project are looked at: what is looked for was registered a moment ago."""
+_LONGEST_LIST = 64 * 1024 * 1024  # bytes; each model comes with all its epochs and console text
+
+
+def find_registration(api: JsonApi, identity: Identity) -> dict[str, Any] | None:
+    """Return the ids that an earlier attempt at this registration was given, or None when there was none.
+
+    Args:
+        api: The platform's endpoints.
+        identity: The run; with ids when it is a session of a run that the platform knows.
+
+    Raises:
+        DeliveryError: The platform could not be read now.
+    """
+    found = list(_models(api, identity.project))
+    return _resumed(found, identity.ids) if "modelId" in identity.ids else _new(found, identity.run_uuid)
+
+
+def _new(models: Iterable[Mapping[str, Any]], run_uuid: str) -> dict[str, Any] | None:
+    """Return the ids of the model that carries the run's uuid.
+
+    A cancelled one takes no more sessions, so it is never the answer to a registration that is to be repeated.
+    """
+    for model in models:
+        carried = (model.get("environment") or {}).get("uploaderRun")
+        if carried == run_uuid and model.get("status") != "cancelled":
+            return {"modelId": model["id"], "modelSlug": model.get("model"), **_newest_run(model)}
+    return None
+
+
+def _resumed(models: Iterable[Mapping[str, Any]], ids: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the id of a run that the known model has got beyond the known one.
+
+    Only a platform that lists run ids can tell. On another one the session becomes one run more of the same model,
+    which does no harm: epochs and console text belong to the model.
+    """
+    for model in models:
+        newest = _newest_run(model)
+        if model["id"] == ids["modelId"] and newest and newest["runId"] > ids.get("runId", 0):
+            return newest
+    return None
+
+
+def _newest_run(model: Mapping[str, Any]) -> dict[str, int]:
+    runs = [each for each in model.get("runIds") or () if isinstance(each, int)]
+    return {"runId": max(runs)} if runs else {}
+
+
+def _models(api: JsonApi, project: str) -> Iterator[dict[str, Any]]:
+    for owner, name in _places(api, project):
+        answer = _read(api, f"{MODELS}/{quote(owner, safe='')}/{quote(name, safe='')}?limit={_NEWEST}")
+        listed = answer.get("models")
+        yield from (each for each in listed if isinstance(each, dict) and "id" in each) if listed else ()
+
+
+def _places(api: JsonApi, project: str) -> Iterator[tuple[str, str]]:
+    """Yield the (owner, project) pairs that a training's `project` may stand for; only the platform knows its users."""
+    owner, slash, name = project.partition("/")
+    if slash:
+        yield owner.lower(), name
+    user = _read(api, ACCOUNT).get("username")
+    if isinstance(user, str):
+        yield user, project.replace("/", "-")
+
+
+def _read(api: JsonApi, path: str) -> dict[str, Any]:
+    """Return a JSON object; an empty one for what is not there, or not on a server of this age."""
+    try:
+        return api.get(path, longest=_LONGEST_LIST)
+    except Refused:
+        return {}
