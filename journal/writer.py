@@ -28,6 +28,7 @@ from journal.encoding import encode
 from journal.engine import durable_commits, fold_wal
 from journal.errors import from_sqlite
 from journal.liveness import boot_id
+from journal.log_room import make_room
 from journal.records import Run, Signal
 from journal.routing import route
 
@@ -96,6 +97,7 @@ class Writer:
             "started_at": now,
             "heartbeat_at": now,
         }
+        self._make_room()
         with self._transaction() as connection:
             return int(connection.execute(insert(tables.sessions).values(values)).lastrowid)
 
@@ -106,7 +108,8 @@ class Writer:
             return len(connection.execute(query).all())
 
     def heartbeat(self, session_id: int) -> None:
-        """Write that the session is alive."""
+        """Write that the session is alive, and make room in the log for its next events."""
+        self._make_room()
         self._update_session(session_id, heartbeat_at=now_text())
 
     def end_session(self, session_id: int, outcome: str) -> None:
@@ -176,6 +179,10 @@ class Writer:
             if self._connection is not None:
                 self._connection.close()
             self._connection = self._driver = None
+
+    def _make_room(self) -> None:
+        with self._lock:
+            make_room(self._raw(), self._database)
 
     def _update_session(self, session_id: int, **values: str) -> None:
         with self._transaction() as connection:

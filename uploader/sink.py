@@ -128,14 +128,14 @@ class Sink:
         return self._ask(lambda writer: writer.signals(self.run.id), [])
 
     def maintain(self, wal_limit_bytes: int) -> None:
-        """Write a heartbeat, and fold the write-ahead log back when it has grown past the limit."""
+        """Fold the write-ahead log back when it has grown past the limit, and write a heartbeat."""
         with self._lock:
             link = self._ready()
         try:
             if link is not None:
-                link.writer.heartbeat(link.session_id)
                 if link.journal.wal_bytes() > wal_limit_bytes:
                     link.writer.fold_wal()
+                link.writer.heartbeat(link.session_id)  # afterwards: it makes room in the log again
         except JournalError as error:
             LOGGER.debug("journal maintenance failed: %s", error)
 

@@ -1,0 +1,112 @@
+"""Room in the write-ahead log: events overwrite it, a crash passes over it, and nothing of it is ever seen."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sqlite3
+from pathlib import Path
+
+from support.disks import small_disk
+from support.journals import Bench, bench, python, rows
+
+from journal.log_room import ROOM_BYTES, make_room
+
+
+def log_bytes(at: Bench) -> int:
+    return at.journal.wal_bytes()
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    return connection
+
+
+def test_events_do_not_lengthen_the_log(at: Bench) -> None:
+    room = log_bytes(at)
+    assert room > ROOM_BYTES // 2
+    for number in range(200):
+        at.event(payload={"metrics": {f"m{i}": i / 7 for i in range(12)}}, key=str(number))
+    assert log_bytes(at) == room
+
+
+def test_room_is_made_again_after_the_log_was_folded(at: Bench) -> None:
+    at.event()
+    assert at.outbox.fold_wal()
+    assert log_bytes(at) == 0
+    at.writer.heartbeat(at.session_id)
+    assert log_bytes(at) > ROOM_BYTES // 2
+
+
+def test_room_that_is_there_is_left_alone(at: Bench) -> None:
+    before = log_bytes(at)
+    at.writer.heartbeat(at.session_id)
+    assert log_bytes(at) == before
+
+
+def test_nothing_of_it_is_in_the_database(at: Bench) -> None:
+    at.event()
+    assert at.outbox.fold_wal()
+    assert rows(at.journal.path, "SELECT name FROM sqlite_master WHERE name = 'room'") == []
+    assert rows(at.journal.path, "PRAGMA integrity_check") == [("ok",)]
+    assert at.journal.database.stat().st_size < ROOM_BYTES // 2
+
+
+def test_a_killed_writer_leaves_its_events_and_no_room(folder: Path) -> None:
+    code = """if True:
+        import os, signal, sys, journal
+        writer = journal.open(sys.argv[1]).writer()
+        run = writer.start_run(project=None, name="killed", save_dir="/")
+        session = writer.start_session(run.id)
+        for number in range(50):
+            writer.append(run.id, session, "epoch_end", {"epoch": number}, str(number))
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    process = python(code, folder)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert (folder / "journal.db-wal").stat().st_size > ROOM_BYTES // 2
+    with bench(folder) as after:
+        keys = rows(after.journal.path, "SELECT key FROM events ORDER BY id")
+    assert keys == [(str(number),) for number in range(50)]
+
+
+def test_a_nearly_full_disk_is_not_filled(at: Bench) -> None:
+    at.outbox.fold_wal()
+    connection = connect(at.journal.database)
+    make_room(connection, at.journal.database, spare_bytes=shutil.disk_usage(at.journal.path).total + 1)
+    assert log_bytes(at) == 0
+    make_room(connection, at.journal.database)
+    assert log_bytes(at) > ROOM_BYTES // 2
+    connection.close()
+
+
+def test_a_disk_that_fills_up_meanwhile_keeps_its_journal(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "4m") as disk, bench(disk / "journal") as at:
+        connection = connect(at.journal.database)
+        make_room(connection, at.journal.database, spare_bytes=0)
+        assert not connection.in_transaction
+        connection.close()
+        at.event(key="after")
+        assert rows(at.journal.path, "SELECT key FROM events") == [("after",)]
+
+
+def test_a_locked_journal_gets_no_room_and_no_error(at: Bench) -> None:
+    at.outbox.fold_wal()
+    holder, other = connect(at.journal.database), connect(at.journal.database)
+    other.execute("PRAGMA busy_timeout=0")
+    holder.execute("BEGIN IMMEDIATE")
+    make_room(other, at.journal.database)
+    holder.execute("ROLLBACK")
+    assert log_bytes(at) == 0
+    holder.close()
+    other.close()
+
+
+def test_a_journal_without_a_log_gets_none(folder: Path) -> None:
+    folder.mkdir()
+    connection = connect(folder / "journal.db")
+    make_room(connection, folder / "journal.db")
+    connection.close()
+    assert not (folder / "journal.db-wal").exists()
