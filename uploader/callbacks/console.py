@@ -73,12 +73,13 @@ class ConsoleCapture:
         """
         from ultralytics.utils.logger import ConsoleLogger
 
-        self._logger = ConsoleLogger(batch_size=LINES_PER_CHUNK, flush_interval=SECONDS_PER_CHUNK, on_flush=self._put)
+        logger = ConsoleLogger(batch_size=LINES_PER_CHUNK, flush_interval=SECONDS_PER_CHUNK, on_flush=self._put)
         # Older versions count from 0, which a resumed run would do again.
-        self._logger.chunk_id = max(self._logger.chunk_id, int(time.time() * 1000))
+        logger.chunk_id = max(logger.chunk_id, int(time.time() * 1000))
         self._thread.start()
+        self._logger = logger
         _running.add(self)
-        self._logger.start_capture()
+        logger.start_capture()
 
     def stop(self) -> None:
         """Give the streams back and return when every chunk is journaled; harmless when not capturing."""

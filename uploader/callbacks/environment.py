@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import shutil
 import socket
 import sys
-from collections.abc import Callable
 from typing import Any
 
+from uploader.callbacks.guard import attempt
+
 _GIB = 1 << 30
-_log = logging.getLogger(__name__)
 
 
 def describe_environment() -> dict[str, Any]:
@@ -20,19 +19,11 @@ def describe_environment() -> dict[str, Any]:
 
     Sizes are in GiB, rounded to one decimal. A part that cannot be found out is left out.
     """
+    parts = {"software": _software, "machine": _machine, "git state": _git, "GPUs": _gpus}
     found: dict[str, Any] = {}
-    for part in (_software, _machine, _git, _gpus):
-        found.update(_attempt(part))
+    for what, part in parts.items():
+        found.update(attempt(f"the {what}", part) or {})
     return found
-
-
-def _attempt(part: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Each part reads what others installed or set up; one that fails must not take the rest with it."""
-    try:
-        return part()
-    except Exception as error:  # noqa: BLE001
-        _log.debug("%s is not known: %s", part.__name__.strip("_"), error)
-        return {}
 
 
 def _software() -> dict[str, Any]:

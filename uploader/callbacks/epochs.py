@@ -8,22 +8,23 @@ from typing import Any
 from uploader.callbacks.trainer import Trainer
 
 
-def epoch_payload(trainer: Trainer, system: Mapping[str, Any] | None) -> dict[str, Any]:
+def epoch_payload(trainer: Trainer, epoch: int, system: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the data of the platform's `epoch_end` event.
 
     Args:
         trainer: At the end of an epoch, or after the final evaluation.
+        epoch: The epoch to report under.
         system: What `SystemSampler.sample` returned.
     """
     payload: dict[str, Any] = {
-        "epoch": trainer.epoch,
+        "epoch": epoch,
         "metrics": epoch_metrics(trainer),
         "system": system,
         "fitness": trainer.fitness,
         "best_fitness": trainer.best_fitness,
     }
     # The model is known from the first epoch on; a resumed run may be new to the platform.
-    if trainer.epoch == getattr(trainer, "start_epoch", 0) and (info := model_info(trainer)):
+    if epoch == getattr(trainer, "start_epoch", 0) and (info := model_info(trainer)):
         payload["modelInfo"] = info
     return payload
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from uploader.callbacks.guard import guarded
-from uploader.callbacks.recording import Recording
+from uploader.callbacks.recording import Recording, abandon_previous
 from uploader.callbacks.redact import Redactor
 from uploader.callbacks.slugs import project_slug, run_slug
 from uploader.callbacks.system import SystemSampler, training_gpus
@@ -59,6 +60,7 @@ class PlatformCallbacks:
         """Start or continue the run. Runs while the trainer is built, before data and model are loaded."""
         if not _is_main_process():
             return
+        abandon_previous()
         recording = self._recording(trainer)
         setattr(trainer, ATTRIBUTE, recording)
         remove_upstream(trainer.callbacks)
@@ -101,7 +103,7 @@ class PlatformCallbacks:
             self.options,
             project=project_slug(self.project or trainer.args.project),
             name=run_slug(self.name or trainer.args.name),
-            save_dir=trainer.save_dir,
+            save_dir=Path(trainer.save_dir),
             resume=bool(trainer.args.resume),
         )
         settings = _settings()

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Iterator
-from typing import Any
 
 from uploader.callbacks.checkpoints import SavedFile, final_file, save_payload, saved_files
 from uploader.callbacks.console import Chunk, ConsoleCapture
@@ -40,19 +37,14 @@ class Recording:
         self._redactor = redactor
         self._console = ConsoleCapture(self._journal_console)
         self._pid = os.getpid()
+        self._last_epoch: int | None = None
         self._is_cancelled = False
         self._has_saved = False
         self._is_complete = False
         self._is_closed = False
 
     def begin(self, trainer: Trainer) -> None:
-        """Record the start and begin to capture the console.
-
-        A training of the same thread that was never torn down is closed first: a thread runs one at a time.
-        """
-        previous = getattr(_thread, "recording", None)
-        if previous is not None:
-            previous.abandon()
+        """Record the start and begin to capture the console."""
         _thread.recording = self
         atexit.register(self.abandon)
         payload = {
@@ -64,6 +56,7 @@ class Recording:
         }
         key = str(self._recorder.session_number)
         self._recorder.event("training_started", self._redactor.value(payload), key)
+        _say(f"recording this training as run {self._recorder.run_id}; `python -m uploader drain` delivers it")
         self._console.start()
 
     def obey(self, trainer: Trainer) -> None:
@@ -77,8 +70,13 @@ class Recording:
             _say(f"the platform cancelled this training, it stops after this epoch ({detail or 'no reason given'})")
 
     def epoch_end(self, trainer: Trainer) -> None:
-        """Record an epoch's metrics."""
-        self._recorder.event("epoch_end", epoch_payload(trainer, self._system.sample()), str(trainer.epoch))
+        """Record an epoch's metrics, and those of the final evaluation under one epoch more.
+
+        Trainers of 8.3 report the latter under the last epoch again, which would replace that epoch's losses.
+        """
+        epoch = trainer.epoch + (trainer.epoch == self._last_epoch)
+        self._last_epoch = epoch
+        self._recorder.event("epoch_end", epoch_payload(trainer, epoch, self._system.sample()), str(epoch))
 
     def model_saved(self, trainer: Trainer) -> None:
         """Record a save and have its files snapshotted in the background."""
@@ -125,10 +123,8 @@ class Recording:
         It failed while its trainer was built, or its Ultralytics is too old to tear down after an error. Where that
         error is the last one the interpreter reported, it is recorded.
         """
-        error: BaseException | None = getattr(sys, "last_value", None)
-        trainer = self._trainer()
-        is_ours = error is not None and any(frame is trainer for frame in _selves(error)) and trainer is not None
-        self.close(error if is_ours else None)
+        error = getattr(sys, "last_value", None)
+        self.close(error if _passed_through(error, self._trainer()) else None)
 
     def _snapshot(self, file: SavedFile) -> None:
         self._recorder.checkpoint(
@@ -152,11 +148,17 @@ class Recording:
 _thread = threading.local()
 
 
-def _selves(error: BaseException) -> Iterator[Any]:
-    """Yield the `self` of each method that an error passed through."""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        with contextlib.suppress(KeyError):
-            yield frame.f_locals["self"]
+def abandon_previous() -> None:
+    """Close this thread's recording that was never torn down, if there is one: a thread runs one training at a time."""
+    if previous := getattr(_thread, "recording", None):
+        previous.abandon()
+
+
+def _passed_through(error: BaseException | None, owner: object) -> bool:
+    """Return whether an error was raised in, or passed, a method of `owner`."""
+    if error is None or owner is None:
+        return False
+    return any(frame.f_locals.get("self") is owner for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _say(message: str) -> None:

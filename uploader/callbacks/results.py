@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from uploader.callbacks.guard import attempt
 from uploader.callbacks.plots import collect_plots
 from uploader.callbacks.trainer import Trainer
 
@@ -20,12 +21,13 @@ ImageMetrics = Mapping[str, Any]
 def completion_payload(trainer: Trainer) -> dict[str, Any]:
     """Return the data of the platform's `training_complete` event.
 
-    What only the platform knows (`modelPath`, `modelSize`, `runId`) is added at delivery.
+    What only the platform knows (`modelPath`, `modelSize`, `runId`) is added at delivery. A part that a custom task
+    does not have as expected is left out.
     """
     return {
         "results": _results(trainer),
-        "classNames": class_names(trainer),
-        "plots": collect_plots(trainer),
+        "classNames": attempt("the class names", lambda: class_names(trainer)),
+        "plots": attempt("the plots", lambda: collect_plots(trainer)) or [],
     }
 
 
@@ -37,8 +39,8 @@ def _results(trainer: Trainer) -> dict[str, Any]:
     }
     if calibration := getattr(trainer, "depth_calibration", None):
         results["calibration"] = calibration
-    if image_metrics := _image_metrics(trainer):
-        results["validation"] = validation_sample(image_metrics)
+    if validation := attempt("the validation", lambda: _validation(trainer)):
+        results["validation"] = validation
     return results
 
 
@@ -60,12 +62,13 @@ def _dataset(trainer: Trainer) -> Mapping[str, Any]:
     return getattr(trainer, "data", None) or {}
 
 
-def _image_metrics(trainer: Trainer) -> Mapping[str, ImageMetrics]:
-    """Return the metrics of each validation image by file name; only detection has them, and not in 8.3."""
+def _validation(trainer: Trainer) -> dict[str, Any] | None:
+    """Only detection has metrics by image, and not in 8.3."""
     if trainer.args.task != "detect":
-        return {}
+        return None
     box = getattr(getattr(getattr(trainer, "validator", None), "metrics", None), "box", None)
-    return getattr(box, "image_metrics", None) or {}
+    image_metrics = getattr(box, "image_metrics", None)
+    return validation_sample(image_metrics) if image_metrics else None
 
 
 def validation_sample(image_metrics: Mapping[str, ImageMetrics]) -> dict[str, Any]:

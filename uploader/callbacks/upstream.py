@@ -45,12 +45,13 @@ def restore_upstream(lists: CallbackLists) -> None:
 
 
 def silence_upstream(trainer: Any) -> None:
-    """Stop what upstream's start has begun for this trainer: its console capture, and the state its callbacks need."""
-    state = getattr(trainer, "platform", None)
-    # 8.4 keeps the capture in the trainer's state, 8.3 in the module.
-    in_state = state.get("console_logger") if isinstance(state, dict) else None
-    in_module = getattr(sys.modules.get(_MODULE), "_console_logger", None)
-    for capture in filter(None, (in_state, in_module)):
-        with contextlib.suppress(Exception):  # a capture that does not stop must not stop ours
-            capture.stop_capture()
+    """Stop what upstream's start has begun for this trainer: its console capture, and the state its callbacks need.
+
+    Versions keep the capture in different places, and some lose it; the streams know it in all of them.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        capture: Any = getattr(getattr(stream, "callback", None), "__self__", None)
+        if getattr(getattr(capture, "on_flush", None), "__module__", None) == _MODULE:
+            with contextlib.suppress(Exception):  # a capture that does not stop must not stop ours
+                capture.stop_capture()
     trainer.platform = None

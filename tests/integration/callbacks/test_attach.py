@@ -89,7 +89,12 @@ def test_a_trainer_that_upstream_has_started_to_stream_is_taken_over(
     from ultralytics.utils.logger import ConsoleLogger
 
     trainer = build_trainer()
-    capture = ConsoleLogger(on_flush=lambda *chunk: None)  # what upstream's start does when a key is set
+
+    def send(*chunk: Any) -> None:
+        """Stand for upstream's, which is known by its module."""
+
+    send.__module__ = "ultralytics.utils.callbacks.platform"
+    capture = ConsoleLogger(on_flush=send)  # what upstream's start does when a key is set
     stdout = sys.stdout
     capture.start_capture()
     trainer.platform = {"console_logger": capture}

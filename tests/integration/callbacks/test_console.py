@@ -159,6 +159,18 @@ def test_a_version_that_counts_from_nothing_gets_ids_that_a_resumed_run_does_not
     assert chunks.taken[0].id > 1_700_000_000_000
 
 
+def test_a_version_without_capture_costs_only_the_console(
+    capture: ConsoleCapture, chunks: Chunks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ultralytics.utils import logger
+
+    monkeypatch.delattr(logger, "ConsoleLogger")
+    with pytest.raises(ImportError):
+        capture.start()
+    capture.stop()  # as at the end of a training
+    assert chunks.taken == []
+
+
 def test_a_progress_bar_is_state_until_it_closes(capture: ConsoleCapture, chunks: Chunks) -> None:
     from ultralytics.utils import TQDM
 

@@ -150,7 +150,7 @@ def test_an_error_of_ours_does_not_touch_the_training(
     train(epochs=3)
     assert journal.events("epoch_end") == []
     assert len(journal.events("training_complete")) == 1
-    assert said(journal).count("on_fit_epoch_end was not recorded") == 1
+    assert said(journal).count("on_fit_epoch_end was not recorded in full") == 1
 
 
 def test_a_training_that_could_not_be_set_up_is_closed_by_the_next(
@@ -266,3 +266,22 @@ assert recording_of(trainer) is None
     first = in_process(code, RANK="0", LOCAL_RANK="0", WORLD_SIZE="2")
     assert "AssertionError" in first.stderr, first.stderr
     assert journal.runs() == [("my-project", "my-run")]
+
+
+def test_a_final_evaluation_under_the_last_epoch_does_not_replace_it(
+    train: Callable[..., Any], journal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ultralytics.engine.trainer import BaseTrainer
+
+    final_eval = BaseTrainer.final_eval
+
+    def as_in_8_3(trainer: Any) -> None:
+        trainer.epoch -= 1  # that version does not count up for it
+        final_eval(trainer)
+        trainer.epoch += 1
+
+    monkeypatch.setattr(BaseTrainer, "final_eval", as_in_8_3)
+    train()
+    epochs = journal.events("epoch_end")
+    assert [epoch["epoch"] for epoch in epochs] == [0, 1]
+    assert ["val/box_loss" in epoch["metrics"] for epoch in epochs] == [True, False]

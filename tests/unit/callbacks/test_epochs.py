@@ -52,9 +52,9 @@ def test_what_a_trainer_does_not_have_is_left_out(missing: dict[str, Any], left:
 
 def test_an_epoch_says_where_it_stands() -> None:
     system = {"cpu": 50.0}
-    payload = epoch_payload(trainer(), system)
+    payload = epoch_payload(trainer(), 5, system)
     assert {key: payload[key] for key in payload.keys() - {"metrics"}} == {
-        "epoch": 4,
+        "epoch": 5,
         "system": system,
         "fitness": 0.1,
         "best_fitness": 0.2,
@@ -62,6 +62,6 @@ def test_an_epoch_says_where_it_stands() -> None:
 
 
 def test_a_model_that_cannot_be_measured_costs_nothing_else() -> None:
-    payload = epoch_payload(trainer(epoch=0), None)
+    payload = epoch_payload(trainer(epoch=0), 0, None)
     assert "modelInfo" not in payload
     assert payload["metrics"]

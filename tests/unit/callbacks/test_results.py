@@ -99,3 +99,13 @@ def test_the_best_epoch_is_never_negative(best: int) -> None:
 )
 def test_class_names_come_from_the_validator_or_the_data_set(attributes: dict[str, Any], names: object) -> None:
     assert class_names(trainer(**attributes)) == names
+
+
+def test_a_part_that_a_custom_task_has_otherwise_costs_only_itself() -> None:
+    odd = SimpleNamespace(
+        plots={1: None}, names=7, metrics=SimpleNamespace(box=SimpleNamespace(image_metrics={"1": 5}))
+    )
+    payload = completion_payload(trainer(validator=odd))
+    assert payload["classNames"] is None
+    assert payload["plots"] == []
+    assert payload["results"].keys() == {"metrics", "bestEpoch", "bestFitness"}
