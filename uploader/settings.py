@@ -6,6 +6,10 @@
 | `UPLOADER_PROJECT` | project for runs that named none | `offline-runs` |
 | `ULTRALYTICS_PLATFORM_URL` | where runs that chose nothing go | `https://platform.ultralytics.com` |
 | `ULTRALYTICS_API_KEY` | the key | `api_key` in the Ultralytics `settings.json` |
+| `ULTRALYTICS_HUB_API` | where HUB's API is | `https://api.ultralytics.com` |
+| `ULTRALYTICS_HUB_WEB` | how URLs of HUB models begin | `https://hub.ultralytics.com` |
+| `HUB_API_KEY` | HUB's key | the other key |
+| `COLAB_RELEASE_TAG`, `COLAB_BACKEND_VERSION` | this is a Colab notebook, which HUB is told | it is not |
 | `YOLO_CONFIG_DIR` | folder above `Ultralytics/settings.json` | the per-user configuration folder |
 | `CUDA_VISIBLE_DEVICES` | GPUs that a training may use, for its system metrics | all |
 | `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` | certificates to trust | those of `certifi` |
@@ -26,6 +30,8 @@ from urllib.parse import urlsplit
 from uploader.errors import SettingsError
 
 DEFAULT_PLATFORM_URL = "https://platform.ultralytics.com"
+DEFAULT_HUB_API = "https://api.ultralytics.com"
+DEFAULT_HUB_WEB = "https://hub.ultralytics.com"
 DEFAULT_PROJECT = "offline-runs"
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -42,6 +48,10 @@ class Settings:
         default_project: Project for runs that named none.
         ca_bundle: File or folder of certificates to trust, or None for the usual ones.
         visible_gpus: What CUDA is told to show, e.g. `2,3`; empty for every GPU.
+        chosen_hub_url: Base URL of HUB's API if the environment names one, else None.
+        hub_web: What URLs of HUB models begin with, without a trailing slash.
+        hub_key: Key of HUB, or None. Never shown by `repr`.
+        is_colab: Whether this is a Colab notebook.
     """
 
     journal: Path | None = None
@@ -51,11 +61,20 @@ class Settings:
     default_project: str = DEFAULT_PROJECT
     ca_bundle: str | None = None
     visible_gpus: str = ""
+    chosen_hub_url: str | None = None
+    hub_web: str = DEFAULT_HUB_WEB
+    hub_key: str | None = field(default=None, repr=False)
+    is_colab: bool = False
 
     @property
     def platform_url(self) -> str:
         """Base URL for runs that chose no destination, without a trailing slash."""
         return self.chosen_platform_url or DEFAULT_PLATFORM_URL
+
+    @property
+    def hub_url(self) -> str:
+        """Base URL of HUB's API, without a trailing slash."""
+        return self.chosen_hub_url or DEFAULT_HUB_API
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -65,21 +84,30 @@ class Settings:
             environ: The variables; the process's own when None.
 
         Raises:
-            SettingsError: `ULTRALYTICS_PLATFORM_URL` is no usable base URL.
+            SettingsError: A URL in it is no usable base URL.
         """
         env = os.environ if environ is None else environ
-        url = env.get("ULTRALYTICS_PLATFORM_URL", "").strip()
         folder = env.get("UPLOADER_JOURNAL")
         key_file = _config_folder(env) / "settings.json"
+        api_key = env.get("ULTRALYTICS_API_KEY", "").strip() or _saved_key(key_file)
         return cls(
             journal=Path(folder).expanduser() if folder else None,
-            chosen_platform_url=base_url(url) if url else None,
-            api_key=env.get("ULTRALYTICS_API_KEY", "").strip() or _saved_key(key_file),
+            chosen_platform_url=_url(env, "ULTRALYTICS_PLATFORM_URL"),
+            api_key=api_key,
             key_file=key_file,
             default_project=env.get("UPLOADER_PROJECT") or DEFAULT_PROJECT,
             ca_bundle=next((env[name] for name in _CA_VARIABLES if env.get(name)), None),
             visible_gpus=env.get("CUDA_VISIBLE_DEVICES", ""),
+            chosen_hub_url=_url(env, "ULTRALYTICS_HUB_API"),
+            hub_web=_url(env, "ULTRALYTICS_HUB_WEB") or DEFAULT_HUB_WEB,
+            hub_key=env.get("HUB_API_KEY", "").strip() or api_key,
+            is_colab="COLAB_RELEASE_TAG" in env or "COLAB_BACKEND_VERSION" in env,
         )
+
+
+def _url(env: Mapping[str, str], name: str) -> str | None:
+    text = env.get(name, "").strip()
+    return base_url(text) if text else None
 
 
 def base_url(text: str) -> str:
@@ -103,9 +131,7 @@ def base_url(text: str) -> str:
     if not usable:
         raise SettingsError("a platform URL must look like https://host or http://host:port")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise SettingsError(
-            "a platform URL must not hold a key or a query; the key goes into ULTRALYTICS_API_KEY"
-        )
+        raise SettingsError("a platform URL must not hold a key or a query; the key goes into ULTRALYTICS_API_KEY")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.scripted_server import ScriptedServer, received, scripted_server
+from support.scripted_server import Request, Script, ScriptedServer, hub_received, received, scripted_server
 
 from uploader.platforms.base import Identity, Message, Platform, Upload
 from uploader.platforms.http import Transport
+from uploader.platforms.hub import HubPlatform
 from uploader.platforms.ultralytics import UltralyticsPlatform
 
 KEY = "ul_contract_key"
@@ -25,23 +28,53 @@ class Client:
     Attributes:
         connect: Base URL, key and transport to a client.
         ids: A registered run's ids.
+        answers: What a server of that platform answers when all is well.
+        data_of: A message's data, out of the request that carries it.
+        file_of: An upload's bytes, out of the request that carries them; None for any other request.
     """
 
     connect: Callable[[str, str, Transport], Platform]
     ids: dict[str, object]
+    answers: Script
+    data_of: Callable[[Request], Any]
+    file_of: Callable[[Request], bytes | None]
 
 
-CLIENTS = {"ultralytics": Client(UltralyticsPlatform, {"modelId": "m-1", "runId": 7})}
+def file_in_form(request: Request) -> bytes | None:
+    """Return the file of a multipart form: what is between its headers and the last boundary."""
+    kind, _, boundary = request.headers.get("content-type", "").partition("; boundary=")
+    if kind != "multipart/form-data":
+        return None
+    last = request.body.removesuffix(f"\r\n--{boundary}--\r\n".encode()).rpartition(f"--{boundary}\r\n".encode())[2]
+    return last.partition(b"\r\n\r\n")[2]
 
 
-@pytest.fixture(params=CLIENTS.values(), ids=list(CLIENTS))
+CLIENTS = {
+    "ultralytics": Client(
+        UltralyticsPlatform,
+        {"modelId": "m-1", "runId": 7},
+        received,
+        lambda request: request.json()["data"],
+        lambda request: request.body if request.method == "PUT" else None,
+    ),
+    "hub": Client(
+        partial(HubPlatform, upload_seconds=0.5),
+        {"modelId": "m-1"},
+        hub_received,
+        lambda request: request.json(),
+        file_in_form,
+    ),
+}
+
+
+@pytest.fixture(params=list(CLIENTS))
 def kind(request: pytest.FixtureRequest) -> Client:
-    return request.param
+    return CLIENTS[request.param]
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with scripted_server(received) as running:
+def server(kind: Client) -> Iterator[ScriptedServer]:
+    with scripted_server(kind.answers) as running:
         yield running
 
 
@@ -84,7 +117,8 @@ def checkpoint(identity: Identity, tmp_path: Path) -> Upload:
     path = tmp_path / "blob"
     path.write_bytes(CONTENT)
     digest = hashlib.sha256(CONTENT).hexdigest()
-    return Upload("c" * 64, path, len(CONTENT), digest, "best.pt", identity)
+    form = {"epoch": 2, "type": "final", "map": 0.5}
+    return Upload("c" * 64, path, len(CONTENT), digest, "best.pt", identity, form=form)
 
 
 def message(event: str, data_json: str, identity: Identity) -> Message:

@@ -16,6 +16,8 @@ METRICS = "/api/webhooks/training/metrics"
 UPLOAD = "/api/webhooks/models/upload"
 GONE = Reply(404, {"error": "no such model"})
 
+pytestmark = pytest.mark.parametrize("kind", ["ultralytics"], indirect=True)
+
 
 @pytest.fixture
 def resumed(registration: Message, identity: Identity) -> Message:
@@ -295,3 +297,9 @@ def test_our_requests_have_the_fields_of_the_recording(
 
 def _kind(body: dict[str, object]) -> object:
     return body.get("event", "upload")
+
+
+def test_the_storage_gets_no_credentials(client: Platform, server: ScriptedServer, checkpoint: Upload) -> None:
+    client.upload(checkpoint, lambda _: None)
+    [put] = [each for each in server.requests if each.method == "PUT"]
+    assert "authorization" not in put.headers

@@ -53,12 +53,20 @@ def received(request: Request) -> Reply:
     """Answer as a platform does: with ids for a registration, with a place for an upload."""
     if request.method == "PUT":
         return Reply(body=b"")
+    if request.method == "GET":
+        return Reply(404, {"error": "nothing to read here"})
     content = request.json()
     if request.path.endswith("/models/upload"):
         url = f"http://{request.headers['host']}/storage/{content['filename']}?signature=s3cret"
         return Reply(body={"uploadUrl": url, "gcsPath": f"models/{content['filename']}", "uploadPath": "staging/1"})
     ids = {"modelId": "m-1", "runId": 7} if content["event"] == "training_started" else {}
     return Reply(body={"received": True, "event": content["event"], **ids})
+
+
+def hub_received(request: Request) -> Reply:
+    """Answer as HUB does: with an id for a new model."""
+    data = {"id": "m-1"} if request.path == "/v1/models" else {"agentId": "agent-1"}
+    return Reply(body={"success": True, "message": "done", "data": data})
 
 
 class ScriptedServer:

@@ -104,3 +104,25 @@ def test_unusable_base_urls_are_refused_without_being_quoted(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         base_url(text)
     assert "s3cret" not in str(caught.value)
+
+
+def test_hub_has_its_own_addresses_and_may_have_its_own_key(tmp_path: Path) -> None:
+    plain = Settings.load({"HOME": str(tmp_path), "ULTRALYTICS_API_KEY": "ul_key"})
+    assert (plain.hub_url, plain.hub_web) == ("https://api.ultralytics.com", "https://hub.ultralytics.com")
+    assert plain.hub_key == "ul_key"
+    assert not plain.is_colab
+    chosen = Settings.load(
+        {
+            "HOME": str(tmp_path),
+            "ULTRALYTICS_HUB_API": "http://localhost:8765/",
+            "ULTRALYTICS_HUB_WEB": "http://localhost:8766/",
+            "ULTRALYTICS_API_KEY": "ul_key",
+            "HUB_API_KEY": "hub_key",
+            "COLAB_RELEASE_TAG": "1",
+        }
+    )
+    assert chosen.hub_url == chosen.chosen_hub_url == "http://localhost:8765"
+    assert chosen.hub_web == "http://localhost:8766"
+    assert chosen.hub_key == "hub_key"
+    assert chosen.is_colab
+    assert "hub_key" not in repr(chosen).replace("hub_key=", "")

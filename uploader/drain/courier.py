@@ -94,6 +94,7 @@ class Courier:
             filename=file["filename"],
             identity=self._identity(claim),
             attempt=claim.attempt,
+            form=file.get("form", {}),
         )
 
     def _identity(self, claim: Claim) -> Identity:

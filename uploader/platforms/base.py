@@ -63,6 +63,7 @@ class Upload:
         filename: What the platform is to call the file.
         identity: Who it is about.
         attempt: 1 for the first try. Above it, an earlier try may have arrived.
+        form: What is sent along with the file, where the platform takes such fields.
     """
 
     chunk_id: str
@@ -72,6 +73,7 @@ class Upload:
     filename: str
     identity: Identity
     attempt: int = 1
+    form: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

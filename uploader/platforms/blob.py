@@ -6,11 +6,28 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from uploader.errors import BlobUnusable
 from uploader.platforms.base import Progress
 
 _BLOCK = 64 * 1024
+
+
+class Body(Protocol):
+    """The body of a request, read block by block; its length is known before."""
+
+    def __len__(self) -> int:
+        """Return the size in bytes."""
+        ...
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the bytes in blocks."""
+        ...
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, at most `size`; none at the end."""
+        ...
 
 
 class BlobReader:

@@ -23,7 +23,7 @@ from requests.utils import get_environ_proxies
 from urllib3 import exceptions as pool_errors
 
 from uploader.errors import CredentialsRefused, DeliveryError, Refused, Transient, UnknownOutcome, Unreachable
-from uploader.platforms.blob import BlobReader
+from uploader.platforms.blob import Body
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection, and for each write to it."""
@@ -36,6 +36,7 @@ LONGEST_ANSWER = 1024 * 1024
 
 _WRITE_WHOLE = 64 * 1024  # bytes
 _DETAIL = 200  # characters of a server's own words in an error
+_FIGURE = 32  # characters of a figure or a date in a header
 _LATER = frozenset({407, 408, 425, 429})
 
 TRANSPORT_ERRORS = (requests.RequestException, pool_errors.HTTPError, HTTPException, OSError, ValueError)
@@ -117,7 +118,7 @@ class Transport:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        body: bytes | BlobReader | None = None,
+        body: bytes | Body | None = None,
         answer_seconds: float | None = None,
         longest: int = LONGEST_ANSWER,
     ) -> Answer:
@@ -183,13 +184,34 @@ class JsonApi:
         Raises:
             DeliveryError: There was no success, or it was not the platform's.
         """
-        headers = {**self._headers, "Content-Type": "application/json"}
+        # A lone half of a surrogate pair cannot travel as UTF-8; as an escape it can, and JSON allows it.
+        return self.post_body(path, body.encode("utf-8", "backslashreplace"), "application/json", key=key)
+
+    def post_body(
+        self,
+        path: str,
+        body: bytes | Body,
+        content_type: str,
+        *,
+        key: str | None = None,
+        answer_seconds: float | None = None,
+    ) -> dict[str, Any]:
+        """Send a body of any type and return the JSON object that a success answers with.
+
+        Args:
+            path: Begins with a slash.
+            body: What to send.
+            content_type: Of the body.
+            key: Goes out as `Idempotency-Key`.
+            answer_seconds: Longest silence before the answer is given up on; None for the transport's own.
+
+        Raises:
+            DeliveryError: There was no success, or it was not the platform's.
+        """
+        headers = {**self._headers, "Content-Type": content_type}
         if key is not None:
             headers["Idempotency-Key"] = key
-        # A lone half of a surrogate pair cannot travel as UTF-8; as an escape it can, and JSON allows it.
-        data = body.encode("utf-8", "backslashreplace")
-        answer = self._transport.request("POST", self._base_url + path, headers=headers, body=data)
-        return success(self._without_keys(answer), host_of(self._base_url))
+        return self._request("POST", path, headers=headers, body=body, answer_seconds=answer_seconds)
 
     def get(self, path: str, *, longest: int = LONGEST_ANSWER) -> dict[str, Any]:
         """Return the JSON object that a success answers with.
@@ -201,7 +223,10 @@ class JsonApi:
         Raises:
             DeliveryError: There was no success, or it was not the platform's.
         """
-        answer = self._transport.request("GET", self._base_url + path, headers=self._headers, longest=longest)
+        return self._request("GET", path, headers=self._headers, longest=longest)
+
+    def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        answer = self._transport.request(method, self._base_url + path, **options)
         return success(self._without_keys(answer), host_of(self._base_url))
 
     def _without_keys(self, answer: Answer) -> Answer:
@@ -211,14 +236,23 @@ class JsonApi:
 
 
 def bearer(api_key: str) -> dict[str, str]:
-    """Return the header that carries a key.
+    """Return the header that carries a key to Ultralytics Platform.
+
+    Raises:
+        CredentialsRefused: It holds characters that no header can carry, so it is not a key.
+    """
+    return {"Authorization": f"Bearer {checked_key(api_key)}"}
+
+
+def checked_key(api_key: str) -> str:
+    """Return a key that a header can carry.
 
     Raises:
         CredentialsRefused: It holds characters that no header can carry, so it is not a key.
     """
     if not (api_key.isascii() and api_key.isprintable()):
         raise CredentialsRefused("the API key holds characters that no key has; copy it again")
-    return {"Authorization": f"Bearer {api_key}"}
+    return api_key
 
 
 def host_of(url: str) -> str:
@@ -260,7 +294,7 @@ def refusal(answer: Answer, host: str) -> DeliveryError:
         host: Who gave it, for the message.
     """
     status = answer.status
-    said = f"{host} answered {status}{_detail(answer)}"
+    said = f"{host} answered {status}{_rate_limit(answer.headers)}{_detail(answer)}"
     if status in {401, 403}:
         return CredentialsRefused(said)
     if status in _LATER or status >= 500:
@@ -315,6 +349,16 @@ def _detail(answer: Answer) -> str:
     return f": {words}" if words else ""
 
 
+def _rate_limit(headers: Mapping[str, str]) -> str:
+    """Return how many requests are left of how many, and for how long, where the server counts them."""
+    left, limit = headers.get("X-RateLimit-Remaining"), headers.get("X-RateLimit-Limit")
+    if left is None or limit is None:
+        return ""
+    wait = headers.get("Retry-After")
+    again = f", again after {wait[:_FIGURE]}s" if wait is not None else ""
+    return f" ({left[:_FIGURE]} of {limit[:_FIGURE]} requests left{again})"
+
+
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Return `Retry-After`, in seconds or as a date, as seconds from now; None when absent or not understood."""
     value = headers.get("Retry-After")
@@ -326,9 +370,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _prepare(
-    method: str, url: str, headers: Mapping[str, str], body: bytes | BlobReader | None
-) -> requests.PreparedRequest:
+def _prepare(method: str, url: str, headers: Mapping[str, str], body: bytes | Body | None) -> requests.PreparedRequest:
     """Return the request, by way of the only steps it needs: `Request.prepare` takes as long as sending does."""
     prepared = requests.PreparedRequest()
     prepared.prepare_method(method)
@@ -346,7 +388,7 @@ def _checked(url: str) -> str | None:
     return prepared.url
 
 
-def _in_blocks(body: bytes | BlobReader | None) -> bytes | io.BytesIO | BlobReader:
+def _in_blocks(body: bytes | Body | None) -> bytes | io.BytesIO | Body:
     """Have a large body written block by block: the time-out is for each write, and a slow link needs many."""
     if not body:
         return b""  # an empty stream would go out chunked, which storages refuse

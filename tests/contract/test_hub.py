@@ -1,0 +1,137 @@
+"""The HUB API, as the recording of a real training with upstream 8.3.245 shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from support.scripted_server import Reply, ScriptedServer
+
+from uploader.errors import CredentialsRefused, Refused, RunGone, Transient
+from uploader.platforms.base import Identity, Message, Upload
+from uploader.platforms.hub import HubPlatform
+from uploader.platforms.registry import connect
+from uploader.settings import Settings
+
+MODEL = {"config": {"epochs": 3}, "dataset": {"name": "ds/data.yaml"}, "lineage": {}, "meta": {"name": "yolo11n.yaml"}}
+METRICS = {"type": "metrics", "metrics": {"0": '{"train/box_loss": 6.6}', "1": '{"train/box_loss": 4.9}'}}
+
+pytestmark = pytest.mark.parametrize("kind", ["hub"], indirect=True)
+
+
+@pytest.fixture
+def new_model(registration: Message) -> Message:
+    return replace(registration, data_json=json.dumps(MODEL))
+
+
+def test_a_run_becomes_a_model(client: HubPlatform, server: ScriptedServer, new_model: Message) -> None:
+    receipt = client.register(new_model)
+    [request] = server.requests
+    assert (request.method, request.path, request.json()) == ("POST", "/v1/models", MODEL)
+    assert request.headers["x-api-key"] == "ul_contract_key"
+    assert "authorization" not in request.headers
+    assert receipt.ids == {"modelId": "m-1"}
+
+
+def test_a_resumed_run_makes_no_second_model(
+    client: HubPlatform, server: ScriptedServer, new_model: Message, identity: Identity
+) -> None:
+    assert client.register(replace(new_model, identity=identity)).ids == {"modelId": "m-1"}
+    assert server.requests == []
+
+
+def test_a_run_of_an_existing_model_makes_none(
+    client: HubPlatform, server: ScriptedServer, registration: Message
+) -> None:
+    assert client.register(replace(registration, data_json='{"modelId": "m-9"}')).ids == {"modelId": "m-9"}
+    assert server.requests == []
+
+
+def test_an_answer_without_an_id_is_not_a_registration(
+    client: HubPlatform, server: ScriptedServer, new_model: Message
+) -> None:
+    server.script = lambda _: Reply(body={"success": True, "data": {}})
+    with pytest.raises(Transient, match="without the id"):
+        client.register(new_model)
+
+
+def test_metrics_of_many_epochs_are_one_request(client: HubPlatform, server: ScriptedServer, epoch: Message) -> None:
+    client.send(replace(epoch, event="metrics", data_json=json.dumps(METRICS)))
+    [request] = server.requests
+    assert (request.method, request.path, request.json()) == ("POST", "/v1/models/m-1", METRICS)
+
+
+@pytest.mark.parametrize(
+    "form", [{"epoch": 1, "type": "epoch", "isBest": True}, {"epoch": 2, "type": "final", "map": 0.25}]
+)
+def test_a_checkpoint_is_a_form_with_a_file(
+    client: HubPlatform, server: ScriptedServer, checkpoint: Upload, form: dict[str, object]
+) -> None:
+    name = "best.pt" if "map" in form else "last.pt"
+    client.upload(replace(checkpoint, filename=name, form=form), lambda _: None)
+    [request] = server.requests
+    assert (request.method, request.path) == ("POST", "/v1/models/m-1/upload")
+    head = request.body.partition(checkpoint.path.read_bytes()[:64])[0].decode()
+    fields = dict(re.findall(r'name="(\w+)"\r\n\r\n(.*?)\r\n', head))
+    assert fields == {field: str(value) for field, value in form.items()}
+    assert f'name="{name}"; filename="{name}"' in head
+
+
+@pytest.mark.parametrize("action", ["send", "upload"])
+def test_a_model_that_was_deleted_ends_the_run(
+    client: HubPlatform, server: ScriptedServer, epoch: Message, checkpoint: Upload, action: str
+) -> None:
+    server.script = lambda _: Reply(404, {"message": "Model not found"})
+    with pytest.raises(RunGone, match="Model not found"):
+        client.send(epoch) if action == "send" else client.upload(checkpoint, lambda _: None)
+
+
+def test_a_rate_limit_is_reported_with_its_figures(client: HubPlatform, server: ScriptedServer, epoch: Message) -> None:
+    limits = {"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0", "Retry-After": "17"}
+    server.script = lambda _: Reply(429, {"message": "slow down"}, limits)
+    with pytest.raises(Transient, match=r"429 \(0 of 100 requests left, again after 17s\): slow down") as caught:
+        client.send(epoch)
+    assert caught.value.retry_after == 17
+
+
+def test_an_answer_that_denies_success_completes_nothing(
+    client: HubPlatform, server: ScriptedServer, epoch: Message
+) -> None:
+    server.script = lambda _: Reply(body={"success": False, "data": {}})
+    with pytest.raises(Transient):
+        client.send(epoch)
+
+
+def test_a_heartbeat_keeps_the_agents_id(client: HubPlatform, server: ScriptedServer, identity: Identity) -> None:
+    first = client.heartbeat(identity, None)
+    assert client.heartbeat(identity, first) == "agent-1"
+    assert {each.path for each in server.requests} == {"/v1/agent/heartbeat/models/m-1"}
+    assert [each.json()["agentId"] for each in server.requests] == [None, "agent-1"]
+    assert re.fullmatch(r"python-3\.\d+\.\d+\S*-local", server.requests[0].json()["agent"])
+
+
+def test_a_key_can_be_checked(client: HubPlatform, server: ScriptedServer) -> None:
+    client.authenticate()
+    assert (server.requests[0].method, server.requests[0].path) == ("POST", "/v1/auth")
+    server.script = lambda _: Reply(401, {"message": "no"})
+    with pytest.raises(CredentialsRefused):
+        client.authenticate()
+
+
+def test_a_model_is_read(client: HubPlatform, server: ScriptedServer) -> None:
+    server.script = lambda _: Reply(body={"success": True, "data": {"id": "a b", "status": "trained"}})
+    assert client.model("a b")["status"] == "trained"
+    assert server.requests[0].path == "/v1/models/a%20b"
+    server.script = lambda _: Reply(404, {"message": "no"})
+    with pytest.raises(Refused):
+        client.model("m-2")
+
+
+def test_the_registry_knows_it_and_asks_for_a_key(client: HubPlatform, server: ScriptedServer) -> None:
+    connected = connect("hub", server.url, Settings(hub_key="hub_key"), connections=1)
+    connected.close()
+    assert isinstance(connected, HubPlatform)
+    with pytest.raises(CredentialsRefused, match="HUB_API_KEY"):
+        connect("hub", server.url, Settings(), connections=1)

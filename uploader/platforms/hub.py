@@ -1,0 +1,168 @@
+"""Client of the Ultralytics HUB API, as `ultralytics` 8.3.245 with `hub-sdk` 0.0.25 speaks it.
+
+    POST /v1/auth                            whether the key is accepted
+    POST /v1/models                          makes a model; answers with its id
+    GET  /v1/models/{id}                     a model's facts
+    POST /v1/models/{id}                     metrics of any number of epochs
+    POST /v1/models/{id}/upload              a checkpoint, as a form with the file in it
+    POST /v1/agent/heartbeat/models/{id}     this machine is at work on the model
+
+The key travels as `x-api-key`. Upstream repeats a request after 408, 502 and 504 only and then forgets it. Here those,
+every other 5xx and 429 (when `Retry-After` is over) are `Transient`: only a positive answer completes a delivery.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from uploader.errors import DeliveryError, Refused, RunGone, Transient
+from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
+from uploader.platforms.blob import BlobReader
+from uploader.platforms.http import JsonApi, Transport, checked_key, host_of
+from uploader.platforms.multipart import FormReader
+
+UPLOAD_SECONDS = 600.0
+"""HUB may store a file elsewhere before it answers."""
+MODEL_ID = "modelId"
+"""Name of the one id that HUB gives."""
+
+
+class HubPlatform:
+    """One destination: a HUB API's base URL and its key. Threads may share it.
+
+    Attributes:
+        heartbeat_seconds: How often HUB expects to hear that a training is alive.
+    """
+
+    name = "hub"
+    heartbeat_seconds = 300.0
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        transport: Transport,
+        *,
+        place: str = "local",
+        upload_seconds: float = UPLOAD_SECONDS,
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            base_url: Without a trailing slash.
+            api_key: The key.
+            transport: The connections; closed by `close`.
+            place: `colab` in a Colab notebook, else `local`; a part of the agent's name.
+            upload_seconds: Longest silence after the last byte of a file.
+
+        Raises:
+            CredentialsRefused: The key cannot be one.
+        """
+        self._api = JsonApi(base_url, {"x-api-key": checked_key(api_key)}, transport)
+        self._transport = transport
+        self._host = host_of(base_url)
+        self._upload_seconds = upload_seconds
+        self._agent = f"python-{platform.python_version()}-{place}"
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._transport.close()
+
+    def authenticate(self) -> None:
+        """Have the key checked.
+
+        Raises:
+            DeliveryError: It is not accepted, or nobody answers.
+        """
+        self._confirmed(self._api.post("/v1/auth", ""))
+
+    def model(self, model_id: str) -> dict[str, Any]:
+        """Return a model's facts.
+
+        Raises:
+            DeliveryError: There is no such model for this key, or nobody answers.
+        """
+        data = self._confirmed(self._api.get(_path(model_id))).get("data")
+        return data if isinstance(data, dict) else {}
+
+    def register(self, message: Message) -> Receipt:
+        """Make a model, unless the run has one: it was resumed, or began from a model's URL."""
+        wish = json.loads(message.data_json)
+        known = message.identity.ids.get(MODEL_ID) or wish.get(MODEL_ID)
+        if known is not None:
+            return Receipt({}, {MODEL_ID: known})
+        answer = self._api.post("/v1/models", message.data_json, key=message.chunk_id)
+        data = answer.get("data")
+        if not isinstance(data, dict) or not data.get("id"):
+            raise Transient(f"{self._host} answered without the id of the model that was to be made", status=200)
+        return Receipt({MODEL_ID: data["id"]}, {MODEL_ID: data["id"]})
+
+    def send(self, message: Message) -> Receipt:
+        """Send metrics; the message's data is the request."""
+        try:
+            answer = self._api.post(_path(_model_of(message.identity)), message.data_json, key=message.chunk_id)
+        except Refused as error:
+            raise _about_model(error) from None
+        return self._received(answer)
+
+    def upload(self, upload: Upload, progress: Progress) -> Receipt:
+        """Send a checkpoint with the fields of its form."""
+        path = f"{_path(_model_of(upload.identity))}/upload"
+        with BlobReader(upload.path, upload.size, upload.sha256, progress) as file:
+            form = FormReader(upload.form, upload.filename, file)
+            try:
+                answer = self._api.post_body(
+                    path, form, form.content_type, key=upload.chunk_id, answer_seconds=self._upload_seconds
+                )
+            except Refused as error:
+                raise _about_model(error) from None
+        receipt = self._received(answer)
+        return Receipt({**receipt.answer, "sha256": upload.sha256})
+
+    def heartbeat(self, identity: Identity, agent_id: str | None) -> str | None:
+        """Say that a run's training is alive.
+
+        Args:
+            identity: The run.
+            agent_id: What HUB called this machine at the last heartbeat, None at the first.
+
+        Returns:
+            What HUB calls it from now on.
+
+        Raises:
+            DeliveryError: Nobody took notice.
+        """
+        body = json.dumps({"agent": self._agent, "agentId": agent_id})
+        answer = self._api.post(f"/v1/agent/heartbeat{_path(_model_of(identity), version='')}", body)
+        data = self._confirmed(answer).get("data")
+        given = data.get("agentId") if isinstance(data, dict) else None
+        return None if given is None else str(given)
+
+    def _received(self, answer: Mapping[str, Any]) -> Receipt:
+        confirmed = self._confirmed(answer)
+        return Receipt({name: confirmed[name] for name in ("success", "message") if name in confirmed})
+
+    def _confirmed(self, answer: dict[str, Any] | Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return an answer of HUB's own kind: `{"success": true, "message": …, "data": …}`, of which parts may lack."""
+        if answer.get("success") is True or ("success" not in answer and "data" in answer):
+            return answer
+        raise Transient(f"{self._host} answered without saying that it succeeded", status=200)
+
+
+def _path(model_id: object, version: str = "/v1") -> str:
+    return f"{version}/models/{quote(str(model_id), safe='')}"
+
+
+def _model_of(identity: Identity) -> object:
+    return identity.ids[MODEL_ID]
+
+
+def _about_model(error: Refused) -> DeliveryError:
+    """Tell a model that is not there any more from any other refusal."""
+    if error.status == 404:
+        return RunGone(f"{error}; the model was deleted there", status=404)
+    return error
