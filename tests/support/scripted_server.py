@@ -50,9 +50,11 @@ Script = Callable[[Request], Reply]
 
 
 def received(request: Request) -> Reply:
-    """Answer as a platform does: with ids for a registration, with a place for an upload."""
+    """Answer as a platform does that has nothing to read: ids for a registration, a place for an upload."""
     if request.method == "PUT":
         return Reply(body=b"")
+    if request.method == "GET":
+        return Reply(404, {"error": "no such page"})
     if request.method == "GET":
         return Reply(404, {"error": "nothing to read here"})
     content = request.json()
