@@ -11,7 +11,7 @@ from journal.outbox import Outbox
 from journal.records import Claim, Outcome
 from uploader.drain.courier import Finished
 from uploader.drain.planner import FINAL
-from uploader.drain.retry import Random, outcome_of_failure
+from uploader.drain.retry import FIRST_WAIT, Random, outcome_of_failure
 from uploader.platforms.base import Receipt
 
 _LOG = logging.getLogger(__name__)
@@ -24,16 +24,18 @@ class Books:
         delivered: Deliveries made, by destination id.
     """
 
-    def __init__(self, outbox: Outbox, random: Random) -> None:
+    def __init__(self, outbox: Outbox, random: Random, first_wait: float = FIRST_WAIT) -> None:
         """Begin with nothing.
 
         Args:
             outbox: The journal's.
             random: For waits before the next attempt.
+            first_wait: After a delivery's first failure, seconds.
         """
         self.delivered: Counter[int] = Counter()
         self._outbox = outbox
         self._random = random
+        self._first_wait = first_wait
         self._unwritten: list[Outcome] = []
 
     def enter(self, finished: Finished) -> None:
@@ -41,8 +43,13 @@ class Books:
         self._unwritten.append(self._outcome(finished))
 
     def release(self, claims: Iterable[Claim]) -> None:
-        """Take down that these were not attempted, or not to the end."""
+        """Take down that these were not attempted."""
         self._unwritten += [Outcome(claim, "release") for claim in claims]
+
+    def abandon(self, claims: Iterable[Claim]) -> None:
+        """Take down that these were attempted and nobody waited for the answer: they may have arrived."""
+        error = "the drain ended before the answer came"
+        self._unwritten += [Outcome(claim, "retry", error=error) for claim in claims]
 
     def write(self) -> int:
         """Write everything down in one transaction; return how many deliveries were settled.
@@ -61,7 +68,14 @@ class Books:
         claim, result = finished.claim, finished.result
         if isinstance(result, Receipt):
             return Outcome(claim, "delivered", receipt=result.answer, ids=result.ids, signals=tuple(result.signals))
-        return outcome_of_failure(claim, result, now=utc_now(), random=self._random, replaced=self._is_replaced(claim))
+        return outcome_of_failure(
+            claim,
+            result,
+            now=utc_now(),
+            random=self._random,
+            replaced=self._is_replaced(claim),
+            first_wait=self._first_wait,
+        )
 
     def _is_replaced(self, claim: Claim) -> bool:
         return claim.lane == "upload" and claim.role != FINAL and self._outbox.has_newer_checkpoint(claim)

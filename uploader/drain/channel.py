@@ -14,7 +14,7 @@ from journal.records import Claim, Destination, Lane
 from uploader.drain.courier import Courier, Finished
 from uploader.drain.crew import Crew
 from uploader.drain.progress import Progress
-from uploader.drain.retry import Random
+from uploader.drain.retry import FIRST_WAIT, Random
 from uploader.drain.schedule import Breaker
 from uploader.errors import CredentialsRefused, DeliveryError, Refused, UploaderError
 from uploader.platforms.base import Platform, Receipt
@@ -39,6 +39,7 @@ class Supplies:
         parallel: How many messages at once, for each destination.
         uploads: How many uploads at once, for each destination.
         random: For waits.
+        first_wait: After a host's first failure, seconds.
         clock: Seconds; never goes back.
     """
 
@@ -51,6 +52,7 @@ class Supplies:
     parallel: int
     uploads: int
     random: Random
+    first_wait: float = FIRST_WAIT
     clock: Callable[[], float] = time.monotonic
 
 
@@ -71,7 +73,7 @@ class Channel:
         self.closed: UploaderError | None = None
         self.error: str | None = None
         self._clock = supplies.clock
-        self._breaker = Breaker(supplies.random)
+        self._breaker = Breaker(supplies.random, supplies.first_wait)
         self._limits: dict[Lane, int] = {"message": supplies.parallel * CLAIM_AHEAD, "upload": supplies.uploads}
         self._under_way: Counter[Lane] = Counter()
         self._platform: Platform | None = None

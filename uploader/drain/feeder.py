@@ -13,8 +13,8 @@ from journal.outbox import Outbox
 from journal.records import Claim, Lane, Target
 from uploader.drain import planner
 from uploader.drain.channel import Channel
+from uploader.drain.pace import Pace
 
-LEASE_SECONDS = 60.0
 WINDOW = 512
 """Most open deliveries of one run at one destination, so that memory and queries do not grow with the backlog."""
 BATCH = 256
@@ -26,14 +26,16 @@ FIRST_BATCH = 16
 class Feeder:
     """Keeps channels busy with the chosen runs' deliveries."""
 
-    def __init__(self, outbox: Outbox, run_ids: Sequence[str] | None) -> None:
+    def __init__(self, outbox: Outbox, run_ids: Sequence[str] | None, lease_seconds: float = Pace.lease) -> None:
         """Prepare.
 
         Args:
             outbox: The journal's.
             run_ids: The chosen runs; None for all.
+            lease_seconds: How long a claim is ours without `renew`.
         """
         self._outbox = outbox
+        self._lease_seconds = lease_seconds
         self._run_ids = run_ids
         self._owner = f"process {os.getpid()} on {platform.node()}"
 
@@ -50,7 +52,7 @@ class Feeder:
 
     def renew(self, claims: Sequence[Claim]) -> None:
         """Keep claims that are under way ours."""
-        self._outbox.renew(claims, lease_seconds=LEASE_SECONDS, now=utc_now())
+        self._outbox.renew(claims, lease_seconds=self._lease_seconds, now=utc_now())
 
     def next_due(self, channel: Channel) -> datetime | None:
         """Return when the next delivery of the channel is due, None when none waits; it may be past."""
@@ -62,7 +64,7 @@ class Feeder:
             lane=lane,
             limit=limit,
             owner=self._owner,
-            lease_seconds=LEASE_SECONDS,
+            lease_seconds=self._lease_seconds,
             now=utc_now(),
             run_ids=self._run_ids,
         )

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from journal.clock import to_text
 from journal.records import Claim, Outcome
+from uploader.drain.pace import Pace
 from uploader.drain.planner import REGISTRATION
 from uploader.errors import (
     BlobUnusable,
@@ -27,26 +28,35 @@ from uploader.errors import (
     Unreachable,
 )
 
-FIRST_WAIT = 1.0
+FIRST_WAIT = Pace.first_wait
 LONGEST_WAIT = 300.0
 
 Random = Callable[[], float]
 """Uniform in [0, 1)."""
 
 
-def backoff(failures: int, random: Random, longest: float = LONGEST_WAIT) -> float:
+def backoff(failures: int, random: Random, longest: float = LONGEST_WAIT, first: float = FIRST_WAIT) -> float:
     """Return the seconds to wait after so many failures in a row: doubling, and between half and all of that.
 
     Args:
         failures: At least 1.
         random: Spreads waits that begin together.
         longest: Upper bound, seconds.
+        first: After the first failure, seconds.
     """
-    full = min(longest, FIRST_WAIT * 2.0 ** min(failures - 1, 30))
+    full = min(longest, first * 2.0 ** min(failures - 1, 30))
     return full * (0.5 + random() / 2)
 
 
-def outcome_of_failure(claim: Claim, error: Exception, *, now: datetime, random: Random, replaced: bool) -> Outcome:
+def outcome_of_failure(
+    claim: Claim,
+    error: Exception,
+    *,
+    now: datetime,
+    random: Random,
+    replaced: bool,
+    first_wait: float = FIRST_WAIT,
+) -> Outcome:
     """Return what becomes of a claimed delivery.
 
     Args:
@@ -55,6 +65,7 @@ def outcome_of_failure(claim: Claim, error: Exception, *, now: datetime, random:
         now: The current time.
         random: For the wait.
         replaced: Whether a newer checkpoint stands in for this one, which is not final.
+        first_wait: After the first failure, seconds.
     """
     reason = str(error) or type(error).__name__
     if isinstance(error, (Unreachable, CredentialsRefused, Interrupted)):
@@ -66,7 +77,7 @@ def outcome_of_failure(claim: Claim, error: Exception, *, now: datetime, random:
     if isinstance(error, BlobUnusable):
         return Outcome(claim, "dead", error=reason)
     asked = error.retry_after if isinstance(error, Transient) else None
-    wait = max(backoff(claim.attempt, random), asked or 0.0)
+    wait = max(backoff(claim.attempt, random, first=first_wait), asked or 0.0)
     due = to_text(now + timedelta(seconds=wait))
     return Outcome(claim, "retry", error=reason, next_attempt_at=due, held=asked is not None)
 

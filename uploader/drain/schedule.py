@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from uploader.drain.retry import Random, backoff
+from uploader.drain.retry import FIRST_WAIT, Random, backoff
 from uploader.errors import DeliveryError, Transient, UnknownOutcome, Unreachable
 
 State = Literal["closed", "half-open", "open"]
@@ -35,9 +35,10 @@ class Breaker:
         unreachable: How many probes in a row found it unreachable.
     """
 
-    def __init__(self, random: Random) -> None:
-        """Begin half-open; `random` spreads the waits."""
+    def __init__(self, random: Random, first_wait: float = FIRST_WAIT) -> None:
+        """Begin half-open; `random` spreads the waits, the shortest of which is `first_wait`."""
         self._random = random
+        self._first_wait = first_wait
         self._proven = False
         self._failing = 0
         self.resumes_at = 0.0
@@ -70,12 +71,12 @@ class Breaker:
             pass  # one of those that were in flight when the first failed
         elif isinstance(error, Unreachable):
             self.unreachable += 1
-            self._pause(now, backoff(self.unreachable, self._random, LONGEST_PAUSE))
+            self._pause(now, backoff(self.unreachable, self._random, LONGEST_PAUSE, self._first_wait))
         elif isinstance(error, (Transient, UnknownOutcome)):
             self._failing += 1
             if self._failing >= FAILURES_IN_A_ROW:
                 beyond = self._failing - FAILURES_IN_A_ROW + 1
-                self._pause(now, backoff(beyond, self._random, LONGEST_PAUSE))
+                self._pause(now, backoff(beyond, self._random, LONGEST_PAUSE, self._first_wait))
 
     def _pause(self, now: float, seconds: float) -> None:
         self._proven = False

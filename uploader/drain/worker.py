@@ -11,7 +11,7 @@ import math
 import random
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -27,13 +27,12 @@ from uploader.drain.channel import Channel, Supplies
 from uploader.drain.courier import Finished
 from uploader.drain.feeder import Feeder
 from uploader.drain.lock import drain_lock
+from uploader.drain.pace import Pace
 from uploader.drain.progress import Progress, Silent
 from uploader.drain.summary import Ending, Summary, summarize
 from uploader.platforms.registry import connect
 from uploader.settings import Settings
 
-RENEW_SECONDS = 20.0
-SHORTEST_WAIT = 0.05
 TICK_SECONDS = 1.0
 """How often a drain that waits looks at the journal."""
 GATHER_SECONDS = 0.02
@@ -61,6 +60,7 @@ class DrainOptions:
         max_time: Go on trying for so many seconds; None ends when nothing more can be done now.
         parallel: How many messages at once, for each destination.
         uploads: How many uploads at once, for each destination.
+        pace: How long to wait for what.
     """
 
     runs: tuple[str, ...] = ()
@@ -69,6 +69,7 @@ class DrainOptions:
     max_time: float | None = None
     parallel: int = 16
     uploads: int = 2
+    pace: Pace = field(default_factory=Pace)
 
 
 class Drain:
@@ -103,8 +104,8 @@ class Drain:
         self._stopping = Event()
         self._abort = Event()
         self._run_ids = routing.choose_runs(outbox.runs(), options.runs)
-        self._feeder = Feeder(outbox, self._run_ids)
-        self._books = Books(outbox, random.random)
+        self._feeder = Feeder(outbox, self._run_ids, options.pace.lease)
+        self._books = Books(outbox, random.random, options.pace.first_wait)
         self._channels: dict[int, Channel] = {}
         self._next_look = self._next_renewal = 0.0
         self._deadline = math.inf
@@ -143,14 +144,14 @@ class Drain:
         self._look_around(self._options.to)
 
     def _finish(self) -> None:
-        """Wait for what is under way, then for uploads to notice that they are to end; release the rest."""
+        """Wait for what is under way, then for uploads to notice that they are to end; give the rest up."""
         for channel in self._channels.values():
             self._books.release(channel.withdraw())
         self._take_until_idle(GRACE_SECONDS)
         self._abort.set()
         self._take_until_idle(ABORT_SECONDS)
         for channel in self._channels.values():
-            self._books.release(channel.held.values())
+            self._books.abandon(channel.held.values())
         self._write()
 
     def _close(self) -> None:
@@ -207,7 +208,9 @@ class Drain:
     def _supplies(self) -> Supplies:
         connections = self._options.parallel + self._options.uploads
         return Supplies(
-            connect=partial(connect, settings=self._settings, connections=connections),
+            connect=partial(
+                connect, settings=self._settings, connections=connections, answer_seconds=self._options.pace.answer
+            ),
             blobs=self._journal.blobs,
             default_project=self._settings.default_project,
             progress=self._progress,
@@ -216,6 +219,7 @@ class Drain:
             parallel=self._options.parallel,
             uploads=self._options.uploads,
             random=random.random,
+            first_wait=self._options.pace.first_wait,
         )
 
     def _patience(self) -> float | None:
@@ -231,7 +235,8 @@ class Drain:
         if left == math.inf:
             open_channels = [channel for channel in open_channels if not channel.given_up]
         wait = min((self._wait_for(channel) for channel in open_channels), default=math.inf)
-        return None if wait > min(left, WORTH_WAITING if left == math.inf else left) else max(wait, SHORTEST_WAIT)
+        longest = WORTH_WAITING if left == math.inf else left
+        return None if wait > longest else max(wait, self._options.pace.shortest_wait)
 
     def _wait_for(self, channel: Channel) -> float:
         """Return the seconds until something can be sent, 0 for now, infinity when nothing waits to be."""
@@ -272,7 +277,7 @@ class Drain:
         """Do what has to be done now and then: renew leases, fold the write-ahead log back."""
         if time.monotonic() >= self._next_renewal:
             self._feeder.renew([claim for channel in self._channels.values() for claim in channel.held.values()])
-            self._next_renewal = time.monotonic() + RENEW_SECONDS
+            self._next_renewal = time.monotonic() + self._options.pace.renewal
         if self._journal.wal_bytes() > LARGE_WAL:
             self._outbox.fold_wal()
 

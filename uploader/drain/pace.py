@@ -1,0 +1,24 @@
+"""How long a drain waits for what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The figures of one drain, all in seconds. The defaults are meant for real networks.
+
+    Attributes:
+        answer: Longest silence of a platform before its answer is given up on.
+        first_wait: Wait after the first failure of a delivery or a host; it doubles with each further one.
+        shortest_wait: Least wait for anything, so that nothing can make a drain spin.
+        lease: How long a claim is ours without being renewed.
+        renewal: How often the claims under way are renewed.
+    """
+
+    answer: float = 60.0
+    first_wait: float = 1.0
+    shortest_wait: float = 0.05
+    lease: float = 60.0
+    renewal: float = 20.0
