@@ -13,13 +13,11 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, 
 from journal import tables
 from journal.clock import from_text, to_text
 from journal.liveness import live_sessions
-from journal.records import Claim, Lane, Run
+from journal.records import REGISTRATION, Claim, Lane, Run
 
 _D = tables.deliveries
 _T = tables.targets
 _R = tables.runs
-
-REGISTRATION = "training_started"
 
 
 def find_due(
@@ -118,12 +116,15 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
 
 
 def _is_spaced() -> ColumnElement[bool]:
-    """Return the condition for a checkpoint that keeps a distance to the last upload: of a live session, not final."""
+    """Return the condition for a checkpoint that keeps a distance to the last upload: of a live session, not final.
+
+    One that was begun before has kept it already.
+    """
     of_live_session = exists().where(
         tables.events.c.id == _D.c.first_event,
         tables.events.c.session_id.in_(bindparam("live_sessions", expanding=True)),
     )
-    return and_(_D.c.role != "final", of_live_session)
+    return and_(_D.c.role != "final", _D.c.fence == 0, of_live_session)
 
 
 def take(connection: Connection, rows: Sequence[Row[Any]], owner: str, now: datetime, lease_seconds: float) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -16,14 +17,16 @@ from journal import fallback, locations, upkeep
 from journal.blobs import BlobStore
 from journal.clock import to_text, utc_now
 from journal.engine import BUSY_SECONDS, Durability, check_header, fold_wal, make_engine, make_folder
-from journal.errors import BlobError, from_sqlite
+from journal.errors import BlobError, DiskFull, from_sqlite
 from journal.liveness import live_runs
 from journal.migrations import NEWEST_VERSION, migrate
 from journal.outbox import Outbox
 from journal.report import RunReport, make_report
-from journal.salvage import lost_snapshots
+from journal.salvage import LostSnapshot, lost_snapshots
 from journal.upkeep import Pruned
 from journal.writer import Writer
+
+_LOG = logging.getLogger(__name__)
 
 
 class Journal:
@@ -84,17 +87,22 @@ class Journal:
         """Snapshot the checkpoints that dead sessions saved and left on the disk; return how many."""
         with self._transaction(read_only=True) as connection:
             lost = lost_snapshots(connection, utc_now())
-        writer, saved = self.writer(), 0
-        for one in lost:
-            try:
-                snapshot = self.blobs.snapshot(one.path)
-            except BlobError:
-                continue  # gone or being rewritten: then somebody else is at work on it
-            writer.add_checkpoint(one.run_id, one.session_id, snapshot, one.role, one.payload)
-            saved += 1
-        writer.close()
+        with closing(self.writer()) as writer:
+            saved = sum(self._take_in(writer, one) for one in lost)
         self.blobs.sweep(time.time())
         return saved
+
+    def _take_in(self, writer: Writer, lost: LostSnapshot) -> bool:
+        try:
+            snapshot = self.blobs.snapshot(lost.path)
+        except (BlobError, DiskFull) as error:  # rewritten: somebody is at work on it; or the next time
+            _LOG.warning("The checkpoint %s was not taken in: %s", lost.path, error)
+            return False
+        try:
+            writer.add_checkpoint(lost.run_id, lost.session_id, snapshot, lost.role, lost.payload)
+        finally:
+            self.blobs.discard(snapshot)
+        return True
 
     def fold_wal(self) -> bool:
         """Fold the write-ahead log back into the database; False when another process was in the way."""

@@ -232,11 +232,7 @@ class Outbox:
         with self._write() as connection:
             pairs = connection.execute(select(_D.c.run_id, _D.c.destination_id).where(chosen).distinct()).all()
             for run_id, destination_id in pairs:
-                connection.execute(
-                    update(_T)
-                    .where(_T.c.run_id == run_id, _T.c.destination_id == destination_id, _T.c.state == "blocked")
-                    .values(state=func.iif(_T.c.ids == "{}", "new", "registered"), reason=None)
-                )
+                routing.unblock(connection, run_id, destination_id)
             values = {"state": "pending", "next_attempt_at": now_text(), "settled_at": None, "held": 0}
             return connection.execute(update(_D).where(chosen).values(values)).rowcount
 

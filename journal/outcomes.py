@@ -98,4 +98,6 @@ def _update_target(connection: Connection, outcome: Outcome, now: str) -> None:
         connection.execute(here.values(state="blocked", reason=outcome.block))
     for kind, detail in outcome.signals:
         values = {"run_id": run_id, "destination_id": destination_id, "kind": kind, "detail": detail}
-        connection.execute(upsert(tables.signals).values(**values, created_at=now).on_conflict_do_nothing())
+        session = select(tables.events.c.session_id).where(tables.events.c.id == outcome.claim.first_event)
+        row = upsert(tables.signals).values(**values, session_id=session.scalar_subquery(), created_at=now)
+        connection.execute(row.on_conflict_do_nothing())

@@ -17,6 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+REGISTRATION = "training_started"
+"""The kind of the delivery that makes a run known to a platform."""
+
 State = Literal["pending", "claimed", "delivered", "dead", "superseded", "dropped"]
 Lane = Literal["message", "upload"]
 
@@ -172,10 +175,20 @@ class Claim:
 
 @dataclass(frozen=True)
 class Signal:
-    """Something the platform told the training, e.g. `cancelled`."""
+    """Something the platform told the training, e.g. `cancelled`.
+
+    Attributes:
+        id: Row id.
+        run_id: Uuid of the run.
+        session_id: The session whose event the platform answered so; a later session does not heed it.
+        kind: What it told.
+        detail: Why, in the platform's words.
+        created_at: ISO 8601 time in UTC.
+    """
 
     id: int
     run_id: str
+    session_id: int
     kind: str
     detail: str
     created_at: str

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, exists, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal import tables
 from journal.errors import UnknownRow
-from journal.records import Destination
+from journal.records import REGISTRATION, Destination
 
 
 def add_destination(connection: Connection, platform: str, base_url: str) -> Destination:
@@ -45,3 +45,19 @@ def route(connection: Connection, run_id: str, platform: str, base_url: str) -> 
     destination = add_destination(connection, platform, base_url)
     add_target(connection, run_id, destination.id)
     return destination
+
+
+def unblock(connection: Connection, run_id: str, destination_id: int) -> None:
+    """Let a target that the platform refused be tried again; an older server registers without giving ids."""
+    target, delivery = tables.targets, tables.deliveries
+    registered = exists().where(
+        delivery.c.run_id == run_id,
+        delivery.c.destination_id == destination_id,
+        delivery.c.kind == REGISTRATION,
+        delivery.c.state == "delivered",
+    )
+    connection.execute(
+        update(target)
+        .where(target.c.run_id == run_id, target.c.destination_id == destination_id, target.c.state == "blocked")
+        .values(state=case((or_(target.c.ids != "{}", registered), "registered"), else_="new"), reason=None)
+    )

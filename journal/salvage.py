@@ -16,19 +16,22 @@ from sqlalchemy import Connection, Row, text
 
 from journal.liveness import live_runs
 
-# The newest save of each run's newest session, where no checkpoint of that session followed.
-_LAST_SAVES = text(
+# Each run's newest save of each role, where no checkpoint of that role, and no final one, followed. A folder that a
+# later run wrote to holds that run's files. (Of a group with max(), SQLite gives the columns of the row that has it.)
+_LOST = text(
     """
-    SELECT e.run_id, e.session_id, e.id, e.payload, s.ended_at
-    FROM events e JOIN sessions s ON s.id = e.session_id
-    WHERE e.kind = 'model_saved'
-      AND e.session_id = (SELECT max(id) FROM sessions WHERE run_id = e.run_id)
-      AND e.id = (SELECT max(id) FROM events WHERE session_id = e.session_id AND run_id = e.run_id
-                  AND kind = 'model_saved')
+    SELECT s.run_id, s.session_id, s.epoch, s.file
+    FROM (SELECT e.run_id, e.session_id, max(e.id) AS id, json_extract(e.payload, '$.epoch') AS epoch,
+                 json_extract(f.value, '$.role') AS role, f.value AS file
+          FROM events e, json_each(e.payload, '$.files') f
+          WHERE e.kind = 'model_saved'
+          GROUP BY e.run_id, role) s
+    JOIN runs r ON r.id = s.run_id
+    WHERE NOT EXISTS (SELECT 1 FROM events c WHERE c.run_id = s.run_id AND c.kind = 'checkpoint'
+                        AND c.key IN (s.role, 'final') AND c.id > s.id)
+      AND NOT EXISTS (SELECT 1 FROM runs later WHERE later.save_dir = r.save_dir AND later.created_at > r.created_at)
+    ORDER BY s.id
     """
-)
-_LATER_CHECKPOINT = text(
-    "SELECT 1 FROM events WHERE run_id = :run_id AND kind = 'checkpoint' AND key = :role AND id > :id"
 )
 
 
@@ -39,7 +42,7 @@ class LostSnapshot:
     Attributes:
         run_id: Uuid of the run.
         session_id: The session that saved it.
-        path: The trainer's file; it exists.
+        path: The trainer's file.
         role: `last`, `best` or `final`.
         payload: The facts for the checkpoint event.
     """
@@ -52,25 +55,22 @@ class LostSnapshot:
 
 
 def lost_snapshots(connection: Connection, now: datetime) -> list[LostSnapshot]:
-    """Return what dead sessions saved, did not snapshot, and left on the disk."""
+    """Return what dead sessions saved, did not snapshot, and left on the disk: the final one, else the others."""
     live = live_runs(connection, now)
-    saves = [row for row in connection.execute(_LAST_SAVES) if row.run_id not in live]
-    return [lost for save in saves for lost in _of_save(connection, save)]
+    lost = [_lost(row) for row in connection.execute(_LOST) if row.run_id not in live]
+    lost = [one for one in lost if one.path.is_file()]
+    ended = {one.run_id for one in lost if one.role == "final"}
+    return [one for one in lost if one.role == "final" or one.run_id not in ended]
 
 
-def _of_save(connection: Connection, save: Row[Any]) -> list[LostSnapshot]:
-    event, found = json.loads(save.payload), []
-    for file in event.get("files", []):
-        path, role = Path(file["path"]), file["role"]
-        known = {"run_id": save.run_id, "role": role, "id": save.id}
-        if not path.is_file() or connection.execute(_LATER_CHECKPOINT, known).first():
-            continue
-        facts = {
-            "epoch": event.get("epoch"),
-            "filename": path.name,
-            "publish": file.get("publish", False),
-            "isBest": file.get("isBest", False),
-            "salvaged": True,
-        }
-        found.append(LostSnapshot(save.run_id, save.session_id, path, role, facts))
-    return found
+def _lost(row: Row[Any]) -> LostSnapshot:
+    file = json.loads(row.file)
+    path = Path(file["path"])
+    facts = {
+        "epoch": row.epoch,
+        "filename": path.name,
+        "publish": file.get("publish", False),
+        "isBest": file.get("isBest", False),
+        "salvaged": True,
+    }
+    return LostSnapshot(row.run_id, row.session_id, path, file["role"], facts)

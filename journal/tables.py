@@ -169,11 +169,12 @@ signals = Table(
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("run_id", Text, ForeignKey("runs.id"), nullable=False, index=True),
+    Column("session_id", Integer, ForeignKey("sessions.id"), nullable=False),
     Column("destination_id", Integer, ForeignKey("destinations.id"), nullable=False),
     Column("kind", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("created_at", Text, nullable=False),
-    UniqueConstraint("run_id", "destination_id", "kind"),
+    UniqueConstraint("session_id", "destination_id", "kind"),
 )
 
 # How far each fallback file was taken in, so that taking it in twice changes nothing.

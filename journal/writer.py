@@ -26,7 +26,7 @@ from journal.blobs import BlobStore, Snapshot
 from journal.clock import now_text
 from journal.encoding import encode
 from journal.engine import durable_commits, fold_wal
-from journal.errors import from_sqlite
+from journal.errors import JournalUnavailable, from_sqlite
 from journal.liveness import boot_id
 from journal.log_room import make_room
 from journal.records import Run, Signal
@@ -34,6 +34,7 @@ from journal.routing import route
 
 _EVENT_COLUMNS = ("run_id", "session_id", "kind", "key", "payload", "created_at")
 # Compiled once: the hot path hands the driver finished SQL.
+_UPSERT_BLOB = upsert(tables.blobs).on_conflict_do_update(index_elements=["sha256"], set_={"state": "present"})
 _INSERT_EVENT = str(insert(tables.events).values(dict.fromkeys(_EVENT_COLUMNS)).compile(dialect=sqlite.dialect()))
 
 
@@ -152,15 +153,16 @@ class Writer:
         )
         with self._transaction(durable=True) as connection:
             self._blobs.publish(snapshot)  # inside, so that nobody removes the same bytes at this moment
-            connection.execute(upsert(tables.blobs).values(blob).on_conflict_do_update(set_={"state": "present"}))
+            connection.execute(_UPSERT_BLOB, blob)
             event_id = int(connection.execute(insert(tables.events).values(row)).lastrowid)
-        with self._transaction() as connection:
+        # What cannot be given up now goes with the next checkpoint.
+        with suppress(JournalUnavailable, OSError), self._transaction() as connection:
             superseded.give_up(connection, self._blobs, run_id, role)
         return event_id
 
     def signals(self, run_id: str) -> list[Signal]:
         """Return what platforms told this run, oldest first."""
-        columns = [tables.signals.c[name] for name in ("id", "run_id", "kind", "detail", "created_at")]
+        columns = [tables.signals.c[name] for name in ("id", "run_id", "session_id", "kind", "detail", "created_at")]
         query = select(*columns).where(tables.signals.c.run_id == run_id).order_by(tables.signals.c.id)
         with self._transaction(read_only=True) as connection:
             return [Signal(**row._asdict()) for row in connection.execute(query)]

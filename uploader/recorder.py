@@ -21,7 +21,7 @@ from typing import Any
 
 from journal.blobs import Identity, identity
 from journal.encoding import storable
-from journal.errors import JournalError, SourceChanged
+from journal.errors import JournalBusy, JournalError, SourceChanged
 from uploader.sink import JournalOptions, Sink, new_run
 
 LOGGER = logging.getLogger("uploader")
@@ -171,11 +171,14 @@ class Recorder:
         """Serve requests until told to close, with a heartbeat in between."""
         beat_at = time.monotonic() + HEARTBEAT_SECONDS
         while (request := self._next_request(beat_at)) or not self._closing:
-            if request:
-                self._serve(request)
-            if time.monotonic() >= beat_at:
-                self._sink.maintain(WAL_LIMIT_BYTES)
-                beat_at = time.monotonic() + HEARTBEAT_SECONDS
+            try:
+                if request:
+                    self._serve(request)
+                if time.monotonic() >= beat_at:
+                    beat_at = time.monotonic() + HEARTBEAT_SECONDS
+                    self._sink.maintain(WAL_LIMIT_BYTES)
+            except Exception:  # the next checkpoint, above all the final one, has to find the thread alive
+                LOGGER.exception("A checkpoint or a heartbeat failed in an unexpected way; training goes on")
 
     def _next_request(self, until: float) -> SnapshotRequest | None:
         """Wait for a request, but not past `until` on the monotonic clock; the oldest role first."""
@@ -191,25 +194,28 @@ class Recorder:
     def _serve(self, request: SnapshotRequest) -> None:
         try:
             self._sink.add_checkpoint(request.path, request.identity, request.role, request.payload())
-        except SourceChanged as error:
-            self._again(request, error)
         except (JournalError, OSError) as error:
-            LOGGER.warning("The checkpoint %s was not snapshotted: %s", request.path, error)
+            self._not_taken(request, error)
 
-    def _again(self, request: SnapshotRequest, error: SourceChanged) -> None:
-        """Ask again for a final checkpoint that was touched meanwhile; nobody else will."""
+    def _not_taken(self, request: SnapshotRequest, error: Exception) -> None:
+        """Ask again for a final checkpoint, because nobody else will; any other one may be asked for again."""
         stamp = identity(request.path)
-        if request.role != "final" or stamp is None or request.tries == _FINAL_TRIES:
-            LOGGER.log(logging.WARNING if request.role == "final" else logging.DEBUG, "Not snapshotted: %s", error)
-            return
+        passing = isinstance(error, (SourceChanged, JournalBusy))
         with self._wake:
-            self._requests.setdefault(request.role, replace(request, identity=stamp, tries=request.tries + 1))
+            if request.role == "final" and passing and stamp and request.tries < _FINAL_TRIES:
+                self._requests.setdefault(request.role, replace(request, identity=stamp, tries=request.tries + 1))
+                return
+            if self._asked.get(request.role) == request.identity:
+                del self._asked[request.role]
+        # Who rewrote a checkpoint asks for the new one: that is no loss.
+        replaced = isinstance(error, SourceChanged) and request.role != "final" and stamp is not None
+        LOGGER.log(logging.DEBUG if replaced else logging.WARNING, "%s was not snapshotted: %s", request.path, error)
 
 
 def _known_run(options: JournalOptions, save_dir: Path) -> str | None:
     """Return the run that this folder belongs to, by the small file in it, else by the journal."""
     try:
-        return str(json.loads((save_dir / RUN_FILE).read_text("utf-8"))["run"])
+        return str(uuid.UUID(str(json.loads((save_dir / RUN_FILE).read_text("utf-8"))["run"])))
     except (OSError, ValueError, KeyError, TypeError):
         return _run_by_folder(options, save_dir)
 

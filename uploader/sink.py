@@ -87,19 +87,17 @@ class Sink:
         self._link: _Link | None = None
         self._fallback: FallbackFile | None = None
         self._retry_at: float | None = None
+        self._session_id: int | None = None
         self._warned = False
+        self._is_closed = False
         self._ready()
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "") -> None:
         """Write one event, durably, to the journal or else to the fallback file."""
         with self._lock:
-            if link := self._ready():
-                try:
-                    link.writer.append(self.run.id, link.session_id, kind, payload, key)
-                    return
-                except JournalError as error:
-                    self._give_up(error)
-            self._fall_back(kind, payload, key)
+            self._write(kind, payload, key)
+            if self._is_closed:  # somebody was late
+                self._release()
 
     def add_checkpoint(self, source: Path, expected: Identity, role: str, payload: Mapping[str, Any]) -> None:
         """Snapshot a file, as it was when `expected` was taken of it, into the journal and refer to it.
@@ -124,8 +122,10 @@ class Sink:
         return self._ask(lambda writer: writer.session_count(self.run.id), 1)
 
     def signals(self) -> list[Signal]:
-        """Return what platforms told the run; nothing when the journal cannot be read."""
-        return self._ask(lambda writer: writer.signals(self.run.id), [])
+        """Return what platforms told this session; nothing when the journal cannot be read."""
+        none: list[Signal] = []
+        told = self._ask(lambda writer: writer.signals(self.run.id), none)
+        return [signal for signal in told if signal.session_id == self._session_id]
 
     def maintain(self, wal_limit_bytes: int) -> None:
         """Fold the write-ahead log back when it has grown past the limit, and write a heartbeat."""
@@ -147,10 +147,26 @@ class Sink:
                     self._link.writer.end_session(self._link.session_id, outcome)
                 except JournalError as error:
                     LOGGER.debug("the session's end could not be journaled: %s", error)
-                self._link.close()
-                self._link = None
-            if self._fallback is not None:
-                self._fallback.close()
+            self._is_closed = True
+            self._release()
+
+    def _write(self, kind: str, payload: Mapping[str, Any], key: str) -> None:
+        if link := self._ready():
+            try:
+                link.writer.append(self.run.id, link.session_id, kind, payload, key)
+                return
+            except JournalError as error:
+                self._give_up(error)
+        self._fall_back(kind, payload, key)
+
+    def _release(self) -> None:
+        """Let go of the files."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+        if self._fallback is not None:
+            self._fallback.close()
+            self._fallback = None
 
     def _ask(self, question: Callable[[Writer], T], otherwise: T) -> T:
         with self._lock:
@@ -182,7 +198,8 @@ class Sink:
             writer.start_run(project=run.project, name=run.name, save_dir=run.save_dir, run_id=run.id)
             if options.route:
                 writer.route(run.id, *options.route)
-            return _Link(opened, writer, writer.start_session(run.id))
+            self._session_id = self._session_id or writer.start_session(run.id)
+            return _Link(opened, writer, self._session_id)
         except JournalError:
             writer.close()
             opened.close()
@@ -203,9 +220,12 @@ class Sink:
     def _fall_back(self, kind: str, payload: Mapping[str, Any], key: str) -> None:
         try:
             if self._fallback is None:
-                session_id = self._link.session_id if self._link else None
                 self._fallback = FallbackFile(
-                    fallback_folders(), self.folder, self.run, session_id=session_id, route=self._options.route
+                    fallback_folders(),
+                    self.folder,
+                    self.run,
+                    session_id=self._session_id,
+                    route=self._options.route,
                 )
             self._fallback.append(kind, payload, key)
         except JournalError as error:

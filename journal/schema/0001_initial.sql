@@ -85,13 +85,15 @@ CREATE INDEX ix_sessions_run_id ON sessions (run_id);
 CREATE TABLE signals (
     id INTEGER NOT NULL,
     run_id TEXT NOT NULL,
+    session_id INTEGER NOT NULL,
     destination_id INTEGER NOT NULL,
     kind TEXT NOT NULL,
     detail TEXT NOT NULL,
     created_at TEXT NOT NULL,
     PRIMARY KEY (id),
-    UNIQUE (run_id, destination_id, kind),
+    UNIQUE (session_id, destination_id, kind),
     FOREIGN KEY(run_id) REFERENCES runs (id),
+    FOREIGN KEY(session_id) REFERENCES sessions (id),
     FOREIGN KEY(destination_id) REFERENCES destinations (id)
 );
 

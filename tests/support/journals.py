@@ -92,7 +92,7 @@ class Bench:
     def register(self) -> None:
         """Plan and deliver the registration."""
         self.plan(self.message("training_started"))
-        (claim,) = self.claim()
+        (claim,) = self.claim(run_ids=[self.run.id])
         self.record(Outcome(claim, "delivered", ids={"modelId": "m-1"}))
 
     def states(self) -> list[str]:
@@ -104,7 +104,7 @@ def bench(folder: Path, *, pid: int | None = None, run_id: str | None = None) ->
     """Open a journal with a run in it that goes to one destination.
 
     Args:
-        folder: The journal's; its parent takes checkpoint files.
+        folder: The journal's; its parent, which is made too, takes checkpoint files.
         pid: The process that the session says it is; by default this one, which is alive.
         run_id: By default a new uuid.
     """

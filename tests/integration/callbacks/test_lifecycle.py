@@ -94,8 +94,8 @@ def test_a_cancelled_training_stops_and_keeps_its_results(train: Callable[..., A
             (run_id,) = journal.rows("SELECT id FROM runs")[0]
             journal.write("INSERT INTO destinations (id, platform, base_url) VALUES (1, 'ultralytics', 'http://x')")
             journal.write(
-                "INSERT INTO signals (run_id, destination_id, kind, detail, created_at) "
-                "VALUES (?, 1, 'cancelled', 'by its owner', '')",
+                "INSERT INTO signals (run_id, session_id, destination_id, kind, detail, created_at) "
+                "VALUES (?, 1, 1, 'cancelled', 'by its owner', '')",
                 run_id,
             )
 

@@ -1,0 +1,410 @@
+"""Claims: what is due, to whom, for how long, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.journals import URL, Bench, bench, dead_pid, finish, later, python, rows
+
+from journal.clock import from_text, to_text, utc_now
+from journal.errors import StaleClaim, UnknownRow
+from journal.records import Claim, Outcome
+
+SHA = "0" * 64
+
+
+@pytest.fixture
+def registered(at: Bench) -> Bench:
+    """A run that the destination knows already."""
+    at.register()
+    return at
+
+
+@pytest.fixture
+def over(tmp_path: Path) -> Iterator[Bench]:
+    """A registered run whose session's process is gone."""
+    with bench(tmp_path / "over" / "journal", pid=dead_pid()) as opened:
+        opened.register()
+        yield opened
+
+
+def kinds(claims: list[Claim]) -> list[str]:
+    return [claim.kind for claim in claims]
+
+
+def add_upload(at: Bench, role: str = "last", stage: int = 2) -> None:
+    at.event("checkpoint", {"publish": True, "sha256": SHA}, role)
+    at.plan(at.upload(SHA, role, stage))
+
+
+# --- order
+
+
+def test_only_the_registration_of_a_new_run_is_due(at: Bench) -> None:
+    at.plan(at.message("epoch_end", 0), at.message("training_started", 1), at.message("epoch_end", 2))
+    assert kinds(at.claim()) == ["training_started"]
+    assert at.claim() == []
+
+
+def test_one_registration_at_a_time(at: Bench) -> None:
+    at.plan(at.message("training_started", 1), at.message("training_started", 3))
+    (first,) = at.claim()
+    assert at.claim() == []
+    at.record(Outcome(first, "delivered", ids={"modelId": "m"}))
+    (second,) = at.claim()
+    assert dict(second.ids) == {"modelId": "m"}
+
+
+@pytest.mark.parametrize("ids", [{"modelId": "m-1", "runId": 7}, {}])
+def test_a_registered_run_sends_the_rest(at: Bench, ids: dict[str, object]) -> None:
+    at.plan(at.message("training_started", 1), at.message("epoch_end", 2), at.message("console_output", 2))
+    (registration,) = at.claim()
+    at.record(Outcome(registration, "delivered", ids=ids))
+    claims = at.claim()
+    assert kinds(claims) == ["epoch_end", "console_output"]
+    assert [dict(claim.ids) for claim in claims] == [ids, ids]
+    assert at.target().state == "registered"
+
+
+@pytest.mark.parametrize(("result", "passes"), [("delivered", True), ("dead", True), ("superseded", True)])
+def test_a_stage_waits_until_the_lower_one_is_settled(registered: Bench, result: str, passes: bool) -> None:
+    registered.plan(registered.message(stage=2), registered.message("training_complete", 3))
+    (epoch,) = registered.claim()
+    assert registered.claim() == []
+    registered.record(Outcome(epoch, "retry", error="busy", next_attempt_at=to_text(utc_now())))
+    (epoch,) = registered.claim()
+    registered.record(Outcome(epoch, result))  # type: ignore[arg-type]
+    assert kinds(registered.claim()) == ["training_complete"]
+
+
+def test_the_end_waits_for_uploads_too(registered: Bench) -> None:
+    add_upload(registered, "final")
+    registered.plan(registered.message("training_complete", 3))
+    assert registered.claim() == []
+    (upload,) = registered.claim("upload")
+    registered.record(Outcome(upload, "delivered"))
+    assert kinds(registered.claim()) == ["training_complete"]
+
+
+def test_runs_do_not_wait_for_each_other(at: Bench) -> None:
+    at.plan(at.message("training_started", 1))
+    other = at.writer.start_run(project=None, name="other", save_dir="/other")
+    neighbour = replace(at, run=other, session_id=at.writer.start_session(other.id))
+    at.outbox.route(other.id, at.destination.id)
+    neighbour.register()
+    neighbour.plan(neighbour.message(stage=2))
+    assert kinds(neighbour.claim(run_ids=[other.id])) == ["epoch_end"]
+    assert kinds(at.claim()) == ["training_started"]
+
+
+def test_destinations_do_not_wait_for_each_other(registered: Bench) -> None:
+    second = registered.outbox.add_destination("ultralytics", "https://second.example/")
+    assert second.base_url == "https://second.example"
+    registered.outbox.route(registered.run.id, second.id)
+    there = replace(registered, destination=second)
+    there.plan(there.message("training_started", 1), there.message(stage=2))
+    registered.plan(registered.message(stage=2))
+    assert kinds(registered.claim()) == ["epoch_end"]
+    assert kinds(there.claim()) == ["training_started"]
+
+
+def test_a_blocked_run_sends_nothing_until_it_is_revived(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2), registered.message(stage=2))
+    gone, _ = registered.claim()
+    registered.record(Outcome(gone, "dead", error="404", block="deleted there"))
+    registered.outbox.reclaim()
+    assert registered.target().reason == "deleted there"
+    assert registered.claim() == []
+    assert registered.outbox.next_due(registered.destination.id, now=utc_now()) is None
+    assert registered.outbox.revive() == 1
+    assert registered.target().state == "registered"
+    assert len(registered.claim()) == 2
+
+
+def test_a_run_whose_registration_was_refused_is_new_again_when_revived(at: Bench) -> None:
+    at.plan(at.message("training_started"))
+    (claim,) = at.claim()
+    at.record(Outcome(claim, "dead", error="422", block="422"))
+    at.outbox.revive([claim.delivery_id])
+    assert at.target().state == "new"
+    assert kinds(at.claim()) == ["training_started"]
+
+
+def test_a_server_without_ids_knows_a_revived_run_all_the_same(at: Bench) -> None:
+    at.plan(at.message("training_started", 1), at.message(stage=2))
+    (registration,) = at.claim()
+    at.record(Outcome(registration, "delivered", ids={}))
+    (epoch,) = at.claim()
+    at.record(Outcome(epoch, "dead", error="404", block="gone"))
+    at.outbox.revive()
+    assert kinds(at.claim()) == ["epoch_end"]
+
+
+# --- time, leases and fences
+
+
+def test_a_claim_is_ours_until_its_lease_runs_out(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2))
+    (ours,) = registered.claim(owner="first", lease_seconds=60)
+    assert registered.claim(owner="second", now=later(59)) == []
+    (theirs,) = registered.claim(owner="second", now=later(61))
+    assert (theirs.delivery_id, theirs.chunk_id) == (ours.delivery_id, ours.chunk_id)
+    assert (theirs.fence, theirs.attempt) == (ours.fence + 1, ours.attempt + 1)
+
+
+@pytest.mark.parametrize("result", ["delivered", "retry", "release", "dead", "superseded"])
+def test_what_an_overtaken_owner_reports_changes_nothing(registered: Bench, result: str) -> None:
+    registered.plan(registered.message(stage=2))
+    (ours,) = registered.claim(lease_seconds=1)
+    (theirs,) = registered.claim(owner="second", now=later(5))
+    before = rows(registered.journal.path, "SELECT * FROM deliveries")
+    late = Outcome(ours, result, receipt={"a": 1}, ids={"modelId": "x"}, error="e", block="b", signals=(("c", "d"),))  # type: ignore[arg-type]
+    assert registered.record(late) == [late]
+    assert rows(registered.journal.path, "SELECT * FROM deliveries") == before
+    assert rows(registered.journal.path, "SELECT count(*) FROM attempts") == [(0,)]
+    assert rows(registered.journal.path, "SELECT count(*) FROM signals") == [(0,)]
+    assert registered.target().state == "registered"
+    assert dict(registered.target().ids) == {"modelId": "m-1"}
+    assert registered.record(Outcome(theirs, "delivered")) == []
+
+
+def test_only_the_overtaken_part_of_a_batch_is_refused(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2), registered.message(stage=2))
+    slow, quick = registered.claim(lease_seconds=1)
+    registered.claim(owner="second", now=later(5), limit=1)
+    outcomes = [Outcome(slow, "delivered"), Outcome(quick, "delivered")]
+    assert registered.outbox.record(outcomes, now=utc_now()) == outcomes[:1]
+    assert registered.states()[1:] == ["claimed", "delivered"]
+
+
+def test_a_settled_delivery_cannot_be_settled_again(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2))
+    (claim,) = registered.claim()
+    registered.record(Outcome(claim, "delivered"))
+    again = Outcome(claim, "retry")
+    assert registered.record(again) == [again]
+    assert registered.states()[-1] == "delivered"
+
+
+def test_a_renewed_lease_holds_longer_and_an_overtaken_one_is_not_renewed(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2))
+    (ours,) = registered.claim(lease_seconds=60)
+    registered.outbox.renew([ours], lease_seconds=60, now=later(50))
+    assert registered.claim(owner="second", now=later(100)) == []
+    (theirs,) = registered.claim(owner="second", lease_seconds=60, now=later(111))
+    registered.outbox.renew([ours], lease_seconds=9999, now=later(112))
+    assert registered.claim(owner="third", now=later(180))[0].fence == theirs.fence + 1
+
+
+def test_a_retry_waits_for_its_time_and_a_release_does_not_count(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2))
+    (claim,) = registered.claim()
+    registered.record(Outcome(claim, "release", error="offline"))
+    (claim,) = registered.claim()
+    assert claim.attempt == 1
+    at = later(30)
+    registered.record(Outcome(claim, "retry", error="503", next_attempt_at=to_text(at)))
+    assert registered.claim(now=at - timedelta(seconds=1)) == []
+    assert registered.outbox.next_due(registered.destination.id, now=utc_now()) == from_text(to_text(at))
+    (claim,) = registered.claim(now=at)
+    assert claim.attempt == 2
+    tried = rows(registered.journal.path, "SELECT number, result, error FROM attempts ORDER BY id")
+    assert tried == [(1, "release", "offline"), (1, "retry", "503")]
+
+
+def test_making_due_leaves_alone_what_the_platform_asked_to_wait(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2), registered.message(stage=2))
+    backing_off, held = registered.claim()
+    hour = to_text(later(3600))
+    registered.record(Outcome(backing_off, "retry", error="503", next_attempt_at=hour))
+    registered.record(Outcome(held, "retry", error="429", next_attempt_at=hour, held=True))
+    assert registered.outbox.make_due(utc_now()) == 1
+    assert [claim.delivery_id for claim in registered.claim()] == [backing_off.delivery_id]
+
+
+def test_reclaiming_frees_what_a_killed_drain_held(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2))
+    (ours,) = registered.claim(lease_seconds=9999)
+    assert registered.outbox.reclaim() == 1
+    (again,) = registered.claim(owner="second")
+    assert again.fence == ours.fence + 1
+    assert len(registered.record(Outcome(ours, "delivered"))) == 1
+
+
+def test_only_the_dead_letters_that_are_named_are_revived(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2), registered.message(stage=2))
+    one, other = registered.claim()
+    registered.record(Outcome(one, "dead", error="400"), Outcome(other, "dead", error="413"))
+    letters = rows(registered.journal.path, "SELECT id, reason FROM dead_letters ORDER BY id")
+    assert letters == [(one.delivery_id, "400"), (other.delivery_id, "413")]
+    assert registered.outbox.revive([other.delivery_id]) == 1
+    assert [claim.delivery_id for claim in registered.claim()] == [other.delivery_id]
+
+
+def test_two_drains_in_two_processes_never_claim_the_same_delivery(registered: Bench) -> None:
+    registered.plan(*(registered.message(stage=2) for _ in range(200)))
+    code = """
+import sys, journal
+from journal.clock import utc_now
+with journal.open(sys.argv[1]) as opened:
+    outbox = opened.outbox()
+    now = utc_now()
+    for _ in range(200):
+        found = outbox.claim(int(sys.argv[2]), lane="message", limit=3, owner=sys.argv[3], lease_seconds=600, now=now)
+        if not found:
+            break
+        print(*[claim.delivery_id for claim in found])
+    outbox.close()
+"""
+    folder, destination = registered.journal.path, registered.destination.id
+    printed = finish([python(code, folder, destination, owner) for owner in ("a", "b")])
+    shares = [{int(number) for number in share.split()} for share in printed]
+    assert len(shares[0]) + len(shares[1]) == len(shares[0] | shares[1]) == 200
+
+
+# --- uploads
+
+
+def test_uploads_of_a_live_session_are_spaced(registered: Bench) -> None:
+    started = from_text(registered.run.created_at)
+    add_upload(registered)
+    due = registered.outbox.next_due(registered.destination.id, now=utc_now(), upload_spacing_seconds=60)
+    assert due == started + timedelta(seconds=60)
+    assert registered.claim("upload", now=due - timedelta(seconds=1), upload_spacing_seconds=60) == []
+    assert len(registered.claim("upload", now=due, upload_spacing_seconds=60)) == 1
+
+
+def test_spacing_counts_from_the_last_upload(registered: Bench) -> None:
+    add_upload(registered)
+    (first,) = registered.claim("upload", upload_spacing_seconds=0)
+    registered.record(Outcome(first, "delivered"))
+    add_upload(registered)
+    assert registered.claim("upload", now=later(50), upload_spacing_seconds=60) == []
+    assert len(registered.claim("upload", now=later(70), upload_spacing_seconds=60)) == 1
+
+
+@pytest.mark.parametrize("result", ["release", "retry"])
+def test_an_upload_that_was_begun_is_not_spaced_again(registered: Bench, result: str) -> None:
+    add_upload(registered)
+    (first,) = registered.claim("upload", upload_spacing_seconds=0)
+    registered.record(Outcome(first, result, error="reset"))  # type: ignore[arg-type]
+    assert registered.outbox.next_due(registered.destination.id, now=utc_now()) <= utc_now()  # type: ignore[operator]
+    assert len(registered.claim("upload")) == 1
+
+
+def test_a_final_upload_never_waits(registered: Bench) -> None:
+    add_upload(registered, "final")
+    assert len(registered.claim("upload")) == 1
+
+
+def test_uploads_of_a_dead_session_are_not_spaced(over: Bench) -> None:
+    add_upload(over)
+    assert len(over.claim("upload")) == 1
+
+
+def test_uploads_of_an_ended_session_are_not_spaced(registered: Bench) -> None:
+    add_upload(registered)
+    registered.writer.end_session(registered.session_id, "complete")
+    assert len(registered.claim("upload")) == 1
+
+
+def test_a_session_that_is_not_heard_of_is_dead(registered: Bench) -> None:
+    add_upload(registered)
+    quiet = later(121)
+    assert registered.claim("upload", now=quiet - timedelta(seconds=10), upload_spacing_seconds=600) == []
+    assert len(registered.claim("upload", now=quiet, upload_spacing_seconds=600)) == 1
+
+
+def test_uploads_of_a_run_go_one_after_the_other(over: Bench) -> None:
+    add_upload(over)
+    (first,) = over.claim("upload")
+    add_upload(over, "final")
+    assert over.claim("upload") == []
+    over.record(Outcome(first, "delivered"))
+    assert len(over.claim("upload")) == 1
+
+
+def test_a_newer_checkpoint_supersedes_pending_ones_that_are_not_final(registered: Bench) -> None:
+    add_upload(registered)
+    add_upload(registered, "final")
+    add_upload(registered, "best")
+    assert registered.states()[1:] == ["superseded", "pending", "pending"]
+
+
+def test_a_claimed_upload_is_not_superseded_under_its_owner(over: Bench) -> None:
+    add_upload(over)
+    (claim,) = over.claim("upload")
+    add_upload(over)
+    assert over.states()[1:] == ["claimed", "pending"]
+    assert over.record(Outcome(claim, "delivered")) == []
+
+
+@pytest.mark.parametrize(("publish", "replaced"), [(True, True), (False, False)])
+def test_only_a_checkpoint_that_is_published_replaces_one(over: Bench, publish: bool, replaced: bool) -> None:
+    add_upload(over, "best")
+    (claim,) = over.claim("upload")
+    assert not over.outbox.has_newer_checkpoint(claim)
+    over.event("checkpoint", {"publish": publish, "sha256": SHA}, "last")
+    assert over.outbox.has_newer_checkpoint(claim) == replaced
+
+
+# --- planning, routing, signals
+
+
+def test_chunk_ids_are_the_same_when_planned_again_from_a_copy(at: Bench, tmp_path: Path) -> None:
+    planned = [at.message("training_started", 1, '{"a":1}'), at.message("epoch_end", 2), at.message("epoch_end", 2)]
+    with closing(at.journal._engine.raw_connection()) as connection:
+        (tmp_path / "copy").mkdir()
+        connection.execute("VACUUM INTO ?", [str(tmp_path / "copy" / "journal.db")])
+    at.plan(*planned)
+    with bench(tmp_path / "copy", run_id=at.run.id) as copy:
+        copy.plan(*planned)
+        ids = rows(copy.journal.path, "SELECT chunk_id FROM deliveries ORDER BY id")
+    assert ids == rows(at.journal.path, "SELECT chunk_id FROM deliveries ORDER BY id")
+    assert len(set(ids)) == 3
+
+
+def test_another_destination_has_other_chunk_ids(at: Bench) -> None:
+    second = replace(at, destination=at.outbox.add_destination("ultralytics", "https://second.example"))
+    at.outbox.route(at.run.id, second.destination.id)
+    planned = at.message("training_started")
+    at.plan(planned)
+    second.plan(planned)
+    assert rows(at.journal.path, "SELECT count(DISTINCT chunk_id) FROM deliveries") == [(2,)]
+
+
+def test_the_slower_of_two_planners_writes_nothing(at: Bench) -> None:
+    target, planned = at.target(), at.message("training_started")
+    at.plan(planned)
+    with pytest.raises(StaleClaim, match="another drain"):
+        at.outbox.plan(target, [at.message()], through=99, stage=9)
+    assert at.states() == ["pending"]
+    assert at.target().planned_through == planned.last_event
+
+
+def test_runs_without_a_destination_are_found_and_routed_once(at: Bench) -> None:
+    lost = at.writer.start_run(project=None, name="lost", save_dir="/lost")
+    assert [run.id for run in at.outbox.unrouted_runs()] == [lost.id]
+    assert at.outbox.unrouted_runs([at.run.id]) == []
+    at.outbox.route(lost.id, at.destination.id)
+    at.outbox.route(lost.id, at.destination.id)
+    at.writer.route(lost.id, "ultralytics", URL + "/")
+    assert at.outbox.unrouted_runs() == []
+    assert len(at.outbox.targets(run_ids=[lost.id])) == 1
+    with pytest.raises(UnknownRow):
+        at.outbox.route("nobody", at.destination.id)
+
+
+def test_a_signal_belongs_to_the_session_whose_event_was_answered(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2), registered.message(stage=2))
+    resumed = registered.writer.start_session(registered.run.id)
+    for claim in registered.claim():
+        registered.record(Outcome(claim, "delivered", signals=(("cancelled", "by hand"),)))
+    (signal,) = registered.writer.signals(registered.run.id)
+    assert (signal.kind, signal.detail) == ("cancelled", "by hand")
+    assert signal.session_id == registered.session_id != resumed
