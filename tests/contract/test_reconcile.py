@@ -73,6 +73,12 @@ def test_a_second_attempt_finds_the_model_of_the_first(api: Api) -> None:
     assert api.model("t")["runIds"] == [first.ids["runId"]]
 
 
+def test_where_the_name_is_the_model_nothing_is_looked_up(tmp_path: Path) -> None:
+    with running(tmp_path / "older", api_key=KEY, contract="2025", idempotency=False) as platform:
+        assert register(platform.url, FIRST).ids == register(platform.url, AGAIN).ids == {}
+        assert len(Api(platform.url, KEY).get("/api/models/local/demo")["models"]) == 1
+
+
 def test_without_the_attempt_before_it_there_would_be_two(api: Api) -> None:
     assert register(api.url, FIRST).ids["modelId"] != register(api.url, FIRST).ids["modelId"]
 

@@ -16,8 +16,11 @@ from uploader.local_platform.views import Everything
 
 
 def summarize_account(request: Request) -> Response:
-    """Tell the key's owner, under whose name the models are."""
-    owner = platform_of(request).owner
+    """Tell the key's owner, under whose name the models are; servers of late 2025 did not."""
+    platform = platform_of(request)
+    if platform.contract == "2025":
+        raise NotFound("No such page")
+    owner = platform.owner
     return Json({"username": owner, "name": owner, "accountType": "personal"})
 
 
