@@ -27,7 +27,7 @@ _FLUSH_EVERY = 8 << 20
 # show the same times; git calls such an entry "racily clean".
 _SETTLED_SECONDS = 0.05
 _FICLONE = 0x40049409  # linux/fs.h
-_STALE_SECONDS = 24 * 3600.0
+STALE_SECONDS = 24 * 3600.0
 
 Identity = tuple[int, int, int]
 
@@ -123,7 +123,7 @@ class BlobStore:
         """Remove temporary copies that a killed process left a day ago or earlier; `now` is epoch seconds."""
         for leftover in self.folder.glob(".tmp-*"):
             with suppress(FileNotFoundError):  # its process has just published it
-                if now - leftover.stat().st_mtime > _STALE_SECONDS:
+                if now - leftover.stat().st_mtime > STALE_SECONDS:
                     leftover.unlink()
 
 

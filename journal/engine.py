@@ -25,7 +25,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 
-from journal.errors import JournalError, NewerJournal, from_os, from_sqlite
+from journal.errors import CorruptJournal, JournalError, NewerJournal, from_os, from_sqlite
 
 Durability = Literal["full", "process"]
 
@@ -66,6 +66,7 @@ def check_header(database: Path, newest_version: int) -> None:
     except OSError as error:
         raise from_os(error, database) from error
     if not header:
+        check_log(database)
         return
     if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
         raise from_sqlite(sqlite3.DatabaseError("file is not a database"), database)
@@ -74,6 +75,21 @@ def check_header(database: Path, newest_version: int) -> None:
     if application != APPLICATION_ID and (application or schema_changes):
         raise foreign(database)
     check_version(version, newest_version, database)
+
+
+def check_log(database: Path) -> None:
+    """Refuse a log whose database is empty: SQLite would delete it, and with it all that it holds.
+
+    Raises:
+        CorruptJournal: The database was removed or replaced.
+    """
+    log = database.with_name(f"{database.name}-wal")
+    # The log first: a journal that another process makes at this moment has its database before it has a log.
+    if log.exists() and log.stat().st_size and not database.stat().st_size:
+        raise CorruptJournal(
+            f"{database} is missing or empty, though its write-ahead log is not: it was removed or replaced. "
+            "Put it back, or move the log away; opening the journal as it is would delete the log"
+        )
 
 
 def foreign(database: Path) -> JournalError:

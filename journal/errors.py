@@ -121,8 +121,8 @@ def _from_code(code: str, cause: BaseException, path: Path) -> JournalError:
         return DiskFull(f"no space left for {path}; free some space and run the command again")
     if code in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
         return CorruptJournal(
-            f"{path} is damaged ({cause}). It was left as it is. Salvage what can be read into a new file with: "
-            f'sqlite3 "{path}" .recover | sqlite3 recovered.db'
+            f"{path} is damaged ({cause}). It was left as it is. What can be read of it is copied into a new journal "
+            "by: python -m uploader doctor --repair"
         )
     if code in {"SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM"}:
         return JournalUnwritable(f"{path} cannot be used ({cause}); check the disk, its owner and permissions")

@@ -146,8 +146,8 @@ def ingest(connection: Connection, journal: Path, folders: Iterable[Path]) -> tu
         process that is gone.
     """
     taken, done = 0, []
-    for path in sorted(path for folder in folders if _is_ours(folder) for path in folder.glob("*.jsonl")):
-        header = _header(path)
+    for path in files(folders):
+        header = read_header(path)
         if header is None or Path(header.journal) != journal.resolve():
             continue
         # Before its lines are read: what a process that is alive now writes until it dies would be deleted unread.
@@ -156,6 +156,20 @@ def ingest(connection: Connection, journal: Path, folders: Iterable[Path]) -> tu
         if is_over:
             done.append(path)
     return taken, done
+
+
+def files(folders: Iterable[Path]) -> list[Path]:
+    """Return the fallback files in those of the folders that are this user's."""
+    return sorted(path for folder in folders if _is_ours(folder) for path in folder.glob("*.jsonl"))
+
+
+def read_header(path: Path) -> Header | None:
+    """Return whose events a file holds, None when its first line does not say."""
+    try:
+        first = json.loads(_lines(path)[0])
+        return Header(**{**first, "run": Run(**first["run"])})
+    except (IndexError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _is_ours(folder: Path) -> bool:
@@ -172,14 +186,6 @@ def _lines(path: Path) -> list[bytes]:
         return path.read_bytes().split(b"\n")[:-1]
     except OSError:
         return []
-
-
-def _header(path: Path) -> Header | None:
-    try:
-        first = json.loads(_lines(path)[0])
-        return Header(**{**first, "run": Run(**first["run"])})
-    except (IndexError, KeyError, TypeError, ValueError):
-        return None
 
 
 def _event(line: bytes) -> dict[str, str] | None:

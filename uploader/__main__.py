@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 # Each is the function of that name in the module of that name, loaded when it is used.
-COMMANDS = ("drain", "drop", "prune", "retry", "serve", "status")
+COMMANDS = ("doctor", "drain", "drop", "prune", "retry", "serve", "status")
 
 
 class LazyGroup(click.Group):

@@ -1,0 +1,15 @@
+"""Looking a journal over, and salvaging one that is damaged.
+
+Not on the path that training imports. `examine` changes nothing; `recover_journal` writes a new journal and leaves the
+old one; `close_to_others` is the one repair in place.
+"""
+
+from __future__ import annotations
+
+from journal.doctor.database import DAMAGE
+from journal.doctor.examination import Examination, examine
+from journal.doctor.findings import Finding
+from journal.doctor.repair import Recovery, recover_journal
+from journal.doctor.surroundings import close_to_others
+
+__all__ = ["DAMAGE", "Examination", "Finding", "Recovery", "close_to_others", "examine", "recover_journal"]

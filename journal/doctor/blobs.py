@@ -1,0 +1,88 @@
+"""What is wrong with the checkpoints' bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from journal.blobs import STALE_SECONDS
+from journal.doctor.findings import Finding, notice, some, trouble
+from journal.superseded import NEEDED
+
+HASHED_BY_DEFAULT = 1 << 30
+"""Bytes that are read through when nobody asked for all."""
+
+_BLOB_NAME = re.compile(r"[0-9a-f]{64}")
+_GONE = "Its delivery will be set aside as a dead letter; everything else of the run is delivered."
+
+
+def check_blobs(connection: sqlite3.Connection, folder: Path, *, deep: bool) -> Iterator[Finding]:
+    """Compare the rows that say `present` with the files.
+
+    Args:
+        connection: The journal's database.
+        folder: The blob folder.
+        deep: Whether to read all bytes; else `HASHED_BY_DEFAULT`, the smallest files first.
+    """
+    query = f"SELECT b.sha256, b.size, {NEEDED} FROM blobs b WHERE b.state = 'present' ORDER BY b.size"
+    unread, budget, present = 0, HASHED_BY_DEFAULT, set()
+    for sha256, size, needed in connection.execute(query):
+        present.add(sha256)
+        budget -= size
+        is_read = deep or budget >= 0
+        unread += not is_read
+        reason = _fault(folder / sha256, size, is_read)
+        if reason and needed:
+            yield trouble("blob-damaged", f"checkpoint {sha256} {reason}", _GONE)
+    if unread:
+        yield notice("blobs-unread", f"{unread} large checkpoints were compared by size only", "--deep reads them all.")
+    yield from _check_strangers(folder, present)
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether a blob's bytes are those that its name says."""
+    try:
+        return _sha256(path) == path.name
+    except OSError:
+        return False
+
+
+def blob_files(folder: Path) -> Iterator[Path]:
+    """Yield the files that have a blob's name."""
+    return (path for path in sorted(folder.glob("*")) if _BLOB_NAME.fullmatch(path.name))
+
+
+def _fault(path: Path, size: int, is_read: bool) -> str | None:
+    if not path.is_file():
+        return "is missing"
+    if path.stat().st_size != size:
+        return f"has {path.stat().st_size} bytes, not {size}"
+    if is_read and not is_whole(path):
+        return "has other bytes than its sha256 says"
+    return None
+
+
+def _check_strangers(folder: Path, present: set[str]) -> Iterator[Finding]:
+    strangers = [path.name for path in blob_files(folder) if path.name not in present]
+    if strangers:
+        detail = f"{len(strangers)} files in {folder} are no longer, or not, known to the journal: {some(strangers)}"
+        yield notice(
+            "blobs-unknown", detail, "They only take space, unless rows were lost; then they are all that is left."
+        )
+    old = [path.name for path in folder.glob(".tmp-*") if time.time() - path.stat().st_mtime > STALE_SECONDS]
+    if old:
+        yield notice(
+            "copies-left", f"{len(old)} unfinished copies are left in {folder}", "The next drain removes them."
+        )
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

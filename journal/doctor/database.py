@@ -1,0 +1,88 @@
+"""What is wrong with the rows: the file's structure, its references, its texts, and the bodies of its deliveries."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from journal.doctor.findings import REPAIR, Finding, some, trouble
+from journal.engine import check_header, check_log
+from journal.errors import CorruptJournal, JournalError, NewerJournal
+from journal.ids import chunk_id, digest
+from journal.migrations import NEWEST_VERSION
+
+DAMAGE = frozenset({"database-damaged", "reference-broken", "text-damaged", "delivery-damaged"})
+"""The findings that a repair can do something about: it copies what is whole into a new journal."""
+
+_TEXTS = {"events": "payload", "deliveries": "body", "targets": "ids"}
+
+
+def damaged(error: Exception) -> Finding:
+    """Return the finding for a database that cannot be read through."""
+    return trouble("database-damaged", f"the database cannot be read through: {error.__cause__ or error}", REPAIR)
+
+
+def check_file(database: Path) -> Iterator[Finding]:
+    """Check that there is a database, and that it is ours to read."""
+    if not database.exists():
+        yield trouble(
+            "no-journal", f"there is no {database}", "Name the journal's folder with --journal or UPLOADER_JOURNAL."
+        )
+        return
+    try:
+        check_log(database)
+    except CorruptJournal as error:
+        yield trouble("log-without-database", str(error), "Nothing is changed as long as the journal is not opened.")
+        return
+    try:
+        check_header(database, NEWEST_VERSION)
+    except NewerJournal as error:
+        yield trouble("newer-journal", str(error), "Upgrade offline-uploader.")
+    except CorruptJournal as error:
+        yield damaged(error)
+    except JournalError as error:
+        yield trouble("not-a-journal", str(error), "Choose another folder.")
+
+
+def check_rows(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Check what the database holds.
+
+    Raises:
+        sqlite3.Error: It is too damaged for that.
+    """
+    found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+    if found != ["ok"]:
+        yield trouble("database-damaged", f"SQLite's integrity check says: {some(found)}", REPAIR)
+    broken = [
+        f"{table} {rowid} → {parent}" for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check")
+    ]
+    if broken:
+        yield trouble("reference-broken", f"rows refer to rows that are missing: {some(broken)}", REPAIR)
+    for table, column in _TEXTS.items():
+        rows = [str(row[0]) for row in connection.execute(f"SELECT rowid FROM {table} WHERE NOT json_valid({column})")]
+        if rows:
+            yield trouble("text-damaged", f"{table}.{column} holds no JSON in rows {some(rows)}", REPAIR)
+    yield from _check_deliveries(connection)
+
+
+def damaged_deliveries(connection: sqlite3.Connection) -> list[int]:
+    """Return the open deliveries whose body is not the one that their chunk id was made from."""
+    cursor = connection.execute(
+        """SELECT d.id, d.chunk_id, d.body, d.run_id, t.platform, t.base_url, d.kind, d.first_event, d.last_event
+           FROM deliveries d JOIN destinations t ON t.id = d.destination_id
+           WHERE d.state IN ('pending', 'claimed') ORDER BY d.id"""
+    )
+    names = [column[0] for column in cursor.description]
+    return [row[0] for row in cursor if row[1] != _chunk_id(dict(zip(names[2:], row[2:], strict=True)))]
+
+
+def _check_deliveries(connection: sqlite3.Connection) -> Iterator[Finding]:
+    rows = [str(row) for row in damaged_deliveries(connection)]
+    if rows:
+        yield trouble("delivery-damaged", f"deliveries {some(rows)} have other bodies than were planned", REPAIR)
+
+
+def _chunk_id(parts: dict[str, Any]) -> str:
+    return chunk_id(body_digest=digest(parts.pop("body")), **parts)

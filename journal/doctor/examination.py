@@ -1,0 +1,82 @@
+"""Looking a journal over: all checks, none of which changes anything."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from journal import locations
+from journal.doctor.blobs import check_blobs
+from journal.doctor.database import check_file, check_rows, damaged
+from journal.doctor.findings import Finding, trouble
+from journal.doctor.source import reading
+from journal.doctor.surroundings import check_surroundings
+from journal.errors import JournalError, JournalUnavailable
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found in a journal.
+
+    Attributes:
+        journal: The folder.
+        events: How many events could be counted.
+        blobs: How many checkpoints are there.
+        findings: All of them, in the order of the checks.
+    """
+
+    journal: Path
+    events: int
+    blobs: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether there is no trouble."""
+        return all(finding.weight != "trouble" for finding in self.findings)
+
+
+def examine(folder: Path, *, deep: bool = False, fallback_folders: Iterable[Path] | None = None) -> Examination:
+    """Look a journal over without changing it; a journal in use may be looked over too.
+
+    Args:
+        folder: The journal.
+        deep: Whether to read every checkpoint through, however large.
+        fallback_folders: Where fallback files may be; by default where this user's trainings put them.
+    """
+    database = folder / "journal.db"
+    findings = list(check_file(database))
+    inside = _Inside() if findings else _look_inside(database, deep)
+    findings += inside.findings
+    if folder.is_dir():
+        beside = locations.fallback_folders() if fallback_folders is None else fallback_folders
+        findings += check_surroundings(folder, beside, inside.mode)
+    return Examination(folder, inside.events, inside.blobs, tuple(findings))
+
+
+@dataclass
+class _Inside:
+    """What the database shows, as far as it could be read."""
+
+    events: int = 0
+    blobs: int = 0
+    mode: str | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+def _look_inside(database: Path, deep: bool) -> _Inside:
+    inside = _Inside()
+    try:
+        with reading(database) as connection:
+            inside.mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+            inside.events = connection.execute("SELECT count(*) FROM events").fetchone()[0]
+            inside.blobs = connection.execute("SELECT count(*) FROM blobs WHERE state = 'present'").fetchone()[0]
+            inside.findings += check_rows(connection)
+            inside.findings += check_blobs(connection, database.parent / "blobs", deep=deep)
+    except (OSError, JournalUnavailable) as error:
+        inside.findings.append(trouble("journal-unreadable", str(error), "Make the folder readable for this user."))
+    except (JournalError, sqlite3.Error) as error:
+        inside.findings.append(damaged(error))
+    return inside

@@ -1,0 +1,41 @@
+"""What an examination finds: each thing with what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+REPAIR = "Run `python -m uploader doctor --repair`: it copies what can be read into a new journal and leaves this one."
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that an examination found.
+
+    Attributes:
+        code: A stable name, for scripts.
+        weight: `trouble` when something is lost, unsafe or about to fail; `notice` when it is good to know.
+        detail: What was found, and where.
+        next_step: What to do.
+    """
+
+    code: str
+    weight: Literal["trouble", "notice"]
+    detail: str
+    next_step: str
+
+
+def trouble(code: str, detail: str, next_step: str) -> Finding:
+    """Return a finding that makes the journal unhealthy."""
+    return Finding(code, "trouble", detail, next_step)
+
+
+def notice(code: str, detail: str, next_step: str) -> Finding:
+    """Return a finding that leaves it healthy."""
+    return Finding(code, "notice", detail, next_step)
+
+
+def some(things: list[str], limit: int = 3) -> str:
+    """Return the first few things, and how many more there are."""
+    more = f" and {len(things) - limit} more" if len(things) > limit else ""
+    return ", ".join(things[:limit]) + more

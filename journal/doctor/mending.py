@@ -1,0 +1,85 @@
+"""Making recovered rows a journal again: references, claims, and what is known to be lost."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from journal.clock import now_text
+from journal.doctor.database import damaged_deliveries
+
+_BLOCKED = "what the platform calls this run was lost in a damaged journal; sending it again might double it"
+_DAMAGED = "its bytes were damaged on this disk; the events that it was made from are in the journal"
+
+# Each step, and what it means when it changed so many rows ("" for nothing worth saying). In this order: what is no
+# JSON goes, then what was lost is made again from what refers to it.
+_STEPS = (
+    ("DELETE FROM events WHERE NOT json_valid(payload)", "{} events had a payload that is no JSON"),
+    ("DELETE FROM targets WHERE NOT json_valid(ids)", ""),
+    ("UPDATE deliveries SET receipt = NULL WHERE receipt IS NOT NULL AND NOT json_valid(receipt)", ""),
+    (
+        """INSERT INTO runs (id, name, save_dir, created_at)
+           SELECT run_id, 'recovered', '', min(created_at) FROM events
+           WHERE run_id NOT IN (SELECT id FROM runs) GROUP BY run_id""",
+        "{} runs are known by their events only; they are called `recovered`",
+    ),
+    (
+        """INSERT INTO sessions (id, run_id, pid, host, boot_id, started_at, heartbeat_at)
+           SELECT session_id, run_id, 0, '', '', min(created_at), max(created_at) FROM events
+           WHERE session_id NOT IN (SELECT id FROM sessions) GROUP BY session_id""",
+        "",
+    ),
+    (
+        f"""INSERT INTO targets (run_id, destination_id, state, reason, ids, planned_through, stage, last_upload_at)
+            SELECT run_id, destination_id, 'blocked', '{_BLOCKED}', '{{}}', max(last_event), max(stage), :now
+            FROM deliveries d WHERE NOT EXISTS (SELECT 1 FROM targets t
+              WHERE t.run_id = d.run_id AND t.destination_id = d.destination_id)
+            GROUP BY run_id, destination_id""",
+        "{} runs lost the ids that the platform gave them; they are blocked, not sent anew",
+    ),
+    ("UPDATE deliveries SET state = 'pending', owner = NULL, lease_until = NULL WHERE state = 'claimed'", ""),
+)
+
+
+def mend(connection: sqlite3.Connection, newest_event: int) -> Iterator[str]:
+    """Make the rows a journal again, and yield what that could not bring back.
+
+    Args:
+        connection: In a transaction, without foreign keys.
+        newest_event: The highest event id that was ever given out, as far as it is known.
+    """
+    for statement, meaning in _STEPS:
+        changed = connection.execute(statement, {"now": now_text()} if ":now" in statement else {}).rowcount
+        if changed and meaning:
+            yield meaning.format(changed)
+    yield from _drop_orphans(connection)
+    yield from _set_damaged_aside(connection)
+    _keep_event_ids(connection, newest_event)
+
+
+def _drop_orphans(connection: sqlite3.Connection) -> Iterator[str]:
+    """Delete rows that refer to lost ones, until none does."""
+    while orphans := connection.execute("PRAGMA foreign_key_check").fetchall():
+        for table, rowid, *_ in orphans:
+            connection.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,))
+        for table in sorted({row[0] for row in orphans}):
+            yield f"{sum(row[0] == table for row in orphans)} rows of {table} refer to rows that are lost"
+
+
+def _set_damaged_aside(connection: sqlite3.Connection) -> Iterator[str]:
+    damaged = damaged_deliveries(connection)
+    for delivery in damaged:
+        connection.execute(
+            "UPDATE deliveries SET state = 'dead', last_error = ?, settled_at = ? WHERE id = ?",
+            (_DAMAGED, now_text(), delivery),
+        )
+    if damaged:
+        yield f"{len(damaged)} deliveries have damaged bodies; they are dead letters"
+
+
+def _keep_event_ids(connection: sqlite3.Connection, newest_event: int) -> None:
+    """Let no id be given out again: a planner that is past it would never see the new event."""
+    seen = connection.execute("SELECT max(planned_through) FROM targets UNION ALL SELECT max(id) FROM events")
+    newest = max(newest_event, *(row[0] or 0 for row in seen))
+    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'events'")
+    connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)", (newest,))

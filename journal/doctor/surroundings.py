@@ -1,0 +1,101 @@
+"""What is wrong around the journal: who may read it, what it lies on, what waits beside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from journal import fallback
+from journal.doctor.findings import Finding, notice, some, trouble
+
+LITTLE_SPACE = 256 << 20
+LARGE_LOG = 128 << 20
+_NETWORK = ("nfs", "cifs", "smb", "9p", "lustre", "gpfs", "beegfs", "ceph", "afp", "webdav", "fuse.")
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def check_surroundings(folder: Path, fallback_folders: Iterable[Path], mode: str | None) -> Iterator[Finding]:
+    """Check everything that needs no database.
+
+    Args:
+        folder: The journal.
+        fallback_folders: Where events wait that could not be journaled.
+        mode: The database's journal mode, None when it could not be read.
+    """
+    yield from _check_modes(folder)
+    yield from _check_space(folder)
+    yield from _check_file_system(folder, mode)
+    yield from _check_fallbacks(folder, fallback_folders)
+
+
+def readable_by_others(folder: Path) -> list[Path]:
+    """Return what of the journal other users of the machine may touch."""
+    if os.name == "nt":
+        return []
+    ours = [folder, folder / "blobs", *folder.glob("journal.db*"), *(folder / "blobs").glob("*")]
+    return [path for path in ours if path.exists() and path.stat().st_mode & _OTHERS]
+
+
+def close_to_others(folder: Path) -> list[Path]:
+    """Take away other users' permissions; return what had them."""
+    opened = readable_by_others(folder)
+    for path in opened:
+        path.chmod(path.stat().st_mode & ~_OTHERS)
+    return opened
+
+
+def _check_modes(folder: Path) -> Iterator[Finding]:
+    opened = [str(path) for path in readable_by_others(folder)]
+    if opened:
+        detail = f"other users of this machine may read or write {some(opened)}"
+        yield trouble("open-to-others", detail, "`python -m uploader doctor --repair` takes their permissions away.")
+
+
+def _check_space(folder: Path) -> Iterator[Finding]:
+    free = shutil.disk_usage(folder).free
+    if free < LITTLE_SPACE:
+        detail = f"{free >> 20} MiB are left on the disk of {folder}"
+        yield trouble("disk-nearly-full", detail, "Free some space; events that find none go to a fallback file.")
+    log = folder / "journal.db-wal"
+    if log.exists() and log.stat().st_size > LARGE_LOG:
+        detail = f"the write-ahead log has grown to {log.stat().st_size >> 20} MiB"
+        yield notice("large-log", detail, "The recorder and the drain fold it back when nobody else is reading.")
+
+
+def _check_file_system(folder: Path, mode: str | None) -> Iterator[Finding]:
+    if mode not in {None, "wal"}:
+        detail = f"the journal mode is {mode}: the file system has no shared memory, so each event costs more"
+        yield notice("no-write-ahead-log", detail, "A folder on a local disk is faster.")
+    kind = file_system(folder)
+    if kind.startswith(_NETWORK):
+        detail = f"{folder} is on a network or user-space file system ({kind})"
+        advice = "Put the journal on a local disk: a write-ahead log needs memory that all its users share."
+        yield trouble("network-disk", detail, advice) if mode == "wal" else notice("network-disk", detail, advice)
+
+
+def file_system(folder: Path) -> str:
+    """Return the type of the file system that holds the folder, "" when it cannot be told."""
+    import psutil
+
+    mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
+    place = folder.resolve()
+    return next((mounts[parent] for parent in (place, *place.parents) if parent in mounts), "")
+
+
+def _check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[Finding]:
+    waiting, unreadable = [], []
+    for path in fallback.files(fallback_folders):
+        header = fallback.read_header(path)
+        if header is None:
+            unreadable.append(str(path))
+        elif Path(header.journal) == folder.resolve():
+            waiting.append(str(path))
+    if waiting:
+        detail = f"{len(waiting)} fallback files hold events that could not be journaled: {some(waiting)}"
+        yield notice("fallback-waiting", detail, "The next `python -m uploader drain` takes them in.")
+    if unreadable:
+        detail = f"fallback files without a readable first line: {some(unreadable)}"
+        yield trouble("fallback-damaged", detail, "Look into them: each line is one event in JSON.")

@@ -1,0 +1,62 @@
+"""`python -m uploader doctor`: what people and scripts see of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from support.damage import overwrite
+from support.journals import ROOT, bench
+
+
+def doctor(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "uploader", "doctor", "--journal", str(folder), *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def journal_of(folder: Path, events: int) -> Path:
+    with bench(folder) as at:
+        for number in range(events):
+            at.event("console_output", {"content": f"line {number} " * 40})
+        at.checkpoint(b"weights", role="final")
+        at.outbox.fold_wal()
+    return folder
+
+
+def test_a_healthy_journal_passes(tmp_path: Path) -> None:
+    done = doctor(journal_of(tmp_path / "journal", 3))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0].endswith("healthy, 4 events, 1 checkpoints")
+
+
+def test_a_mistyped_folder_is_not_made(tmp_path: Path) -> None:
+    done = doctor(tmp_path / "jornal")
+    assert done.returncode == 1
+    assert "--journal" in done.stdout
+    assert not (tmp_path / "jornal").exists()
+
+
+def test_a_damaged_journal_is_copied_as_far_as_it_can_be_read(tmp_path: Path) -> None:
+    folder = journal_of(tmp_path / "journal", 300)
+    overwrite(folder / "journal.db", 45 * 4096, b"\xa5" * 4096)
+    assert doctor(folder).returncode == 1
+    done = doctor(folder, "--repair", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["healthy"]) == (1, False)
+    assert {finding["code"] for finding in told["findings"]} == {"database-damaged"}
+    recovery = told["repairs"]["recovery"]
+    assert recovery["lost"]
+    assert 280 < recovery["kept"]["events"] < 301
+    again = doctor(Path(recovery["folder"]))
+    assert again.returncode == 0, again.stdout
+    assert "rename the new one to journal" in doctor(folder, "--repair").stdout
+
+
+def test_permissions_are_mended_in_place(tmp_path: Path) -> None:
+    folder = journal_of(tmp_path / "journal", 3)
+    folder.chmod(0o755)
+    assert doctor(folder, "--repair").returncode == 1
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert doctor(folder).returncode == 0

@@ -1,0 +1,172 @@
+"""What the doctor finds, and that it changes nothing by looking."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+from support.damage import blob, contents, overwrite, statement
+from support.disks import small_disk
+from support.journals import bench, dead_pid
+
+import journal
+from journal.doctor import Examination, examine
+from journal.engine import APPLICATION_ID
+from journal.fallback import FallbackFile
+from journal.records import Run
+
+RUN = Run("5f0c5a1e-0000-4000-8000-000000000001", None, "run", "/train", "2026-01-01T00:00:00.000000Z")
+
+
+def codes(folder: Path, **options: object) -> set[str]:
+    return {finding.code for finding in look(folder, **options).findings}
+
+
+def look(folder: Path, **options: object) -> Examination:
+    return examine(folder, **{"fallback_folders": [], **options})
+
+
+def test_a_healthy_journal_is_healthy(folder: Path) -> None:
+    before = contents(folder)
+    examination = look(folder, deep=True)
+    assert examination.findings == ()
+    assert examination.healthy
+    assert (examination.events, examination.blobs) == (464, 3)
+    assert contents(folder) == before
+
+
+def test_a_journal_in_use_can_be_looked_over(tmp_path: Path) -> None:
+    with bench(tmp_path / "journal") as at:
+        at.event()
+        assert look(tmp_path / "journal").events == 1
+        at.event()
+
+
+TROUBLES: dict[str, Callable[[Path], object]] = {
+    "no-journal": lambda folder: (folder / "journal.db").unlink(),
+    "newer-journal": lambda folder: statement(folder, "PRAGMA user_version=99"),
+    "not-a-journal": lambda folder: statement(folder, f"PRAGMA application_id={APPLICATION_ID + 1}"),
+    "database-damaged": lambda folder: overwrite(folder / "journal.db", 40 * 4096, b"\xa5" * 4096),
+    "reference-broken": lambda folder: statement(folder, "UPDATE events SET session_id = 99 WHERE id = 5"),
+    "text-damaged": lambda folder: statement(folder, "UPDATE events SET payload = '{\"chu' WHERE id = 50"),
+    "delivery-damaged": lambda folder: statement(
+        folder, "UPDATE deliveries SET body = replace(body, 'x', 'y') WHERE id = 40"
+    ),
+    "blob-damaged": lambda folder: overwrite(blob(folder, "final"), 100, b"flip"),
+    "open-to-others": lambda folder: (folder / "journal.db").chmod(0o644),
+}
+
+
+@pytest.mark.parametrize("code", TROUBLES)
+def test_trouble_is_named_with_its_next_step(folder: Path, code: str) -> None:
+    TROUBLES[code](folder)
+    before = contents(folder)
+    examination = look(folder)
+    found = [finding for finding in examination.findings if finding.code == code]
+    assert [finding.weight for finding in found] == ["trouble"]
+    assert found[0].next_step
+    assert not examination.healthy
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"half")])
+def test_a_checkpoint_that_a_run_needs_must_be_there_and_whole(folder: Path, harm: Callable[[Path], object]) -> None:
+    harm(blob(folder, "best"))
+    assert codes(folder) == {"blob-damaged"}
+
+
+def test_a_checkpoint_that_was_replaced_may_be_gone(tmp_path: Path) -> None:
+    with bench(tmp_path / "journal") as at:
+        old = at.checkpoint(b"old")
+        at.checkpoint(b"new")
+        statement(tmp_path / "journal", f"UPDATE blobs SET state = 'present' WHERE sha256 = '{old}'")
+    assert look(tmp_path / "journal").findings == ()  # as a process leaves it that is killed while it gives bytes up
+
+
+def test_a_folder_that_is_no_journal_is_said(tmp_path: Path) -> None:
+    assert codes(tmp_path / "nothing") == {"no-journal"}
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_database_that_was_emptied_beside_its_log_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    with bench(folder) as at:
+        at.event()
+        log = (folder / "journal.db-wal").read_bytes()
+    (folder / "journal.db").write_bytes(b"")
+    (folder / "journal.db-wal").touch(mode=0o600)
+    (folder / "journal.db-wal").write_bytes(log)
+    assert codes(folder) == {"log-without-database"}
+    with pytest.raises(journal.JournalError, match="log"):
+        journal.open(folder)
+    assert (folder / "journal.db-wal").read_bytes() == log
+
+
+def test_a_transaction_that_was_cut_short_is_no_trouble(tmp_path: Path) -> None:
+    """The rollback journal is for the next writer; a reader looks at a copy."""
+    folder = tmp_path / "journal"
+    with bench(folder) as at:
+        at.event()
+    statement(folder, "PRAGMA journal_mode=DELETE")
+    child = os.fork()
+    if child == 0:  # ends in the middle of a transaction that has reached the file
+        connection = sqlite3.connect(folder / "journal.db", isolation_level=None)
+        connection.execute("PRAGMA cache_size=1")
+        connection.execute("BEGIN")
+        connection.execute("UPDATE events SET payload = printf('%.*c', 900000, 'x')")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert (folder / "journal.db-journal").stat().st_size
+    before = contents(folder)
+    examination = look(folder)
+    assert {finding.code for finding in examination.findings} == {"no-write-ahead-log"}
+    assert (examination.healthy, examination.events) == (True, 1)
+    assert contents(folder) == before
+
+
+def test_files_that_wait_or_are_left_are_noticed(folder: Path, tmp_path: Path) -> None:
+    beside = tmp_path / "fallback"
+    waiting = FallbackFile([beside], folder, RUN)
+    waiting.append("epoch_end", {"epoch": 1})
+    waiting.close()
+    (folder / "blobs" / ("0" * 64)).write_bytes(b"unknown")
+    (folder / "blobs" / ("0" * 64)).chmod(0o600)
+    leftover = folder / "blobs" / f".tmp-{dead_pid()}-1"
+    leftover.touch(mode=0o600)
+    os.utime(leftover, (time.time() - 90_000,) * 2)
+    examination = look(folder, fallback_folders=[beside])
+    assert examination.healthy
+    assert {finding.code for finding in examination.findings} == {"fallback-waiting", "blobs-unknown", "copies-left"}
+
+
+def test_a_fallback_file_that_belongs_to_nobody_is_trouble(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "torn.jsonl").write_text('{"journal": "/some')
+    assert codes(folder, fallback_folders=[tmp_path]) == {"fallback-damaged"}
+
+
+def test_a_nearly_full_disk_is_trouble(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "4m") as disk:
+        with bench(disk / "journal") as at:
+            at.event()
+        assert codes(disk / "journal") == {"disk-nearly-full"}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_damage_is_too_much_for_the_doctor(folder: Path, seed: int) -> None:
+    """Single bits and whole pages; whatever it does to the file, looking never fails and never writes."""
+    random, database = Random(seed), folder / "journal.db"
+    content = bytearray(database.read_bytes())
+    page = random.randrange(len(content) // 4096) * 4096
+    if seed % 2:
+        content[page + random.randrange(4096)] ^= 1 << random.randrange(8)
+    else:
+        content[page : page + 4096] = random.choice([bytes(4096), b"\xff" * 4096, random.randbytes(4096)])
+    database.write_bytes(content)
+    before = contents(folder)
+    look(folder)
+    assert contents(folder) == before

@@ -1,0 +1,92 @@
+"""`uploader doctor`: look a journal over, and salvage what can be read of a damaged one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from uploader.commands.shared import JOURNAL_UNUSABLE, journal_option
+
+if TYPE_CHECKING:
+    from journal.doctor import Examination, Recovery
+
+_EPILOG = """\b
+Exit codes:
+  0  the journal is healthy; there may be things worth knowing
+  1  there is trouble, each with its next step
+"""
+
+
+@click.command(epilog=_EPILOG)
+@journal_option
+@click.option("--deep", is_flag=True, help="Read every checkpoint through, however large.")
+@click.option("--repair", is_flag=True, help="Copy what can be read of a damaged journal into a new folder beside it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def doctor(journal: Path | None, deep: bool, repair: bool, as_json: bool) -> None:
+    """Look the journal over, also one in use; change nothing.
+
+    --repair takes other users' permissions away in place. What can be read of a damaged journal it copies into a new
+    one, JOURNAL-recovered-TIME; the damaged one stays as it is.
+    """
+    from journal.doctor import examine
+    from journal.locations import default_journal
+
+    folder = journal or default_journal()
+    examination = examine(folder, deep=deep)
+    repairs = _repair(examination) if repair else {}
+    click.echo(_as_json(examination, repairs) if as_json else _as_text(examination, repairs))
+    sys.exit(0 if examination.healthy else JOURNAL_UNUSABLE)
+
+
+def _repair(examination: Examination) -> dict[str, Any]:
+    """Do what can be done; return what was, or why not."""
+    from journal import JournalError
+    from journal.clock import utc_now
+    from journal.doctor import DAMAGE, close_to_others, recover_journal
+
+    done: dict[str, Any] = {}
+    try:
+        codes = {finding.code for finding in examination.findings}
+        if "open-to-others" in codes:
+            done["closed"] = [str(path) for path in close_to_others(examination.journal)]
+        if codes & DAMAGE:
+            done["recovery"] = recover_journal(examination.journal, utc_now())
+    except (JournalError, OSError) as error:
+        done["failure"] = str(error)
+    return done
+
+
+def _as_json(examination: Examination, repairs: dict[str, Any]) -> str:
+    """Return everything that was found and done as one object."""
+    shown = {**asdict(examination), "healthy": examination.healthy, "repairs": repairs}
+    return json.dumps(shown, default=lambda value: str(value) if isinstance(value, Path) else asdict(value))
+
+
+def _as_text(examination: Examination, repairs: dict[str, Any]) -> str:
+    verdict = "healthy" if examination.healthy else "in trouble"
+    lines = [f"{examination.journal}: {verdict}, {examination.events} events, {examination.blobs} checkpoints"]
+    for finding in examination.findings:
+        lines += [f"\n{finding.weight}: {finding.detail}", f"  {finding.next_step}"]
+    if closed := repairs.get("closed"):
+        lines.append(f"\nTook other users' permissions away from {len(closed)} files and folders.")
+    if recovery := repairs.get("recovery"):
+        lines += ["", *_recovered(examination, recovery)]
+    if failure := repairs.get("failure"):
+        lines.append(f"\nThe repair failed: {failure}")
+    return "\n".join(lines)
+
+
+def _recovered(examination: Examination, recovery: Recovery) -> list[str]:
+    rows = ", ".join(f"{count} {table}" for table, count in sorted(recovery.kept.items()) if count)
+    lost = [f"  lost: {what}" for what in recovery.lost] or ["  Nothing is known to be lost."]
+    return [
+        f"What could be read is in {recovery.folder}: {rows}, {recovery.blobs} checkpoints.",
+        *lost,
+        "The old journal was left as it is. To go on with the new one, stop what writes to the old one, move it away,",
+        f"and rename the new one to {examination.journal.name}.",
+    ]
