@@ -181,6 +181,7 @@ class Drain:
     def _deliver(self) -> None:
         while not self._stopping.is_set():
             try:
+                self._write()
                 self._feed()
                 seconds = self._patience()
                 if seconds is None:
@@ -246,7 +247,7 @@ class Drain:
         return max(channel.paused_for(), (due - utc_now()).total_seconds(), 0.0)
 
     def _collect(self, seconds: float) -> None:
-        """Take what is finished, gather a little more of it, and record it together."""
+        """Take what is finished, and gather a little more of it to be recorded together."""
         self._take(seconds)
         gather_until = time.monotonic() + GATHER_SECONDS
         while self._under_way() and not self._has_room() and (left := gather_until - time.monotonic()) > 0:
@@ -254,7 +255,6 @@ class Drain:
         for channel in self._channels.values():
             if channel.paused:
                 self._books.release(channel.withdraw())
-        self._write()
 
     def _take(self, seconds: float) -> None:
         try:

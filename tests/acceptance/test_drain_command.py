@@ -1,0 +1,322 @@
+"""`uploader drain` and `uploader status` as people and scripts run them: real processes, exit codes, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.journals import rows
+from support.recordings import KEY, Recordings, recordings
+from support.scripted_server import Reply, Request, ScriptedServer, free_port, received, scripted_server
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with scripted_server() as running:
+        yield running
+
+
+@pytest.fixture
+def journals(tmp_path: Path) -> Iterator[Recordings]:
+    with recordings(tmp_path / "journal") as opened:
+        yield opened
+
+
+@pytest.fixture
+def environment(server: ScriptedServer, tmp_path: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "ULTRALYTICS_PLATFORM_URL": server.url,
+        "ULTRALYTICS_API_KEY": KEY,
+        "UPLOADER_JOURNAL": str(tmp_path / "journal"),
+        "UPLOADER_FALLBACK": str(tmp_path / "fallback"),
+    }
+
+
+def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "uploader", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)  # type: ignore[call-overload,no-any-return]
+
+
+def run(environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
+    """Run a command to its end; return exit code, standard output and standard error."""
+    process = start(environment, *arguments)
+    out, error = process.communicate(timeout=100)
+    assert "Traceback" not in error
+    return process.returncode, out, error
+
+
+def drained(environment: dict[str, str], *arguments: str) -> dict[str, Any]:
+    """Run a drain and return what it printed as JSON, which has the process's exit code."""
+    code, out, _ = run(environment, "drain", "--json", *arguments)
+    summary: dict[str, Any] = json.loads(out)
+    assert summary["exit_code"] == code
+    return summary
+
+
+# --- exit codes
+
+
+def test_0_everything_is_delivered(journals: Recordings, environment: dict[str, str], server: ScriptedServer) -> None:
+    journals.whole()
+    code, out, error = run(environment, "drain")
+    assert code == 0
+    assert "9 deliveries made" in out
+    assert f"{server.url}: up to date" in out
+    assert error == ""
+    assert drained(environment)["destinations"][0]["delivered"] == 0
+
+
+def test_0_nothing_was_recorded(environment: dict[str, str]) -> None:
+    code, out, _ = run(environment, "drain")
+    assert code == 0
+    assert "no runs to deliver" in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--run", "nothing"], ["--to", "nowhere"], ["--parallel", "0"], ["--max-time", "-1"], ["--what"]]
+)
+def test_2_usage(journals: Recordings, environment: dict[str, str], arguments: list[str]) -> None:
+    journals.whole()
+    code, _, error = run(environment, "drain", *arguments)
+    assert code == 2
+    assert error
+
+
+def test_2_settings(journals: Recordings, environment: dict[str, str]) -> None:
+    journals.whole()
+    summary = drained({**environment, "ULTRALYTICS_PLATFORM_URL": "nowhere"})
+    assert (summary["exit_code"], "https://host" in summary["error"]) == (2, True)
+
+
+def test_3_the_platform_is_away(journals: Recordings, environment: dict[str, str]) -> None:
+    journals.whole()
+    away = f"http://127.0.0.1:{free_port()}"
+    code, out, _ = run({**environment, "ULTRALYTICS_PLATFORM_URL": away}, "drain")
+    assert code == 3
+    assert f"{away}: unreachable" in out
+    assert "Connection refused" in out
+    assert "next attempt from" in out
+
+
+def test_4_dead_letters(journals: Recordings, environment: dict[str, str], server: ScriptedServer) -> None:
+    journals.whole()
+
+    def script(request: Request) -> Reply:
+        is_complete = request.method == "POST" and request.json().get("event") == "training_complete"
+        return Reply(422, {"error": "no"}) if is_complete else received(request)
+
+    server.script = script
+    code, out, _ = run(environment, "drain")
+    assert code == 4
+    assert "1 dead letters" in out
+
+
+def test_4_is_about_the_chosen_runs(journals: Recordings, environment: dict[str, str], server: ScriptedServer) -> None:
+    journals.whole("bad")
+    good = journals.whole("good")
+
+    def script(request: Request) -> Reply:
+        is_bad = request.method == "POST" and request.json().get("name") == "bad"
+        return Reply(422) if is_bad else received(request)
+
+    server.script = script
+    assert drained(environment)["exit_code"] == 4
+    assert drained(environment, "--run", good.run.id)["exit_code"] == 0
+
+
+def test_5_the_key_is_missing(journals: Recordings, environment: dict[str, str], server: ScriptedServer) -> None:
+    journals.whole()
+    del environment["ULTRALYTICS_API_KEY"]
+    code, out, _ = run(environment, "drain")
+    assert code == 5
+    assert "set ULTRALYTICS_API_KEY" in out
+    assert server.requests == []
+
+
+def test_5_the_key_is_wrong(journals: Recordings, environment: dict[str, str], server: ScriptedServer) -> None:
+    journals.whole()
+    server.script = lambda _: Reply(401)
+    code, out, error = run(environment, "drain")
+    assert code == 5
+    assert "credentials refused" in out
+    assert KEY not in out + error
+
+
+def test_1_a_damaged_journal_is_left_as_it_is(tmp_path: Path, environment: dict[str, str]) -> None:
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    (folder / "journal.db").write_bytes(b"no database" * 1000)
+    for command in ("drain", "status"):
+        code, _, error = run(environment, command)
+        assert code == 1
+        assert ".recover" in error
+    assert (folder / "journal.db").read_bytes() == b"no database" * 1000
+
+
+def test_1_a_newer_journal_is_left_as_it_is(journals: Recordings, environment: dict[str, str]) -> None:
+    with closing(sqlite3.connect(journals.journal.database)) as connection:
+        connection.execute("PRAGMA user_version = 999")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    code, _, error = run(environment, "drain")
+    assert code == 1
+    assert "upgrade" in error
+
+
+# --- a second drain, and signals
+
+
+def test_3_a_second_drain_says_who_the_first_is(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    journals.whole()
+    begun, over = threading.Event(), threading.Event()
+
+    def script(request: Request) -> Reply:
+        begun.set()
+        over.wait(60)
+        return received(request)
+
+    server.script = script
+    first = start(environment, "drain", "--json")
+    assert begun.wait(60)
+    summary = drained(environment)
+    assert summary["exit_code"] == 3
+    assert f"process {first.pid} on {os.uname().nodename}" in summary["error"]
+    over.set()
+    first.communicate(timeout=100)
+    assert first.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_finishes_what_is_under_way(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer, number: signal.Signals
+) -> None:
+    journals.whole(epochs=100)
+    begun, over = threading.Event(), threading.Event()
+
+    def script(request: Request) -> Reply:
+        if request.json().get("event") == "epoch_end":
+            begun.set()
+            over.wait(60)
+        return received(request)
+
+    server.script = script
+    process = start(environment, "drain", "--json", "--parallel", "2")
+    assert begun.wait(60)
+    process.send_signal(number)
+    threading.Timer(0.5, over.set).start()
+    out, _ = process.communicate(timeout=100)
+    summary = json.loads(out)
+    assert (process.returncode, summary["exit_code"], summary["interrupted"]) == (3, 3, True)
+    states = dict(rows(journals.journal.path, "SELECT state, count(*) FROM deliveries GROUP BY state"))
+    assert set(states) == {"pending", "delivered"}
+    server.script = received
+    assert drained(environment)["exit_code"] == 0
+
+
+def test_a_signal_ends_a_watching_drain(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    complete = threading.Event()
+
+    def script(request: Request) -> Reply:
+        if request.method == "POST" and request.json().get("event") == "training_complete":
+            complete.set()
+        return received(request)
+
+    server.script = script
+    process = start(environment, "drain", "--watch", "--json")
+    journals.whole()
+    assert complete.wait(60)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=100)
+    assert (process.returncode, json.loads(out)["interrupted"]) == (0, True)
+
+
+def test_a_killed_drain_loses_and_doubles_nothing(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    journals.whole(epochs=200)
+    begun = threading.Event()
+
+    def script(request: Request) -> Reply:
+        if len(server.requests) > 50:
+            begun.set()
+        return received(request)
+
+    server.script = script
+    process = start(environment, "drain")
+    assert begun.wait(60)
+    process.kill()
+    process.communicate()
+    assert drained(environment)["exit_code"] == 0
+    keys: dict[str, set[bytes]] = {}
+    for request in server.requests:
+        if key := request.headers.get("idempotency-key"):
+            keys.setdefault(key, set()).add(request.body)
+    assert all(len(bodies) == 1 for bodies in keys.values())
+    epochs = {body["data"]["epoch"] for body in server.bodies() if body.get("event") == "epoch_end"}
+    assert epochs == set(range(200))
+
+
+# --- status
+
+
+def test_status_tells_what_is_where(journals: Recordings, environment: dict[str, str], server: ScriptedServer) -> None:
+    finished = journals.whole("first", content=b"x" * 2_500_000)
+    drained(environment)
+    running = journals.begin("second")
+    running.started()
+    code, out, _ = run(environment, "status")
+    assert code == 0
+    assert f"demo/first  {finished.run.id}" in out
+    assert "finished, 3 epochs" in out
+    assert "9 delivered" in out
+    assert "running, 0 epochs" in out
+    assert "goes nowhere yet" in out
+    runs = json.loads(run(environment, "status", "--json")[1])["runs"]
+    assert [one["state"] for one in runs] == ["finished", "running"]
+    assert runs[0]["targets"][0]["delivered"] == 9
+
+
+def test_status_tells_what_is_pending_and_why(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    journals.whole(content=b"x" * 2_500_000)
+    server.script = lambda _: Reply(429, {"error": "slow down"}, {"Retry-After": "600"})
+    drained(environment)
+    _, out, _ = run(environment, "status")
+    assert "9 pending (3 MB)" in out
+    assert "last error: 127.0.0.1" in out
+    assert "429: slow down" in out
+
+
+def test_status_stays_lean(journals: Recordings, environment: dict[str, str]) -> None:
+    journals.whole()
+    code = "import sys; sys.argv = ['uploader', 'status']\n"
+    code += "from uploader.__main__ import main\n"
+    code += "try: main()\nfinally: print(sorted({'requests', 'urllib3', 'tqdm', 'torch', 'numpy'} & set(sys.modules)))"
+    process = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert process.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_documents_exit_codes_and_variables(environment: dict[str, str]) -> None:
+    _, out, _ = run(environment, "drain", "--help")
+    assert "Exit codes" in out
+    assert "UPLOADER_JOURNAL" in out
+    for code in ("0  everything", "2  the arguments", "3  work remains", "4  dead letters", "5  the API key"):
+        assert code in out

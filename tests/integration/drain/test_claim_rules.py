@@ -1,0 +1,121 @@
+"""The rules of `Outbox.claim` that a drain stands on, beyond those of a single delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.journals import Bench, bench, dead_pid, later
+
+from journal.clock import utc_now
+from journal.records import Outcome
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Bench]:
+    """A run whose session is alive."""
+    with bench(tmp_path / "journal") as it:
+        yield it
+
+
+@pytest.fixture
+def dead(tmp_path: Path) -> Iterator[Bench]:
+    """A run whose session's process is gone."""
+    with bench(tmp_path / "journal", pid=dead_pid()) as it:
+        yield it
+
+
+def test_a_registration_goes_before_what_was_recorded_earlier(live: Bench) -> None:
+    live.plan(live.message("epoch_end", stage=0), live.message("training_started", stage=1))
+    assert [claim.kind for claim in live.claim()] == ["training_started"]
+
+
+def test_of_two_registrations_the_first_goes_first(live: Bench) -> None:
+    live.plan(live.message("training_started", stage=1), live.message("training_started", stage=3))
+    [first] = live.claim()
+    assert live.claim() == []
+    live.record(Outcome(first, "delivered", ids={}))
+    assert len(live.claim()) == 1
+
+
+def test_a_platform_without_ids_registers_too(live: Bench) -> None:
+    live.plan(live.message("training_started"))
+    [claim] = live.claim()
+    live.record(Outcome(claim, "delivered", ids={}))
+    assert live.target().state == "registered"
+
+
+def test_uploads_of_a_run_go_one_after_the_other(dead: Bench) -> None:
+    dead.register()
+    old = dead.upload(dead.checkpoint(b"old", "final"), "final")
+    new = dead.upload(dead.checkpoint(b"new", "best"), "best")
+    dead.plan(old, new)
+    [first] = dead.claim("upload")
+    assert (first.sha256, first.role) == (old.sha256, "final")
+    assert dead.claim("upload") == []
+    dead.record(Outcome(first, "delivered"))
+    assert [claim.sha256 for claim in dead.claim("upload")] == [new.sha256]
+
+
+def test_a_live_sessions_checkpoints_are_spaced(live: Bench) -> None:
+    live.register()
+    live.plan(live.upload(live.checkpoint(b"one")))
+    assert live.claim("upload") == []
+    assert len(live.claim("upload", now=later(901))) == 1
+
+
+def test_a_final_checkpoint_is_not_spaced(live: Bench) -> None:
+    live.register()
+    live.plan(live.upload(live.checkpoint(b"one", "final"), "final"))
+    assert len(live.claim("upload")) == 1
+
+
+def test_a_dead_sessions_checkpoint_is_not_spaced_even_when_the_run_goes_on(dead: Bench) -> None:
+    dead.register()
+    dead.plan(dead.upload(dead.checkpoint(b"one")))
+    dead.writer.start_session(dead.run.id)
+    assert len(dead.claim("upload")) == 1
+
+
+def test_when_the_next_message_is_due(live: Bench) -> None:
+    assert live.outbox.next_due(live.destination.id, now=utc_now()) is None
+    live.plan(live.message("training_started"), live.message("epoch_end", stage=2))
+    [claim] = live.claim()
+    due = later(100)
+    live.record(Outcome(claim, "retry", next_attempt_at=due.strftime("%Y-%m-%dT%H:%M:%S.%fZ")))
+    # The epoch's own time is past, but it waits for the registration.
+    assert live.outbox.next_due(live.destination.id, now=utc_now()) == due
+
+
+def test_when_the_next_spaced_upload_is_due(live: Bench) -> None:
+    live.register()
+    live.plan(live.upload(live.checkpoint(b"one")))
+    due = live.outbox.next_due(live.destination.id, now=utc_now())
+    assert due is not None
+    assert timedelta(seconds=800) < due - utc_now() <= timedelta(seconds=900)
+
+
+def test_what_is_under_way_is_not_due(live: Bench) -> None:
+    live.plan(live.message("training_started"))
+    live.claim()
+    assert live.outbox.next_due(live.destination.id, now=utc_now()) is None
+
+
+def test_targets_that_are_behind(live: Bench) -> None:
+    assert live.outbox.targets(behind=True) == []
+    live.event()
+    assert [target.run.id for target in live.outbox.targets(behind=True)] == [live.run.id]
+    live.plan(live.message())
+    assert live.outbox.targets(behind=True) == []
+
+
+@pytest.mark.parametrize(("publish", "newer"), [(True, True), (False, False)])
+def test_only_a_published_checkpoint_replaces_another(dead: Bench, publish: bool, newer: bool) -> None:
+    dead.register()
+    dead.plan(dead.upload(dead.checkpoint(b"old", "best"), "best"))
+    [claim] = dead.claim("upload")
+    assert not dead.outbox.has_newer_checkpoint(claim)
+    dead.checkpoint(b"new", "last", publish=publish)
+    assert dead.outbox.has_newer_checkpoint(claim) == newer

@@ -1,0 +1,393 @@
+"""A drain against everything that can be in the way: what is kept, what is given up, and when it tries again."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.journals import rows
+from support.recordings import Recordings, recordings
+from support.scripted_server import (
+    Reply,
+    Request,
+    Script,
+    ScriptedServer,
+    free_port,
+    in_order,
+    received,
+    scripted_server,
+)
+
+from journal.clock import from_text, utc_now
+from uploader.drain.pace import Pace
+
+TOO_BAD = Reply(422, {"error": "impossible"})
+
+
+def deliveries(journals: Recordings) -> dict[str, int]:
+    return dict(rows(journals.journal.path, "SELECT state, count(*) FROM deliveries GROUP BY state"))
+
+
+def answering(reply: Reply, *, event: str) -> Script:
+    """Answer one kind of event in a way of its own."""
+
+    def script(request: Request) -> Reply:
+        is_it = request.method == "POST" and request.json().get("event") == event
+        return reply if is_it else received(request)
+
+    return script
+
+
+# --- the host
+
+
+def test_an_unreachable_host_is_probed_once_and_all_is_kept(journals: Recordings) -> None:
+    for name in ("one", "two", "three"):
+        journals.whole(name)
+    summary = journals.drain(f"http://127.0.0.1:{free_port()}")
+    assert summary.exit_code == 3
+    [destination] = summary.destinations
+    assert destination.state == "unreachable"
+    assert destination.error is not None
+    assert "Connection refused" in destination.error
+    assert destination.next_attempt_at is not None
+    assert rows(journals.journal.path, "SELECT count(*) FROM attempts") == [(1,)]
+    assert set(deliveries(journals)) == {"pending"}
+    assert rows(journals.journal.path, "SELECT max(attempts) FROM deliveries") == [(0,)]
+
+
+def test_who_reconnects_does_not_wait(journals: Recordings) -> None:
+    journals.whole()
+    port = free_port()
+    for _ in range(3):
+        assert journals.drain(f"http://127.0.0.1:{port}").exit_code == 3
+    with scripted_server(port=port) as server:
+        assert journals.drain(server.url).exit_code == 0
+
+
+def test_with_time_to_spare_a_host_that_comes_up_is_found(journals: Recordings) -> None:
+    journals.whole()
+    port = free_port()
+    with journals.draining(f"http://127.0.0.1:{port}", max_time=60.0) as running, scripted_server(port=port):
+        assert running.summary().exit_code == 0
+
+
+def test_time_to_spare_ends(journals: Recordings) -> None:
+    journals.whole()
+    summary = journals.drain(f"http://127.0.0.1:{free_port()}", max_time=0.2)
+    assert summary.exit_code == 3
+    assert rows(journals.journal.path, "SELECT count(*) FROM attempts") == [(1,)]
+
+
+def test_one_request_goes_before_all_others(journals: Recordings, server: ScriptedServer) -> None:
+    training = journals.begin()
+    training.started()
+    training.end()
+    journals.drain(server.url)
+    for number in range(20):
+        training.epoch(number)
+    first, second = threading.Event(), threading.Event()
+
+    def script(request: Request) -> Reply:
+        if not first.is_set():
+            first.set()
+            assert not second.wait(0.3)
+        second.set()
+        return received(request)
+
+    server.script = script
+    assert journals.drain(server.url).exit_code == 0
+    assert len(server.bodies()) == 21
+
+
+def test_what_broke_off_is_sent_again_under_the_same_key(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    server.script = in_order(Reply(reset=True), then=received)
+    assert journals.drain(server.url).exit_code == 0
+    first, second = [each for each in server.requests if each.method == "POST"][:2]
+    assert first.body == second.body
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+
+
+def test_a_silent_server_is_given_up_on(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    over = threading.Event()
+
+    def script(request: Request) -> Reply:
+        if len(server.requests) == 1:
+            over.wait(30)
+        return received(request)
+
+    server.script = script
+    summary = journals.drain(server.url, pace=Pace(answer=0.5))
+    over.set()
+    assert summary.exit_code == 0
+
+
+# --- answers that say "later"
+
+
+def test_a_passing_trouble_is_waited_for(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    server.script = in_order(Reply(500), Reply(200, b"<html>Sign in</html>"), then=received)
+    assert journals.drain(server.url).exit_code == 0
+    assert rows(journals.journal.path, "SELECT max(attempts) FROM deliveries") == [(3,)]
+
+
+def test_a_long_wait_that_the_platform_asks_for_is_kept_across_drains(
+    journals: Recordings, server: ScriptedServer
+) -> None:
+    journals.whole()
+    server.script = lambda _: Reply(429, {}, {"Retry-After": "100"})
+    summary = journals.drain(server.url)
+    assert summary.exit_code == 3
+    due = summary.destinations[0].next_attempt_at
+    assert due is not None
+    assert timedelta(seconds=90) < from_text(due) - utc_now() <= timedelta(seconds=100)
+    server.script = received
+    assert journals.drain(server.url).exit_code == 3
+    assert len(server.bodies()) == 1
+
+
+def test_retry_after_holds_back_everything_for_that_host(journals: Recordings, server: ScriptedServer) -> None:
+    for name in ("one", "two", "three"):
+        journals.whole(name)
+    server.script = lambda _: Reply(503, {}, {"Retry-After": "100"})
+    assert journals.drain(server.url).exit_code == 3
+    assert len(server.requests) == 1
+
+
+def test_our_own_waits_end_with_the_next_drain(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    journals.drain(f"{server.url}", max_time=0.0)
+    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
+        connection.execute("UPDATE deliveries SET attempts = 9, next_attempt_at = '2999-01-01T00:00:00.000000Z'")
+    assert journals.drain(server.url).exit_code == 0
+
+
+# --- the key
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_keeps_everything(journals: Recordings, server: ScriptedServer, status: int) -> None:
+    for name in ("one", "two", "three"):
+        journals.whole(name)
+    server.script = lambda _: Reply(status, {"error": "no"})
+    summary = journals.drain(server.url)
+    assert summary.exit_code == 5
+    assert len(server.requests) == 1
+    assert set(deliveries(journals)) == {"pending"}
+    assert rows(journals.journal.path, "SELECT max(attempts) FROM deliveries") == [(0,)]
+    server.script = received
+    assert journals.drain(server.url).exit_code == 0
+
+
+def test_without_a_key_nothing_is_sent(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    summary = journals.drain(server.url, api_key=None)
+    assert summary.exit_code == 5
+    error = summary.destinations[0].error
+    assert error is not None
+    assert "ULTRALYTICS_API_KEY" in error
+    assert "settings.json" in error
+    assert server.requests == []
+
+
+def test_a_key_that_is_revoked_in_the_middle_stops_the_drain(journals: Recordings, server: ScriptedServer) -> None:
+    training = journals.whole(epochs=100)
+    server.script = answering(Reply(401), event="epoch_end")
+    assert journals.drain(server.url, parallel=2).exit_code == 5
+    assert len(server.requests) < 30
+    assert training.journal.report()[0].targets[0].dead == 0
+    server.script = received
+    assert journals.drain(server.url).exit_code == 0
+
+
+# --- what the platform will never take
+
+
+def test_a_dead_letter_harms_only_itself(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+
+    def script(request: Request) -> Reply:
+        is_second = request.method == "POST" and request.json().get("data", {}).get("epoch") == 1
+        return TOO_BAD if is_second else received(request)
+
+    server.script = script
+    summary = journals.drain(server.url)
+    assert summary.exit_code == 4
+    assert deliveries(journals) == {"delivered": 8, "dead": 1}
+    [(kind, reason)] = rows(journals.journal.path, "SELECT kind, reason FROM dead_letters")
+    assert (kind, reason.endswith("answered 422: impossible")) == ("epoch_end", True)
+    assert server.bodies()[-1]["event"] == "training_complete"
+
+
+def test_a_deleted_model_stops_its_run_and_no_other(journals: Recordings, server: ScriptedServer) -> None:
+    gone = journals.whole("gone", epochs=200)
+    journals.whole("other")
+
+    def script(request: Request) -> Reply:
+        content = request.json() if request.method == "POST" else {}
+        if content.get("name") == "gone":
+            return Reply(body={"received": True, "modelId": "m-gone", "runId": 1})
+        return Reply(404, {"error": "no model"}) if content.get("modelId") == "m-gone" else received(request)
+
+    server.script = script
+    summary = journals.drain(server.url, parallel=4)
+    assert summary.exit_code == 4
+    assert summary.destinations[0].blocked == 1
+    refused = sum(body.get("modelId") == "m-gone" for body in server.bodies())
+    assert refused < 40  # those that were claimed together, not 400
+    reports = {run.id: run.targets[0] for run in journals.journal.report()}
+    assert reports[gone.run.id].state == "blocked"
+    assert "deleted" in str(reports[gone.run.id].reason)
+    assert [it.pending for run_id, it in reports.items() if run_id != gone.run.id] == [0]
+
+
+def test_a_run_that_cannot_be_registered_is_set_aside(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole("bad")
+    journals.whole("good")
+
+    def script(request: Request) -> Reply:
+        return TOO_BAD if request.method == "POST" and request.json().get("name") == "bad" else received(request)
+
+    server.script = script
+    summary = journals.drain(server.url)
+    assert summary.exit_code == 4
+    assert (summary.destinations[0].dead, summary.destinations[0].blocked) == (1, 1)
+    assert [run.targets[0].state for run in journals.journal.report()] == ["blocked", "registered"]
+
+
+def test_dead_letters_can_be_given_another_life(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    server.script = answering(TOO_BAD, event="training_started")
+    assert journals.drain(server.url).exit_code == 4
+    server.script = received
+    with closing(journals.journal.outbox()) as outbox:
+        assert outbox.revive() == 1
+    assert journals.drain(server.url).exit_code == 0
+
+
+def test_a_fault_of_our_own_harms_only_its_delivery(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
+        connection.execute("UPDATE events SET payload = '[]' WHERE kind = 'training_complete'")
+    summary = journals.drain(server.url, max_time=0.5)
+    assert summary.exit_code == 3
+    assert deliveries(journals) == {"delivered": 8, "pending": 1}
+
+
+# --- checkpoints
+
+
+def test_a_missing_checkpoint_is_a_dead_letter(journals: Recordings, server: ScriptedServer) -> None:
+    sha256 = journals.whole().checkpoint(b"the last one", role="final")
+    (journals.journal.path / "blobs" / sha256).unlink()
+    summary = journals.drain(server.url)
+    assert summary.exit_code == 4
+    assert deliveries(journals) == {"delivered": 9, "dead": 1}
+
+
+def test_a_damaged_checkpoint_never_arrives(journals: Recordings, server: ScriptedServer) -> None:
+    training = journals.begin()
+    training.started()
+    blob = journals.journal.path / "blobs" / training.checkpoint(b"x" * 100_000)
+    blob.write_bytes(b"x" * 99_999 + b"y")
+    training.end()
+    assert journals.drain(server.url).exit_code == 4
+    assert [each for each in server.requests if each.method == "PUT"] == []
+    [(reason,)] = rows(journals.journal.path, "SELECT reason FROM dead_letters")
+    assert "damaged" in reason
+
+
+def test_a_missing_checkpoint_that_was_replaced_is_superseded(journals: Recordings, server: ScriptedServer) -> None:
+    training = journals.begin()
+    training.started()
+    sha256 = training.checkpoint(b"old", role="best")
+    training.end()
+    newer = threading.Event()
+
+    def script(request: Request) -> Reply:
+        if request.method == "PUT" and not newer.is_set():
+            newer.set()
+            training.checkpoint(b"new", role="best", filename="newer.pt")
+            (journals.journal.path / "blobs" / sha256).unlink(missing_ok=True)
+            return Reply(500, b"")
+        return received(request)
+
+    server.script = script
+    assert journals.drain(server.url).exit_code == 0
+    assert deliveries(journals) == {"delivered": 2, "superseded": 1}
+    assert [each.body for each in server.requests if each.method == "PUT"] == [b"old", b"new"]
+
+
+def test_a_storage_that_is_down_does_not_hold_up_metrics(journals: Recordings, server: ScriptedServer) -> None:
+    training = journals.begin()
+    training.started()
+    training.checkpoint(b"weights", role="best")
+    for number in range(30):
+        training.epoch(number)
+    training.end()
+
+    def script(request: Request) -> Reply:
+        if request.path.endswith("/upload"):
+            return Reply(body={"uploadUrl": f"http://127.0.0.1:{free_port()}/x", "gcsPath": "x"})
+        return received(request)
+
+    server.script = script
+    summary = journals.drain(server.url, max_time=2.0)
+    assert summary.exit_code == 3
+    assert deliveries(journals) == {"delivered": 31, "pending": 1}
+    assert "the storage of" in str(summary.destinations[0].error)
+
+
+# --- the journal
+
+
+def test_a_journal_that_is_busy_for_a_while_does_no_harm(tmp_path: Path, server: ScriptedServer) -> None:
+    with recordings(tmp_path / "journal", busy_seconds=0.1) as journals:
+        journals.whole()
+        locked = threading.Event()
+
+        def script(request: Request) -> Reply:
+            if not locked.is_set():
+                blocker.execute("BEGIN IMMEDIATE")
+                locked.set()
+                threading.Timer(0.5, blocker.rollback).start()
+            return received(request)
+
+        options = {"isolation_level": None, "check_same_thread": False}
+        with closing(sqlite3.connect(journals.journal.database, **options)) as blocker:
+            server.script = script
+            assert journals.drain(server.url).exit_code == 0
+    assert sorted(each["event"] for each in server.bodies("/metrics")).count("epoch_end") == 3
+
+
+def test_events_that_were_written_beside_the_journal_are_taken_in(
+    journals: Recordings, server: ScriptedServer, tmp_path: Path
+) -> None:
+    from journal.fallback import FallbackFile
+
+    training = journals.begin()
+    training.epoch(0)
+    beside = FallbackFile([tmp_path / "fallback"], journals.journal.path, training.run)
+    beside.append("training_started", {"epochs": 1}, "1")
+    beside.close()
+    training.end()
+    assert journals.drain(server.url).exit_code == 0
+    assert [body["event"] for body in server.bodies()] == ["training_started", "epoch_end"]
+
+
+def test_what_a_killed_drain_held_is_delivered(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    with closing(journals.journal.outbox()) as outbox:
+        destination = outbox.add_destination("ultralytics", server.url)
+    journals.drain(server.url, max_time=0.0)
+    with closing(journals.journal.outbox()) as outbox:
+        options = {"limit": 9, "owner": "killed", "lease_seconds": 3600.0, "now": utc_now()}
+        outbox.claim(destination.id, lane="message", **options)
+    assert journals.drain(server.url).exit_code == 0

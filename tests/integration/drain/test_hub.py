@@ -1,0 +1,191 @@
+"""A drain to a HUB API: what arrives of whole trainings, offline ones and live ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import pytest
+from support.journals import rows
+from support.recordings import Recordings, Training
+from support.scripted_server import Reply, Request, ScriptedServer, hub_received, in_order, scripted_server
+
+from journal.clock import utc_now
+from journal.outbox import Outbox
+from journal.records import Claim, Destination, Lane, Outcome
+from uploader.drain.feeder import Feeder
+
+UNUSED = "http://unused.invalid"
+LOSSES = {"train/box_loss": 1.0}
+SCORES = {"metrics/mAP50-95(B)": 0.5}
+
+
+@pytest.fixture
+def hub() -> Iterator[ScriptedServer]:
+    with scripted_server(hub_received) as running:
+        yield running
+
+
+def begin(journals: Recordings, url: str, name: str = "train") -> Training:
+    training = journals.begin(name)
+    journals.writer.route(training.run.id, "hub", url)
+    training.started(trainArgs={"model": "yolo11n.pt", "epochs": "3", "data": "coco8.yaml"}, epochs=3)
+    return training
+
+
+def epoch(training: Training, number: int, **metrics: float) -> None:
+    metrics = {**LOSSES, **SCORES, "val/box_loss": 2.0, "lr": 0.1, **metrics}
+    training.event("epoch_end", {"epoch": number, "metrics": metrics, "fitness": 0.5}, str(number))
+
+
+def whole(journals: Recordings, url: str, epochs: int) -> Training:
+    training = begin(journals, url)
+    for number in range(epochs):
+        training.console(number)
+        epoch(training, number)
+        if number % 20 == 0:
+            training.checkpoint(f"last {number}".encode(), "last", publish=False, epoch=number)
+    training.event("epoch_end", {"epoch": epochs, "metrics": {**LOSSES, **SCORES}}, str(epochs))
+    training.checkpoint(b"weights", "final")
+    training.complete()
+    training.end()
+    return training
+
+
+def paths(server: ScriptedServer) -> list[str]:
+    return [each.path for each in server.requests]
+
+
+def metrics(server: ScriptedServer) -> dict[str, Any]:
+    return {
+        number: json.loads(text)
+        for each in server.requests
+        if each.path == "/v1/models/m-1"
+        for number, text in each.json()["metrics"].items()
+    }
+
+
+def test_a_long_offline_training_takes_few_requests(journals: Recordings, hub: ScriptedServer) -> None:
+    whole(journals, hub.url, 200)
+    summary = journals.drain(UNUSED)
+    assert summary.exit_code == 0
+    sent = paths(hub)
+    assert sent[0] == "/v1/models"
+    assert sent[-1] == "/v1/models/m-1/upload"
+    assert 1 <= sent.count("/v1/models/m-1") <= 10
+    assert len(sent) == sent.count("/v1/models/m-1") + 2
+    assert sorted(map(int, metrics(hub))) == list(range(200))
+    assert metrics(hub)["199"] == {**LOSSES, **SCORES}
+    assert b"weights" in hub.requests[-1].body
+    assert b'name="map"\r\n\r\n0.5\r\n' in hub.requests[-1].body
+    assert b'name="epoch"\r\n\r\n199\r\n' in hub.requests[-1].body
+
+
+def test_the_second_drain_has_nothing_to_do(journals: Recordings, hub: ScriptedServer) -> None:
+    whole(journals, hub.url, 3)
+    journals.drain(UNUSED)
+    sent = len(hub.requests)
+    assert journals.drain(UNUSED).exit_code == 0
+    assert len(hub.requests) == sent
+
+
+def test_what_hub_does_not_take_leaves_nothing_behind(journals: Recordings, hub: ScriptedServer) -> None:
+    training = begin(journals, hub.url)
+    training.console(1)
+    training.complete()
+    training.end()
+    assert journals.drain(UNUSED).exit_code == 0
+    assert paths(hub) == ["/v1/models"]
+    [target] = journals.journal.report()[0].targets
+    assert (target.unplanned, target.pending) == (0, 0)
+
+
+def test_a_rate_limit_is_waited_for_and_nothing_is_lost(journals: Recordings, hub: ScriptedServer) -> None:
+    limited = Reply(429, {"message": "slow down"}, {"Retry-After": "1"})
+    whole(journals, hub.url, 3)
+    hub.script = in_order(limited, then=hub_received)
+    assert journals.drain(UNUSED).exit_code == 0
+    assert sorted(metrics(hub)) == ["0", "1", "2"]
+
+
+def test_a_model_that_was_deleted_blocks_its_run_and_no_other(journals: Recordings, hub: ScriptedServer) -> None:
+    def script(request: Request) -> Reply:
+        return Reply(404, {"message": "gone"}) if request.path == "/v1/models/m-1" else hub_received(request)
+
+    whole(journals, hub.url, 3)
+    hub.script = script
+    assert journals.drain(UNUSED).exit_code == 4
+    [target] = journals.journal.report()[0].targets
+    assert target.state == "blocked"
+
+
+def test_a_refused_key_keeps_everything(journals: Recordings, hub: ScriptedServer) -> None:
+    whole(journals, hub.url, 3)
+    hub.script = lambda _: Reply(401, {"message": "no"})
+    assert journals.drain(UNUSED).exit_code == 5
+    hub.script = hub_received
+    assert journals.drain(UNUSED).exit_code == 0
+    assert sorted(metrics(hub)) == ["0", "1", "2"]
+
+
+def test_a_resumed_run_goes_on_with_its_model(journals: Recordings, hub: ScriptedServer) -> None:
+    training = begin(journals, hub.url)
+    epoch(training, 0)
+    training.end()
+    journals.drain(UNUSED)
+    again = journals.begin(run_id=training.run.id)
+    again.started(trainArgs={"model": "last.pt"})
+    epoch(again, 1)
+    again.end()
+    assert journals.drain(UNUSED).exit_code == 0
+    assert paths(hub).count("/v1/models") == 1
+    assert sorted(metrics(hub)) == ["0", "1"]
+
+
+def test_both_platforms_get_the_same_run_each_in_its_own_way(
+    journals: Recordings, hub: ScriptedServer, server: ScriptedServer
+) -> None:
+    training = whole(journals, hub.url, 3)
+    journals.writer.route(training.run.id, "ultralytics", server.url)
+    hub.script = lambda _: Reply(503)
+    assert journals.drain(UNUSED, max_time=0.5).exit_code == 3
+    assert server.bodies("/metrics")[-1]["event"] == "training_complete"
+    hub.script = hub_received
+    assert journals.drain(UNUSED).exit_code == 0
+    assert sorted(metrics(hub)) == ["0", "1", "2"]
+    states = rows(journals.journal.path, "SELECT platform, state FROM targets JOIN destinations ON id = destination_id")
+    assert sorted(states) == [("hub", "registered"), ("ultralytics", "registered")]
+
+
+class Everything:
+    """A channel that takes what there is and has it delivered at once."""
+
+    def __init__(self, outbox: Outbox, destination: Destination) -> None:
+        self.destination = destination
+        self.kinds: list[str] = []
+        self._outbox = outbox
+
+    def room(self, lane: Lane) -> int:
+        return 10
+
+    def start(self, claims: Sequence[Claim]) -> None:
+        self.kinds += [claim.kind for claim in claims]
+        self._outbox.record([Outcome(claim, "delivered", ids={"modelId": "m-1"}) for claim in claims], now=utc_now())
+
+
+def test_epochs_of_a_live_run_are_gathered_for_three_seconds(journals: Recordings, hub: ScriptedServer) -> None:
+    now = 100.0
+    with closing(journals.journal.outbox()) as outbox:
+        training = begin(journals, hub.url)
+        channel = Everything(outbox, outbox.targets()[0].destination)
+        feeder = Feeder(outbox, None, clock=lambda: now)
+        feeder.feed(channel)
+        for number in range(3):
+            epoch(training, number)
+            feeder.feed(channel)
+        assert channel.kinds == ["training_started"]
+        now += 3.0
+        feeder.feed(channel)
+        assert channel.kinds == ["training_started", "metrics"]

@@ -1,0 +1,200 @@
+"""Beginning, watching, being stopped, and being alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from support.journals import rows
+from support.recordings import Recordings
+from support.scripted_server import Reply, Request, ScriptedServer, received, scripted_server
+
+from uploader.drain import lock, worker
+from uploader.drain.lock import drain_lock
+from uploader.errors import DrainLocked, SettingsError
+
+
+def is_put(request: Request) -> bool:
+    return request.method == "PUT"
+
+
+# --- watching
+
+
+def test_a_watching_drain_delivers_what_is_recorded_meanwhile(journals: Recordings, server: ScriptedServer) -> None:
+    first_epoch, complete = threading.Event(), threading.Event()
+
+    def script(request: Request) -> Reply:
+        event = request.json().get("event") if request.method == "POST" else None
+        {"epoch_end": first_epoch, "training_complete": complete}.get(str(event), threading.Event()).set()
+        return received(request)
+
+    server.script = script
+    with journals.draining(server.url, watch=True) as running:
+        training = journals.begin()
+        training.started()
+        training.epoch(0)
+        assert first_epoch.wait(30)
+        training.epoch(1)
+        training.complete()
+        training.end()
+        assert complete.wait(30)
+        running.stop()
+    assert [body["event"] for body in server.bodies()] == [
+        "training_started",
+        "epoch_end",
+        "epoch_end",
+        "training_complete",
+    ]
+    assert running.summary().exit_code == 0
+
+
+def test_a_watching_drain_outlasts_an_unreachable_host(journals: Recordings) -> None:
+    journals.whole()
+    complete = threading.Event()
+
+    def script(request: Request) -> Reply:
+        if request.method == "POST" and request.json().get("event") == "training_complete":
+            complete.set()
+        return received(request)
+
+    with scripted_server() as gone:
+        port = int(gone.url.rpartition(":")[2])
+    with journals.draining(f"http://127.0.0.1:{port}", watch=True), scripted_server(script, port=port):
+        assert complete.wait(30)
+
+
+def test_a_watching_drain_ends_when_only_a_person_can_help(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    server.script = lambda _: Reply(401)
+    with journals.draining(server.url, watch=True) as running:
+        assert running.summary().exit_code == 5
+
+
+# --- being stopped
+
+
+def test_a_stopped_drain_finishes_what_is_under_way(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole(epochs=50)
+    stopped = threading.Event()
+
+    def script(request: Request) -> Reply:
+        if request.method == "POST" and request.json().get("event") == "epoch_end":
+            stopping.set()
+            assert stopped.wait(30)
+        return received(request)
+
+    stopping = threading.Event()
+    server.script = script
+    with journals.draining(server.url, parallel=2) as running:
+        assert stopping.wait(30)
+        threading.Timer(0.2, stopped.set).start()
+        running.stop()
+    summary = running.summary()
+    assert (summary.exit_code, summary.interrupted) == (3, True)
+    arrived = sum(body.get("event") == "epoch_end" for body in server.bodies())
+    assert 1 <= arrived <= 2
+    query = "SELECT count(*) FROM deliveries WHERE kind = 'epoch_end' AND state = 'delivered'"
+    assert rows(journals.journal.path, query) == [(arrived,)]
+    assert rows(journals.journal.path, "SELECT count(*) FROM deliveries WHERE state = 'claimed'") == [(0,)]
+    server.script = received
+    assert journals.drain(server.url).exit_code == 0
+
+
+def test_a_stopped_drain_breaks_off_what_takes_too_long(
+    journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "GRACE_SECONDS", 0.1)
+    journals.whole()
+    under_way, over = threading.Event(), threading.Event()
+
+    def script(request: Request) -> Reply:
+        if is_put(request):
+            under_way.set()
+            over.wait(30)
+        return received(request)
+
+    server.script = script
+    with journals.draining(server.url) as running:
+        assert under_way.wait(30)
+        running.stop()
+    over.set()
+    assert running.summary().exit_code == 3
+    query = "SELECT state, attempts FROM deliveries WHERE lane = 'upload'"
+    assert rows(journals.journal.path, query) == [("pending", 1)]  # it may have arrived
+    assert journals.drain(server.url).exit_code == 0
+
+
+def test_the_end_of_a_drain_leaves_no_thread_behind(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    journals.drain(server.url)
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("drain-")] == []
+
+
+def test_the_end_of_a_drain_folds_the_log_back(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    journals.drain(server.url)
+    assert journals.journal.wal_bytes() == 0
+
+
+# --- being alone
+
+
+def test_a_second_drain_says_who_the_first_is(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    with drain_lock(journals.journal.path), pytest.raises(DrainLocked) as caught:
+        journals.drain(server.url)
+    assert f"process {os.getpid()} on {os.uname().nodename}, since 20" in str(caught.value)
+    assert server.requests == []
+    assert journals.drain(server.url).exit_code == 0
+
+
+def test_the_lock_of_a_killed_drain_is_free(tmp_path: Path, journals: Recordings, server: ScriptedServer) -> None:
+    code = "import sys, pathlib; from uploader.drain.lock import drain_lock\n"
+    code += "with drain_lock(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(journals.journal.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(DrainLocked, match=f"process {holder.pid} "), drain_lock(journals.journal.path):
+            pass
+        holder.kill()
+    with drain_lock(journals.journal.path):
+        pass
+
+
+@pytest.mark.parametrize("left", ["", "{", "[]", "{}"])
+def test_who_holds_the_lock_may_be_unknown(journals: Recordings, left: str) -> None:
+    folder = journals.journal.path
+    with drain_lock(folder):
+        (folder / lock.HOLDER).write_text(left)
+        with pytest.raises(DrainLocked, match="it has just begun"), drain_lock(folder):
+            pass
+
+
+def test_the_locks_files_are_the_users_alone(journals: Recordings) -> None:
+    folder = journals.journal.path
+    with drain_lock(folder):
+        assert (folder / lock.LOCK).stat().st_mode & 0o077 == 0
+        assert (folder / lock.HOLDER).stat().st_mode & 0o077 == 0
+        assert json.loads((folder / lock.HOLDER).read_text())["pid"] == os.getpid()
+    assert not (folder / lock.HOLDER).exists()
+
+
+# --- what cannot be
+
+
+def test_an_unknown_run_is_refused(journals: Recordings, server: ScriptedServer) -> None:
+    with pytest.raises(SettingsError, match="fits no run"):
+        journals.drain(server.url, runs=("nothing",))
+
+
+def test_an_impossible_destination_is_refused(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    with pytest.raises(SettingsError, match="must look like"):
+        journals.drain(server.url, to="somewhere")
