@@ -141,11 +141,14 @@ def test_a_server_without_these_reads_is_simply_told_again(server: ScriptedServe
     assert register(server.url, AGAIN).ids == {"modelId": "m-1", "runId": 7}
 
 
-@pytest.mark.parametrize(("status", "expected"), [(503, Transient), (401, CredentialsRefused)])
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [(Reply(503), Transient), (Reply(401), CredentialsRefused), (Reply(body={}), Transient)],
+)
 def test_nothing_is_sent_while_it_cannot_be_known(
-    server: ScriptedServer, status: int, expected: type[Exception]
+    server: ScriptedServer, reply: Reply, expected: type[Exception]
 ) -> None:
-    server.script = lambda _: Reply(status)
+    server.script = lambda _: reply
     with pytest.raises(expected):
         register(server.url, AGAIN)
     assert paths(server, "POST") == []

@@ -9,15 +9,17 @@ What this cannot see: a request that is handled only after the reading, because 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from uploader.errors import Refused
+from uploader.errors import Refused, Transient
 from uploader.platforms.base import Identity
 from uploader.platforms.http import JsonApi
 
 ACCOUNT = "/api/account/summary"
 MODELS = "/api/models"
+Value = TypeVar("Value")
+
 _NEWEST = 50
 """So many models of a project are looked at: what is looked for was registered a moment ago."""
 _LONGEST_LIST = 64 * 1024 * 1024  # bytes; each model comes with all its epochs and console text
@@ -69,9 +71,8 @@ def _newest_run(model: Mapping[str, Any]) -> dict[str, int]:
 
 def _models(api: JsonApi, project: str) -> Iterator[dict[str, Any]]:
     for owner, name in _places(api, project):
-        answer = _read(api, f"{MODELS}/{quote(owner, safe='')}/{quote(name, safe='')}?limit={_NEWEST}")
-        listed = answer.get("models")
-        yield from (each for each in listed if isinstance(each, dict) and "id" in each) if listed else ()
+        listed = _read(api, f"{MODELS}/{quote(owner, safe='')}/{quote(name, safe='')}?limit={_NEWEST}", "models", list)
+        yield from (each for each in listed or () if isinstance(each, dict) and "id" in each)
 
 
 def _places(api: JsonApi, project: str) -> Iterator[tuple[str, str]]:
@@ -79,14 +80,21 @@ def _places(api: JsonApi, project: str) -> Iterator[tuple[str, str]]:
     owner, slash, name = project.partition("/")
     if slash:
         yield owner.lower(), name
-    user = _read(api, ACCOUNT).get("username")
-    if isinstance(user, str):
+    user = _read(api, ACCOUNT, "username", str)
+    if user is not None:
         yield user, project.replace("/", "-")
 
 
-def _read(api: JsonApi, path: str) -> dict[str, Any]:
-    """Return a JSON object; an empty one for what is not there, or not on a server of this age."""
+def _read(api: JsonApi, path: str, field: str, kind: type[Value]) -> Value | None:
+    """Return a field of an answer; None for what is not there, or not on a server of this age.
+
+    Raises:
+        DeliveryError: There is no answer now, or one without the field: then nothing is known.
+    """
     try:
-        return api.get(path, longest=_LONGEST_LIST)
+        value = api.get(path, longest=_LONGEST_LIST).get(field)
     except Refused:
-        return {}
+        return None
+    if not isinstance(value, kind):
+        raise Transient(f"the platform answered without its {field}", status=200)
+    return value
