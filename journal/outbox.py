@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, func, insert, or_, select, update
 from sqlalchemy.exc import DBAPIError
 
 from journal import claims, outcomes, routing, tables
@@ -116,11 +116,33 @@ class Outbox:
 
     # --- planning
 
-    def events(self, run_id: str, *, after: int, limit: int) -> list[Event]:
-        """Return the run's events with ids above `after`, in order, at most `limit`."""
+    def events(self, run_id: str, *, after: int, limit: int, kinds: Collection[str] | None = None) -> list[Event]:
+        """Return the run's events with ids above `after`, in order.
+
+        Args:
+            run_id: The run.
+            after: Id of the last event that is known.
+            limit: At most so many.
+            kinds: Only those of these kinds; None for all.
+        """
         query = select(_E).where(_E.c.run_id == run_id, _E.c.id > after).order_by(_E.c.id).limit(limit)
+        if kinds is not None:
+            query = query.where(_E.c.kind.in_(kinds))
         with self._read() as connection:
             return [Event(*row) for row in connection.execute(query)]
+
+    def last_event(self, run_id: str) -> int:
+        """Return the id of the run's newest event, 0 when it has none."""
+        query = select(func.max(_E.c.id)).where(_E.c.run_id == run_id)
+        with self._read() as connection:
+            return connection.execute(query).scalar_one() or 0
+
+    def newest_events(self, run_id: str, kind: str, *, through: int, limit: int) -> list[Event]:
+        """Return the run's newest events of a kind with ids up to `through`, in order, at most `limit`."""
+        query = select(_E).where(_E.c.run_id == run_id, _E.c.kind == kind, _E.c.id <= through)
+        with self._read() as connection:
+            found = connection.execute(query.order_by(_E.c.id.desc()).limit(limit))
+            return [Event(*row) for row in found][::-1]
 
     def open_deliveries(self, run_id: str, destination_id: int) -> int:
         """Return how many deliveries are pending or claimed there."""
@@ -255,7 +277,7 @@ class Outbox:
             _E.c.run_id == claim.run.id,
             _E.c.kind == "checkpoint",
             _E.c.id > claim.last_event,
-            func.json_extract(_E.c.payload, "$.publish") == 1,
+            or_(func.json_extract(_E.c.payload, "$.publish") == 1, _E.c.key == claim.role),
         )
         with self._read() as connection:
             return bool(connection.execute(query).scalar_one())

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from journal.clock import utc_now
 from journal.errors import StaleClaim
 from journal.outbox import Outbox
 from journal.records import Claim, Lane, Target
-from uploader.drain import planner
 from uploader.drain.channel import Channel
 from uploader.drain.pace import Pace
+from uploader.drain.planning import plan_next, planning_for
 
 WINDOW = 512
 """Most open deliveries of one run at one destination, so that memory and queries do not grow with the backlog."""
@@ -26,15 +27,24 @@ FIRST_BATCH = 16
 class Feeder:
     """Keeps channels busy with the chosen runs' deliveries."""
 
-    def __init__(self, outbox: Outbox, run_ids: Sequence[str] | None, lease_seconds: float = Pace.lease) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        run_ids: Sequence[str] | None,
+        lease_seconds: float = Pace.lease,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Prepare.
 
         Args:
             outbox: The journal's.
             run_ids: The chosen runs; None for all.
             lease_seconds: How long a claim is ours without `renew`.
+            clock: Seconds; never goes back.
         """
         self._outbox = outbox
+        self._clock = clock
+        self._rests: dict[tuple[str, int], float] = {}
         self._lease_seconds = lease_seconds
         self._run_ids = run_ids
         self._owner = f"process {os.getpid()} on {platform.node()}"
@@ -81,15 +91,17 @@ class Feeder:
 
     def _plan_target(self, target: Target) -> int:
         limit = self._room(target)
-        if limit <= 0:
+        place = (target.run.id, target.destination.id)
+        if limit <= 0 or self._clock() < self._rests.get(place, 0.0):
             return 0
-        events = self._outbox.events(target.run.id, after=target.planned_through, limit=limit)
-        plan = planner.plan(events, target.stage)
+        plan, looked_at = plan_next(self._outbox, target, limit)
+        if 0 < looked_at < limit:
+            self._rests[place] = self._clock() + planning_for(target.destination.platform).rest_seconds
         try:
             self._outbox.plan(target, plan.deliveries, through=plan.through, stage=plan.stage)
         except StaleClaim:
             return 0  # another drain was faster
-        return len(events)
+        return looked_at
 
     def _room(self, target: Target) -> int:
         """Return how many events of a run may be planned now."""

@@ -59,8 +59,16 @@ def plan(events: Sequence[Event], stage: int) -> Plan:
 
 def next_stage(stage: int, kind: str) -> int:
     """Return the stage of an event's delivery that follows one of stage `stage`: milestones are odd, the rest even."""
-    if kind in MILESTONES:
-        return stage + 1 + stage % 2
+    return milestone(stage) if kind in MILESTONES else between(stage)
+
+
+def milestone(stage: int) -> int:
+    """Return the stage of a milestone that follows a delivery of stage `stage`."""
+    return stage + 1 + stage % 2
+
+
+def between(stage: int) -> int:
+    """Return the stage of anything else that follows a delivery of stage `stage`."""
     return stage + stage % 2
 
 

@@ -1,0 +1,70 @@
+"""What a planner reads of a run: some kinds of events, the newest of a kind, and how far there is anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.journals import later
+from support.recordings import Recordings, recordings
+
+from journal.outbox import Outbox
+from journal.records import PlannedDelivery
+
+
+@pytest.fixture
+def journals(tmp_path: Path) -> Iterator[Recordings]:
+    with recordings(tmp_path / "journal") as opened:
+        yield opened
+
+
+@pytest.fixture
+def outbox(journals: Recordings) -> Iterator[Outbox]:
+    opened = journals.journal.outbox()
+    yield opened
+    opened.close()
+
+
+def test_events_can_be_chosen_by_their_kind(journals: Recordings, outbox: Outbox) -> None:
+    training = journals.whole(epochs=3)
+    chosen = outbox.events(training.run.id, after=0, limit=100, kinds={"training_started", "epoch_end"})
+    assert [event.kind for event in chosen] == ["training_started", "epoch_end", "epoch_end", "epoch_end"]
+    assert outbox.events(training.run.id, after=chosen[1].id, limit=1, kinds={"epoch_end"}) == [chosen[2]]
+
+
+def test_the_newest_events_come_in_order(journals: Recordings, outbox: Outbox) -> None:
+    training = journals.whole(epochs=3)
+    epochs = outbox.events(training.run.id, after=0, limit=100, kinds={"epoch_end"})
+    through = outbox.last_event(training.run.id)
+    assert outbox.newest_events(training.run.id, "epoch_end", through=through, limit=2) == epochs[1:]
+    assert outbox.newest_events(training.run.id, "epoch_end", through=epochs[1].id, limit=2) == epochs[:2]
+
+
+def test_the_last_event_is_of_the_run(journals: Recordings, outbox: Outbox) -> None:
+    first, second = journals.begin("first"), journals.begin("second")
+    assert outbox.last_event(first.run.id) == 0
+    ids = [first.event("console_output"), second.event("console_output")]
+    assert [outbox.last_event(first.run.id), outbox.last_event(second.run.id)] == ids
+
+
+@pytest.mark.parametrize(
+    ("role", "publish", "expected"), [("last", False, True), ("best", True, True), ("best", False, False)]
+)
+def test_a_checkpoint_is_replaced_by_one_of_its_role_or_a_published_one(
+    journals: Recordings, outbox: Outbox, role: str, publish: bool, expected: bool
+) -> None:
+    training = journals.begin()
+    sha256 = training.checkpoint(b"one", "last", publish=False)
+    place = outbox.add_destination("hub", "https://hub.example")
+    outbox.route(training.run.id, place.id)
+    [target] = outbox.targets()
+    events = outbox.events(training.run.id, after=0, limit=9)
+    upload = PlannedDelivery("training_started", "upload", 1, events[0].id, events[0].id, "{}", sha256, "last")
+    outbox.plan(target, [upload], through=events[0].id, stage=1)
+    [claim] = outbox.claim(
+        place.id, lane="upload", limit=1, owner="me", lease_seconds=60, now=later(0), upload_spacing_seconds=0
+    )
+    assert not outbox.has_newer_checkpoint(claim)
+    training.checkpoint(b"two", role, publish=publish)
+    assert outbox.has_newer_checkpoint(claim) is expected

@@ -1,0 +1,206 @@
+"""From events to what HUB takes of them: a model, metrics of many epochs at once, checkpoints. Pure.
+
+As upstream 8.3.245 does it:
+
+- An epoch's metrics are the training losses and the validation metrics, at epoch 0 also facts about the model. What
+  the platform gets besides (`lr`, fitness, console, system, results) is not sent.
+- The final evaluation, which knows no validation losses, replaces the last epoch. From 8.4 on its event has a number
+  of its own; here it gets the last epoch's.
+- While a training runs its `last.pt` is uploaded, at its end `best.pt`, with the mAP of the final evaluation.
+
+Unlike there, epochs that wait together travel together, and the model is made when the journal is drained.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import journal
+from journal.records import Event, PlannedDelivery
+from uploader.drain.planner import CHECKPOINT, FINAL, REGISTRATION, Plan, between, milestone
+
+EPOCH = "epoch_end"
+METRICS = "metrics"
+"""Kind of the deliveries that hold metrics."""
+KINDS = frozenset({REGISTRATION, EPOCH, CHECKPOINT})
+"""Kinds of events that matter to HUB."""
+LONGEST_METRICS = 256 * 1024
+"""Most bytes of metrics in one request, unless one epoch has more."""
+
+_MAP = "metrics/mAP50-95(B)"
+_UNSENT = frozenset({"lr", "fitness"})
+_FACTS = {"parameters": "model/parameters", "gflops": "model/GFLOPs", "speedMs": "model/speed_PyTorch(ms)"}
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """One `epoch_end`.
+
+    Attributes:
+        event: The event.
+        number: The epoch that HUB is told.
+        metrics: What HUB is told of it.
+        replaces: Whether the epoch before has the same number; it has to arrive first.
+    """
+
+    event: Event
+    number: int
+    metrics: Mapping[str, Any]
+    replaces: bool
+
+
+def plan(events: Sequence[Event], stage: int, before: Sequence[Event] = ()) -> Plan:
+    """Plan the next events of one run.
+
+    Args:
+        events: In order, at least one, of `KINDS`; the first follows the last one planned.
+        stage: Stage of the last planned delivery of the run, 0 when there is none.
+        before: The run's last two `epoch_end` that were planned already, in order.
+    """
+    epochs = {epoch.event.id: epoch for epoch in _epochs([*before, *events])}
+    latest = [epochs[event.id] for event in before]
+    deliveries: list[PlannedDelivery] = []
+    for section in _sections(events):
+        latest += [epochs[event.id] for event in section if event.kind == EPOCH]
+        if _is_milestone(section[0]):
+            stage = milestone(stage)
+            deliveries.append(_milestone_delivery(section[0], stage, latest[-1:]))
+        elif made := list(_deliveries(section, epochs, between(stage))):
+            stage = made[-1].stage
+            deliveries += made
+    return Plan(tuple(deliveries), events[-1].id, stage)
+
+
+def _sections(events: Iterable[Event]) -> Iterator[list[Event]]:
+    """Yield each milestone by itself, and what lies between two of them together."""
+    section: list[Event] = []
+    for event in events:
+        if section and (_is_milestone(event) or _is_milestone(section[0])):
+            yield section
+            section = []
+        section.append(event)
+    if section:
+        yield section
+
+
+def _is_milestone(event: Event) -> bool:
+    return event.kind == REGISTRATION or (event.kind == CHECKPOINT and event.key == FINAL)
+
+
+def _milestone_delivery(event: Event, stage: int, latest: Sequence[_Epoch]) -> PlannedDelivery:
+    if event.kind == CHECKPOINT:
+        return _final(event, stage, latest)
+    body = journal.encode(model_wish(json.loads(event.payload)))
+    return PlannedDelivery(REGISTRATION, "message", stage, event.id, event.id, body)
+
+
+def _deliveries(section: Sequence[Event], epochs: Mapping[int, _Epoch], stage: int) -> Iterator[PlannedDelivery]:
+    """Yield the metrics and the newest checkpoint of what lies between two milestones."""
+    for batch in _batches([epochs[event.id] for event in section if event.kind == EPOCH]):
+        stage += 2 if batch[0].replaces else 0
+        texts = {str(epoch.number): json.dumps(epoch.metrics) for epoch in batch}
+        body = journal.encode({"type": "metrics", "metrics": texts})
+        yield PlannedDelivery(METRICS, "message", stage, batch[0].event.id, batch[-1].event.id, body)
+    saves = [event for event in section if event.kind == CHECKPOINT and event.key == "last"]
+    if saves:
+        file = json.loads(saves[-1].payload)
+        form = {"epoch": file["epoch"], "type": "epoch", "isBest": bool(file["isBest"])}
+        yield _upload(saves[-1], stage, "last.pt", form)
+
+
+def _final(event: Event, stage: int, latest: Sequence[_Epoch]) -> PlannedDelivery:
+    """Return the upload that ends a training; `best.pt` whatever file it is, as upstream falls back to `last.pt`."""
+    number = latest[0].number if latest else json.loads(event.payload)["epoch"]
+    score = (latest[0].metrics.get(_MAP) if latest else None) or 0
+    return _upload(event, stage, "best.pt", {"epoch": number, "type": "final", "map": score})
+
+
+def _upload(event: Event, stage: int, filename: str, form: Mapping[str, Any]) -> PlannedDelivery:
+    file = json.loads(event.payload)
+    body = journal.encode({**file, "filename": filename, "form": form})
+    return PlannedDelivery(CHECKPOINT, "upload", stage, event.id, event.id, body, file["sha256"], event.key)
+
+
+def _batches(epochs: Iterable[_Epoch]) -> Iterator[list[_Epoch]]:
+    """Yield epochs that fit into one request."""
+    batch: list[_Epoch] = []
+    size = 0
+    for epoch in epochs:
+        length = len(json.dumps(epoch.metrics))
+        if batch and size + length > LONGEST_METRICS:
+            yield batch
+            batch, size = [], 0
+        batch.append(epoch)
+        size += length
+    if batch:
+        yield batch
+
+
+def _epochs(events: Iterable[Event]) -> Iterator[_Epoch]:
+    """Yield the `epoch_end` among the events, each with the number under which HUB knows it."""
+    number: int | None = None
+    for event in events:
+        if event.kind == EPOCH:
+            payload = json.loads(event.payload)
+            previous, number = number, int(payload["epoch"])
+            if previous is not None and _is_final_evaluation(payload):
+                number = previous
+            yield _Epoch(event, number, epoch_metrics(payload), replaces=number == previous)
+
+
+def _is_final_evaluation(payload: Mapping[str, Any]) -> bool:
+    """Tell it by its metrics: the validator gives losses within a training only, and runs without one at its end."""
+    names = payload.get("metrics") or {}
+    return any(name.startswith("metrics/") for name in names) and not any(name.startswith("val/") for name in names)
+
+
+def epoch_metrics(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what HUB is told of an epoch.
+
+    Args:
+        payload: Of `epoch_end`.
+    """
+    told = {name: value for name, value in (payload.get("metrics") or {}).items() if name not in _UNSENT}
+    info = (payload.get("modelInfo") or {}) if payload["epoch"] == 0 else {}
+    return {**told, **{_FACTS[name]: value for name, value in info.items() if name in _FACTS}}
+
+
+def model_wish(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a model is made from, or `{"modelId": …}` of the existing one that is trained.
+
+    Args:
+        data: Of `training_started`; its `trainArgs` are text.
+    """
+    existing = (data.get("environment") or {}).get("hubModel")
+    if existing:
+        return {"modelId": existing}
+    args = data.get("trainArgs") or {}
+    model = str(args.get("model", ""))
+    return {
+        "config": {
+            "batchSize": _value(args.get("batch", "-1")),
+            "epochs": _value(args.get("epochs", "300")),
+            "imageSize": _value(args.get("imgsz", "640")),
+            "patience": _value(args.get("patience", "100")),
+            "device": str(args.get("device", "")),
+            "cache": str(args.get("cache", "ram")),
+        },
+        "dataset": {"name": args.get("data")},
+        "lineage": {
+            "architecture": {"name": model.replace(".pt", "").replace(".yaml", "")},
+            "parent": {"name": model} if model.endswith(".pt") else {},
+        },
+        "meta": {"name": model},
+    }
+
+
+def _value(text: str) -> Any:
+    """Return the number, list or None that an argument was before it became text."""
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text

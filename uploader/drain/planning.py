@@ -1,0 +1,73 @@
+"""Which platform's runs are planned how, and reading what that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from journal.outbox import Outbox
+from journal.records import Event, Target
+from uploader.drain import hub_planner, planner
+from uploader.drain.planner import Plan
+
+
+@dataclass(frozen=True)
+class Planning:
+    """How the events of a run become deliveries to one kind of platform.
+
+    Attributes:
+        plan: Next events, stage so far and the last events of `context` before them, to a plan.
+        kinds: Kinds of events that matter; None for all.
+        context: Kind of the events of which `plan` has to know the last two, also when they are planned already.
+        rest_seconds: Least time between two plans of a run whose backlog is planned. What happens meanwhile is
+            planned together, and so sent together.
+    """
+
+    plan: Callable[[Sequence[Event], int, Sequence[Event]], Plan]
+    kinds: frozenset[str] | None = None
+    context: str | None = None
+    rest_seconds: float = 0.0
+
+
+_EACH_EVENT = Planning(lambda events, stage, _: planner.plan(events, stage))
+_BY_PLATFORM: Mapping[str, Planning] = {
+    # Upstream sends metrics to HUB every 3 seconds at most.
+    "hub": Planning(hub_planner.plan, hub_planner.KINDS, hub_planner.EPOCH, rest_seconds=3.0),
+}
+
+
+def planning_for(platform: str) -> Planning:
+    """Return how runs are planned that go to a platform.
+
+    Args:
+        platform: Name of its API.
+    """
+    return _BY_PLATFORM.get(platform, _EACH_EVENT)
+
+
+def plan_next(outbox: Outbox, target: Target, limit: int) -> tuple[Plan, int]:
+    """Plan a target's next events; nothing is written.
+
+    Args:
+        outbox: The journal's.
+        target: The run at its destination.
+        limit: At most so many events that matter there.
+
+    Returns:
+        The plan, and how many events that matter were looked at; fewer than `limit` are the whole backlog.
+    """
+    planning, run_id = planning_for(target.destination.platform), target.run.id
+    # Before the events are read, so that none which comes in between is taken for one that does not matter.
+    last = 0 if planning.kinds is None else outbox.last_event(run_id)
+    events = outbox.events(run_id, after=target.planned_through, limit=limit, kinds=planning.kinds)
+    if not events:
+        return Plan((), max(last, target.planned_through), target.stage), 0
+    plan = planning.plan(events, target.stage, _context(outbox, target, planning))
+    whole = len(events) < limit
+    return (replace(plan, through=max(last, plan.through)) if whole else plan), len(events)
+
+
+def _context(outbox: Outbox, target: Target, planning: Planning) -> Sequence[Event]:
+    if planning.context is None:
+        return ()
+    return outbox.newest_events(target.run.id, planning.context, through=target.planned_through, limit=2)
