@@ -6,6 +6,7 @@ writer, or one of the system calls that change a disk, counted by strace.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -30,28 +31,21 @@ _SOURCES = str(Path(journal.__file__).parent)
 _Start = Callable[[Path, int], Child]
 
 
-def run_lines(keep: Path, first: int = 1, stride: int = 1) -> Iterator[Tally]:
-    """Kill the tour before its n-th line of Python in `journal/`, for n = first, first + stride, … to the end.
+def run_lines(keep: Path, limit: int) -> Iterator[Tally]:
+    """Kill the tour before a line of Python in `journal/`: before each of them, or `limit` of them, evenly spread.
 
     Args:
         keep: Where a journal with a finding is copied to.
-        first: The first step.
-        stride: How many steps further the next kill is.
+        limit: The most kills.
     """
-    yield from _every_step(keep / "line", _start_killed_at_line, first, stride)
+    yield from _steps(keep / "line", _start_killed_at_line, _count_lines(), limit)
 
 
 def run_calls(keep: Path, limit: int) -> Iterator[Tally]:
-    """Kill the tour on entry to a call that changes a disk: to each of them, or to `limit` of each kind.
-
-    Args:
-        keep: Where a journal with a finding is copied to.
-        limit: A kind with more calls than this is sampled evenly.
-    """
+    """Kill the tour on entry to a call that changes a disk: each of them, or `limit` of each kind; see `run_lines`."""
     calls = _count_calls()
     for name in SYSTEM_CALLS:
-        stride = -(-calls[name] // limit)
-        yield from _every_step(keep / name, partial(_start_killed_at_call, name), (stride + 1) // 2, stride)
+        yield from _steps(keep / name, partial(_start_killed_at_call, name), calls[name], limit)
 
 
 def why_no_strace() -> str | None:
@@ -64,10 +58,10 @@ def why_no_strace() -> str | None:
     return None if traced.returncode == 0 else "strace may not trace here"
 
 
-def _every_step(keep: Path, start: _Start, first: int, stride: int) -> Iterator[Tally]:
-    """Kill at each step until the tour survives; each time the next tour on the same journal must succeed."""
-    step, survived = first, False
-    while not survived:
+def _steps(keep: Path, start: _Start, count: int, limit: int) -> Iterator[Tally]:
+    """Kill at steps of `count`; each time the next tour on the same journal must succeed."""
+    stride = -(-count // limit)
+    for step in range((stride + 1) // 2, count + 1, stride):
         with scratch() as folder:
             killed = start(folder / "journal", step)
             acknowledged = killed.reap()
@@ -78,8 +72,6 @@ def _every_step(keep: Path, start: _Start, first: int, stride: int) -> Iterator[
             tally.add(_tour_again(folder / "journal", acknowledged))
             keep_when_found(tally, folder, keep.with_name(f"{keep.name}-{step}"))
         yield tally
-        survived = not killed.was_killed
-        step += stride
 
 
 def _tour_again(folder: Path, acknowledged: list[Acknowledged]) -> Tally:
@@ -92,28 +84,36 @@ def _tour_again(folder: Path, acknowledged: list[Acknowledged]) -> Tally:
 
 def _start_killed_at_line(folder: Path, step: int) -> Child:
     def work(report: Report) -> None:
-        sys.settrace(_killer(step))
-        tour(folder, report)
-        sys.settrace(None)
+        lines = itertools.count(1)
+        _tour_by_lines(folder, report, lambda: next(lines) == step and os.kill(os.getpid(), signal.SIGKILL))
 
     return Child(work)
 
 
-def _killer(step: int) -> Callable[[FrameType, str, Any], Any]:
-    """Return a trace function that ends the process before the n-th line of the journal's own code."""
-    left = step
+def _count_lines() -> int:
+    """Return how many lines of the journal's own code the tour runs through."""
+    lines = itertools.count()
+    with scratch() as folder:
+        _tour_by_lines(folder / "journal", lambda _: None, lambda: next(lines))
+    return next(lines)
+
+
+def _tour_by_lines(folder: Path, report: Report, on_line: Callable[[], object]) -> None:
+    """Take the tour, and call `on_line` before each line of the journal's own code."""
 
     def at_line(_: FrameType, event: str, __: Any) -> Any:
-        nonlocal left
-        left -= event == "line"
-        if not left:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if event == "line":
+            on_line()
         return at_line
 
     def at_call(frame: FrameType, _: str, __: Any) -> Any:
         return at_line if frame.f_code.co_filename.startswith(_SOURCES) else None
 
-    return at_call
+    sys.settrace(at_call)
+    try:
+        tour(folder, report)
+    finally:
+        sys.settrace(None)
 
 
 def _start_killed_at_call(name: str, folder: Path, step: int) -> Child:

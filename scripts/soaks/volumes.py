@@ -1,4 +1,4 @@
-"""File systems that can be filled, broken and cut off: loop mounts and tmpfs, for root on Linux."""
+"""File systems whose power can be cut: loop mounts, for root on Linux."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from soaks.places import scratch
 # EXT4_IOC_SHUTDOWN and XFS_IOC_GOINGDOWN are one number; the flag says not to write the log out first.
 _SHUTDOWN = 0x8004587D
 _WITHOUT_LOG_FLUSH = struct.pack("I", 2)
-_IMAGE_BYTES = 320 << 20  # mkfs.xfs refuses less than 300 MB; the file is sparse
+# mkfs.xfs refuses less than 300 MB, and the journal makes no room in its log where little space is left. Sparse.
+_IMAGE_BYTES = 512 << 20
 
 
 class LoopVolume:
@@ -39,10 +40,6 @@ class LoopVolume:
     def unmount(self) -> None:
         """Unmount it; nothing may be open on it."""
         _run("umount", str(self.root))
-
-    def remount(self, options: str) -> None:
-        """Change mount options, e.g. `ro`."""
-        _run("mount", "-o", f"remount,{options}", str(self.root))
 
     def cut_power(self) -> None:
         """Stop all writing at once: what was not forced to the device is gone."""
@@ -77,31 +74,13 @@ def loop_volume(file_system: str) -> Iterator[LoopVolume]:
             _run("losetup", "--detach", device)
 
 
-@contextmanager
-def small_volume(root: Path, size: str) -> Iterator[Path]:
-    """Mount a tmpfs of so much space (`4m`) at `root`, which is made.
-
-    Raises:
-        OSError: It may not be mounted here.
-    """
-    root.mkdir(parents=True)
-    _run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(root))
-    try:
-        yield root
-    finally:
-        _run("umount", "--lazy", str(root))
-
-
 def why_no_volume(file_system: str) -> str | None:
-    """Return why such a file system (`ext4`, `xfs`, `tmpfs`) cannot be mounted here, or None when it can."""
+    """Return why such a file system (`ext4`, `xfs`) cannot be mounted here, or None when it can."""
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         return "only root on Linux may mount"
-    if file_system != "tmpfs" and shutil.which(f"mkfs.{file_system}") is None:
+    if shutil.which(f"mkfs.{file_system}") is None:
         return f"mkfs.{file_system} is not installed (Debian and Ubuntu: apt-get install {_PACKAGES[file_system]})"
     try:
-        if file_system == "tmpfs":
-            with scratch() as folder, small_volume(folder / "try", "1m"):
-                return None
         with loop_volume(file_system) as volume:
             volume.mount()
             volume.unmount()

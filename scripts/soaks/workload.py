@@ -11,6 +11,7 @@ from random import Random
 from typing import Literal
 
 import journal
+from journal import log_room
 from journal.writer import Writer
 from soaks.ledger import Acknowledged, event_acknowledged, seal
 
@@ -72,6 +73,8 @@ def write_until_killed(folder: Path, seed: str, report: Report, durability: Dura
         report: Told of each write that returned.
         durability: See `journal.open`.
     """
+    # With and without room made in the log ahead of the events, and not as much of it as usual, to save time.
+    log_room.ROOM_BYTES = Random(seed).choice((0, 0, 4 << 20))
     events = Training.begin(journal.open(folder, durability=durability), f"{seed}-events", report)
     checkpoints = replace(events, random=Random(f"{seed}-checkpoints"))
     # A daemon: when the events fail, because the disk is gone, the process may end.
@@ -82,6 +85,7 @@ def write_until_killed(folder: Path, seed: str, report: Report, durability: Dura
 
 def tour(folder: Path, report: Report) -> None:
     """Do everything that writes once, from the first opening to the close, always in the same order."""
+    log_room.ROOM_BYTES = 0  # thousands of equal writes
     with journal.open(folder) as opened:
         training = Training.begin(opened, "tour", report)
         training.writer.route(RUN_ID, "ultralytics", "https://platform.invalid")

@@ -13,21 +13,21 @@ NO_STRACE = steps.why_no_strace()
 
 
 def test_nothing_acknowledged_is_lost_to_sigkill(tmp_path: Path) -> None:
-    tally = total(kills.run(100, SEED, tmp_path))
+    tally = total(kills.run(80, SEED, tmp_path))
     assert (tally.lost, tally.damaged) == (0, 0), tally.notes
-    assert tally.rounds == 100
+    assert tally.rounds == 80
     assert tally.events > 100
     assert tally.blobs > 0
 
 
 def test_killed_before_any_line_of_the_journal(tmp_path: Path) -> None:
-    tally = total(steps.run_lines(tmp_path, first=SEED, stride=37))
+    tally = total(steps.run_lines(tmp_path, limit=25))
     assert (tally.lost, tally.damaged) == (0, 0), tally.notes
-    assert tally.rounds > 20
+    assert tally.rounds > 15
 
 
 @pytest.mark.skipif(NO_STRACE is not None, reason=str(NO_STRACE))
 def test_killed_at_any_system_call_that_changes_the_disk(tmp_path: Path) -> None:
-    tally = total(steps.run_calls(tmp_path, limit=6))
+    tally = total(steps.run_calls(tmp_path, limit=5))
     assert (tally.lost, tally.damaged) == (0, 0), tally.notes
-    assert tally.rounds > 20
+    assert tally.rounds > 15

@@ -1,0 +1,95 @@
+"""`scripts/soak`: run suites and print a table of what they came to."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from soaks import cuts, kills, steps
+from soaks.ledger import Tally
+from soaks.volumes import why_no_volume
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One kind of fault.
+
+    Attributes:
+        rounds: The full number; for suites of steps, the most of each kind.
+        run: Called with rounds, seed and the folder for findings.
+        why_not: Returns why it cannot run here, or None.
+        may_lose: Whether losing the newest events is no fault.
+    """
+
+    rounds: int
+    run: Callable[[int, int, Path], Iterator[Tally]]
+    why_not: Callable[[], str | None] = lambda: None
+    may_lose: bool = False
+
+
+def _cut(file_system: str, durability: cuts.Durability) -> Suite:
+    def run(rounds: int, seed: int, keep: Path) -> Iterator[Tally]:
+        return cuts.run(file_system, rounds, seed, keep, durability)
+
+    rounds = 500 if durability == "full" else 100
+    return Suite(rounds, run, partial(why_no_volume, file_system), may_lose=durability != "full")
+
+
+SUITES = {
+    "kill": Suite(10_000, kills.run),
+    "line": Suite(5_000, lambda rounds, _, keep: steps.run_lines(keep, rounds)),
+    "call": Suite(1_000, lambda rounds, _, keep: steps.run_calls(keep, rounds), steps.why_no_strace),
+    "cut-ext4": _cut("ext4", "full"),
+    "cut-xfs": _cut("xfs", "full"),
+    "cut-ext4-process": _cut("ext4", "process"),
+    "cut-xfs-process": _cut("xfs", "process"),
+}
+_COLUMNS = ("rounds", "events", "blobs", "lost", "torn", "blobs_lost", "corrupt", "holes", "broken")
+
+
+@click.command()
+@click.argument("suites", nargs=-1, type=click.Choice(list(SUITES)))
+@click.option("--rounds", type=click.IntRange(1), help="Faults of each suite.  [default: each suite's full number]")
+@click.option("--seed", type=int, default=1, show_default=True, help="Decides every random choice.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), default="soak-findings", show_default=True)
+def main(suites: tuple[str, ...], rounds: int | None, seed: int, keep: Path) -> None:
+    """Run SUITES, all by default; exit with 1 when one of them found something."""
+    names, found = suites or tuple(SUITES), False
+    _row("suite", "seed", *_COLUMNS, "seconds")
+    _row(*["---"] * (len(_COLUMNS) + 3))
+    for name in names:
+        suite = SUITES[name]
+        if reason := suite.why_not():
+            _row(name, f"skipped: {reason}")
+            continue
+        started, total = time.monotonic(), _run(name, suite, rounds or suite.rounds, seed, keep)
+        _row(name, seed, *(getattr(total, column) for column in _COLUMNS), round(time.monotonic() - started))
+        found = found or bool(total.damaged or (total.lost and not suite.may_lose))
+        if total.damaged or not suite.may_lose:
+            click.echo("".join(f"  {note}\n" for note in total.notes[:20]), nl=False)
+    sys.exit(found)
+
+
+def _run(name: str, suite: Suite, rounds: int, seed: int, keep: Path) -> Tally:
+    total = Tally()
+    with tqdm(desc=name, unit="round", leave=False, disable=None) as progress:
+        for tally in suite.run(rounds, seed, keep):
+            total.add(tally)
+            progress.update(tally.rounds)
+    return total
+
+
+def _row(*cells: object) -> None:
+    click.echo(f"| {' | '.join(map(str, cells))} |")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(prog_name="scripts/soak")
