@@ -131,6 +131,19 @@ def test_a_deleted_model_is_told_from_other_refusals(
         client.upload(checkpoint, lambda _: None)
 
 
+def test_receipts_keep_only_what_is_known_to_be_harmless(
+    client: Platform, server: ScriptedServer, registration: Message, checkpoint: Upload
+) -> None:
+    def script(request: Request) -> Reply:
+        reply = received(request)
+        return replace(reply, body={**reply.body, "session": "s3cret"}) if request.method == "POST" else reply
+
+    server.script = script
+    for receipt in (client.register(registration), client.upload(checkpoint, lambda _: None)):
+        assert receipt.answer["received"] is True
+        assert "s3cret" not in repr(receipt)
+
+
 # --- uploads
 
 

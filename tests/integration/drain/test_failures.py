@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -30,6 +32,14 @@ TOO_BAD = Reply(422, {"error": "impossible"})
 
 def deliveries(journals: Recordings) -> dict[str, int]:
     return dict(rows(journals.journal.path, "SELECT state, count(*) FROM deliveries GROUP BY state"))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that nothing announces."""
+    pause, deadline = threading.Event(), time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        pause.wait(0.01)
 
 
 def answering(reply: Reply, *, event: str) -> Script:
@@ -198,11 +208,21 @@ def test_without_a_key_nothing_is_sent(journals: Recordings, server: ScriptedSer
 
 
 def test_a_key_that_is_revoked_in_the_middle_stops_the_drain(journals: Recordings, server: ScriptedServer) -> None:
-    training = journals.whole(epochs=100)
-    server.script = answering(Reply(401), event="epoch_end")
-    assert journals.drain(server.url, parallel=2).exit_code == 5
-    assert len(server.requests) < 30
-    assert training.journal.report()[0].targets[0].dead == 0
+    journals.whole(epochs=100)
+    refused: list[Request] = []
+
+    def script(request: Request) -> Reply:
+        if request.json().get("event") == "training_started":
+            return received(request)
+        refused.append(request)
+        if len(refused) > 1:
+            threading.Event().wait(0.3)  # time enough to take back what was claimed ahead
+        return Reply(401)
+
+    server.script = script
+    assert journals.drain(server.url, parallel=1).exit_code == 5
+    assert len(refused) <= 2
+    assert set(deliveries(journals)) == {"delivered", "pending"}
     server.script = received
     assert journals.drain(server.url).exit_code == 0
 
@@ -311,11 +331,16 @@ def test_a_missing_checkpoint_that_was_replaced_is_superseded(journals: Recordin
     training.end()
     newer = threading.Event()
 
+    def uploads_planned() -> int:
+        [(count,)] = rows(journals.journal.path, "SELECT count(*) FROM deliveries WHERE lane = 'upload'")
+        return int(count)
+
     def script(request: Request) -> Reply:
         if request.method == "PUT" and not newer.is_set():
             newer.set()
             training.checkpoint(b"new", role="best", filename="newer.pt")
             (journals.journal.path / "blobs" / sha256).unlink(missing_ok=True)
+            until(lambda: uploads_planned() == 2)  # too late to supersede what is under way
             return Reply(500, b"")
         return received(request)
 
