@@ -68,7 +68,10 @@ class Bench:
 
     def message(self, kind: str = "epoch_end", stage: int = 1, body: str = "{}") -> PlannedDelivery:
         """Append an event and return a delivery of it."""
-        event = self.event(kind)
+        return self.planned(self.event(kind), kind, stage, body)
+
+    def planned(self, event: int, kind: str = "epoch_end", stage: int = 1, body: str = "{}") -> PlannedDelivery:
+        """Return a delivery of one event."""
         return PlannedDelivery(kind, "message", stage, event, event, body)
 
     def upload(self, sha256: str, role: str = "last", stage: int = 1) -> PlannedDelivery:

@@ -1,0 +1,106 @@
+"""Salvage: what a session saved and did not live to snapshot is taken in from where the trainer left it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.disks import small_disk
+from support.journals import Bench, bench, dead_pid, rows
+
+
+@pytest.fixture
+def over(folder: Path) -> Iterator[Bench]:
+    """A run whose session's process is gone."""
+    with bench(folder, pid=dead_pid()) as opened:
+        yield opened
+
+
+def save(at: Bench, epoch: int, *roles: str, **more: Any) -> None:
+    """Write the trainer's files and journal the save, as the callbacks do."""
+    names = {"final": "best"}
+    paths = {role: Path(at.run.save_dir) / f"{names.get(role, role)}.pt" for role in roles}
+    for role, path in paths.items():
+        path.write_bytes(f"{role} of epoch {epoch}".encode())
+    files = [{"role": role, "path": str(path), "publish": role != "last"} for role, path in paths.items()]
+    at.event("model_saved", {"epoch": epoch, "files": files, **more}, str(epoch))
+
+
+def checkpoints(at: Bench) -> list[tuple[str, str]]:
+    """Return role and content of each checkpoint in the journal whose bytes are there."""
+    query = "SELECT role, sha256 FROM checkpoints WHERE bytes_are = 'present'"
+    return sorted((role, at.journal.blobs.path(sha256).read_text()) for role, sha256 in rows(at.journal.path, query))
+
+
+def test_a_lost_snapshot_is_taken_in_once(over: Bench) -> None:
+    save(over, 0, "last")
+    over.checkpoint(b"last of epoch 0", "last")
+    save(over, 1, "last", "best")
+    assert over.journal.salvage() == 2
+    assert checkpoints(over) == [("best", "best of epoch 1"), ("last", "last of epoch 1")]
+    (payload,) = rows(over.journal.path, "SELECT payload FROM events WHERE kind = 'checkpoint' AND key = 'best'")[0]
+    facts = json.loads(payload)
+    assert facts.items() >= {"epoch": 1, "filename": "best.pt", "publish": True, "salvaged": True}.items()
+    assert over.journal.salvage() == 0
+
+
+def test_a_live_session_is_left_to_itself(at: Bench) -> None:
+    save(at, 0, "last")
+    assert at.journal.salvage() == 0
+
+
+def test_what_was_snapshotted_is_not_taken_again(over: Bench) -> None:
+    save(over, 0, "last")
+    over.checkpoint(b"last of epoch 0", "last")
+    assert over.journal.salvage() == 0
+
+
+def test_an_earlier_best_is_not_hidden_by_a_later_save_without_one(over: Bench) -> None:
+    save(over, 0, "last", "best")
+    save(over, 1, "last")
+    assert over.journal.salvage() == 2
+    assert checkpoints(over) == [("best", "best of epoch 0"), ("last", "last of epoch 1")]
+
+
+def test_a_later_session_that_saved_nothing_hides_nothing(over: Bench) -> None:
+    save(over, 0, "last")
+    over.writer.start_session(over.run.id, dead_pid())
+    assert over.journal.salvage() == 1
+
+
+def test_after_the_final_checkpoint_there_is_nothing_to_salvage(over: Bench) -> None:
+    save(over, 0, "last", "best")
+    save(over, 0, "final")
+    over.checkpoint(b"final", "final")
+    assert over.journal.salvage() == 0
+
+
+def test_a_lost_final_checkpoint_stands_for_all(over: Bench) -> None:
+    save(over, 0, "last", "best")
+    save(over, 0, "final")
+    assert over.journal.salvage() == 1
+    assert checkpoints(over) == [("final", "final of epoch 0")]
+
+
+def test_a_file_that_is_gone_is_no_trouble(over: Bench) -> None:
+    save(over, 0, "last", "best")
+    (Path(over.run.save_dir) / "last.pt").unlink()
+    assert over.journal.salvage() == 1
+
+
+def test_a_later_runs_files_are_not_taken_for_an_earlier_ones(over: Bench) -> None:
+    save(over, 0, "last")
+    over.writer.start_run(project=None, name="again", save_dir=over.run.save_dir)
+    assert over.journal.salvage() == 0
+
+
+def test_a_full_disk_does_not_stop_a_drain(over: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save(over, 0, "last")
+    (Path(over.run.save_dir) / "last.pt").write_bytes(b"x" * 300_000)
+    with small_disk(tmp_path / "small") as disk:
+        over.journal.blobs.folder = disk
+        assert over.journal.salvage() == 0
+    assert "last.pt was not taken in" in caplog.text
