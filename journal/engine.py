@@ -124,10 +124,10 @@ def make_engine(database: Path, durability: Durability, busy_seconds: float = BU
 
 
 @contextmanager
-def durable_commits(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit as with durability `full` inside; not to be entered in a transaction."""
+def committing(connection: sqlite3.Connection, durability: Durability) -> Iterator[None]:
+    """Commit with this durability inside, whatever the journal's own; not to be entered in a transaction."""
     usual = connection.execute("PRAGMA synchronous").fetchone()[0]
-    connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS['full']}")
+    connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
     try:
         yield
     finally:

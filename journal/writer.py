@@ -25,7 +25,7 @@ from journal import superseded, tables
 from journal.blobs import BlobStore, Snapshot
 from journal.clock import now_text
 from journal.encoding import encode
-from journal.engine import durable_commits, fold_wal
+from journal.engine import Durability, committing, fold_wal
 from journal.errors import JournalUnavailable, from_sqlite
 from journal.liveness import boot_id
 from journal.log_room import make_room
@@ -54,7 +54,15 @@ class Writer:
         self._driver: sqlite3.Connection | None = None
         _writers.add(self)
 
-    def append(self, run_id: str, session_id: int, kind: str, payload: Mapping[str, Any], key: str = "") -> int:
+    def append(
+        self,
+        run_id: str,
+        session_id: int,
+        kind: str,
+        payload: Mapping[str, Any],
+        key: str = "",
+        durability: Durability | None = None,
+    ) -> int:
         """Write one event and return its id.
 
         Args:
@@ -63,12 +71,15 @@ class Writer:
             kind: What happened.
             payload: Anything; see `journal.encoding.encode`.
             key: The natural key within the kind.
+            durability: What this event is to survive; None for what the journal was opened with.
         """
         row = (run_id, session_id, kind, key, encode(payload), now_text())
         with self._lock:
             try:
+                driver = self._raw()
                 # In autocommit mode one INSERT is one transaction that takes the write lock at once.
-                return int(self._raw().execute(_INSERT_EVENT, row).lastrowid or 0)
+                with committing(driver, durability) if durability else nullcontext():
+                    return int(driver.execute(_INSERT_EVENT, row).lastrowid or 0)
             except (DBAPIError, sqlite3.Error) as error:
                 raise from_sqlite(error, self._database) from error
 
@@ -197,7 +208,7 @@ class Writer:
             assert self._connection is not None
             connection = self._connection.execution_options(read_only=read_only)
             try:
-                with durable_commits(driver) if durable else nullcontext(), connection.begin():
+                with committing(driver, "full") if durable else nullcontext(), connection.begin():
                     yield connection
             except (DBAPIError, sqlite3.Error) as error:
                 raise from_sqlite(error, self._database) from error

@@ -21,6 +21,7 @@ from typing import Any
 
 from journal.blobs import Identity, identity
 from journal.encoding import storable
+from journal.engine import Durability
 from journal.errors import JournalBusy, JournalError, SourceChanged
 from uploader.sink import JournalOptions, Sink, new_run
 
@@ -111,15 +112,16 @@ class Recorder:
         _remember_run(sink, save_dir)
         return cls(sink, resumed=known is not None)
 
-    def event(self, kind: str, payload: Mapping[str, Any], key: str = "") -> None:
+    def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
         """Write one event; it is durable when this returns.
 
         Args:
             kind: What happened.
             payload: Anything; what JSON cannot carry is replaced.
             key: The natural key within the kind (epoch, chunk id).
+            durability: What this event is to survive; None for what the journal was opened with.
         """
-        self._sink.event(kind, payload, key)
+        self._sink.event(kind, payload, key, durability)
 
     def checkpoint(self, path: Path, *, role: str, epoch: int, publish: bool, is_best: bool) -> None:
         """Have a checkpoint file snapshotted in the background; return at once.

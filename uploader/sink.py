@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from journal.clock import now_text
 from journal.encoding import storable
+from journal.engine import Durability
 from journal.errors import JournalError, JournalUnavailable
 from journal.fallback import FallbackFile
 from journal.locations import default_journal, fallback_folders
@@ -46,7 +47,7 @@ class JournalOptions:
     """
 
     journal: str | None = None
-    durability: Literal["full", "process"] = "full"
+    durability: Durability = "full"
     platform: str | None = None
     base_url: str | None = None
 
@@ -92,10 +93,10 @@ class Sink:
         self._is_closed = False
         self._ready()
 
-    def event(self, kind: str, payload: Mapping[str, Any], key: str = "") -> None:
-        """Write one event, durably, to the journal or else to the fallback file."""
+    def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
+        """Write one event, durably, to the journal or else to the fallback file; see `Writer.append`."""
         with self._lock:
-            self._write(kind, payload, key)
+            self._write(kind, payload, key, durability)
             if self._is_closed:  # somebody was late
                 self._release()
 
@@ -150,10 +151,10 @@ class Sink:
             self._is_closed = True
             self._release()
 
-    def _write(self, kind: str, payload: Mapping[str, Any], key: str) -> None:
+    def _write(self, kind: str, payload: Mapping[str, Any], key: str, durability: Durability | None) -> None:
         if link := self._ready():
             try:
-                link.writer.append(self.run.id, link.session_id, kind, payload, key)
+                link.writer.append(self.run.id, link.session_id, kind, payload, key, durability)
                 return
             except JournalError as error:
                 self._give_up(error)

@@ -81,7 +81,9 @@ class Recording:
     def model_saved(self, trainer: Trainer) -> None:
         """Record a save and have its files snapshotted in the background."""
         files = saved_files(trainer, is_first=not self._has_saved)
-        self._recorder.event("model_saved", save_payload(trainer, files), str(trainer.epoch))
+        # The trainer has not synced its files: a power cut would take them along with this event, so waiting for the
+        # disk, which is busy writing them, would gain nothing. Killing the process harms neither.
+        self._recorder.event("model_saved", save_payload(trainer, files), str(trainer.epoch), durability="process")
         for file in files:
             self._snapshot(file)
         self._has_saved = True

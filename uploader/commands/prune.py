@@ -15,17 +15,12 @@ from uploader.commands.shared import journal_option, opened_journal
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class Age(click.ParamType):
-    """A length of time such as 12h or 30d."""
-
-    name = "age"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Return the length of time, or fail with what was expected."""
-        found = re.fullmatch(r"(\d+)([smhdw])", str(value))
-        if not found:
-            self.fail(f"{value!r} is no age; give a number and one of s, m, h, d, w, e.g. 30d", param, ctx)
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+def _age(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:
+    """Return a length of time such as 12h or 30d."""
+    found = re.fullmatch(r"(\d+)([smhdw])", value)
+    if not found:
+        raise click.BadParameter(f"{value!r} is no age; give a number and one of s, m, h, d, w, e.g. 30d", ctx, param)
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 @click.command()
