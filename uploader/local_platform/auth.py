@@ -16,8 +16,9 @@ from uploader.local_platform.http import Json
 class RequireKey:
     """Lets requests through that carry the API key, and those that need none.
 
-    The key travels as `Authorization: Bearer KEY`; a browser may send it as the password of `Basic`. No key is needed
-    for signed storage URLs, nor for the pages when browser and server are on the same machine.
+    The key travels as `Authorization: Bearer KEY`, for HUB as `x-api-key: KEY`; a browser may send it as the password
+    of `Basic`. No key is needed for signed storage URLs, nor for the pages when browser and server are on the same
+    machine.
 
     Args:
         app: The application behind.
@@ -55,6 +56,8 @@ def is_page(path: str) -> bool:
 
 def presented_key(headers: Headers) -> str:
     """Return the key that a request carries, or an empty string, which is never a key."""
+    if key := headers.get("x-api-key"):
+        return key.strip()
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()

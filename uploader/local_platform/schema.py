@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 1
-"""Layout written by this code; a file with a higher one is refused."""
-
-TABLES = """
+_PLATFORM = """
 CREATE TABLE models (
     id           TEXT PRIMARY KEY,
     owner        TEXT NOT NULL,
@@ -91,3 +88,43 @@ CREATE TABLE answers (              -- first answer to each Idempotency-Key
     PRIMARY KEY (scope, key)
 ) WITHOUT ROWID;
 """
+
+_HUB = """
+CREATE TABLE hub_models (
+    id           TEXT PRIMARY KEY,
+    config       TEXT NOT NULL,     -- this and the next three: JSON, as received
+    dataset      TEXT NOT NULL,
+    lineage      TEXT NOT NULL,
+    meta         TEXT NOT NULL,
+    created_at   TEXT NOT NULL,
+    updated_at   TEXT NOT NULL,
+    agent_id     TEXT,
+    heartbeat_at TEXT
+);
+
+CREATE TABLE hub_epochs (
+    model_id  TEXT NOT NULL REFERENCES hub_models ON DELETE CASCADE,
+    epoch     INTEGER NOT NULL,
+    metrics   TEXT NOT NULL,
+    timestamp TEXT NOT NULL,
+    PRIMARY KEY (model_id, epoch)
+);
+
+CREATE TABLE hub_weights (
+    model_id TEXT NOT NULL REFERENCES hub_models ON DELETE CASCADE,
+    kind     TEXT NOT NULL,         -- last, best
+    sha256   TEXT NOT NULL,
+    size     INTEGER NOT NULL,
+    epoch    INTEGER NOT NULL,
+    is_best  INTEGER NOT NULL,
+    map      REAL,
+    saved_at TEXT NOT NULL,
+    PRIMARY KEY (model_id, kind)
+);
+"""
+
+STEPS = (_PLATFORM, _HUB)
+"""Each leads from the layout before it to the next; the first from an empty file."""
+
+VERSION = len(STEPS)
+"""Layout written by this code; a file with a higher one is refused."""

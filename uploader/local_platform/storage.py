@@ -44,10 +44,33 @@ def check_size(size: int | None) -> None:
         raise TooLarge(f"The file is larger than {MAX_FILE} bytes")
 
 
+def check_signature(request: Request, platform: Platform) -> None:
+    """Let a request through that came by a signed URL.
+
+    Raises:
+        Forbidden: The signature does not fit, or has expired.
+    """
+    query = request.query_params
+    expires, signature = query.get("expires", ""), query.get("signature", "")
+    # The path that was routed: `request.url` would be put together with whatever the Host header says.
+    platform.signer.check(request.method, request.scope["path"], expires, signature, platform.clock())
+
+
+def file_answer(path: Path) -> Response:
+    """Return the answer that sends a file.
+
+    Raises:
+        NotFound: It is gone.
+    """
+    if not path.is_file():
+        raise NotFound("The file is not here any more")
+    return FileResponse(path, media_type="application/octet-stream")
+
+
 async def put_upload(request: Request) -> Response:
     """Receive the bytes of an upload. They count once all of them are on disk."""
     platform = platform_of(request)
-    _check_signature(request, platform)
+    check_signature(request, platform)
     upload = await run_in_threadpool(_find_upload, platform, request.path_params["upload"])
     expected = _expected_size(request, upload)
     sha256, size = await _receive(request, platform, expected)
@@ -63,19 +86,19 @@ async def put_upload(request: Request) -> Response:
 def get_checkpoint(request: Request) -> Response:
     """Send the bytes of a checkpoint."""
     platform = platform_of(request)
-    _check_signature(request, platform)
+    check_signature(request, platform)
     with platform.store.read() as rows:
         checkpoint = rows.checkpoint(request.path_params["checkpoint"])
     if checkpoint is None:
         raise NotFound("No such checkpoint: its model was deleted")
-    return _file(platform.files.path(checkpoint.sha256))
+    return file_answer(platform.files.path(checkpoint.sha256))
 
 
 def get_dataset(request: Request) -> Response:
     """Send a dataset's file."""
     platform = platform_of(request)
-    _check_signature(request, platform)
-    return _file(datasets.file_of(platform.data, request.path_params["owner"], request.path_params["slug"]))
+    check_signature(request, platform)
+    return file_answer(datasets.file_of(platform.data, request.path_params["owner"], request.path_params["slug"]))
 
 
 routes = [
@@ -83,13 +106,6 @@ routes = [
     Route("/storage/checkpoints/{checkpoint:int}/{filename}", get_checkpoint, methods=["GET"]),
     Route("/storage/datasets/{owner}/{slug}.ndjson", get_dataset, methods=["GET"]),
 ]
-
-
-def _check_signature(request: Request, platform: Platform) -> None:
-    query = request.query_params
-    expires, signature = query.get("expires", ""), query.get("signature", "")
-    # The path that was routed: `request.url` would be put together with whatever the Host header says.
-    platform.signer.check(request.method, request.scope["path"], expires, signature, platform.clock())
 
 
 def _find_upload(platform: Platform, upload_id: str) -> Upload:
@@ -134,9 +150,3 @@ async def _copy(request: Request, incoming: IncomingFile, limit: int) -> None:
     except ClientDisconnect as error:
         raise Malformed(f"The file ended after {incoming.size + len(block)} bytes") from error
     await run_in_threadpool(incoming.write, bytes(block))
-
-
-def _file(path: Path) -> Response:
-    if not path.is_file():
-        raise NotFound("The file is not here any more")
-    return FileResponse(path, media_type="application/octet-stream")

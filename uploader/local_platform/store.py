@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from uploader.local_platform import schema
 from uploader.local_platform.errors import Invalid
+from uploader.local_platform.hub_store import HubRows
 from uploader.local_platform.records import Checkpoint, ConsoleChunk, Epoch, Model, Overview, Upload
 
 Record = TypeVar("Record", Model, Epoch, ConsoleChunk, Upload, Checkpoint)
@@ -66,7 +67,8 @@ _FORGET_FILES = """
         (SELECT 1 FROM checkpoints WHERE run_id = uploads.run_id AND sha256 = uploads.sha256)
 """
 _USED_FILES = """
-    SELECT sha256 FROM uploads WHERE sha256 NOT NULL UNION SELECT sha256 FROM checkpoints
+    SELECT sha256 FROM uploads WHERE sha256 NOT NULL
+    UNION SELECT sha256 FROM checkpoints UNION SELECT sha256 FROM hub_weights
 """
 _OVERVIEWS = """
     SELECT id, owner, project, slug, status, epochs, started_at,
@@ -108,9 +110,8 @@ class Store:
             raise StoreVersionError(f"{self._path} has layout {found}, this program knows {schema.VERSION}: upgrade it")
         for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000"):
             self._writer.execute(f"PRAGMA {pragma}")
-        if found == 0:
-            script = f"BEGIN; {schema.TABLES} PRAGMA user_version={schema.VERSION}; COMMIT;"
-            self._writer.executescript(script)
+        for version, step in enumerate(schema.STEPS[found:], found + 1):
+            self._writer.executescript(f"BEGIN; {step} PRAGMA user_version={version}; COMMIT;")
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Rows]:
@@ -150,6 +151,11 @@ class Rows:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+
+    @property
+    def hub(self) -> HubRows:
+        """The tables of HUB's API, in the same transaction."""
+        return HubRows(self._connection)
 
     # Models and runs
 

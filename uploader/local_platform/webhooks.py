@@ -37,6 +37,24 @@ routes = [
 ]
 
 
+def act_once(
+    platform: Platform, request: Request, body: bytes, act: Callable[[Rows], dict[str, Any]], *, durable: bool = False
+) -> dict[str, Any]:
+    """Act on the store in one transaction, or repeat the answer to the same request.
+
+    Args:
+        platform: Whose store it is.
+        request: Carries the idempotency key, if there is one.
+        body: Its body.
+        act: Has the effect and returns the answer.
+        durable: Whether the effect is to survive a power cut.
+    """
+    key = request.headers.get(idempotency.HEADER) if platform.idempotency else None
+    identity = None if key is None else idempotency.identify(request.method, request.scope["path"], key, body)
+    with platform.store.write(durable=durable) as rows:
+        return idempotency.once(rows, identity, lambda: act(rows))
+
+
 def _take_event(request: Request, body: bytes) -> dict[str, Any]:
     platform = platform_of(request)
     event = messages.training_event(parse_json(body), platform.owner)
@@ -47,7 +65,7 @@ def _take_event(request: Request, body: bytes) -> dict[str, Any]:
             return training.start(rows, event, now, unique_names=platform.contract != "2025")
         return training.record(rows, event, now)
 
-    facts = _once(platform, request, body, act, durable=event.event in _MILESTONES)
+    facts = act_once(platform, request, body, act, durable=event.event in _MILESTONES)
     if platform.contract == "2025":
         return {"received": True}
     # The address is that of this request, not that of the first one under the same key.
@@ -60,17 +78,8 @@ def _prepare_upload(request: Request, body: bytes) -> dict[str, Any]:
     wish = messages.upload_request(parse_json(body), platform.owner)
     storage.check_size(wish.size)
     now = platform.now()
-    facts = _once(platform, request, body, lambda rows: training.expect_upload(rows, wish, now))
+    facts = act_once(platform, request, body, lambda rows: training.expect_upload(rows, wish, now))
     # Signed anew for the same upload: the answer to a repeated request must not hold a URL that has expired.
     path = storage.upload_path(facts["uploadPath"].removeprefix(training.STAGING))
     answer = {"uploadUrl": platform.signed_url(request, "PUT", path), "gcsPath": facts["gcsPath"]}
     return answer if platform.contract == "2025" else answer | facts
-
-
-def _once(
-    platform: Platform, request: Request, body: bytes, act: Callable[[Rows], dict[str, Any]], *, durable: bool = False
-) -> dict[str, Any]:
-    key = request.headers.get(idempotency.HEADER) if platform.idempotency else None
-    identity = None if key is None else idempotency.identify(request.method, request.scope["path"], key, body)
-    with platform.store.write(durable=durable) as rows:
-        return idempotency.once(rows, identity, lambda: act(rows))
