@@ -61,6 +61,7 @@ class Writer:
         kind: str,
         payload: Mapping[str, Any],
         key: str = "",
+        *,
         durability: Durability | None = None,
     ) -> int:
         """Write one event and return its id.

@@ -154,7 +154,7 @@ class Sink:
     def _write(self, kind: str, payload: Mapping[str, Any], key: str, durability: Durability | None) -> None:
         if link := self._ready():
             try:
-                link.writer.append(self.run.id, link.session_id, kind, payload, key, durability)
+                link.writer.append(self.run.id, link.session_id, kind, payload, key, durability=durability)
                 return
             except JournalError as error:
                 self._give_up(error)

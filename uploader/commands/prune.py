@@ -25,7 +25,7 @@ def _age(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:
 
 @click.command()
 @click.option(
-    "--older-than", type=Age(), metavar="AGE", default="0s", help="Only runs that ended so long ago: 12h, 30d."
+    "--older-than", callback=_age, metavar="AGE", default="0s", help="Only runs that ended so long ago: 12h, 30d."
 )
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
