@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -174,6 +178,31 @@ def test_1_a_newer_journal_is_left_as_it_is(journals: Recordings, environment: d
     code, _, error = run(environment, "drain")
     assert code == 1
     assert "upgrade" in error
+
+
+def test_on_a_terminal_there_are_bars(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    journals.whole(content=b"x" * 2_500_000)
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    command = [sys.executable, "-m", "uploader", "drain"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=terminal) as process:
+        os.close(terminal)
+        shown = b"".join(iter(lambda: _read_terminal(screen), b"")).decode()
+    os.close(screen)
+    assert process.returncode == 0
+    assert "deliveries: 9" in shown
+    assert "train/final.pt" in shown
+    assert "2.50M" in shown
+
+
+def _read_terminal(screen: int) -> bytes:
+    """Return what is shown next; nothing when the other side has closed, which Linux reports as an error."""
+    try:
+        return os.read(screen, 4096)
+    except OSError:
+        return b""
 
 
 # --- a second drain, and signals

@@ -19,7 +19,6 @@ from uploader.errors import DrainLocked, SettingsError
 from uploader.settings import Settings
 
 if TYPE_CHECKING:
-    from journal import Journal
     from uploader.drain.progress import Progress
     from uploader.drain.worker import Drain, DrainOptions
 
@@ -78,7 +77,7 @@ def _run(folder: Path | None, options: DrainOptions, as_json: bool) -> Summary:
 
     settings = Settings.load()
     with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
-        drain = Drain(opened, outbox, settings, options, _progress(opened, as_json))
+        drain = Drain(opened, outbox, settings, options, _progress(as_json))
         _stop_on_signals(drain)
         return drain.run()
 
@@ -93,12 +92,12 @@ def _stop_on_signals(drain: Drain) -> None:
         signal.signal(number, handle)
 
 
-def _progress(journal: Journal, as_json: bool) -> Progress | None:
+def _progress(as_json: bool) -> Progress | None:
     if as_json or not sys.stderr.isatty():
         return None
     from uploader.drain.progress import Bars
 
-    return Bars(sum(target.pending + target.unplanned for run in journal.report() for target in run.targets))
+    return Bars()
 
 
 def _fail(message: str, code: int, as_json: bool) -> NoReturn:

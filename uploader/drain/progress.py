@@ -41,16 +41,12 @@ class Silent:
 class Bars:
     """Progress bars on stderr: one for the deliveries, one for each upload in bytes."""
 
-    def __init__(self, total: int) -> None:
-        """Show the first bar.
-
-        Args:
-            total: How many deliveries are known of.
-        """
+    def __init__(self) -> None:
+        """Show the first bar; how many deliveries there will be is known only when they are planned."""
         from tqdm import tqdm
 
         self._tqdm = tqdm
-        self._deliveries = tqdm(desc="deliveries", unit="", total=total, dynamic_ncols=True)
+        self._deliveries = tqdm(desc="deliveries", unit="", dynamic_ncols=True)
 
     def settled(self, deliveries: int) -> None:
         """Fill the bar."""
