@@ -90,7 +90,8 @@ class BlobStore:
                 if expected not in {None, before}:
                     raise SourceChanged(f"{source} was rewritten before it was copied")
                 sha256, size = _copy(reader.fileno(), copy)
-                if before != _identity(os.fstat(reader.fileno())) or before != identity(source):
+                # By name: that also tells another file in its place; its inode is not used again while it is open.
+                if before != identity(source):
                     raise SourceChanged(f"{source} was rewritten while it was copied")
         except BaseException as error:
             copy.unlink(missing_ok=True)

@@ -195,7 +195,7 @@ class Writer:
             self._connection = self._driver = None
 
     def _make_room(self) -> None:
-        with self._lock:
+        with self._lock, suppress(OSError, DBAPIError, sqlite3.Error):  # it only saves time
             make_room(self._raw(), self._database)
 
     def _update_session(self, session_id: int, **values: str) -> None:

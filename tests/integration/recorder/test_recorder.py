@@ -1,0 +1,390 @@
+"""The recorder: events at once, checkpoints in the background, the newest and the final one never left out."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.journals import finish, python, rows
+
+import journal
+from journal.clock import utc_now
+from journal.errors import JournalBusy
+from journal.records import Outcome, PlannedDelivery
+from uploader.recorder import RUN_FILE, Recorder
+from uploader.sink import JournalOptions
+
+Start = Callable[..., Recorder]
+
+IN_A_PROCESS = """
+import os, signal, sys, threading
+from pathlib import Path
+from uploader.recorder import Recorder
+from uploader.sink import JournalOptions, Sink
+options = JournalOptions(journal=sys.argv[1])
+recorder = Recorder.start(options, project=None, name="run", save_dir=Path(sys.argv[2]), resume=False)
+best = Path(sys.argv[2]) / "best.pt"
+final = {"role": "final", "epoch": 4, "publish": True, "is_best": True}
+"""
+
+
+@pytest.fixture
+def start(folder: Path, save_dir: Path) -> Iterator[Start]:
+    """Start recorders of the journal; those that a test leaves open are finished."""
+    started: list[Recorder] = []
+
+    def begin(*, resume: bool = False, save_dir: Path = save_dir, **options: Any) -> Recorder:
+        chosen = JournalOptions(journal=str(folder), **options)
+        started.append(Recorder.start(chosen, project="demo", name="train", save_dir=save_dir, resume=resume))
+        return started[-1]
+
+    yield begin
+    for recorder in started:
+        recorder.finish("complete")
+
+
+def save(recorder: Recorder, path: Path, content: bytes, role: str = "last", epoch: int = 0) -> None:
+    path.write_bytes(content)
+    recorder.checkpoint(path, role=role, epoch=epoch, publish=True, is_best=False)
+
+
+def checkpoints(folder: Path) -> list[tuple[str, bytes]]:
+    """Return role and content of the checkpoints whose bytes are there."""
+    found = rows(folder, "SELECT role, sha256 FROM checkpoints WHERE bytes_are = 'present'")
+    return [(role, (folder / "blobs" / sha256).read_bytes()) for role, sha256 in found]
+
+
+class Gate:
+    """Holds the recorder's thread up before each snapshot, until it is let through, and may do something there."""
+
+    def __init__(self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.arrived, self.passes = threading.Semaphore(0), threading.Semaphore(0)
+        self.then: list[Callable[[], object]] = []
+        self._real = recorder._sink.add_checkpoint
+        monkeypatch.setattr(recorder._sink, "add_checkpoint", self._hold)
+
+    def _hold(self, *arguments: Any) -> None:
+        self.arrived.release()
+        assert self.passes.acquire(timeout=60)
+        if self.then:
+            self.then.pop(0)()
+        self._real(*arguments)
+
+    def let_through(self, times: int = 1) -> None:
+        self.passes.release(times)
+
+
+def fail(error: Exception) -> Callable[[], object]:
+    def raise_it() -> None:
+        raise error
+
+    return raise_it
+
+
+BUSY = fail(JournalBusy("locked by another process"))
+
+
+# --- a session
+
+
+def test_a_session_is_recorded(start: Start, folder: Path, save_dir: Path) -> None:
+    recorder = start(platform="ultralytics", base_url="https://platform.example/")
+    recorder.event("training_started", {"epochs": 1}, "1")
+    save(recorder, save_dir / "last.pt", b"weights", epoch=3)
+    assert recorder.wait_for_snapshots()
+    recorder.finish("complete")
+    run = (recorder.run_id, "demo", "train", str(save_dir))
+    assert rows(folder, "SELECT id, project, name, save_dir FROM runs") == [run]
+    events = rows(folder, "SELECT kind, key FROM events ORDER BY id")
+    assert events == [("training_started", "1"), ("checkpoint", "last")]
+    (payload,) = rows(folder, "SELECT payload FROM events WHERE kind = 'checkpoint'")[0]
+    expected = {"role": "last", "epoch": 3, "filename": "last.pt", "size": 7, "publish": True, "isBest": False}
+    assert json.loads(payload).items() >= expected.items()
+    assert rows(folder, "SELECT pid, outcome, ended_at IS NOT NULL FROM sessions") == [(os.getpid(), "complete", 1)]
+    assert rows(folder, "SELECT base_url FROM destinations") == [("https://platform.example",)]
+    assert (recorder.resumed, recorder.session_number) == (False, 1)
+
+
+def test_finishing_joins_the_thread_and_is_done_once(start: Start, folder: Path) -> None:
+    before = threading.active_count()
+    recorder = start()
+    assert threading.active_count() == before + 1
+    recorder.finish("complete")
+    recorder.finish("failed")
+    assert threading.active_count() == before
+    assert rows(folder, "SELECT outcome FROM sessions") == [("complete",)]
+
+
+def test_a_late_event_goes_to_the_session_that_has_ended(start: Start, folder: Path) -> None:
+    recorder = start()
+    recorder.finish("complete")
+    recorder.event("console_output", {"content": "late"})
+    assert rows(folder, "SELECT kind, session_id FROM events") == [("console_output", 1)]
+    assert rows(folder, "SELECT outcome FROM sessions") == [("complete",)]
+    assert recorder._sink._link is None
+
+
+def test_options_go_to_other_processes() -> None:
+    options = JournalOptions(journal="/j", durability="process", platform="ultralytics", base_url="https://x")
+    assert pickle.loads(pickle.dumps(options)) == options
+
+
+def test_a_forked_child_that_exits_does_not_end_the_session(folder: Path, save_dir: Path) -> None:
+    code = """
+if os.fork() == 0:
+    sys.exit(0)  # unlike os._exit it runs what was registered for the end
+assert os.wait()[1] == 0
+import sqlite3
+print(sqlite3.connect(sys.argv[1] + "/journal.db").execute("SELECT outcome FROM sessions").fetchall())
+recorder.finish("complete")
+"""
+    (printed,) = finish([python(IN_A_PROCESS + code, folder, save_dir)])
+    assert printed.strip() == "[(None,)]"
+    assert rows(folder, "SELECT outcome FROM sessions") == [("complete",)]
+
+
+def test_a_process_that_just_ends_still_has_its_final_checkpoint(folder: Path, save_dir: Path) -> None:
+    code = "best.write_bytes(b'weights' * 3_000_000); recorder.checkpoint(best, **final)"
+    finish([python(IN_A_PROCESS + code, folder, save_dir)])
+    assert checkpoints(folder) == [("final", b"weights" * 3_000_000)]
+    assert rows(folder, "SELECT outcome FROM sessions") == [("exited",)]
+
+
+@pytest.mark.parametrize(("ask", "role"), [("pass", "last"), ("recorder.checkpoint(best, **final)", "final")])
+def test_a_process_that_is_killed_before_the_snapshot_leaves_it_to_the_salvage(
+    folder: Path, save_dir: Path, ask: str, role: str
+) -> None:
+    code = f"""
+Sink.add_checkpoint = lambda *_: threading.Event().wait()  # a disk that hangs
+best.write_bytes(b"weights")
+file = {{"role": "last", "path": str(best), "publish": True, "isBest": True}}
+recorder.event("model_saved", {{"epoch": 4, "files": [file]}}, "4")
+{ask}
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    process = python(IN_A_PROCESS + code, folder, save_dir)
+    process.communicate()
+    assert process.returncode == -9
+    with journal.open(folder) as opened:
+        assert opened.salvage() == 1
+    assert checkpoints(folder) == [(role, b"weights")]
+    assert rows(folder, "SELECT epoch FROM checkpoints") == [(4,)]
+
+
+# --- checkpoints
+
+
+def test_an_unchanged_file_is_taken_once(start: Start, folder: Path, save_dir: Path) -> None:
+    recorder, path = start(), save_dir / "last.pt"
+    save(recorder, path, b"one")
+    recorder.wait_for_snapshots()
+    recorder.checkpoint(path, role="last", epoch=1, publish=True, is_best=False)
+    recorder.wait_for_snapshots()
+    save(recorder, path, b"three")
+    recorder.wait_for_snapshots()
+    sizes = rows(folder, "SELECT json_extract(payload, '$.size') FROM events WHERE kind = 'checkpoint' ORDER BY id")
+    assert sizes == [(3,), (5,)]
+
+
+def test_a_file_that_is_not_there_is_no_trouble(start: Start, folder: Path, save_dir: Path) -> None:
+    recorder = start()
+    recorder.checkpoint(save_dir / "last.pt", role="final", epoch=0, publish=True, is_best=False)
+    recorder.finish("complete")
+    assert rows(folder, "SELECT count(*) FROM events") == [(0,)]
+
+
+def test_the_newest_of_many_saves_is_taken(
+    start: Start, folder: Path, save_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, path = start(), save_dir / "last.pt"
+    gate = Gate(recorder, monkeypatch)
+    save(recorder, path, b"first")
+    assert gate.arrived.acquire(timeout=60)
+    for number in range(5):
+        save(recorder, path, b"later %d" % number + b"." * number, epoch=number)
+    gate.let_through(2)
+    assert recorder.wait_for_snapshots(60)
+    assert checkpoints(folder) == [("last", b"later 4....")]
+    assert rows(folder, "SELECT count(*) FROM events") == [(1,)]
+
+
+def test_roles_do_not_replace_each_other(
+    start: Start, folder: Path, save_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = start()
+    gate = Gate(recorder, monkeypatch)
+    save(recorder, save_dir / "last.pt", b"last")
+    assert gate.arrived.acquire(timeout=60)
+    save(recorder, save_dir / "best.pt", b"best", "best")
+    recorder.checkpoint(save_dir / "best.pt", role="final", epoch=0, publish=True, is_best=True)
+    gate.let_through(3)
+    recorder.finish("complete")
+    assert sorted(checkpoints(folder)) == [("best", b"best"), ("final", b"best"), ("last", b"last")]
+    assert rows(folder, "SELECT kind FROM events ORDER BY id")[0] == ("model_saved",)
+
+
+def test_a_final_checkpoint_that_is_touched_meanwhile_is_taken_again(
+    start: Start, folder: Path, save_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, path = start(), save_dir / "best.pt"
+    gate = Gate(recorder, monkeypatch)
+    gate.then = [lambda: path.write_bytes(b"stripped")]
+    gate.let_through(2)
+    save(recorder, path, b"whole", "final")
+    recorder.finish("complete")
+    assert checkpoints(folder) == [("final", b"stripped")]
+
+
+def test_a_final_checkpoint_outlasts_a_busy_journal(
+    start: Start, folder: Path, save_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = start()
+    gate = Gate(recorder, monkeypatch)
+    gate.then = [BUSY, BUSY]
+    gate.let_through(3)
+    save(recorder, save_dir / "best.pt", b"final", "final")
+    recorder.finish("complete")
+    assert checkpoints(folder) == [("final", b"final")]
+
+
+def test_a_final_checkpoint_that_never_rests_is_given_up(
+    start: Start, folder: Path, save_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder, path = start(), save_dir / "best.pt"
+    gate = Gate(recorder, monkeypatch)
+    contents = [b"x" * size for size in range(1, 50)]
+    gate.then = [lambda content=content: path.write_bytes(content) for content in contents]  # type: ignore[misc]
+    gate.let_through(50)
+    save(recorder, path, b"", "final")
+    recorder.finish("complete")
+    assert checkpoints(folder) == []
+    assert "best.pt was not snapshotted" in caplog.text
+
+
+def test_a_checkpoint_that_failed_may_be_asked_for_again(
+    start: Start, folder: Path, save_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder, path = start(), save_dir / "best.pt"
+    gate = Gate(recorder, monkeypatch)
+    gate.then = [BUSY]
+    gate.let_through(2)
+    save(recorder, path, b"best", "best")
+    recorder.wait_for_snapshots()
+    assert "locked by another process" in caplog.text
+    recorder.checkpoint(path, role="best", epoch=1, publish=True, is_best=True)
+    recorder.wait_for_snapshots()
+    assert checkpoints(folder) == [("best", b"best")]
+
+
+def test_the_thread_survives_what_nobody_foresaw(
+    start: Start, folder: Path, save_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = start()
+    gate = Gate(recorder, monkeypatch)
+    gate.then = [fail(RuntimeError("unforeseen"))]
+    gate.let_through(2)
+    save(recorder, save_dir / "last.pt", b"last")
+    assert recorder.wait_for_snapshots(60)
+    save(recorder, save_dir / "best.pt", b"final", "final")
+    recorder.finish("complete")
+    assert checkpoints(folder) == [("final", b"final")]
+    assert "unforeseen" in caplog.text
+
+
+# --- resuming
+
+
+def test_a_resumed_training_is_the_same_run(start: Start, folder: Path) -> None:
+    first = start()
+    first.finish("failed")
+    second = start(resume=True)
+    assert (second.run_id, second.resumed, second.session_number) == (first.run_id, True, 2)
+    assert rows(folder, "SELECT count(*) FROM runs") == [(1,)]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"[]", b'{"run": null}', b'{"run": "no uuid"}', b"\xff"])
+def test_without_its_file_the_run_is_found_by_its_folder(start: Start, save_dir: Path, content: bytes | None) -> None:
+    first = start()
+    first.finish("failed")
+    (save_dir / RUN_FILE).unlink()
+    if content is not None:
+        (save_dir / RUN_FILE).write_bytes(content)
+    second = start(resume=True)
+    assert (second.run_id, second.resumed) == (first.run_id, True)
+
+
+def test_with_its_file_the_run_is_found_in_another_folder(start: Start, save_dir: Path, tmp_path: Path) -> None:
+    first = start()
+    first.finish("failed")
+    save_dir.rename(tmp_path / "moved")
+    assert start(resume=True, save_dir=tmp_path / "moved").run_id == first.run_id
+
+
+def test_a_training_that_is_not_resumed_is_another_run(start: Start, folder: Path) -> None:
+    assert start().run_id != start().run_id
+    assert rows(folder, "SELECT count(*) FROM runs") == [(2,)]
+
+
+def test_a_resumed_training_that_nobody_knows_is_a_new_run(start: Start) -> None:
+    recorder = start(resume=True)
+    assert (recorder.resumed, recorder.session_number) == (False, 1)
+
+
+def test_a_folder_whose_name_is_no_text_is_recorded_and_found(start: Start, folder: Path, tmp_path: Path) -> None:
+    strange = tmp_path / os.fsdecode(b"train-\xff")
+    strange.mkdir()
+    first = start(save_dir=strange)
+    first.event("epoch_end", {"where": strange})
+    first.finish("failed")
+    (strange / RUN_FILE).unlink()
+    assert start(save_dir=strange, resume=True).run_id == first.run_id
+    assert rows(folder, "SELECT save_dir FROM runs")[0][0].endswith("train-\\udcff")
+
+
+# --- what the platform says
+
+
+def tell(folder: Path, kind: str, detail: str) -> None:
+    """Deliver the next event and have the platform answer with a signal, as a drain does."""
+    with journal.open(folder) as opened:
+        outbox = opened.outbox()
+        (target,) = outbox.targets()
+        (event,) = outbox.events(target.run.id, after=target.planned_through, limit=1)
+        planned = PlannedDelivery("training_started", "message", target.stage, event.id, event.id, event.payload)
+        outbox.plan(target, [planned], through=event.id, stage=target.stage)
+        claim = outbox.claim(
+            target.destination.id, lane="message", limit=1, owner="test", lease_seconds=60, now=utc_now()
+        )[0]
+        outbox.record([Outcome(claim, "delivered", ids={}, signals=((kind, detail),))], now=utc_now())
+        outbox.close()
+
+
+def test_a_cancellation_is_heard(start: Start, folder: Path) -> None:
+    recorder = start(platform="ultralytics", base_url="https://platform.example")
+    recorder.event("training_started", {}, "1")
+    assert recorder.cancelled() is None
+    tell(folder, "paused", "not a cancellation")
+    assert recorder.cancelled() is None
+    recorder.event("epoch_end", {}, "0")
+    tell(folder, "cancelled", "by hand")
+    assert recorder.cancelled() == "by hand"
+
+
+def test_a_resumed_training_does_not_heed_the_cancellation_of_the_one_before(start: Start, folder: Path) -> None:
+    first = start(platform="ultralytics", base_url="https://platform.example")
+    first.event("training_started", {}, "1")
+    first.event("training_complete", {})
+    tell(folder, "cancelled", "by hand")
+    first.finish("complete")
+    resumed = start(resume=True)
+    tell(folder, "cancelled", "in the answer to what the first session had left")
+    assert resumed.cancelled() is None
+    resumed.event("training_started", {}, "2")
+    tell(folder, "cancelled", "again")
+    assert resumed.cancelled() == "again"

@@ -1,0 +1,199 @@
+"""A journal that cannot be written: training goes on, nothing is lost, and it is said once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.journals import rows
+
+import journal
+from journal.migrations import NEWEST_VERSION
+from uploader import sink
+from uploader.recorder import Recorder
+from uploader.sink import RETRY_SECONDS, JournalOptions, Sink, new_run
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def record(folder: Path, save_dir: Path, *, resume: bool = False, **options: Any) -> Recorder:
+    chosen = JournalOptions(journal=str(folder), **options)
+    return Recorder.start(chosen, project=None, name="run", save_dir=save_dir, resume=resume)
+
+
+def make_sink(folder: Path, save_dir: Path, clock: Callable[[], float]) -> Sink:
+    run = new_run("11111111-1111-1111-1111-111111111111", project=None, name="run", save_dir=save_dir)
+    return Sink(JournalOptions(journal=str(folder)), run, clock)
+
+
+def lines(fallbacks: Path) -> list[Any]:
+    (path,) = fallbacks.iterdir()
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [entry.getMessage() for entry in caplog.records if entry.levelno >= logging.WARNING]
+
+
+def epochs(folder: Path) -> list[int]:
+    return [epoch for (epoch,) in rows(folder, "SELECT json_extract(payload, '$.epoch') FROM events ORDER BY id")]
+
+
+def in_the_way(folder: Path) -> None:
+    folder.write_text("a file where a folder should be")
+
+
+def newer(folder: Path) -> None:
+    journal.open(folder).close()
+    with closing(sqlite3.connect(folder / "journal.db")) as connection:
+        connection.execute(f"PRAGMA user_version={NEWEST_VERSION + 1}")
+
+
+def corrupt(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "journal.db").write_bytes(b"no database" * 100)
+
+
+@pytest.mark.parametrize("trouble", [in_the_way, newer, corrupt])
+def test_a_journal_that_cannot_be_used_does_not_stop_the_training(
+    folder: Path, save_dir: Path, fallbacks: Path, caplog: pytest.LogCaptureFixture, trouble: Callable[[Path], None]
+) -> None:
+    trouble(folder)
+    recorder = record(folder, save_dir, platform="ultralytics", base_url="https://chosen.example")
+    for epoch in range(3):
+        recorder.event("epoch_end", {"epoch": epoch, "loss": float("nan")}, str(epoch))
+    (save_dir / "last.pt").write_bytes(b"weights")
+    recorder.checkpoint(save_dir / "last.pt", role="final", epoch=2, publish=True, is_best=False)
+    assert recorder.cancelled() is None
+    assert recorder.session_number == 1
+    recorder.finish("complete")
+    header, *events = lines(fallbacks)
+    assert (header["run"]["id"], header["journal"]) == (recorder.run_id, str(folder.resolve()))
+    assert [event["kind"] for event in events] == ["epoch_end"] * 3 + ["model_saved"]
+    assert events[1]["payload"] == {"epoch": 1, "loss": None}
+    said = warnings(caplog)
+    assert sum("fallback file" in warning for warning in said) == 1
+    assert sum("was not snapshotted" in warning for warning in said) == 1
+
+    folder.rename(folder.with_name("set aside"))
+    with journal.open(folder) as opened:
+        assert opened.ingest_fallbacks() == 4
+    assert rows(folder, "SELECT base_url FROM destinations") == [("https://chosen.example",)]
+
+
+def test_a_checkpoint_that_only_the_trainer_has_is_salvaged_after_the_ingestion(
+    folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_the_way(folder)
+    recorder = record(folder, save_dir)
+    (save_dir / "best.pt").write_bytes(b"weights")
+    recorder.checkpoint(save_dir / "best.pt", role="final", epoch=2, publish=True, is_best=True)
+    recorder.finish("complete")
+    folder.unlink()
+    monkeypatch.setattr("journal.liveness._process_exists", lambda _: False)  # its process has ended meanwhile
+    with journal.open(folder) as opened:
+        opened.ingest_fallbacks()
+        assert opened.salvage() == 1
+    assert rows(folder, "SELECT role, epoch, bytes_are FROM checkpoints") == [("final", 2, "present")]
+
+
+def test_a_journal_that_is_back_is_used_again(folder: Path, save_dir: Path, fallbacks: Path) -> None:
+    clock = Clock()
+    in_the_way(folder)
+    part = make_sink(folder, save_dir, clock)
+    part.event("epoch_end", {"epoch": 0})
+    folder.unlink()
+    part.event("epoch_end", {"epoch": 1})
+    assert not folder.exists()
+    clock.now += RETRY_SECONDS
+    part.event("epoch_end", {"epoch": 2})
+    part.close("complete")
+    assert epochs(folder) == [2]
+    with journal.open(folder) as opened:
+        assert opened.ingest_fallbacks() == 2
+    assert epochs(folder) == [2, 0, 1]
+
+
+def test_a_busy_journal_is_left_alone_for_a_while(
+    folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink, "BUSY_SECONDS", 0.05)
+    clock = Clock()
+    part = make_sink(folder, save_dir, clock)
+    with closing(sqlite3.connect(folder / "journal.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        part.event("epoch_end", {"epoch": 0})
+        holder.execute("COMMIT")
+    part.event("epoch_end", {"epoch": 1})
+    clock.now += RETRY_SECONDS
+    part.event("epoch_end", {"epoch": 2})
+    part.close("complete")
+    header, *events = lines(fallbacks)
+    assert [event["payload"]["epoch"] for event in events] == [0, 1]
+    assert header["session_id"] == 1
+    with journal.open(folder) as opened:
+        opened.ingest_fallbacks()
+    assert epochs(folder) == [2, 0, 1]
+    assert rows(folder, "SELECT id, outcome FROM sessions") == [(1, "complete")]
+
+
+def test_nowhere_to_write_is_said_and_stops_nothing(
+    folder: Path, save_dir: Path, fallbacks: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_the_way(folder)
+    in_the_way(fallbacks)
+    recorder = record(folder, save_dir)
+    recorder.event("epoch_end", {"epoch": 0})
+    recorder.finish("complete")
+    assert any("could be written nowhere and is lost" in warning for warning in warnings(caplog))
+
+
+def test_a_trainers_folder_that_cannot_be_written_is_known_to_the_journal(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_the_way(tmp_path / "file")
+    first = record(folder, tmp_path / "file" / "train")
+    first.finish("failed")
+    assert any("a resume finds the run by its folder" in warning for warning in warnings(caplog))
+    second = record(folder, tmp_path / "file" / "train", resume=True)
+    second.finish("complete")
+    assert second.run_id == first.run_id
+
+
+def test_a_journal_that_vanishes_in_the_middle_stops_nothing(folder: Path, save_dir: Path, fallbacks: Path) -> None:
+    recorder = record(folder, save_dir)
+    recorder.event("epoch_end", {"epoch": 0})
+    shutil.rmtree(folder)
+    (save_dir / "last.pt").write_bytes(b"weights")
+    recorder.checkpoint(save_dir / "last.pt", role="last", epoch=0, publish=True, is_best=False)
+    recorder._sink.maintain(0)
+    recorder.event("epoch_end", {"epoch": 1})
+    recorder.finish("complete")
+
+
+def test_a_heartbeat_folds_a_large_log(folder: Path, save_dir: Path) -> None:
+    part = make_sink(folder, save_dir, Clock())
+    (before,) = rows(folder, "SELECT heartbeat_at FROM sessions")[0]
+    size = (folder / "journal.db").stat().st_size
+    for _ in range(100):
+        part.event("console_output", {"content": "x" * 2000})
+    part.maintain(wal_limit_bytes=1 << 30)
+    assert (folder / "journal.db").stat().st_size == size
+    part.maintain(wal_limit_bytes=1000)
+    assert (folder / "journal.db").stat().st_size > size + 100 * 2000
+    assert rows(folder, "SELECT heartbeat_at FROM sessions")[0][0] > before
+    part.close("complete")
