@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import functools
 import io
-import json
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from http.client import HTTPException
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,72 +17,20 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
-from urllib3 import exceptions as pool_errors
 
-from uploader.errors import CredentialsRefused, DeliveryError, Refused, Transient, UnknownOutcome, Unreachable
+from uploader.errors import CredentialsRefused
+from uploader.platforms.answers import Answer, host_of, success
 from uploader.platforms.blob import Body
+from uploader.platforms.failures import TRANSPORT_ERRORS, classify
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection, and for each write to it."""
 ANSWER_SECONDS = 60.0
 """Longest silence of the platform before an answer is given up on."""
-LONGEST_RETRY_AFTER = 3600.0
-"""A server that asks for more is asked again after an hour: its clock or its figure may be wrong."""
 LONGEST_ANSWER = 1024 * 1024
 """Most bytes of an answer that are read, unless a request expects more."""
 
 _WRITE_WHOLE = 64 * 1024  # bytes
-_DETAIL = 200  # characters of a server's own words in an error
-_FIGURE = 32  # characters of a figure or a date in a header
-_LATER = frozenset({407, 408, 425, 429})
-
-TRANSPORT_ERRORS = (requests.RequestException, pool_errors.HTTPError, HTTPException, OSError, ValueError)
-"""All that the transport raises. Beyond its own errors: bad addresses are ValueErrors, the socket's are OSErrors."""
-
-_NOTHING_SENT = (
-    requests.ConnectTimeout,
-    requests.exceptions.ProxyError,
-    requests.exceptions.SSLError,
-    pool_errors.ConnectTimeoutError,
-    pool_errors.NewConnectionError,
-    pool_errors.ProxyError,
-    pool_errors.SSLError,
-)
-_BAD_ADDRESS = (
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-    pool_errors.LocationValueError,
-    pool_errors.URLSchemeUnknown,
-)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A whole HTTP answer.
-
-    Attributes:
-        status: The HTTP status.
-        headers: Its headers; names in any case.
-        body: Its body, as far as it was read.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def ok(self) -> bool:
-        """Whether the status is a success."""
-        return 200 <= self.status < 300
-
-    def json(self) -> dict[str, Any] | None:
-        """Return the body as a JSON object, or None when it is anything else."""
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
-        return value if isinstance(value, dict) else None
 
 
 class Transport:
@@ -253,121 +198,6 @@ def checked_key(api_key: str) -> str:
     if not (api_key.isascii() and api_key.isprintable()):
         raise CredentialsRefused("the API key holds characters that no key has; copy it again")
     return api_key
-
-
-def host_of(url: str) -> str:
-    """Return host and port of a URL, for messages; the rest of it may be secret."""
-    try:
-        return urlsplit(url).netloc.rpartition("@")[2] or "the host"
-    except ValueError:
-        return "the host"
-
-
-def success(answer: Answer, host: str) -> dict[str, Any]:
-    """Return the JSON object of a successful answer.
-
-    Args:
-        answer: The answer.
-        host: Who gave it, for messages.
-
-    Raises:
-        DeliveryError: The status says otherwise, or a success does not hold a JSON object, as with the sign-in
-            page of a hotel's network.
-    """
-    if not answer.ok:
-        raise refusal(answer, host)
-    content = answer.json()
-    if content is None:
-        raise Transient(
-            f"{host} answered {answer.status} with something that is not the platform's: "
-            "a proxy or the network's sign-in page may stand in between",
-            status=answer.status,
-        )
-    return content
-
-
-def refusal(answer: Answer, host: str) -> DeliveryError:
-    """Return the error that an unsuccessful status stands for.
-
-    Args:
-        answer: The answer.
-        host: Who gave it, for the message.
-    """
-    status = answer.status
-    said = f"{host} answered {status}{_rate_limit(answer.headers)}{_detail(answer)}"
-    if status in {401, 403}:
-        return CredentialsRefused(said)
-    if status in _LATER or status >= 500:
-        return Transient(said, status=status, retry_after=_retry_after(answer.headers))
-    if status < 400:
-        target = host_of(answer.headers.get("Location", ""))
-        return Transient(f"{said} and points to {target}, which is not followed; check the URL", status=status)
-    return Refused(said, status=status)
-
-
-def classify(error: Exception, host: str) -> DeliveryError:
-    """Return what an error of the transport means for a delivery; its text, which may quote URLs, is not used.
-
-    Args:
-        error: One of `TRANSPORT_ERRORS`.
-        host: Whom it was about, for the message.
-    """
-    chain = list(_chain(error))
-    reason = _reason(chain)
-    if any(isinstance(each, _NOTHING_SENT) for each in chain):
-        return Unreachable(f"{host} cannot be reached ({reason})")
-    if any(isinstance(each, _BAD_ADDRESS) for each in chain):
-        return Transient(f"the address on {host} cannot be used ({reason})")
-    return UnknownOutcome(f"the connection to {host} broke before its answer ({reason})")
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and those inside it: libraries wrap by argument, attribute and cause."""
-    seen: set[int] = set()
-    todo: list[object] = [error]
-    while todo:
-        each = todo.pop(0)
-        if isinstance(each, BaseException) and id(each) not in seen:
-            seen.add(id(each))
-            yield each
-            todo += [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
-
-
-def _reason(chain: list[BaseException]) -> str:
-    """Return the system's own words if there are any, else the innermost error's name as words."""
-    for each in chain:
-        if isinstance(each, OSError) and each.strerror and not isinstance(each, requests.RequestException):
-            return str(each.strerror)
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(chain[-1]).__name__.removesuffix("Error")).lower()
-
-
-def _detail(answer: Answer) -> str:
-    """Return the server's own words, short and without what follows a question mark: it may be a signature."""
-    content = answer.json() or {}
-    words = next((content[name] for name in ("error", "message", "detail") if isinstance(content.get(name), str)), "")
-    words = re.sub(r"\?\S+", "?…", " ".join(words.split()))[:_DETAIL]
-    return f": {words}" if words else ""
-
-
-def _rate_limit(headers: Mapping[str, str]) -> str:
-    """Return how many requests are left of how many, and for how long, where the server counts them."""
-    left, limit = headers.get("X-RateLimit-Remaining"), headers.get("X-RateLimit-Limit")
-    if left is None or limit is None:
-        return ""
-    wait = headers.get("Retry-After")
-    again = f", again after {wait[:_FIGURE]}s" if wait is not None else ""
-    return f" ({left[:_FIGURE]} of {limit[:_FIGURE]} requests left{again})"
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return `Retry-After`, in seconds or as a date, as seconds from now; None when absent or not understood."""
-    value = headers.get("Retry-After")
-    if value is None:
-        return None
-    try:
-        return min(urllib3.Retry().parse_retry_after(value), LONGEST_RETRY_AFTER)
-    except pool_errors.InvalidHeader:
-        return None
 
 
 def _prepare(method: str, url: str, headers: Mapping[str, str], body: bytes | Body | None) -> requests.PreparedRequest:

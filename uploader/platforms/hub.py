@@ -20,9 +20,10 @@ from typing import Any
 from urllib.parse import quote
 
 from uploader.errors import DeliveryError, Refused, RunGone, Transient
+from uploader.platforms.answers import host_of
 from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.blob import BlobReader
-from uploader.platforms.http import JsonApi, Transport, checked_key, host_of
+from uploader.platforms.http import JsonApi, Transport, checked_key
 from uploader.platforms.multipart import FormReader
 
 UPLOAD_SECONDS = 600.0

@@ -12,7 +12,7 @@ from uploader.errors import CredentialsRefused, DeliveryError
 from uploader.settings import Settings
 
 if TYPE_CHECKING:
-    from uploader.platforms.http import Answer
+    from uploader.platforms.answers import Answer
 
 _PREFIX = "ul://"
 _OLDER = ("/api/webhooks/", "/api/v1/")

@@ -18,9 +18,10 @@ from dataclasses import replace
 from typing import Any
 
 from uploader.errors import DeliveryError, Refused, RunGone, Transient, Unreachable
+from uploader.platforms.answers import Answer, host_of, refusal
 from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.blob import BlobReader
-from uploader.platforms.http import Answer, JsonApi, Transport, bearer, host_of, refusal
+from uploader.platforms.http import JsonApi, Transport, bearer
 from uploader.platforms.reconcile import find_registration
 
 METRICS = "/api/webhooks/training/metrics"

@@ -18,7 +18,7 @@ from uploader.errors import (
     UnknownOutcome,
     Unreachable,
 )
-from uploader.platforms import http
+from uploader.platforms import answers, failures, http
 
 
 def errors_of(module: object) -> list[type[Exception]]:
@@ -35,8 +35,8 @@ ALL_ERRORS = [*errors_of(requests.exceptions), *errors_of(pool_errors), OSError,
 @pytest.mark.parametrize("kind", ALL_ERRORS, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
 def test_no_error_of_the_transport_is_missed(kind: type[Exception]) -> None:
     error = kind.__new__(kind)
-    assert isinstance(error, http.TRANSPORT_ERRORS)
-    assert isinstance(http.classify(error, "host"), DeliveryError)
+    assert isinstance(error, failures.TRANSPORT_ERRORS)
+    assert isinstance(failures.classify(error, "host"), DeliveryError)
 
 
 POOL = urllib3.HTTPConnectionPool("host")
@@ -61,15 +61,15 @@ ABORTED = pool_errors.ProtocolError("aborted", ConnectionResetError(104, "Connec
 def test_what_was_never_sent_is_told_from_what_may_have_arrived(
     error: Exception, expected: type[DeliveryError]
 ) -> None:
-    failure = http.classify(error, "host")
+    failure = failures.classify(error, "host")
     assert type(failure) is expected
     assert "host" in str(failure)
     assert "s3cret" not in str(failure)
 
 
-def answer(status: int, body: bytes = b"", **headers: str) -> http.Answer:
+def answer(status: int, body: bytes = b"", **headers: str) -> answers.Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return http.Answer(status, CaseInsensitiveDict(named), body)
+    return answers.Answer(status, CaseInsensitiveDict(named), body)
 
 
 @pytest.mark.parametrize(
@@ -82,15 +82,15 @@ def answer(status: int, body: bytes = b"", **headers: str) -> http.Answer:
 )
 def test_statuses(expected: type[DeliveryError], statuses: list[int]) -> None:
     for status in statuses:
-        failure = http.refusal(answer(status), "host")
+        failure = answers.refusal(answer(status), "host")
         assert type(failure) is expected, status
         assert str(status) in str(failure)
 
 
 def test_retry_after_is_understood_in_both_forms() -> None:
     at = datetime.now(timezone.utc) + timedelta(seconds=100)
-    in_seconds = http.refusal(answer(429, Retry_After="17"), "host")
-    as_date = http.refusal(answer(503, Retry_After=format_datetime(at, usegmt=True)), "host")
+    in_seconds = answers.refusal(answer(429, Retry_After="17"), "host")
+    as_date = answers.refusal(answer(503, Retry_After=format_datetime(at, usegmt=True)), "host")
     assert isinstance(in_seconds, Transient)
     assert in_seconds.retry_after == 17
     assert isinstance(as_date, Transient)
@@ -100,21 +100,21 @@ def test_retry_after_is_understood_in_both_forms() -> None:
 
 @pytest.mark.parametrize(("value", "expected"), [("soon", None), ("-3", None), ("99999999", 3600.0)])
 def test_strange_retry_after_is_ignored_or_bounded(value: str, expected: float | None) -> None:
-    failure = http.refusal(answer(503, Retry_After=value), "host")
+    failure = answers.refusal(answer(503, Retry_After=value), "host")
     assert isinstance(failure, Transient)
     assert failure.retry_after == expected
 
 
 def test_the_servers_words_are_shown_short_and_without_signatures() -> None:
     words = "no such thing at https://storage/x?signature=s3cret " + "very " * 100
-    failure = http.refusal(answer(422, f'{{"error": "{words}"}}'.encode()), "host")
+    failure = answers.refusal(answer(422, f'{{"error": "{words}"}}'.encode()), "host")
     assert "host answered 422: no such thing at https://storage/x?…" in str(failure)
     assert len(str(failure)) < 250
     assert "s3cret" not in str(failure)
 
 
 def test_a_redirect_names_the_other_host_only() -> None:
-    failure = http.refusal(answer(302, Location="https://other:8443/login?token=s3cret"), "host")
+    failure = answers.refusal(answer(302, Location="https://other:8443/login?token=s3cret"), "host")
     assert "other:8443" in str(failure)
     assert "s3cret" not in str(failure)
 
@@ -122,11 +122,11 @@ def test_a_redirect_names_the_other_host_only() -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>Sign in</html>", b"[1]", b'"yes"', b"{", b"\xff\xfe", b"[" * 100_000])
 def test_a_success_that_is_no_json_object_is_not_the_platforms(body: bytes) -> None:
     with pytest.raises(Transient, match="sign-in page"):
-        http.success(answer(200, body), "host")
+        answers.success(answer(200, body), "host")
 
 
 def test_a_success_returns_its_object() -> None:
-    assert http.success(answer(201, b'{"received": true}'), "host") == {"received": True}
+    assert answers.success(answer(201, b'{"received": true}'), "host") == {"received": True}
 
 
 @pytest.mark.parametrize("key", ["ul_\n", "ul_ключ", "ul_“quoted”"])
@@ -141,4 +141,4 @@ def test_what_cannot_be_a_key_is_refused_without_showing_it(key: str) -> None:
     [("https://me:pw@host:1/x?y", "host:1"), ("", "the host"), ("http://[broken", "the host")],
 )
 def test_hosts_are_named_without_credentials(url: str, expected: str) -> None:
-    assert http.host_of(url) == expected
+    assert answers.host_of(url) == expected

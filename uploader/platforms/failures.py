@@ -1,0 +1,68 @@
+"""Errors of the transport, and what each means for a delivery. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from http.client import HTTPException
+
+import requests
+from urllib3 import exceptions as pool_errors
+
+from uploader.errors import DeliveryError, Transient, UnknownOutcome, Unreachable
+
+TRANSPORT_ERRORS = (requests.RequestException, pool_errors.HTTPError, HTTPException, OSError, ValueError)
+"""All that the transport raises. Beyond its own errors: bad addresses are ValueErrors, the socket's are OSErrors."""
+
+_NOTHING_SENT = (
+    requests.ConnectTimeout,
+    requests.exceptions.ProxyError,
+    requests.exceptions.SSLError,
+    pool_errors.ConnectTimeoutError,
+    pool_errors.NewConnectionError,
+    pool_errors.ProxyError,
+    pool_errors.SSLError,
+)
+_BAD_ADDRESS = (
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    pool_errors.LocationValueError,
+    pool_errors.URLSchemeUnknown,
+)
+
+
+def classify(error: Exception, host: str) -> DeliveryError:
+    """Return what an error of the transport means for a delivery; its text, which may quote URLs, is not used.
+
+    Args:
+        error: One of `TRANSPORT_ERRORS`.
+        host: Whom it was about, for the message.
+    """
+    chain = list(_chain(error))
+    reason = _reason(chain)
+    if any(isinstance(each, _NOTHING_SENT) for each in chain):
+        return Unreachable(f"{host} cannot be reached ({reason})")
+    if any(isinstance(each, _BAD_ADDRESS) for each in chain):
+        return Transient(f"the address on {host} cannot be used ({reason})")
+    return UnknownOutcome(f"the connection to {host} broke before its answer ({reason})")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and those inside it: libraries wrap by argument, attribute and cause."""
+    seen: set[int] = set()
+    todo: list[object] = [error]
+    while todo:
+        each = todo.pop(0)
+        if isinstance(each, BaseException) and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            todo += [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
+
+
+def _reason(chain: list[BaseException]) -> str:
+    """Return the system's own words if there are any, else the innermost error's name as words."""
+    for each in chain:
+        if isinstance(each, OSError) and each.strerror and not isinstance(each, requests.RequestException):
+            return str(each.strerror)
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(chain[-1]).__name__.removesuffix("Error")).lower()
