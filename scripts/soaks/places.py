@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from soaks.ledger import Tally
+from soaks.verdict import NetworkTally
 
 _MEMORY = Path("/dev/shm")
 
@@ -24,7 +25,7 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def keep_when_found(tally: Tally, folder: Path, kept: Path) -> None:
+def keep_when_found(tally: Tally | NetworkTally, folder: Path, kept: Path) -> None:
     """Copy a folder out of the scratch when something was found in it, and say where it is."""
     if tally.notes:
         shutil.copytree(folder, kept, dirs_exist_ok=True)

@@ -1,0 +1,310 @@
+"""A reverse proxy that breaks requests by a schedule. Real sockets, one thread for each connection.
+
+It knows HTTP and nothing of the platform behind it: what a request is for is told by a function that it is given.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from soaks.weather import Call, Schedule
+
+LATE_SECONDS = 0.45
+"""How long a late answer takes; the patience of the client under test is shorter."""
+OUTAGE_SECONDS = 0.06
+
+_RESET = struct.pack("ii", 1, 0)
+_ANSWERS = {"408": 408, "425": 425, "429": 429, "500": 500, "503": 503, "deleted": 404}
+_EXPIRED = (400, 401, 403, 410)
+_WRONG = (b'{"received": tru', b"[]", b'"received"', b"{}", b"\xff\xfe", b"")
+_CANCELLED = {"cancelled": True, "reason": "chaos"}
+_HOP_BY_HOP = {"connection", "content-length", "date", "keep-alive", "transfer-encoding"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it arrived; header names in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer; `cut` sends only so many bytes of the body and then closes."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    cut: int | None = None
+
+
+Describe = Callable[[Request], tuple[Call, str]]
+Witness = Callable[[int, str], None]
+
+
+class Chaos:
+    """What is between client and platform.
+
+    Attributes:
+        url: Where the client finds it.
+        faults: How often each fault happened.
+        requests: How many requests arrived.
+        witness: Told of each request's number, `arrived` and `handled`; it may end the client.
+    """
+
+    def __init__(self, upstream: str, describe: Describe, schedule: Schedule, elsewhere: str) -> None:
+        """Listen on loopback; `chaos` runs and ends it."""
+        self._upstream = urlsplit(upstream).netloc
+        self._describe = describe
+        self._schedule = schedule
+        self._elsewhere = elsewhere
+        self._lock = threading.Lock()
+        self._seen: Counter[str] = Counter()
+        self._open: dict[socket.socket, threading.Thread] = {}
+        self._outage = threading.Event()
+        self._closing = threading.Event()
+        self._listener = _listen(0)
+        self._port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, name="chaos")
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.faults: Counter[str] = Counter()
+        self.requests = 0
+        self.witness: Witness = lambda number, phase: None
+
+    def start(self) -> None:
+        """Accept connections."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Reset what is open, and join all threads."""
+        self._closing.set()
+        self._thread.join()
+        self._reset_all()
+        for thread in list(self._open.values()):
+            thread.join()
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            if self._outage.is_set():
+                self._be_away()
+            with suppress(TimeoutError, OSError):
+                connection, _ = self._listener.accept()
+                connection.settimeout(30)
+                thread = threading.Thread(target=self._serve, args=(connection,), name="chaos-connection")
+                with self._lock:
+                    self._open[connection] = thread
+                thread.start()
+        self._listener.close()
+
+    def _be_away(self) -> None:
+        self._listener.close()
+        self._reset_all()
+        time.sleep(OUTAGE_SECONDS)
+        self._outage.clear()
+        self._listener = _listen(self._port)
+
+    def _reset_all(self) -> None:
+        with self._lock:
+            for connection in self._open:
+                with suppress(OSError):
+                    _reset(connection)
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection, connection.makefile("rb") as stream, suppress(OSError, http.client.HTTPException):
+                while head := _read_head(stream):
+                    if not self._handle(connection, head, stream):
+                        return
+        finally:
+            with self._lock:
+                self._open.pop(connection, None)
+
+    def _handle(self, connection: socket.socket, head: Request, stream: BinaryIO) -> bool:
+        """Answer one request, or break it; return whether the connection goes on."""
+        length = int(head.headers.get("content-length", 0))
+        call: Call = "put"
+        body, label = b"", f"{length} bytes"
+        if head.method != "PUT":
+            body = _read(stream, length)
+            call, label = self._describe(replace(head, body=body))
+        number, fault = self._next(call, label)
+        self.witness(number, "arrived")
+        if head.method == "PUT":
+            body = _read(stream, length // 2 if fault == "reset in the body" else length)
+        answer = self._break(replace(head, body=body), number, fault)
+        if answer is None:
+            _reset(connection)
+            return False
+        connection.sendall(_encode(answer))
+        return answer.cut is None
+
+    def _next(self, call: Call, label: str) -> tuple[int, str | None]:
+        with self._lock:
+            self.requests += 1
+            self._seen[f"{call} {label}"] += 1
+            fault = self._schedule.fault(call, label, self._seen[f"{call} {label}"])
+            if fault:
+                self.faults[fault] += 1
+            return self.requests, fault
+
+    def _break(self, request: Request, number: int, fault: str | None) -> Answer | None:
+        """Return the answer to a request that met a fault; None resets the connection."""
+        if fault in _UNHANDLED:
+            return self._unhandled(request, number, fault)
+        sent = request
+        if fault in {"torn", "torn and praised"}:
+            sent = replace(request, body=request.body[: len(request.body) * 2 // 3])
+        answer = self._forward(sent)
+        self.witness(number, "handled")
+        return _spoil(answer, number, fault)
+
+    def _unhandled(self, request: Request, number: int, fault: str) -> Answer | None:
+        if fault == "refused":
+            self._outage.set()
+        if fault == "reset in the body" and number % 2:
+            self._forward_part(request)
+        if fault == "sign-in page":
+            return Answer(200, {"Content-Type": "text/html"}, b"<html><body>Please sign in</body></html>")
+        if fault == "foreign JSON":
+            return Answer(200, {"Content-Type": "application/json"}, b'{"status": "ok"}')
+        if fault == "redirect":
+            return Answer((301, 302, 307, 308)[number % 4], {"Location": self._elsewhere + request.path}, b"")
+        if fault == "expired":
+            return Answer(_EXPIRED[number % len(_EXPIRED)], {}, b"<Error>ExpiredToken</Error>")
+        if fault in _ANSWERS:
+            headers = {"Retry-After": "0"} if fault in {"429", "503"} else {}
+            return Answer(_ANSWERS[fault], headers, b'{"error": "chaos"}')
+        return None
+
+    def _forward(self, request: Request) -> Answer:
+        with closing(http.client.HTTPConnection(self._upstream, timeout=30)) as upstream:
+            headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
+            upstream.request(request.method, request.path, request.body, headers)
+            got = upstream.getresponse()
+            kept = {name: value for name, value in got.getheaders() if name.lower() not in _HOP_BY_HOP}
+            return Answer(got.status, kept, got.read())
+
+    def _forward_part(self, request: Request) -> None:
+        """Let the platform see a body that ends early."""
+        host, _, port = self._upstream.partition(":")
+        head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+        with socket.create_connection((host, int(port))) as upstream:
+            upstream.sendall(f"{request.method} {request.path} HTTP/1.1\r\n{head}\r\n".encode() + request.body)
+
+
+_UNHANDLED = {
+    "refused",
+    "dropped before",
+    "reset in the body",
+    "sign-in page",
+    "foreign JSON",
+    "redirect",
+    "expired",
+    *_ANSWERS,
+}
+
+
+@contextmanager
+def chaos(upstream: str, describe: Describe, schedule: Schedule, elsewhere: str) -> Iterator[Chaos]:
+    """Run a proxy in front of `upstream` for as long as the block lasts.
+
+    Args:
+        upstream: The platform's base URL.
+        describe: What a request is for, and what tells it from others.
+        schedule: What breaks.
+        elsewhere: Base URL that redirects point to.
+    """
+    running = Chaos(upstream, describe, schedule, elsewhere)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+class Elsewhere:
+    """A host that must never be called: a socket that listens and answers nothing."""
+
+    def __init__(self) -> None:
+        """Listen on loopback."""
+        self._listener = _listen(0)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def calls(self) -> list[bytes]:
+        """Return the beginnings of what was sent here, and stop listening."""
+        found = []
+        self._listener.setblocking(False)
+        with self._listener, suppress(BlockingIOError):
+            while True:
+                connection, _ = self._listener.accept()
+                with connection:
+                    found.append(connection.recv(4096))
+        return found
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", port), backlog=128)
+    listener.settimeout(0.01)
+    return listener
+
+
+def _reset(connection: socket.socket) -> None:
+    """Have the connection end by a reset when it is closed."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+
+def _read_head(stream: BinaryIO) -> Request | None:
+    line = stream.readline().decode("latin-1")
+    if not line:
+        return None
+    method, path, _ = line.split()
+    headers = {}
+    while header := stream.readline().decode("latin-1").strip():
+        name, _, value = header.partition(":")
+        headers[name.lower()] = value.strip()
+    return Request(method, path, headers, b"")
+
+
+def _read(stream: BinaryIO, length: int) -> bytes:
+    body = stream.read(length) or b""
+    if len(body) < length:
+        raise ConnectionError("the client went away")
+    return body
+
+
+def _spoil(answer: Answer, number: int, fault: str | None) -> Answer | None:
+    """Return what becomes of the platform's answer on its way back."""
+    if fault == "dropped after":
+        return None
+    if fault == "late":
+        time.sleep(LATE_SECONDS)
+    if fault == "truncated":
+        return replace(answer, cut=number % (len(answer.body) + 1))
+    if fault in {"500 after", "torn and praised"}:
+        return Answer(500 if fault == "500 after" else 200, {}, b"")
+    if fault == "wrong JSON":
+        return replace(answer, body=_WRONG[number % len(_WRONG)])
+    if fault == "cancelled" and answer.status == 200:
+        return replace(answer, body=json.dumps({**json.loads(answer.body), **_CANCELLED}).encode())
+    return answer
+
+
+def _encode(answer: Answer) -> bytes:
+    headers = {**answer.headers, "Content-Length": str(len(answer.body))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {answer.status} Chaos\r\n{head}\r\n".encode("latin-1") + answer.body[: answer.cut]

@@ -1,0 +1,166 @@
+"""Suite `network`: journals are drained through a proxy that breaks requests, by drains that are killed.
+
+Each round is one seed: a made-up journal, a schedule of faults, and what becomes of the drains. At its end the platform
+must have exactly what was journaled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+
+import journal
+from soaks.chaos import Chaos, Elsewhere, Request, chaos
+from soaks.drains import KEY, PACE, Job, Nursery, drain
+from soaks.places import keep_when_found, scratch
+from soaks.trainings import record
+from soaks.verdict import NetworkTally, compare, rows
+from soaks.weather import Call, Schedule
+from uploader.local_platform.server import RunningServer, running
+
+MOST_DRAINS = 60
+"""So many drains end every schedule; more, and it is stuck."""
+_ROUNDS_PER_SERVER = 25
+_DEAD_LETTERS, _ALL_DELIVERED = 4, 0
+
+
+def run(rounds: int, seed: int, keep: Path, *, idempotency: bool) -> Iterator[NetworkTally]:
+    """Yield the figures of each schedule.
+
+    Args:
+        rounds: How many schedules.
+        seed: Together with a round's number it decides the round.
+        keep: Where a journal with a finding is copied to.
+        idempotency: Whether the platform honours `Idempotency-Key`; the public one does not.
+    """
+    with closing(Nursery()) as nursery:
+        for first in range(0, rounds, _ROUNDS_PER_SERVER):
+            with scratch() as folder, running(folder, api_key=KEY, idempotency=idempotency) as server:
+                for number in range(first, min(rounds, first + _ROUNDS_PER_SERVER)):
+                    yield play(f"{seed}-{number}", server, nursery, keep)
+
+
+def play(seed: str, server: RunningServer, nursery: Nursery, keep: Path) -> NetworkTally:
+    """Play one round and return its figures."""
+    tally = NetworkTally(rounds=1)
+    random, project = Random(f"{seed}/journal"), f"soak-{seed}"
+    elsewhere = Elsewhere()
+    with scratch() as folder:
+        record(folder / "journal", random, project)
+        with chaos(server.url, describe, Schedule.of(seed), elsewhere.url) as between:
+            Round(Job(folder / "journal", between.url), between, nursery, Random(f"{seed}/drains"), tally).play()
+        tally.requests, tally.faults = between.requests, between.faults
+        for call in elsewhere.calls():
+            tally.note("leaked", repr(call[:80]))
+        compare(folder / "journal", server.url, KEY, project, tally)
+        tally.notes = [f"seed {seed}: {note}" for note in tally.notes]
+        keep_when_found(tally, folder, keep / f"network-{seed}")
+    return tally
+
+
+def describe(request: Request) -> tuple[Call, str]:
+    """Return what a request to the Ultralytics API is for, and what tells it from others of its round."""
+    if request.method == "GET":
+        return "read", request.path.partition("?")[0].rpartition("/")[0]
+    body = json.loads(request.body)
+    if request.path.endswith("/models/upload"):
+        return "prepare", body["filename"]
+    event, data = body["event"], body["data"]
+    return "register" if event == "training_started" else "message", f"{event} {_key(data)}"
+
+
+def _key(data: dict[str, object]) -> str:
+    return str(next((data[name] for name in ("epoch", "chunkId") if name in data), ""))
+
+
+@dataclass(frozen=True)
+class Round:
+    """The drains of one journal through one proxy."""
+
+    job: Job
+    between: Chaos
+    nursery: Nursery
+    random: Random
+    tally: NetworkTally
+
+    def play(self) -> None:
+        """Drain the journal until everything is delivered, with whatever befalls the drains."""
+        self.random.choice((self._calm, self._killed, self._killed, self._killed, self._race, self._stopped))()
+        for _ in range(MOST_DRAINS):
+            self.tally.drains += 1
+            code = drain(self.job).exit_code
+            if code == _ALL_DELIVERED:
+                return
+            if code == _DEAD_LETTERS:
+                _revive(self.job.folder)
+        self.tally.note("stuck", f"after {self.tally.drains} drains")
+
+    def _calm(self) -> None:
+        """Let the drains be; the network is bad enough."""
+
+    def _killed(self) -> None:
+        """Kill some drains: before a line of our code, or when a request has arrived or was handled."""
+        for _ in range(self.random.randint(1, 4)):
+            if self.random.random() < 0.5:
+                line = int(10 ** self.random.uniform(1, 4.3))
+                self._wait(self._start(replace(self.job, kill_at_line=line)))
+            else:
+                pid = self._start(self.job)
+                self._signal_at_request(signal.SIGKILL, pid)
+                self._wait(pid)
+
+    def _stopped(self) -> None:
+        """Tell a drain to stop; what it claimed must be free when it has ended."""
+        pid = self._start(self.job)
+        self._signal_at_request(signal.SIGTERM, pid)
+        if self._wait(pid) >= 0:
+            self.tally.stops += 1
+            for (kind,) in rows(self.job.folder, "SELECT kind FROM deliveries WHERE state = 'claimed'"):
+                self.tally.note("lost", f"a stopped drain left a claim of {kind}")
+
+    def _race(self) -> None:
+        """Let two drains work at once, without the lock, with leases that run out; sometimes one is killed."""
+        pace = replace(PACE, lease=0.5, renewal=self.random.choice((0.1, 5.0)))
+        pids = [self._start(replace(self.job, unlocked=True, pace=pace)) for _ in range(2)]
+        if self.random.random() < 0.5:
+            self._signal_at_request(signal.SIGKILL, self.random.choice(pids))
+        for pid in pids:
+            self._wait(pid)
+
+    def _start(self, job: Job) -> int:
+        self.tally.drains += 1
+        return self.nursery.start(job)
+
+    def _wait(self, pid: int) -> int:
+        code = self.nursery.wait(pid)
+        self.between.witness = lambda number, phase: None
+        self.tally.kills += code == -signal.SIGKILL
+        if code == _DEAD_LETTERS:
+            _revive(self.job.folder)
+        return code
+
+    def _signal_at_request(self, what: signal.Signals, pid: int) -> None:
+        """Send a signal when the n-th request from now on has arrived, or when it was handled."""
+        at = self.between.requests + 1 + int(self.random.expovariate(1 / 8))
+        phase = self.random.choice(("arrived", "handled"))
+
+        def witness(number: int, now: str) -> None:
+            if number >= at and now == phase:
+                self.between.witness = lambda number, phase: None
+                with suppress(ProcessLookupError):
+                    os.kill(pid, what)
+
+        self.between.witness = witness
+
+
+def _revive(folder: Path) -> None:
+    """Do what a person does with dead letters."""
+    with ExitStack() as stack:
+        opened = stack.enter_context(journal.open(folder))
+        stack.enter_context(closing(opened.outbox())).revive()

@@ -1,0 +1,86 @@
+"""Trainings as callbacks would have journaled them: made up from a seed, small, and with everything in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from random import Random
+from uuid import UUID
+
+import journal
+from journal.writer import Writer
+
+
+@dataclass(frozen=True)
+class Session:
+    """One session of one run, and what decides its content."""
+
+    opened: journal.Journal
+    writer: Writer
+    run_id: str
+    number: int
+    random: Random
+    chunk_ids: Iterator[int]
+
+    def event(self, kind: str, payload: dict[str, object], key: str = "") -> None:
+        """Write an event."""
+        self.writer.append(self.run_id, self.number, kind, payload, key)
+
+    def started(self, epochs: int) -> None:
+        """Announce the session."""
+        self.event("training_started", {"epochs": epochs, "environment": {"uploaderRun": self.run_id}})
+
+    def epoch(self, number: int) -> None:
+        """Train one epoch: some lines on the console, the metrics, sometimes a checkpoint."""
+        for _ in range(self.random.randrange(3)):
+            self.console(f"epoch {number}: {self.random.random()}\n")
+        metrics = {"train/loss": self.random.random(), "val/loss": None}
+        self.event("epoch_end", {"epoch": number, "metrics": metrics, "fitness": self.random.random()}, str(number))
+        if self.random.random() < 0.4:
+            self.save(self.random.choice(("last", "best")))
+
+    def console(self, content: str) -> None:
+        """Print; ids grow over the sessions of a run, as those of the callbacks do."""
+        chunk = next(self.chunk_ids)
+        self.event("console_output", {"chunkId": chunk, "content": content, "lineCount": 1, "progress": {}}, str(chunk))
+
+    def save(self, role: str) -> None:
+        """Save a checkpoint."""
+        source = self.opened.path.parent / f"{role}.pt"
+        source.write_bytes(self.random.randbytes(self.random.choice((100, 5_000, 150_000))))
+        snapshot = self.opened.blobs.snapshot(source, wait=lambda _: None)  # nobody rewrites this one
+        facts = {"epoch": 0, "filename": source.name, "publish": True, "isBest": role == "best"}
+        self.writer.add_checkpoint(self.run_id, self.number, snapshot, role, facts)
+
+    def end(self) -> None:
+        """Complete the training, or let it fail."""
+        self.save("final")
+        if self.random.random() < 0.2:
+            self.event("training_failed", {"error": "out of memory", "code": "oom"})
+        else:
+            self.event("training_complete", {"results": {"bestEpoch": 1}, "classNames": ["box"], "plots": []})
+
+
+def record(folder: Path, random: Random, project: str) -> None:
+    """Make a journal with one run or two; some are resumed once, with epochs that are trained again."""
+    with journal.open(folder, durability="process") as opened, closing(opened.writer()) as writer:
+        for name in ("train", "train", "other")[: random.choice((1, 1, 2))]:
+            _train(opened, writer, random, project, name)
+
+
+def _train(opened: journal.Journal, writer: Writer, random: Random, project: str, name: str) -> None:
+    run_id = str(UUID(int=random.getrandbits(128), version=4))
+    save_dir = str(opened.path.parent / run_id)
+    epochs, first, chunk_ids = random.randint(1, 6), 0, count(1)
+    for part in range(random.choice((1, 1, 2))):
+        writer.start_run(project=project, name=name, save_dir=save_dir, run_id=run_id)
+        session = Session(opened, writer, run_id, writer.start_session(run_id), random, chunk_ids)
+        session.started(epochs)
+        for number in range(first, epochs):
+            session.epoch(number)
+        first = epochs // 2
+        writer.end_session(session.number, f"part {part}")
+    session.end()

@@ -1,0 +1,37 @@
+"""Networks that break everything, and drains that are killed. `scripts/soak` runs the full numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from soaks import network
+from soaks.verdict import NetworkTally
+from soaks.weather import EVERYTHING, PATIENCE, SUITABLE, Schedule
+
+SEED = 11
+
+
+@pytest.mark.parametrize("idempotency", [True, False], ids=["idempotency keys", "as the public platform"])
+def test_nothing_is_lost_doubled_or_torn(idempotency: bool, tmp_path: Path) -> None:
+    tally = NetworkTally()
+    for one in network.run(10, SEED, tmp_path, idempotency=idempotency):
+        tally.add(one)
+    assert (tally.lost, tally.damaged) == (0, 0), tally.notes
+    assert tally.rounds == 10
+    assert tally.kills > 2
+    assert len(tally.faults) > 12
+
+
+def test_a_schedule_is_its_seed() -> None:
+    requests = [(call, f"{call} {number}", attempt) for call in EVERYTHING for number in range(9) for attempt in (1, 2)]
+    first, again, other = (Schedule(seed, 0.5) for seed in ("1", "1", "2"))
+    assert [first.fault(*one) for one in requests] == [again.fault(*one) for one in reversed(requests)][::-1]
+    assert [first.fault(*one) for one in requests] != [other.fault(*one) for one in requests]
+
+
+def test_every_fault_happens_to_what_it_suits_and_ends() -> None:
+    storm = Schedule("1", 1.0)
+    seen = {(storm.fault(call, str(number), 1), call) for call in EVERYTHING for number in range(500)}
+    assert seen == {(fault, call) for fault, calls in SUITABLE.items() for call in calls}
+    assert storm.fault("put", "1", PATIENCE + 1) is None
