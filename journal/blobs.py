@@ -101,12 +101,10 @@ class BlobStore:
         return Snapshot(copy, sha256, size)
 
     def publish(self, snapshot: Snapshot) -> None:
-        """Give the copy its final name, durably; bytes that are already there are not stored twice."""
+        """Give the copy its final name, durably; of bytes that are already there the copy is left to `discard`."""
         final = self.folder / snapshot.sha256
         try:
-            if final.is_file() and final.stat().st_size == snapshot.size:
-                snapshot.path.unlink()
-            else:
+            if not (final.is_file() and final.stat().st_size == snapshot.size):
                 snapshot.path.replace(final)
             sync_folder(self.folder)
         except OSError as error:
@@ -117,11 +115,21 @@ class BlobStore:
         snapshot.path.unlink(missing_ok=True)
 
     def remove(self, sha256: str) -> None:
-        """Remove the bytes of a blob; it may be gone already."""
-        (self.folder / sha256).unlink(missing_ok=True)
+        """Take the bytes of a blob, if they are there, out of the store at once; `clear` then frees their space."""
+        with suppress(FileNotFoundError):
+            (self.folder / sha256).rename(self.folder / f".removed-{sha256}")
+
+    def clear(self) -> None:
+        """Free the space of removed blobs.
+
+        It takes tens of milliseconds for each 100 MB, so it is done when no lock is held that an event could wait for.
+        """
+        for removed in self.folder.glob(".removed-*"):
+            removed.unlink(missing_ok=True)
 
     def sweep(self, now: float) -> None:
-        """Remove temporary copies that a killed process left a day ago or earlier; `now` is epoch seconds."""
+        """Remove what killed processes left: removed blobs, and copies that are a day old; `now` is epoch seconds."""
+        self.clear()
         for leftover in self.folder.glob(".tmp-*"):
             with suppress(FileNotFoundError):  # its process has just published it
                 if now - leftover.stat().st_mtime > STALE_SECONDS:

@@ -80,6 +80,7 @@ class Journal:
         """Take out what has arrived whole and was last written to before this time, and the bytes of no use."""
         with self._transaction() as connection:
             pruned = upkeep.prune(connection, self.blobs, to_text(before), live_runs(connection, utc_now()))
+        self.blobs.clear()
         self.fold_wal()
         return pruned
 

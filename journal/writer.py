@@ -170,6 +170,8 @@ class Writer:
         # What cannot be given up now goes with the next checkpoint.
         with suppress(JournalUnavailable, OSError), self._transaction() as connection:
             superseded.give_up(connection, self._blobs, run_id, role)
+        self._blobs.discard(snapshot)
+        self._blobs.clear()
         return event_id
 
     def signals(self, run_id: str) -> list[Signal]:
