@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +13,9 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from soaks import cuts, kills, steps
+from soaks import cuts, kills, network, steps
 from soaks.ledger import Tally
+from soaks.verdict import NetworkTally
 from soaks.volumes import why_no_volume
 
 
@@ -26,12 +28,16 @@ class Suite:
         run: Called with rounds, seed and the folder for findings.
         why_not: Returns why it cannot run here, or None.
         may_lose: Whether losing the newest events is no fault.
+        tally: What its figures are.
+        columns: Which of them the table shows.
     """
 
     rounds: int
-    run: Callable[[int, int, Path], Iterator[Tally]]
+    run: Callable[[int, int, Path], Iterator[Tally] | Iterator[NetworkTally]]
     why_not: Callable[[], str | None] = lambda: None
     may_lose: bool = False
+    tally: type[Tally] | type[NetworkTally] = Tally
+    columns: tuple[str, ...] = ("rounds", "events", "blobs", "lost", "torn", "blobs_lost", "corrupt", "holes", "broken")
 
 
 def _cut(file_system: str, durability: cuts.Durability) -> Suite:
@@ -42,6 +48,14 @@ def _cut(file_system: str, durability: cuts.Durability) -> Suite:
     return Suite(rounds, run, partial(why_no_volume, file_system), may_lose=durability != "full")
 
 
+def _network(*, idempotency: bool) -> Suite:
+    def run(rounds: int, seed: int, keep: Path) -> Iterator[NetworkTally]:
+        return network.run(rounds, seed, keep, idempotency=idempotency)
+
+    columns = ("rounds", "drains", "kills", "stops", "requests", "lost", "doubled", "torn", "leaked", "stuck", "faults")
+    return Suite(1_000, run, tally=NetworkTally, columns=columns)
+
+
 SUITES = {
     "kill": Suite(10_000, kills.run),
     "line": Suite(5_000, lambda rounds, _, keep: steps.run_lines(keep, rounds)),
@@ -50,8 +64,9 @@ SUITES = {
     "cut-xfs": _cut("xfs", "full"),
     "cut-ext4-process": _cut("ext4", "process"),
     "cut-xfs-process": _cut("xfs", "process"),
+    "network": _network(idempotency=True),
+    "network-public": _network(idempotency=False),
 }
-_COLUMNS = ("rounds", "events", "blobs", "lost", "torn", "blobs_lost", "corrupt", "holes", "broken")
 
 
 @click.command()
@@ -61,29 +76,38 @@ _COLUMNS = ("rounds", "events", "blobs", "lost", "torn", "blobs_lost", "corrupt"
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), default="soak-findings", show_default=True)
 def main(suites: tuple[str, ...], rounds: int | None, seed: int, keep: Path) -> None:
     """Run SUITES, all by default; exit with 1 when one of them found something."""
-    names, found = suites or tuple(SUITES), False
-    _row("suite", "seed", *_COLUMNS, "seconds")
-    _row(*["---"] * (len(_COLUMNS) + 3))
+    names, found, columns = suites or tuple(SUITES), False, ()
     for name in names:
         suite = SUITES[name]
+        if columns != suite.columns:
+            columns = suite.columns
+            _row("suite", "seed", *columns, "seconds")
+            _row(*["---"] * (len(columns) + 3))
         if reason := suite.why_not():
             _row(name, f"skipped: {reason}")
             continue
         started, total = time.monotonic(), _run(name, suite, rounds or suite.rounds, seed, keep)
-        _row(name, seed, *(getattr(total, column) for column in _COLUMNS), round(time.monotonic() - started))
+        _row(name, seed, *(_figure(getattr(total, column)) for column in columns), round(time.monotonic() - started))
         found = found or bool(total.damaged or (total.lost and not suite.may_lose))
         if total.damaged or not suite.may_lose:
             click.echo("".join(f"  {note}\n" for note in total.notes[:20]), nl=False)
     sys.exit(found)
 
 
-def _run(name: str, suite: Suite, rounds: int, seed: int, keep: Path) -> Tally:
-    total = Tally()
+def _run(name: str, suite: Suite, rounds: int, seed: int, keep: Path) -> Tally | NetworkTally:
+    total = suite.tally()
     with tqdm(desc=name, unit="round", leave=False, disable=None) as progress:
         for tally in suite.run(rounds, seed, keep):
             total.add(tally)
             progress.update(tally.rounds)
     return total
+
+
+def _figure(value: int | Counter[str]) -> str:
+    """Return a number as it is, and a count of kinds as its sum and what it consists of."""
+    if isinstance(value, int):
+        return str(value)
+    return f"{sum(value.values())}: {', '.join(f'{name} {count}' for name, count in sorted(value.items()))}"
 
 
 def _row(*cells: object) -> None:
