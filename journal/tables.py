@@ -221,11 +221,10 @@ VIEWS: dict[str, str] = {
     "checkpoints": """
         SELECT e.run_id AS run, json_extract(e.payload, '$.epoch') AS epoch, e.key AS role,
                json_extract(e.payload, '$.filename') AS filename, json_extract(e.payload, '$.sha256') AS sha256,
-               json_extract(e.payload, '$.size') AS size, b.state AS bytes_are,
-               (SELECT group_concat(d.state) FROM deliveries d
-                WHERE d.run_id = e.run_id AND d.kind = 'checkpoint' AND d.first_event = e.id) AS delivery,
-               e.created_at
+               json_extract(e.payload, '$.size') AS size, b.state AS bytes_are, d.states AS delivery, e.created_at
         FROM events e LEFT JOIN blobs b ON b.sha256 = json_extract(e.payload, '$.sha256')
+        LEFT JOIN (SELECT first_event, group_concat(state) AS states FROM deliveries WHERE lane = 'upload'
+                   GROUP BY first_event) d ON d.first_event = e.id
         WHERE e.kind = 'checkpoint'
         ORDER BY e.id""",
     "dead_letters": """

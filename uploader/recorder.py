@@ -132,7 +132,7 @@ class Recorder:
         later if this process dies now, and is tried until it succeeds.
         """
         stamp = identity(path)
-        if stamp is None or (role != "final" and self._asked.get(role) == stamp):
+        if stamp is None or self._asked.get(role) == stamp:
             return
         self._asked[role] = stamp
         request = SnapshotRequest(path.absolute(), role, epoch, publish, is_best, stamp)
