@@ -37,6 +37,7 @@ from journal.records import (
 UPLOAD_SPACING_SECONDS = 900.0
 """A live run's checkpoints are uploaded at most every 15 minutes, as the platform's own client does."""
 
+_LONGEST_HOLD = timedelta(days=1)
 _D = tables.deliveries
 _T = tables.targets
 _E = tables.events
@@ -243,8 +244,13 @@ class Outbox:
         return self._update_open("claimed", {"state": "pending", "owner": None, "lease_until": None})
 
     def make_due(self, now: datetime) -> int:
-        """Let deliveries that back off be tried at once, except where the platform asked for the wait."""
-        return self._update_open("pending", {"next_attempt_at": to_text(now)}, _D.c.held == 0, _D.c.attempts > 0)
+        """Let deliveries that wait be tried at once, except where the platform asked for the wait.
+
+        No platform asks for more than a day: what waits longer was written before the clock was set back.
+        """
+        waits = _D.c.next_attempt_at > to_text(now)
+        is_ours = or_(_D.c.held == 0, _D.c.next_attempt_at > to_text(now + _LONGEST_HOLD))
+        return self._update_open("pending", {"next_attempt_at": to_text(now)}, waits, is_ours)
 
     def revive(self, delivery_ids: Sequence[int] | None = None) -> int:
         """Give dead letters (these, or all) another life, and unblock their runs; return how many."""

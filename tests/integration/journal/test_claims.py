@@ -227,6 +227,22 @@ def test_making_due_leaves_alone_what_the_platform_asked_to_wait(registered: Ben
     assert [claim.delivery_id for claim in registered.claim()] == [backing_off.delivery_id]
 
 
+def test_a_clock_that_was_set_back_holds_nothing_up(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2), registered.message(stage=2))
+    registered.record(Outcome(registered.claim(limit=1)[0], "retry", next_attempt_at=to_text(later(60)), held=True))
+    a_year_ago = later(-365 * 86400)
+    assert registered.claim(now=a_year_ago) == []
+    registered.outbox.make_due(a_year_ago)
+    assert len(registered.claim(now=a_year_ago)) == 2
+
+
+def test_order_is_that_of_the_ids_whatever_the_clock_said(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = at.event(key="first")
+    monkeypatch.setattr("journal.writer.now_text", lambda: to_text(later(-365 * 86400)))
+    second = at.event(key="second")
+    assert [event.id for event in at.outbox.events(at.run.id, after=0, limit=10)] == [first, second]
+
+
 def test_reclaiming_frees_what_a_killed_drain_held(registered: Bench) -> None:
     registered.plan(registered.message(stage=2))
     (ours,) = registered.claim(lease_seconds=9999)
