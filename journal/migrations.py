@@ -63,7 +63,7 @@ def migrate(connection: sqlite3.Connection, database: Path) -> bool:
             changed = _apply(connection, database)
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            connection.rollback()  # SQLite itself has done so when the disk failed
             raise
         return changed
     except sqlite3.Error as error:

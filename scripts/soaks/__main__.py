@@ -13,8 +13,9 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from soaks import cuts, kills, network, steps
+from soaks import cuts, failures, kills, network, steps
 from soaks.ledger import Tally
+from soaks.traces import why_no_strace
 from soaks.verdict import NetworkTally
 from soaks.volumes import why_no_volume
 
@@ -59,7 +60,8 @@ def _network(*, idempotency: bool) -> Suite:
 SUITES = {
     "kill": Suite(10_000, kills.run),
     "line": Suite(5_000, lambda rounds, _, keep: steps.run_lines(keep, rounds)),
-    "call": Suite(1_000, lambda rounds, _, keep: steps.run_calls(keep, rounds), steps.why_no_strace),
+    "call": Suite(1_000, lambda rounds, _, keep: steps.run_calls(keep, rounds), why_no_strace),
+    "fail": Suite(1_000, lambda rounds, _, keep: failures.run(keep, rounds), why_no_strace),
     "cut-ext4": _cut("ext4", "full"),
     "cut-xfs": _cut("xfs", "full"),
     "cut-ext4-process": _cut("ext4", "process"),

@@ -1,7 +1,7 @@
 """What a writer was told is safe, and whether it is: the judge of every suite.
 
-A writer reports each call that returned, as one line on a pipe that outlives it. After the fault, `inspect` opens the
-journal by SQLite alone, not by the code under test, and compares.
+A writer reports each call that returned, as one line on a socket whose other end outlives it. After the fault,
+`inspect` opens the journal by SQLite alone, not by the code under test, and compares.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Acknowledged:
     is_blob: bool
 
     def line(self) -> bytes:
-        """Return it as a line, short enough for one atomic write to a pipe."""
+        """Return it as a line, short enough to be sent at once."""
         return f"{'blob' if self.is_blob else 'event'} {self.event_id} {self.sha256}\n".encode()
 
 
@@ -46,12 +46,12 @@ def parse(lines: bytes) -> list[Acknowledged]:
 
 def seal(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return the payload with a digest of itself, so that it can be proved whole although it was not acknowledged."""
-    return {**payload, "seal": _digest(journal.encode(payload))}
+    return {**payload, "seal": digest(journal.encode(payload))}
 
 
 def event_acknowledged(event_id: int, payload: Mapping[str, Any]) -> Acknowledged:
     """Return the acknowledgement of an event with this payload."""
-    return Acknowledged(event_id, _digest(journal.encode(payload)), is_blob=False)
+    return Acknowledged(event_id, digest(journal.encode(payload)), is_blob=False)
 
 
 @dataclass
@@ -198,16 +198,17 @@ def _check_blobs(connection: sqlite3.Connection, blobs: Path, tally: Tally) -> N
 
 
 def _fingerprint(kind: str, payload: str) -> str:
-    return str(json.loads(payload)["sha256"]) if kind == "checkpoint" else _digest(payload)
+    return str(json.loads(payload)["sha256"]) if kind == "checkpoint" else digest(payload)
 
 
 def _is_whole(payload: str) -> bool:
     try:
         content = json.loads(payload)
-        return bool(content.pop("seal") == _digest(journal.encode(content)))
+        return bool(content.pop("seal") == digest(journal.encode(content)))
     except (ValueError, KeyError, TypeError):
         return False
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """Return the sha256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()

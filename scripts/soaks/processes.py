@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import time
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ _FAILED = b"failed "
 
 
 class Child:
-    """One forked writer and the pipe on which it reports.
+    """One forked writer and the socket on which it reports.
 
     Attributes:
         pid: The process.
@@ -26,15 +27,16 @@ class Child:
 
     def __init__(self, work: Callable[[Report], None]) -> None:
         """Fork, and run `work` in the child."""
-        self._reader, writer = os.pipe()
+        # A socket, not a pipe: a suite that makes `write` fail is not to hear nothing.
+        self._reader, writer = socket.socketpair()
         self._received = bytearray()
         self.was_killed = False
         self.failure: str | None = None
         self.pid = os.fork()
         if self.pid == 0:
-            os.close(self._reader)
+            self._reader.close()
             _work_and_exit(work, writer)
-        os.close(writer)
+        writer.close()
 
     def wait_for_reports(self, count: int) -> None:
         """Wait until so many writes were reported, or the child has ended."""
@@ -59,7 +61,7 @@ class Child:
     def reap(self) -> list[Acknowledged]:
         """Wait for its end and return everything that it reported."""
         self.wait_for_end()
-        os.close(self._reader)
+        self._reader.close()
         _, status = os.waitpid(self.pid, 0)
         self.was_killed = os.WIFSIGNALED(status)
         reports, _, failure = bytes(self._received).partition(_FAILED)
@@ -67,13 +69,13 @@ class Child:
         return parse(reports)
 
     def _receive(self, patience: float) -> bool:
-        """Take in what comes within so many seconds; False at the end of the pipe, or when there is nothing."""
+        """Take in what comes within so many seconds; False at the end of the stream, or when there is nothing."""
         if not select.select([self._reader], [], [], patience)[0]:
             if not patience:
                 return False
             self.kill()
             raise TimeoutError(f"the writer {self.pid} said nothing for {patience:.0f} s")
-        chunk = os.read(self._reader, 1 << 16)
+        chunk = self._reader.recv(1 << 16)
         self._received += chunk
         return bool(chunk)
 
@@ -85,17 +87,13 @@ def spin(seconds: float) -> None:
         pass
 
 
-def _work_and_exit(work: Callable[[Report], None], pipe: int) -> None:
+def _work_and_exit(work: Callable[[Report], None], reports: socket.socket) -> None:
     """Run in the child, report the error that ends it, and never return into the parent's code."""
     status = 1
     try:
-        work(lambda acknowledged: _report(pipe, acknowledged))
+        work(lambda acknowledged: reports.sendall(acknowledged.line()))
         status = 0
     except BaseException as error:  # noqa: BLE001 - whatever it is, the forked interpreter ends here
-        os.write(pipe, _FAILED + f"{type(error).__name__}: {error}".encode()[:1000])
+        reports.sendall(_FAILED + f"{type(error).__name__}: {error}".encode()[:1000])
     finally:
         os._exit(status)
-
-
-def _report(pipe: int, acknowledged: Acknowledged) -> None:
-    os.write(pipe, acknowledged.line())

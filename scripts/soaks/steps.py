@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
-import shutil
 import signal
-import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -24,6 +20,7 @@ import journal
 from soaks.ledger import Acknowledged, Tally, inspect
 from soaks.places import keep_when_found, scratch
 from soaks.processes import Child
+from soaks.traces import count_calls, spread, start_traced
 from soaks.workload import Report, tour
 
 SYSTEM_CALLS = ("openat", "mkdir", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "rename", "unlink")
@@ -43,25 +40,14 @@ def run_lines(keep: Path, limit: int) -> Iterator[Tally]:
 
 def run_calls(keep: Path, limit: int) -> Iterator[Tally]:
     """Kill the tour on entry to a call that changes a disk: each of them, or `limit` of each kind; see `run_lines`."""
-    calls = _count_calls()
+    calls = count_calls(tour, SYSTEM_CALLS)
     for name in SYSTEM_CALLS:
         yield from _steps(keep / name, partial(_start_killed_at_call, name), calls[name], limit)
 
 
-def why_no_strace() -> str | None:
-    """Return why system calls cannot be counted here, or None when they can."""
-    if not sys.platform.startswith("linux"):
-        return "strace is for Linux"
-    if shutil.which("strace") is None:
-        return "strace is not installed (Debian and Ubuntu: apt-get install strace)"
-    traced = subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], capture_output=True, check=False)
-    return None if traced.returncode == 0 else "strace may not trace here"
-
-
 def _steps(keep: Path, start: _Start, count: int, limit: int) -> Iterator[Tally]:
     """Kill at steps of `count`; each time the next tour on the same journal must succeed."""
-    stride = -(-count // limit)
-    for step in range((stride + 1) // 2, count + 1, stride):
+    for step in spread(count, limit):
         with scratch() as folder:
             killed = start(folder / "journal", step)
             acknowledged = killed.reap()
@@ -117,34 +103,4 @@ def _tour_by_lines(folder: Path, report: Report, on_line: Callable[[], object]) 
 
 
 def _start_killed_at_call(name: str, folder: Path, step: int) -> Child:
-    inject = f"inject={name}:signal=SIGKILL:when={step}"
-    return _start_traced(folder, "-o", os.devnull, "-e", f"trace={name}", "-e", inject)
-
-
-def _count_calls() -> Counter[str]:
-    """Return how often the tour makes each of the system calls."""
-    with scratch() as folder:
-        log = folder / "log"
-        _start_traced(folder / "journal", "-o", str(log), "-e", f"trace={','.join(SYSTEM_CALLS)}").reap()
-        return Counter(re.findall(r"^\d+ +(\w+)\(", log.read_text("utf-8"), re.MULTILINE))
-
-
-def _start_traced(folder: Path, *options: str) -> Child:
-    """Fork the tour, attach strace to it, let it go, and return when it has ended."""
-    waiting, go = os.pipe()
-
-    def work(report: Report) -> None:
-        os.read(waiting, 1)
-        tour(folder, report)
-
-    child = Child(work)
-    command = ["strace", "-f", *options, "-p", str(child.pid)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
-        assert tracer.stderr is not None
-        said = tracer.stderr.readline()
-        assert "attached" in said, said  # "strace: Process N attached"
-        os.write(go, b".")
-        for descriptor in (go, waiting):
-            os.close(descriptor)
-        child.wait_for_end()
-    return child
+    return start_traced(partial(tour, folder), name, f"signal=SIGKILL:when={step}")

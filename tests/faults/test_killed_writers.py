@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from soaks import kills, steps
 from soaks.ledger import total
+from soaks.traces import why_no_strace
 
 SEED = 11
-NO_STRACE = steps.why_no_strace()
+NO_STRACE = why_no_strace()
 
 
 def test_nothing_acknowledged_is_lost_to_sigkill(tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ def make_read_only(folder: Path) -> None:
     _run(["mount", "-o", "remount,ro", str(folder)])
 
 
+def make_writable(folder: Path) -> None:
+    """Let it be written again."""
+    _run(["mount", "-o", "remount,rw", str(folder)])
+
+
 def fill(folder: Path) -> Path:
     """Leave no space on a disk; return the file that takes it."""
     ballast = folder / "ballast"

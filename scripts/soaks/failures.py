@@ -1,0 +1,116 @@
+"""Suite `fail`: a training whose disk fails once, at each system call in turn; it goes on, and nothing is missing.
+
+What the journal cannot take is in the fallback file, which the judge takes in as the next drain does. An event whose
+commit failed after its bytes were written may be in both, and then twice in the journal: the platform tells such
+twins by their keys.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+
+import journal
+from journal import log_room
+from journal.blobs import identity
+from soaks.ledger import Acknowledged, Tally, digest, event_acknowledged, inspect, seal
+from soaks.places import keep_when_found, scratch
+from soaks.processes import Child
+from soaks.traces import count_calls, spread, start_traced
+from soaks.workload import RUN_ID, Report
+from uploader import sink as sinks
+
+# SQLite reads, writes and syncs by pread64, pwrite64 and fdatasync; write, fsync, rename and mkdir are ours alone.
+# "+": it fails from then on.
+FAILURES = (
+    ("pread64", "EIO", ""),
+    ("pwrite64", "EIO", ""),
+    ("pwrite64", "ENOSPC", ""),
+    ("pwrite64", "ENOSPC", "+"),
+    ("fdatasync", "EIO", ""),
+    ("fdatasync", "EIO", "+"),
+    ("ftruncate", "EIO", ""),
+    ("fcntl", "ENOLCK", ""),
+    ("openat", "EMFILE", ""),
+    ("mkdir", "EROFS", ""),
+    ("write", "ENOSPC", ""),
+    ("fsync", "EIO", ""),
+    ("rename", "EIO", ""),
+    ("unlink", "EROFS", ""),
+)
+_EVENTS = 12
+
+
+def run(keep: Path, limit: int) -> Iterator[Tally]:
+    """Fail the n-th call of each kind: each of them, or `limit` of them, evenly spread.
+
+    Args:
+        keep: Where a journal with a finding is copied to.
+        limit: The most failures of each kind.
+    """
+    calls = count_calls(training, {name for name, *_ in FAILURES})
+    for name, error, on in FAILURES:
+        for step in spread(calls[name], limit):
+            with scratch() as folder:
+                tally = _fail(folder, name, f"error={error}:when={step}{on}")
+                keep_when_found(tally, folder, keep / f"{name}-{error}-{step}{on}")
+            yield tally
+
+
+def training(folder: Path, report: Report) -> None:
+    """Write events and checkpoints as the recorder does, and the events that fail to a folder beside the journal."""
+    sources = {number: path for number in range(_EVENTS) if (path := folder.parent / f"epoch{number}.pt").exists()}
+    logging.getLogger("uploader").setLevel(logging.CRITICAL)
+    os.environ["UPLOADER_FALLBACK"] = str(folder.parent / "fallback")
+    log_room.ROOM_BYTES = 0
+    sink = sinks.Sink(
+        sinks.JournalOptions(journal=str(folder)),
+        sinks.new_run(RUN_ID, project="soak", name="soak", save_dir=folder.parent),
+        clock=partial(next, itertools.count(0, 20)),  # so that a journal that failed is tried again soon
+    )
+    for number in range(_EVENTS):
+        payload = seal({"n": number, "text": f"epoch {number} " * 50})
+        sink.event("epoch_end", payload, str(number))
+        report(event_acknowledged(number, payload))
+        if source := sources.get(number):
+            with suppress(journal.JournalError, OSError):  # as the recorder does
+                sink.add_checkpoint(source, identity(source) or (0, 0, 0), "last", {})
+    sink.close("complete")
+
+
+def _fail(folder: Path, name: str, injection: str) -> Tally:
+    for number in (0, 4, 8):  # not written by the writer: its own calls are what fails
+        (folder / f"epoch{number}.pt").write_bytes(os.urandom(5_000))
+    child = start_traced(partial(training, folder / "journal"), name, injection)
+    acknowledged = child.reap()
+    after = Child(partial(_take_in, folder))
+    after.reap()
+    tally = inspect(folder / "journal", [])
+    tally.rounds = 1
+    tally.count(acknowledged)
+    tally.fail([child.failure, after.failure])
+    _compare(folder / "journal" / "journal.db", acknowledged, tally)
+    tally.notes = [f"{name} {injection}: {note}" for note in tally.notes]
+    return tally
+
+
+def _take_in(folder: Path, _: Report) -> None:
+    with journal.open(folder / "journal") as opened:
+        opened.ingest_fallbacks([folder / "fallback"])
+
+
+def _compare(database: Path, acknowledged: list[Acknowledged], tally: Tally) -> None:
+    """Every event is in the journal, by its payload: one that came by the fallback file has another id."""
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute("SELECT key, payload FROM events WHERE kind = 'epoch_end'")
+        there = {Acknowledged(int(key), digest(payload), is_blob=False) for key, payload in rows}
+    for one in acknowledged:
+        if one not in there:
+            tally.lost += 1
+            tally.notes.append(f"event {one.event_id} is lost")

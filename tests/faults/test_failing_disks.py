@@ -1,0 +1,226 @@
+"""Disks that fill up, fail, turn read-only or vanish under a training: it goes on, and nothing is missing."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from soaks import failures
+from soaks.ledger import total
+from soaks.processes import Child
+from soaks.traces import why_no_strace
+from soaks.volumes import LoopVolume, loop_volume, why_no_volume
+from support.damage import contents, overwrite
+from support.disks import fill, make_read_only, make_writable, small_disk
+from support.journals import bench, rows
+
+import journal
+from journal.blobs import identity
+from journal.errors import DiskFull, JournalUnwritable
+from uploader.recorder import Recorder
+from uploader.sink import RETRY_SECONDS, JournalOptions, Sink, new_run
+
+NO_STRACE = why_no_strace()
+RUN_ID = "5f0c5a1e-0000-4000-8000-000000000001"
+
+
+class Clock:
+    """A monotonic clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where fallback files go: a folder on another disk."""
+    monkeypatch.setenv("UPLOADER_FALLBACK", str(tmp_path / "fallback"))
+    return tmp_path / "fallback"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def sink_on(folder: Path, clock: Callable[[], float]) -> Sink:
+    run = new_run(RUN_ID, project="demo", name="run", save_dir=folder.parent)
+    return Sink(JournalOptions(journal=str(folder)), run, clock)
+
+
+def write(sink: Sink, numbers: range, size: int = 200) -> None:
+    for number in numbers:
+        sink.event("epoch_end", {"epoch": number, "text": "x" * size}, str(number))
+
+
+def arrived(folder: Path, beside: Path) -> list[int]:
+    """Take the fallback files in, and return the epochs that the journal holds."""
+    with journal.open(folder) as opened:
+        opened.ingest_fallbacks([beside])
+    assert rows(folder, "PRAGMA integrity_check") == [("ok",)]
+    return sorted(int(key) for (key,) in rows(folder, "SELECT key FROM events WHERE kind = 'epoch_end'"))
+
+
+@pytest.mark.skipif(NO_STRACE is not None, reason=str(NO_STRACE))
+def test_one_failing_system_call_costs_no_event(tmp_path: Path) -> None:
+    tally = total(failures.run(tmp_path, limit=2))
+    assert (tally.lost, tally.damaged) == (0, 0), tally.notes
+    assert tally.rounds >= len(failures.FAILURES)
+
+
+def test_events_that_find_the_disk_full_arrive_when_there_is_space_again(
+    tmp_path: Path, beside: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with small_disk(tmp_path / "disk", "2m") as disk:
+        sink = sink_on(disk / "journal", clock)
+        write(sink, range(10))
+        ballast = fill(disk)
+        write(sink, range(10, 40))
+        assert list(beside.iterdir())
+        assert [record.levelno for record in caplog.records] == [logging.WARNING]  # said once
+        ballast.unlink()
+        clock.seconds += RETRY_SECONDS
+        write(sink, range(40, 50))
+        sink.close("complete")
+        assert rows(disk / "journal", "SELECT count(*) FROM events") >= [(20,)]
+        assert arrived(disk / "journal", beside) == list(range(50))
+
+
+@pytest.mark.parametrize("size", ["40k", "64k", "100k", "160k", "200k", "240k"])
+def test_a_journal_that_finds_no_space_to_begin_says_so(tmp_path: Path, size: str) -> None:
+    with small_disk(tmp_path / "disk", size) as disk:
+        with pytest.raises(DiskFull, match="no space left"):
+            journal.open(disk / "journal")
+        fill(disk)
+        assert (disk / "journal" / "blobs").is_dir()
+
+
+def test_a_checkpoint_that_finds_the_disk_full_is_taken_later(
+    tmp_path: Path, beside: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = tmp_path / "best.pt"
+    weights.write_bytes(b"w" * 3_000_000)
+    with small_disk(tmp_path / "disk", "4m") as disk:
+        options = JournalOptions(journal=str(disk / "journal"))
+        recorder = Recorder.start(options, project=None, name="run", save_dir=tmp_path, resume=False)
+        ballast = disk / "ballast"
+        ballast.write_bytes(bytes(2_000_000))
+        recorder.checkpoint(weights, role="final", epoch=3, publish=True, is_best=True)
+        assert recorder.wait_for_snapshots()
+        recorder.event("epoch_end", {"epoch": 3}, "3")
+        recorder.finish("complete")
+        assert "was not snapshotted" in caplog.text
+        assert list((disk / "journal" / "blobs").iterdir()) == []
+        ballast.unlink()
+        with journal.open(disk / "journal") as opened:
+            assert opened.salvage() == 1
+        assert arrived(disk / "journal", beside) == [3]
+        assert rows(disk / "journal", "SELECT key FROM events WHERE kind = 'checkpoint'") == [("final",)]
+
+
+def test_a_disk_that_is_read_only_from_the_start_costs_no_event(tmp_path: Path, beside: Path, clock: Clock) -> None:
+    with small_disk(tmp_path / "disk", "8m") as disk:
+        journal.open(disk / "journal").close()
+        make_read_only(disk)
+        with pytest.raises(JournalUnwritable):
+            journal.open(disk / "journal")
+        sink = sink_on(disk / "journal", clock)
+        write(sink, range(5))
+        make_writable(disk)
+        clock.seconds += RETRY_SECONDS
+        write(sink, range(5, 10))
+        sink.close("complete")
+        assert arrived(disk / "journal", beside) == list(range(10))
+
+
+@pytest.fixture
+def volume() -> Iterator[LoopVolume]:
+    if reason := why_no_volume("ext4"):
+        pytest.skip(reason)
+    with loop_volume("ext4") as volume:
+        volume.mount()
+        yield volume
+
+
+@pytest.mark.parametrize("harm", [LoopVolume.abort, LoopVolume.cut_power], ids=["turns read-only", "vanishes"])
+def test_a_disk_that_fails_under_a_training_costs_no_event(
+    volume: LoopVolume, harm: Callable[[LoopVolume], None], beside: Path
+) -> None:
+    def training(_: object) -> None:
+        clock = Clock()
+        sink = sink_on(volume.root / "journal", clock)
+        write(sink, range(20))
+        harm(volume)
+        for number in range(20, 40):
+            clock.seconds += RETRY_SECONDS  # the journal is tried again and again
+            write(sink, range(number, number + 1))
+        source = beside.parent / "last.pt"
+        source.write_bytes(b"weights")
+        with pytest.raises((journal.JournalError, OSError)):
+            sink.add_checkpoint(source, identity(source), "last", {})
+        sink.close("complete")
+
+    child = Child(training)
+    child.reap()
+    assert (child.failure, child.was_killed) == (None, False)
+    volume.unmount()
+    volume.mount()
+    assert arrived(volume.root / "journal", beside) == list(range(40))
+    volume.unmount()
+
+
+def test_a_journal_that_is_locked_for_too_long_costs_no_event(
+    tmp_path: Path, beside: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uploader.sink.BUSY_SECONDS", 0.05)
+    folder = tmp_path / "journal"
+    with bench(folder) as at:
+        sink = sink_on(folder, clock)
+        write(sink, range(5))
+        with at.journal._engine.begin():  # holds the write lock
+            write(sink, range(5, 10))
+        clock.seconds += RETRY_SECONDS
+        write(sink, range(10, 15))
+        sink.close("complete")
+    assert arrived(folder, beside) == list(range(15))
+
+
+@pytest.mark.parametrize("page", [0, 1, 8, 12, 22, 30])
+def test_a_damaged_journal_is_left_alone_and_costs_no_event(
+    tmp_path: Path, beside: Path, clock: Clock, page: int
+) -> None:
+    folder = tmp_path / "journal"
+    with bench(folder) as at:
+        for _ in range(50):
+            at.event()
+    overwrite(folder / "journal.db", page * 4096, b"\xa5" * 4096)
+    before = contents(folder)
+    sink = sink_on(folder, clock)
+    write(sink, range(5))
+    sink.close("complete")
+    unharmed = contents(folder) != before  # a page that appending has no need of
+    assert unharmed or list(beside.iterdir())
+
+
+def test_a_log_that_was_deleted_takes_what_it_held_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    child = os.fork()
+    if child == 0:  # ends without closing, so that the log is not folded
+        with bench(folder) as at:
+            at.event(key="folded")
+            at.outbox.fold_wal()
+            at.event(key="in the log")
+            os._exit(0)
+    os.waitpid(child, 0)
+    for name in ("journal.db-wal", "journal.db-shm"):
+        (folder / name).unlink()
+    with bench(folder) as at:
+        at.event(key="later")
+    assert rows(folder, "PRAGMA integrity_check") == [("ok",)]
+    assert [key for (key,) in rows(folder, "SELECT key FROM events ORDER BY id")] == ["folded", "later"]
