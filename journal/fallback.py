@@ -13,7 +13,7 @@ import json
 import os
 import platform
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class Header:
         journal: The journal folder they were meant for, absolute.
         run: The run.
         session_id: The session in that journal, or None when not even that could be written.
-        route: Name of the platform's API and base URL, where the run was given a destination.
+        routes: Name of the platform's API and base URL, for each destination that the run was given.
         pid: The writing process.
         host: Its machine.
         boot_id: Its machine's boot.
@@ -49,7 +49,7 @@ class Header:
     journal: str
     run: Run
     session_id: int | None
-    route: tuple[str, str] | None
+    routes: Sequence[Sequence[str]]
     pid: int
     host: str
     boot_id: str
@@ -66,12 +66,12 @@ class FallbackFile:
         run: Run,
         *,
         session_id: int | None = None,
-        route: tuple[str, str] | None = None,
+        routes: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Take notice of where and whose; nothing is written yet."""
         self._folders = list(folders)
         self._header = Header(
-            str(journal.resolve()), run, session_id, route, os.getpid(), platform.node(), boot_id(), now_text()
+            str(journal.resolve()), run, session_id, routes, os.getpid(), platform.node(), boot_id(), now_text()
         )
         self._descriptor: int | None = None
         self._is_torn = False
@@ -217,10 +217,10 @@ def _take_in(connection: Connection, path: Path, header: Header) -> int:
 
 
 def _session(connection: Connection, header: Header) -> int:
-    """Return the session that the events belong to, made with its run and route where the journal has none."""
+    """Return the session that the events belong to, made with its run and routes where the journal has none."""
     connection.execute(upsert(tables.runs).values(vars(header.run)).on_conflict_do_nothing())
-    if header.route:
-        route(connection, header.run.id, *header.route)
+    for platform_name, base_url in header.routes:
+        route(connection, header.run.id, platform_name, base_url)
     table = tables.sessions
     query = select(table.c.id).where(table.c.id == header.session_id, table.c.run_id == header.run.id)
     return connection.execute(query).scalar() or _new_session(connection, header)

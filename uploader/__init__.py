@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from uploader.attach import attach, detach
+    from uploader.hub.session import HubModel, load_hub_model
     from uploader.platforms.resolve import resolve_platform_uri
 
-__all__ = ["attach", "detach", "resolve_platform_uri"]
+__all__ = ["HubModel", "attach", "detach", "load_hub_model", "resolve_platform_uri"]
 
 _HOMES = {
+    "HubModel": "uploader.hub.session",
     "attach": "uploader.attach",
     "detach": "uploader.attach",
+    "load_hub_model": "uploader.hub.session",
     "resolve_platform_uri": "uploader.platforms.resolve",
 }
 

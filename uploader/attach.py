@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from uploader.callbacks.platform import EVENTS, PlatformCallbacks, recording_of
 from uploader.callbacks.trainer import CallbackLists
 from uploader.callbacks.upstream import remove_upstream, restore_upstream
+from uploader.errors import SettingsError
+from uploader.hub.identifier import parse_identifier
 from uploader.settings import Settings
 from uploader.settings import base_url as checked_url
 from uploader.sink import JournalOptions
@@ -16,7 +19,10 @@ from uploader.sink import JournalOptions
 ModelOrTrainer = TypeVar("ModelOrTrainer")
 
 Durability = Literal["full", "process"]
+Route = tuple[str, str]
+"""Name of a platform's API, and its base URL."""
 DEFAULT_PLATFORM = "ultralytics"
+HUB = "hub"
 
 
 def attach(
@@ -26,8 +32,9 @@ def attach(
     project: str | None = None,
     name: str | None = None,
     durability: Durability = "full",
-    platform: str | None = None,
+    platform: str | Sequence[str] | None = None,
     base_url: str | None = None,
+    hub_model: str | None = None,
 ) -> ModelOrTrainer:
     """Record the trainings of a model, or the one of a trainer, into a journal.
 
@@ -41,8 +48,12 @@ def attach(
         project: Project to record under; None for the training's own.
         name: Name to record under; None for the training's own.
         durability: `full` survives a power cut, `process` the death of the process only.
-        platform: Name of the platform's API that `base_url` speaks; None for Ultralytics Platform.
-        base_url: Where to deliver; None for `ULTRALYTICS_PLATFORM_URL`, else what the first drain is configured for.
+        platform: `ultralytics`, `hub`, or a list of both; each gets the run in its own way. None for those whose URL
+            is in the environment (`ULTRALYTICS_PLATFORM_URL`, `ULTRALYTICS_HUB_API`), else what the first drain is
+            configured for.
+        base_url: Where the one platform is; None for its usual URL. Without `platform` it is an Ultralytics Platform's.
+        hub_model: URL of the HUB model that is trained; it implies HUB. None makes a model there when the run is
+            delivered.
 
     Returns:
         The same model or trainer.
@@ -50,12 +61,15 @@ def attach(
     Raises:
         TypeError: It is neither.
         ValueError: The durability is unknown.
-        SettingsError: The base URL, here or in the environment, cannot be used.
+        SettingsError: A platform is unknown, or a URL, here or in the environment, cannot be used.
     """
     lists = _callback_lists(model_or_trainer)
-    callbacks = PlatformCallbacks(_options(journal, durability, platform, base_url), project, name)
+    settings = Settings.load()
+    hub_id = parse_identifier(hub_model, settings.hub_web).model_id if hub_model else None
+    routes = _routes(settings, platform, base_url, is_hub=hub_id is not None)
+    callbacks = PlatformCallbacks(_options(journal, durability, routes), project, name, hub_id)
     _remove_ours(lists)
-    remove_upstream(lists)
+    remove_upstream(lists, hub=callbacks.is_for_hub)
     for event, callback in callbacks.items():
         lists.setdefault(event, []).append(callback)
     if _is_trainer(model_or_trainer) and not getattr(model_or_trainer, "ddp", False):
@@ -87,18 +101,30 @@ def detach(model_or_trainer: ModelOrTrainer) -> ModelOrTrainer:
     return model_or_trainer
 
 
-def _options(
-    journal: str | Path | None, durability: Durability, platform: str | None, base_url: str | None
-) -> JournalOptions:
+def _options(journal: str | Path | None, durability: Durability, routes: tuple[Route, ...]) -> JournalOptions:
     if durability not in get_args(Durability):
         raise ValueError(f"durability must be one of {get_args(Durability)}, not {durability!r}")
-    url = checked_url(base_url) if base_url else Settings.load().chosen_platform_url
     return JournalOptions(
         journal=None if journal is None else str(Path(journal).expanduser().absolute()),
         durability=durability,
-        platform=(platform or DEFAULT_PLATFORM) if url else None,
-        base_url=url,
+        routes=routes,
     )
+
+
+def _routes(
+    settings: Settings, platform: str | Sequence[str] | None, base_url: str | None, *, is_hub: bool
+) -> tuple[Route, ...]:
+    """Return where the runs go: to what was named here, else to what the environment names."""
+    names = [platform] if isinstance(platform, str) else list(platform or ())
+    if is_hub and HUB not in names:
+        names.append(HUB)
+    if not base_url:
+        return tuple((name, settings.url_of(name)) for name in names) or settings.chosen_routes
+    if len(names) > 1:
+        raise SettingsError("a base URL is that of one platform; for several, set their URLs in the environment")
+    name = names[0] if names else DEFAULT_PLATFORM
+    settings.url_of(name)  # a platform that is unknown is told now, not when the run is delivered
+    return ((name, checked_url(base_url)),)
 
 
 def _callback_lists(model_or_trainer: Any) -> CallbackLists:

@@ -3,6 +3,7 @@
 UploaderError
 ├── SettingsError           a setting or an argument cannot be used
 ├── DrainLocked             another drain works on this journal
+├── ModelUnavailable        a model of HUB cannot be loaded, now or ever
 └── DeliveryError           one attempt at one delivery did not succeed
     ├── Unreachable         no connection was made; nothing was sent
     ├── UnknownOutcome      the request went out, no whole answer came back
@@ -29,6 +30,10 @@ class SettingsError(UploaderError):
 
 class DrainLocked(UploaderError):
     """Another drain holds the journal. Harmless: it does the work."""
+
+
+class ModelUnavailable(UploaderError):
+    """A model of HUB cannot be loaded."""
 
 
 class DeliveryError(UploaderError):

@@ -72,6 +72,26 @@ class Settings:
         return self.chosen_platform_url or DEFAULT_PLATFORM_URL
 
     @property
+    def chosen_routes(self) -> tuple[tuple[str, str], ...]:
+        """Name of the API and base URL of each platform that the environment names."""
+        chosen = (("ultralytics", self.chosen_platform_url), ("hub", self.chosen_hub_url))
+        return tuple((platform, url) for platform, url in chosen if url)
+
+    def url_of(self, platform: str) -> str:
+        """Return the base URL of a platform that is known by its name.
+
+        Args:
+            platform: `ultralytics` or `hub`.
+
+        Raises:
+            SettingsError: It is neither.
+        """
+        urls = {"ultralytics": self.platform_url, "hub": self.hub_url}
+        if platform not in urls:
+            raise SettingsError(f"'{platform}' is no platform that this version knows; it knows {', '.join(urls)}")
+        return urls[platform]
+
+    @property
     def hub_url(self) -> str:
         """Base URL of HUB's API, without a trailing slash."""
         return self.chosen_hub_url or DEFAULT_HUB_API

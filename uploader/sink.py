@@ -42,19 +42,12 @@ class JournalOptions:
     Attributes:
         journal: The folder; None for the default.
         durability: `full` survives a power cut, `process` a killed process.
-        platform: Name of the platform's API, with `base_url`.
-        base_url: Where the run goes; None leaves the choice to the first drain.
+        routes: Where the run goes: name of the platform's API and base URL; none leaves the choice to the first drain.
     """
 
     journal: str | None = None
     durability: Durability = "full"
-    platform: str | None = None
-    base_url: str | None = None
-
-    @property
-    def route(self) -> tuple[str, str] | None:
-        """Platform and base URL, where both are given."""
-        return (self.platform, self.base_url) if self.platform and self.base_url else None
+    routes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,7 +182,7 @@ class Sink:
         return self._link
 
     def _open(self) -> _Link:
-        """Open the journal and write the run, its destination and this session."""
+        """Open the journal and write the run, its destinations and this session."""
         import journal
 
         run, options = self.run, self._options
@@ -197,8 +190,8 @@ class Sink:
         writer = opened.writer()
         try:
             writer.start_run(project=run.project, name=run.name, save_dir=run.save_dir, run_id=run.id)
-            if options.route:
-                writer.route(run.id, *options.route)
+            for platform, base_url in options.routes:
+                writer.route(run.id, platform, base_url)
             self._session_id = self._session_id or writer.start_session(run.id)
             return _Link(opened, writer, self._session_id)
         except JournalError:
@@ -226,7 +219,7 @@ class Sink:
                     self.folder,
                     self.run,
                     session_id=self._session_id,
-                    route=self._options.route,
+                    routes=self._options.routes,
                 )
             self._fallback.append(kind, payload, key)
         except JournalError as error:

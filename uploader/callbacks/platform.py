@@ -44,11 +44,18 @@ class PlatformCallbacks:
         options: Which journal, how durable, for which destination.
         project: Project to record under instead of the training's own.
         name: Name to record under instead of the training's own.
+        hub_model: Id of the HUB model that is trained, if there is one already.
     """
 
     options: JournalOptions
     project: str | None = None
     name: str | None = None
+    hub_model: str | None = None
+
+    @property
+    def is_for_hub(self) -> bool:
+        """Whether the run goes to HUB."""
+        return any(platform == "hub" for platform, _ in self.options.routes)
 
     def items(self) -> Iterator[tuple[str, Callback]]:
         """Yield each event's name with the callback for it."""
@@ -63,7 +70,7 @@ class PlatformCallbacks:
         abandon_previous()
         recording = self._recording(trainer)
         setattr(trainer, ATTRIBUTE, recording)
-        remove_upstream(trainer.callbacks)
+        remove_upstream(trainer.callbacks, hub=self.is_for_hub)
         silence_upstream(trainer)
         recording.begin(trainer)
 
@@ -109,8 +116,9 @@ class PlatformCallbacks:
         settings = _settings()
         device = trainer.device
         gpus = training_gpus(device.type, device.index, str(trainer.args.device), settings.visible_gpus)
-        secrets = [settings.api_key] if settings.api_key else []
-        return Recording(trainer, recorder, SystemSampler(gpus), Redactor(secrets))
+        secrets = [key for key in (settings.api_key, settings.hub_key) if key]
+        origin = {"hubModel": self.hub_model} if self.hub_model else {}
+        return Recording(trainer, recorder, SystemSampler(gpus), Redactor(secrets), origin)
 
 
 def recording_of(trainer: object) -> Recording | None:

@@ -8,6 +8,7 @@ import sys
 import threading
 import traceback
 import weakref
+from collections.abc import Mapping
 
 from uploader.callbacks.checkpoints import SavedFile, final_file, save_payload, saved_files
 from uploader.callbacks.console import Chunk, ConsoleCapture
@@ -28,13 +29,22 @@ class Recording:
         recorder: Where events go; owned from here on.
         system: Samples the machine.
         redactor: Takes secrets out of text.
+        origin: What else the environment tells of where the training comes from.
     """
 
-    def __init__(self, trainer: Trainer, recorder: Recorder, system: SystemSampler, redactor: Redactor) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        recorder: Recorder,
+        system: SystemSampler,
+        redactor: Redactor,
+        origin: Mapping[str, str] | None = None,
+    ) -> None:
         self._trainer = weakref.ref(trainer)
         self._recorder = recorder
         self._system = system
         self._redactor = redactor
+        self._origin = dict(origin or {})
         self._console = ConsoleCapture(self._journal_console)
         self._pid = os.getpid()
         self._last_epoch: int | None = None
@@ -51,7 +61,7 @@ class Recording:
             "trainArgs": {name: str(value) for name, value in vars(trainer.args).items()},
             "epochs": trainer.epochs,
             "device": str(trainer.device),
-            "environment": {**describe_environment(), "uploaderRun": self._recorder.run_id},
+            "environment": {**describe_environment(), "uploaderRun": self._recorder.run_id, **self._origin},
             "system": self._system.sample(),
         }
         key = str(self._recorder.session_number)

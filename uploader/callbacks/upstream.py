@@ -1,7 +1,7 @@
-"""Ultralytics' own Platform callbacks: found in a trainer, taken out, put back.
+"""Ultralytics' own Platform and HUB callbacks: found in a trainer, taken out, put back.
 
-They come from one dictionary of the library and are added to every trainer when it is built. Both stream the same
-training, so that only one of the two may be active.
+They come from dictionaries of the library and are added to every trainer when it is built. They stream the same
+training as ours, so that only one of the two may be active.
 """
 
 from __future__ import annotations
@@ -14,6 +14,14 @@ from typing import Any
 from uploader.callbacks.trainer import Callback, CallbackLists
 
 _MODULE = "ultralytics.utils.callbacks.platform"
+_HUB_SESSION = (
+    "on_pretrain_routine_start",
+    "on_pretrain_routine_end",
+    "on_fit_epoch_end",
+    "on_model_save",
+    "on_train_end",
+)
+"""Those of upstream's HUB callbacks that report a training; the others send usage events."""
 
 
 def upstream_callbacks() -> Mapping[str, Callback]:
@@ -25,13 +33,23 @@ def upstream_callbacks() -> Mapping[str, Callback]:
     return dict(callbacks)
 
 
-def remove_upstream(lists: CallbackLists) -> None:
-    """Take upstream's callbacks out of the lists.
+def upstream_hub_callbacks() -> Mapping[str, Callback]:
+    """Return upstream's callbacks for HUB by event; empty where the version has none (8.4) or HUB is switched off."""
+    try:
+        from ultralytics.utils.callbacks.hub import callbacks
+    except ImportError:
+        return {}
+    return {event: callbacks[event] for event in _HUB_SESSION if event in callbacks}
+
+
+def remove_upstream(lists: CallbackLists, *, hub: bool = False) -> None:
+    """Take upstream's callbacks for Platform, and for HUB if ours report there, out of the lists.
 
     In place, because a trainer may be iterating over one of them: ours stands before upstream's there, so that the
     iteration goes on with the callback after the removed one.
     """
-    for event, callback in upstream_callbacks().items():
+    found = [*upstream_callbacks().items(), *(upstream_hub_callbacks().items() if hub else ())]
+    for event, callback in found:
         listed = lists.get(event, [])
         listed[:] = [other for other in listed if other is not callback]
 

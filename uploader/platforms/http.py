@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 from collections.abc import Mapping
 from dataclasses import replace
+from http.client import HTTPException
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +22,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 
 from uploader.errors import CredentialsRefused
-from uploader.platforms.answers import Answer, host_of, success
+from uploader.platforms.answers import Answer, host_of, refusal, success
 from uploader.platforms.blob import Body
 from uploader.platforms.failures import TRANSPORT_ERRORS, classify
 
@@ -93,6 +96,32 @@ class Transport:
                 proxies=_proxies(_origin(url)),
             )
             return Answer(response.status_code, response.headers, _read(response.raw, longest))
+        except TRANSPORT_ERRORS as error:
+            failure = classify(error, host_of(url))
+        raise failure  # outside of the handler: what it handles quotes the URL
+
+    def download(self, url: str, target: Path) -> None:
+        """Get a file without credentials; it appears under its name when it is whole and on disk.
+
+        Args:
+            url: Absolute; it may hold a signature, which no error shows.
+            target: Where to put it, in a folder that exists.
+
+        Raises:
+            DeliveryError: There is no such file to be had now.
+        """
+        try:
+            response = self._adapter.send(
+                _prepare("GET", url, {}, None),
+                stream=True,
+                timeout=(self._connect_seconds, self._answer_seconds),
+                verify=self._verify,
+                proxies=_proxies(_origin(url)),
+            )
+            if response.ok:
+                return _save(response.raw, response.headers.get("Content-Length"), target)
+            failure = refusal(Answer(response.status_code, response.headers, b""), host_of(url))
+            response.close()
         except TRANSPORT_ERRORS as error:
             failure = classify(error, host_of(url))
         raise failure  # outside of the handler: what it handles quotes the URL
@@ -234,6 +263,23 @@ def _read(raw: urllib3.BaseHTTPResponse, longest: int) -> bytes:
         return body[:longest]
     finally:
         raw.close()
+
+
+def _save(raw: urllib3.BaseHTTPResponse, announced: str | None, target: Path) -> None:
+    """Write a body under a temporary name first.
+
+    Raises:
+        HTTPException: It ended early.
+    """
+    part = target.with_name(f"{target.name}.part")
+    with raw, part.open("wb") as file:
+        while block := raw.read(_WRITE_WHOLE):
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+        if announced is not None and int(announced) != file.tell():
+            raise HTTPException(f"{file.tell()} of {announced} bytes")
+    part.replace(target)
 
 
 def _origin(url: str) -> str:

@@ -223,7 +223,7 @@ def test_a_journal_that_was_replaced_takes_the_events_all_the_same(folder: Path,
 
 
 def test_the_chosen_destination_is_not_lost(folder: Path, fallbacks: Path) -> None:
-    file = begin(fallbacks, folder, route=("ultralytics", "https://chosen.example"))
+    file = begin(fallbacks, folder, routes=[("ultralytics", "https://chosen.example")])
     file.append("epoch_end", {})
     file.close()
     ingest(folder, fallbacks)

@@ -1,0 +1,105 @@
+"""Loading models of HUB from a local platform, and again when it is gone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+import uploader
+from uploader.errors import ModelUnavailable
+from uploader.local_platform.server import RunningServer, running
+
+KEY = "hub_session_key"
+WEB = "https://hub.ultralytics.com"
+WISH = {
+    "config": {"epochs": 3},
+    "dataset": {"name": "coco8.yaml"},
+    "lineage": {"architecture": {"name": "yolo11n"}, "parent": {"name": "yolo11n.pt"}},
+    "meta": {"name": "yolo11n.pt"},
+}
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningServer]:
+    with running(tmp_path / "platform", api_key=KEY) as it:
+        monkeypatch.setenv("ULTRALYTICS_HUB_API", it.url)
+        monkeypatch.setenv("UPLOADER_JOURNAL", str(tmp_path / "journal"))
+        monkeypatch.setenv("HUB_API_KEY", KEY)
+        yield it
+
+
+def post(server: RunningServer, path: str, **options: Any) -> Any:
+    answer = requests.post(f"{server.url}/v1/models{path}", headers={"x-api-key": KEY}, timeout=10, **options)
+    answer.raise_for_status()
+    return answer.json()["data"]
+
+
+def make(server: RunningServer, **changes: Any) -> str:
+    return str(post(server, "", json={**WISH, **changes})["id"])
+
+
+def cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ULTRALYTICS_HUB_API", "http://127.0.0.1:9")
+
+
+def test_a_file_needs_no_network_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut(monkeypatch)
+    model = uploader.load_hub_model("yolo11n.yaml")
+    assert (model.model_file, model.url, dict(model.train_args)) == ("yolo11n.yaml", None, {})
+
+
+def test_a_new_model_needs_the_network_once(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"{WEB}/models/{make(server)}"
+    first = uploader.load_hub_model(url)
+    assert (first.model_file, first.url, first.train_args["data"]) == ("yolo11n.pt", url, "coco8.yaml")
+    cut(monkeypatch)
+    assert uploader.load_hub_model(url) == first
+
+
+def test_weights_are_kept_and_signed_urls_are_not(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model_id = make(server)
+    post(server, f"/{model_id}/upload", data={"epoch": 1, "type": "epoch", "isBest": True}, files={"last.pt": b"last"})
+    resumable = uploader.load_hub_model(f"{WEB}/models/{model_id}")
+    assert dict(resumable.train_args) == {"data": "coco8.yaml", "resume": True}
+    assert Path(resumable.model_file).read_bytes() == b"last"
+    post(server, f"/{model_id}/upload", data={"epoch": 2, "type": "final", "map": 0.5}, files={"best.pt": b"best"})
+    trained = uploader.load_hub_model(f"{WEB}/models/{model_id}")
+    assert trained.is_trained
+    assert Path(trained.model_file).read_bytes() == b"best"
+    cut(monkeypatch)
+    assert uploader.load_hub_model(f"{WEB}/models/{model_id}") == trained
+    kept = (tmp_path / "journal" / "hub" / model_id / "model.json").read_text()
+    assert "signature" not in kept
+    assert json.loads(kept)["source"] == "best.pt"
+
+
+def test_a_key_in_the_url_is_used_and_kept_nowhere(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("HUB_API_KEY")
+    model_id = make(server)
+    with pytest.raises(ModelUnavailable, match="no API key"):
+        uploader.load_hub_model(f"{WEB}/models/{model_id}")
+    model = uploader.load_hub_model(f"{WEB}/models/{model_id}?api_key={KEY}")
+    assert model.url == f"{WEB}/models/{model_id}"
+    assert not [path for path in (tmp_path / "journal").rglob("*") if path.is_file() and KEY in path.read_text()]
+
+
+def test_what_cannot_be_loaded_is_told_clearly(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelUnavailable, match="404"):
+        uploader.load_hub_model(f"{WEB}/models/none")
+    with pytest.raises(ModelUnavailable, match="may still be processing"):
+        uploader.load_hub_model(f"{WEB}/models/{make(server, dataset={})}")
+    monkeypatch.setenv("HUB_API_KEY", "another")
+    with pytest.raises(ModelUnavailable, match="401"):
+        uploader.load_hub_model(f"{WEB}/models/{make(server)}")
+    cut(monkeypatch)
+    with pytest.raises(ModelUnavailable, match="was not loaded before"):
+        uploader.load_hub_model(f"{WEB}/models/none")

@@ -1,0 +1,1 @@
+"""Models of Ultralytics HUB: what they are called, and loading one to train or use it."""

@@ -1,0 +1,46 @@
+"""What a person may call a HUB model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from urllib.parse import parse_qs, urlsplit
+
+from uploader.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Identifier:
+    """A model that HUB has, or the file that a new one begins with.
+
+    Attributes:
+        model_id: HUB's id, None for a file.
+        filename: The `.pt` or `.yaml` file, None for a model of HUB.
+        api_key: The key in the URL, if there was one. It is for loading only, and kept nowhere.
+    """
+
+    model_id: str | None = None
+    filename: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+
+
+def parse_identifier(text: str, hub_web: str) -> Identifier:
+    """Read what a person calls a model: `{hub_web}/models/ID[?api_key=KEY]`, or the name of a `.pt` or `.yaml` file.
+
+    Args:
+        text: What the person gave.
+        hub_web: What URLs of HUB's models begin with.
+
+    Raises:
+        SettingsError: It is neither.
+    """
+    prefix = f"{hub_web}/models/"
+    if text.startswith(prefix):
+        parts = urlsplit(text)
+        model_id = PurePosixPath(parts.path.removeprefix(urlsplit(prefix).path)).name
+        if model_id:
+            return Identifier(model_id=model_id, api_key=parse_qs(parts.query).get("api_key", [None])[0])
+    elif text.endswith((".pt", ".yaml")):
+        return Identifier(filename=text)
+    shown = text.partition("?")[0]
+    raise SettingsError(f"'{shown}' is no HUB model: it must be like {prefix}MODEL_ID, or end in .pt or .yaml")

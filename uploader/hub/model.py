@@ -1,0 +1,54 @@
+"""What follows from a HUB model's state: which file to begin with, and which arguments to train it with. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from uploader.errors import ModelUnavailable
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """How to go on with a model.
+
+    Attributes:
+        source: The file to load: a name that Ultralytics knows (`yolo11n.pt`, `yolo11n.yaml`), or a URL.
+        train_args: Arguments to train it with; empty for a model that is trained already.
+        is_trained: Whether it is.
+    """
+
+    source: str
+    train_args: Mapping[str, Any]
+    is_trained: bool = False
+
+
+def beginning(facts: Mapping[str, Any]) -> Beginning:
+    """Tell how to go on with a model: use it, resume its training, or begin it.
+
+    Args:
+        facts: HUB's answer about the model, in the names of `hub-sdk` 0.0.25.
+
+    Raises:
+        ModelUnavailable: Its dataset is not ready, or HUB has no file for it.
+    """
+    if facts.get("status") == "trained":
+        return Beginning(_file(facts, "weights"), {}, is_trained=True)
+    if facts.get("has_last_weights"):
+        return Beginning(_file(facts, "resume"), _with_data({"data": facts.get("data"), "resume": True}))
+    source = _file(facts, "weights" if facts.get("is_pretrained") else "cfg")
+    return Beginning(source, _with_data(facts.get("train_args") or {}))
+
+
+def _file(facts: Mapping[str, Any], name: str) -> str:
+    source = facts.get(name)
+    if not isinstance(source, str) or not source:
+        raise ModelUnavailable(f"HUB names no file to begin with ('{name}'); open the model's page to see its state")
+    return source
+
+
+def _with_data(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not arguments.get("data"):
+        raise ModelUnavailable("the model's dataset may still be processing: wait a minute and try again")
+    return arguments

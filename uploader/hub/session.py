@@ -1,0 +1,128 @@
+"""Loading a model of HUB: over the network once, from then on also without.
+
+What was loaded is kept in the journal's folder, under `hub/<model id>/`: a small JSON file, and the weights. Signed
+URLs are not kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from journal.locations import default_journal
+from uploader.errors import CredentialsRefused, DeliveryError, ModelUnavailable, Refused, SettingsError
+from uploader.hub.identifier import Identifier, parse_identifier
+from uploader.hub.model import Beginning, beginning
+from uploader.settings import Settings
+
+_LOG = logging.getLogger("uploader")
+_FACTS = "model.json"
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """A model to train or to use.
+
+    Attributes:
+        model_file: What to give to `YOLO(...)`: a path, or a name that Ultralytics knows.
+        train_args: What to give to `train(...)`; empty for a trained model and for a file.
+        url: The model's page, for `attach(..., hub_model=url)`; None for a file, of which HUB makes a new model when
+            the run is delivered.
+        is_trained: Whether its training is over.
+    """
+
+    model_file: str
+    train_args: Mapping[str, Any] = field(default_factory=dict)
+    url: str | None = None
+    is_trained: bool = False
+
+
+def load_hub_model(identifier: str, *, journal: str | Path | None = None) -> HubModel:
+    """Load a model by its URL, or take a file's name as it is.
+
+    Args:
+        identifier: `https://hub.ultralytics.com/models/ID`, with `?api_key=KEY` or without; or a `.pt` or `.yaml` name.
+        journal: Folder of the journal that keeps what is loaded; None for the usual one.
+
+    Raises:
+        SettingsError: The identifier is none of these.
+        ModelUnavailable: There is no such model, its dataset is not ready, the key is missing or refused, or there is
+            no network and the model was never loaded before.
+    """
+    settings = Settings.load()
+    what = parse_identifier(identifier, settings.hub_web)
+    if what.model_id is None:
+        return HubModel(str(what.filename))
+    root = Path(journal).expanduser() if journal is not None else settings.journal or default_journal()
+    folder = root / "hub" / _folder_name(what.model_id)
+    url = f"{settings.hub_web}/models/{what.model_id}"
+    try:
+        found = _fetch(what, settings, folder)
+    except (CredentialsRefused, Refused) as error:
+        raise ModelUnavailable(f"{url} cannot be loaded: {error}") from None
+    except DeliveryError as error:
+        found = _remembered(folder, url, error)
+    return HubModel(found.source, found.train_args, url, found.is_trained)
+
+
+def _folder_name(model_id: str) -> str:
+    if model_id in {".", ".."} or "/" in model_id:
+        raise SettingsError(f"'{model_id}' is no id of a HUB model")
+    return model_id
+
+
+def _fetch(what: Identifier, settings: Settings, folder: Path) -> Beginning:
+    """Ask HUB, get the weights, and remember both."""
+    from uploader.platforms.http import Transport
+    from uploader.platforms.registry import connect_hub
+
+    transport = Transport(connections=1, ca_bundle=settings.ca_bundle)
+    try:
+        client = connect_hub(settings.hub_url, replace(settings, hub_key=what.api_key or settings.hub_key), transport)
+        client.authenticate()
+        found = beginning(client.model(str(what.model_id)))
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if _is_url(found.source):
+            target = folder / (PurePosixPath(urlsplit(found.source).path).name or "weights.pt")
+            transport.download(found.source, target)
+            found = replace(found, source=str(target))
+    finally:
+        transport.close()
+    _remember(folder, found)
+    return found
+
+
+def _remember(folder: Path, found: Beginning) -> None:
+    """Keep what needs no network to be used: a dataset behind a signed URL is not kept."""
+    args = {name: value for name, value in found.train_args.items() if not _is_signed(value)}
+    local = Path(found.source).name if Path(found.source).parent == folder else found.source
+    draft = folder / f"{_FACTS}.tmp"
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps({**asdict(found), "source": local, "train_args": args}, indent=1), "utf-8")
+    draft.replace(folder / _FACTS)
+
+
+def _remembered(folder: Path, url: str, error: DeliveryError) -> Beginning:
+    """Return what was loaded before."""
+    try:
+        known = Beginning(**json.loads((folder / _FACTS).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise ModelUnavailable(f"{url} was not loaded before and cannot be now: {error}") from None
+    if not known.is_trained and "data" not in known.train_args:
+        raise ModelUnavailable(f"the dataset of {url} is to be had over the network only: {error}") from None
+    _LOG.warning("%s; the model is used as it was when it was loaded last", error)
+    local = folder / known.source
+    return replace(known, source=str(local)) if local.is_file() else known
+
+
+def _is_url(text: str) -> bool:
+    return text.startswith(("https://", "http://"))
+
+
+def _is_signed(value: Any) -> bool:
+    return isinstance(value, str) and _is_url(value) and bool(urlsplit(value).query)
