@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterator
 from http.client import HTTPException
 
@@ -17,12 +18,13 @@ TRANSPORT_ERRORS = (requests.RequestException, pool_errors.HTTPError, HTTPExcept
 _NOTHING_SENT = (
     requests.ConnectTimeout,
     requests.exceptions.ProxyError,
-    requests.exceptions.SSLError,
     pool_errors.ConnectTimeoutError,
     pool_errors.NewConnectionError,
     pool_errors.ProxyError,
-    pool_errors.SSLError,
+    ssl.SSLCertVerificationError,
 )
+_HANDSHAKE = re.compile("WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|HANDSHAKE_FAILURE|HTTP_REQUEST")
+"""TLS errors that come before a request is sent. Any other one may come in the middle of an answer."""
 _BAD_ADDRESS = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,
@@ -41,11 +43,15 @@ def classify(error: Exception, host: str) -> DeliveryError:
     """
     chain = list(_chain(error))
     reason = _reason(chain)
-    if any(isinstance(each, _NOTHING_SENT) for each in chain):
+    if any(isinstance(each, _NOTHING_SENT) or _failed_handshake(each) for each in chain):
         return Unreachable(f"{host} cannot be reached ({reason})")
     if any(isinstance(each, _BAD_ADDRESS) for each in chain):
         return Transient(f"the address on {host} cannot be used ({reason})")
     return UnknownOutcome(f"the connection to {host} broke before its answer ({reason})")
+
+
+def _failed_handshake(error: BaseException) -> bool:
+    return isinstance(error, ssl.SSLError) and bool(_HANDSHAKE.search(getattr(error, "reason", None) or ""))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

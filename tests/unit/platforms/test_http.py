@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import ssl
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
@@ -39,6 +40,12 @@ def test_no_error_of_the_transport_is_missed(kind: type[Exception]) -> None:
     assert isinstance(failures.classify(error, "host"), DeliveryError)
 
 
+def tls(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, f"[SSL: {reason}] something")
+    error.reason = reason
+    return error
+
+
 POOL = urllib3.HTTPConnectionPool("host")
 URL = "/storage?signature=s3cret"
 REFUSED = pool_errors.MaxRetryError(POOL, URL, pool_errors.NewConnectionError(POOL, "refused"))
@@ -50,7 +57,13 @@ ABORTED = pool_errors.ProtocolError("aborted", ConnectionResetError(104, "Connec
     [
         (requests.ConnectionError(REFUSED), Unreachable),
         (requests.ConnectTimeout(), Unreachable),
-        (requests.exceptions.SSLError(), Unreachable),
+        (requests.exceptions.SSLError(pool_errors.SSLError(ssl.SSLCertVerificationError())), Unreachable),
+        (requests.exceptions.SSLError(pool_errors.SSLError(tls("WRONG_VERSION_NUMBER"))), Unreachable),
+        (
+            requests.exceptions.SSLError(pool_errors.SSLError(tls("DECRYPTION_FAILED_OR_BAD_RECORD_MAC"))),
+            UnknownOutcome,
+        ),
+        (requests.exceptions.SSLError(pool_errors.SSLError(ssl.SSLEOFError(8, "EOF"))), UnknownOutcome),
         (requests.exceptions.ProxyError(), Unreachable),
         (requests.ReadTimeout(), UnknownOutcome),
         (requests.ConnectionError(ABORTED), UnknownOutcome),
