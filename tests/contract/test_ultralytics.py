@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from dataclasses import replace
@@ -210,11 +211,29 @@ def test_an_unusable_upload_url_is_no_success(
         client.upload(checkpoint, lambda _: None)
 
 
-def test_a_storage_that_kept_less_is_no_success(client: Platform, server: ScriptedServer, checkpoint: Upload) -> None:
-    kept = {"x-goog-stored-content-length": "17"}
-    server.script = lambda request: Reply(body=b"", headers=kept) if request.method == "PUT" else received(request)
-    with pytest.raises(Transient, match="stored 17 of 1048576 bytes"):
+@pytest.mark.parametrize(
+    ("stored", "difference"),
+    [
+        (Reply(body=b"", headers={"x-goog-stored-content-length": "17"}), "17 of 1048576 bytes"),
+        (Reply(body=b"", headers={"x-goog-hash": "crc32c=AAAAAA==,md5=1B2M2Y8AsgTpgAmY7PhCfg=="}), "other bytes"),
+        (Reply(body={"size": 17}), "17 of 1048576 bytes"),
+        (Reply(body={"size": 1048576, "sha256": "0" * 64}), "other bytes"),
+    ],
+)
+def test_a_storage_that_kept_something_else_is_no_success(
+    client: Platform, server: ScriptedServer, checkpoint: Upload, stored: Reply, difference: str
+) -> None:
+    server.script = lambda request: stored if request.method == "PUT" else received(request)
+    with pytest.raises(Transient, match=f"stored {difference}"):
         client.upload(checkpoint, lambda _: None)
+
+
+def test_a_storage_that_kept_the_same_is_believed(client: Platform, server: ScriptedServer, checkpoint: Upload) -> None:
+    md5 = base64.b64encode(hashlib.md5(checkpoint.path.read_bytes()).digest()).decode()
+    headers = {"x-goog-stored-content-length": str(checkpoint.size), "x-goog-hash": f"crc32c=AAAAAA==, md5={md5}"}
+    same = Reply(body={"size": checkpoint.size, "sha256": checkpoint.sha256}, headers=headers)
+    server.script = lambda request: same if request.method == "PUT" else received(request)
+    assert client.upload(checkpoint, lambda _: None).answer["sha256"] == checkpoint.sha256
 
 
 @pytest.mark.parametrize("status", [404, 409])

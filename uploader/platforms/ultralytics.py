@@ -11,10 +11,13 @@ A server of late 2025 gives no ids. There every request names project and run in
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from uploader.errors import DeliveryError, Refused, RunGone, Transient, Unreachable
@@ -221,7 +224,7 @@ def _promotion_key(upload: Upload, place: Mapping[str, Any]) -> str:
 
 
 def _check_stored(answer: Answer, host: str, upload: Upload) -> None:
-    """Make sure that the storage took the file, and all of it where it says how much it took.
+    """Make sure that the storage took the file, and that it has these bytes where it says what it has.
 
     Raises:
         DeliveryError: It did not. The storage's 401 and 403 are about its URL, never about our key.
@@ -230,6 +233,28 @@ def _check_stored(answer: Answer, host: str, upload: Upload) -> None:
         raise Transient(f"{host} refused two upload URLs with {answer.status}", status=answer.status)
     if not answer.ok:
         raise refusal(answer, host)
-    stored = answer.headers.get("x-goog-stored-content-length", str(upload.size))
-    if stored != str(upload.size):
-        raise Transient(f"{host} stored {stored} of {upload.size} bytes", status=answer.status)
+    if (difference := _difference(answer, upload)) is not None:
+        raise Transient(f"{host} stored {difference}", status=answer.status)
+
+
+def _difference(answer: Answer, upload: Upload) -> str | None:
+    """Return what the storage says that it has instead of the file, or None.
+
+    Google's tells the length and the MD5 in headers; the local platform the length and the sha256 in its body.
+    """
+    said = answer.json() or {}
+    stored = answer.headers.get("x-goog-stored-content-length", said.get("size", upload.size))
+    if str(stored) != str(upload.size):
+        return f"{stored} of {upload.size} bytes"
+    md5 = re.search(r"md5=([^,\s]+)", answer.headers.get("x-goog-hash", ""))
+    same = said.get("sha256", upload.sha256) == upload.sha256 and (md5 is None or md5[1] == _md5(upload.path))
+    return None if same else "other bytes than it was sent"
+
+
+def _md5(path: Path) -> str:
+    """Return a file's MD5 in base 64, as Google's storage tells it."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(1024 * 1024):
+            digest.update(block)
+    return base64.b64encode(digest.digest()).decode()
