@@ -34,9 +34,10 @@ def __getattr__(name: str) -> Any:
     """Load a public name on first use (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+    module = import_module(_HOMES[name])
+    # All names of the module at once: importing it has bound its own name, which `attach` shares, to the module.
+    globals().update({each: getattr(module, each) for each, home in _HOMES.items() if home == module.__name__})
+    return globals()[name]
 
 
 def __dir__() -> list[str]:
