@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -64,7 +64,8 @@ class Journal:
         with self._transaction() as connection:
             taken, done = fallback.ingest(connection, self.path, chosen)
         for path in done:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # what stays is not taken in again
+                path.unlink()
         return taken
 
     def drop(self, delivery_ids: Sequence[int]) -> int:

@@ -14,14 +14,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, func, or_, select, update
 from sqlalchemy.exc import DBAPIError
 
-from journal import claims, outcomes, routing, tables
-from journal.clock import now_text, to_text, utc_now
+from journal import claims, outcomes, planning, routing, tables
+from journal.clock import now_text, to_text
 from journal.engine import fold_wal
-from journal.errors import StaleClaim, from_sqlite
-from journal.ids import chunk_id, digest
+from journal.errors import from_sqlite
 from journal.records import (
     Claim,
     Destination,
@@ -161,20 +160,8 @@ class Outbox:
         Raises:
             StaleClaim: Another drain planned for this target meanwhile; nothing was written.
         """
-        run, destination = target.run.id, target.destination.id
         with self._write() as connection:
-            moved = connection.execute(
-                update(_T)
-                .where(_T.c.run_id == run, _T.c.destination_id == destination)
-                .where(_T.c.planned_through == target.planned_through)
-                .values(planned_through=through, stage=stage)
-            )
-            if moved.rowcount != 1:
-                raise StaleClaim(f"run {run} was planned by another drain meanwhile")
-            if planned:
-                connection.execute(insert(_D), [_row(target, delivery) for delivery in planned])
-            if any(delivery.lane == "upload" for delivery in planned):
-                _supersede_older_uploads(connection, run, destination)
+            planning.plan(connection, target, planned, through=through, stage=stage)
         return len(planned)
 
     # --- claiming and recording
@@ -319,43 +306,3 @@ def _target(row: Row[Any]) -> Target:
     run = Run(row.run_id, row.project, row.name, row.save_dir, row.created_at)
     destination = Destination(row.destination_id, row.platform, row.base_url)
     return Target(run, destination, row.state, row.reason, json.loads(row.ids), row.planned_through, row.stage)
-
-
-def _row(target: Target, delivery: PlannedDelivery) -> dict[str, Any]:
-    """Return the row of a planned delivery: this is where its bytes and its chunk id are fixed."""
-    now = to_text(utc_now())
-    return {
-        **vars(delivery),
-        "run_id": target.run.id,
-        "destination_id": target.destination.id,
-        "chunk_id": chunk_id(
-            run_id=target.run.id,
-            platform=target.destination.platform,
-            base_url=target.destination.base_url,
-            kind=delivery.kind,
-            first_event=delivery.first_event,
-            last_event=delivery.last_event,
-            body_digest=digest(delivery.body),
-        ),
-        "state": "pending",
-        "attempts": 0,
-        "next_attempt_at": now,
-        "held": 0,
-        "fence": 0,
-        "created_at": now,
-    }
-
-
-def _supersede_older_uploads(connection: Connection, run_id: str, destination_id: int) -> None:
-    here = (
-        tables.is_open(_D),
-        _D.c.run_id == run_id,
-        _D.c.destination_id == destination_id,
-        _D.c.lane == "upload",
-    )
-    newest = select(func.max(_D.c.first_event)).where(*here).scalar_subquery()
-    connection.execute(
-        update(_D)
-        .where(*here, _D.c.state == "pending", _D.c.role != "final", _D.c.first_event < newest)
-        .values(state="superseded", settled_at=now_text())
-    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.disks import fill, small_disk
+from support.disks import fill, make_read_only, small_disk
 from support.journals import dead_pid, finish, python, rows
 
 import journal
@@ -264,6 +264,14 @@ def test_a_full_disk_makes_way_for_the_next_folder(folder: Path, tmp_path: Path)
         file.close()
         assert list((small / "fallback").iterdir()) == []
     assert ingest(folder, tmp_path / "large") == 2
+
+
+def test_a_file_that_cannot_be_deleted_stops_no_drain(folder: Path, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small") as small:
+        write_and_die(small, folder)
+        make_read_only(small)
+        assert ingest(folder, small) == 3
+        assert ingest(folder, small) == 0
 
 
 def test_nowhere_to_write_names_every_place(folder: Path, tmp_path: Path) -> None:

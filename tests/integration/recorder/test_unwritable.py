@@ -128,6 +128,20 @@ def test_a_journal_that_is_back_is_used_again(folder: Path, save_dir: Path, fall
     assert epochs(folder) == [2, 0, 1]
 
 
+def test_trouble_that_lasts_is_said_once(
+    folder: Path, save_dir: Path, fallbacks: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    in_the_way(folder)
+    part = make_sink(folder, save_dir, clock)
+    for _ in range(4):
+        part.event("epoch_end", {})
+        clock.now += RETRY_SECONDS
+    part.close("complete")
+    assert len(warnings(caplog)) == 1
+    assert len(lines(fallbacks)) == 5
+
+
 def test_a_busy_journal_is_left_alone_for_a_while(
     folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

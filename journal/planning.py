@@ -1,0 +1,80 @@
+"""Fixing what is sent: rows of deliveries, whose bytes and chunk ids never change from here on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from journal import tables
+from journal.clock import now_text
+from journal.errors import StaleClaim
+from journal.ids import chunk_id, digest
+from journal.records import PlannedDelivery, Target
+
+_D = tables.deliveries
+_T = tables.targets
+
+
+def plan(
+    connection: Connection, target: Target, planned: Sequence[PlannedDelivery], *, through: int, stage: int
+) -> None:
+    """Write deliveries for the target's events up to `through`.
+
+    Raises:
+        StaleClaim: Another drain planned for this target meanwhile.
+    """
+    run, destination = target.run.id, target.destination.id
+    moved = connection.execute(
+        update(_T)
+        .where(_T.c.run_id == run, _T.c.destination_id == destination)
+        .where(_T.c.planned_through == target.planned_through)
+        .values(planned_through=through, stage=stage)
+    )
+    if moved.rowcount != 1:
+        raise StaleClaim(f"run {run} was planned by another drain meanwhile")
+    if planned:
+        connection.execute(insert(_D), [_row(target, delivery) for delivery in planned])
+    if any(delivery.lane == "upload" for delivery in planned):
+        _supersede_older_uploads(connection, run, destination)
+
+
+def _row(target: Target, delivery: PlannedDelivery) -> dict[str, Any]:
+    """Return the row of a planned delivery: this is where its bytes and its chunk id are fixed."""
+    now = now_text()
+    return {
+        **vars(delivery),
+        "run_id": target.run.id,
+        "destination_id": target.destination.id,
+        "chunk_id": chunk_id(
+            run_id=target.run.id,
+            platform=target.destination.platform,
+            base_url=target.destination.base_url,
+            kind=delivery.kind,
+            first_event=delivery.first_event,
+            last_event=delivery.last_event,
+            body_digest=digest(delivery.body),
+        ),
+        "state": "pending",
+        "attempts": 0,
+        "next_attempt_at": now,
+        "held": 0,
+        "fence": 0,
+        "created_at": now,
+    }
+
+
+def _supersede_older_uploads(connection: Connection, run_id: str, destination_id: int) -> None:
+    here = (
+        tables.is_open(_D),
+        _D.c.run_id == run_id,
+        _D.c.destination_id == destination_id,
+        _D.c.lane == "upload",
+    )
+    newest = select(func.max(_D.c.first_event)).where(*here).scalar_subquery()
+    connection.execute(
+        update(_D)
+        .where(*here, _D.c.state == "pending", _D.c.role != "final", _D.c.first_event < newest)
+        .values(state="superseded", settled_at=now_text())
+    )
