@@ -14,11 +14,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from soaks.weather import Call, Schedule
+from soaks.wire import Answer, Request, encode, read_body, read_head
 
 LATE_SECONDS = 0.45
 """How long a late answer takes; the patience of the client under test is shorter."""
@@ -30,26 +31,6 @@ _EXPIRED = (400, 401, 403, 410)
 _WRONG = (b'{"received": tru', b"[]", b'"received"', b"{}", b"\xff\xfe", b"")
 _CANCELLED = {"cancelled": True, "reason": "chaos"}
 _HOP_BY_HOP = {"connection", "content-length", "date", "keep-alive", "transfer-encoding"}
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request as it arrived; header names in lower case."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer; `cut` sends only so many bytes of the body and then closes."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    cut: int | None = None
 
 
 Describe = Callable[[Request], tuple[Call, str]]
@@ -127,7 +108,7 @@ class Chaos:
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection, connection.makefile("rb") as stream, suppress(OSError, http.client.HTTPException):
-                while head := _read_head(stream):
+                while head := read_head(stream):
                     if not self._handle(connection, head, stream):
                         return
         finally:
@@ -140,17 +121,17 @@ class Chaos:
         call: Call = "put"
         body, label = b"", f"{length} bytes"
         if head.method != "PUT":
-            body = _read(stream, length)
+            body = read_body(stream, length)
             call, label = self._describe(replace(head, body=body))
         number, fault = self._next(call, label)
         self.witness(number, "arrived")
         if head.method == "PUT":
-            body = _read(stream, length // 2 if fault == "reset in the body" else length)
+            body = read_body(stream, length // 2 if fault == "reset in the body" else length)
         answer = self._break(replace(head, body=body), number, fault)
         if answer is None:
             _reset(connection)
             return False
-        connection.sendall(_encode(answer))
+        connection.sendall(encode(answer))
         return answer.cut is None
 
     def _next(self, call: Call, label: str) -> tuple[int, str | None]:
@@ -245,11 +226,15 @@ class Elsewhere:
         self._listener = _listen(0)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
+    def close(self) -> None:
+        """Stop listening."""
+        self._listener.close()
+
     def calls(self) -> list[bytes]:
-        """Return the beginnings of what was sent here, and stop listening."""
+        """Return the beginnings of what was sent here."""
         found = []
         self._listener.setblocking(False)
-        with self._listener, suppress(BlockingIOError):
+        with suppress(BlockingIOError):
             while True:
                 connection, _ = self._listener.accept()
                 with connection:
@@ -268,25 +253,6 @@ def _reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
-def _read_head(stream: BinaryIO) -> Request | None:
-    line = stream.readline().decode("latin-1")
-    if not line:
-        return None
-    method, path, _ = line.split()
-    headers = {}
-    while header := stream.readline().decode("latin-1").strip():
-        name, _, value = header.partition(":")
-        headers[name.lower()] = value.strip()
-    return Request(method, path, headers, b"")
-
-
-def _read(stream: BinaryIO, length: int) -> bytes:
-    body = stream.read(length) or b""
-    if len(body) < length:
-        raise ConnectionError("the client went away")
-    return body
-
-
 def _spoil(answer: Answer, number: int, fault: str | None) -> Answer | None:
     """Return what becomes of the platform's answer on its way back."""
     if fault == "dropped after":
@@ -302,9 +268,3 @@ def _spoil(answer: Answer, number: int, fault: str | None) -> Answer | None:
     if fault == "cancelled" and answer.status == 200:
         return replace(answer, body=json.dumps({**json.loads(answer.body), **_CANCELLED}).encode())
     return answer
-
-
-def _encode(answer: Answer) -> bytes:
-    headers = {**answer.headers, "Content-Length": str(len(answer.body))}
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 {answer.status} Chaos\r\n{head}\r\n".encode("latin-1") + answer.body[: answer.cut]

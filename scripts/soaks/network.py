@@ -16,12 +16,13 @@ from pathlib import Path
 from random import Random
 
 import journal
-from soaks.chaos import Chaos, Elsewhere, Request, chaos
+from soaks.chaos import Chaos, Elsewhere, chaos
 from soaks.drains import KEY, PACE, Job, Nursery, drain
 from soaks.places import keep_when_found, scratch
 from soaks.trainings import record
 from soaks.verdict import NetworkTally, compare, rows
 from soaks.weather import Call, Schedule
+from soaks.wire import Request
 from uploader.local_platform.server import RunningServer, running
 
 MOST_DRAINS = 60
@@ -50,8 +51,7 @@ def play(seed: str, server: RunningServer, nursery: Nursery, keep: Path) -> Netw
     """Play one round and return its figures."""
     tally = NetworkTally(rounds=1)
     random, project = Random(f"{seed}/journal"), f"soak-{seed}"
-    elsewhere = Elsewhere()
-    with scratch() as folder:
+    with scratch() as folder, closing(Elsewhere()) as elsewhere:
         record(folder / "journal", random, project)
         with chaos(server.url, describe, Schedule.of(seed), elsewhere.url) as between:
             Round(Job(folder / "journal", between.url), between, nursery, Random(f"{seed}/drains"), tally).play()

@@ -1,0 +1,105 @@
+"""Drain processes that are killed, stopped and frozen, on a platform that knows no idempotency keys."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from queue import SimpleQueue
+from random import Random
+
+import pytest
+from soaks.chaos import Chaos, Elsewhere, chaos
+from soaks.drains import KEY, PACE, Job, Nursery, drain
+from soaks.network import describe
+from soaks.trainings import record
+from soaks.verdict import NetworkTally, compare, rows
+from soaks.weather import Schedule
+
+from uploader.local_platform.server import RunningServer, running
+
+ALL_DELIVERED, WORK_REMAINS = 0, 3
+CALM = Schedule("calm", 0.0)
+SEED = 4
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with closing(Nursery()) as made:
+        yield made
+
+
+@pytest.fixture
+def server(nursery: Nursery, tmp_path: Path) -> Iterator[RunningServer]:
+    with running(tmp_path / "platform", api_key=KEY, idempotency=False) as running_server:
+        yield running_server
+
+
+@contextmanager
+def journal_and_network(server: RunningServer, folder: Path, project: str) -> Iterator[tuple[Job, Chaos]]:
+    """Record a training and put a proxy that breaks nothing before the platform; compare both at the end."""
+    folder.mkdir()
+    record(folder / "journal", Random(SEED), project)
+    with closing(Elsewhere()) as elsewhere, chaos(server.url, describe, CALM, elsewhere.url) as between:
+        yield Job(folder / "journal", between.url), between
+    tally = NetworkTally()
+    compare(folder / "journal", server.url, KEY, project, tally)
+    assert (tally.lost, tally.damaged) == (0, 0), tally.notes
+
+
+def ambush(between: Chaos, number: int, phase: str, what: signal.Signals) -> SimpleQueue[int]:
+    """Send a signal when the request of that number has come to that phase, to the process id that is put here."""
+    pids: SimpleQueue[int] = SimpleQueue()
+
+    def witness(seen: int, now: str) -> None:
+        if (seen, now) == (number, phase):
+            os.kill(pids.get(), what)
+
+    between.witness = witness
+    return pids
+
+
+@pytest.mark.parametrize("phase", ["arrived", "handled"])
+def test_a_drain_may_die_at_any_request(server: RunningServer, nursery: Nursery, tmp_path: Path, phase: str) -> None:
+    number, killed = 1, True
+    while killed:
+        with journal_and_network(server, tmp_path / str(number), f"{phase}-{number}") as (job, between):
+            victims = ambush(between, number, phase, signal.SIGKILL)
+            pid = nursery.start(job)
+            victims.put(pid)
+            killed = nursery.wait(pid) == -signal.SIGKILL
+            assert drain(job).exit_code == ALL_DELIVERED
+        number += 1
+    assert number > 10
+
+
+def test_a_stopped_drain_leaves_nothing_claimed(server: RunningServer, nursery: Nursery, tmp_path: Path) -> None:
+    with journal_and_network(server, tmp_path / "run", "stopped") as (job, between):
+        stopped = ambush(between, 3, "arrived", signal.SIGTERM)
+        pid = nursery.start(job)
+        stopped.put(pid)
+        assert nursery.wait(pid) == WORK_REMAINS
+        query = "SELECT count(*) FROM deliveries WHERE state = 'claimed' OR (attempts > 0 AND state = 'pending')"
+        assert rows(job.folder, query) == [(0,)]
+        assert drain(job).exit_code == ALL_DELIVERED
+
+
+def test_a_frozen_drain_is_overtaken_and_harms_nothing_when_it_goes_on(
+    server: RunningServer, nursery: Nursery, tmp_path: Path
+) -> None:
+    with journal_and_network(server, tmp_path / "run", "frozen") as (job, between):
+        hasty = replace(job, unlocked=True, pace=replace(PACE, lease=0.3))
+        stopped = ambush(between, 1, "handled", signal.SIGSTOP)
+        frozen = nursery.start(hasty)
+        stopped.put(frozen)
+        while (code := nursery.wait(nursery.start(hasty))) == WORK_REMAINS:
+            pass  # until the lease has run out
+        assert code == ALL_DELIVERED
+        assert rows(job.folder, "SELECT max(fence) FROM deliveries WHERE kind = 'training_started'") == [(2,)]
+        before = rows(job.folder, "SELECT id, state, receipt FROM deliveries")
+        os.kill(frozen, signal.SIGCONT)
+        assert nursery.wait(frozen) == ALL_DELIVERED
+        assert rows(job.folder, "SELECT id, state, receipt FROM deliveries") == before
