@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from itertools import count
 from pathlib import Path
+from shutil import rmtree
+from signal import pause
 
 import pytest
 from soaks import cuts
-from soaks.ledger import total
-from soaks.volumes import why_no_volume
+from soaks.ledger import event_acknowledged, inspect, total
+from soaks.processes import Child
+from soaks.volumes import loop_volume, why_no_volume
+from soaks.workload import RUN_ID, Report, Training
+
+import journal
+from journal.fallback import FallbackFile, read_header
+from journal.records import Run
 
 SEED = 11
 why_not = cache(why_no_volume)
@@ -32,3 +42,58 @@ def test_durability_process_loses_the_newest_events_and_nothing_else(file_system
     tally = total(cuts.run(file_system, 12, SEED, tmp_path, "process"))
     assert tally.damaged == 0, tally.notes
     assert 0 < tally.lost < tally.events
+
+
+def test_a_checkpoint_is_there_when_the_power_goes_right_after_it(file_system: str) -> None:
+    """Its event alone is no proof that the name of its bytes is on the disk: a commit may write to the log only."""
+
+    def save(report: Report) -> None:
+        training = Training.begin(journal.open(volume.root / "training" / "journal"), "seed", report)
+        training.append()
+        training.save("final")
+        pause()
+
+    with loop_volume(file_system) as volume:
+        for _ in range(3):
+            volume.mount()
+            (volume.root / "training").mkdir()
+            writer = Child(save)
+            writer.wait_for_reports(2)
+            volume.cut_power()
+            writer.kill()
+            told = writer.reap()
+            volume.unmount()
+            volume.mount()
+            tally = inspect(volume.root / "training" / "journal", told)
+            assert (len(told), tally.lost, tally.damaged) == (2, 0, 0), tally.notes
+            rmtree(volume.root / "training")
+            volume.unmount()
+
+
+def test_the_fallback_file_keeps_what_it_took(file_system: str, tmp_path: Path) -> None:
+    run = Run(RUN_ID, None, "run", "/train", "2026-01-01T00:00:00.000000Z")
+
+    def write(report: Report) -> None:
+        fallback = FallbackFile([volume.root / "fallback"], tmp_path / "journal", run)
+        for number in count(1):
+            payload = {"n": number, "text": "x" * 500}
+            fallback.append("epoch_end", payload, str(number))
+            report(event_acknowledged(number, payload))
+
+    with loop_volume(file_system) as volume:
+        for _ in range(6):
+            volume.mount()
+            writer = Child(write)
+            writer.wait_for_reports(5)
+            told = writer.reported()
+            volume.cut_power()
+            writer.kill()
+            writer.reap()
+            volume.unmount()
+            volume.mount()
+            (file,) = (volume.root / "fallback").iterdir()
+            assert read_header(file) is not None
+            lines = file.read_bytes().split(b"\n")[1:-1]
+            assert [json.loads(line)["payload"]["n"] for line in lines][:told] == list(range(1, told + 1))
+            file.unlink()
+            volume.unmount()
