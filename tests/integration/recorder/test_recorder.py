@@ -94,7 +94,7 @@ BUSY = fail(JournalBusy("locked by another process"))
 
 
 def test_a_session_is_recorded(start: Start, folder: Path, save_dir: Path) -> None:
-    recorder = start(platform="ultralytics", base_url="https://platform.example/")
+    recorder = start(routes=(("ultralytics", "https://platform.example/"),))
     recorder.event("training_started", {"epochs": 1}, "1")
     save(recorder, save_dir / "last.pt", b"weights", epoch=3)
     assert recorder.wait_for_snapshots()
@@ -131,7 +131,7 @@ def test_a_late_event_goes_to_the_session_that_has_ended(start: Start, folder: P
 
 
 def test_options_go_to_other_processes() -> None:
-    options = JournalOptions(journal="/j", durability="process", platform="ultralytics", base_url="https://x")
+    options = JournalOptions(journal="/j", durability="process", routes=(("ultralytics", "https://x"),))
     assert pickle.loads(pickle.dumps(options)) == options
 
 
@@ -366,7 +366,7 @@ def tell(folder: Path, kind: str, detail: str) -> None:
 
 
 def test_a_cancellation_is_heard(start: Start, folder: Path) -> None:
-    recorder = start(platform="ultralytics", base_url="https://platform.example")
+    recorder = start(routes=(("ultralytics", "https://platform.example"),))
     recorder.event("training_started", {}, "1")
     assert recorder.cancelled() is None
     tell(folder, "paused", "not a cancellation")
@@ -377,7 +377,7 @@ def test_a_cancellation_is_heard(start: Start, folder: Path) -> None:
 
 
 def test_a_resumed_training_does_not_heed_the_cancellation_of_the_one_before(start: Start, folder: Path) -> None:
-    first = start(platform="ultralytics", base_url="https://platform.example")
+    first = start(routes=(("ultralytics", "https://platform.example"),))
     first.event("training_started", {}, "1")
     first.event("training_complete", {})
     tell(folder, "cancelled", "by hand")

@@ -73,7 +73,7 @@ def test_a_journal_that_cannot_be_used_does_not_stop_the_training(
     folder: Path, save_dir: Path, fallbacks: Path, caplog: pytest.LogCaptureFixture, trouble: Callable[[Path], None]
 ) -> None:
     trouble(folder)
-    recorder = record(folder, save_dir, platform="ultralytics", base_url="https://chosen.example")
+    recorder = record(folder, save_dir, routes=(("ultralytics", "https://chosen.example"),))
     for epoch in range(3):
         recorder.event("epoch_end", {"epoch": epoch, "loss": float("nan")}, str(epoch))
     (save_dir / "last.pt").write_bytes(b"weights")
