@@ -21,6 +21,7 @@ from journal import claims, outcomes, planning, routing, tables
 from journal.clock import now_text, to_text
 from journal.engine import fold_wal
 from journal.errors import from_sqlite
+from journal.liveness import live_runs
 from journal.records import (
     Claim,
     Destination,
@@ -76,6 +77,11 @@ class Outbox:
         with self._read() as connection:
             query = select(tables.runs).order_by(tables.runs.c.created_at)
             return [Run(**row._asdict()) for row in connection.execute(query)]
+
+    def live_runs(self, now: datetime) -> list[str]:
+        """Return the ids of the runs that are being trained, as far as is known."""
+        with self._read() as connection:
+            return live_runs(connection, now)
 
     def unrouted_runs(self, run_ids: Sequence[str] | None = None) -> list[Run]:
         """Return the runs (of those named) that go nowhere yet."""

@@ -14,10 +14,11 @@ from journal.records import Claim, Destination, Lane
 from uploader.drain.courier import Courier, Finished
 from uploader.drain.crew import Crew
 from uploader.drain.progress import Progress
+from uploader.drain.pulse import Pulse
 from uploader.drain.retry import FIRST_WAIT, Random
 from uploader.drain.schedule import Breaker
 from uploader.errors import CredentialsRefused, DeliveryError, Refused, UploaderError
-from uploader.platforms.base import Platform, Receipt
+from uploader.platforms.base import Heartbeating, Identity, Platform, Receipt
 
 CLAIM_AHEAD = 4
 """So many messages for each thread are claimed at once, so that threads need not wait for the journal."""
@@ -77,12 +78,15 @@ class Channel:
         self._limits: dict[Lane, int] = {"message": supplies.parallel * CLAIM_AHEAD, "upload": supplies.uploads}
         self._under_way: Counter[Lane] = Counter()
         self._platform: Platform | None = None
+        self._heart: Heartbeating | None = None
+        self._pulse: Pulse | None = None
         self._crews: dict[Lane, Crew[Claim, Finished | None]] = {}
         try:
             self._platform = supplies.connect(destination.platform, destination.base_url)
         except UploaderError as error:
             self.closed = error
         else:
+            self._heart = _heart_of(self._platform)
             self._crews = _crews(destination, self._platform, supplies)
 
     def room(self, lane: Lane) -> int:
@@ -145,12 +149,30 @@ class Channel:
         """Return the seconds until the host may be tried again; 0 when it may be now."""
         return max(0.0, self._breaker.resumes_at - self._clock())
 
+    @property
+    def has_pulse(self) -> bool:
+        """Whether the platform wants to hear that trainings are alive."""
+        return self._heart is not None
+
+    def keep_alive(self, living: Sequence[Identity]) -> None:
+        """Have the platform told that these runs are being trained, when that is due and it can be reached."""
+        if self._heart is None or self.paused:
+            return
+        self._pulse = self._pulse or Pulse(self._heart, f"drain-{self.destination.id}-pulse", self._clock)
+        self._pulse.keep(living)
+
     def close(self, timeout: float) -> None:
         """End the threads, each within `timeout` seconds or left behind, and close idle connections."""
+        if self._pulse is not None:
+            self._pulse.close(timeout)
         for crew in self._crews.values():
             crew.join(timeout)
         if self._platform is not None:
             self._platform.close()
+
+
+def _heart_of(platform: object) -> Heartbeating | None:
+    return platform if isinstance(platform, Heartbeating) else None
 
 
 def _crews(

@@ -21,6 +21,7 @@ from journal import Journal
 from journal.clock import to_text, utc_now
 from journal.errors import JournalBusy, JournalUnavailable
 from journal.outbox import Outbox
+from journal.records import Target
 from uploader.drain import routing
 from uploader.drain.books import Books
 from uploader.drain.channel import Channel, Supplies
@@ -30,6 +31,7 @@ from uploader.drain.lock import drain_lock
 from uploader.drain.pace import Pace
 from uploader.drain.progress import Progress, Silent
 from uploader.drain.summary import Ending, Summary, summarize
+from uploader.platforms.base import Identity
 from uploader.platforms.registry import connect
 from uploader.settings import Settings
 
@@ -195,6 +197,7 @@ class Drain:
     def _feed(self) -> None:
         if self._options.watch and time.monotonic() >= self._next_look:
             self._look_around()
+            self._keep_alive()
         for channel in self._channels.values():
             self._feeder.feed(channel)
 
@@ -205,6 +208,19 @@ class Drain:
             if target.destination.id not in self._channels:
                 self._channels[target.destination.id] = Channel(target.destination, self._supplies())
         self._next_look = time.monotonic() + TICK_SECONDS
+
+    def _keep_alive(self) -> None:
+        """Tell the platforms that want to know it which runs are being trained."""
+        channels = [channel for channel in self._channels.values() if channel.has_pulse]
+        live = self._outbox.live_runs(utc_now()) if channels else []
+        chosen = [run for run in live if self._run_ids is None or run in self._run_ids]
+        for channel in channels:
+            targets = self._outbox.targets(destination_id=channel.destination.id, run_ids=chosen)
+            channel.keep_alive([self._identity(target) for target in targets if target.state == "registered"])
+
+    def _identity(self, target: Target) -> Identity:
+        run = target.run
+        return Identity(run.id, run.project or self._settings.default_project, run.name, target.ids)
 
     def _supplies(self) -> Supplies:
         connections = self._options.parallel + self._options.uploads

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Progress = Callable[[int], None]
 """Told, from the uploading thread, how many bytes of an upload have been sent so far. It may raise to end it."""
@@ -89,6 +89,21 @@ class Receipt:
     answer: Mapping[str, Any]
     ids: Mapping[str, Any] | None = None
     signals: tuple[tuple[str, str], ...] = ()
+
+
+@runtime_checkable
+class Heartbeating(Protocol):
+    """A client of a platform that is told, now and then, that a training is alive."""
+
+    heartbeat_seconds: float
+
+    def heartbeat(self, identity: Identity, agent_id: str | None) -> str | None:
+        """Say that a registered run's training is alive; take and return what the platform calls this machine.
+
+        Raises:
+            DeliveryError: Nobody took notice.
+        """
+        ...
 
 
 class Platform(Protocol):

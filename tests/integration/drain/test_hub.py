@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
@@ -189,3 +190,25 @@ def test_epochs_of_a_live_run_are_gathered_for_three_seconds(journals: Recording
         now += 3.0
         feeder.feed(channel)
         assert channel.kinds == ["training_started", "metrics"]
+
+
+def test_a_watched_live_run_sends_heartbeats_and_an_ended_one_none(journals: Recordings, hub: ScriptedServer) -> None:
+    beat = threading.Event()
+
+    def script(request: Request) -> Reply:
+        if "heartbeat" in request.path:
+            beat.set()
+        return hub_received(request)
+
+    hub.script = script
+    whole(journals, hub.url, 1)
+    begin(journals, hub.url, "live")
+    with journals.draining(UNUSED, watch=True):
+        assert beat.wait(20)
+    assert paths(hub).count("/v1/agent/heartbeat/models/m-1") == 1
+
+
+def test_without_watching_no_heartbeat_is_sent(journals: Recordings, hub: ScriptedServer) -> None:
+    begin(journals, hub.url)
+    journals.drain(UNUSED)
+    assert paths(hub) == ["/v1/models"]

@@ -1,0 +1,60 @@
+"""Telling a platform that trainings are alive: now or never, so none of it is journaled, retried or sent late."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+
+from uploader.errors import DeliveryError
+from uploader.platforms.base import Heartbeating, Identity
+
+_LOG = logging.getLogger(__name__)
+
+
+class Pulse:
+    """The heartbeats of one destination, sent by a thread of its own."""
+
+    def __init__(self, platform: Heartbeating, name: str, clock: Callable[[], float]) -> None:
+        """Start the thread.
+
+        Args:
+            platform: The client.
+            name: For the thread's name.
+            clock: Seconds; never goes back.
+        """
+        self._platform = platform
+        self._clock = clock
+        self._due: dict[str, float] = {}
+        self._agents: dict[str, str | None] = {}
+        self._jobs: SimpleQueue[tuple[float, Identity] | None] = SimpleQueue()
+        # A daemon: a request that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def keep(self, living: Sequence[Identity]) -> None:
+        """Have a heartbeat sent for each of these runs whose last one is long enough ago; forget all others."""
+        now = self._clock()
+        self._due = {run.run_uuid: self._due.get(run.run_uuid, now) for run in living}
+        for run in living:
+            if self._due[run.run_uuid] <= now:
+                self._due[run.run_uuid] = now + self._platform.heartbeat_seconds
+                self._jobs.put((now, run))
+
+    def close(self, timeout: float) -> None:
+        """End the thread, or leave it behind after `timeout` seconds."""
+        self._jobs.put(None)
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            asked_at, run = job
+            if self._clock() - asked_at < self._platform.heartbeat_seconds:  # else the next one is due
+                self._beat(run)
+
+    def _beat(self, run: Identity) -> None:
+        try:
+            self._agents[run.run_uuid] = self._platform.heartbeat(run, self._agents.get(run.run_uuid))
+        except DeliveryError as error:
+            _LOG.debug("a heartbeat did not arrive: %s", error)
