@@ -126,6 +126,18 @@ def test_a_platform_that_lists_no_runs_is_asked_to_go_on_with_the_model(server: 
     assert [each.headers["idempotency-key"] for each in server.requests if each.method == "POST"] != [FIRST.chunk_id]
 
 
+def test_a_model_that_is_deleted_after_it_was_found_is_registered_anew(server: ScriptedServer) -> None:
+    def script(request: Request) -> Reply:
+        if request.method == "POST" and "modelId" in request.json():
+            server.script = listing()
+            return Reply(404, {"error": "no such model"})
+        return listing(OURS)(request)
+
+    server.script = script
+    assert (register(server.url, AGAIN).ids or {})["runId"] == 7
+    assert "modelId" not in server.bodies()[-1]
+
+
 def test_the_project_of_somebody_else_is_looked_for_there(server: ScriptedServer) -> None:
     server.script = listing()
     register(server.url, replace(AGAIN, identity=replace(AGAIN.identity, project="Team/demo")))

@@ -67,9 +67,9 @@ class UltralyticsPlatform:
         When an earlier attempt may have arrived, that is looked up first. A model that was deleted or cancelled
         meanwhile takes no more sessions; the run then goes on as a new one.
         """
-        if (earlier := self._arrived(message)) is not None:
-            return earlier
         try:
+            if (earlier := self._arrived(message)) is not None:
+                return earlier
             answer = self._event(message, message.data_json)
         except RunGone:
             return self._register_anew(message)
