@@ -1,0 +1,151 @@
+"""What one event of twelve floats costs, until the call returns."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from benches.contender import Opening, Operation, contenders
+from benches.measure import Result, Setting, Table, Target, in_turn, table
+from journal.encoding import encode
+from journal.engine import Durability
+
+METRICS = {f"metrics/m{number}": number * 0.1234567891 for number in range(12)}
+EVENT = {"epoch": 1, "metrics": METRICS}
+RUN = "0f8e8a3e-1111-4222-8333-444455556666"
+AT = "2026-01-01T00:00:00.000000Z"
+
+BLOCK = 25
+ROUNDS = 40
+RAW, ROOMY = "sqlite3: INSERT, COMMIT", "sqlite3, its log with room as ours"
+OURS, RECORDER = "journal: Writer.append", "callbacks: Recorder.event"
+NEPTUNE, WANDB = "neptune-scale 0.30 offline: log_metrics", "wandb 0.31 offline: log"
+PEER = "journal, full: Writer.append"
+
+
+def run(setting: Setting) -> Result:
+    """Measure both durabilities against sqlite3, and the default one against two trackers."""
+    durable: dict[str, Opening] = {RAW: raw_full, ROOMY: raw_roomy, OURS: journal_full, RECORDER: recorder_full}
+    full = _table(setting, "durability full", durable)
+    process = _table(setting, "durability process", {RAW: raw_process, OURS: journal_process})
+    peers = _table(setting, "trackers", {NEPTUNE: neptune, WANDB: wandb, PEER: journal_full})
+    return Result(
+        (full, process, peers),
+        (
+            Target("durable append over sqlite3, p50", full.ratio(OURS), 1.25),
+            Target("durable append over neptune-scale, p50", peers.ratio(PEER), 1.0),
+        ),
+        (
+            "The sqlite3 baseline writes the same bytes, encoded beforehand, to a plain table with no index or "
+            "constraint, under the same pragmas. Ours also encodes the payload and takes the time.",
+            "A session lengthens its log before its events need it (journal/log_room.py), so that a commit overwrites "
+            "instead of growing the file; the second row shows what that alone gives sqlite3.",
+            f"Each row is a process of its own; they take turns in blocks of {BLOCK} events.",
+            "neptune-scale commits each event to SQLite with synchronous=FULL; wandb hands it to another process and "
+            "does not wait for the disk.",
+        ),
+    )
+
+
+def _table(setting: Setting, title: str, openings: dict[str, Opening]) -> Table:
+    with contenders(openings, setting.folder / title.replace(" ", "-"), BLOCK) as running:
+        return table(f"One event, {title}", "µs", in_turn(running, setting.rounds(ROUNDS)), 1e6)
+
+
+@contextmanager
+def raw(folder: Path, synchronous: str) -> Iterator[Operation]:
+    """The baseline: the least that a durable row in SQLite can cost from Python."""
+    connection = sqlite3.connect(folder / "raw.db")
+    for pragma in ("wal_autocheckpoint=0", "mmap_size=0", "journal_mode=WAL", f"synchronous={synchronous}"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute(
+        "CREATE TABLE events (id INTEGER PRIMARY KEY, run_id TEXT, session_id INTEGER, kind TEXT, key TEXT, "
+        "payload TEXT, created_at TEXT)"
+    )
+    statement = "INSERT INTO events (run_id, session_id, kind, key, payload, created_at) VALUES (?, ?, ?, ?, ?, ?)"
+    row = (RUN, 1, "epoch_end", "1", encode(EVENT), AT)
+
+    def operation() -> None:
+        connection.execute(statement, row)
+        connection.commit()
+
+    yield operation
+    connection.close()
+
+
+def raw_full(folder: Path) -> AbstractContextManager[Operation]:
+    return raw(folder, "FULL")
+
+
+@contextmanager
+def raw_roomy(folder: Path) -> Iterator[Operation]:
+    from journal.log_room import make_room
+
+    with raw(folder, "FULL") as operation:
+        other = sqlite3.connect(folder / "raw.db", isolation_level=None)
+        make_room(other, folder / "raw.db")
+        yield operation
+        other.close()
+
+
+def raw_process(folder: Path) -> AbstractContextManager[Operation]:
+    return raw(folder, "NORMAL")
+
+
+@contextmanager
+def appending(folder: Path, durability: Durability) -> Iterator[Operation]:
+    """Ours."""
+    import journal
+
+    with journal.open(folder / "journal", durability=durability) as opened:
+        writer = opened.writer()
+        run = writer.start_run(project="bench", name="append", save_dir=str(folder))
+        session = writer.start_session(run.id)
+        yield lambda: writer.append(run.id, session, "epoch_end", EVENT, "1")
+        writer.close()
+
+
+def journal_full(folder: Path) -> AbstractContextManager[Operation]:
+    return appending(folder, "full")
+
+
+def journal_process(folder: Path) -> AbstractContextManager[Operation]:
+    return appending(folder, "process")
+
+
+@contextmanager
+def recorder_full(folder: Path) -> Iterator[Operation]:
+    """Ours, as the callbacks call it: never raises, falls back, knows the session."""
+    from uploader.recorder import Recorder
+    from uploader.sink import JournalOptions
+
+    options = JournalOptions(journal=str(folder / "journal"))
+    recorder = Recorder.start(options, project="bench", name="append", save_dir=folder, resume=False)
+    yield lambda: recorder.event("epoch_end", EVENT, "1")
+    recorder.finish("complete")
+
+
+@contextmanager
+def neptune(folder: Path) -> Iterator[Operation]:
+    """The client of neptune-scale without a network; steps must grow."""
+    from itertools import count
+
+    from neptune_scale import Run
+
+    run, steps = Run(project="bench/append", run_id="bench", mode="offline", log_directory=folder), count()
+    yield lambda: run.log_metrics(METRICS, step=next(steps))
+    run.close()
+
+
+@contextmanager
+def wandb(folder: Path) -> Iterator[Operation]:
+    """The client of wandb without a network."""
+    os.environ.update(WANDB_SILENT="true", WANDB_DIR=str(folder), WANDB_CACHE_DIR=str(folder), HOME=str(folder))
+    import wandb as client
+
+    run = client.init(mode="offline", project="bench", dir=str(folder))
+    yield lambda: run.log(METRICS)
+    run.finish()

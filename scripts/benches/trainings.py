@@ -1,0 +1,50 @@
+"""Journals with a given number of events in them, and drains of them as a person starts them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import journal
+from benches.append import METRICS
+from benches.servers import KEY
+
+
+def record(folder: Path, epochs: int) -> Path:
+    """Make a journal of one ended training; return its folder."""
+    with journal.open(folder, durability="process") as opened:
+        writer = opened.writer()
+        run = writer.start_run(project="bench", name=folder.name, save_dir=str(folder))
+        session = writer.start_session(run.id)
+        started = {"trainArgs": {}, "epochs": epochs, "device": "cpu", "environment": {"uploaderRun": run.id}}
+        writer.append(run.id, session, "training_started", started, "1")
+        for epoch in range(epochs):
+            writer.append(run.id, session, "epoch_end", epoch_end(epoch), str(epoch))
+        writer.end_session(session, "complete")
+        writer.close()
+        opened.fold_wal()
+    return folder
+
+
+def epoch_end(epoch: int) -> dict[str, Any]:
+    """Return an event of twelve floats."""
+    return {"epoch": epoch, "metrics": METRICS}
+
+
+def uploader(*arguments: object) -> list[str]:
+    """Return the command line."""
+    return [sys.executable, "-m", "uploader", *map(str, arguments)]
+
+
+def environment(url: str) -> dict[str, str]:
+    """Return an environment in which drains go to `url`."""
+    return {**os.environ, "ULTRALYTICS_PLATFORM_URL": url, "ULTRALYTICS_API_KEY": KEY}
+
+
+def drain(folder: Path, url: str) -> None:
+    """Drain a journal in a new process, and see that everything arrived."""
+    command = uploader("drain", "--journal", folder, "--json")
+    subprocess.run(command, env=environment(url), stdout=subprocess.DEVNULL, check=True)
