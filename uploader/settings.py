@@ -77,6 +77,11 @@ class Settings:
         chosen = (("ultralytics", self.chosen_platform_url), ("hub", self.chosen_hub_url))
         return tuple((platform, url) for platform, url in chosen if url)
 
+    @property
+    def default_routes(self) -> tuple[tuple[str, str], ...]:
+        """Name of the API and base URL of each platform that gets runs which chose none."""
+        return self.chosen_routes or (("ultralytics", DEFAULT_PLATFORM_URL),)
+
     def url_of(self, platform: str) -> str:
         """Return the base URL of a platform that is known by its name.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 import threading
 import traceback
 import weakref
 from collections.abc import Mapping
+from pathlib import Path
 
 from uploader.callbacks.checkpoints import SavedFile, final_file, save_payload, saved_files
 from uploader.callbacks.console import Chunk, ConsoleCapture
@@ -106,6 +108,8 @@ class Recording:
         """
         self._console.stop()
         if final := final_file(trainer):
+            if final.path == Path(trainer.last):
+                _say("best.pt is missing, so last.pt is kept as the training's result", logging.WARNING)
             self._snapshot(final)
             self._recorder.wait_for_snapshots()
         self._recorder.event("training_complete", self._redactor.value(completion_payload(trainer)))
@@ -173,7 +177,7 @@ def _passed_through(error: BaseException | None, owner: object) -> bool:
     return any(frame.f_locals.get("self") is owner for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
-def _say(message: str) -> None:
+def _say(message: str, level: int = logging.INFO) -> None:
     from ultralytics.utils import LOGGER
 
-    LOGGER.info(f"Uploader: {message}")
+    LOGGER.log(level, f"Uploader: {message}")

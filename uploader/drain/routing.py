@@ -37,26 +37,30 @@ def _the_one(runs: Sequence[Run], prefix: str) -> str:
     return found[0]
 
 
-def route(outbox: Outbox, run_ids: Sequence[str] | None, *, to: str | None, default_url: str) -> None:
+def route(
+    outbox: Outbox, run_ids: Sequence[str] | None, *, to: str | None, defaults: Sequence[tuple[str, str]]
+) -> None:
     """Give every chosen run a destination.
 
     Args:
         outbox: The journal's.
         run_ids: The chosen runs; None for all.
         to: Base URL of one more destination for each of them, or None.
-        default_url: Base URL for those that go nowhere yet.
+        defaults: Name of the API and base URL of each platform for those that go nowhere yet.
 
     Raises:
         SettingsError: `to` is no URL.
     """
     if to is not None:
         chosen = outbox.runs() if run_ids is None else [run for run in outbox.runs() if run.id in run_ids]
-        _send(outbox, chosen, base_url(to))
-    _send(outbox, outbox.unrouted_runs(run_ids), default_url)
+        _send(outbox, chosen, PLATFORM, base_url(to))
+    unrouted = outbox.unrouted_runs(run_ids)
+    for platform, url in defaults:
+        _send(outbox, unrouted, platform, url)
 
 
-def _send(outbox: Outbox, runs: Sequence[Run], url: str) -> None:
+def _send(outbox: Outbox, runs: Sequence[Run], platform: str, url: str) -> None:
     if runs:
-        destination = outbox.add_destination(PLATFORM, url)
+        destination = outbox.add_destination(platform, url)
         for run in runs:
             outbox.route(run.id, destination.id)

@@ -203,7 +203,7 @@ class Drain:
 
     def _look_around(self, to: str | None = None) -> None:
         """Route runs that go nowhere yet, and open a channel to each destination that is new."""
-        routing.route(self._outbox, self._run_ids, to=to, default_url=self._settings.platform_url)
+        routing.route(self._outbox, self._run_ids, to=to, defaults=self._settings.default_routes)
         for target in self._outbox.targets(run_ids=self._run_ids):
             if target.destination.id not in self._channels:
                 self._channels[target.destination.id] = Channel(target.destination, self._supplies())

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 from support.journals import rows
-from support.recordings import Recordings, Training
+from support.recordings import KEY, Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, hub_received, in_order, scripted_server
 
 from journal.clock import utc_now
 from journal.outbox import Outbox
 from journal.records import Claim, Destination, Lane, Outcome
 from uploader.drain.feeder import Feeder
+from uploader.drain.worker import Drain, DrainOptions
+from uploader.settings import Settings
 
 UNUSED = "http://unused.invalid"
 LOSSES = {"train/box_loss": 1.0}
@@ -150,8 +152,8 @@ def test_both_platforms_get_the_same_run_each_in_its_own_way(
 ) -> None:
     training = whole(journals, hub.url, 3)
     journals.writer.route(training.run.id, "ultralytics", server.url)
-    hub.script = lambda _: Reply(503)
-    assert journals.drain(UNUSED, max_time=0.5).exit_code == 3
+    hub.script = lambda _: Reply(401)
+    assert journals.drain(UNUSED).exit_code == 5
     assert server.bodies("/metrics")[-1]["event"] == "training_complete"
     hub.script = hub_received
     assert journals.drain(UNUSED).exit_code == 0
@@ -211,4 +213,14 @@ def test_a_watched_live_run_sends_heartbeats_and_an_ended_one_none(journals: Rec
 def test_without_watching_no_heartbeat_is_sent(journals: Recordings, hub: ScriptedServer) -> None:
     begin(journals, hub.url)
     journals.drain(UNUSED)
+    assert paths(hub) == ["/v1/models"]
+
+
+def test_a_run_that_chose_nothing_goes_where_the_drain_is_told(journals: Recordings, hub: ScriptedServer) -> None:
+    training = journals.begin()
+    training.started(trainArgs={"model": "yolo11n.pt"})
+    training.end()
+    settings = Settings(hub_key=KEY, chosen_hub_url=hub.url)
+    with closing(journals.journal.outbox()) as outbox:
+        assert Drain(journals.journal, outbox, settings, DrainOptions()).run().exit_code == 0
     assert paths(hub) == ["/v1/models"]
