@@ -13,10 +13,12 @@ What the pragmas stand on (https://sqlite.org/wal.html, https://sqlite.org/pragm
 
 from __future__ import annotations
 
+import mmap
 import os
 import sqlite3
 import struct
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -170,7 +172,7 @@ def _set_pragmas(connection: sqlite3.Connection, database: Path, durability: Dur
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute("PRAGMA mmap_size=0")
         connection.execute("PRAGMA foreign_keys=ON")
-        _choose_journal_mode(connection, busy_seconds)
+        _choose_journal_mode(connection, database.parent, busy_seconds)
         connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
         if sys.platform == "darwin":
             connection.execute("PRAGMA fullfsync=ON")  # there a plain fsync does not reach the disk
@@ -180,13 +182,13 @@ def _set_pragmas(connection: sqlite3.Connection, database: Path, durability: Dur
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
 
 
-def _choose_journal_mode(connection: sqlite3.Connection, busy_seconds: float) -> None:
+def _choose_journal_mode(connection: sqlite3.Connection, folder: Path, busy_seconds: float) -> None:
     """Use WAL where the file system carries it, else a rollback journal, which needs no shared memory."""
     deadline = time.monotonic() + busy_seconds
     while True:
         try:
             mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-            if mode != "wal":
+            if mode != "wal" and _shares_memory(folder):
                 mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
             if mode != "wal":
                 connection.execute("PRAGMA journal_mode=TRUNCATE")
@@ -196,3 +198,24 @@ def _choose_journal_mode(connection: sqlite3.Connection, busy_seconds: float) ->
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+def _shares_memory(folder: Path) -> bool:
+    """Return whether processes can share a file's memory there, which the log's index needs.
+
+    SQLite finds out only after it has switched the file to WAL, and then nobody can read it any more.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.truncate(mmap.PAGESIZE)
+            return _can_be_mapped(file.fileno())
+    except OSError:
+        return True  # not the question here; SQLite will say what is wrong
+
+
+def _can_be_mapped(descriptor: int) -> bool:
+    try:
+        mmap.mmap(descriptor, mmap.PAGESIZE).close()
+        return True
+    except OSError:
+        return False

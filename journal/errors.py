@@ -115,6 +115,11 @@ _MESSAGES = {
 
 
 def _from_code(code: str, cause: BaseException, path: Path) -> JournalError:
+    if str(getattr(cause, "sqlite_errorname", "")).startswith("SQLITE_IOERR_SHM"):
+        return JournalUnwritable(
+            f"{path} cannot be used where it is ({cause}): its log needs memory that processes share, which this file "
+            "system does not give, or has no space for; move the journal to a local disk"
+        )
     if code in {"SQLITE_BUSY", "SQLITE_LOCKED"}:
         return JournalBusy(f"{path} is locked by another process; try again when it has finished")
     if code == "SQLITE_FULL":

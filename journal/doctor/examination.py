@@ -10,7 +10,7 @@ from pathlib import Path
 from journal import locations
 from journal.doctor.blobs import check_blobs
 from journal.doctor.database import check_file, check_rows, damaged
-from journal.doctor.findings import Finding, trouble
+from journal.doctor.findings import Finding, notice, trouble
 from journal.doctor.source import reading
 from journal.doctor.surroundings import check_surroundings
 from journal.errors import JournalError, JournalUnavailable
@@ -70,6 +70,10 @@ def _look_inside(database: Path, deep: bool) -> _Inside:
     inside = _Inside()
     try:
         with reading(database) as connection:
+            if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                detail = f"{database} is empty: nothing was written to it yet"
+                inside.findings.append(notice("journal-empty", detail, "Whoever opens it next completes it."))
+                return inside
             inside.mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
             inside.events = connection.execute("SELECT count(*) FROM events").fetchone()[0]
             inside.blobs = connection.execute("SELECT count(*) FROM blobs WHERE state = 'present'").fetchone()[0]

@@ -13,7 +13,7 @@ from journal.doctor.findings import Finding, notice, some, trouble
 
 LITTLE_SPACE = 256 << 20
 LARGE_LOG = 128 << 20
-_NETWORK = ("nfs", "cifs", "smb", "9p", "lustre", "gpfs", "beegfs", "ceph", "afp", "webdav", "fuse.")
+_NETWORK = ("nfs", "cifs", "smb", "9p", "lustre", "gpfs", "beegfs", "ceph", "afp", "webdav", "fuse")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -70,7 +70,7 @@ def _check_file_system(folder: Path, mode: str | None) -> Iterator[Finding]:
         detail = f"the journal mode is {mode}: the file system has no shared memory, so each event costs more"
         yield notice("no-write-ahead-log", detail, "A folder on a local disk is faster.")
     kind = file_system(folder)
-    if kind.startswith(_NETWORK):
+    if kind.startswith(_NETWORK) and kind != "fuseblk":  # a local disk under a driver in user space
         detail = f"{folder} is on a network or user-space file system ({kind})"
         advice = "Put the journal on a local disk: a write-ahead log needs memory that all its users share."
         yield trouble("network-disk", detail, advice) if mode == "wal" else notice("network-disk", detail, advice)

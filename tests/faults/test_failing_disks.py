@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,9 +20,11 @@ from soaks.volumes import LoopVolume, loop_volume, why_no_volume
 from support.damage import contents, overwrite
 from support.disks import fill, make_read_only, make_writable, small_disk
 from support.journals import bench, rows
+from support.passthrough import without_shared_memory
 
 import journal
 from journal.blobs import identity
+from journal.doctor import examine
 from journal.errors import DiskFull, JournalUnwritable
 from uploader.recorder import Recorder
 from uploader.sink import RETRY_SECONDS, JournalOptions, Sink, new_run
@@ -224,3 +230,28 @@ def test_a_log_that_was_deleted_takes_what_it_held_and_nothing_else(tmp_path: Pa
         at.event(key="later")
     assert rows(folder, "PRAGMA integrity_check") == [("ok",)]
     assert [key for (key,) in rows(folder, "SELECT key FROM events ORDER BY id")] == ["folded", "later"]
+
+
+def test_a_file_system_without_shared_memory_carries_a_journal(tmp_path: Path) -> None:
+    with without_shared_memory(tmp_path) as disk:
+        for number in range(2):
+            with bench(disk / "journal", run_id=RUN_ID) as at:
+                at.event(key=str(number))
+                at.checkpoint(b"weights", role="final")
+                assert at.journal.blobs.path(hashlib.sha256(b"weights").hexdigest()).read_bytes() == b"weights"
+        with closing(sqlite3.connect(disk / "journal" / "journal.db")) as connection:
+            assert connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal"
+            assert connection.execute("SELECT count(*) FROM events").fetchone() == (4,)
+        examination = examine(disk / "journal", fallback_folders=[])
+        assert {finding.code for finding in examination.findings} == {"no-write-ahead-log", "network-disk"}
+        assert examination.healthy
+
+
+def test_a_journal_that_was_moved_to_one_says_what_is_wrong(tmp_path: Path) -> None:
+    with bench(tmp_path / "journal") as at:
+        at.event()
+    with without_shared_memory(tmp_path) as disk:
+        shutil.copytree(tmp_path / "journal", disk / "journal")
+        with pytest.raises(JournalUnwritable, match="local disk"):
+            journal.open(disk / "journal")
+        assert "network-disk" in {one.code for one in examine(disk / "journal", fallback_folders=[]).findings}

@@ -93,6 +93,14 @@ def test_a_folder_that_is_no_journal_is_said(tmp_path: Path) -> None:
     assert not (tmp_path / "nothing").exists()
 
 
+def test_a_journal_whose_making_was_cut_short_is_healthy(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    (tmp_path / "blobs").mkdir(mode=0o700)
+    (tmp_path / "journal.db").touch(mode=0o600)
+    examination = look(tmp_path)
+    assert ({finding.code for finding in examination.findings}, examination.healthy) == ({"journal-empty"}, True)
+
+
 def test_a_database_that_was_emptied_beside_its_log_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "journal"
     with bench(folder) as at:
