@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from journal.clock import utc_now
 from journal.outbox import Outbox
 from journal.records import Claim, Destination, Lane, Outcome
 from uploader.drain.feeder import Feeder
+from uploader.drain.pace import Pace
 from uploader.drain.worker import Drain, DrainOptions
 from uploader.settings import Settings
 
@@ -224,3 +227,55 @@ def test_a_run_that_chose_nothing_goes_where_the_drain_is_told(journals: Recordi
     with closing(journals.journal.outbox()) as outbox:
         assert Drain(journals.journal, outbox, settings, DrainOptions()).run().exit_code == 0
     assert paths(hub) == ["/v1/models"]
+
+
+class Chaos:
+    """A HUB that takes requests as the real one does and answers badly, by a seed.
+
+    Some requests are lost before they are handled, some answers after it; some are told to come later.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.models: dict[str, str] = {}
+        self.metrics: dict[str, Any] = {}
+        self.finals: list[bytes] = []
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request) -> Reply:
+        with self._lock:
+            fate = self._random.choice(["well", "well", "lost", "later", "unavailable", "unanswered", "torn"])
+            if fate == "lost":
+                return Reply(reset=True)
+            if fate == "later":
+                return Reply(429, {"message": "later"}, {"Retry-After": "0"})
+            if fate == "unavailable":
+                return Reply(self._random.choice([408, 500, 502, 503, 504]), b"<html>")
+            answer = self._take(request)
+        return {"unanswered": Reply(reset=True), "torn": replace(answer, cut=3)}.get(fate, answer)
+
+    def _take(self, request: Request) -> Reply:
+        if request.path == "/v1/models":
+            self.models.setdefault(request.headers["idempotency-key"], f"m-{len(self.models)}")
+            return Reply(body={"success": True, "data": {"id": self.models[request.headers["idempotency-key"]]}})
+        if request.path.endswith("/upload"):
+            self.finals.append(request.body)
+        else:
+            self.metrics |= request.json()["metrics"]
+        return Reply(body={"success": True})
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_bad_weather_loses_and_doubles_nothing(journals: Recordings, seed: int) -> None:
+    chaos = Chaos(seed)
+    with scripted_server(chaos) as hub:
+        whole(journals, hub.url, 30)
+        pace = Pace(first_wait=0.001)
+        for _ in range(50):
+            if journals.drain(UNUSED, pace=pace, max_time=20).exit_code == 0:
+                break
+    assert len(chaos.models) == 1
+    assert sorted(map(int, chaos.metrics)) == list(range(30))
+    assert json.loads(chaos.metrics["29"]) == {**LOSSES, **SCORES}
+    assert chaos.finals
+    assert all(b"weights" in body and b'name="best.pt"' in body for body in chaos.finals)
