@@ -121,9 +121,9 @@ def test_a_key_can_be_checked(client: HubPlatform, server: ScriptedServer) -> No
 
 
 def test_a_model_is_read(client: HubPlatform, server: ScriptedServer) -> None:
-    server.script = lambda _: Reply(body={"success": True, "data": {"id": "a b", "status": "trained"}})
-    assert client.model("a b")["status"] == "trained"
-    assert server.requests[0].path == "/v1/models/a%20b"
+    server.script = lambda _: Reply(body={"success": True, "data": {"id": "a/b", "status": "trained"}})
+    assert client.model("a/b")["status"] == "trained"
+    assert server.requests[0].path == "/v1/models/a%2Fb"
     server.script = lambda _: Reply(404, {"message": "no"})
     with pytest.raises(Refused):
         client.model("m-2")

@@ -80,8 +80,8 @@ def test_a_long_offline_training_takes_few_requests(journals: Recordings, hub: S
     sent = paths(hub)
     assert sent[0] == "/v1/models"
     assert sent[-1] == "/v1/models/m-1/upload"
-    assert 1 <= sent.count("/v1/models/m-1") <= 10
-    assert len(sent) == sent.count("/v1/models/m-1") + 2
+    assert sent.count("/v1/models/m-1") == 2  # before and after the registration; console text takes no place
+    assert len(sent) == 4
     assert sorted(map(int, metrics(hub))) == list(range(200))
     assert metrics(hub)["199"] == {**LOSSES, **SCORES}
     assert b"weights" in hub.requests[-1].body

@@ -103,3 +103,14 @@ def test_what_cannot_be_loaded_is_told_clearly(server: RunningServer, monkeypatc
     cut(monkeypatch)
     with pytest.raises(ModelUnavailable, match="was not loaded before"):
         uploader.load_hub_model(f"{WEB}/models/none")
+
+
+def test_a_dataset_behind_a_signed_url_is_used_and_not_kept(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model_id = make(server, dataset={"name": "https://storage.example/d.zip?signature=s3cret"})
+    assert "s3cret" in uploader.load_hub_model(f"{WEB}/models/{model_id}").train_args["data"]
+    assert "s3cret" not in (tmp_path / "journal" / "hub" / model_id / "model.json").read_text()
+    cut(monkeypatch)
+    with pytest.raises(ModelUnavailable, match="over the network only"):
+        uploader.load_hub_model(f"{WEB}/models/{model_id}")
