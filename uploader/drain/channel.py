@@ -62,7 +62,8 @@ class Channel:
 
     Attributes:
         destination: Where it leads.
-        held: The claims under way, by delivery id.
+        held: The claims under way, by delivery id and fence: after a pause of the machine its leases have run out, and
+            a drain may claim again what it has under way.
         closed: Why nothing more is sent there until a person has done something, else None.
         error: Why the host could not be used the last time it was tried, else None.
     """
@@ -70,7 +71,7 @@ class Channel:
     def __init__(self, destination: Destination, supplies: Supplies) -> None:
         """Connect, and start the threads; without a client it is closed from the start."""
         self.destination = destination
-        self.held: dict[int, Claim] = {}
+        self.held: dict[tuple[int, int], Claim] = {}
         self.closed: UploaderError | None = None
         self.error: str | None = None
         self._clock = supplies.clock
@@ -106,7 +107,7 @@ class Channel:
     def start(self, claims: Sequence[Claim]) -> None:
         """Have claims delivered."""
         for claim in claims:
-            self.held[claim.delivery_id] = claim
+            self.held[claim.delivery_id, claim.fence] = claim
             self._under_way[claim.lane] += 1
             self._crews[claim.lane].submit(claim)
 
@@ -132,7 +133,7 @@ class Channel:
         return claims
 
     def _let_go(self, claim: Claim) -> None:
-        del self.held[claim.delivery_id]
+        del self.held[claim.delivery_id, claim.fence]
         self._under_way[claim.lane] -= 1
 
     @property

@@ -16,6 +16,7 @@ from support.scripted_server import Reply, Request, ScriptedServer, received, sc
 
 from uploader.drain import lock, worker
 from uploader.drain.lock import drain_lock
+from uploader.drain.pace import Pace
 from uploader.errors import DrainLocked, SettingsError
 
 
@@ -198,3 +199,19 @@ def test_an_impossible_destination_is_refused(journals: Recordings, server: Scri
     journals.whole()
     with pytest.raises(SettingsError, match="must look like"):
         journals.drain(server.url, to="somewhere")
+
+
+def test_a_drain_may_overtake_itself(journals: Recordings, server: ScriptedServer) -> None:
+    """As after a pause of the machine: the lease of what is under way has run out."""
+    journals.whole()
+    first, second = threading.Event(), threading.Event()
+
+    def script(request: Request) -> Reply:
+        if request.method == "POST" and b'"epoch": 0' in request.body.replace(b'":0', b'": 0'):
+            (second if first.is_set() else first).set()
+            assert second.wait(30)
+        return received(request)
+
+    server.script = script
+    assert journals.drain(server.url, pace=Pace(lease=1.0)).exit_code == 0
+    assert second.is_set()
