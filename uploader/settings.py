@@ -79,8 +79,12 @@ class Settings:
 
     @property
     def default_routes(self) -> tuple[tuple[str, str], ...]:
-        """Name of the API and base URL of each platform that gets runs which chose none."""
-        return self.chosen_routes or (("ultralytics", DEFAULT_PLATFORM_URL),)
+        """Name of the API and base URL of each platform that gets runs which chose none.
+
+        There is none while no address and no key is set: such a drain delivers nothing, and must not decide for good.
+        """
+        public = (("ultralytics", DEFAULT_PLATFORM_URL),) if self.hub_key else ()
+        return self.chosen_routes or public
 
     def url_of(self, platform: str) -> str:
         """Return the base URL of a platform that is known by its name.

@@ -151,6 +151,31 @@ def test_5_the_key_is_missing(journals: Recordings, environment: dict[str, str],
     assert server.requests == []
 
 
+def test_5_without_a_key_and_an_address_nothing_is_decided(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer, tmp_path: Path
+) -> None:
+    journals.whole()
+    home = {"HOME": str(tmp_path), "YOLO_CONFIG_DIR": str(tmp_path)}
+    nothing = {name: value for name, value in environment.items() if not name.startswith(("ULTRALYTICS_", "HUB_"))}
+    code, _, error = run({**nothing, **home}, "drain")
+    assert code == 5
+    assert "set ULTRALYTICS_API_KEY" in error
+    assert drained({**nothing, **home}, "--watch")["exit_code"] == 5
+
+    assert [one["url"] for one in drained(environment)["destinations"]] == [server.url]
+
+
+def test_a_platform_that_no_run_goes_to_is_named(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    journals.whole()
+    assert run(environment, "drain")[::2] == (0, "")
+    other = f"http://127.0.0.1:{free_port()}"
+    code, out, error = run({**environment, "ULTRALYTICS_PLATFORM_URL": other}, "drain", "--json")
+    assert (code, json.loads(out)["exit_code"]) == (0, 0)
+    assert f"--to {other}" in error
+
+
 def test_5_the_key_is_wrong(journals: Recordings, environment: dict[str, str], server: ScriptedServer) -> None:
     journals.whole()
     server.script = lambda _: Reply(401)

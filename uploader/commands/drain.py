@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from uploader.commands.shared import JOURNAL_UNUSABLE, USAGE, journal_option
-from uploader.drain.summary import WORK_REMAINS, DestinationSummary, Summary
-from uploader.errors import DrainLocked, SettingsError
+from uploader.drain.summary import CREDENTIALS_REFUSED, WORK_REMAINS, DestinationSummary, Summary
+from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
 from uploader.settings import Settings
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def drain(journal: Path | None, as_json: bool, **options: Any) -> NoReturn:
         summary = _run(journal, DrainOptions(**options), as_json)
     except SettingsError as error:
         _fail(str(error), USAGE, as_json)
+    except CredentialsRefused as error:
+        _fail(str(error), CREDENTIALS_REFUSED, as_json)
     except DrainLocked as error:
         _fail(str(error), WORK_REMAINS, as_json)
     except JournalError as error:
@@ -79,7 +81,20 @@ def _run(folder: Path | None, options: DrainOptions, as_json: bool) -> Summary:
     with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
         drain = Drain(opened, outbox, settings, options, _progress(as_json))
         _stop_on_signals(drain)
-        return drain.run()
+        summary = drain.run()
+    _warn_of_another_platform(summary, settings.chosen_platform_url)
+    return summary
+
+
+def _warn_of_another_platform(summary: Summary, chosen: str | None) -> None:
+    """Say that no run goes where the environment points: a run keeps the platform that it was given first."""
+    used = {one.url for one in summary.destinations if one.platform == "ultralytics"}
+    if chosen and used and chosen not in used:
+        click.echo(
+            f"No run here goes to {chosen} (ULTRALYTICS_PLATFORM_URL): each keeps the platform it was given first. "
+            f"`python -m uploader drain --to {chosen}` delivers them there too.",
+            err=True,
+        )
 
 
 def _stop_on_signals(drain: Drain) -> None:

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 
 from journal.outbox import Outbox
 from journal.records import Run
-from uploader.errors import SettingsError
-from uploader.settings import base_url
+from uploader.errors import CredentialsRefused, SettingsError
+from uploader.settings import DEFAULT_PLATFORM_URL, base_url
 
 PLATFORM = "ultralytics"
 """The platform of a URL that is given without saying which."""
+
+_NO_KEY = (
+    "there is no API key: set ULTRALYTICS_API_KEY, or run `yolo login`; "
+    f"ULTRALYTICS_PLATFORM_URL names a platform other than {DEFAULT_PLATFORM_URL}"
+)
 
 
 def choose_runs(runs: Sequence[Run], prefixes: Sequence[str]) -> list[str] | None:
@@ -50,11 +55,14 @@ def route(
 
     Raises:
         SettingsError: `to` is no URL.
+        CredentialsRefused: Runs go nowhere yet and there are no defaults, because no key and no address is set.
     """
     if to is not None:
         chosen = outbox.runs() if run_ids is None else [run for run in outbox.runs() if run.id in run_ids]
         _send(outbox, chosen, PLATFORM, base_url(to))
     unrouted = outbox.unrouted_runs(run_ids)
+    if unrouted and not defaults:
+        raise CredentialsRefused(_NO_KEY)
     for platform, url in defaults:
         _send(outbox, unrouted, platform, url)
 

@@ -123,6 +123,7 @@ class Drain:
         Raises:
             DrainLocked: Another drain works on this journal.
             SettingsError: `to` is no URL.
+            CredentialsRefused: Runs go nowhere yet, and no key and no address says where they are to go.
             JournalError: The journal cannot be used any more. What was confirmed and not recorded is sent again.
         """
         began = time.monotonic()
