@@ -10,6 +10,7 @@ import argparse
 import os
 import signal
 import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,10 +44,17 @@ def main(argv: list[str] | None = None) -> None:
     options = _parser().parse_args(argv)
     if options.callbacks != "upstream":
         os.environ.pop("ULTRALYTICS_API_KEY", None)
-    with tempfile.TemporaryDirectory(prefix="ultralytics-") as scratch:
-        isolate_ultralytics(os.environ.get("YOLO_CONFIG_DIR", scratch))
+    with _config_folder() as folder:
+        isolate_ultralytics(folder)
         ensure_torchvision_ops()
         train(options)
+
+
+def _config_folder() -> AbstractContextManager[str]:
+    """Return the caller's folder for ultralytics' settings, else one that goes with a process that is not killed."""
+    if chosen := os.environ.get("YOLO_CONFIG_DIR"):
+        return nullcontext(chosen)
+    return tempfile.TemporaryDirectory(prefix="ultralytics-")
 
 
 def train(options: argparse.Namespace) -> None:
