@@ -46,6 +46,7 @@ class Reply:
     reset: bool = False
 
 
+_TLS_HANDSHAKE = b"\x16"
 Script = Callable[[Request], Reply]
 
 
@@ -152,6 +153,9 @@ class _Connection(socketserver.StreamRequestHandler):
             self.server.open.discard(self.connection)
 
     def _read(self) -> Request | None:
+        if self.rfile.peek(1)[:1] == _TLS_HANDSHAKE:  # answered as a server does that speaks plain HTTP only
+            self.wfile.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            return None
         line = self.rfile.readline().decode()
         if not line:
             return None
