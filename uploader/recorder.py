@@ -74,6 +74,7 @@ class Recorder:
         run_id: Uuid of the run.
         resumed: Whether the run was known before this session.
         session_number: 1 for the run's first session.
+        drain_command: What a person types to deliver the journal.
     """
 
     def __init__(self, sink: Sink, *, resumed: bool) -> None:
@@ -82,6 +83,7 @@ class Recorder:
         self.run_id = sink.run.id
         self.resumed = resumed
         self.session_number = sink.session_number()
+        self.drain_command = sink.drain_command
         self._wake = threading.Condition()
         self._requests: dict[str, SnapshotRequest] = {}
         self._busy = False

@@ -7,6 +7,7 @@ fallback file when `event` returns, a warning says so once, and the journal is t
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -111,6 +112,14 @@ class Sink:
         finally:
             link.journal.blobs.discard(snapshot)
 
+    @property
+    def drain_command(self) -> str:
+        """What a person types to deliver this journal."""
+        command = "python -m uploader drain"
+        if self.folder == default_journal():
+            return command
+        return f"{command} --journal {shlex.quote(str(self.folder.absolute()))}"
+
     def session_number(self) -> int:
         """Return 1 for the run's first session, 2 for the second, …; 1 when the journal cannot say."""
         return self._ask(lambda writer: writer.session_count(self.run.id), 1)
@@ -206,9 +215,10 @@ class Sink:
             self._warned = True
             LOGGER.warning(
                 "The journal cannot be written: %s. Training goes on; events go to a fallback file under %s, which the "
-                "next `python -m uploader drain` takes in.",
+                "next `%s` takes in.",
                 error,
                 fallback_folders()[0],
+                self.drain_command,
             )
 
     def _fall_back(self, kind: str, payload: Mapping[str, Any], key: str) -> None:

@@ -68,7 +68,7 @@ class Recording:
         }
         key = str(self._recorder.session_number)
         self._recorder.event("training_started", self._redactor.value(payload), key)
-        _say(f"recording this training as run {self._recorder.run_id}; `python -m uploader drain` delivers it")
+        _say(f"recording this training as run {self._recorder.run_id}; `{self._recorder.drain_command}` delivers it")
         self._console.start()
 
     def obey(self, trainer: Trainer) -> None:

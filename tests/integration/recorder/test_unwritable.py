@@ -211,3 +211,13 @@ def test_a_heartbeat_folds_a_large_log(folder: Path, save_dir: Path) -> None:
     assert (folder / "journal.db").stat().st_size > size + 100 * 2000
     assert rows(folder, "SELECT heartbeat_at FROM sessions")[0][0] > before
     part.close("complete")
+
+
+def test_the_drain_that_is_recommended_finds_the_journal(
+    tmp_path: Path, save_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPLOADER_JOURNAL", str(tmp_path / "usual"))
+    for folder, command in (("usual", "drain"), ("my own", f"drain --journal '{tmp_path / 'my own'}'")):
+        recorder = record(tmp_path / folder, save_dir)
+        recorder.finish("complete")
+        assert recorder.drain_command == f"python -m uploader {command}"
