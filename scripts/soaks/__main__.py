@@ -53,7 +53,20 @@ def _network(*, idempotency: bool) -> Suite:
     def run(rounds: int, seed: int, keep: Path) -> Iterator[NetworkTally]:
         return network.run(rounds, seed, keep, idempotency=idempotency)
 
-    columns = ("rounds", "drains", "kills", "stops", "requests", "lost", "doubled", "torn", "leaked", "stuck", "faults")
+    columns = (
+        "rounds",
+        "drains",
+        "kills",
+        "stops",
+        "requests",
+        "lost",
+        "doubled",
+        "torn",
+        "leaked",
+        "stuck",
+        "broken",
+        "faults",
+    )
     return Suite(1_000, run, tally=NetworkTally, columns=columns)
 
 

@@ -28,6 +28,8 @@ from uploader.drain.worker import Drain, DrainOptions
 from uploader.settings import Settings
 
 KEY = "ul_soak_key"
+JOURNAL_UNUSABLE, BROKEN = 1, 70
+"""Exit codes of a drain that could not use the journal, and of one that ended by an error of its own."""
 PACE = Pace(answer=0.3, first_wait=0.005, shortest_wait=0.005, lease=60.0, renewal=20.0)
 _SOURCES = tuple(str(Path(package.__file__ or "").parent) for package in (journal, uploader))
 
@@ -108,7 +110,7 @@ def _serve(requests: Connection[Any, Any]) -> None:
 
 
 def _drain_and_exit(job: Job) -> None:
-    code = 70
+    code = BROKEN
     try:
         logging.disable()
         if job.unlocked:
@@ -116,6 +118,8 @@ def _drain_and_exit(job: Job) -> None:
         if job.kill_at_line:
             _trace(job.kill_at_line)
         code = drain(job).exit_code
+    except journal.JournalError:
+        code = JOURNAL_UNUSABLE  # two drains at once may keep each other waiting for too long
     except BaseException as error:  # noqa: BLE001 - whatever it is, the forked interpreter ends here
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
     finally:

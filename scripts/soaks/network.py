@@ -17,7 +17,7 @@ from random import Random
 
 import journal
 from soaks.chaos import Chaos, Elsewhere, chaos
-from soaks.drains import KEY, PACE, Job, Nursery, drain
+from soaks.drains import BROKEN, KEY, PACE, Job, Nursery, drain
 from soaks.places import keep_when_found, scratch
 from soaks.trainings import record
 from soaks.verdict import NetworkTally, compare, rows
@@ -141,6 +141,8 @@ class Round:
         code = self.nursery.wait(pid)
         self.between.witness = lambda number, phase: None
         self.tally.kills += code == -signal.SIGKILL
+        if code == BROKEN:
+            self.tally.note("broken", "a drain ended by an error of its own")
         if code == _DEAD_LETTERS:
             _revive(self.job.folder)
         return code

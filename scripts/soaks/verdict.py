@@ -26,6 +26,7 @@ class NetworkTally:
         requests: Requests that arrived at the proxy.
         faults: How often each fault happened.
         stuck: Schedules that came to no end.
+        broken: Drains that ended by an error of their own.
         lost: Things that are in the journal and not on the platform.
         doubled: Things that the platform has and should not: models, runs, text.
         torn: Checkpoints whose bytes are not those that were journaled.
@@ -40,6 +41,7 @@ class NetworkTally:
     requests: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     stuck: int = 0
+    broken: int = 0
     lost: int = 0
     doubled: int = 0
     torn: int = 0
@@ -49,7 +51,7 @@ class NetworkTally:
     @property
     def damaged(self) -> int:
         """What is wrong besides what is lost."""
-        return self.stuck + self.doubled + self.torn + self.leaked
+        return self.stuck + self.broken + self.doubled + self.torn + self.leaked
 
     def add(self, other: NetworkTally) -> None:
         """Add another's figures to these."""
