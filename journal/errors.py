@@ -127,7 +127,7 @@ def _from_code(code: str, cause: BaseException, path: Path) -> JournalError:
     if code in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
         return CorruptJournal(
             f"{path} is damaged ({cause}). It was left as it is. What can be read of it is copied into a new journal "
-            "by: python -m uploader doctor --repair; or by hand: "
+            f'by: python -m uploader doctor --repair --journal "{path.parent}"; or by hand: '
             f'sqlite3 "{path}" .recover | sqlite3 recovered.db'
         )
     if code in {"SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM"}:

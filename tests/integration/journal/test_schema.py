@@ -137,7 +137,7 @@ def test_another_applications_database_that_is_only_in_the_log_is_refused(folder
 def test_what_is_no_database_is_refused_and_left_as_it_is(folder: Path, content: bytes) -> None:
     folder.mkdir()
     (folder / "journal.db").write_bytes(content)
-    with pytest.raises(CorruptJournal, match=r"doctor --repair.*\.recover"):
+    with pytest.raises(CorruptJournal, match=r"doctor --repair --journal .*\.recover"):
         journal.open(folder)
     assert (folder / "journal.db").read_bytes() == content
 
@@ -153,7 +153,7 @@ def test_damaged_pages_are_said_and_left_as_they_are(folder: Path, whole_from: i
         file.seek(whole_from)
         file.write(b"\xa5" * (database.stat().st_size - whole_from))
     before = sha256(database)
-    with pytest.raises(CorruptJournal, match=r"doctor --repair.*\.recover") as caught, journal.open(folder) as opened:
+    with pytest.raises(CorruptJournal, match=r"doctor --repair --journal .*\.recover") as caught, journal.open(folder) as opened:
         opened.report()
     assert str(database) in str(caught.value)
     assert sha256(database) == before
