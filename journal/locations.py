@@ -8,6 +8,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+# Not when it is needed: that may be when no more files can be opened, and so nothing imported.
+from platformdirs import user_data_path
+
 
 def default_journal(environ: Mapping[str, str] = os.environ) -> Path:
     """Return `UPLOADER_JOURNAL`, else a folder of this user's application data."""
@@ -32,6 +35,4 @@ def _own_name() -> str:
 
 
 def _user_data() -> Path:
-    from platformdirs import user_data_path
-
     return user_data_path("offline-uploader", appauthor=False)

@@ -66,7 +66,7 @@ def migrate(connection: sqlite3.Connection, database: Path) -> bool:
             connection.rollback()  # SQLite itself has done so when the disk failed
             raise
         return changed
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:  # OSError: the files of the steps, when no more files can be opened
         raise from_sqlite(error, database) from error
 
 

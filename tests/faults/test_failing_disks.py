@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +20,7 @@ from soaks.traces import why_no_strace
 from soaks.volumes import LoopVolume, loop_volume, why_no_volume
 from support.damage import contents, overwrite
 from support.disks import fill, make_read_only, make_writable, small_disk
-from support.journals import bench, rows
+from support.journals import bench, python, rows
 from support.passthrough import without_shared_memory
 
 import journal
@@ -179,6 +180,30 @@ def test_a_disk_that_fails_under_a_training_costs_no_event(
     volume.mount()
     assert arrived(volume.root / "journal", beside) == list(range(40))
     volume.unmount()
+
+
+def test_a_process_that_can_open_no_more_files_goes_on(tmp_path: Path, beside: Path) -> None:
+    """Neither journal nor fallback file can be: an error says so. Nor can anything be imported then."""
+    code = """
+import resource, sys
+from pathlib import Path
+from uploader.sink import RETRY_SECONDS, JournalOptions, Sink, new_run
+seconds = 0.0
+usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, usual[1]))
+run = new_run(sys.argv[2], project=None, name="run", save_dir=Path("/train"))
+sink = Sink(JournalOptions(journal=sys.argv[1]), run, lambda: seconds)
+sink.event("epoch_end", {}, "0")
+resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+sink.event("epoch_end", {}, "1")
+seconds = RETRY_SECONDS
+sink.event("epoch_end", {}, "2")
+sink.close("complete")
+"""
+    said = python(code, tmp_path / "journal", RUN_ID, stderr=subprocess.PIPE)
+    assert "An event (epoch_end) could be written nowhere and is lost" in said.communicate()[1]
+    assert said.returncode == 0
+    assert arrived(tmp_path / "journal", beside) == [1, 2]
 
 
 def test_a_journal_that_is_locked_for_too_long_costs_no_event(
