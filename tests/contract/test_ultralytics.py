@@ -35,6 +35,16 @@ def with_ids(message: Message, **ids: object) -> Message:
     return replace(message, identity=replace(message.identity, ids={**message.identity.ids, **ids}))
 
 
+def test_a_completion_that_names_another_file_has_another_key(
+    client: Platform, server: ScriptedServer, complete: Message
+) -> None:
+    """A checkpoint may arrive, or be given up, between two attempts; under the same key that would be refused."""
+    for message in (complete, complete, with_ids(complete, modelPath="models/m-1/best.pt", modelSize=5)):
+        client.send(message)
+    first, again, other = (request.headers["idempotency-key"] for request in server.requests)
+    assert first == again != other
+
+
 # --- registration
 
 

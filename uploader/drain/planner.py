@@ -111,7 +111,7 @@ def _joined(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Join chunks of console text: known by the first one's id, with the progress bars as they were last."""
     return {
         **chunks[0],
-        "content": "\n".join(chunk["content"] for chunk in chunks),
+        "content": "\n".join(chunk["content"] for chunk in chunks if chunk["content"]),
         "lineCount": sum(chunk["lineCount"] for chunk in chunks),
         "progress": chunks[-1].get("progress", {}),
     }

@@ -82,6 +82,9 @@ class UltralyticsPlatform:
         data = message.data_json
         if message.event == "training_complete":
             data = json.dumps(_with_model_file(json.loads(data), message.identity.ids))
+            # What was added may differ from one attempt to the next, when a checkpoint arrived or was given up in
+            # between; then the request differs and needs its own key. The platform keeps one completion a model.
+            message = replace(message, chunk_id=_own_key(message.chunk_id, data))
         answer = self._event(message, data)
         return Receipt(_kept(answer), signals=_signals(answer))
 
@@ -220,7 +223,12 @@ def _is_promoted(identity: Identity, place: Mapping[str, Any]) -> bool:
 
 def _promotion_key(upload: Upload, place: Mapping[str, Any]) -> str:
     # Each attempt stores the file at a place of its own, so its request differs and needs its own key.
-    return f"{upload.chunk_id}.{hashlib.sha256(str(place.get('uploadPath')).encode()).hexdigest()[:16]}"
+    return _own_key(upload.chunk_id, str(place.get("uploadPath")))
+
+
+def _own_key(chunk_id: str, what_differs: str) -> str:
+    """Return the key of a request that is not the same at each attempt of its delivery."""
+    return f"{chunk_id}.{hashlib.sha256(what_differs.encode()).hexdigest()[:16]}"
 
 
 def _check_stored(answer: Answer, host: str, upload: Upload) -> None:

@@ -153,7 +153,8 @@ def test_damaged_pages_are_said_and_left_as_they_are(folder: Path, whole_from: i
         file.seek(whole_from)
         file.write(b"\xa5" * (database.stat().st_size - whole_from))
     before = sha256(database)
-    with pytest.raises(CorruptJournal, match=r"doctor --repair --journal .*\.recover") as caught, journal.open(folder) as opened:
+    said = r"doctor --repair --journal .*\.recover"
+    with pytest.raises(CorruptJournal, match=said) as caught, journal.open(folder) as opened:
         opened.report()
     assert str(database) in str(caught.value)
     assert sha256(database) == before

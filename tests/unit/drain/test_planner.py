@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -90,6 +91,13 @@ def test_consecutive_console_text_is_joined() -> None:
         "progress": {"bar": 5},
     }
     assert (delivery.first_event, delivery.last_event) == (3, 5)
+
+
+def test_a_chunk_in_which_only_progress_moved_adds_no_empty_line() -> None:
+    moved = json.dumps({"chunkId": 4, "content": "", "lineCount": 0, "progress": {"bar": 4}})
+    events = [event(3, "console_output"), replace(event(4, "console_output"), payload=moved)]
+    [delivery] = plan([*events, event(5, "console_output")], 0).deliveries
+    assert json.loads(delivery.body)["content"] == "line 3\nline 5"
 
 
 def test_console_text_is_not_joined_across_what_is_sent_between() -> None:
