@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random
+from threading import Event
 
 import pytest
 from soaks.chaos import Chaos, Elsewhere, chaos
@@ -23,6 +25,8 @@ from uploader.local_platform.server import RunningServer, running
 
 ALL_DELIVERED, WORK_REMAINS = 0, 3
 MANY = 500
+# No answer is late here unless the machine is: a busy one must not turn a delivery into a retry.
+PATIENT = replace(PACE, answer=60.0)
 CALM = Schedule("calm", 0.0)
 SEED = 4
 
@@ -45,22 +49,40 @@ def journal_and_network(server: RunningServer, folder: Path, project: str) -> It
     folder.mkdir()
     record(folder / "journal", Random(SEED), project)
     with closing(Elsewhere()) as elsewhere, chaos(server.url, describe, CALM, elsewhere.url) as between:
-        yield Job(folder / "journal", between.url), between
+        yield Job(folder / "journal", between.url, pace=PATIENT), between
     tally = NetworkTally()
     compare(folder / "journal", server.url, KEY, project, tally)
     assert (tally.lost, tally.damaged) == (0, 0), tally.notes
 
 
-def ambush(between: Chaos, number: int, phase: str, what: signal.Signals) -> SimpleQueue[int]:
-    """Send a signal when the request of that number has come to that phase, to the process id that is put here."""
+def ambush(between: Chaos, number: int, phase: str, strike: Callable[[int], None]) -> SimpleQueue[int]:
+    """Strike when the request of that number has come to that phase, at the process id that is put here."""
     pids: SimpleQueue[int] = SimpleQueue()
 
     def witness(seen: int, now: str) -> None:
         if (seen, now) == (number, phase):
-            os.kill(pids.get(), what)
+            strike(pids.get())
 
     between.witness = witness
     return pids
+
+
+def sending(what: signal.Signals) -> Callable[[int], None]:
+    return lambda pid: os.kill(pid, what)
+
+
+def freeze(pid: int, journal: Path) -> None:
+    """Stop a process at a moment at which it does not hold the journal's write lock, which nobody could take then."""
+    with closing(sqlite3.connect(journal / "journal.db", timeout=0, isolation_level=None)) as database:
+        while True:
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                os.kill(pid, signal.SIGCONT)
+            else:
+                database.execute("ROLLBACK")
+                return
 
 
 @pytest.mark.parametrize("phase", ["arrived", "handled"])
@@ -68,7 +90,7 @@ def test_a_drain_may_die_at_any_request(server: RunningServer, nursery: Nursery,
     number, killed = 1, True
     while killed:
         with journal_and_network(server, tmp_path / str(number), f"{phase}-{number}") as (job, between):
-            victims = ambush(between, number, phase, signal.SIGKILL)
+            victims = ambush(between, number, phase, sending(signal.SIGKILL))
             pid = nursery.start(job)
             victims.put(pid)
             killed = nursery.wait(pid) == -signal.SIGKILL
@@ -79,7 +101,7 @@ def test_a_drain_may_die_at_any_request(server: RunningServer, nursery: Nursery,
 
 def test_a_stopped_drain_leaves_nothing_claimed(server: RunningServer, nursery: Nursery, tmp_path: Path) -> None:
     with journal_and_network(server, tmp_path / "run", "stopped") as (job, between):
-        stopped = ambush(between, 3, "arrived", signal.SIGTERM)
+        stopped = ambush(between, 3, "arrived", sending(signal.SIGTERM))
         pid = nursery.start(job)
         stopped.put(pid)
         assert nursery.wait(pid) == WORK_REMAINS
@@ -92,10 +114,17 @@ def test_a_frozen_drain_is_overtaken_and_harms_nothing_when_it_goes_on(
     server: RunningServer, nursery: Nursery, tmp_path: Path
 ) -> None:
     with journal_and_network(server, tmp_path / "run", "frozen") as (job, between):
-        hasty = replace(job, unlocked=True, pace=replace(PACE, lease=2.0))
-        stopped = ambush(between, 1, "handled", signal.SIGSTOP)
+        hasty = replace(job, unlocked=True, pace=replace(PATIENT, lease=2.0))
+        stands = Event()
+
+        def strike(pid: int) -> None:
+            freeze(pid, job.folder)
+            stands.set()
+
+        stopped = ambush(between, 1, "handled", strike)
         frozen = nursery.start(hasty)
         stopped.put(frozen)
+        assert stands.wait(60)  # else the first request might be another drain's
         try:
             # Until the lease has run out, there is nothing to do for another drain.
             codes = (nursery.wait(nursery.start(hasty)) for _ in range(MANY))
