@@ -75,7 +75,8 @@ def test_metrics_do_not_wait_for_a_slow_checkpoint_but_completion_does(
     server.script = script
     assert journals.drain(server.url).exit_code == 0
     assert seen.index("file") > max(index for index, kind in enumerate(seen) if kind == "epoch_end")
-    assert seen[-2:] == ["checkpoint_saved", "training_complete"]
+    assert seen[-1] == "training_complete"
+    assert "checkpoint_saved" in seen[seen.index("file") :]
 
 
 def test_deliveries_of_a_run_go_in_parallel(journals: Recordings, server: ScriptedServer) -> None:
