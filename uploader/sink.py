@@ -159,6 +159,7 @@ class Sink:
                 link.writer.append(self.run.id, link.session_id, kind, payload, key, durability=durability)
                 return
             except JournalError as error:
+                link.writer.close()  # a lock that could not be let go ends with its connection; the next call opens one
                 self._give_up(error)
         self._fall_back(kind, payload, key)
 

@@ -67,7 +67,7 @@ def training(folder: Path, report: Report) -> None:
     """Write events and checkpoints as the recorder does, and the events that fail to a folder beside the journal."""
     logging.getLogger("uploader").setLevel(logging.CRITICAL)
     os.environ["UPLOADER_FALLBACK"] = str(folder.parent / "fallback")
-    log_room.ROOM_BYTES = 0
+    log_room.ROOM_BYTES, sinks.BUSY_SECONDS = 0, 0.1
     sink = sinks.Sink(
         sinks.JournalOptions(journal=str(folder)),
         sinks.new_run(RUN_ID, project="soak", name="soak", save_dir=folder.parent),
