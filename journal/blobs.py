@@ -26,6 +26,7 @@ _FLUSH_EVERY = 8 << 20
 # File times advance by the kernel's tick (1 to 10 ms). A file younger than this could be rewritten within one tick and
 # show the same times; git calls such an entry "racily clean".
 _SETTLED_SECONDS = 0.05
+_DIGITS = 64  # of a sha256
 _FICLONE = 0x40049409  # linux/fs.h
 STALE_SECONDS = 24 * 3600.0
 
@@ -126,6 +127,10 @@ class BlobStore:
         """
         for removed in self.folder.glob(".removed-*"):
             removed.unlink(missing_ok=True)
+
+    def names(self) -> list[str]:
+        """Return the sha256 of each blob that is there."""
+        return [path.name for path in self.folder.glob("[0-9a-f]*") if len(path.name) == _DIGITS]
 
     def sweep(self, now: float) -> None:
         """Remove what killed processes left: removed blobs, and copies that are a day old; `now` is epoch seconds."""

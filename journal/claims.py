@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, func, or_, select, update
 
 from journal import tables
 from journal.clock import from_text, to_text
@@ -29,13 +29,21 @@ def find_due(
     now: datetime,
     run_ids: Sequence[str] | None,
     upload_spacing: timedelta,
+    max_bytes: int | None = None,
 ) -> Sequence[Row[Any]]:
-    """Return what may be sent now, earliest stage first, as rows for `take` and `from_row`."""
+    """Return what may be sent now, earliest stage first, as rows for `take` and `from_row`; at least one if any."""
     values = {"destination_id": destination_id, "now": to_text(now), "limit": limit, "run_ids": run_ids}
     if lane == "upload":
         values["live_sessions"] = live_sessions(connection, now)
         values["spaced_before"] = to_text(now - upload_spacing)
-    return connection.execute(_due(lane, run_ids is not None), values).all()
+    chosen: list[int] = []
+    size = 0
+    for row in connection.execute(_due(lane, run_ids is not None), values).all():
+        size += row.size
+        if chosen and max_bytes is not None and size > max_bytes:
+            break
+        chosen.append(row.id)
+    return connection.execute(_BY_ID, {"ids": chosen}).all() if chosen else []
 
 
 def next_due(
@@ -63,13 +71,16 @@ def next_due(
 
 @cache
 def _due(lane: Lane, some_runs: bool) -> Select[Any]:
-    """Return the statement for what may be sent at `now`."""
+    """Return the statement for id and size of what may be sent at `now`.
+
+    Not for the bodies, which are read of those alone that are taken: sorting would hold all of them in memory.
+    """
     timely = or_(
         and_(_D.c.state == "pending", _D.c.next_attempt_at <= bindparam("now")),
         and_(_D.c.state == "claimed", _D.c.lease_until <= bindparam("now")),
     )
-    facts = (_D, _T.c.ids, _R.c.project, _R.c.name, _R.c.save_dir, _R.c.created_at.label("run_created_at"))
-    query = _sendable(lane, some_runs).with_only_columns(*facts).where(timely)
+    size = func.length(_D.c.body).label("size")
+    query = _sendable(lane, some_runs).with_only_columns(_D.c.id, size).where(timely)
     if lane == "upload":
         query = query.where(or_(~_is_spaced(), _T.c.last_upload_at <= bindparam("spaced_before")))
     return query.order_by(_D.c.stage, _D.c.id).limit(bindparam("limit"))
@@ -125,6 +136,15 @@ def _is_spaced() -> ColumnElement[bool]:
         tables.events.c.session_id.in_(bindparam("live_sessions", expanding=True)),
     )
     return and_(_D.c.role != "final", _D.c.fence == 0, of_live_session)
+
+
+_BY_ID = (
+    select(_D, _T.c.ids, _R.c.project, _R.c.name, _R.c.save_dir, _R.c.created_at.label("run_created_at"))
+    .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
+    .join(_R, _R.c.id == _D.c.run_id)
+    .where(_D.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_D.c.stage, _D.c.id)
+)
 
 
 def take(connection: Connection, rows: Sequence[Row[Any]], owner: str, now: datetime, lease_seconds: float) -> None:

@@ -13,6 +13,8 @@ _MAX_DEPTH = 50
 # Python refuses to write integers beyond 4,300 digits in decimal, or to read them.
 _MAX_BITS = 14_000
 _CUT = "…"
+# As text they would take 20 times as many bytes as this, and as Python's numbers twice that.
+_MOST_NUMBERS = 2_000_000
 # Made once: `json.dumps` with options makes an encoder for each call, and this is the hot path.
 _ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
@@ -76,7 +78,15 @@ def _members(value: Any, depth: int, inside: frozenset[int]) -> Any:
         return {_text(key): _plain(item, depth, inside) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(item, depth, inside) for item in value]
+    if (numbers := _numbers(value)) > _MOST_NUMBERS:
+        return f"{numbers} numbers left out"
     return _plain(value.tolist(), depth, inside)
+
+
+def _numbers(value: Any) -> int:
+    """Return how many numbers an array or tensor holds; `size` is an attribute of one and a method of the other."""
+    size = getattr(value, "size", 0)
+    return size if isinstance(size, int) else int(value.numel())
 
 
 def _text(value: Any) -> str:

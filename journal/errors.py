@@ -8,6 +8,7 @@ JournalError
 ├── CorruptJournal          the file is damaged; it is left as it is
 ├── NewerJournal            the file was written by a later version; it is left as it is
 ├── StaleClaim              the delivery was claimed again by another drain meanwhile
+├── OverLimit               a checkpoint does not fit into the journal's size limit
 ├── UnknownRow              an id that the journal does not hold
 └── BlobError
     ├── BlobMissing         the bytes are not in the journal
@@ -50,6 +51,10 @@ class NewerJournal(JournalError):
 
 class StaleClaim(JournalError):
     """The claim's lease ran out and another drain holds the delivery now."""
+
+
+class OverLimit(JournalError):
+    """The journal has reached its size limit, and the checkpoint is not one that is kept whatever it costs."""
 
 
 class UnknownRow(JournalError):

@@ -27,7 +27,8 @@ from journal.clock import now_text
 from journal.encoding import encode, storable
 from journal.errors import JournalUnwritable
 from journal.liveness import boot_id, is_dead
-from journal.records import Run
+from journal.payloads import fitted, left_out
+from journal.records import GIVEN_UP, Run
 from journal.routing import route
 
 
@@ -85,7 +86,10 @@ class FallbackFile:
         """
         if self._descriptor is None:
             self._create()
-        event = {"kind": kind, "key": key, "payload": json.loads(encode(payload)), "created_at": now_text()}
+        text, losses = fitted(payload)
+        if losses:
+            self.append(GIVEN_UP, left_out(kind, key, losses), kind)
+        event = {"kind": kind, "key": key, "payload": json.loads(text), "created_at": now_text()}
         try:
             self._write(event)
         except OSError as error:
@@ -161,6 +165,15 @@ def ingest(connection: Connection, journal: Path, folders: Iterable[Path]) -> tu
 def files(folders: Iterable[Path]) -> list[Path]:
     """Return the fallback files in those of the folders that are this user's."""
     return sorted(path for folder in folders if _is_ours(folder) for path in folder.glob("*.jsonl"))
+
+
+def by_journal(folders: Iterable[Path]) -> dict[str, list[Path]]:
+    """Return the fallback files by the journal that they were meant for, "" where they do not say."""
+    found: dict[str, list[Path]] = {}
+    for path in files(folders):
+        header = read_header(path)
+        found.setdefault(header.journal if header else "", []).append(path)
+    return found
 
 
 def read_header(path: Path) -> Header | None:

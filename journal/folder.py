@@ -13,16 +13,19 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from journal import fallback, locations, upkeep
+from journal import fallback, locations, retaking, upkeep
 from journal.blobs import BlobStore
 from journal.clock import to_text, utc_now
+from journal.dropping import Dropped, drop_destination
 from journal.engine import BUSY_SECONDS, Durability, check_header, fold_wal, make_engine, make_folder
 from journal.errors import BlobError, DiskFull, from_sqlite
 from journal.liveness import live_runs
 from journal.migrations import NEWEST_VERSION, migrate
 from journal.outbox import Outbox
 from journal.report import RunReport, make_report
+from journal.retaking import Missing
 from journal.salvage import LostSnapshot, lost_snapshots
+from journal.space import Size, measure
 from journal.upkeep import Pruned
 from journal.writer import Writer
 
@@ -68,6 +71,11 @@ class Journal:
                 path.unlink()
         return taken
 
+    def fallbacks_elsewhere(self, folders: Iterable[Path] | None = None) -> dict[str, int]:
+        """Return how many fallback files wait beside this journal for others, by the folder of each."""
+        found = fallback.by_journal(locations.fallback_folders() if folders is None else folders)
+        return {folder: len(paths) for folder, paths in found.items() if folder not in {"", str(self.path.resolve())}}
+
     def drop(self, delivery_ids: Sequence[int]) -> int:
         """Give up dead letters for good; their rows stay as `dropped`. Return how many.
 
@@ -77,11 +85,20 @@ class Journal:
         with self._transaction() as connection:
             return upkeep.drop(connection, delivery_ids)
 
+    def drop_destination(self, destination_id: int, run_ids: Sequence[str] | None = None) -> Dropped:
+        """Give up what has not arrived at a destination (of these runs, or all), and plan nothing more for it.
+
+        Raises:
+            UnknownRow: None of the runs goes there.
+        """
+        with self._transaction() as connection:
+            return drop_destination(connection, destination_id, run_ids)
+
     def prune(self, before: datetime) -> Pruned:
         """Take out what has arrived whole and was last written to before this time, and the bytes of no use."""
         with self._transaction() as connection:
-            pruned = upkeep.prune(connection, self.blobs, to_text(before), live_runs(connection, utc_now()))
-        self.blobs.clear()
+            pruned = upkeep.prune(connection, to_text(before), live_runs(connection, utc_now()))
+        self._sweep()
         self.fold_wal()
         return pruned
 
@@ -91,8 +108,29 @@ class Journal:
             lost = lost_snapshots(connection, utc_now())
         with closing(self.writer()) as writer:
             saved = sum(self._take_in(writer, one) for one in lost)
-        self.blobs.sweep(time.time())
+        self._sweep()
         return saved
+
+    def retake(self, delivery_ids: Sequence[int] | None = None) -> int:
+        """Take in again what dead letters (these, or all) miss, where the trainer still has it; return how many files.
+
+        Raises:
+            JournalUnavailable: They cannot be written.
+        """
+        with self._transaction(read_only=True) as connection:
+            missing = retaking.missing(connection, self.blobs, delivery_ids)
+        return sum(self._take_again(one) for one in missing)
+
+    def size(self) -> Size:
+        """Return how much the journal holds."""
+        with self._transaction(read_only=True) as connection:
+            return measure(connection)
+
+    def _sweep(self) -> None:
+        """Remove bytes that were given up, also by processes that were killed before they came to it."""
+        with self._transaction() as connection:
+            upkeep.clear_removed(connection, self.blobs)
+        self.blobs.sweep(time.time())
 
     def _take_in(self, writer: Writer, lost: LostSnapshot) -> bool:
         try:
@@ -102,6 +140,17 @@ class Journal:
             return False
         try:
             writer.add_checkpoint(lost.run_id, lost.session_id, snapshot, lost.role, lost.payload)
+        finally:
+            self.blobs.discard(snapshot)
+        return True
+
+    def _take_again(self, wanted: Missing) -> bool:
+        snapshot = retaking.find(self.blobs, wanted)
+        if snapshot is None:
+            return False
+        try:
+            with self._transaction() as connection:
+                retaking.take_in(connection, self.blobs, snapshot)
         finally:
             self.blobs.discard(snapshot)
         return True

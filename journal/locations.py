@@ -1,4 +1,4 @@
-"""Where a journal is when nobody says: the one place of this package that reads the environment."""
+"""Where a journal is, and how large, when nobody says: the one place of this package that reads the environment."""
 
 from __future__ import annotations
 
@@ -11,12 +11,31 @@ from pathlib import Path
 # Not when it is needed: that may be when no more files can be opened, and so nothing imported.
 from platformdirs import user_data_path
 
+from journal.errors import JournalError
+from journal.sizes import parse_size
+
+DEFAULT_MAX_SIZE = 50 * 10**9
+"""A few hundred checkpoints of the largest models: what a disk could keep is not lost to a limit that nobody chose."""
+
 
 def default_journal(environ: Mapping[str, str] = os.environ) -> Path:
     """Return `UPLOADER_JOURNAL`, else a folder of this user's application data."""
     if chosen := environ.get("UPLOADER_JOURNAL"):
         return Path(chosen).expanduser()
     return _user_data() / "journal"
+
+
+def default_max_size(environ: Mapping[str, str] = os.environ) -> int:
+    """Return the bytes that `UPLOADER_MAX_SIZE` lets a journal have, else `DEFAULT_MAX_SIZE`.
+
+    Raises:
+        JournalError: It is no size.
+    """
+    chosen = environ.get("UPLOADER_MAX_SIZE", "").strip()
+    try:
+        return parse_size(chosen) if chosen else DEFAULT_MAX_SIZE
+    except ValueError as error:
+        raise JournalError(f"UPLOADER_MAX_SIZE: {error}") from error
 
 
 def fallback_folders(environ: Mapping[str, str] = os.environ) -> list[Path]:

@@ -38,7 +38,7 @@ def steps() -> list[Step]:
     return found
 
 
-NEWEST_VERSION = 1
+NEWEST_VERSION = 2
 
 
 def migrate(connection: sqlite3.Connection, database: Path) -> bool:

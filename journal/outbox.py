@@ -6,41 +6,27 @@ leased until a time and numbered by a fence, and what an overtaken owner reports
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, func, or_, select, update
+from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.exc import DBAPIError
 
-from journal import claims, outcomes, planning, routing, tables
-from journal.clock import now_text, to_text
+from journal import backlog, claims, dropping, outcomes, planning, routing, tables, targets, waiting
+from journal.backlog import Backlog
+from journal.clock import to_text
 from journal.engine import fold_wal
 from journal.errors import from_sqlite
 from journal.liveness import live_runs
-from journal.records import (
-    Claim,
-    Destination,
-    Event,
-    Lane,
-    Outcome,
-    PlannedDelivery,
-    Run,
-    State,
-    Target,
-)
+from journal.records import Claim, Destination, Event, Lane, Outcome, PlannedDelivery, Run, Target
 
 UPLOAD_SPACING_SECONDS = 900.0
 """A live run's checkpoints are uploaded at most every 15 minutes, as the platform's own client does."""
 
-_LONGEST_HOLD = timedelta(days=1)
 _D = tables.deliveries
-_T = tables.targets
-_E = tables.events
 
 
 class Outbox:
@@ -67,16 +53,20 @@ class Outbox:
         with self._write() as connection:
             return routing.add_destination(connection, platform, base_url)
 
-    def route(self, run_id: str, destination_id: int) -> None:
-        """Send the run to the destination; doing so again changes nothing."""
+    def route(self, run_id: str, *destination_ids: int) -> None:
+        """Send the run to all of the destinations or, when that fails, to none.
+
+        One that was given up is taken up again, any other that it has already is left as it is.
+        """
         with self._write() as connection:
-            routing.add_target(connection, run_id, destination_id)
+            for destination_id in destination_ids:
+                routing.add_target(connection, run_id, destination_id)
+                dropping.take_up(connection, run_id, destination_id)
 
     def runs(self) -> list[Run]:
         """Return all runs, oldest first."""
         with self._read() as connection:
-            query = select(tables.runs).order_by(tables.runs.c.created_at)
-            return [Run(**row._asdict()) for row in connection.execute(query)]
+            return targets.runs(connection)
 
     def live_runs(self, now: datetime) -> list[str]:
         """Return the ids of the runs that are being trained, as far as is known."""
@@ -85,11 +75,8 @@ class Outbox:
 
     def unrouted_runs(self, run_ids: Sequence[str] | None = None) -> list[Run]:
         """Return the runs (of those named) that go nowhere yet."""
-        query = select(tables.runs).where(tables.runs.c.id.not_in(select(_T.c.run_id)))
-        if run_ids is not None:
-            query = query.where(tables.runs.c.id.in_(run_ids))
         with self._read() as connection:
-            return [Run(**row._asdict()) for row in connection.execute(query)]
+            return targets.unrouted_runs(connection, run_ids)
 
     def targets(
         self,
@@ -105,58 +92,37 @@ class Outbox:
             run_ids: Only those of these runs.
             behind: Only those with events that no delivery was planned for yet.
         """
-        query = (
-            select(_T, tables.runs, tables.destinations)
-            .join(tables.runs, tables.runs.c.id == _T.c.run_id)
-            .join(tables.destinations, tables.destinations.c.id == _T.c.destination_id)
-            .order_by(tables.runs.c.created_at)
-        )
-        if destination_id is not None:
-            query = query.where(_T.c.destination_id == destination_id)
-        if run_ids is not None:
-            query = query.where(_T.c.run_id.in_(run_ids))
-        if behind:
-            query = query.where(exists().where(_E.c.run_id == _T.c.run_id, _E.c.id > _T.c.planned_through))
         with self._read() as connection:
-            return [_target(row) for row in connection.execute(query)]
+            return targets.targets(connection, destination_id, run_ids, behind=behind)
 
     # --- planning
 
-    def events(self, run_id: str, *, after: int, limit: int, kinds: Collection[str] | None = None) -> list[Event]:
+    def backlog(self, run_id: str, *, after: int, limit: int, kinds: Collection[str] | None = None) -> Backlog:
         """Return the run's events with ids above `after`, in order.
 
         Args:
             run_id: The run.
             after: Id of the last event that is known.
-            limit: At most so many.
+            limit: At most so many, and not many more than `backlog.BYTES_AT_ONCE`.
             kinds: Only those of these kinds; None for all.
         """
-        query = select(_E).where(_E.c.run_id == run_id, _E.c.id > after).order_by(_E.c.id).limit(limit)
-        if kinds is not None:
-            query = query.where(_E.c.kind.in_(kinds))
         with self._read() as connection:
-            return [Event(*row) for row in connection.execute(query)]
+            return backlog.read(connection, run_id, after, limit, kinds)
 
     def last_event(self, run_id: str) -> int:
         """Return the id of the run's newest event, 0 when it has none."""
-        query = select(func.max(_E.c.id)).where(_E.c.run_id == run_id)
         with self._read() as connection:
-            return connection.execute(query).scalar_one() or 0
+            return backlog.last_event(connection, run_id)
 
     def newest_events(self, run_id: str, kind: str, *, through: int, limit: int) -> list[Event]:
         """Return the run's newest events of a kind with ids up to `through`, in order, at most `limit`."""
-        query = select(_E).where(_E.c.run_id == run_id, _E.c.kind == kind, _E.c.id <= through)
         with self._read() as connection:
-            found = connection.execute(query.order_by(_E.c.id.desc()).limit(limit))
-            return [Event(*row) for row in found][::-1]
+            return backlog.newest_events(connection, run_id, kind, through, limit)
 
     def open_deliveries(self, run_id: str, destination_id: int) -> int:
         """Return how many deliveries are pending or claimed there."""
-        query = select(func.count()).where(
-            _D.c.run_id == run_id, _D.c.destination_id == destination_id, tables.is_open(_D)
-        )
         with self._read() as connection:
-            return int(connection.execute(query).scalar_one())
+            return planning.open_deliveries(connection, run_id, destination_id)
 
     def plan(self, target: Target, planned: Sequence[PlannedDelivery], *, through: int, stage: int) -> int:
         """Fix deliveries for the target's events up to `through`; return how many rows were made.
@@ -164,7 +130,7 @@ class Outbox:
         A pending upload that is not final is superseded by a later one, because a platform shows one model per run.
 
         Raises:
-            StaleClaim: Another drain planned for this target meanwhile; nothing was written.
+            StaleClaim: Another drain planned for this target meanwhile, or a person gave it up; nothing was written.
         """
         with self._write() as connection:
             planning.plan(connection, target, planned, through=through, stage=stage)
@@ -182,6 +148,7 @@ class Outbox:
         lease_seconds: float,
         now: datetime,
         run_ids: Sequence[str] | None = None,
+        max_bytes: int | None = None,
         upload_spacing_seconds: float = UPLOAD_SPACING_SECONDS,
     ) -> list[Claim]:
         """Take due deliveries, for this owner alone until the lease runs out.
@@ -199,6 +166,7 @@ class Outbox:
             lease_seconds: How long they are ours without `renew`.
             now: The current time.
             run_ids: Only these runs, else all.
+            max_bytes: At most so many bytes of messages, unless the first alone has more; None for no bound.
             upload_spacing_seconds: The least time between two uploads of one live run.
         """
         with self._write() as connection:
@@ -210,6 +178,7 @@ class Outbox:
                 now=now,
                 run_ids=run_ids,
                 upload_spacing=timedelta(seconds=upload_spacing_seconds),
+                max_bytes=max_bytes,
             )
             claims.take(connection, found, owner, now, lease_seconds)
         return [claims.from_row(row) for row in found]
@@ -234,28 +203,25 @@ class Outbox:
 
     def reclaim(self) -> int:
         """Make every claimed delivery pending again; for the holder of the drain's lock, when it starts."""
-        return self._update_open("claimed", {"state": "pending", "owner": None, "lease_until": None})
+        with self._write() as connection:
+            return waiting.reclaim(connection)
 
     def make_due(self, now: datetime) -> int:
         """Let deliveries that wait be tried at once, except where the platform asked for the wait.
 
         No platform asks for more than a day: what waits longer was written before the clock was set back.
         """
-        waits = _D.c.next_attempt_at > to_text(now)
-        is_ours = or_(_D.c.held == 0, _D.c.next_attempt_at > to_text(now + _LONGEST_HOLD))
-        return self._update_open("pending", {"next_attempt_at": to_text(now)}, waits, is_ours)
+        with self._write() as connection:
+            return waiting.make_due(connection, now)
 
     def revive(self, delivery_ids: Sequence[int] | None = None) -> int:
-        """Give dead letters (these, or all) another life, and unblock their runs; return how many."""
-        chosen = _D.c.state == "dead"
-        if delivery_ids is not None:
-            chosen = chosen & _D.c.id.in_(delivery_ids)
+        """Give dead letters (these, or all) another life, and unblock their runs; return how many.
+
+        Raises:
+            UnknownRow: One of them is no dead letter; none was revived.
+        """
         with self._write() as connection:
-            pairs = connection.execute(select(_D.c.run_id, _D.c.destination_id).where(chosen).distinct()).all()
-            for run_id, destination_id in pairs:
-                routing.unblock(connection, run_id, destination_id)
-            values = {"state": "pending", "next_attempt_at": now_text(), "settled_at": None, "held": 0}
-            return connection.execute(update(_D).where(chosen).values(values)).rowcount
+            return waiting.revive(connection, delivery_ids)
 
     def next_due(
         self,
@@ -270,16 +236,13 @@ class Outbox:
         with self._read() as connection:
             return claims.next_due(connection, destination_id, now=now, run_ids=run_ids, upload_spacing=spacing)
 
-    def has_newer_checkpoint(self, claim: Claim) -> bool:
-        """Return whether a later checkpoint is delivered in place of the claimed one, whose bytes may then be gone."""
-        query = select(func.count()).where(
-            _E.c.run_id == claim.run.id,
-            _E.c.kind == "checkpoint",
-            _E.c.id > claim.last_event,
-            or_(func.json_extract(_E.c.payload, "$.publish") == 1, _E.c.key == claim.role),
-        )
+    def is_dispensable(self, claim: Claim) -> bool:
+        """Return whether the claimed checkpoint need not arrive, and its bytes may be gone.
+
+        A later one is delivered in its place, or it was given up.
+        """
         with self._read() as connection:
-            return bool(connection.execute(query).scalar_one())
+            return waiting.is_dispensable(connection, claim)
 
     def fold_wal(self) -> bool:
         """Fold the write-ahead log back into the database; False when another process was in the way."""
@@ -289,11 +252,6 @@ class Outbox:
             return fold_wal(driver)
         except sqlite3.Error as error:
             raise from_sqlite(error, self._database) from error
-
-    def _update_open(self, state: State, values: Mapping[str, Any], *conditions: ColumnElement[bool]) -> int:
-        with self._write() as connection:
-            chosen = (tables.is_open(_D), _D.c.state == state, *conditions)
-            return connection.execute(update(_D).where(*chosen).values(values)).rowcount
 
     @contextmanager
     def _write(self, *, read_only: bool = False) -> Iterator[Connection]:
@@ -306,9 +264,3 @@ class Outbox:
 
     def _read(self) -> AbstractContextManager[Connection]:
         return self._write(read_only=True)
-
-
-def _target(row: Row[Any]) -> Target:
-    run = Run(row.run_id, row.project, row.name, row.save_dir, row.created_at)
-    destination = Destination(row.destination_id, row.platform, row.base_url)
-    return Target(run, destination, row.state, row.reason, json.loads(row.ids), row.planned_through, row.stage)

@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal import tables
 from journal.encoding import encode
-from journal.records import Outcome, State
+from journal.records import Claim, Outcome, State
 
 _D = tables.deliveries
 _T = tables.targets
@@ -98,6 +98,13 @@ def _update_target(connection: Connection, outcome: Outcome, now: str) -> None:
         connection.execute(here.values(state="blocked", reason=outcome.block))
     for kind, detail in outcome.signals:
         values = {"run_id": run_id, "destination_id": destination_id, "kind": kind, "detail": detail}
-        session = select(tables.events.c.session_id).where(tables.events.c.id == outcome.claim.first_event)
-        row = upsert(tables.signals).values(**values, session_id=session.scalar_subquery(), created_at=now)
+        row = upsert(tables.signals).values(**values, session_id=_session(outcome.claim), created_at=now)
         connection.execute(row.on_conflict_do_nothing())
+
+
+def _session(claim: Claim) -> ColumnElement[int]:
+    """Return the session that a delivery is of; the run's newest when the event was given up after it was planned."""
+    events, sessions = tables.events, tables.sessions
+    of_event = select(events.c.session_id).where(events.c.id == claim.first_event).scalar_subquery()
+    newest = select(func.max(sessions.c.id)).where(sessions.c.run_id == claim.run.id).scalar_subquery()
+    return func.coalesce(of_event, newest)

@@ -23,21 +23,27 @@ def plan(
     """Write deliveries for the target's events up to `through`.
 
     Raises:
-        StaleClaim: Another drain planned for this target meanwhile.
+        StaleClaim: Another drain planned for this target meanwhile, or a person gave it up.
     """
     run, destination = target.run.id, target.destination.id
     moved = connection.execute(
         update(_T)
         .where(_T.c.run_id == run, _T.c.destination_id == destination)
-        .where(_T.c.planned_through == target.planned_through)
+        .where(_T.c.planned_through == target.planned_through, _T.c.dropped_at.is_(None))
         .values(planned_through=through, stage=stage)
     )
     if moved.rowcount != 1:
-        raise StaleClaim(f"run {run} was planned by another drain meanwhile")
+        raise StaleClaim(f"run {run} was planned by another drain, or given up, meanwhile")
     if planned:
         connection.execute(insert(_D), [_row(target, delivery) for delivery in planned])
     if any(delivery.lane == "upload" for delivery in planned):
         _supersede_older_uploads(connection, run, destination)
+
+
+def open_deliveries(connection: Connection, run_id: str, destination_id: int) -> int:
+    """Return how many deliveries of the run are pending or claimed there."""
+    here = (_D.c.run_id == run_id, _D.c.destination_id == destination_id, tables.is_open(_D))
+    return int(connection.execute(select(func.count()).where(*here)).scalar_one())
 
 
 def _row(target: Target, delivery: PlannedDelivery) -> dict[str, Any]:

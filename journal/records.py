@@ -7,6 +7,8 @@ A delivery's life:
        └─retry/release──┘ └──────park──────▶ dead ──revive──▶ pending
                                               └─────drop────▶ dropped
 
+Who gives a destination up drops whatever is not delivered there; taking it up again makes that pending.
+
 A lease that runs out makes a claimed delivery claimable again, under a higher fence; whoever held the old
 fence can no longer change it.
 """
@@ -20,6 +22,9 @@ from typing import Any, Literal
 REGISTRATION = "training_started"
 """The kind of the delivery that makes a run known to a platform."""
 
+GIVEN_UP = "given_up"
+"""The kind of the events that tell what of a run was given up, and why."""
+
 State = Literal["pending", "claimed", "delivered", "dead", "superseded", "dropped"]
 Lane = Literal["message", "upload"]
 
@@ -27,12 +32,12 @@ OPEN_STATES: tuple[State, ...] = ("pending", "claimed")
 SETTLED_STATES: tuple[State, ...] = ("delivered", "dead", "superseded", "dropped")
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
-    "pending": frozenset({"claimed", "superseded"}),
-    "claimed": frozenset({"pending", "claimed", "delivered", "dead", "superseded"}),
+    "pending": frozenset({"claimed", "superseded", "dropped"}),
+    "claimed": frozenset({"pending", "claimed", "delivered", "dead", "superseded", "dropped"}),
     "dead": frozenset({"pending", "dropped"}),
     "delivered": frozenset(),
     "superseded": frozenset(),
-    "dropped": frozenset(),
+    "dropped": frozenset({"pending"}),
 }
 
 

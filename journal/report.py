@@ -21,18 +21,26 @@ _RUNS = text(
            (SELECT count(*) FROM events e WHERE e.run_id = r.id) AS events,
            (SELECT kind FROM events e WHERE e.run_id = r.id
               AND e.kind IN ('training_started', 'training_complete', 'training_failed')
-            ORDER BY id DESC LIMIT 1) AS milestone
+            ORDER BY id DESC LIMIT 1) AS milestone,
+           (SELECT outcome FROM sessions s WHERE s.run_id = r.id ORDER BY id DESC LIMIT 1) AS outcome
     FROM runs r ORDER BY r.created_at
     """
 )
+# The bodies' lengths are summed apart from the groups: grouping sorts, and would hold all the bodies in memory.
+# Usage events are never delivered, so that they do not wait where there is no key to plan them for.
 _TARGETS = text(
     """
-    SELECT t.run_id, d.platform, d.base_url, t.state, t.reason, t.ids,
-           (SELECT count(*) FROM events e WHERE e.run_id = t.run_id AND e.id > t.planned_through) AS unplanned,
-           (SELECT min(created_at) FROM events e WHERE e.run_id = t.run_id AND e.id > t.planned_through)
-             AS oldest_unplanned_at,
+    SELECT t.run_id, d.platform, d.base_url, t.state, t.reason, t.ids, t.dropped_at,
+           (SELECT count(*) FROM events e
+              WHERE e.run_id = t.run_id AND e.id > t.planned_through AND e.kind != 'usage') AS unplanned,
+           (SELECT min(created_at) FROM events e
+              WHERE e.run_id = t.run_id AND e.id > t.planned_through AND e.kind != 'usage') AS oldest_unplanned_at,
            coalesce(x.pending, 0) AS pending, coalesce(x.delivered, 0) AS delivered, coalesce(x.dead, 0) AS dead,
-           coalesce(x.superseded, 0) AS superseded, coalesce(x.pending_bytes, 0) AS pending_bytes,
+           coalesce(x.superseded, 0) AS superseded, coalesce(x.dropped, 0) AS dropped,
+           (SELECT coalesce(sum(coalesce(b.size, length(o.body))), 0)
+              FROM deliveries o LEFT JOIN blobs b ON b.sha256 = o.sha256
+             WHERE o.run_id = t.run_id AND o.destination_id = t.destination_id AND o.state IN ('pending', 'claimed'))
+             AS pending_bytes,
            x.oldest_pending_at, x.next_attempt_at, failed.last_error
     FROM targets t
     JOIN destinations d ON d.id = t.destination_id
@@ -42,12 +50,12 @@ _TARGETS = text(
              count(*) FILTER (WHERE x.state = 'delivered') AS delivered,
              count(*) FILTER (WHERE x.state = 'dead') AS dead,
              count(*) FILTER (WHERE x.state = 'superseded') AS superseded,
-             sum(coalesce(b.size, length(x.body))) FILTER (WHERE x.state IN ('pending', 'claimed')) AS pending_bytes,
+             count(*) FILTER (WHERE x.state = 'dropped') AS dropped,
              min(x.created_at) FILTER (WHERE x.state IN ('pending', 'claimed')) AS oldest_pending_at,
              min(x.next_attempt_at) FILTER (WHERE x.state IN ('pending', 'claimed')) AS next_attempt_at,
              max(x.id) FILTER (WHERE x.last_error IS NOT NULL AND x.state IN ('pending', 'claimed', 'dead'))
                AS failed_id
-      FROM deliveries x LEFT JOIN blobs b ON b.sha256 = x.sha256
+      FROM deliveries x
       GROUP BY x.run_id, x.destination_id
     ) x ON x.run_id = t.run_id AND x.destination_id = t.destination_id
     LEFT JOIN deliveries failed ON failed.id = x.failed_id
@@ -70,6 +78,8 @@ class TargetReport:
         delivered: Deliveries that the platform confirmed.
         dead: Deliveries that the platform refused for good.
         superseded: Checkpoints that a newer one replaced.
+        dropped: Deliveries that a person gave up.
+        dropped_at: When a person gave the whole destination up, ISO, else None.
         pending_bytes: Bytes of what is pending.
         oldest_at: Time of the oldest thing that has not arrived, ISO, else None.
         next_attempt_at: When the next attempt is due, ISO, else None.
@@ -86,6 +96,8 @@ class TargetReport:
     delivered: int
     dead: int
     superseded: int
+    dropped: int
+    dropped_at: str | None
     pending_bytes: int
     oldest_at: str | None
     next_attempt_at: str | None
@@ -127,15 +139,21 @@ def make_report(connection: Connection, now: datetime) -> list[RunReport]:
 
 
 def _run(row: Row[Any], live: Sequence[str], targets: Sequence[TargetReport]) -> RunReport:
-    state = run_state(row.milestone, row.id in live)
+    state = run_state(row.milestone, row.outcome, row.id in live)
     return RunReport(row.id, row.project, row.name, row.created_at, state, row.epochs, row.events, tuple(targets))
 
 
-def run_state(milestone: str | None, live: bool) -> RunState:
-    """Return the state that the last milestone event, and whether a session is alive, amount to."""
-    if milestone == "training_complete":
+def run_state(milestone: str | None, outcome: str | None, live: bool) -> RunState:
+    """Return the state that a run is in.
+
+    Args:
+        milestone: Kind of its last milestone event, None where there is none: the run is no training, or was pruned.
+        outcome: Of its last session; it tells the state where no milestone does.
+        live: Whether a session is alive.
+    """
+    if milestone == "training_complete" or (milestone is None and outcome == "complete"):
         return "finished"
-    if milestone == "training_failed":
+    if milestone == "training_failed" or (milestone is None and outcome == "failed"):
         return "failed"
     return "running" if live else "interrupted"
 
@@ -153,6 +171,8 @@ def _target(row: Row[Any]) -> TargetReport:
         delivered=row.delivered,
         dead=row.dead,
         superseded=row.superseded,
+        dropped=row.dropped,
+        dropped_at=row.dropped_at,
         pending_bytes=row.pending_bytes,
         oldest_at=oldest,
         next_attempt_at=row.next_attempt_at,

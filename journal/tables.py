@@ -109,6 +109,7 @@ targets = Table(
     Column("planned_through", Integer, nullable=False),
     Column("stage", Integer, nullable=False),
     Column("last_upload_at", Text, nullable=False),
+    Column("dropped_at", Text),  # when a person gave it up
 )
 
 deliveries = Table(

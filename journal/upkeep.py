@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection, Row, bindparam, select, text, update
 
-from journal import tables
+from journal import tables, waiting
 from journal.blobs import BlobStore
 from journal.clock import now_text
-from journal.errors import UnknownRow
 
 _D = tables.deliveries
 
 # Everything of the run has arrived everywhere it goes, or was given up on purpose; and nothing was written lately.
+# Usage events never go anywhere.
 _ARRIVED = text(
     """
     SELECT r.id FROM runs r
     WHERE EXISTS (SELECT 1 FROM targets t WHERE t.run_id = r.id)
       AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.run_id = r.id AND d.state IN ('pending', 'claimed', 'dead'))
       AND NOT EXISTS (SELECT 1 FROM targets t JOIN events e ON e.run_id = t.run_id
-                      WHERE t.run_id = r.id AND e.id > t.planned_through)
+                      WHERE t.run_id = r.id AND t.dropped_at IS NULL AND e.id > t.planned_through
+                        AND e.kind != 'usage')
       AND (SELECT max(created_at) FROM events e WHERE e.run_id = r.id) < :before
     """
 )
@@ -64,29 +66,59 @@ def drop(connection: Connection, delivery_ids: Sequence[int]) -> int:
     Raises:
         UnknownRow: One of them is no dead letter; none was dropped.
     """
-    known = set(connection.execute(select(_D.c.id).where(_D.c.state == "dead", _D.c.id.in_(delivery_ids))).scalars())
-    if missing := [str(one) for one in delivery_ids if one not in known]:
-        raise UnknownRow(f"no dead letter has the id {', '.join(missing)}; the view dead_letters lists them")
+    waiting.require_dead(connection, delivery_ids)
     values = {"state": "dropped", "settled_at": now_text()}
-    return connection.execute(update(_D).where(_D.c.id.in_(known)).values(values)).rowcount
+    return connection.execute(update(_D).where(_D.c.id.in_(delivery_ids)).values(values)).rowcount
 
 
-def prune(connection: Connection, blobs: BlobStore, before: str, live: Sequence[str]) -> Pruned:
-    """Take out the events and deliveries of runs that have arrived whole, and the bytes that nothing refers to.
+def prune(connection: Connection, before: str, live: Sequence[str]) -> Pruned:
+    """Take out the events and deliveries of runs that have arrived whole, and mark the bytes that nothing refers to.
 
     Args:
         connection: In a write transaction.
-        blobs: The journal's.
         before: Only runs whose newest event is older than this ISO time.
         live: Runs that are being written to; they are left alone.
     """
-    arrived = [run for run in connection.execute(_ARRIVED, {"before": before}).scalars() if run not in live]
+    runs = arrived(connection, before, live)
+    events = delete_runs(connection, runs)
+    unused = unreferenced(connection)
+    mark_removed(connection, {row.sha256 for row in unused})
+    return Pruned(len(runs), events, len(unused), sum(row.size for row in unused))
+
+
+def arrived(connection: Connection, before: str, live: Sequence[str]) -> list[str]:
+    """Return the runs that have arrived whole, were last written to before this ISO time, and are not live."""
+    return [run for run in connection.execute(_ARRIVED, {"before": before}).scalars() if run not in live]
+
+
+def delete_runs(connection: Connection, runs: Sequence[str]) -> int:
+    """Delete the events and deliveries of runs; return how many events that were."""
     events = 0
-    for statement in _DELETE if arrived else ():
+    for statement in _DELETE if runs else ():
         bound = text(statement).bindparams(bindparam("runs", expanding=True))
-        events = connection.execute(bound, {"runs": arrived}).rowcount  # the last statement's count is the events'
-    unreferenced = connection.execute(_UNREFERENCED).all()
-    for sha256, _ in unreferenced:
-        blobs.remove(sha256)
-        connection.execute(update(tables.blobs).where(tables.blobs.c.sha256 == sha256).values(state="removed"))
-    return Pruned(len(arrived), events, len(unreferenced), sum(size for _, size in unreferenced))
+        events = connection.execute(bound, {"runs": runs}).rowcount  # the last statement's count is the events'
+    return events
+
+
+def unreferenced(connection: Connection) -> Sequence[Row[Any]]:
+    """Return `sha256` and `size` of the bytes that nothing refers to."""
+    return connection.execute(_UNREFERENCED).all()
+
+
+def mark_removed(connection: Connection, sha256s: Collection[str]) -> None:
+    """Write that the bytes are given up; `clear_removed` takes them out once that is committed."""
+    table = tables.blobs
+    connection.execute(update(table).where(table.c.sha256.in_(sha256s)).values(state="removed"))
+
+
+def clear_removed(connection: Connection, blobs: BlobStore) -> None:
+    """Take the bytes out of the store whose rows say that they were given up.
+
+    Args:
+        connection: In a write transaction, so that nobody stores the same bytes again at this moment.
+        blobs: The journal's.
+    """
+    removed = set(connection.execute(select(tables.blobs.c.sha256).where(tables.blobs.c.state == "removed")).scalars())
+    for sha256 in blobs.names():
+        if sha256 in removed:
+            blobs.remove(sha256)

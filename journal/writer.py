@@ -10,8 +10,7 @@ import platform
 import sqlite3
 import threading
 import uuid
-import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
-from journal import superseded, tables
+from journal import backlog, forks, superseded, tables
 from journal.blobs import BlobStore, Snapshot
 from journal.clock import now_text
 from journal.encoding import encode
@@ -29,9 +28,12 @@ from journal.engine import Durability, committing, fold_wal
 from journal.errors import JournalUnavailable, from_sqlite
 from journal.liveness import boot_id
 from journal.log_room import make_room
-from journal.records import Run, Signal
+from journal.payloads import fitted, left_out
+from journal.records import GIVEN_UP, Event, Run, Signal
 from journal.routing import route
+from journal.space import Size, Space, measure
 
+_COPIED_AT_ONCE = 1_000
 _EVENT_COLUMNS = ("run_id", "session_id", "kind", "key", "payload", "created_at")
 # Compiled once: the hot path hands the driver finished SQL.
 _UPSERT_BLOB = upsert(tables.blobs).on_conflict_do_update(index_elements=["sha256"], set_={"state": "present"})
@@ -42,6 +44,9 @@ class Writer:
     """Appends to one journal. Each method is one transaction, committed when it returns.
 
     Every method raises a `JournalError`: `JournalUnavailable` when the same call may work later.
+
+    Attributes:
+        lock: Held while a method is at work, and while this process forks.
     """
 
     def __init__(self, engine: Engine, blobs: BlobStore, database: Path) -> None:
@@ -49,10 +54,10 @@ class Writer:
         self._engine = engine
         self._blobs = blobs
         self._database = database
-        self._lock = threading.RLock()  # a signal handler may append while the thread under it does
+        self.lock = threading.RLock()  # a signal handler may append while the thread under it does
         self._connection: Connection | None = None
         self._driver: sqlite3.Connection | None = None
-        _writers.add(self)
+        forks.keep_out(self)
 
     def append(
         self,
@@ -70,14 +75,20 @@ class Writer:
             run_id: Uuid of the run.
             session_id: From `start_session`.
             kind: What happened.
-            payload: Anything; see `journal.encoding.encode`.
+            payload: Anything; see `journal.encoding.encode`. One that is too large is cut, and that is recorded.
             key: The natural key within the kind.
             durability: What this event is to survive; None for what the journal was opened with.
         """
-        row = (run_id, session_id, kind, key, encode(payload), now_text())
-        with self._lock:
+        text, losses = fitted(payload)
+        row = (run_id, session_id, kind, key, text, now_text())
+        with self.lock:
             try:
                 driver = self._raw()
+                if losses:  # first, so that nothing is missing in silence
+                    driver.execute(
+                        _INSERT_EVENT,
+                        (run_id, session_id, GIVEN_UP, kind, encode(left_out(kind, key, losses)), row[-1]),
+                    )
                 # In autocommit mode one INSERT is one transaction that takes the write lock at once.
                 with committing(driver, durability) if durability else nullcontext():
                     return int(driver.execute(_INSERT_EVENT, row).lastrowid or 0)
@@ -174,6 +185,18 @@ class Writer:
         self._blobs.clear()
         return event_id
 
+    def backlog(self, run_id: str, after: int) -> Sequence[Event]:
+        """Return the run's next events with ids above `after`, in order; none when there are no more."""
+        with self._transaction(read_only=True) as connection:
+            return backlog.read(connection, run_id, after, _COPIED_AT_ONCE, None).events
+
+    def copy(self, session_id: int, events: Sequence[Event]) -> None:
+        """Write events of another journal as they are, but under new ids and in this session."""
+        rows = [(each.run_id, session_id, each.kind, each.key, each.payload, each.created_at) for each in events]
+        with self._transaction() as connection:
+            if rows:
+                connection.execute(insert(tables.events), [dict(zip(_EVENT_COLUMNS, row, strict=True)) for row in rows])
+
     def signals(self, run_id: str) -> list[Signal]:
         """Return what platforms told this run, oldest first."""
         columns = [tables.signals.c[name] for name in ("id", "run_id", "session_id", "kind", "detail", "created_at")]
@@ -181,9 +204,21 @@ class Writer:
         with self._transaction(read_only=True) as connection:
             return [Signal(**row._asdict()) for row in connection.execute(query)]
 
+    def size(self) -> Size:
+        """Return how much the journal holds."""
+        with self._transaction(read_only=True) as connection:
+            return measure(connection)
+
+    def space(self, limit: int) -> Space:
+        """Return the journal's space within a limit, in bytes.
+
+        Events wait for a writer that is at work, so this is for one that writes none.
+        """
+        return Space(self._transaction, self._blobs, limit)
+
     def fold_wal(self) -> bool:
         """Fold the write-ahead log back into the database; False when another process was in the way."""
-        with self._lock:
+        with self.lock:
             try:
                 return fold_wal(self._raw())
             except (DBAPIError, sqlite3.Error) as error:
@@ -191,13 +226,13 @@ class Writer:
 
     def close(self) -> None:
         """Close the connection; the next call opens one again."""
-        with self._lock:
+        with self.lock:
             if self._connection is not None:
                 self._connection.close()
             self._connection = self._driver = None
 
     def _make_room(self) -> None:
-        with self._lock, suppress(OSError, DBAPIError, sqlite3.Error):  # it only saves time
+        with self.lock, suppress(OSError, DBAPIError, sqlite3.Error):  # it only saves time
             make_room(self._raw(), self._database)
 
     def _update_session(self, session_id: int, **values: str) -> None:
@@ -206,7 +241,7 @@ class Writer:
 
     @contextmanager
     def _transaction(self, *, read_only: bool = False, durable: bool = False) -> Iterator[Connection]:
-        with self._lock:
+        with self.lock:
             driver = self._raw()
             assert self._connection is not None
             connection = self._connection.execution_options(read_only=read_only)
@@ -224,32 +259,3 @@ class Writer:
             assert isinstance(driver, sqlite3.Connection)
             self._driver = driver
         return self._driver
-
-
-# A connection never crosses a fork. A child that opened its own beside an inherited one would share SQLite's
-# book-keeping with it, hold no lock of its own, and lose what it writes when the parent closes last and removes the log
-# (https://sqlite.org/howtocorrupt.html, "Carrying an open database connection across a fork"). So every writer is
-# closed before a fork, and kept from opening until it is over; each side then opens its own when it needs one.
-
-_writers: weakref.WeakSet[Writer] = weakref.WeakSet()
-_forking = threading.Lock()
-_at_rest: list[Writer] = []
-
-
-def _before_fork() -> None:
-    _forking.acquire()
-    for writer in list(_writers):
-        writer._lock.acquire()
-        _at_rest.append(writer)
-        with suppress(DBAPIError, sqlite3.Error):
-            writer.close()
-
-
-def _after_fork() -> None:
-    while _at_rest:
-        _at_rest.pop()._lock.release()
-    _forking.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -12,8 +12,9 @@ from journal.doctor.blobs import check_blobs
 from journal.doctor.database import check_file, check_rows, damaged
 from journal.doctor.findings import Finding, notice, trouble
 from journal.doctor.source import reading
-from journal.doctor.surroundings import check_surroundings
+from journal.doctor.surroundings import check_size, check_surroundings
 from journal.errors import JournalError, JournalUnavailable
+from journal.space import measure_by
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class Examination:
         journal: The folder.
         events: How many events could be counted.
         blobs: How many checkpoints are there.
+        bytes: What they take up; see `journal.space.Size`.
         findings: All of them, in the order of the checks.
     """
 
     journal: Path
     events: int
     blobs: int
+    bytes: int
     findings: tuple[Finding, ...]
 
     @property
@@ -53,7 +56,8 @@ def examine(folder: Path, *, deep: bool = False, fallback_folders: Iterable[Path
     if folder.is_dir():
         beside = locations.fallback_folders() if fallback_folders is None else fallback_folders
         findings += check_surroundings(folder, beside, inside.mode)
-    return Examination(folder, inside.events, inside.blobs, tuple(findings))
+        findings += check_size(inside.bytes)
+    return Examination(folder, inside.events, inside.blobs, inside.bytes, tuple(findings))
 
 
 @dataclass
@@ -62,6 +66,7 @@ class _Inside:
 
     events: int = 0
     blobs: int = 0
+    bytes: int = 0
     mode: str | None = None
     findings: list[Finding] = field(default_factory=list)
 
@@ -77,6 +82,7 @@ def _look_inside(database: Path, deep: bool) -> _Inside:
             inside.mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
             inside.events = connection.execute("SELECT count(*) FROM events").fetchone()[0]
             inside.blobs = connection.execute("SELECT count(*) FROM blobs WHERE state = 'present'").fetchone()[0]
+            inside.bytes = measure_by(lambda question: int(connection.execute(question).fetchone()[0])).total
             inside.findings += check_rows(connection)
             inside.findings += check_blobs(connection, database.parent / "blobs", deep=deep)
     except (OSError, JournalUnavailable) as error:

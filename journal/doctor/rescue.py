@@ -29,6 +29,8 @@ _TABLES = (
 _TYPES: Mapping[str, type] = {"INTEGER": int, "TEXT": str}
 # Types do not tell a destination from a row of `schema_migrations`; what stands in a column does.
 _EVIDENCE = {"destinations": ("base_url", "://")}
+# Columns that later versions added: rows that were written before end earlier.
+_ADDED = {"targets": 1}
 
 
 class Rescue:
@@ -125,9 +127,10 @@ class _Shape:
 
     def recognise(self, rowid: int, values: list[Any]) -> Row | None:
         """Return the values by column when they can be a row of this table."""
-        if len(values) != len(self.columns):
+        later = _ADDED.get(self.table, 0)
+        if not len(self.columns) - later <= len(values) <= len(self.columns):
             return None
-        row = dict(zip(self.columns, values, strict=True))
+        row = dict(zip(self.columns, [*values, *[None] * later], strict=False))
         if self.key:
             row[self.key] = rowid
         column, evidence = _EVIDENCE.get(self.table, ("", ""))

@@ -8,8 +8,10 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from journal import fallback
+from journal import fallback, locations
 from journal.doctor.findings import Finding, notice, some, trouble
+from journal.errors import JournalError
+from journal.sizes import readable
 
 LITTLE_SPACE = 256 << 20
 LARGE_LOG = 128 << 20
@@ -29,6 +31,19 @@ def check_surroundings(folder: Path, fallback_folders: Iterable[Path], mode: str
     yield from _check_space(folder)
     yield from _check_file_system(folder, mode)
     yield from _check_fallbacks(folder, fallback_folders)
+
+
+def check_size(size: int) -> Iterator[Finding]:
+    """Compare the journal's size, in bytes, with the limit that trainings of this environment keep."""
+    try:
+        limit = locations.default_max_size()
+    except JournalError as error:
+        yield trouble("limit-unreadable", str(error), "Set it to a size, such as 20GB, or not at all.")
+        return
+    if size > limit:
+        detail = f"the journal has {readable(size)}, and its limit is {readable(limit)}"
+        advice = "Deliver it: trainings give up checkpoints and console text to keep the limit."
+        yield notice("over-limit", detail, advice)
 
 
 def readable_by_others(folder: Path) -> list[Path]:
@@ -86,16 +101,17 @@ def file_system(folder: Path) -> str:
 
 
 def _check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[Finding]:
-    waiting, unreadable = [], []
-    for path in fallback.files(fallback_folders):
-        header = fallback.read_header(path)
-        if header is None:
-            unreadable.append(str(path))
-        elif Path(header.journal) == folder.resolve():
-            waiting.append(str(path))
+    found = fallback.by_journal(fallback_folders)
+    waiting = [str(path) for path in found.pop(str(folder.resolve()), [])]
+    unreadable = [str(path) for path in found.pop("", [])]
     if waiting:
         detail = f"{len(waiting)} fallback files hold events that could not be journaled: {some(waiting)}"
         yield notice("fallback-waiting", detail, "The next `python -m uploader drain` takes them in.")
     if unreadable:
         detail = f"fallback files without a readable first line: {some(unreadable)}"
         yield trouble("fallback-damaged", detail, "Look into them: each line is one event in JSON.")
+    for journal, paths in found.items():
+        detail = (
+            f"{len(paths)} fallback files hold events of another journal, {journal}: {some([str(p) for p in paths])}"
+        )
+        yield notice("fallback-elsewhere", detail, f'`python -m uploader drain --journal "{journal}"` takes them in.')

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -72,6 +73,14 @@ def test_trouble_is_named_with_its_next_step(folder: Path, code: str) -> None:
     assert found[0].next_step
     assert not examination.healthy
     assert contents(folder) == before
+
+
+def test_damage_that_no_query_meets_is_found(folder: Path) -> None:
+    sql = "replace(sql, '''checkpoint''', '''epoch_end''')"  # an index that has not the rows that it should
+    with closing(sqlite3.connect(folder / "journal.db")) as connection, connection:
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute(f"UPDATE sqlite_schema SET sql = {sql} WHERE name = 'ix_events_checkpoints'")
+    assert codes(folder) == {"database-damaged"}
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"half")])
@@ -150,6 +159,25 @@ def test_files_that_wait_or_are_left_are_noticed(folder: Path, tmp_path: Path) -
     examination = look(folder, fallback_folders=[beside])
     assert examination.healthy
     assert {finding.code for finding in examination.findings} == {"fallback-waiting", "blobs-unknown", "copies-left"}
+
+
+def test_files_that_wait_for_another_journal_are_named_with_the_command_that_takes_them_in(
+    folder: Path, tmp_path: Path
+) -> None:
+    waiting = FallbackFile([tmp_path / "fallback"], tmp_path / "other", RUN)
+    waiting.append("epoch_end", {"epoch": 1})
+    waiting.close()
+    (finding,) = look(folder, fallback_folders=[tmp_path / "fallback"]).findings
+    assert (finding.code, finding.weight) == ("fallback-elsewhere", "notice")
+    assert f'--journal "{tmp_path / "other"}"' in finding.next_step
+
+
+def test_a_journal_above_its_limit_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1_000_000 < look(folder).bytes < 2_000_000
+    monkeypatch.setenv("UPLOADER_MAX_SIZE", "50kB")
+    assert codes(folder) == {"over-limit"}
+    monkeypatch.setenv("UPLOADER_MAX_SIZE", "50")
+    assert codes(folder) == {"limit-unreadable"}
 
 
 def test_a_fallback_file_that_belongs_to_nobody_is_trouble(folder: Path, tmp_path: Path) -> None:

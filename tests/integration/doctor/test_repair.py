@@ -130,10 +130,11 @@ def test_runs_and_sessions_are_made_again_from_their_events(folder: Path) -> Non
     assert rows(recovery.folder, "SELECT name FROM runs") == [("recovered",)]
 
 
-def test_no_event_id_is_given_out_again(folder: Path) -> None:
+@pytest.mark.parametrize("harm", ["UPDATE events SET payload = '{' WHERE", "DELETE FROM events WHERE"])
+def test_no_event_id_is_given_out_again(folder: Path, harm: str) -> None:
     """The planner is past it: a new event under an old id would never be sent."""
     ((newest,),) = rows(folder, "SELECT max(id) FROM events")
-    statement(folder, f"UPDATE events SET payload = '{{' WHERE id > {newest - 5}")
+    statement(folder, f"{harm} id > {newest - 5}")
     recovery = recovered(folder)
     with bench(recovery.folder) as at:
         assert at.event() == newest + 1

@@ -240,7 +240,7 @@ def test_order_is_that_of_the_ids_whatever_the_clock_said(at: Bench, monkeypatch
     first = at.event(key="first")
     monkeypatch.setattr("journal.writer.now_text", lambda: to_text(later(-365 * 86400)))
     second = at.event(key="second")
-    assert [event.id for event in at.outbox.events(at.run.id, after=0, limit=10)] == [first, second]
+    assert [event.id for event in at.outbox.backlog(at.run.id, after=0, limit=10).events] == [first, second]
 
 
 def test_reclaiming_frees_what_a_killed_drain_held(registered: Bench) -> None:
@@ -364,9 +364,9 @@ def test_a_claimed_upload_is_not_superseded_under_its_owner(over: Bench) -> None
 def test_only_a_checkpoint_that_is_published_replaces_one(over: Bench, publish: bool, replaced: bool) -> None:
     add_upload(over, "best")
     (claim,) = over.claim("upload")
-    assert not over.outbox.has_newer_checkpoint(claim)
+    assert not over.outbox.is_dispensable(claim)
     over.event("checkpoint", {"publish": publish, "sha256": SHA}, "last")
-    assert over.outbox.has_newer_checkpoint(claim) == replaced
+    assert over.outbox.is_dispensable(claim) == replaced
 
 
 # --- planning, routing, signals
@@ -424,3 +424,11 @@ def test_a_signal_belongs_to_the_session_whose_event_was_answered(registered: Be
     (signal,) = registered.writer.signals(registered.run.id)
     assert (signal.kind, signal.detail) == ("cancelled", "by hand")
     assert signal.session_id == registered.session_id != resumed
+
+
+def test_large_messages_are_claimed_a_few_at_a_time(at: Bench) -> None:
+    at.register()
+    at.plan(*(at.message(body=f'"{"x" * 1_000}"') for _ in range(5)))
+    assert len(at.claim(max_bytes=2_500)) == 2
+    assert len(at.claim(max_bytes=10)) == 1
+    assert len(at.claim(max_bytes=None)) == 2

@@ -59,12 +59,18 @@ stop = threading.Event()
 def keep_writing():
     while not stop.is_set():
         write("thread")
-thread = threading.Thread(target=keep_writing)
+def insist(kind):  # SQLite's lock is not fair: one that writes without a pause may keep another out
+    while True:
+        try:
+            return write(kind)
+        except journal.errors.JournalBusy:
+            pass
+thread = threading.Thread(target=keep_writing, daemon=True)
 thread.start()
 for _ in range(15):
     child = os.fork()
     if child == 0:
-        write("child")
+        insist("child")
         os._exit(0)
     write("parent")
     assert os.waitpid(child, 0)[1] == 0

@@ -58,6 +58,31 @@ def test_steps_are_numbered_and_recorded(folder: Path) -> None:
     assert rows(folder, "PRAGMA application_id") == [(APPLICATION_ID,)]
 
 
+def test_an_older_version_goes_on_writing_while_its_journal_is_brought_up_to_date(folder: Path) -> None:
+    folder.mkdir()
+    first, now = migrations.steps()[0], "2026-01-01T00:00:00.000000Z"
+    columns = "run_id, session_id, kind, key, payload, created_at"
+    event = f"INSERT INTO events ({columns}) VALUES ('r', 1, 'epoch_end', ?, '{{}}', ?)"
+    with closing(sqlite3.connect(folder / "journal.db", isolation_level=None)) as old:
+        old.executescript(f"PRAGMA journal_mode=wal; {first.sql}")
+        old.execute("INSERT INTO schema_migrations VALUES (1, 'first', ?)", (now,))
+        old.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        old.execute("PRAGMA user_version=1")
+        old.execute("INSERT INTO runs VALUES ('r', NULL, 'train', '/x', ?)", (now,))
+        old.execute("INSERT INTO destinations VALUES (1, 'ultralytics', 'http://here')")
+        old.execute("INSERT INTO targets VALUES ('r', 1, 'new', NULL, '{}', 0, 0, ?)", (now,))
+        old.execute("INSERT INTO sessions VALUES (1, 'r', 1, 'host', '', ?, ?, NULL, NULL)", (now, now))
+        old.execute(event, ("0", now))
+        with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
+            old.execute(event, ("1", now))
+            old.execute("UPDATE sessions SET heartbeat_at = ?", (now,))
+            [target] = outbox.targets()
+            assert (target.state, target.planned_through) == ("new", 0)
+            assert [one.key for one in outbox.backlog("r", after=0, limit=9).events] == ["0", "1"]
+            assert opened.drop_destination(1).runs == 1
+            assert outbox.targets() == []
+
+
 def test_opening_again_changes_nothing(folder: Path) -> None:
     journal.open(folder).close()
     before = sha256(folder / "journal.db")

@@ -35,7 +35,7 @@ with journal.open(sys.argv[1]) as opened:
     writers = [python(code, at.journal.path, at.run.id, name) for name in range(6)]
     delivered: list[str] = []
     while any(writer.poll() is None for writer in writers) or at.outbox.targets(behind=True) or is_open(at):
-        events = at.outbox.events(at.run.id, after=at.target().planned_through, limit=100)
+        events = at.outbox.backlog(at.run.id, after=at.target().planned_through, limit=100).events
         at.plan(*(at.planned(event.id, body=event.payload) for event in events))
         claims = at.claim(limit=50)
         at.record(*(Outcome(claim, "delivered") for claim in claims))
@@ -157,6 +157,17 @@ def test_runs_are_found_by_id_and_by_folder(at: Bench) -> None:
     assert at.writer.find_run(run_id=at.run.id) == at.run
     assert at.writer.find_run(save_dir=at.run.save_dir) == newer
     assert at.writer.find_run(save_dir="/nowhere") is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"), [("complete", "finished"), ("failed", "failed"), ("exited", "interrupted")]
+)
+def test_without_a_milestone_the_sessions_end_tells_the_state(at: Bench, outcome: str, state: str) -> None:
+    at.event("usage", {"name": "predict"}, "predict")
+    at.writer.end_session(at.session_id, outcome)
+    assert at.journal.report()[0].state == state
+    at.event("training_started", key="1")
+    assert at.journal.report()[0].state == "interrupted"
 
 
 def test_what_was_written_is_there_for_a_report(at: Bench) -> None:

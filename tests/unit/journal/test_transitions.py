@@ -13,6 +13,7 @@ from support.journals import Bench, bench, later, rows
 from journal.records import OPEN_STATES, SETTLED_STATES, TRANSITIONS, Claim, Outcome
 
 ACTIONS = {"plan": 5, "claim": 8, "record": 10, "wait": 3, "renew": 1, "reclaim": 1, "make_due": 1, "revive": 2}
+ACTIONS |= {"drop": 1}
 RESULTS = {"delivered": 4, "retry": 2, "release": 1, "dead": 2, "superseded": 1}
 BROKEN = """
     SELECT id, state, settled_at, lease_until, attempts FROM deliveries
@@ -68,12 +69,16 @@ class Drains:
     def revive(self) -> None:
         self.at.outbox.revive()
 
+    def drop(self) -> None:
+        self.at.journal.drop_destination(self.at.destination.id)
+        self.at.outbox.route(self.at.run.id, self.at.destination.id)
+
 
 def test_the_table_names_every_state_and_those_that_end() -> None:
     assert set(TRANSITIONS) == {*OPEN_STATES, *SETTLED_STATES}
     assert set().union(*TRANSITIONS.values()) <= set(TRANSITIONS)
     ended = {state for state, after in TRANSITIONS.items() if not after}
-    assert ended == {"delivered", "superseded", "dropped"}
+    assert ended == {"delivered", "superseded"}
 
 
 def test_whatever_drains_do_keeps_to_the_table(tmp_path: Path) -> None:

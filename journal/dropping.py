@@ -1,0 +1,70 @@
+"""Giving a destination of runs up, as when its server is gone for good, and taking it up again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, select, update
+
+from journal import tables
+from journal.clock import now_text
+from journal.errors import UnknownRow
+from journal.routing import unblock
+from journal.waiting import send_after_all
+
+_D = tables.deliveries
+_T = tables.targets
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """What was given up.
+
+    Attributes:
+        runs: Runs that no longer go there.
+        deliveries: Deliveries that had not arrived; their rows stay, as `dropped`.
+    """
+
+    runs: int
+    deliveries: int
+
+
+def drop_destination(connection: Connection, destination_id: int, run_ids: Sequence[str] | None) -> Dropped:
+    """Give up what has not arrived at a destination, and plan nothing more for it.
+
+    A drain that has some of it under way meanwhile finds its claims overtaken.
+
+    Args:
+        connection: In a write transaction.
+        destination_id: Where to.
+        run_ids: Only these runs; None for all.
+
+    Raises:
+        UnknownRow: None of the runs goes there.
+    """
+    here: ColumnElement[bool] = _T.c.destination_id == destination_id
+    if run_ids is not None:
+        here = here & _T.c.run_id.in_(run_ids)
+    runs = connection.execute(select(_T.c.run_id).where(here, _T.c.dropped_at.is_(None))).scalars().all()
+    if not runs:
+        raise UnknownRow("none of these runs goes there; `python -m uploader status` lists where they go")
+    now = now_text()
+    left = (
+        _D.c.destination_id == destination_id,
+        _D.c.run_id.in_(runs),
+        _D.c.state.in_(("pending", "claimed", "dead")),
+    )
+    values = {"state": "dropped", "settled_at": now, "owner": None, "lease_until": None}
+    dropped = connection.execute(update(_D).where(*left).values(values)).rowcount
+    connection.execute(update(_T).where(here, _T.c.run_id.in_(runs)).values(dropped_at=now))
+    return Dropped(len(runs), dropped)
+
+
+def take_up(connection: Connection, run_id: str, destination_id: int) -> None:
+    """Have what was given up for a run's destination delivered after all; one that was not is left as it is."""
+    here = (_T.c.run_id == run_id, _T.c.destination_id == destination_id)
+    if not connection.execute(update(_T).where(*here, _T.c.dropped_at.is_not(None)).values(dropped_at=None)).rowcount:
+        return
+    unblock(connection, run_id, destination_id)
+    send_after_all(connection, _D.c.run_id == run_id, _D.c.destination_id == destination_id, _D.c.state == "dropped")

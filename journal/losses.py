@@ -1,0 +1,48 @@
+"""What was given up, told by an event of the run itself, so that nothing is missing in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from journal import tables
+from journal.clock import now_text
+from journal.encoding import encode
+from journal.records import GIVEN_UP
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Things of one kind that a run had and has no more.
+
+    Attributes:
+        what: In words, in the plural: `checkpoints`, `console chunks`, …
+        count: How many.
+        bytes: Their size.
+    """
+
+    what: str
+    count: int
+    bytes: int
+
+
+def loss_payload(reason: str, losses: Iterable[Loss]) -> dict[str, Any]:
+    """Return the payload of a `given_up` event.
+
+    Args:
+        reason: Why, in words that follow "given up:".
+        losses: What.
+    """
+    return {"reason": reason, "items": [asdict(loss) for loss in losses]}
+
+
+def record_losses(connection: Connection, losses: Mapping[str, Loss], reason: str) -> None:
+    """Write one event for each run, in its newest session, in the transaction that gives the things up."""
+    for run_id, loss in losses.items():
+        session = select(func.max(tables.sessions.c.id)).where(tables.sessions.c.run_id == run_id).scalar_subquery()
+        values = {"run_id": run_id, "kind": GIVEN_UP, "key": loss.what, "created_at": now_text()}
+        payload = encode(loss_payload(reason, [loss]))
+        connection.execute(insert(tables.events).values(**values, session_id=session, payload=payload))

@@ -1,0 +1,24 @@
+"""Whether there is a journal, told without making one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from journal import fallback, locations
+
+
+def is_there(folder: Path) -> bool:
+    """Return whether a folder holds a journal, be it an unusable one."""
+    return any((folder / name).exists() for name in ("journal.db", "journal.db-wal"))
+
+
+def is_awaited(folder: Path, fallback_folders: Iterable[Path] | None = None) -> bool:
+    """Return whether events wait in fallback files that were meant for this journal.
+
+    Args:
+        folder: The journal.
+        fallback_folders: Where such files may be; by default where this user's trainings put them.
+    """
+    beside = locations.fallback_folders() if fallback_folders is None else fallback_folders
+    return str(folder.resolve()) in fallback.by_journal(beside)

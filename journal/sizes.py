@@ -1,0 +1,30 @@
+"""Sizes as people write them."""
+
+from __future__ import annotations
+
+import re
+
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_SIZE = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})", re.ASCII)
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that a text such as `20GB` or `1.5 GiB` names.
+
+    Raises:
+        ValueError: It has no unit, one that is not known, or names less than one byte.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if not size:
+        raise ValueError(f"{text!r} is no size; write a number and one of {', '.join(_UNITS)}, such as 20GB")
+    return size
+
+
+def readable(size: float) -> str:
+    """Return a number of bytes in the largest decimal unit that it has one of: `1.2 GB`."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

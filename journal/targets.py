@@ -1,0 +1,55 @@
+"""Reading which runs there are, and where they go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, exists, select
+
+from journal import tables
+from journal.records import Destination, Run, Target
+
+_E = tables.events
+_R = tables.runs
+_T = tables.targets
+
+
+def runs(connection: Connection) -> list[Run]:
+    """Return all runs, oldest first."""
+    return [Run(**row._asdict()) for row in connection.execute(select(_R).order_by(_R.c.created_at))]
+
+
+def unrouted_runs(connection: Connection, run_ids: Sequence[str] | None) -> list[Run]:
+    """Return the runs (of those named) that go nowhere yet."""
+    query = select(_R).where(_R.c.id.not_in(select(_T.c.run_id)))
+    if run_ids is not None:
+        query = query.where(_R.c.id.in_(run_ids))
+    return [Run(**row._asdict()) for row in connection.execute(query)]
+
+
+def targets(
+    connection: Connection, destination_id: int | None, run_ids: Sequence[str] | None, *, behind: bool
+) -> list[Target]:
+    """Return the (run, destination) pairs that were not given up, oldest run first; see `Outbox.targets`."""
+    query = (
+        select(_T, _R, tables.destinations)
+        .join(_R, _R.c.id == _T.c.run_id)
+        .join(tables.destinations, tables.destinations.c.id == _T.c.destination_id)
+        .where(_T.c.dropped_at.is_(None))
+        .order_by(_R.c.created_at)
+    )
+    if destination_id is not None:
+        query = query.where(_T.c.destination_id == destination_id)
+    if run_ids is not None:
+        query = query.where(_T.c.run_id.in_(run_ids))
+    if behind:
+        query = query.where(exists().where(_E.c.run_id == _T.c.run_id, _E.c.id > _T.c.planned_through))
+    return [_target(row) for row in connection.execute(query)]
+
+
+def _target(row: Row[Any]) -> Target:
+    run = Run(row.run_id, row.project, row.name, row.save_dir, row.created_at)
+    destination = Destination(row.destination_id, row.platform, row.base_url)
+    return Target(run, destination, row.state, row.reason, json.loads(row.ids), row.planned_through, row.stage)

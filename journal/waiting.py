@@ -1,0 +1,84 @@
+"""Deliveries that are not under way: letting them be tried again, and telling which need not arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, update
+
+from journal import routing, tables
+from journal.clock import now_text, to_text
+from journal.errors import UnknownRow
+from journal.records import Claim, State
+
+_LONGEST_HOLD = timedelta(days=1)
+_D = tables.deliveries
+_E = tables.events
+
+
+def reclaim(connection: Connection) -> int:
+    """Make every claimed delivery pending again; return how many."""
+    return _update_open(connection, "claimed", {"state": "pending", "owner": None, "lease_until": None})
+
+
+def make_due(connection: Connection, now: datetime) -> int:
+    """Let pending deliveries be tried at once, except where the platform asked for the wait; return how many.
+
+    No platform asks for more than a day: what waits longer was written before the clock was set back.
+    """
+    waits = _D.c.next_attempt_at > to_text(now)
+    is_ours = or_(_D.c.held == 0, _D.c.next_attempt_at > to_text(now + _LONGEST_HOLD))
+    return _update_open(connection, "pending", {"next_attempt_at": to_text(now)}, waits, is_ours)
+
+
+def revive(connection: Connection, delivery_ids: Sequence[int] | None) -> int:
+    """Give dead letters (these, or all) another life, and unblock their runs; return how many.
+
+    Raises:
+        UnknownRow: One of them is no dead letter; none was revived.
+    """
+    chosen = _D.c.state == "dead"
+    if delivery_ids is not None:
+        require_dead(connection, delivery_ids)
+        chosen = chosen & _D.c.id.in_(delivery_ids)
+    for run_id, destination_id in connection.execute(select(_D.c.run_id, _D.c.destination_id).where(chosen).distinct()):
+        routing.unblock(connection, run_id, destination_id)
+    return send_after_all(connection, chosen)
+
+
+def send_after_all(connection: Connection, *chosen: ColumnElement[bool]) -> int:
+    """Make settled deliveries pending again, due at once; return how many."""
+    values = {"state": "pending", "next_attempt_at": now_text(), "settled_at": None, "held": 0}
+    return connection.execute(update(_D).where(*chosen).values(values)).rowcount
+
+
+def require_dead(connection: Connection, delivery_ids: Sequence[int]) -> None:
+    """Check that these ids are those of dead letters, all of them.
+
+    Raises:
+        UnknownRow: One of them is not.
+    """
+    known = set(connection.execute(select(_D.c.id).where(_D.c.state == "dead", _D.c.id.in_(delivery_ids))).scalars())
+    if missing := [str(one) for one in delivery_ids if one not in known]:
+        raise UnknownRow(f"no dead letter has the id {', '.join(missing)}; the view dead_letters lists them")
+
+
+def is_dispensable(connection: Connection, claim: Claim) -> bool:
+    """Return whether a checkpoint need not arrive; see `Outbox.is_dispensable`."""
+    later = exists().where(
+        _E.c.run_id == claim.run.id,
+        _E.c.kind == "checkpoint",
+        _E.c.id > claim.last_event,
+        or_(func.json_extract(_E.c.payload, "$.publish") == 1, _E.c.key == claim.role),
+    )
+    given_up = exists().where(tables.blobs.c.sha256 == claim.sha256, tables.blobs.c.state == "removed")
+    return bool(connection.execute(select(or_(later, given_up))).scalar_one())
+
+
+def _update_open(
+    connection: Connection, state: State, values: Mapping[str, Any], *conditions: ColumnElement[bool]
+) -> int:
+    chosen = (tables.is_open(_D), _D.c.state == state, *conditions)
+    return connection.execute(update(_D).where(*chosen).values(values)).rowcount
