@@ -9,6 +9,8 @@ UploaderError
     ├── UnknownOutcome      the request went out, no whole answer came back
     ├── Transient           an answer that says "later", or no answer of the platform's
     ├── CredentialsRefused  the key is missing or not accepted; nobody's delivery is at fault
+    │   └── NoKey           there is none; nothing was sent
+    │       └── KeyNotForHere   those that there are belong to other addresses
     ├── Refused             the platform will never take this delivery
     │   └── RunGone         the platform no longer has the run; nothing of it can be delivered
     ├── BlobUnusable        the checkpoint's bytes are missing, unreadable or not those that were journaled
@@ -64,6 +66,14 @@ class Transient(DeliveryError):
 
 class CredentialsRefused(DeliveryError):
     """The key is missing, or the platform does not accept it."""
+
+
+class NoKey(CredentialsRefused):
+    """There is no key to send."""
+
+
+class KeyNotForHere(NoKey):
+    """A key is for the address that it was set for, and this is another one."""
 
 
 class Refused(DeliveryError):

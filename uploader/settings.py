@@ -8,7 +8,7 @@
 | `ULTRALYTICS_API_KEY` | the key | `api_key` in the Ultralytics `settings.json` |
 | `ULTRALYTICS_HUB_API` | where HUB's API is | `https://api.ultralytics.com` |
 | `ULTRALYTICS_HUB_WEB` | how URLs of HUB models begin | `https://hub.ultralytics.com` |
-| `HUB_API_KEY` | HUB's key | the other key |
+| `HUB_API_KEY` | HUB's key | none; `uploader.keys` says when the other key stands in |
 | `COLAB_RELEASE_TAG`, `COLAB_BACKEND_VERSION` | this is a Colab notebook, which HUB is told | it is not |
 | `YOLO_CONFIG_DIR` | folder above `Ultralytics/settings.json` | the per-user configuration folder |
 | `CUDA_VISIBLE_DEVICES` | GPUs that a training may use, for its system metrics | all |
@@ -25,10 +25,14 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from uploader.addresses import base_url
 from uploader.errors import SettingsError
 
+ULTRALYTICS = "ultralytics"
+HUB = "hub"
+PLATFORMS = (ULTRALYTICS, HUB)
+"""What this version can deliver to."""
 DEFAULT_PLATFORM_URL = "https://platform.ultralytics.com"
 DEFAULT_HUB_API = "https://api.ultralytics.com"
 DEFAULT_HUB_WEB = "https://hub.ultralytics.com"
@@ -50,8 +54,9 @@ class Settings:
         visible_gpus: What CUDA is told to show, e.g. `2,3`; empty for every GPU.
         chosen_hub_url: Base URL of HUB's API if the environment names one, else None.
         hub_web: What URLs of HUB models begin with, without a trailing slash.
-        hub_key: Key of HUB, or None. Never shown by `repr`.
+        hub_key: HUB's own key, or None. Never shown by `repr`.
         is_colab: Whether this is a Colab notebook.
+        named: Name of the API and base URL of the platforms that a person named beyond the environment.
     """
 
     journal: Path | None = None
@@ -65,6 +70,7 @@ class Settings:
     hub_web: str = DEFAULT_HUB_WEB
     hub_key: str | None = field(default=None, repr=False)
     is_colab: bool = False
+    named: tuple[tuple[str, str], ...] = ()
 
     @property
     def platform_url(self) -> str:
@@ -74,7 +80,7 @@ class Settings:
     @property
     def chosen_routes(self) -> tuple[tuple[str, str], ...]:
         """Name of the API and base URL of each platform that the environment names."""
-        chosen = (("ultralytics", self.chosen_platform_url), ("hub", self.chosen_hub_url))
+        chosen = ((ULTRALYTICS, self.chosen_platform_url), (HUB, self.chosen_hub_url))
         return tuple((platform, url) for platform, url in chosen if url)
 
     @property
@@ -83,7 +89,7 @@ class Settings:
 
         There is none while no address and no key is set: such a drain delivers nothing, and must not decide for good.
         """
-        public = (("ultralytics", DEFAULT_PLATFORM_URL),) if self.hub_key else ()
+        public = ((ULTRALYTICS, DEFAULT_PLATFORM_URL),) if self.api_key else ()
         return self.chosen_routes or public
 
     def url_of(self, platform: str) -> str:
@@ -95,7 +101,7 @@ class Settings:
         Raises:
             SettingsError: It is neither.
         """
-        urls = {"ultralytics": self.platform_url, "hub": self.hub_url}
+        urls = {ULTRALYTICS: self.platform_url, HUB: self.hub_url}
         if platform not in urls:
             raise SettingsError(f"'{platform}' is no platform that this version knows; it knows {', '.join(urls)}")
         return urls[platform]
@@ -118,18 +124,17 @@ class Settings:
         env = os.environ if environ is None else environ
         folder = env.get("UPLOADER_JOURNAL")
         key_file = _config_folder(env) / "settings.json"
-        api_key = env.get("ULTRALYTICS_API_KEY", "").strip() or _saved_key(key_file)
         return cls(
             journal=Path(folder).expanduser() if folder else None,
             chosen_platform_url=_url(env, "ULTRALYTICS_PLATFORM_URL"),
-            api_key=api_key,
+            api_key=env.get("ULTRALYTICS_API_KEY", "").strip() or _saved_key(key_file),
             key_file=key_file,
             default_project=env.get("UPLOADER_PROJECT") or DEFAULT_PROJECT,
             ca_bundle=next((env[name] for name in _CA_VARIABLES if env.get(name)), None),
             visible_gpus=env.get("CUDA_VISIBLE_DEVICES", ""),
             chosen_hub_url=_url(env, "ULTRALYTICS_HUB_API"),
             hub_web=_url(env, "ULTRALYTICS_HUB_WEB") or DEFAULT_HUB_WEB,
-            hub_key=env.get("HUB_API_KEY", "").strip() or api_key,
+            hub_key=env.get("HUB_API_KEY", "").strip() or None,
             is_colab="COLAB_RELEASE_TAG" in env or "COLAB_BACKEND_VERSION" in env,
         )
 
@@ -137,31 +142,6 @@ class Settings:
 def _url(env: Mapping[str, str], name: str) -> str | None:
     text = env.get(name, "").strip()
     return base_url(text) if text else None
-
-
-def base_url(text: str) -> str:
-    """Check a platform's base URL and bring it into the one form in which it is stored.
-
-    Args:
-        text: What a person gave.
-
-    Returns:
-        The URL without a trailing slash.
-
-    Raises:
-        SettingsError: It is not http(s), names no host, or holds credentials, a query or a fragment, which
-            would end up in the journal.
-    """
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise SettingsError("a platform URL must look like https://host or http://host:port")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise SettingsError("a platform URL must not hold a key or a query; the key goes into ULTRALYTICS_API_KEY")
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
 def _config_folder(env: Mapping[str, str]) -> Path:

@@ -130,8 +130,9 @@ def test_a_model_is_read(client: HubPlatform, server: ScriptedServer) -> None:
 
 
 def test_the_registry_knows_it_and_asks_for_a_key(client: HubPlatform, server: ScriptedServer) -> None:
-    connected = connect("hub", server.url, Settings(hub_key="hub_key"), connections=1)
+    named = Settings(chosen_hub_url=server.url)
+    connected = connect("hub", server.url, replace(named, hub_key="hub_key"), connections=1)
     connected.close()
     assert isinstance(connected, HubPlatform)
     with pytest.raises(CredentialsRefused, match="HUB_API_KEY"):
-        connect("hub", server.url, Settings(), connections=1)
+        connect("hub", server.url, named, connections=1)

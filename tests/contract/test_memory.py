@@ -5,14 +5,48 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+from support.platform_api import Api
 
-CODE = """
-import hashlib, json, resource, socketserver, sys, tempfile, threading
+from uploader.local_platform.server import running
+
+KEY = "ul_memory_key"
+
+MEASURE = """
+import hashlib, json, re, resource, socketserver, sys, tempfile, threading
 from pathlib import Path
 from uploader.platforms.base import Identity, Upload
 from uploader.platforms.http import Transport
+
+def grown(client, ids, size):
+    upload(client, ids, 1 << 20)
+    before = peak()
+    upload(client, ids, size)
+    return peak() - before
+
+def peak():
+    # Linux hands the peak of the process that started this one down in ru_maxrss.
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(re.search(r"VmHWM:\\s+([0-9]+)", status.read_text())[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+def upload(client, ids, size):
+    with tempfile.NamedTemporaryFile() as file:
+        file.truncate(size)
+        digest = hashlib.sha256()
+        for _ in range(size >> 20):
+            digest.update(bytes(1 << 20))
+        form = {"epoch": 1, "type": "epoch", "isBest": False}
+        identity = Identity("run", "p", "n", ids)
+        item = Upload(f"c{size}", Path(file.name), size, digest.hexdigest(), "last.pt", identity, form=form)
+        client.upload(item, lambda _: None)
+"""
+
+HUB = """
 from uploader.platforms.hub import HubPlatform
 
 class Sink(socketserver.StreamRequestHandler):
@@ -28,33 +62,39 @@ class Sink(socketserver.StreamRequestHandler):
         body = b'{"success": true}'
         self.wfile.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body) + body)
 
-def upload(size):
-    with tempfile.NamedTemporaryFile() as file:
-        file.truncate(size)
-        digest = hashlib.sha256()
-        for _ in range(size >> 20):
-            digest.update(bytes(1 << 20))
-        identity = Identity("run", "p", "n", {"modelId": "m"})
-        form = {"epoch": 1, "type": "epoch", "isBest": False}
-        item = Upload("c", Path(file.name), size, digest.hexdigest(), "last.pt", identity, form=form)
-        client.upload(item, lambda _: None)
-
 with socketserver.TCPServer(("127.0.0.1", 0), Sink) as server:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     client = HubPlatform(f"http://127.0.0.1:{server.server_address[1]}", "key", Transport())
-    upload(1 << 20)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    upload(int(sys.argv[1]) << 20)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    more = grown(client, {"modelId": "m"}, int(sys.argv[1]) << 20)
     server.shutdown()
-unit = 1 if sys.platform == "darwin" else 1024
-print(json.dumps({"grown": (after - before) * unit, "received": server.received}))
+print(json.dumps({"grown": more, "received": server.received}))
 """
+
+CHUNKS = """
+from uploader.platforms.ultralytics import UltralyticsPlatform
+
+client = UltralyticsPlatform(sys.argv[2], sys.argv[3], Transport())
+print(json.dumps({"grown": grown(client, json.loads(sys.argv[4]), int(sys.argv[1]) << 20)}))
+"""
+
+
+def measure(code: str, *arguments: object) -> Any:
+    command = [sys.executable, "-c", MEASURE + code, *map(str, arguments)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 @pytest.mark.parametrize("megabytes", [200])
 def test_hub_uploads_are_streamed(megabytes: int) -> None:
-    done = subprocess.run([sys.executable, "-c", CODE, str(megabytes)], capture_output=True, text=True, check=True)
-    seen = json.loads(done.stdout)
+    seen = measure(HUB, megabytes)
     assert seen["received"] > megabytes << 20
+    assert seen["grown"] < 4 << 20
+
+
+@pytest.mark.parametrize("megabytes", [80])
+def test_uploads_in_chunks_hold_a_chunk_at_a_time(megabytes: int, tmp_path: Path) -> None:
+    with running(tmp_path / "platform", api_key=KEY) as server:
+        api = Api(server.url, KEY)
+        ids = {name: value for name, value in api.start().items() if name in {"modelId", "runId"}}
+        seen = measure(CHUNKS, megabytes, server.url, KEY, json.dumps(ids))
+        assert api.model()["file"]["size"] == megabytes << 20
     assert seen["grown"] < 4 << 20

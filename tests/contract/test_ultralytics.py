@@ -162,7 +162,8 @@ def test_an_upload_asks_puts_and_promotes(client: Platform, server: ScriptedServ
     receipt = client.upload(checkpoint, lambda _: None)
     ask, put, promote = server.requests
     assert ask.path == UPLOAD
-    assert ask.json() == {"filename": "best.pt", "modelId": "m-1", "runId": 7, "size": checkpoint.size}
+    file = {"filename": "best.pt", "size": checkpoint.size, "sha256": checkpoint.sha256}
+    assert ask.json() == {**file, "modelId": "m-1", "runId": 7}
     assert "idempotency-key" not in ask.headers
     assert put.path == "/storage/best.pt?signature=s3cret"
     assert put.headers["content-type"] == "application/octet-stream"
@@ -304,7 +305,8 @@ def test_a_server_without_ids_needs_no_promotion(
 ) -> None:
     receipt = client.upload(replace(checkpoint, identity=registration.identity), lambda _: None)
     assert [each.method for each in server.requests] == ["POST", "PUT"]
-    assert server.bodies() == [{"filename": "best.pt", "project": "demo", "name": "train", "size": checkpoint.size}]
+    file = {"filename": "best.pt", "size": checkpoint.size, "sha256": checkpoint.sha256}
+    assert server.bodies() == [{**file, "project": "demo", "name": "train"}]
     assert receipt.ids == {"modelPath": "models/best.pt", "modelSize": checkpoint.size}
 
 
@@ -323,7 +325,7 @@ def test_not_found_without_ids_is_an_ordinary_refusal(
 def test_our_requests_have_the_fields_of_the_recording(
     client: Platform, server: ScriptedServer, registration: Message, complete: Message, checkpoint: Upload
 ) -> None:
-    """The keys at the top of each kind of request; `size` is ours."""
+    """The keys at the top of each kind of request; `size` and `sha256` are ours."""
     client.register(registration)
     client.upload(checkpoint, lambda _: None)
     client.send(complete)
@@ -334,7 +336,7 @@ def test_our_requests_have_the_fields_of_the_recording(
         "checkpoint_saved": {"modelId", "event", "data"},
         "training_complete": {"modelId", "event", "data"},
     }
-    assert ours == {**recorded, "upload": recorded["upload"] | {"size"}}
+    assert ours == {**recorded, "upload": recorded["upload"] | {"size", "sha256"}}
 
 
 def _kind(body: dict[str, object]) -> object:

@@ -13,8 +13,9 @@ import journal
 from journal.blobs import identity
 from journal.records import Run
 from journal.writer import Writer
+from uploader.drain.options import DrainOptions
 from uploader.drain.summary import Summary
-from uploader.drain.worker import Drain, DrainOptions
+from uploader.drain.worker import Drain
 from uploader.settings import Settings
 
 KEY = "ul_drain_key"
@@ -83,16 +84,26 @@ class Recordings:
         training.end()
         return training
 
-    def drain(self, url: str, *, api_key: str | None = KEY, project: str = "offline-runs", **options: Any) -> Summary:
-        """Run a drain to its end."""
-        settings = Settings(api_key=api_key, hub_key=api_key, chosen_platform_url=url, default_project=project)
+    def drain(
+        self,
+        url: str,
+        *,
+        api_key: str | None = KEY,
+        hub: str | None = None,
+        project: str = "offline-runs",
+        **options: Any,
+    ) -> Summary:
+        """Run a drain to its end where a platform, and maybe a HUB, are configured."""
+        settings = Settings(
+            api_key=api_key, hub_key=api_key, chosen_platform_url=url, chosen_hub_url=hub, default_project=project
+        )
         with closing(self.journal.outbox()) as outbox:
             return Drain(self.journal, outbox, settings, DrainOptions(**options)).run()
 
     @contextmanager
-    def draining(self, url: str, **options: Any) -> Iterator[Running]:
+    def draining(self, url: str, *, hub: str | None = None, **options: Any) -> Iterator[Running]:
         """Run a drain in a thread of its own; the block may stop it, and it is stopped at the block's end."""
-        settings = Settings(api_key=KEY, hub_key=KEY, chosen_platform_url=url)
+        settings = Settings(api_key=KEY, hub_key=KEY, chosen_platform_url=url, chosen_hub_url=hub)
         with closing(self.journal.outbox()) as outbox:
             running = Running(Drain(self.journal, outbox, settings, DrainOptions(**options)))
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -55,8 +56,6 @@ def received(request: Request) -> Reply:
     if request.method == "PUT":
         return Reply(body=b"")
     if request.method == "GET":
-        return Reply(404, {"error": "no such page"})
-    if request.method == "GET":
         return Reply(404, {"error": "nothing to read here"})
     content = request.json()
     if request.path.endswith("/models/upload"):
@@ -66,8 +65,22 @@ def received(request: Request) -> Reply:
     return Reply(body={"received": True, "event": content["event"], **ids})
 
 
+def hearing(event: str) -> tuple[Script, threading.Event]:
+    """Return a script that answers as `received` does, and what is set once a message of this event has come."""
+    heard = threading.Event()
+
+    def script(request: Request) -> Reply:
+        if request.method == "POST" and request.json().get("event") == event:
+            heard.set()
+        return received(request)
+
+    return script, heard
+
+
 def hub_received(request: Request) -> Reply:
-    """Answer as HUB does: with an id for a new model."""
+    """Answer as HUB does that has no models yet: with an id for a new one."""
+    if request.method == "GET":
+        return Reply(body={"success": True, "message": "done", "data": {"results": [], "total": 0}})
     data = {"id": "m-1"} if request.path == "/v1/models" else {"agentId": "agent-1"}
     return Reply(body={"success": True, "message": "done", "data": data})
 
@@ -86,10 +99,15 @@ class ScriptedServer:
 
 
 @contextmanager
-def scripted_server(script: Script = received, *, port: int = 0) -> Iterator[ScriptedServer]:
-    """Run a server on loopback for as long as the block lasts."""
+def scripted_server(
+    script: Script = received, *, port: int = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[ScriptedServer]:
+    """Run a server on loopback for as long as the block lasts; with TLS where a context is given."""
     with _Listener(("127.0.0.1", port), _Connection) as listener:
-        listener.server = ScriptedServer(f"http://127.0.0.1:{listener.server_address[1]}", script)
+        scheme = "https" if tls else "http"
+        listener.server = ScriptedServer(f"{scheme}://127.0.0.1:{listener.server_address[1]}", script)
+        if tls:
+            listener.socket = tls.wrap_socket(listener.socket, server_side=True)
         thread = threading.Thread(target=listener.serve_forever, args=(0.02,))
         thread.start()
         try:

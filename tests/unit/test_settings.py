@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from uploader.errors import SettingsError
-from uploader.settings import Settings, base_url
+from uploader.settings import Settings
 
 
 def save_key(config: Path, content: object) -> None:
@@ -84,32 +83,10 @@ def test_the_key_is_not_shown() -> None:
     assert "secret" not in repr(Settings(api_key="ul_secret"))
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("https://Platform.Example.com/", "https://platform.example.com"),
-        ("http://[::1]:8000", "http://[::1]:8000"),
-        ("https://host/Base/Path/", "https://host/Base/Path"),
-    ],
-)
-def test_base_urls_are_stored_in_one_form(text: str, expected: str) -> None:
-    assert base_url(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "host", "ftp://host", "https://", "http://host:99999", "https://host?key=s3cret", "https://me:s3cret@host"],
-)
-def test_unusable_base_urls_are_refused_without_being_quoted(text: str) -> None:
-    with pytest.raises(SettingsError) as caught:
-        base_url(text)
-    assert "s3cret" not in str(caught.value)
-
-
 def test_hub_has_its_own_addresses_and_may_have_its_own_key(tmp_path: Path) -> None:
     plain = Settings.load({"HOME": str(tmp_path), "ULTRALYTICS_API_KEY": "ul_key"})
     assert (plain.hub_url, plain.hub_web) == ("https://api.ultralytics.com", "https://hub.ultralytics.com")
-    assert plain.hub_key == "ul_key"
+    assert plain.hub_key is None
     assert not plain.is_colab
     chosen = Settings.load(
         {

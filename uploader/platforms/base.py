@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 Progress = Callable[[int], None]
-"""Told, from the uploading thread, how many bytes of an upload have been sent so far. It may raise to end it."""
+"""Told, from the uploading thread and for each block, how many bytes of an upload have been sent so far, or confirmed
+where the server says how many it has. It may raise to end it."""
 
 
 @dataclass(frozen=True)

@@ -3,35 +3,63 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
 from uploader.errors import BlobUnusable
 from uploader.platforms.base import Progress
 
-_BLOCK = 64 * 1024
+BLOCK = 64 * 1024
+"""Bytes that are handed out at once where the reader does not say how many."""
 
 
-class Body(Protocol):
+class Body(ABC):
     """The body of a request, read block by block; its length is known before."""
 
+    @abstractmethod
     def __len__(self) -> int:
-        """Return the size in bytes."""
-        ...
+        """Return the size in bytes; `requests` takes `Content-Length` from it."""
+
+    @abstractmethod
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, at most `size`; none at the end."""
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the bytes in blocks."""
-        ...
+        while block := self.read(BLOCK):
+            yield block
+
+
+class Chunk(Body):
+    """Bytes in memory."""
+
+    def __init__(self, data: bytes, heard: Callable[[], None]) -> None:
+        """Prepare.
+
+        Args:
+            data: The bytes.
+            heard: Called for each block that is handed out; it may raise to end the request.
+        """
+        self.data = data
+        self._heard = heard
+        self._sent = 0
+
+    def __len__(self) -> int:
+        """Return the size in bytes."""
+        return len(self.data)
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes, at most `size`; none at the end."""
-        ...
+        self._heard()
+        block = self.data[self._sent :] if size < 0 else self.data[self._sent : self._sent + size]
+        self._sent += len(block)
+        return block
 
 
-class BlobReader:
-    """Reads a file once, as the body of a request.
+class BlobReader(Body):
+    """Reads a file, as the body of a request or piece by piece.
 
     The digest is checked before the last bytes are handed out. So a file that is not the one that was journaled never
     arrives whole, and the platform never stores it.
@@ -44,14 +72,14 @@ class BlobReader:
             path: Where it is.
             size: How many bytes it must have.
             sha256: The digest that they must have, 64 hex digits.
-            progress: Hears how many bytes were handed out so far.
+            progress: Hears, for each block, how far in the file it ends.
 
         Raises:
             BlobUnusable: The file is missing, cannot be opened, or has another size.
         """
-        self._path, self._size, self._sha256, self._progress = path, size, sha256, progress
-        self._sent = 0
-        self._digest = hashlib.sha256()
+        self._size, self._sha256, self._progress = size, sha256, progress
+        self._position, self._digest = 0, hashlib.sha256()
+        self._mark = self._position, self._digest.copy()
         try:
             self._file = path.open("rb")
             actual = path.stat().st_size
@@ -71,13 +99,27 @@ class BlobReader:
         self._file.close()
 
     def __len__(self) -> int:
-        """Return the size; `requests` takes `Content-Length` from it."""
+        """Return the size of the whole file."""
         return self._size
 
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield the bytes in blocks."""
-        while block := self.read(_BLOCK):
-            yield block
+    def seek(self, offset: int) -> None:
+        """Go on from `offset`; bytes that are skipped count for the digest all the same.
+
+        Raises:
+            BlobUnusable: The file cannot be read.
+        """
+        if offset != self._position:
+            self._go_back(offset)
+        while self._position < offset:
+            self.read(min(BLOCK, offset - self._position))
+        self._mark = self._position, self._digest.copy()
+
+    def _go_back(self, offset: int) -> None:
+        # The last place that was sought is remembered: an interrupted piece is sent again, and reading the whole file
+        # up to it each time would take long.
+        self._position, digest = self._mark if self._mark[0] <= offset else (0, hashlib.sha256())
+        self._digest = digest.copy()
+        self._file.seek(self._position)
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes, at most `size`; none at the end.
@@ -85,13 +127,13 @@ class BlobReader:
         Raises:
             BlobUnusable: The file cannot be read, ended early, or does not have the digest.
         """
-        left = self._size - self._sent
+        left = self._size - self._position
         block = self._next(left if size < 0 else min(size, left))
-        self._sent += len(block)
+        self._position += len(block)
         self._digest.update(block)
-        if block and self._sent == self._size and self._digest.hexdigest() != self._sha256:
+        if block and self._position == self._size and self._digest.hexdigest() != self._sha256:
             raise BlobUnusable(f"checkpoint {self._sha256[:12]} is damaged: its bytes have another sha256")
-        self._progress(self._sent)
+        self._progress(self._position)
         return block
 
     def _next(self, size: int) -> bytes:

@@ -21,7 +21,6 @@ _NOTHING_SENT = (
     pool_errors.ConnectTimeoutError,
     pool_errors.NewConnectionError,
     pool_errors.ProxyError,
-    ssl.SSLCertVerificationError,
 )
 _HANDSHAKE = re.compile("WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|HANDSHAKE_FAILURE|HTTP_REQUEST")
 """TLS errors that come before a request is sent. Any other one may come in the middle of an answer."""
@@ -42,12 +41,22 @@ def classify(error: Exception, host: str) -> DeliveryError:
         host: Whom it was about, for the message.
     """
     chain = list(_chain(error))
+    if untrusted := next((each for each in chain if isinstance(each, ssl.SSLCertVerificationError)), None):
+        return Unreachable(_distrust(host, untrusted))
     reason = _reason(chain)
     if any(isinstance(each, _NOTHING_SENT) or _failed_handshake(each) for each in chain):
         return Unreachable(f"{host} cannot be reached ({reason})")
     if any(isinstance(each, _BAD_ADDRESS) for each in chain):
         return Transient(f"the address on {host} cannot be used ({reason})")
     return UnknownOutcome(f"the connection to {host} broke before its answer ({reason})")
+
+
+def _distrust(host: str, error: ssl.SSLCertVerificationError) -> str:
+    why = getattr(error, "verify_message", None) or "no reason given"
+    return (
+        f"{host} cannot be trusted ({why}); nothing was sent. Where an authority of your own signs certificates, as "
+        "with a company's proxy, name a file with its own certificate in REQUESTS_CA_BUNDLE"
+    )
 
 
 def _failed_handshake(error: BaseException) -> bool:

@@ -10,10 +10,8 @@ import functools
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -21,10 +19,11 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 
-from uploader.errors import CredentialsRefused
-from uploader.platforms.answers import Answer, host_of, refusal, success
+from uploader.errors import SettingsError
+from uploader.platforms.answers import Answer, host_of, refusal
 from uploader.platforms.blob import Body
 from uploader.platforms.failures import TRANSPORT_ERRORS, classify
+from uploader.platforms.quiet import hide_queries
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection, and for each write to it."""
@@ -34,6 +33,7 @@ LONGEST_ANSWER = 1024 * 1024
 """Most bytes of an answer that are read, unless a request expects more."""
 
 _WRITE_WHOLE = 64 * 1024  # bytes
+hide_queries()
 
 
 class Transport:
@@ -51,10 +51,15 @@ class Transport:
 
         Args:
             connections: How many are kept open for each host.
-            ca_bundle: Certificates to trust, or None for the usual ones.
+            ca_bundle: File or folder of certificates to trust, or None for the usual ones.
             connect_seconds: Longest wait for a connection, and for each write to it.
             answer_seconds: Longest silence before an answer is given up on.
+
+        Raises:
+            SettingsError: There are no such certificates.
         """
+        if ca_bundle and not Path(ca_bundle).exists():
+            raise SettingsError(f"there are no certificates in {ca_bundle}; check REQUESTS_CA_BUNDLE and its like")
         self._adapter = HTTPAdapter(pool_maxsize=connections)
         self._verify = ca_bundle or True
         self._connect_seconds = connect_seconds
@@ -129,104 +134,6 @@ class Transport:
     def close(self) -> None:
         """Close idle connections."""
         self._adapter.close()
-
-
-class JsonApi:
-    """A platform's JSON endpoints behind one base URL and one key."""
-
-    def __init__(self, base_url: str, credentials: Mapping[str, str], transport: Transport) -> None:
-        """Prepare.
-
-        Args:
-            base_url: Without a trailing slash.
-            credentials: Headers that carry the key; they go to `base_url` only.
-            transport: The connections.
-        """
-        self._base_url = base_url
-        self._headers = {"Accept": "application/json", **credentials}
-        self._keys = [value.rpartition(" ")[2].encode() for value in credentials.values()]
-        self._transport = transport
-
-    def post(self, path: str, body: str, *, key: str | None = None) -> dict[str, Any]:
-        """Send JSON text and return the JSON object that a success answers with.
-
-        Args:
-            path: Begins with a slash.
-            body: JSON text.
-            key: Goes out as `Idempotency-Key`.
-
-        Raises:
-            DeliveryError: There was no success, or it was not the platform's.
-        """
-        # A lone half of a surrogate pair cannot travel as UTF-8; as an escape it can, and JSON allows it.
-        return self.post_body(path, body.encode("utf-8", "backslashreplace"), "application/json", key=key)
-
-    def post_body(
-        self,
-        path: str,
-        body: bytes | Body,
-        content_type: str,
-        *,
-        key: str | None = None,
-        answer_seconds: float | None = None,
-    ) -> dict[str, Any]:
-        """Send a body of any type and return the JSON object that a success answers with.
-
-        Args:
-            path: Begins with a slash.
-            body: What to send.
-            content_type: Of the body.
-            key: Goes out as `Idempotency-Key`.
-            answer_seconds: Longest silence before the answer is given up on; None for the transport's own.
-
-        Raises:
-            DeliveryError: There was no success, or it was not the platform's.
-        """
-        headers = {**self._headers, "Content-Type": content_type}
-        if key is not None:
-            headers["Idempotency-Key"] = key
-        return self._request("POST", path, headers=headers, body=body, answer_seconds=answer_seconds)
-
-    def get(self, path: str, *, longest: int = LONGEST_ANSWER) -> dict[str, Any]:
-        """Return the JSON object that a success answers with.
-
-        Args:
-            path: Begins with a slash.
-            longest: Most bytes of an answer that are read.
-
-        Raises:
-            DeliveryError: There was no success, or it was not the platform's.
-        """
-        return self._request("GET", path, headers=self._headers, longest=longest)
-
-    def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        answer = self._transport.request(method, self._base_url + path, **options)
-        return success(self._without_keys(answer), host_of(self._base_url))
-
-    def _without_keys(self, answer: Answer) -> Answer:
-        """Take out a key that the server repeats: answers end up in receipts and messages."""
-        body = functools.reduce(lambda text, key: text.replace(key, b"***"), self._keys, answer.body)
-        return replace(answer, body=body)
-
-
-def bearer(api_key: str) -> dict[str, str]:
-    """Return the header that carries a key to Ultralytics Platform.
-
-    Raises:
-        CredentialsRefused: It holds characters that no header can carry, so it is not a key.
-    """
-    return {"Authorization": f"Bearer {checked_key(api_key)}"}
-
-
-def checked_key(api_key: str) -> str:
-    """Return a key that a header can carry.
-
-    Raises:
-        CredentialsRefused: It holds characters that no header can carry, so it is not a key.
-    """
-    if not (api_key.isascii() and api_key.isprintable()):
-        raise CredentialsRefused("the API key holds characters that no key has; copy it again")
-    return api_key
 
 
 def _prepare(method: str, url: str, headers: Mapping[str, str], body: bytes | Body | None) -> requests.PreparedRequest:

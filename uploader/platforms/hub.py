@@ -2,6 +2,7 @@
 
     POST /v1/auth                            whether the key is accepted
     POST /v1/models                          makes a model; answers with its id
+    GET  /v1/models?limit=N                  the newest models
     GET  /v1/models/{id}                     a model's facts
     POST /v1/models/{id}                     metrics of any number of epochs
     POST /v1/models/{id}/upload              a checkpoint, as a form with the file in it
@@ -9,6 +10,9 @@
 
 The key travels as `x-api-key`. Upstream repeats a request after 408, 502 and 504 only and then forgets it. Here those,
 every other 5xx and 429 (when `Retry-After` is over) are `Transient`: only a positive answer completes a delivery.
+
+HUB has no idempotency keys. When the answer that made a model was lost, the next attempt reads the newest models first:
+the run's uuid travels in `meta`, and the model that has it is the one that was made.
 """
 
 from __future__ import annotations
@@ -21,15 +25,22 @@ from urllib.parse import quote
 
 from uploader.errors import DeliveryError, Refused, RunGone, Transient
 from uploader.platforms.answers import host_of
+from uploader.platforms.api import JsonApi, checked_key
 from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.blob import BlobReader
-from uploader.platforms.http import JsonApi, Transport, checked_key
+from uploader.platforms.http import Transport
 from uploader.platforms.multipart import FormReader
 
 UPLOAD_SECONDS = 600.0
 """HUB may store a file elsewhere before it answers."""
 MODEL_ID = "modelId"
 """Name of the one id that HUB gives."""
+RUN = "uploaderRun"
+"""Name of the run's uuid in a model's `meta`."""
+
+_NEWEST = 50
+"""So many models are looked at: what is looked for was made a moment ago."""
+_LONGEST_LIST = 16 * 1024 * 1024  # bytes
 
 
 class HubPlatform:
@@ -45,7 +56,7 @@ class HubPlatform:
     def __init__(
         self,
         base_url: str,
-        api_key: str,
+        api_key: str | None,
         transport: Transport,
         *,
         place: str = "local",
@@ -55,7 +66,7 @@ class HubPlatform:
 
         Args:
             base_url: Without a trailing slash.
-            api_key: The key.
+            api_key: The key; None for what everybody may read.
             transport: The connections; closed by `close`.
             place: `colab` in a Colab notebook, else `local`; a part of the agent's name.
             upload_seconds: Longest silence after the last byte of a file.
@@ -63,7 +74,8 @@ class HubPlatform:
         Raises:
             CredentialsRefused: The key cannot be one.
         """
-        self._api = JsonApi(base_url, {"x-api-key": checked_key(api_key)}, transport)
+        credentials = {} if api_key is None else {"x-api-key": checked_key(api_key)}
+        self._api = JsonApi(base_url, credentials, transport)
         self._transport = transport
         self._host = host_of(base_url)
         self._upload_seconds = upload_seconds
@@ -91,9 +103,11 @@ class HubPlatform:
         return data if isinstance(data, dict) else {}
 
     def register(self, message: Message) -> Receipt:
-        """Make a model, unless the run has one: it was resumed, or began from a model's URL."""
+        """Make a model, unless the run has one: it was resumed, began from a model's URL, or was registered before."""
         wish = json.loads(message.data_json)
         known = message.identity.ids.get(MODEL_ID) or wish.get(MODEL_ID)
+        if known is None and message.attempt > 1:
+            known = self._made_for(message.identity.run_uuid)
         if known is not None:
             return Receipt({}, {MODEL_ID: known})
         answer = self._api.post("/v1/models", message.data_json, key=message.chunk_id)
@@ -143,6 +157,21 @@ class HubPlatform:
         given = data.get("agentId") if isinstance(data, dict) else None
         return None if given is None else str(given)
 
+    def _made_for(self, run_uuid: str) -> object:
+        """Return the id of the model that an earlier attempt has made for a run, else None.
+
+        Raises:
+            DeliveryError: That cannot be known now.
+        """
+        try:
+            data = self._confirmed(self._api.get(f"/v1/models?limit={_NEWEST}", longest=_LONGEST_LIST)).get("data")
+        except Refused:
+            return None  # a server that lists no models
+        models = data.get("results") if isinstance(data, dict) else None
+        if not isinstance(models, list):
+            raise Transient(f"{self._host} answered without its models", status=200)
+        return next((each["id"] for each in models if _is_of(each, run_uuid)), None)
+
     def _received(self, answer: Mapping[str, Any]) -> Receipt:
         confirmed = self._confirmed(answer)
         return Receipt({name: confirmed[name] for name in ("success", "message") if name in confirmed})
@@ -160,6 +189,12 @@ def _path(model_id: object, version: str = "/v1") -> str:
 
 def _model_of(identity: Identity) -> object:
     return identity.ids[MODEL_ID]
+
+
+def _is_of(model: Any, run_uuid: str) -> bool:
+    """Return whether a listed model was made for a run."""
+    meta = model.get("meta") if isinstance(model, dict) else None
+    return isinstance(meta, dict) and meta.get(RUN) == run_uuid and bool(model.get("id"))
 
 
 def _about_model(error: Refused) -> DeliveryError:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from urllib3.fields import RequestField
 
-from uploader.platforms.blob import BlobReader
-
-_BLOCK = 64 * 1024  # bytes
+from uploader.platforms.blob import BLOCK, BlobReader, Body
 
 
-class FormReader:
+class FormReader(Body):
     """Reads a form once: its fields, then the file, then the end.
 
     Args:
@@ -33,13 +31,8 @@ class FormReader:
         self._size = len(self._head) + len(file) + len(self._tail)
 
     def __len__(self) -> int:
-        """Return the size in bytes; `requests` takes `Content-Length` from it."""
+        """Return the size in bytes."""
         return self._size
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield the bytes in blocks."""
-        while block := self.read(_BLOCK):
-            yield block
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes, at most `size`; none at the end.
@@ -47,7 +40,7 @@ class FormReader:
         Raises:
             BlobUnusable: The file is not the one that was journaled; it has not been sent whole then.
         """
-        limit = _BLOCK if size < 0 else size
+        limit = BLOCK if size < 0 else size
         if self._head:
             block, self._head = self._head[:limit], self._head[limit:]
             return block

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from uploader.errors import Refused, Transient
+from uploader.platforms.api import JsonApi
 from uploader.platforms.base import Identity
-from uploader.platforms.http import JsonApi
 
 ACCOUNT = "/api/account/summary"
 MODELS = "/api/models"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
-from uploader.errors import CredentialsRefused, UploaderError
+from uploader.addresses import is_readable_on_the_way
+from uploader.errors import UploaderError
+from uploader.keys import key_for
 from uploader.platforms.base import Platform
 from uploader.platforms.http import ANSWER_SECONDS, Transport
 from uploader.platforms.hub import HubPlatform
 from uploader.platforms.ultralytics import UltralyticsPlatform
 from uploader.settings import Settings
+
+_LOG = logging.getLogger("uploader")
 
 
 def connect(
@@ -25,7 +30,7 @@ def connect(
         answer_seconds: Longest silence before an answer is given up on.
 
     Raises:
-        CredentialsRefused: There is no key.
+        NoKey: There is no key for this address.
         UploaderError: No client speaks that API.
     """
     make = _CLIENTS.get(platform)
@@ -44,19 +49,20 @@ def connect_hub(base_url: str, settings: Settings, transport: Transport) -> HubP
         transport: The connections.
 
     Raises:
-        CredentialsRefused: There is no key.
+        NoKey: There is no key for this address.
     """
-    key = _required(settings.hub_key, "HUB_API_KEY, ULTRALYTICS_API_KEY", settings)
+    key = _key(HubPlatform.name, base_url, settings)
     return HubPlatform(base_url, key, transport, place="colab" if settings.is_colab else "local")
 
 
 def _connect_ultralytics(base_url: str, settings: Settings, transport: Transport) -> UltralyticsPlatform:
-    return UltralyticsPlatform(base_url, _required(settings.api_key, "ULTRALYTICS_API_KEY", settings), transport)
+    return UltralyticsPlatform(base_url, _key(UltralyticsPlatform.name, base_url, settings), transport)
 
 
-def _required(key: str | None, variables: str, settings: Settings) -> str:
-    if not key:
-        raise CredentialsRefused(f"there is no API key: set {variables}, or api_key in {settings.key_file}")
+def _key(platform: str, base_url: str, settings: Settings) -> str:
+    key = key_for(settings, platform, base_url)
+    if is_readable_on_the_way(base_url):
+        _LOG.warning("%s has no TLS: others on the network can read the key; use https where you can", base_url)
     return key
 
 

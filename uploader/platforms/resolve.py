@@ -81,7 +81,8 @@ def _endpoints(uri: str) -> _Endpoints:
 
 def _ask(endpoints: _Endpoints, settings: Settings, uri: str) -> str | None:
     """Return the URL, or None when no endpoint knows the resource; older endpoints answer with a redirect to it."""
-    from uploader.platforms.http import Transport, bearer
+    from uploader.platforms.api import bearer
+    from uploader.platforms.http import Transport
 
     try:
         headers = {**bearer(settings.api_key or ""), "Accept": "application/json"}

@@ -2,7 +2,7 @@
 
     POST /api/webhooks/training/metrics   every event; `training_started` registers and answers with ids
     POST /api/webhooks/models/upload      asks for a URL to PUT a checkpoint to
-    PUT  <signed URL>                     the bytes, without credentials
+    PUT  <signed URL>                     the bytes, without credentials; in chunks where that is offered (`storage.py`)
     GET  /api/models/<owner>/<project>    whether a registration whose answer was lost had arrived
 
 A server of late 2025 gives no ids. There every request names project and run instead, and a checkpoint needs no
@@ -11,30 +11,26 @@ A server of late 2025 gives no ids. There every request names project and run in
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from uploader.errors import DeliveryError, Refused, RunGone, Transient, Unreachable
-from uploader.platforms.answers import Answer, host_of, refusal
+from uploader.errors import DeliveryError, Refused, RunGone, Transient
+from uploader.platforms.answers import host_of
+from uploader.platforms.api import JsonApi, bearer
 from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
-from uploader.platforms.blob import BlobReader
-from uploader.platforms.http import JsonApi, Transport, bearer
+from uploader.platforms.http import Transport
 from uploader.platforms.reconcile import find_registration
+from uploader.platforms.storage import Storage
 
 METRICS = "/api/webhooks/training/metrics"
 UPLOAD = "/api/webhooks/models/upload"
-STORAGE_SECONDS = 600.0
-"""Longest silence of the storage after the last byte: it may be writing a large file."""
 
 _IDS = ("modelId", "runId", "modelSlug", "modelUrl")
 _KEPT = (*_IDS, "received", "event", "mode", "cancelled", "action", "reason", "warning", "ignored")
-_EXPIRED = frozenset({400, 401, 403, 404, 410})
 
 
 class UltralyticsPlatform:
@@ -56,6 +52,7 @@ class UltralyticsPlatform:
         self._api = JsonApi(base_url, bearer(api_key), transport)
         self._transport = transport
         self._host = host_of(base_url)
+        self._storage = Storage(transport, self._host)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -90,9 +87,10 @@ class UltralyticsPlatform:
 
     def upload(self, upload: Upload, progress: Progress) -> Receipt:
         """Send a checkpoint's bytes to the storage and have the platform take it up."""
-        place = self._store(upload, progress)
+        place = self._storage.store(upload, partial(self._ask_place, upload), progress)
         ids = {"modelPath": place.get("gcsPath"), "modelSize": upload.size}
         answer = self._promote(upload, place) if _is_promoted(upload.identity, place) else {}
+        self._storage.forget(upload)
         kept = {**_kept(answer), **ids, "uploadPath": place.get("uploadPath"), "sha256": upload.sha256}
         return Receipt(kept, ids, _signals(answer))
 
@@ -129,19 +127,14 @@ class UltralyticsPlatform:
             raise Transient(f"{self._host} answered without saying that it received the event", status=200)
         return answer
 
-    def _store(self, upload: Upload, progress: Progress) -> dict[str, Any]:
-        """PUT the file; a URL that has expired is replaced once. Return what the platform said about the place."""
-        place = self._ask_place(upload)
-        answer = self._put(upload, place, progress)
-        if answer.status in _EXPIRED:
-            place = self._ask_place(upload)
-            answer = self._put(upload, place, progress)
-        _check_stored(answer, host_of(place["uploadUrl"]), upload)
-        return place
-
     def _ask_place(self, upload: Upload) -> dict[str, Any]:
         # Without a key: a repeated answer could hold a URL that has expired.
-        wish = {"filename": upload.filename, **_reference(upload.identity), "size": upload.size}
+        wish = {
+            "filename": upload.filename,
+            **_reference(upload.identity),
+            "size": upload.size,
+            "sha256": upload.sha256,
+        }
         if (run_id := upload.identity.ids.get("runId")) is not None:
             wish["runId"] = run_id
         try:
@@ -151,20 +144,6 @@ class UltralyticsPlatform:
         if not isinstance(place.get("uploadUrl"), str):
             raise Transient(f"{self._host} named no URL to upload to", status=200)
         return place
-
-    def _put(self, upload: Upload, place: Mapping[str, Any], progress: Progress) -> Answer:
-        with BlobReader(upload.path, upload.size, upload.sha256, progress) as body:
-            try:
-                return self._transport.request(
-                    "PUT",
-                    place["uploadUrl"],
-                    headers={"Content-Type": "application/octet-stream"},
-                    body=body,
-                    answer_seconds=STORAGE_SECONDS,
-                )
-            except Unreachable as error:
-                # The platform itself answered a moment ago: only uploads have to wait.
-                raise Transient(f"the storage of {self._host}: {error}") from None
 
     def _promote(self, upload: Upload, place: Mapping[str, Any]) -> dict[str, Any]:
         data = {
@@ -176,6 +155,7 @@ class UltralyticsPlatform:
         try:
             return self._post_event(body, _promotion_key(upload, place))
         except Refused as error:
+            self._storage.forget(upload)
             if error.status in {404, 409}:  # the upload got lost there; the model was found a moment ago
                 raise Transient(str(error), status=error.status) from None
             raise
@@ -229,40 +209,3 @@ def _promotion_key(upload: Upload, place: Mapping[str, Any]) -> str:
 def _own_key(chunk_id: str, what_differs: str) -> str:
     """Return the key of a request that is not the same at each attempt of its delivery."""
     return f"{chunk_id}.{hashlib.sha256(what_differs.encode()).hexdigest()[:16]}"
-
-
-def _check_stored(answer: Answer, host: str, upload: Upload) -> None:
-    """Make sure that the storage took the file, and that it has these bytes where it says what it has.
-
-    Raises:
-        DeliveryError: It did not. The storage's 401 and 403 are about its URL, never about our key.
-    """
-    if answer.status in _EXPIRED:
-        raise Transient(f"{host} refused two upload URLs with {answer.status}", status=answer.status)
-    if not answer.ok:
-        raise refusal(answer, host)
-    if (difference := _difference(answer, upload)) is not None:
-        raise Transient(f"{host} stored {difference}", status=answer.status)
-
-
-def _difference(answer: Answer, upload: Upload) -> str | None:
-    """Return what the storage says that it has instead of the file, or None.
-
-    Google's tells the length and the MD5 in headers; the local platform the length and the sha256 in its body.
-    """
-    said = answer.json() or {}
-    stored = answer.headers.get("x-goog-stored-content-length", said.get("size", upload.size))
-    if str(stored) != str(upload.size):
-        return f"{stored} of {upload.size} bytes"
-    md5 = re.search(r"md5=([^,\s]+)", answer.headers.get("x-goog-hash", ""))
-    same = said.get("sha256", upload.sha256) == upload.sha256 and (md5 is None or md5[1] == _md5(upload.path))
-    return None if same else "other bytes than it was sent"
-
-
-def _md5(path: Path) -> str:
-    """Return a file's MD5 in base 64, as Google's storage tells it."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(1024 * 1024):
-            digest.update(block)
-    return base64.b64encode(digest.digest()).decode()

@@ -57,3 +57,37 @@ def test_a_file_that_shrinks_while_it_is_read_is_told(file: Path) -> None:
         file.write_bytes(b"")
         with pytest.raises(BlobUnusable, match="shorter"):
             collections.deque(reader)
+
+
+def test_reading_goes_on_from_anywhere(file: Path) -> None:
+    with BlobReader(file, len(CONTENT), DIGEST, lambda _: None) as reader:
+        for offset in (100_000, 200_000, 150_000, 0, 255_999):
+            reader.seek(offset)
+            assert reader.read(7) == CONTENT[offset : offset + 7]
+        reader.seek(70_000)
+        assert b"".join(reader) == CONTENT[70_000:]
+
+
+def test_skipped_bytes_are_looked_at_too(file: Path) -> None:
+    damaged = bytearray(CONTENT)
+    damaged[5] ^= 1
+    file.write_bytes(damaged)
+    with BlobReader(file, len(CONTENT), DIGEST, lambda _: None) as reader:
+        reader.seek(len(CONTENT) - 1)
+        with pytest.raises(BlobUnusable, match="damaged"):
+            reader.read(1)
+
+
+def test_going_on_reads_no_more_than_from_where_it_went_on_before(file: Path) -> None:
+    """Else each interruption of a large file would read all of it again."""
+    heard: list[int] = []
+    with BlobReader(file, len(CONTENT), DIGEST, heard.append) as reader:
+        reader.seek(200_000)
+        reader.read(1000)
+        heard.clear()
+        reader.seek(201_000)
+        assert heard == []
+        reader.read(1000)
+        heard.clear()
+        reader.seek(201_500)
+        assert heard == [201_500]

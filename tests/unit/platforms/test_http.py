@@ -19,7 +19,7 @@ from uploader.errors import (
     UnknownOutcome,
     Unreachable,
 )
-from uploader.platforms import answers, failures, http
+from uploader.platforms import answers, api, failures
 
 
 def errors_of(module: object) -> list[type[Exception]]:
@@ -145,7 +145,7 @@ def test_a_success_returns_its_object() -> None:
 @pytest.mark.parametrize("key", ["ul_\n", "ul_ключ", "ul_“quoted”"])
 def test_what_cannot_be_a_key_is_refused_without_showing_it(key: str) -> None:
     with pytest.raises(CredentialsRefused) as caught:
-        http.bearer(key)
+        api.bearer(key)
     assert key not in str(caught.value)
 
 

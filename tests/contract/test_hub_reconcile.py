@@ -1,0 +1,113 @@
+"""A HUB model whose answer was lost is found again, and not made twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from support.scripted_server import Reply, Request, Script, ScriptedServer, hub_received, scripted_server
+
+from uploader.errors import CredentialsRefused, Transient
+from uploader.local_platform.server import RunningServer, running
+from uploader.platforms.base import Identity, Message, Receipt
+from uploader.platforms.http import Transport
+from uploader.platforms.hub import HubPlatform
+
+KEY = "hub_contract_key"
+WISH = {"config": {"epochs": 3}, "meta": {"name": "yolo11n.yaml", "uploaderRun": "uuid-1"}}
+FIRST = Message("a" * 64, "training_started", json.dumps(WISH), Identity("uuid-1", "demo", "t"))
+AGAIN = replace(FIRST, attempt=2)
+OURS = {"id": "m-7", "meta": WISH["meta"]}
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with scripted_server(hub_received) as running_server:
+        yield running_server
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[RunningServer]:
+    """A HUB that knows no idempotency keys, as the real one."""
+    with running(tmp_path / "platform", api_key=KEY, idempotency=False) as platform:
+        yield platform
+
+
+def register(url: str, message: Message) -> Receipt:
+    client = HubPlatform(url, KEY, Transport(connect_seconds=2, answer_seconds=2))
+    try:
+        return client.register(message)
+    finally:
+        client.close()
+
+
+def models(hub: RunningServer) -> Any:
+    return requests.get(f"{hub.url}/v1/models", headers={"x-api-key": KEY}, timeout=10).json()["data"]
+
+
+def listing(*found: object) -> Script:
+    def script(request: Request) -> Reply:
+        body = {"success": True, "data": {"results": list(found), "total": len(found)}}
+        return Reply(body=body) if request.method == "GET" else hub_received(request)
+
+    return script
+
+
+def posts(server: ScriptedServer) -> list[Request]:
+    return [each for each in server.requests if each.method == "POST"]
+
+
+def test_a_second_attempt_finds_the_model_of_the_first(hub: RunningServer) -> None:
+    first = register(hub.url, FIRST)
+    assert register(hub.url, AGAIN).ids == first.ids
+    assert models(hub)["total"] == 1
+
+
+def test_without_the_attempt_before_it_there_would_be_two(hub: RunningServer) -> None:
+    assert register(hub.url, FIRST).ids != register(hub.url, FIRST).ids
+    assert models(hub)["total"] == 2
+
+
+def test_a_second_attempt_makes_the_model_when_the_first_never_arrived(hub: RunningServer) -> None:
+    other = {**WISH, "meta": {**WISH["meta"], "uploaderRun": "uuid-2"}}  # type: ignore[dict-item]
+    theirs = register(hub.url, replace(FIRST, data_json=json.dumps(other), identity=Identity("uuid-2", "demo", "t")))
+    assert register(hub.url, AGAIN).ids != theirs.ids
+    assert models(hub)["total"] == 2
+
+
+def test_a_first_attempt_reads_nothing(server: ScriptedServer) -> None:
+    register(server.url, FIRST)
+    assert [each.method for each in server.requests] == ["POST"]
+
+
+def test_it_is_found_among_models_that_others_have_made(server: ScriptedServer) -> None:
+    server.script = listing({"id": "m-5"}, {"id": "m-6", "meta": None}, "odd", OURS)
+    assert register(server.url, AGAIN).ids == {"modelId": "m-7"}
+    assert posts(server) == []
+
+
+def test_a_server_that_lists_no_models_is_simply_told_again(server: ScriptedServer) -> None:
+    server.script = lambda request: Reply(405) if request.method == "GET" else hub_received(request)
+    assert register(server.url, AGAIN).ids == {"modelId": "m-1"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (Reply(503), Transient),
+        (Reply(401), CredentialsRefused),
+        (Reply(body={"success": True, "data": {}}), Transient),
+    ],
+)
+def test_nothing_is_made_while_it_cannot_be_known(
+    server: ScriptedServer, reply: Reply, expected: type[Exception]
+) -> None:
+    server.script = lambda _: reply
+    with pytest.raises(expected):
+        register(server.url, AGAIN)
+    assert posts(server) == []

@@ -1,0 +1,152 @@
+"""Whom a client trusts, and what it shows to whom: certificates, proxies, `.netrc`. The TLS is real."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+import trustme
+from support.scripted_server import Reply, Request, Script, ScriptedServer, free_port, received, scripted_server
+
+from uploader.errors import SettingsError, Unreachable
+from uploader.platforms.base import Message, Platform, Upload
+from uploader.platforms.http import Transport
+from uploader.platforms.ultralytics import UltralyticsPlatform
+from uploader.settings import Settings
+
+KEY = "ul_contract_key"
+IDS = {"modelId": "m-1", "runId": 7}
+OURS = "127.0.0.1"
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+class Client(Protocol):
+    """The part of `conftest.Client` that is needed here."""
+
+    answers: Script
+    connect: Callable[[str, str, Transport], Platform]
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def bundle(authority: trustme.CA, tmp_path: Path) -> Path:
+    """The authority's certificate, as an administrator would hand it out."""
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
+
+
+@pytest.fixture
+def secure(kind: Client, authority: trustme.CA) -> Iterator[Callable[[str], ScriptedServer]]:
+    """Run servers that show a certificate for the given name."""
+    with ExitStack() as servers:
+
+        def serve(name: str) -> ScriptedServer:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            authority.issue_cert(name).configure_cert(context)
+            return servers.enter_context(scripted_server(kind.answers, tls=context))
+
+        yield serve
+
+
+def client_of(kind: Client, url: str, environ: dict[str, str]) -> Platform:
+    """Return a client as the drain makes it, in an environment."""
+    settings = Settings.load({"HOME": "/nowhere", **environ})
+    return kind.connect(url, KEY, Transport(ca_bundle=settings.ca_bundle, answer_seconds=5))
+
+
+def test_an_authority_that_nobody_named_is_not_trusted(
+    kind: Client, secure: Callable[[str], ScriptedServer], epoch: Message
+) -> None:
+    server = secure(OURS)
+    client = client_of(kind, server.url, {})
+    with pytest.raises(Unreachable) as caught:
+        client.send(epoch)
+    client.close()
+    assert "unable to get local issuer certificate" in str(caught.value)
+    assert "REQUESTS_CA_BUNDLE" in str(caught.value)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("variable", CA_VARIABLES)
+def test_one_that_a_person_named_is(
+    kind: Client, secure: Callable[[str], ScriptedServer], bundle: Path, epoch: Message, variable: str
+) -> None:
+    client = client_of(kind, secure(OURS).url, {variable: str(bundle)})
+    client.send(epoch)
+    client.close()
+
+
+def test_a_certificate_for_another_name_is_not_trusted(
+    kind: Client, secure: Callable[[str], ScriptedServer], bundle: Path, epoch: Message
+) -> None:
+    server = secure("platform.example")
+    client = client_of(kind, server.url, {"REQUESTS_CA_BUNDLE": str(bundle)})
+    with pytest.raises(Unreachable, match=r"not valid for '127\.0\.0\.1'"):
+        client.send(epoch)
+    client.close()
+    assert server.requests == []
+
+
+def test_certificates_that_are_not_there_are_a_setting_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="there are no certificates in"):
+        Transport(ca_bundle=str(tmp_path / "mistyped.pem"))
+
+
+def test_a_proxy_sees_no_key_and_nobody_its_password(
+    kind: Client, epoch: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(request: Request) -> Reply:
+        return Reply(407, {"error": "who are you"})
+
+    with scripted_server(refuse) as proxy:
+        address = proxy.url.rpartition("/")[2]
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:proxy_s3cret@{address}")
+        client = client_of(kind, f"https://platform-{free_port()}.example", {})
+        with pytest.raises(Unreachable) as caught:
+            client.send(epoch)
+        client.close()
+        [connect] = proxy.requests
+        assert (connect.method, "authorization" in connect.headers) == ("CONNECT", False)
+        assert KEY not in str(connect)
+        assert "proxy_s3cret" not in str(caught.value)
+
+
+def test_netrc_is_not_read(
+    kind: Client, server: ScriptedServer, checkpoint: Upload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "netrc"
+    file.write_text("default login me password netrc_s3cret\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(file))
+    client = client_of(kind, server.url, {})
+    client.upload(checkpoint, lambda _: None)
+    client.close()
+    shown = [each.headers.get("authorization", "") for each in server.requests]
+    assert not [each for each in shown if each.startswith("Basic")]
+
+
+def test_a_storage_elsewhere_sees_no_key(checkpoint: Upload) -> None:
+    with scripted_server() as server, scripted_server() as storage:
+
+        def script(request: Request) -> Reply:
+            reply = received(request)
+            if isinstance(reply.body, dict) and "uploadUrl" in reply.body:
+                reply.body["uploadUrl"] = f"{storage.url}/blob?signature=s3cret"
+            return reply
+
+        server.script = script
+        client = UltralyticsPlatform(server.url, KEY, Transport())
+        client.upload(replace(checkpoint, identity=replace(checkpoint.identity, ids=IDS)), lambda _: None)
+        client.close()
+        assert {each.method for each in storage.requests} == {"PUT"}
+        assert KEY not in str([(each.path, each.headers) for each in storage.requests])

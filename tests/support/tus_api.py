@@ -1,0 +1,49 @@
+"""A client of tus as plain as can be: what a test sends is what it says."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+import requests
+
+TUS = {"Tus-Resumable": "1.0.0"}
+BYTES = {**TUS, "Content-Type": "application/offset+octet-stream"}
+
+
+def create(url: str, size: int, **metadata: str) -> requests.Response:
+    """Begin an upload of `size` bytes."""
+    pairs = (f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in metadata.items())
+    headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": ",".join(pairs)}
+    return requests.post(url, headers=headers, timeout=30)
+
+
+def begun(url: str, size: int, **metadata: str) -> str:
+    """Begin an upload, which must be taken, and return where it is."""
+    answer = create(url, size, **metadata)
+    assert answer.status_code == 201, answer.text
+    return answer.headers["Location"]
+
+
+def patch(url: str, offset: int, content: Any, **headers: str) -> requests.Response:
+    """Send bytes."""
+    return requests.patch(url, data=content, headers={**BYTES, "Upload-Offset": str(offset), **headers}, timeout=30)
+
+
+def head(url: str) -> requests.Response:
+    """Ask how far an upload is."""
+    return requests.head(url, headers=TUS, timeout=30)
+
+
+def offset(url: str) -> int:
+    """Return how far an upload is, which must be there."""
+    answer = head(url)
+    assert answer.status_code == 200, answer.status_code
+    return int(answer.headers["Upload-Offset"])
+
+
+def checksum(content: bytes, algorithm: str = "sha256") -> dict[str, str]:
+    """Return the header that says what bytes must hash to."""
+    digest = base64.b64encode(hashlib.new(algorithm, content).digest()).decode()
+    return {"Upload-Checksum": f"{algorithm} {digest}"}

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from uploader.errors import KeyNotForHere, NoKey, SettingsError
+from uploader.keys import key_for, named_too
+from uploader.settings import Settings
+
+PUBLIC, HUB = "https://platform.ultralytics.com", "https://api.ultralytics.com"
+OWN, OWN_HUB = "http://box:8765", "http://box:8766"
+PLATFORM_KEY, HUB_KEY = "ul_platform", "ul_hub"
+PLAIN = Settings(api_key=PLATFORM_KEY)
+AT_HOME = replace(PLAIN, chosen_platform_url=OWN)
+
+
+def key(settings: Settings, platform: str, url: str) -> str | None:
+    try:
+        return key_for(settings, platform, url)
+    except NoKey:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("settings", "platform", "url", "expected"),
+    [
+        (PLAIN, "ultralytics", PUBLIC, PLATFORM_KEY),
+        (PLAIN, "ultralytics", f"{PUBLIC}:443/", PLATFORM_KEY),
+        (PLAIN, "ultralytics", PUBLIC.replace("https", "http"), None),
+        (PLAIN, "ultralytics", OWN, None),
+        (AT_HOME, "ultralytics", OWN, PLATFORM_KEY),
+        (AT_HOME, "ultralytics", f"{OWN}/elsewhere", None),
+        (AT_HOME, "ultralytics", PUBLIC, None),
+        (PLAIN, "hub", HUB, PLATFORM_KEY),
+        (PLAIN, "hub", OWN_HUB, None),
+        (PLAIN, "hub", PUBLIC, None),
+        (replace(PLAIN, hub_key=HUB_KEY), "hub", HUB, HUB_KEY),
+        (replace(PLAIN, hub_key=HUB_KEY), "ultralytics", PUBLIC, PLATFORM_KEY),
+        (replace(PLAIN, chosen_hub_url=OWN_HUB), "hub", OWN_HUB, PLATFORM_KEY),
+        (replace(PLAIN, chosen_hub_url=OWN_HUB), "hub", HUB, None),
+        (AT_HOME, "hub", HUB, None),
+        (replace(AT_HOME, hub_key=HUB_KEY), "hub", HUB, HUB_KEY),
+        (replace(AT_HOME, chosen_hub_url=OWN_HUB), "hub", OWN_HUB, PLATFORM_KEY),
+    ],
+)
+def test_a_key_goes_where_it_was_set_for(settings: Settings, platform: str, url: str, expected: str | None) -> None:
+    assert key(settings, platform, url) == expected
+
+
+def test_what_a_person_names_gets_its_key_and_nothing_else_does() -> None:
+    named = named_too(PLAIN, "ultralytics", "http://Box:8765/")
+    assert key(named, "ultralytics", OWN) == PLATFORM_KEY
+    assert key(named, "ultralytics", PUBLIC) == PLATFORM_KEY
+    assert key(named, "hub", OWN) is None
+    assert key(PLAIN, "ultralytics", OWN) is None
+    with pytest.raises(SettingsError):
+        named_too(PLAIN, "ultralytics", "nowhere")
+
+
+def test_a_missing_key_is_told_from_one_that_is_for_elsewhere() -> None:
+    with pytest.raises(NoKey, match=r"set ULTRALYTICS_API_KEY, or api_key in .*settings\.json") as none:
+        key_for(Settings(), "ultralytics", PUBLIC)
+    assert not isinstance(none.value, KeyNotForHere)
+    with pytest.raises(NoKey, match="set HUB_API_KEY"):
+        key_for(AT_HOME, "hub", HUB)
+    with pytest.raises(KeyNotForHere) as other:
+        key_for(PLAIN, "ultralytics", OWN)
+    assert f"set ULTRALYTICS_PLATFORM_URL={OWN}" in str(other.value)
+    assert f"drain --to {OWN}`" in str(other.value)
+    with pytest.raises(KeyNotForHere, match=f"set ULTRALYTICS_HUB_API={OWN}.*drain --to {OWN} --platform hub`"):
+        key_for(PLAIN, "hub", OWN)

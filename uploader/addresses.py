@@ -1,0 +1,62 @@
+"""Addresses of platforms: the one form in which they are stored and compared. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from uploader.errors import SettingsError
+
+_USUAL_PORTS = {"http": 80, "https": 443}
+# What one reader of URLs takes for the end of a host, and another for a part of it.
+_AMBIGUOUS = re.compile(r"[\s\\\x00-\x1f\x7f]")
+
+
+def base_url(text: str) -> str:
+    """Check a platform's base URL and bring it into the one form in which it is stored.
+
+    Args:
+        text: What a person gave.
+
+    Returns:
+        The URL: scheme and host in lower case, no usual port, no trailing slash. Two are the same place only when
+        these are equal.
+
+    Raises:
+        SettingsError: It is not http(s), names no host, or holds credentials, a query or a fragment, which
+            would end up in the journal.
+    """
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or parts.scheme not in _USUAL_PORTS or port == 0 or _AMBIGUOUS.search(text):
+        raise SettingsError("a platform URL must look like https://host or http://host:port")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise SettingsError("a platform URL must not hold a key or a query; the key goes into ULTRALYTICS_API_KEY")
+    shown_port = "" if port in {None, _USUAL_PORTS[parts.scheme]} else f":{port}"
+    shown_host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown_host}{shown_port}{parts.path.rstrip('/')}"
+
+
+def is_same_place(url: str, other: str) -> bool:
+    """Return whether two base URLs lead to the same place; one that cannot be used leads nowhere."""
+    try:
+        return base_url(url) == base_url(other)
+    except SettingsError:
+        return False
+
+
+def is_readable_on_the_way(url: str) -> bool:
+    """Return whether others on the network can read what is sent to a base URL: no TLS, and not to this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not _is_this_machine(parts.hostname or "")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

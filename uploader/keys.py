@@ -1,0 +1,85 @@
+"""Which key goes where: to the address that it was given for, and to no other. Pure.
+
+A journal names addresses too, and it may come from elsewhere, or have been changed. That alone sends no key there.
+
+| key | goes to |
+|---|---|
+| `ULTRALYTICS_API_KEY`, else the one in the settings file | `ULTRALYTICS_PLATFORM_URL`, else the public platform |
+| `HUB_API_KEY` | `ULTRALYTICS_HUB_API`, else the public HUB |
+| the first one, without a `HUB_API_KEY` | `ULTRALYTICS_HUB_API`, or the public HUB if it is the public platform's |
+| either | what `drain --to` names, while that drain lasts |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from uploader.addresses import base_url, is_same_place
+from uploader.errors import KeyNotForHere, NoKey
+from uploader.settings import DEFAULT_HUB_API, DEFAULT_PLATFORM_URL, HUB, ULTRALYTICS, Settings
+
+_ADDRESS_VARIABLES = {ULTRALYTICS: "ULTRALYTICS_PLATFORM_URL", HUB: "ULTRALYTICS_HUB_API"}
+_KEY_VARIABLES = {ULTRALYTICS: "ULTRALYTICS_API_KEY", HUB: "HUB_API_KEY"}
+
+
+def key_for(settings: Settings, platform: str, url: str) -> str:
+    """Return the key to send to a platform.
+
+    Args:
+        settings: Holds the keys, and the addresses that a person named.
+        platform: `ultralytics` or `hub`.
+        url: Its base URL, as the journal holds it.
+
+    Raises:
+        KeyNotForHere: Nobody named this address, so no key is for it.
+        NoKey: It was named, and there is no key.
+    """
+    if not any(is_same_place(url, named) for named in _addresses(settings, platform)):
+        raise KeyNotForHere(_cure(platform, url))
+    key = settings.api_key if platform == ULTRALYTICS else _hub_key(settings, url)
+    if not key:
+        saved = "" if settings.api_key else f", or api_key in {settings.key_file}"
+        raise NoKey(f"there is no API key for {url}: set {_KEY_VARIABLES[platform]}{saved}")
+    return key
+
+
+def named_too(settings: Settings, platform: str, url: str) -> Settings:
+    """Return settings in which a person has named one more address.
+
+    Args:
+        settings: The others.
+        platform: `ultralytics` or `hub`.
+        url: What the person gave.
+
+    Raises:
+        SettingsError: It is no base URL.
+    """
+    return replace(settings, named=(*settings.named, (platform, base_url(url))))
+
+
+def address_options(platform: str, url: str) -> str:
+    """Return what names a platform behind `--to` on the command line."""
+    return url if platform == ULTRALYTICS else f"{url} --platform {platform}"
+
+
+def _addresses(settings: Settings, platform: str) -> Iterator[str]:
+    """Yield where a platform's key goes."""
+    yield settings.url_of(platform)
+    yield from (url for name, url in settings.named if name == platform)
+
+
+def _hub_key(settings: Settings, url: str) -> str | None:
+    """Return HUB's own key, else the platform's; but the public HUB is not shown that of a platform of one's own."""
+    is_ours = not is_same_place(settings.platform_url, DEFAULT_PLATFORM_URL)
+    if settings.hub_key or (is_ours and is_same_place(url, DEFAULT_HUB_API)):
+        return settings.hub_key
+    return settings.api_key
+
+
+def _cure(platform: str, url: str) -> str:
+    place = address_options(platform, url)
+    return (
+        f"set {_ADDRESS_VARIABLES[platform]}={url} and its key ({_KEY_VARIABLES[platform]}), or send yours there by "
+        f"`python -m uploader drain --to {place}`; if it is gone for good, `python -m uploader drop --to {place}`"
+    )

@@ -1,0 +1,136 @@
+"""An open journal with a session's row in it: one life of the connection that a `Sink` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from journal.engine import Durability
+from journal.errors import JournalError
+from journal.losses import Loss, loss_payload
+from journal.records import GIVEN_UP, Run
+
+if TYPE_CHECKING:
+    from journal import Journal
+    from journal.blobs import Identity
+    from journal.writer import Writer
+
+
+@dataclass(frozen=True)
+class Link:
+    """An open journal.
+
+    Attributes:
+        journal: The folder.
+        writer: Writes the events.
+        run: The run that is written.
+        session_id: The session's row.
+        file: Device and inode of the database.
+    """
+
+    journal: Journal
+    writer: Writer
+    run: Run
+    session_id: int
+    file: tuple[int, int] | None
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        run: Run,
+        session_id: int | None,
+        routes: Sequence[tuple[str, str]],
+        *,
+        durability: Durability,
+        busy_seconds: float,
+    ) -> Link:
+        """Open the journal and write the run, its destinations and, where there is none yet, the session.
+
+        Raises:
+            JournalError: It cannot be used; nothing is left open.
+        """
+        import journal
+
+        opened = journal.open(folder, durability=durability, busy_seconds=busy_seconds)
+        writer = opened.writer()
+        try:
+            writer.start_run(project=run.project, name=run.name, save_dir=run.save_dir, run_id=run.id)
+            for platform, base_url in routes:
+                writer.route(run.id, platform, base_url)
+            return cls(opened, writer, run, session_id or writer.start_session(run.id), _file(opened.database))
+        except JournalError:
+            writer.close()
+            opened.close()
+            raise
+
+    def event(self, kind: str, payload: Mapping[str, Any], key: str = "") -> None:
+        """Write an event of the session."""
+        self.writer.append(self.run.id, self.session_id, kind, payload, key)
+
+    def add_checkpoint(self, source: Path, expected: Identity, role: str, payload: Mapping[str, Any]) -> None:
+        """Snapshot a file, as it was when `expected` was taken of it, into the journal and refer to it.
+
+        Raises:
+            JournalError: It could not be done.
+        """
+        snapshot = self.journal.blobs.snapshot(source, expected)
+        try:
+            self.writer.add_checkpoint(self.run.id, self.session_id, snapshot, role, payload)
+        finally:
+            self.journal.blobs.discard(snapshot)
+
+    def keep_within(self, limit: int, size: int = 0, role: str | None = None) -> bool:
+        """Give up what may be given up where the journal passes its limit, or would with a new checkpoint.
+
+        Args:
+            limit: Bytes.
+            size: Of the new checkpoint.
+            role: Its role; None when there is none.
+
+        Returns:
+            Whether the checkpoint is to be taken, or, where there is none, whether the journal is within its limit.
+        """
+        if self.writer.size().total + size <= limit:
+            return True
+        # After a machine has slept the last heartbeat is old: our own run must not be taken for one that has ended.
+        self.writer.heartbeat(self.session_id)
+        with closing(self.journal.writer()) as beside:  # one that no event waits for
+            space = beside.space(limit)
+            return space.for_checkpoint(size, self.run.id, role) if role else space.for_events()
+
+    def is_severed(self) -> bool:
+        """Return whether the database was removed or replaced: what is written then goes into a file without a name."""
+        return self.file is not None and _file(self.journal.database) != self.file
+
+    def take_over(self, severed: Link) -> None:
+        """Copy the run's events from a journal whose files were removed; their bytes are there while it is open.
+
+        Checkpoints cannot be had any more; that they are lost is recorded.
+        """
+        after, lost = 0, 0
+        with suppress(JournalError):
+            while events := severed.writer.backlog(self.run.id, after):
+                kept = [event for event in events if event.kind != "checkpoint"]
+                self.writer.copy(self.session_id, kept)
+                lost += len(events) - len(kept)
+                after = events[-1].id
+        if lost:
+            reason = "the journal's folder was removed while the training went on"
+            self.event(GIVEN_UP, loss_payload(reason, [Loss("checkpoints", lost, 0)]))
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.writer.close()
+        self.journal.close()
+
+
+def _file(database: Path) -> tuple[int, int] | None:
+    try:
+        status = database.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

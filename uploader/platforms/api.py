@@ -1,0 +1,111 @@
+"""A platform's JSON endpoints, and the headers that carry its key: to its base URL, and nowhere else."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from uploader.errors import CredentialsRefused
+from uploader.platforms.answers import Answer, host_of, success
+from uploader.platforms.blob import Body
+from uploader.platforms.http import LONGEST_ANSWER, Transport
+
+
+class JsonApi:
+    """A platform's JSON endpoints behind one base URL and one key."""
+
+    def __init__(self, base_url: str, credentials: Mapping[str, str], transport: Transport) -> None:
+        """Prepare.
+
+        Args:
+            base_url: Without a trailing slash.
+            credentials: Headers that carry the key; they go to `base_url` only.
+            transport: The connections.
+        """
+        self._base_url = base_url
+        self._headers = {"Accept": "application/json", **credentials}
+        self._keys = [value.rpartition(" ")[2].encode() for value in credentials.values()]
+        self._transport = transport
+
+    def post(self, path: str, body: str, *, key: str | None = None) -> dict[str, Any]:
+        """Send JSON text and return the JSON object that a success answers with.
+
+        Args:
+            path: Begins with a slash.
+            body: JSON text.
+            key: Goes out as `Idempotency-Key`.
+
+        Raises:
+            DeliveryError: There was no success, or it was not the platform's.
+        """
+        # A lone half of a surrogate pair cannot travel as UTF-8; as an escape it can, and JSON allows it.
+        return self.post_body(path, body.encode("utf-8", "backslashreplace"), "application/json", key=key)
+
+    def post_body(
+        self,
+        path: str,
+        body: bytes | Body,
+        content_type: str,
+        *,
+        key: str | None = None,
+        answer_seconds: float | None = None,
+    ) -> dict[str, Any]:
+        """Send a body of any type and return the JSON object that a success answers with.
+
+        Args:
+            path: Begins with a slash.
+            body: What to send.
+            content_type: Of the body.
+            key: Goes out as `Idempotency-Key`.
+            answer_seconds: Longest silence before the answer is given up on; None for the transport's own.
+
+        Raises:
+            DeliveryError: There was no success, or it was not the platform's.
+        """
+        headers = {**self._headers, "Content-Type": content_type}
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        return self._request("POST", path, headers=headers, body=body, answer_seconds=answer_seconds)
+
+    def get(self, path: str, *, longest: int = LONGEST_ANSWER) -> dict[str, Any]:
+        """Return the JSON object that a success answers with.
+
+        Args:
+            path: Begins with a slash.
+            longest: Most bytes of an answer that are read.
+
+        Raises:
+            DeliveryError: There was no success, or it was not the platform's.
+        """
+        return self._request("GET", path, headers=self._headers, longest=longest)
+
+    def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        answer = self._transport.request(method, self._base_url + path, **options)
+        return success(self._without_keys(answer), host_of(self._base_url))
+
+    def _without_keys(self, answer: Answer) -> Answer:
+        """Take out a key that the server repeats: answers end up in receipts and messages."""
+        body = functools.reduce(lambda text, key: text.replace(key, b"***"), self._keys, answer.body)
+        return replace(answer, body=body)
+
+
+def bearer(api_key: str) -> dict[str, str]:
+    """Return the header that carries a key to Ultralytics Platform.
+
+    Raises:
+        CredentialsRefused: It holds characters that no header can carry, so it is not a key.
+    """
+    return {"Authorization": f"Bearer {checked_key(api_key)}"}
+
+
+def checked_key(api_key: str) -> str:
+    """Return a key that a header can carry.
+
+    Raises:
+        CredentialsRefused: It holds characters that no header can carry, so it is not a key.
+    """
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise CredentialsRefused("the API key holds characters that no key has; copy it again")
+    return api_key
