@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from uploader.local_platform.http import Json
 
+_BY_PROXIES = {"forwarded", "via", "x-real-ip"}
+
 
 class RequireKey:
     """Lets requests through that carry the API key, and those that need none.
@@ -51,7 +53,7 @@ class RequireKey:
 
 def is_page(path: str) -> bool:
     """Tell whether a path is one of the pages for people."""
-    return path in ("/", "/style.css") or path.startswith("/runs/")
+    return path in ("/", "/style.css") or path.startswith(("/runs/", "/hub/", "/models/"))
 
 
 def presented_key(headers: Headers) -> str:
@@ -70,10 +72,11 @@ def is_local(scope: Scope, headers: Headers) -> bool:
     """Tell whether a request comes from this machine and was meant for it.
 
     The name that the browser asked for is checked too, or any web site could have its own name point here and read
-    the pages (DNS rebinding); and a proxy in front means that the real client is elsewhere.
+    the pages (DNS rebinding); and a proxy in front means that the real client is elsewhere. One that says nothing of
+    itself cannot be told from a browser here.
     """
     client = scope.get("client")
-    if not client or "forwarded" in headers or "x-forwarded-for" in headers:
+    if not client or any(name in _BY_PROXIES or name.startswith("x-forwarded-") for name in headers):
         return False
     host = headers.get("host", "").lower()
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from uploader.local_platform.errors import Conflict, Forbidden, NotFound
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def file_of(data: Path, owner: str, slug: str) -> Path:

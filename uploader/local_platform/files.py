@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,15 @@ class Files:
         finally:
             part.unlink(missing_ok=True)
 
+    def keep(self, source: Path, sha256: str) -> None:
+        """Keep the bytes of a file, which are on disk and have this digest. The file itself stays."""
+        part = self._root / f"{secrets.token_hex(8)}.part"
+        try:
+            _link(source, part)
+            self._keep(part, sha256)
+        finally:
+            part.unlink(missing_ok=True)
+
     def remove_except(self, kept: Iterable[str]) -> None:
         """Remove every file whose digest is not in `kept`, and what interrupted arrivals left."""
         names = set(kept)
@@ -73,6 +83,15 @@ class Files:
         part.replace(target)
         for folder in (target.parent, self._root):
             _fsync_folder(folder)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links, such as exFAT
+        shutil.copyfile(source, target)
+        with target.open("rb+") as stream:
+            os.fsync(stream.fileno())
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from uploader.local_platform.errors import ApiError, Malformed, TooLarge
+from uploader.local_platform.errors import ApiError, Malformed, TooLarge, TooSlow
 
 MAX_JSON = 32 * 1024 * 1024
 """Largest JSON body taken, in bytes."""
+
+_BLOCK = 1024 * 1024  # bytes handed to a thread at once: a thread for each network packet would cost more than the disk
 
 
 class Json(Response):
@@ -45,6 +48,36 @@ async def read_body(request: Request, limit: int = MAX_JSON) -> bytes:
     return bytes(body)
 
 
+async def blocks(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """Yield the body in blocks of about 1 MB.
+
+    What arrived before it broke off is yielded before the error is raised.
+
+    Raises:
+        TooLarge: It has more than `limit` bytes; what is above is not yielded.
+        Malformed: The client went away before the end.
+        TooSlow: The client did not go on.
+    """
+    block, taken = bytearray(), 0
+    broken: ApiError | None = None
+    try:
+        async for chunk in request.stream():
+            taken += len(chunk)
+            if taken > limit:
+                raise TooLarge(f"The body has more than the {limit} bytes that are allowed here")
+            block += chunk
+            if len(block) >= _BLOCK:
+                yield bytes(block)
+                block.clear()
+    except ClientDisconnect:
+        broken = Malformed(f"The body ended after {taken} bytes")
+    except TooSlow as error:
+        broken = error
+    yield bytes(block)
+    if broken:
+        raise broken
+
+
 def content_length(request: Request, default: int) -> int:
     """Return the length that the client announces, or `default` when it announces none."""
     value = request.headers.get("content-length", "")
@@ -70,7 +103,7 @@ def _refuse_constant(name: str) -> None:
 async def answer_api_error(_: Request, error: Exception) -> Response:
     """Answer a refusal with its status."""
     assert isinstance(error, ApiError)
-    return Json({"error": str(error)}, status_code=error.status)
+    return Json({"error": str(error)}, status_code=error.status, headers=error.headers)
 
 
 async def answer_http_error(_: Request, error: Exception) -> Response:

@@ -20,8 +20,8 @@ from uploader.local_platform import hub_messages, storage
 from uploader.local_platform.errors import Invalid, Malformed, NotFound
 from uploader.local_platform.http import Json, content_length, parse_json, read_body
 from uploader.local_platform.hub_store import HubModel, HubRows, HubWeights, Kind
-from uploader.local_platform.platform import Platform, platform_of
-from uploader.local_platform.store import Rows
+from uploader.local_platform.platform import platform_of
+from uploader.local_platform.rows import Rows
 from uploader.local_platform.webhooks import act_once
 
 _MAX_FIELDS = 16
@@ -108,6 +108,11 @@ def get_weights(request: Request) -> Response:
     if weights is None:
         raise NotFound("No such weights: the model was deleted")
     return storage.file_answer(platform.files.path(weights.sha256))
+
+
+def weights_url(request: Request, model_id: str, kind: Kind) -> str:
+    """Return a signed URL of a model's weights."""
+    return platform_of(request).signed_url(request, "GET", f"/storage/hub/{model_id}/{kind}.pt")
 
 
 _MODEL = "/v1/models/{model}"
@@ -204,12 +209,8 @@ def _found(rows: HubRows, request: Request) -> HubModel:
 def _described(request: Request, rows: HubRows, model: HubModel) -> dict[str, Any]:
     platform = platform_of(request)
     weights = rows.weights(model.id)
-    urls = {kind: _weights_url(platform, request, model.id, kind) for kind in weights}
+    urls = {kind: weights_url(request, model.id, kind) for kind in weights}
     return hub_messages.described(model, weights, urls, platform.now())
-
-
-def _weights_url(platform: Platform, request: Request, model_id: str, kind: Kind) -> str:
-    return platform.signed_url(request, "GET", f"/storage/hub/{model_id}/{kind}.pt")
 
 
 def _done(message: str, data: Any, status: int = 200) -> Response:

@@ -106,6 +106,11 @@ class HubRows:
         statement = "SELECT epoch, metrics FROM hub_epochs WHERE model_id = ? ORDER BY epoch"
         return {epoch: json.loads(text) for epoch, text in self._connection.execute(statement, [model_id])}
 
+    def count_epochs(self, model_id: str) -> int:
+        """Return of how many epochs a model has metrics."""
+        statement = "SELECT count(*) FROM hub_epochs WHERE model_id = ?"
+        return int(self._connection.execute(statement, [model_id]).fetchone()[0])
+
     def put_weights(self, weights: HubWeights) -> None:
         """Keep a model's weights of one kind in place of those before."""
         self._connection.execute(_PUT_WEIGHTS, asdict(weights))

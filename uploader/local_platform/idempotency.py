@@ -3,6 +3,10 @@
 The first answer is stored in the transaction that has the effect, so neither can exist without the other, and of
 duplicates that arrive together one acts while the others wait for the store and then find its answer. A refused
 request had no effect and leaves no answer: it may be tried again.
+
+Answers about a model are forgotten with it, or some time after it ended, when all of it has long been delivered: what
+is said again then finds its place all the same, because epochs, console text and checkpoints have keys of their own.
+Registrations have none, so the answers to those stay.
 """
 
 from __future__ import annotations
@@ -10,12 +14,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from uploader.local_platform.errors import Invalid
-from uploader.local_platform.store import Rows
+from uploader.local_platform.rows import Rows
 
 HEADER = "Idempotency-Key"
+
+KEPT_AFTER_THE_END = timedelta(days=30)
+"""Time after the end of a training for which answers about it are kept."""
 
 _MAX_LENGTH = 255
 
@@ -53,12 +61,17 @@ def once(rows: Rows, identity: Identity | None, act: Callable[[], dict[str, Any]
     """
     if identity is None:
         return act()
-    known = rows.answer(identity.scope, identity.key)
+    known = rows.answers.get(identity.scope, identity.key)
     if known is None:
         answer = act()
-        rows.insert_answer(identity.scope, identity.key, identity.digest, answer)
+        rows.answers.insert(identity.scope, identity.key, identity.digest, answer, _goes_with(answer))
         return answer
     digest, answer = known
     if digest != identity.digest:
         raise Invalid(f"This {HEADER} was used before with another body: give each request its own")
     return answer
+
+
+def _goes_with(answer: dict[str, Any]) -> str | None:
+    """Return the model that an answer is about, None if it is one to a registration, which names a new run or model."""
+    return None if "runId" in answer else answer.get("modelId")

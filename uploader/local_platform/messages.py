@@ -22,6 +22,7 @@ EVENTS = frozenset(
 )
 """Events of `POST /api/webhooks/training/metrics`, as the SDK 0.1.99 lists them."""
 
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _INTEGERS = range(-(2**63), 2**63)  # what SQLite holds
 
 
@@ -51,6 +52,7 @@ class UploadRequest:
 
     filename: str
     size: int | None
+    sha256: str | None
     run_id: int | None
     model_id: str | None
     address: Address | None
@@ -82,6 +84,7 @@ def upload_request(body: Any, default_owner: str) -> UploadRequest:
     return UploadRequest(
         filename=safe_filename(text(fields.get("filename"), "filename")),
         size=optional_integer(fields, "size", minimum=0),
+        sha256=_optional_sha256(fields),
         run_id=optional_integer(fields, "runId"),
         model_id=model_id,
         address=address,
@@ -132,6 +135,15 @@ def optional_integer(fields: dict[str, Any], name: str, minimum: int = _INTEGERS
     if isinstance(value, bool) or not isinstance(value, int) or value not in _INTEGERS or value < minimum:
         raise Invalid(f"'{name}' must be an integer of at least {minimum}, and below 2**63")
     return value
+
+
+def _optional_sha256(fields: dict[str, Any]) -> str | None:
+    value = fields.get("sha256")
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise Invalid("'sha256' must have 64 hexadecimal digits")
+    return value.lower()
 
 
 def _target(fields: dict[str, Any], default_owner: str) -> tuple[str | None, Address | None]:

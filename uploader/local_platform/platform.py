@@ -15,6 +15,8 @@ from filelock import FileLock, Timeout
 from starlette.requests import Request
 
 from uploader.local_platform.files import Files
+from uploader.local_platform.locks import Locks
+from uploader.local_platform.partial_files import PartialFiles
 from uploader.local_platform.secret_files import read_or_make
 from uploader.local_platform.signing import Signer
 from uploader.local_platform.store import Store
@@ -46,25 +48,36 @@ class Platform:
         idempotency: Whether `Idempotency-Key` is honoured; the real platform ignores it.
         clock: Unix time in seconds.
         owner: Owner of projects that are named without one.
+        locks: One for each transfer that a request is writing to.
     """
 
     data: Path
     store: Store
     files: Files
+    partial_files: PartialFiles
     signer: Signer = field(repr=False)
     api_key: str = field(repr=False)
     contract: Contract = "2026"
     idempotency: bool = True
     clock: Callable[[], float] = time.time
     owner: str = OWNER
+    locks: Locks = field(default_factory=Locks)
 
     def now(self) -> str:
         """Return the time as ISO 8601 in UTC, to the millisecond."""
         return _iso(datetime.fromtimestamp(self.clock(), timezone.utc))
 
+    def ago(self, time: timedelta) -> str:
+        """Return the time that is `time` ago, as `now` does."""
+        return _iso(datetime.fromtimestamp(self.clock(), timezone.utc) - time)
+
     def signed_url(self, request: Request, method: str, path: str) -> str:
         """Return a signed URL of this server, under the name by which the client reached it."""
         return self.signer.url(base_url(request), method, path, self.clock())
+
+    def signed_url_until(self, request: Request, method: str, path: str, end: int) -> str:
+        """Return such a URL that is valid until `end` (Unix seconds)."""
+        return self.signer.url_until(base_url(request), method, path, end)
 
 
 @contextmanager
@@ -99,6 +112,7 @@ def opened(
             data=data,
             store=store,
             files=Files(data / "files"),
+            partial_files=PartialFiles(data / "partial"),
             signer=Signer(secret.encode(), url_lifetime),
             api_key=api_key or read_or_make(data / KEY_FILE, lambda: f"ul_{secrets.token_hex(20)}"),
             contract=contract,
@@ -122,7 +136,7 @@ def base_url(request: Request) -> str:
 
 @contextmanager
 def _locked(data: Path) -> Iterator[None]:
-    lock = FileLock(data / "server.lock")
+    lock = FileLock(data / "server.lock", mode=0o600)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -135,10 +149,12 @@ def _locked(data: Path) -> Iterator[None]:
 
 def _remove_leftovers(platform: Platform) -> None:
     """Remove files that nothing refers to. Safe only before the first request: later, one could be arriving."""
-    oldest = datetime.fromtimestamp(platform.clock(), timezone.utc) - _FORGET_FILES_AFTER
     with platform.store.write() as rows:
-        kept = rows.forget_files(before=_iso(oldest))
+        kept = rows.uploads.forget_files(before=platform.ago(_FORGET_FILES_AFTER))
+        rows.transfers.delete_expired(platform.clock())
+        unfinished = rows.transfers.unfinished()
     platform.files.remove_except(kept)
+    platform.partial_files.remove_except(unfinished)
 
 
 def _iso(moment: datetime) -> str:

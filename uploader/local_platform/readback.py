@@ -11,7 +11,7 @@ from uploader.local_platform.errors import Invalid, NotFound
 from uploader.local_platform.http import Json
 from uploader.local_platform.platform import Platform, platform_of
 from uploader.local_platform.records import Model
-from uploader.local_platform.store import Rows
+from uploader.local_platform.rows import Rows
 from uploader.local_platform.views import Everything
 
 

@@ -78,6 +78,8 @@ class Upload:
     """Permission to send one file, and, once it has arrived, which bytes (`sha256`, `size`) those were.
 
     Attributes:
+        declared_size: How many bytes the client said it would send, None if it did not.
+        declared_sha256: Their digest, as lower-case hex digits, None if it did not say.
         promotes: Whether the bytes become a checkpoint on arrival. Clients that hold a run id say so themselves with
             `checkpoint_saved`; older ones send no such event.
     """
@@ -88,6 +90,7 @@ class Upload:
     filename: str
     path: str
     declared_size: int | None
+    declared_sha256: str | None
     promotes: bool
     created_at: str
     sha256: str | None = None

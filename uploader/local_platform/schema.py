@@ -123,7 +123,29 @@ CREATE TABLE hub_weights (
 );
 """
 
-STEPS = (_PLATFORM, _HUB)
+_TRANSFERS = """
+ALTER TABLE uploads ADD COLUMN declared_sha256 TEXT;
+
+CREATE TABLE transfers (            -- files that arrive in pieces; how far they are, their partial files say
+    id        TEXT PRIMARY KEY,
+    upload_id TEXT NOT NULL REFERENCES uploads ON DELETE CASCADE,
+    size      INTEGER NOT NULL,
+    sha256    TEXT,
+    metadata  TEXT NOT NULL,        -- what the client said of it, as it said it
+    expires   INTEGER NOT NULL,     -- Unix seconds
+    finished  INTEGER NOT NULL
+);
+CREATE INDEX transfers_by_upload ON transfers (upload_id);
+"""
+
+_ANSWERS_GO = """
+ALTER TABLE answers ADD COLUMN model_id TEXT REFERENCES models ON DELETE CASCADE;  -- NULL: stays
+CREATE INDEX answers_by_model ON answers (model_id);
+UPDATE answers SET model_id = json_extract(answer, '$.modelId')
+    WHERE json_extract(answer, '$.runId') IS NULL AND json_extract(answer, '$.modelId') IN (SELECT id FROM models);
+"""
+
+STEPS = (_PLATFORM, _HUB, _TRANSFERS, _ANSWERS_GO)
 """Each leads from the layout before it to the next; the first from an empty file."""
 
 VERSION = len(STEPS)

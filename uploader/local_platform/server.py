@@ -13,10 +13,12 @@ from typing import Any
 import uvicorn
 
 from uploader.local_platform.app import create_app
+from uploader.local_platform.limits import LARGEST_HEAD, Limits
 from uploader.local_platform.platform import Platform, opened
+from uploader.local_platform.protocol import bounded
 
-_KEEP_IDLE = 75  # seconds; longer than the pauses of a client, whose next request would meet a closing connection
 _FINISH_WITHIN = 10  # seconds that requests in flight have to finish once the server is told to stop
+_USUAL = Limits()
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ def running(
     host: str = "127.0.0.1",
     port: int = 0,
     on_exit: Callable[[], None] = lambda: None,
+    limits: Limits = _USUAL,
     **options: Any,
 ) -> Iterator[RunningServer]:
     """Run the local platform in a thread of this process for as long as the block lasts.
@@ -52,6 +55,7 @@ def running(
         host: Address to listen on.
         port: TCP port; 0 takes a free one.
         on_exit: Called in the server's thread when it ends, for whatever reason.
+        limits: How long it waits, and for how many.
         options: `api_key`, `contract`, `idempotency`, `url_lifetime` and `clock`, as `platform.opened` takes them.
 
     Raises:
@@ -60,7 +64,7 @@ def running(
         OSError: The address cannot be used, or the folder cannot be written.
     """
     with _listening(host, port) as listener, opened(data, **options) as platform:
-        server = _server(platform)
+        server = _server(platform, limits)
         thread = threading.Thread(target=_serve, args=(server, listener, on_exit), name="local-platform")
         thread.start()
         try:
@@ -77,22 +81,30 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     # every answer for 40 ms until the client has acknowledged its headers.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            reason = error.strerror or error
+            raise OSError(f"{host}, port {port}: {reason}. Choose others by --host and --port") from error
         # Listening from here on: who connects before the thread is ready is served when it is.
         listener.listen(1024)
         yield listener
 
 
-def _server(platform: Platform) -> uvicorn.Server:
+def _server(platform: Platform, limits: Limits) -> uvicorn.Server:
     config = uvicorn.Config(
-        create_app(platform),
+        create_app(platform, limits),
+        http=bounded(limits),
+        ws="none",
         lifespan="off",
         access_log=False,  # request lines hold the signatures of storage URLs
         log_config=None,  # logging belongs to the program
         log_level="warning",
         server_header=False,
         headers=[("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")],
-        timeout_keep_alive=_KEEP_IDLE,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
+        limit_concurrency=limits.connections,
+        timeout_keep_alive=limits.idle,
         timeout_graceful_shutdown=_FINISH_WITHIN,
     )
     return uvicorn.Server(config)

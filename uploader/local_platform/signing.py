@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
 from uploader.local_platform.errors import Forbidden
@@ -19,12 +19,16 @@ class Signer:
         lifetime: Seconds for which a new URL is valid.
     """
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     lifetime: int
 
     def url(self, base: str, method: str, path: str, now: float) -> str:
         """Return `path` under `base`, signed for `method` from `now` (Unix seconds) on."""
-        expires = str(int(now) + self.lifetime)
+        return self.url_until(base, method, path, int(now) + self.lifetime)
+
+    def url_until(self, base: str, method: str, path: str, end: int) -> str:
+        """Return `path` under `base`, signed for `method` until `end` (Unix seconds)."""
+        expires = str(end)
         query = urlencode({"expires": expires, "signature": self._signature(method, path, expires)})
         return f"{base}{quote(path)}?{query}"
 

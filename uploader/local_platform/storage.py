@@ -6,21 +6,18 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from uploader.local_platform import datasets, training
 from uploader.local_platform.errors import Malformed, NotFound, TooLarge
-from uploader.local_platform.files import IncomingFile
-from uploader.local_platform.http import Json, content_length
+from uploader.local_platform.http import Json, blocks, content_length
 from uploader.local_platform.platform import Platform, platform_of
 from uploader.local_platform.records import Checkpoint, Upload
 
 MAX_FILE = 64 * 1024**3
 """Largest file taken, in bytes."""
-
-_BLOCK = 1024 * 1024  # bytes handed to a thread at once: a thread for each network packet would cost more than the disk
 
 
 def upload_path(upload_id: str) -> str:
@@ -44,8 +41,13 @@ def check_size(size: int | None) -> None:
         raise TooLarge(f"The file is larger than {MAX_FILE} bytes")
 
 
-def check_signature(request: Request, platform: Platform) -> None:
+def check_signature(request: Request, platform: Platform, method: str | None = None) -> None:
     """Let a request through that came by a signed URL.
+
+    Args:
+        request: The request.
+        platform: Whose signature it must be.
+        method: What the URL must be signed for, by default the request's method.
 
     Raises:
         Forbidden: The signature does not fit, or has expired.
@@ -53,7 +55,8 @@ def check_signature(request: Request, platform: Platform) -> None:
     query = request.query_params
     expires, signature = query.get("expires", ""), query.get("signature", "")
     # The path that was routed: `request.url` would be put together with whatever the Host header says.
-    platform.signer.check(request.method, request.scope["path"], expires, signature, platform.clock())
+    path = request.scope["path"]
+    platform.signer.check(method or request.method, path, expires, signature, platform.clock())
 
 
 def file_answer(path: Path) -> Response:
@@ -67,13 +70,25 @@ def file_answer(path: Path) -> Response:
     return FileResponse(path, media_type="application/octet-stream")
 
 
+def find_upload(platform: Platform, upload_id: str) -> Upload:
+    """Return an upload.
+
+    Raises:
+        NotFound: There is none.
+    """
+    with platform.store.read() as rows:
+        upload = rows.uploads.get(upload_id)
+    if upload is None:
+        raise NotFound("No such upload: its model was deleted")
+    return upload
+
+
 async def put_upload(request: Request) -> Response:
     """Receive the bytes of an upload. They count once all of them are on disk."""
     platform = platform_of(request)
     check_signature(request, platform)
-    upload = await run_in_threadpool(_find_upload, platform, request.path_params["upload"])
-    expected = _expected_size(request, upload)
-    sha256, size = await _receive(request, platform, expected)
+    upload = await run_in_threadpool(find_upload, platform, request.path_params["upload"])
+    sha256, size = await _receive(request, platform, upload)
 
     def finish() -> None:
         with platform.store.write(durable=True) as rows:
@@ -88,7 +103,7 @@ def get_checkpoint(request: Request) -> Response:
     platform = platform_of(request)
     check_signature(request, platform)
     with platform.store.read() as rows:
-        checkpoint = rows.checkpoint(request.path_params["checkpoint"])
+        checkpoint = rows.uploads.checkpoint(request.path_params["checkpoint"])
     if checkpoint is None:
         raise NotFound("No such checkpoint: its model was deleted")
     return file_answer(platform.files.path(checkpoint.sha256))
@@ -108,14 +123,6 @@ routes = [
 ]
 
 
-def _find_upload(platform: Platform, upload_id: str) -> Upload:
-    with platform.store.read() as rows:
-        upload = rows.upload(upload_id)
-    if upload is None:
-        raise NotFound("No such upload: its model was deleted")
-    return upload
-
-
 def _expected_size(request: Request, upload: Upload) -> int | None:
     announced = content_length(request, default=-1)
     sizes = {size for size in (announced, upload.declared_size) if size not in (-1, None)}
@@ -126,27 +133,16 @@ def _expected_size(request: Request, upload: Upload) -> int | None:
     return expected
 
 
-async def _receive(request: Request, platform: Platform, expected: int | None) -> tuple[str, int]:
+async def _receive(request: Request, platform: Platform, upload: Upload) -> tuple[str, int]:
+    expected = _expected_size(request, upload)
     with ExitStack() as stack:
         incoming = await run_in_threadpool(stack.enter_context, platform.files.incoming())
-        await _copy(request, incoming, MAX_FILE if expected is None else expected)
+        async for block in blocks(request, MAX_FILE if expected is None else expected):
+            await run_in_threadpool(incoming.write, block)
         if expected is not None and incoming.size != expected:
             raise Malformed(f"The file ended after {incoming.size} of {expected} bytes")
+        if upload.declared_sha256 not in (None, incoming.sha256):
+            raise Malformed(f"The file was said to have the SHA-256 {upload.declared_sha256}, not {incoming.sha256}")
         # Leaving the context flushes to disk, which takes long for a large file: not on the event loop.
         await run_in_threadpool(stack.pop_all().close)
     return incoming.sha256, incoming.size
-
-
-async def _copy(request: Request, incoming: IncomingFile, limit: int) -> None:
-    block = bytearray()
-    try:
-        async for chunk in request.stream():
-            block += chunk
-            if incoming.size + len(block) > limit:
-                raise TooLarge(f"The file has more than the {limit} bytes that are allowed here")
-            if len(block) >= _BLOCK:
-                await run_in_threadpool(incoming.write, bytes(block))
-                block.clear()
-    except ClientDisconnect as error:
-        raise Malformed(f"The file ended after {incoming.size + len(block)} bytes") from error
-    await run_in_threadpool(incoming.write, bytes(block))

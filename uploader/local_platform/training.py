@@ -10,7 +10,7 @@ from uploader.local_platform import effects
 from uploader.local_platform.errors import Conflict, Invalid, NotFound
 from uploader.local_platform.messages import Address, TrainingEvent, UploadRequest, optional_integer
 from uploader.local_platform.records import Checkpoint, Model, Upload
-from uploader.local_platform.store import Rows
+from uploader.local_platform.rows import Rows
 
 STAGING = "staging/"
 """Prefix of the `uploadPath` under which a client knows an upload."""
@@ -76,7 +76,7 @@ def record(rows: Rows, event: TrainingEvent, now: str) -> dict[str, Any]:
     """
     model = find(rows, event)
     if event.event == "checkpoint_saved":
-        rows.insert_checkpoint(_arrived_upload(rows, model, event.data), now)
+        rows.uploads.promote(_arrived_upload(rows, model, event.data), now)
     else:
         _apply(rows, model, effects.of_event(event.event, event.data, model, now))
     return {"modelId": model.id, **(CANCELLED if model.status == "cancelled" else {})}
@@ -103,18 +103,19 @@ def expect_upload(rows: Rows, request: UploadRequest, now: str) -> dict[str, Any
         filename=request.filename,
         path=f"models/{model.id}/runs/{run_id}/{request.filename}",
         declared_size=request.size,
+        declared_sha256=request.sha256,
         promotes=request.run_id is None,
         created_at=now,
     )
-    rows.insert_upload(upload)
+    rows.uploads.insert(upload)
     return {"gcsPath": upload.path, "uploadPath": STAGING + upload.id, "modelId": model.id}
 
 
 def finish_upload(rows: Rows, upload: Upload, sha256: str, size: int, now: str) -> None:
     """Record that the bytes of an upload are on disk."""
-    rows.finish_upload(upload.id, sha256, size)
+    rows.uploads.finish(upload.id, sha256, size)
     if upload.promotes:
-        rows.insert_checkpoint(replace(upload, sha256=sha256, size=size), now)
+        rows.uploads.promote(replace(upload, sha256=sha256, size=size), now)
 
 
 def cancel(rows: Rows, model: Model, now: str) -> None:
@@ -215,7 +216,7 @@ def _arrived_upload(rows: Rows, model: Model, data: dict[str, Any]) -> Upload:
 
 def _announced_upload(rows: Rows, model: Model, data: dict[str, Any]) -> Upload | None:
     if isinstance(data.get("uploadPath"), str):
-        return rows.upload(data["uploadPath"].removeprefix(STAGING))
+        return rows.uploads.get(data["uploadPath"].removeprefix(STAGING))
     if isinstance(data.get("modelPath"), str):
-        return rows.upload_at(model.id, data["modelPath"])
+        return rows.uploads.at(model.id, data["modelPath"])
     raise Invalid("'uploadPath' or 'modelPath' is needed to know the file")

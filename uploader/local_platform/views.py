@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from uploader.local_platform.records import Checkpoint, ConsoleChunk, Epoch, Model
-from uploader.local_platform.store import Rows
+from uploader.local_platform.rows import Rows
 from uploader.local_platform.training import weights
 
 REGION = "us"
@@ -31,7 +31,7 @@ class Everything:
             model=model,
             epochs=rows.epochs(model.id),
             chunks=rows.chunks(model.id, newest_chunks),
-            checkpoints=rows.checkpoints(model.id),
+            checkpoints=rows.uploads.checkpoints(model.id),
             run_ids=rows.run_ids(model.id),
         )
 
@@ -41,6 +41,12 @@ class Everything:
         epochs = [each.timestamp for each in self.epochs]
         chunks = [each.timestamp for each in self.chunks]
         return max([self.model.updated_at, *epochs, *chunks, *(each.saved_at for each in self.checkpoints)])
+
+    @property
+    def epochs_done(self) -> int:
+        """How many of the epochs that the newest training is to have are there; an earlier one may have had more."""
+        total = self.model.epochs
+        return sum(total is None or each.epoch < total for each in self.epochs)
 
     @property
     def weights(self) -> Checkpoint | None:
@@ -97,7 +103,7 @@ def detail(it: Everything) -> dict[str, Any]:
 def job(it: Everything, now: str) -> dict[str, Any]:
     """Return the progress of a model's training; times in milliseconds."""
     model = it.model
-    done = len({each.epoch for each in it.epochs if model.epochs is None or each.epoch < model.epochs})
+    done = it.epochs_done
     total = model.epochs or done
     elapsed = _milliseconds(model.started_at, model.completed_at or now)
     per_epoch = elapsed / done if done else 0.0

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from uploader.local_platform import idempotency, messages, storage, training
+from uploader.local_platform import idempotency, messages, storage, training, transfers, tus
 from uploader.local_platform.http import Json, parse_json, read_body
 from uploader.local_platform.platform import Platform, base_url, platform_of
-from uploader.local_platform.store import Rows
+from uploader.local_platform.rows import Rows
 
 _MILESTONES = frozenset({"training_started", "checkpoint_saved", "training_complete", "training_failed"})
 """Events whose answer means: this, and all before it, survives a power cut here too."""
@@ -62,6 +62,7 @@ def _take_event(request: Request, body: bytes) -> dict[str, Any]:
 
     def act(rows: Rows) -> dict[str, Any]:
         if event.event == "training_started":
+            rows.answers.forget(ended_before=platform.ago(idempotency.KEPT_AFTER_THE_END))
             return training.start(rows, event, now, unique_names=platform.contract != "2025")
         return training.record(rows, event, now)
 
@@ -82,4 +83,19 @@ def _prepare_upload(request: Request, body: bytes) -> dict[str, Any]:
     # Signed anew for the same upload: the answer to a repeated request must not hold a URL that has expired.
     path = storage.upload_path(facts["uploadPath"].removeprefix(training.STAGING))
     answer = {"uploadUrl": platform.signed_url(request, "PUT", path), "gcsPath": facts["gcsPath"]}
-    return answer if platform.contract == "2025" else answer | facts
+    if platform.contract == "2025":
+        return answer
+    return answer | facts | _resumable(request, platform, wish, facts)
+
+
+def _resumable(
+    request: Request, platform: Platform, wish: messages.UploadRequest, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Offer the same upload in pieces, to clients that know what runs are."""
+    if wish.run_id is None:
+        return {}
+    upload_id = facts["uploadPath"].removeprefix(training.STAGING)
+    with platform.store.write() as rows:
+        begun = transfers.resume(rows, upload_id, platform)
+    urls = {"create": tus.creation_url(request, platform, upload_id)}
+    return {"tus": urls | ({"resume": tus.transfer_url(request, platform, begun)} if begun else {})}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 from support.platform_api import EVENTS, UPLOAD, Api, put
 
+from uploader.local_platform.idempotency import KEPT_AFTER_THE_END
 from uploader.local_platform.server import running
 
 START = {"event": "training_started", "data": {}, "project": "demo", "name": "train"}
@@ -90,3 +93,41 @@ def test_switched_off_each_request_acts(tmp_path: Path) -> None:
 
 def test_an_endless_key_is_refused(api: Api) -> None:
     assert api.post(EVENTS, START, key="k" * 256).status_code == 422
+
+
+def answers_kept(data: Path) -> list[str]:
+    with closing(sqlite3.connect(data / "platform.db")) as database:
+        return [row[0] for row in database.execute("SELECT key FROM answers ORDER BY key")]
+
+
+def test_long_after_a_training_only_its_registration_is_remembered(tmp_path: Path) -> None:
+    now = [1_800_000_000.0]
+    with running(tmp_path, api_key="k", clock=lambda: now[0]) as server:
+        api = Api(server.url, "k")
+        ended, going_on = (api.event("training_started", {}, project="demo", key=f"start {name}") for name in "ab")
+        for name, run in (("a", ended), ("b", going_on)):
+            target = {"modelId": run["modelId"]}
+            api.event("epoch_end", {"epoch": 0}, key=f"epoch {name}", **target)
+            wish = {"filename": "best.pt", "runId": run["runId"], **target}
+            assert api.post(UPLOAD, wish, key=f"ticket {name}").status_code == 200
+        api.event("training_complete", {}, key="end a", modelId=ended["modelId"])
+        everything = ["end a", "epoch a", "epoch b", "start a", "start b", "ticket a", "ticket b"]
+        now[0] += KEPT_AFTER_THE_END.total_seconds()
+        api.start("other")
+        assert answers_kept(tmp_path) == everything
+        now[0] += 1
+        api.start("other")
+        assert answers_kept(tmp_path) == ["epoch b", "start a", "start b", "ticket b"]
+        again = api.event("training_started", {}, project="demo", key="start a")
+        assert again["modelId"] == ended["modelId"]
+
+
+def test_with_a_model_go_the_answers_about_it_but_it_does_not_come_back(tmp_path: Path) -> None:
+    with running(tmp_path, api_key="k") as server:
+        api = Api(server.url, "k")
+        run = api.event("training_started", {}, project="demo", key="start")
+        api.event("epoch_end", {"epoch": 0}, key="epoch", modelId=run["modelId"])
+        assert api.request("DELETE", "/api/models/local/demo/train").status_code == 200
+        assert answers_kept(tmp_path) == ["start"]
+        api.event("training_started", {}, project="demo", key="start")
+        assert models(api) == 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from support.platform_api import Api, sha256
 
-from uploader.local_platform.server import RunningServer
+from uploader.local_platform.server import RunningServer, running
 
 EVIL = "<script>alert('x')</script>\" onload=\"y"
 
@@ -79,6 +80,9 @@ def test_an_unknown_training_is_not_found(server: RunningServer) -> None:
         {"Host": "[::1].evil.example"},
         {"X-Forwarded-For": "10.0.0.1"},
         {"Forwarded": "for=10.0.0.1"},
+        {"X-Forwarded-Proto": "https"},
+        {"X-Real-IP": "10.0.0.1"},
+        {"Via": "1.1 proxy"},
     ],
 )
 def test_the_pages_are_open_only_to_who_came_here_directly(server: RunningServer, headers: dict[str, str]) -> None:
@@ -92,3 +96,70 @@ def test_the_pages_are_open_only_to_who_came_here_directly(server: RunningServer
 @pytest.mark.parametrize("host", ["localhost", "localhost:8765", "127.0.0.1:8765", "[::1]:8765"])
 def test_names_of_this_machine_open_the_pages(server: RunningServer, host: str) -> None:
     assert page(server, "/", Host=host).status_code == 200
+
+
+def test_no_more_epochs_are_shown_than_there_are_to_be(server: RunningServer, api: Api) -> None:
+    run = api.start(epochs=4)
+    for epoch in range(4):
+        api.event("epoch_end", {"epoch": epoch, "metrics": {}}, modelId=run["modelId"])
+    api.event("training_started", {"epochs": 3}, modelId=run["modelId"])
+    for path in ("/", urlsplit(run["modelUrl"]).path):
+        assert "3 of 3" in page(server, path).text
+        assert "4 of 3" not in page(server, path).text
+
+
+def hub_model(api: Api, name: str) -> str:
+    made = api.post("/v1/models", {"meta": {"name": name}, "config": {"epochs": 3}}).json()
+    model_id: str = made["data"]["id"]
+    metrics = {"0": '{"train/box_loss": 2.0}', "1": '{"train/box_loss": 1.5, "<script>": 1}'}
+    assert api.post(f"/v1/models/{model_id}", {"type": "metrics", "metrics": metrics}).status_code == 200
+    return model_id
+
+
+def test_models_of_hub_are_shown_with_their_status_and_curves(tmp_path: Path) -> None:
+    now = [1_800_000_000.0]
+    with running(tmp_path, api_key="k", clock=lambda: now[0]) as server:
+        api = Api(server.url, "k")
+        assert "HUB" not in page(server, "/").text
+        path = f"/hub/{hub_model(api, 'exp-1')}"
+
+        def shown() -> list[str]:
+            """What stands on both pages, one after the other."""
+            texts = [page(server, "/").text, page(server, path).text]
+            assert all("exp-1" in text and "2 of 3" in text for text in texts)
+            return [state for text in texts for state in re.findall(r'class="status (\w+)"', text)]
+
+        assert shown() == ["new"] * 2
+        assert api.post(f"/v1/agent/heartbeat/models{path.removeprefix('/hub')}", {}).status_code == 200
+        assert shown() == ["connected"] * 2
+        assert 'http-equiv="refresh"' in page(server, path).text
+        now[0] += 3600
+        assert shown() == ["disconnected"] * 2
+        form = {"epoch": "1", "type": "final", "map": "0.25"}
+        upload = f"/v1/models{path.removeprefix('/hub')}/upload"
+        assert api.request("POST", upload, data=form, files={"best.pt": b"weights"}).status_code == 200
+        assert shown() == ["trained"] * 2
+        text = page(server, path).text
+        assert text.count("<svg") == 2
+        assert sha256(b"weights") in text
+        assert "0.25" in text
+        link = re.search(r'href="(http://[^"]*best\.pt[^"]*)"', text)
+        assert link is not None
+        assert requests.get(link[1].replace("&amp;", "&"), timeout=30).content == b"weights"
+
+
+def test_everything_of_hub_is_escaped_and_not_for_everybody(server: RunningServer, api: Api) -> None:
+    path = f"/hub/{hub_model(api, EVIL)}"
+    for each in ("/", path):
+        assert "<script" not in page(server, each).text
+        assert page(server, each, Host="evil.example").status_code == 401
+    assert "&lt;script&gt;" in page(server, path).text
+    assert "default-src 'none'" in page(server, path).headers["Content-Security-Policy"]
+    assert page(server, "/hub/unknown").status_code == 404
+
+
+def test_the_identifier_of_a_hub_model_leads_to_its_page(server: RunningServer, api: Api) -> None:
+    model = hub_model(api, "exp-1")
+    identifier = f"/models/{model}"
+    assert page(server, identifier).text == page(server, f"/hub/{model}").text
+    assert page(server, identifier, Host="evil.example").headers["WWW-Authenticate"].startswith("Basic ")

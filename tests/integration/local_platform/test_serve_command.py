@@ -49,6 +49,17 @@ def test_it_serves_until_a_signal_and_ends_well(tmp_path: Path, number: int) -> 
         assert (process.returncode, errors) == (0, "")
 
 
+def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
+    with serving(tmp_path / "one") as (_, lines):
+        port = lines[-1].rpartition(":")[2]
+        other = subprocess.run(
+            [*COMMAND, "--data", str(tmp_path / "two"), "--port", port], capture_output=True, text=True, check=False
+        )
+    assert other.returncode == 1
+    assert f"Error: 127.0.0.1, port {port}: " in other.stderr
+    assert "--port" in other.stderr
+
+
 def test_a_key_that_it_makes_is_shown_once_ready_to_use(tmp_path: Path) -> None:
     with serving(tmp_path) as (_, lines):
         settings = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
