@@ -78,4 +78,4 @@ class Books:
         )
 
     def _is_replaced(self, claim: Claim) -> bool:
-        return claim.lane == "upload" and claim.role != FINAL and self._outbox.has_newer_checkpoint(claim)
+        return claim.lane == "upload" and claim.role != FINAL and self._outbox.is_dispensable(claim)

@@ -17,11 +17,13 @@ from uploader.drain.progress import Progress
 from uploader.drain.pulse import Pulse
 from uploader.drain.retry import FIRST_WAIT, Random
 from uploader.drain.schedule import Breaker
-from uploader.errors import CredentialsRefused, DeliveryError, Refused, UploaderError
+from uploader.errors import CredentialsRefused, DeliveryError, Refused, SettingsError, UploaderError
 from uploader.platforms.base import Heartbeating, Identity, Platform, Receipt
 
 CLAIM_AHEAD = 4
 """So many messages for each thread are claimed at once, so that threads need not wait for the journal."""
+BYTES_UNDER_WAY = 32 << 20
+"""Characters of messages under way at once, unless one alone has more: large ones go one or two at a time."""
 MORE_PROBES = 3
 """A host that answered before and is unreachable now gets so many more probes before it is given up."""
 
@@ -69,7 +71,11 @@ class Channel:
     """
 
     def __init__(self, destination: Destination, supplies: Supplies) -> None:
-        """Connect, and start the threads; without a client it is closed from the start."""
+        """Connect, and start the threads; without a client it is closed from the start.
+
+        Raises:
+            SettingsError: None can be had for any destination.
+        """
         self.destination = destination
         self.held: dict[tuple[int, int], Claim] = {}
         self.closed: UploaderError | None = None
@@ -84,6 +90,8 @@ class Channel:
         self._crews: dict[Lane, Crew[Claim, Finished | None]] = {}
         try:
             self._platform = supplies.connect(destination.platform, destination.base_url)
+        except SettingsError:
+            raise
         except UploaderError as error:
             self.closed = error
         else:
@@ -98,11 +106,16 @@ class Channel:
         state = self._breaker.state(self._clock())
         if self.closed or state == "open":
             return 0
-        if state == "half-open":
-            return 0 if self.held else 1
+        if state == "half-open":  # a message goes beside an upload, which may be under way for long
+            probing = self._under_way["message"] if lane == "message" else len(self.held)
+            return 0 if probing else 1
         limit = self._limits[lane]
         free = limit - self._under_way[lane]
         return free if lane == "upload" or 2 * free >= limit else 0
+
+    def space(self) -> int:
+        """Return how many bytes of messages may be claimed on top of those under way."""
+        return BYTES_UNDER_WAY - sum(len(claim.body) for claim in self.held.values())
 
     def start(self, claims: Sequence[Claim]) -> None:
         """Have claims delivered."""

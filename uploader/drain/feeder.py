@@ -12,7 +12,7 @@ from journal.clock import utc_now
 from journal.errors import StaleClaim
 from journal.outbox import Outbox
 from journal.records import Claim, Lane, Target
-from uploader.drain.channel import Channel
+from uploader.drain.channel import BYTES_UNDER_WAY, Channel
 from uploader.drain.pace import Pace
 from uploader.drain.planning import plan_next, planning_for
 
@@ -52,9 +52,11 @@ class Feeder:
     def feed(self, channel: Channel) -> None:
         """Start as much as the channel has room for."""
         destination_id = channel.destination.id
-        while room := channel.room("message"):
-            claims = self._claim(destination_id, "message", room)
+        while (room := channel.room("message")) and (space := channel.space()) > 0:
+            claims = self._claim(destination_id, "message", room, space)
             channel.start(claims)
+            if 2 * channel.space() < BYTES_UNDER_WAY:  # no further ahead, for large ones
+                break
             if len(claims) < room and not self._plan(destination_id):
                 break
         if room := channel.room("upload"):  # planned along with the messages around them
@@ -68,7 +70,7 @@ class Feeder:
         """Return when the next delivery of the channel is due, None when none waits; it may be past."""
         return self._outbox.next_due(channel.destination.id, now=utc_now(), run_ids=self._run_ids)
 
-    def _claim(self, destination_id: int, lane: Lane, limit: int) -> list[Claim]:
+    def _claim(self, destination_id: int, lane: Lane, limit: int, max_bytes: int | None = None) -> list[Claim]:
         return self._outbox.claim(
             destination_id,
             lane=lane,
@@ -77,6 +79,7 @@ class Feeder:
             lease_seconds=self._lease_seconds,
             now=utc_now(),
             run_ids=self._run_ids,
+            max_bytes=max_bytes,
         )
 
     def _plan(self, destination_id: int) -> bool:
@@ -100,7 +103,7 @@ class Feeder:
         try:
             self._outbox.plan(target, plan.deliveries, through=plan.through, stage=plan.stage)
         except StaleClaim:
-            return 0  # another drain was faster
+            return 0  # another drain was faster, or a person gave the target up
         return looked_at
 
     def _room(self, target: Target) -> int:

@@ -8,7 +8,8 @@ As upstream 8.3.245 does it:
   of its own; here it gets the last epoch's.
 - While a training runs its `last.pt` is uploaded, at its end `best.pt`, with the mAP of the final evaluation.
 
-Unlike there, epochs that wait together travel together, and the model is made when the journal is drained.
+Unlike there, epochs that wait together travel together, and the model is made when the journal is drained. Its `meta`
+carries the run's uuid, so that it is found again when the answer that made it was lost.
 """
 
 from __future__ import annotations
@@ -175,9 +176,10 @@ def model_wish(data: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         data: Of `training_started`; its `trainArgs` are text.
     """
-    existing = (data.get("environment") or {}).get("hubModel")
-    if existing:
+    environment = data.get("environment") or {}
+    if existing := environment.get("hubModel"):
         return {"modelId": existing}
+    run = environment.get("uploaderRun")
     args = data.get("trainArgs") or {}
     model = str(args.get("model", ""))
     return {
@@ -194,7 +196,7 @@ def model_wish(data: Mapping[str, Any]) -> dict[str, Any]:
             "architecture": {"name": model.replace(".pt", "").replace(".yaml", "")},
             "parent": {"name": model} if model.endswith(".pt") else {},
         },
-        "meta": {"name": model},
+        "meta": {"name": model, **({"uploaderRun": run} if run else {})},
     }
 
 

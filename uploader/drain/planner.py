@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import journal
-from journal.records import Event, PlannedDelivery
+from journal.clock import from_text
+from journal.records import GIVEN_UP, Event, PlannedDelivery
+from journal.sizes import readable
 
 REGISTRATION = "training_started"
 MILESTONES = frozenset({REGISTRATION, "training_complete", "training_failed"})
@@ -22,7 +24,7 @@ FINAL = "final"
 """Role of the checkpoint that a training ends with; it is never given up for a newer one."""
 CONSOLE = "console_output"
 MESSAGES = frozenset({*MILESTONES, CONSOLE, "epoch_end", "system_metrics", "training_progress"})
-"""Kinds of events that are sent as they are. Others stay in the journal."""
+"""Kinds of events that are sent as they are; what was given up is told as console text. Others stay in the journal."""
 
 LONGEST_CONSOLE = 64 * 1024
 """Most bytes of console text in one delivery, unless a single event has more."""
@@ -76,7 +78,7 @@ def _groups(events: Sequence[Event]) -> Iterator[list[Event]]:
     """Yield the events to send, those that go together in one list."""
     together: list[Event] = []
     size = 0
-    for event in filter(_is_sent, events):
+    for event in filter(_is_sent, map(_told, events)):
         length = len(event.payload.encode("utf-8", "surrogatepass")) if event.kind == CONSOLE else 0
         joins = bool(together) and event.kind == together[-1].kind == CONSOLE
         if joins and size + length <= LONGEST_CONSOLE:
@@ -94,6 +96,19 @@ def _is_sent(event: Event) -> bool:
     if event.kind == CHECKPOINT:
         return bool(json.loads(event.payload).get("publish"))
     return event.kind in MESSAGES
+
+
+def _told(event: Event) -> Event:
+    """Return a loss as a line of console text, the one place where the platform shows what a run has to say."""
+    if event.kind != GIVEN_UP:
+        return event
+    told = json.loads(event.payload)
+    losses = ", ".join(f"{item['count']} {item['what']} ({readable(item['bytes'])})" for item in told["items"])
+    # Other chunks count on from the millisecond in which their session began.
+    chunk_id = int(from_text(event.created_at).timestamp() * 1000)
+    content = f"Uploader: given up: {losses}, because {told['reason']}"
+    payload = {"chunkId": chunk_id, "content": content, "lineCount": 1, "progress": {}}
+    return replace(event, kind=CONSOLE, payload=journal.encode(payload))
 
 
 def _delivery(group: Sequence[Event], stage: int) -> PlannedDelivery:

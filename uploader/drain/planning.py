@@ -54,17 +54,19 @@ def plan_next(outbox: Outbox, target: Target, limit: int) -> tuple[Plan, int]:
         limit: At most so many events that matter there.
 
     Returns:
-        The plan, and how many events that matter were looked at; fewer than `limit` are the whole backlog.
+        The plan, and how many events that matter were looked at; fewer than `limit` are the whole backlog. Of large
+        events fewer are planned, and are said to be `limit`.
     """
     planning, run_id = planning_for(target.destination.platform), target.run.id
     # Before the events are read, so that none which comes in between is taken for one that does not matter.
     last = 0 if planning.kinds is None else outbox.last_event(run_id)
-    events = outbox.events(run_id, after=target.planned_through, limit=limit, kinds=planning.kinds)
-    if not events:
+    backlog = outbox.backlog(run_id, after=target.planned_through, limit=limit, kinds=planning.kinds)
+    if not backlog.events:
         return Plan((), max(last, target.planned_through), target.stage), 0
-    plan = planning.plan(events, target.stage, _context(outbox, target, planning))
-    whole = len(events) < limit
-    return (replace(plan, through=max(last, plan.through)) if whole else plan), len(events)
+    plan = planning.plan(backlog.events, target.stage, _context(outbox, target, planning))
+    if not backlog.is_whole:
+        return plan, limit
+    return replace(plan, through=max(last, plan.through)), len(backlog.events)
 
 
 def _context(outbox: Outbox, target: Target, planning: Planning) -> Sequence[Event]:

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 
 from journal.outbox import Outbox
 from journal.records import Run
-from uploader.errors import CredentialsRefused, SettingsError
-from uploader.settings import DEFAULT_PLATFORM_URL, base_url
-
-PLATFORM = "ultralytics"
-"""The platform of a URL that is given without saying which."""
+from uploader.errors import NoKey, SettingsError
+from uploader.settings import DEFAULT_PLATFORM_URL
 
 _NO_KEY = (
     "there is no API key: set ULTRALYTICS_API_KEY, or run `yolo login`; "
@@ -35,7 +32,7 @@ def choose_runs(runs: Sequence[Run], prefixes: Sequence[str]) -> list[str] | Non
 
 
 def _the_one(runs: Sequence[Run], prefix: str) -> str:
-    found = [run.id for run in runs if run.id.startswith(prefix)]
+    found = [run.id for run in runs if prefix and run.id.startswith(prefix)]
     if len(found) != 1:
         fits = f"fits {len(found)} runs; give more of it" if found else "fits no run; `uploader status` lists them"
         raise SettingsError(f"'{prefix}' {fits}")
@@ -43,32 +40,36 @@ def _the_one(runs: Sequence[Run], prefix: str) -> str:
 
 
 def route(
-    outbox: Outbox, run_ids: Sequence[str] | None, *, to: str | None, defaults: Sequence[tuple[str, str]]
+    outbox: Outbox,
+    run_ids: Sequence[str] | None,
+    *,
+    to: tuple[str, str] | None,
+    defaults: Sequence[tuple[str, str]],
 ) -> None:
     """Give every chosen run a destination.
 
     Args:
         outbox: The journal's.
         run_ids: The chosen runs; None for all.
-        to: Base URL of one more destination for each of them, or None.
+        to: Name of the API and base URL of one more destination for each of them, or None. One that was given up is
+            taken up again.
         defaults: Name of the API and base URL of each platform for those that go nowhere yet.
 
     Raises:
-        SettingsError: `to` is no URL.
-        CredentialsRefused: Runs go nowhere yet and there are no defaults, because no key and no address is set.
+        NoKey: Runs go nowhere yet and there are no defaults, because no key and no address is set.
     """
     if to is not None:
         chosen = outbox.runs() if run_ids is None else [run for run in outbox.runs() if run.id in run_ids]
-        _send(outbox, chosen, PLATFORM, base_url(to))
+        _send(outbox, chosen, [to])
     unrouted = outbox.unrouted_runs(run_ids)
     if unrouted and not defaults:
-        raise CredentialsRefused(_NO_KEY)
-    for platform, url in defaults:
-        _send(outbox, unrouted, platform, url)
+        raise NoKey(_NO_KEY)
+    _send(outbox, unrouted, defaults)
 
 
-def _send(outbox: Outbox, runs: Sequence[Run], platform: str, url: str) -> None:
+def _send(outbox: Outbox, runs: Sequence[Run], routes: Sequence[tuple[str, str]]) -> None:
+    """Route each run at once to all: one that goes somewhere already is not given the rest by the next drain."""
     if runs:
-        destination = outbox.add_destination(platform, url)
+        places = [outbox.add_destination(platform, url).id for platform, url in routes]
         for run in runs:
-            outbox.route(run.id, destination.id)
+            outbox.route(run.id, *places)

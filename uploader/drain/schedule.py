@@ -1,12 +1,15 @@
 """Whether a destination may be sent to: a circuit breaker. No I/O; the clock is the caller's.
 
-            answered                     unreachable, or failing in a row
+            answered              unreachable, failing in a row, or asking for a wait
     half-open ───────▶ closed ──────────────────────────────────────────▶ open
-        ▲                                                                  │
-        └───────────────────────────── wait is over ───────────────────────┘
+      │   ▲                                                                │ ▲
+      │   └─────────────────────────── wait is over ───────────────────────┘ │
+      └──────────────────────────────── failed ──────────────────────────────┘
 
 A destination begins half-open: one request is let through, and only when it is answered do all others follow. So a
-host that is away sees one probe at a time, at growing intervals.
+host that is away, or answers "later" to everything, sees one probe at a time, at growing intervals, however much waits;
+and a drain that is restarted over and over sends it one request each time. An upload may take long: where one is under
+way, be it the probe, a message may still be sent as another (`channel.py`).
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ class Breaker:
         self._first_wait = first_wait
         self._proven = False
         self._failing = 0
+        self._pauses = 0
         self.resumes_at = 0.0
         self.reached = False
         self.unreachable = 0
@@ -56,28 +60,34 @@ class Breaker:
         self.reached = True
         if now >= self.resumes_at:
             self._proven = True
-            self._failing = self.unreachable = 0
+            self._failing = self._pauses = self.unreachable = 0
 
     def failed(self, error: DeliveryError, now: float) -> None:
         """An attempt failed; errors that say nothing about the host change nothing.
+
+        A wait that the host asks for is kept, and lengthened where it keeps asking: one that always answers
+        `Retry-After: 0` would otherwise be asked again at once, for each delivery that waits.
 
         Args:
             error: How.
             now: When.
         """
-        if isinstance(error, Transient) and error.retry_after is not None:
-            self._pause(now, error.retry_after)
-        elif now < self.resumes_at:
-            pass  # one of those that were in flight when the first failed
-        elif isinstance(error, Unreachable):
-            self.unreachable += 1
-            self._pause(now, backoff(self.unreachable, self._random, LONGEST_PAUSE, self._first_wait))
-        elif isinstance(error, (Transient, UnknownOutcome)):
-            self._failing += 1
-            if self._failing >= FAILURES_IN_A_ROW:
-                beyond = self._failing - FAILURES_IN_A_ROW + 1
-                self._pause(now, backoff(beyond, self._random, LONGEST_PAUSE, self._first_wait))
+        asked = (error.retry_after if isinstance(error, Transient) else None) or 0.0
+        if now < self.resumes_at:  # one of those that were in flight when the first failed
+            self.resumes_at = max(self.resumes_at, now + asked)
+        elif self._ends_trust(error):
+            self._proven = False
+            self._pauses += 1
+            wait = backoff(self._pauses, self._random, LONGEST_PAUSE, self._first_wait)
+            self.resumes_at = now + max(asked, wait)
 
-    def _pause(self, now: float, seconds: float) -> None:
-        self._proven = False
-        self.resumes_at = max(self.resumes_at, now + seconds)
+    def _ends_trust(self, error: DeliveryError) -> bool:
+        """Count a failure; return whether the host is to be left alone after it."""
+        if isinstance(error, Unreachable):
+            self.unreachable += 1
+            return True
+        if not isinstance(error, (Transient, UnknownOutcome)):
+            return False
+        self._failing += 1
+        asks = isinstance(error, Transient) and error.retry_after is not None
+        return asks or not self._proven or self._failing >= FAILURES_IN_A_ROW

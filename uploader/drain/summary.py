@@ -7,11 +7,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from journal.report import RunReport, TargetReport
-from uploader.errors import CredentialsRefused, UploaderError
+from uploader.errors import CredentialsRefused, KeyNotForHere, NoKey, UploaderError
 
-ALL_DELIVERED, WORK_REMAINS, DEAD_LETTERS, CREDENTIALS_REFUSED = 0, 3, 4, 5
+ALL_DELIVERED, WORK_REMAINS, DEAD_LETTERS, NO_CREDENTIALS = 0, 3, 4, 5
 
-State = Literal["up to date", "work remains", "unreachable", "credentials refused", "not supported"]
+State = Literal[
+    "up to date",
+    "refused in part",
+    "work remains",
+    "unreachable",
+    "paused: no key for it here",
+    "no key",
+    "credentials refused",
+    "not supported",
+]
+NOTHING_LEFT: frozenset[State] = frozenset({"up to date", "refused in part"})
+"""States in which no later drain will find more to do, unless a person does something."""
+_NOT_LET_IN: frozenset[State] = frozenset({"paused: no key for it here", "no key", "credentials refused"})
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,7 @@ class DestinationSummary:
         unplanned: Events that no delivery was made for yet.
         dead: Dead letters, also from earlier drains.
         blocked: Runs that the platform refuses as a whole.
+        waiting: What these hold, in deliveries and events not yet planned; it goes out after `uploader retry`.
         error: What is in the way, else None.
         next_attempt_at: When the next attempt makes sense, ISO, else None.
     """
@@ -58,6 +71,7 @@ class DestinationSummary:
     unplanned: int
     dead: int
     blocked: int
+    waiting: int
     error: str | None
     next_attempt_at: str | None
 
@@ -78,10 +92,10 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """The process's exit code: refused credentials before remaining work before dead letters."""
-        if any(one.state == "credentials refused" for one in self.destinations):
-            return CREDENTIALS_REFUSED
-        if any(one.state != "up to date" for one in self.destinations):
+        """The process's exit code: a key that is missing or refused before remaining work before dead letters."""
+        if any(one.state in _NOT_LET_IN for one in self.destinations):
+            return NO_CREDENTIALS
+        if any(one.state not in NOTHING_LEFT for one in self.destinations):
             return WORK_REMAINS
         return DEAD_LETTERS if any(one.dead for one in self.destinations) else ALL_DELIVERED
 
@@ -99,7 +113,7 @@ def summarize(
     """
     targets: dict[tuple[str, str], list[TargetReport]] = {}
     for run in runs:
-        for target in run.targets:
+        for target in (one for one in run.targets if one.dropped_at is None):
             targets.setdefault((target.platform, target.base_url), []).append(target)
     ended = (_destination(place, each, endings.get(place, Ending())) for place, each in targets.items())
     return Summary(tuple(ended), seconds, interrupted)
@@ -108,30 +122,40 @@ def summarize(
 def _destination(place: tuple[str, str], targets: Sequence[TargetReport], ending: Ending) -> DestinationSummary:
     # What a platform refuses as a whole is told by its dead letter; waiting for it would never end.
     live = [target for target in targets if target.state != "blocked"]
+    blocked = [target for target in targets if target.state == "blocked"]
     pending = sum(target.pending for target in live)
     unplanned = sum(target.unplanned for target in live)
-    state = _state(pending + unplanned, ending)
+    dead = sum(target.dead for target in targets)
+    state = _state(pending + unplanned, dead + len(blocked), ending)
+    is_over = state in NOTHING_LEFT
     return DestinationSummary(
         *place,
         state=state,
         delivered=ending.delivered,
         pending=pending,
         unplanned=unplanned,
-        dead=sum(target.dead for target in targets),
-        blocked=len(targets) - len(live),
-        error=None if state == "up to date" else str(ending.closed or ending.error or "") or _last_error(live),
-        next_attempt_at=None if state == "up to date" else ending.next_attempt_at,
+        dead=dead,
+        blocked=len(blocked),
+        waiting=sum(target.pending + target.unplanned for target in blocked),
+        error=None if is_over else str(ending.closed or ending.error or "") or _last_error(live),
+        next_attempt_at=None if is_over else ending.next_attempt_at,
     )
 
 
-def _state(remaining: int, ending: Ending) -> State:
+def _state(remaining: int, refused: int, ending: Ending) -> State:
     if not remaining:
-        return "up to date"
-    if isinstance(ending.closed, CredentialsRefused):
-        return "credentials refused"
+        return "refused in part" if refused else "up to date"
     if ending.closed is not None:
-        return "not supported"
+        return _why_closed(ending.closed)
     return "unreachable" if ending.given_up else "work remains"
+
+
+def _why_closed(reason: UploaderError) -> State:
+    if isinstance(reason, KeyNotForHere):
+        return "paused: no key for it here"
+    if isinstance(reason, NoKey):
+        return "no key"
+    return "credentials refused" if isinstance(reason, CredentialsRefused) else "not supported"
 
 
 def _last_error(targets: Sequence[TargetReport]) -> str | None:

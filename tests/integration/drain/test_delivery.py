@@ -220,7 +220,7 @@ def test_one_unreachable_destination_does_not_hold_up_the_other(journals: Record
     training = journals.whole()
     away = f"http://127.0.0.1:{free_port()}"
     training.writer.route(training.run.id, "ultralytics", away)
-    summary = journals.drain(server.url, to=server.url)
+    summary = journals.drain(away, to=server.url)
     assert summary.exit_code == 3
     assert {one.url: one.state for one in summary.destinations} == {away: "unreachable", server.url: "up to date"}
 
@@ -266,7 +266,8 @@ def test_checkpoints_of_any_size_arrive(journals: Recordings, server: ScriptedSe
 def test_progress_hears_of_deliveries_and_bytes(journals: Recordings, server: ScriptedServer) -> None:
     from contextlib import closing, contextmanager
 
-    from uploader.drain.worker import Drain, DrainOptions
+    from uploader.drain.options import DrainOptions
+    from uploader.drain.worker import Drain
     from uploader.settings import Settings
 
     class Listener:

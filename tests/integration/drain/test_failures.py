@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from support.journals import rows
@@ -24,6 +25,7 @@ from support.scripted_server import (
     scripted_server,
 )
 
+from journal.blobs import Snapshot
 from journal.clock import from_text, utc_now
 from uploader.drain.pace import Pace
 
@@ -125,17 +127,18 @@ def test_what_broke_off_is_sent_again_under_the_same_key(journals: Recordings, s
 
 def test_a_silent_server_is_given_up_on(journals: Recordings, server: ScriptedServer) -> None:
     journals.whole()
-    over = threading.Event()
+    over, outlasted = threading.Event(), SimpleQueue[bool]()
 
     def script(request: Request) -> Reply:
         if len(server.requests) == 1:
-            over.wait(30)
+            outlasted.put(over.wait(30))
         return received(request)
 
     server.script = script
     summary = journals.drain(server.url, pace=Pace(answer=0.5))
     over.set()
     assert summary.exit_code == 0
+    assert outlasted.get()
 
 
 # --- answers that say "later"
@@ -310,6 +313,50 @@ def test_a_missing_checkpoint_is_a_dead_letter(journals: Recordings, server: Scr
     summary = journals.drain(server.url)
     assert summary.exit_code == 4
     assert deliveries(journals) == {"delivered": 9, "dead": 1}
+    [(number, reason)] = rows(journals.journal.path, "SELECT id, reason FROM dead_letters")
+    assert f"retry {number}`" in reason
+
+
+@pytest.mark.parametrize(("left", "retaken"), [(b"the last one", 1), (b"another one!", 0), (b"shorter", 0), (None, 0)])
+def test_a_missing_checkpoint_is_taken_from_the_runs_folder_if_it_is_there(
+    journals: Recordings, server: ScriptedServer, left: bytes | None, retaken: int
+) -> None:
+    training = journals.whole()
+    blob = journals.journal.path / "blobs" / training.checkpoint(b"the last one", role="final")
+    blob.unlink()
+    assert journals.drain(server.url).exit_code == 4
+    if left is not None:
+        weights = Path(training.run.save_dir) / "weights"
+        weights.mkdir(parents=True)
+        (weights / "best.pt").write_bytes(left)
+    with closing(journals.journal.outbox()) as outbox:
+        assert (journals.journal.retake(), outbox.revive()) == (retaken, 1)
+    assert journals.drain(server.url).exit_code == (0 if retaken else 4)
+    assert blob.exists() == bool(retaken)
+
+
+def test_a_training_may_write_while_a_missing_checkpoint_is_copied(
+    journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = journals.whole()
+    blob = journals.journal.path / "blobs" / training.checkpoint(b"the last one", role="final")
+    blob.unlink()
+    journals.drain(server.url)
+    weights = Path(training.run.save_dir) / "weights"
+    weights.mkdir(parents=True)
+    (weights / "last.pt").write_bytes(b"the last one")
+    with recordings(journals.journal.path, busy_seconds=0.1) as beside:
+        snapshot = journals.journal.blobs.snapshot
+
+        def copy(file: Path) -> Snapshot:
+            beside.begin("other").epoch(0)
+            return snapshot(file)
+
+        monkeypatch.setattr(journals.journal.blobs, "snapshot", copy)
+        [(number,)] = rows(journals.journal.path, "SELECT id FROM dead_letters")
+        assert journals.journal.retake([number + 1]) == 0
+        assert journals.journal.retake([number]) == 1
+    assert sorted(path.name for path in blob.parent.iterdir() if path.name.startswith(".")) == []
 
 
 def test_a_damaged_checkpoint_never_arrives(journals: Recordings, server: ScriptedServer) -> None:

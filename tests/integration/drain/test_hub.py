@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,9 +19,11 @@ from support.scripted_server import Reply, Request, ScriptedServer, hub_received
 from journal.clock import utc_now
 from journal.outbox import Outbox
 from journal.records import Claim, Destination, Lane, Outcome
+from uploader.drain.channel import BYTES_UNDER_WAY
 from uploader.drain.feeder import Feeder
+from uploader.drain.options import DrainOptions
 from uploader.drain.pace import Pace
-from uploader.drain.worker import Drain, DrainOptions
+from uploader.drain.worker import Drain
 from uploader.settings import Settings
 
 UNUSED = "http://unused.invalid"
@@ -46,13 +49,14 @@ def epoch(training: Training, number: int, **metrics: float) -> None:
     training.event("epoch_end", {"epoch": number, "metrics": metrics, "fitness": 0.5}, str(number))
 
 
-def whole(journals: Recordings, url: str, epochs: int) -> Training:
+def whole(journals: Recordings, url: str, epochs: int, *, save_every: int = 20) -> Training:
     training = begin(journals, url)
     for number in range(epochs):
         training.console(number)
         epoch(training, number)
-        if number % 20 == 0:
+        if number % save_every == 0:
             training.checkpoint(f"last {number}".encode(), "last", publish=False, epoch=number)
+            training.checkpoint(f"best {number}".encode(), "best", epoch=number)
     training.event("epoch_end", {"epoch": epochs, "metrics": {**LOSSES, **SCORES}}, str(epochs))
     training.checkpoint(b"weights", "final")
     training.complete()
@@ -75,7 +79,7 @@ def metrics(server: ScriptedServer) -> dict[str, Any]:
 
 def test_a_long_offline_training_takes_few_requests(journals: Recordings, hub: ScriptedServer) -> None:
     whole(journals, hub.url, 200)
-    summary = journals.drain(UNUSED)
+    summary = journals.drain(UNUSED, hub=hub.url)
     assert summary.exit_code == 0
     sent = paths(hub)
     assert sent[0] == "/v1/models"
@@ -89,11 +93,18 @@ def test_a_long_offline_training_takes_few_requests(journals: Recordings, hub: S
     assert b'name="epoch"\r\n\r\n199\r\n' in hub.requests[-1].body
 
 
+def test_a_save_after_each_epoch_does_not_part_the_metrics(journals: Recordings, hub: ScriptedServer) -> None:
+    whole(journals, hub.url, 200, save_every=1)
+    assert journals.drain(UNUSED, hub=hub.url).exit_code == 0
+    assert paths(hub).count("/v1/models/m-1") <= 10
+    assert sorted(map(int, metrics(hub))) == list(range(200))
+
+
 def test_the_second_drain_has_nothing_to_do(journals: Recordings, hub: ScriptedServer) -> None:
     whole(journals, hub.url, 3)
-    journals.drain(UNUSED)
+    journals.drain(UNUSED, hub=hub.url)
     sent = len(hub.requests)
-    assert journals.drain(UNUSED).exit_code == 0
+    assert journals.drain(UNUSED, hub=hub.url).exit_code == 0
     assert len(hub.requests) == sent
 
 
@@ -102,18 +113,38 @@ def test_what_hub_does_not_take_leaves_nothing_behind(journals: Recordings, hub:
     training.console(1)
     training.complete()
     training.end()
-    assert journals.drain(UNUSED).exit_code == 0
+    assert journals.drain(UNUSED, hub=hub.url).exit_code == 0
     assert paths(hub) == ["/v1/models"]
     [target] = journals.journal.report()[0].targets
     assert (target.unplanned, target.pending) == (0, 0)
+
+
+def test_usage_events_alone_need_no_key(journals: Recordings, hub: ScriptedServer) -> None:
+    process = journals.begin("usage", project=None)
+    journals.writer.route(process.run.id, "hub", hub.url)
+    process.event("usage", {"name": "predict"}, "predict")
+    process.end("complete")
+    summary = journals.drain(UNUSED, hub=hub.url, api_key=None)
+    assert (summary.exit_code, hub.requests) == (0, [])
+    assert journals.journal.prune(utc_now()).runs == 1
 
 
 def test_a_rate_limit_is_waited_for_and_nothing_is_lost(journals: Recordings, hub: ScriptedServer) -> None:
     limited = Reply(429, {"message": "slow down"}, {"Retry-After": "1"})
     whole(journals, hub.url, 3)
     hub.script = in_order(limited, then=hub_received)
-    assert journals.drain(UNUSED).exit_code == 0
+    assert journals.drain(UNUSED, hub=hub.url).exit_code == 0
     assert sorted(metrics(hub)) == ["0", "1", "2"]
+
+
+def test_a_rate_limit_that_lasts_is_told_with_its_figures(journals: Recordings, hub: ScriptedServer) -> None:
+    limits = {"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0", "Retry-After": "600"}
+    whole(journals, hub.url, 3)
+    hub.script = lambda _: Reply(429, {"message": "slow down"}, limits)
+    [told] = journals.drain(UNUSED, hub=hub.url).destinations
+    assert "(0 of 100 requests left, again after 600s): slow down" in str(told.error)
+    wait = datetime.fromisoformat((told.next_attempt_at or "").replace("Z", "+00:00")) - utc_now()
+    assert timedelta(seconds=500) < wait <= timedelta(seconds=900)
 
 
 def test_a_model_that_was_deleted_blocks_its_run_and_no_other(journals: Recordings, hub: ScriptedServer) -> None:
@@ -122,7 +153,7 @@ def test_a_model_that_was_deleted_blocks_its_run_and_no_other(journals: Recordin
 
     whole(journals, hub.url, 3)
     hub.script = script
-    assert journals.drain(UNUSED).exit_code == 4
+    assert journals.drain(UNUSED, hub=hub.url).exit_code == 4
     [target] = journals.journal.report()[0].targets
     assert target.state == "blocked"
 
@@ -130,9 +161,9 @@ def test_a_model_that_was_deleted_blocks_its_run_and_no_other(journals: Recordin
 def test_a_refused_key_keeps_everything(journals: Recordings, hub: ScriptedServer) -> None:
     whole(journals, hub.url, 3)
     hub.script = lambda _: Reply(401, {"message": "no"})
-    assert journals.drain(UNUSED).exit_code == 5
+    assert journals.drain(UNUSED, hub=hub.url).exit_code == 5
     hub.script = hub_received
-    assert journals.drain(UNUSED).exit_code == 0
+    assert journals.drain(UNUSED, hub=hub.url).exit_code == 0
     assert sorted(metrics(hub)) == ["0", "1", "2"]
 
 
@@ -140,12 +171,12 @@ def test_a_resumed_run_goes_on_with_its_model(journals: Recordings, hub: Scripte
     training = begin(journals, hub.url)
     epoch(training, 0)
     training.end()
-    journals.drain(UNUSED)
+    journals.drain(UNUSED, hub=hub.url)
     again = journals.begin(run_id=training.run.id)
     again.started(trainArgs={"model": "last.pt"})
     epoch(again, 1)
     again.end()
-    assert journals.drain(UNUSED).exit_code == 0
+    assert journals.drain(UNUSED, hub=hub.url).exit_code == 0
     assert paths(hub).count("/v1/models") == 1
     assert sorted(metrics(hub)) == ["0", "1"]
 
@@ -156,10 +187,10 @@ def test_both_platforms_get_the_same_run_each_in_its_own_way(
     training = whole(journals, hub.url, 3)
     journals.writer.route(training.run.id, "ultralytics", server.url)
     hub.script = lambda _: Reply(401)
-    assert journals.drain(UNUSED).exit_code == 5
+    assert journals.drain(server.url, hub=hub.url).exit_code == 5
     assert server.bodies("/metrics")[-1]["event"] == "training_complete"
     hub.script = hub_received
-    assert journals.drain(UNUSED).exit_code == 0
+    assert journals.drain(server.url, hub=hub.url).exit_code == 0
     assert sorted(metrics(hub)) == ["0", "1", "2"]
     states = rows(journals.journal.path, "SELECT platform, state FROM targets JOIN destinations ON id = destination_id")
     assert sorted(states) == [("hub", "registered"), ("ultralytics", "registered")]
@@ -175,6 +206,9 @@ class Everything:
 
     def room(self, lane: Lane) -> int:
         return 10
+
+    def space(self) -> int:
+        return BYTES_UNDER_WAY
 
     def start(self, claims: Sequence[Claim]) -> None:
         self.kinds += [claim.kind for claim in claims]
@@ -197,6 +231,22 @@ def test_epochs_of_a_live_run_are_gathered_for_three_seconds(journals: Recording
         assert channel.kinds == ["training_started", "metrics"]
 
 
+def test_a_live_runs_weights_wait_a_quarter_of_an_hour_and_an_ended_ones_do_not(
+    journals: Recordings, hub: ScriptedServer
+) -> None:
+    training = begin(journals, hub.url)
+    training.checkpoint(b"weights", "last", publish=False, epoch=1, isBest=False)
+    summary = journals.drain(UNUSED, hub=hub.url)
+    assert summary.exit_code == 3
+    assert paths(hub) == ["/v1/models"]
+    wait = datetime.fromisoformat((summary.destinations[0].next_attempt_at or "").replace("Z", "+00:00")) - utc_now()
+    assert timedelta(seconds=700) < wait <= timedelta(seconds=900)
+    training.end()
+    assert journals.drain(UNUSED, hub=hub.url).exit_code == 0
+    assert paths(hub) == ["/v1/models", "/v1/models/m-1/upload"]
+    assert b'name="type"\r\n\r\nepoch\r\n' in hub.requests[-1].body
+
+
 def test_a_watched_live_run_sends_heartbeats_and_an_ended_one_none(journals: Recordings, hub: ScriptedServer) -> None:
     beat = threading.Event()
 
@@ -208,14 +258,14 @@ def test_a_watched_live_run_sends_heartbeats_and_an_ended_one_none(journals: Rec
     hub.script = script
     whole(journals, hub.url, 1)
     begin(journals, hub.url, "live")
-    with journals.draining(UNUSED, watch=True):
+    with journals.draining(UNUSED, hub=hub.url, watch=True):
         assert beat.wait(20)
     assert paths(hub).count("/v1/agent/heartbeat/models/m-1") == 1
 
 
 def test_without_watching_no_heartbeat_is_sent(journals: Recordings, hub: ScriptedServer) -> None:
     begin(journals, hub.url)
-    journals.drain(UNUSED)
+    journals.drain(UNUSED, hub=hub.url)
     assert paths(hub) == ["/v1/models"]
 
 
@@ -230,13 +280,13 @@ def test_a_run_that_chose_nothing_goes_where_the_drain_is_told(journals: Recordi
 
 
 class Chaos:
-    """A HUB that takes requests as the real one does and answers badly, by a seed.
+    """A HUB that takes requests as the real one does, without idempotency keys, and answers badly, by a seed.
 
     Some requests are lost before they are handled, some answers after it; some are told to come later.
     """
 
     def __init__(self, seed: int) -> None:
-        self.models: dict[str, str] = {}
+        self.models: list[dict[str, Any]] = []
         self.metrics: dict[str, Any] = {}
         self.finals: list[bytes] = []
         self._random = random.Random(seed)
@@ -251,18 +301,20 @@ class Chaos:
                 return Reply(429, {"message": "later"}, {"Retry-After": "0"})
             if fate == "unavailable":
                 return Reply(self._random.choice([408, 500, 502, 503, 504]), b"<html>")
-            answer = self._take(request)
+            answer = Reply(body={"success": True, "data": self._take(request)})
         return {"unanswered": Reply(reset=True), "torn": replace(answer, cut=3)}.get(fate, answer)
 
-    def _take(self, request: Request) -> Reply:
+    def _take(self, request: Request) -> dict[str, Any]:
+        if request.method == "GET":
+            return {"results": self.models, "total": len(self.models)}
         if request.path == "/v1/models":
-            self.models.setdefault(request.headers["idempotency-key"], f"m-{len(self.models)}")
-            return Reply(body={"success": True, "data": {"id": self.models[request.headers["idempotency-key"]]}})
+            self.models.append({**request.json(), "id": f"m-{len(self.models)}"})
+            return {"id": self.models[-1]["id"]}
         if request.path.endswith("/upload"):
             self.finals.append(request.body)
         else:
             self.metrics |= request.json()["metrics"]
-        return Reply(body={"success": True})
+        return {}
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -272,7 +324,7 @@ def test_bad_weather_loses_and_doubles_nothing(journals: Recordings, seed: int) 
         whole(journals, hub.url, 30)
         pace = Pace(first_wait=0.001)
         for _ in range(50):
-            if journals.drain(UNUSED, pace=pace, max_time=20).exit_code == 0:
+            if journals.drain(UNUSED, hub=hub.url, pace=pace, max_time=20).exit_code == 0:
                 break
     assert len(chaos.models) == 1
     assert sorted(map(int, chaos.metrics)) == list(range(30))

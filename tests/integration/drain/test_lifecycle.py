@@ -8,13 +8,14 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from support.journals import rows
 from support.recordings import Recordings
-from support.scripted_server import Reply, Request, ScriptedServer, received, scripted_server
+from support.scripted_server import Reply, Request, ScriptedServer, hearing, received, scripted_server
 
-from uploader.drain import lock, worker
+from uploader.drain import channels, lock, worker
 from uploader.drain.lock import drain_lock
 from uploader.drain.pace import Pace
 from uploader.errors import DrainLocked, SettingsError
@@ -57,12 +58,7 @@ def test_a_watching_drain_delivers_what_is_recorded_meanwhile(journals: Recordin
 
 def test_a_watching_drain_outlasts_an_unreachable_host(journals: Recordings) -> None:
     journals.whole()
-    complete = threading.Event()
-
-    def script(request: Request) -> Reply:
-        if request.method == "POST" and request.json().get("event") == "training_complete":
-            complete.set()
-        return received(request)
+    script, complete = hearing("training_complete")
 
     with scripted_server() as gone:
         port = int(gone.url.rpartition(":")[2])
@@ -77,7 +73,46 @@ def test_a_watching_drain_ends_when_only_a_person_can_help(journals: Recordings,
         assert running.summary().exit_code == 5
 
 
+def test_a_watching_drain_goes_on_beside_an_address_that_no_key_is_for(
+    journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: SimpleQueue[str] = SimpleQueue()
+    monkeypatch.setattr(channels._LOG, "warning", lambda text, *facts: told.put(text % facts))
+    left_behind = journals.whole("left behind")
+    journals.writer.route(left_behind.run.id, "ultralytics", "http://127.0.0.1:9")
+    server.script, complete = hearing("training_complete")
+    with journals.draining(server.url, watch=True) as running:
+        assert "http://127.0.0.1:9: nothing is sent" in told.get(timeout=30)
+        journals.whole("new")
+        assert complete.wait(30)
+        running.stop()
+
+
 # --- being stopped
+
+
+def test_metrics_do_not_wait_for_a_slow_upload_that_came_first(journals: Recordings, server: ScriptedServer) -> None:
+    training = journals.begin()
+    training.started()
+    assert journals.drain(server.url).exit_code == 0
+    training.checkpoint(b"weights")
+    uploading, epoch_came, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def script(request: Request) -> Reply:
+        if request.method == "PUT":
+            uploading.set()
+            go_on.wait(60)
+        elif b"epoch_end" in request.body:
+            epoch_came.set()
+        return received(request)
+
+    server.script = script
+    with journals.draining(server.url, watch=True):
+        assert uploading.wait(60)
+        training.epoch(0)
+        in_time = epoch_came.wait(20)
+        go_on.set()
+    assert in_time
 
 
 def test_a_stopped_drain_finishes_what_is_under_way(journals: Recordings, server: ScriptedServer) -> None:

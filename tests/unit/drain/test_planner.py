@@ -119,6 +119,17 @@ def test_joined_console_text_has_a_bound_in_bytes() -> None:
     assert len(bodies) == 3
 
 
+def test_what_was_given_up_is_told_as_a_line_of_console_text() -> None:
+    items = [{"what": "checkpoints", "count": 2, "bytes": 1_500_000_000}, {"what": "plots", "count": 1, "bytes": 10}]
+    lost = event(2, "given_up", {"reason": "the journal is full", "items": items})
+    [delivery] = plan([lost], 4).deliveries
+    assert (delivery.kind, delivery.stage, delivery.first_event) == ("console_output", 4, 2)
+    line = "Uploader: given up: 2 checkpoints (1.5 GB), 1 plots (10 B), because the journal is full"
+    assert json.loads(delivery.body) == {"chunkId": 1767225600000, "content": line, "lineCount": 1, "progress": {}}
+    [joined] = plan([event(1, "console_output"), lost, event(3, "console_output")], 4).deliveries
+    assert json.loads(joined.body)["content"] == f"line 1\n{line}\nline 3"
+
+
 def test_one_huge_chunk_goes_alone() -> None:
     events = [
         event(1, "console_output"),

@@ -21,3 +21,8 @@ def test_runs_are_chosen_by_the_beginning_of_their_ids() -> None:
 def test_what_fits_no_run_or_several_is_refused(prefix: str, reason: str) -> None:
     with pytest.raises(SettingsError, match=reason):
         choose_runs(RUNS, [prefix])
+
+
+def test_an_empty_beginning_fits_no_run_even_where_there_is_only_one() -> None:
+    with pytest.raises(SettingsError, match="fits no run"):
+        choose_runs(RUNS[:1], [""])

@@ -66,6 +66,33 @@ def test_retry_after_pauses_the_destination_at_once(breaker: Breaker) -> None:
 
 
 @pytest.mark.parametrize("error", [BUSY, UnknownOutcome("reset")])
+def test_a_probe_that_fails_is_followed_by_a_wait(breaker: Breaker, error: DeliveryError) -> None:
+    pauses = []
+    for _ in range(4):
+        breaker.failed(error, breaker.resumes_at)
+        pauses.append(breaker.resumes_at)
+    assert pauses == [1, 3, 7, 15]
+
+
+@pytest.mark.parametrize("asked", [0.0, 1.0])
+def test_a_host_that_keeps_asking_for_short_waits_gets_longer_ones(breaker: Breaker, asked: float) -> None:
+    breaker.answered(0)
+    waits = []
+    for _ in range(8):
+        now = breaker.resumes_at
+        breaker.failed(Transient("busy", status=429, retry_after=asked), now)
+        waits.append(breaker.resumes_at - now)
+    assert waits == [1, 2, 4, 8, 16, 32, LONGEST_PAUSE, LONGEST_PAUSE]
+
+
+def test_waits_are_spread() -> None:
+    early, late = Breaker(random=lambda: 0.0), Breaker(random=lambda: 1.0)
+    for breaker in (early, late):
+        breaker.failed(AWAY, 0)
+    assert (early.resumes_at, late.resumes_at) == (0.5, 1.0)
+
+
+@pytest.mark.parametrize("error", [BUSY, UnknownOutcome("reset")])
 def test_failures_in_a_row_pause_the_destination(breaker: Breaker, error: DeliveryError) -> None:
     breaker.answered(0)
     for _ in range(FAILURES_IN_A_ROW - 1):
@@ -78,6 +105,7 @@ def test_failures_in_a_row_pause_the_destination(breaker: Breaker, error: Delive
 
 
 def test_single_failures_between_answers_do_no_harm(breaker: Breaker) -> None:
+    breaker.answered(0)
     for _ in range(10 * FAILURES_IN_A_ROW):
         breaker.failed(BUSY, 0)
         breaker.answered(0)

@@ -7,7 +7,7 @@ import pytest
 
 from journal.report import RunReport, TargetReport
 from uploader.drain.summary import Ending, Summary, summarize
-from uploader.errors import CredentialsRefused, UploaderError
+from uploader.errors import CredentialsRefused, KeyNotForHere, NoKey, UploaderError
 
 HERE = ("ultralytics", "http://here")
 TARGET = TargetReport(
@@ -21,6 +21,8 @@ TARGET = TargetReport(
     delivered=5,
     dead=0,
     superseded=0,
+    dropped=0,
+    dropped_at=None,
     pending_bytes=0,
     oldest_at=None,
     next_attempt_at=None,
@@ -73,7 +75,21 @@ def test_remaining_work_goes_before_dead_letters() -> None:
 def test_what_a_blocked_run_still_holds_is_not_waited_for() -> None:
     it = summary(state="blocked", pending=7, unplanned=7, dead=1)
     assert it.exit_code == 4
-    assert (it.destinations[0].pending, it.destinations[0].blocked) == (0, 1)
+    assert (it.destinations[0].pending, it.destinations[0].blocked, it.destinations[0].waiting) == (0, 1, 14)
+    assert it.destinations[0].state == "refused in part"
+
+
+@pytest.mark.parametrize(
+    ("reason", "state"),
+    [(KeyNotForHere("elsewhere"), "paused: no key for it here"), (NoKey("none"), "no key")],
+)
+def test_a_key_that_is_missing_is_not_shown_as_refused(reason: NoKey, state: str) -> None:
+    it = summary(Ending(closed=reason), pending=1)
+    assert (it.exit_code, it.destinations[0].state) == (5, state)
+
+
+def test_what_was_given_up_is_no_work() -> None:
+    assert summary(dropped_at="2026", pending=1).destinations == ()
 
 
 def test_the_last_error_explains_what_backs_off() -> None:
