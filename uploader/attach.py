@@ -5,24 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 
+from journal.engine import Durability
 from uploader.callbacks.platform import EVENTS, PlatformCallbacks, recording_of
 from uploader.callbacks.trainer import CallbackLists
 from uploader.callbacks.upstream import remove_upstream, restore_upstream
-from uploader.errors import SettingsError
+from uploader.choices import choose_options, choose_routes
 from uploader.hub.identifier import parse_identifier
 from uploader.settings import Settings
-from uploader.settings import base_url as checked_url
-from uploader.sink import JournalOptions
 
 ModelOrTrainer = TypeVar("ModelOrTrainer")
-
-Durability = Literal["full", "process"]
-Route = tuple[str, str]
-"""Name of a platform's API, and its base URL."""
-DEFAULT_PLATFORM = "ultralytics"
-HUB = "hub"
 
 
 def attach(
@@ -35,6 +28,7 @@ def attach(
     platform: str | Sequence[str] | None = None,
     base_url: str | None = None,
     hub_model: str | None = None,
+    max_size: int | str | None = None,
 ) -> ModelOrTrainer:
     """Record the trainings of a model, or the one of a trainer, into a journal.
 
@@ -52,8 +46,10 @@ def attach(
             is in the environment (`ULTRALYTICS_PLATFORM_URL`, `ULTRALYTICS_HUB_API`), else what the first drain is
             configured for.
         base_url: Where the one platform is; None for its usual URL. Without `platform` it is an Ultralytics Platform's.
-        hub_model: URL of the HUB model that is trained; it implies HUB. None makes a model there when the run is
-            delivered.
+        hub_model: URL of the HUB model that is trained, or what `load_hub_model` takes besides; it implies HUB. Without
+            a URL a model is made there when the run is delivered.
+        max_size: From which size on the journal gives up what it may: bytes, or text such as `20GB`. None for
+            `UPLOADER_MAX_SIZE`, else 50 GB.
 
     Returns:
         The same model or trainer.
@@ -61,20 +57,14 @@ def attach(
     Raises:
         TypeError: It is neither.
         ValueError: The durability is unknown.
-        SettingsError: A platform is unknown, or a URL, here or in the environment, cannot be used.
+        SettingsError: A platform is unknown, or a URL or a size, here or in the environment, cannot be used.
     """
     lists = _callback_lists(model_or_trainer)
     settings = Settings.load()
     hub_id = parse_identifier(hub_model, settings.hub_web).model_id if hub_model else None
-    routes = _routes(settings, platform, base_url, is_hub=hub_id is not None)
-    callbacks = PlatformCallbacks(_options(journal, durability, routes), project, name, hub_id)
-    _remove_ours(lists)
-    remove_upstream(lists, hub=callbacks.is_for_hub)
-    for event, callback in callbacks.items():
-        lists.setdefault(event, []).append(callback)
-    if _is_trainer(model_or_trainer) and not getattr(model_or_trainer, "ddp", False):
-        _close(model_or_trainer)
-        callbacks.on_pretrain_routine_start(model_or_trainer)  # the trainer ran this event while it was built
+    routes = choose_routes(settings, platform, base_url, is_hub=hub_model is not None)
+    options = choose_options(journal, durability, routes, max_size)
+    _install(PlatformCallbacks(options, project, name, hub_id), model_or_trainer, lists)
     return model_or_trainer
 
 
@@ -101,30 +91,15 @@ def detach(model_or_trainer: ModelOrTrainer) -> ModelOrTrainer:
     return model_or_trainer
 
 
-def _options(journal: str | Path | None, durability: Durability, routes: tuple[Route, ...]) -> JournalOptions:
-    if durability not in get_args(Durability):
-        raise ValueError(f"durability must be one of {get_args(Durability)}, not {durability!r}")
-    return JournalOptions(
-        journal=None if journal is None else str(Path(journal).expanduser().absolute()),
-        durability=durability,
-        routes=routes,
-    )
-
-
-def _routes(
-    settings: Settings, platform: str | Sequence[str] | None, base_url: str | None, *, is_hub: bool
-) -> tuple[Route, ...]:
-    """Return where the runs go: to what was named here, else to what the environment names."""
-    names = [platform] if isinstance(platform, str) else list(platform or ())
-    if is_hub and HUB not in names:
-        names.append(HUB)
-    if not base_url:
-        return tuple((name, settings.url_of(name)) for name in names) or settings.chosen_routes
-    if len(names) > 1:
-        raise SettingsError("a base URL is that of one platform; for several, set their URLs in the environment")
-    name = names[0] if names else DEFAULT_PLATFORM
-    settings.url_of(name)  # a platform that is unknown is told now, not when the run is delivered
-    return ((name, checked_url(base_url)),)
+def _install(callbacks: PlatformCallbacks, model_or_trainer: Any, lists: CallbackLists) -> None:
+    """Put the callbacks in the place of upstream's, and of ours from before."""
+    _remove_ours(lists)
+    remove_upstream(lists, hub=callbacks.is_for_hub)
+    for event, callback in callbacks.items():
+        lists.setdefault(event, []).append(callback)
+    if _is_trainer(model_or_trainer) and not getattr(model_or_trainer, "ddp", False):
+        _close(model_or_trainer)
+        callbacks.on_pretrain_routine_start(model_or_trainer)  # the trainer ran this event while it was built
 
 
 def _callback_lists(model_or_trainer: Any) -> CallbackLists:

@@ -22,7 +22,7 @@ from typing import Any
 from journal.blobs import Identity, identity
 from journal.encoding import storable
 from journal.engine import Durability
-from journal.errors import JournalBusy, JournalError, SourceChanged
+from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
 from uploader.sink import JournalOptions, Sink, new_run
 
 LOGGER = logging.getLogger("uploader")
@@ -211,9 +211,10 @@ class Recorder:
                 return
             if self._asked.get(request.role) == request.identity:
                 del self._asked[request.role]
-        # Who rewrote a checkpoint asks for the new one: that is no loss.
+        # Who rewrote a checkpoint asks for the new one: that is no loss. And a journal that is full says so itself.
         replaced = isinstance(error, SourceChanged) and request.role != "final" and stamp is not None
-        LOGGER.log(logging.DEBUG if replaced else logging.WARNING, "%s was not snapshotted: %s", request.path, error)
+        is_said = replaced or isinstance(error, OverLimit)
+        LOGGER.log(logging.DEBUG if is_said else logging.WARNING, "%s was not snapshotted: %s", request.path, error)
 
 
 def _known_run(options: JournalOptions, save_dir: Path) -> str | None:

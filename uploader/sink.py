@@ -13,18 +13,20 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from journal.clock import now_text
 from journal.encoding import storable
 from journal.engine import Durability
-from journal.errors import JournalError, JournalUnavailable
+from journal.errors import JournalError, JournalUnavailable, OverLimit
 from journal.fallback import FallbackFile
-from journal.locations import default_journal, fallback_folders
-from journal.records import Run, Signal
+from journal.locations import DEFAULT_MAX_SIZE, default_journal, fallback_folders
+from journal.losses import Loss, loss_payload
+from journal.records import GIVEN_UP, Run, Signal
+from journal.sizes import readable
+from uploader.link import Link
 
 if TYPE_CHECKING:
-    from journal import Journal
     from journal.blobs import Identity
     from journal.writer import Writer
 
@@ -44,24 +46,13 @@ class JournalOptions:
         journal: The folder; None for the default.
         durability: `full` survives a power cut, `process` a killed process.
         routes: Where the run goes: name of the platform's API and base URL; none leaves the choice to the first drain.
+        max_size: Bytes from which what may be given up is; see `journal.expendable`.
     """
 
     journal: str | None = None
     durability: Durability = "full"
     routes: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class _Link:
-    """An open journal with this session's row in it."""
-
-    journal: Journal
-    writer: Writer
-    session_id: int
-
-    def close(self) -> None:
-        self.writer.close()
-        self.journal.close()
+    max_size: int = DEFAULT_MAX_SIZE
 
 
 class Sink:
@@ -79,11 +70,11 @@ class Sink:
         self._options = options
         self._clock = clock
         self._lock = threading.RLock()
-        self._link: _Link | None = None
+        self._link: Link | None = None
         self._fallback: FallbackFile | None = None
         self._retry_at: float | None = None
         self._session_id: int | None = None
-        self._warned = False
+        self._warned = self._is_over = False
         self._is_closed = False
         self._ready()
 
@@ -98,19 +89,17 @@ class Sink:
         """Snapshot a file, as it was when `expected` was taken of it, into the journal and refer to it.
 
         Raises:
-            JournalError: It could not be done; `SourceChanged` when the trainer rewrote the file meanwhile.
+            JournalError: It could not be done; `SourceChanged` when the trainer rewrote the file meanwhile, `OverLimit`
+                when the journal has no place for it.
         """
         with self._lock:
-            link = self._ready()
+            link = self._reconnected()
         if link is None:
             raise JournalUnavailable(f"{self.folder} cannot be written")
-        snapshot = link.journal.blobs.snapshot(
-            source, expected
-        )  # outside the lock: this takes long, and events must not wait
-        try:
-            link.writer.add_checkpoint(self.run.id, link.session_id, snapshot, role, payload)
-        finally:
-            link.journal.blobs.discard(snapshot)
+        # Outside the lock: both may take long, and events must not wait.
+        if not self._keep_within(link, expected[1], role):
+            self._not_taken(expected[1], role)
+        link.add_checkpoint(source, expected, role, payload)
 
     @property
     def drain_command(self) -> str:
@@ -131,11 +120,16 @@ class Sink:
         return [signal for signal in told if signal.session_id == self._session_id]
 
     def maintain(self, wal_limit_bytes: int) -> None:
-        """Fold the write-ahead log back when it has grown past the limit, and write a heartbeat."""
+        """Do what is due now and then: see that the journal is there and small enough, fold its log, write a heartbeat.
+
+        Args:
+            wal_limit_bytes: The log is folded back when it has grown past this.
+        """
         with self._lock:
-            link = self._ready()
+            link = self._reconnected()
         try:
             if link is not None:
+                self._keep_within(link)
                 if link.journal.wal_bytes() > wal_limit_bytes:
                     link.writer.fold_wal()
                 link.writer.heartbeat(link.session_id)  # afterwards: it makes room in the log again
@@ -145,9 +139,9 @@ class Sink:
     def close(self, outcome: str) -> None:
         """End the session and let go of the files."""
         with self._lock:
-            if self._link is not None:
+            if link := self._reconnected():
                 try:
-                    self._link.writer.end_session(self._link.session_id, outcome)
+                    link.writer.end_session(link.session_id, outcome)
                 except JournalError as error:
                     LOGGER.debug("the session's end could not be journaled: %s", error)
             self._is_closed = True
@@ -179,7 +173,7 @@ class Sink:
             except JournalError:
                 return otherwise
 
-    def _ready(self) -> _Link | None:
+    def _ready(self) -> Link | None:
         """Return the journal when it is to be tried, opened (again) when its time-out has passed."""
         if self._retry_at is not None and self._clock() < self._retry_at:
             return None
@@ -191,23 +185,55 @@ class Sink:
                 self._give_up(error)
         return self._link
 
-    def _open(self) -> _Link:
-        """Open the journal and write the run, its destinations and this session."""
-        import journal
+    def _open(self) -> Link:
+        options = self._options
+        link = Link.open(
+            self.folder,
+            self.run,
+            self._session_id,
+            options.routes,
+            durability=options.durability,
+            busy_seconds=BUSY_SECONDS,
+        )
+        self._session_id = link.session_id
+        return link
 
-        run, options = self.run, self._options
-        opened = journal.open(self.folder, durability=options.durability, busy_seconds=BUSY_SECONDS)
-        writer = opened.writer()
+    def _reconnected(self) -> Link | None:
+        """Return the journal as `_ready` does, made anew when somebody has removed it."""
+        severed = self._link
+        if severed is None or not severed.is_severed():
+            return self._ready()
+        LOGGER.warning("%s was removed while this training writes to it; it is made anew.", self.folder)
+        self._link = self._session_id = None
         try:
-            writer.start_run(project=run.project, name=run.name, save_dir=run.save_dir, run_id=run.id)
-            for platform, base_url in options.routes:
-                writer.route(run.id, platform, base_url)
-            self._session_id = self._session_id or writer.start_session(run.id)
-            return _Link(opened, writer, self._session_id)
-        except JournalError:
-            writer.close()
-            opened.close()
-            raise
+            if link := self._ready():
+                link.take_over(severed)
+        finally:
+            severed.close()
+        return self._link
+
+    def _keep_within(self, link: Link, size: int = 0, role: str | None = None) -> bool:
+        """See `Link.keep_within`; what cannot be told now is tried again."""
+        try:
+            fits = link.keep_within(self._options.max_size, size, role)
+        except (JournalError, OSError) as error:
+            LOGGER.debug("the journal's size could not be kept: %s", error)
+            return True
+        if not fits and not self._is_over:
+            self._is_over = True
+            LOGGER.warning(
+                "The journal %s has reached its limit of %s (UPLOADER_MAX_SIZE), also without what may be given up. "
+                "Metrics and the final checkpoint are still kept; other checkpoints are not. Make room: `%s`.",
+                self.folder,
+                readable(self._options.max_size),
+                self.drain_command,
+            )
+        return fits
+
+    def _not_taken(self, size: int, role: str) -> NoReturn:
+        reason = f"the journal has reached its limit of {self._options.max_size} bytes"
+        self.event(GIVEN_UP, loss_payload(reason, [Loss("checkpoints before they were taken", 1, size)]), role)
+        raise OverLimit(f"{self.folder} is at its limit of {readable(self._options.max_size)}")
 
     def _give_up(self, error: JournalError) -> None:
         """Leave the journal alone for a while, and say so once."""

@@ -84,3 +84,8 @@ def test_what_training_imports_is_lean(package: str) -> None:
     code = f"import json, sys, {package}; print(json.dumps(sorted(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True).stdout
     assert heavy.isdisjoint(json.loads(loaded))
+
+
+@pytest.mark.parametrize("module", sorted(path.name for path in (ROOT / "journal").glob("[a-z]*.py")))
+def test_the_design_names_each_module_of_the_journal(module: str) -> None:
+    assert f"`{module}`" in (ROOT / "docs" / "design.md").read_text("utf-8")

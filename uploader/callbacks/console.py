@@ -15,8 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from journal.payloads import cut_text
+
 LINES_PER_CHUNK = 5
 SECONDS_PER_CHUNK = 5.0
+LONGEST_CHUNK = 64 * 1024
+"""Most characters of text in a chunk."""
+LONGEST_WRITE = 1024 * 1024
+"""Most characters that are taken of what is printed at once; of more, half a chunk is: no person reads that."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +77,7 @@ class ConsoleCapture:
         Raises:
             ImportError: This version of Ultralytics has no `ConsoleLogger`.
         """
-        from ultralytics.utils.logger import ConsoleLogger
-
-        logger = ConsoleLogger(batch_size=LINES_PER_CHUNK, flush_interval=SECONDS_PER_CHUNK, on_flush=self._put)
+        logger = _console_logger()(batch_size=LINES_PER_CHUNK, flush_interval=SECONDS_PER_CHUNK, on_flush=self._put)
         # Older versions count from 0, which a resumed run would do again.
         logger.chunk_id = max(logger.chunk_id, int(time.time() * 1000))
         self._thread.start()
@@ -98,7 +102,7 @@ class ConsoleCapture:
     def _put(self, content: str, line_count: int, chunk_id: int) -> None:
         """Take a chunk from whichever thread printed its last line, or from the logger's timer."""
         progress = getattr(self._logger, "progress_sent", {})  # not in 8.3
-        self._queue.put(Chunk(chunk_id, content, line_count, dict(progress)))
+        self._queue.put(Chunk(chunk_id, cut_text(content, LONGEST_CHUNK), line_count, dict(progress)))
         if self._stopped:  # the timer was under way while the capture stopped
             self._journal_waiting()
 
@@ -117,6 +121,20 @@ class ConsoleCapture:
         if present := [chunk for chunk in waiting if chunk is not None]:
             self._journal(join_chunks(present))
         return None in waiting
+
+
+def _console_logger() -> Any:
+    """Return upstream's logger, made to take the beginning of what is too long."""
+    from ultralytics.utils.logger import ConsoleLogger
+
+    class Bounded(ConsoleLogger):  # type: ignore[misc]
+        """Keeps no copies of what is too long; versions differ in what they pass along with the text."""
+
+        def _queue_log(self, text: str, *bar: Any) -> None:
+            taken = text if len(text) <= LONGEST_WRITE else cut_text(text, LONGEST_CHUNK // 2)
+            super()._queue_log(taken, *bar)
+
+    return Bounded
 
 
 _running: set[ConsoleCapture] = set()

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from uploader.callbacks.guard import guarded
 from uploader.callbacks.recording import Recording, abandon_previous
@@ -17,7 +18,8 @@ from uploader.callbacks.redact import Redactor
 from uploader.callbacks.slugs import project_slug, run_slug
 from uploader.callbacks.system import SystemSampler, training_gpus
 from uploader.callbacks.trainer import Callback, Trainer
-from uploader.callbacks.upstream import remove_upstream, silence_upstream
+from uploader.callbacks.upstream import remove_upstream, session_model, silence_upstream
+from uploader.callbacks.usage import is_allowed, journal_usage, usage_payload
 from uploader.errors import SettingsError
 from uploader.recorder import Recorder
 from uploader.settings import Settings
@@ -33,6 +35,10 @@ EVENTS = (
     "on_model_save",
     "on_train_end",
     "teardown",
+    "on_train_start",
+    "on_val_start",
+    "on_predict_start",
+    "on_export_start",
 )
 
 
@@ -44,7 +50,7 @@ class PlatformCallbacks:
         options: Which journal, how durable, for which destination.
         project: Project to record under instead of the training's own.
         name: Name to record under instead of the training's own.
-        hub_model: Id of the HUB model that is trained, if there is one already.
+        hub_model: Id of the HUB model that is trained, if there is one already; upstream's session may know it, too.
     """
 
     options: JournalOptions
@@ -84,6 +90,8 @@ class PlatformCallbacks:
     def on_fit_epoch_end(self, trainer: Trainer) -> None:
         """Record the epoch; runs once more after the final evaluation."""
         if recording := recording_of(trainer):
+            # The final evaluation of 8.3 has put them back: its validator shares the trainer's lists.
+            remove_upstream(trainer.callbacks, hub=self.is_for_hub)
             recording.epoch_end(trainer)
             recording.obey(trainer)
 
@@ -105,6 +113,35 @@ class PlatformCallbacks:
         if recording := recording_of(trainer):
             recording.close(sys.exc_info()[1])
 
+    @guarded
+    def on_train_start(self, trainer: Trainer) -> None:
+        """Record the usage event of a training."""
+        if (recording := recording_of(trainer)) and self._wants_usage():
+            recording.usage(usage_payload(trainer.args, trainer.device))
+
+    @guarded
+    def on_val_start(self, validator: Any) -> None:
+        """Record the usage event of a validation, unless it is a training's."""
+        if validator.args.mode == "val":
+            self._journal_usage(validator)
+
+    @guarded
+    def on_predict_start(self, predictor: Any) -> None:
+        """Record the usage event of a prediction."""
+        self._journal_usage(predictor)
+
+    @guarded
+    def on_export_start(self, exporter: Any) -> None:
+        """Record the usage event of an export."""
+        self._journal_usage(exporter)
+
+    def _journal_usage(self, worker: Any) -> None:
+        if self._wants_usage():
+            journal_usage(self.options, usage_payload(worker.args, worker.device))
+
+    def _wants_usage(self) -> bool:
+        return self.is_for_hub and is_allowed()
+
     def _recording(self, trainer: Trainer) -> Recording:
         recorder = Recorder.start(
             self.options,
@@ -117,7 +154,8 @@ class PlatformCallbacks:
         device = trainer.device
         gpus = training_gpus(device.type, device.index, str(trainer.args.device), settings.visible_gpus)
         secrets = [key for key in (settings.api_key, settings.hub_key) if key]
-        origin = {"hubModel": self.hub_model} if self.hub_model else {}
+        hub_model = self.hub_model or session_model(trainer)
+        origin = {"hubModel": hub_model} if hub_model else {}
         return Recording(trainer, recorder, SystemSampler(gpus), Redactor(secrets), origin)
 
 

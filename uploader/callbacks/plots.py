@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from journal.losses import Loss
 
 CURVE_POINTS = 101
 """Points per curve: steps of 0.01 on an axis from 0 to 1."""
+MOST_NUMBERS = 2_000_000
+"""Most numbers in a plot."""
 
 
 def collect_plots(trainer: Any) -> list[dict[str, Any]]:
@@ -42,6 +46,25 @@ def resample(plot: Mapping[str, Any], points: int = CURVE_POINTS) -> dict[str, A
     grid = np.linspace(x[0], x[-1], points)
     thinned = np.apply_along_axis(lambda curve: np.interp(grid, x, curve), -1, y)
     return {**plot, "x": grid.tolist(), "y": thinned.tolist()}
+
+
+def without_large(plots: Iterable[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[Loss]]:
+    """Return the plots that are small enough to be made into text, and what was left out.
+
+    The confusion matrix of 1,200 classes has 1.4 million numbers; one of 5,000 would be 100 MB of text.
+    """
+    sizes = [(plot, sum(map(_count, plot.values()))) for plot in plots]
+    losses = [Loss(f"plots ({plot.get('type')})", 1, size * 8) for plot, size in sizes if size > MOST_NUMBERS]
+    return [plot for plot, size in sizes if size <= MOST_NUMBERS], losses
+
+
+def _count(value: Any) -> int:
+    """Return how many numbers there are in an array, or in lists of them."""
+    if isinstance(value, (list, tuple)):
+        nested = bool(value) and isinstance(value[0], (list, tuple))
+        return sum(map(_count, value)) if nested else len(value)
+    size = getattr(value, "size", 1)
+    return size if isinstance(size, int) else 1
 
 
 def _data(owner: Any) -> list[Mapping[str, Any]]:

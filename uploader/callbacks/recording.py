@@ -11,15 +11,20 @@ import traceback
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from journal.losses import loss_payload
+from journal.records import GIVEN_UP
 from uploader.callbacks.checkpoints import SavedFile, final_file, save_payload, saved_files
 from uploader.callbacks.console import Chunk, ConsoleCapture
 from uploader.callbacks.environment import describe_environment
 from uploader.callbacks.epochs import epoch_payload
+from uploader.callbacks.plots import without_large
 from uploader.callbacks.redact import Redactor
 from uploader.callbacks.results import completion_payload
 from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Trainer
+from uploader.callbacks.usage import USAGE
 from uploader.recorder import Recorder
 
 
@@ -71,6 +76,10 @@ class Recording:
         _say(f"recording this training as run {self._recorder.run_id}; `{self._recorder.drain_command}` delivers it")
         self._console.start()
 
+    def usage(self, payload: Mapping[str, Any]) -> None:
+        """Record a usage event of this training."""
+        self._recorder.event(USAGE, self._redactor.value(payload), str(payload["name"]))
+
     def obey(self, trainer: Trainer) -> None:
         """Stop the trainer when the platform has said that the training is cancelled."""
         detail = self._recorder.cancelled()
@@ -112,7 +121,11 @@ class Recording:
                 _say("best.pt is missing, so last.pt is kept as the training's result", logging.WARNING)
             self._snapshot(final)
             self._recorder.wait_for_snapshots()
-        self._recorder.event("training_complete", self._redactor.value(completion_payload(trainer)))
+        payload = completion_payload(trainer)
+        payload["plots"], losses = without_large(payload["plots"])
+        if losses:
+            self._recorder.event(GIVEN_UP, loss_payload("they are too large to be sent", losses), "plots")
+        self._recorder.event("training_complete", self._redactor.value(payload))
         self._is_complete = True
 
     def close(self, error: BaseException | None) -> None:

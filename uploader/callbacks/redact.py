@@ -16,8 +16,8 @@ _VALUE = r"[^\s\"'&,;)\]}]+"
 _RULES = (
     # key=value and key: value, as in arguments, environment dumps, JSON and Python literals
     re.compile(rf"(?i)({_NAME}[\"']?\s{{0,3}}[=:]\s{{0,3}}[\"']?(?:(?:bearer|basic)\s+)?){_VALUE}"),
-    # --api-key value
-    re.compile(rf"(?i)(--[\w-]{{0,40}}{_NAME}\s+[\"']?)(?!-){_VALUE}"),
+    # --api-key value, also as Python shows a list of arguments
+    re.compile(rf"(?i)(--[\w-]{{0,40}}{_NAME}(?:[\"'],)?\s+[\"']?)(?!-){_VALUE}"),
     # Authorization headers without their name
     re.compile(rf"(?i)(\bbearer\s+)(?=\S{{8}}){_VALUE}"),
     # user:password@ and token@ in URLs

@@ -14,6 +14,7 @@ from typing import Any
 from uploader.callbacks.trainer import Callback, CallbackLists
 
 _MODULE = "ultralytics.utils.callbacks.platform"
+_HUB_MODULE = "ultralytics.utils.callbacks.hub"
 _HUB_SESSION = (
     "on_pretrain_routine_start",
     "on_pretrain_routine_end",
@@ -25,21 +26,12 @@ _HUB_SESSION = (
 
 
 def upstream_callbacks() -> Mapping[str, Callback]:
-    """Return upstream's callbacks by event; empty where the version has none or no key is set (8.3)."""
+    """Return upstream's callbacks for Platform by event; empty where the version has none or no key is set (8.3)."""
     try:
         from ultralytics.utils.callbacks.platform import callbacks
     except ImportError:
         return {}
     return dict(callbacks)
-
-
-def upstream_hub_callbacks() -> Mapping[str, Callback]:
-    """Return upstream's callbacks for HUB by event; empty where the version has none (8.4) or HUB is switched off."""
-    try:
-        from ultralytics.utils.callbacks.hub import callbacks
-    except ImportError:
-        return {}
-    return {event: callbacks[event] for event in _HUB_SESSION if event in callbacks}
 
 
 def remove_upstream(lists: CallbackLists, *, hub: bool = False) -> None:
@@ -48,10 +40,21 @@ def remove_upstream(lists: CallbackLists, *, hub: bool = False) -> None:
     In place, because a trainer may be iterating over one of them: ours stands before upstream's there, so that the
     iteration goes on with the callback after the removed one.
     """
-    found = [*upstream_callbacks().items(), *(upstream_hub_callbacks().items() if hub else ())]
+    session = _imported(_HUB_MODULE) if hub else {}
+    found = [*_imported(_MODULE).items(), *((event, session[event]) for event in _HUB_SESSION if event in session)]
     for event, callback in found:
         listed = lists.get(event, [])
         listed[:] = [other for other in listed if other is not callback]
+
+
+def _imported(module: str) -> Mapping[str, Callback]:
+    """Return the callbacks of a module of upstream's; none where it is not imported, so that no list can hold one.
+
+    To import it is the trainer's, after it has seeded the random numbers: 8.3 draws one of them in doing so, and a
+    training that was seeded alike would have other results if we had done it before.
+    """
+    callbacks: Mapping[str, Callback] = getattr(sys.modules.get(module), "callbacks", {})
+    return callbacks
 
 
 def restore_upstream(lists: CallbackLists) -> None:
@@ -60,6 +63,12 @@ def restore_upstream(lists: CallbackLists) -> None:
         listed = lists.setdefault(event, [])
         if not any(other is callback for other in listed):
             listed.append(callback)
+
+
+def session_model(trainer: Any) -> str | None:
+    """Return the id of the HUB model that upstream was given by its URL, `YOLO("https://…/models/ID")`; 8.3 only."""
+    model_id = getattr(getattr(getattr(trainer, "hub_session", None), "model", None), "id", None)
+    return None if model_id is None else str(model_id)
 
 
 def silence_upstream(trainer: Any) -> None:

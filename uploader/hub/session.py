@@ -11,14 +11,17 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from journal.locations import default_journal
-from uploader.errors import CredentialsRefused, DeliveryError, ModelUnavailable, Refused, SettingsError
+from uploader.errors import CredentialsRefused, DeliveryError, ModelUnavailable, NoKey, Refused, SettingsError
 from uploader.hub.identifier import Identifier, parse_identifier
 from uploader.hub.model import Beginning, beginning
 from uploader.settings import Settings
+
+if TYPE_CHECKING:
+    from uploader.platforms.http import Transport
 
 _LOG = logging.getLogger("uploader")
 _FACTS = "model.json"
@@ -79,13 +82,11 @@ def _folder_name(model_id: str) -> str:
 def _fetch(what: Identifier, settings: Settings, folder: Path) -> Beginning:
     """Ask HUB, get the weights, and remember both."""
     from uploader.platforms.http import Transport
-    from uploader.platforms.registry import connect_hub
 
+    settings = replace(settings, hub_key=what.api_key or settings.hub_key)
     transport = Transport(connections=1, ca_bundle=settings.ca_bundle)
     try:
-        client = connect_hub(settings.hub_url, replace(settings, hub_key=what.api_key or settings.hub_key), transport)
-        client.authenticate()
-        found = beginning(client.model(str(what.model_id)))
+        found = beginning(_ask(str(what.model_id), settings, transport))
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _is_url(found.source):
             target = folder / (PurePosixPath(urlsplit(found.source).path).name or "weights.pt")
@@ -95,6 +96,28 @@ def _fetch(what: Identifier, settings: Settings, folder: Path) -> Beginning:
         transport.close()
     _remember(folder, found)
     return found
+
+
+def _ask(model_id: str, settings: Settings, transport: Transport) -> Mapping[str, Any]:
+    """Return what HUB says of a model."""
+    from uploader.platforms.registry import connect_hub
+
+    try:
+        client = connect_hub(settings.hub_url, settings, transport)
+    except NoKey as missing:
+        return _ask_without_key(model_id, settings, transport, missing)
+    client.authenticate()
+    return client.model(model_id)
+
+
+def _ask_without_key(model_id: str, settings: Settings, transport: Transport, missing: NoKey) -> Mapping[str, Any]:
+    """Return what HUB tells everybody of a model; where it tells nothing, a key is what is missing."""
+    from uploader.platforms.hub import HubPlatform
+
+    try:
+        return HubPlatform(settings.hub_url, None, transport).model(model_id)
+    except CredentialsRefused:
+        raise missing from None
 
 
 def _remember(folder: Path, found: Beginning) -> None:

@@ -42,6 +42,7 @@ def record(build_trainer: Trainers, journal: Any, **options: Any) -> None:
             [("hub", HUB_URL), ("ultralytics", "https://platform.ultralytics.com")],
         ),
         (({"hub_model": MODEL}, {"ULTRALYTICS_HUB_API": HUB_URL}), [("hub", HUB_URL)]),
+        (({"hub_model": "yolo11n.pt"}, {}), [("hub", "https://api.ultralytics.com")]),
         (({}, {}), []),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from uploader.callbacks.console import Chunk, ConsoleCapture, join_chunks
+from uploader.callbacks.console import LONGEST_CHUNK, Chunk, ConsoleCapture, join_chunks
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
 
@@ -203,3 +203,15 @@ def test_joined_chunks_keep_the_first_id_all_lines_and_the_last_progress() -> No
     chunks = [Chunk(7, "a\nb", 2, {"1": "10%"}), Chunk(8, "", 0, {"1": "50%"}), Chunk(9, "c", 1, {"1": "90%"})]
     assert join_chunks(chunks) == Chunk(7, "a\nb\nc", 3, {"1": "90%"})
     assert join_chunks(chunks[:1]) == chunks[0]
+
+
+def test_a_line_without_end_is_cut_with_a_note(capture: ConsoleCapture, chunks: Chunks) -> None:
+    capture.start()
+    print("y" * 5_000_000)
+    print("z" * 100_000)
+    print("after")
+    capture.stop()
+    shown = "\n".join(chunk.content for chunk in chunks.taken)
+    assert f"… {5_000_000 - LONGEST_CHUNK // 2} characters left out" in shown
+    assert all(len(chunk.content) < LONGEST_CHUNK + 100 for chunk in chunks.taken)
+    assert capture._logger.last_line.endswith("after")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+from support.scripted_server import Reply, scripted_server
 
 import uploader
 from uploader.errors import ModelUnavailable
@@ -90,6 +91,24 @@ def test_a_key_in_the_url_is_used_and_kept_nowhere(
     model = uploader.load_hub_model(f"{WEB}/models/{model_id}?api_key={KEY}")
     assert model.url == f"{WEB}/models/{model_id}"
     assert not [path for path in (tmp_path / "journal").rglob("*") if path.is_file() and KEY in path.read_text()]
+
+
+def test_a_model_that_everybody_may_read_needs_no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    facts = {"status": "new", "train_args": {"data": "coco8.yaml"}, "cfg": "yolo11n.yaml"}
+    monkeypatch.setenv("UPLOADER_JOURNAL", str(tmp_path / "journal"))
+    with scripted_server(lambda _: Reply(body={"success": True, "data": facts})) as hub:
+        monkeypatch.setenv("ULTRALYTICS_HUB_API", hub.url)
+        first = uploader.load_hub_model(f"{WEB}/models/public")
+        assert [(each.method, each.path) for each in hub.requests] == [("GET", "/v1/models/public")]
+        assert "x-api-key" not in hub.requests[0].headers
+    assert (first.model_file, dict(first.train_args)) == ("yolo11n.yaml", {"data": "coco8.yaml"})
+    assert uploader.load_hub_model(f"{WEB}/models/public") == first  # the server is gone
+
+
+def test_a_new_model_without_a_parent_begins_with_its_architecture(server: RunningServer) -> None:
+    model_id = make(server, lineage={"architecture": {"name": "yolo11n"}, "parent": {}})
+    model = uploader.load_hub_model(f"{WEB}/models/{model_id}")
+    assert (model.model_file, model.is_trained, model.train_args["epochs"]) == ("yolo11n.yaml", False, 3)
 
 
 def test_what_cannot_be_loaded_is_told_clearly(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:

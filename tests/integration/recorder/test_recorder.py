@@ -355,7 +355,7 @@ def tell(folder: Path, kind: str, detail: str) -> None:
     with journal.open(folder) as opened:
         outbox = opened.outbox()
         (target,) = outbox.targets()
-        (event,) = outbox.events(target.run.id, after=target.planned_through, limit=1)
+        (event,) = outbox.backlog(target.run.id, after=target.planned_through, limit=1).events
         planned = PlannedDelivery("training_started", "message", target.stage, event.id, event.id, event.payload)
         outbox.plan(target, [planned], through=event.id, stage=target.stage)
         claim = outbox.claim(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uploader.callbacks.plots import CURVE_POINTS, collect_plots, resample
+from uploader.callbacks.plots import CURVE_POINTS, collect_plots, resample, without_large
 
 X = np.linspace(0, 1, 1000)
 
@@ -68,3 +68,15 @@ def test_classes_are_named_where_curves_cover_only_some(classes: tuple[int, ...]
 @pytest.mark.parametrize("trainer", [SimpleNamespace(), SimpleNamespace(plots=None, validator=None)])
 def test_a_training_without_plots_has_none(trainer: SimpleNamespace) -> None:
     assert collect_plots(trainer) == []
+
+
+def test_a_plot_that_is_too_large_is_left_out() -> None:
+    large = {"type": "confusion_matrix", "matrix": [[0.0] * 2_000] * 1_001}
+    array = {"type": "values", "x": np.zeros((1_001, 2_000))}
+    small = {"type": "pr_curve", "x": [0.5] * 101, "y": [[0.5] * 101] * 1_200, "names": {"0": "bee"}}
+    kept, losses = without_large([large, small, array])
+    assert kept == [small]
+    assert [(loss.what, loss.bytes) for loss in losses] == [
+        ("plots (confusion_matrix)", 8 * 2_002_001),
+        ("plots (values)", 8 * 2_002_001),
+    ]

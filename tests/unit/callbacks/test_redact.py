@@ -12,6 +12,7 @@ SECRET = "s3cr3t-Value.9"
     [
         f"yolo train api_key={SECRET} epochs=3",
         f"train.py --api-key {SECRET} --epochs 3",
+        f"['train.py', '--api-key', '{SECRET}', '--epochs', '3']",
         f"train.py --api-key={SECRET}",
         f"train.py --wandb-token '{SECRET}'",
         f"WANDB_API_KEY={SECRET} python train.py",

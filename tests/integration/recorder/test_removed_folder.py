@@ -1,0 +1,88 @@
+"""The journal's folder is removed under a training: what is open is copied into a new one, and it goes on there."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.journals import rows
+
+from journal.blobs import identity
+from uploader.recorder import WAL_LIMIT_BYTES
+from uploader.sink import JournalOptions, Sink, new_run
+
+
+@pytest.fixture
+def part(folder: Path, save_dir: Path) -> Iterator[Sink]:
+    run = new_run("11111111-1111-1111-1111-111111111111", project=None, name="run", save_dir=save_dir)
+    sink = Sink(JournalOptions(journal=str(folder), routes=(("ultralytics", "https://chosen.example"),)), run)
+    sink.event("training_started", {"epochs": 3}, "1")
+    sink.event("epoch_end", {"epoch": 0}, "0")
+    yield sink
+    sink.close("complete")
+
+
+def kinds(folder: Path) -> list[str]:
+    return [kind for (kind,) in rows(folder, "SELECT kind FROM events ORDER BY id")]
+
+
+def save(part: Sink, path: Path) -> None:
+    path.write_bytes(b"weights")
+    part.add_checkpoint(path, identity(path) or (0, 0, 0), "last", {"publish": True})
+
+
+def test_a_heartbeat_notices(part: Sink, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.rmtree(folder)
+    part.event("epoch_end", {"epoch": 1}, "1")  # into a file without a name
+    part.maintain(WAL_LIMIT_BYTES)
+    part.maintain(WAL_LIMIT_BYTES)
+    part.event("epoch_end", {"epoch": 2}, "2")
+    assert kinds(folder) == ["training_started", "epoch_end", "epoch_end", "epoch_end"]
+    assert rows(folder, "SELECT count(*), count(heartbeat_at) FROM sessions") == [(1, 1)]
+    assert rows(folder, "SELECT base_url FROM destinations") == [("https://chosen.example",)]
+    said = [entry.getMessage() for entry in caplog.records if entry.levelno >= logging.WARNING]
+    assert len(said) == 1
+    assert "was removed" in said[0]
+
+
+def test_a_checkpoint_notices(part: Sink, folder: Path, save_dir: Path) -> None:
+    shutil.rmtree(folder)
+    save(part, save_dir / "last.pt")
+    assert kinds(folder) == ["training_started", "epoch_end", "checkpoint"]
+    assert rows(folder, "SELECT bytes_are FROM checkpoints") == [("present",)]
+
+
+def test_the_end_notices(part: Sink, folder: Path) -> None:
+    shutil.rmtree(folder)
+    part.close("complete")
+    assert kinds(folder) == ["training_started", "epoch_end"]
+    assert rows(folder, "SELECT outcome FROM sessions") == [("complete",)]
+
+
+def test_a_journal_in_its_place_is_used(part: Sink, folder: Path) -> None:
+    folder.rename(folder.with_name("moved away"))
+    part.maintain(WAL_LIMIT_BYTES)
+    part.event("epoch_end", {"epoch": 1}, "1")
+    assert kinds(folder) == ["training_started", "epoch_end", "epoch_end"]
+    assert kinds(folder.with_name("moved away")) == ["training_started", "epoch_end"]
+
+
+def test_checkpoints_that_went_with_it_are_said_to_be_lost(part: Sink, folder: Path, save_dir: Path) -> None:
+    save(part, save_dir / "last.pt")
+    shutil.rmtree(folder)
+    part.maintain(WAL_LIMIT_BYTES)
+    assert kinds(folder) == ["training_started", "epoch_end", "given_up"]
+    (payload,) = rows(folder, "SELECT payload FROM events WHERE kind = 'given_up'")[0]
+    assert json.loads(payload)["items"] == [{"what": "checkpoints", "count": 1, "bytes": 0}]
+
+
+def test_a_folder_that_cannot_be_made_again_leaves_the_fallback_file(part: Sink, folder: Path, fallbacks: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("a file where a folder should be")
+    part.maintain(WAL_LIMIT_BYTES)
+    part.event("epoch_end", {"epoch": 1}, "1")
+    assert len(list(fallbacks.iterdir())) == 1
