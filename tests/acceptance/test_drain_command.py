@@ -19,9 +19,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.disks import make_read_only, small_disk
 from support.journals import rows
 from support.recordings import KEY, Recordings, recordings
-from support.scripted_server import Reply, Request, ScriptedServer, free_port, received, scripted_server
+from support.scripted_server import (
+    Reply,
+    Request,
+    ScriptedServer,
+    free_port,
+    hearing,
+    hub_received,
+    received,
+    scripted_server,
+)
+
+from journal.fallback import FallbackFile
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,14 +96,23 @@ def test_0_everything_is_delivered(journals: Recordings, environment: dict[str, 
     assert drained(environment)["destinations"][0]["delivered"] == 0
 
 
-def test_0_nothing_was_recorded(environment: dict[str, str]) -> None:
+def test_0_nothing_was_recorded(journals: Recordings, environment: dict[str, str]) -> None:
     code, out, _ = run(environment, "drain")
     assert code == 0
     assert "no runs to deliver" in out
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--run", "nothing"], ["--to", "nowhere"], ["--parallel", "0"], ["--max-time", "-1"], ["--what"]]
+    "arguments",
+    [
+        ["--run", "nothing"],
+        ["--to", "nowhere"],
+        ["--parallel", "0"],
+        ["--max-time", "-1"],
+        ["--max-time", "nan"],
+        ["--max-time", "inf"],
+        ["--what"],
+    ],
 )
 def test_2_usage(journals: Recordings, environment: dict[str, str], arguments: list[str]) -> None:
     journals.whole()
@@ -104,6 +125,12 @@ def test_2_settings(journals: Recordings, environment: dict[str, str]) -> None:
     journals.whole()
     summary = drained({**environment, "ULTRALYTICS_PLATFORM_URL": "nowhere"})
     assert (summary["exit_code"], "https://host" in summary["error"]) == (2, True)
+
+
+def test_2_certificates_that_are_not_there(journals: Recordings, environment: dict[str, str], tmp_path: Path) -> None:
+    journals.whole()
+    summary = drained({**environment, "REQUESTS_CA_BUNDLE": str(tmp_path / "mistyped.pem")})
+    assert (summary["exit_code"], "REQUESTS_CA_BUNDLE" in summary["error"]) == (2, True)
 
 
 def test_3_the_platform_is_away(journals: Recordings, environment: dict[str, str]) -> None:
@@ -126,7 +153,7 @@ def test_4_dead_letters(journals: Recordings, environment: dict[str, str], serve
     server.script = script
     code, out, _ = run(environment, "drain")
     assert code == 4
-    assert "1 dead letters" in out
+    assert f"{server.url}: refused in part\n  1 dead letter," in out
 
 
 def test_4_is_about_the_chosen_runs(journals: Recordings, environment: dict[str, str], server: ScriptedServer) -> None:
@@ -147,8 +174,63 @@ def test_5_the_key_is_missing(journals: Recordings, environment: dict[str, str],
     del environment["ULTRALYTICS_API_KEY"]
     code, out, _ = run(environment, "drain")
     assert code == 5
+    assert f"{server.url}: no key" in out
     assert "set ULTRALYTICS_API_KEY" in out
     assert server.requests == []
+
+
+def test_5_a_journal_from_elsewhere_gets_no_key(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    ours, theirs = journals.whole("ours"), journals.whole("theirs")
+    with scripted_server() as other:
+        journals.writer.route(ours.run.id, "ultralytics", server.url)
+        journals.writer.route(theirs.run.id, "ultralytics", other.url)
+        summary = drained(environment)
+        states = {one["url"]: (one["state"], one["delivered"]) for one in summary["destinations"]}
+        assert states == {server.url: ("up to date", 9), other.url: ("paused: no key for it here", 0)}
+        assert summary["exit_code"] == 5
+        _, out, _ = run(environment, "drain")
+        assert f"set ULTRALYTICS_PLATFORM_URL={other.url}" in out
+        assert f"drain --to {other.url}`" in out
+        assert other.requests == []
+
+        assert drained(environment, "--to", other.url, "--run", theirs.run.id)["exit_code"] == 0
+        assert {each.headers.get("authorization") for each in other.requests} == {f"Bearer {KEY}", None}
+
+
+@pytest.mark.parametrize("address", ["https://{host}\\@{ours}", "http://{ours}@{host}", "http://{host}/#{ours}"])
+def test_an_address_that_only_looks_like_ours_gets_no_key(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer, address: str
+) -> None:
+    training = journals.whole()
+    with scripted_server() as other:
+        url = address.format(host=other.url.rpartition("/")[2], ours=server.url.rpartition("/")[2])
+        journals.writer.route(training.run.id, "ultralytics", url)
+        assert drained(environment)["destinations"][0]["state"] == "paused: no key for it here"
+        assert other.requests == server.requests == []
+
+
+def test_hub_is_named_with_its_own_kind(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    training = journals.begin()
+    training.started(trainArgs={"model": "yolo11n.pt", "epochs": "3", "data": "coco8.yaml"}, epochs=3)
+    training.end()
+    server.script = hub_received
+    hub_only = {**environment, "HUB_API_KEY": "hub_key"}
+    del hub_only["ULTRALYTICS_PLATFORM_URL"], hub_only["ULTRALYTICS_API_KEY"]
+    journals.writer.route(training.run.id, "hub", server.url)
+    assert drained(hub_only)["destinations"][0]["state"] == "paused: no key for it here"
+    assert f"{server.url} (hub): paused" in run(hub_only, "drain")[1]
+    assert drained(hub_only, "--to", server.url, "--platform", "hub")["exit_code"] == 0
+    assert f"{server.url} (hub): " in run(hub_only, "status")[1]
+    assert {each.headers["x-api-key"] for each in server.requests} == {"hub_key"}
+
+
+def test_2_a_kind_without_an_address(journals: Recordings, environment: dict[str, str]) -> None:
+    code, _, error = run(environment, "drain", "--platform", "hub")
+    assert (code, "give --to" in error) == (2, True)
 
 
 def test_5_without_a_key_and_an_address_nothing_is_decided(
@@ -286,14 +368,7 @@ def test_a_signal_finishes_what_is_under_way(
 def test_a_signal_ends_a_watching_drain(
     journals: Recordings, environment: dict[str, str], server: ScriptedServer
 ) -> None:
-    complete = threading.Event()
-
-    def script(request: Request) -> Reply:
-        if request.method == "POST" and request.json().get("event") == "training_complete":
-            complete.set()
-        return received(request)
-
-    server.script = script
+    server.script, complete = hearing("training_complete")
     process = start(environment, "drain", "--watch", "--json")
     journals.whole()
     assert complete.wait(60)
@@ -358,6 +433,38 @@ def test_status_tells_what_is_pending_and_why(
     assert "9 pending (3 MB)" in out
     assert "last error: 127.0.0.1" in out
     assert "429: slow down" in out
+
+
+@pytest.mark.parametrize("folded", [True, False])
+def test_status_looks_at_what_cannot_be_written(tmp_path: Path, environment: dict[str, str], folded: bool) -> None:
+    folder = tmp_path / "disk" / "journal"
+    environment["UPLOADER_JOURNAL"] = str(folder)
+    with small_disk(tmp_path / "disk", "16m") as disk:
+        with recordings(folder) as recorded:
+            training = recorded.whole()
+            if folded:
+                recorded.journal.fold_wal()
+        beside = FallbackFile([tmp_path / "fallback"], folder, training.run)
+        beside.append("training_started", {"epochs": 1}, "1")
+        beside.close()
+        make_read_only(disk)
+        code, out, error = run(environment, "status")
+        assert (code, error) == (0, "")
+        assert f"journal {folder}: 1 run" in out
+        assert "finished, 3 epochs" in out
+        assert "of another journal" not in out
+        assert json.loads(run(environment, "status", "--json")[1])["journal"] == str(folder)
+
+
+def test_a_limit_that_is_no_size_hides_nothing(journals: Recordings, environment: dict[str, str]) -> None:
+    journals.whole()
+    environment["UPLOADER_MAX_SIZE"] = "plenty"
+    code, out, error = run(environment, "status")
+    assert (code, "finished, 3 epochs" in out) == (0, True)
+    assert error.startswith("uploader status: UPLOADER_MAX_SIZE: 'plenty' is no size")
+    code, out, _ = run(environment, "status", "--json")
+    assert (code, json.loads(out)["max_bytes"], len(json.loads(out)["runs"])) == (0, None, 1)
+    assert drained(environment)["exit_code"] == 0
 
 
 def test_status_stays_lean(journals: Recordings, environment: dict[str, str]) -> None:

@@ -67,7 +67,7 @@ def test_hub_gets_a_resumed_training_as_from_upstream_and_the_platform_gets_it_t
         "data": str(training_data),
     }
     assert model["lineage"] == {"architecture": {"name": "yolo11n"}, "parent": {}}
-    assert model["meta"] == {"name": "yolo11n.yaml"}
+    assert model["meta"] == {"name": "yolo11n.yaml", "uploaderRun": other["environment"]["uploaderRun"]}
     assert [set(epoch) - {"epoch"} for epoch in epochs] == [
         LOSSES | SCORES | VALIDATION | FACTS,
         LOSSES | SCORES | VALIDATION,

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from support.journals import rows
 
 import journal
 from journal.clock import utc_now
@@ -47,18 +48,40 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_retry_sends_a_dead_letter_out_again(folder: Path) -> None:
-    assert _json(folder, "retry", "2") == {"retried": 1}
+    assert _json(folder, "retry", "2") == {"retried": 1, "retaken": 0}
     assert _states(folder) == ["delivered", "pending"]
 
 
 def test_retry_all(folder: Path) -> None:
-    assert _json(folder, "retry", "--all") == {"retried": 1}
+    assert _json(folder, "retry", "--all")["retried"] == 1
 
 
-@pytest.mark.parametrize("arguments", [("retry",), ("retry", "2", "--all"), ("drop", "1", "--yes"), ("drop", "--yes")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("retry",),
+        ("retry", "2", "--all"),
+        ("retry", "1"),
+        ("retry", "2", "99"),
+        ("prune", "--older-than", "99999999d"),
+        ("prune", "--older-than", "99999999999d"),
+        ("drop", "1", "--yes"),
+        ("drop", "--yes"),
+        ("drop", "2", "--to", "http://127.0.0.1:9", "--yes"),
+        ("drop", "2", "--run", "x", "--yes"),
+        ("drop", "--to", "http://elsewhere", "--yes"),
+        ("drop", "--to", "http://127.0.0.1:9", "--platform", "hub", "--yes"),
+    ],
+)
 def test_what_cannot_be_meant_is_a_usage_error_and_changes_nothing(folder: Path, arguments: tuple[str, ...]) -> None:
     assert _run(folder, *arguments).returncode == 2
     assert _states(folder) == ["delivered", "dead"]
+
+
+def test_a_usage_error_found_in_the_journal_is_json_where_json_was_asked_for(folder: Path) -> None:
+    answer = _run(folder, "retry", "99", "--json")
+    assert answer.returncode == json.loads(answer.stdout)["exit_code"] == 2
+    assert "no dead letter has the id 99" in json.loads(answer.stdout)["error"]
 
 
 def test_drop_asks_first(folder: Path) -> None:
@@ -69,6 +92,27 @@ def test_drop_asks_first(folder: Path) -> None:
 def test_drop_gives_a_dead_letter_up_and_keeps_its_row(folder: Path) -> None:
     assert _json(folder, "drop", "2", "--yes") == {"dropped": 1}
     assert _states(folder) == ["delivered", "dropped"]
+
+
+def test_a_destination_that_is_gone_is_given_up(folder: Path) -> None:
+    assert _json(folder, "drop", "--to", "HTTP://127.0.0.1:9/", "--yes") == {"runs": 1, "deliveries": 1}
+    assert _states(folder) == ["delivered", "dropped"]
+    shown = _run(folder, "status").stdout
+    assert "http://127.0.0.1:9: 1 delivered, 1 dropped" in shown
+    assert "given up on 20" in shown
+    assert _json(folder, "drain")["exit_code"] == 0
+
+
+def test_of_a_destination_one_run_is_given_up(folder: Path) -> None:
+    assert _run(folder, "drop", "--to", "http://127.0.0.1:9", "--run", "nothing", "--yes").returncode == 2
+    assert _json(folder, "drop", "--to", "http://127.0.0.1:9", "--run", _run_id(folder)[:8], "--yes")["runs"] == 1
+    again = _run(folder, "drop", "--to", "http://127.0.0.1:9", "--yes")
+    assert (again.returncode, "none of these runs goes there" in again.stderr) == (2, True)
+
+
+def test_what_was_given_up_does_not_keep_a_run_from_being_pruned(folder: Path) -> None:
+    _run(folder, "drop", "--to", "http://127.0.0.1:9", "--yes")
+    assert _json(folder, "prune")["runs"] == 1
 
 
 def test_prune_leaves_a_run_with_a_dead_letter_alone(folder: Path) -> None:
@@ -110,8 +154,9 @@ def _json(folder: Path, *arguments: str) -> dict[str, int]:
     return answer
 
 
-def _states(folder: Path) -> list[str]:
-    database = sqlite3.connect(folder / "journal.db")
-    states = [row[0] for row in database.execute("SELECT state FROM deliveries ORDER BY id")]
-    database.close()
-    return states
+def _run_id(folder: Path) -> str:
+    return str(rows(folder, "SELECT id FROM runs")[0][0])
+
+
+def _states(folder: Path, kind: str = "%") -> list[str]:
+    return [state for (state,) in rows(folder, "SELECT state FROM deliveries WHERE kind LIKE ? ORDER BY id", kind)]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uploader.commands.shared import JOURNAL_UNUSABLE, journal_option
+from journal.sizes import readable
+from uploader.commands.shared import JOURNAL_UNUSABLE, count, journal_option, require_journal
 
 if TYPE_CHECKING:
     from journal.doctor import Examination, Recovery
@@ -36,6 +37,8 @@ def doctor(journal: Path | None, deep: bool, repair: bool, as_json: bool) -> Non
     from journal.doctor import examine
     from journal.locations import default_journal
 
+    if journal is None:
+        require_journal(None, "doctor", as_json=as_json)
     folder = journal or default_journal()
     examination = examine(folder, deep=deep)
     repairs = _repair(examination) if repair else {}
@@ -69,7 +72,8 @@ def _as_json(examination: Examination, repairs: dict[str, Any]) -> str:
 
 def _as_text(examination: Examination, repairs: dict[str, Any]) -> str:
     verdict = "healthy" if examination.healthy else "in trouble"
-    lines = [f"{examination.journal}: {verdict}, {examination.events} events, {examination.blobs} checkpoints"]
+    held = (count(examination.events, "event"), count(examination.blobs, "checkpoint"), readable(examination.bytes))
+    lines = [f"{examination.journal}: {verdict}, {', '.join(held)}"]
     for finding in examination.findings:
         lines += [f"\n{finding.weight}: {finding.detail}", f"  {finding.next_step}"]
     if closed := repairs.get("closed"):
@@ -82,10 +86,10 @@ def _as_text(examination: Examination, repairs: dict[str, Any]) -> str:
 
 
 def _recovered(examination: Examination, recovery: Recovery) -> list[str]:
-    rows = ", ".join(f"{count} {table}" for table, count in sorted(recovery.kept.items()) if count)
+    rows = ", ".join(f"{number} {table}" for table, number in sorted(recovery.kept.items()) if number)
     lost = [f"  lost: {what}" for what in recovery.lost] or ["  Nothing is known to be lost."]
     return [
-        f"What could be read is in {recovery.folder}: {rows}, {recovery.blobs} checkpoints.",
+        f"What could be read is in {recovery.folder}: {rows}, {count(recovery.blobs, 'checkpoint')}.",
         *lost,
         "The old journal was left as it is. To go on with the new one, stop what writes to the old one, move it away,",
         f"and rename the new one to {examination.journal.name}.",

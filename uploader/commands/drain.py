@@ -13,20 +13,22 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from uploader.commands.shared import JOURNAL_UNUSABLE, USAGE, journal_option
-from uploader.drain.summary import CREDENTIALS_REFUSED, WORK_REMAINS, DestinationSummary, Summary
+from uploader.commands.shared import JOURNAL_UNUSABLE, USAGE, count, fail, journal_option, place, require_journal
+from uploader.drain.summary import NO_CREDENTIALS, WORK_REMAINS, DestinationSummary, Summary
 from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
-from uploader.settings import Settings
+from uploader.settings import PLATFORMS, ULTRALYTICS, Settings
 
 if TYPE_CHECKING:
+    from uploader.drain.options import DrainOptions
     from uploader.drain.progress import Progress
-    from uploader.drain.worker import Drain, DrainOptions
+    from uploader.drain.worker import Drain
 
 _EPILOG = """\b
 Exit codes, the first that fits:
   2  the arguments or settings cannot be used
   1  the journal cannot be used
-  5  the API key is missing or refused; everything is kept
+  5  the API key of a platform with work left is missing here, or was
+     refused; everything is kept
   3  work remains: the platform is offline or backs off, the drain was
      stopped, or another drain works on this journal
   4  dead letters: all else is delivered, these the platform refused
@@ -35,14 +37,23 @@ Exit codes, the first that fits:
 SIGINT or SIGTERM end a drain within seconds; the exit code tells what
 remains. A second one ends it at once; nothing is lost by that either.
 """
+_LONGEST = 10**9  # seconds, about thirty years; --watch goes on for ever
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """Return a length of time that can be waited for; `nan`, which compares with nothing, is none."""
+    if value is not None and not 0 <= value <= _LONGEST:
+        raise click.BadParameter(f"{value:g} is no number of seconds from 0 to {_LONGEST:,}", ctx, param)
+    return value
 
 
 @click.command(epilog=_EPILOG)
 @journal_option
 @click.option("--run", "runs", multiple=True, metavar="ID", help="Only this run, by its id or the beginning of it.")
-@click.option("--to", metavar="URL", help="Deliver the runs to this platform too, from now on.")
+@click.option("--to", metavar="URL", help="Deliver the runs to this platform too; your key goes there.")
+@click.option("--platform", type=click.Choice(PLATFORMS), help="What --to speaks.  [default: ultralytics]")
 @click.option("--watch", is_flag=True, help="Go on for ever, also with what is recorded meanwhile.")
-@click.option("--max-time", type=click.FloatRange(min=0), metavar="SECONDS", help="Go on trying for so long.")
+@click.option("--max-time", type=float, callback=_seconds, metavar="SECONDS", help="Go on trying for so long.")
 @click.option(
     "--parallel",
     type=click.IntRange(1, 256),
@@ -53,22 +64,29 @@ remains. A second one ends it at once; nothing is lost by that either.
     help="How many messages to have under way at once, for each platform.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
-def drain(journal: Path | None, as_json: bool, **options: Any) -> NoReturn:
-    """Deliver what the journal holds, until nothing more can be done now."""
+def drain(journal: Path | None, as_json: bool, platform: str | None, **options: Any) -> NoReturn:
+    """Deliver what the journal holds, until nothing more can be done now.
+
+    A key goes only to the platform that it was set for: ULTRALYTICS_API_KEY to ULTRALYTICS_PLATFORM_URL, else to the
+    public one; HUB_API_KEY to ULTRALYTICS_HUB_API likewise. What the journal holds for any other address is kept, and
+    waits until you name that address in these variables, or by --to.
+    """
+    if platform and not options["to"]:
+        raise click.UsageError("--platform says what the platform at --to speaks; give --to as well")
     from journal import JournalError
-    from uploader.drain.worker import DrainOptions
+    from uploader.drain.options import DrainOptions
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        summary = _run(journal, DrainOptions(**options), as_json)
+        summary = _run(journal, DrainOptions(platform=platform or ULTRALYTICS, **options), as_json)
     except SettingsError as error:
-        _fail(str(error), USAGE, as_json)
+        fail(str(error), "drain", USAGE, as_json=as_json)
     except CredentialsRefused as error:
-        _fail(str(error), CREDENTIALS_REFUSED, as_json)
+        fail(str(error), "drain", NO_CREDENTIALS, as_json=as_json)
     except DrainLocked as error:
-        _fail(str(error), WORK_REMAINS, as_json)
+        fail(str(error), "drain", WORK_REMAINS, as_json=as_json)
     except JournalError as error:
-        _fail(str(error), JOURNAL_UNUSABLE, as_json)
+        fail(str(error), "drain", JOURNAL_UNUSABLE, as_json=as_json)
     click.echo(_as_json(summary) if as_json else _as_text(summary))
     sys.exit(summary.exit_code)
 
@@ -78,12 +96,25 @@ def _run(folder: Path | None, options: DrainOptions, as_json: bool) -> Summary:
     from uploader.drain.worker import Drain
 
     settings = Settings.load()
+    if not _comes_later(folder, options):
+        require_journal(folder, "drain", as_json=as_json)
     with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
         drain = Drain(opened, outbox, settings, options, _progress(as_json))
         _stop_on_signals(drain)
         summary = drain.run()
     _warn_of_another_platform(summary, settings.chosen_platform_url)
     return summary
+
+
+def _comes_later(folder: Path | None, options: DrainOptions) -> bool:
+    """Return whether a journal that is not there is to be made: it is waited for, or events for it wait beside it."""
+    from journal.locations import default_journal
+    from journal.presence import is_awaited, is_there
+
+    where = folder or default_journal()
+    if options.watch and not is_there(where):
+        click.echo(f"There is no journal in {where} yet; waiting for one.", err=True)
+    return options.watch or is_awaited(where)
 
 
 def _warn_of_another_platform(summary: Summary, chosen: str | None) -> None:
@@ -115,21 +146,13 @@ def _progress(as_json: bool) -> Progress | None:
     return Bars()
 
 
-def _fail(message: str, code: int, as_json: bool) -> NoReturn:
-    if as_json:
-        click.echo(json.dumps({"exit_code": code, "error": message}))
-    else:
-        click.echo(f"uploader drain: {message}", err=True)
-    sys.exit(code)
-
-
 def _as_json(summary: Summary) -> str:
     return json.dumps({"exit_code": summary.exit_code, **asdict(summary)})
 
 
 def _as_text(summary: Summary) -> str:
     delivered = sum(one.delivered for one in summary.destinations)
-    lines = [f"{delivered} deliveries made in {summary.seconds:.1f} s"]
+    lines = [f"{count(delivered, 'delivery')} made in {summary.seconds:.1f} s"]
     if summary.interrupted:
         lines.append("stopped before the end")
     if not summary.destinations:
@@ -138,13 +161,15 @@ def _as_text(summary: Summary) -> str:
 
 
 def _line(one: DestinationSummary) -> str:
-    parts = [f"{one.url}: {one.state}"]
+    parts = [f"{place(one.platform, one.url)}: {one.state}"]
     if one.pending or one.unplanned:
-        parts.append(f"{one.pending} deliveries pending, {one.unplanned} events not yet planned")
+        parts.append(f"{count(one.pending, 'delivery')} pending, {count(one.unplanned, 'event')} not yet planned")
     if one.dead:
-        parts.append(f"{one.dead} dead letters, see the view dead_letters of journal.db")
+        parts.append(f"{count(one.dead, 'dead letter')}, see the view dead_letters of journal.db")
     if one.blocked:
-        parts.append(f"{one.blocked} runs refused as a whole")
+        parts.append(f"{count(one.blocked, 'run')} refused as a whole")
+    if one.waiting:
+        parts.append(f"what is recorded of that ({one.waiting}) goes out after `python -m uploader retry`")
     if one.error:
         parts.append(one.error)
     if one.next_attempt_at:

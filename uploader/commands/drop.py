@@ -1,27 +1,91 @@
-"""`uploader drop`: give up dead letters for good."""
+"""`uploader drop`: give up dead letters, or a whole destination."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from uploader.commands.shared import journal_option, opened_journal
+from uploader.addresses import is_same_place
+from uploader.commands.shared import USAGE, count, journal_option, opened_journal
+from uploader.errors import SettingsError
+from uploader.keys import address_options
+from uploader.settings import PLATFORMS, ULTRALYTICS
+
+if TYPE_CHECKING:
+    from journal import Journal
+    from journal.dropping import Dropped
 
 
 @click.command()
-@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
+@click.option("--to", metavar="URL", help="Give up everything that has not arrived at this platform.")
+@click.option(
+    "--platform", type=click.Choice(PLATFORMS), default=ULTRALYTICS, show_default=True, help="What it speaks."
+)
+@click.option(
+    "--run", "runs", multiple=True, metavar="ID", help="With --to: only this run, by the beginning of its id."
+)
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def drop(ids: tuple[int, ...], yes: bool, journal: Path | None, as_json: bool) -> None:
-    """Give up dead letters for good: they are not delivered, and no longer count as work.
+def drop(
+    *,
+    ids: tuple[int, ...],
+    to: str | None,
+    platform: str,
+    runs: tuple[str, ...],
+    yes: bool,
+    journal: Path | None,
+    as_json: bool,
+) -> None:
+    """Give up dead letters for good, or all that has not arrived at a platform which is gone.
 
-    The view dead_letters of the journal lists their IDs. Their rows stay in the journal, as dropped.
+    The view dead_letters of the journal lists the IDs. What is given up no longer counts as work, and its rows stay in
+    the journal, as dropped. Nothing more is planned for a platform that was given up; `drain --to URL` takes it up
+    again, with what was dropped there.
     """
+    if bool(ids) == bool(to) or (runs and not to):
+        raise click.UsageError("give the IDs of dead letters; or --to URL, and maybe --run")
     if not yes:
-        click.confirm(f"Give up {len(ids)} deliveries for good?", abort=True)
-    with opened_journal(journal, "drop") as opened:
-        count = opened.drop(ids)
-    click.echo(json.dumps({"dropped": count}) if as_json else f"{count} dead letters were given up")
+        what = f"everything that has not arrived at {to}" if to else f"{count(len(ids), 'dead letter')} for good"
+        click.confirm(f"Give up {what}?", abort=True)
+    with opened_journal(journal, "drop", as_json=as_json) as opened:
+        if to is None:
+            dropped = opened.drop(ids)
+            click.echo(json.dumps({"dropped": dropped}) if as_json else f"Gave up {count(dropped, 'dead letter')}.")
+            return
+        given_up = _drop_destination(opened, platform, to, runs)
+    click.echo(json.dumps(asdict(given_up)) if as_json else _as_text(given_up, address_options(platform, to)))
+
+
+def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequence[str]) -> Dropped:
+    from contextlib import closing
+
+    from journal.errors import UnknownRow
+    from uploader.drain.routing import choose_runs
+
+    with closing(opened.outbox()) as outbox:
+        places = [one for one in outbox.destinations() if one.platform == platform]
+        known = outbox.runs()
+    found = [one.id for one in places if one.base_url == to or is_same_place(one.base_url, to)]
+    if not found:
+        raise UnknownRow(f"nothing goes to {to}; `python -m uploader status` lists where runs go")
+    try:
+        chosen = choose_runs(known, prefixes)
+    except SettingsError as error:
+        click.echo(f"uploader drop: {error}", err=True)
+        sys.exit(USAGE)
+    return opened.drop_destination(found[0], chosen)
+
+
+def _as_text(dropped: Dropped, place: str) -> str:
+    return (
+        f"Gave it up for {count(dropped.runs, 'run')}, with {count(dropped.deliveries, 'delivery')} that had not "
+        f"arrived. `python -m uploader drain --to {place}` takes it up again."
+    )

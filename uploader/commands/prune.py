@@ -10,17 +10,24 @@ from pathlib import Path
 
 import click
 
-from uploader.commands.shared import journal_option, opened_journal
+from uploader.commands.shared import count, journal_option, opened_journal
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def _age(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:
     """Return a length of time such as 12h or 30d."""
+    from journal.clock import utc_now
+
     found = re.fullmatch(r"(\d+)([smhdw])", value)
     if not found:
         raise click.BadParameter(f"{value!r} is no age; give a number and one of s, m, h, d, w, e.g. 30d", ctx, param)
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    try:
+        age = timedelta(**{_UNITS[found[2]]: int(found[1])})
+        utc_now() - age
+    except OverflowError:
+        raise click.BadParameter(f"{value!r} is longer ago than the calendar goes", ctx, param) from None
+    return age
 
 
 @click.command()
@@ -37,7 +44,8 @@ def prune(older_than: timedelta, journal: Path | None, as_json: bool) -> None:
     """
     from journal.clock import utc_now
 
-    with opened_journal(journal, "prune") as opened:
+    with opened_journal(journal, "prune", as_json=as_json) as opened:
         pruned = opened.prune(utc_now() - older_than)
-    text = f"{pruned.runs} runs pruned: {pruned.events} events, {pruned.blobs} checkpoints ({pruned.bytes} bytes)"
+    what = f"{count(pruned.events, 'event')}, {count(pruned.blobs, 'checkpoint')} ({count(pruned.bytes, 'byte')})"
+    text = f"{count(pruned.runs, 'run')} pruned: {what}"
     click.echo(json.dumps(asdict(pruned)) if as_json else text)

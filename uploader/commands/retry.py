@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from uploader.commands.shared import journal_option, opened_journal
+from uploader.commands.shared import count, journal_option, opened_journal
 
 
 @click.command()
@@ -20,10 +20,15 @@ def retry(ids: tuple[int, ...], everything: bool, journal: Path | None, as_json:
     """Give dead letters another life, after what the platform refused was put right.
 
     The view dead_letters of the journal lists their IDs and the reasons. Runs that were blocked by them go on. The
-    next drain delivers them, under the same chunk ids.
+    next drain delivers them, under the same chunk ids. Checkpoints that are gone from the journal are taken from the
+    run's folder again, if they are there unchanged.
     """
     if everything == bool(ids):
         raise click.UsageError("give the IDs of dead letters, or --all")
-    with opened_journal(journal, "retry") as opened, closing(opened.outbox()) as outbox:
-        count = outbox.revive(None if everything else ids)
-    click.echo(json.dumps({"retried": count}) if as_json else f"{count} dead letters go out with the next drain")
+    with opened_journal(journal, "retry", as_json=as_json) as opened, closing(opened.outbox()) as outbox:
+        chosen = None if everything else ids
+        retaken = opened.retake(chosen)
+        retried = outbox.revive(chosen)
+    text = f"{count(retried, 'dead letter')} for the next drain to deliver"
+    text += f"; {count(retaken, 'checkpoint')} taken from the run's folder again" if retaken else ""
+    click.echo(json.dumps({"retried": retried, "retaken": retaken}) if as_json else text)

@@ -6,7 +6,7 @@ import signal
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import platformdirs
@@ -68,7 +68,7 @@ def serve(*, data: Path, host: str, port: int, api_key: str | None, idempotency:
 
     new_key = api_key is None and not (data / KEY_FILE).exists()
     endings = _catch_signals()
-    options = {"api_key": api_key, "idempotency": idempotency, "contract": contract}
+    options: dict[str, Any] = {"api_key": api_key, "idempotency": idempotency, "contract": contract}
     try:
         with running(data, host=host, port=port, on_exit=lambda: endings.put("failure"), **options) as server:
             _announce(server, host, new_key=new_key)

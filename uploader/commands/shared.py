@@ -1,14 +1,17 @@
-"""What several commands share: the journal option, and how a journal that cannot be used ends a command."""
+"""What several commands share: the journal option, and how one that is not there, or unusable, ends a command."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
+
+from uploader.settings import ULTRALYTICS
 
 if TYPE_CHECKING:
     from journal import Journal
@@ -21,27 +24,88 @@ journal_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     envvar="UPLOADER_JOURNAL",
     show_envvar=True,
-    help="Folder of the journal.  [default: a per-user data folder]",
+    help="Folder of the journal, as in attach(journal=...).  [default: a per-user data folder]",
 )
 
 
-@contextmanager
-def opened_journal(folder: Path | None, command: str) -> Iterator[Journal]:
-    """Open the journal for a command; when that, or the work with it, fails, say why and exit.
+def require_journal(folder: Path | None, command: str, *, as_json: bool) -> None:
+    """End the command when there is no journal, and make none: who mistyped its folder must be told.
 
     Args:
-        folder: The folder, None for the default.
+        folder: The folder that a person named; None for the default, where nothing may have been recorded yet.
         command: The command's name, for the message.
+        as_json: Whether to print one JSON object.
+    """
+    from journal.locations import default_journal
+    from journal.presence import is_there
+
+    where = folder or default_journal()
+    if is_there(where):
+        return
+    message = f"there is no journal in {where}"
+    if folder is not None:
+        fail(f"{message}; name its folder by --journal or UPLOADER_JOURNAL", command, JOURNAL_UNUSABLE, as_json=as_json)
+    message += "; nothing was recorded yet"
+    click.echo(json.dumps({"exit_code": 0, "message": message}) if as_json else f"uploader {command}: {message}")
+    sys.exit(0)
+
+
+@contextmanager
+def opened_journal(folder: Path | None, command: str, *, as_json: bool = False) -> Iterator[Journal]:
+    """Open the journal for a command; when there is none, or it or the work with it fails, say so and exit.
+
+    Args:
+        folder: The folder that a person named, None for the default.
+        command: The command's name, for the message.
+        as_json: Whether to say so in JSON.
     """
     import journal
-    from journal.errors import UnknownRow
+
+    require_journal(folder, command, as_json=as_json)
+    with journal_errors(command, as_json=as_json), journal.open(folder) as opened:
+        yield opened
+
+
+@contextmanager
+def journal_errors(command: str, *, as_json: bool) -> Iterator[None]:
+    """Say what went wrong with the journal inside, and exit.
+
+    Args:
+        command: The command's name, for the message.
+        as_json: Whether to say so in JSON.
+    """
+    from journal.errors import JournalError, UnknownRow
 
     try:
-        with journal.open(folder) as opened:
-            yield opened
+        yield
     except UnknownRow as error:
-        click.echo(f"uploader {command}: {error}", err=True)
-        sys.exit(USAGE)
-    except journal.JournalError as error:
-        click.echo(f"uploader {command}: {error}", err=True)
-        sys.exit(JOURNAL_UNUSABLE)
+        fail(str(error), command, USAGE, as_json=as_json)
+    except JournalError as error:
+        fail(str(error), command, JOURNAL_UNUSABLE, as_json=as_json)
+
+
+def fail(message: str, command: str, code: int, *, as_json: bool) -> NoReturn:
+    """End the command with an exit code and its reason, which goes to stdout where JSON is read from there.
+
+    Args:
+        message: The reason, and what to do.
+        command: The command's name.
+        code: The exit code.
+        as_json: Whether to print one JSON object.
+    """
+    if as_json:
+        click.echo(json.dumps({"exit_code": code, "error": message}))
+    else:
+        click.echo(f"uploader {command}: {message}", err=True)
+    sys.exit(code)
+
+
+def place(platform: str, url: str) -> str:
+    """Return a platform's address as people read it; a server may be an Ultralytics Platform and a HUB at once."""
+    return url if platform == ULTRALYTICS else f"{url} ({platform})"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things in words: `1 run`, `2 runs`, `3 deliveries`."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"

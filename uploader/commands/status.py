@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,9 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from uploader.commands.shared import journal_option, opened_journal
+from journal.sizes import readable
+from uploader.commands.shared import count, journal_errors, journal_option, place, require_journal
+from uploader.errors import KeyNotForHere, NoKey, SettingsError
+from uploader.keys import address_options, key_for
+from uploader.settings import Settings
 
 if TYPE_CHECKING:
+    from journal.looking import View
     from journal.report import RunReport, TargetReport
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -23,44 +29,114 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(journal: Path | None, as_json: bool) -> None:
     """Show runs, and what of them is pending, delivered or refused."""
-    with opened_journal(journal, "status") as opened:
-        folder, runs = opened.path, opened.report()
-    if as_json:
-        click.echo(json.dumps({"journal": str(folder), "runs": [asdict(run) for run in runs]}))
-    else:
-        click.echo("\n".join([f"journal {folder}: {len(runs)} runs", *map(_run, runs)]))
+    from journal.looking import look_at
+
+    require_journal(journal, "status", as_json=as_json)
+    with journal_errors("status", as_json=as_json):
+        view = look_at(journal)
+    limit = _limit()
+    click.echo(_as_json(view, limit) if as_json else _as_text(view, limit))
 
 
-def _run(run: RunReport) -> str:
+def _limit() -> int | None:
+    """Return how much a journal may hold, in bytes, as far as that can be told."""
+    from journal.errors import JournalError
+    from journal.locations import default_max_size
+
+    try:
+        return default_max_size()
+    except JournalError as error:
+        click.echo(f"uploader status: {error}", err=True)
+        return None
+
+
+def _as_json(view: View, limit: int | None) -> str:
+    facts = {"bytes": view.bytes, "max_bytes": limit, "fallbacks_elsewhere": view.fallbacks_elsewhere}
+    return json.dumps({"journal": str(view.path), **facts, "runs": [asdict(run) for run in view.runs]})
+
+
+def _as_text(view: View, limit: int | None) -> str:
+    settings = _settings()
+    size = readable(view.bytes) if limit is None else f"{readable(view.bytes)} of at most {readable(limit)}"
+    waiting = (
+        f"\n{count(number, 'fallback file')} of another journal; "
+        f'`python -m uploader drain --journal "{other}"` takes them in'
+        for other, number in view.fallbacks_elsewhere.items()
+    )
+    head = f"journal {view.path}: {count(len(view.runs), 'run')}, {size}"
+    return "\n".join([head, *(_run(run, settings) for run in view.runs), *waiting])
+
+
+def _settings() -> Settings | None:
+    """Return where keys may go, as far as that can be told: what is recorded is shown in any case."""
+    try:
+        return Settings.load()
+    except SettingsError as error:
+        click.echo(f"uploader status: {error}", err=True)
+        return None
+
+
+def _run(run: RunReport, settings: Settings | None) -> str:
     name = f"{run.project}/{run.name}" if run.project else run.name
-    head = f"\n{name}  {run.id}\n  {run.state}, {run.epochs} epochs, {run.events} events"
-    return "\n".join([head, *(f"  {_target(target)}" for target in run.targets or ())]) + _unrouted(run)
+    head = f"\n{name}  {run.id}\n  {run.state}, {count(run.epochs, 'epoch')}, {count(run.events, 'event')}"
+    return "\n".join([head, *(f"  {_target(target, settings)}" for target in run.targets)]) + _unrouted(run)
 
 
 def _unrouted(run: RunReport) -> str:
     return "" if run.targets else "\n  goes nowhere yet; the next drain sends it to the configured platform"
 
 
-def _target(target: TargetReport) -> str:
-    parts = [f"{target.base_url}: {target.delivered} delivered"]
+def _target(target: TargetReport, settings: Settings | None) -> str:
+    lines = [_numbers(target)]
+    if target.dropped_at:
+        place = address_options(target.platform, target.base_url)
+        lines.append(f"given up on {target.dropped_at[:10]}; `python -m uploader drain --to {place}` resumes it")
+        return "\n    ".join(lines)
+    lines += _obstacles(target, settings)
+    return "\n    ".join(lines)
+
+
+def _numbers(target: TargetReport) -> str:
+    parts = [f"{place(target.platform, target.base_url)}: {target.delivered} delivered"]
     if target.pending:
-        parts.append(f"{target.pending} pending ({_size(target.pending_bytes)})")
+        parts.append(f"{target.pending} pending ({readable(target.pending_bytes)})")
     if target.unplanned:
-        parts.append(f"{target.unplanned} events not yet planned")
+        parts.append(f"{count(target.unplanned, 'event')} not yet planned")
     if target.dead:
-        parts.append(f"{target.dead} dead letters")
+        parts.append(count(target.dead, "dead letter"))
     if target.superseded:
         parts.append(f"{target.superseded} superseded")
+    if target.dropped:
+        parts.append(f"{target.dropped} dropped")
     if target.oldest_at:
         parts.append(f"oldest {_age(target.oldest_at)}")
-    lines = [", ".join(parts)]
-    if target.pending and target.next_attempt_at:
-        lines.append(f"next attempt {_when(target.next_attempt_at)}")
+    return ", ".join(parts)
+
+
+def _obstacles(target: TargetReport, settings: Settings | None) -> Iterator[str]:
+    """Yield what is in the way of what has not arrived."""
+    waits = bool(target.pending or target.unplanned)
     if target.reason:
-        lines.append(f"refused as a whole: {target.reason}")
-    elif target.last_error:
-        lines.append(f"last error: {target.last_error}")
-    return "\n    ".join(lines)
+        yield f"refused as a whole: {target.reason}"
+        if waits:
+            yield "what is recorded since waits: put the cause right, then `python -m uploader retry --all`"
+        return
+    if waits and settings and (error := _no_key(target, settings)):
+        yield f"paused: no key for it here; {error}" if isinstance(error, KeyNotForHere) else f"paused: {error}"
+    elif target.pending and target.next_attempt_at:
+        yield f"next attempt {_when(target.next_attempt_at)}"
+    if target.last_error:
+        yield f"last error: {target.last_error}"
+
+
+def _no_key(target: TargetReport, settings: Settings) -> NoKey | None:
+    try:
+        key_for(settings, target.platform, target.base_url)
+    except NoKey as error:
+        return error
+    except SettingsError:  # a platform of a later version: the drain says so
+        pass
+    return None
 
 
 def _seconds_from_now(moment: str) -> float:
@@ -83,11 +159,3 @@ def _span(seconds: float) -> str:
         if seconds >= length:
             return f"{int(seconds / length)} {unit}"
     return "0 s"
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

@@ -1,0 +1,90 @@
+"""A journal that is not there: a mistyped folder is told and not made; before the first training there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.recordings import recordings
+from support.scripted_server import scripted_server
+
+import journal
+from journal.fallback import FallbackFile
+
+COMMANDS = (
+    ("drain",),
+    ("status",),
+    ("doctor",),
+    ("prune",),
+    ("retry", "--all"),
+    ("drop", "1", "--yes"),
+    ("drop", "--to", "http://127.0.0.1:9", "--yes"),
+)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A home in which nothing was ever recorded."""
+    home = {"HOME": str(tmp_path / "home"), "UPLOADER_FALLBACK": str(tmp_path / "fallback")}
+    return {**os.environ, **home, "ULTRALYTICS_API_KEY": "ul_key"}
+
+
+def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "uploader", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_folder_that_was_named_must_hold_one(
+    environment: dict[str, str], tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "mistyped"
+    by_option = run(environment, *command, "--journal", str(folder))
+    by_variable = run({**environment, "UPLOADER_JOURNAL": str(folder)}, *command)
+    for done in (by_option, by_variable):
+        assert done.returncode == 1
+        assert f"there is no {folder}" in (done.stdout + done.stderr).replace("journal in ", "")
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_before_the_first_training_there_is_nothing_to_do(
+    environment: dict[str, str], tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    done = run(environment, *command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "nothing was recorded yet" in done.stdout
+    assert not (tmp_path / "home").exists()
+
+
+def test_in_json_too(environment: dict[str, str], tmp_path: Path) -> None:
+    done = run(environment, "status", "--json", "--journal", str(tmp_path / "mistyped"))
+    assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (1, 1)
+    assert "name its folder by --journal or UPLOADER_JOURNAL" in json.loads(done.stdout)["error"]
+
+
+def test_events_that_wait_beside_it_make_it(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    with recordings(tmp_path / "other") as others:
+        beside = FallbackFile([tmp_path / "fallback"], folder, others.begin().run)
+    beside.append("training_started", {"epochs": 1}, "1")
+    beside.close()
+    with scripted_server() as server:
+        there = {**environment, "ULTRALYTICS_PLATFORM_URL": server.url}
+        assert run(there, "drain", "--journal", str(folder)).returncode == 0
+        assert [body["event"] for body in server.bodies()] == ["training_started"]
+
+
+def test_a_watching_drain_says_that_it_waits_for_one(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    command = [sys.executable, "-m", "uploader", "drain", "--watch", "--journal", str(folder)]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert f"There is no journal in {folder} yet; waiting for one." in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+    journal.open(folder).close()
