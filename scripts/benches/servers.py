@@ -25,16 +25,15 @@ def local_platform(folder: Path) -> Iterator[str]:
     """Run `uploader serve` and yield its URL."""
     command = [sys.executable, "-m", "uploader", "serve", "--data", str(folder), "--port", "0"]
     environment = {**os.environ, "UPLOADER_SERVE_API_KEY": KEY}
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        ready = next((line for line in server.stdout if line.startswith("Serving on")), None)
-        if ready is None:
-            raise RuntimeError("the local platform did not start")
-        yield next(word for word in ready.split() if word.startswith("http"))
-    finally:
-        server.terminate()
-        server.wait()
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            ready = next((line for line in server.stdout if line.startswith("Serving on")), None)
+            if ready is None:
+                raise RuntimeError("the local platform did not start")
+            yield next(word for word in ready.split() if word.startswith("http"))
+        finally:
+            server.terminate()
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def uploader(*arguments: object) -> list[str]:
 
 def environment(url: str) -> dict[str, str]:
     """Return an environment in which drains go to `url`."""
-    return {**os.environ, "ULTRALYTICS_PLATFORM_URL": url, "ULTRALYTICS_API_KEY": KEY}
+    return {**os.environ, "ULTRALYTICS_PLATFORM_URL": url, "ULTRALYTICS_HUB_API": url, "ULTRALYTICS_API_KEY": KEY}
 
 
 def drain(folder: Path, url: str) -> None:

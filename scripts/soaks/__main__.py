@@ -13,10 +13,11 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from soaks import cuts, failures, kills, network, steps
+from soaks import cuts, drain_steps, failures, kills, network, steps
+from soaks.drains import HUB, ULTRALYTICS
 from soaks.ledger import Tally
+from soaks.network_tally import NetworkTally
 from soaks.traces import why_no_strace
-from soaks.verdict import NetworkTally
 from soaks.volumes import why_no_volume
 
 
@@ -49,25 +50,27 @@ def _cut(file_system: str, durability: cuts.Durability) -> Suite:
     return Suite(rounds, run, partial(why_no_volume, file_system), may_lose=durability != "full")
 
 
-def _network(*, idempotency: bool) -> Suite:
-    def run(rounds: int, seed: int, keep: Path) -> Iterator[NetworkTally]:
-        return network.run(rounds, seed, keep, idempotency=idempotency)
+_NETWORK_COLUMNS = (
+    "rounds",
+    "drains",
+    "kills",
+    "stops",
+    "requests",
+    "lost",
+    "doubled",
+    "torn",
+    "leaked",
+    "stuck",
+    "broken",
+    "faults",
+)
 
-    columns = (
-        "rounds",
-        "drains",
-        "kills",
-        "stops",
-        "requests",
-        "lost",
-        "doubled",
-        "torn",
-        "leaked",
-        "stuck",
-        "broken",
-        "faults",
-    )
-    return Suite(1_000, run, tally=NetworkTally, columns=columns)
+
+def _network(*platforms: str, idempotency: bool) -> Suite:
+    def run(rounds: int, seed: int, keep: Path) -> Iterator[NetworkTally]:
+        return network.run(rounds, seed, keep, platforms=platforms, idempotency=idempotency)
+
+    return Suite(1_000, run, tally=NetworkTally, columns=_NETWORK_COLUMNS)
 
 
 SUITES = {
@@ -79,8 +82,17 @@ SUITES = {
     "cut-xfs": _cut("xfs", "full"),
     "cut-ext4-process": _cut("ext4", "process"),
     "cut-xfs-process": _cut("xfs", "process"),
-    "network": _network(idempotency=True),
-    "network-public": _network(idempotency=False),
+    "drain-line": Suite(
+        5_000,
+        lambda rounds, _, keep: drain_steps.run(keep, rounds),
+        tally=NetworkTally,
+        columns=_NETWORK_COLUMNS[:-1],
+    ),
+    "network": _network(ULTRALYTICS, idempotency=True),
+    "network-public": _network(ULTRALYTICS, idempotency=False),
+    "network-hub": _network(HUB, idempotency=True),
+    "network-hub-public": _network(HUB, idempotency=False),
+    "network-both": _network(ULTRALYTICS, HUB, idempotency=True),
 }
 
 

@@ -23,12 +23,18 @@ from soaks.wire import Answer, Request, encode, read_body, read_head
 
 LATE_SECONDS = 0.45
 """How long a late answer takes; the patience of the client under test is shorter."""
-OUTAGE_SECONDS = 0.06
+OUTAGE_SECONDS = 0.005
 
 _RESET = struct.pack("ii", 1, 0)
-_ANSWERS = {"408": 408, "425": 425, "429": 429, "500": 500, "503": 503, "deleted": 404}
+_ANSWERS = {"408": 408, "425": 425, "429": 429, "500": 500, "502": 502, "503": 503, "504": 504, "deleted": 404}
+_HEADERS = {
+    "429": {"Retry-After": "0", "X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "0"},
+    "502": {"Content-Type": "text/html"},
+    "503": {"Retry-After": "0"},
+    "504": {"Content-Type": "text/html"},
+}
 _EXPIRED = (400, 401, 403, 410)
-_WRONG = (b'{"received": tru', b"[]", b'"received"', b"{}", b"\xff\xfe", b"")
+_WRONG = (b'{"received": tru', b"[]", b'"received"', b"{}", b'{"success": false}', b"\xff\xfe", b"")
 _CANCELLED = {"cancelled": True, "reason": "chaos"}
 _HOP_BY_HOP = {"connection", "content-length", "date", "keep-alive", "transfer-encoding"}
 
@@ -43,6 +49,7 @@ class Chaos:
     Attributes:
         url: Where the client finds it.
         faults: How often each fault happened.
+        seen: How often each request arrived, by its label.
         requests: How many requests arrived.
         witness: Told of each request's number, `arrived` and `handled`; it may end the client.
     """
@@ -54,8 +61,8 @@ class Chaos:
         self._schedule = schedule
         self._elsewhere = elsewhere
         self._lock = threading.Lock()
-        self._seen: Counter[str] = Counter()
         self._open: dict[socket.socket, threading.Thread] = {}
+        self._forwarding = 0
         self._outage = threading.Event()
         self._closing = threading.Event()
         self._listener = _listen(0)
@@ -63,6 +70,7 @@ class Chaos:
         self._thread = threading.Thread(target=self._accept, name="chaos")
         self.url = f"http://127.0.0.1:{self._port}"
         self.faults: Counter[str] = Counter()
+        self.seen: Counter[str] = Counter()
         self.requests = 0
         self.witness: Witness = lambda number, phase: None
 
@@ -78,6 +86,11 @@ class Chaos:
         for thread in list(self._open.values()):
             thread.join()
 
+    def settle(self) -> None:
+        """Wait until everything that clients sent before they ended is handled; none may run meanwhile."""
+        while self._open:
+            time.sleep(0.001)
+
     def _accept(self) -> None:
         while not self._closing.is_set():
             if self._outage.is_set():
@@ -92,9 +105,16 @@ class Chaos:
         self._listener.close()
 
     def _be_away(self) -> None:
+        """Listen to nobody; come back when what was under way is handled.
+
+        A client here looks for its registration after milliseconds, and one that is still on its way then is a
+        documented limit.
+        """
         self._listener.close()
         self._reset_all()
         time.sleep(OUTAGE_SECONDS)
+        while self._forwarding:
+            time.sleep(0.001)
         self._outage.clear()
         self._listener = _listen(self._port)
 
@@ -117,28 +137,25 @@ class Chaos:
 
     def _handle(self, connection: socket.socket, head: Request, stream: BinaryIO) -> bool:
         """Answer one request, or break it; return whether the connection goes on."""
-        length = int(head.headers.get("content-length", 0))
-        call: Call = "put"
-        body, label = b"", f"{length} bytes"
-        if head.method != "PUT":
-            body = read_body(stream, length)
-            call, label = self._describe(replace(head, body=body))
+        length, is_file = int(head.headers.get("content-length", 0)), _is_file(head)
+        body = b"" if is_file else read_body(stream, length)
+        call, label = self._describe(replace(head, body=body))
         number, fault = self._next(call, label)
         self.witness(number, "arrived")
-        if head.method == "PUT":
+        if is_file:
             body = read_body(stream, length // 2 if fault == "reset in the body" else length)
         answer = self._break(replace(head, body=body), number, fault)
         if answer is None:
             _reset(connection)
             return False
-        connection.sendall(encode(answer))
+        connection.sendall(encode(replace(answer, body=b"") if head.method == "HEAD" else answer))
         return answer.cut is None
 
     def _next(self, call: Call, label: str) -> tuple[int, str | None]:
         with self._lock:
             self.requests += 1
-            self._seen[f"{call} {label}"] += 1
-            fault = self._schedule.fault(call, label, self._seen[f"{call} {label}"])
+            self.seen[label] += 1
+            fault = self._schedule.fault(call, label, self.seen[label])
             if fault:
                 self.faults[fault] += 1
             return self.requests, fault
@@ -168,17 +185,27 @@ class Chaos:
         if fault == "expired":
             return Answer(_EXPIRED[number % len(_EXPIRED)], {}, b"<Error>ExpiredToken</Error>")
         if fault in _ANSWERS:
-            headers = {"Retry-After": "0"} if fault in {"429", "503"} else {}
-            return Answer(_ANSWERS[fault], headers, b'{"error": "chaos"}')
+            body = b"<html>chaos</html>" if fault in {"502", "504"} else b'{"error": "chaos"}'
+            return Answer(_ANSWERS[fault], _HEADERS.get(fault, {}), body)
         return None
 
     def _forward(self, request: Request) -> Answer:
-        with closing(http.client.HTTPConnection(self._upstream, timeout=30)) as upstream:
+        with self._counted(), closing(http.client.HTTPConnection(self._upstream, timeout=30)) as upstream:
             headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
             upstream.request(request.method, request.path, request.body, headers)
             got = upstream.getresponse()
             kept = {name: value for name, value in got.getheaders() if name.lower() not in _HOP_BY_HOP}
             return Answer(got.status, kept, got.read())
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._forwarding += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._forwarding -= 1
 
     def _forward_part(self, request: Request) -> None:
         """Let the platform see a body that ends early."""
@@ -240,6 +267,10 @@ class Elsewhere:
                 with connection:
                     found.append(connection.recv(4096))
         return found
+
+
+def _is_file(head: Request) -> bool:
+    return head.method in {"PUT", "PATCH"} or head.headers.get("content-type", "").startswith("multipart/")
 
 
 def _listen(port: int) -> socket.socket:

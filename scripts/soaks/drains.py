@@ -9,29 +9,30 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import journal
-import uploader
 from journal.outbox import Outbox
+from soaks.lines import JOURNAL, LOCAL_PLATFORM, UPLOADER, OnLine, tracing
 from uploader.drain import worker
+from uploader.drain.options import DrainOptions
 from uploader.drain.pace import Pace
 from uploader.drain.summary import Summary
-from uploader.drain.worker import Drain, DrainOptions
+from uploader.drain.worker import Drain
 from uploader.settings import Settings
 
 KEY = "ul_soak_key"
 JOURNAL_UNUSABLE, BROKEN = 1, 70
 """Exit codes of a drain that could not use the journal, and of one that ended by an error of its own."""
-PACE = Pace(answer=0.3, first_wait=0.005, shortest_wait=0.005, lease=60.0, renewal=20.0)
-_SOURCES = tuple(str(Path(package.__file__ or "").parent) for package in (journal, uploader))
+# A wait doubles with each failure, of which a checkpoint may have twenty here.
+PACE = Pace(answer=0.3, first_wait=0.00001, shortest_wait=0.001, lease=60.0, renewal=20.0)
+ULTRALYTICS, HUB = "ultralytics", "hub"
 
 
 @dataclass(frozen=True)
@@ -41,26 +42,60 @@ class Job:
     Attributes:
         folder: The journal.
         url: Where its runs go.
+        platforms: As whose API.
         pace: How long it waits for what.
         unlocked: Whether it works without the journal's lock, as another one may do at the same time.
-        kill_at_line: Ends itself by SIGKILL before so many lines of our Python; 0 never does.
+        watch_seconds: Goes on so long, whether or not there is anything to deliver; 0 ends when all is done.
+        before_line: Called before each line of our own code, whichever thread runs it; it may end the process.
     """
 
     folder: Path
     url: str
+    platforms: tuple[str, ...] = (ULTRALYTICS,)
     pace: Pace = PACE
     unlocked: bool = False
-    kill_at_line: int = 0
+    watch_seconds: float = 0.0
+    before_line: OnLine | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """What a person would have set for it."""
+        return Settings(
+            api_key=KEY,
+            hub_key=KEY,
+            chosen_platform_url=self.url if ULTRALYTICS in self.platforms else None,
+            chosen_hub_url=self.url if HUB in self.platforms else None,
+        )
+
+    @property
+    def options(self) -> DrainOptions:
+        """What a person would have asked for."""
+        watch = self.watch_seconds > 0
+        return DrainOptions(pace=self.pace, parallel=8, watch=watch, max_time=self.watch_seconds if watch else None)
 
 
 def drain(job: Job) -> Summary:
-    """Run a drain in this process to its end."""
-    settings = Settings(api_key=KEY, chosen_platform_url=job.url)
-    with journal.open(job.folder) as opened, closing(opened.outbox()) as outbox:
-        running = Drain(opened, outbox, settings, DrainOptions(pace=job.pace, parallel=8))
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, lambda *_: running.stop())
-        return running.run()
+    """Run a drain in this process to its end; SIGTERM stops it, where this is the main thread."""
+    with _traced(job.before_line), journal.open(job.folder) as opened, closing(opened.outbox()) as outbox:
+        running = Drain(opened, outbox, job.settings, job.options)
+        with _sigterm(running.stop):
+            return running.run()
+
+
+@contextmanager
+def _sigterm(stop: Callable[[], None]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: stop())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _traced(before_line: OnLine | None) -> AbstractContextManager[None]:
+    return tracing(before_line, JOURNAL, UPLOADER, but=LOCAL_PLATFORM) if before_line else nullcontext()
 
 
 class Nursery:
@@ -115,8 +150,6 @@ def _drain_and_exit(job: Job) -> None:
         logging.disable()
         if job.unlocked:
             _take_the_lock_away()
-        if job.kill_at_line:
-            _trace(job.kill_at_line)
         code = drain(job).exit_code
     except journal.JournalError:
         code = JOURNAL_UNUSABLE  # two drains at once may keep each other waiting for too long
@@ -134,21 +167,3 @@ def _take_the_lock_away() -> None:
 
     worker.drain_lock = no_lock
     Outbox.reclaim = lambda _: 0
-
-
-def _trace(lines: int) -> None:
-    """End the process before the n-th line of our own code, whichever thread runs it."""
-    left = lines
-
-    def at_line(_: FrameType, event: str, __: Any) -> Any:
-        nonlocal left
-        left -= event == "line"
-        if left <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return at_line
-
-    def at_call(frame: FrameType, _: str, __: Any) -> Any:
-        return at_line if frame.f_code.co_filename.startswith(_SOURCES) else None
-
-    threading.settrace(at_call)
-    sys.settrace(at_call)

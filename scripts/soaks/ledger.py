@@ -11,12 +11,13 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import journal
+from soaks.figures import Figures
 
 
 @dataclass(frozen=True)
@@ -27,21 +28,24 @@ class Acknowledged:
         event_id: What the call returned.
         sha256: Of the payload's text (an event), or of the bytes (a checkpoint).
         is_blob: Whether it is a checkpoint.
+        is_text: Whether it is console text, which may be given up.
     """
 
     event_id: int
     sha256: str
     is_blob: bool
+    is_text: bool = False
 
     def line(self) -> bytes:
         """Return it as a line, short enough to be sent at once."""
-        return f"{'blob' if self.is_blob else 'event'} {self.event_id} {self.sha256}\n".encode()
+        kind = "blob" if self.is_blob else "text" if self.is_text else "event"
+        return f"{kind} {self.event_id} {self.sha256}\n".encode()
 
 
 def parse(lines: bytes) -> list[Acknowledged]:
     """Return what whole lines say; a last line without its end was never reported."""
     whole = (line.decode().split() for line in lines.split(b"\n")[:-1])
-    return [Acknowledged(int(event_id), sha256, kind == "blob") for kind, event_id, sha256 in whole]
+    return [Acknowledged(int(event_id), sha256, kind == "blob", kind == "text") for kind, event_id, sha256 in whole]
 
 
 def seal(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,13 +53,13 @@ def seal(payload: Mapping[str, Any]) -> dict[str, Any]:
     return {**payload, "seal": digest(journal.encode(payload))}
 
 
-def event_acknowledged(event_id: int, payload: Mapping[str, Any]) -> Acknowledged:
+def event_acknowledged(event_id: int, payload: Mapping[str, Any], kind: str = "epoch_end") -> Acknowledged:
     """Return the acknowledgement of an event with this payload."""
-    return Acknowledged(event_id, digest(journal.encode(payload)), is_blob=False)
+    return Acknowledged(event_id, digest(journal.encode(payload)), is_blob=False, is_text=kind == "console_output")
 
 
 @dataclass
-class Tally:
+class Tally(Figures):
     """The figures of one suite; all but the first three must be zero for durability `full`.
 
     Attributes:
@@ -81,11 +85,6 @@ class Tally:
     holes: int = 0
     broken: int = 0
     notes: list[str] = field(default_factory=list)
-
-    def add(self, other: Tally) -> None:
-        """Add another's figures to these."""
-        for one in fields(self):
-            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
     def count(self, acknowledged: Iterable[Acknowledged]) -> None:
         """Add what a writer was told."""
@@ -167,13 +166,17 @@ def _check_file(connection: sqlite3.Connection, tally: Tally) -> None:
 def _check_events(connection: sqlite3.Connection, expected: Mapping[int, Acknowledged], tally: Tally) -> None:
     kept = {row[0]: row[1:] for row in connection.execute("SELECT id, kind, payload FROM events")}
     last = max(kept, default=0)
+    allowed = _given_up(connection, "console chunks")
     for event_id, one in expected.items():
+        if one.is_text and event_id not in kept and allowed:
+            allowed -= 1
+            continue
         if event_id not in kept or _fingerprint(*kept[event_id]) != one.sha256:
             tally.lost += 1
             tally.holes += event_id < last
             tally.notes.append(f"event {event_id} is lost")
     for event_id, (kind, payload) in kept.items():
-        if kind != "checkpoint" and not _is_whole(payload):
+        if kind not in {"checkpoint", "given_up"} and not _is_whole(payload):
             tally.torn += 1
             tally.notes.append(f"event {event_id} is torn")
 
@@ -181,12 +184,19 @@ def _check_events(connection: sqlite3.Connection, expected: Mapping[int, Acknowl
 def _check_blobs(connection: sqlite3.Connection, blobs: Path, tally: Tally) -> None:
     """Check what the journal still needs: the newest checkpoint of each run and role, and every final one.
 
-    Whatever else has a blob's name must be whole too.
+    Those that are not final may have been given up, when that was recorded. Whatever else has a blob's name must be
+    whole too.
     """
     query = """
-        SELECT json_extract(payload, '$.sha256') FROM events e WHERE kind = 'checkpoint' AND (key = 'final' OR id =
+        SELECT json_extract(payload, '$.sha256'), key != 'final' AND EXISTS (SELECT 1 FROM blobs b
+            WHERE b.sha256 = json_extract(payload, '$.sha256') AND b.state = 'removed')
+        FROM events e WHERE kind = 'checkpoint' AND (key = 'final' OR id =
             (SELECT max(id) FROM events n WHERE n.run_id = e.run_id AND n.kind = 'checkpoint' AND n.key = e.key))"""
-    needed = {row[0] for row in connection.execute(query)}
+    newest = connection.execute(query).fetchall()
+    if sum(is_gone for _, is_gone in newest) > _given_up(connection, "checkpoints"):
+        tally.blobs_lost += 1
+        tally.notes.append("checkpoints were given up in silence")
+    needed = {sha256 for sha256, is_gone in newest if not is_gone}
     present = {path.name for path in blobs.iterdir() if not path.name.startswith(".")}
     for sha256 in needed - present:
         tally.blobs_lost += 1
@@ -195,6 +205,14 @@ def _check_blobs(connection: sqlite3.Connection, blobs: Path, tally: Tally) -> N
         if hashlib.sha256((blobs / sha256).read_bytes()).hexdigest() != sha256:
             tally.blobs_lost += 1
             tally.notes.append(f"blob {sha256} is torn")
+
+
+def _given_up(connection: sqlite3.Connection, what: str) -> int:
+    """Return how many things of a kind the journal says were given up."""
+    query = """
+        SELECT sum(json_extract(item.value, '$.count')) FROM events e, json_each(e.payload, '$.items') item
+        WHERE e.kind = 'given_up' AND json_extract(item.value, '$.what') = ?"""
+    return connection.execute(query, [what]).fetchone()[0] or 0
 
 
 def _fingerprint(kind: str, payload: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from soaks.ledger import Tally
-from soaks.verdict import NetworkTally
+from soaks.network_tally import NetworkTally
 
 _MEMORY = Path("/dev/shm")
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from soaks.ledger import Acknowledged, parse
 from soaks.workload import Report
 
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0  # SQLite waits ten seconds for a lock that could not be let go, and it may do so thrice
 _FAILED = b"failed "
 
 

@@ -6,25 +6,18 @@ writer, or one of the system calls that change a disk, counted by strace.
 
 from __future__ import annotations
 
-import itertools
-import os
-import signal
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
-import journal
 from soaks.ledger import Acknowledged, Tally, inspect
+from soaks.lines import JOURNAL, DieAtLine, LineCount, OnLine, tracing
 from soaks.places import keep_when_found, scratch
 from soaks.processes import Child
 from soaks.traces import count_calls, spread, start_traced
 from soaks.workload import Report, tour
 
 SYSTEM_CALLS = ("openat", "mkdir", "write", "pwrite64", "ftruncate", "fsync", "fdatasync", "rename", "unlink")
-_SOURCES = str(Path(journal.__file__).parent)
 _Start = Callable[[Path, int], Child]
 
 
@@ -69,37 +62,20 @@ def _tour_again(folder: Path, acknowledged: list[Acknowledged]) -> Tally:
 
 
 def _start_killed_at_line(folder: Path, step: int) -> Child:
-    def work(report: Report) -> None:
-        lines = itertools.count(1)
-        _tour_by_lines(folder, report, lambda: next(lines) == step and os.kill(os.getpid(), signal.SIGKILL))
-
-    return Child(work)
+    return Child(lambda report: _traced_tour(folder, report, DieAtLine(step)))
 
 
 def _count_lines() -> int:
     """Return how many lines of the journal's own code the tour runs through."""
-    lines = itertools.count()
+    count = LineCount()
     with scratch() as folder:
-        _tour_by_lines(folder / "journal", lambda _: None, lambda: next(lines))
-    return next(lines)
+        _traced_tour(folder / "journal", lambda _: None, count)
+    return count.lines.total()
 
 
-def _tour_by_lines(folder: Path, report: Report, on_line: Callable[[], object]) -> None:
-    """Take the tour, and call `on_line` before each line of the journal's own code."""
-
-    def at_line(_: FrameType, event: str, __: Any) -> Any:
-        if event == "line":
-            on_line()
-        return at_line
-
-    def at_call(frame: FrameType, _: str, __: Any) -> Any:
-        return at_line if frame.f_code.co_filename.startswith(_SOURCES) else None
-
-    sys.settrace(at_call)
-    try:
+def _traced_tour(folder: Path, report: Report, on_line: OnLine) -> None:
+    with tracing(on_line, JOURNAL):
         tour(folder, report)
-    finally:
-        sys.settrace(None)
 
 
 def _start_killed_at_call(name: str, folder: Path, step: int) -> Child:

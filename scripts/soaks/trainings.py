@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from random import Random
-from uuid import UUID
+from uuid import NAMESPACE_URL, uuid5
 
 import journal
 from journal.writer import Writer
+
+SCORE = "metrics/mAP50-95(B)"
+"""What a checkpoint is judged by."""
 
 
 @dataclass(frozen=True)
@@ -31,34 +34,43 @@ class Session:
 
     def started(self, epochs: int) -> None:
         """Announce the session."""
-        self.event("training_started", {"epochs": epochs, "environment": {"uploaderRun": self.run_id}})
+        args = {"model": "yolo11n.pt", "epochs": str(epochs), "data": self.run_id}
+        data = {"trainArgs": args, "epochs": epochs, "environment": {"uploaderRun": self.run_id}}
+        self.event("training_started", data)
 
     def epoch(self, number: int) -> None:
         """Train one epoch: some lines on the console, the metrics, sometimes a checkpoint."""
         for _ in range(self.random.randrange(3)):
             self.console(f"epoch {number}: {self.random.random()}\n")
-        metrics = {"train/loss": self.random.random(), "val/loss": None}
-        self.event("epoch_end", {"epoch": number, "metrics": metrics, "fitness": self.random.random()}, str(number))
+        self.metrics(number, {"train/loss": self.random.random(), "val/loss": None, "lr": self.random.random()})
         if self.random.random() < 0.4:
-            self.save(self.random.choice(("last", "best")))
+            self.save(self.random.choice(("last", "best")), number)
+
+    def metrics(self, number: int, losses: dict[str, float | None]) -> None:
+        """Tell what an epoch came to; one without validation losses is the final evaluation."""
+        metrics = {**losses, SCORE: self.random.random()}
+        self.event("epoch_end", {"epoch": number, "metrics": metrics, "fitness": self.random.random()}, str(number))
 
     def console(self, content: str) -> None:
         """Print; ids grow over the sessions of a run, as those of the callbacks do."""
         chunk = next(self.chunk_ids)
         self.event("console_output", {"chunkId": chunk, "content": content, "lineCount": 1, "progress": {}}, str(chunk))
 
-    def save(self, role: str) -> None:
+    def save(self, role: str, epoch: int) -> None:
         """Save a checkpoint."""
         source = self.opened.path.parent / f"{role}.pt"
-        source.write_bytes(self.random.randbytes(self.random.choice((100, 5_000, 150_000))))
+        source.write_bytes(self.random.randbytes(self.random.choice((100, 5_000, 150_000, 600_000))))
         snapshot = self.opened.blobs.snapshot(source, wait=lambda _: None)  # nobody rewrites this one
-        facts = {"epoch": 0, "filename": source.name, "publish": True, "isBest": role == "best"}
+        facts = {"epoch": epoch, "filename": source.name, "publish": True, "isBest": role == "best"}
         self.writer.add_checkpoint(self.run_id, self.number, snapshot, role, facts)
 
-    def end(self) -> None:
+    def end(self, epochs: int) -> None:
         """Complete the training, or let it fail."""
-        self.save("final")
-        if self.random.random() < 0.2:
+        failed = self.random.random() < 0.2
+        if not failed:
+            self.metrics(epochs, {"train/loss": self.random.random()})
+        self.save("final", epochs - 1)
+        if failed:
             self.event("training_failed", {"error": "out of memory", "code": "oom"})
         else:
             self.event("training_complete", {"results": {"bestEpoch": 1}, "classNames": ["box"], "plots": []})
@@ -67,20 +79,19 @@ class Session:
 def record(folder: Path, random: Random, project: str) -> None:
     """Make a journal with one run or two; some are resumed once, with epochs that are trained again."""
     with journal.open(folder, durability="process") as opened, closing(opened.writer()) as writer:
-        for name in ("train", "train", "other")[: random.choice((1, 1, 2))]:
-            _train(opened, writer, random, project, name)
+        for number in range(random.choice((1, 1, 2))):
+            _train(opened, writer, random, project, str(uuid5(NAMESPACE_URL, f"{project}/{number}")))
 
 
-def _train(opened: journal.Journal, writer: Writer, random: Random, project: str, name: str) -> None:
-    run_id = str(UUID(int=random.getrandbits(128), version=4))
+def _train(opened: journal.Journal, writer: Writer, random: Random, project: str, run_id: str) -> None:
     save_dir = str(opened.path.parent / run_id)
     epochs, first, chunk_ids = random.randint(1, 6), 0, count(1)
     for part in range(random.choice((1, 1, 2))):
-        writer.start_run(project=project, name=name, save_dir=save_dir, run_id=run_id)
+        writer.start_run(project=project, name="train", save_dir=save_dir, run_id=run_id)
         session = Session(opened, writer, run_id, writer.start_session(run_id), random, chunk_ids)
         session.started(epochs)
         for number in range(first, epochs):
             session.epoch(number)
         first = epochs // 2
         writer.end_session(session.number, f"part {part}")
-    session.end()
+    session.end(epochs)

@@ -7,28 +7,32 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-Call = Literal["register", "message", "prepare", "put", "read"]
-"""What a request is for: to announce a run, to tell an event, to ask for a place, to bring bytes, to look."""
+Call = Literal["register", "message", "prepare", "put", "form", "read"]
+"""What a request is for: to announce a run, to tell an event, to ask for a place, to bring bytes there, to bring a file
+to the platform itself, to look."""
 
-EVERYTHING: frozenset[Call] = frozenset({"register", "message", "prepare", "put", "read"})
+EVERYTHING: frozenset[Call] = frozenset({"register", "message", "prepare", "put", "form", "read"})
 _JSON: frozenset[Call] = EVERYTHING - {"put"}
 _PUT: frozenset[Call] = frozenset({"put"})
+_FILE: frozenset[Call] = frozenset({"put", "form"})
 
 SUITABLE: Mapping[str, frozenset[Call]] = {
     # nothing was handled
     "refused": EVERYTHING,  # nobody listens for a while, and open connections are reset
     "dropped before": EVERYTHING,
-    "reset in the body": _PUT,
+    "reset in the body": _FILE,
     "408": EVERYTHING,
     "425": _JSON,
-    "429": EVERYTHING,  # with Retry-After
+    "429": EVERYTHING,  # with Retry-After, and how many requests are left
     "500": EVERYTHING,
+    "502": EVERYTHING,  # as HTML
     "503": EVERYTHING,  # with Retry-After
+    "504": EVERYTHING,  # as HTML
     "sign-in page": EVERYTHING,  # HTML with 200, as a captive portal answers
     "foreign JSON": EVERYTHING,  # an object with 200 that says nothing, as some gateway's health check
     "redirect": EVERYTHING,  # to another host, which must never hear of it
     "expired": _PUT,  # the storage's 400, 401, 403 or 410
-    "deleted": frozenset({"message", "prepare"}),  # 404, though the model is there
+    "deleted": frozenset({"message", "prepare", "form"}),  # 404, though the model is there
     # it was handled
     "dropped after": EVERYTHING,
     "late": EVERYTHING,  # after the client's patience
@@ -37,8 +41,8 @@ SUITABLE: Mapping[str, frozenset[Call]] = {
     "wrong JSON": _JSON,
     "cancelled": frozenset({"message"}),
     # half of it was handled
-    "torn": _PUT,  # the storage gets fewer bytes, and its own answer comes back
-    "torn and praised": _PUT,  # it gets fewer bytes, and a success comes back
+    "torn": _FILE,  # the server gets fewer bytes, and its own answer comes back
+    "torn and praised": _FILE,  # it gets fewer bytes, and a success comes back
 }
 """Every fault, and the requests that it can happen to."""
 

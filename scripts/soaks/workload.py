@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -53,7 +54,7 @@ class Training:
         payload = seal({"n": self.random.random(), "text": self.random.randbytes(size // 2).hex(), "none": None})
         kind, key = self.random.choice(KINDS), str(self.random.randrange(100))
         event_id = self.writer.append(RUN_ID, self.session, kind, payload, key)
-        self.report(event_acknowledged(event_id, payload))
+        self.report(event_acknowledged(event_id, payload, kind))
 
     def save(self, role: str) -> None:
         """Save a checkpoint as a trainer does, and snapshot it."""
@@ -62,6 +63,11 @@ class Training:
         snapshot = self.opened.blobs.snapshot(source, wait=lambda _: None)  # nobody rewrites this one
         event_id = self.writer.add_checkpoint(RUN_ID, self.session, snapshot, role, {"publish": True})
         self.report(Acknowledged(event_id, snapshot.sha256, is_blob=True))
+
+    def shrink(self, by: int) -> None:
+        """Have the journal give up so many bytes, as a recorder's thread does when it has reached its limit."""
+        with closing(self.opened.writer()) as beside:
+            beside.space(max(1, beside.size().total - by)).for_events()
 
 
 def write_until_killed(folder: Path, seed: str, report: Report, durability: Durability = "full") -> None:
@@ -92,6 +98,7 @@ def tour(folder: Path, report: Report) -> None:
         for role in ("last", "last", "final"):  # the second gives up the first
             training.append()
             training.save(role)
+        training.shrink(by=300_000)
         opened.fold_wal()
         training.append()
         training.writer.heartbeat(training.session)
@@ -105,5 +112,7 @@ def _save_and_fold(training: Training) -> None:
             training.save(training.random.choice(ROLES))
             if training.random.random() < 0.3:
                 training.opened.fold_wal()
+            if training.random.random() < 0.2:
+                training.shrink(by=training.random.choice((1, 100_000, 1_000_000)))
         except (journal.JournalError, OSError):
             return  # the disk is gone; the other thread ends the process

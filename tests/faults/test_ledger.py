@@ -48,6 +48,7 @@ def test_a_whole_journal_is_whole(tmp_path: Path, acknowledged: list[Acknowledge
         ("holes", lambda tmp: change(tmp, "DELETE FROM events WHERE id = 1")),
         ("torn", lambda tmp: change(tmp, "UPDATE events SET payload = substr(payload, 1, 20) WHERE id = 1")),
         ("blobs_lost", lambda tmp: newest_blob(tmp).unlink()),
+        ("blobs_lost", lambda tmp: change(tmp, "DELETE FROM events WHERE kind = 'given_up'")),
         ("blobs_lost", lambda tmp: newest_blob(tmp).write_bytes(b"half")),
         ("corrupt", lambda tmp: (tmp / "journal" / "journal.db").write_bytes(b"no database" * 1000)),
         ("corrupt", lambda tmp: change(tmp, "UPDATE events SET session_id = 99 WHERE id = 1")),

@@ -6,21 +6,25 @@ from pathlib import Path
 
 import pytest
 from soaks import network
-from soaks.verdict import NetworkTally
+from soaks.drains import HUB, ULTRALYTICS
+from soaks.network_tally import NetworkTally
 from soaks.weather import EVERYTHING, PATIENCE, SUITABLE, Schedule
 
 SEED = 11
 
 
+# A form that ends early leaves its file to the garbage collector, in Starlette.
+@pytest.mark.filterwarnings("ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("idempotency", [True, False], ids=["idempotency keys", "as the public platform"])
-def test_nothing_is_lost_doubled_or_torn(idempotency: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("platforms", [(ULTRALYTICS,), (HUB,), (ULTRALYTICS, HUB)], ids="+".join)
+def test_nothing_is_lost_doubled_or_torn(platforms: tuple[str, ...], idempotency: bool, tmp_path: Path) -> None:
     tally = NetworkTally()
-    for one in network.run(8, SEED, tmp_path, idempotency=idempotency):
+    for one in network.run(8, SEED, tmp_path, platforms=platforms, idempotency=idempotency):
         tally.add(one)
     assert (tally.lost, tally.damaged) == (0, 0), tally.notes
     assert tally.rounds == 8
     assert tally.kills > 1
-    assert len(tally.faults) > 12
+    assert len(tally.faults) > 8
 
 
 def test_a_schedule_is_its_seed() -> None:

@@ -1,0 +1,50 @@
+"""What a request to a platform is for: the fault suites break different things in different ways."""
+
+from __future__ import annotations
+
+import json
+
+from soaks.weather import Call
+from soaks.wire import Request
+
+HEARTBEAT = "heartbeat"
+"""Label of the requests that say that a training is alive."""
+
+
+def describe(request: Request) -> tuple[Call, str]:
+    """Return what a request is for, and what tells it from others of its round.
+
+    Args:
+        request: To the API of Ultralytics Platform or of HUB, or to their storage. Of one that brings a file the body
+            may not have been read.
+    """
+    length, path = request.headers.get("content-length", "0"), request.path.partition("?")[0]
+    if request.method in {"GET", "HEAD"}:
+        return "read", path.rpartition("/")[0]
+    if request.method in {"PUT", "PATCH"}:
+        return "put", f"{length} bytes from {request.headers.get('upload-offset', '0')}"
+    if path.startswith("/v1/"):
+        return _hub(path, length, request.body)
+    if path.startswith("/storage/") or path.endswith("/models/upload"):
+        return "prepare", _named(request.body, "filename") or path.rpartition("/")[2]
+    event = _named(request.body, "event")
+    return "register" if event == "training_started" else "message", f"{event} {_key(request.body)}"
+
+
+def _hub(path: str, length: str, body: bytes) -> tuple[Call, str]:
+    if path == "/v1/models":
+        return "register", "model"
+    if path.endswith("/upload"):
+        return "form", f"{length} bytes"
+    if "/heartbeat/" in path:
+        return "message", HEARTBEAT
+    return "message", f"metrics {','.join(json.loads(body).get('metrics', {}))}"
+
+
+def _named(body: bytes, name: str) -> str:
+    return str(json.loads(body)[name]) if body else ""
+
+
+def _key(body: bytes) -> str:
+    data = json.loads(body)["data"]
+    return str(next((data[name] for name in ("epoch", "chunkId") if name in data), ""))

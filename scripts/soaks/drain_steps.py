@@ -1,0 +1,91 @@
+"""Suite `drain-line`: one journal, drained to both platforms, and the drain killed before each line of its code.
+
+Of each line it dies before the first time that it runs, and of one that runs more often before one time in the middle,
+too. The platforms know no idempotency keys. The network is calm: what is broken here is the drain.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+from soaks.calls import describe
+from soaks.chaos import Chaos, Elsewhere, chaos
+from soaks.drains import BROKEN, HUB, KEY, PACE, ULTRALYTICS, Job, Nursery, drain
+from soaks.lines import DieAtLine, Line, LineCount
+from soaks.network_tally import NetworkTally
+from soaks.places import keep_when_found, scratch
+from soaks.traces import spread
+from soaks.trainings import record
+from soaks.verdict import compare
+from soaks.weather import Schedule
+from uploader.local_platform.server import RunningServer, running
+
+_TRAINING = 15
+"""Seed of a training of two sessions, with epochs, console text and checkpoints."""
+_CALM = Schedule("calm", 0.0)
+# No answer is late here unless the machine is: a busy one must not turn a delivery into a retry.
+_PATIENT = replace(PACE, answer=60.0)
+_ROUNDS_PER_SERVER = 25
+_ALL_DELIVERED = 0
+
+
+def run(keep: Path, limit: int, file: str = ".py") -> Iterator[NetworkTally]:
+    """Kill the drain before each line, or at `limit` of these moments, evenly spread.
+
+    Args:
+        keep: Where a journal with a finding is copied to.
+        limit: The most kills.
+        file: How the paths of the files end whose lines it is about.
+    """
+    with closing(Nursery()) as nursery:
+        deaths = [DieAtLine(times, line) for line, times in _moments() if line[0].endswith(file)]
+        chosen = [deaths[step - 1] for step in spread(len(deaths), limit)]
+        for first in range(0, len(chosen), _ROUNDS_PER_SERVER):
+            with scratch() as folder, running(folder, api_key=KEY, idempotency=False) as server:
+                for number, death in enumerate(chosen[first : first + _ROUNDS_PER_SERVER], first):
+                    yield _die(death, number, server, nursery, keep)
+
+
+def _moments() -> Iterator[tuple[Line, int]]:
+    """Drain once, and yield each line that it ran, with the times before which a drain is to die there."""
+    count = LineCount()
+    with (
+        scratch() as folder,
+        running(folder / "platform", api_key=KEY, idempotency=False) as server,
+        _recorded(folder, server, "count") as (job, _),
+    ):
+        drain(replace(job, before_line=count))
+    for line, times in sorted(count.lines.items()):
+        yield from ((line, time) for time in sorted({1, times // 2 + 1}))
+
+
+def _die(death: DieAtLine, number: int, server: RunningServer, nursery: Nursery, keep: Path) -> NetworkTally:
+    tally, project = NetworkTally(rounds=1, drains=2), f"line-{number}"
+    place = f"{Path(death.line[0]).name}:{death.line[1]} time {death.times}" if death.line else ""
+    with scratch() as folder:
+        with _recorded(folder, server, project) as (job, between):
+            code = nursery.wait(nursery.start(replace(job, before_line=death)))
+            tally.kills += code == -signal.SIGKILL
+            if code == BROKEN:
+                tally.note("broken", "the drain ended by an error of its own")
+            between.settle()  # a registration that is still on its way is a documented limit
+            if drain(job).exit_code != _ALL_DELIVERED:
+                tally.note("stuck", "after the second drain")
+            tally.requests = between.requests
+        compare(job, server.url, project, tally)
+        tally.notes = [f"{place}: {note}" for note in tally.notes]
+        keep_when_found(tally, folder, keep / project)
+    return tally
+
+
+@contextmanager
+def _recorded(folder: Path, server: RunningServer, project: str) -> Iterator[tuple[Job, Chaos]]:
+    """Record the training, and put a proxy that breaks nothing before the platforms."""
+    record(folder / "journal", Random(_TRAINING), project)
+    with closing(Elsewhere()) as elsewhere, chaos(server.url, describe, _CALM, elsewhere.url) as between:
+        yield Job(folder / "journal", between.url, (ULTRALYTICS, HUB), _PATIENT), between

@@ -1,0 +1,104 @@
+"""Whether a HUB has exactly what was journaled, read by HUB's own API; see `verdict`.
+
+What is expected is worked out here again from the journal's events, by what HUB is to end with: one model of each run,
+each epoch's metrics as they were last, of which the final evaluation replaces the last, the final checkpoint with its
+score. What other platforms get besides must not have come here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from soaks.network_tally import NetworkTally, events, rows
+from soaks.trainings import SCORE
+
+_UNTOLD = {"lr"}
+
+
+@dataclass(frozen=True)
+class Hub:
+    """The HUB of a local platform."""
+
+    url: str
+    key: str
+
+    def get(self, path: str = "") -> Any:
+        """Read what is at a path below its models."""
+        request = urllib.request.Request(f"{self.url}/v1/models{path}", headers={"x-api-key": self.key})
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)["data"]
+
+
+def compare(folder: Path, url: str, key: str, _: str, tally: NetworkTally) -> None:
+    """Compare a journal that was delivered with what a local platform's HUB has.
+
+    Args:
+        folder: The journal.
+        url: The platform's base URL, not the proxy's.
+        key: Its key.
+        _: HUB knows no projects.
+        tally: Takes what is found.
+    """
+    there = Hub(url, key)
+    models = there.get()["results"]
+    for (run_id,) in rows(folder, "SELECT id FROM runs ORDER BY created_at"):
+        own = [model for model in models if model["data"] == run_id]
+        if len(own) != 1:
+            tally.note("doubled" if own else "lost", f"run {run_id} has {len(own)} models of HUB")
+        for model in own[:1]:
+            journaled = list(events(folder, run_id))
+            _compare_metrics(there.get(f"/{model['id']}/metrics"), journaled, run_id, tally)
+            _compare_weights(folder, run_id, model, journaled, tally)
+
+
+def _compare_metrics(
+    told: list[dict[str, Any]], journaled: list[tuple[str, dict[str, Any]]], run_id: str, tally: NetworkTally
+) -> None:
+    epochs = _epochs(journaled)
+    if told != [{"epoch": number, **epochs[number]} for number in sorted(epochs)]:
+        tally.note("lost", f"run {run_id}: HUB was told {told} instead of {epochs}")
+
+
+def _epochs(journaled: list[tuple[str, dict[str, Any]]]) -> dict[int, dict[str, Any]]:
+    """Return the metrics of each epoch; without validation losses they are the final evaluation's."""
+    epochs: dict[int, dict[str, Any]] = {}
+    latest = 0
+    for data in (data for kind, data in journaled if kind == "epoch_end"):
+        latest = data["epoch"] if "val/loss" in data["metrics"] else latest
+        epochs[latest] = {name: value for name, value in data["metrics"].items() if name not in _UNTOLD}
+    return epochs
+
+
+def _compare_weights(
+    folder: Path, run_id: str, model: dict[str, Any], journaled: list[tuple[str, dict[str, Any]]], tally: NetworkTally
+) -> None:
+    saved = [data for kind, data in journaled if kind == "checkpoint"]
+    best, last = model["checkpoints"].get("best") or {}, model["checkpoints"].get("last")
+    [final] = (data["sha256"] for data in saved if data["role"] == "final")
+    score = [data["metrics"][SCORE] for kind, data in journaled if kind == "epoch_end"][-1]
+    if (best.get("sha256"), best.get("map"), model["status"]) != (final, score, "trained"):
+        tally.note("lost", f"run {run_id}: HUB has {best} and {model['status']} instead of {final} with {score}")
+    newest = [data["sha256"] for data in saved if data["role"] == "last"][-1:]
+    there = [last["sha256"]] if last else []
+    if there != newest and not _was_given_up(folder, run_id, newest):
+        tally.note("lost", f"run {run_id}: HUB has {last} as its last checkpoint instead of {newest}")
+    for kind, url in (("best", model["weights"]), ("last", model["resume"])):
+        if model["checkpoints"].get(kind) and _digest(url) != model["checkpoints"][kind]["sha256"]:
+            tally.note("torn", f"run {run_id}: the bytes of HUB's {kind} checkpoint")
+
+
+def _was_given_up(folder: Path, run_id: str, newest: list[str]) -> bool:
+    """Return whether the newest checkpoint need not be there, because the final one was on its way already."""
+    query = """SELECT 1 FROM deliveries JOIN destinations ON destinations.id = destination_id
+        WHERE run_id = ? AND platform = 'hub' AND sha256 = ? AND state = 'superseded'"""
+    return bool(rows(folder, query, run_id, *newest))
+
+
+def _digest(url: str) -> str:
+    with urllib.request.urlopen(url) as answer:
+        return hashlib.sha256(answer.read()).hexdigest()
