@@ -7,7 +7,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,10 +86,13 @@ class Stage:
     def journal(self) -> Path:
         return self.folder / "journal"
 
-    def uploader(self, *arguments: str, **variables: str) -> int:
-        """Run a command with everything logged that can be, and take down what it prints and how `ps` shows it."""
+    def uploader(self, *arguments: str, until: Sequence[threading.Event] = (), **variables: str) -> int:
+        """Run a command with everything logged that can be, and take down what it prints and how `ps` shows it.
+
+        Where there is something to wait for, the command is told to end once all of that has happened.
+        """
         command = [sys.executable, "-c", VERBOSE, *arguments]
-        with self.start(command, **variables) as process:
+        with self.start(command, **variables) as process, ended_after(until, process):
             self.shown.append(Path(f"/proc/{process.pid}/cmdline").read_text())
             self.shown += process.communicate()
         return process.returncode
@@ -99,6 +103,10 @@ class Stage:
 
     def drain(self, *arguments: str, **variables: str) -> int:
         return self.uploader("drain", *arguments, **variables)
+
+    def drain_until(self, *events: threading.Event) -> int:
+        """Drain until all of this has happened; what is under way by then is finished."""
+        return self.uploader("drain", "--watch", until=events)
 
     @contextmanager
     def serving(self, port: int) -> Iterator[None]:
@@ -120,6 +128,24 @@ class Stage:
             yield
             process.terminate()
             self.shown += process.communicate()
+
+
+@contextmanager
+def ended_after(events: Sequence[threading.Event], process: subprocess.Popen[str]) -> Iterator[None]:
+    """Tell a process to end once all of this has happened, if anything; meanwhile the block reads what it prints."""
+
+    def end() -> None:
+        for event in events:
+            event.wait(60)
+        process.terminate()
+
+    thread = threading.Thread(target=end)
+    if events:
+        thread.start()
+    yield
+    if events:
+        thread.join()
+    assert all(event.is_set() for event in events)
 
 
 @pytest.fixture
@@ -147,6 +173,18 @@ def train(stage: Stage, data: Path, blocked: Path) -> None:
     assert list((stage.folder / "fallback").glob("*.jsonl")), error[-3000:]
     assert open_to_others(stage.folder / "fallback") == []
     blocked.parent.unlink()
+
+
+def noticing(script: Script, path: str = "") -> tuple[Script, threading.Event]:
+    """Return a script that answers as the other does, and what is set once a request to a path with this end came."""
+    came = threading.Event()
+
+    def answer(request: Request) -> Reply:
+        if request.path.endswith(path):
+            came.set()
+        return script(request)
+
+    return answer, came
 
 
 def bad_places(url: str) -> Iterator[Script]:
@@ -187,21 +225,25 @@ def test_no_secret_is_left_anywhere(stage: Stage, training_data: Path) -> None:
         scripted_server(hub_received, port=hub_port) as hub_server,
         scripted_server() as elsewhere,
     ):
-        platform.script = indiscreet(401)
+        platform.script = hub_server.script = indiscreet(401)
         assert stage.drain() == 5
         moved = indiscreet(307, Location=f"{elsewhere.url}/login?token=UrlTokenZQ85")
-        for answer in (indiscreet(500), moved, indiscreet(429, Retry_After="0"), lambda _: Reply(reset=True)):
-            platform.script = hub_server.script = answer
-            assert stage.drain("--max-time", "0.5") == 3
+        for answer in (indiscreet(500), moved, lambda _: Reply(reset=True), indiscreet(429, Retry_After="0")):
+            platform.script, platform_asked = noticing(answer)
+            hub_server.script, hub_asked = noticing(answer)
+            assert stage.drain_until(platform_asked, hub_asked) == 3
         hub_server.script = hub_received
-        for platform.script in bad_places(url):
-            assert stage.drain() == 3
+        for storage in bad_places(url):
+            platform.script, place_asked = noticing(storage, "/models/upload")
+            assert stage.drain_until(place_asked) == 3
         platform.script = received
-        assert stage.drain("--journal", str(break_a_copy(stage)), "--max-time", "0.5") == 3
+        assert stage.drain("--journal", str(break_a_copy(stage)), "--max-time", "5") == 3
+        assert any("Traceback" in text for text in stage.shown[-2:])
         assert elsewhere.requests == []
-        assert {each.headers.get("authorization") for each in platform.requests} == {f"Bearer {PLATFORM_KEY}", None}
+        keys = {each.headers.get("authorization") for each in platform.requests if each.method != "PUT"}
+        assert keys == {f"Bearer {PLATFORM_KEY}"}
+        assert {each.headers.get("authorization") for each in platform.requests if each.method == "PUT"} == {None}
         assert {each.headers["x-api-key"] for each in hub_server.requests} == {HUB_KEY}
-    assert any("Traceback" in text for text in stage.shown)
 
     with scripted_server(hub_received, port=hub_port), stage.serving(port):
         stage.uploader("retry", "--all")
