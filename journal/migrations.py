@@ -38,7 +38,7 @@ def steps() -> list[Step]:
     return found
 
 
-NEWEST_VERSION = 2
+NEWEST_VERSION = 3
 
 
 def migrate(connection: sqlite3.Connection, database: Path) -> bool:

@@ -11,20 +11,21 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, text
 
 from journal.liveness import live_runs
+from journal.tables import EPOCH_TRAINED
 
 RunState = Literal["running", "finished", "failed", "interrupted"]
 
 _RUNS = text(
-    """
+    f"""
     SELECT r.id, r.project, r.name, r.created_at,
-           (SELECT count(DISTINCT key) FROM events e WHERE e.run_id = r.id AND e.kind = 'epoch_end') AS epochs,
+           (SELECT count(DISTINCT key) FROM events e WHERE e.run_id = r.id AND {EPOCH_TRAINED}) AS epochs,
            (SELECT count(*) FROM events e WHERE e.run_id = r.id) AS events,
            (SELECT kind FROM events e WHERE e.run_id = r.id
               AND e.kind IN ('training_started', 'training_complete', 'training_failed')
             ORDER BY id DESC LIMIT 1) AS milestone,
            (SELECT outcome FROM sessions s WHERE s.run_id = r.id ORDER BY id DESC LIMIT 1) AS outcome
     FROM runs r ORDER BY r.created_at
-    """
+    """  # noqa: S608 - a constant of `tables`
 )
 # The bodies' lengths are summed apart from the groups: grouping sorts, and would hold all the bodies in memory.
 # Usage events are never delivered, so that they do not wait where there is no key to plan them for.
@@ -114,7 +115,7 @@ class RunReport:
         name: Slug.
         created_at: ISO time.
         state: `running` while a session is alive; `interrupted` when none is and it neither finished nor failed.
-        epochs: How many epochs have metrics.
+        epochs: How many epochs were trained; the final evaluation is none.
         events: How many events the journal holds.
         targets: One for each destination; none before the first drain when no destination was chosen.
     """

@@ -131,6 +131,7 @@ def test_each_epoch_is_told_as_upstream_tells_it(journaled: Any) -> None:
     final = {**EPOCH, "metrics": {**TRAINED, **VALIDATED}}  # after the final evaluation, under one epoch more
     assert [epoch["epoch"] for epoch in epochs] == [0, 1, 2, 3]
     assert [shape(epoch) for epoch in epochs] == [{**EPOCH, "modelInfo": MODEL_INFO}, EPOCH, EPOCH, final]
+    assert journaled.rows("SELECT epochs FROM run_overview") == [(EPOCHS,)]
 
 
 def test_the_console_is_told_as_upstream_tells_it(journaled: Any) -> None:

@@ -190,6 +190,17 @@ def test_what_was_written_is_there_for_a_report(at: Bench) -> None:
     assert report.targets[0].oldest_at <= utc_now().isoformat()
 
 
+def test_the_final_evaluation_is_no_epoch(at: Bench) -> None:
+    validated = {"metrics/mAP50(B)": 0.5}
+    for epoch in range(2):
+        at.event("epoch_end", {"epoch": epoch, "metrics": {**validated, "val/box_loss": 1.0}}, str(epoch))
+    at.event("epoch_end", {"epoch": 2, "metrics": {"train/box_loss": 1.0, **validated, "lr": 0.1}}, "2")
+    assert [report.epochs for report in at.journal.report()] == [2]
+    assert rows(at.journal.path, "SELECT epochs FROM run_overview") == [(2,)]
+    at.event("epoch_end", {"epoch": 2, "metrics": {"train/box_loss": 1.0, "lr": 0.1}}, "2")  # resumed, without val
+    assert [report.epochs for report in at.journal.report()] == [3]
+
+
 def test_a_first_append_pulls_in_nothing_heavy(folder: Path) -> None:
     code = """
 import sys, journal

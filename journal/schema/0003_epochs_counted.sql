@@ -1,0 +1,2 @@
+-- `run_overview` no longer counts the final evaluation as an epoch. Views are made anew with each step, so that nothing
+-- else is to be done.
