@@ -50,20 +50,24 @@ def next_due(
     connection: Connection,
     destination_id: int,
     *,
+    lane: Lane,
     now: datetime,
     run_ids: Sequence[str] | None,
     upload_spacing: timedelta,
 ) -> datetime | None:
     """Return the earliest time at which something pending is due, else None; it may be past."""
-    values = {"destination_id": destination_id, "run_ids": run_ids, "live_sessions": live_sessions(connection, now)}
-    times = []
-    for row in connection.execute(_waiting("message", run_ids is not None), values):
-        times.append(from_text(row.next_attempt_at))
-    for row in connection.execute(_waiting("upload", run_ids is not None), values):
-        due_at = from_text(row.next_attempt_at)
-        spaced_until = from_text(row.last_upload_at) + upload_spacing
-        times.append(max(due_at, spaced_until) if row.spaced else due_at)
-    return min(times, default=None)
+    values: dict[str, Any] = {"destination_id": destination_id, "run_ids": run_ids}
+    if lane == "message":
+        rows = connection.execute(_waiting(lane, run_ids is not None), values)
+        return min((from_text(row.next_attempt_at) for row in rows), default=None)
+    values["live_sessions"] = live_sessions(connection, now)
+    rows = connection.execute(_waiting(lane, run_ids is not None), values)
+    return min((_due_at(row, upload_spacing) for row in rows), default=None)
+
+
+def _due_at(upload: Row[Any], spacing: timedelta) -> datetime:
+    due_at = from_text(upload.next_attempt_at)
+    return max(due_at, from_text(upload.last_upload_at) + spacing) if upload.spaced else due_at
 
 
 # The statements are built once and cached: building one takes longer than running it.

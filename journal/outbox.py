@@ -227,6 +227,7 @@ class Outbox:
         self,
         destination_id: int,
         *,
+        lane: Lane,
         now: datetime,
         run_ids: Sequence[str] | None = None,
         upload_spacing_seconds: float = UPLOAD_SPACING_SECONDS,
@@ -234,7 +235,9 @@ class Outbox:
         """Return the earliest time at which `claim` would find something pending, else None; it may be past."""
         spacing = timedelta(seconds=upload_spacing_seconds)
         with self._read() as connection:
-            return claims.next_due(connection, destination_id, now=now, run_ids=run_ids, upload_spacing=spacing)
+            return claims.next_due(
+                connection, destination_id, lane=lane, now=now, run_ids=run_ids, upload_spacing=spacing
+            )
 
     def is_dispensable(self, claim: Claim) -> bool:
         """Return whether the claimed checkpoint need not arrive, and its bytes may be gone.

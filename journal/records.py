@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 REGISTRATION = "training_started"
 """The kind of the delivery that makes a run known to a platform."""
@@ -27,6 +27,7 @@ GIVEN_UP = "given_up"
 
 State = Literal["pending", "claimed", "delivered", "dead", "superseded", "dropped"]
 Lane = Literal["message", "upload"]
+LANES: tuple[Lane, ...] = get_args(Lane)
 
 OPEN_STATES: tuple[State, ...] = ("pending", "claimed")
 SETTLED_STATES: tuple[State, ...] = ("delivered", "dead", "superseded", "dropped")

@@ -16,7 +16,7 @@ from uploader.drain.crew import Crew
 from uploader.drain.progress import Progress
 from uploader.drain.pulse import Pulse
 from uploader.drain.retry import FIRST_WAIT, Random
-from uploader.drain.schedule import Breaker
+from uploader.drain.schedule import Schedule
 from uploader.errors import CredentialsRefused, DeliveryError, Refused, SettingsError, UploaderError
 from uploader.platforms.base import Heartbeating, Identity, Platform, Receipt
 
@@ -67,7 +67,6 @@ class Channel:
         held: The claims under way, by delivery id and fence: after a pause of the machine its leases have run out, and
             a drain may claim again what it has under way.
         closed: Why nothing more is sent there until a person has done something, else None.
-        error: Why the host could not be used the last time it was tried, else None.
     """
 
     def __init__(self, destination: Destination, supplies: Supplies) -> None:
@@ -79,9 +78,9 @@ class Channel:
         self.destination = destination
         self.held: dict[tuple[int, int], Claim] = {}
         self.closed: UploaderError | None = None
-        self.error: str | None = None
+        self._errors: dict[Lane, str] = {}
         self._clock = supplies.clock
-        self._breaker = Breaker(supplies.random, supplies.first_wait)
+        self._schedule = Schedule(supplies.random, supplies.first_wait)
         self._limits: dict[Lane, int] = {"message": supplies.parallel * CLAIM_AHEAD, "upload": supplies.uploads}
         self._under_way: Counter[Lane] = Counter()
         self._platform: Platform | None = None
@@ -103,7 +102,7 @@ class Channel:
 
         Messages are claimed again when half of them are done: each time costs a transaction.
         """
-        state = self._breaker.state(self._clock())
+        state = self._schedule.state(lane, self._clock())
         if self.closed or state == "open":
             return 0
         if state == "half-open":  # a message goes beside an upload, which may be under way for long
@@ -127,16 +126,16 @@ class Channel:
     def finish(self, finished: Finished) -> None:
         """Take notice of an attempt that is over."""
         self._let_go(finished.claim)
-        result, now = finished.result, self._clock()
+        lane, result, now = finished.claim.lane, finished.result, self._clock()
         if isinstance(result, (Receipt, Refused)):
-            self.error = None
-            self._breaker.answered(now)
+            self._errors.pop(lane, None)
+            self._schedule.answered(lane, now)
         elif isinstance(result, CredentialsRefused):
             self.closed = result
         elif isinstance(result, DeliveryError):
-            self._breaker.failed(result, now)
-            if self._breaker.state(now) == "open":
-                self.error = self.error or str(result)
+            self._schedule.failed(lane, result, now)
+            if self._schedule.state(lane, now) == "open":
+                self._errors.setdefault(lane, str(result))
 
     def withdraw(self) -> list[Claim]:
         """Take back what no thread has begun."""
@@ -150,18 +149,24 @@ class Channel:
         self._under_way[claim.lane] -= 1
 
     @property
+    def error(self) -> str | None:
+        """Why the last messages or uploads that were tried are put off, else None."""
+        return self._errors.get("message") or self._errors.get("upload")
+
+    @property
     def paused(self) -> bool:
         """Whether nothing may be sent at this moment."""
-        return self.closed is not None or self._breaker.state(self._clock()) == "open"
+        return self.closed is not None or self._schedule.state("message", self._clock()) == "open"
 
     @property
     def given_up(self) -> bool:
         """Whether the host was probed often enough, for a drain that is to end some time."""
-        return self._breaker.unreachable > (MORE_PROBES if self._breaker.reached else 0)
+        host = self._schedule.host
+        return host.unreachable > (MORE_PROBES if host.reached else 0)
 
-    def paused_for(self) -> float:
-        """Return the seconds until the host may be tried again; 0 when it may be now."""
-        return max(0.0, self._breaker.resumes_at - self._clock())
+    def paused_for(self, lane: Lane) -> float:
+        """Return the seconds until the lane may be tried again; 0 when it may be now."""
+        return max(0.0, self._schedule.resumes_at(lane) - self._clock())
 
     @property
     def has_pulse(self) -> bool:

@@ -66,9 +66,9 @@ class Feeder:
         """Keep claims that are under way ours."""
         self._outbox.renew(claims, lease_seconds=self._lease_seconds, now=utc_now())
 
-    def next_due(self, channel: Channel) -> datetime | None:
-        """Return when the next delivery of the channel is due, None when none waits; it may be past."""
-        return self._outbox.next_due(channel.destination.id, now=utc_now(), run_ids=self._run_ids)
+    def next_due(self, channel: Channel, lane: Lane) -> datetime | None:
+        """Return when the channel's next delivery of the lane is due, None when none waits; it may be past."""
+        return self._outbox.next_due(channel.destination.id, lane=lane, now=utc_now(), run_ids=self._run_ids)
 
     def _claim(self, destination_id: int, lane: Lane, limit: int, max_bytes: int | None = None) -> list[Claim]:
         return self._outbox.claim(

@@ -14,8 +14,8 @@ from typing import Any
 
 import journal
 from journal.clock import from_text
+from journal.losses import in_words
 from journal.records import GIVEN_UP, Event, PlannedDelivery
-from journal.sizes import readable
 
 REGISTRATION = "training_started"
 MILESTONES = frozenset({REGISTRATION, "training_complete", "training_failed"})
@@ -103,7 +103,7 @@ def _told(event: Event) -> Event:
     if event.kind != GIVEN_UP:
         return event
     told = json.loads(event.payload)
-    losses = ", ".join(f"{item['count']} {item['what']} ({readable(item['bytes'])})" for item in told["items"])
+    losses = ", ".join(map(in_words, told["items"]))
     # Other chunks count on from the millisecond in which their session began.
     chunk_id = int(from_text(event.created_at).timestamp() * 1000)
     content = f"Uploader: given up: {losses}, because {told['reason']}"

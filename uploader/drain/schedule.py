@@ -1,4 +1,4 @@
-"""Whether a destination may be sent to: a circuit breaker. No I/O; the clock is the caller's.
+"""Whether a destination may be sent to: circuit breakers. No I/O; the clock is the caller's.
 
             answered              unreachable, failing in a row, or asking for a wait
     half-open ───────▶ closed ──────────────────────────────────────────▶ open
@@ -10,16 +10,20 @@ A destination begins half-open: one request is let through, and only when it is 
 host that is away, or answers "later" to everything, sees one probe at a time, at growing intervals, however much waits;
 and a drain that is restarted over and over sends it one request each time. An upload may take long: where one is under
 way, be it the probe, a message may still be sent as another (`channel.py`).
+
+Uploads have a breaker of their own besides, from the first one that fails until one arrives.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
+from journal.records import Lane
 from uploader.drain.retry import FIRST_WAIT, Random, backoff
 from uploader.errors import DeliveryError, Transient, UnknownOutcome, Unreachable
 
 State = Literal["closed", "half-open", "open"]
+_FROM_STRICTEST: tuple[State, ...] = ("open", "half-open", "closed")
 
 LONGEST_PAUSE = 60.0
 """Most seconds between two probes, so that a watching drain notices a network that is back."""
@@ -91,3 +95,46 @@ class Breaker:
         self._failing += 1
         asks = isinstance(error, Transient) and error.retry_after is not None
         return asks or not self._proven or self._failing >= FAILURES_IN_A_ROW
+
+
+class Schedule:
+    """When messages and when uploads may be sent to one destination.
+
+    Platforms limit uploads by themselves, and their bytes go to a storage: an upload that is put off says nothing about
+    messages. A message that is put off puts uploads off as well.
+
+    Attributes:
+        host: For all that is sent there.
+    """
+
+    def __init__(self, random: Random, first_wait: float = FIRST_WAIT) -> None:
+        """Begin with one probe; see `Breaker`."""
+        self.host = Breaker(random, first_wait)
+        self._random = random
+        self._first_wait = first_wait
+        self._uploads: Breaker | None = None
+
+    def state(self, lane: Lane, now: float) -> State:
+        """Return what may be sent of a lane; see `Breaker.state`."""
+        return min((breaker.state(now) for breaker in self._breakers(lane)), key=_FROM_STRICTEST.index)
+
+    def resumes_at(self, lane: Lane) -> float:
+        """Return when the lane's pause is over; it may be past."""
+        return max(breaker.resumes_at for breaker in self._breakers(lane))
+
+    def answered(self, lane: Lane, now: float) -> None:
+        """The host took or refused something."""
+        self.host.answered(now)
+        if lane == "upload" and now >= self.resumes_at(lane):
+            self._uploads = None
+
+    def failed(self, lane: Lane, error: DeliveryError, now: float) -> None:
+        """An attempt failed; see `Breaker.failed`."""
+        if lane == "upload" and isinstance(error, (Transient, UnknownOutcome)):
+            self._uploads = self._uploads or Breaker(self._random, self._first_wait)
+            self._uploads.failed(error, now)
+        else:
+            self.host.failed(error, now)
+
+    def _breakers(self, lane: Lane) -> list[Breaker]:
+        return [self.host] if lane == "message" or self._uploads is None else [self.host, self._uploads]

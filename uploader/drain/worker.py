@@ -19,6 +19,7 @@ from journal import Journal
 from journal.clock import to_text, utc_now
 from journal.errors import JournalBusy, JournalUnavailable
 from journal.outbox import Outbox
+from journal.records import LANES, Lane
 from uploader.drain import routing
 from uploader.drain.books import Books
 from uploader.drain.channel import Channel
@@ -197,10 +198,13 @@ class Drain:
 
     def _wait_for(self, channel: Channel) -> float:
         """Return the seconds until something can be sent, 0 for now, infinity when nothing waits to be."""
-        due = None if channel.closed else self._feeder.next_due(channel)
-        if due is None:
+        if channel.closed:
             return math.inf
-        return max(channel.paused_for(), (due - utc_now()).total_seconds(), 0.0)
+        return min(self._wait_for_lane(channel, lane) for lane in LANES)
+
+    def _wait_for_lane(self, channel: Channel, lane: Lane) -> float:
+        due = self._feeder.next_due(channel, lane)
+        return math.inf if due is None else max(channel.paused_for(lane), (due - utc_now()).total_seconds(), 0.0)
 
     def _collect(self, seconds: float) -> None:
         """Take what is finished, and gather a little more of it to be recorded together."""

@@ -80,19 +80,19 @@ def test_a_dead_sessions_checkpoint_is_not_spaced_even_when_the_run_goes_on(dead
 
 
 def test_when_the_next_message_is_due(live: Bench) -> None:
-    assert live.outbox.next_due(live.destination.id, now=utc_now()) is None
+    assert live.outbox.next_due(live.destination.id, lane="message", now=utc_now()) is None
     live.plan(live.message("training_started"), live.message("epoch_end", stage=2))
     [claim] = live.claim()
     due = later(100)
     live.record(Outcome(claim, "retry", next_attempt_at=due.strftime("%Y-%m-%dT%H:%M:%S.%fZ")))
     # The epoch's own time is past, but it waits for the registration.
-    assert live.outbox.next_due(live.destination.id, now=utc_now()) == due
+    assert live.outbox.next_due(live.destination.id, lane="message", now=utc_now()) == due
 
 
 def test_when_the_next_spaced_upload_is_due(live: Bench) -> None:
     live.register()
     live.plan(live.upload(live.checkpoint(b"one")))
-    due = live.outbox.next_due(live.destination.id, now=utc_now())
+    due = live.outbox.next_due(live.destination.id, lane="upload", now=utc_now())
     assert due is not None
     assert timedelta(seconds=800) < due - utc_now() <= timedelta(seconds=900)
 
@@ -100,7 +100,7 @@ def test_when_the_next_spaced_upload_is_due(live: Bench) -> None:
 def test_what_is_under_way_is_not_due(live: Bench) -> None:
     live.plan(live.message("training_started"))
     live.claim()
-    assert live.outbox.next_due(live.destination.id, now=utc_now()) is None
+    assert live.outbox.next_due(live.destination.id, lane="message", now=utc_now()) is None
 
 
 def test_targets_that_are_behind(live: Bench) -> None:

@@ -397,6 +397,36 @@ def test_a_missing_checkpoint_that_was_replaced_is_superseded(journals: Recordin
     assert [each.body for each in server.requests if each.method == "PUT"] == [b"old", b"new"]
 
 
+def test_a_limit_on_uploads_does_not_hold_up_what_is_recorded_meanwhile(
+    journals: Recordings, server: ScriptedServer
+) -> None:
+    limited, measured = threading.Event(), threading.Event()
+
+    def script(request: Request) -> Reply:
+        if request.path.endswith("/upload"):
+            limited.set()
+            return Reply(429, {"error": "slow down"}, {"Retry-After": "600"})
+        if request.method == "POST" and request.json()["event"] == "epoch_end":
+            measured.set()
+        return received(request)
+
+    one = journals.begin("one")
+    one.started()
+    one.checkpoint(b"weights", role="final")
+    one.end()
+    server.script = script
+    with journals.draining(server.url, watch=True) as running:
+        assert limited.wait(60)
+        two = journals.begin("two")
+        two.started()
+        two.epoch(0)
+        assert measured.wait(60)
+    [told] = running.summary().destinations
+    assert "429: slow down" in str(told.error)
+    waiting = rows(journals.journal.path, "SELECT lane, attempts FROM deliveries WHERE state = 'pending'")
+    assert waiting == [("upload", 1)]
+
+
 def test_a_storage_that_is_down_does_not_hold_up_metrics(journals: Recordings, server: ScriptedServer) -> None:
     training = journals.begin()
     training.started()

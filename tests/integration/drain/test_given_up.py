@@ -55,7 +55,7 @@ def test_what_was_given_up_before_the_first_drain(journals: Recordings, api: Api
     assert model["file"]["sha256"] == final
     assert model["status"] == "completed"
     shown = text(api)
-    assert "Uploader: given up: 1 checkpoints (1 MB), because the journal has reached its limit" in shown
+    assert "Uploader: given up: 1 checkpoint (1 MB), because the journal has reached its limit" in shown
     assert "console chunks (" in shown
     assert "line 0 " not in shown
     assert "line 99 " in shown
@@ -74,6 +74,6 @@ def test_what_was_given_up_while_it_waited_to_be_sent(journals: Recordings, api:
     shrink(journals, by=MB // 2)
     training.end("crashed")
     assert journals.drain(api.url).exit_code == 0
-    assert "given up: 1 checkpoints" in text(api)
+    assert "given up: 1 checkpoint (" in text(api)
     assert "line 0 " in text(api)  # it was planned
     assert (api.model().get("file") or {}).get("sha256") != hashlib.sha256(b"b" * MB).hexdigest()

@@ -101,9 +101,9 @@ class Sender:
         until = self.clock.seconds + seconds
         while self.clock.seconds < until:
             self.send()
-            due = self.feeder.next_due(self.channel)
+            due = self.feeder.next_due(self.channel, "message")
             assert due is not None
-            waits = (self.channel.paused_for(), (due - self.clock.utc_now()).total_seconds(), 0.05)
+            waits = (self.channel.paused_for("message"), (due - self.clock.utc_now()).total_seconds(), 0.05)
             self.clock.seconds += max(waits)
 
     def stop(self) -> None:

@@ -120,7 +120,7 @@ def test_a_blocked_run_sends_nothing_until_it_is_revived(registered: Bench) -> N
     registered.outbox.reclaim()
     assert registered.target().reason == "deleted there"
     assert registered.claim() == []
-    assert registered.outbox.next_due(registered.destination.id, now=utc_now()) is None
+    assert registered.outbox.next_due(registered.destination.id, lane="message", now=utc_now()) is None
     assert registered.outbox.revive() == 1
     assert registered.target().state == "registered"
     assert len(registered.claim()) == 2
@@ -210,7 +210,9 @@ def test_a_retry_waits_for_its_time_and_a_release_does_not_count(registered: Ben
     at = later(30)
     registered.record(Outcome(claim, "retry", error="503", next_attempt_at=to_text(at)))
     assert registered.claim(now=at - timedelta(seconds=1)) == []
-    assert registered.outbox.next_due(registered.destination.id, now=utc_now()) == from_text(to_text(at))
+    assert registered.outbox.next_due(registered.destination.id, lane="message", now=utc_now()) == from_text(
+        to_text(at)
+    )
     (claim,) = registered.claim(now=at)
     assert claim.attempt == 2
     tried = rows(registered.journal.path, "SELECT number, result, error FROM attempts ORDER BY id")
@@ -289,7 +291,7 @@ with journal.open(sys.argv[1]) as opened:
 def test_uploads_of_a_live_session_are_spaced(registered: Bench) -> None:
     started = from_text(registered.run.created_at)
     add_upload(registered)
-    due = registered.outbox.next_due(registered.destination.id, now=utc_now(), upload_spacing_seconds=60)
+    due = registered.outbox.next_due(registered.destination.id, lane="upload", now=utc_now(), upload_spacing_seconds=60)
     assert due == started + timedelta(seconds=60)
     assert registered.claim("upload", now=due - timedelta(seconds=1), upload_spacing_seconds=60) == []
     assert len(registered.claim("upload", now=due, upload_spacing_seconds=60)) == 1
@@ -309,7 +311,7 @@ def test_an_upload_that_was_begun_is_not_spaced_again(registered: Bench, result:
     add_upload(registered)
     (first,) = registered.claim("upload", upload_spacing_seconds=0)
     registered.record(Outcome(first, result, error="reset"))  # type: ignore[arg-type]
-    assert registered.outbox.next_due(registered.destination.id, now=utc_now()) <= utc_now()  # type: ignore[operator]
+    assert registered.outbox.next_due(registered.destination.id, lane="upload", now=utc_now()) <= utc_now()  # type: ignore[operator]
     assert len(registered.claim("upload")) == 1
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from uploader.drain.schedule import FAILURES_IN_A_ROW, LONGEST_PAUSE, Breaker
+from uploader.drain.schedule import FAILURES_IN_A_ROW, LONGEST_PAUSE, Breaker, Schedule
 from uploader.errors import BlobUnusable, DeliveryError, Transient, UnknownOutcome, Unreachable
 
 AWAY = Unreachable("away")
@@ -116,3 +116,53 @@ def test_what_says_nothing_about_the_host_changes_nothing(breaker: Breaker) -> N
     for _ in range(10):
         breaker.failed(BlobUnusable("gone"), 0)
     assert breaker.state(0) == "half-open"
+
+
+# --- uploads
+
+
+@pytest.fixture
+def schedule() -> Schedule:
+    return Schedule(random=lambda: 1.0)
+
+
+def test_an_upload_that_is_put_off_leaves_messages_alone(schedule: Schedule) -> None:
+    schedule.answered("message", 0)
+    schedule.failed("upload", Transient("busy", status=429, retry_after=600), 0)
+    assert (schedule.state("message", 1), schedule.resumes_at("message")) == ("closed", 0)
+    assert (schedule.state("upload", 599), schedule.resumes_at("upload")) == ("open", 600)
+    schedule.answered("message", 600)
+    assert schedule.state("upload", 600) == "half-open"
+    schedule.answered("upload", 601)
+    assert schedule.state("upload", 601) == "closed"
+
+
+def test_an_upload_that_is_put_off_again_waits_longer(schedule: Schedule) -> None:
+    schedule.answered("message", 0)
+    for now, pause in [(0, 1), (1, 2), (3, 4)]:
+        schedule.failed("upload", BUSY, now)
+        assert schedule.resumes_at("upload") == now + pause
+
+
+def test_a_message_that_is_put_off_puts_uploads_off(schedule: Schedule) -> None:
+    schedule.failed("message", BUSY, 0)
+    assert schedule.state("upload", 0) == "open"
+
+
+def test_an_upload_that_cannot_reach_the_host_puts_all_off(schedule: Schedule) -> None:
+    schedule.failed("upload", AWAY, 0)
+    assert schedule.state("message", 0) == "open"
+    assert schedule.host.unreachable == 1
+
+
+def test_an_upload_that_fails_by_itself_puts_none_off(schedule: Schedule) -> None:
+    schedule.answered("message", 0)
+    schedule.failed("upload", BlobUnusable("gone"), 0)
+    assert schedule.state("upload", 0) == "closed"
+
+
+def test_a_late_answer_does_not_end_a_pause_of_uploads(schedule: Schedule) -> None:
+    schedule.answered("message", 0)
+    schedule.failed("upload", Transient("busy", status=429, retry_after=600), 0)
+    schedule.answered("upload", 1)
+    assert schedule.state("upload", 1) == "open"
