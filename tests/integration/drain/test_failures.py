@@ -30,6 +30,8 @@ from journal.clock import from_text, utc_now
 from uploader.drain.pace import Pace
 
 TOO_BAD = Reply(422, {"error": "impossible"})
+PATIENT = Pace(first_wait=1000.0)
+"""What fails once is not worth waiting for: a drain that is to end some time ends."""
 
 
 def deliveries(journals: Recordings) -> dict[str, int]:
@@ -299,7 +301,7 @@ def test_a_fault_of_our_own_harms_only_its_delivery(journals: Recordings, server
     journals.whole()
     with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
         connection.execute("UPDATE events SET payload = '[]' WHERE kind = 'training_complete'")
-    summary = journals.drain(server.url, max_time=0.5)
+    summary = journals.drain(server.url, pace=PATIENT)
     assert summary.exit_code == 3
     assert deliveries(journals) == {"delivered": 8, "pending": 1}
 
@@ -441,7 +443,7 @@ def test_a_storage_that_is_down_does_not_hold_up_metrics(journals: Recordings, s
         return received(request)
 
     server.script = script
-    summary = journals.drain(server.url, max_time=2.0)
+    summary = journals.drain(server.url, pace=PATIENT)
     assert summary.exit_code == 3
     assert deliveries(journals) == {"delivered": 31, "pending": 1}
     assert "the storage of" in str(summary.destinations[0].error)
