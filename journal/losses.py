@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from journal import tables
 from journal.clock import now_text
 from journal.encoding import encode
 from journal.records import GIVEN_UP
+from journal.sizes import readable
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Loss:
     """Things of one kind that a run had and has no more.
 
     Attributes:
-        what: In words, in the plural: `checkpoints`, `console chunks`, …
+        what: In the plural, its noun the first word in -s: `checkpoints`, `console chunks`, …
         count: How many.
         bytes: Their size.
     """
@@ -37,6 +39,12 @@ def loss_payload(reason: str, losses: Iterable[Loss]) -> dict[str, Any]:
         losses: What.
     """
     return {"reason": reason, "items": [asdict(loss) for loss in losses]}
+
+
+def in_words(item: Mapping[str, Any]) -> str:
+    """Return one of a payload's items as people read it: `1 checkpoint (5 MB)`, `2 console chunks (9 kB)`."""
+    what = re.sub(r"s\b", "", item["what"], count=1) if item["count"] == 1 else item["what"]
+    return f"{item['count']} {what} ({readable(item['bytes'])})"
 
 
 def record_losses(connection: Connection, losses: Mapping[str, Loss], reason: str) -> None:

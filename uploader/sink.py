@@ -232,7 +232,7 @@ class Sink:
 
     def _not_taken(self, size: int, role: str) -> NoReturn:
         reason = f"the journal has reached its limit of {self._options.max_size} bytes"
-        self.event(GIVEN_UP, loss_payload(reason, [Loss("checkpoints before they were taken", 1, size)]), role)
+        self.event(GIVEN_UP, loss_payload(reason, [Loss("checkpoints not taken", 1, size)]), role)
         raise OverLimit(f"{self.folder} is at its limit of {readable(self._options.max_size)}")
 
     def _give_up(self, error: JournalError) -> None:

@@ -36,4 +36,4 @@ def test_a_training_at_its_limit(training_data: Path, tmp_path: Path) -> None:
     assert model["file"]["sha256"] == hashlib.sha256((folder / "weights" / "best.pt").read_bytes()).hexdigest()
     assert len(model["trainResults"]) == 3  # and the final evaluation
     shown = "\n".join(chunk["content"] for chunk in model["consoleChunks"])
-    assert "Uploader: given up: 1 checkpoints before they were taken" in shown
+    assert "Uploader: given up: 1 checkpoint not taken" in shown

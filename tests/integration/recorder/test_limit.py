@@ -79,7 +79,7 @@ def test_a_checkpoint_without_place_is_not_taken_and_the_next_events_are(
     part.maintain(WAL_LIMIT_BYTES)
     save(part, save_dir / "best.pt", "final", "f", 2 * LIMIT)
     assert present(folder) == ["f"]
-    assert told(folder) == [("checkpoints before they were taken", 1)] * 2
+    assert told(folder) == [("checkpoints not taken", 1)] * 2
     assert rows(folder, "SELECT count(*) FROM events WHERE kind = 'epoch_end'") == [(2,)]
     said = [entry.getMessage() for entry in caplog.records if entry.levelno >= logging.WARNING]
     assert len(said) == 1
@@ -131,4 +131,4 @@ def test_a_recorder_goes_on_at_its_limit(folder: Path, save_dir: Path) -> None:
     assert rows(folder, "SELECT role, bytes_are FROM checkpoints ORDER BY created_at DESC LIMIT 1") == [
         ("final", "present")
     ]
-    assert {what for what, _ in told(folder)} == {"checkpoints", "checkpoints before they were taken"}
+    assert {what for what, _ in told(folder)} == {"checkpoints", "checkpoints not taken"}

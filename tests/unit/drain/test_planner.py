@@ -124,7 +124,7 @@ def test_what_was_given_up_is_told_as_a_line_of_console_text() -> None:
     lost = event(2, "given_up", {"reason": "the journal is full", "items": items})
     [delivery] = plan([lost], 4).deliveries
     assert (delivery.kind, delivery.stage, delivery.first_event) == ("console_output", 4, 2)
-    line = "Uploader: given up: 2 checkpoints (1.5 GB), 1 plots (10 B), because the journal is full"
+    line = "Uploader: given up: 2 checkpoints (1.5 GB), 1 plot (10 B), because the journal is full"
     assert json.loads(delivery.body) == {"chunkId": 1767225600000, "content": line, "lineCount": 1, "progress": {}}
     [joined] = plan([event(1, "console_output"), lost, event(3, "console_output")], 4).deliveries
     assert json.loads(joined.body)["content"] == f"line 1\n{line}\nline 3"
