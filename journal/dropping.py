@@ -48,7 +48,7 @@ def drop_destination(connection: Connection, destination_id: int, run_ids: Seque
         here = here & _T.c.run_id.in_(run_ids)
     runs = connection.execute(select(_T.c.run_id).where(here, _T.c.dropped_at.is_(None))).scalars().all()
     if not runs:
-        raise UnknownRow("none of these runs goes there; `python -m uploader status` lists where they go")
+        raise UnknownRow("none of these runs goes there")
     now = now_text()
     left = (
         _D.c.destination_id == destination_id,

@@ -12,8 +12,10 @@ A journal names addresses too, and it may come from elsewhere, or have been chan
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from uploader.addresses import base_url, is_same_place
 from uploader.errors import KeyNotForHere, NoKey
@@ -36,7 +38,7 @@ def key_for(settings: Settings, platform: str, url: str) -> str:
         NoKey: It was named, and there is no key.
     """
     if not any(is_same_place(url, named) for named in _addresses(settings, platform)):
-        raise KeyNotForHere(_cure(platform, url))
+        raise KeyNotForHere(_cure(settings.journal, platform, url))
     key = settings.api_key if platform == ULTRALYTICS else _hub_key(settings, url)
     if not key:
         saved = "" if settings.api_key else f", or api_key in {settings.key_file}"
@@ -77,8 +79,9 @@ def _hub_key(settings: Settings, url: str) -> str | None:
     return settings.api_key
 
 
-def _cure(platform: str, url: str) -> str:
+def _cure(journal: Path | None, platform: str, url: str) -> str:
     place = address_options(platform, url)
+    place += f" --journal {shlex.quote(str(journal.absolute()))}" if journal else ""
     return (
         f"set {_ADDRESS_VARIABLES[platform]}={url} and its key ({_KEY_VARIABLES[platform]}), or send yours there by "
         f"`python -m uploader drain --to {place}`; if it is gone for good, `python -m uploader drop --to {place}`"

@@ -45,7 +45,7 @@ class Settings:
     """One reading of the environment.
 
     Attributes:
-        journal: Folder of the journal, or None for the default of `journal.open`.
+        journal: Folder of the journal that a person named, or None for the default of `journal.open`.
         chosen_platform_url: The platform's base URL if the environment names one, else None.
         api_key: Key of the platform, or None. Never shown by `repr`.
         key_file: The settings file in which a key is looked for, for messages.

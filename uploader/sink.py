@@ -7,7 +7,6 @@ fallback file when `event` returns, a warning says so once, and the journal is t
 from __future__ import annotations
 
 import logging
-import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +23,7 @@ from journal.locations import DEFAULT_MAX_SIZE, default_journal, fallback_folder
 from journal.losses import Loss, loss_payload
 from journal.records import GIVEN_UP, Run, Signal
 from journal.sizes import readable
+from journal.words import next_command
 from uploader.link import Link
 
 if TYPE_CHECKING:
@@ -104,10 +104,7 @@ class Sink:
     @property
     def drain_command(self) -> str:
         """What a person types to deliver this journal."""
-        command = "python -m uploader drain"
-        if self.folder == default_journal():
-            return command
-        return f"{command} --journal {shlex.quote(str(self.folder.absolute()))}"
+        return next_command("drain", self.folder)
 
     def session_number(self) -> int:
         """Return 1 for the run's first session, 2 for the second, …; 1 when the journal cannot say."""

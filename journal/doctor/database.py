@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from journal.doctor.findings import REPAIR, Finding, some, trouble
+from journal.doctor.findings import Finding, repair, some, trouble
 from journal.engine import check_header, check_log
 from journal.errors import CorruptJournal, JournalError, NewerJournal
 from journal.ids import chunk_id, digest
@@ -19,9 +19,10 @@ DAMAGE = frozenset({"database-damaged", "reference-broken", "text-damaged", "del
 _TEXTS = {"events": "payload", "deliveries": "body", "targets": "ids"}
 
 
-def damaged(error: Exception) -> Finding:
+def damaged(error: Exception, database: Path) -> Finding:
     """Return the finding for a database that cannot be read through."""
-    return trouble("database-damaged", f"the database cannot be read through: {error.__cause__ or error}", REPAIR)
+    detail = f"the database cannot be read through: {error.__cause__ or error}"
+    return trouble("database-damaged", detail, repair(database.parent))
 
 
 def check_file(database: Path) -> Iterator[Finding]:
@@ -41,30 +42,31 @@ def check_file(database: Path) -> Iterator[Finding]:
     except NewerJournal as error:
         yield trouble("newer-journal", str(error), "Upgrade offline-uploader.")
     except CorruptJournal as error:
-        yield damaged(error)
+        yield damaged(error, database)
     except JournalError as error:
         yield trouble("not-a-journal", str(error), "Choose another folder.")
 
 
-def check_rows(connection: sqlite3.Connection) -> Iterator[Finding]:
-    """Check what the database holds.
+def check_rows(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
+    """Check what the database of a journal's folder holds.
 
     Raises:
         sqlite3.Error: It is too damaged for that.
     """
+    step = repair(folder)
     found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
     if found != ["ok"]:
-        yield trouble("database-damaged", f"SQLite's integrity check says: {some(found)}", REPAIR)
+        yield trouble("database-damaged", f"SQLite's integrity check says: {some(found)}", step)
     broken = [
         f"{table} {rowid} → {parent}" for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check")
     ]
     if broken:
-        yield trouble("reference-broken", f"rows refer to rows that are missing: {some(broken)}", REPAIR)
+        yield trouble("reference-broken", f"rows refer to rows that are missing: {some(broken)}", step)
     for table, column in _TEXTS.items():
         rows = [str(row[0]) for row in connection.execute(f"SELECT rowid FROM {table} WHERE NOT json_valid({column})")]
         if rows:
-            yield trouble("text-damaged", f"{table}.{column} holds no JSON in rows {some(rows)}", REPAIR)
-    yield from _check_deliveries(connection)
+            yield trouble("text-damaged", f"{table}.{column} holds no JSON in rows {some(rows)}", step)
+    yield from _check_deliveries(connection, step)
 
 
 def damaged_deliveries(connection: sqlite3.Connection) -> list[int]:
@@ -78,10 +80,10 @@ def damaged_deliveries(connection: sqlite3.Connection) -> list[int]:
     return [row[0] for row in cursor if row[1] != _chunk_id(dict(zip(names[2:], row[2:], strict=True)))]
 
 
-def _check_deliveries(connection: sqlite3.Connection) -> Iterator[Finding]:
+def _check_deliveries(connection: sqlite3.Connection, step: str) -> Iterator[Finding]:
     rows = [str(row) for row in damaged_deliveries(connection)]
     if rows:
-        yield trouble("delivery-damaged", f"deliveries {some(rows)} have other bodies than were planned", REPAIR)
+        yield trouble("delivery-damaged", f"deliveries {some(rows)} have other bodies than were planned", step)
 
 
 def _chunk_id(parts: dict[str, Any]) -> str:

@@ -56,7 +56,7 @@ def examine(folder: Path, *, deep: bool = False, fallback_folders: Iterable[Path
     if folder.is_dir():
         beside = locations.fallback_folders() if fallback_folders is None else fallback_folders
         findings += check_surroundings(folder, beside, inside.mode)
-        findings += check_size(inside.bytes)
+        findings += check_size(folder, inside.bytes)
     return Examination(folder, inside.events, inside.blobs, inside.bytes, tuple(findings))
 
 
@@ -83,10 +83,10 @@ def _look_inside(database: Path, deep: bool) -> _Inside:
             inside.events = connection.execute("SELECT count(*) FROM events").fetchone()[0]
             inside.blobs = connection.execute("SELECT count(*) FROM blobs WHERE state = 'present'").fetchone()[0]
             inside.bytes = measure_by(lambda question: int(connection.execute(question).fetchone()[0])).total
-            inside.findings += check_rows(connection)
+            inside.findings += check_rows(connection, database.parent)
             inside.findings += check_blobs(connection, database.parent / "blobs", deep=deep)
     except (OSError, JournalUnavailable) as error:
         inside.findings.append(trouble("journal-unreadable", str(error), "Make the folder readable for this user."))
     except (JournalError, sqlite3.Error) as error:
-        inside.findings.append(damaged(error))
+        inside.findings.append(damaged(error, database))
     return inside

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-REPAIR = "Run `python -m uploader doctor --repair`: it copies what can be read into a new journal and leaves this one."
+from journal.words import next_command
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,12 @@ def trouble(code: str, detail: str, next_step: str) -> Finding:
 def notice(code: str, detail: str, next_step: str) -> Finding:
     """Return a finding that leaves it healthy."""
     return Finding(code, "notice", detail, next_step)
+
+
+def repair(journal: Path) -> str:
+    """Return the next step for damage."""
+    command = next_command("doctor --repair", journal)
+    return f"Run `{command}`: it copies what can be read into a new journal and leaves this one."
 
 
 def some(things: list[str], limit: int = 3) -> str:

@@ -12,6 +12,7 @@ from journal import fallback, locations
 from journal.doctor.findings import Finding, notice, some, trouble
 from journal.errors import JournalError
 from journal.sizes import readable
+from journal.words import next_command
 
 LITTLE_SPACE = 256 << 20
 LARGE_LOG = 128 << 20
@@ -33,8 +34,8 @@ def check_surroundings(folder: Path, fallback_folders: Iterable[Path], mode: str
     yield from _check_fallbacks(folder, fallback_folders)
 
 
-def check_size(size: int) -> Iterator[Finding]:
-    """Compare the journal's size, in bytes, with the limit that trainings of this environment keep."""
+def check_size(folder: Path, size: int) -> Iterator[Finding]:
+    """Compare a journal's size, in bytes, with the limit that trainings of this environment keep."""
     try:
         limit = locations.default_max_size()
     except JournalError as error:
@@ -42,7 +43,8 @@ def check_size(size: int) -> Iterator[Finding]:
         return
     if size > limit:
         detail = f"the journal has {readable(size)}, and its limit is {readable(limit)}"
-        advice = "Deliver it: trainings give up checkpoints and console text to keep the limit."
+        command = next_command("drain", folder)
+        advice = f"Deliver it by `{command}`: trainings give up checkpoints and console text to keep the limit."
         yield notice("over-limit", detail, advice)
 
 
@@ -66,7 +68,8 @@ def _check_modes(folder: Path) -> Iterator[Finding]:
     opened = [str(path) for path in readable_by_others(folder)]
     if opened:
         detail = f"other users of this machine may read or write {some(opened)}"
-        yield trouble("open-to-others", detail, "`python -m uploader doctor --repair` takes their permissions away.")
+        command = next_command("doctor --repair", folder)
+        yield trouble("open-to-others", detail, f"`{command}` takes their permissions away.")
 
 
 def _check_space(folder: Path) -> Iterator[Finding]:
@@ -106,7 +109,7 @@ def _check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator
     unreadable = [str(path) for path in found.pop("", [])]
     if waiting:
         detail = f"{len(waiting)} fallback files hold events that could not be journaled: {some(waiting)}"
-        yield notice("fallback-waiting", detail, "The next `python -m uploader drain` takes them in.")
+        yield notice("fallback-waiting", detail, f"The next `{next_command('drain', folder)}` takes them in.")
     if unreadable:
         detail = f"fallback files without a readable first line: {some(unreadable)}"
         yield trouble("fallback-damaged", detail, "Look into them: each line is one event in JSON.")
@@ -114,4 +117,4 @@ def _check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator
         detail = (
             f"{len(paths)} fallback files hold events of another journal, {journal}: {some([str(p) for p in paths])}"
         )
-        yield notice("fallback-elsewhere", detail, f'`python -m uploader drain --journal "{journal}"` takes them in.')
+        yield notice("fallback-elsewhere", detail, f"`{next_command('drain', Path(journal))}` takes them in.")

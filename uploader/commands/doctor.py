@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from journal.sizes import readable
-from uploader.commands.shared import JOURNAL_UNUSABLE, count, journal_option, require_journal
+from journal.words import count
+from uploader.commands.shared import JOURNAL_UNUSABLE, journal_option, require_journal
 
 if TYPE_CHECKING:
     from journal.doctor import Examination, Recovery

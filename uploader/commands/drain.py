@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from uploader.commands.shared import JOURNAL_UNUSABLE, USAGE, count, fail, journal_option, place, require_journal
+from journal.words import count, next_command
+from uploader.commands.shared import JOURNAL_UNUSABLE, USAGE, fail, journal_option, place, require_journal, settings_for
 from uploader.drain.summary import NO_CREDENTIALS, WORK_REMAINS, DestinationSummary, Summary
 from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
-from uploader.settings import PLATFORMS, ULTRALYTICS, Settings
+from uploader.settings import PLATFORMS, ULTRALYTICS
 
 if TYPE_CHECKING:
     from uploader.drain.options import DrainOptions
@@ -74,6 +75,7 @@ def drain(journal: Path | None, as_json: bool, platform: str | None, **options: 
     if platform and not options["to"]:
         raise click.UsageError("--platform says what the platform at --to speaks; give --to as well")
     from journal import JournalError
+    from journal.locations import default_journal
     from uploader.drain.options import DrainOptions
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -87,7 +89,7 @@ def drain(journal: Path | None, as_json: bool, platform: str | None, **options: 
         fail(str(error), "drain", WORK_REMAINS, as_json=as_json)
     except JournalError as error:
         fail(str(error), "drain", JOURNAL_UNUSABLE, as_json=as_json)
-    click.echo(_as_json(summary) if as_json else _as_text(summary))
+    click.echo(_as_json(summary) if as_json else _as_text(summary, journal or default_journal()))
     sys.exit(summary.exit_code)
 
 
@@ -95,14 +97,14 @@ def _run(folder: Path | None, options: DrainOptions, as_json: bool) -> Summary:
     import journal
     from uploader.drain.worker import Drain
 
-    settings = Settings.load()
+    settings = settings_for(folder)
     if not _comes_later(folder, options):
         require_journal(folder, "drain", as_json=as_json)
     with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
         drain = Drain(opened, outbox, settings, options, _progress(as_json))
         _stop_on_signals(drain)
         summary = drain.run()
-    _warn_of_another_platform(summary, settings.chosen_platform_url)
+        _warn_of_another_platform(summary, settings.chosen_platform_url, opened.path)
     return summary
 
 
@@ -117,13 +119,13 @@ def _comes_later(folder: Path | None, options: DrainOptions) -> bool:
     return options.watch or is_awaited(where)
 
 
-def _warn_of_another_platform(summary: Summary, chosen: str | None) -> None:
+def _warn_of_another_platform(summary: Summary, chosen: str | None, folder: Path) -> None:
     """Say that no run goes where the environment points: a run keeps the platform that it was given first."""
     used = {one.url for one in summary.destinations if one.platform == "ultralytics"}
     if chosen and used and chosen not in used:
         click.echo(
             f"No run here goes to {chosen} (ULTRALYTICS_PLATFORM_URL): each keeps the platform it was given first. "
-            f"`python -m uploader drain --to {chosen}` delivers them there too.",
+            f"`{next_command(f'drain --to {chosen}', folder)}` delivers them there too.",
             err=True,
         )
 
@@ -150,17 +152,17 @@ def _as_json(summary: Summary) -> str:
     return json.dumps({"exit_code": summary.exit_code, **asdict(summary)})
 
 
-def _as_text(summary: Summary) -> str:
+def _as_text(summary: Summary, folder: Path) -> str:
     delivered = sum(one.delivered for one in summary.destinations)
     lines = [f"{count(delivered, 'delivery')} made in {summary.seconds:.1f} s"]
     if summary.interrupted:
         lines.append("stopped before the end")
     if not summary.destinations:
         lines.append("the journal holds no runs to deliver")
-    return "\n".join([*lines, *(_line(one) for one in summary.destinations)])
+    return "\n".join([*lines, *(_line(one, folder) for one in summary.destinations)])
 
 
-def _line(one: DestinationSummary) -> str:
+def _line(one: DestinationSummary, folder: Path) -> str:
     parts = [f"{place(one.platform, one.url)}: {one.state}"]
     if one.pending or one.unplanned:
         parts.append(f"{count(one.pending, 'delivery')} pending, {count(one.unplanned, 'event')} not yet planned")
@@ -169,7 +171,8 @@ def _line(one: DestinationSummary) -> str:
     if one.blocked:
         parts.append(f"{count(one.blocked, 'run')} refused as a whole")
     if one.waiting:
-        parts.append(f"what is recorded of that ({one.waiting}) goes out after `python -m uploader retry`")
+        command = next_command("retry --all", folder)
+        parts.append(f"what is recorded of that ({one.waiting}) goes out after `{command}`")
     if one.error:
         parts.append(one.error)
     if one.next_attempt_at:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from journal.words import count, next_command
 from uploader.addresses import is_same_place
-from uploader.commands.shared import USAGE, count, journal_option, opened_journal
+from uploader.commands.shared import USAGE, journal_option, opened_journal
 from uploader.errors import SettingsError
 from uploader.keys import address_options
 from uploader.settings import PLATFORMS, ULTRALYTICS
@@ -61,7 +62,8 @@ def drop(
             click.echo(json.dumps({"dropped": dropped}) if as_json else f"Gave up {count(dropped, 'dead letter')}.")
             return
         given_up = _drop_destination(opened, platform, to, runs)
-    click.echo(json.dumps(asdict(given_up)) if as_json else _as_text(given_up, address_options(platform, to)))
+        again = next_command(f"drain --to {address_options(platform, to)}", opened.path)
+    click.echo(json.dumps(asdict(given_up)) if as_json else _as_text(given_up, again))
 
 
 def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequence[str]) -> Dropped:
@@ -74,18 +76,22 @@ def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequenc
         places = [one for one in outbox.destinations() if one.platform == platform]
         known = outbox.runs()
     found = [one.id for one in places if one.base_url == to or is_same_place(one.base_url, to)]
+    where = f"`{next_command('status', opened.path)}` lists where runs go"
     if not found:
-        raise UnknownRow(f"nothing goes to {to}; `python -m uploader status` lists where runs go")
+        raise UnknownRow(f"nothing goes to {to}; {where}")
     try:
-        chosen = choose_runs(known, prefixes)
+        chosen = choose_runs(known, prefixes, opened.path)
     except SettingsError as error:
         click.echo(f"uploader drop: {error}", err=True)
         sys.exit(USAGE)
-    return opened.drop_destination(found[0], chosen)
+    try:
+        return opened.drop_destination(found[0], chosen)
+    except UnknownRow as error:
+        raise UnknownRow(f"{error}; {where}") from error
 
 
-def _as_text(dropped: Dropped, place: str) -> str:
+def _as_text(dropped: Dropped, again: str) -> str:
     return (
         f"Gave it up for {count(dropped.runs, 'run')}, with {count(dropped.deliveries, 'delivery')} that had not "
-        f"arrived. `python -m uploader drain --to {place}` takes it up again."
+        f"arrived. `{again}` takes it up again."
     )

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from uploader.commands.shared import count, journal_option, opened_journal
+from journal.words import count
+from uploader.commands.shared import journal_option, opened_journal
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from uploader.commands.shared import count, journal_option, opened_journal
+from journal.words import count
+from uploader.commands.shared import journal_option, opened_journal
 
 
 @click.command()

@@ -6,12 +6,13 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from uploader.settings import ULTRALYTICS
+from uploader.settings import ULTRALYTICS, Settings
 
 if TYPE_CHECKING:
     from journal import Journal
@@ -84,6 +85,20 @@ def journal_errors(command: str, *, as_json: bool) -> Iterator[None]:
         fail(str(error), command, JOURNAL_UNUSABLE, as_json=as_json)
 
 
+def settings_for(folder: Path | None) -> Settings:
+    """Read the environment for work on a journal, so that messages name the journal where they have to.
+
+    Args:
+        folder: The folder that a person named, None for the default.
+
+    Raises:
+        SettingsError: A URL in the environment is no usable base URL.
+    """
+    from journal.locations import default_journal
+
+    return replace(Settings.load(), journal=None if folder == default_journal() else folder)
+
+
 def fail(message: str, command: str, code: int, *, as_json: bool) -> NoReturn:
     """End the command with an exit code and its reason, which goes to stdout where JSON is read from there.
 
@@ -103,9 +118,3 @@ def fail(message: str, command: str, code: int, *, as_json: bool) -> NoReturn:
 def place(platform: str, url: str) -> str:
     """Return a platform's address as people read it; a server may be an Ultralytics Platform and a HUB at once."""
     return url if platform == ULTRALYTICS else f"{url} ({platform})"
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number of things in words: `1 run`, `2 runs`, `3 deliveries`."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{number} {noun if number == 1 else plural}"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from journal.sizes import readable
-from uploader.commands.shared import count, journal_errors, journal_option, place, require_journal
+from journal.words import count, next_command
+from uploader.commands.shared import journal_errors, journal_option, place, require_journal, settings_for
 from uploader.errors import KeyNotForHere, NoKey, SettingsError
 from uploader.keys import address_options, key_for
 from uploader.settings import Settings
@@ -56,43 +57,42 @@ def _as_json(view: View, limit: int | None) -> str:
 
 
 def _as_text(view: View, limit: int | None) -> str:
-    settings = _settings()
+    settings = _settings(view.path)
     size = readable(view.bytes) if limit is None else f"{readable(view.bytes)} of at most {readable(limit)}"
     waiting = (
-        f"\n{count(number, 'fallback file')} of another journal; "
-        f'`python -m uploader drain --journal "{other}"` takes them in'
+        f"\n{count(number, 'fallback file')} of another journal; `{next_command('drain', Path(other))}` takes them in"
         for other, number in view.fallbacks_elsewhere.items()
     )
     head = f"journal {view.path}: {count(len(view.runs), 'run')}, {size}"
-    return "\n".join([head, *(_run(run, settings) for run in view.runs), *waiting])
+    return "\n".join([head, *(_run(run, view.path, settings) for run in view.runs), *waiting])
 
 
-def _settings() -> Settings | None:
+def _settings(folder: Path) -> Settings | None:
     """Return where keys may go, as far as that can be told: what is recorded is shown in any case."""
     try:
-        return Settings.load()
+        return settings_for(folder)
     except SettingsError as error:
         click.echo(f"uploader status: {error}", err=True)
         return None
 
 
-def _run(run: RunReport, settings: Settings | None) -> str:
+def _run(run: RunReport, folder: Path, settings: Settings | None) -> str:
     name = f"{run.project}/{run.name}" if run.project else run.name
     head = f"\n{name}  {run.id}\n  {run.state}, {count(run.epochs, 'epoch')}, {count(run.events, 'event')}"
-    return "\n".join([head, *(f"  {_target(target, settings)}" for target in run.targets)]) + _unrouted(run)
+    return "\n".join([head, *(f"  {_target(target, folder, settings)}" for target in run.targets)]) + _unrouted(run)
 
 
 def _unrouted(run: RunReport) -> str:
     return "" if run.targets else "\n  goes nowhere yet; the next drain sends it to the configured platform"
 
 
-def _target(target: TargetReport, settings: Settings | None) -> str:
+def _target(target: TargetReport, folder: Path, settings: Settings | None) -> str:
     lines = [_numbers(target)]
     if target.dropped_at:
-        place = address_options(target.platform, target.base_url)
-        lines.append(f"given up on {target.dropped_at[:10]}; `python -m uploader drain --to {place}` resumes it")
+        command = next_command(f"drain --to {address_options(target.platform, target.base_url)}", folder)
+        lines.append(f"given up on {target.dropped_at[:10]}; `{command}` resumes it")
         return "\n    ".join(lines)
-    lines += _obstacles(target, settings)
+    lines += _obstacles(target, folder, settings)
     return "\n    ".join(lines)
 
 
@@ -113,13 +113,14 @@ def _numbers(target: TargetReport) -> str:
     return ", ".join(parts)
 
 
-def _obstacles(target: TargetReport, settings: Settings | None) -> Iterator[str]:
+def _obstacles(target: TargetReport, folder: Path, settings: Settings | None) -> Iterator[str]:
     """Yield what is in the way of what has not arrived."""
     waits = bool(target.pending or target.unplanned)
+    retry = next_command("retry --all", folder)
     if target.reason:
         yield f"refused as a whole: {target.reason}"
         if waits:
-            yield "what is recorded since waits: put the cause right, then `python -m uploader retry --all`"
+            yield f"what is recorded since waits: put the cause right, then `{retry}`"
         return
     if waits and settings and (error := _no_key(target, settings)):
         yield f"paused: no key for it here; {error}" if isinstance(error, KeyNotForHere) else f"paused: {error}"
@@ -127,6 +128,8 @@ def _obstacles(target: TargetReport, settings: Settings | None) -> Iterator[str]
         yield f"next attempt {_when(target.next_attempt_at)}"
     if target.last_error:
         yield f"last error: {target.last_error}"
+    if target.dead:
+        yield f"its dead letters go out again after `{retry}`; put the cause right first"
 
 
 def _no_key(target: TargetReport, settings: Settings) -> NoKey | None:

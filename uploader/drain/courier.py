@@ -85,7 +85,7 @@ class Courier:
         try:
             path = self._blobs.path(claim.sha256)
         except BlobMissing as error:
-            retry = f"`python -m uploader retry {claim.delivery_id}`"
+            retry = f"`retry {claim.delivery_id}`"
             cure = f"if the trainer's file in {claim.run.save_dir} is still the same, {retry} takes it from there"
             raise BlobUnusable(f"{error}; {cure}") from error
         return Upload(

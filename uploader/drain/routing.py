@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from journal.outbox import Outbox
 from journal.records import Run
+from journal.words import next_command
 from uploader.errors import NoKey, SettingsError
 from uploader.settings import DEFAULT_PLATFORM_URL
 
@@ -15,12 +17,13 @@ _NO_KEY = (
 )
 
 
-def choose_runs(runs: Sequence[Run], prefixes: Sequence[str]) -> list[str] | None:
+def choose_runs(runs: Sequence[Run], prefixes: Sequence[str], journal: Path) -> list[str] | None:
     """Return the ids of the runs that a person named.
 
     Args:
         runs: All runs.
         prefixes: Ids or beginnings of ids; none means all runs.
+        journal: Their folder, for messages.
 
     Returns:
         The ids, or None for all, also those that come later.
@@ -28,13 +31,14 @@ def choose_runs(runs: Sequence[Run], prefixes: Sequence[str]) -> list[str] | Non
     Raises:
         SettingsError: A prefix fits no run, or several.
     """
-    return [_the_one(runs, prefix) for prefix in prefixes] or None
+    return [_the_one(runs, prefix, journal) for prefix in prefixes] or None
 
 
-def _the_one(runs: Sequence[Run], prefix: str) -> str:
+def _the_one(runs: Sequence[Run], prefix: str, journal: Path) -> str:
     found = [run.id for run in runs if prefix and run.id.startswith(prefix)]
     if len(found) != 1:
-        fits = f"fits {len(found)} runs; give more of it" if found else "fits no run; `uploader status` lists them"
+        none = f"fits no run; `{next_command('status', journal)}` lists them"
+        fits = f"fits {len(found)} runs; give more of it" if found else none
         raise SettingsError(f"'{prefix}' {fits}")
     return found[0]
 

@@ -75,7 +75,7 @@ class Drain:
         self._options = options
         self._progress = progress or Silent()
         self._stopping = Event()
-        self._run_ids = routing.choose_runs(outbox.runs(), options.runs)
+        self._run_ids = routing.choose_runs(outbox.runs(), options.runs, journal.path)
         self._channels = Channels(
             outbox,
             journal.blobs,

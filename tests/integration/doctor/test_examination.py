@@ -169,7 +169,7 @@ def test_files_that_wait_for_another_journal_are_named_with_the_command_that_tak
     waiting.close()
     (finding,) = look(folder, fallback_folders=[tmp_path / "fallback"]).findings
     assert (finding.code, finding.weight) == ("fallback-elsewhere", "notice")
-    assert f'--journal "{tmp_path / "other"}"' in finding.next_step
+    assert f"--journal {tmp_path / 'other'}`" in finding.next_step
 
 
 def test_a_journal_above_its_limit_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
