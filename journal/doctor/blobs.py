@@ -12,6 +12,7 @@ from pathlib import Path
 from journal.blobs import STALE_SECONDS
 from journal.doctor.findings import Finding, notice, some, trouble
 from journal.superseded import NEEDED
+from journal.words import count, next_command
 
 HASHED_BY_DEFAULT = 1 << 30
 """Bytes that are read through when nobody asked for all."""
@@ -39,7 +40,8 @@ def check_blobs(connection: sqlite3.Connection, folder: Path, *, deep: bool) -> 
         if reason and needed:
             yield trouble("blob-damaged", f"checkpoint {sha256} {reason}", _GONE)
     if unread:
-        yield notice("blobs-unread", f"{unread} large checkpoints were compared by size only", "--deep reads them all.")
+        detail = f"compared by size only: {count(unread, 'large checkpoint')}"
+        yield notice("blobs-unread", detail, f"`{next_command('doctor --deep', folder.parent)}` reads all through.")
     yield from _check_strangers(folder, present)
 
 
@@ -69,15 +71,14 @@ def _fault(path: Path, size: int, is_read: bool) -> str | None:
 def _check_strangers(folder: Path, present: set[str]) -> Iterator[Finding]:
     strangers = [path.name for path in blob_files(folder) if path.name not in present]
     if strangers:
-        detail = f"{len(strangers)} files in {folder} are no longer, or not, known to the journal: {some(strangers)}"
+        detail = f"in {folder}, not known to the journal (any more), {count(len(strangers), 'file')}: {some(strangers)}"
         yield notice(
             "blobs-unknown", detail, "They only take space, unless rows were lost; then they are all that is left."
         )
     old = [path.name for path in folder.glob(".tmp-*") if time.time() - path.stat().st_mtime > STALE_SECONDS]
     if old:
-        yield notice(
-            "copies-left", f"{len(old)} unfinished copies are left in {folder}", "The next drain removes them."
-        )
+        detail = f"left in {folder}: {count(len(old), 'unfinished copy')}"
+        yield notice("copies-left", detail, f"The next `{next_command('drain', folder.parent)}` removes what is left.")
 
 
 def _sha256(path: Path) -> str:

@@ -7,26 +7,29 @@ from collections.abc import Iterator
 
 from journal.clock import now_text
 from journal.doctor.database import damaged_deliveries
+from journal.words import count
 
 _BLOCKED = "what the platform calls this run was lost in a damaged journal; sending it again might double it"
 _DAMAGED = "its bytes were damaged on this disk; the events that it was made from are in the journal"
 
-# Each step, and what it means when it changed so many rows ("" for nothing worth saying). In this order: what is no
-# JSON goes, then what was lost is made again from what refers to it.
+# Each step, and what a row is that it changed, and what that means ("" where it is not worth saying). In this order:
+# what is no JSON goes, then what was lost is made again from what refers to it.
 _STEPS = (
-    ("DELETE FROM events WHERE NOT json_valid(payload)", "{} events had a payload that is no JSON"),
-    ("DELETE FROM targets WHERE NOT json_valid(ids)", ""),
-    ("UPDATE deliveries SET receipt = NULL WHERE receipt IS NOT NULL AND NOT json_valid(receipt)", ""),
+    ("DELETE FROM events WHERE NOT json_valid(payload)", "event", "with a payload that is no JSON"),
+    ("DELETE FROM targets WHERE NOT json_valid(ids)", "", ""),
+    ("UPDATE deliveries SET receipt = NULL WHERE receipt IS NOT NULL AND NOT json_valid(receipt)", "", ""),
     (
         """INSERT INTO runs (id, name, save_dir, created_at)
            SELECT run_id, 'recovered', '', min(created_at) FROM events
            WHERE run_id NOT IN (SELECT id FROM runs) GROUP BY run_id""",
-        "{} runs are known by their events only; they are called `recovered`",
+        "run",
+        "known by events only, called `recovered`",
     ),
     (
         """INSERT INTO sessions (id, run_id, pid, host, boot_id, started_at, heartbeat_at)
            SELECT session_id, run_id, 0, '', '', min(created_at), max(created_at) FROM events
            WHERE session_id NOT IN (SELECT id FROM sessions) GROUP BY session_id""",
+        "",
         "",
     ),
     (
@@ -35,9 +38,10 @@ _STEPS = (
             FROM deliveries d WHERE NOT EXISTS (SELECT 1 FROM targets t
               WHERE t.run_id = d.run_id AND t.destination_id = d.destination_id)
             GROUP BY run_id, destination_id""",
-        "{} runs lost the ids that the platform gave them; they are blocked, not sent anew",
+        "run",
+        "whose ids from the platform are lost, blocked instead of sent anew",
     ),
-    ("UPDATE deliveries SET state = 'pending', owner = NULL, lease_until = NULL WHERE state = 'claimed'", ""),
+    ("UPDATE deliveries SET state = 'pending', owner = NULL, lease_until = NULL WHERE state = 'claimed'", "", ""),
 )
 
 
@@ -48,10 +52,10 @@ def mend(connection: sqlite3.Connection, newest_event: int) -> Iterator[str]:
         connection: In a transaction, without foreign keys.
         newest_event: The highest event id that was ever given out, as far as it is known.
     """
-    for statement, meaning in _STEPS:
+    for statement, noun, meaning in _STEPS:
         changed = connection.execute(statement, {"now": now_text()} if ":now" in statement else {}).rowcount
-        if changed and meaning:
-            yield meaning.format(changed)
+        if changed and noun:
+            yield f"{count(changed, noun)} {meaning}"
     yield from _drop_orphans(connection)
     yield from _set_damaged_aside(connection)
     _keep_event_ids(connection, newest_event)
@@ -63,7 +67,7 @@ def _drop_orphans(connection: sqlite3.Connection) -> Iterator[str]:
         for table, rowid, *_ in orphans:
             connection.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,))
         for table in sorted({row[0] for row in orphans}):
-            yield f"{sum(row[0] == table for row in orphans)} rows of {table} refer to rows that are lost"
+            yield f"{count(sum(row[0] == table for row in orphans), 'row')} of {table} with a reference to what is lost"
 
 
 def _set_damaged_aside(connection: sqlite3.Connection) -> Iterator[str]:
@@ -74,7 +78,7 @@ def _set_damaged_aside(connection: sqlite3.Connection) -> Iterator[str]:
             (_DAMAGED, now_text(), delivery),
         )
     if damaged:
-        yield f"{len(damaged)} deliveries have damaged bodies; they are dead letters"
+        yield f"{count(len(damaged), 'delivery')} with a damaged body, now a dead letter"
 
 
 def _keep_event_ids(connection: sqlite3.Connection, newest_event: int) -> None:

@@ -20,6 +20,7 @@ from journal.doctor.rescue import Rescue
 from journal.errors import CorruptJournal, JournalUnwritable, from_os, from_sqlite
 from journal.folder import open_journal
 from journal.superseded import NEEDED
+from journal.words import count
 
 _REFERRED_TO = """
     SELECT sha256 FROM blobs WHERE state = 'present'
@@ -102,4 +103,4 @@ def _copy_blobs(new: sqlite3.Connection, source: Path, recovery: Recovery) -> No
                 missing.append(sha256)
             new.execute("UPDATE blobs SET state = 'removed' WHERE sha256 = ?", (sha256,))
     if missing:
-        recovery.lost.append(f"the bytes of {len(missing)} checkpoints are damaged or missing: {some(missing)}")
+        recovery.lost.append(f"damaged or missing bytes of {count(len(missing), 'checkpoint')}: {some(missing)}")

@@ -13,6 +13,7 @@ from typing import Any
 from journal.doctor.pages import leaf_rows
 from journal.doctor.rows import Gap, Row, readable_rows
 from journal.doctor.source import copy_database
+from journal.words import count
 
 _TABLES = (
     "runs",
@@ -62,7 +63,7 @@ class Rescue:
         # Closing it has folded the copy's write-ahead log.
         if self.lost:
             found = sum(self._take(rowid, values) for rowid, values in leaf_rows(copy))
-            self.lost.append(f"… of which {found} rows were found page by page")
+            self.lost.append(f"… of which {count(found, 'row')} found page by page")
 
     def _copy_tables(self, old: sqlite3.Connection) -> None:
         self.newest_event = _newest_event(old)

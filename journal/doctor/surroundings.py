@@ -12,7 +12,7 @@ from journal import fallback, locations
 from journal.doctor.findings import Finding, notice, some, trouble
 from journal.errors import JournalError
 from journal.sizes import readable
-from journal.words import next_command
+from journal.words import count, next_command
 
 LITTLE_SPACE = 256 << 20
 LARGE_LOG = 128 << 20
@@ -108,13 +108,12 @@ def _check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator
     waiting = [str(path) for path in found.pop(str(folder.resolve()), [])]
     unreadable = [str(path) for path in found.pop("", [])]
     if waiting:
-        detail = f"{len(waiting)} fallback files hold events that could not be journaled: {some(waiting)}"
+        detail = f"events that could not be journaled are in {count(len(waiting), 'fallback file')}: {some(waiting)}"
         yield notice("fallback-waiting", detail, f"The next `{next_command('drain', folder)}` takes them in.")
     if unreadable:
         detail = f"fallback files without a readable first line: {some(unreadable)}"
         yield trouble("fallback-damaged", detail, "Look into them: each line is one event in JSON.")
     for journal, paths in found.items():
-        detail = (
-            f"{len(paths)} fallback files hold events of another journal, {journal}: {some([str(p) for p in paths])}"
-        )
+        held = f"{count(len(paths), 'fallback file')}: {some([str(path) for path in paths])}"
+        detail = f"events of another journal, {journal}, are in {held}"
         yield notice("fallback-elsewhere", detail, f"`{next_command('drain', Path(journal))}` takes them in.")

@@ -51,12 +51,16 @@ def test_a_damaged_journal_is_copied_as_far_as_it_can_be_read(tmp_path: Path) ->
     assert 280 < recovery["kept"]["events"] < 301
     again = doctor(Path(recovery["folder"]))
     assert again.returncode == 0, again.stdout
-    assert "rename the new one to journal" in doctor(folder, "--repair").stdout
+    told = doctor(folder, "--repair").stdout
+    assert "rename the new one to journal" in told
+    assert ", 1 run, 1 session, " in told
 
 
 def test_permissions_are_mended_in_place(tmp_path: Path) -> None:
     folder = journal_of(tmp_path / "journal", 3)
     folder.chmod(0o755)
-    assert doctor(folder, "--repair").returncode == 1
+    done = doctor(folder, "--repair")
+    assert done.returncode == 1
+    assert f"permissions away from {folder}" in done.stdout
     assert folder.stat().st_mode & 0o777 == 0o700
     assert doctor(folder).returncode == 0

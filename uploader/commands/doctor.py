@@ -17,6 +17,8 @@ from uploader.commands.shared import JOURNAL_UNUSABLE, journal_option, require_j
 if TYPE_CHECKING:
     from journal.doctor import Examination, Recovery
 
+_NOUNS = {"deliveries": "delivery", "fallback_imports": "fallback import"}
+"""What a row of a table is, where it is not the table's name without its -s."""
 _EPILOG = """\b
 Exit codes:
   0  the journal is healthy; there may be things worth knowing
@@ -72,13 +74,15 @@ def _as_json(examination: Examination, repairs: dict[str, Any]) -> str:
 
 
 def _as_text(examination: Examination, repairs: dict[str, Any]) -> str:
+    from journal.doctor.findings import some
+
     verdict = "healthy" if examination.healthy else "in trouble"
     held = (count(examination.events, "event"), count(examination.blobs, "checkpoint"), readable(examination.bytes))
     lines = [f"{examination.journal}: {verdict}, {', '.join(held)}"]
     for finding in examination.findings:
         lines += [f"\n{finding.weight}: {finding.detail}", f"  {finding.next_step}"]
     if closed := repairs.get("closed"):
-        lines.append(f"\nTook other users' permissions away from {len(closed)} files and folders.")
+        lines.append(f"\nTook other users' permissions away from {some(closed)}.")
     if recovery := repairs.get("recovery"):
         lines += ["", *_recovered(examination, recovery)]
     if failure := repairs.get("failure"):
@@ -87,7 +91,8 @@ def _as_text(examination: Examination, repairs: dict[str, Any]) -> str:
 
 
 def _recovered(examination: Examination, recovery: Recovery) -> list[str]:
-    rows = ", ".join(f"{number} {table}" for table, number in sorted(recovery.kept.items()) if number)
+    kept = sorted((table, number) for table, number in recovery.kept.items() if number)
+    rows = ", ".join(count(number, _NOUNS.get(table, table[:-1])) for table, number in kept)
     lost = [f"  lost: {what}" for what in recovery.lost] or ["  Nothing is known to be lost."]
     return [
         f"What could be read is in {recovery.folder}: {rows}, {count(recovery.blobs, 'checkpoint')}.",

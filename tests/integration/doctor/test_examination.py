@@ -159,6 +159,8 @@ def test_files_that_wait_or_are_left_are_noticed(folder: Path, tmp_path: Path) -
     examination = look(folder, fallback_folders=[beside])
     assert examination.healthy
     assert {finding.code for finding in examination.findings} == {"fallback-waiting", "blobs-unknown", "copies-left"}
+    details = " ".join(finding.detail for finding in examination.findings)
+    assert [one for one in ("1 fallback file:", "1 file:", "1 unfinished copy") if one not in details] == []
 
 
 def test_files_that_wait_for_another_journal_are_named_with_the_command_that_takes_them_in(

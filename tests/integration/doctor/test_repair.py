@@ -99,8 +99,8 @@ def test_damaged_rows_do_not_come_over_and_are_named(folder: Path) -> None:
     recovery = recovered(folder)
     assert 50 not in table(recovery.folder, "events")
     assert rows(recovery.folder, "SELECT state, attempts FROM deliveries WHERE id = 40") == [("dead", 0)]
-    assert "1 events had a payload that is no JSON" in recovery.lost
-    assert any("deliveries have damaged bodies" in lost for lost in recovery.lost)
+    assert "1 event with a payload that is no JSON" in recovery.lost
+    assert "1 delivery with a damaged body, now a dead letter" in recovery.lost
 
 
 def test_a_damaged_checkpoint_is_left_behind_and_named(folder: Path) -> None:
