@@ -11,7 +11,7 @@ from journal.engine import Durability
 from uploader.callbacks.platform import EVENTS, PlatformCallbacks, recording_of
 from uploader.callbacks.trainer import CallbackLists
 from uploader.callbacks.upstream import remove_upstream, restore_upstream
-from uploader.choices import choose_options, choose_routes
+from uploader.choices import check_texts, choose_options, choose_routes
 from uploader.hub.identifier import parse_identifier
 from uploader.settings import Settings
 
@@ -57,9 +57,11 @@ def attach(
     Raises:
         TypeError: It is neither.
         ValueError: The durability is unknown.
-        SettingsError: A platform is unknown, or a URL or a size, here or in the environment, cannot be used.
+        SettingsError: A platform is unknown, a URL or a size, here or in the environment, cannot be used, an argument
+            has a wrong type, or the journal is a file. One that cannot be written is none: see `uploader.sink`.
     """
     lists = _callback_lists(model_or_trainer)
+    check_texts(project=project, name=name, base_url=base_url, hub_model=hub_model)
     settings = Settings.load()
     hub_id = parse_identifier(hub_model, settings.hub_web).model_id if hub_model else None
     routes = choose_routes(settings, platform, base_url, is_hub=hub_model is not None)

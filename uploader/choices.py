@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -12,11 +13,22 @@ from journal.locations import default_max_size
 from journal.sizes import parse_size
 from uploader.addresses import base_url as checked_url
 from uploader.errors import SettingsError
-from uploader.settings import HUB, ULTRALYTICS, Settings
+from uploader.settings import HUB, PLATFORMS, ULTRALYTICS, Settings
 from uploader.sink import JournalOptions
 
 Route = tuple[str, str]
 """Name of a platform's API, and its base URL."""
+
+
+def check_texts(**arguments: object) -> None:
+    """Check arguments that are text or None, by their names.
+
+    Raises:
+        SettingsError: One is something else.
+    """
+    for name, value in arguments.items():
+        if not (value is None or isinstance(value, str)):
+            raise SettingsError(f"{name} must be text; not {_shown(value)}")
 
 
 def choose_options(
@@ -26,12 +38,12 @@ def choose_options(
 
     Raises:
         ValueError: The durability is unknown.
-        SettingsError: The size cannot be used.
+        SettingsError: The journal is no folder, or the size cannot be used.
     """
     if durability not in get_args(Durability):
         raise ValueError(f"durability must be one of {get_args(Durability)}, not {durability!r}")
     return JournalOptions(
-        journal=None if journal is None else str(Path(journal).expanduser().absolute()),
+        journal=None if journal is None else _folder(journal),
         durability=durability,
         routes=routes,
         max_size=_max_size(max_size),
@@ -46,7 +58,7 @@ def choose_routes(
     Raises:
         SettingsError: A platform is unknown, or a URL cannot be used.
     """
-    names = [platform] if isinstance(platform, str) else list(platform or ())
+    names = _names(platform)
     if is_hub and HUB not in names:
         names.append(HUB)
     if not base_url:
@@ -55,7 +67,39 @@ def choose_routes(
         raise SettingsError("a base URL is that of one platform; for several, set their URLs in the environment")
     name = names[0] if names else ULTRALYTICS
     settings.url_of(name)  # a platform that is unknown is told now, not when the run is delivered
-    return ((name, checked_url(base_url)),)
+    try:
+        return ((name, checked_url(base_url)),)
+    except SettingsError as error:
+        raise SettingsError(f"base_url: {error}") from error
+
+
+def _names(platform: object) -> list[str]:
+    names = [platform] if isinstance(platform, str) else [] if platform is None else platform
+    if not (isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)):
+        raise SettingsError(
+            f"platform must be one of {', '.join(PLATFORMS)}, or a list of them; not {_shown(platform)}"
+        )
+    return list(names)
+
+
+def _folder(journal: object) -> str:
+    """Return a journal's folder, which need not be there, nor be one that can be made: see `uploader.sink`.
+
+    What is there and is no folder is a mistake of whoever named it. Everything else may be trouble of the machine,
+    which must not keep a training from starting, and may be over when it does.
+    """
+    if not isinstance(journal, (str, os.PathLike)):
+        raise SettingsError(f"journal must be the path of a folder; not {_shown(journal)}")
+    folder = Path(journal).expanduser().absolute()
+    if os.path.exists(folder) and not os.path.isdir(folder):  # noqa: PTH110, PTH112 - these never raise
+        raise SettingsError(f"journal must be a folder, which is made where there is none; {folder} is a file")
+    return str(folder)
+
+
+def _shown(value: object) -> str:
+    """Return what was given, without what may be a key."""
+    kind = type(value).__name__
+    return f"{value!r} ({kind})" if isinstance(value, (int, float)) else f"a {kind}"
 
 
 def _max_size(chosen: int | str | None) -> int:

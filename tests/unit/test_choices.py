@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from uploader.choices import choose_options
+from uploader.choices import check_texts, choose_options, choose_routes
 from uploader.errors import SettingsError
+from uploader.settings import Settings
 
 
 @pytest.mark.parametrize("size", [0, -1, "0", "20 gb", 1.5, float("nan"), True, [], b"20GB"])
@@ -18,3 +20,40 @@ def test_what_is_no_size_is_refused_before_the_training(size: Any) -> None:
 
 def test_a_size_is_bytes_or_text() -> None:
     assert [choose_options(None, "full", (), size).max_size for size in (1, "1.5 GiB")] == [1, 3 << 29]
+
+
+@pytest.mark.parametrize("given", [3, 1.5, b"hub", [3], ["hub", None], {"hub": 1, 2: 3}, [["hub"]], object()])
+def test_a_platform_is_a_name_or_several(given: Any) -> None:
+    with pytest.raises(SettingsError, match=r"^platform must be one of ultralytics, hub, or a list of them; not "):
+        choose_routes(Settings(), given, None, is_hub=False)
+
+
+@pytest.mark.parametrize("argument", ["project", "name", "base_url", "hub_model"])
+def test_a_name_or_a_url_is_text(argument: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{argument} must be text; not 3 \(int\)"):
+        check_texts(**{argument: 3})
+    with pytest.raises(SettingsError, match="not a bytes") as caught:
+        check_texts(**{argument: b"https://hub.example/models/m?api_key=s3cret"})
+    assert "s3cret" not in str(caught.value)
+    check_texts(**{argument: None})
+    check_texts(**{argument: "text"})
+
+
+def test_a_base_url_that_cannot_be_used_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"^base_url: a platform URL must look like https://host"):
+        choose_routes(Settings(), None, "nowhere", is_hub=False)
+
+
+@pytest.mark.parametrize("given", [3, b"journal", ["journal"]])
+def test_a_journal_is_a_folder_by_its_path(given: Any) -> None:
+    with pytest.raises(SettingsError, match=r"^journal must be the path of a folder; not "):
+        choose_options(given, "full", (), None)
+
+
+def test_a_journal_that_is_a_file_is_told_before_the_training(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+    file.write_text("a file")
+    with pytest.raises(SettingsError, match=r"^journal must be a folder, .*journal\.db is a file"):
+        choose_options(str(file), "full", (), None)
+    for folder in (tmp_path, tmp_path / "new", file / "below"):  # the last one is the fallback file's case
+        assert choose_options(folder, "full", (), None).journal == str(folder)

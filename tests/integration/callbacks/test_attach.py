@@ -171,6 +171,13 @@ def test_settings_that_cannot_be_used_are_refused_at_once(model: Any) -> None:
     assert ours(model) == []
 
 
+@pytest.mark.parametrize("argument", ["journal", "project", "name", "platform", "base_url", "hub_model"])
+def test_an_argument_of_a_wrong_type_is_named_at_once(model: Any, argument: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{argument} must be "):
+        uploader.attach(model, **{argument: 3})
+    assert ours(model) == []
+
+
 @pytest.mark.parametrize("module", [pickle, cloudpickle])
 def test_callbacks_are_pickled_without_what_is_live(model: Any, journal: Any, module: Any) -> None:
     uploader.attach(model, journal=journal.folder, project="p", name="n")

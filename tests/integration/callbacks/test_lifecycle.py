@@ -134,10 +134,11 @@ def test_a_second_training_is_a_second_run(
 def test_a_journal_that_cannot_be_written_does_not_touch_the_training(
     train: Callable[..., Any], journal: Any, tmp_path: Path
 ) -> None:
-    journal.folder.write_text("a file where the folder should be")
+    journal.folder.mkdir()
+    (journal.folder / "blobs").write_text("a file where a folder should be")
     train()
     assert (tmp_path / "My Run" / "weights" / "best.pt").exists()
-    assert journal.folder.read_text() == "a file where the folder should be"
+    assert [path.name for path in journal.folder.iterdir()] == ["blobs"]
 
 
 def test_an_error_of_ours_does_not_touch_the_training(
