@@ -230,11 +230,13 @@ def test_a_damaged_journal_is_left_alone_and_costs_no_event(
     with bench(folder) as at:
         for _ in range(50):
             at.event()
-    overwrite(folder / "journal.db", page * 4096, b"\xa5" * 4096)
+    damage = b"\xa5" * 4096
+    overwrite(folder / "journal.db", page * 4096, damage)
     before = contents(folder)
     sink = sink_on(folder, clock)
     write(sink, range(5))
     sink.close("complete")
+    assert (folder / "journal.db").read_bytes()[page * 4096 :][:4096] == damage
     unharmed = contents(folder) != before  # a page that appending has no need of
     assert unharmed or list(beside.iterdir())
 
