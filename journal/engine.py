@@ -27,7 +27,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 
-from journal.errors import CorruptJournal, JournalError, NewerJournal, from_os, from_sqlite
+from journal.errors import CorruptJournal, JournalError, NewerJournal, from_os, from_sqlite, no_shared_memory
 
 Durability = Literal["full", "process"]
 
@@ -177,6 +177,8 @@ def _set_pragmas(connection: sqlite3.Connection, database: Path, durability: Dur
         if sys.platform == "darwin":
             connection.execute("PRAGMA fullfsync=ON")  # there a plain fsync does not reach the disk
     except sqlite3.Error as error:
+        if "disk I/O" in str(error) and not _shares_memory(database.parent):  # all that Python 3.10 tells of it
+            raise no_shared_memory(error, database) from error
         raise from_sqlite(error, database) from error
     if sys.version_info >= (3, 12):
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)

@@ -96,6 +96,14 @@ def from_os(error: OSError, path: Path) -> JournalError:
     return JournalUnwritable(f"{path} cannot be written ({error.strerror or error}); check its owner and permissions")
 
 
+def no_shared_memory(cause: BaseException, path: Path) -> JournalUnwritable:
+    """Return the error for a file system that does not let processes share the memory of the log's index."""
+    return JournalUnwritable(
+        f"{path} cannot be used where it is ({cause}): its log needs memory that processes share, which this file "
+        "system does not give, or has no space for; move the journal to a local disk"
+    )
+
+
 def _primary_code(cause: BaseException) -> str:
     """Name the primary result code; Python 3.10 has only the message to go by."""
     name = getattr(cause, "sqlite_errorname", None)
@@ -121,10 +129,7 @@ _MESSAGES = {
 
 def _from_code(code: str, cause: BaseException, path: Path) -> JournalError:
     if str(getattr(cause, "sqlite_errorname", "")).startswith("SQLITE_IOERR_SHM"):
-        return JournalUnwritable(
-            f"{path} cannot be used where it is ({cause}): its log needs memory that processes share, which this file "
-            "system does not give, or has no space for; move the journal to a local disk"
-        )
+        return no_shared_memory(cause, path)
     if code in {"SQLITE_BUSY", "SQLITE_LOCKED"}:
         return JournalBusy(f"{path} is locked by another process; try again when it has finished")
     if code == "SQLITE_FULL":
