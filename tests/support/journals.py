@@ -5,22 +5,45 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import journal
 from journal.blobs import identity
 from journal.clock import utc_now
+from journal.engine import BUSY_SECONDS
+from journal.errors import JournalBusy
 from journal.outbox import Outbox
 from journal.records import Claim, Destination, Outcome, PlannedDelivery, Run, Target
 from journal.writer import Writer
 
 ROOT = Path(__file__).parents[2]
 PLATFORM, URL = "ultralytics", "https://platform.example"
+P, T = ParamSpec("P"), TypeVar("T")
+
+
+def insist(write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Write until it succeeds: SQLite's lock is not fair, but nobody is refused before the time-out."""
+    while True:
+        began = time.monotonic()
+        try:
+            return write(*args, **kwargs)
+        except JournalBusy:
+            assert time.monotonic() - began > BUSY_SECONDS * 0.9  # SQLite counts its pauses, not the clock
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that nothing announces."""
+    pause, deadline = threading.Event(), time.monotonic() + 200
+    while not condition():
+        assert time.monotonic() < deadline
+        pause.wait(0.01)
 
 
 def later(seconds: float) -> datetime:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.disks import make_read_only, small_disk
-from support.journals import Bench, bench, finish, python, rows
+from support.journals import Bench, bench, finish, insist, python, rows
 
 import journal
 from journal.clock import utc_now
@@ -24,11 +24,14 @@ HEAVY = {"torch", "requests", "numpy", "starlette", "uvicorn", "click", "ultraly
 def test_many_processes_and_a_drain_at_once_lose_nothing(at: Bench) -> None:
     code = """
 import sys, journal
-with journal.open(sys.argv[1]) as opened:
+sys.path.append("tests")
+from support.journals import insist
+folder, run, name = sys.argv[1:]
+with insist(journal.open, folder) as opened:
     writer = opened.writer()
-    session = writer.start_session(sys.argv[2])
+    session = insist(writer.start_session, run)
     for number in range(200):
-        print(writer.append(sys.argv[2], session, "epoch_end", {"writer": sys.argv[3], "epoch": number}, str(number)))
+        print(insist(writer.append, run, session, "epoch_end", {"writer": name, "epoch": number}, str(number)))
     writer.close()
 """
     at.register()
@@ -36,9 +39,9 @@ with journal.open(sys.argv[1]) as opened:
     delivered: list[str] = []
     while any(writer.poll() is None for writer in writers) or at.outbox.targets(behind=True) or is_open(at):
         events = at.outbox.backlog(at.run.id, after=at.target().planned_through, limit=100).events
-        at.plan(*(at.planned(event.id, body=event.payload) for event in events))
-        claims = at.claim(limit=50)
-        at.record(*(Outcome(claim, "delivered") for claim in claims))
+        insist(at.plan, *(at.planned(event.id, body=event.payload) for event in events))
+        claims = insist(at.claim, limit=50)
+        insist(at.record, *(Outcome(claim, "delivered") for claim in claims))
         delivered += [claim.body for claim in claims]
     acknowledged = [[int(line) for line in printed.split()] for printed in finish(writers)]
     stored = dict(rows(at.journal.path, "SELECT id, payload FROM events WHERE kind = 'epoch_end'"))
