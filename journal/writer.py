@@ -20,7 +20,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
-from journal import backlog, forks, superseded, tables
+from journal import backlog, forks, superseded, tables, targets
 from journal.blobs import BlobStore, Snapshot
 from journal.clock import now_text
 from journal.encoding import encode
@@ -29,7 +29,7 @@ from journal.errors import JournalUnavailable, from_sqlite
 from journal.liveness import boot_id
 from journal.log_room import make_room
 from journal.payloads import fitted, left_out
-from journal.records import GIVEN_UP, Event, Run, Signal
+from journal.records import GIVEN_UP, Event, Run, Signal, Target
 from journal.routing import route
 from journal.space import Size, Space, measure
 
@@ -189,6 +189,19 @@ class Writer:
         """Return the run's next events with ids above `after`, in order; none when there are no more."""
         with self._transaction(read_only=True) as connection:
             return backlog.read(connection, run_id, after, _COPIED_AT_ONCE, None).events
+
+    def targets(self, run_id: str) -> list[Target]:
+        """Return where the run goes, and what it is called there."""
+        with self._transaction(read_only=True) as connection:
+            return targets.targets(connection, None, [run_id], behind=False)
+
+    def copy_target(self, known: Target) -> None:
+        """Choose a destination as in another journal: the run is announced there under the ids that it has."""
+        table = tables.targets
+        with self._transaction() as connection:
+            place = route(connection, known.run.id, known.destination.platform, known.destination.base_url)
+            here = (table.c.run_id == known.run.id, table.c.destination_id == place.id, table.c.ids == "{}")
+            connection.execute(update(table).where(*here).values(ids=encode(known.ids)))
 
     def copy(self, session_id: int, events: Sequence[Event]) -> None:
         """Write events of another journal as they are, but under new ids and in this session."""

@@ -107,12 +107,15 @@ class Link:
         return self.file is not None and _file(self.journal.database) != self.file
 
     def take_over(self, severed: Link) -> None:
-        """Copy the run's events from a journal whose files were removed; their bytes are there while it is open.
+        """Copy the run from a journal whose files were removed; their bytes are there while it is open.
 
+        What platforms call it comes first: announced under no such id, it would become a second model there.
         Checkpoints cannot be had any more; that they are lost is recorded.
         """
         after, lost = 0, 0
         with suppress(JournalError):
+            for target in severed.writer.targets(self.run.id):
+                self.writer.copy_target(target)
             while events := severed.writer.backlog(self.run.id, after):
                 kept = [event for event in events if event.kind != "checkpoint"]
                 self.writer.copy(self.session_id, kept)

@@ -9,16 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from support.journals import rows
+from support.platform_api import Api
+from support.recordings import KEY, recordings
 
 from journal.blobs import identity
+from uploader.local_platform.server import running
 from uploader.recorder import WAL_LIMIT_BYTES
 from uploader.sink import JournalOptions, Sink, new_run
+
+RUN_ID = "11111111-1111-1111-1111-111111111111"
 
 
 @pytest.fixture
 def part(folder: Path, save_dir: Path) -> Iterator[Sink]:
-    run = new_run("11111111-1111-1111-1111-111111111111", project=None, name="run", save_dir=save_dir)
+    run = new_run(RUN_ID, project=None, name="run", save_dir=save_dir)
     sink = Sink(JournalOptions(journal=str(folder), routes=(("ultralytics", "https://chosen.example"),)), run)
     sink.event("training_started", {"epochs": 3}, "1")
     sink.event("epoch_end", {"epoch": 0}, "0")
@@ -86,3 +92,26 @@ def test_a_folder_that_cannot_be_made_again_leaves_the_fallback_file(part: Sink,
     part.maintain(WAL_LIMIT_BYTES)
     part.event("epoch_end", {"epoch": 1}, "1")
     assert len(list(fallbacks.iterdir())) == 1
+
+
+def test_a_run_that_was_registered_stays_the_model_that_it_is(folder: Path, save_dir: Path, tmp_path: Path) -> None:
+    """On platforms that know no idempotency keys, by either API."""
+    with running(tmp_path / "platform", api_key=KEY, idempotency=False) as platform:
+        run = new_run(RUN_ID, project="demo", name="run", save_dir=save_dir)
+        routes = (("ultralytics", platform.url), ("hub", platform.url))
+        sink = Sink(JournalOptions(journal=str(folder), routes=routes), run)
+        sink.event("training_started", {"trainArgs": {"model": "yolo11n.pt"}, "epochs": 3}, "1")
+        drain(folder, platform.url)
+        shutil.rmtree(folder)
+        sink.event("epoch_end", {"epoch": 0, "metrics": {"train/box_loss": 1.0}}, "0")
+        sink.close("complete")
+        drain(folder, platform.url)
+        assert len(Api(platform.url, KEY).get("/api/models/local/demo")["models"]) == 1
+        assert rows(folder, "SELECT count(*) FROM targets WHERE state = 'registered'") == [(2,)]
+        hub = requests.get(f"{platform.url}/v1/models", headers={"x-api-key": KEY}, timeout=30)
+        assert hub.json()["data"]["total"] == 1
+
+
+def drain(folder: Path, url: str) -> None:
+    with recordings(folder) as journals:
+        assert journals.drain(url, hub=url).exit_code in {0, 3}  # 3: more may come of a training that goes on
