@@ -105,18 +105,22 @@ class Chaos:
         self._listener.close()
 
     def _be_away(self) -> None:
-        """Listen to nobody; come back when what was under way is handled.
+        """Listen to nobody; come back when what was under way is handled."""
+        self._listener.close()
+        self._reset_all()
+        time.sleep(OUTAGE_SECONDS)
+        self._let_others_arrive()
+        self._outage.clear()
+        self._listener = _listen(self._port)
+
+    def _let_others_arrive(self) -> None:
+        """Wait until nothing is under way to the platform.
 
         A client here looks for its registration after milliseconds, and one that is still on its way then is a
         documented limit.
         """
-        self._listener.close()
-        self._reset_all()
-        time.sleep(OUTAGE_SECONDS)
         while self._forwarding:
             time.sleep(0.001)
-        self._outage.clear()
-        self._listener = _listen(self._port)
 
     def _reset_all(self) -> None:
         with self._lock:
@@ -140,6 +144,8 @@ class Chaos:
         length, is_file = int(head.headers.get("content-length", 0)), _is_file(head)
         body = b"" if is_file else read_body(stream, length)
         call, label = self._describe(replace(head, body=body))
+        if call == "read":
+            self._let_others_arrive()
         number, fault = self._next(call, label)
         self.witness(number, "arrived")
         if is_file:
