@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,14 @@ class Client:
     """How to make a client of one platform, and what it calls things.
 
     Attributes:
-        connect: Base URL, key and transport to a client.
+        connect: Base URL, the longest silence in seconds, and options of the transport, to a client.
         ids: A registered run's ids.
         answers: What a server of that platform answers when all is well.
         data_of: A message's data, out of the request that carries it.
         file_of: An upload's bytes, out of the request that carries them; None for any other request.
     """
 
-    connect: Callable[[str, str, Transport], Platform]
+    connect: Callable[..., Platform]
     ids: dict[str, object]
     answers: Script
     data_of: Callable[[Request], Any]
@@ -49,16 +48,24 @@ def file_in_form(request: Request) -> bytes | None:
     return last.partition(b"\r\n\r\n")[2]
 
 
+def ultralytics(url: str, patience: float = 30.0, **options: Any) -> Platform:
+    return UltralyticsPlatform(url, KEY, Transport(answer_seconds=patience, **options))
+
+
+def hub(url: str, patience: float = 30.0, **options: Any) -> Platform:
+    return HubPlatform(url, KEY, Transport(answer_seconds=patience, **options), upload_seconds=patience)
+
+
 CLIENTS = {
     "ultralytics": Client(
-        UltralyticsPlatform,
+        ultralytics,
         {"modelId": "m-1", "runId": 7},
         received,
         lambda request: request.json()["data"],
         lambda request: request.body if request.method == "PUT" else None,
     ),
     "hub": Client(
-        partial(HubPlatform, upload_seconds=0.5),
+        hub,
         {"modelId": "m-1"},
         hub_received,
         lambda request: request.json(),
@@ -79,12 +86,12 @@ def server(kind: Client) -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def connect(kind: Client) -> Iterator[Callable[[str], Platform]]:
-    """Make clients with short time-outs that are closed at the end."""
+def connect(kind: Client) -> Iterator[Callable[..., Platform]]:
+    """Make clients that are closed at the end."""
     made: list[Platform] = []
 
-    def make(url: str) -> Platform:
-        made.append(kind.connect(url, KEY, Transport(connect_seconds=2, answer_seconds=0.5)))
+    def make(url: str, *patience: float) -> Platform:
+        made.append(kind.connect(url, *patience))
         return made[-1]
 
     yield make

@@ -211,7 +211,9 @@ def test_a_lost_answer_is_an_unknown_outcome(
     assert isinstance(failure(action, client), UnknownOutcome)
 
 
-def test_silence_is_an_unknown_outcome(client: Platform, server: ScriptedServer, action: Action, kind: Kind) -> None:
+def test_silence_is_an_unknown_outcome(
+    connect: Callable[[str, float], Platform], server: ScriptedServer, action: Action, kind: Kind
+) -> None:
     given_up = threading.Event()
 
     def silent(request: Request) -> Reply:
@@ -220,7 +222,7 @@ def test_silence_is_an_unknown_outcome(client: Platform, server: ScriptedServer,
 
     server.script = silent
     try:
-        assert isinstance(failure(action, client), UnknownOutcome)
+        assert isinstance(failure(action, connect(server.url, 0.5)), UnknownOutcome)
     finally:
         given_up.set()
 

@@ -39,7 +39,7 @@ def hub(tmp_path: Path) -> Iterator[RunningServer]:
 
 
 def register(url: str, message: Message) -> Receipt:
-    client = HubPlatform(url, KEY, Transport(connect_seconds=2, answer_seconds=2))
+    client = HubPlatform(url, KEY, Transport())
     try:
         return client.register(message)
     finally:

@@ -38,7 +38,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
 
 
 def register(url: str, message: Message) -> Receipt:
-    client = UltralyticsPlatform(url, KEY, Transport(connect_seconds=2, answer_seconds=2))
+    client = UltralyticsPlatform(url, KEY, Transport())
     try:
         return client.register(message)
     finally:

@@ -29,7 +29,7 @@ class Client(Protocol):
     """The part of `conftest.Client` that is needed here."""
 
     answers: Script
-    connect: Callable[[str, str, Transport], Platform]
+    connect: Callable[..., Platform]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def secure(kind: Client, authority: trustme.CA) -> Iterator[Callable[[str], Scri
 def client_of(kind: Client, url: str, environ: dict[str, str]) -> Platform:
     """Return a client as the drain makes it, in an environment."""
     settings = Settings.load({"HOME": "/nowhere", **environ})
-    return kind.connect(url, KEY, Transport(ca_bundle=settings.ca_bundle, answer_seconds=5))
+    return kind.connect(url, ca_bundle=settings.ca_bundle)
 
 
 def test_an_authority_that_nobody_named_is_not_trusted(
