@@ -58,3 +58,5 @@ class Pulse:
             self._agents[run.run_uuid] = self._platform.heartbeat(run, self._agents.get(run.run_uuid))
         except DeliveryError as error:
             _LOG.debug("a heartbeat did not arrive: %s", error)
+        except Exception:  # noqa: BLE001  one bad run harms only itself
+            _LOG.exception("the heartbeat of run %s failed in an unexpected way", run.run_uuid)

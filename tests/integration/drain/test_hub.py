@@ -247,7 +247,8 @@ def test_a_live_runs_weights_wait_a_quarter_of_an_hour_and_an_ended_ones_do_not(
     assert b'name="type"\r\n\r\nepoch\r\n' in hub.requests[-1].body
 
 
-def test_a_watched_live_run_sends_heartbeats_and_an_ended_one_none(journals: Recordings, hub: ScriptedServer) -> None:
+def first_beat(hub: ScriptedServer) -> threading.Event:
+    """Return what is set by the first heartbeat that arrives."""
     beat = threading.Event()
 
     def script(request: Request) -> Reply:
@@ -256,11 +257,27 @@ def test_a_watched_live_run_sends_heartbeats_and_an_ended_one_none(journals: Rec
         return hub_received(request)
 
     hub.script = script
+    return beat
+
+
+def test_a_watched_live_run_sends_heartbeats_and_an_ended_one_none(journals: Recordings, hub: ScriptedServer) -> None:
+    beat = first_beat(hub)
     whole(journals, hub.url, 1)
     begin(journals, hub.url, "live")
     with journals.draining(UNUSED, hub=hub.url, watch=True):
         assert beat.wait(20)
     assert paths(hub).count("/v1/agent/heartbeat/models/m-1") == 1
+
+
+def test_a_live_run_that_is_not_registered_sends_none(
+    journals: Recordings, hub: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    beat = first_beat(hub)
+    journals.writer.route(journals.begin("says nothing yet").run.id, "hub", hub.url)
+    begin(journals, hub.url, "live")
+    with journals.draining(UNUSED, hub=hub.url, watch=True):
+        assert beat.wait(20)
+    assert not [record for record in caplog.records if record.name == "uploader.drain.pulse"]
 
 
 def test_without_watching_no_heartbeat_is_sent(journals: Recordings, hub: ScriptedServer) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from uploader.drain.pulse import Pulse
 from uploader.errors import Unreachable
@@ -66,6 +67,20 @@ def test_a_run_that_ended_beats_no_more_and_one_that_returns_at_once() -> None:
     pulse.keep([ONE, TWO])
     pulse.close(10)
     assert [run for run, _ in heart.heard] == ["one", "two", "two", "one"]
+
+
+def test_a_run_that_cannot_beat_stops_no_other() -> None:
+    class Choosy(Heart):
+        def heartbeat(self, identity: Identity, agent_id: str | None) -> str | None:
+            identity.ids["modelId"]
+            return super().heartbeat(identity, agent_id)
+
+    heart = Choosy()
+    pulse = Pulse(heart, "pulse", Clock())
+    pulse.keep([replace(ONE, ids={}), TWO])
+    heart.wait_for(1)
+    pulse.close(10)
+    assert heart.heard == [("two", None)]
 
 
 def test_none_is_sent_late() -> None:
