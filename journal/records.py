@@ -86,7 +86,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Destination:
-    """A platform and its base URL."""
+    """A platform and its base URL, "" while nobody knows it."""
 
     id: int
     platform: str

@@ -1,8 +1,12 @@
-"""Where runs go: destinations, and the (run, destination) rows called targets."""
+"""Where runs go: destinations, and the (run, destination) rows called targets.
+
+A platform that was chosen by its name, while nobody knew its address, is a destination without one (""). Nothing is
+planned for it. The first address of that platform which the run is given takes its place.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, case, exists, or_, select, update
+from sqlalchemy import Connection, case, delete, exists, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal import tables
@@ -38,10 +42,22 @@ def add_target(connection: Connection, run_id: str, destination_id: int) -> None
         "last_upload_at": run.created_at,  # the first upload waits as if the run's start had been one
     }
     connection.execute(upsert(tables.targets).values(values).on_conflict_do_nothing())
+    _forget_unaddressed(connection, run_id)
+
+
+def _forget_unaddressed(connection: Connection, run_id: str) -> None:
+    """Remove targets without an address where the run has another of the same platform."""
+    target, place = tables.targets, tables.destinations
+    other, there = target.alias(), place.alias()
+    addressed = select(there.c.platform).where(
+        other.c.run_id == run_id, other.c.destination_id == there.c.id, there.c.base_url != ""
+    )
+    settled = select(place.c.id).where(place.c.base_url == "", place.c.platform.in_(addressed))
+    connection.execute(delete(target).where(target.c.run_id == run_id, target.c.destination_id.in_(settled)))
 
 
 def route(connection: Connection, run_id: str, platform: str, base_url: str) -> Destination:
-    """Send the run to the platform at this address."""
+    """Send the run to the platform at this address; "" leaves it to the first drain that knows one."""
     destination = add_destination(connection, platform, base_url)
     add_target(connection, run_id, destination.id)
     return destination

@@ -45,7 +45,8 @@ def attach(
         platform: `ultralytics`, `hub`, or a list of both; each gets the run in its own way. None for those whose URL
             is in the environment (`ULTRALYTICS_PLATFORM_URL`, `ULTRALYTICS_HUB_API`), else what the first drain is
             configured for.
-        base_url: Where the one platform is; None for its usual URL. Without `platform` it is an Ultralytics Platform's.
+        base_url: Where the one platform is; None for its URL in the environment, else the one that the first drain
+            knows. Without `platform` it is an Ultralytics Platform's.
         hub_model: URL of the HUB model that is trained, or what `load_hub_model` takes besides; it implies HUB. Without
             a URL a model is made there when the run is delivered.
         max_size: From which size on the journal gives up what it may: bytes, or text such as `20GB`. None for

@@ -17,7 +17,7 @@ from uploader.settings import HUB, PLATFORMS, ULTRALYTICS, Settings
 from uploader.sink import JournalOptions
 
 Route = tuple[str, str]
-"""Name of a platform's API, and its base URL."""
+"""Name of a platform's API, and its base URL; "" where the first drain that knows it decides."""
 
 
 def check_texts(**arguments: object) -> None:
@@ -55,6 +55,8 @@ def choose_routes(
 ) -> tuple[Route, ...]:
     """Return where the runs go: to what was named here, else to what the environment names.
 
+    A platform that is named while the environment has no address for it has "": the first drain that knows one decides.
+
     Raises:
         SettingsError: A platform is unknown, or a URL cannot be used.
     """
@@ -62,15 +64,23 @@ def choose_routes(
     if is_hub and HUB not in names:
         names.append(HUB)
     if not base_url:
-        return tuple((name, settings.url_of(name)) for name in names) or settings.chosen_routes
+        return _addressed(settings, names) or settings.chosen_routes
     if len(names) > 1:
         raise SettingsError("a base URL is that of one platform; for several, set their URLs in the environment")
     name = names[0] if names else ULTRALYTICS
-    settings.url_of(name)  # a platform that is unknown is told now, not when the run is delivered
+    _addressed(settings, [name])
     try:
         return ((name, checked_url(base_url)),)
     except SettingsError as error:
         raise SettingsError(f"base_url: {error}") from error
+
+
+def _addressed(settings: Settings, names: Sequence[str]) -> tuple[Route, ...]:
+    """Return where platforms are; one that is unknown is told now, not when the run is delivered."""
+    for name in names:
+        settings.url_of(name)
+    chosen = dict(settings.chosen_routes)
+    return tuple((name, chosen.get(name, "")) for name in names)
 
 
 def _names(platform: object) -> list[str]:

@@ -10,7 +10,8 @@ UploaderError
     ├── Transient           an answer that says "later", or no answer of the platform's
     ├── CredentialsRefused  the key is missing or not accepted; nobody's delivery is at fault
     │   └── NoKey           there is none; nothing was sent
-    │       └── KeyNotForHere   those that there are belong to other addresses
+    │       ├── KeyNotForHere   those that there are belong to other addresses
+    │       └── NoAddress       nobody knows where the platform is
     ├── Refused             the platform will never take this delivery
     │   └── RunGone         the platform no longer has the run; nothing of it can be delivered
     ├── BlobUnusable        the checkpoint's bytes are missing, unreadable or not those that were journaled
@@ -74,6 +75,10 @@ class NoKey(CredentialsRefused):
 
 class KeyNotForHere(NoKey):
     """A key is for the address that it was set for, and this is another one."""
+
+
+class NoAddress(NoKey):
+    """A platform was chosen by its name, and nobody has said where it is."""
 
 
 class Refused(DeliveryError):

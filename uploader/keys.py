@@ -18,10 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from uploader.addresses import base_url, is_same_place
-from uploader.errors import KeyNotForHere, NoKey
+from uploader.errors import KeyNotForHere, NoAddress, NoKey
 from uploader.settings import DEFAULT_HUB_API, DEFAULT_PLATFORM_URL, HUB, ULTRALYTICS, Settings
 
-_ADDRESS_VARIABLES = {ULTRALYTICS: "ULTRALYTICS_PLATFORM_URL", HUB: "ULTRALYTICS_HUB_API"}
+ADDRESS_VARIABLES = {ULTRALYTICS: "ULTRALYTICS_PLATFORM_URL", HUB: "ULTRALYTICS_HUB_API"}
+"""What names a platform's address in the environment."""
 _KEY_VARIABLES = {ULTRALYTICS: "ULTRALYTICS_API_KEY", HUB: "HUB_API_KEY"}
 
 
@@ -31,12 +32,15 @@ def key_for(settings: Settings, platform: str, url: str) -> str:
     Args:
         settings: Holds the keys, and the addresses that a person named.
         platform: `ultralytics` or `hub`.
-        url: Its base URL, as the journal holds it.
+        url: Its base URL, as the journal holds it; "" where nobody knows it.
 
     Raises:
+        NoAddress: It is "".
         KeyNotForHere: Nobody named this address, so no key is for it.
         NoKey: It was named, and there is no key.
     """
+    if not url:
+        raise NoAddress(_address_wanted(settings.journal, platform))
     if not any(is_same_place(url, named) for named in _addresses(settings, platform)):
         raise KeyNotForHere(_cure(settings.journal, platform, url))
     key = settings.api_key if platform == ULTRALYTICS else _hub_key(settings, url)
@@ -80,9 +84,21 @@ def _hub_key(settings: Settings, url: str) -> str | None:
 
 
 def _cure(journal: Path | None, platform: str, url: str) -> str:
-    place = address_options(platform, url)
-    place += f" --journal {shlex.quote(str(journal.absolute()))}" if journal else ""
+    place = _options(journal, address_options(platform, url))
     return (
-        f"set {_ADDRESS_VARIABLES[platform]}={url} and its key ({_KEY_VARIABLES[platform]}), or send yours there by "
+        f"set {ADDRESS_VARIABLES[platform]}={url} and its key ({_KEY_VARIABLES[platform]}), or send yours there by "
         f"`python -m uploader drain --to {place}`; if it is gone for good, `python -m uploader drop --to {place}`"
     )
+
+
+def _address_wanted(journal: Path | None, platform: str) -> str:
+    public = f"; the key alone stands for {DEFAULT_PLATFORM_URL}" if platform == ULTRALYTICS else ""
+    return (
+        f"set {ADDRESS_VARIABLES[platform]} and its key ({_KEY_VARIABLES[platform]}){public}; or name the address by "
+        f"`python -m uploader drain --to {_options(journal, address_options(platform, 'URL'))}`; if nothing is to go "
+        f"there after all, `python -m uploader drop --to {_options(journal, platform)}`"
+    )
+
+
+def _options(journal: Path | None, place: str) -> str:
+    return f"{place} --journal {shlex.quote(str(journal.absolute()))}" if journal else place

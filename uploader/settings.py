@@ -92,6 +92,18 @@ class Settings:
         public = ((ULTRALYTICS, DEFAULT_PLATFORM_URL),) if self.api_key else ()
         return self.chosen_routes or public
 
+    def address_of(self, platform: str) -> str | None:
+        """Return the base URL that a person or the environment gives a platform which was chosen by its name.
+
+        The public platform counts where its key is set. The public HUB does not, since its service has ended.
+
+        Args:
+            platform: `ultralytics` or `hub`.
+        """
+        public = ((ULTRALYTICS, DEFAULT_PLATFORM_URL),) if self.api_key else ()
+        known = (*self.named, *self.chosen_routes, *public)
+        return next((url for name, url in known if name == platform), None)
+
     def url_of(self, platform: str) -> str:
         """Return the base URL of a platform that is known by its name.
 

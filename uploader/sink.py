@@ -45,7 +45,8 @@ class JournalOptions:
     Attributes:
         journal: The folder; None for the default.
         durability: `full` survives a power cut, `process` a killed process.
-        routes: Where the run goes: name of the platform's API and base URL; none leaves the choice to the first drain.
+        routes: Where the run goes: name of the platform's API and base URL; "" leaves the address, and no route at all
+            the whole choice, to the first drain.
         max_size: Bytes from which what may be given up is; see `journal.expendable`.
     """
 

@@ -28,7 +28,7 @@ _TABLES = (
     "fallback_imports",
 )
 _TYPES: Mapping[str, type] = {"INTEGER": int, "TEXT": str}
-# Types do not tell a destination from a row of `schema_migrations`; what stands in a column does.
+# Types do not tell a destination from a row of `schema_migrations`; what stands in a column does, or that it is empty.
 _EVIDENCE = {"destinations": ("base_url", "://")}
 # Columns that later versions added: rows that were written before end earlier.
 _ADDED = {"targets": 1}
@@ -135,7 +135,7 @@ class _Shape:
         if self.key:
             row[self.key] = rowid
         column, evidence = _EVIDENCE.get(self.table, ("", ""))
-        return row if self.admits(row) and evidence in row.get(column, "") else None
+        return row if self.admits(row) and (not row.get(column) or evidence in row[column]) else None
 
 
 def _newest_event(old: sqlite3.Connection) -> int:

@@ -247,6 +247,49 @@ def test_5_without_a_key_and_an_address_nothing_is_decided(
     assert [one["url"] for one in drained(environment)["destinations"]] == [server.url]
 
 
+def test_5_a_platform_chosen_by_name_waits_for_the_first_drain_that_knows_where_it_is(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    training = journals.whole()
+    journals.writer.route(training.run.id, "ultralytics", "")
+    nowhere = without_addresses(environment)
+    assert drained(nowhere)["destinations"][0]["state"] == drained(nowhere, "--watch")["destinations"][0]["state"]
+    code, out, _ = run(nowhere, "drain")
+    assert (code, "ultralytics (chosen by name): paused: its address is not known" in out) == (5, True)
+    assert "set ULTRALYTICS_PLATFORM_URL" in out
+    assert "paused: set ULTRALYTICS_PLATFORM_URL" in run(nowhere, "status")[1]
+    assert "paused" not in run(environment, "status")[1]
+
+    [there] = drained(environment)["destinations"]
+    assert (there["url"], there["state"]) == (server.url, "up to date")
+    other = {**environment, "ULTRALYTICS_PLATFORM_URL": f"http://127.0.0.1:{free_port()}"}
+    journals.writer.route(training.run.id, "ultralytics", "")  # as a resumed training does
+    assert [one["url"] for one in drained(other)["destinations"]] == [server.url]
+
+
+def test_to_says_where_a_platform_chosen_by_name_is(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    training = journals.begin()
+    training.started(trainArgs={"model": "yolo11n.pt", "epochs": "3", "data": "coco8.yaml"}, epochs=3)
+    training.end()
+    server.script = hub_received
+    for platform in ("hub", "ultralytics"):
+        journals.writer.route(training.run.id, platform, "")
+    there = ("--to", server.url, "--platform", "hub")
+    summary = drained({**without_addresses(environment), "HUB_API_KEY": "hub_key"}, *there)
+    assert {(one["platform"], one["url"], one["state"]) for one in summary["destinations"]} == {
+        ("hub", server.url, "up to date"),
+        ("ultralytics", "", "paused: its address is not known"),
+    }
+    assert run(environment, "drop", "--to", "ultralytics", "--yes")[0] == 0
+    assert [one["platform"] for one in drained(environment)["destinations"]] == ["hub"]
+
+
+def without_addresses(environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.startswith(("ULTRALYTICS_", "HUB_"))}
+
+
 def test_a_platform_that_no_run_goes_to_is_named(
     journals: Recordings, environment: dict[str, str], server: ScriptedServer
 ) -> None:
@@ -256,6 +299,10 @@ def test_a_platform_that_no_run_goes_to_is_named(
     code, out, error = run({**environment, "ULTRALYTICS_PLATFORM_URL": other}, "drain", "--json")
     assert (code, json.loads(out)["exit_code"]) == (0, 0)
     assert f"--to {other}" in error
+    hub_too = {**environment, "ULTRALYTICS_HUB_API": other}
+    assert run(hub_too, "drain")[2] == ""  # no run chose a HUB
+    run({**hub_too, "ULTRALYTICS_HUB_API": server.url}, "drain", "--to", server.url, "--platform", "hub")
+    assert f"--to {other} --platform hub`" in run(hub_too, "drain")[2]
 
 
 def test_5_the_key_is_wrong(journals: Recordings, environment: dict[str, str], server: ScriptedServer) -> None:

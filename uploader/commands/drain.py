@@ -17,6 +17,7 @@ from journal.words import count, next_command
 from uploader.commands.shared import JOURNAL_UNUSABLE, USAGE, fail, journal_option, place, require_journal, settings_for
 from uploader.drain.summary import NO_CREDENTIALS, WORK_REMAINS, DestinationSummary, Summary
 from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
+from uploader.keys import ADDRESS_VARIABLES, address_options
 from uploader.settings import PLATFORMS, ULTRALYTICS
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ _EPILOG = """\b
 Exit codes, the first that fits:
   2  the arguments or settings cannot be used
   1  the journal cannot be used
-  5  the API key of a platform with work left is missing here, or was
-     refused; everything is kept
+  5  the API key or the address of a platform with work left is missing
+     here, or the key was refused; everything is kept
   3  work remains: the platform is offline or backs off, the drain was
      stopped, or another drain works on this journal
   4  dead letters: all else is delivered, these the platform refused
@@ -104,7 +105,8 @@ def _run(folder: Path | None, options: DrainOptions, as_json: bool) -> Summary:
         drain = Drain(opened, outbox, settings, options, _progress(as_json))
         _stop_on_signals(drain)
         summary = drain.run()
-        _warn_of_another_platform(summary, settings.chosen_platform_url, opened.path)
+        for platform, url in settings.chosen_routes:
+            _warn_of_another_platform(summary, platform, url, opened.path)
     return summary
 
 
@@ -119,13 +121,14 @@ def _comes_later(folder: Path | None, options: DrainOptions) -> bool:
     return options.watch or is_awaited(where)
 
 
-def _warn_of_another_platform(summary: Summary, chosen: str | None, folder: Path) -> None:
+def _warn_of_another_platform(summary: Summary, platform: str, chosen: str, folder: Path) -> None:
     """Say that no run goes where the environment points: a run keeps the platform that it was given first."""
-    used = {one.url for one in summary.destinations if one.platform == "ultralytics"}
-    if chosen and used and chosen not in used:
+    used = {one.url for one in summary.destinations if one.platform == platform}
+    if used and chosen not in used:
+        command = next_command(f"drain --to {address_options(platform, chosen)}", folder)
         click.echo(
-            f"No run here goes to {chosen} (ULTRALYTICS_PLATFORM_URL): each keeps the platform it was given first. "
-            f"`{next_command(f'drain --to {chosen}', folder)}` delivers them there too.",
+            f"No run here goes to {chosen} ({ADDRESS_VARIABLES[platform]}): each keeps the platform it was given "
+            f"first. `{command}` delivers them there too.",
             err=True,
         )
 

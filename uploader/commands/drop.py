@@ -13,7 +13,7 @@ import click
 
 from journal.words import count, next_command
 from uploader.addresses import is_same_place
-from uploader.commands.shared import USAGE, journal_option, opened_journal
+from uploader.commands.shared import USAGE, journal_option, opened_journal, place
 from uploader.errors import SettingsError
 from uploader.keys import address_options
 from uploader.settings import PLATFORMS, ULTRALYTICS
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
-@click.option("--to", metavar="URL", help="Give up everything that has not arrived at this platform.")
+@click.option(
+    "--to",
+    metavar="URL",
+    help="Give up everything that has not arrived at this platform; its name, where no address is known.",
+)
 @click.option(
     "--platform", type=click.Choice(PLATFORMS), default=ULTRALYTICS, show_default=True, help="What it speaks."
 )
@@ -53,8 +57,14 @@ def drop(
     """
     if bool(ids) == bool(to) or (runs and not to):
         raise click.UsageError("give the IDs of dead letters; or --to URL, and maybe --run")
+    if to in PLATFORMS:  # chosen by its name, with no address yet
+        platform, to = to, ""
     if not yes:
-        what = f"everything that has not arrived at {to}" if to else f"{count(len(ids), 'dead letter')} for good"
+        what = (
+            f"everything that has not arrived at {place(platform, to)}"
+            if to is not None
+            else f"{count(len(ids), 'dead letter')} for good"
+        )
         click.confirm(f"Give up {what}?", abort=True)
     with opened_journal(journal, "drop", as_json=as_json) as opened:
         if to is None:
@@ -62,7 +72,7 @@ def drop(
             click.echo(json.dumps({"dropped": dropped}) if as_json else f"Gave up {count(dropped, 'dead letter')}.")
             return
         given_up = _drop_destination(opened, platform, to, runs)
-        again = next_command(f"drain --to {address_options(platform, to)}", opened.path)
+        again = next_command(f"drain --to {address_options(platform, to or 'URL')}", opened.path)
     click.echo(json.dumps(asdict(given_up)) if as_json else _as_text(given_up, again))
 
 
@@ -78,7 +88,7 @@ def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequenc
     found = [one.id for one in places if one.base_url == to or is_same_place(one.base_url, to)]
     where = f"`{next_command('status', opened.path)}` lists where runs go"
     if not found:
-        raise UnknownRow(f"nothing goes to {to}; {where}")
+        raise UnknownRow(f"nothing goes to {place(platform, to)}; {where}")
     try:
         chosen = choose_runs(known, prefixes, opened.path)
     except SettingsError as error:

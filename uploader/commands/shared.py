@@ -117,4 +117,6 @@ def fail(message: str, command: str, code: int, *, as_json: bool) -> NoReturn:
 
 def place(platform: str, url: str) -> str:
     """Return a platform's address as people read it; a server may be an Ultralytics Platform and a HUB at once."""
+    if not url:
+        return f"{platform} (chosen by name)"
     return url if platform == ULTRALYTICS else f"{url} ({platform})"

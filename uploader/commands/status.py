@@ -89,7 +89,7 @@ def _unrouted(run: RunReport) -> str:
 def _target(target: TargetReport, folder: Path, settings: Settings | None) -> str:
     lines = [_numbers(target)]
     if target.dropped_at:
-        command = next_command(f"drain --to {address_options(target.platform, target.base_url)}", folder)
+        command = next_command(f"drain --to {address_options(target.platform, target.base_url or 'URL')}", folder)
         lines.append(f"given up on {target.dropped_at[:10]}; `{command}` resumes it")
         return "\n    ".join(lines)
     lines += _obstacles(target, folder, settings)
@@ -134,7 +134,7 @@ def _obstacles(target: TargetReport, folder: Path, settings: Settings | None) ->
 
 def _no_key(target: TargetReport, settings: Settings) -> NoKey | None:
     try:
-        key_for(settings, target.platform, target.base_url)
+        key_for(settings, target.platform, target.base_url or settings.address_of(target.platform) or "")
     except NoKey as error:
         return error
     except SettingsError:  # a platform of a later version: the drain says so

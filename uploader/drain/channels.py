@@ -18,7 +18,7 @@ from uploader.drain.channel import Channel, Supplies
 from uploader.drain.courier import Finished
 from uploader.drain.options import DrainOptions
 from uploader.drain.progress import Progress
-from uploader.errors import KeyNotForHere
+from uploader.errors import KeyNotForHere, NoAddress
 from uploader.keys import named_too
 from uploader.platforms.base import Identity
 from uploader.platforms.registry import connect
@@ -95,7 +95,13 @@ class Channels:
         Raises:
             NoKey: Runs go nowhere yet, and no key and no address says where they are to go.
         """
-        routing.route(self._outbox, self._run_ids, to=self._to, defaults=self._settings.default_routes)
+        routing.route(
+            self._outbox,
+            self._run_ids,
+            to=self._to,
+            defaults=self._settings.default_routes,
+            address_of=self._settings.address_of,
+        )
         self._to = None
         for target in self._outbox.targets(run_ids=self._run_ids):
             if target.destination.id not in self._channels:
@@ -132,12 +138,15 @@ class Channels:
     def are_hopeless(self) -> bool:
         """Whether nothing can be sent before a person has done something, nor anything of runs that are still to come.
 
-        An address that no key is for may have been left behind; new runs go to those that are configured.
+        An address that no key is for may have been left behind, or is to be named yet; new runs go to those that are
+        configured.
         """
         reasons = [channel.closed for channel in self]
         if not reasons or None in reasons:
             return False
-        return not self._settings.default_routes or not all(isinstance(one, KeyNotForHere) for one in reasons)
+        return not self._settings.default_routes or not all(
+            isinstance(one, (KeyNotForHere, NoAddress)) for one in reasons
+        )
 
     def close(self, timeout: float) -> None:
         """End uploads where they are, and the threads within `timeout` seconds for each channel."""
@@ -148,7 +157,8 @@ class Channels:
     def _open(self, destination: Destination) -> Channel:
         channel = Channel(destination, self._supplies)
         if channel.closed and self._is_watching:  # else the summary tells it in a moment
-            _LOG.warning("%s: nothing is sent; %s", destination.base_url, channel.closed)
+            place = destination.base_url or destination.platform
+            _LOG.warning("%s: nothing is sent; %s", place, channel.closed)
         return channel
 
     def _identity(self, target: Target) -> Identity:

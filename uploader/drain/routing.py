@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from journal.outbox import Outbox
@@ -49,6 +49,7 @@ def route(
     *,
     to: tuple[str, str] | None,
     defaults: Sequence[tuple[str, str]],
+    address_of: Callable[[str], str | None],
 ) -> None:
     """Give every chosen run a destination.
 
@@ -58,6 +59,7 @@ def route(
         to: Name of the API and base URL of one more destination for each of them, or None. One that was given up is
             taken up again.
         defaults: Name of the API and base URL of each platform for those that go nowhere yet.
+        address_of: Name of an API to the base URL for those that chose it by its name; None where it is not known.
 
     Raises:
         NoKey: Runs go nowhere yet and there are no defaults, because no key and no address is set.
@@ -65,10 +67,19 @@ def route(
     if to is not None:
         chosen = outbox.runs() if run_ids is None else [run for run in outbox.runs() if run.id in run_ids]
         _send(outbox, chosen, [to])
+    _bind(outbox, run_ids, address_of)
     unrouted = outbox.unrouted_runs(run_ids)
     if unrouted and not defaults:
         raise NoKey(_NO_KEY)
     _send(outbox, unrouted, defaults)
+
+
+def _bind(outbox: Outbox, run_ids: Sequence[str] | None, address_of: Callable[[str], str | None]) -> None:
+    """Give platforms that were chosen by their names the addresses that are known here, for good."""
+    for target in outbox.targets(run_ids=run_ids):
+        platform = target.destination.platform
+        if not target.destination.base_url and (url := address_of(platform)):
+            _send(outbox, [target.run], [(platform, url)])
 
 
 def _send(outbox: Outbox, runs: Sequence[Run], routes: Sequence[tuple[str, str]]) -> None:

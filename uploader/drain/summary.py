@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from journal.report import RunReport, TargetReport
-from uploader.errors import CredentialsRefused, KeyNotForHere, NoKey, UploaderError
+from uploader.errors import CredentialsRefused, KeyNotForHere, NoAddress, NoKey, UploaderError
 
 ALL_DELIVERED, WORK_REMAINS, DEAD_LETTERS, NO_CREDENTIALS = 0, 3, 4, 5
 
@@ -17,13 +17,16 @@ State = Literal[
     "work remains",
     "unreachable",
     "paused: no key for it here",
+    "paused: its address is not known",
     "no key",
     "credentials refused",
     "not supported",
 ]
 NOTHING_LEFT: frozenset[State] = frozenset({"up to date", "refused in part"})
 """States in which no later drain will find more to do, unless a person does something."""
-_NOT_LET_IN: frozenset[State] = frozenset({"paused: no key for it here", "no key", "credentials refused"})
+_NOT_LET_IN: frozenset[State] = frozenset(
+    {"paused: no key for it here", "paused: its address is not known", "no key", "credentials refused"}
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class DestinationSummary:
 
     Attributes:
         platform: Name of the platform's API.
-        url: Its base URL.
+        url: Its base URL, "" where nobody knows it yet.
         state: In a word.
         delivered: Deliveries made by this drain.
         pending: Deliveries still to be made.
@@ -153,6 +156,8 @@ def _state(remaining: int, refused: int, ending: Ending) -> State:
 def _why_closed(reason: UploaderError) -> State:
     if isinstance(reason, KeyNotForHere):
         return "paused: no key for it here"
+    if isinstance(reason, NoAddress):
+        return "paused: its address is not known"
     if isinstance(reason, NoKey):
         return "no key"
     return "credentials refused" if isinstance(reason, CredentialsRefused) else "not supported"

@@ -29,7 +29,7 @@ def record(build_trainer: Trainers, journal: Any, **options: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (({"platform": "hub"}, {}), [("hub", "https://api.ultralytics.com")]),
+        (({"platform": "hub"}, {}), [("hub", "")]),
         (({"platform": "hub"}, {"ULTRALYTICS_HUB_API": HUB_URL}), [("hub", HUB_URL)]),
         (({"platform": "hub", "base_url": HUB_URL}, {"ULTRALYTICS_PLATFORM_URL": PLATFORM_URL}), [("hub", HUB_URL)]),
         (({}, {"ULTRALYTICS_HUB_API": HUB_URL}), [("hub", HUB_URL)]),
@@ -39,10 +39,10 @@ def record(build_trainer: Trainers, journal: Any, **options: Any) -> None:
         ),
         (
             ({"platform": ["ultralytics", "hub"]}, {"ULTRALYTICS_HUB_API": HUB_URL}),
-            [("hub", HUB_URL), ("ultralytics", "https://platform.ultralytics.com")],
+            [("hub", HUB_URL), ("ultralytics", "")],
         ),
         (({"hub_model": MODEL}, {"ULTRALYTICS_HUB_API": HUB_URL}), [("hub", HUB_URL)]),
-        (({"hub_model": "yolo11n.pt"}, {}), [("hub", "https://api.ultralytics.com")]),
+        (({"hub_model": "yolo11n.pt"}, {}), [("hub", "")]),
         (({}, {}), []),
     ],
 )
