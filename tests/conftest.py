@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from dataset import make_dataset
 
-SETTING_PREFIXES = ("UPLOADER_", "ULTRALYTICS_", "YOLO_", "XDG_")
+SETTING_PREFIXES = ("UPLOADER_", "ULTRALYTICS_", "HUB_", "YOLO_", "XDG_")
+PROXIES = {"http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy"}
 _home = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
@@ -17,9 +18,18 @@ def pytest_configure(config: pytest.Config) -> None:
     """Take the person's settings, keys and folders out of the environment, before any test module is imported."""
     for name in [name for name in os.environ if name.startswith(SETTING_PREFIXES)]:
         del os.environ[name]
+    _leave_proxies_to_installers()
     home = config.stash[_home] = tempfile.TemporaryDirectory(prefix="offline-uploader-home-")
     os.environ["HOME"] = home.name
     os.environ["YOLO_OFFLINE"] = "true"
+
+
+def _leave_proxies_to_installers() -> None:
+    """Take proxies out, as all that the tests talk to is on this machine; pip and npm know them by another name."""
+    taken = {name.lower(): os.environ.pop(name) for name in list(os.environ) if name.lower() in PROXIES}
+    if proxy := taken.get("https_proxy") or taken.get("all_proxy"):
+        for name in ("PIP_PROXY", "npm_config_https_proxy"):
+            os.environ.setdefault(name, proxy)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
