@@ -17,6 +17,7 @@ from journal.words import count, next_command
 LITTLE_SPACE = 256 << 20
 LARGE_LOG = 128 << 20
 _NETWORK = ("nfs", "cifs", "smb", "9p", "lustre", "gpfs", "beegfs", "ceph", "afp", "webdav", "fuse")
+_FOLDERS = ("blobs", "hub")  # checkpoints, and models of HUB that were loaded
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -52,7 +53,8 @@ def readable_by_others(folder: Path) -> list[Path]:
     """Return what of the journal other users of the machine may touch."""
     if os.name == "nt":
         return []
-    ours = [folder, folder / "blobs", *folder.glob("journal.db*"), *(folder / "blobs").glob("*")]
+    inside = [path for name in _FOLDERS for path in (folder / name, *(folder / name).rglob("*"))]
+    ours = [folder, *folder.glob("journal.db*"), *inside]
     return [path for path in ours if path.exists() and path.stat().st_mode & _OTHERS]
 
 

@@ -87,7 +87,8 @@ def _fetch(what: Identifier, settings: Settings, folder: Path) -> Beginning:
     transport = Transport(connections=1, ca_bundle=settings.ca_bundle)
     try:
         found = beginning(_ask(str(what.model_id), settings, transport))
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (folder.parents[1], folder.parent, folder):  # the mode is that of the last folder of a path
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _is_url(found.source):
             target = folder / (PurePosixPath(urlsplit(found.source).path).name or "weights.pt")
             transport.download(found.source, target)

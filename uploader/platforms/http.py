@@ -173,13 +173,13 @@ def _read(raw: urllib3.BaseHTTPResponse, longest: int) -> bytes:
 
 
 def _save(raw: urllib3.BaseHTTPResponse, announced: str | None, target: Path) -> None:
-    """Write a body under a temporary name first.
+    """Write a body under a temporary name first, in a file that only this user can read.
 
     Raises:
         HTTPException: It ended early.
     """
     part = target.with_name(f"{target.name}.part")
-    with raw, part.open("wb") as file:
+    with raw, os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
         while block := raw.read(_WRITE_WHOLE):
             file.write(block)
         file.flush()

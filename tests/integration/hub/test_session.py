@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import requests
 from support.scripted_server import Reply, scripted_server
 
 import uploader
+from journal.doctor.surroundings import close_to_others
 from uploader.errors import ModelUnavailable
 from uploader.local_platform.server import RunningServer, running
 
@@ -122,6 +124,25 @@ def test_what_cannot_be_loaded_is_told_clearly(server: RunningServer, monkeypatc
     cut(monkeypatch)
     with pytest.raises(ModelUnavailable, match="was not loaded before"):
         uploader.load_hub_model(f"{WEB}/models/none")
+
+
+def test_only_this_user_can_read_what_is_kept(server: RunningServer, tmp_path: Path) -> None:
+    model_id = make(server)
+    post(server, f"/{model_id}/upload", data={"epoch": 2, "type": "final", "map": 0.5}, files={"best.pt": b"best"})
+    umask = os.umask(0)
+    try:
+        uploader.load_hub_model(f"{WEB}/models/{model_id}")
+    finally:
+        os.umask(umask)
+    folder = tmp_path / "journal"
+    kept = {str(path.relative_to(folder)): path.stat().st_mode & 0o777 for path in (folder, *folder.rglob("*"))}
+    files = {f"hub/{model_id}/{name}": 0o600 for name in ("best.pt", "model.json")}
+    assert kept == {**dict.fromkeys([".", "hub", f"hub/{model_id}"], 0o700), **files}
+
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(path.stat().st_mode | 0o044)
+    assert len(close_to_others(folder)) == 5
+    assert not [path for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
 
 
 def test_a_dataset_behind_a_signed_url_is_used_and_not_kept(
