@@ -145,6 +145,11 @@ def test_a_heartbeat_that_stops_disconnects(tmp_path: Path) -> None:
         first = call("POST", f"/v1/agent/heartbeat/models/{model}", json=beat)["agentId"]
         again = call("POST", f"/v1/agent/heartbeat/models/{model}", json={**beat, "agentId": first})["agentId"]
         assert again == first
+        other = call("POST", "/v1/models", json=WISH)["id"]
+        for named in (model, other):  # that has an agent, and that has none yet
+            made_up = {**beat, "agentId": "made up"}
+            given = call("POST", f"/v1/agent/heartbeat/models/{named}", json=made_up)["agentId"]
+            assert given not in {None, first, "made up"}
         now += 599
         assert call("GET", f"/v1/models/{model}")["status"] == "connected"
         now += 1

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import inspect
+import io
 import ssl
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 import requests
@@ -19,7 +21,7 @@ from uploader.errors import (
     UnknownOutcome,
     Unreachable,
 )
-from uploader.platforms import answers, api, failures
+from uploader.platforms import answers, api, failures, http
 
 
 def errors_of(module: object) -> list[type[Exception]]:
@@ -38,6 +40,17 @@ def test_no_error_of_the_transport_is_missed(kind: type[Exception]) -> None:
     error = kind.__new__(kind)
     assert isinstance(error, failures.TRANSPORT_ERRORS)
     assert isinstance(failures.classify(error, "host"), DeliveryError)
+
+
+@pytest.mark.parametrize("enforced", [True, False])  # urllib3 2 checks the length by itself, 1.26 does not
+def test_a_file_that_ends_early_is_none(tmp_path: Path, enforced: bool) -> None:
+    announced = {"Content-Length": "8"}
+    raw = urllib3.HTTPResponse(
+        io.BytesIO(b"half"), announced, preload_content=False, enforce_content_length=enforced, request_method="GET"
+    )
+    with pytest.raises(failures.TRANSPORT_ERRORS):
+        http._save(raw, announced["Content-Length"], tmp_path / "best.pt")
+    assert not (tmp_path / "best.pt").exists()
 
 
 def tls(reason: str) -> ssl.SSLError:
