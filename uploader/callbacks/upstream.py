@@ -40,11 +40,15 @@ def remove_upstream(lists: CallbackLists, *, hub: bool = False) -> None:
     In place, because a trainer may be iterating over one of them: ours stands before upstream's there, so that the
     iteration goes on with the callback after the removed one.
     """
-    session = _imported(_HUB_MODULE) if hub else {}
-    found = [*_imported(_MODULE).items(), *((event, session[event]) for event in _HUB_SESSION if event in session)]
-    for event, callback in found:
+    for event, callback in [*_imported(_MODULE).items(), *(_hub_session().items() if hub else ())]:
         listed = lists.get(event, [])
         listed[:] = [other for other in listed if other is not callback]
+
+
+def _hub_session() -> Mapping[str, Callback]:
+    """Return upstream's callbacks that report a training to HUB."""
+    found = _imported(_HUB_MODULE)
+    return {event: found[event] for event in _HUB_SESSION if event in found}
 
 
 def _imported(module: str) -> Mapping[str, Callback]:
@@ -58,8 +62,8 @@ def _imported(module: str) -> Mapping[str, Callback]:
 
 
 def restore_upstream(lists: CallbackLists) -> None:
-    """Append upstream's callbacks where they are missing."""
-    for event, callback in upstream_callbacks().items():
+    """Append upstream's callbacks, for Platform and for HUB, where they are missing."""
+    for event, callback in [*upstream_callbacks().items(), *_hub_session().items()]:
         listed = lists.setdefault(event, [])
         if not any(other is callback for other in listed):
             listed.append(callback)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,27 @@ def test_a_trainer_that_upstream_has_started_to_stream_is_taken_over(
     assert sys.stdout is stdout
     assert upstreams(trainer) == list(upstream_callbacks())
     assert ours(trainer) == []
+
+
+def test_a_detached_trainer_has_upstreams_session_of_hub_again(
+    journal: Any, build_trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The module is one of 8.3; `test_same_hub_state.py` trains with the real one."""
+
+    def report(trainer: Any) -> None:
+        """Stand for upstream's."""
+
+    hub = types.ModuleType("ultralytics.utils.callbacks.hub")
+    hub.callbacks = {"on_model_save": report, "on_train_start": report}  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, hub.__name__, hub)
+    trainer = build_trainer()
+    for event in ("on_model_save", "on_train_start"):
+        trainer.add_callback(event, report)
+
+    uploader.attach(trainer, journal=journal.folder, platform="hub")
+    assert [report in trainer.callbacks[event] for event in hub.callbacks] == [False, True]  # a usage event stays
+    uploader.detach(trainer)
+    assert [trainer.callbacks[event].count(report) for event in hub.callbacks] == [1, 1]
 
 
 def test_attaching_a_trainer_again_ends_the_first_session(journal: Any, build_trainer: Callable[..., Any]) -> None:
