@@ -210,7 +210,7 @@ def _described(request: Request, rows: HubRows, model: HubModel) -> dict[str, An
     platform = platform_of(request)
     weights = rows.weights(model.id)
     urls = {kind: weights_url(request, model.id, kind) for kind in weights}
-    return hub_messages.described(model, weights, urls, platform.now())
+    return hub_messages.described(model, weights, urls, rows.count_epochs(model.id), platform.now())
 
 
 def _done(message: str, data: Any, status: int = 200) -> Response:

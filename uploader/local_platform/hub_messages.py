@@ -16,7 +16,8 @@ from uploader.local_platform.errors import Invalid
 from uploader.local_platform.hub_store import HubModel, HubWeights, Kind
 
 Status = Literal["new", "connected", "disconnected", "trained"]
-"""`connected` while heartbeats come, `disconnected` when they stopped, `trained` when the final weights arrived."""
+"""`connected` while heartbeats come, `disconnected` when something was reported and none come, `trained` when the final
+weights arrived, else `new`."""
 
 MISSED_HEARTBEATS = timedelta(seconds=2 * 300)
 """A machine that says nothing for two intervals is gone."""
@@ -76,23 +77,24 @@ def weights_form(fields: Mapping[str, Any]) -> WeightsForm:
     )
 
 
-def status(model: HubModel, weights: Mapping[Kind, HubWeights], now: str) -> Status:
+def status(model: HubModel, weights: Mapping[Kind, HubWeights], epochs: int, now: str) -> Status:
     """Return the state that HUB showed of a model.
 
     Args:
         model: The model.
         weights: Its weights.
+        epochs: Of how many epochs it has metrics.
         now: ISO 8601 in UTC.
     """
     if "best" in weights:
         return "trained"
     if model.heartbeat_at is None:
-        return "new"
+        return "disconnected" if weights or epochs else "new"
     return "connected" if _moment(now) - _moment(model.heartbeat_at) < MISSED_HEARTBEATS else "disconnected"
 
 
 def described(
-    model: HubModel, weights: Mapping[Kind, HubWeights], urls: Mapping[Kind, str], now: str
+    model: HubModel, weights: Mapping[Kind, HubWeights], urls: Mapping[Kind, str], epochs: int, now: str
 ) -> dict[str, Any]:
     """Return a model as clients read it.
 
@@ -100,6 +102,7 @@ def described(
         model: The model.
         weights: Its weights.
         urls: Where to get them.
+        epochs: Of how many epochs it has metrics.
         now: ISO 8601 in UTC.
     """
     config, parent = model.config, (model.lineage.get("parent") or {}).get("name")
@@ -116,7 +119,7 @@ def described(
     train_args = {"batch" if name == "batch_size" else name: value for name, value in arguments.items()}
     return {
         "id": model.id,
-        "status": status(model, weights, now),
+        "status": status(model, weights, epochs, now),
         **arguments,
         "dataset": model.dataset,
         "lineage": model.lineage,

@@ -38,7 +38,7 @@ def show_model(request: Request) -> Response:
         if model is None:
             raise NotFound("No such model here: it was never made, or deleted")
         metrics, weights = rows.epochs(model.id), list(rows.weights(model.id).values())
-        state = hub_messages.status(model, rows.weights(model.id), platform.now())
+        state = hub_messages.status(model, rows.weights(model.id), len(metrics), platform.now())
     epochs = [Epoch(number, {"metrics": each}, "") for number, each in metrics.items()]
     parts = {"Settings": model.config, "Dataset": model.dataset, "Lineage": model.lineage, "About": model.meta}
     sections = [_state(model, state, len(epochs)), curves(epochs), _weights(request, weights), details(parts)]
@@ -56,9 +56,10 @@ def _name(model: HubModel) -> str:
 
 
 def _overview_row(rows: HubRows, model: HubModel, now: str) -> list[Element | str]:
-    state = hub_messages.status(model, rows.weights(model.id), now)
+    epochs = rows.count_epochs(model.id)
+    state = hub_messages.status(model, rows.weights(model.id), epochs, now)
     link = element("a", _name(model), href=f"/hub/{model.id}")
-    done = progress(rows.count_epochs(model.id), model.config.get("epochs"))
+    done = progress(epochs, model.config.get("epochs"))
     return [link, status(state), done, model.created_at, model.heartbeat_at or "—"]
 
 

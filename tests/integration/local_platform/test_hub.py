@@ -157,6 +157,15 @@ def test_a_heartbeat_that_stops_disconnects(tmp_path: Path) -> None:
         assert call("POST", f"/v1/agent/heartbeat/models/{model}", json=beat)["agentId"] != first
 
 
+def test_a_model_is_new_until_something_is_reported(call: Call, model: str) -> None:
+    def status() -> str:
+        return str(call("GET", f"/v1/models/{model}").json()["data"]["status"])
+
+    assert status() == "new"
+    call("POST", f"/v1/models/{model}/upload", data={"epoch": 1, "type": "epoch"}, files={"last.pt": b"x"})
+    assert status() == "disconnected"
+
+
 def test_the_same_request_twice_makes_one_model(call: Call) -> None:
     ids = {
         call("POST", "/v1/models", json=WISH, headers={"Idempotency-Key": "k"}).json()["data"]["id"] for _ in range(2)
