@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
-from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from support.journals import rows
+from support.journals import rows, until
 from support.recordings import Recordings, recordings
 from support.scripted_server import (
     Reply,
@@ -27,6 +26,7 @@ from support.scripted_server import (
 
 from journal.blobs import Snapshot
 from journal.clock import from_text, utc_now
+from uploader.drain import worker
 from uploader.drain.pace import Pace
 
 TOO_BAD = Reply(422, {"error": "impossible"})
@@ -36,14 +36,6 @@ PATIENT = Pace(first_wait=1000.0)
 
 def deliveries(journals: Recordings) -> dict[str, int]:
     return dict(rows(journals.journal.path, "SELECT state, count(*) FROM deliveries GROUP BY state"))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that nothing announces."""
-    pause, deadline = threading.Event(), time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        pause.wait(0.01)
 
 
 def answering(reply: Reply, *, event: str) -> Script:
@@ -90,9 +82,11 @@ def test_with_time_to_spare_a_host_that_comes_up_is_found(journals: Recordings) 
         assert running.summary().exit_code == 0
 
 
-def test_time_to_spare_ends(journals: Recordings) -> None:
+def test_time_to_spare_ends(journals: Recordings, server: ScriptedServer) -> None:
     journals.whole()
-    summary = journals.drain(f"http://127.0.0.1:{free_port()}", max_time=0.2)
+    server.script = lambda _: Reply(500)
+    # The first wait is worth waiting for, but longer than the time to spare.
+    summary = journals.drain(server.url, max_time=9.0, pace=Pace(first_wait=20.0))
     assert summary.exit_code == 3
     assert rows(journals.journal.path, "SELECT count(*) FROM attempts") == [(1,)]
 
@@ -137,10 +131,12 @@ def test_a_silent_server_is_given_up_on(journals: Recordings, server: ScriptedSe
         return received(request)
 
     server.script = script
-    summary = journals.drain(server.url, pace=Pace(answer=0.5))
+    summary = journals.drain(server.url, pace=replace(PATIENT, answer=0.5))
     over.set()
-    assert summary.exit_code == 0
+    assert summary.exit_code == 3
     assert outlasted.get()
+    assert rows(journals.journal.path, "SELECT max(attempts) FROM deliveries") == [(1,)]
+    assert journals.drain(server.url).exit_code == 0
 
 
 # --- answers that say "later"
@@ -157,12 +153,12 @@ def test_a_long_wait_that_the_platform_asks_for_is_kept_across_drains(
     journals: Recordings, server: ScriptedServer
 ) -> None:
     journals.whole()
-    server.script = lambda _: Reply(429, {}, {"Retry-After": "100"})
-    summary = journals.drain(server.url)
+    server.script = lambda _: Reply(429, {}, {"Retry-After": "1000"})
+    before, summary, after = utc_now(), journals.drain(server.url), utc_now()
     assert summary.exit_code == 3
     due = summary.destinations[0].next_attempt_at
     assert due is not None
-    assert timedelta(seconds=90) < from_text(due) - utc_now() <= timedelta(seconds=100)
+    assert before + timedelta(seconds=999) < from_text(due) <= after + timedelta(seconds=1000)
     server.script = received
     assert journals.drain(server.url).exit_code == 3
     assert len(server.bodies()) == 1
@@ -213,7 +209,11 @@ def test_without_a_key_nothing_is_sent(journals: Recordings, server: ScriptedSer
 
 
 def test_a_key_that_is_revoked_in_the_middle_stops_the_drain(journals: Recordings, server: ScriptedServer) -> None:
-    journals.whole(epochs=100)
+    training = journals.begin()
+    training.started()
+    for number in range(100):
+        training.epoch(number)
+    training.end()
     refused: list[Request] = []
 
     def script(request: Request) -> Reply:
@@ -221,7 +221,7 @@ def test_a_key_that_is_revoked_in_the_middle_stops_the_drain(journals: Recording
             return received(request)
         refused.append(request)
         if len(refused) > 1:
-            threading.Event().wait(0.3)  # time enough to take back what was claimed ahead
+            until(lambda: deliveries(journals)["claimed"] == 1)  # what was claimed ahead was taken back
         return Reply(401)
 
     server.script = script
@@ -452,7 +452,9 @@ def test_a_storage_that_is_down_does_not_hold_up_metrics(journals: Recordings, s
 # --- the journal
 
 
-def test_a_journal_that_is_busy_for_a_while_does_no_harm(tmp_path: Path, server: ScriptedServer) -> None:
+def test_a_journal_that_is_busy_for_a_while_does_no_harm(
+    tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with recordings(tmp_path / "journal", busy_seconds=0.1) as journals:
         journals.whole()
         locked = threading.Event()
@@ -461,13 +463,14 @@ def test_a_journal_that_is_busy_for_a_while_does_no_harm(tmp_path: Path, server:
             if not locked.is_set():
                 blocker.execute("BEGIN IMMEDIATE")
                 locked.set()
-                threading.Timer(0.5, blocker.rollback).start()
             return received(request)
 
         options = {"isolation_level": None, "check_same_thread": False}
         with closing(sqlite3.connect(journals.journal.database, **options)) as blocker:
             server.script = script
+            monkeypatch.setattr(worker._LOG, "warning", lambda *_: blocker.rollback())
             assert journals.drain(server.url).exit_code == 0
+            assert locked.is_set()
     assert sorted(each["event"] for each in server.bodies("/metrics")).count("epoch_end") == 3
 
 

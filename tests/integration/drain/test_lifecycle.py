@@ -15,7 +15,9 @@ from support.journals import rows
 from support.recordings import Recordings
 from support.scripted_server import Reply, Request, ScriptedServer, hearing, received, scripted_server
 
+from journal.records import Claim
 from uploader.drain import channels, lock, worker
+from uploader.drain.channel import Channel
 from uploader.drain.lock import drain_lock
 from uploader.drain.pace import Pace
 from uploader.errors import DrainLocked, SettingsError
@@ -115,7 +117,10 @@ def test_metrics_do_not_wait_for_a_slow_upload_that_came_first(journals: Recordi
     assert in_time
 
 
-def test_a_stopped_drain_finishes_what_is_under_way(journals: Recordings, server: ScriptedServer) -> None:
+def test_a_stopped_drain_finishes_what_is_under_way(
+    journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "GRACE_SECONDS", 60.0)
     journals.whole(epochs=50)
     stopped = threading.Event()
 
@@ -125,11 +130,16 @@ def test_a_stopped_drain_finishes_what_is_under_way(journals: Recordings, server
             assert stopped.wait(30)
         return received(request)
 
-    stopping = threading.Event()
+    def withdraw(channel: Channel) -> list[Claim]:
+        taken_back = original(channel)
+        stopped.set()
+        return taken_back
+
+    original, stopping = Channel.withdraw, threading.Event()
+    monkeypatch.setattr(Channel, "withdraw", withdraw)
     server.script = script
     with journals.draining(server.url, parallel=2) as running:
         assert stopping.wait(30)
-        threading.Timer(0.2, stopped.set).start()
         running.stop()
     summary = running.summary()
     assert (summary.exit_code, summary.interrupted) == (3, True)
@@ -248,5 +258,5 @@ def test_a_drain_may_overtake_itself(journals: Recordings, server: ScriptedServe
         return received(request)
 
     server.script = script
-    assert journals.drain(server.url, pace=Pace(lease=1.0)).exit_code == 0
+    assert journals.drain(server.url, pace=Pace(lease=5.0)).exit_code == 0
     assert second.is_set()
