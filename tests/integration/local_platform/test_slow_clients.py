@@ -19,7 +19,7 @@ from uploader.local_platform.limits import LARGEST_HEAD, Limits
 from uploader.local_platform.server import RunningServer, running
 
 KEY = "ul_test_key"
-SHORT = Limits(head=1, body=1, answer=1)  # long enough for honest requests on a busy machine
+SHORT = Limits(head=2, body=2, answer=2)  # long enough for honest requests on a busy machine
 ENDLESS = 3600.0
 
 
@@ -144,7 +144,7 @@ def test_who_does_not_read_the_answer_is_sent_away(tmp_path: Path) -> None:
         api = Api(server.url, KEY)
         api.checkpoint(b"x" * 30_000_000, api.start())
         signed = urlsplit(api.get("/api/models/local/demo/train/files")["files"][0]["downloadUrl"])
-    alone = Limits(answer=0.2, connections=2)
+    alone = Limits(answer=2, connections=2)
     with running(tmp_path, api_key=KEY, limits=alone) as server, connected(server.url, SO_RCVBUF=4096) as connection:
         connection.sendall(request("GET", f"{server.url}{signed.path}?{signed.query}"))
         assert connection.recv(12) == b"HTTP/1.1 200"
