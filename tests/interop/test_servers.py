@@ -146,7 +146,7 @@ def emulator(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 
 def await_port(port: int) -> None:
     """Wait until something listens."""
-    retry = Retry(connect=100, backoff_factor=0.02, backoff_max=0.2)
+    retry = Retry(connect=900, backoff_factor=0.02, backoff_max=0.2)
     with requests.Session() as session:
         session.mount("http://", HTTPAdapter(max_retries=retry))
         session.get(f"http://127.0.0.1:{port}/", timeout=10)
