@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib3 import Retry
 from urllib3.exceptions import InvalidHeader
 
-from uploader.errors import CredentialsRefused, DeliveryError, Refused, Transient
+from uploader.errors import CredentialsRefused, DeliveryError, Refused, RunGone, Transient
 
 LONGEST_RETRY_AFTER = 3600.0
 """A server that asks for more is asked again after an hour: its clock or its figure may be wrong."""
@@ -90,6 +90,12 @@ def refusal(answer: Answer, host: str) -> DeliveryError:
         target = host_of(answer.headers.get("Location", ""))
         return Transient(f"{said} and points to {target}, which is not followed; check the URL", status=status)
     return Refused(said, status=status)
+
+
+def deleted(error: Refused) -> RunGone:
+    """Return what a 404 for a run's model means, and what to do about it."""
+    cure = "`retry` helps only once it is restored; if it never is, `drop` gives up what has not arrived"
+    return RunGone(f"{error}; the model was deleted there: {cure}", status=error.status)
 
 
 def host_of(url: str) -> str:

@@ -23,8 +23,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from uploader.errors import DeliveryError, Refused, RunGone, Transient
-from uploader.platforms.answers import host_of
+from uploader.errors import DeliveryError, Refused, Transient
+from uploader.platforms.answers import deleted, host_of
 from uploader.platforms.api import JsonApi, checked_key
 from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.blob import BlobReader
@@ -200,5 +200,5 @@ def _is_of(model: Any, run_uuid: str) -> bool:
 def _about_model(error: Refused) -> DeliveryError:
     """Tell a model that is not there any more from any other refusal."""
     if error.status == 404:
-        return RunGone(f"{error}; the model was deleted there", status=404)
+        return deleted(error)
     return error

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from uploader.errors import DeliveryError, Refused, RunGone, Transient
-from uploader.platforms.answers import host_of
+from uploader.platforms.answers import deleted, host_of
 from uploader.platforms.api import JsonApi, bearer
 from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.http import Transport
@@ -171,7 +171,7 @@ def _reference(identity: Identity) -> dict[str, Any]:
 def _about(identity: Identity, error: Refused) -> DeliveryError:
     """Tell a model that is not there any more from any other refusal."""
     if error.status == 404 and "modelId" in identity.ids:
-        return RunGone(f"{error}; the model was deleted there", status=404)
+        return deleted(error)
     return error
 
 
