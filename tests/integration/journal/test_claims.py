@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -150,9 +150,10 @@ def test_a_server_without_ids_knows_a_revived_run_all_the_same(at: Bench) -> Non
 
 def test_a_claim_is_ours_until_its_lease_runs_out(registered: Bench) -> None:
     registered.plan(registered.message(stage=2))
-    (ours,) = registered.claim(owner="first", lease_seconds=60)
-    assert registered.claim(owner="second", now=later(59)) == []
-    (theirs,) = registered.claim(owner="second", now=later(61))
+    now = utc_now()
+    (ours,) = registered.claim(owner="first", lease_seconds=60, now=now)
+    assert registered.claim(owner="second", now=now + timedelta(seconds=59)) == []
+    (theirs,) = registered.claim(owner="second", now=now + timedelta(seconds=61))
     assert (theirs.delivery_id, theirs.chunk_id) == (ours.delivery_id, ours.chunk_id)
     assert (theirs.fence, theirs.attempt) == (ours.fence + 1, ours.attempt + 1)
 
@@ -193,12 +194,17 @@ def test_a_settled_delivery_cannot_be_settled_again(registered: Bench) -> None:
 
 def test_a_renewed_lease_holds_longer_and_an_overtaken_one_is_not_renewed(registered: Bench) -> None:
     registered.plan(registered.message(stage=2))
-    (ours,) = registered.claim(lease_seconds=60)
-    registered.outbox.renew([ours], lease_seconds=60, now=later(50))
-    assert registered.claim(owner="second", now=later(100)) == []
-    (theirs,) = registered.claim(owner="second", lease_seconds=60, now=later(111))
-    registered.outbox.renew([ours], lease_seconds=9999, now=later(112))
-    assert registered.claim(owner="third", now=later(180))[0].fence == theirs.fence + 1
+    now = utc_now()
+
+    def at(seconds: float) -> datetime:
+        return now + timedelta(seconds=seconds)
+
+    (ours,) = registered.claim(lease_seconds=60, now=now)
+    registered.outbox.renew([ours], lease_seconds=60, now=at(50))
+    assert registered.claim(owner="second", now=at(100)) == []
+    (theirs,) = registered.claim(owner="second", lease_seconds=60, now=at(111))
+    registered.outbox.renew([ours], lease_seconds=9999, now=at(112))
+    assert registered.claim(owner="third", now=at(180))[0].fence == theirs.fence + 1
 
 
 def test_a_retry_waits_for_its_time_and_a_release_does_not_count(registered: Bench) -> None:
@@ -299,11 +305,12 @@ def test_uploads_of_a_live_session_are_spaced(registered: Bench) -> None:
 
 def test_spacing_counts_from_the_last_upload(registered: Bench) -> None:
     add_upload(registered)
-    (first,) = registered.claim("upload", upload_spacing_seconds=0)
+    begun = utc_now()
+    (first,) = registered.claim("upload", now=begun, upload_spacing_seconds=0)
     registered.record(Outcome(first, "delivered"))
     add_upload(registered)
-    assert registered.claim("upload", now=later(50), upload_spacing_seconds=60) == []
-    assert len(registered.claim("upload", now=later(70), upload_spacing_seconds=60)) == 1
+    assert registered.claim("upload", now=begun + timedelta(seconds=59), upload_spacing_seconds=60) == []
+    assert len(registered.claim("upload", now=begun + timedelta(seconds=60), upload_spacing_seconds=60)) == 1
 
 
 @pytest.mark.parametrize("result", ["release", "retry"])
@@ -333,8 +340,9 @@ def test_uploads_of_an_ended_session_are_not_spaced(registered: Bench) -> None:
 
 def test_a_session_that_is_not_heard_of_is_dead(registered: Bench) -> None:
     add_upload(registered)
-    quiet = later(121)
-    assert registered.claim("upload", now=quiet - timedelta(seconds=10), upload_spacing_seconds=600) == []
+    [(heard,)] = rows(registered.journal.path, "SELECT heartbeat_at FROM sessions")
+    quiet = from_text(heard) + timedelta(seconds=121)
+    assert registered.claim("upload", now=quiet - timedelta(seconds=2), upload_spacing_seconds=600) == []
     assert len(registered.claim("upload", now=quiet, upload_spacing_seconds=600)) == 1
 
 
