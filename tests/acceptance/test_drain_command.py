@@ -293,7 +293,7 @@ def without_addresses(environment: dict[str, str]) -> dict[str, str]:
 def test_a_platform_that_no_run_goes_to_is_named(
     journals: Recordings, environment: dict[str, str], server: ScriptedServer
 ) -> None:
-    journals.whole()
+    training = journals.whole()
     assert run(environment, "drain")[::2] == (0, "")
     other = f"http://127.0.0.1:{free_port()}"
     code, out, error = run({**environment, "ULTRALYTICS_PLATFORM_URL": other}, "drain", "--json")
@@ -301,7 +301,7 @@ def test_a_platform_that_no_run_goes_to_is_named(
     assert f"--to {other}" in error
     hub_too = {**environment, "ULTRALYTICS_HUB_API": other}
     assert run(hub_too, "drain")[2] == ""  # no run chose a HUB
-    run({**hub_too, "ULTRALYTICS_HUB_API": server.url}, "drain", "--to", server.url, "--platform", "hub")
+    journals.writer.route(training.run.id, "hub", server.url)
     assert f"--to {other} --platform hub`" in run(hub_too, "drain")[2]
 
 
