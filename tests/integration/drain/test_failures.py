@@ -449,6 +449,21 @@ def test_a_storage_that_is_down_does_not_hold_up_metrics(journals: Recordings, s
     assert "the storage of" in str(summary.destinations[0].error)
 
 
+def test_an_upload_that_failed_goes_on_beside_the_messages(journals: Recordings, server: ScriptedServer) -> None:
+    training = journals.begin()
+    training.started()
+    training.checkpoint(b"weights", role="final")
+    for number in range(1000):
+        training.epoch(number)
+    training.end()
+    answers = in_order(Reply(503), then=received)
+    server.script = lambda request: (answers if request.path.endswith("/upload") else received)(request)
+    assert journals.drain(server.url, pace=Pace(first_wait=0.001)).exit_code == 0
+    uploads = [place for place, each in enumerate(server.requests) if each.path.endswith("/upload")]
+    assert len(uploads) == 2
+    assert uploads[-1] < 900
+
+
 # --- the journal
 
 
