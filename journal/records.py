@@ -106,6 +106,7 @@ class Target:
         ids: What the platform called the run (modelId, runId, …); empty before registration.
         planned_through: Id of the last event that deliveries were planned for.
         stage: The stage of the last planned delivery.
+        dropped_at: When a person gave it up, ISO, else None.
     """
 
     run: Run
@@ -115,6 +116,7 @@ class Target:
     ids: Mapping[str, Any]
     planned_through: int
     stage: int
+    dropped_at: str | None
 
 
 @dataclass(frozen=True)

@@ -30,16 +30,25 @@ def unrouted_runs(connection: Connection, run_ids: Sequence[str] | None) -> list
 
 
 def targets(
-    connection: Connection, destination_id: int | None, run_ids: Sequence[str] | None, *, behind: bool
+    connection: Connection,
+    destination_id: int | None,
+    run_ids: Sequence[str] | None,
+    *,
+    behind: bool = False,
+    dropped: bool = False,
 ) -> list[Target]:
-    """Return the (run, destination) pairs that were not given up, oldest run first; see `Outbox.targets`."""
+    """Return the (run, destination) pairs, oldest run first; see `Outbox.targets`.
+
+    Those that were given up are left out, unless `dropped`.
+    """
     query = (
         select(_T, _R, tables.destinations)
         .join(_R, _R.c.id == _T.c.run_id)
         .join(tables.destinations, tables.destinations.c.id == _T.c.destination_id)
-        .where(_T.c.dropped_at.is_(None))
         .order_by(_R.c.created_at)
     )
+    if not dropped:
+        query = query.where(_T.c.dropped_at.is_(None))
     if destination_id is not None:
         query = query.where(_T.c.destination_id == destination_id)
     if run_ids is not None:
@@ -52,4 +61,5 @@ def targets(
 def _target(row: Row[Any]) -> Target:
     run = Run(row.run_id, row.project, row.name, row.save_dir, row.created_at)
     destination = Destination(row.destination_id, row.platform, row.base_url)
-    return Target(run, destination, row.state, row.reason, json.loads(row.ids), row.planned_through, row.stage)
+    ids = json.loads(row.ids)
+    return Target(run, destination, row.state, row.reason, ids, row.planned_through, row.stage, row.dropped_at)

@@ -191,17 +191,19 @@ class Writer:
             return backlog.read(connection, run_id, after, _COPIED_AT_ONCE, None).events
 
     def targets(self, run_id: str) -> list[Target]:
-        """Return where the run goes, and what it is called there."""
+        """Return where the run goes or went until it was given up, and what it is called there."""
         with self._transaction(read_only=True) as connection:
-            return targets.targets(connection, None, [run_id], behind=False)
+            return targets.targets(connection, None, [run_id], dropped=True)
 
     def copy_target(self, known: Target) -> None:
-        """Choose a destination as in another journal: the run is announced there under the ids that it has."""
+        """Choose a destination as in another journal, or give it up: the run is known there by the ids that it has."""
         table = tables.targets
+        state = "registered" if known.ids else "new"
+        values = {"ids": encode(known.ids), "state": state, "dropped_at": known.dropped_at}
         with self._transaction() as connection:
             place = route(connection, known.run.id, known.destination.platform, known.destination.base_url)
             here = (table.c.run_id == known.run.id, table.c.destination_id == place.id, table.c.ids == "{}")
-            connection.execute(update(table).where(*here).values(ids=encode(known.ids)))
+            connection.execute(update(table).where(*here).values(values))
 
     def copy(self, session_id: int, events: Sequence[Event]) -> None:
         """Write events of another journal as they are, but under new ids and in this session."""

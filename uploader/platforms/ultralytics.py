@@ -64,6 +64,10 @@ class UltralyticsPlatform:
         When an earlier attempt may have arrived, that is looked up first. A model that was deleted or cancelled
         meanwhile takes no more sessions; the run then goes on as a new one.
         """
+        if "modelId" in message.identity.ids:
+            # Another request than the one that made the model; a journal that was made anew gives both the same id.
+            own = _own_key(message.chunk_id, json.dumps(_reference(message.identity)))
+            message = replace(message, chunk_id=own)
         try:
             if (earlier := self._arrived(message)) is not None:
                 return earlier
