@@ -35,10 +35,12 @@ def key_for(settings: Settings, platform: str, url: str) -> str:
         url: Its base URL, as the journal holds it; "" where nobody knows it.
 
     Raises:
+        SettingsError: The platform is unknown.
         NoAddress: It is "".
         KeyNotForHere: Nobody named this address, so no key is for it.
         NoKey: It was named, and there is no key.
     """
+    settings.url_of(platform)
     if not url:
         raise NoAddress(_address_wanted(settings.journal, platform))
     if not any(is_same_place(url, named) for named in _addresses(settings, platform)):

@@ -101,7 +101,7 @@ class Settings:
             platform: `ultralytics` or `hub`.
         """
         public = ((ULTRALYTICS, DEFAULT_PLATFORM_URL),) if self.api_key else ()
-        known = (*self.named, *self.chosen_routes, *public)
+        known = (*self.chosen_routes, *self.named, *public)
         return next((url for name, url in known if name == platform), None)
 
     def url_of(self, platform: str) -> str:

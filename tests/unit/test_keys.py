@@ -70,3 +70,18 @@ def test_a_missing_key_is_told_from_one_that_is_for_elsewhere() -> None:
     assert f"drain --to {OWN}`" in str(other.value)
     with pytest.raises(KeyNotForHere, match=f"set ULTRALYTICS_HUB_API={OWN}.*drain --to {OWN} --platform hub`"):
         key_for(PLAIN, "hub", OWN)
+
+
+@pytest.mark.parametrize("url", [OWN, ""])
+def test_a_platform_of_a_later_version_is_told(url: str) -> None:
+    with pytest.raises(SettingsError, match="'later' is no platform that this version knows"):
+        key_for(PLAIN, "later", url)
+
+
+def test_a_platform_chosen_by_name_is_where_the_environment_says_else_where_a_person_says() -> None:
+    there = named_too(replace(PLAIN, chosen_hub_url=OWN_HUB), "hub", HUB)
+    assert there.address_of("hub") == OWN_HUB
+    assert named_too(PLAIN, "hub", HUB).address_of("hub") == HUB
+    assert PLAIN.address_of("hub") is None
+    assert PLAIN.address_of("ultralytics") == PUBLIC
+    assert Settings().address_of("ultralytics") is None
