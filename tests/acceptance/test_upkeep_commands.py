@@ -71,6 +71,7 @@ def test_retry_all(folder: Path) -> None:
         ("drop", "2", "--run", "x", "--yes"),
         ("drop", "--to", "http://elsewhere", "--yes"),
         ("drop", "--to", "http://127.0.0.1:9", "--platform", "hub", "--yes"),
+        ("drop", "--to", "ultralytics", "--platform", "hub", "--yes"),
     ],
 )
 def test_what_cannot_be_meant_is_a_usage_error_and_changes_nothing(folder: Path, arguments: tuple[str, ...]) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     help="Give up everything that has not arrived at this platform; its name, where no address is known.",
 )
 @click.option(
-    "--platform", type=click.Choice(PLATFORMS), default=ULTRALYTICS, show_default=True, help="What it speaks."
+    "--platform", type=click.Choice(PLATFORMS), help=f"What it speaks.  [default: {ULTRALYTICS}, or as --to names]"
 )
 @click.option(
     "--run", "runs", multiple=True, metavar="ID", help="With --to: only this run, by the beginning of its id."
@@ -43,7 +43,7 @@ def drop(
     *,
     ids: tuple[int, ...],
     to: str | None,
-    platform: str,
+    platform: str | None,
     runs: tuple[str, ...],
     yes: bool,
     journal: Path | None,
@@ -58,7 +58,10 @@ def drop(
     if bool(ids) == bool(to) or (runs and not to):
         raise click.UsageError("give the IDs of dead letters; or --to URL, and maybe --run")
     if to in PLATFORMS:  # chosen by its name, with no address yet
+        if platform not in {None, to}:
+            raise click.UsageError(f"--platform {platform} and --to {to} are two platforms")
         platform, to = to, ""
+    platform = platform or ULTRALYTICS
     if not yes:
         what = (
             f"everything that has not arrived at {place(platform, to)}"
