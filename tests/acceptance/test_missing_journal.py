@@ -88,3 +88,13 @@ def test_a_watching_drain_says_that_it_waits_for_one(environment: dict[str, str]
         assert f"There is no journal in {folder} yet; waiting for one." in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
     journal.open(folder).close()
+
+
+def test_a_tilde_that_no_shell_resolved_is_the_home(environment: dict[str, str], tmp_path: Path) -> None:
+    with recordings(tmp_path / "home" / "kept") as journals:
+        journals.whole()
+    for done in (
+        run(environment, "status", "--journal", "~/kept"),
+        run({**environment, "UPLOADER_JOURNAL": "~/kept"}, "status"),
+    ):
+        assert (done.returncode, "train" in done.stdout) == (0, True)

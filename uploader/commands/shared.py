@@ -20,11 +20,18 @@ if TYPE_CHECKING:
 JOURNAL_UNUSABLE = 1
 USAGE = 2
 
+
+def _at_home(_context: click.Context, _option: click.Parameter, folder: Path | None) -> Path | None:
+    """Resolve a `~` that no shell has: environment files and unit files hold it as it is."""
+    return folder and folder.expanduser()
+
+
 journal_option = click.option(
     "--journal",
     type=click.Path(path_type=Path, file_okay=False),
     envvar="UPLOADER_JOURNAL",
     show_envvar=True,
+    callback=_at_home,
     help="Folder of the journal, as in attach(journal=...).  [default: a per-user data folder]",
 )
 
