@@ -22,7 +22,8 @@ DOCUMENT = (ROOT / "docs" / "hub.md").read_text("utf-8")
 [NEW_MODEL, OLD_MODEL] = re.findall(r"```python\n(.+?)\n```", DOCUMENT, re.DOTALL)
 [DRAIN] = re.findall(r"```bash\n(.+?)\n```", DOCUMENT, re.DOTALL)
 KEY = "hub_document_key"
-QUICK = "imgsz=64, batch=4, fraction=0.2, workers=0, device='cpu', plots=False"
+HERE = "save_dir=os.path.abspath('run')"  # else it is beside those of other trainings
+QUICK = f"imgsz=64, batch=4, fraction=0.2, workers=0, device='cpu', plots=False, {HERE}"
 # The pinned torch has no compiled torchvision beside it; a person's has.
 START = (
     "import os\nfrom offline import isolate_ultralytics\nfrom torchvision_ops import ensure_torchvision_ops\n"
@@ -84,7 +85,10 @@ def test_a_loaded_model_is_trained_offline_and_stays_one_model(
         uploader.load_hub_model(url, journal=tmp_path / "journal")
         port = int(server.url.rpartition(":")[2])
     away = f"import os\nos.environ['ULTRALYTICS_HUB_API'] = {server.url!r}\nos.environ['HUB_API_KEY'] = {KEY!r}\n"
-    train(tmp_path, away + program.replace("**hub_model.train_args", "**hub_model.train_args, fraction=0.2, workers=0"))
+    train(
+        tmp_path,
+        away + program.replace("**hub_model.train_args", f"**hub_model.train_args, fraction=0.2, workers=0, {HERE}"),
+    )
     with running(tmp_path / "platform", api_key=KEY, port=port) as server:
         drain(tmp_path, server)
         [model] = ask(server, "GET", "")["results"]

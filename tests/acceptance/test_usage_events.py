@@ -35,7 +35,8 @@ image = numpy.zeros((32, 32, 3), numpy.uint8)
 model.predict(image, imgsz=32, verbose=False)
 model.val(data=sys.argv[1], imgsz=32, device="cpu", workers=0, plots=False)
 model.export(format="torchscript", imgsz=32)
-model.train(data=sys.argv[1], epochs=1, imgsz=32, fraction=0.1, workers=0, device="cpu", plots=False, amp=False)
+small = dict(epochs=1, imgsz=32, fraction=0.1, workers=0, device="cpu", plots=False, amp=False)
+model.train(data=sys.argv[1], save_dir=os.path.abspath("train"), **small)  # else its name depends on trainings before
 assert all(each in model.trainer.callbacks[name] for name, each in callbacks.items()), "upstream's own are gone"
 """
 
