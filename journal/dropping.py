@@ -62,9 +62,15 @@ def drop_destination(connection: Connection, destination_id: int, run_ids: Seque
 
 
 def take_up(connection: Connection, run_id: str, destination_id: int) -> None:
-    """Have what was given up for a run's destination delivered after all; one that was not is left as it is."""
+    """Have what was given up with a run's destination delivered after all; one that was not is left as it is.
+
+    Dead letters that a person had given up one by one stay as they are.
+    """
     here = (_T.c.run_id == run_id, _T.c.destination_id == destination_id)
-    if not connection.execute(update(_T).where(*here, _T.c.dropped_at.is_not(None)).values(dropped_at=None)).rowcount:
+    dropped_at = connection.execute(select(_T.c.dropped_at).where(*here)).scalar_one_or_none()
+    if dropped_at is None:
         return
+    connection.execute(update(_T).where(*here).values(dropped_at=None))
     unblock(connection, run_id, destination_id)
-    send_after_all(connection, _D.c.run_id == run_id, _D.c.destination_id == destination_id, _D.c.state == "dropped")
+    with_it = (_D.c.state == "dropped", _D.c.settled_at == dropped_at)
+    send_after_all(connection, _D.c.run_id == run_id, _D.c.destination_id == destination_id, *with_it)

@@ -53,7 +53,7 @@ def drop(
 
     The view dead_letters of the journal lists the IDs. What is given up no longer counts as work, and its rows stay in
     the journal, as dropped. Nothing more is planned for a platform that was given up; `drain --to URL` takes it up
-    again, with what was dropped there.
+    again, with what went with it.
     """
     if bool(ids) == bool(to) or (runs and not to):
         raise click.UsageError("give the IDs of dead letters; or --to URL, and maybe --run")

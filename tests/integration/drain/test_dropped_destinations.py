@@ -90,3 +90,15 @@ def test_what_was_about_to_be_planned_is_not(tmp_path: Path) -> None:
         with pytest.raises(StaleClaim):
             at.outbox.plan(target, [message], through=message.last_event, stage=1)
         assert at.states() == []
+
+
+def test_dead_letters_that_were_dropped_one_by_one_stay_dropped(tmp_path: Path) -> None:
+    with bench(tmp_path / "journal") as at:
+        at.plan(at.message("training_started"), at.message())
+        for claim in at.claim():
+            at.record(Outcome(claim, "dead", error="refused"))
+        first, *_ = (number for (number,) in rows(at.journal.path, "SELECT id FROM deliveries ORDER BY id"))
+        at.journal.drop([first])
+        at.journal.drop_destination(at.destination.id)
+        at.outbox.route(at.run.id, at.destination.id)
+        assert at.states() == ["dropped", "pending"]

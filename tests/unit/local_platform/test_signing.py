@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -31,6 +32,16 @@ def test_a_signature_fits_its_method_path_and_time() -> None:
     ]:
         with pytest.raises(Forbidden):
             SIGNER.check(method, path, **query, now=now)
+
+
+def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which function compares is all that can be seen without measuring time."""
+    compared = []
+    monkeypatch.setattr(hmac, "compare_digest", lambda *both: bool(compared.append(both)))
+    with pytest.raises(Forbidden):
+        SIGNER.check("PUT", "/a", **signed("PUT", "/a"), now=NOW)
+    [(expected, presented)] = compared
+    assert expected == presented
 
 
 def test_an_end_may_be_chosen() -> None:
