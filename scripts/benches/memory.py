@@ -45,8 +45,9 @@ def _peak(folder: Path, url: str, events: int) -> Callable[[], list[float]]:
     return once
 
 
-def peak_of_drain(folder: Path, url: str) -> float:
+def peak_of_drain(folder: Path, url: str, platform: str = "ultralytics") -> float:
     """Drain a journal in a new process, see that everything arrived, and return its peak in bytes."""
     command = [sys.executable, "-c", _WATCH, *trainings.uploader("drain", "--journal", folder, "--json")]
-    done = subprocess.run(command, env=trainings.environment(url), stdout=subprocess.PIPE, text=True, check=True)
+    environment = trainings.environment(url, platform)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return float(done.stdout) * _PEAK_UNIT

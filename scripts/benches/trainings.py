@@ -12,6 +12,8 @@ import journal
 from benches.append import METRICS
 from benches.servers import KEY
 
+_ADDRESSES = {"ultralytics": "ULTRALYTICS_PLATFORM_URL", "hub": "ULTRALYTICS_HUB_API"}
+
 
 def record(folder: Path, epochs: int) -> Path:
     """Make a journal of one ended training; return its folder."""
@@ -39,9 +41,10 @@ def uploader(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "uploader", *map(str, arguments)]
 
 
-def environment(url: str) -> dict[str, str]:
-    """Return an environment in which drains go to `url`."""
-    return {**os.environ, "ULTRALYTICS_PLATFORM_URL": url, "ULTRALYTICS_HUB_API": url, "ULTRALYTICS_API_KEY": KEY}
+def environment(url: str, platform: str = "ultralytics") -> dict[str, str]:
+    """Return an environment in which drains go to `url`, as one platform only: with two a run would go to both."""
+    own = {name: value for name, value in os.environ.items() if name not in _ADDRESSES.values()}
+    return {**own, _ADDRESSES[platform]: url, "ULTRALYTICS_API_KEY": KEY}
 
 
 def drain(folder: Path, url: str) -> None:

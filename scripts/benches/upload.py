@@ -42,7 +42,7 @@ def compare(folder: Path, url: str, platform: str, sizes: Sequence[int], rounds:
 def _peak(folder: Path, url: str, platform: str, size: int) -> Callable[[], list[float]]:
     def once() -> list[float]:
         made = _record(folder / str(next(_names)), url, platform, size)
-        return [memory.peak_of_drain(made, url)]
+        return [memory.peak_of_drain(made, url, platform)]
 
     return once
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
@@ -27,6 +29,12 @@ def test_a_bench_prints_a_table_and_writes_its_figures(tmp_path: Path) -> None:
     assert table["rows"][0]["ratio"] == 1
     assert figures["machine"]["SQLite"]
     assert list(tmp_path.iterdir()) == [tmp_path / "figures.json"]
+
+
+@pytest.mark.parametrize("name", ["drain", "memory", "upload"])
+def test_the_drains_of_a_bench_deliver_everything(name: str, tmp_path: Path) -> None:
+    done = bench(name, "--quick", "--folder", tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_bench_that_there_is_not_is_refused() -> None:
