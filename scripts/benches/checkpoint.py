@@ -154,8 +154,7 @@ def run(setting: Setting) -> Result:
             f"Saves are {PERIOD:.0f} s apart and rewrite last.pt and best.pt in place; the trainer's own writing is "
             "not in the figures. The wait is that of the save's callback (its event, two requests for snapshots) and "
             f"of an epoch's event {PROBE_EVERY * 1000:.0f} ms later, when the snapshots are being taken.",
-            "The second row is there because the system writes 200 MB out meanwhile: on two cores it takes its time from "
-            "whatever runs.",
+            "The second row tells what the machine itself does to whatever runs at that moment, without a journal.",
             "Ultralytics reports the epoch right after the save. To be on the disk, that event waits until the disk "
             "has taken what the trainer has just written, with snapshots or without; the second table shows how long.",
             "The worst waits are single writes to the log that ext4 holds up while it commits its own journal, which "
