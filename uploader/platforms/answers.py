@@ -131,5 +131,5 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
     try:
         return min(Retry().parse_retry_after(value), LONGEST_RETRY_AFTER)
-    except InvalidHeader:
+    except (InvalidHeader, ValueError, OverflowError):  # more digits, or a later year, than Python counts
         return None

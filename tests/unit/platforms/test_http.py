@@ -124,7 +124,18 @@ def test_retry_after_is_understood_in_both_forms() -> None:
     assert 90 < as_date.retry_after <= 100
 
 
-@pytest.mark.parametrize(("value", "expected"), [("soon", None), ("-3", None), ("99999999", 3600.0)])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("soon", None),
+        ("-3", None),
+        ("99999999", 3600.0),
+        ("9" * 5000, None),
+        ("Fri, 01 Jan 99999 00:00:00 GMT", None),
+        (f"Fri, 01 Jan {'9' * 30} 00:00:00 GMT", None),
+    ],
+    ids=lambda value: str(value)[:30],
+)
 def test_strange_retry_after_is_ignored_or_bounded(value: str, expected: float | None) -> None:
     failure = answers.refusal(answer(503, Retry_After=value), "host")
     assert isinstance(failure, Transient)
