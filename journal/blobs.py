@@ -80,7 +80,7 @@ class BlobStore:
             The copy; hand it to `Writer.add_checkpoint`, or to `discard`.
 
         Raises:
-            SourceChanged: The file is gone, or was rewritten while it was copied.
+            SourceChanged: The file is gone, cannot be read, or was rewritten while it was copied.
             JournalUnavailable: The copy cannot be written.
         """
         copy = self.folder / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
@@ -211,7 +211,7 @@ def _hash(descriptor: int) -> tuple[str, int]:
 
 def _copy_and_hash(source: int, target: int) -> tuple[str, int]:
     digest, size, unflushed = hashlib.sha256(), 0, 0
-    while chunk := os.read(source, _CHUNK):
+    while chunk := _read(source):
         digest.update(chunk)
         write_all(target, chunk)
         size += len(chunk)
@@ -220,6 +220,13 @@ def _copy_and_hash(source: int, target: int) -> tuple[str, int]:
             os.fsync(target)
             unflushed = 0
     return digest.hexdigest(), size
+
+
+def _read(source: int) -> bytes:
+    try:
+        return os.read(source, _CHUNK)
+    except OSError as error:  # told apart from a copy that cannot be written: the trainer's disk may be another one
+        raise SourceChanged(f"a checkpoint of the trainer's cannot be read ({error.strerror})") from error
 
 
 def write_all(descriptor: int, data: bytes) -> None:

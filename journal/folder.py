@@ -18,7 +18,7 @@ from journal.blobs import BlobStore
 from journal.clock import to_text, utc_now
 from journal.dropping import Dropped, drop_destination
 from journal.engine import BUSY_SECONDS, Durability, check_header, fold_wal, make_engine, make_folder
-from journal.errors import BlobError, DiskFull, from_sqlite
+from journal.errors import BlobError, JournalUnavailable, from_sqlite
 from journal.liveness import live_runs
 from journal.migrations import NEWEST_VERSION, migrate
 from journal.outbox import Outbox
@@ -133,15 +133,16 @@ class Journal:
         self.blobs.sweep(time.time())
 
     def _take_in(self, writer: Writer, lost: LostSnapshot) -> bool:
+        """Take one file in; what cannot be had now is left to the next drain, and stops none."""
         try:
             snapshot = self.blobs.snapshot(lost.path)
-        except (BlobError, DiskFull) as error:  # rewritten: somebody is at work on it; or the next time
+            try:
+                writer.add_checkpoint(lost.run_id, lost.session_id, snapshot, lost.role, lost.payload)
+            finally:
+                self.blobs.discard(snapshot)
+        except (BlobError, JournalUnavailable) as error:
             _LOG.warning("The checkpoint %s was not taken in: %s", lost.path, error)
             return False
-        try:
-            writer.add_checkpoint(lost.run_id, lost.session_id, snapshot, lost.role, lost.payload)
-        finally:
-            self.blobs.discard(snapshot)
         return True
 
     def _take_again(self, wanted: Missing) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text, update
 
 from journal import tables
-from journal.blobs import BlobStore, Snapshot
+from journal.blobs import BlobStore, Snapshot, identity
 from journal.errors import SourceChanged
 
 # The names under which Ultralytics keeps a run's checkpoints, below its folder.
@@ -71,7 +71,8 @@ def take_in(connection: Connection, blobs: BlobStore, snapshot: Snapshot) -> Non
 
 def _copies(blobs: BlobStore, wanted: Missing) -> Iterator[Snapshot]:
     for file in (Path(wanted.save_dir, name) for name in _FILES):
-        if not file.is_file() or file.stat().st_size != wanted.size:
+        stamp = identity(file)
+        if stamp is None or stamp[1] != wanted.size:
             continue
         try:
             copy = blobs.snapshot(file)

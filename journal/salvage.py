@@ -7,6 +7,7 @@ file is usually still there: it is taken in later, under the epoch that the even
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,11 +17,14 @@ from sqlalchemy import Connection, Row, text
 
 from journal.liveness import live_runs
 
+RUN_FILE = "uploader_run.json"
+"""Name of the small file in a run's folder that says which run the folder is of, and in which journal."""
+
 # Each run's newest save of each role, where no checkpoint of that role, and no final one, followed. A folder that a
 # later run wrote to holds that run's files. (Of a group with max(), SQLite gives the columns of the row that has it.)
 _LOST = text(
     """
-    SELECT s.run_id, s.session_id, s.epoch, s.file
+    SELECT s.run_id, s.session_id, s.epoch, s.file, r.save_dir
     FROM (SELECT e.run_id, e.session_id, max(e.id) AS id, json_extract(e.payload, '$.epoch') AS epoch,
                  json_extract(f.value, '$.role') AS role, f.value AS file
           FROM events e, json_each(e.payload, '$.files') f
@@ -57,10 +61,19 @@ class LostSnapshot:
 def lost_snapshots(connection: Connection, now: datetime) -> list[LostSnapshot]:
     """Return what dead sessions saved, did not snapshot, and left on the disk: the final one, else the others."""
     live = live_runs(connection, now)
-    lost = [_lost(row) for row in connection.execute(_LOST) if row.run_id not in live]
-    lost = [one for one in lost if one.path.is_file()]
+    lost = [_lost(row) for row in connection.execute(_LOST) if row.run_id not in live and _is_its_own(row)]
+    lost = [one for one in lost if os.path.isfile(one.path)]  # noqa: PTH113 - no error where a folder cannot be read
     ended = {one.run_id for one in lost if one.role == "final"}
     return [one for one in lost if one.role == "final" or one.run_id not in ended]
+
+
+def _is_its_own(row: Row[Any]) -> bool:
+    """Return whether the folder is still the run's, as far as it says: another journal's run may have taken it over."""
+    try:
+        said = json.loads(Path(row.save_dir, RUN_FILE).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return True
+    return not isinstance(said, dict) or said.get("run", row.run_id) == row.run_id
 
 
 def _lost(row: Row[Any]) -> LostSnapshot:

@@ -23,11 +23,11 @@ from journal.blobs import Identity, identity
 from journal.encoding import storable
 from journal.engine import Durability
 from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
+from journal.salvage import RUN_FILE
 from uploader.sink import JournalOptions, Sink, new_run
 
 LOGGER = logging.getLogger("uploader")
 
-RUN_FILE = "uploader_run.json"
 HEARTBEAT_SECONDS = 30.0
 WAL_LIMIT_BYTES = 16 << 20
 # The trainer has finished by then; a snapshot that takes longer than this is on a disk that hangs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from support.disks import small_disk
 from support.journals import Bench, bench, dead_pid, rows
+
+from journal.salvage import RUN_FILE
 
 
 @pytest.fixture
@@ -104,3 +107,29 @@ def test_a_full_disk_does_not_stop_a_drain(over: Bench, tmp_path: Path, caplog: 
         over.journal.blobs.folder = disk
         assert over.journal.salvage() == 0
     assert "last.pt was not taken in" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reading such a file fails with EIO on Linux")
+def test_a_file_that_cannot_be_read_does_not_stop_a_drain(over: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    save(over, 0, "last", "best")
+    best = Path(over.run.save_dir) / "best.pt"
+    best.unlink()
+    best.symlink_to("/proc/self/mem")  # its first page is none: EIO
+    assert over.journal.salvage() == 1
+    assert "best.pt was not taken in: a checkpoint of the trainer's cannot be read" in caplog.text
+
+
+def test_a_file_that_cannot_be_looked_for_does_not_stop_a_drain(over: Bench) -> None:
+    file = {"role": "best", "path": f"/{'n' * 300}/best.pt", "publish": True}
+    over.event("model_saved", {"epoch": 0, "files": [file]}, "0")
+    save(over, 1, "last")
+    assert over.journal.salvage() == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"), [('{"run": "another"}', 0), ('{"run": "%s"}', 1), ("[]", 1), ("{", 1), ("{}", 1)]
+)
+def test_a_folder_that_another_journals_run_took_over_is_left_alone(over: Bench, said: str, taken: int) -> None:
+    save(over, 0, "last")
+    Path(over.run.save_dir, RUN_FILE).write_text(said.replace("%s", over.run.id))
+    assert over.journal.salvage() == taken

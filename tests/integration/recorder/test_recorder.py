@@ -17,7 +17,8 @@ import journal
 from journal.clock import utc_now
 from journal.errors import JournalBusy
 from journal.records import Outcome, PlannedDelivery
-from uploader.recorder import RUN_FILE, Recorder
+from journal.salvage import RUN_FILE
+from uploader.recorder import Recorder
 from uploader.sink import JournalOptions
 
 Start = Callable[..., Recorder]
