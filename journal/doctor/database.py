@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from journal.doctor.findings import Finding, repair, some, trouble
-from journal.engine import check_header, check_log
+from journal.engine import APPLICATION_ID, check_header, check_log
 from journal.errors import CorruptJournal, JournalError, NewerJournal
 from journal.ids import chunk_id, digest
 from journal.migrations import NEWEST_VERSION
@@ -45,6 +45,16 @@ def check_file(database: Path) -> Iterator[Finding]:
         yield damaged(error, database)
     except JournalError as error:
         yield trouble("not-a-journal", str(error), "Choose another folder.")
+
+
+def is_ours(database: Path) -> bool:
+    """Return whether the file's header says that it is a journal, be it a damaged one."""
+    try:
+        with database.open("rb") as file:
+            header = file.read(100)
+    except OSError:
+        return False
+    return header[68:72] == APPLICATION_ID.to_bytes(4, "big")  # https://sqlite.org/fileformat2.html#database_header
 
 
 def check_rows(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from journal import locations
 from journal.doctor.blobs import check_blobs
-from journal.doctor.database import check_file, check_rows, damaged
+from journal.doctor.database import check_file, check_rows, damaged, is_ours
 from journal.doctor.findings import Finding, notice, trouble
 from journal.doctor.source import reading
-from journal.doctor.surroundings import check_size, check_surroundings
+from journal.doctor.surroundings import check_modes, check_size, check_surroundings
 from journal.errors import JournalError, JournalUnavailable
 from journal.space import measure_by
 
@@ -53,6 +53,8 @@ def examine(folder: Path, *, deep: bool = False, fallback_folders: Iterable[Path
     findings = list(check_file(database))
     inside = _Inside() if findings else _look_inside(database, deep)
     findings += inside.findings
+    if is_ours(database):
+        findings += check_modes(folder)
     if folder.is_dir():
         beside = locations.fallback_folders() if fallback_folders is None else fallback_folders
         findings += check_surroundings(folder, beside, inside.mode)

@@ -29,10 +29,18 @@ def check_surroundings(folder: Path, fallback_folders: Iterable[Path], mode: str
         fallback_folders: Where events wait that could not be journaled.
         mode: The database's journal mode, None when it could not be read.
     """
-    yield from _check_modes(folder)
     yield from _check_space(folder)
     yield from _check_file_system(folder, mode)
     yield from _check_fallbacks(folder, fallback_folders)
+
+
+def check_modes(folder: Path) -> Iterator[Finding]:
+    """Check who may touch a folder that holds a journal; the permissions of any other are not ours to judge."""
+    opened = [str(path) for path in readable_by_others(folder)]
+    if opened:
+        detail = f"other users of this machine may read or write {some(opened)}"
+        command = next_command("doctor --repair", folder)
+        yield trouble("open-to-others", detail, f"`{command}` takes their permissions away.")
 
 
 def check_size(folder: Path, size: int) -> Iterator[Finding]:
@@ -64,14 +72,6 @@ def close_to_others(folder: Path) -> list[Path]:
     for path in opened:
         path.chmod(path.stat().st_mode & ~_OTHERS)
     return opened
-
-
-def _check_modes(folder: Path) -> Iterator[Finding]:
-    opened = [str(path) for path in readable_by_others(folder)]
-    if opened:
-        detail = f"other users of this machine may read or write {some(opened)}"
-        command = next_command("doctor --repair", folder)
-        yield trouble("open-to-others", detail, f"`{command}` takes their permissions away.")
 
 
 def _check_space(folder: Path) -> Iterator[Finding]:

@@ -102,6 +102,18 @@ def test_a_folder_that_is_no_journal_is_said(tmp_path: Path) -> None:
     assert not (tmp_path / "nothing").exists()
 
 
+@pytest.mark.parametrize("database", [None, "CREATE TABLE visits (at)"])
+def test_the_permissions_of_a_folder_that_is_no_journal_are_its_owners_affair(
+    tmp_path: Path, database: str | None
+) -> None:
+    website = tmp_path / "www"
+    (website / "blobs").mkdir(parents=True)
+    if database:
+        statement(website, database)
+    website.chmod(0o755)
+    assert codes(website) == {"not-a-journal" if database else "no-journal"}
+
+
 def test_a_journal_whose_making_was_cut_short_is_healthy(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     (tmp_path / "blobs").mkdir(mode=0o700)
