@@ -70,13 +70,16 @@ _CONSOLE = text(
     ORDER BY e.id
     """
 )
+# What `journal.superseded` removes once the next one is there: `last` and `best` may be the same bytes.
 _REPLACED_NEXT = text(
     f"""
     SELECT b.size FROM events e JOIN blobs b ON {_REFERS}
     WHERE e.run_id = :run_id AND e.key = :role AND e.key != 'final' AND b.state = 'present'
       AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.sha256 = b.sha256 AND d.state IN ('pending', 'claimed'))
+      AND NOT EXISTS (SELECT 1 FROM events e WHERE {_REFERS} AND (e.key = 'final' OR {_IS_NEWEST})
+                        AND (e.run_id, e.key) != (:run_id, :role))
     ORDER BY e.id DESC LIMIT 1
-    """  # noqa: S608 - a constant of this module
+    """  # noqa: S608 - constants of this module
 )
 
 

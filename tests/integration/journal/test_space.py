@@ -274,6 +274,17 @@ def test_a_new_checkpoint_needs_no_place_that_the_one_it_replaces_leaves(at: Ben
     assert (present(at), told(at)) == (["b", "l"], [])
 
 
+def test_bytes_that_another_role_keeps_leave_no_place(at: Bench) -> None:
+    for role in ("last", "best"):
+        at.checkpoint(content("a"), role)
+    limit = at.writer.size().total + MB // 2
+    with space(at, limit) as chosen:
+        assert chosen.for_checkpoint(MB, at.run.id, "last")
+    at.checkpoint(content("l"), "last")
+    assert (present(at), told(at)) == (["l"], [("checkpoints", 1, MB)])
+    assert at.writer.size().total <= limit
+
+
 def test_for_one_that_has_no_place_even_so_nothing_is_given_up(at: Bench) -> None:
     at.checkpoint(content("l"), "last")
     at.checkpoint(content("f"), "final")
