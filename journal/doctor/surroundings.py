@@ -36,6 +36,11 @@ def check_surroundings(folder: Path, fallback_folders: Iterable[Path], mode: str
 
 def check_modes(folder: Path) -> Iterator[Finding]:
     """Check who may touch a folder that holds a journal; the permissions of any other are not ours to judge."""
+    refused = [str(path) for path in _not_writable(folder)]
+    if refused:
+        detail = f"this user cannot write to {some(refused)}"
+        advice = "Mend owner and permissions, or copy the folder to another disk: trainings and drains have to write."
+        yield trouble("journal-unwritable", detail, advice)
     opened = [str(path) for path in readable_by_others(folder)]
     if opened:
         detail = f"other users of this machine may read or write {some(opened)}"
@@ -72,6 +77,12 @@ def close_to_others(folder: Path) -> list[Path]:
     for path in opened:
         path.chmod(path.stat().st_mode & ~_OTHERS)
     return opened
+
+
+def _not_writable(folder: Path) -> list[Path]:
+    """Return what of the journal refuses this user, or is on a disk that refuses everybody."""
+    ours = [folder, folder / "blobs", *sorted(folder.glob("journal.db*"))]
+    return [path for path in ours if path.exists() and not os.access(path, os.W_OK)]
 
 
 def _check_space(folder: Path) -> Iterator[Finding]:

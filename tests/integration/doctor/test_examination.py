@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 from support.damage import blob, contents, overwrite, statement
-from support.disks import small_disk
+from support.disks import make_read_only, small_disk
 from support.journals import bench, dead_pid
 
 import journal
@@ -204,6 +204,25 @@ def test_a_nearly_full_disk_is_trouble(tmp_path: Path) -> None:
         with bench(disk / "journal") as at:
             at.event()
         assert codes(disk / "journal") == {"disk-nearly-full"}
+
+
+def test_a_journal_that_cannot_be_written_is_trouble(tmp_path: Path) -> None:
+    """On a read-only disk, which refuses root too."""
+    with small_disk(tmp_path / "disk", "4m") as disk:
+        with bench(disk / "journal") as at:
+            at.event()
+        make_read_only(disk)
+        examination = look(disk / "journal")
+    (found,) = (finding for finding in examination.findings if finding.code == "journal-unwritable")
+    assert (found.weight, examination.events) == ("trouble", 1)
+    assert str(disk / "journal" / "blobs") in found.detail
+
+
+def test_one_file_that_cannot_be_written_is_enough(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "journal.db-wal").touch(mode=0o600)  # of a drain that ran as root
+    allowed = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: "-wal" not in str(path) and allowed(path, mode))
+    assert codes(folder) == {"journal-unwritable"}
 
 
 @pytest.mark.parametrize("seed", range(40))
