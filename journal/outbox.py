@@ -90,7 +90,8 @@ class Outbox:
         Args:
             destination_id: Only those that go there.
             run_ids: Only those of these runs.
-            behind: Only those with events that no delivery was planned for yet.
+            behind: Only those to plan: with events that no delivery was planned for yet, and, where the platform does
+                not know the run, without a registration that waits to be sent.
         """
         with self._read() as connection:
             return targets.targets(connection, destination_id, run_ids, behind=behind)

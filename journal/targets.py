@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, select
 
 from journal import tables
-from journal.records import Destination, Run, Target
+from journal.records import REGISTRATION, Destination, Run, Target
 
+_D = tables.deliveries
 _E = tables.events
 _R = tables.runs
 _T = tables.targets
@@ -54,8 +55,23 @@ def targets(
     if run_ids is not None:
         query = query.where(_T.c.run_id.in_(run_ids))
     if behind:
-        query = query.where(exists().where(_E.c.run_id == _T.c.run_id, _E.c.id > _T.c.planned_through))
+        unplanned = exists().where(_E.c.run_id == _T.c.run_id, _E.c.id > _T.c.planned_through)
+        query = query.where(unplanned, ~_is_registering())
     return [_target(row) for row in connection.execute(query)]
+
+
+def _is_registering() -> ColumnElement[bool]:
+    """Return the condition for targets that nothing can be sent to but a registration, which is planned already.
+
+    Their stage does not tell it: what the registration went behind, when it was in a fallback file, has a stage too.
+    """
+    planned = exists().where(
+        _D.c.destination_id == _T.c.destination_id,
+        _D.c.run_id == _T.c.run_id,
+        _D.c.kind == REGISTRATION,
+        tables.is_open(_D),
+    )
+    return and_(_T.c.state == "new", planned)
 
 
 def _target(row: Row[Any]) -> Target:

@@ -21,7 +21,7 @@ WINDOW = 512
 BATCH = 256
 """Most events planned in one transaction, and in one go over all runs."""
 FIRST_BATCH = 16
-"""Most events planned in one transaction for a run that is not registered: one would do, nothing else may go."""
+"""Most events planned in one transaction for a run that is not registered, until its registration is among them."""
 
 
 class Feeder:
@@ -111,6 +111,6 @@ class Feeder:
         if target.state == "blocked":
             return 0
         if target.state == "new":
-            return FIRST_BATCH if target.stage == 0 else 0
+            return FIRST_BATCH
         free = WINDOW - self._outbox.open_deliveries(target.run.id, target.destination.id)
         return BATCH if free >= BATCH else 0

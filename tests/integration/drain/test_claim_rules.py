@@ -111,6 +111,17 @@ def test_targets_that_are_behind(live: Bench) -> None:
     assert live.outbox.targets(behind=True) == []
 
 
+def test_a_target_whose_registration_waits_is_not_behind(live: Bench) -> None:
+    live.plan(live.message("epoch_end", stage=0), live.message("training_complete"))
+    live.event()
+    assert live.outbox.targets(behind=True) != []  # the registration is still to come
+    live.plan(live.message("training_started", stage=3))
+    live.event()
+    assert live.outbox.targets(behind=True) == []
+    live.record(Outcome(live.claim()[0], "delivered", ids={}))
+    assert live.outbox.targets(behind=True) != []
+
+
 @pytest.mark.parametrize(("publish", "newer"), [(True, True), (False, False)])
 def test_only_a_published_checkpoint_replaces_another(dead: Bench, publish: bool, newer: bool) -> None:
     dead.register()

@@ -12,6 +12,8 @@ from support.journals import rows
 from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, in_order, received, scripted_server
 
+from uploader.drain.feeder import FIRST_BATCH
+
 
 def events(server: ScriptedServer) -> list[str]:
     return [body["event"] for body in server.bodies("/metrics")]
@@ -39,6 +41,21 @@ def test_a_whole_training_arrives_in_order(journals: Recordings, server: Scripte
     [target] = journals.journal.report()[0].targets
     assert target.ids["modelId"] == "m-1"
     assert training.run.project == server.bodies()[0]["project"] == "demo"
+
+
+@pytest.mark.parametrize("epochs", [FIRST_BATCH - 1, 3 * FIRST_BATCH])
+def test_a_start_that_was_taken_in_last_is_found_behind_everything_else(
+    journals: Recordings, server: ScriptedServer, epochs: int
+) -> None:
+    """As when the journal was locked for a moment as the training began, and the start went to a fallback file."""
+    training = journals.begin()
+    for number in range(epochs):
+        training.epoch(number)
+    training.complete()
+    training.started()
+    training.end()
+    assert journals.drain(server.url).exit_code == 0
+    assert events(server) == ["training_started", *["epoch_end"] * epochs, "training_complete"]
 
 
 def test_a_second_drain_sends_nothing(journals: Recordings, server: ScriptedServer) -> None:
