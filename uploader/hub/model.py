@@ -15,7 +15,8 @@ class Beginning:
 
     Attributes:
         source: The file to load: a name that Ultralytics knows (`yolo11n.pt`, `yolo11n.yaml`), or a URL.
-        train_args: Arguments to train it with; empty for a model that is trained already.
+        train_args: Arguments to train it with, without those that nobody chose; empty for a model that is trained
+            already.
         is_trained: Whether it is.
     """
 
@@ -38,7 +39,8 @@ def beginning(facts: Mapping[str, Any]) -> Beginning:
     if facts.get("has_last_weights"):
         return Beginning(_file(facts, "resume"), _with_data({"data": facts.get("data"), "resume": True}))
     source = _file(facts, "weights" if facts.get("is_pretrained") else "cfg")
-    return Beginning(source, _with_data(facts.get("train_args") or {}))
+    chosen = {name: value for name, value in (facts.get("train_args") or {}).items() if value is not None}
+    return Beginning(source, _with_data(chosen))
 
 
 def _file(facts: Mapping[str, Any], name: str) -> str:

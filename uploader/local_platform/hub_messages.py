@@ -116,7 +116,8 @@ def described(
         "cache": config.get("cache"),
     }
     data = model.dataset.get("name")
-    train_args = {"batch" if name == "batch_size" else name: value for name, value in arguments.items()}
+    chosen = {name: value for name, value in arguments.items() if value is not None}
+    train_args = {"batch" if name == "batch_size" else name: value for name, value in chosen.items()}
     return {
         "id": model.id,
         "status": status(model, weights, epochs, now),

@@ -175,9 +175,10 @@ def test_the_same_request_twice_makes_one_model(call: Call) -> None:
 
 
 def test_what_a_model_lacks_is_left_out(call: Call) -> None:
-    model = call("POST", "/v1/models", json={"lineage": {"parent": {"name": "yolo11n.pt"}}}).json()["data"]["id"]
+    wish = {"config": {"epochs": 3}, "lineage": {"parent": {"name": "yolo11n.pt"}}}
+    model = call("POST", "/v1/models", json=wish).json()["data"]["id"]
     data = call("GET", f"/v1/models/{model}").json()["data"]
-    assert "data" not in data["train_args"]
+    assert data["train_args"] == {"epochs": 3}
     assert (data["is_pretrained"], data["weights"], data["cfg"]) == (True, "yolo11n.pt", None)
 
 

@@ -26,6 +26,13 @@ def test_a_new_model_begins_with_its_parent_or_its_architecture(pretrained: bool
     assert beginning({**NEW, "is_pretrained": pretrained}) == Beginning(source, ARGS)
 
 
+def test_an_argument_that_nobody_chose_is_left_to_the_trainer() -> None:
+    assert beginning({**NEW, "train_args": {**ARGS, "patience": None, "cache": False}}).train_args == {
+        **ARGS,
+        "cache": False,
+    }
+
+
 @pytest.mark.parametrize("facts", [{**NEW, "train_args": {"epochs": 3}}, {**NEW, "train_args": None}])
 def test_a_dataset_that_is_not_ready_is_told(facts: dict[str, Any]) -> None:
     with pytest.raises(ModelUnavailable, match="dataset may still be processing"):
