@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, selec
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal import tables
-from journal.encoding import encode
+from journal.encoding import encode, storable
 from journal.records import Claim, Outcome, State
 
 _D = tables.deliveries
@@ -70,7 +70,7 @@ def _settlement(outcome: Outcome, now: str) -> dict[str, Any]:
         "uncounted": int(outcome.result == "release"),
         "due": outcome.next_attempt_at or now,
         "is_held": int(outcome.held),
-        "error": outcome.error,
+        "error": _words(outcome.error),
         "answer": encode(outcome.receipt) if outcome.receipt else None,
         "settled": None if state == "pending" else now,
     }
@@ -81,7 +81,7 @@ def _attempt(outcome: Outcome, now: str) -> dict[str, Any]:
         "delivery_id": outcome.claim.delivery_id,
         "number": outcome.claim.attempt,
         "result": outcome.result,
-        "error": outcome.error,
+        "error": _words(outcome.error),
         "at": now,
     }
 
@@ -95,11 +95,17 @@ def _update_target(connection: Connection, outcome: Outcome, now: str) -> None:
         known = json.loads(connection.execute(query).scalar_one())
         connection.execute(here.values(state="registered", ids=encode({**known, **outcome.ids})))
     if outcome.block:
-        connection.execute(here.values(state="blocked", reason=outcome.block))
+        connection.execute(here.values(state="blocked", reason=_words(outcome.block)))
     for kind, detail in outcome.signals:
-        values = {"run_id": run_id, "destination_id": destination_id, "kind": kind, "detail": detail}
+        told = {"kind": _words(kind), "detail": _words(detail)}
+        values = {"run_id": run_id, "destination_id": destination_id, **told}
         row = upsert(tables.signals).values(**values, session_id=_session(outcome.claim), created_at=now)
         connection.execute(row.on_conflict_do_nothing())
+
+
+def _words(words: str | None) -> str | None:
+    """Return a server's words as they can be stored: valid JSON may hold half of an emoji."""
+    return None if words is None else storable(words)
 
 
 def _session(claim: Claim) -> ColumnElement[int]:

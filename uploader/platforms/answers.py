@@ -98,6 +98,11 @@ def deleted(error: Refused) -> RunGone:
     return RunGone(f"{error}; the model was deleted there: {cure}", status=error.status)
 
 
+def is_id(value: object) -> bool:
+    """Return whether a server's value can be the id that it says it is."""
+    return isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
+
+
 def host_of(url: str) -> str:
     """Return host and port of a URL, for messages; the rest of it may be secret."""
     try:
@@ -111,6 +116,7 @@ def _detail(answer: Answer) -> str:
     content = answer.json() or {}
     words = next((content[name] for name in ("error", "message", "detail") if isinstance(content.get(name), str)), "")
     words = re.sub(r"\?\S+", "?…", " ".join(words.split()))[:_DETAIL]
+    words = words.encode("utf-8", "backslashreplace").decode()  # valid JSON may hold half of an emoji
     return f": {words}" if words else ""
 
 

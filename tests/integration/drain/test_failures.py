@@ -306,6 +306,37 @@ def test_a_fault_of_our_own_harms_only_its_delivery(journals: Recordings, server
     assert deliveries(journals) == {"delivered": 8, "pending": 1}
 
 
+@pytest.mark.parametrize(
+    ("reply", "expected", "kept"),
+    [
+        (Reply(422, b'{"error": "too bad \\ud83d"}'), 4, "SELECT reason FROM dead_letters"),
+        (Reply(503, b'{"error": "too bad \\ud83d"}'), 3, "SELECT error FROM attempts"),
+        (Reply(404, b'{"error": "too bad \\ud83d"}'), 4, "SELECT reason FROM targets"),
+        (
+            Reply(200, b'{"received": true, "cancelled": true, "reason": "bad \\ud83d"}'),
+            0,
+            "SELECT detail FROM signals",
+        ),
+    ],
+    ids=lambda value: str(getattr(value, "status", "")),
+)
+def test_half_an_emoji_in_a_servers_words_stops_no_drain(
+    journals: Recordings, server: ScriptedServer, reply: Reply, expected: int, kept: str
+) -> None:
+    journals.whole()
+    server.script = answering(reply, event="training_complete")
+    assert journals.drain(server.url, pace=PATIENT).exit_code == expected
+    [(words,)] = rows(journals.journal.path, kept)
+    assert "bad \\ud83d" in words
+
+
+def test_a_refused_key_is_told_whatever_the_server_says(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    server.script = in_order(Reply(401, b'{"error": "no \\ud83d"}'))
+    [destination] = journals.drain(server.url).destinations
+    assert (destination.error or "").encode().endswith(b"no \\ud83d")
+
+
 # --- checkpoints
 
 
