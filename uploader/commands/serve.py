@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+import socket
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -66,12 +68,12 @@ def serve(*, data: Path, host: str, port: int, api_key: str | None, idempotency:
     except ImportError as error:
         raise click.ClickException(f"{error.name} is missing: pip install 'offline-uploader[serve]'") from error
 
-    new_key = api_key is None and not (data / KEY_FILE).exists()
+    new_key = not api_key and not (data / KEY_FILE).exists()
     endings = _catch_signals()
     options: dict[str, Any] = {"api_key": api_key, "idempotency": idempotency, "contract": contract}
     try:
         with running(data, host=host, port=port, on_exit=lambda: endings.put("failure"), **options) as server:
-            _announce(server, host, new_key=new_key)
+            _announce(server, host, new_key=new_key, own_key=bool(api_key))
             if endings.get() == "failure":
                 raise click.ClickException("The server ended by itself; the messages above say why")
     except (FolderInUseError, StoreVersionError, OSError) as error:
@@ -86,15 +88,31 @@ def _catch_signals() -> SimpleQueue[str]:
     return endings
 
 
-def _announce(server: RunningServer, host: str, *, new_key: bool) -> None:
+def _announce(server: RunningServer, host: str, *, new_key: bool, own_key: bool) -> None:
     from uploader.local_platform.auth import is_loopback
+    from uploader.local_platform.platform import KEY_FILE
 
     if not (host == "localhost" or is_loopback(host)):
         click.echo(
             "Warning: other machines can reach this server, and the key crosses the network unencrypted.", err=True
         )
+    address = _for_others(server.url)
+    file = (server.data / KEY_FILE).absolute()
     if new_key:
-        click.echo("A key was made and is kept in the folder; it is shown this once. To report to this server:")
-        click.echo(f"  export ULTRALYTICS_PLATFORM_URL={server.url}")
-        click.echo(f"  export ULTRALYTICS_API_KEY={server.api_key}")
-    click.echo(f"Serving on {server.url}")
+        click.echo(f"A key was made and is kept in {file}; it is shown this once. To report to this server:")
+        _show_exports(address, server.api_key)
+    elif not own_key:  # a service's log is read by many, and would hold the key again with each start
+        click.echo(f"The key is kept in {file}. To report to this server:")
+        _show_exports(address, f'"$(cat {shlex.quote(str(file))})"')
+    click.echo(f"Serving on {address}")
+
+
+def _show_exports(address: str, key: str) -> None:
+    click.echo(f"  export ULTRALYTICS_PLATFORM_URL={address}")
+    click.echo(f"  export ULTRALYTICS_API_KEY={key}")
+
+
+def _for_others(url: str) -> str:
+    """Return a URL with this machine's name where it says "every address", which would lead each reader to itself."""
+    name = f"//{socket.gethostname()}:"
+    return url.replace("//0.0.0.0:", name).replace("//[::]:", name)

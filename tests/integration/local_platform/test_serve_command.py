@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from support.platform_api import Api
+
+from uploader.commands.serve import _for_others
 
 COMMAND = [sys.executable, "-m", "uploader", "serve"]
 
@@ -60,13 +64,31 @@ def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
     assert "--port" in other.stderr
 
 
-def test_a_key_that_it_makes_is_shown_once_ready_to_use(tmp_path: Path) -> None:
-    with serving(tmp_path) as (_, lines):
-        settings = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
-        api = Api(settings["ULTRALYTICS_PLATFORM_URL"], settings["ULTRALYTICS_API_KEY"])
-        assert api.start()["received"] is True
-    with serving(tmp_path) as (_, lines):
-        assert len(lines) == 1
+def _as_a_shell_reads(lines: list[str]) -> list[str]:
+    """Return URL and key as somebody gets them who pastes the exports."""
+    show = 'echo "$ULTRALYTICS_PLATFORM_URL"; echo "$ULTRALYTICS_API_KEY"'
+    script = "\n".join([*(line for line in lines if line.startswith("export ")), show])
+    return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_a_key_that_it_makes_is_shown_once_and_always_ready_to_use(tmp_path: Path) -> None:
+    data = tmp_path / "my data"
+    with serving(data) as (_, first):
+        url, key = _as_a_shell_reads(first)
+        assert Api(url, key).start()["received"] is True
+    with serving(data) as (_, second):
+        url, same = _as_a_shell_reads(second)
+        assert Api(url, same).start()["received"] is True
+    assert (same, key in "".join(first), key in "".join(second)) == (key, True, False)
+
+
+def test_what_listens_on_every_address_names_the_machine(tmp_path: Path) -> None:
+    assert _for_others("http://[::]:80") == f"http://{socket.gethostname()}:80"
+    assert _for_others("http://[::1]:80") == "http://[::1]:80"
+    with serving(tmp_path, "--host", "0.0.0.0") as (_, lines):
+        url, _ = _as_a_shell_reads(lines)
+    assert re.fullmatch(rf"http://{re.escape(socket.gethostname())}:\d+", url)
+    assert lines[-1] == f"Serving on {url}"
 
 
 def test_options_reach_the_server(tmp_path: Path) -> None:
