@@ -49,10 +49,11 @@ def test_a_run_of_an_existing_model_makes_none(
     assert server.requests == []
 
 
+@pytest.mark.parametrize("data", [{}, {"id": None}, {"id": ["m-1"]}, {"id": ""}])
 def test_an_answer_without_an_id_is_not_a_registration(
-    client: HubPlatform, server: ScriptedServer, new_model: Message
+    client: HubPlatform, server: ScriptedServer, new_model: Message, data: object
 ) -> None:
-    server.script = lambda _: Reply(body={"success": True, "data": {}})
+    server.script = lambda _: Reply(body={"success": True, "data": data})
     with pytest.raises(Transient, match="without the id"):
         client.register(new_model)
 

@@ -166,6 +166,39 @@ def test_nothing_is_sent_while_it_cannot_be_known(
     assert paths(server, "POST") == []
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"id": "m-0", "environment": "linux"},
+        {"id": "m-0", "environment": ["linux"]},
+        {**OURS, "id": None},
+        {**OURS, "id": ["m-1"]},
+    ],
+)
+def test_a_model_of_another_form_is_passed_over(server: ScriptedServer, odd: object) -> None:
+    server.script = listing(odd, {**OURS, "model": None, "runIds": [3]})
+    assert register(server.url, AGAIN).ids == {"modelId": "m-1", "runId": 3}
+
+
+@pytest.mark.parametrize(("known", "listed"), [("7", [1, 2]), (None, [1, 2]), (7, 9), (7, ["8"])])
+def test_a_session_is_announced_where_run_ids_tell_nothing(
+    server: ScriptedServer, known: object, listed: object
+) -> None:
+    server.script = listing({**OURS, "runIds": listed})
+    ids = {"modelId": "m-1", "runId": known}
+    assert register(server.url, replace(AGAIN, identity=replace(AGAIN.identity, ids=ids))).ids["runId"] == 7
+    assert len(server.bodies()) == 1
+
+
+def test_a_model_that_is_found_keeps_its_id_whatever_is_said_next(server: ScriptedServer) -> None:
+    def script(request: Request) -> Reply:
+        odd = Reply(body={"received": True, "modelId": None, "runId": 4})
+        return odd if request.method == "POST" else listing(OURS)(request)
+
+    server.script = script
+    assert register(server.url, AGAIN).ids == {"modelId": "m-1", "modelSlug": "t", "runId": 4}
+
+
 def test_a_long_list_is_read_whole(server: ScriptedServer) -> None:
     server.script = listing({"id": "m-0", "trainResults": "x" * 2_000_000}, {**OURS, "runIds": [3, 5]})
     assert register(server.url, AGAIN).ids == {"modelId": "m-1", "modelSlug": "t", "runId": 5}

@@ -63,6 +63,14 @@ def test_a_new_run_names_project_and_name(client: Platform, server: ScriptedServ
     assert receipt.ids == {"modelId": "m-1", "runId": 7}
 
 
+@pytest.mark.parametrize("odd", [None, "", ["m-1"], {"id": "m-1"}, True])
+def test_what_is_no_id_is_not_kept_as_one(
+    client: Platform, server: ScriptedServer, registration: Message, odd: object
+) -> None:
+    server.script = lambda _: Reply(body={"received": True, "modelId": odd, "runId": odd, "modelSlug": "train"})
+    assert client.register(registration).ids == {"modelSlug": "train"}
+
+
 def test_a_resumed_run_names_its_model(client: Platform, server: ScriptedServer, resumed: Message) -> None:
     client.register(resumed)
     assert server.bodies() == [{"event": "training_started", "modelId": "m-1", "data": {"epochs": 3}}]

@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import quote
 
 from uploader.errors import DeliveryError, Refused, Transient
-from uploader.platforms.answers import deleted, host_of
+from uploader.platforms.answers import deleted, host_of, is_id
 from uploader.platforms.api import JsonApi, checked_key
 from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.blob import BlobReader
@@ -112,7 +112,7 @@ class HubPlatform:
             return Receipt({}, {MODEL_ID: known})
         answer = self._api.post("/v1/models", message.data_json, key=message.chunk_id)
         data = answer.get("data")
-        if not isinstance(data, dict) or not data.get("id"):
+        if not isinstance(data, dict) or not is_id(data.get("id")):
             raise Transient(f"{self._host} answered without the id of the model that was to be made", status=200)
         return Receipt({MODEL_ID: data["id"]}, {MODEL_ID: data["id"]})
 
@@ -194,7 +194,7 @@ def _model_of(identity: Identity) -> object:
 def _is_of(model: Any, run_uuid: str) -> bool:
     """Return whether a listed model was made for a run."""
     meta = model.get("meta") if isinstance(model, dict) else None
-    return isinstance(meta, dict) and meta.get(RUN) == run_uuid and bool(model.get("id"))
+    return isinstance(meta, dict) and meta.get(RUN) == run_uuid and is_id(model.get("id"))
 
 
 def _about_model(error: Refused) -> DeliveryError:

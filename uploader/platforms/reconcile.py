@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from uploader.errors import Refused, Transient
+from uploader.platforms.answers import is_id
 from uploader.platforms.api import JsonApi
 from uploader.platforms.base import Identity
 
@@ -45,34 +46,38 @@ def _new(models: Iterable[Mapping[str, Any]], run_uuid: str) -> dict[str, Any] |
     A cancelled one takes no more sessions, so it is never the answer to a registration that is to be repeated.
     """
     for model in models:
-        carried = (model.get("environment") or {}).get("uploaderRun")
+        environment = model.get("environment")
+        carried = environment.get("uploaderRun") if isinstance(environment, dict) else None
         if carried == run_uuid and model.get("status") != "cancelled":
-            return {"modelId": model["id"], "modelSlug": model.get("model"), **_newest_run(model)}
+            slug = {"modelSlug": model["model"]} if is_id(model.get("model")) else {}
+            return {"modelId": model["id"], **slug, **_newest_run(model)}
     return None
 
 
 def _resumed(models: Iterable[Mapping[str, Any]], ids: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the id of a run that the known model has got beyond the known one.
 
-    Only a platform that lists run ids can tell. On another one the session becomes one run more of the same model,
-    which does no harm: epochs and console text belong to the model.
+    Only a platform that lists run ids, as numbers, can tell. On another one the session becomes one run more of the
+    same model, which does no harm: epochs and console text belong to the model.
     """
+    known = ids.get("runId", 0)
     for model in models:
         newest = _newest_run(model)
-        if model["id"] == ids["modelId"] and newest and newest["runId"] > ids.get("runId", 0):
+        if model["id"] == ids["modelId"] and newest and isinstance(known, int) and newest["runId"] > known:
             return newest
     return None
 
 
 def _newest_run(model: Mapping[str, Any]) -> dict[str, int]:
-    runs = [each for each in model.get("runIds") or () if isinstance(each, int)]
+    listed = model.get("runIds")
+    runs = [each for each in listed if isinstance(each, int)] if isinstance(listed, list) else []
     return {"runId": max(runs)} if runs else {}
 
 
 def _models(api: JsonApi, project: str) -> Iterator[dict[str, Any]]:
     for owner, name in _places(api, project):
         listed = _read(api, f"{MODELS}/{quote(owner, safe='')}/{quote(name, safe='')}?limit={_NEWEST}", "models", list)
-        yield from (each for each in listed or () if isinstance(each, dict) and "id" in each)
+        yield from (each for each in listed or () if isinstance(each, dict) and is_id(each.get("id")))
 
 
 def _places(api: JsonApi, project: str) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from uploader.errors import DeliveryError, Refused, RunGone, Transient
-from uploader.platforms.answers import deleted, host_of
+from uploader.platforms.answers import deleted, host_of, is_id
 from uploader.platforms.api import JsonApi, bearer
 from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.http import Transport
@@ -107,7 +107,8 @@ class UltralyticsPlatform:
             return Receipt({**ids, "received": True}, ids)
         # The platform tells the model but not its runs; going on with the model gives one.
         known = replace(message, chunk_id=f"{message.chunk_id}.found", identity=replace(message.identity, ids=ids))
-        return _registered({**ids, **self._event(known, known.data_json)})
+        answer = self._event(known, known.data_json)
+        return _registered({**answer, **ids, **_ids(answer)})
 
     def _register_anew(self, message: Message) -> Receipt:
         # Another request than the first one, so it needs another key: under the first the answer would be repeated.
@@ -180,7 +181,12 @@ def _about(identity: Identity, error: Refused) -> DeliveryError:
 
 
 def _registered(answer: Mapping[str, Any]) -> Receipt:
-    return Receipt(_kept(answer), {name: answer[name] for name in _IDS if name in answer}, _signals(answer))
+    return Receipt(_kept(answer), _ids(answer), _signals(answer))
+
+
+def _ids(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ids that an answer gives."""
+    return {name: answer[name] for name in _IDS if is_id(answer.get(name))}
 
 
 def _signals(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
