@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Row, bindparam, select, text, update
 
 from journal import tables, waiting
 from journal.blobs import BlobStore
-from journal.clock import now_text
+from journal.clock import now_text, utc_now
+from journal.salvage import lost_snapshots
 
 _D = tables.deliveries
 
@@ -87,8 +88,12 @@ def prune(connection: Connection, before: str, live: Sequence[str]) -> Pruned:
 
 
 def arrived(connection: Connection, before: str, live: Sequence[str]) -> list[str]:
-    """Return the runs that have arrived whole, were last written to before this ISO time, and are not live."""
-    return [run for run in connection.execute(_ARRIVED, {"before": before}).scalars() if run not in live]
+    """Return the runs that have arrived whole, were last written to before this ISO time, and are not live.
+
+    One with a checkpoint that is still to be salvaged has not.
+    """
+    staying = {*live, *(lost.run_id for lost in lost_snapshots(connection, utc_now()))}
+    return [run for run in connection.execute(_ARRIVED, {"before": before}).scalars() if run not in staying]
 
 
 def delete_runs(connection: Connection, runs: Sequence[str]) -> int:
