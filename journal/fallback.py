@@ -150,16 +150,20 @@ def ingest(connection: Connection, journal: Path, folders: Iterable[Path]) -> tu
         process that is gone.
     """
     taken, done = 0, []
-    for path in files(folders):
-        header = read_header(path)
-        if header is None or Path(header.journal) != journal.resolve():
-            continue
+    for header, path in _files_for(journal.resolve(), folders):
         # Before its lines are read: what a process that is alive now writes until it dies would be deleted unread.
         is_over = is_dead(header.host, header.boot_id, header.pid)
         taken += _take_in(connection, path, header)
         if is_over:
             done.append(path)
     return taken, done
+
+
+def _files_for(journal: Path, folders: Iterable[Path]) -> list[tuple[Header, Path]]:
+    """Return the journal's fallback files in the order in which they were begun: a run's sessions follow each other."""
+    found = [(header, path) for path in files(folders) if (header := read_header(path))]
+    ours = [(header, path) for header, path in found if Path(header.journal) == journal]
+    return sorted(ours, key=lambda one: one[0].started_at)
 
 
 def files(folders: Iterable[Path]) -> list[Path]:
@@ -174,6 +178,14 @@ def by_journal(folders: Iterable[Path]) -> dict[str, list[Path]]:
         header = read_header(path)
         found.setdefault(header.journal if header else "", []).append(path)
     return found
+
+
+def untaken(connection: Connection, journal: Path, folders: Iterable[Path]) -> list[Path]:
+    """Return the fallback files that were meant for this journal and hold more than was taken in of them."""
+    table = tables.fallback_imports
+    taken = {row.name: row.lines for row in connection.execute(select(table.c.name, table.c.lines))}
+    meant = by_journal(folders).get(str(journal.resolve()), [])
+    return [path for path in meant if len(_lines(path)) - 1 > taken.get(path.name, -1)]
 
 
 def read_header(path: Path) -> Header | None:

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import stat
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -192,6 +193,20 @@ def test_the_journal_is_the_same_by_whatever_path(folder: Path, fallbacks: Path,
     (tmp_path / "link").symlink_to(folder)
     write_and_die(fallbacks, tmp_path / "link")
     assert ingest(tmp_path / "journal" / ".." / "journal", fallbacks) == 3
+
+
+def test_the_sessions_of_a_run_are_taken_in_one_after_the_other(
+    folder: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever random names their files have."""
+    names = [uuid.UUID(int=number) for number in (2, 3, 1)]
+    monkeypatch.setattr(uuid, "uuid4", iter(names).__next__)
+    for session in range(3):
+        file = begin(fallbacks, folder)
+        file.append("epoch_end", {"epoch": session})
+        file.close()
+    assert ingest(folder, fallbacks) == 3
+    assert [event["epoch"] for event in taken(folder)] == [0, 1, 2]
 
 
 def test_events_go_to_the_session_that_the_journal_knows(folder: Path, fallbacks: Path) -> None:
