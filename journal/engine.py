@@ -14,7 +14,6 @@ What the pragmas stand on (https://sqlite.org/wal.html, https://sqlite.org/pragm
 from __future__ import annotations
 
 import mmap
-import os
 import sqlite3
 import struct
 import sys
@@ -27,6 +26,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 
+from journal import handles
 from journal.errors import CorruptJournal, JournalError, NewerJournal, from_os, from_sqlite, no_shared_memory
 
 Durability = Literal["full", "process"]
@@ -49,7 +49,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / "blobs").mkdir(mode=0o700, exist_ok=True)
-        os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
+        handles.create(database)
     except OSError as error:
         raise from_os(error, database) from error
 
@@ -57,16 +57,19 @@ def make_folder(folder: Path) -> None:
 def check_header(database: Path, newest_version: int) -> None:
     """Refuse a file that is no journal of ours, without opening it as a database and so without changing it.
 
+    One that this process has open already was looked at then.
+
     Raises:
         CorruptJournal: It is no SQLite file.
         NewerJournal: A later version of this software wrote it.
         JournalError: It is some other application's database.
     """
     try:
-        with database.open("rb") as file:
-            header = file.read(100)
+        header = handles.first_bytes(database, 100)
     except OSError as error:
         raise from_os(error, database) from error
+    if header is None:
+        return
     if not header:
         check_log(database)
         return
@@ -150,14 +153,8 @@ def _begin(connection: Connection) -> None:
 def _connect(database: Path, durability: Durability, busy_seconds: float) -> sqlite3.Connection:
     # isolation_level=None leaves transactions to us; one owner at a time is kept by locks, not by threads.
     try:
-        connection = sqlite3.connect(
-            f"{database.absolute().as_uri()}?mode=rw",
-            uri=True,
-            timeout=busy_seconds,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-    except sqlite3.Error as error:
+        connection = handles.connect(database, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
+    except (sqlite3.Error, OSError) as error:
         raise from_sqlite(error, database) from error
     try:
         _set_pragmas(connection, database, durability, busy_seconds)

@@ -17,6 +17,8 @@ from typing import Protocol
 
 from sqlalchemy.exc import DBAPIError
 
+from journal import handles
+
 
 class Connected(Protocol):
     """Something that holds a connection.
@@ -48,9 +50,11 @@ def _before_fork() -> None:
         _at_rest.append(holder)
         with suppress(DBAPIError, sqlite3.Error):
             holder.close()
+    handles.LOCK.acquire()  # last: who connects holds its own lock before it asks for this one
 
 
 def _after_fork() -> None:
+    handles.LOCK.release()
     while _at_rest:
         _at_rest.pop().lock.release()
     _forking.release()

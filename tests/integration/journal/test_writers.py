@@ -21,6 +21,25 @@ from journal.records import Outcome
 HEAVY = {"torch", "requests", "numpy", "starlette", "uvicorn", "click", "ultralytics", "urllib3", "rich", "tqdm"}
 
 
+LOOK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(connection.execute("SELECT count(*) FROM events").fetchone()[0])
+connection.close()
+"""
+
+
+def test_a_journal_that_one_process_has_opened_twice_stays_locked(at: Bench) -> None:
+    """Else whoever looks into it from outside would be the last to close it, and delete the log that is written to."""
+    with journal.open(at.journal.path) as again, closing(again.writer()) as second:
+        second.append(at.run.id, at.session_id, "epoch_end", {}, "0")
+        for epoch in range(1, 4):
+            at.event("epoch_end", {}, str(epoch))
+            assert finish([python(LOOK, at.journal.database)]) == [f"{epoch + 1}\n"]
+    at.event("epoch_end", {}, "4")
+    assert finish([python(LOOK, at.journal.database)]) == ["5\n"]
+
+
 def test_many_processes_and_a_drain_at_once_lose_nothing(at: Bench) -> None:
     code = """
 import sys, journal
