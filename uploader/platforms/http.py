@@ -19,7 +19,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 
-from uploader.errors import SettingsError
+from uploader.errors import DeliveryError, SettingsError, Transient
 from uploader.platforms.answers import Answer, host_of, refusal
 from uploader.platforms.blob import Body
 from uploader.platforms.failures import TRANSPORT_ERRORS, classify
@@ -33,6 +33,7 @@ LONGEST_ANSWER = 1024 * 1024
 """Most bytes of an answer that are read, unless a request expects more."""
 
 _WRITE_WHOLE = 64 * 1024  # bytes
+_WHOLE_FILE = 200  # other successes come with a part of it, or with nothing
 hide_queries()
 
 
@@ -100,7 +101,7 @@ class Transport:
                 verify=self._verify,
                 proxies=_proxies(_origin(url)),
             )
-            return Answer(response.status_code, response.headers, _read(response.raw, longest))
+            return Answer(response.status_code, response.headers, *_read(response.raw, longest))
         except TRANSPORT_ERRORS as error:
             failure = classify(error, host_of(url))
         raise failure  # outside of the handler: what it handles quotes the URL
@@ -123,9 +124,9 @@ class Transport:
                 verify=self._verify,
                 proxies=_proxies(_origin(url)),
             )
-            if response.ok:
+            if response.status_code == _WHOLE_FILE:
                 return _save(response.raw, response.headers.get("Content-Length"), target)
-            failure = refusal(Answer(response.status_code, response.headers, b""), host_of(url))
+            failure = _no_file(Answer(response.status_code, response.headers, b""), host_of(url))
             response.close()
         except TRANSPORT_ERRORS as error:
             failure = classify(error, host_of(url))
@@ -161,13 +162,13 @@ def _in_blocks(body: bytes | Body | None) -> bytes | io.BytesIO | Body:
     return io.BytesIO(body) if isinstance(body, bytes) and len(body) > _WRITE_WHOLE else body
 
 
-def _read(raw: urllib3.BaseHTTPResponse, longest: int) -> bytes:
-    """Read a body up to the limit and give the connection back, or close it when more would come."""
+def _read(raw: urllib3.BaseHTTPResponse, longest: int) -> tuple[bytes, bool]:
+    """Return a body up to the limit, and whether that is all; the connection is closed when more would come."""
     try:
         body = b""
-        while len(body) <= longest and (block := raw.read(longest, decode_content=True)):
+        while len(body) <= longest and (block := raw.read(longest + 1 - len(body), decode_content=True)):
             body += block
-        return body[:longest]
+        return body[:longest], len(body) <= longest
     finally:
         raw.close()
 
@@ -187,6 +188,12 @@ def _save(raw: urllib3.BaseHTTPResponse, announced: str | None, target: Path) ->
         if announced is not None and int(announced) != file.tell():
             raise HTTPException(f"{file.tell()} of {announced} bytes")
     part.replace(target)
+
+
+def _no_file(answer: Answer, host: str) -> DeliveryError:
+    if answer.ok:
+        return Transient(f"{host} answered {answer.status} instead of a whole file", status=answer.status)
+    return refusal(answer, host)
 
 
 def _origin(url: str) -> str:

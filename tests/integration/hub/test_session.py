@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from support.scripted_server import Reply, scripted_server
+from support.scripted_server import Reply, ScriptedServer, scripted_server
 
 import uploader
 from journal.doctor.surroundings import close_to_others
@@ -44,6 +45,21 @@ def post(server: RunningServer, path: str, **options: Any) -> Any:
 
 def make(server: RunningServer, **changes: Any) -> str:
     return str(post(server, "", json={**WISH, **changes})["id"])
+
+
+@contextmanager
+def hub_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, weights: Callable[[ScriptedServer], str], files: list[Reply]
+) -> Iterator[str]:
+    """Run a HUB with one trained model, whose weights are downloaded as `files`, one by one; yields its URL."""
+    monkeypatch.setenv("UPLOADER_JOURNAL", str(tmp_path / "journal"))
+    monkeypatch.setenv("HUB_API_KEY", KEY)
+    with scripted_server() as hub:
+        facts = {"status": "trained", "weights": weights(hub)}
+        answer = Reply(body={"success": True, "data": facts})
+        hub.script = lambda request: answer if request.path.startswith("/v1/") else files.pop(0)
+        monkeypatch.setenv("ULTRALYTICS_HUB_API", hub.url)
+        yield f"{WEB}/models/m-1"
 
 
 def cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +121,20 @@ def test_a_model_that_everybody_may_read_needs_no_key(monkeypatch: pytest.Monkey
         assert "x-api-key" not in hub.requests[0].headers
     assert (first.model_file, dict(first.train_args)) == ("yolo11n.yaml", {"data": "coco8.yaml"})
     assert uploader.load_hub_model(f"{WEB}/models/public") == first  # the server is gone
+
+
+@pytest.mark.parametrize(
+    "answer", [Reply(302, b"moved", {"Location": "http://127.0.0.1:9/best.pt"}), Reply(206, b"be")]
+)
+def test_what_is_no_whole_file_replaces_no_weights(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: Reply, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = [Reply(body=b"best"), answer]
+    with hub_with(monkeypatch, tmp_path, lambda hub: f"{hub.url}/best.pt", files) as url:
+        first = uploader.load_hub_model(url)
+        assert uploader.load_hub_model(url) == first
+    assert Path(first.model_file).read_bytes() == b"best"
+    assert f"answered {answer.status}" in caplog.text
 
 
 def test_a_new_model_without_a_parent_begins_with_its_architecture(server: RunningServer) -> None:
