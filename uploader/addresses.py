@@ -11,6 +11,13 @@ from uploader.errors import SettingsError
 _USUAL_PORTS = {"http": 80, "https": 443}
 # What one reader of URLs takes for the end of a host, and another for a part of it.
 _AMBIGUOUS = re.compile(r"[\s\\\x00-\x1f\x7f]")
+# Where people put keys and passwords, also in what is no URL; each keeps what stands before the secret.
+_MAYBE_SECRET = (
+    re.compile(r"(?s)^([a-zA-Z][a-zA-Z0-9+.-]*://|).*(?=@)"),
+    re.compile(r"(?s)([?#=\s]).+"),
+    re.compile(r"(:)(?!//|\d{1,5}(?:/|$))[^/]+"),  # a password without its host, where a port would be
+    re.compile(r"()[\w-]{20,}"),  # longer than the names of most hosts: maybe a key in the wrong place
+)
 
 
 def base_url(text: str) -> str:
@@ -25,7 +32,7 @@ def base_url(text: str) -> str:
 
     Raises:
         SettingsError: It is not http(s), names no host, or holds credentials, a query or a fragment, which
-            would end up in the journal.
+            would end up in the journal. What may be a secret in it is not shown.
     """
     try:
         parts = urlsplit(text)
@@ -33,9 +40,12 @@ def base_url(text: str) -> str:
     except ValueError:
         host = port = None
     if not host or parts.scheme not in _USUAL_PORTS or port == 0 or _AMBIGUOUS.search(text):
-        raise SettingsError("a platform URL must look like https://host or http://host:port")
+        raise SettingsError(f"a platform URL must look like https://host or http://host:port; not {_shown(text)}")
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise SettingsError("a platform URL must not hold a key or a query; the key goes into ULTRALYTICS_API_KEY")
+        raise SettingsError(
+            f"a platform URL must not hold a key or a query, as {_shown(text)} does; the key goes into "
+            "ULTRALYTICS_API_KEY"
+        )
     shown_port = "" if port in {None, _USUAL_PORTS[parts.scheme]} else f":{port}"
     shown_host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown_host}{shown_port}{parts.path.rstrip('/')}"
@@ -60,3 +70,9 @@ def _is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _shown(text: str) -> str:
+    for pattern in _MAYBE_SECRET:
+        text = pattern.sub(r"\g<1>***", text)
+    return repr(text)

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from uploader.addresses import base_url, is_same_place
-from uploader.errors import KeyNotForHere, NoAddress, NoKey
+from uploader.errors import KeyNotForHere, NoAddress, NoKey, SettingsError
 from uploader.settings import DEFAULT_HUB_API, DEFAULT_PLATFORM_URL, HUB, ULTRALYTICS, Settings
 
 ADDRESS_VARIABLES = {ULTRALYTICS: "ULTRALYTICS_PLATFORM_URL", HUB: "ULTRALYTICS_HUB_API"}
@@ -53,7 +53,7 @@ def key_for(settings: Settings, platform: str, url: str) -> str:
 
 
 def named_too(settings: Settings, platform: str, url: str) -> Settings:
-    """Return settings in which a person has named one more address.
+    """Return settings in which a person has named one more address, by `--to`.
 
     Args:
         settings: The others.
@@ -63,7 +63,10 @@ def named_too(settings: Settings, platform: str, url: str) -> Settings:
     Raises:
         SettingsError: It is no base URL.
     """
-    return replace(settings, named=(*settings.named, (platform, base_url(url))))
+    try:
+        return replace(settings, named=(*settings.named, (platform, base_url(url))))
+    except SettingsError as error:
+        raise SettingsError(f"--to: {error}") from error
 
 
 def address_options(platform: str, url: str) -> str:

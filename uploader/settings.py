@@ -153,7 +153,10 @@ class Settings:
 
 def _url(env: Mapping[str, str], name: str) -> str | None:
     text = env.get(name, "").strip()
-    return base_url(text) if text else None
+    try:
+        return base_url(text) if text else None
+    except SettingsError as error:
+        raise SettingsError(f"{name}: {error}") from error
 
 
 def _config_folder(env: Mapping[str, str]) -> Path:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from uploader.addresses import base_url, is_readable_on_the_way, is_same_place
@@ -33,16 +35,39 @@ def test_base_urls_are_stored_in_one_form(text: str, expected: str) -> None:
         "http://[broken",
         "https://host?key=s3cret",
         "https://me:s3cret@host",
+        "https://me:s3cret/@host",
+        "https://me:s3cret",
+        "me:s3cret@host",
+        "host#s3cret",
+        "ULTRALYTICS_API_KEY=s3cret",
+        "https://host s3cret",
+        "ul_0123456789s3cret0123456789",
         "https://@host",
         "https://evil.example\\@host",
         "https://ho\nst",
         "https://host/a b",
     ],
 )
-def test_unusable_base_urls_are_refused_without_being_quoted(text: str) -> None:
+def test_unusable_base_urls_are_refused_without_what_may_be_secret(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         base_url(text)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("foo", "'foo'"),
+        ("localhost:8765/api", "'localhost:8765/api'"),
+        ("ftp://host.example", "'ftp://host.example'"),
+        ("http://host:99999", "'http://host:99999'"),
+        ("https://me:s3cret@host", "'https://***@host'"),
+        ("https://host/api?key=s3cret", "'https://host/api?***'"),
+    ],
+)
+def test_what_is_wrong_with_a_base_url_can_be_seen(text: str, shown: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(shown)):
+        base_url(text)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_what_a_person_names_gets_its_key_and_nothing_else_does() -> None:
     assert key(named, "ultralytics", PUBLIC) == PLATFORM_KEY
     assert key(named, "hub", OWN) is None
     assert key(PLAIN, "ultralytics", OWN) is None
-    with pytest.raises(SettingsError):
+    with pytest.raises(SettingsError, match=r"^--to: .*; not 'nowhere'"):
         named_too(PLAIN, "ultralytics", "nowhere")
 
 

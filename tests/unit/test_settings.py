@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from uploader.errors import SettingsError
 from uploader.settings import Settings
 
 
@@ -77,6 +78,12 @@ def test_a_fallback_folder_is_believed_only_when_it_is_private(
     (fallback / "settings.json").write_text('{"api_key": "ul_mine"}')
     fallback.chmod(mode)
     assert Settings.load({"YOLO_CONFIG_DIR": str(tmp_path / "missing")}).api_key == key
+
+
+@pytest.mark.parametrize("variable", ["ULTRALYTICS_PLATFORM_URL", "ULTRALYTICS_HUB_API", "ULTRALYTICS_HUB_WEB"])
+def test_a_url_that_cannot_be_used_is_told_with_its_variable(variable: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{variable}: .* must look like https://host .*; not 'foo'"):
+        Settings.load({variable: "foo"})
 
 
 def test_the_key_is_not_shown() -> None:
