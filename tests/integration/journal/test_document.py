@@ -63,6 +63,15 @@ def test_a_query_of_the_document_finds_something(trained: Bench, query: str) -> 
     assert rows(trained.journal.path, query)
 
 
+def test_the_best_epoch_is_one_that_was_trained(tmp_path: Path) -> None:
+    """The final evaluation comes under the number after the last epoch's, and is as good as the best one."""
+    with bench(tmp_path / "journal") as at:
+        train(at, epochs=3)
+        at.event("epoch_end", {"epoch": 3, "metrics": {"train/box_loss": 0.3, "metrics/mAP50-95(B)": 0.9}}, "3")
+        assert [epoch for _, epoch, _ in rows(at.journal.path, QUERIES[1])] == [2]
+        assert [epoch for epoch, _ in rows(at.journal.path, QUERIES[2])] == [0, 1, 2]
+
+
 def test_every_table_column_and_view_is_in_the_document() -> None:
     described = DOCUMENT.split("## States of a delivery")[0]
     for table in tables.METADATA.tables.values():
