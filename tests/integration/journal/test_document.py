@@ -66,7 +66,9 @@ def test_a_query_of_the_document_finds_something(trained: Bench, query: str) -> 
 def test_the_best_epoch_is_one_that_was_trained(tmp_path: Path) -> None:
     """The final evaluation comes under the number after the last epoch's, and is as good as the best one."""
     with bench(tmp_path / "journal") as at:
-        train(at, epochs=3)
+        for epoch in range(3):
+            trained = {"train/box_loss": 1.0, "val/box_loss": 1.0, "metrics/mAP50-95(B)": 0.1 * epoch}
+            at.event("epoch_end", {"epoch": epoch, "metrics": trained}, str(epoch))
         at.event("epoch_end", {"epoch": 3, "metrics": {"train/box_loss": 0.3, "metrics/mAP50-95(B)": 0.9}}, "3")
         assert [epoch for _, epoch, _ in rows(at.journal.path, QUERIES[1])] == [2]
         assert [epoch for epoch, _ in rows(at.journal.path, QUERIES[2])] == [0, 1, 2]
