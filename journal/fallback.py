@@ -23,13 +23,16 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal import tables
 from journal.blobs import sync_folder, write_all
-from journal.clock import now_text
+from journal.clock import from_text, now_text
 from journal.encoding import encode, storable
 from journal.errors import JournalUnwritable
 from journal.liveness import boot_id, is_dead
 from journal.payloads import fitted, left_out
 from journal.records import GIVEN_UP, Run
 from journal.routing import route
+
+# What reading a line that this module did not write may raise; the last where it nests too deep.
+_FOREIGN = (KeyError, TypeError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -192,9 +195,26 @@ def read_header(path: Path) -> Header | None:
     """Return whose events a file holds, None when its first line does not say."""
     try:
         first = json.loads(_lines(path)[0])
-        return Header(**{**first, "run": Run(**first["run"])})
-    except (IndexError, KeyError, TypeError, ValueError):
+        header = Header(**{**first, "run": Run(**first["run"])})
+        return header if _is_sound(header) else None
+    except (IndexError, *_FOREIGN):
         return None
+
+
+def _is_sound(header: Header) -> bool:
+    """Return whether the journal can take these values, and all who read them can tell what they mean.
+
+    Raises:
+        TypeError: Some are of another type.
+        ValueError: Some cannot be stored, or are no times.
+    """
+    run, places = header.run, [text for platform_name, base_url in header.routes for text in (platform_name, base_url)]
+    for text in (run.id, run.project or "", run.name, run.save_dir, header.host, header.boot_id, *places):
+        str.encode(text)
+    for moment in (run.created_at, header.started_at):
+        from_text(moment)
+    numbers = (header.pid, header.session_id or 0)
+    return isinstance(header.journal, str) and all(isinstance(one, int) and 0 <= one < 1 << 31 for one in numbers)
 
 
 def _is_ours(folder: Path) -> bool:
@@ -214,12 +234,13 @@ def _lines(path: Path) -> list[bytes]:
 
 
 def _event(line: bytes) -> dict[str, str] | None:
-    """Return an event's columns, or None for a line that was torn."""
+    """Return an event's columns, or None for a line that was torn or is none of ours."""
     try:
         event = json.loads(line)
+        from_text(event["created_at"])
         columns = {name: storable(str(event[name])) for name in ("kind", "key", "created_at")}
         return {**columns, "payload": encode(dict(event["payload"]))}
-    except (KeyError, TypeError, ValueError):
+    except _FOREIGN:
         return None
 
 

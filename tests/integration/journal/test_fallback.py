@@ -54,6 +54,11 @@ def ingest(folder: Path, fallbacks: Path) -> int:
         return opened.ingest_fallbacks([fallbacks])
 
 
+def waiting(folder: Path, fallbacks: Path) -> int:
+    with journal.open(folder) as opened:
+        return opened.fallbacks_waiting(folder, [fallbacks])
+
+
 def taken(folder: Path) -> list[Any]:
     return [json.loads(payload) for (payload,) in rows(folder, "SELECT payload FROM events ORDER BY id")]
 
@@ -93,7 +98,9 @@ def test_the_file_of_a_live_process_is_kept_and_read_further(folder: Path, fallb
     file = begin(fallbacks, folder)
     file.append("epoch_end", {"epoch": 0})
     assert ingest(folder, fallbacks) == 1
+    assert waiting(folder, fallbacks) == 0
     file.append("epoch_end", {"epoch": 1})
+    assert waiting(folder, fallbacks) == 1
     assert ingest(folder, fallbacks) == 1
     file.close()
     assert [event["epoch"] for event in taken(folder)] == [0, 1]
@@ -162,7 +169,10 @@ def test_a_line_that_the_disk_tore_costs_no_other(folder: Path, fallbacks: Path)
         b"\xff\xfe",
         b'{"kind":"a","key":"","payload":7,"created_at":"now"}',
         b'{"kind":"a","key":"","payload":{}}',
+        b'{"kind":"a","key":"","payload":{},"created_at":"now"}',
+        b"[" * 100_000,
     ],
+    ids=range(8),
 )
 def test_a_line_that_is_no_event_costs_no_other(folder: Path, fallbacks: Path, line: bytes) -> None:
     write_and_die(fallbacks, folder, events=2)
@@ -172,13 +182,38 @@ def test_a_line_that_is_no_event_costs_no_other(folder: Path, fallbacks: Path, l
     assert ingest(folder, fallbacks) == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"torn", b"{}\n{}\n", b"[1]\n", b"\xff\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"torn", b"{}\n{}\n", b"[1]\n", b"\xff\n", b"[" * 100_000 + b"\n"], ids=range(6)
+)
 def test_a_file_that_is_nobodys_is_left_alone(folder: Path, fallbacks: Path, content: bytes) -> None:
     fallbacks.mkdir()
     (fallbacks / "strange.jsonl").write_bytes(content)
     write_and_die(fallbacks, folder, events=1)
     assert ingest(folder, fallbacks) == 1
     assert (fallbacks / "strange.jsonl").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"journal": 5},
+        {"pid": 10**30},
+        {"session_id": "1"},
+        {"routes": ["ultralytics"]},
+        {"routes": [["ultralytics", 5]]},
+        {"started_at": "today"},
+        {"run": {**vars(RUN), "created_at": "today"}},
+        {"run": {**vars(RUN), "name": "\udcff"}},
+    ],
+)
+def test_a_header_that_means_nothing_is_nobodys(folder: Path, fallbacks: Path, change: dict[str, Any]) -> None:
+    write_and_die(fallbacks, folder, events=1)
+    (path,) = fallbacks.iterdir()
+    header, event = path.read_text().splitlines()
+    strange = json.dumps({**json.loads(header), **change}) + f"\n{event}\n"
+    path.with_name("strange.jsonl").write_text(strange)
+    assert ingest(folder, fallbacks) == 1
+    assert [(found.name, found.read_text()) for found in fallbacks.iterdir()] == [("strange.jsonl", strange)]
 
 
 def test_the_files_of_another_journal_are_left_alone(folder: Path, fallbacks: Path, tmp_path: Path) -> None:
