@@ -14,6 +14,7 @@ from support.scripted_server import Reply, Request, Script, ScriptedServer, hub_
 
 from uploader.errors import CredentialsRefused, Transient
 from uploader.local_platform.server import RunningServer, running
+from uploader.platforms import hub as hub_client
 from uploader.platforms.base import Identity, Message, Receipt
 from uploader.platforms.http import Transport
 from uploader.platforms.hub import HubPlatform
@@ -111,3 +112,13 @@ def test_nothing_is_made_while_it_cannot_be_known(
     with pytest.raises(expected):
         register(server.url, AGAIN)
     assert posts(server) == []
+
+
+def test_of_a_list_that_is_too_long_the_newer_half_is_read(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_client, "_LONGEST_LIST", 2000)
+    models = [OURS, *[{"id": f"m-{n}", "meta": {"name": "x" * 100}} for n in range(49)]]
+    server.script = lambda request: listing(*models[: int(request.path.partition("=")[2] or 0)])(request)
+    assert register(server.url, AGAIN).ids == {"modelId": "m-7"}
+    assert [request.path for request in server.requests] == [f"/v1/models?limit={limit}" for limit in (50, 25, 12)]

@@ -12,6 +12,7 @@ from support.scripted_server import Reply, Request, Script, ScriptedServer, rece
 
 from uploader.errors import CredentialsRefused, Transient
 from uploader.local_platform.server import running
+from uploader.platforms import reconcile
 from uploader.platforms.base import Identity, Message, Receipt
 from uploader.platforms.http import Transport
 from uploader.platforms.ultralytics import UltralyticsPlatform
@@ -52,6 +53,16 @@ def listing(*models: object) -> Script:
         if request.path == "/api/account/summary":
             return Reply(body={"username": "me"})
         return Reply(body={"models": list(models)}) if request.method == "GET" else received(request)
+
+    return script
+
+
+def limited(*models: dict[str, object]) -> Script:
+    """Answer as `listing` does, with no more models than the request's `limit`."""
+
+    def script(request: Request) -> Reply:
+        limit = int(request.path.partition("limit=")[2] or 0)
+        return listing(*models[:limit])(request)
 
     return script
 
@@ -202,3 +213,22 @@ def test_a_model_that_is_found_keeps_its_id_whatever_is_said_next(server: Script
 def test_a_long_list_is_read_whole(server: ScriptedServer) -> None:
     server.script = listing({"id": "m-0", "trainResults": "x" * 2_000_000}, {**OURS, "runIds": [3, 5]})
     assert register(server.url, AGAIN).ids == {"modelId": "m-1", "modelSlug": "t", "runId": 5}
+
+
+def test_of_a_list_that_is_too_long_the_newer_half_is_read(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "_LONGEST_LIST", 1000)
+    server.script = limited({**OURS, "runIds": [3, 5]}, *[{"id": f"m-{n}", "console": "x" * 100} for n in range(49)])
+    assert register(server.url, AGAIN).ids == {"modelId": "m-1", "modelSlug": "t", "runId": 5}
+    assert [path.partition("=")[2] for path in paths(server, "GET")[1:]] == ["50", "25", "12", "6"]
+
+
+def test_a_model_that_is_too_long_by_itself_is_not_taken_for_a_sign_in_page(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "_LONGEST_LIST", 1000)
+    server.script = limited({**OURS, "console": "x" * 1000})
+    with pytest.raises(Transient, match="more than 1000 bytes"):
+        register(server.url, AGAIN)
+    assert paths(server, "POST") == []

@@ -24,17 +24,19 @@ _LATER = frozenset({407, 408, 425, 429})
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole HTTP answer.
+    """An HTTP answer that came to its end, or to the most that is read of one.
 
     Attributes:
         status: The HTTP status.
         headers: Its headers; names in any case.
         body: Its body, as far as it was read.
+        is_whole: Whether that is all of it.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    is_whole: bool = True
 
     @property
     def ok(self) -> bool:
@@ -50,6 +52,10 @@ class Answer:
         return value if isinstance(value, dict) else None
 
 
+class AnswerTooLong(Transient):
+    """The answer has more bytes than are read, so that it tells nothing."""
+
+
 def success(answer: Answer, host: str) -> dict[str, Any]:
     """Return the JSON object of a successful answer.
 
@@ -58,12 +64,15 @@ def success(answer: Answer, host: str) -> dict[str, Any]:
         host: Who gave it, for messages.
 
     Raises:
+        AnswerTooLong: It says so, in more bytes than were read.
         DeliveryError: The status says otherwise, or a success does not hold a JSON object, as with the sign-in
             page of a hotel's network.
     """
     if not answer.ok:
         raise refusal(answer, host)
     content = answer.json()
+    if content is None and not answer.is_whole:
+        raise AnswerTooLong(f"{host} answered with more than {len(answer.body)} bytes", status=answer.status)
     if content is None:
         raise Transient(
             f"{host} answered {answer.status} with something that is not the platform's: "

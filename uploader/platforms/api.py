@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from uploader.errors import CredentialsRefused
-from uploader.platforms.answers import Answer, host_of, success
+from uploader.platforms.answers import Answer, AnswerTooLong, host_of, success
 from uploader.platforms.blob import Body
 from uploader.platforms.http import LONGEST_ANSWER, Transport
 
@@ -80,6 +80,25 @@ class JsonApi:
             DeliveryError: There was no success, or it was not the platform's.
         """
         return self._request("GET", path, headers=self._headers, longest=longest)
+
+    def newest(self, path: str, most: int, longest: int) -> dict[str, Any]:
+        """Return what a list answers with: its newest entries, as many as fit.
+
+        Args:
+            path: Begins with a slash; the list takes a `limit`.
+            most: So many entries are wished for. Half as many are asked for when they are too long, down to one.
+            longest: Most bytes of an answer that are read.
+
+        Raises:
+            AnswerTooLong: A single entry is longer.
+            DeliveryError: There was no success, or it was not the platform's.
+        """
+        try:
+            return self.get(f"{path}?limit={most}", longest=longest)
+        except AnswerTooLong:
+            if most == 1:
+                raise
+        return self.newest(path, most // 2, longest)
 
     def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         answer = self._transport.request(method, self._base_url + path, **options)

@@ -101,7 +101,7 @@ class Transport:
                 verify=self._verify,
                 proxies=_proxies(_origin(url)),
             )
-            return Answer(response.status_code, response.headers, _read(response.raw, longest))
+            return Answer(response.status_code, response.headers, *_read(response.raw, longest))
         except TRANSPORT_ERRORS as error:
             failure = classify(error, host_of(url))
         raise failure  # outside of the handler: what it handles quotes the URL
@@ -162,13 +162,13 @@ def _in_blocks(body: bytes | Body | None) -> bytes | io.BytesIO | Body:
     return io.BytesIO(body) if isinstance(body, bytes) and len(body) > _WRITE_WHOLE else body
 
 
-def _read(raw: urllib3.BaseHTTPResponse, longest: int) -> bytes:
-    """Read a body up to the limit and give the connection back, or close it when more would come."""
+def _read(raw: urllib3.BaseHTTPResponse, longest: int) -> tuple[bytes, bool]:
+    """Return a body up to the limit, and whether that is all; the connection is closed when more would come."""
     try:
         body = b""
-        while len(body) <= longest and (block := raw.read(longest, decode_content=True)):
+        while len(body) <= longest and (block := raw.read(longest + 1 - len(body), decode_content=True)):
             body += block
-        return body[:longest]
+        return body[:longest], len(body) <= longest
     finally:
         raw.close()
 

@@ -164,7 +164,7 @@ class HubPlatform:
             DeliveryError: That cannot be known now.
         """
         try:
-            data = self._confirmed(self._api.get(f"/v1/models?limit={_NEWEST}", longest=_LONGEST_LIST)).get("data")
+            data = self._confirmed(self._api.newest("/v1/models", _NEWEST, _LONGEST_LIST)).get("data")
         except Refused:
             return None  # a server that lists no models
         models = data.get("results") if isinstance(data, dict) else None

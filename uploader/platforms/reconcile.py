@@ -8,7 +8,8 @@ What this cannot see: a request that is handled only after the reading, because 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -76,7 +77,8 @@ def _newest_run(model: Mapping[str, Any]) -> dict[str, int]:
 
 def _models(api: JsonApi, project: str) -> Iterator[dict[str, Any]]:
     for owner, name in _places(api, project):
-        listed = _read(api, f"{MODELS}/{quote(owner, safe='')}/{quote(name, safe='')}?limit={_NEWEST}", "models", list)
+        path = f"{MODELS}/{quote(owner, safe='')}/{quote(name, safe='')}"
+        listed = _read(partial(api.newest, path, _NEWEST, _LONGEST_LIST), "models", list)
         yield from (each for each in listed or () if isinstance(each, dict) and is_id(each.get("id")))
 
 
@@ -85,19 +87,19 @@ def _places(api: JsonApi, project: str) -> Iterator[tuple[str, str]]:
     owner, slash, name = project.partition("/")
     if slash:
         yield owner.lower(), name
-    user = _read(api, ACCOUNT, "username", str)
+    user = _read(partial(api.get, ACCOUNT), "username", str)
     if user is not None:
         yield user, project.replace("/", "-")
 
 
-def _read(api: JsonApi, path: str, field: str, kind: type[Value]) -> Value | None:
+def _read(ask: Callable[[], dict[str, Any]], field: str, kind: type[Value]) -> Value | None:
     """Return a field of an answer; None for what is not there, or not on a server of this age.
 
     Raises:
         DeliveryError: There is no answer now, or one without the field: then nothing is known.
     """
     try:
-        value = api.get(path, longest=_LONGEST_LIST).get(field)
+        value = ask().get(field)
     except Refused:
         return None
     if not isinstance(value, kind):
