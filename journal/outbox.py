@@ -22,6 +22,7 @@ from journal.engine import fold_wal
 from journal.errors import from_sqlite
 from journal.liveness import live_runs
 from journal.records import Claim, Destination, Event, Lane, Outcome, PlannedDelivery, Run, Target
+from journal.waiting import Revived
 
 UPLOAD_SPACING_SECONDS = 900.0
 """A live run's checkpoints are uploaded at most every 15 minutes, as the platform's own client does."""
@@ -215,8 +216,8 @@ class Outbox:
         with self._write() as connection:
             return waiting.make_due(connection, now)
 
-    def revive(self, delivery_ids: Sequence[int] | None = None) -> int:
-        """Give dead letters (these, or all) another life, and unblock their runs; return how many.
+    def revive(self, delivery_ids: Sequence[int] | None = None) -> Revived:
+        """Give dead letters (these, or all) another life, and unblock their runs (or all).
 
         Raises:
             UnknownRow: One of them is no dead letter; none was revived.

@@ -64,12 +64,16 @@ class Pruned:
 def drop(connection: Connection, delivery_ids: Sequence[int]) -> int:
     """Give up dead letters for good; their rows stay as `dropped`. Return how many.
 
+    A run that was blocked goes on after its last one.
+
     Raises:
         UnknownRow: One of them is no dead letter; none was dropped.
     """
     waiting.require_dead(connection, delivery_ids)
     values = {"state": "dropped", "settled_at": now_text()}
-    return connection.execute(update(_D).where(_D.c.id.in_(delivery_ids)).values(values)).rowcount
+    dropped = connection.execute(update(_D).where(_D.c.id.in_(delivery_ids)).values(values)).rowcount
+    waiting.unblock_emptied(connection, delivery_ids)
+    return dropped
 
 
 def prune(connection: Connection, before: str, live: Sequence[str]) -> Pruned:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,20 @@ from journal.records import Claim, State
 _LONGEST_HOLD = timedelta(days=1)
 _D = tables.deliveries
 _E = tables.events
+_T = tables.targets
+
+
+@dataclass(frozen=True)
+class Revived:
+    """What was given another life.
+
+    Attributes:
+        letters: Dead letters that are pending again.
+        runs: Runs that go on which had been refused as a whole, one for each destination.
+    """
+
+    letters: int
+    runs: int
 
 
 def reclaim(connection: Connection) -> int:
@@ -33,8 +48,12 @@ def make_due(connection: Connection, now: datetime) -> int:
     return _update_open(connection, "pending", {"next_attempt_at": to_text(now)}, waits, is_ours)
 
 
-def revive(connection: Connection, delivery_ids: Sequence[int] | None) -> int:
-    """Give dead letters (these, or all) another life, and unblock their runs; return how many.
+def revive(connection: Connection, delivery_ids: Sequence[int] | None) -> Revived:
+    """Give dead letters another life, and unblock their runs.
+
+    Args:
+        connection: In a write transaction.
+        delivery_ids: These; None for all, and for blocked runs whose dead letters were dropped.
 
     Raises:
         UnknownRow: One of them is no dead letter; none was revived.
@@ -43,9 +62,28 @@ def revive(connection: Connection, delivery_ids: Sequence[int] | None) -> int:
     if delivery_ids is not None:
         require_dead(connection, delivery_ids)
         chosen = chosen & _D.c.id.in_(delivery_ids)
-    for run_id, destination_id in connection.execute(select(_D.c.run_id, _D.c.destination_id).where(chosen).distinct()):
+    there = exists().where(_D.c.run_id == _T.c.run_id, _D.c.destination_id == _T.c.destination_id, chosen)
+    runs = _unblock(connection, _T.c.dropped_at.is_(None) if delivery_ids is None else there)
+    return Revived(send_after_all(connection, chosen), runs)
+
+
+def unblock_emptied(connection: Connection, delivery_ids: Sequence[int]) -> None:
+    """Let runs go on that these dropped deliveries were the last dead letters of.
+
+    Not runs that the platform never knew: without their registration, nothing of them can be sent.
+    """
+    here = (_D.c.run_id == _T.c.run_id, _D.c.destination_id == _T.c.destination_id)
+    of_these = exists().where(*here, _D.c.id.in_(delivery_ids))
+    _unblock(connection, of_these & ~exists().where(*here, _D.c.state == "dead") & (_T.c.ids != "{}"))
+
+
+def _unblock(connection: Connection, chosen: ColumnElement[bool]) -> int:
+    """Let blocked targets be tried again; return how many."""
+    query = select(_T.c.run_id, _T.c.destination_id).where(_T.c.state == "blocked", chosen)
+    blocked = connection.execute(query).all()
+    for run_id, destination_id in blocked:
         routing.unblock(connection, run_id, destination_id)
-    return send_after_all(connection, chosen)
+    return len(blocked)
 
 
 def send_after_all(connection: Connection, *chosen: ColumnElement[bool]) -> int:

@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_retry_sends_a_dead_letter_out_again(folder: Path) -> None:
-    assert _json(folder, "retry", "2") == {"retried": 1, "retaken": 0}
+    assert _json(folder, "retry", "2") == {"retried": 1, "unblocked": 0, "retaken": 0}
     assert _states(folder) == ["delivered", "pending"]
 
 

@@ -33,7 +33,8 @@ Exit codes, the first that fits:
      here, or the key was refused; everything is kept
   3  work remains: the platform is offline or backs off, the drain was
      stopped, or another drain works on this journal
-  4  dead letters: all else is delivered, these the platform refused
+  4  dead letters, or runs that were refused as a whole: all else is
+     delivered, these the platform refused
   0  everything is delivered
 
 SIGINT or SIGTERM end a drain within seconds; the exit code tells what
@@ -175,7 +176,7 @@ def _line(one: DestinationSummary, folder: Path) -> str:
         parts.append(f"{count(one.blocked, 'run')} refused as a whole")
     if one.waiting:
         command = next_command("retry --all", folder)
-        parts.append(f"what is recorded of that ({one.waiting}) goes out after `{command}`")
+        parts.append(f"what is recorded of that ({one.waiting}) waits: put the cause right, then `{command}`")
     if one.error:
         parts.append(one.error)
     if one.next_attempt_at:

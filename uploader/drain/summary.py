@@ -61,7 +61,7 @@ class DestinationSummary:
         unplanned: Events that no delivery was made for yet.
         dead: Dead letters, also from earlier drains.
         blocked: Runs that the platform refuses as a whole.
-        waiting: What these hold, in deliveries and events not yet planned; it goes out after `uploader retry`.
+        waiting: What these hold, in deliveries and events not yet planned; it waits for `uploader retry`.
         error: What is in the way, else None.
         next_attempt_at: When the next attempt makes sense, ISO, else None.
     """
@@ -95,12 +95,12 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """The process's exit code: a key that is missing or refused before remaining work before dead letters."""
+        """The process's exit code: a key that is missing or refused before remaining work before what was refused."""
         if any(one.state in _NOT_LET_IN for one in self.destinations):
             return NO_CREDENTIALS
         if any(one.state not in NOTHING_LEFT for one in self.destinations):
             return WORK_REMAINS
-        return DEAD_LETTERS if any(one.dead for one in self.destinations) else ALL_DELIVERED
+        return DEAD_LETTERS if any(one.dead or one.blocked for one in self.destinations) else ALL_DELIVERED
 
 
 def summarize(

@@ -103,7 +103,7 @@ def refusal(answer: Answer, host: str) -> DeliveryError:
 
 def deleted(error: Refused) -> RunGone:
     """Return what a 404 for a run's model means, and what to do about it."""
-    cure = "`retry` helps only once it is restored; if it never is, `drop` gives up what has not arrived"
+    cure = "`retry` helps only once it is restored; if it never is, `drop --to URL --run ID` gives up the rest"
     return RunGone(f"{error}; the model was deleted there: {cure}", status=error.status)
 
 

@@ -293,7 +293,7 @@ def test_dead_letters_can_be_given_another_life(journals: Recordings, server: Sc
     assert journals.drain(server.url).exit_code == 4
     server.script = received
     with closing(journals.journal.outbox()) as outbox:
-        assert outbox.revive() == 1
+        assert outbox.revive().letters == 1
     assert journals.drain(server.url).exit_code == 0
 
 
@@ -363,7 +363,7 @@ def test_a_missing_checkpoint_is_taken_from_the_runs_folder_if_it_is_there(
         weights.mkdir(parents=True)
         (weights / "best.pt").write_bytes(left)
     with closing(journals.journal.outbox()) as outbox:
-        assert (journals.journal.retake(), outbox.revive()) == (retaken, 1)
+        assert (journals.journal.retake(), outbox.revive().letters) == (retaken, 1)
     assert journals.drain(server.url).exit_code == (0 if retaken else 4)
     assert blob.exists() == bool(retaken)
 

@@ -14,6 +14,7 @@ from support.journals import URL, Bench, bench, dead_pid, finish, later, python,
 from journal.clock import from_text, to_text, utc_now
 from journal.errors import StaleClaim, UnknownRow
 from journal.records import Claim, Outcome
+from journal.waiting import Revived
 
 SHA = "0" * 64
 
@@ -121,7 +122,7 @@ def test_a_blocked_run_sends_nothing_until_it_is_revived(registered: Bench) -> N
     assert registered.target().reason == "deleted there"
     assert registered.claim() == []
     assert registered.outbox.next_due(registered.destination.id, lane="message", now=utc_now()) is None
-    assert registered.outbox.revive() == 1
+    assert registered.outbox.revive().letters == 1
     assert registered.target().state == "registered"
     assert len(registered.claim()) == 2
 
@@ -143,6 +144,28 @@ def test_a_server_without_ids_knows_a_revived_run_all_the_same(at: Bench) -> Non
     at.record(Outcome(epoch, "dead", error="404", block="gone"))
     at.outbox.revive()
     assert kinds(at.claim()) == ["epoch_end"]
+
+
+def test_a_blocked_run_goes_on_when_its_last_dead_letter_is_dropped(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2), registered.message(stage=2))
+    one, other = registered.claim()
+    registered.record(
+        Outcome(one, "dead", error="404", block="gone"), Outcome(other, "dead", error="404", block="gone")
+    )
+    registered.journal.drop([one.delivery_id])
+    assert registered.target().state == "blocked"
+    registered.journal.drop([other.delivery_id])
+    assert (registered.target().state, registered.target().reason) == ("registered", None)
+
+
+def test_a_run_that_was_never_registered_stays_blocked_without_dead_letters_until_all_is_retried(at: Bench) -> None:
+    at.plan(at.message("training_started"))
+    (claim,) = at.claim()
+    at.record(Outcome(claim, "dead", error="422", block="422"))
+    at.journal.drop([claim.delivery_id])
+    assert at.target().state == "blocked"
+    assert at.outbox.revive() == Revived(letters=0, runs=1)
+    assert at.target().state == "new"
 
 
 # --- time, leases and fences
@@ -266,7 +289,7 @@ def test_only_the_dead_letters_that_are_named_are_revived(registered: Bench) -> 
     registered.record(Outcome(one, "dead", error="400"), Outcome(other, "dead", error="413"))
     letters = rows(registered.journal.path, "SELECT id, reason FROM dead_letters ORDER BY id")
     assert letters == [(one.delivery_id, "400"), (other.delivery_id, "413")]
-    assert registered.outbox.revive([other.delivery_id]) == 1
+    assert registered.outbox.revive([other.delivery_id]).letters == 1
     assert [claim.delivery_id for claim in registered.claim()] == [other.delivery_id]
 
 

@@ -77,6 +77,7 @@ def test_what_a_blocked_run_still_holds_is_not_waited_for() -> None:
     assert it.exit_code == 4
     assert (it.destinations[0].pending, it.destinations[0].blocked, it.destinations[0].waiting) == (0, 1, 14)
     assert it.destinations[0].state == "refused in part"
+    assert summary(state="blocked", unplanned=7).exit_code == 4  # its dead letters were dropped
 
 
 @pytest.mark.parametrize(
