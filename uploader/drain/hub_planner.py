@@ -4,8 +4,8 @@ As upstream 8.3.245 does it:
 
 - An epoch's metrics are the training losses and the validation metrics, at epoch 0 also facts about the model. What
   the platform gets besides (`lr`, fitness, console, system, results) is not sent.
-- The final evaluation, which knows no validation losses, replaces the last epoch. From 8.4 on its event has a number
-  of its own; here it gets the last epoch's.
+- The final evaluation, which knows no validation losses and trains nothing, replaces the last epoch. From 8.4 on its
+  event has a number of its own; here it gets the last epoch's.
 - While a training runs its `last.pt` is uploaded, at its end `best.pt`, with the mAP of the final evaluation.
 
 Unlike there, epochs that wait together travel together, and the model is made when the journal is drained. Its `meta`
@@ -143,20 +143,29 @@ def _batches(epochs: Iterable[_Epoch]) -> Iterator[list[_Epoch]]:
 
 def _epochs(events: Iterable[Event]) -> Iterator[_Epoch]:
     """Yield the `epoch_end` among the events, each with the number under which HUB knows it."""
-    number: int | None = None
+    epoch: _Epoch | None = None
     for event in events:
         if event.kind == EPOCH:
-            payload = json.loads(event.payload)
-            previous, number = number, int(payload["epoch"])
-            if previous is not None and _is_final_evaluation(payload):
-                number = previous
-            yield _Epoch(event, number, epoch_metrics(payload), replaces=number == previous)
+            epoch = _epoch(event, epoch)
+            yield epoch
 
 
-def _is_final_evaluation(payload: Mapping[str, Any]) -> bool:
-    """Tell it by its metrics: the validator gives losses within a training only, and runs without one at its end."""
-    names = payload.get("metrics") or {}
-    return any(name.startswith("metrics/") for name in names) and not any(name.startswith("val/") for name in names)
+def _epoch(event: Event, before: _Epoch | None) -> _Epoch:
+    payload = json.loads(event.payload)
+    number, metrics = int(payload["epoch"]), epoch_metrics(payload)
+    if before is not None and number == before.number + 1 and _is_final_evaluation(metrics, before.metrics):
+        number = before.number
+    return _Epoch(event, number, metrics, replaces=before is not None and number == before.number)
+
+
+def _is_final_evaluation(metrics: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Tell it by its metrics: no epoch was trained for it, and outside of a training the validator gives no losses.
+
+    Validators of one's own may give none for any epoch. Then only the training losses tell, which are as they were.
+    """
+    kinds = {name.partition("/")[0] for name in metrics}
+    is_evaluated = "metrics" in kinds and "val" not in kinds
+    return is_evaluated and all(before.get(name) == metrics[name] for name in metrics if name.startswith("train/"))
 
 
 def epoch_metrics(payload: Mapping[str, Any]) -> dict[str, Any]:

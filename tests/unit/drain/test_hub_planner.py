@@ -180,6 +180,21 @@ def test_a_training_without_validation_keeps_its_epochs() -> None:
     assert sorted(metrics_of(plan(story.events, 0))) == ["0", "1", "2"]
 
 
+def test_validations_without_losses_keep_their_epochs() -> None:
+    """As a validator of one's own gives them; the final evaluation trains nothing, so its training losses stay."""
+    story = Story().started()
+    for number, loss in enumerate((3.0, 2.0, 1.0, 1.0)):
+        story.add("epoch_end", {"epoch": number, "metrics": {"train/loss": loss, "metrics/acc": number}}, str(number))
+    assert {number: metrics["metrics/acc"] for number, metrics in metrics_of(plan(story.events, 0)).items()} == {
+        "0": 0,
+        "1": 1,
+        "2": 3,
+    }
+    split = plan(story.events[:3], 0)
+    rest = plan(story.events[3:], split.stage, story.events[1:3])
+    assert sorted(metrics_of(split) | metrics_of(rest)) == ["0", "1", "2"]
+
+
 def test_pretrained_weights_are_the_parent_and_odd_arguments_stay_text() -> None:
     story = Story().started(model="yolo11n.pt", imgsz="[640, 480]", batch="0.7", patience="soon", device="None")
     wish = json.loads(plan(story.events, 0).deliveries[0].body)
