@@ -124,15 +124,10 @@ def _bytes_arrived(connection: Connection, excess: int) -> Rows:
 
 
 def _oldest_arrived_run(connection: Connection, _: int) -> Rows:
-    """Return one run: what it takes up is not known before it is gone.
-
-    One that goes nowhere any more stays: a person who gave its destination up may name another one.
-    """
+    """Return one run: what it takes up is not known before it is gone."""
     arrived = upkeep.arrived(connection, before=now_text(), live=live_runs(connection, utc_now()))
     table = tables.runs
-    going = select(tables.targets.c.run_id).where(tables.targets.c.dropped_at.is_(None))
-    chosen = (table.c.id.in_(arrived), table.c.id.in_(going))
-    oldest = select(table.c.id).where(*chosen).order_by(table.c.created_at).limit(1)
+    oldest = select(table.c.id).where(table.c.id.in_(arrived)).order_by(table.c.created_at).limit(1)
     return connection.execute(oldest).all()
 
 

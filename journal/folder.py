@@ -94,10 +94,16 @@ class Journal:
         with self._transaction() as connection:
             return drop_destination(connection, destination_id, run_ids)
 
-    def prune(self, before: datetime) -> Pruned:
-        """Take out what has arrived whole and was last written to before this time, and the bytes of no use."""
+    def prune(self, before: datetime, *, given_up: bool = False) -> Pruned:
+        """Take out what has arrived whole and was last written to before this time, and the bytes of no use.
+
+        Args:
+            before: The time.
+            given_up: Whether to take out runs whose every destination was given up, too: what never arrived is lost.
+        """
         with self._transaction() as connection:
-            pruned = upkeep.prune(connection, to_text(before), live_runs(connection, utc_now()))
+            live = live_runs(connection, utc_now())
+            pruned = upkeep.prune(connection, to_text(before), live, given_up=given_up)
         self._sweep()
         self.fold_wal()
         return pruned

@@ -16,10 +16,11 @@ from journal.salvage import lost_snapshots
 _D = tables.deliveries
 
 # Everything of the run has arrived everywhere it goes, or was given up on purpose; and nothing was written lately.
-# Usage events never go anywhere.
-_ARRIVED = text(
+# One whose every destination was given up goes nowhere any more. Usage events never go anywhere.
+_SETTLED = text(
     """
-    SELECT r.id FROM runs r
+    SELECT r.id, EXISTS (SELECT 1 FROM targets t WHERE t.run_id = r.id AND t.dropped_at IS NULL) AS goes_somewhere
+    FROM runs r
     WHERE EXISTS (SELECT 1 FROM targets t WHERE t.run_id = r.id)
       AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.run_id = r.id AND d.state IN ('pending', 'claimed', 'dead'))
       AND NOT EXISTS (SELECT 1 FROM targets t JOIN events e ON e.run_id = t.run_id
@@ -76,15 +77,16 @@ def drop(connection: Connection, delivery_ids: Sequence[int]) -> int:
     return dropped
 
 
-def prune(connection: Connection, before: str, live: Sequence[str]) -> Pruned:
+def prune(connection: Connection, before: str, live: Sequence[str], *, given_up: bool = False) -> Pruned:
     """Take out the events and deliveries of runs that have arrived whole, and mark the bytes that nothing refers to.
 
     Args:
         connection: In a write transaction.
         before: Only runs whose newest event is older than this ISO time.
         live: Runs that are being written to; they are left alone.
+        given_up: Also runs whose every destination was given up, whatever of them has arrived.
     """
-    runs = arrived(connection, before, live)
+    runs = arrived(connection, before, live) + (_given_up(connection, before, live) if given_up else [])
     events = delete_runs(connection, runs)
     unused = unreferenced(connection)
     mark_removed(connection, {row.sha256 for row in unused})
@@ -94,10 +96,16 @@ def prune(connection: Connection, before: str, live: Sequence[str]) -> Pruned:
 def arrived(connection: Connection, before: str, live: Sequence[str]) -> list[str]:
     """Return the runs that have arrived whole, were last written to before this ISO time, and are not live.
 
-    One with a checkpoint that is still to be salvaged has not.
+    One with a checkpoint that is still to be salvaged has not, nor has one whose every destination was given up.
     """
     staying = {*live, *(lost.run_id for lost in lost_snapshots(connection, utc_now()))}
-    return [run for run in connection.execute(_ARRIVED, {"before": before}).scalars() if run not in staying]
+    settled = connection.execute(_SETTLED, {"before": before})
+    return [run.id for run in settled if run.goes_somewhere and run.id not in staying]
+
+
+def _given_up(connection: Connection, before: str, live: Sequence[str]) -> list[str]:
+    settled = connection.execute(_SETTLED, {"before": before})
+    return [run.id for run in settled if not run.goes_somewhere and run.id not in live]
 
 
 def delete_runs(connection: Connection, runs: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -111,8 +112,21 @@ def test_of_a_destination_one_run_is_given_up(folder: Path) -> None:
     assert (again.returncode, "none of these runs goes there" in again.stderr) == (2, True)
 
 
-def test_what_was_given_up_does_not_keep_a_run_from_being_pruned(folder: Path) -> None:
+def test_a_run_that_was_given_up_everywhere_is_pruned_only_when_that_is_asked_for(folder: Path) -> None:
     _run(folder, "drop", "--to", "http://127.0.0.1:9", "--yes")
+    assert _json(folder, "prune")["runs"] == 0
+    assert _run(folder, "prune", "--given-up").returncode == 1  # it asks first
+    assert json.loads(_run(folder, "prune", "--given-up", "--json").stdout)["exit_code"] == 2
+    assert _states(folder) == ["delivered", "dropped"]
+    assert _json(folder, "prune", "--given-up", "--yes") == {"runs": 1, "events": 3, "blobs": 1, "bytes": 7}
+
+
+def test_what_was_given_up_at_one_place_does_not_keep_a_run_from_being_pruned(folder: Path) -> None:
+    with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
+        outbox.route(_run_id(folder), outbox.add_destination("hub", "http://127.0.0.1:8").id)
+    _run(folder, "drop", "2", "--yes")
+    assert _json(folder, "prune")["runs"] == 0
+    _run(folder, "drop", "--to", "http://127.0.0.1:8", "--platform", "hub", "--yes")
     assert _json(folder, "prune")["runs"] == 1
 
 

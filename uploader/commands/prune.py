@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from journal.words import count
-from uploader.commands.shared import journal_option, opened_journal
+from uploader.commands.shared import USAGE, fail, journal_option, opened_journal
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -35,18 +35,26 @@ def _age(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:
 @click.option(
     "--older-than", callback=_age, metavar="AGE", default="0s", help="Only runs that ended so long ago: 12h, 30d."
 )
+@click.option(
+    "--given-up", is_flag=True, help="Also runs that `drop --to` gave up everywhere: what never arrived is lost."
+)
+@click.option("--yes", is_flag=True, help="With --given-up: do it without asking.")
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def prune(older_than: timedelta, journal: Path | None, as_json: bool) -> None:
+def prune(*, older_than: timedelta, given_up: bool, yes: bool, journal: Path | None, as_json: bool) -> None:
     """Take out the events and checkpoints of runs that have arrived whole, everywhere they go.
 
-    Runs with anything pending or dead, and runs that are being trained, are left alone. A pruned run can still be
-    resumed: the journal keeps what the platform called it.
+    Runs with anything pending or dead, runs that were given up everywhere, and runs that are being trained, are left
+    alone. A pruned run can still be resumed: the journal keeps what the platform called it.
     """
     from journal.clock import utc_now
 
+    if given_up and not yes:
+        if as_json:
+            fail("--json asks no questions; give --yes as well", "prune", USAGE, as_json=True)
+        click.confirm("Delete runs that were given up, with all that never arrived?", abort=True, err=True)
     with opened_journal(journal, "prune", as_json=as_json) as opened:
-        pruned = opened.prune(utc_now() - older_than)
+        pruned = opened.prune(utc_now() - older_than, given_up=given_up)
     what = f"{count(pruned.events, 'event')}, {count(pruned.blobs, 'checkpoint')} ({count(pruned.bytes, 'byte')})"
     text = f"{count(pruned.runs, 'run')} pruned: {what}"
     click.echo(json.dumps(asdict(pruned)) if as_json else text)
