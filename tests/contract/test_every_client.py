@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -270,3 +271,21 @@ def test_files_are_not_read_into_memory(client: Platform, checkpoint: Upload, tm
     last = 0
     client.upload(checkpoint, watch)
     assert largest <= 64 * 1024
+
+
+def test_lists_of_models_are_read_one_at_a_time(
+    client: Platform, server: ScriptedServer, kind: Kind, registration: Message
+) -> None:
+    """Each takes many times its bytes in memory."""
+    meeting = threading.Barrier(2, timeout=0.5)
+
+    def script(request: Request) -> Reply:
+        if request.method == "GET":
+            with suppress(threading.BrokenBarrierError):
+                meeting.wait()
+        return kind.answers(request)
+
+    server.script = script
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(client.register, [replace(registration, attempt=2)] * 2))
+    assert meeting.broken, "two were read at once"

@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
+from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
@@ -79,6 +80,7 @@ class HubPlatform:
         self._transport = transport
         self._host = host_of(base_url)
         self._upload_seconds = upload_seconds
+        self._reading = Lock()  # a list of models may be long, whatever the number of threads
         self._agent = f"python-{platform.python_version()}-{place}"
 
     def close(self) -> None:
@@ -107,7 +109,8 @@ class HubPlatform:
         wish = json.loads(message.data_json)
         known = message.identity.ids.get(MODEL_ID) or wish.get(MODEL_ID)
         if known is None and message.attempt > 1:
-            known = self._made_for(message.identity.run_uuid)
+            with self._reading:
+                known = self._made_for(message.identity.run_uuid)
         if known is not None:
             return Receipt({}, {MODEL_ID: known})
         answer = self._api.post("/v1/models", message.data_json, key=message.chunk_id)

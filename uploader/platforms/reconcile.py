@@ -37,7 +37,7 @@ def find_registration(api: JsonApi, identity: Identity) -> dict[str, Any] | None
     Raises:
         DeliveryError: The platform could not be read now.
     """
-    found = list(_models(api, identity.project))
+    found = _models(api, identity.project)
     return _resumed(found, identity.ids) if "modelId" in identity.ids else _new(found, identity.run_uuid)
 
 
@@ -77,9 +77,12 @@ def _newest_run(model: Mapping[str, Any]) -> dict[str, int]:
 
 def _models(api: JsonApi, project: str) -> Iterator[dict[str, Any]]:
     for owner, name in _places(api, project):
-        path = f"{MODELS}/{quote(owner, safe='')}/{quote(name, safe='')}"
-        listed = _read(partial(api.newest, path, _NEWEST, _LONGEST_LIST), "models", list)
-        yield from (each for each in listed or () if isinstance(each, dict) and is_id(each.get("id")))
+        yield from _listed(api, f"{MODELS}/{quote(owner, safe='')}/{quote(name, safe='')}")
+
+
+def _listed(api: JsonApi, path: str) -> Iterator[dict[str, Any]]:
+    models = _read(partial(api.newest, path, _NEWEST, _LONGEST_LIST), "models", list)
+    yield from (each for each in models or () if isinstance(each, dict) and is_id(each.get("id")))
 
 
 def _places(api: JsonApi, project: str) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from uploader.errors import DeliveryError, Refused, RunGone, Transient
@@ -53,6 +54,7 @@ class UltralyticsPlatform:
         self._transport = transport
         self._host = host_of(base_url)
         self._storage = Storage(transport, self._host)
+        self._reading = Lock()  # a list of models may take hundreds of megabytes, whatever the number of threads
 
     def close(self) -> None:
         """Close idle connections."""
@@ -100,7 +102,10 @@ class UltralyticsPlatform:
 
     def _arrived(self, message: Message) -> Receipt | None:
         """Return the receipt of an earlier attempt at a registration, as far as reading can tell."""
-        ids = find_registration(self._api, message.identity) if message.attempt > 1 else None
+        if message.attempt == 1:
+            return None
+        with self._reading:
+            ids = find_registration(self._api, message.identity)
         if ids is None:
             return None
         if "runId" in ids:
