@@ -155,7 +155,10 @@ def _epoch(event: Event, before: _Epoch | None) -> _Epoch:
     number, metrics = int(payload["epoch"]), epoch_metrics(payload)
     if before is not None and number == before.number + 1 and _is_final_evaluation(metrics, before.metrics):
         number = before.number
-    return _Epoch(event, number, metrics, replaces=before is not None and number == before.number)
+    if before is None or number != before.number:
+        return _Epoch(event, number, metrics, replaces=False)
+    facts = {name: before.metrics[name] for name in _FACTS.values() if name in before.metrics}
+    return _Epoch(event, number, {**facts, **metrics}, replaces=True)
 
 
 def _is_final_evaluation(metrics: Mapping[str, Any], before: Mapping[str, Any]) -> bool:

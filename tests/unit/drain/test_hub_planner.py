@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 import journal
 from journal.records import Event
 from uploader.drain.hub_planner import KINDS, LONGEST_METRICS, plan
@@ -132,6 +134,15 @@ def test_an_early_end_is_numbered_by_what_came_before() -> None:
         assert [stage for _, stage in kinds_of(first) + kinds_of(second)] == sorted(
             stage for _, stage in kinds_of(first) + kinds_of(second)
         )
+
+
+@pytest.mark.parametrize("number", [0, 1])  # 8.3 records it as the last epoch again, 8.4 as one more
+def test_the_only_epoch_keeps_the_facts_about_the_model(number: int) -> None:
+    story = Story().started().epoch(0)
+    evaluated = {"epoch": number, "metrics": {**LOSSES, **SCORES}}
+    planned = plan(story.add("epoch_end", evaluated, str(number)).events, 0)
+    facts = {name: value for name, value in RECORDED["metrics"]["0"].items() if name.startswith("model/")}
+    assert metrics_of(planned) == {"0": {**LOSSES, **SCORES, **facts}}
 
 
 def test_a_final_evaluation_waits_for_the_epoch_that_it_replaces() -> None:
