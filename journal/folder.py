@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from journal import fallback, locations, retaking, upkeep
+from journal import fallback, locations, retaking, upkeep, waiting
 from journal.blobs import BlobStore
 from journal.clock import to_text, utc_now
 from journal.dropping import Dropped, drop_destination
@@ -75,6 +75,15 @@ class Journal:
         """Return how many fallback files wait beside this journal for others, by the folder of each."""
         found = fallback.by_journal(locations.fallback_folders() if folders is None else folders)
         return {folder: len(paths) for folder, paths in found.items() if folder not in {"", str(self.path.resolve())}}
+
+    def require_dead(self, delivery_ids: Sequence[int]) -> None:
+        """Check that these ids are those of dead letters, all of them.
+
+        Raises:
+            UnknownRow: One of them is not.
+        """
+        with self._transaction(read_only=True) as connection:
+            waiting.require_dead(connection, delivery_ids)
 
     def drop(self, delivery_ids: Sequence[int]) -> int:
         """Give up dead letters for good; their rows stay as `dropped`. Return how many.

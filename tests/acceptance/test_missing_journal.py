@@ -22,8 +22,8 @@ COMMANDS = (
     ("doctor",),
     ("prune",),
     ("retry", "--all"),
-    ("drop", "1", "--yes"),
-    ("drop", "--to", "http://127.0.0.1:9", "--yes"),
+    ("drop", "1"),
+    ("drop", "--to", "http://127.0.0.1:9"),
 )
 
 

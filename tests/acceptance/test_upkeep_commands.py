@@ -17,6 +17,8 @@ import journal
 from journal.clock import utc_now
 from journal.records import Outcome, PlannedDelivery
 
+GONE = ("--to", "http://127.0.0.1:9")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -49,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_retry_sends_a_dead_letter_out_again(folder: Path) -> None:
-    assert _json(folder, "retry", "2") == {"retried": 1, "unblocked": 0, "retaken": 0}
+    assert _json(folder, "retry", "2") == {"retried": 1, "replaced": 0, "unblocked": 0, "retaken": 0}
     assert _states(folder) == ["delivered", "pending"]
 
 
@@ -86,9 +88,20 @@ def test_a_usage_error_found_in_the_journal_is_json_where_json_was_asked_for(fol
     assert "no dead letter has the id 99" in json.loads(answer.stdout)["error"]
 
 
-def test_drop_asks_first(folder: Path) -> None:
-    assert _run(folder, "drop", "2").returncode == 1
+@pytest.mark.parametrize("chosen", [("2",), GONE])
+def test_drop_asks_first_and_scripts_for_a_yes(folder: Path, chosen: tuple[str, ...]) -> None:
+    asked = _run(folder, "drop", *chosen)
+    assert (asked.returncode, asked.stdout, "Give up" in asked.stderr) == (1, "", True)
+    script = _run(folder, "drop", *chosen, "--json")
+    assert (script.returncode, json.loads(script.stdout)["exit_code"], script.stderr) == (2, 2, "")
+    assert "--yes" in json.loads(script.stdout)["error"]
     assert _states(folder) == ["delivered", "dead"]
+
+
+@pytest.mark.parametrize("chosen", [("1",), ("2", "99"), ("--to", "http://elsewhere"), (*GONE, "--run", "nothing")])
+def test_drop_asks_about_nothing_that_is_not_there(folder: Path, chosen: tuple[str, ...]) -> None:
+    told = _run(folder, "drop", *chosen)
+    assert (told.returncode, "Give up" in told.stdout + told.stderr) == (2, False)
 
 
 def test_drop_gives_a_dead_letter_up_and_keeps_its_row(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 
 from journal.words import count, next_command
 from uploader.addresses import is_same_place
-from uploader.commands.shared import USAGE, journal_option, opened_journal, place
+from uploader.commands.shared import USAGE, fail, journal_option, opened_journal, place
 from uploader.errors import SettingsError
 from uploader.keys import address_options
 from uploader.settings import PLATFORMS, ULTRALYTICS
@@ -62,24 +61,26 @@ def drop(
             raise click.UsageError(f"--platform {platform} and --to {to} are two platforms")
         platform, to = to, ""
     platform = platform or ULTRALYTICS
-    if not yes:
-        what = (
-            f"everything that has not arrived at {place(platform, to)}"
-            if to is not None
-            else f"{count(len(ids), 'dead letter')} for good"
-        )
-        click.confirm(f"Give up {what}?", abort=True)
+    if as_json and not yes:
+        fail("--json asks no questions; give --yes as well", "drop", USAGE, as_json=True)
     with opened_journal(journal, "drop", as_json=as_json) as opened:
         if to is None:
+            opened.require_dead(ids)
+            _ask(f"{count(len(ids), 'dead letter')} for good", yes=yes)
             dropped = opened.drop(ids)
             click.echo(json.dumps({"dropped": dropped}) if as_json else f"Gave up {count(dropped, 'dead letter')}.")
             return
-        given_up = _drop_destination(opened, platform, to, runs)
+        given_up = _drop_destination(opened, platform, to, runs, yes=yes)
         again = next_command(f"drain --to {address_options(platform, to or 'URL')}", opened.path)
     click.echo(json.dumps(asdict(given_up)) if as_json else _as_text(given_up, again))
 
 
-def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequence[str]) -> Dropped:
+def _ask(what: str, *, yes: bool) -> None:
+    if not yes:
+        click.confirm(f"Give up {what}?", abort=True, err=True)
+
+
+def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequence[str], *, yes: bool) -> Dropped:
     from contextlib import closing
 
     from journal.errors import UnknownRow
@@ -95,8 +96,8 @@ def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequenc
     try:
         chosen = choose_runs(known, prefixes, opened.path)
     except SettingsError as error:
-        click.echo(f"uploader drop: {error}", err=True)
-        sys.exit(USAGE)
+        raise UnknownRow(str(error)) from error
+    _ask(f"everything that has not arrived at {place(platform, to)}", yes=yes)
     try:
         return opened.drop_destination(found[0], chosen)
     except UnknownRow as error:
