@@ -50,7 +50,8 @@ class Pulse:
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             asked_at, run = job
-            if self._clock() - asked_at < self._platform.heartbeat_seconds:  # else the next one is due
+            is_late = self._clock() - asked_at >= self._platform.heartbeat_seconds  # then the next one is due
+            if not is_late and run.run_uuid in self._due:
                 self._beat(run)
 
     def _beat(self, run: Identity) -> None:

@@ -19,6 +19,7 @@ class Heart:
         self.heard: list[tuple[str, str | None]] = []
         self.hold = threading.Event()
         self.hold.set()
+        self.begun = threading.Event()
         self._changed = threading.Condition()
 
     def wait_for(self, beats: int) -> None:
@@ -26,6 +27,7 @@ class Heart:
             assert self._changed.wait_for(lambda: len(self.heard) >= beats, 10)
 
     def heartbeat(self, identity: Identity, agent_id: str | None) -> str | None:
+        self.begun.set()
         self.hold.wait(10)
         with self._changed:
             self.heard.append((identity.run_uuid, agent_id))
@@ -93,3 +95,15 @@ def test_none_is_sent_late() -> None:
     heart.hold.set()
     pulse.close(10)
     assert ("two", None) not in heart.heard
+
+
+def test_none_is_sent_of_a_run_that_ended_while_its_own_waited() -> None:
+    heart = Heart()
+    heart.hold.clear()
+    pulse = Pulse(heart, "pulse", Clock())
+    pulse.keep([ONE, TWO])
+    assert heart.begun.wait(10)
+    pulse.keep([ONE])
+    heart.hold.set()
+    pulse.close(10)
+    assert heart.heard == [("one", None)]
