@@ -71,6 +71,16 @@ class Journal:
                 path.unlink()
         return taken
 
+    def fallbacks_waiting(self, path: Path, folders: Iterable[Path] | None = None) -> int:
+        """Return how many fallback files hold events of this journal that it has not taken in.
+
+        Args:
+            path: The folder that they name; another one when this journal is a copy.
+            folders: Where such files may be; by default where this user's trainings put them.
+        """
+        with self._transaction(read_only=True) as connection:
+            return len(fallback.untaken(connection, path, locations.fallback_folders() if folders is None else folders))
+
     def fallbacks_elsewhere(self, folders: Iterable[Path] | None = None) -> dict[str, int]:
         """Return how many fallback files wait beside this journal for others, by the folder of each."""
         found = fallback.by_journal(locations.fallback_folders() if folders is None else folders)

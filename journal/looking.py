@@ -20,12 +20,14 @@ class View:
         path: The folder.
         runs: The state of each run, oldest first.
         bytes: What the journal takes up; see `journal.space.Size`.
+        fallbacks: How many fallback files hold events of this journal that it has not taken in.
         fallbacks_elsewhere: How many fallback files wait beside this journal for others, by the folder of each.
     """
 
     path: Path
     runs: tuple[RunReport, ...]
     bytes: int
+    fallbacks: int
     fallbacks_elsewhere: dict[str, int]
 
 
@@ -61,4 +63,4 @@ def _look_at_copy(path: Path) -> View:
 def _view(opened: Journal, path: Path) -> View:
     elsewhere = opened.fallbacks_elsewhere()
     elsewhere.pop(str(path.resolve()), None)  # a copy takes those of the journal itself for another's
-    return View(path, tuple(opened.report()), opened.size().total, elsewhere)
+    return View(path, tuple(opened.report()), opened.size().total, opened.fallbacks_waiting(path), elsewhere)

@@ -14,11 +14,16 @@ def is_there(folder: Path) -> bool:
 
 
 def is_awaited(folder: Path, fallback_folders: Iterable[Path] | None = None) -> bool:
-    """Return whether events wait in fallback files that were meant for this journal.
+    """Return whether events wait in fallback files that were meant for this journal; see `waiting`."""
+    return bool(waiting(folder, fallback_folders))
+
+
+def waiting(folder: Path, fallback_folders: Iterable[Path] | None = None) -> list[Path]:
+    """Return the fallback files that were meant for this journal.
 
     Args:
         folder: The journal.
         fallback_folders: Where such files may be; by default where this user's trainings put them.
     """
     beside = locations.fallback_folders() if fallback_folders is None else fallback_folders
-    return str(folder.resolve()) in fallback.by_journal(beside)
+    return fallback.by_journal(beside).get(str(folder.resolve()), [])

@@ -12,6 +12,7 @@ from journal.engine import APPLICATION_ID, check_header, check_log
 from journal.errors import CorruptJournal, JournalError, NewerJournal
 from journal.ids import chunk_id, digest
 from journal.migrations import NEWEST_VERSION
+from journal.words import next_command
 
 DAMAGE = frozenset({"database-damaged", "reference-broken", "text-damaged", "delivery-damaged"})
 """The findings that a repair can do something about: it copies what is whole into a new journal."""
@@ -25,12 +26,17 @@ def damaged(error: Exception, database: Path) -> Finding:
     return trouble("database-damaged", detail, repair(database.parent))
 
 
-def check_file(database: Path) -> Iterator[Finding]:
-    """Check that there is a database, and that it is ours to read."""
+def check_file(database: Path, *, awaited: bool) -> Iterator[Finding]:
+    """Check that there is a database, and that it is ours to read.
+
+    Args:
+        database: The file.
+        awaited: Whether events for it wait in fallback files, so that a drain would make it.
+    """
     if not database.exists():
-        yield trouble(
-            "no-journal", f"there is no {database}", "Name the journal's folder with --journal or UPLOADER_JOURNAL."
-        )
+        make = f"`{next_command('drain', database.parent)}` makes it, of what waits in fallback files."
+        name = "Name the journal's folder with --journal or UPLOADER_JOURNAL."
+        yield trouble("no-journal", f"there is no {database}", make if awaited else name)
         return
     try:
         check_log(database)

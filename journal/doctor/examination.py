@@ -12,8 +12,9 @@ from journal.doctor.blobs import check_blobs
 from journal.doctor.database import check_file, check_rows, damaged, is_ours
 from journal.doctor.findings import Finding, notice, trouble
 from journal.doctor.source import reading
-from journal.doctor.surroundings import check_modes, check_size, check_surroundings
+from journal.doctor.surroundings import check_disk, check_fallbacks, check_modes, check_size
 from journal.errors import JournalError, JournalUnavailable
+from journal.presence import is_awaited
 from journal.space import measure_by
 
 
@@ -50,15 +51,16 @@ def examine(folder: Path, *, deep: bool = False, fallback_folders: Iterable[Path
         fallback_folders: Where fallback files may be; by default where this user's trainings put them.
     """
     database = folder / "journal.db"
-    findings = list(check_file(database))
+    beside = locations.fallback_folders() if fallback_folders is None else list(fallback_folders)
+    findings = list(check_file(database, awaited=is_awaited(folder, beside)))
     inside = _Inside() if findings else _look_inside(database, deep)
     findings += inside.findings
     if is_ours(database):
         findings += check_modes(folder)
     if folder.is_dir():
-        beside = locations.fallback_folders() if fallback_folders is None else fallback_folders
-        findings += check_surroundings(folder, beside, inside.mode)
+        findings += check_disk(folder, inside.mode)
         findings += check_size(folder, inside.bytes)
+    findings += check_fallbacks(folder, beside)
     return Examination(folder, inside.events, inside.blobs, inside.bytes, tuple(findings))
 
 

@@ -21,17 +21,15 @@ _FOLDERS = ("blobs", "hub")  # checkpoints, and models of HUB that were loaded
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def check_surroundings(folder: Path, fallback_folders: Iterable[Path], mode: str | None) -> Iterator[Finding]:
-    """Check everything that needs no database.
+def check_disk(folder: Path, mode: str | None) -> Iterator[Finding]:
+    """Check the disk that the journal is on.
 
     Args:
         folder: The journal.
-        fallback_folders: Where events wait that could not be journaled.
         mode: The database's journal mode, None when it could not be read.
     """
     yield from _check_space(folder)
     yield from _check_file_system(folder, mode)
-    yield from _check_fallbacks(folder, fallback_folders)
 
 
 def check_modes(folder: Path) -> Iterator[Finding]:
@@ -60,6 +58,23 @@ def check_size(folder: Path, size: int) -> Iterator[Finding]:
         command = next_command("drain", folder)
         advice = f"Deliver it by `{command}`: trainings give up checkpoints and console text to keep the limit."
         yield notice("over-limit", detail, advice)
+
+
+def check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[Finding]:
+    """Look for events, of a journal that may not be there, that could not be journaled."""
+    found = fallback.by_journal(fallback_folders)
+    waiting = [str(path) for path in found.pop(str(folder.resolve()), [])]
+    unreadable = [str(path) for path in found.pop("", [])]
+    if waiting:
+        detail = f"events that could not be journaled are in {count(len(waiting), 'fallback file')}: {some(waiting)}"
+        yield notice("fallback-waiting", detail, f"The next `{next_command('drain', folder)}` takes them in.")
+    if unreadable:
+        detail = f"fallback files without a readable first line: {some(unreadable)}"
+        yield trouble("fallback-damaged", detail, "Look into them: each line is one event in JSON.")
+    for journal, paths in found.items():
+        held = f"{count(len(paths), 'fallback file')}: {some([str(path) for path in paths])}"
+        detail = f"events of another journal, {journal}, are in {held}"
+        yield notice("fallback-elsewhere", detail, f"`{next_command('drain', Path(journal))}` takes them in.")
 
 
 def readable_by_others(folder: Path) -> list[Path]:
@@ -114,19 +129,3 @@ def file_system(folder: Path) -> str:
     mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
     place = folder.resolve()
     return next((mounts[parent] for parent in (place, *place.parents) if parent in mounts), "")
-
-
-def _check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[Finding]:
-    found = fallback.by_journal(fallback_folders)
-    waiting = [str(path) for path in found.pop(str(folder.resolve()), [])]
-    unreadable = [str(path) for path in found.pop("", [])]
-    if waiting:
-        detail = f"events that could not be journaled are in {count(len(waiting), 'fallback file')}: {some(waiting)}"
-        yield notice("fallback-waiting", detail, f"The next `{next_command('drain', folder)}` takes them in.")
-    if unreadable:
-        detail = f"fallback files without a readable first line: {some(unreadable)}"
-        yield trouble("fallback-damaged", detail, "Look into them: each line is one event in JSON.")
-    for journal, paths in found.items():
-        held = f"{count(len(paths), 'fallback file')}: {some([str(path) for path in paths])}"
-        detail = f"events of another journal, {journal}, are in {held}"
-        yield notice("fallback-elsewhere", detail, f"`{next_command('drain', Path(journal))}` takes them in.")

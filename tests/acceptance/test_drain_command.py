@@ -501,6 +501,7 @@ def test_status_looks_at_what_cannot_be_written(tmp_path: Path, environment: dic
         assert f"journal {folder}: 1 run" in out
         assert "finished, 3 epochs" in out
         assert "of another journal" not in out
+        assert "events for it wait in 1 fallback file; `python -m uploader drain` takes them in" in out
         assert json.loads(run(environment, "status", "--json")[1])["journal"] == str(folder)
 
 

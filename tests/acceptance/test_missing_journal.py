@@ -68,12 +68,33 @@ def test_in_json_too(environment: dict[str, str], tmp_path: Path) -> None:
     assert "name its folder by --journal or UPLOADER_JOURNAL" in json.loads(done.stdout)["error"]
 
 
-def test_events_that_wait_beside_it_make_it(environment: dict[str, str], tmp_path: Path) -> None:
-    folder = tmp_path / "journal"
-    with recordings(tmp_path / "other") as others:
-        beside = FallbackFile([tmp_path / "fallback"], folder, others.begin().run)
+def event_beside(folder: Path) -> None:
+    """Have an event wait in a fallback file for a journal that is not there."""
+    with recordings(folder.parent / "other") as others:
+        beside = FallbackFile([folder.parent / "fallback"], folder, others.begin().run)
     beside.append("training_started", {"epochs": 1}, "1")
     beside.close()
+
+
+@pytest.mark.parametrize("command", ["status", "doctor"])
+def test_events_that_wait_beside_it_are_told(environment: dict[str, str], tmp_path: Path, command: str) -> None:
+    event_beside(tmp_path / "journal")
+    named = run(environment, command, "--journal", str(tmp_path / "journal"))
+    assert named.returncode == 1
+    data = tmp_path / "home" / ".local" / "share" / "offline-uploader"
+    event_beside(data / "journal")
+    usual = run({**environment, "UPLOADER_FALLBACK": str(data / "fallback")}, command)
+    for done, drain in ((named, f"drain --journal {tmp_path / 'journal'}"), (usual, "drain")):
+        told = done.stdout + done.stderr
+        assert "1 fallback file" in told
+        assert f"`python -m uploader {drain}`" in told
+        assert "--journal or UPLOADER_JOURNAL" not in told
+        assert "nothing was recorded" not in told
+
+
+def test_events_that_wait_beside_it_make_it(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    event_beside(folder)
     with scripted_server() as server:
         there = {**environment, "ULTRALYTICS_PLATFORM_URL": server.url}
         assert run(there, "drain", "--journal", str(folder)).returncode == 0

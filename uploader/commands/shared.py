@@ -45,17 +45,32 @@ def require_journal(folder: Path | None, command: str, *, as_json: bool) -> None
         as_json: Whether to print one JSON object.
     """
     from journal.locations import default_journal
-    from journal.presence import is_there
+    from journal.presence import is_there, waiting
 
     where = folder or default_journal()
     if is_there(where):
         return
-    message = f"there is no journal in {where}"
+    message, beside = f"there is no journal in {where}", len(waiting(where))
+    if beside:
+        message += f" yet; {in_fallback_files(beside, where)}"
     if folder is not None:
-        fail(f"{message}; name its folder by --journal or UPLOADER_JOURNAL", command, JOURNAL_UNUSABLE, as_json=as_json)
-    message += "; nothing was recorded yet"
+        advice = "" if beside else "; name its folder by --journal or UPLOADER_JOURNAL"
+        fail(message + advice, command, JOURNAL_UNUSABLE, as_json=as_json)
+    message += "" if beside else "; nothing was recorded yet"
     click.echo(json.dumps({"exit_code": 0, "message": message}) if as_json else f"uploader {command}: {message}")
     sys.exit(0)
+
+
+def in_fallback_files(number: int, folder: Path) -> str:
+    """Return how to have events that wait beside a journal taken in.
+
+    Args:
+        number: How many fallback files hold them.
+        folder: The journal.
+    """
+    from journal.words import count, next_command
+
+    return f"events for it wait in {count(number, 'fallback file')}; `{next_command('drain', folder)}` takes them in"
 
 
 @contextmanager

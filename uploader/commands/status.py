@@ -13,7 +13,14 @@ import click
 
 from journal.sizes import readable
 from journal.words import count, next_command
-from uploader.commands.shared import journal_errors, journal_option, place, require_journal, settings_for
+from uploader.commands.shared import (
+    in_fallback_files,
+    journal_errors,
+    journal_option,
+    place,
+    require_journal,
+    settings_for,
+)
 from uploader.errors import KeyNotForHere, NoKey, SettingsError
 from uploader.keys import address_options, key_for
 from uploader.settings import Settings
@@ -52,19 +59,21 @@ def _limit() -> int | None:
 
 
 def _as_json(view: View, limit: int | None) -> str:
-    facts = {"bytes": view.bytes, "max_bytes": limit, "fallbacks_elsewhere": view.fallbacks_elsewhere}
-    return json.dumps({"journal": str(view.path), **facts, "runs": [asdict(run) for run in view.runs]})
+    sizes = {"bytes": view.bytes, "max_bytes": limit}
+    beside = {"fallbacks": view.fallbacks, "fallbacks_elsewhere": view.fallbacks_elsewhere}
+    return json.dumps({"journal": str(view.path), **sizes, **beside, "runs": [asdict(run) for run in view.runs]})
 
 
 def _as_text(view: View, limit: int | None) -> str:
     settings = _settings(view.path)
     size = readable(view.bytes) if limit is None else f"{readable(view.bytes)} of at most {readable(limit)}"
-    waiting = (
+    here = [f"\n{in_fallback_files(view.fallbacks, view.path)}"] if view.fallbacks else []
+    elsewhere = (
         f"\n{count(number, 'fallback file')} of another journal; `{next_command('drain', Path(other))}` takes them in"
         for other, number in view.fallbacks_elsewhere.items()
     )
     head = f"journal {view.path}: {count(len(view.runs), 'run')}, {size}"
-    return "\n".join([head, *(_run(run, view.path, settings) for run in view.runs), *waiting])
+    return "\n".join([head, *(_run(run, view.path, settings) for run in view.runs), *here, *elsewhere])
 
 
 def _settings(folder: Path) -> Settings | None:
