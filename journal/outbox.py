@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.exc import DBAPIError
 
-from journal import backlog, claims, dropping, outcomes, planning, routing, tables, targets, waiting
+from journal import backlog, claims, dropping, outcomes, planning, routing, tables, targets, upkeep, waiting
 from journal.backlog import Backlog
 from journal.clock import to_text
 from journal.engine import fold_wal
@@ -78,6 +78,11 @@ class Outbox:
         """Return the runs (of those named) that go nowhere yet."""
         with self._read() as connection:
             return targets.unrouted_runs(connection, run_ids)
+
+    def pruned_runs(self, destination_id: int) -> set[str]:
+        """Return the runs that cannot arrive whole at this destination, which does not know them: they were pruned."""
+        with self._read() as connection:
+            return upkeep.pruned(connection, known_at=destination_id)
 
     def targets(
         self,

@@ -38,7 +38,19 @@ _UNREFERENCED = text(
                       WHERE e.kind = 'checkpoint' AND json_extract(e.payload, '$.sha256') = b.sha256)
     """
 )
+# The deliveries that a target began with, of stage 0 or 1, are gone; what was planned later has higher stages. A target
+# that had none is given a stage for this.
+_PRUNED = text(
+    """
+    SELECT DISTINCT t.run_id FROM targets t
+    WHERE t.stage > 0
+      AND (t.run_id, t.destination_id) NOT IN (SELECT run_id, destination_id FROM deliveries WHERE stage <= 1)
+      AND NOT EXISTS (SELECT 1 FROM targets here WHERE here.run_id = t.run_id AND here.destination_id = :known_at
+                        AND (here.dropped_at IS NULL OR here.state != 'new'))
+    """
+)
 _DELETE = (
+    "UPDATE targets SET stage = max(stage, 1) WHERE run_id IN :runs",
     "DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE run_id IN :runs)",
     "DELETE FROM deliveries WHERE run_id IN :runs",
     "DELETE FROM events WHERE run_id IN :runs",
@@ -115,6 +127,16 @@ def delete_runs(connection: Connection, runs: Sequence[str]) -> int:
         bound = text(statement).bindparams(bindparam("runs", expanding=True))
         events = connection.execute(bound, {"runs": runs}).rowcount  # the last statement's count is the events'
     return events
+
+
+def pruned(connection: Connection, *, known_at: int | None = None) -> set[str]:
+    """Return the runs of which events were deleted, also those that were resumed since.
+
+    Args:
+        connection: Any.
+        known_at: Leave out those that go to this destination, and those that it knows though it was given up.
+    """
+    return set(connection.execute(_PRUNED, {"known_at": known_at}).scalars())
 
 
 def unreferenced(connection: Connection) -> Sequence[Row[Any]]:

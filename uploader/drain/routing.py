@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from journal.words import next_command
 from uploader.errors import NoKey, SettingsError
 from uploader.settings import DEFAULT_PLATFORM_URL
 
+_LOG = logging.getLogger("uploader")
 _NO_KEY = (
     "there is no API key: set ULTRALYTICS_API_KEY, or run `yolo login`; "
     f"ULTRALYTICS_PLATFORM_URL names a platform other than {DEFAULT_PLATFORM_URL}"
@@ -63,15 +65,34 @@ def route(
 
     Raises:
         NoKey: Runs go nowhere yet and there are no defaults, because no key and no address is set.
+        SettingsError: None of the chosen runs can be delivered whole to one more destination, as they were pruned.
     """
     if to is not None:
         chosen = outbox.runs() if run_ids is None else [run for run in outbox.runs() if run.id in run_ids]
-        _send(outbox, chosen, [to])
+        _send(outbox, _whole(outbox, chosen, *to), [to])
     _bind(outbox, run_ids, address_of)
     unrouted = outbox.unrouted_runs(run_ids)
     if unrouted and not defaults:
         raise NoKey(_NO_KEY)
     _send(outbox, unrouted, defaults)
+
+
+def _whole(outbox: Outbox, runs: Sequence[Run], platform: str, url: str) -> list[Run]:
+    """Return the runs that arrive whole at a platform, and say which do not: a part would look like all there was."""
+    pruned = outbox.pruned_runs(outbox.add_destination(platform, url).id)
+    left_out = [run for run in runs if run.id in pruned]
+    if left_out:
+        reasons = "; ".join(f"{run.name} ({run.id}) {_why_pruned(outbox, run)}" for run in left_out)
+        message = f"{url} gets nothing of runs whose events were pruned: {reasons}"
+        if len(left_out) == len(runs):
+            raise SettingsError(message)
+        _LOG.warning("%s", message)
+    return [run for run in runs if run.id not in pruned]
+
+
+def _why_pruned(outbox: Outbox, run: Run) -> str:
+    places = [target.destination.base_url for target in outbox.targets(run_ids=[run.id])]
+    return f"after it had arrived at {' and '.join(places)}" if places else "after it had been given up"
 
 
 def _bind(outbox: Outbox, run_ids: Sequence[str] | None, address_of: Callable[[str], str | None]) -> None:
