@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -125,10 +126,10 @@ def _remember(folder: Path, found: Beginning) -> None:
     """Keep what needs no network to be used: a dataset behind a signed URL is not kept."""
     args = {name: value for name, value in found.train_args.items() if not _is_signed(value)}
     local = Path(found.source).name if Path(found.source).parent == folder else found.source
-    draft = folder / f"{_FACTS}.tmp"
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps({**asdict(found), "source": local, "train_args": args}, indent=1), "utf-8")
-    draft.replace(folder / _FACTS)
+    # A name of its own, as another process may load the same model; only this user can read such a file.
+    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", encoding="utf-8", delete=False) as draft:
+        json.dump({**asdict(found), "source": local, "train_args": args}, draft, indent=1)
+    Path(draft.name).replace(folder / _FACTS)
 
 
 def _remembered(folder: Path, url: str, error: DeliveryError) -> Beginning:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import functools
 import io
 import os
+import tempfile
 from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import requests
@@ -174,20 +176,27 @@ def _read(raw: urllib3.BaseHTTPResponse, longest: int) -> tuple[bytes, bool]:
 
 
 def _save(raw: urllib3.BaseHTTPResponse, announced: str | None, target: Path) -> None:
-    """Write a body under a temporary name first, in a file that only this user can read.
+    """Write a body under a temporary name of its own first, in a file that only this user can read.
 
     Raises:
         HTTPException: It ended early.
     """
-    part = target.with_name(f"{target.name}.part")
-    with raw, os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
-        while block := raw.read(_WRITE_WHOLE):
-            file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
-        if announced is not None and int(announced) != file.tell():
-            raise HTTPException(f"{file.tell()} of {announced} bytes")
-    part.replace(target)
+    handle, part = tempfile.mkstemp(".part", dir=target.parent)
+    try:
+        with raw, os.fdopen(handle, "wb") as file:
+            _copy(raw, announced, file)
+        Path(part).replace(target)
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+def _copy(raw: urllib3.BaseHTTPResponse, announced: str | None, file: BinaryIO) -> None:
+    while block := raw.read(_WRITE_WHOLE):
+        file.write(block)
+    file.flush()
+    os.fsync(file.fileno())
+    if announced is not None and int(announced) != file.tell():
+        raise HTTPException(f"{file.tell()} of {announced} bytes")
 
 
 def _no_file(answer: Answer, host: str) -> DeliveryError:

@@ -156,6 +156,16 @@ def test_what_cannot_be_loaded_is_told_clearly(server: RunningServer, monkeypatc
         uploader.load_hub_model(f"{WEB}/models/none")
 
 
+def test_what_another_process_is_writing_of_the_same_model_is_left_alone(server: RunningServer, tmp_path: Path) -> None:
+    model_id = make(server)
+    draft = tmp_path / "journal" / "hub" / model_id / "model.json.tmp"
+    draft.parent.mkdir(parents=True)
+    draft.write_text("half of")
+    uploader.load_hub_model(f"{WEB}/models/{model_id}")
+    assert draft.read_text() == "half of"
+    assert {path.name for path in draft.parent.iterdir()} == {"model.json", draft.name}
+
+
 def test_only_this_user_can_read_what_is_kept(server: RunningServer, tmp_path: Path) -> None:
     model_id = make(server)
     post(server, f"/{model_id}/upload", data={"epoch": 2, "type": "final", "map": 0.5}, files={"best.pt": b"best"})

@@ -6,6 +6,7 @@ import ssl
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import requests
@@ -50,7 +51,25 @@ def test_a_file_that_ends_early_is_none(tmp_path: Path, enforced: bool) -> None:
     )
     with pytest.raises(failures.TRANSPORT_ERRORS):
         http._save(raw, announced["Content-Length"], tmp_path / "best.pt")
-    assert not (tmp_path / "best.pt").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_downloads_at_once_leave_one_whole_file(tmp_path: Path) -> None:
+    target = tmp_path / "best.pt"
+
+    class Slow(io.BytesIO):
+        """Before it ends, another process has the same file."""
+
+        def read(self, size: int | None = -1) -> bytes:
+            block = super().read(size)
+            if not block:
+                http._save(cast(Any, io.BytesIO(b"the other's")), None, target)
+                assert target.read_bytes() == b"the other's"
+            return block
+
+    http._save(cast(Any, Slow(b"ours")), None, target)
+    assert target.read_bytes() == b"ours"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def tls(reason: str) -> ssl.SSLError:
