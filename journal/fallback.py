@@ -1,9 +1,7 @@
 """Events that no journal could take: lines of JSON in a file of their own, taken in by the next drain.
 
 A file's first line says whose it is: the journal's path, the run, the session. Each further line is an event, fsynced
-before `append` returns. `ingest` remembers in the journal how many lines it took, so that taking a file in again, or
-while its process still writes, changes nothing and loses nothing. A line that a full disk tore counts as a line and is
-passed over: its event was never acknowledged.
+before `append` returns. `journal.intake` takes them in.
 """
 
 from __future__ import annotations
@@ -13,26 +11,25 @@ import json
 import os
 import platform
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from sqlalchemy import Connection, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, select
 
 from journal import tables
 from journal.blobs import sync_folder, write_all
 from journal.clock import from_text, now_text
-from journal.encoding import encode, storable
 from journal.errors import JournalUnwritable
-from journal.liveness import boot_id, is_dead
+from journal.liveness import boot_id
 from journal.payloads import fitted, left_out
 from journal.records import GIVEN_UP, Run
-from journal.routing import route
 
-# What reading a line that this module did not write may raise; the last where it nests too deep.
-_FOREIGN = (KeyError, TypeError, ValueError, RecursionError)
+# What reading a line that nobody here wrote may raise; the last where it nests too deep.
+FOREIGN = (KeyError, TypeError, ValueError, RecursionError)
+_LONGEST_HEADER = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -140,35 +137,6 @@ class FallbackFile:
         self._is_torn = False
 
 
-def ingest(connection: Connection, journal: Path, folders: Iterable[Path]) -> tuple[int, list[Path]]:
-    """Take in the events of every fallback file that was meant for this journal, in the caller's transaction.
-
-    Args:
-        connection: In a write transaction.
-        journal: The journal's folder.
-        folders: Where fallback files may be.
-
-    Returns:
-        How many events were new, and the files that may be deleted once the transaction is committed: those of a
-        process that is gone.
-    """
-    taken, done = 0, []
-    for header, path in _files_for(journal.resolve(), folders):
-        # Before its lines are read: what a process that is alive now writes until it dies would be deleted unread.
-        is_over = is_dead(header.host, header.boot_id, header.pid)
-        taken += _take_in(connection, path, header)
-        if is_over:
-            done.append(path)
-    return taken, done
-
-
-def _files_for(journal: Path, folders: Iterable[Path]) -> list[tuple[Header, Path]]:
-    """Return the journal's fallback files in the order in which they were begun: a run's sessions follow each other."""
-    found = [(header, path) for path in files(folders) if (header := read_header(path))]
-    ours = [(header, path) for header, path in found if Path(header.journal) == journal]
-    return sorted(ours, key=lambda one: one[0].started_at)
-
-
 def files(folders: Iterable[Path]) -> list[Path]:
     """Return the fallback files in those of the folders that are this user's."""
     return sorted(path for folder in folders if _is_ours(folder) for path in folder.glob("*.jsonl"))
@@ -188,16 +156,18 @@ def untaken(connection: Connection, journal: Path, folders: Iterable[Path]) -> l
     table = tables.fallback_imports
     taken = {row.name: row.lines for row in connection.execute(select(table.c.name, table.c.lines))}
     meant = by_journal(folders).get(str(journal.resolve()), [])
-    return [path for path in meant if len(_lines(path)) - 1 > taken.get(path.name, -1)]
+    return [path for path in meant if _events(path) > taken.get(path.name, -1)]
 
 
 def read_header(path: Path) -> Header | None:
     """Return whose events a file holds, None when its first line does not say."""
     try:
-        first = json.loads(_lines(path)[0])
+        with path.open("rb") as file:
+            line = file.readline(_LONGEST_HEADER)
+        first = json.loads(line) if line.endswith(b"\n") else {}
         header = Header(**{**first, "run": Run(**first["run"])})
         return header if _is_sound(header) else None
-    except (IndexError, *_FOREIGN):
+    except (OSError, *FOREIGN):
         return None
 
 
@@ -217,68 +187,23 @@ def _is_sound(header: Header) -> bool:
     return isinstance(header.journal, str) and all(isinstance(one, int) and 0 <= one < 1 << 31 for one in numbers)
 
 
+def whole_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Return the lines of a file; a last one without its end is still being written, or was torn."""
+    return takewhile(lambda line: line.endswith(b"\n"), file)
+
+
+def _events(path: Path) -> int:
+    """Return how many lines there are after the first."""
+    try:
+        with path.open("rb") as file:
+            return sum(1 for _ in whole_lines(file)) - 1
+    except OSError:
+        return -1
+
+
 def _is_ours(folder: Path) -> bool:
     """Return whether the folder is there and this user's: under a shared temporary folder it might be a stranger's."""
     try:
         return os.name == "nt" or folder.lstat().st_uid == os.getuid()
     except OSError:
         return False
-
-
-def _lines(path: Path) -> list[bytes]:
-    """Return the whole lines; a last one without its end is still being written, or was torn."""
-    try:
-        return path.read_bytes().split(b"\n")[:-1]
-    except OSError:
-        return []
-
-
-def _event(line: bytes) -> dict[str, str] | None:
-    """Return an event's columns, or None for a line that was torn or is none of ours."""
-    try:
-        event = json.loads(line)
-        from_text(event["created_at"])
-        columns = {name: storable(str(event[name])) for name in ("kind", "key", "created_at")}
-        return {**columns, "payload": encode(dict(event["payload"]))}
-    except _FOREIGN:
-        return None
-
-
-def _take_in(connection: Connection, path: Path, header: Header) -> int:
-    table = tables.fallback_imports
-    known = connection.execute(select(table).where(table.c.name == path.name)).first()
-    lines = _lines(path)[1:]
-    new = [event for event in map(_event, lines[known.lines if known else 0 :]) if event]
-    session_id = known.session_id if known else _session(connection, header)
-    place = {"run_id": header.run.id, "session_id": session_id}
-    if new:
-        connection.execute(insert(tables.events), [{**event, **place} for event in new])
-    progress = {"lines": len(lines), "updated_at": now_text()}
-    connection.execute(
-        upsert(table)
-        .values(name=path.name, session_id=session_id, **progress)
-        .on_conflict_do_update(index_elements=["name"], set_=progress)
-    )
-    return len(new)
-
-
-def _session(connection: Connection, header: Header) -> int:
-    """Return the session that the events belong to, made with its run and routes where the journal has none."""
-    connection.execute(upsert(tables.runs).values(vars(header.run)).on_conflict_do_nothing())
-    for platform_name, base_url in header.routes:
-        route(connection, header.run.id, platform_name, base_url)
-    table = tables.sessions
-    query = select(table.c.id).where(table.c.id == header.session_id, table.c.run_id == header.run.id)
-    return connection.execute(query).scalar() or _new_session(connection, header)
-
-
-def _new_session(connection: Connection, header: Header) -> int:
-    row = {
-        "run_id": header.run.id,
-        "pid": header.pid,
-        "host": header.host,
-        "boot_id": header.boot_id,
-        "started_at": header.started_at,
-        "heartbeat_at": header.started_at,
-    }
-    return int(connection.execute(insert(tables.sessions).values(row)).lastrowid)

@@ -6,14 +6,14 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from journal import fallback, locations, retaking, upkeep, waiting
+from journal import fallback, intake, locations, retaking, upkeep, waiting
 from journal.blobs import BlobStore
 from journal.clock import to_text, utc_now
 from journal.dropping import Dropped, drop_destination
@@ -63,13 +63,8 @@ class Journal:
 
     def ingest_fallbacks(self, folders: Iterable[Path] | None = None) -> int:
         """Take in events that training processes had to write beside this journal; return how many were new."""
-        chosen = list(locations.fallback_folders() if folders is None else folders)
-        with self._transaction() as connection:
-            taken, done = fallback.ingest(connection, self.path, chosen)
-        for path in done:
-            with suppress(OSError):  # what stays is not taken in again
-                path.unlink()
-        return taken
+        chosen = locations.fallback_folders() if folders is None else folders
+        return intake.ingest(self._transaction, self.path, chosen)
 
     def fallbacks_waiting(self, path: Path, folders: Iterable[Path] | None = None) -> int:
         """Return how many fallback files hold events of this journal that it has not taken in.

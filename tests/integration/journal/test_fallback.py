@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
 import stat
+import tracemalloc
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from support.disks import fill, make_read_only, small_disk
 from support.journals import dead_pid, finish, python, rows
 
 import journal
-from journal import fallback
+from journal import fallback, intake
 from journal.errors import JournalUnwritable
 from journal.fallback import FallbackFile
 from journal.locations import fallback_folders
@@ -61,6 +63,18 @@ def waiting(folder: Path, fallbacks: Path) -> int:
 
 def taken(folder: Path) -> list[Any]:
     return [json.loads(payload) for (payload,) in rows(folder, "SELECT payload FROM events ORDER BY id")]
+
+
+def fails_at(number: int, function: Callable[..., Any], error: Exception) -> Callable[..., Any]:
+    """Return the function, but its call of this number fails."""
+    calls = itertools.count(1)
+
+    def call(*arguments: Any) -> Any:
+        if next(calls) == number:
+            raise error
+        return function(*arguments)
+
+    return call
 
 
 @contextmanager
@@ -119,7 +133,7 @@ def test_the_last_line_of_a_process_that_dies_meanwhile_is_read(
         file.append("epoch_end", {"epoch": 1})
         return True
 
-    monkeypatch.setattr(fallback, "is_dead", dies)
+    monkeypatch.setattr(intake, "is_dead", dies)
     assert ingest(folder, fallbacks) == 2
     file.close()
 
@@ -136,6 +150,58 @@ def test_a_process_of_another_container_is_not_known_to_be_dead(
     assert ingest(folder, fallbacks) == 1
     assert file.path is not None
     assert file.path.exists()
+
+
+def test_a_long_file_is_taken_in_piece_by_piece(folder: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no other writer waits long, and a kill in between costs nothing."""
+    monkeypatch.setattr(intake, "_LINES_AT_ONCE", 2)
+    write_and_die(fallbacks, folder, events=5)
+    with monkeypatch.context() as context:
+        context.setattr(intake, "_event", fails_at(4, intake._event, MemoryError()))
+        with pytest.raises(MemoryError):
+            ingest(folder, fallbacks)
+    assert [event["epoch"] for event in taken(folder)] == [0, 1]
+    assert ingest(folder, fallbacks) == 3
+    assert [event["epoch"] for event in taken(folder)] == [0, 1, 2, 3, 4]
+
+
+def test_two_who_take_a_file_in_at_once_take_each_line_once(
+    folder: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_LINES_AT_ONCE", 2)
+    write_and_die(fallbacks, folder, events=5)
+    (path,) = fallbacks.iterdir()
+    header = fallback.read_header(path)
+    assert header
+    with journal.open(folder) as one, journal.open(folder) as other:
+        first = intake.take_in(one._transaction, path, header)
+        assert next(first) == 2
+        assert [next(intake.take_in(other._transaction, path, header)), *first] == [2, 0, 1]
+    assert [event["epoch"] for event in taken(folder)] == [0, 1, 2, 3, 4]
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_kept(
+    folder: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        write_and_die(fallbacks, folder, events=1)
+    with monkeypatch.context() as context:
+        context.setattr(intake, "_piece", fails_at(1, intake._piece, OSError("Input/output error")))
+        assert ingest(folder, fallbacks) == 1
+    assert len(list(fallbacks.iterdir())) == 1
+    assert ingest(folder, fallbacks) == 1
+
+
+def test_whose_a_large_file_is_costs_no_memory(folder: Path, fallbacks: Path) -> None:
+    file = begin(fallbacks, folder)
+    file.append("epoch_end", {})
+    file.close()
+    assert file.path is not None
+    os.truncate(file.path, 64 << 20)
+    tracemalloc.start()
+    assert fallback.read_header(file.path) is not None
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
 
 
 def test_a_torn_last_line_is_passed_over(folder: Path, fallbacks: Path) -> None:

@@ -1,0 +1,152 @@
+"""Taking in fallback files: in pieces, each in one transaction with the count of the lines that are taken by then.
+
+So taking a file in again, or after a kill at any point, or while its process still writes, changes nothing and loses
+nothing; and nobody waits for the lock longer than a piece takes. A line that a full disk tore counts as a line and is
+passed over: its event was never acknowledged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from journal import tables
+from journal.clock import from_text, now_text
+from journal.encoding import encode, storable
+from journal.fallback import FOREIGN, Header, files, read_header, whole_lines
+from journal.liveness import is_dead
+from journal.routing import route
+from journal.space import Begin
+
+_LOG = logging.getLogger(__name__)
+
+# What one transaction takes at most: the lock is held for a tenth of a second or so.
+_LINES_AT_ONCE = 10_000
+_BYTES_AT_ONCE = 8 << 20
+
+
+def ingest(begin: Begin, journal: Path, folders: Iterable[Path]) -> int:
+    """Take in the events of every fallback file that was meant for this journal; return how many were new.
+
+    Files of a process that is gone are deleted.
+
+    Args:
+        begin: Begins a transaction of the journal.
+        journal: The journal's folder.
+        folders: Where fallback files may be.
+    """
+    taken = 0
+    for header, path in _files_for(journal.resolve(), folders):
+        # Before its lines are read: what a process that is alive now writes until it dies would be deleted unread.
+        is_over = is_dead(header.host, header.boot_id, header.pid)
+        try:
+            for count in take_in(begin, path, header):
+                taken += count
+        except OSError as error:
+            _LOG.warning("The fallback file %s could not be read to its end: %s", path, error)
+            continue
+        if is_over:
+            with suppress(OSError):  # what stays is not taken in again
+                path.unlink()
+    return taken
+
+
+def take_in(begin: Begin, path: Path, header: Header) -> Iterator[int]:
+    """Take in what a fallback file holds beyond the lines that were taken; yield how many events each piece had.
+
+    Raises:
+        OSError: It could not be read to its end.
+    """
+    with begin(read_only=True) as connection:
+        taken, session_id = _progress(connection, path)
+    is_new = session_id is None
+    with path.open("rb") as file:
+        lines = islice(whole_lines(file), 1 + taken, None)
+        while (piece := _piece(lines)) or is_new:  # a file without events still tells of its run
+            events = [_event(line) for line in piece]
+            with begin() as connection:
+                count = _write(connection, path, header, events, taken)
+            taken += len(piece)
+            is_new = False
+            yield count
+
+
+def _files_for(journal: Path, folders: Iterable[Path]) -> list[tuple[Header, Path]]:
+    """Return the journal's fallback files in the order in which they were begun: a run's sessions follow each other."""
+    found = [(header, path) for path in files(folders) if (header := read_header(path))]
+    ours = [(header, path) for header, path in found if Path(header.journal) == journal]
+    return sorted(ours, key=lambda one: one[0].started_at)
+
+
+def _piece(lines: Iterator[bytes]) -> list[bytes]:
+    """Return the next lines, as many as one transaction takes."""
+    piece: list[bytes] = []
+    room = _BYTES_AT_ONCE
+    for line in lines:
+        piece.append(line)
+        room -= len(line)
+        if room <= 0 or len(piece) == _LINES_AT_ONCE:
+            break
+    return piece
+
+
+def _event(line: bytes) -> dict[str, str] | None:
+    """Return an event's columns, or None for a line that was torn or is none of ours."""
+    try:
+        event = json.loads(line)
+        from_text(event["created_at"])
+        columns = {name: storable(str(event[name])) for name in ("kind", "key", "created_at")}
+        return {**columns, "payload": encode(dict(event["payload"]))}
+    except FOREIGN:
+        return None
+
+
+def _progress(connection: Connection, path: Path) -> tuple[int, int | None]:
+    """Return how many lines of a file were taken, and into which session: none when it is new."""
+    table = tables.fallback_imports
+    row = connection.execute(select(table).where(table.c.name == path.name)).first()
+    return (row.lines, row.session_id) if row else (0, None)
+
+
+def _write(
+    connection: Connection, path: Path, header: Header, events: Sequence[dict[str, str] | None], before: int
+) -> int:
+    """Write a piece, `before` lines into the file, but nothing that somebody else took meanwhile."""
+    taken, known = _progress(connection, path)
+    place = {"run_id": header.run.id, "session_id": known or _session(connection, header)}
+    new = [{**event, **place} for event in events[max(0, taken - before) :] if event]
+    if new:
+        connection.execute(insert(tables.events), new)
+    progress = {"lines": max(taken, before + len(events)), "updated_at": now_text()}
+    row = upsert(tables.fallback_imports).values(name=path.name, session_id=place["session_id"], **progress)
+    connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=progress))
+    return len(new)
+
+
+def _session(connection: Connection, header: Header) -> int:
+    """Return the session that the events belong to, made with its run and routes where the journal has none."""
+    connection.execute(upsert(tables.runs).values(vars(header.run)).on_conflict_do_nothing())
+    for platform_name, base_url in header.routes:
+        route(connection, header.run.id, platform_name, base_url)
+    table = tables.sessions
+    query = select(table.c.id).where(table.c.id == header.session_id, table.c.run_id == header.run.id)
+    return connection.execute(query).scalar() or _new_session(connection, header)
+
+
+def _new_session(connection: Connection, header: Header) -> int:
+    row = {
+        "run_id": header.run.id,
+        "pid": header.pid,
+        "host": header.host,
+        "boot_id": header.boot_id,
+        "started_at": header.started_at,
+        "heartbeat_at": header.started_at,
+    }
+    return int(connection.execute(insert(tables.sessions).values(row)).lastrowid)
