@@ -98,11 +98,13 @@ def test_a_rate_limit_is_reported_with_its_figures(client: HubPlatform, server: 
 
 
 def test_an_answer_that_denies_success_completes_nothing(
-    client: HubPlatform, server: ScriptedServer, epoch: Message
+    client: HubPlatform, server: ScriptedServer, epoch: Message, new_model: Message
 ) -> None:
-    server.script = lambda _: Reply(body={"success": False, "data": {}})
+    server.script = lambda _: Reply(body={"success": False, "data": {"id": "m-1"}})
     with pytest.raises(Transient):
         client.send(epoch)
+    with pytest.raises(Transient):
+        client.register(new_model)
 
 
 def test_a_heartbeat_keeps_the_agents_id(client: HubPlatform, server: ScriptedServer, identity: Identity) -> None:

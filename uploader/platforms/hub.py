@@ -113,7 +113,7 @@ class HubPlatform:
                 known = self._made_for(message.identity.run_uuid)
         if known is not None:
             return Receipt({}, {MODEL_ID: known})
-        answer = self._api.post("/v1/models", message.data_json, key=message.chunk_id)
+        answer = self._confirmed(self._api.post("/v1/models", message.data_json, key=message.chunk_id))
         data = answer.get("data")
         if not isinstance(data, dict) or not is_id(data.get("id")):
             raise Transient(f"{self._host} answered without the id of the model that was to be made", status=200)
