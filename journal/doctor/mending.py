@@ -1,9 +1,10 @@
-"""Making recovered rows a journal again: references, claims, and what is known to be lost."""
+"""Making recovered rows a journal again: references, claims, and what is known to be lost or is not as it was."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from journal.clock import now_text
 from journal.doctor.database import damaged_deliveries
@@ -12,10 +13,9 @@ from journal.words import count
 _BLOCKED = "what the platform calls this run was lost in a damaged journal; sending it again might double it"
 _DAMAGED = "its bytes were damaged on this disk; the events that it was made from are in the journal"
 
-# Each step, and what a row is that it changed, and what that means ("" where it is not worth saying). In this order:
+# Each step, and what a row is that it makes, and what that means ("" where it is not worth saying). In this order:
 # what is no JSON goes, then what was lost is made again from what refers to it.
 _STEPS = (
-    ("DELETE FROM events WHERE NOT json_valid(payload)", "event", "with a payload that is no JSON"),
     ("DELETE FROM targets WHERE NOT json_valid(ids)", "", ""),
     ("UPDATE deliveries SET receipt = NULL WHERE receipt IS NOT NULL AND NOT json_valid(receipt)", "", ""),
     (
@@ -45,20 +45,38 @@ _STEPS = (
 )
 
 
-def mend(connection: sqlite3.Connection, newest_event: int) -> Iterator[str]:
-    """Make the rows a journal again, and yield what that could not bring back.
+@dataclass
+class Mended:
+    """What came of mending, in words.
+
+    Attributes:
+        lost: Rows that are not in the new journal.
+        changed: Rows that are, but not as they were.
+    """
+
+    lost: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+
+
+def mend(connection: sqlite3.Connection, newest_event: int) -> Mended:
+    """Make the rows a journal again, and return what that could not bring back as it was.
 
     Args:
         connection: In a transaction, without foreign keys.
         newest_event: The highest event id that was ever given out, as far as it is known.
     """
+    mended = Mended()
+    unreadable = connection.execute("DELETE FROM events WHERE NOT json_valid(payload)").rowcount
+    if unreadable:
+        mended.lost.append(f"{count(unreadable, 'event')} with a payload that is no JSON")
     for statement, noun, meaning in _STEPS:
         changed = connection.execute(statement, {"now": now_text()} if ":now" in statement else {}).rowcount
         if changed and noun:
-            yield f"{count(changed, noun)} {meaning}"
-    yield from _drop_orphans(connection)
-    yield from _set_damaged_aside(connection)
+            mended.changed.append(f"{count(changed, noun)} {meaning}")
+    mended.lost += _drop_orphans(connection)
+    mended.changed += _set_damaged_aside(connection)
     _keep_event_ids(connection, newest_event)
+    return mended
 
 
 def _drop_orphans(connection: sqlite3.Connection) -> Iterator[str]:

@@ -16,7 +16,7 @@ from journal.clock import now_text
 from journal.doctor.blobs import is_whole
 from journal.doctor.findings import some
 from journal.doctor.mending import mend
-from journal.doctor.rescue import Rescue
+from journal.doctor.rescue import TABLES, Rescue
 from journal.errors import CorruptJournal, JournalUnwritable, from_os, from_sqlite
 from journal.folder import open_journal
 from journal.superseded import NEEDED
@@ -36,14 +36,16 @@ class Recovery:
 
     Attributes:
         folder: The new journal.
-        kept: Rows, by table.
+        kept: Rows that the new journal has, by table.
         blobs: Checkpoints whose bytes were copied.
+        changed: What it has, but not as it was, in words.
         lost: What could not be brought over, in words.
     """
 
     folder: Path
     kept: dict[str, int] = field(default_factory=dict)
     blobs: int = 0
+    changed: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 
 
@@ -64,8 +66,10 @@ def recover_journal(folder: Path, now: datetime) -> Recovery:
         rescue.copy_rows(folder / "journal.db")
         if not rescue.kept.total():
             raise CorruptJournal(f"nothing could be read of {folder / 'journal.db'}; it was left as it is")
-        recovery.kept, recovery.lost = dict(rescue.kept), [*rescue.lost, *mend(new, rescue.newest_event)]
+        mended = mend(new, rescue.newest_event)
+        recovery.lost, recovery.changed = [*rescue.lost, *mended.lost], mended.changed
         _copy_blobs(new, folder / "blobs", recovery)
+        recovery.kept = {table: new.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
     return recovery
 
 

@@ -15,7 +15,7 @@ from journal.doctor.rows import Gap, Row, readable_rows
 from journal.doctor.source import copy_database
 from journal.words import count
 
-_TABLES = (
+TABLES = (
     "runs",
     "sessions",
     "events",
@@ -50,7 +50,7 @@ class Rescue:
         self.lost: list[str] = []
         self._new = new
         self._scratch = scratch
-        self._shapes = [_Shape.of(new, table) for table in _TABLES]
+        self._shapes = [_Shape.of(new, table) for table in TABLES]
 
     def copy_rows(self, database: Path) -> None:
         """Copy every row that SQL reaches; where it does not reach all, look through the pages for more."""

@@ -93,10 +93,11 @@ def _as_text(examination: Examination, repairs: dict[str, Any]) -> str:
 def _recovered(examination: Examination, recovery: Recovery) -> list[str]:
     kept = sorted((table, number) for table, number in recovery.kept.items() if number)
     rows = ", ".join(count(number, _NOUNS.get(table, table[:-1])) for table, number in kept)
-    lost = [f"  lost: {what}" for what in recovery.lost] or ["  Nothing is known to be lost."]
+    changed = [f"  changed: {what}" for what in recovery.changed]
+    lost = [f"  lost: {what}" for what in recovery.lost]
     return [
         f"What could be read is in {recovery.folder}: {rows}, {count(recovery.blobs, 'checkpoint')}.",
-        *lost,
+        *(changed + lost or ["  Nothing is known to be lost."]),
         "The old journal was left as it is. To go on with the new one, stop what writes to the old one, move it away,",
         f"and rename the new one to {examination.journal.name}.",
     ]

@@ -29,6 +29,7 @@ def recovered(folder: Path) -> Recovery:
     assert contents(folder) == before
     assert recovery.folder == folder.with_name("journal-recovered-20260102T030405Z")
     assert examine(recovery.folder, deep=True, fallback_folders=[]).findings == ()
+    assert recovery.kept.items() >= {name: len(table(recovery.folder, name)) for name in TABLES}.items()
     assert [path.name for path in recovery.folder.iterdir() if not path.name.startswith("journal.db")] == ["blobs"]
     return recovery
 
@@ -100,8 +101,8 @@ def test_damaged_rows_do_not_come_over_and_are_named(folder: Path) -> None:
     recovery = recovered(folder)
     assert 50 not in table(recovery.folder, "events")
     assert rows(recovery.folder, "SELECT state, attempts FROM deliveries WHERE id = 40") == [("dead", 0)]
-    assert "1 event with a payload that is no JSON" in recovery.lost
-    assert "1 delivery with a damaged body, now a dead letter" in recovery.lost
+    assert recovery.lost == ["1 event with a payload that is no JSON"]
+    assert recovery.changed == ["1 delivery with a damaged body, now a dead letter"]
 
 
 def test_a_damaged_checkpoint_is_left_behind_and_named(folder: Path) -> None:
@@ -129,6 +130,16 @@ def test_runs_and_sessions_are_made_again_from_their_events(folder: Path) -> Non
     recovery = recovered(folder)
     assert table(recovery.folder, "events") == whole
     assert rows(recovery.folder, "SELECT name FROM runs") == [("recovered",)]
+    assert (recovery.lost, recovery.changed) == ([], ["1 run known by events only, called `recovered`"])
+
+
+def test_what_is_lost_by_its_references_is_not_told_as_saved(folder: Path) -> None:
+    deliveries = len(table(folder, "deliveries"))
+    with closing(sqlite3.connect(folder / "journal.db")) as connection, connection:
+        connection.execute("DELETE FROM destinations")
+    recovery = recovered(folder)
+    assert (recovery.kept["deliveries"], recovery.kept["targets"]) == (0, 0)
+    assert f"{deliveries} rows of deliveries with a reference to what is lost" in recovery.lost
 
 
 @pytest.mark.parametrize("harm", ["UPDATE events SET payload = '{' WHERE", "DELETE FROM events WHERE"])
