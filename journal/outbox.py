@@ -222,7 +222,7 @@ class Outbox:
             return waiting.make_due(connection, now)
 
     def revive(self, delivery_ids: Sequence[int] | None = None) -> Revived:
-        """Give dead letters (these, or all) another life, and unblock their runs (or all).
+        """Give dead letters (these, or all) that nothing newer replaced another life, and unblock their runs (or all).
 
         Raises:
             UnknownRow: One of them is no dead letter; none was revived.

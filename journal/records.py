@@ -4,7 +4,7 @@ A delivery's life:
 
     pending ──claim──▶ claimed ──complete──▶ delivered
        ▲                │ │ └────supersede─▶ superseded
-       └─retry/release──┘ └──────park──────▶ dead ──revive──▶ pending
+       └─retry/release──┘ └──────park──────▶ dead ──revive──▶ pending, or superseded by what is newer
                                               └─────drop────▶ dropped
 
 Who gives a destination up drops whatever is not delivered there; taking it up again makes that pending.
@@ -35,7 +35,7 @@ SETTLED_STATES: tuple[State, ...] = ("delivered", "dead", "superseded", "dropped
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     "pending": frozenset({"claimed", "superseded", "dropped"}),
     "claimed": frozenset({"pending", "claimed", "delivered", "dead", "superseded", "dropped"}),
-    "dead": frozenset({"pending", "dropped"}),
+    "dead": frozenset({"pending", "superseded", "dropped"}),
     "delivered": frozenset(),
     "superseded": frozenset(),
     "dropped": frozenset({"pending"}),

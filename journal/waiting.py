@@ -13,6 +13,7 @@ from journal import routing, tables
 from journal.clock import now_text, to_text
 from journal.errors import UnknownRow
 from journal.records import Claim, State
+from journal.replaced import replaced
 
 _LONGEST_HOLD = timedelta(days=1)
 _D = tables.deliveries
@@ -26,10 +27,12 @@ class Revived:
 
     Attributes:
         letters: Dead letters that are pending again.
+        replaced: Dead letters that are superseded now, because newer deliveries have replaced them.
         runs: Runs that go on which had been refused as a whole, one for each destination.
     """
 
     letters: int
+    replaced: int
     runs: int
 
 
@@ -49,7 +52,7 @@ def make_due(connection: Connection, now: datetime) -> int:
 
 
 def revive(connection: Connection, delivery_ids: Sequence[int] | None) -> Revived:
-    """Give dead letters another life, and unblock their runs.
+    """Give dead letters another life, unless newer deliveries have replaced them, and unblock their runs.
 
     Args:
         connection: In a write transaction.
@@ -64,7 +67,8 @@ def revive(connection: Connection, delivery_ids: Sequence[int] | None) -> Revive
         chosen = chosen & _D.c.id.in_(delivery_ids)
     there = exists().where(_D.c.run_id == _T.c.run_id, _D.c.destination_id == _T.c.destination_id, chosen)
     runs = _unblock(connection, _T.c.dropped_at.is_(None) if delivery_ids is None else there)
-    return Revived(send_after_all(connection, chosen), runs)
+    old = connection.execute(update(_D).where(chosen, _D.c.id.in_(replaced(connection))).values(state="superseded"))
+    return Revived(send_after_all(connection, chosen), old.rowcount, runs)
 
 
 def unblock_emptied(connection: Connection, delivery_ids: Sequence[int]) -> None:

@@ -22,7 +22,8 @@ def retry(ids: tuple[int, ...], everything: bool, journal: Path | None, as_json:
 
     The view dead_letters of the journal lists their IDs and the reasons. Runs that were refused as a whole go on with
     them, and with --all also those that have no dead letter left. The next drain delivers them, under the same chunk
-    ids. Checkpoints that are gone from the journal are taken from the run's folder again, if they are there unchanged.
+    ids; one that a newer delivery has replaced, as when the run was resumed, it leaves out. Checkpoints that are gone
+    from the journal are taken from the run's folder again, if they are there unchanged.
     """
     if everything == bool(ids):
         raise click.UsageError("give the IDs of dead letters, or --all")
@@ -31,7 +32,8 @@ def retry(ids: tuple[int, ...], everything: bool, journal: Path | None, as_json:
         retaken = opened.retake(chosen)
         revived = outbox.revive(chosen)
     text = f"{count(revived.letters, 'dead letter')} for the next drain to deliver"
+    text += f"; {revived.replaced} given up for what is newer" if revived.replaced else ""
     text += f"; {count(revived.runs, 'run')} that had been refused as a whole may go on" if revived.runs else ""
     text += f"; {count(retaken, 'checkpoint')} taken from the run's folder again" if retaken else ""
-    numbers = {"retried": revived.letters, "unblocked": revived.runs, "retaken": retaken}
+    numbers = {"retried": revived.letters, "replaced": revived.replaced, "unblocked": revived.runs, "retaken": retaken}
     click.echo(json.dumps(numbers) if as_json else text)

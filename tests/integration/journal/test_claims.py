@@ -164,7 +164,7 @@ def test_a_run_that_was_never_registered_stays_blocked_without_dead_letters_unti
     at.record(Outcome(claim, "dead", error="422", block="422"))
     at.journal.drop([claim.delivery_id])
     assert at.target().state == "blocked"
-    assert at.outbox.revive() == Revived(letters=0, runs=1)
+    assert at.outbox.revive() == Revived(letters=0, replaced=0, runs=1)
     assert at.target().state == "new"
 
 

@@ -1,0 +1,82 @@
+"""Dead letters that are tried again when newer deliveries are there: old never goes over new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.journals import Bench, bench, dead_pid
+
+from journal.records import Outcome, PlannedDelivery
+from journal.waiting import Revived
+
+TRIED, REPLACED = Revived(letters=1, replaced=0, runs=0), Revived(letters=0, replaced=1, runs=0)
+
+
+@pytest.fixture
+def registered(folder: Path) -> Iterator[Bench]:
+    """A run that the platform knows, whose session is over, so that its checkpoints keep no distance."""
+    with bench(folder, pid=dead_pid()) as at:
+        at.register()
+        yield at
+
+
+def planned(at: Bench, kind: str, key: str, stage: int, body: str) -> PlannedDelivery:
+    event = at.event(kind, {"publish": True}, key)
+    if kind != "checkpoint":
+        return at.planned(event, kind, stage, body)
+    return replace(at.upload(key * 64, role="final" if key == "f" else "best", stage=stage), first_event=event)
+
+
+def end(at: Bench, result: str) -> None:
+    """Have everything that is due come to one end."""
+    for claim in at.claim("message") + at.claim("upload"):
+        at.record(Outcome(claim, result, error=None if result == "delivered" else "413"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (("epoch_end", "1"), ("epoch_end", "1"), (REPLACED, REPLACED)),
+        (("epoch_end", "1"), ("epoch_end", "2"), (TRIED, TRIED)),
+        (("console_output", "1"), ("console_output", "1"), (TRIED, TRIED)),
+        (("checkpoint", "b"), ("checkpoint", "f"), (REPLACED, REPLACED)),
+        (("checkpoint", "f"), ("checkpoint", "f"), (TRIED, REPLACED)),
+        (("training_started", ""), ("training_complete", ""), (TRIED, REPLACED)),
+        (("training_complete", ""), ("training_started", ""), (TRIED, REPLACED)),
+        (("metrics", '{"0": "a", "1": "b"}'), ("metrics", '{"1": "c", "0": "d"}'), (REPLACED, REPLACED)),
+        (("metrics", '{"0": "a", "1": "b"}'), ("metrics", '{"1": "c", "2": "d"}'), (TRIED, TRIED)),
+    ],
+)
+@pytest.mark.parametrize("arrived", [False, True])
+def test_a_dead_letter_that_was_replaced_is_not_tried_again(
+    registered: Bench, old: tuple[str, str], new: tuple[str, str], expected: tuple[Revived, Revived], arrived: bool
+) -> None:
+    for stage, (kind, key), result in ((2, old, "dead"), (4, new, "delivered")):
+        registered.plan(planned(registered, kind, key, stage, f'{{"metrics": {key if kind == "metrics" else "{}"}}}'))
+        if result == "dead" or arrived:
+            end(registered, result)
+    assert registered.outbox.revive() == expected[arrived]
+    assert registered.states()[1] == ("superseded" if expected[arrived] == REPLACED else "pending")
+
+
+def test_what_arrived_elsewhere_replaces_nothing(registered: Bench) -> None:
+    second = registered.outbox.add_destination("ultralytics", "https://second.example")
+    registered.outbox.route(registered.run.id, second.id)
+    registered.plan(planned(registered, "epoch_end", "1", 2, "{}"))
+    end(registered, "dead")
+    there = replace(registered, destination=second)
+    there.register()
+    there.plan(planned(registered, "epoch_end", "1", 2, "{}"))
+    end(there, "delivered")
+    assert registered.outbox.revive() == TRIED
+
+
+def test_only_those_that_are_named_are_given_up(registered: Bench) -> None:
+    for result in ("dead", "delivered"):
+        registered.plan(planned(registered, "epoch_end", "1", 2, "{}"), planned(registered, "epoch_end", "2", 2, "{}"))
+        end(registered, result)
+    assert registered.outbox.revive([2]) == REPLACED
+    assert registered.states()[1:3] == ["superseded", "dead"]
