@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from support.scripted_server import Reply, ScriptedServer
+from support.scripted_server import Reply, ScriptedServer, hub_received
 
 from uploader.errors import CredentialsRefused, Refused, RunGone, Transient
 from uploader.platforms.base import Identity, Message, Upload
@@ -108,10 +108,12 @@ def test_an_answer_that_denies_success_completes_nothing(
 
 
 def test_a_heartbeat_keeps_the_agents_id(client: HubPlatform, server: ScriptedServer, identity: Identity) -> None:
+    server.script = lambda _: Reply(body={"success": True, "data": {"agentId": 7}})
     first = client.heartbeat(identity, None)
+    server.script = hub_received
     assert client.heartbeat(identity, first) == "agent-1"
     assert {each.path for each in server.requests} == {"/v1/agent/heartbeat/models/m-1"}
-    assert [each.json()["agentId"] for each in server.requests] == [None, "agent-1"]
+    assert [each.json()["agentId"] for each in server.requests] == [None, 7]
     assert re.fullmatch(r"python-3\.\d+\.\d+\S*-local", server.requests[0].json()["agent"])
 
 

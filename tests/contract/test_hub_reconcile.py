@@ -92,6 +92,13 @@ def test_it_is_found_among_models_that_others_have_made(server: ScriptedServer) 
     assert posts(server) == []
 
 
+@pytest.mark.parametrize(("found", "expected"), [([], "m-1"), ([{"id": "m-5"}, OURS], "m-7")])
+def test_a_list_may_come_without_a_wrapping(server: ScriptedServer, found: list[object], expected: str) -> None:
+    bare = Reply(body={"success": True, "data": found})
+    server.script = lambda request: bare if request.method == "GET" else hub_received(request)
+    assert register(server.url, AGAIN).ids == {"modelId": expected}
+
+
 def test_a_server_that_lists_no_models_is_simply_told_again(server: ScriptedServer) -> None:
     server.script = lambda request: Reply(405) if request.method == "GET" else hub_received(request)
     assert register(server.url, AGAIN).ids == {"modelId": "m-1"}

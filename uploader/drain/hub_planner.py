@@ -116,7 +116,7 @@ def _deliveries(section: Sequence[Event], epochs: Mapping[int, _Epoch], stage: i
 def _final(event: Event, stage: int, latest: Sequence[_Epoch]) -> PlannedDelivery:
     """Return the upload that ends a training; `best.pt` whatever file it is, as upstream falls back to `last.pt`."""
     number = latest[0].number if latest else json.loads(event.payload)["epoch"]
-    score = (latest[0].metrics.get(_MAP) if latest else None) or 0
+    score = (latest[0].metrics.get(_MAP) if latest else None) or 0.0
     return _upload(event, stage, "best.pt", {"epoch": number, "type": "final", "map": score})
 
 

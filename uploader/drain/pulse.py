@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
+from typing import Any
 
 from uploader.errors import DeliveryError
 from uploader.platforms.base import Heartbeating, Identity
@@ -27,7 +28,7 @@ class Pulse:
         self._platform = platform
         self._clock = clock
         self._due: dict[str, float] = {}
-        self._agents: dict[str, str | None] = {}
+        self._agents: dict[str, Any] = {}
         self._jobs: SimpleQueue[tuple[float, Identity] | None] = SimpleQueue()
         # A daemon: a request that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)

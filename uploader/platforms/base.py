@@ -98,8 +98,10 @@ class Heartbeating(Protocol):
 
     heartbeat_seconds: float
 
-    def heartbeat(self, identity: Identity, agent_id: str | None) -> str | None:
+    def heartbeat(self, identity: Identity, agent_id: Any) -> Any:
         """Say that a registered run's training is alive; take and return what the platform calls this machine.
+
+        That is any JSON value, None where it has no name yet.
 
         Raises:
             DeliveryError: Nobody took notice.

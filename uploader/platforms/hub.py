@@ -141,7 +141,7 @@ class HubPlatform:
         receipt = self._received(answer)
         return Receipt({**receipt.answer, "sha256": upload.sha256})
 
-    def heartbeat(self, identity: Identity, agent_id: str | None) -> str | None:
+    def heartbeat(self, identity: Identity, agent_id: Any) -> Any:
         """Say that a run's training is alive.
 
         Args:
@@ -157,8 +157,7 @@ class HubPlatform:
         body = json.dumps({"agent": self._agent, "agentId": agent_id})
         answer = self._api.post(f"/v1/agent/heartbeat{_path(_model_of(identity), version='')}", body)
         data = self._confirmed(answer).get("data")
-        given = data.get("agentId") if isinstance(data, dict) else None
-        return None if given is None else str(given)
+        return data.get("agentId") if isinstance(data, dict) else None
 
     def _made_for(self, run_uuid: str) -> object:
         """Return the id of the model that an earlier attempt has made for a run, else None.
@@ -170,7 +169,7 @@ class HubPlatform:
             data = self._confirmed(self._api.newest("/v1/models", _NEWEST, _LONGEST_LIST)).get("data")
         except Refused:
             return None  # a server that lists no models
-        models = data.get("results") if isinstance(data, dict) else None
+        models = data.get("results") if isinstance(data, dict) else data
         if not isinstance(models, list):
             raise Transient(f"{self._host} answered without its models", status=200)
         return next((each["id"] for each in models if _is_of(each, run_uuid)), None)

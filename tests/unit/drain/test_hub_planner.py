@@ -113,6 +113,7 @@ def test_a_whole_training_is_what_upstream_sent() -> None:
         ("last.pt", {"epoch": 2, "type": "epoch", "isBest": True}),
         ("best.pt", {"epoch": 2, "type": "final", "map": 0.0}),
     ]
+    assert '"map":0.0' in planned.deliveries[-1].body  # as upstream writes it, not as 0
 
 
 def test_a_final_evaluation_that_shares_the_last_epochs_number_replaces_it_too() -> None:
