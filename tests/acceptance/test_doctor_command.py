@@ -61,8 +61,11 @@ def test_a_damaged_journal_is_copied_as_far_as_it_can_be_read(tmp_path: Path) ->
 def test_permissions_are_mended_in_place(tmp_path: Path) -> None:
     folder = journal_of(tmp_path / "journal", 3)
     folder.chmod(0o755)
+    assert doctor(folder).returncode == 1
     done = doctor(folder, "--repair")
-    assert done.returncode == 1
+    assert done.returncode == 0
+    assert f"{folder}: healthy, " in done.stdout
+    assert "trouble" not in done.stdout
     assert f"permissions away from {folder}" in done.stdout
     assert folder.stat().st_mode & 0o777 == 0o700
     assert doctor(folder).returncode == 0

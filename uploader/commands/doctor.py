@@ -21,8 +21,10 @@ _NOUNS = {"deliveries": "delivery", "fallback_imports": "fallback import"}
 """What a row of a table is, where it is not the table's name without its -s."""
 _EPILOG = """\b
 Exit codes:
-  0  the journal is healthy; there may be things worth knowing
-  1  there is trouble, each with its next step
+  0  the journal is healthy, or was made so by --repair; there may be
+     things worth knowing
+  1  there is trouble, each with its next step; a damaged journal stays
+     so, as --repair copies what can be read into a new one
 """
 
 
@@ -45,6 +47,8 @@ def doctor(journal: Path | None, deep: bool, repair: bool, as_json: bool) -> Non
     folder = journal or default_journal()
     examination = examine(folder, deep=deep)
     repairs = _repair(examination) if repair else {}
+    if repairs.get("closed"):
+        examination = examine(folder, deep=deep)  # what is left; a file system may take no permissions
     click.echo(_as_json(examination, repairs) if as_json else _as_text(examination, repairs))
     sys.exit(0 if examination.healthy else JOURNAL_UNUSABLE)
 
