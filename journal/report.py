@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, text
 
+from journal import upkeep
 from journal.liveness import live_runs
 from journal.tables import EPOCH_TRAINED
 
@@ -118,6 +119,7 @@ class RunReport:
         epochs: How many epochs were trained; the final evaluation is none.
         events: How many events the journal holds.
         targets: One for each destination; none before the first drain when no destination was chosen.
+        pruned: Whether events were deleted after they had arrived, or were given up. What is counted came since then.
     """
 
     id: str
@@ -128,20 +130,25 @@ class RunReport:
     epochs: int
     events: int
     targets: tuple[TargetReport, ...]
+    pruned: bool = False
 
 
 def make_report(connection: Connection, now: datetime) -> list[RunReport]:
     """Return a report of each run, oldest first."""
     live = live_runs(connection, now)
+    pruned = upkeep.pruned(connection)
     targets: dict[str, list[TargetReport]] = {}
     for row in connection.execute(_TARGETS):
         targets.setdefault(row.run_id, []).append(_target(row))
-    return [_run(row, live, targets.get(row.id, ())) for row in connection.execute(_RUNS)]
+    rows = connection.execute(_RUNS)
+    return [_run(row, live, targets.get(row.id, ()), pruned=row.id in pruned) for row in rows]
 
 
-def _run(row: Row[Any], live: Sequence[str], targets: Sequence[TargetReport]) -> RunReport:
+def _run(row: Row[Any], live: Sequence[str], targets: Sequence[TargetReport], *, pruned: bool) -> RunReport:
     state = run_state(row.milestone, row.outcome, row.id in live)
-    return RunReport(row.id, row.project, row.name, row.created_at, state, row.epochs, row.events, tuple(targets))
+    return RunReport(
+        row.id, row.project, row.name, row.created_at, state, row.epochs, row.events, tuple(targets), pruned
+    )
 
 
 def run_state(milestone: str | None, outcome: str | None, live: bool) -> RunState:

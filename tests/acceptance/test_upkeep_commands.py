@@ -158,6 +158,27 @@ def test_prune_takes_out_what_has_arrived_and_keeps_what_the_platform_called_it(
     database.close()
 
 
+def test_status_tells_a_pruned_run_from_one_that_was_lost(folder: Path) -> None:
+    _run(folder, "drop", "2", "--yes")
+    assert ", pruned" not in _run(folder, "status").stdout
+    _run(folder, "prune")
+    assert json.loads(_run(folder, "status", "--json").stdout)["runs"][0]["pruned"] is True
+    assert "finished, pruned; since then 0 epochs, 0 events" in _run(folder, "status").stdout
+
+
+def test_what_was_given_up_and_deleted_is_not_said_to_be_resumable(folder: Path) -> None:
+    with journal.open(folder) as opened, closing(opened.writer()) as writer:
+        writer.start_session(writer.start_run(project=None, name="t2", save_dir="", run_id="never").id)
+        writer.append("never", 2, "epoch_end", {})
+        writer.end_session(2, "complete")
+        writer.route("never", "hub", "http://127.0.0.1:8")
+    _run(folder, "drop", "--to", "http://127.0.0.1:8", "--platform", "hub", "--yes")
+    assert "resumes it" in _run(folder, "status").stdout
+    _run(folder, "prune", "--given-up", "--yes")
+    shown = _run(folder, "status").stdout
+    assert ("given up on" in shown, "resumes it" in shown) == (True, False)
+
+
 def test_event_ids_are_not_used_again_after_a_prune(folder: Path) -> None:
     """Else the next event would lie below `planned_through`, and would never be delivered."""
     _run(folder, "drop", "2", "--yes")

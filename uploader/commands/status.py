@@ -87,19 +87,22 @@ def _settings(folder: Path) -> Settings | None:
 
 def _run(run: RunReport, folder: Path, settings: Settings | None) -> str:
     name = f"{run.project}/{run.name}" if run.project else run.name
-    head = f"\n{name}  {run.id}\n  {run.state}, {count(run.epochs, 'epoch')}, {count(run.events, 'event')}"
-    return "\n".join([head, *(f"  {_target(target, folder, settings)}" for target in run.targets)]) + _unrouted(run)
+    state = f"{run.state}, pruned; since then" if run.pruned else f"{run.state},"
+    head = f"\n{name}  {run.id}\n  {state} {count(run.epochs, 'epoch')}, {count(run.events, 'event')}"
+    targets = (_target(target, folder, settings, pruned=run.pruned) for target in run.targets)
+    return "\n".join([head, *(f"  {target}" for target in targets)]) + _unrouted(run)
 
 
 def _unrouted(run: RunReport) -> str:
     return "" if run.targets else "\n  goes nowhere yet; the next drain sends it to the configured platform"
 
 
-def _target(target: TargetReport, folder: Path, settings: Settings | None) -> str:
+def _target(target: TargetReport, folder: Path, settings: Settings | None, *, pruned: bool) -> str:
     lines = [_numbers(target)]
     if target.dropped_at:
         command = next_command(f"drain --to {address_options(target.platform, target.base_url or 'URL')}", folder)
-        lines.append(f"given up on {target.dropped_at[:10]}; `{command}` resumes it")
+        resumable = f"; `{command}` resumes it" if not pruned or target.state != "new" else ""
+        lines.append(f"given up on {target.dropped_at[:10]}{resumable}")
         return "\n    ".join(lines)
     lines += _obstacles(target, folder, settings)
     return "\n    ".join(lines)
