@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from support.platform_api import Api
+from support.scripted_server import Reply, received, scripted_server
 
 from uploader.local_platform.server import running
 
@@ -77,6 +79,20 @@ client = UltralyticsPlatform(sys.argv[2], sys.argv[3], Transport())
 print(json.dumps({"grown": grown(client, json.loads(sys.argv[4]), int(sys.argv[1]) << 20)}))
 """
 
+LOOKUPS = """
+from concurrent.futures import ThreadPoolExecutor
+from uploader.platforms.base import Message
+from uploader.platforms.ultralytics import UltralyticsPlatform
+
+client = UltralyticsPlatform(sys.argv[2], sys.argv[3], Transport())
+message = Message("a" * 64, "training_started", "{}", Identity("u", "demo", "t"), 2)
+client.register(message)
+before = peak()
+with ThreadPoolExecutor(8) as threads:
+    list(threads.map(client.register, [message] * int(sys.argv[1])))
+print(json.dumps({"first": before, "grown": peak() - before}))
+"""
+
 
 def measure(code: str, *arguments: object) -> Any:
     command = [sys.executable, "-c", MEASURE + code, *map(str, arguments)]
@@ -98,3 +114,13 @@ def test_uploads_in_chunks_hold_a_chunk_at_a_time(megabytes: int, tmp_path: Path
         seen = measure(CHUNKS, megabytes, server.url, KEY, json.dumps(ids))
         assert api.model()["file"]["size"] == megabytes << 20
     assert seen["grown"] < 4 << 20
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="how much of it another C library keeps is not known")
+def test_lists_of_models_are_read_one_at_a_time() -> None:
+    models = [{"id": f"m-{n}", "consoleChunks": [{"content": "x" * 80}] * 2000} for n in range(50)]
+    answers = {"/api/account/summary": {"username": "me"}, "/api/models/me/demo?limit=50": {"models": models}}
+    encoded = {path: json.dumps(answer).encode() for path, answer in answers.items()}
+    with scripted_server(lambda each: Reply(body=encoded[each.path]) if each.method == "GET" else received(each)) as it:
+        seen = measure(LOOKUPS, 16, it.url, KEY)
+    assert seen["grown"] < seen["first"] / 2

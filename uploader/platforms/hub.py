@@ -20,7 +20,6 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
@@ -31,6 +30,7 @@ from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.blob import BlobReader
 from uploader.platforms.http import Transport
 from uploader.platforms.multipart import FormReader
+from uploader.platforms.turns import Turns
 
 UPLOAD_SECONDS = 600.0
 """HUB may store a file elsewhere before it answers."""
@@ -80,7 +80,7 @@ class HubPlatform:
         self._transport = transport
         self._host = host_of(base_url)
         self._upload_seconds = upload_seconds
-        self._reading = Lock()  # a list of models may be long, whatever the number of threads
+        self._lists = Turns()
         self._agent = f"python-{platform.python_version()}-{place}"
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ class HubPlatform:
         wish = json.loads(message.data_json)
         known = message.identity.ids.get(MODEL_ID) or wish.get(MODEL_ID)
         if known is None and message.attempt > 1:
-            with self._reading:
+            with self._lists.turn():
                 known = self._made_for(message.identity.run_uuid)
         if known is not None:
             return Receipt({}, {MODEL_ID: known})

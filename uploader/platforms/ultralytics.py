@@ -16,7 +16,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from threading import Lock
 from typing import Any
 
 from uploader.errors import DeliveryError, Refused, RunGone, Transient
@@ -26,6 +25,7 @@ from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.http import Transport
 from uploader.platforms.reconcile import find_registration
 from uploader.platforms.storage import Storage
+from uploader.platforms.turns import Turns
 
 METRICS = "/api/webhooks/training/metrics"
 UPLOAD = "/api/webhooks/models/upload"
@@ -54,7 +54,7 @@ class UltralyticsPlatform:
         self._transport = transport
         self._host = host_of(base_url)
         self._storage = Storage(transport, self._host)
-        self._reading = Lock()  # a list of models may take hundreds of megabytes, whatever the number of threads
+        self._lists = Turns()
 
     def close(self) -> None:
         """Close idle connections."""
@@ -104,7 +104,7 @@ class UltralyticsPlatform:
         """Return the receipt of an earlier attempt at a registration, as far as reading can tell."""
         if message.attempt == 1:
             return None
-        with self._reading:
+        with self._lists.turn():
             ids = find_registration(self._api, message.identity)
         if ids is None:
             return None
