@@ -106,20 +106,25 @@ def _ask(model_id: str, settings: Settings, transport: Transport) -> Mapping[str
 
     try:
         client = connect_hub(settings.hub_url, settings, transport)
-    except NoKey as missing:
-        return _ask_without_key(model_id, settings, transport, missing)
-    client.authenticate()
-    return client.model(model_id)
+        client.authenticate()
+        return client.model(model_id)
+    except CredentialsRefused as error:
+        return _ask_without_key(model_id, settings, transport, error)
 
 
-def _ask_without_key(model_id: str, settings: Settings, transport: Transport, missing: NoKey) -> Mapping[str, Any]:
-    """Return what HUB tells everybody of a model; where it tells nothing, a key is what is missing."""
+def _ask_without_key(
+    model_id: str, settings: Settings, transport: Transport, refused: CredentialsRefused
+) -> Mapping[str, Any]:
+    """Return what HUB tells everybody of a model; where it tells nothing, the key is what is at fault."""
     from uploader.platforms.hub import HubPlatform
 
     try:
-        return HubPlatform(settings.hub_url, None, transport).model(model_id)
-    except CredentialsRefused:
-        raise missing from None
+        facts = HubPlatform(settings.hub_url, None, transport).model(model_id)
+    except (CredentialsRefused, Refused) as error:
+        raise CredentialsRefused(f"{refused}; and without a key, {error}") from None
+    if not isinstance(refused, NoKey):
+        _LOG.warning("%s; everybody may read the model, so it is loaded without a key", refused)
+    return facts
 
 
 def _remember(folder: Path, found: Beginning) -> None:

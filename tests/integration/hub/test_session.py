@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-from support.scripted_server import Reply, ScriptedServer, scripted_server
+from support.scripted_server import Reply, Request, ScriptedServer, scripted_server
 
 import uploader
 from journal.doctor.surroundings import close_to_others
@@ -121,6 +121,25 @@ def test_a_model_that_everybody_may_read_needs_no_key(monkeypatch: pytest.Monkey
         assert "x-api-key" not in hub.requests[0].headers
     assert (first.model_file, dict(first.train_args)) == ("yolo11n.yaml", {"data": "coco8.yaml"})
     assert uploader.load_hub_model(f"{WEB}/models/public") == first  # the server is gone
+
+
+@pytest.mark.parametrize("variable", ["ULTRALYTICS_API_KEY", "HUB_API_KEY"])
+def test_a_model_that_everybody_may_read_needs_no_key_that_is_accepted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    def script(request: Request) -> Reply:
+        if "x-api-key" in request.headers:
+            return Reply(401, {"message": "Invalid API key"})
+        public = {"cfg": "yolo11n.yaml", "train_args": {"data": "coco8.yaml"}}
+        return Reply(body={"success": True, "data": public}) if request.path.endswith("/public") else Reply(404)
+
+    monkeypatch.setenv("UPLOADER_JOURNAL", str(tmp_path / "journal"))
+    monkeypatch.setenv(variable, "of another place")
+    with scripted_server(script) as hub:
+        monkeypatch.setenv("ULTRALYTICS_HUB_API", hub.url)
+        assert uploader.load_hub_model(f"{WEB}/models/public").model_file == "yolo11n.yaml"
+        with pytest.raises(ModelUnavailable, match=r"401: Invalid API key; and without a key, .* 404"):
+            uploader.load_hub_model(f"{WEB}/models/private")
 
 
 @pytest.mark.parametrize(
