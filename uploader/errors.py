@@ -15,6 +15,7 @@ UploaderError
     ├── Refused             the platform will never take this delivery
     │   └── RunGone         the platform no longer has the run; nothing of it can be delivered
     ├── BlobUnusable        the checkpoint's bytes are missing, unreadable or not those that were journaled
+    ├── Damaged             what the journal holds of the delivery cannot be read
     └── Interrupted         this program was told to stop in the middle of it
 
 Messages name the cause and the next step. They never hold a key or a URL's query.
@@ -99,6 +100,10 @@ class RunGone(Refused):
 
 class BlobUnusable(DeliveryError):
     """The bytes of a checkpoint are missing, cannot be read, or are not the ones that were journaled."""
+
+
+class Damaged(DeliveryError):
+    """What the journal holds of the delivery cannot be read, so nothing was sent."""
 
 
 class Interrupted(DeliveryError):

@@ -51,6 +51,9 @@ def plan(events: Sequence[Event], stage: int) -> Plan:
     Args:
         events: In order, at least one; the first follows the last one planned.
         stage: Stage of the last planned delivery of the run, 0 when there is none.
+
+    Raises:
+        Exception: One of them is damaged.
     """
     deliveries = []
     for group in _groups(events):
@@ -77,19 +80,32 @@ def between(stage: int) -> int:
 def _groups(events: Sequence[Event]) -> Iterator[list[Event]]:
     """Yield the events to send, those that go together in one list."""
     together: list[Event] = []
-    size = 0
+    size, grows = 0, False
     for event in filter(_is_sent, map(_told, events)):
-        length = len(event.payload.encode("utf-8", "surrogatepass")) if event.kind == CONSOLE else 0
-        joins = bool(together) and event.kind == together[-1].kind == CONSOLE
-        if joins and size + length <= LONGEST_CONSOLE:
+        joins = _joins(event)
+        length = len(event.payload.encode("utf-8", "surrogatepass")) if joins else 0
+        if grows and joins and size + length <= LONGEST_CONSOLE:
             together.append(event)
             size += length
             continue
         if together:
             yield together
-        together, size = [event], length
+        together, size, grows = [event], length, joins
     if together:
         yield together
+
+
+def _joins(event: Event) -> bool:
+    """Return whether an event is a chunk of console text as our own are; any other is sent as it is.
+
+    Raises:
+        ValueError: It is no JSON object.
+    """
+    content = json.loads(event.payload)
+    if not isinstance(content, dict):
+        raise ValueError("no JSON object")
+    is_text = isinstance(content.get("content"), str) and isinstance(content.get("lineCount"), int)
+    return event.kind == CONSOLE and is_text
 
 
 def _is_sent(event: Event) -> bool:

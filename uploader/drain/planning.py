@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from journal.outbox import Outbox
-from journal.records import Event, Target
+from journal.records import Event, PlannedDelivery, Target
 from uploader.drain import hub_planner, planner
 from uploader.drain.planner import Plan
 
@@ -18,6 +19,7 @@ class Planning:
     Attributes:
         plan: Next events, stage so far and the last events of `context` before them, to a plan.
         kinds: Kinds of events that matter; None for all.
+        roles: Roles of the checkpoints that are sent; None for those that were published, whatever their role.
         context: Kind of the events of which `plan` has to know the last two, also when they are planned already.
         rest_seconds: Least time between two plans of a run whose backlog is planned. What happens meanwhile is
             planned together, and so sent together.
@@ -25,6 +27,7 @@ class Planning:
 
     plan: Callable[[Sequence[Event], int, Sequence[Event]], Plan]
     kinds: frozenset[str] | None = None
+    roles: frozenset[str] | None = None
     context: str | None = None
     rest_seconds: float = 0.0
 
@@ -32,7 +35,7 @@ class Planning:
 _EACH_EVENT = Planning(lambda events, stage, _: planner.plan(events, stage))
 _BY_PLATFORM: Mapping[str, Planning] = {
     # Upstream sends metrics to HUB every 3 seconds at most.
-    "hub": Planning(hub_planner.plan, hub_planner.KINDS, hub_planner.EPOCH, rest_seconds=3.0),
+    "hub": Planning(hub_planner.plan, hub_planner.KINDS, hub_planner.ROLES, hub_planner.EPOCH, rest_seconds=3.0),
 }
 
 
@@ -63,10 +66,35 @@ def plan_next(outbox: Outbox, target: Target, limit: int) -> tuple[Plan, int]:
     backlog = outbox.backlog(run_id, after=target.planned_through, limit=limit, kinds=planning.kinds)
     if not backlog.events:
         return Plan((), max(last, target.planned_through), target.stage), 0
-    plan = planning.plan(backlog.events, target.stage, _context(outbox, target, planning))
+    plan = _plan(planning, backlog.events, target.stage, _context(outbox, target, planning))
     if not backlog.is_whole:
         return plan, limit
     return replace(plan, through=max(last, plan.through)), len(backlog.events)
+
+
+def _plan(planning: Planning, events: Sequence[Event], stage: int, before: Sequence[Event]) -> Plan:
+    try:
+        return planning.plan(events, stage, before)
+    except Exception:
+        whole, whole_before = ([event for event in some if _is_whole(planning, event)] for some in (events, before))
+        if len(whole) + len(whole_before) == len(events) + len(before):
+            raise
+    plan = planning.plan(whole, stage, whole_before) if whole else Plan((), 0, stage)
+    damaged = [_set_aside(event, plan.stage) for event in events if event not in whole]
+    return Plan((*plan.deliveries, *damaged), events[-1].id, plan.stage)
+
+
+def _is_whole(planning: Planning, event: Event) -> bool:
+    try:
+        planning.plan([event], 0, ())
+    except Exception:  # noqa: BLE001  whatever it is, it would be so again
+        return False
+    return True
+
+
+def _set_aside(event: Event, stage: int) -> PlannedDelivery:
+    """Return what the courier makes a dead letter of: its body is the damaged text as a string, and so no object."""
+    return PlannedDelivery(event.kind, "message", stage, event.id, event.id, json.dumps(event.payload))
 
 
 def _context(outbox: Outbox, target: Target, planning: Planning) -> Sequence[Event]:

@@ -5,6 +5,7 @@
 | unreachable, credentials refused, interrupted | released: not the delivery's fault, not counted |
 | transient, unknown outcome | again after a growing, jittered wait, or when the platform said |
 | refused | dead letter; it blocks the run when the run cannot be registered or is gone there |
+| damaged | dead letter; it blocks the run when the run cannot be registered |
 | blob unusable | superseded when a newer checkpoint replaces it, else dead letter |
 | any retryable one, of a checkpoint that a newer one replaces | superseded |
 """
@@ -21,6 +22,7 @@ from uploader.drain.planner import REGISTRATION
 from uploader.errors import (
     BlobUnusable,
     CredentialsRefused,
+    Damaged,
     Interrupted,
     Refused,
     RunGone,
@@ -70,7 +72,7 @@ def outcome_of_failure(
     reason = str(error) or type(error).__name__
     if isinstance(error, (Unreachable, CredentialsRefused, Interrupted)):
         return Outcome(claim, "release", error=reason)
-    if isinstance(error, Refused):
+    if isinstance(error, (Refused, Damaged)):
         return Outcome(claim, "dead", error=reason, block=reason if _ends_run(claim, error) else None)
     if replaced:
         return Outcome(claim, "superseded", error=reason)
@@ -82,6 +84,6 @@ def outcome_of_failure(
     return Outcome(claim, "retry", error=reason, next_attempt_at=due, held=asked is not None)
 
 
-def _ends_run(claim: Claim, error: Refused) -> bool:
-    """Return whether nothing else of the run can be delivered after this refusal."""
+def _ends_run(claim: Claim, error: Refused | Damaged) -> bool:
+    """Return whether nothing else of the run can be delivered after this failure."""
     return isinstance(error, RunGone) or (claim.kind == REGISTRATION and not claim.ids)
