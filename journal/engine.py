@@ -67,7 +67,7 @@ def check_header(database: Path, newest_version: int) -> None:
     try:
         header = handles.first_bytes(database, 100)
     except OSError as error:
-        raise from_os(error, database) from error
+        raise from_os(error, database, "read") from error
     if header is None:
         return
     if not header:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Literal
 
 
 class JournalError(Exception):
@@ -89,11 +90,17 @@ def from_sqlite(error: Exception, path: Path) -> JournalError:
     return _from_code(_primary_code(cause), cause, path)
 
 
-def from_os(error: OSError, path: Path) -> JournalError:
-    """Translate an operating system error about `path` into this tree."""
+def from_os(error: OSError, path: Path, wanted: Literal["written", "read"] = "written") -> JournalError:
+    """Translate an operating system error about `path` into this tree.
+
+    Args:
+        error: What was raised.
+        path: The file or folder, for the message.
+        wanted: What it was opened for.
+    """
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return DiskFull(f"no space left for {path}; free some space and run the command again")
-    return JournalUnwritable(f"{path} cannot be written ({error.strerror or error}); check its owner and permissions")
+    return JournalUnwritable(f"{path} cannot be {wanted} ({error.strerror or error}); check its owner and permissions")
 
 
 def no_shared_memory(cause: BaseException, path: Path) -> JournalUnwritable:

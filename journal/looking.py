@@ -55,7 +55,7 @@ def _look_at_copy(path: Path) -> View:
         try:
             copy_database(path / "journal.db", Path(scratch))
         except OSError as error:
-            raise from_os(error, path / "journal.db") from error
+            raise from_os(error, path / "journal.db", "read") from error
         with open_journal(scratch) as copy:
             return _view(copy, path)
 

@@ -10,7 +10,10 @@ from journal import fallback, locations
 
 def is_there(folder: Path) -> bool:
     """Return whether a folder holds a journal, be it an unusable one."""
-    return any((folder / name).exists() for name in ("journal.db", "journal.db-wal"))
+    try:
+        return any((folder / name).exists() for name in ("journal.db", "journal.db-wal"))
+    except PermissionError:  # whoever opens it is told so
+        return True
 
 
 def is_awaited(folder: Path, fallback_folders: Iterable[Path] | None = None) -> bool:

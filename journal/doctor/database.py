@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from journal import handles
 from journal.doctor.findings import Finding, repair, some, trouble
 from journal.engine import APPLICATION_ID, check_header, check_log
-from journal.errors import CorruptJournal, JournalError, NewerJournal
+from journal.errors import CorruptJournal, JournalError, JournalUnavailable, NewerJournal, from_os
 from journal.ids import chunk_id, digest
 from journal.migrations import NEWEST_VERSION
 from journal.words import next_command
@@ -26,6 +27,11 @@ def damaged(error: Exception, database: Path) -> Finding:
     return trouble("database-damaged", detail, repair(database.parent))
 
 
+def unreadable(error: Exception) -> Finding:
+    """Return the finding for a database that this user may not read."""
+    return trouble("journal-unreadable", str(error), "Make the folder readable for this user.")
+
+
 def check_file(database: Path, *, awaited: bool) -> Iterator[Finding]:
     """Check that there is a database, and that it is ours to read.
 
@@ -33,6 +39,13 @@ def check_file(database: Path, *, awaited: bool) -> Iterator[Finding]:
         database: The file.
         awaited: Whether events for it wait in fallback files, so that a drain would make it.
     """
+    try:
+        yield from _check_file(database, awaited)
+    except OSError as error:
+        yield unreadable(from_os(error, database, "read"))
+
+
+def _check_file(database: Path, awaited: bool) -> Iterator[Finding]:
     if not database.exists():
         make = f"`{next_command('drain', database.parent)}` makes it, of what waits in fallback files."
         name = "Name the journal's folder with --journal or UPLOADER_JOURNAL."
@@ -49,6 +62,8 @@ def check_file(database: Path, *, awaited: bool) -> Iterator[Finding]:
         yield trouble("newer-journal", str(error), "Upgrade offline-uploader.")
     except CorruptJournal as error:
         yield damaged(error, database)
+    except JournalUnavailable as error:
+        yield unreadable(error)
     except JournalError as error:
         yield trouble("not-a-journal", str(error), "Choose another folder.")
 
@@ -56,10 +71,11 @@ def check_file(database: Path, *, awaited: bool) -> Iterator[Finding]:
 def is_ours(database: Path) -> bool:
     """Return whether the file's header says that it is a journal, be it a damaged one."""
     try:
-        with database.open("rb") as file:
-            header = file.read(100)
+        header = handles.first_bytes(database, 100)
     except OSError:
         return False
+    if header is None:  # this process has it open, as a journal
+        return True
     return header[68:72] == APPLICATION_ID.to_bytes(4, "big")  # https://sqlite.org/fileformat2.html#database_header
 
 

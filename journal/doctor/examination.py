@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,8 +10,8 @@ from pathlib import Path
 
 from journal import locations
 from journal.doctor.blobs import check_blobs
-from journal.doctor.database import check_file, check_rows, damaged, is_ours
-from journal.doctor.findings import Finding, notice, trouble
+from journal.doctor.database import check_file, check_rows, damaged, is_ours, unreadable
+from journal.doctor.findings import Finding, notice
 from journal.doctor.source import reading
 from journal.doctor.surroundings import check_disk, check_fallbacks, check_modes, check_size
 from journal.errors import JournalError, JournalUnavailable
@@ -57,7 +58,7 @@ def examine(folder: Path, *, deep: bool = False, fallback_folders: Iterable[Path
     findings += inside.findings
     if is_ours(database):
         findings += check_modes(folder)
-    if folder.is_dir():
+    if os.access(folder, os.X_OK):
         findings += check_disk(folder, inside.mode)
         findings += check_size(folder, inside.bytes)
     findings += check_fallbacks(folder, beside)
@@ -90,7 +91,7 @@ def _look_inside(database: Path, deep: bool) -> _Inside:
             inside.findings += check_rows(connection, database.parent)
             inside.findings += check_blobs(connection, database.parent / "blobs", deep=deep)
     except (OSError, JournalUnavailable) as error:
-        inside.findings.append(trouble("journal-unreadable", str(error), "Make the folder readable for this user."))
+        inside.findings.append(unreadable(error))
     except (JournalError, sqlite3.Error) as error:
         inside.findings.append(damaged(error, database))
     return inside

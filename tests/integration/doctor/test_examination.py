@@ -14,7 +14,7 @@ from random import Random
 import pytest
 from support.damage import blob, contents, overwrite, statement
 from support.disks import make_read_only, small_disk
-from support.journals import bench, dead_pid
+from support.journals import bench, dead_pid, finish, python
 
 import journal
 from journal.doctor import Examination, examine
@@ -216,6 +216,30 @@ def test_a_journal_that_cannot_be_written_is_trouble(everything: Path, tmp_path:
     (found,) = (finding for finding in examination.findings if finding.code == "journal-unwritable")
     assert (found.weight, examination.events) == ("trouble", 464)
     assert str(disk / "journal" / "blobs") in found.detail
+
+
+def test_a_journal_that_cannot_be_read_is_said_to_be(folder: Path) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+import psutil
+import journal.doctor, journal.doctor.source, journal.looking, journal.presence
+if os.getuid() == 0:
+    os.setuid(54321)  # root may read anything
+folder = Path(sys.argv[1])
+try:
+    print(journal.presence.is_there(folder), journal.looking.look_at(folder))
+except journal.JournalError as error:
+    print(error)
+print([finding.code for finding in journal.doctor.examine(folder, fallback_folders=[]).findings])
+"""
+    folder.chmod(0)
+    (printed,) = finish([python(code, folder)])
+    folder.chmod(0o700)
+    assert printed.splitlines() == [
+        f"{folder / 'journal.db'} cannot be read (Permission denied); check its owner and permissions",
+        "['journal-unreadable']",
+    ]
 
 
 def test_one_file_that_cannot_be_written_is_enough(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
