@@ -246,13 +246,17 @@ class Outbox:
                 connection, destination_id, lane=lane, now=now, run_ids=run_ids, upload_spacing=spacing
             )
 
-    def is_dispensable(self, claim: Claim) -> bool:
+    def is_dispensable(self, claim: Claim, roles: Collection[str] | None = None) -> bool:
         """Return whether the claimed checkpoint need not arrive, and its bytes may be gone.
 
         A later one is delivered in its place, or it was given up.
+
+        Args:
+            claim: Of a checkpoint.
+            roles: Roles of the checkpoints that its destination is sent; None for those that were published.
         """
         with self._read() as connection:
-            return waiting.is_dispensable(connection, claim)
+            return waiting.is_dispensable(connection, claim, roles)
 
     def fold_wal(self) -> bool:
         """Fold the write-ahead log back into the database; False when another process was in the way."""

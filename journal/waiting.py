@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -107,13 +107,14 @@ def require_dead(connection: Connection, delivery_ids: Sequence[int]) -> None:
         raise UnknownRow(f"no dead letter has the id {', '.join(missing)}; the view dead_letters lists them")
 
 
-def is_dispensable(connection: Connection, claim: Claim) -> bool:
+def is_dispensable(connection: Connection, claim: Claim, roles: Collection[str] | None) -> bool:
     """Return whether a checkpoint need not arrive; see `Outbox.is_dispensable`."""
+    published = func.json_extract(_E.c.payload, "$.publish") == 1
     later = exists().where(
         _E.c.run_id == claim.run.id,
         _E.c.kind == "checkpoint",
         _E.c.id > claim.last_event,
-        or_(func.json_extract(_E.c.payload, "$.publish") == 1, _E.c.key == claim.role),
+        or_(published if roles is None else _E.c.key.in_(roles), _E.c.key == claim.role),
     )
     given_up = exists().where(tables.blobs.c.sha256 == claim.sha256, tables.blobs.c.state == "removed")
     return bool(connection.execute(select(or_(later, given_up))).scalar_one())

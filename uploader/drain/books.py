@@ -11,6 +11,7 @@ from journal.outbox import Outbox
 from journal.records import Claim, Outcome
 from uploader.drain.courier import Finished
 from uploader.drain.planner import FINAL
+from uploader.drain.planning import planning_for
 from uploader.drain.retry import FIRST_WAIT, Random, outcome_of_failure
 from uploader.platforms.base import Receipt
 
@@ -78,4 +79,7 @@ class Books:
         )
 
     def _is_replaced(self, claim: Claim) -> bool:
-        return claim.lane == "upload" and claim.role != FINAL and self._outbox.is_dispensable(claim)
+        if claim.lane != "upload" or claim.role == FINAL:
+            return False
+        platform = next(one.platform for one in self._outbox.destinations() if one.id == claim.destination_id)
+        return self._outbox.is_dispensable(claim, planning_for(platform).roles)

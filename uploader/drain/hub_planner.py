@@ -29,6 +29,9 @@ METRICS = "metrics"
 """Kind of the deliveries that hold metrics."""
 KINDS = frozenset({REGISTRATION, EPOCH, CHECKPOINT})
 """Kinds of events that matter to HUB."""
+LAST = "last"
+ROLES = frozenset({LAST, FINAL})
+"""Roles of the checkpoints that HUB is sent."""
 LONGEST_METRICS = 256 * 1024
 """Most bytes of metrics in one request, unless one epoch has more."""
 
@@ -106,7 +109,7 @@ def _deliveries(section: Sequence[Event], epochs: Mapping[int, _Epoch], stage: i
         texts = {str(epoch.number): json.dumps(epoch.metrics) for epoch in batch}
         body = journal.encode({"type": "metrics", "metrics": texts})
         yield PlannedDelivery(METRICS, "message", stage, batch[0].event.id, batch[-1].event.id, body)
-    saves = [event for event in section if event.kind == CHECKPOINT and event.key == "last"]
+    saves = [event for event in section if event.kind == CHECKPOINT and event.key == LAST]
     if saves:
         file = json.loads(saves[-1].payload)
         form = {"epoch": file["epoch"], "type": "epoch", "isBest": bool(file["isBest"])}

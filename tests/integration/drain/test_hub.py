@@ -147,6 +147,22 @@ def test_a_rate_limit_that_lasts_is_told_with_its_figures(journals: Recordings, 
     assert timedelta(seconds=500) < wait <= timedelta(seconds=900)
 
 
+def test_a_checkpoint_that_hub_is_not_sent_replaces_none(journals: Recordings, hub: ScriptedServer) -> None:
+    training = begin(journals, hub.url)
+    epoch(training, 0)
+    training.checkpoint(b"the last one", "last", publish=False)
+    training.checkpoint(b"the best one", "best")
+    training.end("killed")
+    failures = [Reply(503, {"message": "later"})]
+
+    def script(request: Request) -> Reply:
+        return failures.pop() if failures and request.path.endswith("/upload") else hub_received(request)
+
+    hub.script = script
+    assert journals.drain(UNUSED, hub=hub.url, pace=Pace(first_wait=0.01)).exit_code == 0
+    assert [b"the last one" in each.body for each in hub.requests if each.path.endswith("/upload")] == [True, True]
+
+
 def test_a_model_that_was_deleted_blocks_its_run_and_no_other(journals: Recordings, hub: ScriptedServer) -> None:
     def script(request: Request) -> Reply:
         return Reply(404, {"message": "gone"}) if request.path == "/v1/models/m-1" else hub_received(request)
