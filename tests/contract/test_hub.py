@@ -97,6 +97,16 @@ def test_a_rate_limit_is_reported_with_its_figures(client: HubPlatform, server: 
     assert caught.value.retry_after == 17
 
 
+def test_what_a_server_says_is_kept_short_and_without_signatures(
+    client: HubPlatform, server: ScriptedServer, epoch: Message
+) -> None:
+    said = "see https://storage/x?signature=s3cret " + "very " * 1000
+    server.script = lambda _: Reply(body={"success": True, "message": said})
+    receipt = client.send(epoch)
+    assert "s3cret" not in repr(receipt)
+    assert len(repr(receipt)) < 500
+
+
 def test_an_answer_that_denies_success_completes_nothing(
     client: HubPlatform, server: ScriptedServer, epoch: Message, new_model: Message
 ) -> None:

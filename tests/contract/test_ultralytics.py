@@ -163,6 +163,23 @@ def test_receipts_keep_only_what_is_known_to_be_harmless(
         assert "s3cret" not in repr(receipt)
 
 
+@pytest.mark.parametrize("field", ["warning", "reason", "action", "uploadPath", "modelSlug"])
+def test_what_a_server_says_is_kept_short_and_without_signatures(
+    client: Platform, server: ScriptedServer, registration: Message, checkpoint: Upload, field: str
+) -> None:
+    said = "see https://storage/x?signature=s3cret " + "very " * 1000
+
+    def script(request: Request) -> Reply:
+        reply = received(request)
+        odd = {"cancelled": True, field: said}
+        return replace(reply, body={**reply.body, **odd}) if request.method == "POST" else reply
+
+    server.script = script
+    for receipt in (client.register(registration), client.upload(checkpoint, lambda _: None)):
+        assert "s3cret" not in repr(receipt)
+        assert len(repr(receipt)) < 1000
+
+
 # --- uploads
 
 

@@ -17,7 +17,8 @@ from uploader.errors import CredentialsRefused, DeliveryError, Refused, RunGone,
 LONGEST_RETRY_AFTER = 3600.0
 """A server that asks for more is asked again after an hour: its clock or its figure may be wrong."""
 
-_DETAIL = 200  # characters of a server's own words in an error
+_WORDS = 200  # characters of a server's own words that are kept
+_ID = 2048  # characters of an id, which may be a URL
 _FIGURE = 32  # characters of a figure or a date in a header
 _LATER = frozenset({407, 408, 425, 429})
 
@@ -109,7 +110,20 @@ def deleted(error: Refused) -> RunGone:
 
 def is_id(value: object) -> bool:
     """Return whether a server's value can be the id that it says it is."""
-    return isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
+    if isinstance(value, str):
+        return 0 < len(value) <= _ID
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def brief(value: object) -> object:
+    """Return what is kept of a server's value that is no id: figures as they are, of anything else the first words."""
+    return value if value is None or isinstance(value, (int, float)) else words(str(value))
+
+
+def words(text: str) -> str:
+    """Return a server's own words, short and without what follows a question mark: it may be a signature."""
+    short = re.sub(r"\?\S+", "?…", " ".join(text.split()))[:_WORDS]
+    return short.encode("utf-8", "backslashreplace").decode()  # valid JSON may hold half of an emoji
 
 
 def host_of(url: str) -> str:
@@ -121,12 +135,9 @@ def host_of(url: str) -> str:
 
 
 def _detail(answer: Answer) -> str:
-    """Return the server's own words, short and without what follows a question mark: it may be a signature."""
     content = answer.json() or {}
-    words = next((content[name] for name in ("error", "message", "detail") if isinstance(content.get(name), str)), "")
-    words = re.sub(r"\?\S+", "?…", " ".join(words.split()))[:_DETAIL]
-    words = words.encode("utf-8", "backslashreplace").decode()  # valid JSON may hold half of an emoji
-    return f": {words}" if words else ""
+    said = next((content[name] for name in ("error", "message", "detail") if isinstance(content.get(name), str)), "")
+    return f": {short}" if (short := words(said)) else ""
 
 
 def _rate_limit(headers: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import quote
 
 from uploader.errors import DeliveryError, Refused, Transient
-from uploader.platforms.answers import deleted, host_of, is_id
+from uploader.platforms.answers import brief, deleted, host_of, is_id
 from uploader.platforms.api import JsonApi, checked_key
 from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.blob import BlobReader
@@ -176,7 +176,7 @@ class HubPlatform:
 
     def _received(self, answer: Mapping[str, Any]) -> Receipt:
         confirmed = self._confirmed(answer)
-        return Receipt({name: confirmed[name] for name in ("success", "message") if name in confirmed})
+        return Receipt({name: brief(confirmed[name]) for name in ("success", "message") if name in confirmed})
 
     def _confirmed(self, answer: dict[str, Any] | Mapping[str, Any]) -> Mapping[str, Any]:
         """Return an answer of HUB's own kind: `{"success": true, "message": …, "data": …}`, of which parts may lack."""

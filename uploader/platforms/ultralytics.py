@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from uploader.errors import DeliveryError, Refused, RunGone, Transient
-from uploader.platforms.answers import deleted, host_of, is_id
+from uploader.platforms.answers import brief, deleted, host_of, is_id, words
 from uploader.platforms.api import JsonApi, bearer
 from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.http import Transport
@@ -31,7 +31,7 @@ METRICS = "/api/webhooks/training/metrics"
 UPLOAD = "/api/webhooks/models/upload"
 
 _IDS = ("modelId", "runId", "modelSlug", "modelUrl")
-_KEPT = (*_IDS, "received", "event", "mode", "cancelled", "action", "reason", "warning", "ignored")
+_SAID = ("received", "event", "mode", "cancelled", "action", "reason", "warning", "ignored")
 
 
 class UltralyticsPlatform:
@@ -94,10 +94,11 @@ class UltralyticsPlatform:
     def upload(self, upload: Upload, progress: Progress) -> Receipt:
         """Send a checkpoint's bytes to the storage and have the platform take it up."""
         place = self._storage.store(upload, partial(self._ask_place, upload), progress)
-        ids = {"modelPath": place.get("gcsPath"), "modelSize": upload.size}
+        path = place.get("gcsPath")
+        ids = {"modelPath": path if is_id(path) else None, "modelSize": upload.size}
         answer = self._promote(upload, place) if _is_promoted(upload.identity, place) else {}
         self._storage.forget(upload)
-        kept = {**_kept(answer), **ids, "uploadPath": place.get("uploadPath"), "sha256": upload.sha256}
+        kept = {**_kept(answer), **ids, "uploadPath": brief(place.get("uploadPath")), "sha256": upload.sha256}
         return Receipt(kept, ids, _signals(answer))
 
     def _arrived(self, message: Message) -> Receipt | None:
@@ -197,12 +198,13 @@ def _ids(answer: Mapping[str, Any]) -> dict[str, Any]:
 def _signals(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     if not answer.get("cancelled"):
         return ()
-    return (("cancelled", str(answer.get("reason") or answer.get("action") or "cancelled on the platform")),)
+    why = words(str(answer.get("reason") or answer.get("action") or ""))
+    return (("cancelled", why or "cancelled on the platform"),)
 
 
 def _kept(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Choose what a receipt keeps by name, so that nothing secret can slip in."""
-    return {name: answer[name] for name in _KEPT if name in answer}
+    """Choose what a receipt keeps by name, so that nothing secret or long can slip in."""
+    return {**_ids(answer), **{name: brief(answer[name]) for name in _SAID if name in answer}}
 
 
 def _with_model_file(data: dict[str, Any], ids: Mapping[str, Any]) -> dict[str, Any]:
