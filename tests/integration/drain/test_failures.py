@@ -300,7 +300,7 @@ def test_dead_letters_can_be_given_another_life(journals: Recordings, server: Sc
 def test_a_fault_of_our_own_harms_only_its_delivery(journals: Recordings, server: ScriptedServer) -> None:
     journals.whole()
     with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        connection.execute("UPDATE events SET payload = '[]' WHERE kind = 'training_complete'")
+        connection.execute("UPDATE events SET payload = ? WHERE kind = 'training_complete'", ('{"results": 1}',))
     summary = journals.drain(server.url, pace=PATIENT)
     assert summary.exit_code == 3
     assert deliveries(journals) == {"delivered": 8, "pending": 1}
