@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("uploader")
 _FACTS = "model.json"
+_LONGEST_NAME = 200  # bytes; file systems take 255
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _fetch(what: Identifier, settings: Settings, folder: Path) -> Beginning:
         for each in (folder.parents[1], folder.parent, folder):  # the mode is that of the last folder of a path
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _is_url(found.source):
-            target = folder / (PurePosixPath(urlsplit(found.source).path).name or "weights.pt")
+            target = folder / _file_name(found.source)
             transport.download(found.source, target)
             found = replace(found, source=str(target))
     finally:
@@ -127,32 +128,47 @@ def _ask_without_key(
     return facts
 
 
+def _file_name(url: str) -> str:
+    """Return what to call a downloaded file: as it is called there, if that can be a model's file."""
+    name = PurePosixPath(urlsplit(url).path).name
+    return name if name.endswith((".pt", ".yaml")) and len(name.encode()) <= _LONGEST_NAME else "weights.pt"
+
+
 def _remember(folder: Path, found: Beginning) -> None:
     """Keep what needs no network to be used: a dataset behind a signed URL is not kept."""
-    args = {name: value for name, value in found.train_args.items() if not _is_signed(value)}
-    local = Path(found.source).name if Path(found.source).parent == folder else found.source
+    args = {name: value for name, value in found.train_args.items() if not _holds_secret(value)}
+    is_kept = Path(found.source).parent == folder
+    source = Path(found.source).name if is_kept else found.source
+    facts = {**asdict(found), "source": source, "train_args": args, "is_kept": is_kept}
     # A name of its own, as another process may load the same model; only this user can read such a file.
     with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", encoding="utf-8", delete=False) as draft:
-        json.dump({**asdict(found), "source": local, "train_args": args}, draft, indent=1)
+        json.dump(facts, draft, indent=1)
     Path(draft.name).replace(folder / _FACTS)
 
 
 def _remembered(folder: Path, url: str, error: DeliveryError) -> Beginning:
     """Return what was loaded before."""
     try:
-        known = Beginning(**json.loads((folder / _FACTS).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        facts = {**json.loads((folder / _FACTS).read_text("utf-8"))}
+        is_kept = facts.pop("is_kept", (folder / facts["source"]).is_file())  # earlier ones did not say
+        known = Beginning(**facts)
+    except (OSError, ValueError, TypeError, KeyError):
         raise ModelUnavailable(f"{url} was not loaded before and cannot be now: {error}") from None
     if not known.is_trained and "data" not in known.train_args:
         raise ModelUnavailable(f"the dataset of {url} is to be had over the network only: {error}") from None
-    _LOG.warning("%s; the model is used as it was when it was loaded last", error)
     local = folder / known.source
-    return replace(known, source=str(local)) if local.is_file() else known
+    if is_kept and not local.is_file():
+        raise ModelUnavailable(f"the file of {url} is gone from {folder} and cannot be loaded now: {error}") from None
+    _LOG.warning("%s; the model is used as it was when it was loaded last", error)
+    return replace(known, source=str(local)) if is_kept else known
 
 
 def _is_url(text: str) -> bool:
     return text.startswith(("https://", "http://"))
 
 
-def _is_signed(value: Any) -> bool:
-    return isinstance(value, str) and _is_url(value) and bool(urlsplit(value).query)
+def _holds_secret(value: Any) -> bool:
+    """Return whether a URL in it may give access to something: it is signed, or has a password."""
+    if isinstance(value, (Mapping, list)):
+        return any(map(_holds_secret, value.values() if isinstance(value, Mapping) else value))
+    return isinstance(value, str) and _is_url(value) and ("?" in value or "@" in value.split("/")[2])

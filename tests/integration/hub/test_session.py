@@ -213,3 +213,38 @@ def test_a_dataset_behind_a_signed_url_is_used_and_not_kept(
     cut(monkeypatch)
     with pytest.raises(ModelUnavailable, match="over the network only"):
         uploader.load_hub_model(f"{WEB}/models/{model_id}")
+
+
+@pytest.mark.parametrize("secret", ["https://me:s3cret@host.example/d.zip", ["https://host.example/d?sig=s3cret"]])
+def test_an_argument_with_a_password_or_a_signature_is_used_and_not_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secret: object
+) -> None:
+    facts = {"cfg": "yolo11n.yaml", "train_args": {"data": "coco8.yaml", "extra": secret}}
+    monkeypatch.setenv("UPLOADER_JOURNAL", str(tmp_path / "journal"))
+    with scripted_server(lambda _: Reply(body={"success": True, "data": facts})) as hub:
+        monkeypatch.setenv("ULTRALYTICS_HUB_API", hub.url)
+        assert uploader.load_hub_model(f"{WEB}/models/m-1").train_args["extra"] == secret
+    assert "s3cret" not in (tmp_path / "journal" / "hub" / "m-1" / "model.json").read_text()
+    assert dict(uploader.load_hub_model(f"{WEB}/models/m-1").train_args) == {"data": "coco8.yaml"}
+
+
+def test_kept_weights_that_are_gone_are_not_mistaken_for_a_file_of_that_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with hub_with(monkeypatch, tmp_path, lambda hub: f"{hub.url}/best.pt", [Reply(body=b"best")]) as url:
+        Path(uploader.load_hub_model(url).model_file).unlink()
+    monkeypatch.chdir(tmp_path)
+    Path("best.pt").write_bytes(b"another's")
+    with pytest.raises(ModelUnavailable, match=r"the file of .* is gone"):
+        uploader.load_hub_model(url)
+
+
+@pytest.mark.parametrize("name", ["model.json", "..", "weights", f"{'a' * 300}.pt"])
+def test_weights_of_a_strange_name_are_kept_under_another_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    with hub_with(monkeypatch, tmp_path, lambda hub: f"{hub.url}/{name}?s=1", [Reply(body=b"best")]) as url:
+        first = uploader.load_hub_model(url)
+    assert Path(first.model_file).read_bytes() == b"best"
+    assert Path(first.model_file).name == "weights.pt"
+    assert uploader.load_hub_model(url) == first  # the server is gone
