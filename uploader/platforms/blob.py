@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
-from uploader.errors import BlobUnusable
+from uploader.errors import BlobUnusable, DeliveryError
 from uploader.platforms.base import Progress
 
 BLOCK = 64 * 1024
 """Bytes that are handed out at once where the reader does not say how many."""
+
+
+class BlobUnreadable(DeliveryError):
+    """The file cannot be read now, and maybe later: too many files are open, or its disk does not answer."""
 
 
 class Body(ABC):
@@ -75,7 +79,8 @@ class BlobReader(Body):
             progress: Hears, for each block, how far in the file it ends.
 
         Raises:
-            BlobUnusable: The file is missing, cannot be opened, or has another size.
+            BlobUnusable: The file is missing, or has another size.
+            BlobUnreadable: It cannot be opened now.
         """
         self._size, self._sha256, self._progress = size, sha256, progress
         self._position, self._digest = 0, hashlib.sha256()
@@ -84,7 +89,8 @@ class BlobReader(Body):
             self._file = path.open("rb")
             actual = path.stat().st_size
         except OSError as error:
-            raise BlobUnusable(f"checkpoint {sha256[:12]} cannot be opened ({error.strerror})") from error
+            kind = BlobUnusable if isinstance(error, FileNotFoundError) else BlobUnreadable
+            raise kind(f"checkpoint {sha256[:12]} cannot be opened ({error.strerror})") from error
         if actual != size:
             self._file.close()
             raise BlobUnusable(f"checkpoint {sha256[:12]} has {actual} bytes instead of {size}")
@@ -106,7 +112,8 @@ class BlobReader(Body):
         """Go on from `offset`; bytes that are skipped count for the digest all the same.
 
         Raises:
-            BlobUnusable: The file cannot be read.
+            BlobUnusable: The file is not the one that was journaled.
+            BlobUnreadable: It cannot be read now.
         """
         if offset != self._position:
             self._go_back(offset)
@@ -125,7 +132,8 @@ class BlobReader(Body):
         """Return the next bytes, at most `size`; none at the end.
 
         Raises:
-            BlobUnusable: The file cannot be read, ended early, or does not have the digest.
+            BlobUnusable: The file ended early, or does not have the digest.
+            BlobUnreadable: It cannot be read now.
         """
         left = self._size - self._position
         block = self._next(left if size < 0 else min(size, left))
@@ -140,7 +148,7 @@ class BlobReader(Body):
         try:
             block = self._file.read(size)
         except OSError as error:
-            raise BlobUnusable(f"checkpoint {self._sha256[:12]} cannot be read ({error.strerror})") from error
+            raise BlobUnreadable(f"checkpoint {self._sha256[:12]} cannot be read ({error.strerror})") from error
         if size and not block:
             raise BlobUnusable(f"checkpoint {self._sha256[:12]} became shorter while it was sent")
         return block

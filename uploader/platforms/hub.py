@@ -102,7 +102,9 @@ class HubPlatform:
             DeliveryError: There is no such model for this key, or nobody answers.
         """
         data = self._confirmed(self._api.get(_path(model_id))).get("data")
-        return data if isinstance(data, dict) else {}
+        if not isinstance(data, dict) or not data:
+            raise Refused(f"{self._host} has no such model", status=200)
+        return data
 
     def register(self, message: Message) -> Receipt:
         """Make a model, unless the run has one: it was resumed, began from a model's URL, or was registered before."""

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import collections
+import errno
 import hashlib
+import io
+import os
 from pathlib import Path
 
 import pytest
 
 from uploader.errors import BlobUnusable
-from uploader.platforms.blob import BlobReader
+from uploader.platforms.blob import BlobReader, BlobUnreadable
 
 CONTENT = bytes(range(256)) * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -44,6 +47,28 @@ def test_damaged_bytes_are_never_handed_out_to_the_end(file: Path) -> None:
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(BlobUnusable, match="No such file"):
         BlobReader(tmp_path / "gone", 1, DIGEST, lambda _: None)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EIO, errno.ENOMEM])
+def test_a_file_that_cannot_be_opened_now_is_not_given_up(
+    file: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "open", fail)
+    with pytest.raises(BlobUnreadable, match=os.strerror(number)):
+        BlobReader(file, len(CONTENT), DIGEST, lambda _: None)
+
+
+def test_a_file_that_cannot_be_read_now_is_not_given_up(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(io.BytesIO):
+        def read(self, *_: object) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "open", lambda *_: Failing())
+    with BlobReader(file, len(CONTENT), DIGEST, lambda _: None) as reader, pytest.raises(BlobUnreadable, match="Input"):
+        reader.read(10)
 
 
 def test_a_file_of_another_size_is_told_before_any_byte(file: Path) -> None:
