@@ -139,9 +139,10 @@ def test_a_model_is_read(client: HubPlatform, server: ScriptedServer) -> None:
     server.script = lambda _: Reply(body={"success": True, "data": {"id": "a/b", "status": "trained"}})
     assert client.model("a/b")["status"] == "trained"
     assert server.requests[0].path == "/v1/models/a%2Fb"
-    server.script = lambda _: Reply(404, {"message": "no"})
-    with pytest.raises(Refused):
-        client.model("m-2")
+    for none in (Reply(404, {"message": "no"}), Reply(body={"success": True, "data": None})):
+        server.script = lambda _, none=none: none
+        with pytest.raises(Refused):
+            client.model("m-2")
 
 
 def test_the_registry_knows_it_and_asks_for_a_key(client: HubPlatform, server: ScriptedServer) -> None:

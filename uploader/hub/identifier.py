@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
+from uploader.addresses import base_url
 from uploader.errors import SettingsError
 
 
@@ -35,12 +36,18 @@ def parse_identifier(text: str, hub_web: str) -> Identifier:
         SettingsError: It is neither.
     """
     prefix = f"{hub_web}/models/"
-    if text.startswith(prefix):
-        parts = urlsplit(text)
-        model_id = PurePosixPath(parts.path.removeprefix(urlsplit(prefix).path)).name
-        if model_id:
-            return Identifier(model_id=model_id, api_key=parse_qs(parts.query).get("api_key", [None])[0])
+    page, _, query = text.partition("?")
+    if (url := _in_one_form(page)).startswith(prefix):
+        if model_id := PurePosixPath(url.removeprefix(prefix)).name:
+            return Identifier(model_id=model_id, api_key=parse_qs(query.partition("#")[0]).get("api_key", [None])[0])
     elif text.endswith((".pt", ".yaml")):
         return Identifier(filename=text)
-    shown = text.partition("?")[0]
-    raise SettingsError(f"'{shown}' is no HUB model: it must be like {prefix}MODEL_ID, or end in .pt or .yaml")
+    raise SettingsError(f"'{page}' is no HUB model: it must be like {prefix}MODEL_ID, or end in .pt or .yaml")
+
+
+def _in_one_form(text: str) -> str:
+    """Return a URL as settings hold theirs, and anything else as it is."""
+    try:
+        return base_url(text.partition("#")[0])
+    except SettingsError:
+        return text

@@ -47,7 +47,7 @@ class HubModel:
     is_trained: bool = False
 
 
-def load_hub_model(identifier: str, *, journal: str | Path | None = None) -> HubModel:
+def load_hub_model(identifier: str | Path, *, journal: str | Path | None = None) -> HubModel:
     """Load a model by its URL, or take a file's name as it is.
 
     Args:
@@ -60,7 +60,7 @@ def load_hub_model(identifier: str, *, journal: str | Path | None = None) -> Hub
             no network and the model was never loaded before.
     """
     settings = Settings.load()
-    what = parse_identifier(identifier, settings.hub_web)
+    what = parse_identifier(str(identifier), settings.hub_web)
     if what.model_id is None:
         return HubModel(str(what.filename))
     root = Path(journal).expanduser() if journal is not None else settings.journal or default_journal()

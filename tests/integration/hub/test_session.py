@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import requests
@@ -15,7 +15,7 @@ from support.scripted_server import Reply, Request, ScriptedServer, scripted_ser
 
 import uploader
 from journal.doctor.surroundings import close_to_others
-from uploader.errors import ModelUnavailable
+from uploader.errors import ModelUnavailable, SettingsError
 from uploader.local_platform.server import RunningServer, running
 
 KEY = "hub_session_key"
@@ -70,6 +70,9 @@ def test_a_file_needs_no_network_and_no_key(monkeypatch: pytest.MonkeyPatch) -> 
     cut(monkeypatch)
     model = uploader.load_hub_model("yolo11n.yaml")
     assert (model.model_file, model.url, dict(model.train_args)) == ("yolo11n.yaml", None, {})
+    assert uploader.load_hub_model(Path("yolo11n.yaml")) == model
+    with pytest.raises(SettingsError, match="'None' is no HUB model"):
+        uploader.load_hub_model(cast(Any, None))
 
 
 def test_a_new_model_needs_the_network_once(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
