@@ -17,7 +17,7 @@ from uploader.drain.progress import Progress
 from uploader.drain.pulse import Pulse
 from uploader.drain.retry import FIRST_WAIT, Random
 from uploader.drain.schedule import Schedule
-from uploader.errors import CredentialsRefused, DeliveryError, Refused, SettingsError, UploaderError
+from uploader.errors import CredentialsRefused, DeliveryError, Refused, SettingsError, UnknownOutcome, UploaderError
 from uploader.platforms.base import Heartbeating, Identity, Platform, Receipt
 
 CLAIM_AHEAD = 4
@@ -134,10 +134,11 @@ class Channel:
             self._schedule.answered(lane, now)
         elif isinstance(result, CredentialsRefused):
             self.closed = result
-        elif isinstance(result, DeliveryError):
-            self._schedule.failed(lane, result, now)
+        else:
+            error = _as_failure(result)
+            self._schedule.failed(lane, error, now)
             if self._schedule.state(lane, now) == "open":
-                self._errors.setdefault(lane, str(result))
+                self._errors.setdefault(lane, str(error))
 
     def withdraw(self) -> list[Claim]:
         """Take back what no thread has begun."""
@@ -190,6 +191,11 @@ class Channel:
             crew.join(timeout)
         if self._platform is not None:
             self._platform.close()
+
+
+def _as_failure(error: Exception) -> DeliveryError:
+    """Return an error as one that the breaker counts: after a fault of our own nobody knows what has arrived."""
+    return error if isinstance(error, DeliveryError) else UnknownOutcome(str(error) or type(error).__name__)
 
 
 def _heart_of(platform: object) -> Heartbeating | None:

@@ -24,6 +24,7 @@ from uploader.drain.courier import Finished
 from uploader.drain.feeder import Feeder
 from uploader.drain.progress import Silent
 from uploader.platforms.registry import connect
+from uploader.platforms.ultralytics import UltralyticsPlatform
 from uploader.settings import Settings
 
 RUNS, EPOCHS = 20, 500
@@ -167,6 +168,21 @@ def test_a_host_that_refuses_connections_is_tried_once_a_minute(sender: Sender) 
     sender.stop()
     assert most_within(60, sender.attempts[10:]) <= 3
     assert 60 <= len(sender.attempts) <= 140
+
+
+def test_a_fault_of_our_own_is_not_repeated_more_often_either(
+    sender: Sender, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OverflowError
+
+    monkeypatch.setattr(UltralyticsPlatform, "send", fail)
+    sender.start(server.url)
+    sender.go_on(HOUR)
+    sender.stop()
+    assert most_within(60, sender.attempts[10:]) <= 3
+    assert 60 <= len(sender.attempts) <= 140
+    assert sender.channel.error == "OverflowError"
 
 
 @pytest.mark.parametrize(("value", "pause"), [("600", 600.0), ("1000000000", HOUR)])
