@@ -23,22 +23,26 @@ _OPEN: Counter[_File] = Counter()
 
 
 class CountedConnection(sqlite3.Connection):
-    """A connection that counts as open until it is closed; one that is never closed counts for ever."""
+    """A connection that counts as open until it is closed; one that is never closed counts for ever.
 
-    _file: _File | None = None
+    Attributes:
+        file: Device and inode, until it is closed.
+    """
+
+    file: _File | None = None
 
     def close(self) -> None:
         """Close it; doing so again does nothing."""
         with LOCK:
             super().close()
-            if self._file is not None:
-                _OPEN[self._file] -= 1
-                self._file = None
+            if self.file is not None:
+                _OPEN[self.file] -= 1
+                self.file = None
 
     def count(self, file: _File) -> None:
         """Count it as one that is open on this file."""
         _OPEN[file] += 1
-        self._file = file
+        self.file = file
 
 
 def connect(database: Path, **options: Any) -> CountedConnection:

@@ -26,6 +26,7 @@ from journal.clock import now_text
 from journal.encoding import encode
 from journal.engine import Durability, committing, fold_wal
 from journal.errors import JournalUnavailable, from_sqlite
+from journal.handles import CountedConnection
 from journal.liveness import boot_id
 from journal.log_room import make_room
 from journal.payloads import fitted, left_out
@@ -56,8 +57,13 @@ class Writer:
         self._database = database
         self.lock = threading.RLock()  # a signal handler may append while the thread under it does
         self._connection: Connection | None = None
-        self._driver: sqlite3.Connection | None = None
+        self._driver: CountedConnection | None = None
         forks.keep_out(self)
+
+    @property
+    def file(self) -> tuple[int, int] | None:
+        """Device and inode of the database that a connection is open to; None while none is."""
+        return self._driver.file if self._driver is not None else None
 
     def append(
         self,
@@ -266,11 +272,11 @@ class Writer:
             except (DBAPIError, sqlite3.Error) as error:
                 raise from_sqlite(error, self._database) from error
 
-    def _raw(self) -> sqlite3.Connection:
+    def _raw(self) -> CountedConnection:
         """Return the driver's connection, opened when there is none."""
         if self._driver is None:
             self._connection = self._engine.connect()
             driver = self._connection.connection.driver_connection
-            assert isinstance(driver, sqlite3.Connection)
+            assert isinstance(driver, CountedConnection)
             self._driver = driver
         return self._driver

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from journal.engine import Durability
 from journal.errors import JournalError
-from journal.losses import Loss, loss_payload
-from journal.records import GIVEN_UP, Run
+from journal.records import Run
 
 if TYPE_CHECKING:
     from journal import Journal
@@ -61,7 +60,7 @@ class Link:
             writer.start_run(project=run.project, name=run.name, save_dir=run.save_dir, run_id=run.id)
             for platform, base_url in routes:
                 writer.route(run.id, platform, base_url)
-            return cls(opened, writer, run, session_id or writer.start_session(run.id), _file(opened.database))
+            return cls(opened, writer, run, session_id or writer.start_session(run.id), writer.file)
         except JournalError:
             writer.close()
             opened.close()
@@ -104,36 +103,15 @@ class Link:
 
     def is_severed(self) -> bool:
         """Return whether the database was removed or replaced: what is written then goes into a file without a name."""
-        return self.file is not None and _file(self.journal.database) != self.file
-
-    def take_over(self, severed: Link) -> None:
-        """Copy the run from a journal whose files were removed; their bytes are there while it is open.
-
-        What platforms call it comes first: announced under no such id, it would become a second model there.
-        Checkpoints cannot be had any more; that they are lost is recorded.
-        """
-        after, lost = 0, 0
-        with suppress(JournalError):
-            for target in severed.writer.targets(self.run.id):
-                self.writer.copy_target(target)
-            while events := severed.writer.backlog(self.run.id, after):
-                kept = [event for event in events if event.kind != "checkpoint"]
-                self.writer.copy(self.session_id, kept)
-                lost += len(events) - len(kept)
-                after = events[-1].id
-        if lost:
-            reason = "the journal's folder was removed while the training went on"
-            self.event(GIVEN_UP, loss_payload(reason, [Loss("checkpoints", lost, 0)]))
+        try:
+            status = self.journal.database.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:  # nothing can be told now
+            return False
+        return (status.st_dev, status.st_ino) != self.file
 
     def close(self) -> None:
         """Let go of the files."""
         self.writer.close()
         self.journal.close()
-
-
-def _file(database: Path) -> tuple[int, int] | None:
-    try:
-        status = database.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

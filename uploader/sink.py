@@ -25,6 +25,7 @@ from journal.records import GIVEN_UP, Run, Signal
 from journal.sizes import readable
 from journal.words import next_command
 from uploader.link import Link
+from uploader.takeover import TakeOver
 
 if TYPE_CHECKING:
     from journal.blobs import Identity
@@ -72,6 +73,7 @@ class Sink:
         self._clock = clock
         self._lock = threading.RLock()
         self._link: Link | None = None
+        self._removed: list[TakeOver] = []
         self._fallback: FallbackFile | None = None
         self._retry_at: float | None = None
         self._session_id: int | None = None
@@ -137,12 +139,18 @@ class Sink:
     def close(self, outcome: str) -> None:
         """End the session and let go of the files."""
         with self._lock:
-            if link := self._reconnected():
+            link = self._reconnected()
+            if link is None and self._removed:  # nobody else has what they hold: do not wait for the time-out
+                self._retry_at = None
+                link = self._ready()
+            if link is not None:
                 try:
                     link.writer.end_session(link.session_id, outcome)
                 except JournalError as error:
                     LOGGER.debug("the session's end could not be journaled: %s", error)
             self._is_closed = True
+            while self._removed:
+                self._removed.pop(0).abandon()
             self._release()
 
     def _write(self, kind: str, payload: Mapping[str, Any], key: str, durability: Durability | None) -> None:
@@ -151,7 +159,6 @@ class Sink:
                 link.writer.append(self.run.id, link.session_id, kind, payload, key, durability=durability)
                 return
             except JournalError as error:
-                link.writer.close()  # a lock that could not be let go ends with its connection; the next call opens one
                 self._give_up(error)
         self._fall_back(kind, payload, key)
 
@@ -176,11 +183,13 @@ class Sink:
         if self._retry_at is not None and self._clock() < self._retry_at:
             return None
         self._retry_at = None
-        if self._link is None:
-            try:
+        try:
+            if self._link is None:
                 self._link = self._open()
-            except JournalError as error:
-                self._give_up(error)
+            self._take_over(self._link)
+        except JournalError as error:
+            self._give_up(error)
+            return None
         return self._link
 
     def _open(self) -> Link:
@@ -198,17 +207,17 @@ class Sink:
 
     def _reconnected(self) -> Link | None:
         """Return the journal as `_ready` does, made anew when somebody has removed it."""
-        severed = self._link
-        if severed is None or not severed.is_severed():
-            return self._ready()
-        LOGGER.warning("%s was removed while this training writes to it; it is made anew.", self.folder)
-        self._link = self._session_id = None
-        try:
-            if link := self._ready():
-                link.take_over(severed)
-        finally:
-            severed.close()
-        return self._link
+        if self._link is not None and self._link.is_severed():
+            LOGGER.warning("%s was removed while this training writes to it; it is made anew.", self.folder)
+            self._removed.append(TakeOver(self._link))
+            self._link = self._session_id = None
+        return self._ready()
+
+    def _take_over(self, link: Link) -> None:
+        """Bring the run over from removed journals, before anything that follows it is written."""
+        while self._removed:
+            self._removed[0].into(link)
+            self._removed.pop(0).close()
 
     def _keep_within(self, link: Link, size: int = 0, role: str | None = None) -> bool:
         """See `Link.keep_within`; what cannot be told now is tried again."""
@@ -236,6 +245,10 @@ class Sink:
     def _give_up(self, error: JournalError) -> None:
         """Leave the journal alone for a while, and say so once."""
         self._retry_at = self._clock() + RETRY_SECONDS
+        # A lock that could not be let go ends with its connection; the next call opens one. But what a removed journal
+        # holds is there only as long as it is open.
+        if self._link is not None and not self._link.is_severed():
+            self._link.writer.close()
         if not self._warned:
             self._warned = True
             LOGGER.warning(

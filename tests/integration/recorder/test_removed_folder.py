@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -16,10 +19,11 @@ from support.platform_api import Api
 from support.recordings import KEY, recordings
 from support.scripted_server import Reply, ScriptedServer, received, scripted_server
 
+from journal import writer
 from journal.blobs import identity
 from uploader.local_platform.server import running
 from uploader.recorder import WAL_LIMIT_BYTES
-from uploader.sink import JournalOptions, Sink, new_run
+from uploader.sink import RETRY_SECONDS, JournalOptions, Sink, new_run
 
 RUN_ID = "11111111-1111-1111-1111-111111111111"
 
@@ -42,6 +46,10 @@ def server() -> Iterator[ScriptedServer]:
 
 def kinds(folder: Path) -> list[str]:
     return [kind for (kind,) in rows(folder, "SELECT kind FROM events ORDER BY id")]
+
+
+def keys(folder: Path) -> list[str]:
+    return [key for (key,) in rows(folder, "SELECT key FROM events ORDER BY id")]
 
 
 def save(part: Sink, path: Path) -> None:
@@ -100,6 +108,105 @@ def test_a_folder_that_cannot_be_made_again_leaves_the_fallback_file(part: Sink,
     part.maintain(WAL_LIMIT_BYTES)
     part.event("epoch_end", {"epoch": 1}, "1")
     assert len(list(fallbacks.iterdir())) == 1
+
+
+def in_the_way(part: Sink, folder: Path) -> None:
+    """Remove the journal in such a way that a heartbeat cannot make it anew."""
+    shutil.rmtree(folder)
+    folder.write_text("a file where a folder should be")
+    part.maintain(WAL_LIMIT_BYTES)
+
+
+def test_what_cannot_be_taken_over_at_once_is_taken_over_later(
+    part: Sink, folder: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_the_way(part, folder)
+    folder.unlink()
+    monkeypatch.setattr(part, "_clock", lambda: time.monotonic() + RETRY_SECONDS)
+    part.event("epoch_end", {"epoch": 1}, "1")
+    assert keys(folder) == ["1", "0", "1"]
+
+
+def test_the_end_does_not_wait_for_its_time_to_try_again(part: Sink, folder: Path, fallbacks: Path) -> None:
+    in_the_way(part, folder)
+    folder.unlink()
+    part.close("complete")
+    assert kinds(folder) == ["training_started", "epoch_end"]
+    assert rows(folder, "SELECT outcome FROM sessions") == [("complete",)]
+
+
+def test_what_cannot_be_taken_over_at_the_end_is_said(
+    part: Sink, folder: Path, fallbacks: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_the_way(part, folder)
+    part.close("complete")
+    assert "2 events that this training wrote" in caplog.text
+
+
+def test_another_try_begins_where_the_last_one_stopped(
+    part: Sink, folder: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here another process locks the new journal in the middle."""
+    monkeypatch.setattr(writer, "_COPIED_AT_ONCE", 2)
+    monkeypatch.setattr("uploader.sink.BUSY_SECONDS", 0.05)
+    for epoch in (1, 2):
+        part.event("epoch_end", {"epoch": epoch}, str(epoch))
+    shutil.rmtree(folder)
+    with ExitStack() as stack:
+        copy = writer.Writer.copy
+
+        def copy_and_lock(*arguments: Any) -> None:
+            copy(*arguments)
+            holder = stack.enter_context(closing(sqlite3.connect(folder / "journal.db", isolation_level=None)))
+            holder.execute("BEGIN IMMEDIATE")
+
+        with monkeypatch.context() as context:
+            context.setattr(writer.Writer, "copy", copy_and_lock)
+            part.maintain(WAL_LIMIT_BYTES)
+        assert keys(folder) == ["1", "0"]
+    part.close("complete")
+    assert keys(folder) == ["1", "0", "1", "2"]
+
+
+def test_a_removal_that_shows_as_a_failed_write_loses_nothing(
+    folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a rollback journal, where the file system shares no memory."""
+    monkeypatch.setattr("journal.engine._shares_memory", lambda _: False)
+    sink = Sink(JournalOptions(journal=str(folder)), new_run(RUN_ID, project=None, name="run", save_dir=save_dir))
+    sink.event("epoch_end", {"epoch": 0}, "0")
+    shutil.rmtree(folder)
+    sink.event("epoch_end", {"epoch": 1}, "1")
+    sink.close("complete")
+    assert keys(folder)[0] == "0"
+    with recordings(folder) as journals:
+        journals.journal.ingest_fallbacks()
+    assert keys(folder) == ["0", "1"]
+
+
+def test_a_journal_that_was_moved_away_and_back_is_not_doubled(
+    part: Sink, folder: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.rename(folder.with_name("moved away"))
+    folder.write_text("a file where a folder should be")
+    part.maintain(WAL_LIMIT_BYTES)
+    folder.unlink()
+    folder.with_name("moved away").rename(folder)
+    part.close("complete")
+    assert keys(folder) == ["1", "0"]
+
+
+def test_a_connection_that_was_closed_meanwhile_reads_no_other_journal(
+    part: Sink, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As before a fork; opened again it would find the new journal, and copy that into itself."""
+    link = part._link
+    assert link is not None
+    shutil.rmtree(folder)
+    link.writer.close()
+    part.close("complete")
+    assert kinds(folder) == []
+    assert "What this training wrote" in caplog.text
 
 
 @pytest.mark.parametrize("idempotency", [True, False])
