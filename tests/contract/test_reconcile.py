@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,11 @@ FIRST = Message(
     "a" * 64, "training_started", '{"environment": {"uploaderRun": "uuid-1"}}', Identity("uuid-1", "demo", "t")
 )
 AGAIN = replace(FIRST, attempt=2)
+LOST = replace(
+    FIRST,
+    chunk_id="b" * 64,
+    data_json='{"trainArgs": {"resume": "runs/train/weights/last.pt"}, "environment": {"uploaderRun": "uuid-1"}}',
+)
 OURS = {"id": "m-1", "model": "t", "status": "running", "environment": {"uploaderRun": "uuid-1"}}
 
 
@@ -121,12 +127,38 @@ def test_the_model_that_follows_an_ended_one_is_registered_once(api: Api, end: s
     assert new.ids["modelId"] == again.ids["modelId"] != first.ids["modelId"]
 
 
+@pytest.mark.parametrize("idempotency", [True, False])
+def test_a_resumed_training_whose_journal_was_lost_goes_on_with_its_model(tmp_path: Path, idempotency: bool) -> None:
+    with running(tmp_path / "platform", api_key=KEY, idempotency=idempotency) as platform:
+        first = register(platform.url, FIRST)
+        second = register(platform.url, LOST)
+        assert second.ids["modelId"] == first.ids["modelId"]
+        assert Api(platform.url, KEY).model("t")["runIds"] == [first.ids["runId"], second.ids["runId"]]
+
+
+@pytest.mark.parametrize("end", ["", "/training"])
+def test_when_its_model_has_ended_it_becomes_a_new_one(api: Api, end: str) -> None:
+    first = register(api.url, FIRST)
+    assert api.request("DELETE", f"/api/models/local/demo/t{end}").ok
+    second = register(api.url, LOST)
+    assert second.ids["modelId"] != first.ids["modelId"]
+    assert register(api.url, replace(LOST, attempt=2)).ids["modelId"] == second.ids["modelId"]
+
+
 # --- against other answers
 
 
-def test_a_first_attempt_reads_nothing(server: ScriptedServer) -> None:
-    register(server.url, FIRST)
+@pytest.mark.parametrize("resume", ["False", "None", "", None])
+def test_a_first_attempt_reads_nothing(server: ScriptedServer, resume: str | None) -> None:
+    register(server.url, replace(FIRST, data_json=json.dumps({"trainArgs": {"resume": resume}})))
     assert paths(server, "GET") == []
+
+
+def test_a_model_that_is_found_for_a_lost_journal_is_known_from_then_on(server: ScriptedServer) -> None:
+    answer = Reply(body={"received": True, "runId": 9})
+    server.script = lambda request: answer if request.method == "POST" else listing({**OURS, "runIds": [3]})(request)
+    assert register(server.url, LOST).ids == {"modelId": "m-1", "modelSlug": "t", "runId": 9}
+    assert server.bodies()[0]["modelId"] == "m-1"
 
 
 def test_a_platform_that_lists_no_runs_is_asked_to_go_on_with_the_model(server: ScriptedServer) -> None:

@@ -33,6 +33,9 @@ UPLOAD = "/api/webhooks/models/upload"
 _IDS = ("modelId", "runId", "modelSlug", "modelUrl")
 _SAID = ("received", "event", "mode", "cancelled", "action", "reason", "warning", "ignored")
 
+_NOT_RESUMED = frozenset({"False", "None", "0", ""})
+"""What the argument `resume` may be, as text, in a training that begins."""
+
 
 class UltralyticsPlatform:
     """One destination: a base URL and its key. Threads may share it."""
@@ -63,9 +66,12 @@ class UltralyticsPlatform:
     def register(self, message: Message) -> Receipt:
         """Send `training_started`: under the known model if there is one, else as a new model.
 
-        When an earlier attempt may have arrived, that is looked up first. A model that was deleted or cancelled
-        meanwhile takes no more sessions; the run then goes on as a new one.
+        When an earlier attempt may have arrived, that is looked up first; so is the model of a resumed training whose
+        journal was lost. A model that was deleted or cancelled meanwhile takes no more sessions; the run then goes on
+        as a new one.
         """
+        found = self._forgotten(message)
+        message = replace(message, identity=replace(message.identity, ids={**message.identity.ids, **found}))
         if "modelId" in message.identity.ids:
             # Another request than the one that made the model; a journal that was made anew gives both the same id.
             own = _own_key(message.chunk_id, json.dumps(_reference(message.identity)))
@@ -78,7 +84,7 @@ class UltralyticsPlatform:
             return self._register_anew(message)
         if answer.get("cancelled") and "modelId" in message.identity.ids:
             return self._register_anew(message)
-        return _registered(answer)
+        return _registered({**answer, **found, **_ids(answer)})
 
     def send(self, message: Message) -> Receipt:
         """Send any other event."""
@@ -105,8 +111,7 @@ class UltralyticsPlatform:
         """Return the receipt of an earlier attempt at a registration, as far as reading can tell."""
         if message.attempt == 1:
             return None
-        with self._lists.turn():
-            ids = find_registration(self._api, message.identity)
+        ids = self._find(message.identity)
         if ids is None:
             return None
         if "runId" in ids:
@@ -115,6 +120,16 @@ class UltralyticsPlatform:
         known = replace(message, chunk_id=f"{message.chunk_id}.found", identity=replace(message.identity, ids=ids))
         answer = self._event(known, known.data_json)
         return _registered({**answer, **ids, **_ids(answer)})
+
+    def _forgotten(self, message: Message) -> Mapping[str, Any]:
+        """Return the ids of the model that a resumed training goes on with, when the journal does not know them."""
+        if "modelId" in message.identity.ids or not _is_resumed(message.data_json):
+            return {}
+        return self._find(message.identity) or {}
+
+    def _find(self, identity: Identity) -> dict[str, Any] | None:
+        with self._lists.turn():
+            return find_registration(self._api, identity)
 
     def _register_anew(self, message: Message) -> Receipt:
         # Another request than the first one, so it needs another key: under the first the answer would be repeated.
@@ -193,6 +208,14 @@ def _registered(answer: Mapping[str, Any]) -> Receipt:
 def _ids(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Return the ids that an answer gives."""
     return {name: answer[name] for name in _IDS if is_id(answer.get(name))}
+
+
+def _is_resumed(data_json: str) -> bool:
+    """Return whether a registration is that of a training that goes on; `trainArgs` are texts."""
+    if '"resume"' not in data_json:
+        return False
+    args = json.loads(data_json).get("trainArgs")
+    return isinstance(args, dict) and str(args.get("resume")) not in _NOT_RESUMED
 
 
 def _signals(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
