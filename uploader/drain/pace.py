@@ -15,6 +15,7 @@ class Pace:
         shortest_wait: Least wait for anything, so that nothing can make a drain spin.
         lease: How long a claim is ours without being renewed.
         renewal: How often the claims under way are renewed.
+        intake: How often a watching drain takes in what trainings left beside the journal.
     """
 
     answer: float = 60.0
@@ -22,3 +23,4 @@ class Pace:
     shortest_wait: float = 0.05
     lease: float = 60.0
     renewal: float = 20.0
+    intake: float = 60.0

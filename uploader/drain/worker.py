@@ -17,7 +17,7 @@ from threading import Event
 
 from journal import Journal
 from journal.clock import to_text, utc_now
-from journal.errors import JournalBusy, JournalUnavailable
+from journal.errors import JournalBusy, JournalError, JournalUnavailable
 from journal.outbox import Outbox
 from journal.records import LANES, Lane
 from uploader.drain import routing
@@ -86,7 +86,7 @@ class Drain:
         )
         self._feeder = Feeder(outbox, self._run_ids, options.pace.lease)
         self._books = Books(outbox, random.random, options.pace.first_wait)
-        self._next_look = self._next_renewal = 0.0
+        self._next_look = self._next_renewal = self._next_intake = 0.0
         self._deadline = math.inf
 
     def stop(self) -> None:
@@ -119,6 +119,7 @@ class Drain:
     def _prepare(self) -> None:
         self._journal.ingest_fallbacks()
         self._journal.salvage()
+        self._next_intake = time.monotonic() + self._options.pace.intake
         self._outbox.reclaim()  # what a killed drain held: we have the lock, so it is gone
         self._outbox.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff
         self._look_around()
@@ -173,12 +174,23 @@ class Drain:
         if self._options.watch and time.monotonic() >= self._next_look:
             self._look_around()
             self._channels.keep_alive()
+        if self._options.watch and time.monotonic() >= self._next_intake:
+            self._take_in()
         for channel in self._channels:
             self._feeder.feed(channel)
 
     def _look_around(self) -> None:
         self._channels.look_around()
         self._next_look = time.monotonic() + TICK_SECONDS
+
+    def _take_in(self) -> None:
+        """Take in what trainings left beside the journal meanwhile; what cannot be had now may be the next time."""
+        self._next_intake = time.monotonic() + self._options.pace.intake
+        for take_in in (self._journal.ingest_fallbacks, self._journal.salvage):
+            try:
+                take_in()
+            except (JournalError, OSError) as error:
+                _LOG.warning("What a training left beside the journal was not taken in: %s", error)
 
     def _patience(self) -> float | None:
         """Return the seconds to wait for the next thing to happen; None when this drain is to end."""

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from support.journals import rows
-from support.recordings import Recordings
+from support.journals import dead_pid, rows
+from support.recordings import Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, hearing, received, scripted_server
 
+from journal import intake
+from journal.fallback import FallbackFile
 from journal.records import Claim
 from uploader.drain import channels, lock, worker
 from uploader.drain.channel import Channel
@@ -88,6 +93,57 @@ def test_a_watching_drain_goes_on_beside_an_address_that_no_key_is_for(
         journals.whole("new")
         assert complete.wait(30)
         running.stop()
+
+
+@pytest.fixture
+def watched(journals: Recordings, server: ScriptedServer) -> Iterator[Training]:
+    """A run that a watching drain has begun to deliver; its session was that of a process which is gone."""
+    server.script, started = hearing("training_started")
+    training = journals.begin()
+    training.started()
+    with closing(sqlite3.connect(journals.journal.database)) as database, database:
+        database.execute("UPDATE sessions SET pid = ?", [dead_pid()])
+    with journals.draining(server.url, watch=True, pace=Pace(intake=0.01)):
+        assert started.wait(30)
+        yield training
+
+
+def leave_an_epoch(training: Training, folder: Path) -> None:
+    beside = FallbackFile([folder], training.journal.path, training.run, session_id=training.session_id)
+    beside.append("epoch_end", {"epoch": 7}, "7")
+    beside.close()
+
+
+def test_a_watching_drain_takes_fallback_files_in(watched: Training, server: ScriptedServer, tmp_path: Path) -> None:
+    server.script, epoch = hearing("epoch_end")
+    leave_an_epoch(watched, tmp_path / "fallback")
+    assert epoch.wait(30)
+
+
+def test_a_watching_drain_takes_in_the_last_checkpoint_of_a_killed_training(
+    watched: Training, server: ScriptedServer, tmp_path: Path
+) -> None:
+    server.script, saved = hearing("checkpoint_saved")
+    file = tmp_path / "best.pt"
+    file.write_bytes(b"weights")
+    watched.event("model_saved", {"epoch": 0, "files": [{"role": "best", "path": str(file), "publish": True}]}, "0")
+    assert saved.wait(30)
+
+
+def test_a_watching_drain_outlasts_what_it_cannot_take_in(
+    watched: Training, server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        failed.set()
+        raise PermissionError(13, "Permission denied")
+
+    failed = threading.Event()
+    server.script, epoch = hearing("epoch_end")
+    with monkeypatch.context() as patched:
+        patched.setattr(intake, "ingest", fail)
+        assert failed.wait(30)
+    leave_an_epoch(watched, tmp_path / "fallback")
+    assert epoch.wait(30)
 
 
 # --- being stopped
