@@ -11,7 +11,7 @@ import pytest
 from support.platform_api import Api
 from support.scripted_server import Reply, Request, Script, ScriptedServer, received, scripted_server
 
-from uploader.errors import CredentialsRefused, Transient
+from uploader.errors import CredentialsRefused, Refused, Transient
 from uploader.local_platform.server import running
 from uploader.platforms import reconcile
 from uploader.platforms.base import Identity, Message, Receipt
@@ -143,6 +143,14 @@ def test_when_its_model_has_ended_it_becomes_a_new_one(api: Api, end: str) -> No
     second = register(api.url, LOST)
     assert second.ids["modelId"] != first.ids["modelId"]
     assert register(api.url, replace(LOST, attempt=2)).ids["modelId"] == second.ids["modelId"]
+
+
+def test_a_project_that_changed_between_two_drains_is_named_as_the_cause(tmp_path: Path) -> None:
+    with running(tmp_path / "platform", api_key=KEY) as platform:
+        first = register(platform.url, FIRST)
+        with pytest.raises(Refused, match=r"another project.*set UPLOADER_PROJECT.*`retry`"):
+            register(platform.url, replace(FIRST, identity=replace(FIRST.identity, project="other")))
+        assert register(platform.url, FIRST).ids == first.ids
 
 
 # --- against other answers

@@ -33,6 +33,10 @@ UPLOAD = "/api/webhooks/models/upload"
 _IDS = ("modelId", "runId", "modelSlug", "modelUrl")
 _SAID = ("received", "event", "mode", "cancelled", "action", "reason", "warning", "ignored")
 
+# What a message holds of the run is frozen, but for the project where it named none: that is the drain's.
+_NAMED_OTHERWISE = (
+    "the run was registered before under another project or name: set UPLOADER_PROJECT to that project, then `retry`"
+)
 _NOT_RESUMED = frozenset({"False", "None", "0", ""})
 """What the argument `resume` may be, as text, in a training that begins."""
 
@@ -195,9 +199,11 @@ def _reference(identity: Identity) -> dict[str, Any]:
 
 
 def _about(identity: Identity, error: Refused) -> DeliveryError:
-    """Tell a model that is not there any more from any other refusal."""
+    """Tell a model that is not there any more, and a run that was named otherwise before, from any other refusal."""
     if error.status == 404 and "modelId" in identity.ids:
         return deleted(error)
+    if "modelId" not in identity.ids and "idempotency-key" in str(error).lower():
+        return Refused(f"{error}; {_NAMED_OTHERWISE}", status=error.status)
     return error
 
 
