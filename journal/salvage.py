@@ -21,14 +21,17 @@ RUN_FILE = "uploader_run.json"
 """Name of the small file in a run's folder that says which run the folder is of, and in which journal."""
 
 # Each run's newest save of each role, where no checkpoint of that role, and no final one, followed. A folder that a
-# later run wrote to holds that run's files. (Of a group with max(), SQLite gives the columns of the row that has it.)
+# later run wrote to holds that run's files. A damaged event tells of no file. (Of a group with max(), SQLite gives the
+# columns of the row that has it.)
 _LOST = text(
     """
     SELECT s.run_id, s.session_id, s.epoch, s.file, r.save_dir
     FROM (SELECT e.run_id, e.session_id, max(e.id) AS id, json_extract(e.payload, '$.epoch') AS epoch,
                  json_extract(f.value, '$.role') AS role, f.value AS file
-          FROM events e, json_each(e.payload, '$.files') f
+          FROM events e, json_each(CASE WHEN json_valid(e.payload) THEN e.payload ELSE '{}' END, '$.files') f
           WHERE e.kind = 'model_saved'
+            AND CASE f.type WHEN 'object' THEN json_type(f.value, '$.path') = 'text'
+                                           AND json_type(f.value, '$.role') = 'text' END
           GROUP BY e.run_id, role) s
     JOIN runs r ON r.id = s.run_id
     WHERE NOT EXISTS (SELECT 1 FROM events c WHERE c.run_id = s.run_id AND c.kind = 'checkpoint'

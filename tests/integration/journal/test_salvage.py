@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,15 @@ def test_a_file_that_cannot_be_looked_for_does_not_stop_a_drain(over: Bench) -> 
     file = {"role": "best", "path": f"/{'n' * 300}/best.pt", "publish": True}
     over.event("model_saved", {"epoch": 0, "files": [file]}, "0")
     save(over, 1, "last")
+    assert over.journal.salvage() == 1
+
+
+@pytest.mark.parametrize("damaged", ['{"files', "[]", '{"files": 1}', '{"files": [1, "x", {"role": "best"}]}'])
+def test_a_damaged_event_does_not_stop_a_drain(over: Bench, damaged: str) -> None:
+    save(over, 0, "last")
+    over.event("model_saved")
+    with closing(sqlite3.connect(over.journal.database)) as database, database:
+        database.execute("UPDATE events SET payload = ? WHERE payload = '{}'", [damaged])
     assert over.journal.salvage() == 1
 
 
