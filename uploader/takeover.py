@@ -36,7 +36,7 @@ class TakeOver:
         Raises:
             JournalError: Not now; nothing is lost by another try.
         """
-        if link.file == self._severed.file:  # it was moved away, and back
+        if link.file == self._severed.file == self._severed.writer.file:  # it was moved away, and back
             return
         try:
             for target in self._ask(lambda writer: writer.targets(link.run.id)):
