@@ -14,7 +14,7 @@ UploaderError
     │       └── NoAddress       nobody knows where the platform is
     ├── Refused             the platform will never take this delivery
     │   └── RunGone         the platform no longer has the run; nothing of it can be delivered
-    ├── BlobUnusable        the checkpoint's bytes are missing, unreadable or not those that were journaled
+    ├── BlobUnusable        the checkpoint's bytes are missing, or not those that were journaled
     ├── Damaged             what the journal holds of the delivery cannot be read
     └── Interrupted         this program was told to stop in the middle of it
 
@@ -99,7 +99,7 @@ class RunGone(Refused):
 
 
 class BlobUnusable(DeliveryError):
-    """The bytes of a checkpoint are missing, cannot be read, or are not the ones that were journaled."""
+    """The bytes of a checkpoint are missing, or are not the ones that were journaled."""
 
 
 class Damaged(DeliveryError):
