@@ -58,7 +58,12 @@ class Header:
 
 
 class FallbackFile:
-    """The fallback file of one session, made when it is first needed."""
+    """The fallback file of one session, made when it is first needed.
+
+    Attributes:
+        header: Its first line.
+        path: Where it is; None before it is made.
+    """
 
     def __init__(
         self,
@@ -71,7 +76,7 @@ class FallbackFile:
     ) -> None:
         """Take notice of where and whose; nothing is written yet."""
         self._folders = list(folders)
-        self._header = Header(
+        self.header = Header(
             str(journal.resolve()), run, session_id, routes, os.getpid(), platform.node(), boot_id(), now_text()
         )
         self._descriptor: int | None = None
@@ -101,6 +106,24 @@ class FallbackFile:
             os.close(self._descriptor)
             self._descriptor = None
 
+    def size(self) -> int:
+        """Return its bytes.
+
+        Raises:
+            OSError: That cannot be told.
+        """
+        return self.path.stat().st_size if self.path else 0
+
+    def remove(self) -> None:
+        """Close and delete it: the journal has its events.
+
+        Raises:
+            OSError: It stays; nothing is taken in twice.
+        """
+        self.close()
+        if self.path:
+            self.path.unlink(missing_ok=True)
+
     def _create(self) -> None:
         failures = []
         for folder in self._folders:
@@ -118,7 +141,7 @@ class FallbackFile:
         self.path = folder / f"{uuid.uuid4().hex}.jsonl"
         self._descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
         try:
-            self._write(asdict(self._header))
+            self._write(asdict(self.header))
             sync_folder(folder)
         except OSError:
             self.close()

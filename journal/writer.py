@@ -12,6 +12,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
-from journal import backlog, forks, superseded, tables, targets
+from journal import backlog, forks, intake, superseded, tables, targets
 from journal.blobs import BlobStore, Snapshot
 from journal.clock import now_text
 from journal.encoding import encode
 from journal.engine import Durability, committing, fold_wal
 from journal.errors import JournalUnavailable, from_sqlite
+from journal.fallback import FallbackFile
 from journal.handles import CountedConnection
 from journal.liveness import boot_id
 from journal.log_room import make_room
@@ -217,6 +219,16 @@ class Writer:
         with self._transaction() as connection:
             if rows:
                 connection.execute(insert(tables.events), [dict(zip(_EVENT_COLUMNS, row, strict=True)) for row in rows])
+
+    def ingest(self, file: FallbackFile, session_id: int) -> None:
+        """Take in what a fallback file holds, into a session of this journal.
+
+        Raises:
+            OSError: It could not be read to its end.
+        """
+        if file.path is not None:
+            for _ in intake.take_in(self._transaction, file.path, replace(file.header, session_id=session_id)):
+                pass
 
     def signals(self, run_id: str) -> list[Signal]:
         """Return what platforms told this run, oldest first."""

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -37,6 +38,8 @@ T = TypeVar("T")
 # A write waits this long for another process at most, and a journal that failed is left alone for this long.
 BUSY_SECONDS = 2.0
 RETRY_SECONDS = 30.0
+# A larger fallback file is left to the drain: the training does not wait for it.
+CATCH_UP_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Sink:
         self._retry_at: float | None = None
         self._session_id: int | None = None
         self._warned = self._is_over = False
-        self._is_closed = False
+        self._is_closed = self._is_catching_up = False
         self._ready()
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
@@ -186,7 +189,7 @@ class Sink:
         try:
             if self._link is None:
                 self._link = self._open()
-            self._take_over(self._link)
+            self._catch_up(self._link)
         except JournalError as error:
             self._give_up(error)
             return None
@@ -213,11 +216,22 @@ class Sink:
             self._link = self._session_id = None
         return self._ready()
 
-    def _take_over(self, link: Link) -> None:
-        """Bring the run over from removed journals, before anything that follows it is written."""
-        while self._removed:
-            self._removed[0].into(link)
-            self._removed.pop(0).close()
+    def _catch_up(self, link: Link) -> None:
+        """Bring over what removed journals and the fallback file hold, before anything that follows it is written."""
+        if self._is_catching_up:  # an event of a signal handler, in the middle of it
+            return
+        self._is_catching_up = True
+        try:
+            while self._removed:
+                self._removed[0].into(link)
+                self._removed.pop(0).close()
+            if file := self._fallback:
+                with suppress(OSError):  # what stays is for the drain
+                    _take_back(file, link)
+                file.close()
+                self._fallback = None
+        finally:
+            self._is_catching_up = False
 
     def _keep_within(self, link: Link, size: int = 0, role: str | None = None) -> bool:
         """See `Link.keep_within`; what cannot be told now is tried again."""
@@ -272,6 +286,15 @@ class Sink:
             self._fallback.append(kind, payload, key)
         except JournalError as error:
             LOGGER.error("An event (%s) could be written nowhere and is lost: %s", kind, error)
+
+
+def _take_back(file: FallbackFile, link: Link) -> None:
+    """Take a fallback file into the journal, and delete it unless it has grown meanwhile."""
+    size = file.size()
+    if size <= CATCH_UP_BYTES:
+        link.writer.ingest(file, link.session_id)
+        if file.size() == size:
+            file.remove()
 
 
 def new_run(run_id: str, *, project: str | None, name: str, save_dir: Path) -> Run:

@@ -15,6 +15,7 @@ import pytest
 from support.journals import rows
 
 import journal
+from journal import intake
 from journal.migrations import NEWEST_VERSION
 from uploader import sink
 from uploader.recorder import Recorder
@@ -122,10 +123,78 @@ def test_a_journal_that_is_back_is_used_again(folder: Path, save_dir: Path, fall
     clock.now += RETRY_SECONDS
     part.event("epoch_end", {"epoch": 2})
     part.close("complete")
-    assert epochs(folder) == [2]
+    assert epochs(folder) == [0, 1, 2]
+    assert list(fallbacks.iterdir()) == []
+    assert rows(folder, "SELECT id, outcome FROM sessions") == [(1, "complete")]
+
+
+def test_a_large_fallback_file_is_left_to_the_drain(
+    folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink, "CATCH_UP_BYTES", 100)
+    clock = Clock()
+    in_the_way(folder)
+    part = make_sink(folder, save_dir, clock)
+    part.event("epoch_end", {"epoch": 0})
+    folder.unlink()
+    clock.now += RETRY_SECONDS
+    part.event("epoch_end", {"epoch": 1})
+    part.close("complete")
+    assert epochs(folder) == [1]
     with journal.open(folder) as opened:
-        assert opened.ingest_fallbacks() == 2
-    assert epochs(folder) == [2, 0, 1]
+        assert opened.ingest_fallbacks() == 1
+
+
+def test_an_event_of_a_signal_handler_while_it_catches_up_is_kept(
+    folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    in_the_way(folder)
+    part = make_sink(folder, save_dir, clock)
+    part.event("epoch_end", {"epoch": 0})
+    folder.unlink()
+    clock.now += RETRY_SECONDS
+    take_in = intake._write
+
+    def interrupted(*arguments: Any) -> int:
+        part.event("training_failed", {"epoch": 7})
+        return take_in(*arguments)
+
+    monkeypatch.setattr(intake, "_write", interrupted)
+    part.event("epoch_end", {"epoch": 1})
+    part.close("failed")
+    assert epochs(folder) == [7, 0, 1]
+
+
+def test_a_fallback_file_that_is_gone_stops_nothing(folder: Path, save_dir: Path, fallbacks: Path) -> None:
+    clock = Clock()
+    in_the_way(folder)
+    part = make_sink(folder, save_dir, clock)
+    part.event("epoch_end", {"epoch": 0})
+    folder.unlink()
+    shutil.rmtree(fallbacks)
+    clock.now += RETRY_SECONDS
+    part.event("epoch_end", {"epoch": 1})
+    part.close("complete")
+    assert epochs(folder) == [1]
+
+
+def test_a_journal_that_is_locked_again_while_it_catches_up_waits_for_the_next_time(
+    folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink, "BUSY_SECONDS", 0.05)
+    clock = Clock()
+    part = make_sink(folder, save_dir, clock)
+    with closing(sqlite3.connect(folder / "journal.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        part.event("epoch_end", {"epoch": 0})
+        clock.now += RETRY_SECONDS
+        part.event("epoch_end", {"epoch": 1})
+        holder.execute("COMMIT")
+    clock.now += RETRY_SECONDS
+    part.event("epoch_end", {"epoch": 2})
+    part.close("complete")
+    assert epochs(folder) == [0, 1, 2]
 
 
 def test_trouble_that_lasts_is_said_once(
@@ -153,15 +222,13 @@ def test_a_busy_journal_is_left_alone_for_a_while(
         part.event("epoch_end", {"epoch": 0})
         holder.execute("COMMIT")
     part.event("epoch_end", {"epoch": 1})
-    clock.now += RETRY_SECONDS
-    part.event("epoch_end", {"epoch": 2})
-    part.close("complete")
     header, *events = lines(fallbacks)
     assert [event["payload"]["epoch"] for event in events] == [0, 1]
     assert header["session_id"] == 1
-    with journal.open(folder) as opened:
-        opened.ingest_fallbacks()
-    assert epochs(folder) == [2, 0, 1]
+    clock.now += RETRY_SECONDS
+    part.event("epoch_end", {"epoch": 2})
+    part.close("complete")
+    assert epochs(folder) == [0, 1, 2]
     assert rows(folder, "SELECT id, outcome FROM sessions") == [(1, "complete")]
 
 
