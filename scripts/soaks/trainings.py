@@ -42,12 +42,12 @@ class Session:
         """Train one epoch: some lines on the console, the metrics, sometimes a checkpoint."""
         for _ in range(self.random.randrange(3)):
             self.console(f"epoch {number}: {self.random.random()}\n")
-        self.metrics(number, {"train/loss": self.random.random(), "val/loss": None, "lr": self.random.random()})
+        self.metrics(number, {"train/loss": _loss(number), "val/loss": None, "lr": self.random.random()})
         if self.random.random() < 0.4:
             self.save(self.random.choice(("last", "best")), number)
 
     def metrics(self, number: int, losses: dict[str, float | None]) -> None:
-        """Tell what an epoch came to; one without validation losses is the final evaluation."""
+        """Tell what an epoch came to; the final evaluation has no validation losses, and the last epoch's others."""
         metrics = {**losses, SCORE: self.random.random()}
         self.event("epoch_end", {"epoch": number, "metrics": metrics, "fitness": self.random.random()}, str(number))
 
@@ -68,12 +68,16 @@ class Session:
         """Complete the training, or let it fail."""
         failed = self.random.random() < 0.2
         if not failed:
-            self.metrics(epochs, {"train/loss": self.random.random()})
+            self.metrics(epochs, {"train/loss": _loss(epochs - 1)})
         self.save("final", epochs - 1)
         if failed:
             self.event("training_failed", {"error": "out of memory", "code": "oom"})
         else:
             self.event("training_complete", {"results": {"bestEpoch": 1}, "classNames": ["box"], "plots": []})
+
+
+def _loss(epoch: int) -> float:
+    return 1 / (epoch + 1)
 
 
 def record(folder: Path, random: Random, project: str) -> None:
