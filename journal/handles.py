@@ -91,6 +91,21 @@ def first_bytes(database: Path, count: int) -> bytes | None:
             return file.read(count)
 
 
+def is_severed(database: Path, file: _File | None) -> bool:
+    """Return whether the database was removed or replaced: what is written then goes into a file without a name.
+
+    Args:
+        database: Where it was opened.
+        file: Device and inode that it was opened as.
+    """
+    try:
+        return _file(database) != file
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # nothing can be told now
+        return False
+
+
 def _file(database: Path) -> _File:
     status = database.stat()
     return status.st_dev, status.st_ino

@@ -19,7 +19,8 @@ from journal import backlog, claims, dropping, outcomes, planning, routing, tabl
 from journal.backlog import Backlog
 from journal.clock import to_text
 from journal.engine import fold_wal
-from journal.errors import from_sqlite
+from journal.errors import JournalUnwritable, from_sqlite
+from journal.handles import CountedConnection, is_severed
 from journal.liveness import live_runs
 from journal.records import Claim, Destination, Event, Lane, Outcome, PlannedDelivery, Run, Target
 from journal.waiting import Revived
@@ -257,6 +258,20 @@ class Outbox:
         """
         with self._read() as connection:
             return waiting.is_dispensable(connection, claim, roles)
+
+    def require_in_place(self) -> None:
+        """Check that the database is where it was opened.
+
+        Raises:
+            JournalUnwritable: It was removed or replaced; what is written goes into a file without a name.
+        """
+        driver = self._connection.connection.driver_connection
+        assert isinstance(driver, CountedConnection)
+        if is_severed(self._database, driver.file):
+            raise JournalUnwritable(
+                f"{self._database} was removed or replaced while it was in use; a training that still writes makes it "
+                "anew with its run. Run the command again for what is there now"
+            )
 
     def fold_wal(self) -> bool:
         """Fold the write-ahead log back into the database; False when another process was in the way."""

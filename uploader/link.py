@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from journal.engine import Durability
 from journal.errors import JournalError
+from journal.handles import is_severed
 from journal.records import Run
 
 if TYPE_CHECKING:
@@ -103,13 +104,7 @@ class Link:
 
     def is_severed(self) -> bool:
         """Return whether the database was removed or replaced: what is written then goes into a file without a name."""
-        try:
-            status = self.journal.database.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-        except OSError:  # nothing can be told now
-            return False
-        return (status.st_dev, status.st_ino) != self.file
+        return is_severed(self.journal.database, self.file)
 
     def close(self) -> None:
         """Let go of the files."""

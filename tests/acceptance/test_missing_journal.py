@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support.recordings import recordings
-from support.scripted_server import scripted_server
+from support.recordings import KEY, recordings
+from support.scripted_server import hearing, scripted_server
 
 import journal
 from journal.fallback import FallbackFile
@@ -109,6 +110,29 @@ def test_a_watching_drain_says_that_it_waits_for_one(environment: dict[str, str]
         assert f"There is no journal in {folder} yet; waiting for one." in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
     journal.open(folder).close()
+
+
+@pytest.mark.parametrize("is_made_anew", [True, False])
+def test_a_watching_drain_ends_when_the_journal_is_removed(
+    environment: dict[str, str], tmp_path: Path, is_made_anew: bool
+) -> None:
+    script, started = hearing("training_started")
+    folder = tmp_path / "journal"
+    command = [sys.executable, "-m", "uploader", "drain", "--watch", "--journal", str(folder)]
+    with scripted_server(script) as server, recordings(folder) as journals:
+        journals.begin().started()
+        there = {**environment, "ULTRALYTICS_PLATFORM_URL": server.url, "ULTRALYTICS_API_KEY": KEY}
+        with subprocess.Popen(command, env=there, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                assert started.wait(30)
+                shutil.rmtree(folder)
+                if is_made_anew:
+                    journal.open(folder).close()
+                _, said = process.communicate(timeout=30)
+            finally:
+                process.kill()
+    assert process.returncode == 1
+    assert f"{folder / 'journal.db'} was removed or replaced" in said
 
 
 def test_a_tilde_that_no_shell_resolved_is_the_home(environment: dict[str, str], tmp_path: Path) -> None:

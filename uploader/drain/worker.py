@@ -180,6 +180,7 @@ class Drain:
             self._feeder.feed(channel)
 
     def _look_around(self) -> None:
+        self._outbox.require_in_place()
         self._channels.look_around()
         self._next_look = time.monotonic() + TICK_SECONDS
 
