@@ -64,6 +64,9 @@ def plan(events: Sequence[Event], stage: int, before: Sequence[Event] = ()) -> P
         events: In order, at least one, of `KINDS`; the first follows the last one planned.
         stage: Stage of the last planned delivery of the run, 0 when there is none.
         before: The run's last two `epoch_end` that were planned already, in order.
+
+    Raises:
+        Exception: One of them is damaged.
     """
     epochs = {epoch.event.id: epoch for epoch in _epochs([*before, *events])}
     latest = [epochs[event.id] for event in before]
