@@ -110,7 +110,9 @@ class Stage:
 
     def drain_until_shown(self, word: str, *arguments: str) -> int:
         """Drain until the command has printed this among its errors."""
-        with self.start([sys.executable, "-c", VERBOSE, "drain", "--watch", *arguments]) as process:
+        with self.start(
+            [sys.executable, "-c", VERBOSE, "drain", "--watch", "--max-time", "200", *arguments]
+        ) as process:
             assert process.stdout is not None
             assert process.stderr is not None
             error = ""
@@ -220,7 +222,9 @@ def break_a_copy(stage: Stage) -> Path:
     copy = stage.folder / "broken"
     shutil.copytree(stage.journal, copy)
     with closing(sqlite3.connect(copy / "journal.db")) as database, database:
-        database.execute("UPDATE deliveries SET body = '[]' WHERE kind = 'training_complete'")
+        broken = ('{"results": 1}',)
+        database.execute("UPDATE deliveries SET body = ? WHERE kind = 'training_complete'", broken)
+        database.execute("UPDATE events SET payload = ? WHERE kind = 'training_complete'", broken)
     return copy
 
 
