@@ -11,7 +11,7 @@ from datetime import datetime
 from journal.clock import utc_now
 from journal.errors import StaleClaim
 from journal.outbox import Outbox
-from journal.records import REGISTRATION, Claim, Lane, Target
+from journal.records import Claim, Lane, Target
 from uploader.drain.channel import BYTES_UNDER_WAY, Channel
 from uploader.drain.pace import Pace
 from uploader.drain.planning import plan_next, planning_for
@@ -22,9 +22,6 @@ BATCH = 256
 """Most events planned in one transaction, and in one go over all runs."""
 FIRST_BATCH = 16
 """Most events planned in one transaction for a run that is not registered, until its registration is among them."""
-
-LOOK_SECONDS = 1.0
-"""Least time between two looks for the next session of a run that its platform knows no more."""
 
 
 class Feeder:
@@ -112,18 +109,8 @@ class Feeder:
     def _room(self, target: Target) -> int:
         """Return how many events of a run may be planned now."""
         if target.state == "blocked":
-            return BATCH if target.ids and self._is_resumed(target) else 0
+            return 0
         if target.state == "new":
             return FIRST_BATCH
         free = WINDOW - self._outbox.open_deliveries(target.run.id, target.destination.id)
         return BATCH if free >= BATCH else 0
-
-    def _is_resumed(self, target: Target) -> bool:
-        """Return whether a registration is still to be planned, which may make a run known again."""
-        place, after = (target.run.id, target.destination.id), target.planned_through
-        if self._clock() < self._rests.get(place, 0.0):
-            return False
-        found = self._outbox.backlog(target.run.id, after=after, limit=1, kinds={REGISTRATION}).events
-        if not found:
-            self._rests[place] = self._clock() + LOOK_SECONDS
-        return bool(found)

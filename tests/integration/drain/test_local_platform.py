@@ -94,28 +94,3 @@ def test_a_model_that_is_deleted_there_is_registered_anew_by_the_next_session(
         second.end()
         assert journals.drain(server.url).exit_code == 0
         assert [result["epoch"] for result in api.model()["trainResults"]] == [1]
-
-
-def test_a_run_that_was_blocked_is_registered_anew_by_the_next_session(journals: Recordings, tmp_path: Path) -> None:
-    with running(tmp_path / "platform", api_key=KEY) as server:
-        api = Api(server.url, KEY)
-        first = journals.begin()
-        first.started()
-        journals.drain(server.url)
-        api.request("DELETE", "/api/models/local/demo/train")
-        for number in range(2):  # the second one is not even planned
-            first.epoch(number)
-            assert journals.drain(server.url).exit_code == 4
-            assert journals.journal.report()[0].targets[0].unplanned == number
-        first.end("crashed")
-        second = journals.begin(run_id=first.run.id)
-        second.started()
-        second.epoch(2)
-        second.end()
-        [destination] = journals.drain(server.url).destinations
-        assert (destination.blocked, destination.dead, destination.pending) == (0, 1, 0)
-        assert sorted(result["epoch"] for result in api.model()["trainResults"]) == [1, 2]
-        with closing(journals.journal.outbox()) as outbox:
-            assert outbox.revive().letters == 1
-        assert journals.drain(server.url).exit_code == 0
-        assert sorted(result["epoch"] for result in api.model()["trainResults"]) == [0, 1, 2]
