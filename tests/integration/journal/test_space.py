@@ -453,4 +453,3 @@ def test_two_processes_keep_one_limit(tmp_path: Path) -> None:
     assert rows(folder, "PRAGMA integrity_check") == [("ok",)]
     stored = {name for (name,) in rows(folder, "SELECT sha256 FROM blobs WHERE state = 'present'")}
     assert stored == {path.name for path in (folder / "blobs").iterdir()}
-    assert rows(folder, "SELECT count(*) > 0 FROM events WHERE kind = 'given_up'") == [(1,)]
