@@ -57,6 +57,15 @@ def rows(folder: Path, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         return connection.execute(query, arguments).fetchall()
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a journal's write lock, as another process might."""
+    with closing(sqlite3.connect(folder / "journal.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        yield
+        holder.execute("COMMIT")
+
+
 def python(code: str, *arguments: object, **options: Any) -> subprocess.Popen[str]:
     """Start a new interpreter that runs `code`, with `arguments` in `sys.argv[1:]` and pipes for its output."""
     command = [sys.executable, "-c", code, *map(str, arguments)]

@@ -12,7 +12,7 @@ import click
 
 from journal.words import count, next_command
 from uploader.addresses import is_same_place
-from uploader.commands.shared import USAGE, fail, journal_option, opened_journal, place
+from uploader.commands.shared import ask, journal_option, opened_journal, place, require_yes
 from uploader.errors import SettingsError
 from uploader.keys import address_options
 from uploader.settings import PLATFORMS, ULTRALYTICS
@@ -61,23 +61,17 @@ def drop(
             raise click.UsageError(f"--platform {platform} and --to {to} are two platforms")
         platform, to = to, ""
     platform = platform or ULTRALYTICS
-    if as_json and not yes:
-        fail("--json asks no questions; give --yes as well", "drop", USAGE, as_json=True)
+    require_yes("drop", yes=yes, as_json=as_json)
     with opened_journal(journal, "drop", as_json=as_json) as opened:
         if to is None:
             opened.require_dead(ids)
-            _ask(f"{count(len(ids), 'dead letter')} for good", yes=yes)
+            ask(f"Give up {count(len(ids), 'dead letter')} for good?", yes=yes)
             dropped = opened.drop(ids)
             click.echo(json.dumps({"dropped": dropped}) if as_json else f"Gave up {count(dropped, 'dead letter')}.")
             return
         given_up = _drop_destination(opened, platform, to, runs, yes=yes)
         again = next_command(f"drain --to {address_options(platform, to or 'URL')}", opened.path)
     click.echo(json.dumps(asdict(given_up)) if as_json else _as_text(given_up, again))
-
-
-def _ask(what: str, *, yes: bool) -> None:
-    if not yes:
-        click.confirm(f"Give up {what}?", abort=True, err=True)
 
 
 def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequence[str], *, yes: bool) -> Dropped:
@@ -97,7 +91,7 @@ def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequenc
         chosen = choose_runs(known, prefixes, opened.path)
     except SettingsError as error:
         raise UnknownRow(str(error)) from error
-    _ask(f"everything that has not arrived at {place(platform, to)}", yes=yes)
+    ask(f"Give up everything that has not arrived at {place(platform, to)}?", yes=yes)
     try:
         return opened.drop_destination(found[0], chosen)
     except UnknownRow as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from journal.words import count
-from uploader.commands.shared import USAGE, fail, journal_option, opened_journal
+from uploader.commands.shared import ask, journal_option, opened_journal, require_yes
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -49,10 +49,9 @@ def prune(*, older_than: timedelta, given_up: bool, yes: bool, journal: Path | N
     """
     from journal.clock import utc_now
 
-    if given_up and not yes:
-        if as_json:
-            fail("--json asks no questions; give --yes as well", "prune", USAGE, as_json=True)
-        click.confirm("Delete runs that were given up, with all that never arrived?", abort=True, err=True)
+    if given_up:
+        require_yes("prune", yes=yes, as_json=as_json)
+        ask("Delete runs that were given up, with all that never arrived?", yes=yes)
     with opened_journal(journal, "prune", as_json=as_json) as opened:
         pruned = opened.prune(utc_now() - older_than, given_up=given_up)
     what = f"{count(pruned.events, 'event')}, {count(pruned.blobs, 'checkpoint')} ({count(pruned.bytes, 'byte')})"

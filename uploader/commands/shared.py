@@ -107,6 +107,24 @@ def journal_errors(command: str, *, as_json: bool) -> Iterator[None]:
         fail(str(error), command, JOURNAL_UNUSABLE, as_json=as_json)
 
 
+def require_yes(command: str, *, yes: bool, as_json: bool) -> None:
+    """End a command that would ask a question where only JSON is to be printed.
+
+    Args:
+        command: The command's name, for the message.
+        yes: Whether `--yes` was given, so that nothing is asked.
+        as_json: Whether to print one JSON object.
+    """
+    if as_json and not yes:
+        fail("--json asks no questions; give --yes as well", command, USAGE, as_json=True)
+
+
+def ask(question: str, *, yes: bool) -> None:
+    """Ask, beside what the command prints, and end it unless the answer is yes; with `yes` nothing is asked."""
+    if not yes:
+        click.confirm(question, abort=True, err=True)
+
+
 def settings_for(folder: Path | None) -> Settings:
     """Read the environment for work on a journal, so that messages name the journal where they have to.
 

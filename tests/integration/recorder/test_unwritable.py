@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.journals import rows
+from support.journals import locked, rows
 
 import journal
 from journal import intake
@@ -185,12 +185,10 @@ def test_a_journal_that_is_locked_again_while_it_catches_up_waits_for_the_next_t
     monkeypatch.setattr(sink, "BUSY_SECONDS", 0.05)
     clock = Clock()
     part = make_sink(folder, save_dir, clock)
-    with closing(sqlite3.connect(folder / "journal.db", isolation_level=None)) as holder:
-        holder.execute("BEGIN IMMEDIATE")
+    with locked(folder):
         part.event("epoch_end", {"epoch": 0})
         clock.now += RETRY_SECONDS
         part.event("epoch_end", {"epoch": 1})
-        holder.execute("COMMIT")
     clock.now += RETRY_SECONDS
     part.event("epoch_end", {"epoch": 2})
     part.close("complete")
@@ -217,10 +215,8 @@ def test_a_busy_journal_is_left_alone_for_a_while(
     monkeypatch.setattr(sink, "BUSY_SECONDS", 0.05)
     clock = Clock()
     part = make_sink(folder, save_dir, clock)
-    with closing(sqlite3.connect(folder / "journal.db", isolation_level=None)) as holder:
-        holder.execute("BEGIN IMMEDIATE")
+    with locked(folder):
         part.event("epoch_end", {"epoch": 0})
-        holder.execute("COMMIT")
     part.event("epoch_end", {"epoch": 1})
     header, *events = lines(fallbacks)
     assert [event["payload"]["epoch"] for event in events] == [0, 1]
