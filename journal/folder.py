@@ -155,7 +155,7 @@ class Journal:
     def _take_in(self, writer: Writer, lost: LostSnapshot) -> bool:
         """Take one file in; what cannot be had now is left to the next drain, and stops none."""
         try:
-            snapshot = self.blobs.snapshot(lost.path)
+            snapshot = self.blobs.snapshot(lost.path, lost.identity)
             try:
                 writer.add_checkpoint(lost.run_id, lost.session_id, snapshot, lost.role, lost.payload)
             finally:

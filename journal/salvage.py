@@ -1,21 +1,29 @@
 """Checkpoints that a session saved but did not live to snapshot.
 
 The training thread journals each save before the snapshot is taken. When the process dies in between, the trainer's
-file is usually still there: it is taken in later, under the epoch that the event names.
+file is usually still there: it is taken in later, under the epoch that the event names. Only the very file of the save
+is: its size and modification time are in the event, so that what another training, or a person, has written under the
+same name since is left alone.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from journal.blobs import Identity, identity
+from journal.clock import to_text
 from journal.liveness import live_runs
+
+_LOG = logging.getLogger(__name__)
 
 RUN_FILE = "uploader_run.json"
 """Name of the small file in a run's folder that says which run the folder is of, and in which journal."""
@@ -25,8 +33,9 @@ RUN_FILE = "uploader_run.json"
 # columns of the row that has it.)
 _LOST = text(
     """
-    SELECT s.run_id, s.session_id, s.epoch, s.file, r.save_dir
-    FROM (SELECT e.run_id, e.session_id, max(e.id) AS id, json_extract(e.payload, '$.epoch') AS epoch,
+    SELECT s.run_id, s.session_id, s.epoch, s.file, r.save_dir,
+           max(s.created_at, coalesce(n.heartbeat_at, ''), coalesce(n.ended_at, '')) AS alive_at
+    FROM (SELECT e.run_id, e.session_id, e.created_at, max(e.id) AS id, json_extract(e.payload, '$.epoch') AS epoch,
                  json_extract(f.value, '$.role') AS role, f.value AS file
           FROM events e, json_each(CASE WHEN json_valid(e.payload) THEN e.payload ELSE '{}' END, '$.files') f
           WHERE e.kind = 'model_saved'
@@ -34,6 +43,7 @@ _LOST = text(
                                            AND json_type(f.value, '$.role') = 'text' END
           GROUP BY e.run_id, role) s
     JOIN runs r ON r.id = s.run_id
+    LEFT JOIN sessions n ON n.id = s.session_id
     WHERE NOT EXISTS (SELECT 1 FROM events c WHERE c.run_id = s.run_id AND c.kind = 'checkpoint'
                         AND c.key IN (s.role, 'final') AND c.id > s.id)
       AND NOT EXISTS (SELECT 1 FROM runs later WHERE later.save_dir = r.save_dir AND later.created_at > r.created_at)
@@ -50,6 +60,7 @@ class LostSnapshot:
         run_id: Uuid of the run.
         session_id: The session that saved it.
         path: The trainer's file.
+        identity: What the file was found to be; a snapshot is of this very file or none.
         role: `last`, `best` or `final`.
         payload: The facts for the checkpoint event.
     """
@@ -57,15 +68,21 @@ class LostSnapshot:
     run_id: str
     session_id: int
     path: Path
+    identity: Identity
     role: str
     payload: dict[str, Any]
+
+
+def stamped(found: Identity) -> dict[str, int]:
+    """Return what a `model_saved` event notes of a file, by which it is known again wherever it was moved or copied."""
+    return {"size": found[1], "mtimeNs": found[2]}
 
 
 def lost_snapshots(connection: Connection, now: datetime) -> list[LostSnapshot]:
     """Return what dead sessions saved, did not snapshot, and left on the disk: the final one, else the others."""
     live = live_runs(connection, now)
-    lost = [_lost(row) for row in connection.execute(_LOST) if row.run_id not in live and _is_its_own(row)]
-    lost = [one for one in lost if os.path.isfile(one.path)]  # noqa: PTH113 - no error where a folder cannot be read
+    rows = [row for row in connection.execute(_LOST) if row.run_id not in live and _is_its_own(row)]
+    lost = [one for row in rows if (one := _lost(row))]
     ended = {one.run_id for one in lost if one.role == "final"}
     return [one for one in lost if one.role == "final" or one.run_id not in ended]
 
@@ -79,9 +96,16 @@ def _is_its_own(row: Row[Any]) -> bool:
     return not isinstance(said, dict) or said.get("run", row.run_id) == row.run_id
 
 
-def _lost(row: Row[Any]) -> LostSnapshot:
+def _lost(row: Row[Any]) -> LostSnapshot | None:
+    """Return the file that a row tells of, or None where it is gone or another one."""
     file = json.loads(row.file)
     path = Path(file["path"])
+    found = identity(path) if os.path.isfile(path) else None  # noqa: PTH113 - no error where none can be looked for
+    if found is None:
+        return None
+    if not _is_of_the_save(found, file, row.alive_at):
+        _LOG.warning("The checkpoint %s was not taken in: it was written again since run %s saved it", path, row.run_id)
+        return None
     facts = {
         "epoch": row.epoch,
         "filename": path.name,
@@ -89,4 +113,24 @@ def _lost(row: Row[Any]) -> LostSnapshot:
         "isBest": file.get("isBest", False),
         "salvaged": True,
     }
-    return LostSnapshot(row.run_id, row.session_id, path, file["role"], facts)
+    return LostSnapshot(row.run_id, row.session_id, path, found, file["role"], facts)
+
+
+@lru_cache(maxsize=1024)
+def _say_left(path: Path, run_id: str) -> None:
+    """Say it once: a watching drain looks every minute."""
+    _LOG.warning("The checkpoint %s was not taken in: it was written again since run %s saved it", path, run_id)
+
+
+def _is_of_the_save(found: Identity, file: dict[str, Any], alive_at: str) -> bool:
+    """Return whether a file is the one of a save.
+
+    Args:
+        found: The file.
+        file: What the event tells of it; earlier versions noted neither size nor time.
+        alive_at: When the session that saved it was last heard of; what is younger is not its.
+    """
+    noted = {name: file[name] for name in stamped(found) if name in file}
+    if noted:
+        return noted == stamped(found)
+    return to_text(datetime.fromtimestamp(found[2] / 1e9, timezone.utc)) <= alive_at

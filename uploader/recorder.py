@@ -23,7 +23,7 @@ from journal.blobs import Identity, identity
 from journal.encoding import storable
 from journal.engine import Durability
 from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
-from journal.salvage import RUN_FILE
+from journal.salvage import RUN_FILE, stamped
 from uploader.sink import JournalOptions, Sink, new_run
 
 LOGGER = logging.getLogger("uploader")
@@ -139,7 +139,7 @@ class Recorder:
         self._asked[role] = stamp
         request = SnapshotRequest(path.absolute(), role, epoch, publish, is_best, stamp)
         if role == "final":
-            file = {"role": role, "path": str(request.path), "publish": publish, "isBest": is_best}
+            file = {"role": role, "path": str(request.path), "publish": publish, "isBest": is_best, **stamped(stamp)}
             self.event("model_saved", {"epoch": epoch, "final": True, "files": [file]}, str(epoch))
         with self._wake:
             self._requests[role] = request

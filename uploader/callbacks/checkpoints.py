@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from journal.blobs import identity
+from journal.salvage import stamped
 from uploader.callbacks.results import best_epoch
 from uploader.callbacks.trainer import Trainer
 
@@ -66,8 +68,16 @@ def save_payload(trainer: Trainer, files: Sequence[SavedFile]) -> dict[str, Any]
         "epoch": trainer.epoch,
         "fitness": trainer.fitness,
         "best_fitness": trainer.best_fitness,
-        "files": [
-            {"role": file.role, "path": str(file.path.absolute()), "publish": file.publish, "isBest": file.is_best}
-            for file in files
-        ],
+        "files": [_noted(file) for file in files],
+    }
+
+
+def _noted(file: SavedFile) -> dict[str, Any]:
+    found = identity(file.path)
+    return {
+        "role": file.role,
+        "path": str(file.path.absolute()),
+        "publish": file.publish,
+        "isBest": file.is_best,
+        **(stamped(found) if found else {}),
     }

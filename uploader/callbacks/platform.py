@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from uploader.callbacks.guard import guarded
-from uploader.callbacks.recording import Recording, abandon_previous
+from uploader.callbacks.recording import Recording, abandon_previous, current_recording
 from uploader.callbacks.redact import Redactor
 from uploader.callbacks.slugs import project_slug, run_slug
 from uploader.callbacks.system import SystemSampler, training_gpus
@@ -121,9 +121,11 @@ class PlatformCallbacks:
 
     @guarded
     def on_val_start(self, validator: Any) -> None:
-        """Record the usage event of a validation, unless it is a training's."""
+        """Record the usage event of a validation, unless it is a training's: the final one has its result checked."""
         if validator.args.mode == "val":
             self._journal_usage(validator)
+        elif recording := current_recording():
+            recording.evaluates(validator)
 
     @guarded
     def on_predict_start(self, predictor: Any) -> None:

@@ -109,6 +109,18 @@ class Recording:
             self._snapshot(file)
         self._has_saved = True
 
+    def evaluates(self, validator: Any) -> None:
+        """Take the result of a training in before its final evaluation.
+
+        Upstream has just taken the optimizer out of its files: what was saved before is not there any more, and what is
+        there would be lost with a process that is killed in the evaluation.
+        """
+        trainer = self._trainer()
+        if trainer is None or not trainer.stop or validator.training:
+            return
+        if getattr(trainer, "validator", None) is validator and (final := final_file(trainer)):
+            self._snapshot(final)
+
     def complete(self, trainer: Trainer) -> None:
         """Record the end of a training: the rest of the console, the final checkpoint, the results.
 
@@ -177,9 +189,14 @@ class Recording:
 _thread = threading.local()
 
 
+def current_recording() -> Recording | None:
+    """Return the recording of this thread's training, or None where there is none."""
+    return getattr(_thread, "recording", None)
+
+
 def abandon_previous() -> None:
     """Close this thread's recording that was never torn down, if there is one: a thread runs one training at a time."""
-    if previous := getattr(_thread, "recording", None):
+    if previous := current_recording():
         previous.abandon()
 
 

@@ -73,6 +73,16 @@ def test_a_training_that_raises_has_failed_and_raises_as_before(train: Callable[
     assert sys.stdout is stdout
 
 
+def test_the_result_is_taken_in_before_its_final_evaluation(train: Callable[..., Any], journal: Any) -> None:
+    def die(validator: Any) -> None:
+        if not validator.training:
+            raise Broken
+
+    with pytest.raises(Broken):
+        train("on_val_batch_start", die)
+    assert [checkpoint["role"] for checkpoint in journal.events("checkpoint")][-1] == "final"
+
+
 def test_an_interrupted_training_says_so(train: Callable[..., Any], journal: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         train("on_train_epoch_start", raise_in(0, KeyboardInterrupt()))

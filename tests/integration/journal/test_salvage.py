@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +17,8 @@ import pytest
 from support.disks import small_disk
 from support.journals import Bench, bench, dead_pid, rows
 
-from journal.salvage import RUN_FILE
+from journal.blobs import identity
+from journal.salvage import RUN_FILE, stamped
 
 
 @pytest.fixture
@@ -24,13 +28,15 @@ def over(folder: Path) -> Iterator[Bench]:
         yield opened
 
 
-def save(at: Bench, epoch: int, *roles: str, **more: Any) -> None:
-    """Write the trainer's files and journal the save, as the callbacks do."""
+def save(at: Bench, epoch: int, *roles: str, content: bytes | None = None, noted: bool = True, **more: Any) -> None:
+    """Write the trainer's files and journal the save, as the callbacks do; `noted` as they are."""
     names = {"final": "best"}
-    paths = {role: Path(at.run.save_dir) / f"{names.get(role, role)}.pt" for role in roles}
-    for role, path in paths.items():
-        path.write_bytes(f"{role} of epoch {epoch}".encode())
-    files = [{"role": role, "path": str(path), "publish": role != "last"} for role, path in paths.items()]
+    files = []
+    for role in roles:
+        path = Path(at.run.save_dir) / f"{names.get(role, role)}.pt"
+        path.write_bytes(content or f"{role} of epoch {epoch}".encode())
+        stamp = stamped(found) if noted and (found := identity(path)) else {}
+        files.append({"role": role, "path": str(path), "publish": role != "last", **stamp})
     at.event("model_saved", {"epoch": epoch, "files": files, **more}, str(epoch))
 
 
@@ -102,9 +108,38 @@ def test_a_later_runs_files_are_not_taken_for_an_earlier_ones(over: Bench) -> No
     assert over.journal.salvage() == 0
 
 
-def test_a_full_disk_does_not_stop_a_drain(over: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_file_that_was_written_again_is_not_the_runs(
+    over: Bench, caplog: pytest.LogCaptureFixture, noted: bool
+) -> None:
+    save(over, 0, "last", "best", noted=noted)
+    best = Path(over.run.save_dir) / "best.pt"
+    best.write_bytes(b"another's epoch")  # as long as before
+    os.utime(best, (time.time() + 1, time.time() + 1))
+    assert over.journal.salvage() == 1
+    assert checkpoints(over) == [("last", "last of epoch 0")]
+    assert f"{best} was not taken in: it was written again since run {over.run.id} saved it" in caplog.text
+
+
+def test_an_older_file_in_its_place_is_not_the_runs_either(over: Bench) -> None:
     save(over, 0, "last")
-    (Path(over.run.save_dir) / "last.pt").write_bytes(b"x" * 300_000)
+    last = Path(over.run.save_dir) / "last.pt"
+    last.write_bytes(b"another's epoch")
+    os.utime(last, (0, 0))
+    assert over.journal.salvage() == 0
+
+
+def test_a_file_that_was_brought_back_with_its_time_is_the_runs(over: Bench) -> None:
+    save(over, 0, "last")
+    last = Path(over.run.save_dir) / "last.pt"
+    shutil.copy2(last, last.with_name("aside"))
+    last.unlink()
+    shutil.copy2(last.with_name("aside"), last)
+    assert over.journal.salvage() == 1
+
+
+def test_a_full_disk_does_not_stop_a_drain(over: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save(over, 0, "last", content=b"x" * 300_000)
     with small_disk(tmp_path / "small") as disk:
         over.journal.blobs.folder = disk
         assert over.journal.salvage() == 0
@@ -113,10 +148,12 @@ def test_a_full_disk_does_not_stop_a_drain(over: Bench, tmp_path: Path, caplog: 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reading such a file fails with EIO on Linux")
 def test_a_file_that_cannot_be_read_does_not_stop_a_drain(over: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    save(over, 0, "last", "best")
+    save(over, 0, "last")
     best = Path(over.run.save_dir) / "best.pt"
-    best.unlink()
     best.symlink_to("/proc/self/mem")  # its first page is none: EIO
+    found = identity(best)
+    assert found is not None
+    over.event("model_saved", {"epoch": 0, "files": [{"role": "best", "path": str(best), **stamped(found)}]}, "0")
     assert over.journal.salvage() == 1
     assert "best.pt was not taken in: a checkpoint of the trainer's cannot be read" in caplog.text
 

@@ -66,10 +66,10 @@ def test_the_final_file_is_the_best_else_the_last_else_none(trainer: Any) -> Non
 
 def test_a_save_is_journaled_with_what_salvage_needs(trainer: Any) -> None:
     payload = save_payload(trainer, saved_files(trainer, is_first=False))
-    path = str(trainer.last.absolute())
+    path, written = str(trainer.last.absolute()), trainer.last.stat().st_mtime_ns
     assert payload == {
         "epoch": 5,
         "fitness": 0.3,
         "best_fitness": 0.4,
-        "files": [{"role": "last", "path": path, "publish": False, "isBest": False}],
+        "files": [{"role": "last", "path": path, "publish": False, "isBest": False, "size": 4, "mtimeNs": written}],
     }
