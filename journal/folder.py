@@ -233,7 +233,8 @@ def open_journal(
         CorruptJournal: The file is damaged. It was not touched.
         NewerJournal: A later version wrote it. It was not touched.
     """
-    folder = Path(path).expanduser() if path is not None else locations.default_journal()
+    # Absolute: the working folder may change as long as it is open.
+    folder = Path(path).expanduser().absolute() if path is not None else locations.default_journal()
     make_folder(folder)
     check_header(folder / "journal.db", NEWEST_VERSION)
     journal = Journal(folder, durability, busy_seconds)

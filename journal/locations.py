@@ -18,11 +18,15 @@ DEFAULT_MAX_SIZE = 50 * 10**9
 """A few hundred checkpoints of the largest models: what a disk could keep is not lost to a limit that nobody chose."""
 
 
+def chosen_journal(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return `UPLOADER_JOURNAL`, absolute: a relative path is of the folder that the process is in when it is asked."""
+    chosen = environ.get("UPLOADER_JOURNAL")
+    return Path(chosen).expanduser().absolute() if chosen else None
+
+
 def default_journal(environ: Mapping[str, str] = os.environ) -> Path:
     """Return `UPLOADER_JOURNAL`, else a folder of this user's application data."""
-    if chosen := environ.get("UPLOADER_JOURNAL"):
-        return Path(chosen).expanduser()
-    return _user_data() / "journal"
+    return chosen_journal(environ) or _user_data() / "journal"
 
 
 def default_max_size(environ: Mapping[str, str] = os.environ) -> int:
@@ -44,7 +48,7 @@ def fallback_folders(environ: Mapping[str, str] = os.environ) -> list[Path]:
     `UPLOADER_FALLBACK` replaces them. The last one, under the temporary folder, is there for a home that is read-only.
     """
     if chosen := environ.get("UPLOADER_FALLBACK"):
-        return [Path(chosen).expanduser()]
+        return [Path(chosen).expanduser().absolute()]
     return [_user_data() / "fallback", Path(tempfile.gettempdir()) / _own_name() / "fallback"]
 
 

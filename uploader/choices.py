@@ -9,7 +9,7 @@ from typing import get_args
 
 from journal.engine import Durability
 from journal.errors import JournalError
-from journal.locations import default_max_size
+from journal.locations import chosen_journal, default_max_size
 from journal.sizes import parse_size
 from uploader.addresses import base_url as checked_url
 from uploader.errors import SettingsError
@@ -42,8 +42,10 @@ def choose_options(
     """
     if durability not in get_args(Durability):
         raise ValueError(f"durability must be one of {get_args(Durability)}, not {durability!r}")
+    # Now, because the working folder may have changed when it is used.
+    folder = chosen_journal() if journal is None else journal
     return JournalOptions(
-        journal=None if journal is None else _folder(journal),
+        journal=None if folder is None else _folder(folder),
         durability=durability,
         routes=routes,
         max_size=_max_size(max_size),

@@ -71,7 +71,9 @@ class Sink:
     def __init__(self, options: JournalOptions, run: Run, clock: Callable[[], float] = time.monotonic) -> None:
         """Try to open the journal and to write the run and a session into it."""
         self.run = run
-        self.folder = Path(options.journal).expanduser() if options.journal else default_journal()
+        # Both once and for all: a training may change its working folder, and a relative path is of the one it was in.
+        self.folder = (Path(options.journal).expanduser() if options.journal else default_journal()).absolute()
+        self._fallback_folders = fallback_folders()
         self._options = options
         self._clock = clock
         self._lock = threading.RLock()
@@ -269,7 +271,7 @@ class Sink:
                 "The journal cannot be written: %s. Training goes on; events go to a fallback file under %s, which the "
                 "next `%s` takes in.",
                 error,
-                fallback_folders()[0],
+                self._fallback_folders[0],
                 self.drain_command,
             )
 
@@ -277,7 +279,7 @@ class Sink:
         try:
             if self._fallback is None:
                 self._fallback = FallbackFile(
-                    fallback_folders(),
+                    self._fallback_folders,
                     self.folder,
                     self.run,
                     session_id=self._session_id,

@@ -102,7 +102,7 @@ def test_checkpoints_that_went_with_it_are_said_to_be_lost(part: Sink, folder: P
     assert json.loads(payload)["items"] == [{"what": "checkpoints", "count": 1, "bytes": 0}]
 
 
-def test_a_folder_that_cannot_be_made_again_leaves_the_fallback_file(part: Sink, folder: Path, fallbacks: Path) -> None:
+def test_a_folder_that_cannot_be_made_again_leaves_the_fallback_file(fallbacks: Path, part: Sink, folder: Path) -> None:
     shutil.rmtree(folder)
     folder.write_text("a file where a folder should be")
     part.maintain(WAL_LIMIT_BYTES)
@@ -118,7 +118,7 @@ def in_the_way(part: Sink, folder: Path) -> None:
 
 
 def test_what_cannot_be_taken_over_at_once_is_taken_over_later(
-    part: Sink, folder: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+    fallbacks: Path, part: Sink, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_the_way(part, folder)
     folder.unlink()
@@ -127,7 +127,7 @@ def test_what_cannot_be_taken_over_at_once_is_taken_over_later(
     assert keys(folder) == ["1", "0", "1"]
 
 
-def test_the_end_does_not_wait_for_its_time_to_try_again(part: Sink, folder: Path, fallbacks: Path) -> None:
+def test_the_end_does_not_wait_for_its_time_to_try_again(fallbacks: Path, part: Sink, folder: Path) -> None:
     in_the_way(part, folder)
     folder.unlink()
     part.close("complete")
@@ -136,7 +136,7 @@ def test_the_end_does_not_wait_for_its_time_to_try_again(part: Sink, folder: Pat
 
 
 def test_what_cannot_be_taken_over_at_the_end_is_said(
-    part: Sink, folder: Path, fallbacks: Path, caplog: pytest.LogCaptureFixture
+    fallbacks: Path, part: Sink, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     in_the_way(part, folder)
     part.close("complete")
@@ -144,7 +144,7 @@ def test_what_cannot_be_taken_over_at_the_end_is_said(
 
 
 def test_another_try_begins_where_the_last_one_stopped(
-    part: Sink, folder: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+    fallbacks: Path, part: Sink, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here another process locks the new journal in the middle."""
     monkeypatch.setattr(writer, "_COPIED_AT_ONCE", 2)
@@ -185,7 +185,7 @@ def test_a_removal_that_shows_as_a_failed_write_loses_nothing(
 
 
 def test_a_journal_that_was_moved_away_and_back_is_not_doubled(
-    part: Sink, folder: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+    fallbacks: Path, part: Sink, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.rename(folder.with_name("moved away"))
     folder.write_text("a file where a folder should be")
