@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from uploader.attach import attach, detach
     from uploader.hub.session import HubModel, load_hub_model
     from uploader.platforms.resolve import resolve_platform_uri
@@ -32,6 +33,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("offline-uploader")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(_HOMES[name])

@@ -28,7 +28,7 @@ class LazyGroup(click.Group):
         return command
 
 
-@click.command(cls=LazyGroup)
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="offline-uploader")
 def main() -> None:
     """Record training runs offline, and deliver them when the platform can be reached."""

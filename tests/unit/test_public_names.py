@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 import uploader
+from uploader.__main__ import COMMANDS, main
 
 
 @pytest.mark.parametrize("first", uploader.__all__)
@@ -15,3 +17,14 @@ def test_every_public_name_can_be_the_first_one_used(first: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_version_is_that_of_the_command_line() -> None:
+    assert uploader.__version__ in CliRunner().invoke(main, ["--version"]).output
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_h_is_help(command: list[str]) -> None:
+    short, long = (CliRunner().invoke(main, [*command, option]) for option in ("-h", "--help"))
+    assert short.exit_code == 0
+    assert short.output == long.output
