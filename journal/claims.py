@@ -8,12 +8,28 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from journal import tables
 from journal.clock import from_text, to_text
 from journal.liveness import live_sessions
 from journal.records import REGISTRATION, Claim, Lane, Run
+
+PATIENCE = 8
+"""So many attempts at a registration, and later runs of that name do not wait for it any more."""
 
 _D = tables.deliveries
 _T = tables.targets
@@ -103,8 +119,9 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
     """Return the statement for open deliveries that wait for nothing but their time.
 
     A run that is not registered there sends its first registration, and nothing else: not even what was recorded
-    before it, which happens when the registration went to a fallback file. Of a registered run all lower stages are
-    settled. Uploads of a run go one after the other, so that an older checkpoint never arrives after a newer one.
+    before it, which happens when the registration went to a fallback file. A platform numbers runs of one name as they
+    come, so they come in the order in which they began. Of a registered run all lower stages are settled. Uploads of a
+    run go one after the other, so that an older checkpoint never arrives after a newer one.
     """
     earlier = _D.alias("earlier")
     open_before = exists().where(
@@ -121,13 +138,49 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
         .where(
             or_(
                 and_(_T.c.state == "registered", ~open_before.where(earlier.c.stage < _D.c.stage)),
-                and_(_T.c.state == "new", _D.c.kind == REGISTRATION, first_registration),
+                and_(
+                    _T.c.state == "new",
+                    _D.c.kind == REGISTRATION,
+                    first_registration,
+                    ~_is_preceded(some_runs),
+                ),
             )
         )
     )
     if lane == "upload":
         query = query.where(~open_before.where(earlier.c.lane == "upload", earlier.c.id < _D.c.id))
     return query.where(_D.c.run_id.in_(bindparam("run_ids", expanding=True))) if some_runs else query
+
+
+def _is_preceded(some_runs: bool) -> ColumnElement[bool]:
+    """Return the condition for a run of whose name an earlier one is still to be registered there.
+
+    One whose registration was answered with a failure again and again holds nobody up.
+    """
+    run, target = _R.alias("earlier_run"), _T.alias("earlier_target")
+    start, delivery = tables.events.alias("start"), _D.alias("registration")
+    is_planned = exists().where(
+        delivery.c.destination_id == target.c.destination_id,
+        delivery.c.run_id == target.c.run_id,
+        delivery.c.kind == REGISTRATION,
+    )
+    is_open = is_planned.where(tables.is_open(delivery), delivery.c.attempts < PATIENCE)
+    is_unplanned = exists().where(
+        start.c.run_id == target.c.run_id,
+        start.c.kind == REGISTRATION,
+        start.c.id > target.c.planned_through,
+    )
+    earlier = exists().where(
+        target.c.destination_id == _D.c.destination_id,
+        target.c.state == "new",
+        target.c.dropped_at.is_(None),
+        run.c.id == target.c.run_id,
+        run.c.name == _R.c.name,
+        run.c.project.is_not_distinct_from(_R.c.project),
+        literal_column("earlier_run.rowid") < literal_column("runs.rowid"),  # the clock may have been set back
+        or_(is_open, and_(~is_planned, is_unplanned)),
+    )
+    return earlier.where(run.c.id.in_(bindparam("run_ids", expanding=True))) if some_runs else earlier
 
 
 def _is_spaced() -> ColumnElement[bool]:

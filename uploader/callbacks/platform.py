@@ -6,6 +6,7 @@ else. What a training in progress needs is made when it starts and lives at the 
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 from uploader.callbacks.guard import guarded
 from uploader.callbacks.recording import Recording, abandon_previous, current_recording
 from uploader.callbacks.redact import Redactor
-from uploader.callbacks.slugs import project_slug, run_slug
+from uploader.callbacks.slugs import project_slug, respelled, run_slug
 from uploader.callbacks.system import SystemSampler, training_gpus
 from uploader.callbacks.trainer import Callback, Trainer
 from uploader.callbacks.upstream import remove_upstream, session_model, silence_upstream
@@ -147,11 +148,15 @@ class PlatformCallbacks:
     def _recording(self, trainer: Trainer) -> Recording:
         recorder = Recorder.start(
             self.options,
-            project=project_slug(self.project or trainer.args.project),
+            project=project_slug(self.project or trainer.args.project, _sweeps(trainer)),
             name=run_slug(self.name or trainer.args.name),
             save_dir=Path(trainer.save_dir),
             resume=bool(trainer.args.resume),
         )
+        for words in respelled(
+            {"project": self.project or trainer.args.project, "name": self.name or trainer.args.name}
+        ):
+            logging.getLogger("ultralytics").info("Uploader: %s", words)
         settings = _settings()
         device = trainer.device
         gpus = training_gpus(device.type, device.index, str(trainer.args.device), settings.visible_gpus)
@@ -171,6 +176,13 @@ def _is_main_process() -> bool:
     from ultralytics.utils import RANK
 
     return RANK in {-1, 0}
+
+
+def _sweeps(trainer: Trainer) -> Path:
+    """Return where upstream puts the folder of a training on several data sets whose project was not named."""
+    from ultralytics.utils import SETTINGS
+
+    return Path(SETTINGS["runs_dir"], trainer.args.task)
 
 
 def _settings() -> Settings:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from journal.losses import Loss
+from uploader.callbacks.guard import attempt
 
 CURVE_POINTS = 101
 """Points per curve: steps of 0.01 on an axis from 0 to 1."""
@@ -25,7 +27,8 @@ def collect_plots(trainer: Any) -> list[dict[str, Any]]:
         chosen.setdefault(data["type"], data)
     if "pr_curve" in chosen:
         chosen["pr_curve"] = {**chosen["pr_curve"], **_partial_classes(validator)}
-    return [resample(plot) for plot in chosen.values()]
+    made = (attempt(f"the plot {kind}", partial(resample, plot)) for kind, plot in chosen.items())
+    return [plot for plot in made if plot is not None]
 
 
 def resample(plot: Mapping[str, Any], points: int = CURVE_POINTS) -> dict[str, Any]:
@@ -38,7 +41,7 @@ def resample(plot: Mapping[str, Any], points: int = CURVE_POINTS) -> dict[str, A
     """
     import numpy as np
 
-    if not len(plot.get("x", ())) or not len(plot.get("y", ())):
+    if any(plot.get(axis) is None or not len(plot[axis]) for axis in ("x", "y")):
         return dict(plot)
     x, y = np.asarray(plot["x"], dtype=float), np.asarray(plot["y"], dtype=float)
     if x.size <= points:
@@ -70,7 +73,8 @@ def _count(value: Any) -> int:
 def _data(owner: Any) -> list[Mapping[str, Any]]:
     """Return the plots of a trainer or validator that carry data, and not only a picture."""
     entries = (getattr(owner, "plots", None) or {}).values()
-    return [entry["data"] for entry in entries if entry.get("data") and entry["data"].get("type")]
+    found = [entry.get("data") for entry in entries if isinstance(entry, Mapping)]
+    return [data for data in found if isinstance(data, Mapping) and data.get("type")]
 
 
 def _partial_classes(validator: Any) -> dict[str, list[int]]:

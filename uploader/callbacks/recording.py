@@ -137,7 +137,7 @@ class Recording:
         payload["plots"], losses = without_large(payload["plots"])
         if losses:
             self._recorder.event(GIVEN_UP, loss_payload("they are too large to be sent", losses), "plots")
-        self._recorder.event("training_complete", self._redactor.value(payload))
+        self._recorder.event("training_complete", self._redactor.results(payload))
         self._is_complete = True
 
     def close(self, error: BaseException | None) -> None:

@@ -1,37 +1,79 @@
-"""Names as the platform spells them: lower case, digits and hyphens."""
+"""Names as the platform spells them, which is upstream's rule: lower case, the letters a to z, digits, hyphens.
+
+Where that rule leaves nothing of a name, upstream sends an empty one. Such a name is spelled in punycode here, as
+domain names are: two of them stay two, and a reader gets the name back by decoding it.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import PurePath
 
 MAX_LENGTH = 128
 """The platform keeps at most this many characters of a slug."""
+PUNYCODE = "xn-"
+"""What a name begins with that is spelled in punycode."""
 
 _UNKEPT = re.compile(r"[^a-z0-9\s-]")
-_OWNER = re.compile(r"[\w.-]*\w[\w.-]*")
-_GAPS = re.compile(r"[\s-]+")
+_SWEEP = re.compile(r"multitrain-?\d*")
+"""The folder that upstream makes of itself for a training on several data sets, and names their project after."""
 
 
 def slugify(text: str) -> str:
     """Return the slug of `text`: `"My Run, no. 1"` becomes `"my-run-no-1"`. It may be empty."""
-    kept = _UNKEPT.sub("", text.lower())
-    return _GAPS.sub("-", kept).strip("-")[:MAX_LENGTH]
+    kept = _UNKEPT.sub("", text.lower()).replace(" ", "-")
+    return re.sub("-+", "-", kept).strip("-")[:MAX_LENGTH]
 
 
-def project_slug(project: object) -> str | None:
+def project_slug(project: object, sweeps: object = None) -> str | None:
     """Return the slug of a training's `project` argument, or None where it names none.
 
     `owner/project` names a project of somebody else: the owner is kept as it is, since only the platform knows how
-    its owners are spelled. A path such as `/data/runs` has no owner and becomes one slug.
+    its owners are spelled. An absolute path is a place on this machine: its last folder is the project.
+
+    Args:
+        project: The argument.
+        sweeps: Where upstream puts the folder of a training on several data sets whose project was not named.
     """
-    raw = str(project or "").strip().replace("\\", "/")
-    owner, _, rest = raw.partition("/")
-    name = slugify(rest.replace("/", "-"))
-    if name and _OWNER.fullmatch(owner):
+    raw = _named(str(project or ""), sweeps)
+    owner, slash, rest = raw.partition("/")
+    if slash and owner.strip(". ") and (name := _spelled(rest.replace("/", "-"))):
         return f"{owner}/{name}"
-    return slugify(raw.replace("/", "-")) or None
+    return _spelled(raw.replace("/", "-")) or None
 
 
 def run_slug(name: object) -> str:
     """Return the slug of a training's `name` argument; a training without a usable name is called `train`."""
-    return slugify(str(name or "")) or "train"
+    return _spelled(str(name or "")) or "train"
+
+
+def respelled(names: dict[str, object]) -> Iterator[str]:
+    """Yield what became of names of which the platform's rule leaves nothing, in words.
+
+    Args:
+        names: What a person called things, by what they are.
+    """
+    for what, name in names.items():
+        slug = _spelled(str(name or "").rpartition("/")[2])
+        if slug.startswith(PUNYCODE):
+            yield f"the platform spells names with a-z, 0-9 and hyphens: {what} {name!r} becomes {slug!r}"
+
+
+def _named(project: str, sweeps: object) -> str:
+    path = PurePath(project)
+    if not path.is_absolute() or not path.name:
+        return project
+    if _SWEEP.fullmatch(path.name) and str(path.parent) != str(sweeps) and path.parent.name:
+        path = path.parent
+    return path.name
+
+
+def _spelled(name: str) -> str:
+    return slugify(name) or _in_punycode(name)
+
+
+def _in_punycode(name: str) -> str:
+    words = "-".join(re.findall(r"\w+", name.lower().replace("_", " ")))
+    spelled = slugify(words.encode("punycode", "replace").decode("ascii"))
+    return f"{PUNYCODE}{spelled}"[:MAX_LENGTH] if spelled else ""

@@ -4,8 +4,8 @@ As upstream 8.3.245 does it:
 
 - An epoch's metrics are the training losses and the validation metrics, at epoch 0 also facts about the model. What
   the platform gets besides (`lr`, fitness, console, system, results) is not sent.
-- The final evaluation, which knows no validation losses and trains nothing, replaces the last epoch. From 8.4 on its
-  event has a number of its own; here it gets the last epoch's.
+- The final evaluation, which knows no validation losses and trains nothing, replaces the last epoch in 8.3. There its
+  event has a number of its own in the journal; here it gets the last epoch's. From 8.4 on upstream gives it one more.
 - While a training runs its `last.pt` is uploaded, at its end `best.pt`, with the mAP of the final evaluation.
 
 Unlike there, epochs that wait together travel together, and the model is made when the journal is drained. Its `meta`
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ METRICS = "metrics"
 """Kind of the deliveries that hold metrics."""
 KINDS = frozenset({REGISTRATION, EPOCH, CHECKPOINT})
 """Kinds of events that matter to HUB."""
+CONTEXT = {REGISTRATION: 1, EPOCH: 2}
+"""How many of the last events of a kind `plan` has to know, also when they are planned already."""
 LAST = "last"
 ROLES = frozenset({LAST, FINAL})
 """Roles of the checkpoints that HUB is sent."""
@@ -63,13 +66,13 @@ def plan(events: Sequence[Event], stage: int, before: Sequence[Event] = ()) -> P
     Args:
         events: In order, at least one, of `KINDS`; the first follows the last one planned.
         stage: Stage of the last planned delivery of the run, 0 when there is none.
-        before: The run's last two `epoch_end` that were planned already, in order.
+        before: The run's last events of `CONTEXT` that were planned already, in order.
 
     Raises:
         Exception: One of them is damaged.
     """
     epochs = {epoch.event.id: epoch for epoch in _epochs([*before, *events])}
-    latest = [epochs[event.id] for event in before]
+    latest = [epochs[event.id] for event in before if event.kind == EPOCH]
     deliveries: list[PlannedDelivery] = []
     for section in _sections(events):
         latest += [epochs[event.id] for event in section if event.kind == EPOCH]
@@ -150,16 +153,20 @@ def _batches(epochs: Iterable[_Epoch]) -> Iterator[list[_Epoch]]:
 def _epochs(events: Iterable[Event]) -> Iterator[_Epoch]:
     """Yield the `epoch_end` among the events, each with the number under which HUB knows it."""
     epoch: _Epoch | None = None
+    is_counted = False
     for event in events:
-        if event.kind == EPOCH:
-            epoch = _epoch(event, epoch)
+        if event.kind == REGISTRATION:
+            is_counted = counts_final_evaluation(json.loads(event.payload))
+        elif event.kind == EPOCH:
+            epoch = _epoch(event, epoch, is_counted)
             yield epoch
 
 
-def _epoch(event: Event, before: _Epoch | None) -> _Epoch:
+def _epoch(event: Event, before: _Epoch | None, is_counted: bool) -> _Epoch:
     payload = json.loads(event.payload)
     number, metrics = int(payload["epoch"]), epoch_metrics(payload)
-    if before is not None and number == before.number + 1 and _is_final_evaluation(metrics, before.metrics):
+    follows = before is not None and number == before.number + 1 and not is_counted
+    if before is not None and follows and _is_final_evaluation(metrics, before.metrics):
         number = before.number
     if before is None or number != before.number:
         return _Epoch(event, number, metrics, replaces=False)
@@ -175,6 +182,17 @@ def _is_final_evaluation(metrics: Mapping[str, Any], before: Mapping[str, Any]) 
     kinds = {name.partition("/")[0] for name in metrics}
     is_evaluated = "metrics" in kinds and "val" not in kinds
     return is_evaluated and all(before.get(name) == metrics[name] for name in metrics if name.startswith("train/"))
+
+
+def counts_final_evaluation(data: Mapping[str, Any]) -> bool:
+    """Return whether a training's version of Ultralytics gives the final evaluation a number of its own: from 8.4 on.
+
+    Args:
+        data: Of `training_started`.
+    """
+    version = str((data.get("environment") or {}).get("ultralyticsVersion", ""))
+    parts = re.match(r"(\d+)\.(\d+)", version)
+    return parts is not None and (int(parts[1]), int(parts[2])) >= (8, 4)
 
 
 def epoch_metrics(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from journal.outbox import Outbox
 from journal.records import Event, PlannedDelivery, Target
@@ -20,7 +21,7 @@ class Planning:
         plan: Next events, stage so far and the last events of `context` before them, to a plan.
         kinds: Kinds of events that matter; None for all.
         roles: Roles of the checkpoints that are sent; None for those that were published, whatever their role.
-        context: Kind of the events of which `plan` has to know the last two, also when they are planned already.
+        context: How many of the last events of a kind `plan` has to know, also when they are planned already.
         rest_seconds: Least time between two plans of a run whose backlog is planned. What happens meanwhile is
             planned together, and so sent together.
     """
@@ -28,14 +29,14 @@ class Planning:
     plan: Callable[[Sequence[Event], int, Sequence[Event]], Plan]
     kinds: frozenset[str] | None = None
     roles: frozenset[str] | None = None
-    context: str | None = None
+    context: Mapping[str, int] = field(default_factory=dict)
     rest_seconds: float = 0.0
 
 
 _EACH_EVENT = Planning(lambda events, stage, _: planner.plan(events, stage))
 _BY_PLATFORM: Mapping[str, Planning] = {
     # Upstream sends metrics to HUB every 3 seconds at most.
-    "hub": Planning(hub_planner.plan, hub_planner.KINDS, hub_planner.ROLES, hub_planner.EPOCH, rest_seconds=3.0),
+    "hub": Planning(hub_planner.plan, hub_planner.KINDS, hub_planner.ROLES, hub_planner.CONTEXT, rest_seconds=3.0),
 }
 
 
@@ -98,6 +99,6 @@ def _set_aside(event: Event, stage: int) -> PlannedDelivery:
 
 
 def _context(outbox: Outbox, target: Target, planning: Planning) -> Sequence[Event]:
-    if planning.context is None:
-        return ()
-    return outbox.newest_events(target.run.id, planning.context, through=target.planned_through, limit=2)
+    run, through = target.run.id, target.planned_through
+    found = [outbox.newest_events(run, kind, through=through, limit=most) for kind, most in planning.context.items()]
+    return sorted(itertools.chain(*found), key=lambda event: event.id)

@@ -161,4 +161,13 @@ def _address(project: str, name: Any, default_owner: str) -> Address:
     project_slug, name_slug = slugify(rest.replace("/", "-")), slugify(text(name, "name"))
     if not (project_slug and name_slug):
         raise Invalid("'project' and 'name' need at least one letter or digit each")
-    return Address(slugify(owner), project_slug, name_slug, project_name=rest)
+    return Address(slugify(owner), project_slug, name_slug, project_name=readable(rest))
+
+
+def readable(slug: str) -> str:
+    """Return a name as it was written, where it is spelled in punycode because none of its letters fits an address."""
+    prefix, _, spelled = slug.partition("-")
+    try:
+        return spelled.encode("ascii").decode("punycode") if prefix == "xn" else slug
+    except UnicodeError:
+        return slug

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.journals import URL, Bench, bench, dead_pid, finish, later, python, rows
 
+from journal.claims import PATIENCE
 from journal.clock import from_text, to_text, utc_now
 from journal.errors import StaleClaim, UnknownRow
 from journal.records import Claim, Outcome
@@ -59,6 +60,59 @@ def test_one_registration_at_a_time(at: Bench) -> None:
     at.record(Outcome(first, "delivered", ids={"modelId": "m"}))
     (second,) = at.claim()
     assert dict(second.ids) == {"modelId": "m"}
+
+
+def namesake(at: Bench, name: str = "run", project: str | None = "demo") -> Bench:
+    """Return another run of the journal, which began after the others and is to be registered."""
+    run = at.writer.start_run(project=project, name=name, save_dir=f"/{name}")
+    at.writer.route(run.id, at.destination.platform, at.destination.base_url)
+    other = replace(at, run=run, session_id=at.writer.start_session(run.id))
+    other.plan(other.message("training_started"))
+    return other
+
+
+def test_runs_of_one_name_are_registered_in_the_order_in_which_they_began(at: Bench) -> None:
+    second, third = namesake(at), namesake(at)
+    at.plan(at.message("training_started"))  # planned last
+    for one in (at, second, third):
+        (claim,) = at.claim()
+        assert claim.run.id == one.run.id
+        assert at.claim() == []
+        at.record(Outcome(claim, "delivered", ids={"modelId": "m"}))
+
+
+def test_a_run_waits_for_an_earlier_one_that_is_not_planned_yet(at: Bench) -> None:
+    start = at.event("training_started")
+    namesake(at)
+    assert at.claim() == []
+    at.plan(at.planned(start, "training_started"))
+    (claim,) = at.claim()
+    assert claim.run.id == at.run.id
+
+
+@pytest.mark.parametrize(("name", "project"), [("other", "demo"), ("run", "other"), ("run", None)])
+def test_a_run_of_another_name_waits_for_none(at: Bench, name: str, project: str | None) -> None:
+    namesake(at, name, project)
+    at.plan(at.message("training_started"))
+    assert len(at.claim()) == 2
+
+
+def test_a_run_waits_for_none_that_never_registers(at: Bench) -> None:
+    """Without a start, refused, not chosen, or answered with failures only."""
+    at.event("usage")
+    second = namesake(at)
+    (claim,) = at.claim()
+    at.record(Outcome(claim, "dead", error="no", block="no"))
+    assert second.target().state == "blocked"
+    third, fourth = namesake(at), namesake(at)
+    (claim,) = at.claim(run_ids=[fourth.run.id])
+    at.record(Outcome(claim, "delivered", ids={"modelId": "m"}))
+    fifth = namesake(at)
+    for _ in range(PATIENCE):
+        (claim,) = at.claim(limit=1)
+        assert claim.run.id == third.run.id
+        at.record(Outcome(claim, "retry", error="busy", next_attempt_at=to_text(utc_now())))
+    assert {claim.run.id for claim in at.claim()} == {third.run.id, fifth.run.id}
 
 
 @pytest.mark.parametrize("ids", [{"modelId": "m-1", "runId": 7}, {}])

@@ -39,6 +39,14 @@ def test_a_project_may_name_its_owner(api: Api, project: str, owner: str, slug: 
     assert api.model("run-1", slug, owner)["owner"] == owner
 
 
+@pytest.mark.parametrize(("project", "slug", "shown"), [("xn-fiq228c", "xn-fiq228c", "中文"), ("xn-é", "xn", "xn-é")])
+def test_a_project_spelled_in_punycode_is_shown_as_it_was_written(
+    api: Api, project: str, slug: str, shown: str
+) -> None:
+    api.event("training_started", {}, project=project, name="t")
+    assert api.model("t", slug)["projectName"] == shown
+
+
 def test_a_registration_without_a_name_is_called_train(api: Api) -> None:
     assert api.event("training_started", {}, project="demo")["modelSlug"] == "train"
 

@@ -29,6 +29,8 @@ def validator(*plots: dict[str, Any] | None, classes: tuple[int, ...] = (0, 1)) 
         {"type": "short", "x": [0.0, 1.0], "y": [[1.0, 0.0]]},
         {"type": "confusion_matrix", "matrix": [[1.0, 2.0], [3.0, 4.0]]},
         {"type": "empty", "x": [], "y": []},
+        {"type": "none", "x": None, "y": [[1.0, 0.0]]},
+        {"type": "nones", "x": X.tolist(), "y": None},
     ],
 )
 def test_curves_are_thinned_as_upstream_does(plot: dict[str, Any]) -> None:
@@ -63,6 +65,12 @@ def test_classes_are_named_where_curves_cover_only_some(classes: tuple[int, ...]
     curve = {"type": "pr_curve", "x": [0, 1], "y": [[1, 0]]}
     trainer = owner(validator=validator(curve, {"type": "f1_curve"}, classes=classes))
     assert collect_plots(trainer) == [{"type": "f1_curve"}, {**curve, **extra}]
+
+
+def test_a_plot_that_cannot_be_read_takes_no_other_with_it() -> None:
+    odd = [{"type": "text", "x": "many" * 100, "y": [[1.0]]}, {"type": "number", "x": 3, "y": 4}, ["no mapping"], "x"]
+    good = {"type": "confusion_matrix", "matrix": [[1.0]]}
+    assert collect_plots(owner(*odd, good)) == [good]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("trainer", [SimpleNamespace(), SimpleNamespace(plots=None, validator=None)])

@@ -54,6 +54,12 @@ def test_everything_else_stays(text: str) -> None:
     assert Redactor().text(text) == text
 
 
+def test_what_a_data_set_names_is_kept_but_for_known_secrets() -> None:
+    results = {"classNames": ["disc, token=abc", "secret: door", "hidden"], "plots": [{"names": {"token": "abc"}}]}
+    expected = {**results, "classNames": ["disc, token=abc", "secret: door", "***"]}
+    assert Redactor(["hidden"]).results(results) == expected
+
+
 def test_known_secrets_are_taken_out_wherever_they_are() -> None:
     redactor = Redactor(["abc", "abcdef", ""])
     assert redactor.text("xabcdefx abc") == "x***x ***"

@@ -124,6 +124,21 @@ def test_a_final_evaluation_that_shares_the_last_epochs_number_replaces_it_too()
     assert forms_of(planned)[-1][1]["epoch"] == 1
 
 
+@pytest.mark.parametrize(("version", "numbers"), [("8.3.245", "012"), ("8.4.30", "0123"), ("9.0.1", "0123")])
+def test_a_final_evaluation_has_the_number_that_upstream_gives_it(version: str, numbers: str) -> None:
+    """From 8.4 on it is one epoch more, and the last one keeps its validation losses."""
+    started = Story().started({"ultralyticsVersion": version}).events[0]
+    events = [started, *whole().events[1:]]
+    for split in range(2, len(events)):
+        first = plan(events[:split], 0)
+        epochs = [event for event in events[:split] if event.kind == "epoch_end"]
+        second = plan(events[split:], first.stage, [started, *epochs[-2:]])
+        told = metrics_of(first) | metrics_of(second)
+        assert "".join(sorted(told)) == numbers
+        assert ("val/box_loss" in told["2"]) == (len(numbers) == 4)
+        assert (forms_of(first) + forms_of(second))[-1][1]["epoch"] == int(numbers[-1])
+
+
 def test_an_early_end_is_numbered_by_what_came_before() -> None:
     story = whole(3)
     for split in range(1, len(story.events)):
