@@ -1,0 +1,1 @@
+"""How far a reader has to walk to follow one event through the code."""

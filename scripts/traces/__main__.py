@@ -1,0 +1,132 @@
+"""Counts the calls that one epoch's event takes, and how often they lead into another file.
+
+Three ways, each of the functions of `journal` and `uploader` on the main thread alone, one request at a time:
+
+* in: from the recorder's `event` to its return;
+* out: from the read that takes the event off the journal to the end of the transaction that settles its delivery;
+* drain: the whole `run` of the drain around it.
+
+A change of file is a step, a call or a return, into another file than the step before it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import journal
+from journal.outbox import Outbox
+from uploader.drain.options import DrainOptions
+from uploader.drain.worker import Drain
+from uploader.local_platform.server import running
+from uploader.recorder import Recorder
+from uploader.settings import Settings
+from uploader.sink import JournalOptions
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = tuple(f"{ROOT / name}{os.sep}" for name in ("journal", "uploader"))
+BEGINS, ENDS = Outbox.backlog.__code__, Outbox.record.__code__
+"""The way out: the last call of the one before the first settled delivery, to the return of the other."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A call of a function, or a return from it; `outcome` is what it returned."""
+
+    event: str
+    file: str
+    name: str
+    code: Any = field(repr=False)
+    outcome: Any = field(repr=False, default=None)
+
+
+@contextmanager
+def traced() -> Iterator[list[Step]]:
+    """Note the steps of this thread through our packages while the block runs."""
+    steps: list[Step] = []
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        code = frame.f_code
+        if event in {"call", "return"} and code.co_filename.startswith(PACKAGES):
+            file = str(Path(code.co_filename).relative_to(ROOT))
+            steps.append(Step(event, file, code.co_name, code, argument if event == "return" else None))
+
+    sys.setprofile(note)
+    try:
+        yield steps
+    finally:
+        sys.setprofile(None)
+
+
+def way_out(steps: list[Step]) -> list[Step]:
+    """Return the part of a drain's steps from the read of its one event to the delivery's settlement."""
+    found = [
+        i for i, step in enumerate(steps) if step.code is BEGINS and step.event == "return" and step.outcome.events
+    ]
+    begin = max(i for i, step in enumerate(steps[: found[0]]) if step.code is BEGINS and step.event == "call")
+    settled = [i for i, step in enumerate(steps) if step.code is ENDS and step.event == "return"]
+    return steps[begin : settled[-1] + 1]
+
+
+def changes(steps: list[Step]) -> int:
+    """Return how often a step is in another file than the step before it."""
+    return sum(one.file != other.file for one, other in pairwise(steps))
+
+
+def row(name: str, steps: list[Step]) -> str:
+    """Return a row of the table."""
+    calls = sum(step.event == "call" for step in steps)
+    return f"| {name} | {calls} | {len({step.file for step in steps})} | {changes(steps)} |"
+
+
+def drained(folder: Path, settings: Settings) -> list[Step]:
+    """Drain a journal and return the steps of it."""
+    with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
+        drain = Drain(opened, outbox, settings, DrainOptions(parallel=1, uploads=1))
+        with traced() as steps:
+            summary = drain.run()
+    assert summary.exit_code == 0, summary
+    return steps
+
+
+def main() -> None:
+    """Record a start and two epochs, and follow the second one."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/trace", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--steps", action="store_true", help="print each step, too")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, running(Path(name) / "platform", api_key="k" * 40) as server:
+        folder = Path(name) / "journal"
+        os.environ.update(
+            UPLOADER_FALLBACK=f"{name}/fallback",
+            ULTRALYTICS_PLATFORM_URL=server.url,
+            ULTRALYTICS_API_KEY=server.api_key,
+        )
+        recorder = Recorder.start(JournalOptions(str(folder)), project="p", name="n", save_dir=Path(name), resume=False)
+        recorder.event("training_started", {"trainArgs": {}, "epochs": 2, "environment": {}}, "1")
+        recorder.event("epoch_end", {"epoch": 0, "metrics": {"loss": 1.0}}, "0")
+        drained(folder, Settings.load())
+        with traced() as steps_in:
+            recorder.event("epoch_end", {"epoch": 1, "metrics": {"loss": 0.5}}, "1")
+        whole = drained(folder, Settings.load())
+        recorder.finish("complete")
+    ways = {"in": steps_in, "out": way_out(whole), "drain": whole}
+    print(
+        "| way | calls | files | changes of file |\n|---|---|---|---|", *(row(*way) for way in ways.items()), sep="\n"
+    )
+    if arguments.steps:
+        for name, steps in ways.items():
+            print(f"\n{name}:", *(f"  {step.event:6} {step.file}:{step.name}" for step in steps), sep="\n")
+
+
+main()
