@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
+from journal.disk import hand_over
 from journal.errors import BlobMissing, SourceChanged, from_os
 
 _CHUNK = 1 << 20
@@ -91,11 +92,12 @@ class BlobStore:
                 if expected not in {None, before}:
                     raise SourceChanged(f"{source} was rewritten before it was copied")
                 sha256, size = _copy(reader.fileno(), copy)
+                hand_over(copy, self.folder)
                 # By name: that also tells another file in its place; its inode is not used again while it is open.
                 if before != identity(source):
                     raise SourceChanged(f"{source} was rewritten while it was copied")
         except BaseException as error:
-            copy.unlink(missing_ok=True)
+            delete(copy)
             if isinstance(error, OSError):
                 raise from_os(error, copy) from error
             raise
@@ -112,21 +114,24 @@ class BlobStore:
             raise from_os(error, final) from error
 
     def discard(self, snapshot: Snapshot) -> None:
-        """Drop a copy that is not wanted after all."""
-        snapshot.path.unlink(missing_ok=True)
+        """Drop a copy that is not wanted after all; one that cannot be deleted yet is left to `sweep`."""
+        delete(snapshot.path)
 
     def remove(self, sha256: str) -> None:
-        """Take the bytes of a blob, if they are there, out of the store at once; `clear` then frees their space."""
-        with suppress(FileNotFoundError):
+        """Take the bytes of a blob, if they are there, out of the store at once; `clear` then frees their space.
+
+        Where the system refuses that for now, they are taken out when it is tried again.
+        """
+        with suppress(OSError):
             (self.folder / sha256).rename(self.folder / f".removed-{sha256}")
 
     def clear(self) -> None:
-        """Free the space of removed blobs.
+        """Free the space of removed blobs, as far as the system lets them be deleted now.
 
         It takes tens of milliseconds for each 100 MB, so it is done when no lock is held that an event could wait for.
         """
         for removed in self.folder.glob(".removed-*"):
-            removed.unlink(missing_ok=True)
+            delete(removed)
 
     def names(self) -> list[str]:
         """Return the sha256 of each blob that is there."""
@@ -136,7 +141,7 @@ class BlobStore:
         """Remove what killed processes left: removed blobs, and copies that are a day old; `now` is epoch seconds."""
         self.clear()
         for leftover in self.folder.glob(".tmp-*"):
-            with suppress(FileNotFoundError):  # its process has just published it
+            with suppress(OSError):  # its process has just published it, or it cannot be deleted yet
                 if now - leftover.stat().st_mtime > STALE_SECONDS:
                     leftover.unlink()
 
@@ -147,6 +152,18 @@ def identity(path: Path) -> Identity | None:
         return _identity(path.stat())
     except OSError:
         return None
+
+
+def delete(file: Path) -> bool:
+    """Delete a file that nothing refers to; return whether it is gone.
+
+    On some file systems one that somebody reads, such as a backup, cannot be deleted for now: that is nobody's failure.
+    """
+    try:
+        file.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def sync_folder(folder: Path) -> None:

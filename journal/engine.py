@@ -27,6 +27,7 @@ from typing import Literal
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 
 from journal import handles
+from journal.disk import hand_over, why_full
 from journal.errors import CorruptJournal, JournalError, NewerJournal, from_os, from_sqlite, no_shared_memory
 
 Durability = Literal["full", "process"]
@@ -50,6 +51,8 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / "blobs").mkdir(mode=0o700, exist_ok=True)
         handles.create(database)
+        for made in (folder / "blobs", database):
+            hand_over(made, folder)
     except OSError as error:
         raise from_os(error, database) from error
 
@@ -174,7 +177,8 @@ def _set_pragmas(connection: sqlite3.Connection, database: Path, durability: Dur
         if sys.platform == "darwin":
             connection.execute("PRAGMA fullfsync=ON")  # there a plain fsync does not reach the disk
     except sqlite3.Error as error:
-        if "disk I/O" in str(error) and not _shares_memory(database.parent):  # all that Python 3.10 tells of it
+        # "disk I/O" is all that Python 3.10 tells of it.
+        if "disk I/O" in str(error) and not _shares_memory(database.parent) and not why_full(database.parent):
             raise no_shared_memory(error, database) from error
         raise from_sqlite(error, database) from error
     if sys.version_info >= (3, 12):

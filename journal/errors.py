@@ -18,8 +18,11 @@ JournalError
 from __future__ import annotations
 
 import errno
+import shlex
 from pathlib import Path
 from typing import Literal
+
+from journal.disk import FULL, fullness, owner_of, why_full
 
 
 class JournalError(Exception):
@@ -98,9 +101,19 @@ def from_os(error: OSError, path: Path, wanted: Literal["written", "read"] = "wr
         path: The file or folder, for the message.
         wanted: What it was opened for.
     """
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFull(f"no space left for {path}; free some space and run the command again")
-    return JournalUnwritable(f"{path} cannot be {wanted} ({error.strerror or error}); check its owner and permissions")
+    if error.errno in FULL:
+        return _full(fullness(error, path.parent), path)
+    why, owner = error.strerror or error, owner_of(path)
+    if error.errno in {errno.EACCES, errno.EPERM} and owner:
+        return JournalUnwritable(
+            f"{path} cannot be {wanted} ({why}): it belongs to {owner}, as after a command that was run by that user; "
+            f'`sudo chown -R "$(id -un)" {shlex.quote(str(path.parent))}` gives it back'
+        )
+    return JournalUnwritable(f"{path} cannot be {wanted} ({why}); check its owner and permissions")
+
+
+def _full(why: str, path: Path) -> DiskFull:
+    return DiskFull(f"{why} for {path}; free some space and run the command again")
 
 
 def no_shared_memory(cause: BaseException, path: Path) -> JournalUnwritable:
@@ -135,12 +148,13 @@ _MESSAGES = {
 
 
 def _from_code(code: str, cause: BaseException, path: Path) -> JournalError:
+    why = why_full(path.parent) if code in {"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN"} else None
+    if why or code == "SQLITE_FULL":
+        return _full(why or "no space left", path)
     if str(getattr(cause, "sqlite_errorname", "")).startswith("SQLITE_IOERR_SHM"):
         return no_shared_memory(cause, path)
     if code in {"SQLITE_BUSY", "SQLITE_LOCKED"}:
         return JournalBusy(f"{path} is locked by another process; try again when it has finished")
-    if code == "SQLITE_FULL":
-        return DiskFull(f"no space left for {path}; free some space and run the command again")
     if code in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
         return CorruptJournal(
             f"{path} is damaged ({cause}). It was left as it is. What can be read of it is copied into a new journal "

@@ -115,11 +115,13 @@ def _checkpoints_replaced(connection: Connection, excess: int) -> Rows:
     return _enough(connection.execute(_REPLACED).all(), excess)
 
 
-def _bytes_unreferenced(connection: Connection, excess: int) -> Rows:
+def bytes_unreferenced(connection: Connection, excess: int) -> Rows:
+    """Return bytes that no event refers to."""
     return _enough(upkeep.unreferenced(connection), excess)
 
 
-def _bytes_arrived(connection: Connection, excess: int) -> Rows:
+def bytes_arrived(connection: Connection, excess: int) -> Rows:
+    """Return bytes that have arrived wherever their runs still go."""
     return _enough(connection.execute(_ARRIVED_BYTES).all(), excess)
 
 
@@ -195,8 +197,8 @@ def _losses(what: str, rows: Iterable[Row[Any]]) -> dict[str, Loss]:
 
 
 WITHOUT_LOSS = (
-    Step(_bytes_unreferenced, _remove_bytes),
-    Step(_bytes_arrived, _remove_bytes),
+    Step(bytes_unreferenced, _remove_bytes),
+    Step(bytes_arrived, _remove_bytes),
     Step(_oldest_arrived_run, _delete_runs),
 )
 CHECKPOINTS = (

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import platform
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from journal import tables
 from journal.blobs import sync_folder, write_all
 from journal.clock import from_text, now_text
 from journal.errors import JournalUnwritable
-from journal.liveness import boot_id
+from journal.liveness import boot_id, host_name
 from journal.payloads import fitted, left_out
 from journal.records import GIVEN_UP, Run
 
@@ -77,7 +76,7 @@ class FallbackFile:
         """Take notice of where and whose; nothing is written yet."""
         self._folders = list(folders)
         self.header = Header(
-            str(journal.resolve()), run, session_id, routes, os.getpid(), platform.node(), boot_id(), now_text()
+            str(journal.resolve()), run, session_id, routes, os.getpid(), host_name(), boot_id(), now_text()
         )
         self._descriptor: int | None = None
         self._is_torn = False

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from journal import fallback, intake, locations, retaking, upkeep, waiting
+from journal import fallback, intake, locations, relief, retaking, upkeep, waiting
 from journal.blobs import BlobStore
 from journal.clock import to_text, utc_now
 from journal.dropping import Dropped, drop_destination
@@ -217,6 +217,17 @@ class Journal:
             raise from_sqlite(error, self.database) from error
 
 
+def open_with_room(path: str | Path | None = None) -> Journal:
+    """Open a journal as `open_journal` does, also on a full disk if something in the journal has arrived: that goes."""
+    folder = locations.expanded(path) if path is not None else locations.default_journal()
+    freed = relief.relieve(folder) if (folder / "journal.db").exists() else set()
+    journal = open_journal(folder)
+    if freed:
+        with journal._transaction() as connection:
+            upkeep.mark_removed(connection, freed)
+    return journal
+
+
 def open_journal(
     path: str | Path | None = None, *, durability: Durability = "full", busy_seconds: float = BUSY_SECONDS
 ) -> Journal:
@@ -234,7 +245,7 @@ def open_journal(
         NewerJournal: A later version wrote it. It was not touched.
     """
     # Absolute: the working folder may change as long as it is open.
-    folder = Path(path).expanduser().absolute() if path is not None else locations.default_journal()
+    folder = locations.expanded(path) if path is not None else locations.default_journal()
     make_folder(folder)
     check_header(folder / "journal.db", NEWEST_VERSION)
     journal = Journal(folder, durability, busy_seconds)

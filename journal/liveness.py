@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, select
 
 from journal import tables
 from journal.clock import to_text
+from journal.encoding import storable
 
 # A session writes its heartbeat every 30 seconds; four missed ones and it is taken for dead.
 HEARTBEAT_TIMEOUT = timedelta(seconds=120)
@@ -44,12 +45,17 @@ def is_dead(host: str, boot: str, pid: int) -> bool:
         boot: What `boot_id` said there.
         pid: Its number.
     """
-    if host != platform.node():
+    if host != host_name():
         return False
     if boot == boot_id():
         return not _process_exists(pid)
     # In the same boot it has its number from another container, and nothing can be told.
     return boot.partition(" ")[0] != boot_id().partition(" ")[0]
+
+
+def host_name() -> str:
+    """Return this machine's name as it can be stored: one that was set in another encoding is no valid text."""
+    return storable(platform.node())
 
 
 def boot_id() -> str:

@@ -21,7 +21,7 @@ DEFAULT_MAX_SIZE = 50 * 10**9
 def chosen_journal(environ: Mapping[str, str] = os.environ) -> Path | None:
     """Return `UPLOADER_JOURNAL`, absolute: a relative path is of the folder that the process is in when it is asked."""
     chosen = environ.get("UPLOADER_JOURNAL")
-    return Path(chosen).expanduser().absolute() if chosen else None
+    return expanded(chosen) if chosen else None
 
 
 def default_journal(environ: Mapping[str, str] = os.environ) -> Path:
@@ -48,7 +48,7 @@ def fallback_folders(environ: Mapping[str, str] = os.environ) -> list[Path]:
     `UPLOADER_FALLBACK` replaces them. The last one, under the temporary folder, is there for a home that is read-only.
     """
     if chosen := environ.get("UPLOADER_FALLBACK"):
-        return [Path(chosen).expanduser().absolute()]
+        return [expanded(chosen)]
     return [_user_data() / "fallback", Path(tempfile.gettempdir()) / _own_name() / "fallback"]
 
 
@@ -58,4 +58,26 @@ def _own_name() -> str:
 
 
 def _user_data() -> Path:
-    return user_data_path("offline-uploader", appauthor=False)
+    """Return the folder of this user's application data, under the temporary folder for one who has no home."""
+    return _home_data() or Path(tempfile.gettempdir()) / _own_name()
+
+
+def _home_data() -> Path | None:
+    try:
+        found = user_data_path("offline-uploader", appauthor=False)
+    except RuntimeError:  # nobody knows a home; earlier versions of platformdirs leave a `~` instead
+        return None
+    return found if found.is_absolute() else None
+
+
+def is_makeshift(folder: Path) -> bool:
+    """Return whether a journal is under the temporary folder for want of a home: who cleans that takes it away."""
+    return _home_data() is None and folder == _user_data() / "journal"
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return an absolute path with its `~` resolved, which stays where nobody knows what that stands for."""
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:
+        return Path(path).absolute()

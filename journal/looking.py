@@ -40,7 +40,7 @@ def look_at(folder: Path | None = None) -> View:
     Raises:
         JournalError: It cannot be read.
     """
-    path = folder.expanduser() if folder is not None else locations.default_journal()
+    path = locations.expanded(folder) if folder is not None else locations.default_journal()
     try:
         with open_journal(path) as opened:
             return _view(opened, path)

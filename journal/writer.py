@@ -6,7 +6,6 @@ One `Writer` may be used by several threads, and on both sides of a fork.
 from __future__ import annotations
 
 import os
-import platform
 import sqlite3
 import threading
 import uuid
@@ -29,7 +28,7 @@ from journal.engine import Durability, committing, fold_wal
 from journal.errors import JournalUnavailable, from_sqlite
 from journal.fallback import FallbackFile
 from journal.handles import CountedConnection
-from journal.liveness import boot_id
+from journal.liveness import boot_id, host_name
 from journal.log_room import make_room
 from journal.payloads import fitted, left_out
 from journal.records import GIVEN_UP, Event, Run, Signal, Target
@@ -124,7 +123,7 @@ class Writer:
         values = {
             "run_id": run_id,
             "pid": pid or os.getpid(),
-            "host": platform.node(),
+            "host": host_name(),
             "boot_id": boot_id(),
             "started_at": now,
             "heartbeat_at": now,

@@ -9,7 +9,7 @@ from typing import get_args
 
 from journal.engine import Durability
 from journal.errors import JournalError
-from journal.locations import chosen_journal, default_max_size
+from journal.locations import chosen_journal, default_max_size, expanded
 from journal.sizes import parse_size
 from uploader.addresses import base_url as checked_url
 from uploader.errors import SettingsError
@@ -102,7 +102,7 @@ def _folder(journal: object) -> str:
     """
     if not isinstance(journal, (str, os.PathLike)):
         raise SettingsError(f"journal must be the path of a folder; not {_shown(journal)}")
-    folder = Path(journal).expanduser().absolute()
+    folder = expanded(journal).absolute()
     if os.path.exists(folder) and not os.path.isdir(folder):  # noqa: PTH110, PTH112 - these never raise
         raise SettingsError(f"journal must be a folder, which is made where there is none; {folder} is a file")
     return str(folder)

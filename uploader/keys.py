@@ -48,7 +48,7 @@ def key_for(settings: Settings, platform: str, url: str) -> str:
     key = settings.api_key if platform == ULTRALYTICS else _hub_key(settings, url)
     if not key:
         saved = "" if settings.api_key else f", or api_key in {settings.key_file}"
-        raise NoKey(f"there is no API key for {url}: set {_KEY_VARIABLES[platform]}{saved}")
+        raise NoKey(f"there is no API key for {url}: set {_KEY_VARIABLES[platform]}{saved}{key_file_fault(settings)}")
     return key
 
 
@@ -72,6 +72,19 @@ def named_too(settings: Settings, platform: str, url: str) -> Settings:
 def address_options(platform: str, url: str) -> str:
     """Return what names a platform behind `--to` on the command line."""
     return url if platform == ULTRALYTICS else f"{url} --platform {platform}"
+
+
+def no_key_at_all(settings: Settings) -> str:
+    """Return what to say where runs go nowhere yet, and neither a key nor an address says where they are to go."""
+    return (
+        "there is no API key: set ULTRALYTICS_API_KEY, or run `yolo login`; "
+        f"ULTRALYTICS_PLATFORM_URL names a platform other than {DEFAULT_PLATFORM_URL}{key_file_fault(settings)}"
+    )
+
+
+def key_file_fault(settings: Settings) -> str:
+    """Return what is wrong with the settings file that a key may be in, as the end of a message; "" when nothing is."""
+    return f"; {settings.key_file}: {settings.key_file_fault}" if settings.key_file_fault else ""
 
 
 def _addresses(settings: Settings, platform: str) -> Iterator[str]:

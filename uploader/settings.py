@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import stat
@@ -37,6 +38,7 @@ DEFAULT_PLATFORM_URL = "https://platform.ultralytics.com"
 DEFAULT_HUB_API = "https://api.ultralytics.com"
 DEFAULT_HUB_WEB = "https://hub.ultralytics.com"
 DEFAULT_PROJECT = "offline-runs"
+_AROUND_KEYS = " \t\r\n\v\f\0\u00a0\u200b\ufeff"
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
@@ -49,6 +51,7 @@ class Settings:
         chosen_platform_url: The platform's base URL if the environment names one, else None.
         api_key: Key of the platform, or None. Never shown by `repr`.
         key_file: The settings file in which a key is looked for, for messages.
+        key_file_fault: Why no key can be read from it although it is there, else None.
         default_project: Project for runs that named none.
         ca_bundle: File or folder of certificates to trust, or None for the usual ones.
         visible_gpus: What CUDA is told to show, e.g. `2,3`; empty for every GPU.
@@ -63,6 +66,7 @@ class Settings:
     chosen_platform_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     key_file: Path = Path("settings.json")
+    key_file_fault: str | None = None
     default_project: str = DEFAULT_PROJECT
     ca_bundle: str | None = None
     visible_gpus: str = ""
@@ -136,17 +140,19 @@ class Settings:
         env = os.environ if environ is None else environ
         folder = env.get("UPLOADER_JOURNAL")
         key_file = _config_folder(env) / "settings.json"
+        saved, fault = _saved_key(key_file)
         return cls(
-            journal=Path(folder).expanduser() if folder else None,
+            journal=_expanded(folder) if folder else None,
             chosen_platform_url=_url(env, "ULTRALYTICS_PLATFORM_URL"),
-            api_key=env.get("ULTRALYTICS_API_KEY", "").strip() or _saved_key(key_file),
+            api_key=_bare(env.get("ULTRALYTICS_API_KEY", "")) or saved,
             key_file=key_file,
+            key_file_fault=fault,
             default_project=env.get("UPLOADER_PROJECT") or DEFAULT_PROJECT,
             ca_bundle=next((env[name] for name in _CA_VARIABLES if env.get(name)), None),
             visible_gpus=env.get("CUDA_VISIBLE_DEVICES", ""),
             chosen_hub_url=_url(env, "ULTRALYTICS_HUB_API"),
             hub_web=_url(env, "ULTRALYTICS_HUB_WEB") or DEFAULT_HUB_WEB,
-            hub_key=env.get("HUB_API_KEY", "").strip() or None,
+            hub_key=_bare(env.get("HUB_API_KEY", "")) or None,
             is_colab="COLAB_RELEASE_TAG" in env or "COLAB_BACKEND_VERSION" in env,
         )
 
@@ -172,8 +178,10 @@ def _config_folder(env: Mapping[str, str]) -> Path:
 
 def _user_config(env: Mapping[str, str]) -> Path:
     if chosen := env.get("YOLO_CONFIG_DIR"):
-        return Path(chosen).expanduser()
-    home = Path(env["HOME"]) if env.get("HOME") else Path.home()
+        return _expanded(chosen)
+    home = Path(env["HOME"]) if env.get("HOME") else _home()
+    if home is None:
+        return Path(tempfile.gettempdir()) / f"no-home-{os.getuid()}"  # not there: the fallback is looked at
     if sys.platform == "darwin":
         return home / "Library" / "Application Support"
     return Path(env.get("XDG_CONFIG_HOME") or home / ".config")
@@ -187,11 +195,48 @@ def _is_private(folder: Path) -> bool:
     return stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid() and not info.st_mode & 0o077
 
 
-def _saved_key(file: Path) -> str | None:
-    """Read the key that `yolo login` saved; a missing or damaged file holds none."""
+def _expanded(path: str) -> Path:
     try:
-        saved = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return Path(path).expanduser()
+    except RuntimeError:  # `~` of a user who has no home
+        return Path(path)
+
+
+def _home() -> Path | None:
+    """Return this user's home; None for one without HOME and without an entry among the users."""
+    try:
+        return Path.home()
+    except RuntimeError:
         return None
+
+
+def _bare(key: str) -> str:
+    """Return a key without what came with it: quotes of an env file, spaces, the line's end, a byte order mark."""
+    key = key.strip(_AROUND_KEYS)
+    if len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
+        key = key[1:-1].strip(_AROUND_KEYS)
+    return key
+
+
+def _saved_key(file: Path) -> tuple[str | None, str | None]:
+    """Read the key that `yolo login` saved; return it, and why there is none although the file is there."""
+    try:
+        saved = json.loads(_decoded(file.read_bytes()))
+    except (FileNotFoundError, NotADirectoryError):
+        return None, None
+    except OSError as error:
+        return None, f"it cannot be read ({error.strerror})"
+    except (ValueError, RecursionError):
+        return None, "it is damaged: what it holds is no JSON; `yolo settings reset` makes it anew"
     key = saved.get("api_key") if isinstance(saved, dict) else None
-    return key.strip() or None if isinstance(key, str) else None
+    return (_bare(key) or None, None) if isinstance(key, str) else (None, None)
+
+
+def _decoded(content: bytes) -> str:
+    """Return a text file's content, by its byte order mark; editors write any of these.
+
+    Of another encoding than UTF-8 without a mark, such as Windows-1252, the key and the JSON around it are the same.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig", "replace")

@@ -20,7 +20,7 @@ from journal.encoding import storable
 from journal.engine import Durability
 from journal.errors import JournalError, JournalUnavailable, OverLimit
 from journal.fallback import FallbackFile
-from journal.locations import DEFAULT_MAX_SIZE, default_journal, fallback_folders
+from journal.locations import DEFAULT_MAX_SIZE, default_journal, expanded, fallback_folders, is_makeshift
 from journal.losses import Loss, loss_payload
 from journal.records import GIVEN_UP, Run, Signal
 from journal.sizes import readable
@@ -72,7 +72,7 @@ class Sink:
         """Try to open the journal and to write the run and a session into it."""
         self.run = run
         # Both once and for all: a training may change its working folder, and a relative path is of the one it was in.
-        self.folder = (Path(options.journal).expanduser() if options.journal else default_journal()).absolute()
+        self.folder = expanded(options.journal) if options.journal else default_journal()
         self._fallback_folders = fallback_folders()
         self._options = options
         self._clock = clock
@@ -82,8 +82,15 @@ class Sink:
         self._fallback: FallbackFile | None = None
         self._retry_at: float | None = None
         self._session_id: int | None = None
+        self._unsaid: JournalError | None = None
         self._warned = self._is_over = False
         self._is_closed = self._is_catching_up = False
+        if options.journal is None and is_makeshift(self.folder):
+            LOGGER.warning(
+                "This user has no home folder, so the journal is in %s, which may be cleaned; set UPLOADER_JOURNAL to "
+                "a folder that stays.",
+                self.folder,
+            )
         self._ready()
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
@@ -265,15 +272,28 @@ class Sink:
         # holds is there only as long as it is open.
         if self._link is not None and not self._link.is_severed():
             self._link.writer.close()
-        if not self._warned:
-            self._warned = True
-            LOGGER.warning(
-                "The journal cannot be written: %s. Training goes on; events go to a fallback file under %s, which the "
-                "next `%s` takes in.",
-                error,
-                self._fallback_folders[0],
-                self.drain_command,
-            )
+        self._unsaid = self._unsaid or error
+
+    def _say_where(self, file: FallbackFile) -> None:
+        """Say once that the journal failed, and where the events are instead."""
+        if self._warned:
+            return
+        self._warned = True
+        LOGGER.warning(
+            "The journal cannot be written: %s. Training goes on; events go to a fallback file under %s, which the "
+            "next `%s` takes in; where that looks elsewhere, UPLOADER_FALLBACK names the folder.",
+            self._unsaid,
+            self._where(file),
+            self.drain_command,
+        )
+
+    def _where(self, file: FallbackFile) -> str:
+        """Return the folder of a fallback file, and what to see to where the next drain may not look there."""
+        assert file.path is not None  # an event is in it
+        folder = file.path.parent
+        if folder == self._fallback_folders[0]:
+            return str(folder)
+        return f"{folder} (a temporary folder: if it is a job's own, copy it out before the job ends)"
 
     def _fall_back(self, kind: str, payload: Mapping[str, Any], key: str) -> None:
         try:
@@ -286,6 +306,7 @@ class Sink:
                     routes=self._options.routes,
                 )
             self._fallback.append(kind, payload, key)
+            self._say_where(self._fallback)
         except JournalError as error:
             LOGGER.error("An event (%s) could be written nowhere and is lost: %s", kind, error)
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from journal.blobs import STALE_SECONDS
-from journal.doctor.findings import Finding, notice, some, trouble
+from journal.disk import owner_of
+from journal.doctor.findings import Finding, mending_owner, notice, some, trouble
 from journal.superseded import NEEDED
 from journal.words import count, next_command
 
@@ -31,18 +32,35 @@ def check_blobs(connection: sqlite3.Connection, folder: Path, *, deep: bool) -> 
     """
     query = f"SELECT b.sha256, b.size, {NEEDED} FROM blobs b WHERE b.state = 'present' ORDER BY b.size"
     unread, budget, present = 0, HASHED_BY_DEFAULT, set()
+    unreadable: list[Path] = []
+    why = ""
     for sha256, size, needed in connection.execute(query):
         present.add(sha256)
         budget -= size
         is_read = deep or budget >= 0
         unread += not is_read
-        reason = _fault(folder / sha256, size, is_read)
+        try:
+            reason = _fault(folder / sha256, size, is_read)
+        except OSError as error:
+            unreadable.append(folder / sha256)
+            why = error.strerror or str(error)
+            continue
         if reason and needed:
             yield trouble("blob-damaged", f"checkpoint {sha256} {reason}", _GONE)
+    if unreadable:
+        yield _unreadable(unreadable, why, folder.parent)
     if unread:
         detail = f"compared by size only: {count(unread, 'large checkpoint')}"
         yield notice("blobs-unread", detail, f"`{next_command('doctor --deep', folder.parent)}` reads all through.")
     yield from _check_strangers(folder, present)
+
+
+def _unreadable(files: list[Path], why: str, journal: Path) -> Finding:
+    """Return the finding for checkpoints of which nothing can be told: they may be whole."""
+    owner = owner_of(files[0])
+    whose = f", which {'belongs' if len(files) == 1 else 'belong'} to {owner}" if owner else ""
+    detail = f"{count(len(files), 'checkpoint')} cannot be read ({why}){whose}: {some([str(file) for file in files])}"
+    return trouble("blob-unreadable", detail, mending_owner(journal) if owner else "Make them readable for this user.")
 
 
 def is_whole(path: Path) -> bool:
@@ -63,7 +81,7 @@ def _fault(path: Path, size: int, is_read: bool) -> str | None:
         return "is missing"
     if path.stat().st_size != size:
         return f"has {path.stat().st_size} bytes, not {size}"
-    if is_read and not is_whole(path):
+    if is_read and _sha256(path) != path.name:
         return "has other bytes than its sha256 says"
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -40,6 +41,12 @@ def repair(journal: Path) -> str:
     """Return the next step for damage."""
     command = next_command("doctor --repair", journal)
     return f"Run `{command}`: it copies what can be read into a new journal and leaves this one."
+
+
+def mending_owner(journal: Path) -> str:
+    """Return the next step where files of a journal belong to somebody else."""
+    command = f'sudo chown -R "$(id -un)" {shlex.quote(str(journal.absolute()))}'
+    return f"`{command}` gives them back; they belong to whoever ran a command there, as by `sudo`."
 
 
 def some(things: list[str], limit: int = 3) -> str:

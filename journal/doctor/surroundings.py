@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from journal import fallback, locations
-from journal.doctor.findings import Finding, notice, some, trouble
+from journal.disk import owner_of, why_full
+from journal.doctor.findings import Finding, mending_owner, notice, some, trouble
 from journal.errors import JournalError
 from journal.sizes import readable
 from journal.words import count, next_command
@@ -38,6 +39,7 @@ def check_modes(folder: Path) -> Iterator[Finding]:
     if refused:
         detail = f"this user cannot write to {some(refused)}"
         advice = "Mend owner and permissions, or copy the folder to another disk: trainings and drains have to write."
+        advice = mending_owner(folder) if any(owner_of(Path(path)) for path in refused) else advice
         yield trouble("journal-unwritable", detail, advice)
     opened = [str(path) for path in readable_by_others(folder)]
     if opened:
@@ -96,13 +98,16 @@ def close_to_others(folder: Path) -> list[Path]:
 
 def _not_writable(folder: Path) -> list[Path]:
     """Return what of the journal refuses this user, or is on a disk that refuses everybody."""
-    ours = [folder, folder / "blobs", *sorted(folder.glob("journal.db*"))]
+    ours = [folder, folder / "blobs", *sorted(folder.glob("journal.db*")), folder / "drain.lock"]
     return [path for path in ours if path.exists() and not os.access(path, os.W_OK)]
 
 
 def _check_space(folder: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(folder).free
-    if free < LITTLE_SPACE:
+    if why := why_full(folder):
+        advice = f"Free some; `{next_command('prune', folder)}` takes out what has arrived."
+        yield trouble("disk-full", f"{why} on the disk of {folder}", advice)
+    elif free < LITTLE_SPACE:
         detail = f"{free >> 20} MiB are left on the disk of {folder}"
         yield trouble("disk-nearly-full", detail, "Free some space; events that find none go to a fallback file.")
     log = folder / "journal.db-wal"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from uploader.errors import SettingsError
+from uploader.errors import NoKey, SettingsError
+from uploader.keys import key_for, no_key_at_all
 from uploader.settings import Settings
 
 
@@ -110,3 +111,75 @@ def test_hub_has_its_own_addresses_and_may_have_its_own_key(tmp_path: Path) -> N
     assert chosen.hub_key == "hub_key"
     assert chosen.is_colab
     assert "hub_key" not in repr(chosen).replace("hub_key=", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ('"ul_key"', "ul_key"),
+        ("' ul_key '\r\n", "ul_key"),
+        ("\ufeff ul_key\u200b\n", "ul_key"),
+        ('"', '"'),
+        ('""', None),
+        (" \n", None),
+    ],
+)
+def test_what_came_with_a_key_is_no_part_of_it(tmp_path: Path, given: str, key: str | None) -> None:
+    save_key(tmp_path, {"api_key": given})
+    settings = Settings.load({"ULTRALYTICS_API_KEY": given, "HUB_API_KEY": given, "HOME": str(tmp_path)})
+    assert (settings.api_key, settings.hub_key) == (key, key)
+    assert Settings.load({"YOLO_CONFIG_DIR": str(tmp_path)}).api_key == key
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"api_key": "ul_saved", "runs_dir": "C:/Läufe"}'.encode("utf-8-sig"),
+        '{"api_key": "ul_saved", "runs_dir": "C:/Läufe"}'.encode("utf-16"),
+        b"\xfe\xff" + '{"api_key": "ul_saved"}'.encode("utf-16-be"),
+        '{"api_key": "ul_saved", "runs_dir": "C:/Läufe"}'.encode("cp1252"),
+    ],
+    ids=["UTF-8 with a mark", "UTF-16", "UTF-16, the other way round", "Windows-1252"],
+)
+def test_the_settings_file_is_read_in_the_encodings_that_editors_write(tmp_path: Path, content: bytes) -> None:
+    save_key(tmp_path, "")
+    (tmp_path / "Ultralytics" / "settings.json").write_bytes(content)
+    settings = Settings.load({"YOLO_CONFIG_DIR": str(tmp_path)})
+    assert (settings.api_key, settings.key_file_fault) == ("ul_saved", None)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"api_key": "ul_sa', b"\0\0\0\0", b"[" * 100_000])
+def test_a_damaged_settings_file_is_named(tmp_path: Path, content: bytes) -> None:
+    save_key(tmp_path, "")
+    (tmp_path / "Ultralytics" / "settings.json").write_bytes(content)
+    settings = Settings.load({"YOLO_CONFIG_DIR": str(tmp_path)})
+    assert settings.api_key is None
+    for said in (no_key_at_all(settings), said_of(settings)):
+        assert f"{settings.key_file}: it is damaged" in said
+
+
+def test_a_settings_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "Ultralytics" / "settings.json").mkdir(parents=True)  # root may read any file, but no folder
+    settings = Settings.load({"YOLO_CONFIG_DIR": str(tmp_path)})
+    assert "it cannot be read" in said_of(settings)
+
+
+def test_a_missing_settings_file_is_no_fault(tmp_path: Path) -> None:
+    assert Settings.load({"YOLO_CONFIG_DIR": str(tmp_path)}).key_file_fault is None
+
+
+def said_of(settings: Settings) -> str:
+    with pytest.raises(NoKey) as raised:
+        key_for(settings, "ultralytics", settings.platform_url)
+    return str(raised.value)
+
+
+def test_a_user_without_a_home_has_settings_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "home", without_a_home)
+    monkeypatch.setattr(Path, "expanduser", without_a_home)
+    settings = Settings.load({"ULTRALYTICS_API_KEY": "ul_key", "UPLOADER_JOURNAL": "~/journal"})
+    assert (settings.api_key, settings.journal) == ("ul_key", Path("~/journal"))
+
+
+def without_a_home(*_: object) -> Path:
+    raise RuntimeError("Could not determine home directory.")

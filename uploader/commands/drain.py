@@ -96,13 +96,13 @@ def drain(journal: Path | None, as_json: bool, platform: str | None, **options: 
 
 
 def _run(folder: Path | None, options: DrainOptions, as_json: bool) -> Summary:
-    import journal
+    from journal.folder import open_with_room
     from uploader.drain.worker import Drain
 
     settings = settings_for(folder)
     if not _comes_later(folder, options):
         require_journal(folder, "drain", as_json=as_json)
-    with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
+    with open_with_room(folder) as opened, closing(opened.outbox()) as outbox:
         drain = Drain(opened, outbox, settings, options, _progress(as_json))
         _stop_on_signals(drain)
         summary = drain.run()

@@ -18,14 +18,25 @@ if TYPE_CHECKING:
     from uploader.local_platform.server import RunningServer
 
 _option = partial(click.option, show_envvar=True, show_default=True)
-_DEFAULT_DATA = platformdirs.user_data_path("offline-uploader") / "local-platform"
+
+
+def _default_data() -> Path:
+    """Return the usual folder; who has no home is to name one, as the temporary folder may be cleaned."""
+    try:
+        folder = platformdirs.user_data_path("offline-uploader")
+    except RuntimeError:
+        folder = Path("~")
+    if not folder.is_absolute():
+        raise click.UsageError("this user has no home folder; name one for what arrives by --data")
+    return folder / "local-platform"
 
 
 @click.command()
 @_option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    default=_DEFAULT_DATA,
+    default=_default_data,
+    show_default="a per-user data folder",
     envvar="UPLOADER_SERVE_DATA",
     help="Folder for everything that arrives.",
 )

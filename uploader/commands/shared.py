@@ -23,7 +23,9 @@ USAGE = 2
 
 def _at_home(_context: click.Context, _option: click.Parameter, folder: Path | None) -> Path | None:
     """Resolve a `~` that no shell has: environment files and unit files hold it as it is."""
-    return folder and folder.expanduser()
+    from journal.locations import expanded
+
+    return folder and expanded(folder)
 
 
 journal_option = click.option(
@@ -82,11 +84,12 @@ def opened_journal(folder: Path | None, command: str, *, as_json: bool = False) 
         command: The command's name, for the message.
         as_json: Whether to say so in JSON.
     """
-    import journal
-
     require_journal(folder, command, as_json=as_json)
-    with journal_errors(command, as_json=as_json), journal.open(folder) as opened:
-        yield opened
+    with journal_errors(command, as_json=as_json):
+        from journal.folder import open_with_room
+
+        with open_with_room(folder) as opened:
+            yield opened
 
 
 @contextmanager

@@ -95,13 +95,7 @@ class Channels:
         Raises:
             NoKey: Runs go nowhere yet, and no key and no address says where they are to go.
         """
-        routing.route(
-            self._outbox,
-            self._run_ids,
-            to=self._to,
-            defaults=self._settings.default_routes,
-            address_of=self._settings.address_of,
-        )
+        routing.route(self._outbox, self._run_ids, to=self._to, settings=self._settings)
         self._to = None
         for target in self._outbox.targets(run_ids=self._run_ids):
             if target.destination.id not in self._channels:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from journal.clock import utc_now
 from journal.errors import StaleClaim
+from journal.liveness import host_name
 from journal.outbox import Outbox
 from journal.records import Claim, Lane, Target
 from uploader.drain.channel import BYTES_UNDER_WAY, Channel
@@ -47,7 +47,7 @@ class Feeder:
         self._rests: dict[tuple[str, int], float] = {}
         self._lease_seconds = lease_seconds
         self._run_ids = run_ids
-        self._owner = f"process {os.getpid()} on {platform.node()}"
+        self._owner = f"process {os.getpid()} on {host_name()}"
 
     def feed(self, channel: Channel) -> None:
         """Start as much as the channel has room for."""

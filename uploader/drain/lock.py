@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from journal.blobs import delete
 from journal.clock import now_text
+from journal.disk import hand_over
 from journal.errors import from_os
+from journal.liveness import host_name
 from uploader.errors import DrainLocked
 
 LOCK = "drain.lock"
@@ -35,23 +37,25 @@ def drain_lock(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise DrainLocked(f"another drain works on {folder}: {_holder(folder)}") from None
+    except OSError as error:
+        raise from_os(error, folder / LOCK) from error
     try:
-        _write_holder(folder)
+        hand_over(folder / LOCK, folder)
+        with suppress(OSError):  # it is only for the message that a second drain shows
+            _write_holder(folder)
         yield
     finally:
-        (folder / HOLDER).unlink(missing_ok=True)
+        delete(folder / HOLDER)
         lock.release()
 
 
 def _write_holder(folder: Path) -> None:
-    me = {"pid": os.getpid(), "host": platform.node(), "started_at": now_text()}
+    me = {"pid": os.getpid(), "host": host_name(), "started_at": now_text()}
     draft = folder / f"{HOLDER}.tmp"
-    try:
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(me), encoding="utf-8")
-        draft.replace(folder / HOLDER)  # whole or not at all: a second drain may be reading
-    except OSError as error:
-        raise from_os(error, draft) from error
+    draft.touch(mode=0o600)
+    hand_over(draft, folder)
+    draft.write_text(json.dumps(me), encoding="utf-8")
+    draft.replace(folder / HOLDER)  # whole or not at all: a second drain may be reading
 
 
 def _holder(folder: Path) -> str:

@@ -10,13 +10,10 @@ from journal.outbox import Outbox
 from journal.records import Run
 from journal.words import next_command
 from uploader.errors import NoKey, SettingsError
-from uploader.settings import DEFAULT_PLATFORM_URL
+from uploader.keys import no_key_at_all
+from uploader.settings import Settings
 
 _LOG = logging.getLogger("uploader")
-_NO_KEY = (
-    "there is no API key: set ULTRALYTICS_API_KEY, or run `yolo login`; "
-    f"ULTRALYTICS_PLATFORM_URL names a platform other than {DEFAULT_PLATFORM_URL}"
-)
 
 
 def choose_runs(runs: Sequence[Run], prefixes: Sequence[str], journal: Path) -> list[str] | None:
@@ -50,8 +47,7 @@ def route(
     run_ids: Sequence[str] | None,
     *,
     to: tuple[str, str] | None,
-    defaults: Sequence[tuple[str, str]],
-    address_of: Callable[[str], str | None],
+    settings: Settings,
 ) -> None:
     """Give every chosen run a destination.
 
@@ -60,8 +56,7 @@ def route(
         run_ids: The chosen runs; None for all.
         to: Name of the API and base URL of one more destination for each of them, or None. One that was given up is
             taken up again.
-        defaults: Name of the API and base URL of each platform for those that go nowhere yet.
-        address_of: Name of an API to the base URL for those that chose it by its name; None where it is not known.
+        settings: Where those go that go nowhere yet, or chose a platform by its name.
 
     Raises:
         NoKey: Runs go nowhere yet and there are no defaults, because no key and no address is set.
@@ -70,11 +65,11 @@ def route(
     if to is not None:
         chosen = outbox.runs() if run_ids is None else [run for run in outbox.runs() if run.id in run_ids]
         _send(outbox, _whole(outbox, chosen, *to), [to])
-    _bind(outbox, run_ids, address_of)
+    _bind(outbox, run_ids, settings.address_of)
     unrouted = outbox.unrouted_runs(run_ids)
-    if unrouted and not defaults:
-        raise NoKey(_NO_KEY)
-    _send(outbox, unrouted, defaults)
+    if unrouted and not settings.default_routes:
+        raise NoKey(no_key_at_all(settings))
+    _send(outbox, unrouted, settings.default_routes)
 
 
 def _whole(outbox: Outbox, runs: Sequence[Run], platform: str, url: str) -> list[Run]:

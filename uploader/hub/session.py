@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from journal.locations import default_journal
+from journal.locations import default_journal, expanded
 from uploader.errors import CredentialsRefused, DeliveryError, ModelUnavailable, NoKey, Refused, SettingsError
 from uploader.hub.identifier import Identifier, parse_identifier
 from uploader.hub.model import Beginning, beginning
@@ -63,7 +63,7 @@ def load_hub_model(identifier: str | Path, *, journal: str | Path | None = None)
     what = parse_identifier(str(identifier), settings.hub_web)
     if what.model_id is None:
         return HubModel(str(what.filename))
-    root = Path(journal).expanduser() if journal is not None else settings.journal or default_journal()
+    root = expanded(journal) if journal is not None else settings.journal or default_journal()
     folder = root / "hub" / _folder_name(what.model_id)
     url = f"{settings.hub_web}/models/{what.model_id}"
     try:

@@ -19,6 +19,7 @@ from support.recordings import Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, hearing, received, scripted_server
 
 from journal import intake
+from journal.errors import JournalUnwritable
 from journal.fallback import FallbackFile
 from journal.records import Claim
 from uploader.drain import channels, lock, worker
@@ -316,3 +317,34 @@ def test_a_drain_may_overtake_itself(journals: Recordings, server: ScriptedServe
     server.script = script
     assert journals.drain(server.url, pace=Pace(lease=5.0)).exit_code == 0
     assert second.is_set()
+
+
+def test_a_lock_of_another_user_is_named(journals: Recordings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refused)  # root, as whom tests may run, is refused nothing
+    with pytest.raises(JournalUnwritable, match=r"drain\.lock"), drain_lock(journals.journal.path):
+        pass
+
+
+def test_a_disk_that_does_not_take_the_holders_name_stops_no_drain(
+    journals: Recordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(lock, "_write_holder", full)
+    with drain_lock(journals.journal.path), pytest.raises(DrainLocked), drain_lock(journals.journal.path):
+        pass
+
+
+def test_a_holders_name_that_cannot_be_deleted_keeps_no_lock(
+    journals: Recordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as held:
+        held.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(OSError(16, "busy")))
+        with drain_lock(journals.journal.path):
+            pass
+    with drain_lock(journals.journal.path):
+        pass

@@ -284,3 +284,37 @@ def test_the_drain_that_is_recommended_finds_the_journal(
         recorder = record(tmp_path / folder, save_dir)
         recorder.finish("complete")
         assert recorder.drain_command == f"python -m uploader {command}"
+
+
+def test_the_warning_names_the_folder_that_holds_the_events(
+    folder: Path, save_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_the_way(folder)
+    blocked, job = tmp_path / "file", tmp_path / "job"
+    blocked.touch()
+    monkeypatch.setattr(sink, "fallback_folders", lambda: [blocked / "fallback", job / "fallback"])
+    recorder = record(folder, save_dir)
+    assert not warnings(caplog)  # nobody knows yet where events go
+    for epoch in range(2):
+        recorder.event("epoch_end", {"epoch": epoch}, str(epoch))
+    recorder.finish("complete")
+    (said,) = [warning for warning in warnings(caplog) if "fallback file" in warning]
+    assert f"under {job / 'fallback'} (a temporary folder" in said
+    assert str(blocked) not in said
+
+
+def test_a_user_without_a_home_is_told_where_the_journal_is(
+    save_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def nowhere(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("UPLOADER_JOURNAL", raising=False)
+    monkeypatch.setattr("journal.locations.user_data_path", nowhere)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    recorder = Recorder.start(JournalOptions(), project=None, name="run", save_dir=save_dir, resume=False)
+    recorder.event("epoch_end", {"epoch": 0}, "0")
+    recorder.finish("complete")
+    (said,) = [warning for warning in warnings(caplog) if "no home" in warning]
+    (database,) = tmp_path.glob("offline-uploader-*/journal/journal.db")
+    assert str(database.parent) in said

@@ -1,0 +1,73 @@
+"""Whether a disk still takes anything, and who owns what is on it.
+
+SQLite calls a used-up quota, or an inode that is not to be had, an I/O error; only trying to write tells them apart.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_PROBE = 64 << 10  # the index of a log, and a few pages of it
+
+
+def why_full(folder: Path) -> str | None:
+    """Return in words why a folder's disk takes nothing more; None where it does, or where that cannot be told."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_PROBE))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return fullness(error, folder) if error.errno in FULL else None
+    return None
+
+
+def fullness(error: OSError, folder: Path) -> str:
+    """Return in words what is used up, of an error in `FULL` about a file in a folder."""
+    if error.errno == errno.EDQUOT:
+        return "the disk quota is used up"
+    with suppress(OSError, AttributeError):  # there is no such call on Windows
+        disk = os.statvfs(folder)
+        if disk.f_files and not disk.f_favail:
+            return "no space left (the disk has no free inodes: it holds too many files)"
+    return "no space left"
+
+
+def hand_over(file: Path, folder: Path) -> None:
+    """Give a file to the owner of the journal's folder, where root has made it: a drain by `sudo` must shut nobody out.
+
+    Args:
+        file: What was made.
+        folder: The journal.
+    """
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    with suppress(OSError):
+        owner = folder.stat()
+        if owner.st_uid:
+            os.chown(file, owner.st_uid, owner.st_gid)
+
+
+def owner_of(file: Path) -> str | None:
+    """Return who owns a file, or the folder that it would be in, when that is another user; else None."""
+    for place in (file, file.parent):
+        with suppress(OSError, AttributeError):
+            uid = place.stat().st_uid
+            return None if uid == os.geteuid() else _name(uid)
+    return None
+
+
+def _name(uid: int) -> str:
+    if uid == 0:
+        return "root"
+    try:
+        import pwd
+
+        return pwd.getpwuid(uid).pw_name
+    except (ImportError, KeyError):
+        return f"user {uid}"
