@@ -166,6 +166,15 @@ def delete(file: Path) -> bool:
     return True
 
 
+def digest(path: Path) -> str | None:
+    """Return the sha256 of a file's bytes; None where it cannot be read."""
+    try:
+        with FileIO(path, "rb") as reader:
+            return _hash(reader.fileno())[0]
+    except OSError:
+        return None
+
+
 def sync_folder(folder: Path) -> None:
     """Make the folder's entries durable; a rename without this can vanish in a power cut."""
     if sys.platform == "win32":  # folders cannot be opened there, and NTFS journals names itself

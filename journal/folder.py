@@ -13,10 +13,11 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from journal import fallback, intake, locations, relief, retaking, upkeep, waiting
+from journal import fallback, intake, locations, recognition, relief, retaking, upkeep, waiting
 from journal.blobs import BlobStore
 from journal.clock import to_text, utc_now
 from journal.dropping import Dropped, drop_destination
+from journal.encoding import storable
 from journal.engine import BUSY_SECONDS, Durability, check_header, fold_wal, make_engine, make_folder
 from journal.errors import BlobError, JournalUnavailable, from_sqlite
 from journal.liveness import live_runs
@@ -140,6 +141,21 @@ class Journal:
         with self._transaction(read_only=True) as connection:
             missing = retaking.missing(connection, self.blobs, delivery_ids)
         return sum(self._take_again(one) for one in missing)
+
+    def find_run(
+        self, *, checkpoint: Path | None = None, save_dir: Path | None = None, before: str | None = None
+    ) -> str | None:
+        """Return the uuid of the run that a file is of, or else a folder of this machine; None where that is unknown.
+
+        Args:
+            checkpoint: The file.
+            save_dir: The folder.
+            before: A time by which the folder's run had begun, ISO.
+        """
+        with self._transaction(read_only=True) as connection:
+            if checkpoint is not None:
+                return recognition.run_of_checkpoint(connection, checkpoint)
+            return recognition.run_in_folder(connection, storable(str(save_dir)), before)
 
     def size(self) -> Size:
         """Return how much the journal holds."""

@@ -28,13 +28,14 @@ _LOG = logging.getLogger(__name__)
 RUN_FILE = "uploader_run.json"
 """Name of the small file in a run's folder that says which run the folder is of, and in which journal."""
 
-# Each run's newest save of each role, where no checkpoint of that role, and no final one, followed. A folder that a
-# later run wrote to holds that run's files. A damaged event tells of no file. (Of a group with max(), SQLite gives the
-# columns of the row that has it.)
+# Each run's newest save of each role, where no checkpoint of that role, and no final one, followed. A damaged event
+# tells of no file. (Of a group with max(), SQLite gives the columns of the row that has it.)
 _LOST = text(
     """
     SELECT s.run_id, s.session_id, s.epoch, s.file, r.save_dir,
-           max(s.created_at, coalesce(n.heartbeat_at, ''), coalesce(n.ended_at, '')) AS alive_at
+           max(s.created_at, coalesce(n.heartbeat_at, ''), coalesce(n.ended_at, '')) AS alive_at,
+           EXISTS (SELECT 1 FROM runs later WHERE later.save_dir = r.save_dir AND later.created_at > r.created_at)
+             AS is_used_again
     FROM (SELECT e.run_id, e.session_id, e.created_at, max(e.id) AS id, json_extract(e.payload, '$.epoch') AS epoch,
                  json_extract(f.value, '$.role') AS role, f.value AS file
           FROM events e, json_each(CASE WHEN json_valid(e.payload) THEN e.payload ELSE '{}' END, '$.files') f
@@ -46,7 +47,6 @@ _LOST = text(
     LEFT JOIN sessions n ON n.id = s.session_id
     WHERE NOT EXISTS (SELECT 1 FROM events c WHERE c.run_id = s.run_id AND c.kind = 'checkpoint'
                         AND c.key IN (s.role, 'final') AND c.id > s.id)
-      AND NOT EXISTS (SELECT 1 FROM runs later WHERE later.save_dir = r.save_dir AND later.created_at > r.created_at)
     ORDER BY s.id
     """
 )
@@ -81,19 +81,10 @@ def stamped(found: Identity) -> dict[str, int]:
 def lost_snapshots(connection: Connection, now: datetime) -> list[LostSnapshot]:
     """Return what dead sessions saved, did not snapshot, and left on the disk: the final one, else the others."""
     live = live_runs(connection, now)
-    rows = [row for row in connection.execute(_LOST) if row.run_id not in live and _is_its_own(row)]
+    rows = [row for row in connection.execute(_LOST) if row.run_id not in live]
     lost = [one for row in rows if (one := _lost(row))]
     ended = {one.run_id for one in lost if one.role == "final"}
     return [one for one in lost if one.role == "final" or one.run_id not in ended]
-
-
-def _is_its_own(row: Row[Any]) -> bool:
-    """Return whether the folder is still the run's, as far as it says: another journal's run may have taken it over."""
-    try:
-        said = json.loads(Path(row.save_dir, RUN_FILE).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return True
-    return not isinstance(said, dict) or said.get("run", row.run_id) == row.run_id
 
 
 def _lost(row: Row[Any]) -> LostSnapshot | None:
@@ -103,7 +94,7 @@ def _lost(row: Row[Any]) -> LostSnapshot | None:
     found = identity(path) if os.path.isfile(path) else None  # noqa: PTH113 - no error where none can be looked for
     if found is None:
         return None
-    if not _is_of_the_save(found, file, row.alive_at):
+    if not _is_of_the_save(found, file, row):
         _LOG.warning("The checkpoint %s was not taken in: it was written again since run %s saved it", path, row.run_id)
         return None
     facts = {
@@ -122,15 +113,22 @@ def _say_left(path: Path, run_id: str) -> None:
     _LOG.warning("The checkpoint %s was not taken in: it was written again since run %s saved it", path, run_id)
 
 
-def _is_of_the_save(found: Identity, file: dict[str, Any], alive_at: str) -> bool:
-    """Return whether a file is the one of a save.
-
-    Args:
-        found: The file.
-        file: What the event tells of it; earlier versions noted neither size nor time.
-        alive_at: When the session that saved it was last heard of; what is younger is not its.
-    """
+def _is_of_the_save(found: Identity, file: dict[str, Any], row: Row[Any]) -> bool:
+    """Return whether a file is the one of a save: by what was noted of it, wherever its folder went meanwhile."""
     noted = {name: file[name] for name in stamped(found) if name in file}
     if noted:
         return noted == stamped(found)
-    return to_text(datetime.fromtimestamp(found[2] / 1e9, timezone.utc)) <= alive_at
+    # Earlier versions noted nothing. Then the folder has to be the run's still, as far as is known, and the file not
+    # younger than the session was when it was last heard of.
+    if row.is_used_again or not _is_marked(row):
+        return False
+    return bool(to_text(datetime.fromtimestamp(found[2] / 1e9, timezone.utc)) <= row.alive_at)
+
+
+def _is_marked(row: Row[Any]) -> bool:
+    """Return whether a folder says that it is the run's, or says nothing; another journal may have a run there."""
+    try:
+        said = json.loads(Path(row.save_dir, RUN_FILE).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return True
+    return not isinstance(said, dict) or bool(said.get("run", row.run_id) == row.run_id)

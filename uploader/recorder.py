@@ -8,7 +8,6 @@ in `start` and joined in `finish`.
 from __future__ import annotations
 
 import atexit
-import json
 import logging
 import os
 import threading
@@ -20,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from journal.blobs import Identity, identity
-from journal.encoding import storable
 from journal.engine import Durability
 from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
-from journal.salvage import RUN_FILE, stamped
+from journal.salvage import stamped
+from uploader.lineage import known_run, remember_run
 from uploader.sink import JournalOptions, Sink, new_run
 
 LOGGER = logging.getLogger("uploader")
@@ -97,9 +96,16 @@ class Recorder:
 
     @classmethod
     def start(
-        cls, options: JournalOptions, *, project: str | None, name: str, save_dir: Path, resume: bool
+        cls,
+        options: JournalOptions,
+        *,
+        project: str | None,
+        name: str,
+        save_dir: Path,
+        resume: bool,
+        checkpoint: Path | None = None,
     ) -> Recorder:
-        """Begin a session, of the run that `save_dir` belongs to when the training is resumed, else of a new run.
+        """Begin a session, of the run that is resumed where it is known, else of a new run.
 
         Args:
             options: Which journal, and where to.
@@ -107,11 +113,13 @@ class Recorder:
             name: Slug.
             save_dir: The trainer's folder; a small file in it names the run, so that it is found again.
             resume: Whether the training continues an earlier one.
+            checkpoint: The file that it is resumed from, where that is known; see `uploader.lineage`.
         """
         save_dir = save_dir.absolute()
-        known = _known_run(options, save_dir) if resume else None
-        sink = Sink(options, new_run(known or str(uuid.uuid4()), project=project, name=name, save_dir=save_dir))
-        _remember_run(sink, save_dir)
+        known = known_run(options, save_dir, checkpoint) if resume else None
+        run_id = known.run if known else str(uuid.uuid4())
+        sink = Sink(options, new_run(run_id, project=project, name=name, save_dir=save_dir))
+        remember_run(sink, save_dir, known)
         return cls(sink, resumed=known is not None)
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
@@ -215,35 +223,3 @@ class Recorder:
         replaced = isinstance(error, SourceChanged) and request.role != "final" and stamp is not None
         is_said = replaced or isinstance(error, OverLimit)
         LOGGER.log(logging.DEBUG if is_said else logging.WARNING, "%s was not snapshotted: %s", request.path, error)
-
-
-def _known_run(options: JournalOptions, save_dir: Path) -> str | None:
-    """Return the run that this folder belongs to, by the small file in it, else by the journal."""
-    try:
-        return str(uuid.UUID(str(json.loads((save_dir / RUN_FILE).read_text("utf-8"))["run"])))
-    except (OSError, ValueError, KeyError, TypeError):
-        return _run_by_folder(options, save_dir)
-
-
-def _run_by_folder(options: JournalOptions, save_dir: Path) -> str | None:
-    import journal
-
-    try:
-        with journal.open(options.journal) as opened:
-            writer = opened.writer()
-            run = writer.find_run(save_dir=storable(str(save_dir)))
-            writer.close()
-            return run.id if run else None
-    except JournalError:
-        return None
-
-
-def _remember_run(sink: Sink, save_dir: Path) -> None:
-    """Write the small file by which the run is found again; a temporary name first, so that it is never torn."""
-    content = json.dumps({"run": sink.run.id, "journal": str(sink.folder.absolute())})
-    temporary = save_dir / f".{RUN_FILE}.tmp"
-    try:
-        temporary.write_text(content, "utf-8")
-        temporary.replace(save_dir / RUN_FILE)
-    except OSError as error:
-        LOGGER.warning("%s cannot be written (%s); a resume finds the run by its folder", RUN_FILE, error.strerror)

@@ -152,6 +152,7 @@ class PlatformCallbacks:
             name=run_slug(self.name or trainer.args.name),
             save_dir=Path(trainer.save_dir),
             resume=bool(trainer.args.resume),
+            checkpoint=_resumed_from(trainer.args.resume),
         )
         for words in respelled(
             {"project": self.project or trainer.args.project, "name": self.name or trainer.args.name}
@@ -170,6 +171,11 @@ def recording_of(trainer: object) -> Recording | None:
     """Return the recording of a trainer, or None where it has none, as on all but the first rank."""
     recording = getattr(trainer, ATTRIBUTE, None)
     return recording if isinstance(recording, Recording) else None
+
+
+def _resumed_from(resume: object) -> Path | None:
+    """Return the checkpoint that a training is resumed from: the trainer puts its path in the place of `True`."""
+    return Path(resume) if isinstance(resume, (str, Path)) and Path(resume).is_file() else None
 
 
 def _is_main_process() -> bool:

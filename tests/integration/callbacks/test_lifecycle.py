@@ -116,12 +116,16 @@ def test_a_cancelled_training_stops_and_keeps_its_results(train: Callable[..., A
     assert said(journal).count("by its owner") == 1
 
 
-def test_a_resumed_training_continues_its_run(train: Callable[..., Any], journal: Any, tmp_path: Path) -> None:
+def test_a_resumed_training_continues_its_run_wherever_its_folder_went(
+    train: Callable[..., Any], journal: Any, tmp_path: Path
+) -> None:
     with pytest.raises(Broken):
         train("on_train_epoch_start", raise_in(1, Broken()), epochs=2)
     from ultralytics import YOLO
 
-    model = uploader.attach(YOLO(tmp_path / "My Run" / "weights" / "last.pt"), journal=journal.folder)
+    (tmp_path / "My Run").rename(tmp_path / "moved")
+    journal.write("UPDATE runs SET save_dir = 'elsewhere'")  # so that the checkpoint alone can tell
+    model = uploader.attach(YOLO(tmp_path / "moved" / "weights" / "last.pt"), journal=journal.folder)
     model.train(resume=True)
     assert journal.runs() == [("my-project", "my-run")]
     assert journal.outcomes() == ["failed", "complete"]

@@ -1,0 +1,124 @@
+"""Which run a resumed training goes on with: moved, copied, linked, reused and shared folders."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from journal.blobs import identity
+from journal.salvage import RUN_FILE, stamped
+from uploader.recorder import Recorder
+from uploader.sink import JournalOptions
+
+Start = Callable[..., Recorder]
+
+
+@pytest.fixture
+def start(folder: Path, save_dir: Path) -> Iterator[Start]:
+    """Start a session; by default in one journal and one folder."""
+    begun: list[Recorder] = []
+
+    def begin(journal: Path = folder, save_dir: Path = save_dir, checkpoint: Path | None = None) -> Recorder:
+        resume = checkpoint is not None
+        save_dir.mkdir(parents=True, exist_ok=True)
+        options = JournalOptions(str(journal), durability="process")
+        begun.append(
+            Recorder.start(options, project="demo", name="run", save_dir=save_dir, resume=resume, checkpoint=checkpoint)
+        )
+        return begun[-1]
+
+    yield begin
+    for recorder in begun:
+        recorder.finish("exited")
+
+
+def trained(recorder: Recorder, save_dir: Path, content: bytes = b"weights", **snapshot: Any) -> Path:
+    """Save a checkpoint as a trainer does, journal the save, and end the session."""
+    last = save_dir / "weights" / "last.pt"
+    last.parent.mkdir(exist_ok=True)
+    last.write_bytes(content)
+    found = identity(last)
+    assert found is not None
+    recorder.event("model_saved", {"epoch": 0, "files": [{"role": "last", "path": str(last), **stamped(found)}]}, "0")
+    if snapshot:
+        recorder.checkpoint(last, role="last", epoch=0, is_best=True, **snapshot)
+        recorder.wait_for_snapshots()
+    recorder.finish("failed")
+    return last
+
+
+def lose_mark(save_dir: Path) -> None:
+    (save_dir / RUN_FILE).unlink()
+
+
+def test_a_run_is_found_beside_the_checkpoint_wherever_its_folder_went(
+    start: Start, save_dir: Path, tmp_path: Path
+) -> None:
+    first = start()
+    trained(first, save_dir)
+    save_dir.rename(tmp_path / "input")
+    second = start(tmp_path / "other journal", checkpoint=tmp_path / "input" / "weights" / "last.pt")
+    assert (second.run_id, second.resumed) == (first.run_id, True)
+    second.finish("failed")
+    assert start(tmp_path / "third journal", checkpoint=save_dir / "weights" / "last.pt").run_id == first.run_id
+
+
+def test_a_run_is_found_beside_a_checkpoint_that_was_taken_out_of_its_folder(start: Start, save_dir: Path) -> None:
+    first = start()
+    flat = trained(first, save_dir).rename(save_dir / "last.pt")
+    assert start(save_dir=save_dir.with_name("new"), checkpoint=flat).run_id == first.run_id
+
+
+def test_a_run_is_found_behind_a_link(start: Start, save_dir: Path, tmp_path: Path) -> None:
+    first = start()
+    last = trained(first, save_dir)
+    link = tmp_path / "newest.pt"
+    link.symlink_to(last)
+    assert start(tmp_path / "other journal", save_dir.with_name("new"), link).run_id == first.run_id
+
+
+@pytest.mark.parametrize(("copy", "snapshot"), [(shutil.copy2, {}), (shutil.copyfile, {"publish": True})])
+def test_a_checkpoint_alone_is_known_by_what_was_noted_of_it_or_by_its_bytes(
+    start: Start, save_dir: Path, tmp_path: Path, copy: Callable[..., Any], snapshot: dict[str, Any]
+) -> None:
+    first = start()
+    copy(trained(first, save_dir, **snapshot), tmp_path / "aside.pt")
+    assert start(save_dir=save_dir.with_name("new"), checkpoint=tmp_path / "aside.pt").run_id == first.run_id
+
+
+def test_a_later_run_of_the_folder_is_not_taken_for_the_one_of_a_checkpoint(
+    start: Start, save_dir: Path, tmp_path: Path
+) -> None:
+    aside = shutil.copy2(trained(start(tmp_path / "gone"), save_dir), tmp_path / "aside.pt")
+    later = start()  # in the same folder
+    later.finish("complete")
+    recorder = start(checkpoint=aside)
+    assert (recorder.run_id != later.run_id, recorder.resumed) == (True, False)
+
+
+def test_a_checkpoint_taken_out_of_its_folder_is_of_the_folders_run(
+    start: Start, save_dir: Path, tmp_path: Path
+) -> None:
+    first = start()
+    aside = shutil.move(trained(first, save_dir, b"unknown to the journal"), tmp_path / "aside.pt")
+    os.utime(aside)
+    assert start(checkpoint=aside).run_id == first.run_id
+    lose_mark(save_dir)
+    assert start(checkpoint=aside).run_id == first.run_id
+
+
+def test_a_folder_of_another_machine_is_another_folder(start: Start, folder: Path, save_dir: Path) -> None:
+    first = start()
+    last = trained(first, save_dir)
+    with closing(sqlite3.connect(folder / "journal.db")) as database, database:  # the journal is shared by two nodes
+        database.execute("UPDATE sessions SET host = 'node-7'")
+    lose_mark(save_dir)
+    last.write_bytes(b"of this node")
+    assert not start(checkpoint=last).resumed

@@ -1,0 +1,116 @@
+"""Which run a training goes on with, and the small file by which it is found again.
+
+A path names no run: folders are moved, copied, mounted elsewhere and used again. So what is resumed decides: the small
+file beside the checkpoint, then what the journal noted of the checkpoint itself, and only then the folder that is
+trained into.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from journal.clock import to_text
+from journal.errors import JournalError
+from journal.salvage import RUN_FILE
+from uploader.sink import JournalOptions, Sink
+
+LOGGER = logging.getLogger("uploader")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the small file in a run's folder tells.
+
+    Attributes:
+        run: Uuid of the run.
+        begun_at: When the run began, ISO; "" where an earlier version wrote the file.
+    """
+
+    run: str
+    begun_at: str = ""
+
+    @classmethod
+    def read(cls, folder: Path) -> Mark | None:
+        """Return what a folder's file tells; None where there is none, or none of ours."""
+        try:
+            told = json.loads((folder / RUN_FILE).read_text("utf-8"))
+            return cls(str(uuid.UUID(str(told["run"]))), str(told.get("begunAt") or ""))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None
+
+
+def known_run(options: JournalOptions, save_dir: Path, checkpoint: Path | None) -> Mark | None:
+    """Return the run that a resumed training goes on with, or None where nobody knows it.
+
+    Args:
+        options: Which journal.
+        save_dir: The folder that is trained into.
+        checkpoint: The file that is resumed from; None where only the folder is known.
+    """
+    if mark := next(filter(None, map(Mark.read, _beside(checkpoint))), None):
+        return mark
+    before = None
+    if checkpoint is not None:
+        if run := _ask_journal(options, checkpoint=checkpoint):
+            return Mark(run)
+        before = None if _is_within(checkpoint, save_dir) else _written_at(checkpoint)
+    mark = Mark.read(save_dir)
+    if mark and (before is None or mark.begun_at <= before):  # a later run's folder has nothing to do with it
+        return mark
+    run = _ask_journal(options, save_dir=save_dir, before=before)
+    return Mark(run) if run else None
+
+
+def remember_run(sink: Sink, save_dir: Path, known: Mark | None) -> None:
+    """Write the small file by which the run is found again; a temporary name first, so that it is never torn.
+
+    Args:
+        sink: The session.
+        save_dir: The folder that is trained into.
+        known: What was known of the run before; None for a new one.
+    """
+    begun_at = known.begun_at if known else sink.run.created_at
+    told = {"run": sink.run.id, "journal": str(sink.folder.absolute()), "begunAt": begun_at}
+    temporary = save_dir / f".{RUN_FILE}.tmp"
+    try:
+        temporary.write_text(json.dumps(told), "utf-8")
+        temporary.replace(save_dir / RUN_FILE)
+    except OSError as error:
+        LOGGER.warning("%s cannot be written (%s); a resume finds the run by its folder", RUN_FILE, error.strerror)
+
+
+def _beside(checkpoint: Path | None) -> Iterator[Path]:
+    """Yield the folders that a checkpoint may be a run's in: upstream keeps it in `weights`, people move it."""
+    if checkpoint is None:
+        return
+    for path in (checkpoint.absolute(), Path(os.path.realpath(checkpoint))):
+        yield from (path.parent, path.parent.parent)
+
+
+def _is_within(checkpoint: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(folder)) in Path(os.path.realpath(checkpoint)).parents
+
+
+def _written_at(path: Path) -> str | None:
+    with suppress(OSError):
+        return to_text(datetime.fromtimestamp(path.stat().st_mtime, timezone.utc))
+    return None
+
+
+def _ask_journal(options: JournalOptions, **question: Any) -> str | None:
+    import journal
+
+    try:
+        with journal.open(options.journal) as opened:
+            return opened.find_run(**question)
+    except JournalError:
+        return None
