@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
+
+from uploader.commands.streams import patient_streams
 
 # Each is the function of that name in the module of that name, loaded when it is used.
 COMMANDS = ("doctor", "drain", "drop", "prune", "retry", "serve", "status")
@@ -12,6 +15,11 @@ COMMANDS = ("doctor", "drain", "drop", "prune", "retry", "serve", "status")
 
 class LazyGroup(click.Group):
     """A group that imports a command's module only when the command is run, or listed."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run a command; what it prints, and where that goes, changes nothing of what it does."""
+        with patient_streams():
+            return super().main(*arguments, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands' names."""
