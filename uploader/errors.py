@@ -8,11 +8,12 @@ UploaderError
     ├── Unreachable         no connection was made; nothing was sent
     ├── UnknownOutcome      the request went out, no whole answer came back
     ├── Transient           an answer that says "later", or no answer of the platform's
-    ├── CredentialsRefused  the key is missing or not accepted; nobody's delivery is at fault
+    ├── CredentialsRefused  the key is missing or not accepted; nobody's delivery is at fault, but it may have arrived
     │   └── NoKey           there is none; nothing was sent
     │       ├── KeyNotForHere   those that there are belong to other addresses
     │       └── NoAddress       nobody knows where the platform is
     ├── Refused             the platform will never take this delivery
+    │   ├── Forbidden       the key may not do this to this run; what else it may do is not said
     │   └── RunGone         the platform no longer has the run; nothing of it can be delivered
     ├── BlobUnusable        the checkpoint's bytes are missing, or not those that were journaled
     ├── Damaged             what the journal holds of the delivery cannot be read
@@ -67,7 +68,10 @@ class Transient(DeliveryError):
 
 
 class CredentialsRefused(DeliveryError):
-    """The key is missing, or the platform does not accept it."""
+    """The key is missing, or the platform does not accept it.
+
+    Whoever answers so may have handled the request before: only `NoKey` says that nothing was sent.
+    """
 
 
 class NoKey(CredentialsRefused):
@@ -92,6 +96,10 @@ class Refused(DeliveryError):
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class Forbidden(Refused):
+    """The platform accepts the key, and does not let it do this: it is about one run, or one message of it."""
 
 
 class RunGone(Refused):

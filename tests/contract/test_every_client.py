@@ -19,6 +19,7 @@ from uploader.errors import (
     BlobUnusable,
     CredentialsRefused,
     DeliveryError,
+    Forbidden,
     Refused,
     Transient,
     UnknownOutcome,
@@ -145,10 +146,33 @@ def test_what_the_platform_will_never_take_is_refused(
     assert error.status == status
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_is_nobodys_fault(client: Platform, server: ScriptedServer, action: Action, status: int) -> None:
-    server.script = lambda _: Reply(status, {"error": f"bad key {KEY}"})
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413])
+def test_what_is_refused_by_somebody_in_between_may_work_later(
+    client: Platform, server: ScriptedServer, action: Action, status: int
+) -> None:
+    server.script = lambda _: Reply(status, b"<html><title>Not here</title></html>")
+    error = failure(action, client)
+    assert type(error) is Transient
+    assert "Not here" in str(error)
+
+
+def test_a_refused_key_is_nobodys_fault(client: Platform, server: ScriptedServer, action: Action) -> None:
+    server.script = lambda _: Reply(401, {"error": f"bad key {KEY}"})
     assert isinstance(failure(action, client), CredentialsRefused)
+
+
+def test_what_the_key_may_not_do_is_about_this_alone(client: Platform, server: ScriptedServer, action: Action) -> None:
+    server.script = lambda _: Reply(403, {"error": "no access to demo"})
+    error = failure(action, client)
+    assert isinstance(error, Forbidden)
+    assert "no access to demo" in str(error)
+
+
+def test_an_error_under_a_success_is_told_in_the_servers_words(
+    client: Platform, server: ScriptedServer, action: Action
+) -> None:
+    server.script = lambda _: Reply(200, {"success": False, "error": "the quota of demo is exceeded"})
+    assert "the quota of demo is exceeded" in str(failure(action, client))
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])

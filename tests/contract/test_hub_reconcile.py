@@ -12,7 +12,7 @@ import pytest
 import requests
 from support.scripted_server import Reply, Request, Script, ScriptedServer, hub_received, scripted_server
 
-from uploader.errors import CredentialsRefused, Transient
+from uploader.errors import CredentialsRefused, Forbidden, Transient
 from uploader.local_platform.server import RunningServer, running
 from uploader.platforms import hub as hub_client
 from uploader.platforms.base import Identity, Message, Receipt
@@ -109,6 +109,8 @@ def test_a_server_that_lists_no_models_is_simply_told_again(server: ScriptedServ
     [
         (Reply(503), Transient),
         (Reply(401), CredentialsRefused),
+        (Reply(403), Forbidden),
+        (Reply(404, b"<html>Not Found</html>"), Transient),
         (Reply(body={"success": True, "data": {}}), Transient),
     ],
 )

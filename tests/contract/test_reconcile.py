@@ -11,7 +11,7 @@ import pytest
 from support.platform_api import Api
 from support.scripted_server import Reply, Request, Script, ScriptedServer, received, scripted_server
 
-from uploader.errors import CredentialsRefused, Refused, Transient
+from uploader.errors import CredentialsRefused, Forbidden, Refused, Transient
 from uploader.local_platform.server import running
 from uploader.platforms import reconcile
 from uploader.platforms.base import Identity, Message, Receipt
@@ -206,7 +206,13 @@ def test_a_server_without_these_reads_is_simply_told_again(server: ScriptedServe
 
 @pytest.mark.parametrize(
     ("reply", "expected"),
-    [(Reply(503), Transient), (Reply(401), CredentialsRefused), (Reply(body={}), Transient)],
+    [
+        (Reply(503), Transient),
+        (Reply(401), CredentialsRefused),
+        (Reply(403), Forbidden),
+        (Reply(404, b"<html>Not Found</html>"), Transient),
+        (Reply(body={}), Transient),
+    ],
 )
 def test_nothing_is_sent_while_it_cannot_be_known(
     server: ScriptedServer, reply: Reply, expected: type[Exception]
@@ -215,6 +221,15 @@ def test_nothing_is_sent_while_it_cannot_be_known(
     with pytest.raises(expected):
         register(server.url, AGAIN)
     assert paths(server, "POST") == []
+
+
+def test_one_place_that_may_not_be_read_does_not_hide_the_other(server: ScriptedServer) -> None:
+    def script(request: Request) -> Reply:
+        return Reply(403) if request.path.startswith("/api/models/team/") else listing({**OURS, "runIds": [3]})(request)
+
+    server.script = script
+    ours = replace(AGAIN, identity=replace(AGAIN.identity, project="team/demo"))
+    assert register(server.url, ours).ids == {"modelId": "m-1", "modelSlug": "t", "runId": 3}
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ from dataclasses import replace
 import pytest
 from support.scripted_server import Reply, Request, ScriptedServer, in_order, received
 
-from uploader.errors import Refused, RunGone, Transient
+from uploader.errors import DeliveryError, Forbidden, Refused, RunGone, Transient
 from uploader.platforms.base import Identity, Message, Platform, Upload
 
 METRICS = "/api/webhooks/training/metrics"
 UPLOAD = "/api/webhooks/models/upload"
 GONE = Reply(404, {"error": "no such model"})
+HTML = {"Content-Type": "text/html; charset=UTF-8"}
 
 pytestmark = pytest.mark.parametrize("kind", ["ultralytics"], indirect=True)
 
@@ -64,11 +65,30 @@ def test_a_new_run_names_project_and_name(client: Platform, server: ScriptedServ
 
 
 @pytest.mark.parametrize("odd", [None, "", ["m-1"], {"id": "m-1"}, True])
-def test_what_is_no_id_is_not_kept_as_one(
+def test_a_registration_without_usable_ids_is_none(
     client: Platform, server: ScriptedServer, registration: Message, odd: object
 ) -> None:
-    server.script = lambda _: Reply(body={"received": True, "modelId": odd, "runId": odd, "modelSlug": "train"})
-    assert client.register(registration).ids == {"modelSlug": "train"}
+    for ids in ({"modelId": odd, "runId": 7}, {"modelId": "m-1", "runId": odd}, {"runId": 7}):
+        server.script = lambda _, ids=ids: Reply(body={"received": True, "modelSlug": "train", **ids})
+        with pytest.raises(Transient, match="registration"):
+            client.register(registration)
+
+
+@pytest.mark.parametrize("odd", [{"event": "epoch_end"}, {"modelId": "m-2", "runId": 9}])
+def test_an_answer_about_something_else_registers_nothing(
+    client: Platform, server: ScriptedServer, resumed: Message, odd: dict[str, object]
+) -> None:
+    server.script = lambda _: Reply(body={"received": True, "modelId": "m-1", "runId": 8, **odd})
+    with pytest.raises(Transient, match="another"):
+        client.register(resumed)
+
+
+def test_a_run_that_may_not_go_to_its_project_is_told_what_to_do(
+    client: Platform, server: ScriptedServer, registration: Message
+) -> None:
+    server.script = lambda _: Reply(403, {"error": "no access"})
+    with pytest.raises(Forbidden, match=r"no access.*may not write to the project 'demo'.*`retry`"):
+        client.register(registration)
 
 
 def test_a_resumed_run_names_its_model(client: Platform, server: ScriptedServer, resumed: Message) -> None:
@@ -227,6 +247,54 @@ def test_two_refused_urls_are_not_our_keys_fault(client: Platform, server: Scrip
     with pytest.raises(Transient):
         client.upload(checkpoint, lambda _: None)
     assert sum(each.method == "PUT" for each in server.requests) == 2
+
+
+DENIED = Reply(403, b"<Error><Code>AccessDenied</Code><Message>no right to write</Message></Error>")
+
+
+@pytest.mark.parametrize(("first", "attempts"), [(1, 3), (8, 1)])
+def test_a_storage_that_refuses_every_new_url_forbids_the_file(
+    client: Platform, server: ScriptedServer, checkpoint: Upload, first: int, attempts: int
+) -> None:
+    server.script = lambda request: DENIED if request.method == "PUT" else received(request)
+    failures: list[DeliveryError] = []
+    for number in range(attempts):
+        with pytest.raises(DeliveryError) as caught:
+            client.upload(replace(checkpoint, attempt=first + number), lambda _: None)
+        failures.append(caught.value)
+    assert [isinstance(each, Refused) for each in failures] == [False] * (attempts - 1) + [True]
+    assert all("AccessDenied: no right to write" in str(each) for each in failures)
+    assert "sent without it" in str(failures[-1])
+
+
+def test_a_page_in_the_way_of_a_storage_forbids_nothing(
+    client: Platform, server: ScriptedServer, checkpoint: Upload
+) -> None:
+    page = Reply(403, b"<html>Sign in</html>")
+    server.script = lambda request: page if request.method == "PUT" else received(request)
+    for attempt in range(1, 10):
+        with pytest.raises(Transient):
+            client.upload(replace(checkpoint, attempt=attempt), lambda _: None)
+
+
+@pytest.mark.parametrize("page", [Reply(body=b"<!DOCTYPE html>Sign in"), Reply(body=b"Hi", headers=HTML)])
+@pytest.mark.parametrize("ids", [{}, {"modelId": "m-1", "runId": 7}])
+def test_a_sign_in_page_for_a_file_is_no_storage(
+    client: Platform, server: ScriptedServer, checkpoint: Upload, page: Reply, ids: dict[str, object]
+) -> None:
+    server.script = lambda request: page if request.method == "PUT" else received(request)
+    upload = replace(checkpoint, identity=replace(checkpoint.identity, ids=ids))
+    with pytest.raises(Transient, match="sign-in page"):
+        client.upload(upload, lambda _: None)
+    assert [each.path for each in server.requests if each.path == METRICS] == []
+
+
+def test_an_empty_answer_of_a_storage_may_be_called_a_page(
+    client: Platform, server: ScriptedServer, checkpoint: Upload
+) -> None:
+    stored = Reply(body=b"", headers=HTML)  # as Google's storage does
+    server.script = lambda request: stored if request.method == "PUT" else received(request)
+    client.upload(checkpoint, lambda _: None)
 
 
 def test_a_storage_that_is_down_does_not_make_the_platform_unreachable(

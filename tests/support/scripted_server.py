@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import requests
+
 
 @dataclass(frozen=True)
 class Request:
@@ -83,6 +85,20 @@ def hub_received(request: Request) -> Reply:
         return Reply(body={"success": True, "message": "done", "data": {"results": [], "total": 0}})
     data = {"id": "m-1"} if request.path == "/v1/models" else {"agentId": "agent-1"}
     return Reply(body={"success": True, "message": "done", "data": data})
+
+
+def in_front_of(url: str) -> Script:
+    """Hand each request on to another server, and its answer back."""
+
+    def script(request: Request) -> Reply:
+        headers = {name: value for name, value in request.headers.items() if name not in {"host", "content-length"}}
+        answer = requests.request(
+            request.method, url + request.path, headers=headers, data=request.body, timeout=30, allow_redirects=False
+        )
+        kept = {name: value for name, value in answer.headers.items() if name.lower() == "content-type"}
+        return Reply(answer.status_code, answer.content, kept)
+
+    return script
 
 
 class ScriptedServer:

@@ -2,7 +2,8 @@
 
 | failure | outcome |
 |---|---|
-| unreachable, credentials refused, interrupted | released: not the delivery's fault, not counted |
+| unreachable, no key, interrupted | released: not the delivery's fault, not counted |
+| credentials refused | again when the key is; counted, as it may have arrived all the same |
 | transient, unknown outcome | again after a growing, jittered wait, or when the platform said |
 | refused | dead letter; it blocks the run when the run cannot be registered or is gone there |
 | damaged | dead letter; it blocks the run when the run cannot be registered |
@@ -24,6 +25,7 @@ from uploader.errors import (
     CredentialsRefused,
     Damaged,
     Interrupted,
+    NoKey,
     Refused,
     RunGone,
     Transient,
@@ -70,8 +72,10 @@ def outcome_of_failure(
         first_wait: After the first failure, seconds.
     """
     reason = str(error) or type(error).__name__
-    if isinstance(error, (Unreachable, CredentialsRefused, Interrupted)):
+    if isinstance(error, (Unreachable, NoKey, Interrupted)):
         return Outcome(claim, "release", error=reason)
+    if isinstance(error, CredentialsRefused):
+        return Outcome(claim, "retry", error=reason)
     if isinstance(error, (Refused, Damaged)):
         return Outcome(claim, "dead", error=reason, block=reason if _ends_run(claim, error) else None)
     if replaced:

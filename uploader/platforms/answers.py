@@ -12,15 +12,28 @@ from urllib.parse import urlsplit
 from urllib3 import Retry
 from urllib3.exceptions import InvalidHeader
 
-from uploader.errors import CredentialsRefused, DeliveryError, Refused, RunGone, Transient
+from uploader.errors import CredentialsRefused, DeliveryError, Forbidden, Refused, RunGone, Transient
 
 LONGEST_RETRY_AFTER = 3600.0
 """A server that asks for more is asked again after an hour: its clock or its figure may be wrong."""
 
+PROXY_LOGIN = (
+    "a proxy asks for a login: put it into the proxy's URL, as in HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, with "
+    "special characters as %XX"
+)
+"""What a 407 means."""
+
 _WORDS = 200  # characters of a server's own words that are kept
 _ID = 2048  # characters of an id, which may be a URL
 _FIGURE = 32  # characters of a figure or a date in a header
-_LATER = frozenset({407, 408, 425, 429})
+_LATER = frozenset({408, 421, 423, 425, 429})
+_PROXY_LOGIN = 407
+_STRANGER = "something that is not the platform's: a proxy or the network's sign-in page may stand in between"
+_SAYING = ("error", "message", "detail", "reason", "errors")
+# What a page or a storage's XML says of itself, each tag once.
+_MARKED = tuple(re.compile(rb"(?i)<%b\b[^<>]*>([^<]+)</" % tag) for tag in (b"code", b"message", b"title"))
+_PAGE = re.compile(rb"(?i)[\s\xef\xbb\xbf]*<(?!\?xml|error\b)")
+_BEGINNING = 4096  # bytes of an answer without JSON in which its words are looked for
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,12 @@ class Answer:
             return None
         return value if isinstance(value, dict) else None
 
+    @property
+    def is_page(self) -> bool:
+        """Whether it is HTML, meant for a person: no API and no storage speaks so."""
+        is_named_so = "html" in self.headers.get("Content-Type", "").lower()
+        return bool(self.body.strip() and (is_named_so or _PAGE.match(self.body)))
+
 
 class AnswerTooLong(Transient):
     """The answer has more bytes than are read, so that it tells nothing."""
@@ -75,31 +94,44 @@ def success(answer: Answer, host: str) -> dict[str, Any]:
     if content is None and not answer.is_whole:
         raise AnswerTooLong(f"{host} answered with more than {len(answer.body)} bytes", status=answer.status)
     if content is None:
-        raise Transient(
-            f"{host} answered {answer.status} with something that is not the platform's: "
-            "a proxy or the network's sign-in page may stand in between",
-            status=answer.status,
-        )
+        raise strange(answer, host)
     return content
+
+
+def strange(answer: Answer, host: str) -> Transient:
+    """Return the error for an answer that is not of who was asked.
+
+    Args:
+        answer: The answer.
+        host: Who was asked, for the message.
+    """
+    return Transient(f"{host} answered {answer.status} with {_STRANGER}{detail(answer)}", status=answer.status)
 
 
 def refusal(answer: Answer, host: str) -> DeliveryError:
     """Return the error that an unsuccessful status stands for.
+
+    A 4xx that does not hold a JSON object is not the platform's: whoever stands in between, such as an ingress during a
+    deployment, has no say in what becomes of a delivery.
 
     Args:
         answer: The answer.
         host: Who gave it, for the message.
     """
     status = answer.status
-    said = f"{host} answered {status}{_rate_limit(answer.headers)}{_detail(answer)}"
-    if status in {401, 403}:
+    said = f"{host} answered {status}{_rate_limit(answer.headers)}{detail(answer)}"
+    if status == 401:
         return CredentialsRefused(said)
+    if status == _PROXY_LOGIN:
+        return Transient(f"{said}; {PROXY_LOGIN}", status=status)
     if status in _LATER or status >= 500:
         return Transient(said, status=status, retry_after=_retry_after(answer.headers))
     if status < 400:
         target = host_of(answer.headers.get("Location", ""))
         return Transient(f"{said} and points to {target}, which is not followed; check the URL", status=status)
-    return Refused(said, status=status)
+    if answer.json() is None:
+        return strange(answer, host)
+    return (Forbidden if status == 403 else Refused)(said, status=status)
 
 
 def deleted(error: Refused) -> RunGone:
@@ -134,10 +166,29 @@ def host_of(url: str) -> str:
         return "the host"
 
 
-def _detail(answer: Answer) -> str:
-    content = answer.json() or {}
-    said = next((content[name] for name in ("error", "message", "detail") if isinstance(content.get(name), str)), "")
-    return f": {short}" if (short := words(said)) else ""
+def said(content: Mapping[str, Any]) -> str:
+    """Return the server's own words about an error, short and after a colon; empty where it has none."""
+    return f": {short}" if (short := words(_text(content))) else ""
+
+
+def detail(answer: Answer) -> str:
+    """Return what an answer says, after a colon: in JSON, in a storage's XML, as a page's title or a line of text."""
+    if (content := answer.json()) is not None:
+        return said(content)
+    text = answer.body[:_BEGINNING]
+    if b"<" in text:
+        found = (pattern.search(text) for pattern in _MARKED)
+        text = b": ".join(match[1] for match in found if match)
+    return f": {short}" if (short := words(text.decode("utf-8", "replace"))) else ""
+
+
+def _text(value: object) -> str:
+    """Return the first words in what a server says of an error: as a text, an object with one, or a list of these."""
+    if isinstance(value, Mapping):
+        return next(filter(None, (_text(value[name]) for name in _SAYING if name in value)), "")
+    if isinstance(value, list):
+        return next(filter(None, map(_text, value[:10])), "")
+    return value if isinstance(value, str) else ""
 
 
 def _rate_limit(headers: Mapping[str, str]) -> str:

@@ -85,11 +85,13 @@ class Receipt:
         answer: What is worth keeping of it; no secrets.
         ids: What later deliveries of the run need to know, to be added to `Identity.ids`; None when nothing.
         signals: (kind, detail) pairs that the training should be told, e.g. `("cancelled", reason)`.
+        is_new: Whether the ids are of a model that the platform has just made, so that they can be nobody else's.
     """
 
     answer: Mapping[str, Any]
     ids: Mapping[str, Any] | None = None
     signals: tuple[tuple[str, str], ...] = ()
+    is_new: bool = False
 
 
 @runtime_checkable

@@ -23,8 +23,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from uploader.errors import DeliveryError, Refused, Transient
-from uploader.platforms.answers import brief, deleted, host_of, is_id
+from uploader.errors import DeliveryError, Forbidden, Refused, Transient
+from uploader.platforms.answers import brief, deleted, host_of, is_id, said
 from uploader.platforms.api import JsonApi, checked_key
 from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.blob import BlobReader
@@ -118,8 +118,9 @@ class HubPlatform:
         answer = self._confirmed(self._api.post("/v1/models", message.data_json, key=message.chunk_id))
         data = answer.get("data")
         if not isinstance(data, dict) or not is_id(data.get("id")):
-            raise Transient(f"{self._host} answered without the id of the model that was to be made", status=200)
-        return Receipt({MODEL_ID: data["id"]}, {MODEL_ID: data["id"]})
+            missing = f"{self._host} answered without the id of the model that was to be made"
+            raise Transient(f"{missing}{said(answer)}", status=200)
+        return Receipt({MODEL_ID: data["id"]}, {MODEL_ID: data["id"]}, is_new=True)
 
     def send(self, message: Message) -> Receipt:
         """Send metrics; the message's data is the request."""
@@ -169,11 +170,13 @@ class HubPlatform:
         """
         try:
             data = self._confirmed(self._api.newest("/v1/models", _NEWEST, _LONGEST_LIST)).get("data")
+        except Forbidden:  # what may not be read may be there
+            raise
         except Refused:
             return None  # a server that lists no models
         models = data.get("results") if isinstance(data, dict) else data
         if not isinstance(models, list):
-            raise Transient(f"{self._host} answered without its models", status=200)
+            raise Transient(f"{self._host} answered without its models{said(data or {})}", status=200)
         return next((each["id"] for each in models if _is_of(each, run_uuid)), None)
 
     def _received(self, answer: Mapping[str, Any]) -> Receipt:
@@ -184,7 +187,7 @@ class HubPlatform:
         """Return an answer of HUB's own kind: `{"success": true, "message": …, "data": …}`, of which parts may lack."""
         if answer.get("success") is True or ("success" not in answer and "data" in answer):
             return answer
-        raise Transient(f"{self._host} answered without saying that it succeeded", status=200)
+        raise Transient(f"{self._host} answered without saying that it succeeded{said(answer)}", status=200)
 
 
 def _path(model_id: object, version: str = "/v1") -> str:

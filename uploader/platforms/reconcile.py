@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from uploader.errors import Refused, Transient
-from uploader.platforms.answers import is_id
+from uploader.errors import Forbidden, Refused, Transient
+from uploader.platforms.answers import is_id, said
 from uploader.platforms.api import JsonApi
 from uploader.platforms.base import Identity
 
@@ -76,8 +76,14 @@ def _newest_run(model: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _models(api: JsonApi, project: str) -> Iterator[dict[str, Any]]:
+    hidden: Forbidden | None = None
     for owner, name in _places(api, project):
-        yield from _listed(api, f"{MODELS}/{quote(owner, safe='')}/{quote(name, safe='')}")
+        try:
+            yield from _listed(api, f"{MODELS}/{quote(owner, safe='')}/{quote(name, safe='')}")
+        except Forbidden as error:  # what may not be read may be there, unless it turns out to be in the other place
+            hidden = error
+    if hidden is not None:
+        raise hidden
 
 
 def _listed(api: JsonApi, path: str) -> Iterator[dict[str, Any]]:
@@ -102,9 +108,11 @@ def _read(ask: Callable[[], dict[str, Any]], field: str, kind: type[Value]) -> V
         DeliveryError: There is no answer now, or one without the field: then nothing is known.
     """
     try:
-        value = ask().get(field)
+        answer = ask()
+    except Forbidden:
+        raise
     except Refused:
         return None
-    if not isinstance(value, kind):
-        raise Transient(f"the platform answered without its {field}", status=200)
+    if not isinstance(value := answer.get(field), kind):
+        raise Transient(f"the platform answered without its {field}{said(answer)}", status=200)
     return value

@@ -38,6 +38,10 @@ class PlaceLost(Transient):
     """The place for the upload has expired, is gone, or holds something else: another one must be asked for."""
 
 
+class PlaceRefused(PlaceLost):
+    """The storage itself refuses the place: its time is over, or the storage does not let the platform's users in."""
+
+
 class Session(Protocol):
     """One upload at one server. Its methods raise `DeliveryError` when there is no answer to go on with."""
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from uploader.errors import BlobUnusable, Transient, Unreachable
+from uploader.errors import BlobUnusable, Refused, Transient, Unreachable
 from uploader.platforms import tus
 from uploader.platforms.answers import host_of
 from uploader.platforms.base import Progress, Upload
 from uploader.platforms.blob import BlobReader
 from uploader.platforms.gcs import GcsSession, is_session
 from uploader.platforms.http import Transport
-from uploader.platforms.resumable import OutOfStep, PlaceLost, Session, chunk_size, transfer
+from uploader.platforms.resumable import OutOfStep, PlaceLost, PlaceRefused, Session, chunk_size, transfer
 from uploader.platforms.stored import STORAGE_SECONDS, check_taken, difference
 from uploader.platforms.tickets import Ticket, Tickets
+
+FRESH_URLS = 6
+"""So many new URLs in a row that the storage refuses, and it is taken to forbid the file."""
+MANY_ATTEMPTS = 8
+"""From this attempt on the new URLs of one are enough: drains that end early would never come to that number."""
 
 Place = Mapping[str, Any]
 """The platform's answer to the wish to upload; its `uploadUrl` is a text."""
@@ -34,6 +40,7 @@ class Storage:
         self._transport = transport
         self._platform = platform
         self._tickets = Tickets()
+        self._refused: Counter[str] = Counter()
 
     def store(self, upload: Upload, ask: Callable[[], Place], progress: Progress) -> Place:
         """Have the storage take the file; go on with what an earlier attempt began.
@@ -47,14 +54,41 @@ class Storage:
             The place in which it is. It is remembered, unless the file went there in one piece, until `forget`.
 
         Raises:
+            Refused: It refuses each new URL that the platform gives, of which there were enough.
             DeliveryError: The file is not there as a whole. The storage's 401 and 403 are about its URL, never about
                 our key.
         """
         ticket = self._tickets.find(upload.chunk_id)
         try:
-            return self._deliver(upload, ticket or Ticket(ask()), progress)
+            return self._deliver(upload, ticket, progress) if ticket else self._to_new_place(upload, ask, progress)
         except PlaceLost:  # once: a place that was given a moment ago should be good
-            return self._deliver(upload, Ticket(ask()), progress)
+            return self._to_new_place(upload, ask, progress)
+
+    def _to_new_place(self, upload: Upload, ask: Callable[[], Place], progress: Progress) -> Place:
+        try:
+            place = self._deliver(upload, Ticket(ask()), progress)
+        except PlaceRefused as error:
+            self._refused[upload.chunk_id] += 1
+            self._bear(upload, error)
+            raise
+        self._refused.pop(upload.chunk_id, None)
+        return place
+
+    def _bear(self, upload: Upload, error: PlaceRefused) -> None:
+        """Let a refusal pass, unless it was one too many.
+
+        Raises:
+            Refused: It was.
+        """
+        enough = 2 if upload.attempt >= MANY_ATTEMPTS else FRESH_URLS
+        if self._refused[upload.chunk_id] < enough:
+            return
+        del self._refused[upload.chunk_id]
+        raise Refused(
+            f"the storage of {self._platform} takes the file at no URL that the platform gives: {error}; all else of "
+            "the run is sent without it. Have the storage's rights put right, then `retry`",
+            status=error.status or 403,
+        ) from None
 
     def forget(self, upload: Upload) -> None:
         """Begin with a new place next time: the upload is complete, or got lost."""

@@ -7,13 +7,14 @@ import hashlib
 import re
 from pathlib import Path
 
-from uploader.platforms.answers import Answer, refusal
+from uploader.platforms.answers import Answer, detail, refusal, strange
 from uploader.platforms.base import Upload
-from uploader.platforms.resumable import PlaceLost
+from uploader.platforms.resumable import PlaceLost, PlaceRefused
 
 STORAGE_SECONDS = 600.0
 """Longest silence of a storage after the last byte: it may be writing a large file."""
 
+_OK = 200  # a page under 201 is a server's that has made the file, as Apache says it
 _EXPIRED = frozenset({400, 401, 403, 404, 410})
 
 
@@ -25,14 +26,18 @@ def check_taken(answer: Answer, host: str) -> None:
         host: Who gave it, for messages.
 
     Raises:
-        PlaceLost: The URL is over: what a storage says with 400, 401, 403, 404 or 410 is about its URL, never about our
-            key or the file.
-        DeliveryError: Anything else but a success.
+        PlaceRefused: The URL is over: what a storage says with 400, 401, 403, 404 or 410 is about its URL, never about
+            our key or the file.
+        PlaceLost: The same, in a page that may be a proxy's.
+        DeliveryError: Anything else but a success, of which a page under 200 is none: a sign-in page took no file.
     """
     if answer.status in _EXPIRED:
-        raise PlaceLost(f"{host} refused the upload's URL with {answer.status}", status=answer.status)
+        kind = PlaceLost if answer.is_page else PlaceRefused
+        raise kind(f"{host} refused the upload's URL with {answer.status}{detail(answer)}", status=answer.status)
     if not answer.ok:
         raise refusal(answer, host)
+    if answer.status == _OK and answer.is_page:
+        raise strange(answer, host)
 
 
 def difference(answer: Answer, upload: Upload) -> str | None:

@@ -34,6 +34,7 @@ VERSION = "1.0.0"
 _VERSION_HEADER = {"Tus-Resumable": VERSION}
 _ALGORITHMS = ("sha256", "sha1")  # the protocol asks servers for sha1 at least
 _CONFLICT, _LOCKED, _CHECKSUM_MISMATCH = 409, 423, 460
+_NO_TUS = frozenset({400, 401, 403, 404, 405, 410, 501})  # to the question itself, with whatever body
 _OUT_OF_STEP = frozenset({_CONFLICT, _CHECKSUM_MISMATCH})
 
 
@@ -138,7 +139,7 @@ def begin(transport: Transport, urls: object, upload: Upload) -> tuple[TusSessio
 def _ask(transport: Transport, url: str) -> Offer:
     """Ask what a server can do; one that does not know tus can do nothing."""
     answer = transport.request("OPTIONS", url, headers=_VERSION_HEADER)
-    if not answer.ok and isinstance(later := refusal(answer, host_of(url)), Transient):
+    if not answer.ok and answer.status not in _NO_TUS and isinstance(later := refusal(answer, host_of(url)), Transient):
         raise later
     headers = answer.headers
     extensions = _listed(headers, "Tus-Extension")

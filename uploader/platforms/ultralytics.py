@@ -16,10 +16,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
-from uploader.errors import DeliveryError, Refused, RunGone, Transient
-from uploader.platforms.answers import brief, deleted, host_of, is_id, words
+from uploader.errors import DeliveryError, Forbidden, Refused, RunGone, Transient
+from uploader.platforms.answers import brief, deleted, host_of, is_id, said, words
 from uploader.platforms.api import JsonApi, bearer
 from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.http import Transport
@@ -30,12 +31,18 @@ from uploader.platforms.turns import Turns
 METRICS = "/api/webhooks/training/metrics"
 UPLOAD = "/api/webhooks/models/upload"
 
+REGISTRATION = "training_started"
+_OWN_IDS = ("modelId", "runId")
 _IDS = ("modelId", "runId", "modelSlug", "modelUrl")
 _SAID = ("received", "event", "mode", "cancelled", "action", "reason", "warning", "ignored")
 
 # What a message holds of the run is frozen, but for the project where it named none: that is the drain's.
 _NAMED_OTHERWISE = (
     "the run was registered before under another project or name: set UPLOADER_PROJECT to that project, then `retry`"
+)
+_NOT_ALLOWED = (
+    "this key may not write to the project '{}': get access to it, or send the run to another project (`route`), then "
+    "`retry`"
 )
 _NOT_RESUMED = frozenset({"False", "None", "0", ""})
 """What the argument `resume` may be, as text, in a training that begins."""
@@ -88,7 +95,7 @@ class UltralyticsPlatform:
             return self._register_anew(message)
         if answer.get("cancelled") and "modelId" in message.identity.ids:
             return self._register_anew(message)
-        return _registered({**answer, **found, **_ids(answer)})
+        return self._registered(answer, message.identity, found)
 
     def send(self, message: Message) -> Receipt:
         """Send any other event."""
@@ -122,8 +129,7 @@ class UltralyticsPlatform:
             return Receipt({**ids, "received": True}, ids)
         # The platform tells the model but not its runs; going on with the model gives one.
         known = replace(message, chunk_id=f"{message.chunk_id}.found", identity=replace(message.identity, ids=ids))
-        answer = self._event(known, known.data_json)
-        return _registered({**answer, **ids, **_ids(answer)})
+        return self._registered(self._event(known, known.data_json), known.identity, ids)
 
     def _forgotten(self, message: Message) -> Mapping[str, Any]:
         """Return the ids of the model that a resumed training goes on with, when the journal does not know them."""
@@ -132,16 +138,39 @@ class UltralyticsPlatform:
         return self._find(message.identity) or {}
 
     def _find(self, identity: Identity) -> dict[str, Any] | None:
-        with self._lists.turn():
-            return find_registration(self._api, identity)
+        try:
+            with self._lists.turn():
+                return find_registration(self._api, identity)
+        except Forbidden as error:
+            raise _about(identity, error, registers=True) from None
 
     def _register_anew(self, message: Message) -> Receipt:
         # Another request than the first one, so it needs another key: under the first the answer would be repeated.
         nameless = replace(message.identity, ids={})
         fresh = replace(message, chunk_id=f"{message.chunk_id}.new", identity=nameless)
-        receipt = self._arrived(fresh) or _registered(self._event(fresh, fresh.data_json))
+        receipt = self._arrived(fresh) or self._registered(self._event(fresh, fresh.data_json), nameless)
         forgotten = {"modelPath": None, "modelSize": None}  # they were the old model's
         return replace(receipt, ids={**forgotten, **(receipt.ids or {})})
+
+    def _registered(
+        self, answer: Mapping[str, Any], identity: Identity, found: Mapping[str, Any] = MappingProxyType({})
+    ) -> Receipt:
+        """Return the receipt of a registration.
+
+        Args:
+            answer: The platform's.
+            identity: What the request named; with ids where it was about a model that is known.
+            found: What was known of the model besides.
+
+        Raises:
+            Transient: The answer gives ids that cannot be used, or those of something else. One without any is that of
+                an older server.
+        """
+        ids = _ids(answer)
+        if why := _mismatch(answer, ids, identity):
+            raise Transient(f"{self._host} answered the registration with {why}{said(answer)}", status=200)
+        is_new = "modelId" in ids and "modelId" not in identity.ids
+        return Receipt(_kept({**answer, **found, **ids}), {**found, **ids}, _signals(answer), is_new)
 
     def _event(self, message: Message, data: str) -> dict[str, Any]:
         # Assembled as text: the data is JSON already, and parsing it again would cost more than the rest.
@@ -149,12 +178,13 @@ class UltralyticsPlatform:
         try:
             return self._post_event(f'{head[:-1]}, "data": {data}}}', message.chunk_id)
         except Refused as error:
-            raise _about(message.identity, error) from None
+            raise _about(message.identity, error, registers=message.event == REGISTRATION) from None
 
     def _post_event(self, body: str, key: str) -> dict[str, Any]:
         answer = self._api.post(METRICS, body, key=key)
         if answer.get("received") is not True:
-            raise Transient(f"{self._host} answered without saying that it received the event", status=200)
+            missing = f"{self._host} answered without saying that it received the event"
+            raise Transient(f"{missing}{said(answer)}", status=200)
         return answer
 
     def _ask_place(self, upload: Upload) -> dict[str, Any]:
@@ -172,7 +202,7 @@ class UltralyticsPlatform:
         except Refused as error:
             raise _about(upload.identity, error) from None
         if not isinstance(place.get("uploadUrl"), str):
-            raise Transient(f"{self._host} named no URL to upload to", status=200)
+            raise Transient(f"{self._host} named no URL to upload to{said(place)}", status=200)
         return place
 
     def _promote(self, upload: Upload, place: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,8 +228,10 @@ def _reference(identity: Identity) -> dict[str, Any]:
     return {"project": identity.project, "name": identity.name}
 
 
-def _about(identity: Identity, error: Refused) -> DeliveryError:
+def _about(identity: Identity, error: Refused, *, registers: bool = False) -> DeliveryError:
     """Tell a model that is not there any more, and a run that was named otherwise before, from any other refusal."""
+    if isinstance(error, Forbidden) and registers:
+        return Forbidden(f"{error}; {_NOT_ALLOWED.format(brief(identity.project))}", status=error.status)
     if error.status == 404 and "modelId" in identity.ids:
         return deleted(error)
     if "modelId" not in identity.ids and "idempotency-key" in str(error).lower():
@@ -207,8 +239,17 @@ def _about(identity: Identity, error: Refused) -> DeliveryError:
     return error
 
 
-def _registered(answer: Mapping[str, Any]) -> Receipt:
-    return Receipt(_kept(answer), _ids(answer), _signals(answer))
+def _mismatch(answer: Mapping[str, Any], ids: Mapping[str, Any], identity: Identity) -> str | None:
+    """Return in what way the answer to a registration is not about it, else None."""
+    unusable = [name for name in _OWN_IDS if name in answer and name not in ids]
+    if unusable := [name for name in unusable if name == "runId" or name not in identity.ids]:
+        return f"no usable {' and no usable '.join(unusable)}"
+    if answer.get("event", REGISTRATION) != REGISTRATION:
+        return "what belongs to another message"
+    known = identity.ids.get("modelId")
+    if known is not None and ids.get("modelId", known) != known:
+        return f"another model than the one that it was for ({brief(known)})"
+    return "a run of no model" if known is None and "runId" in ids and "modelId" not in ids else None
 
 
 def _ids(answer: Mapping[str, Any]) -> dict[str, Any]:

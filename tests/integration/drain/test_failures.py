@@ -12,13 +12,15 @@ from queue import SimpleQueue
 
 import pytest
 from support.journals import rows, until
-from support.recordings import Recordings, recordings
+from support.platform_api import Api
+from support.recordings import KEY, Recordings, recordings
 from support.scripted_server import (
     Reply,
     Request,
     Script,
     ScriptedServer,
     free_port,
+    in_front_of,
     in_order,
     received,
     scripted_server,
@@ -28,6 +30,7 @@ from journal.blobs import Snapshot
 from journal.clock import from_text, utc_now
 from uploader.drain import worker
 from uploader.drain.pace import Pace
+from uploader.local_platform.server import running
 
 TOO_BAD = Reply(422, {"error": "impossible"})
 PATIENT = Pace(first_wait=1000.0)
@@ -183,17 +186,94 @@ def test_our_own_waits_end_with_the_next_drain(journals: Recordings, server: Scr
 # --- the key
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_keeps_everything(journals: Recordings, server: ScriptedServer, status: int) -> None:
+def test_a_refused_key_keeps_everything(journals: Recordings, server: ScriptedServer) -> None:
     for name in ("one", "two", "three"):
         journals.whole(name)
-    server.script = lambda _: Reply(status, {"error": "no"})
+    server.script = lambda _: Reply(401, {"error": "no"})
     summary = journals.drain(server.url)
     assert summary.exit_code == 5
     assert len(server.requests) == 1
     assert set(deliveries(journals)) == {"pending"}
-    assert rows(journals.journal.path, "SELECT max(attempts) FROM deliveries") == [(0,)]
+    assert rows(journals.journal.path, "SELECT sum(attempts) FROM deliveries") == [(1,)]
     server.script = received
+    assert journals.drain(server.url).exit_code == 0
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_registration_that_was_taken_and_then_refused_is_not_made_again(
+    journals: Recordings, tmp_path: Path, status: int
+) -> None:
+    """The platform makes the model, and something in front of it takes the answer away; no idempotency keys."""
+    journals.whole()
+    taken: list[Request] = []
+    with running(tmp_path / "platform", api_key=KEY, idempotency=False) as platform, scripted_server() as front:
+
+        def script(request: Request) -> Reply:
+            reply = in_front_of(platform.url)(request)
+            if b'"training_started"' in request.body and len(taken) < 2:
+                taken.append(request)
+                return Reply(status, {"error": "no"})
+            return reply
+
+        front.script = script
+        codes = []
+        for _ in range(3):
+            codes.append(journals.drain(front.url).exit_code)
+            with closing(journals.journal.outbox()) as outbox:
+                outbox.revive()
+        assert codes[-1] == 0
+        assert len(Api(platform.url, KEY).get("/api/models/local/demo")["models"]) == 1
+
+
+def test_what_one_run_may_not_do_harms_no_other(journals: Recordings, server: ScriptedServer) -> None:
+    def script(request: Request) -> Reply:
+        return Reply(403, {"error": "no access"}) if b"other/secret" in request.body else received(request)
+
+    server.script = script
+    journals.whole("theirs", project="other/secret")
+    journals.whole("ours")
+    summary = journals.drain(server.url)
+    assert summary.exit_code == 4
+    assert [each["event"] for each in server.bodies("/metrics")].count("training_complete") == 1
+    states = dict(rows(journals.journal.path, "SELECT name, state FROM targets JOIN runs ON id = run_id"))
+    assert states == {"theirs": "blocked", "ours": "registered"}
+    [(reason,)] = rows(journals.journal.path, "SELECT reason FROM dead_letters")
+    assert "no access" in reason
+    assert "other/secret" in reason
+
+
+def test_a_message_that_may_not_be_sent_is_a_dead_letter_by_itself(
+    journals: Recordings, server: ScriptedServer
+) -> None:
+    journals.whole()
+    server.script = answering(Reply(403, {"error": "no"}), event="epoch_end")
+    assert journals.drain(server.url).exit_code == 4
+    assert deliveries(journals) == {"delivered": 6, "dead": 3}
+    assert server.bodies("/metrics")[-1]["event"] == "training_complete"
+
+
+def test_a_page_in_front_of_a_platform_decides_nothing(journals: Recordings, server: ScriptedServer) -> None:
+    for name in ("one", "two"):
+        journals.whole(name)
+    page = Reply(404, b"<html><title>404 Not Found</title></html>")
+    server.script = in_order(page, page, page)
+    assert journals.drain(server.url).exit_code == 0
+    assert set(deliveries(journals)) == {"delivered"}
+
+
+def test_a_storage_that_forbids_a_file_holds_nothing_else_up(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    denied = Reply(403, b"<Error><Code>AccessDenied</Code></Error>")
+    server.script = lambda request: denied if request.method == "PUT" else received(request)
+    summary = journals.drain(server.url)
+    assert summary.exit_code == 4
+    assert server.bodies("/metrics")[-1]["event"] == "training_complete"
+    assert "modelPath" not in server.bodies("/metrics")[-1]["data"]["results"]
+    [(reason,)] = rows(journals.journal.path, "SELECT reason FROM dead_letters")
+    assert "AccessDenied" in reason
+    server.script = received
+    with closing(journals.journal.outbox()) as outbox:
+        outbox.revive()
     assert journals.drain(server.url).exit_code == 0
 
 

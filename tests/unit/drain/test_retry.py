@@ -12,7 +12,9 @@ from uploader.drain.retry import FIRST_WAIT, LONGEST_WAIT, backoff, outcome_of_f
 from uploader.errors import (
     BlobUnusable,
     CredentialsRefused,
+    Forbidden,
     Interrupted,
+    NoKey,
     Refused,
     RunGone,
     Transient,
@@ -46,10 +48,15 @@ def test_waits_grow_are_jittered_and_bounded(failures: int, random: float) -> No
     assert wait <= backoff(failures + 1, lambda: random)
 
 
-@pytest.mark.parametrize("error", [Unreachable("away"), CredentialsRefused("no"), Interrupted("stop")])
+@pytest.mark.parametrize("error", [Unreachable("away"), NoKey("none"), Interrupted("stop")])
 def test_what_is_not_the_deliverys_fault_is_not_counted(error: Exception) -> None:
     it = outcome(error, replaced=True)
     assert (it.result, it.error, it.next_attempt_at) == ("release", str(error), None)
+
+
+def test_what_a_refused_key_came_with_may_have_arrived() -> None:
+    it = outcome(CredentialsRefused("no"))
+    assert (it.result, it.error, it.next_attempt_at) == ("retry", "no", None)
 
 
 @pytest.mark.parametrize("error", [Transient("500", status=500), UnknownOutcome("reset"), KeyError("a fault of ours")])
@@ -77,9 +84,9 @@ def test_a_run_that_is_gone_there_is_blocked() -> None:
 
 
 def test_a_run_that_cannot_be_registered_is_blocked() -> None:
-    error = Refused("host answered 400", status=400)
-    assert outcome(error, claim("training_started", ids={})).block == "host answered 400"
-    assert outcome(error, claim("training_started")).block is None
+    for error in (Refused("400: no", status=400), Forbidden("403: no", status=403)):
+        assert outcome(error, claim("training_started", ids={})).block == str(error)
+        assert outcome(error, claim("training_started")).block is None
 
 
 @pytest.mark.parametrize(("replaced", "result"), [(True, "superseded"), (False, "dead")])

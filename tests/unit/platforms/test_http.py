@@ -17,6 +17,7 @@ from urllib3 import exceptions as pool_errors
 from uploader.errors import (
     CredentialsRefused,
     DeliveryError,
+    Forbidden,
     Refused,
     Transient,
     UnknownOutcome,
@@ -120,16 +121,50 @@ def answer(status: int, body: bytes = b"", **headers: str) -> answers.Answer:
 @pytest.mark.parametrize(
     ("expected", "statuses"),
     [
-        (CredentialsRefused, [401, 403]),
-        (Transient, [301, 302, 307, 308, 407, 408, 425, 429, 500, 502, 503, 504, 599]),
-        (Refused, [400, 404, 405, 409, 410, 413, 415, 422, 451]),
+        (CredentialsRefused, [401]),
+        (Forbidden, [403]),
+        (Transient, [301, 302, 307, 308, 407, 408, 421, 423, 425, 429, 500, 502, 503, 504, 507, 511, 599]),
+        (Refused, [400, 402, 404, 405, 406, 409, 410, 411, 413, 415, 422, 431, 451]),
     ],
 )
 def test_statuses(expected: type[DeliveryError], statuses: list[int]) -> None:
     for status in statuses:
-        failure = answers.refusal(answer(status), "host")
+        failure = answers.refusal(answer(status, b'{"error": "no"}'), "host")
         assert type(failure) is expected, status
         assert str(status) in str(failure)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html><title>404 Not Found</title></html>", b"404 page not found", b"[]", b"1"]
+)
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 451])
+def test_a_refusal_that_is_not_the_platforms_is_no_verdict(status: int, body: bytes) -> None:
+    failure = answers.refusal(answer(status, body), "host")
+    assert type(failure) is Transient
+    assert "a proxy" in str(failure)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Unauthorized</html>"])
+def test_a_key_is_refused_in_whatever_words(body: bytes) -> None:
+    assert type(answers.refusal(answer(401, body), "host")) is CredentialsRefused
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"error": "quota exceeded"}', "quota exceeded"),
+        (b'{"error": {"code": 7, "message": "quota exceeded"}}', "quota exceeded"),
+        (b'{"errors": [{"message": "quota exceeded"}]}', "quota exceeded"),
+        (b"<?xml?><Error><Code>AccessDenied</Code><Message>no rights</Message></Error>", "AccessDenied: no rights"),
+        (b"<html><head><TITLE lang=en>404 Not Found</TITLE></head></html>", "404 Not Found"),
+        (b"error code: 1020\n", "error code: 1020"),
+        (b"<Error>/x?signature=s3cret</Error>", ""),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (b"<title" * 1000, ""),
+    ],
+)
+def test_what_an_answer_says_is_found(body: bytes, words: str) -> None:
+    assert answers.detail(answer(400, body)) == (f": {words}" if words else "")
 
 
 def test_retry_after_is_understood_in_both_forms() -> None:
