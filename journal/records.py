@@ -22,6 +22,9 @@ from typing import Any, Literal, get_args
 REGISTRATION = "training_started"
 """The kind of the delivery that makes a run known to a platform."""
 
+MILESTONES = (REGISTRATION, "training_complete", "training_failed")
+"""The kinds of the events that tell in which state a run is."""
+
 GIVEN_UP = "given_up"
 """The kind of the events that tell what of a run was given up, and why."""
 

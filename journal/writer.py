@@ -31,7 +31,7 @@ from journal.handles import CountedConnection
 from journal.liveness import boot_id, host_name
 from journal.log_room import make_room
 from journal.payloads import fitted, left_out
-from journal.records import GIVEN_UP, Event, Run, Signal, Target
+from journal.records import GIVEN_UP, MILESTONES, Event, Run, Signal, Target
 from journal.routing import route
 from journal.space import Size, Space, measure
 
@@ -137,6 +137,13 @@ class Writer:
         query = select(tables.sessions.c.id).where(tables.sessions.c.run_id == run_id)
         with self._transaction(read_only=True) as connection:
             return len(connection.execute(query).all())
+
+    def milestone(self, run_id: str) -> str | None:
+        """Return the kind of the run's last start or end, or None where it has none."""
+        events = tables.events
+        query = select(events.c.kind).where(events.c.run_id == run_id, events.c.kind.in_(MILESTONES))
+        with self._transaction(read_only=True) as connection:
+            return connection.execute(query.order_by(events.c.id.desc()).limit(1)).scalar()
 
     def heartbeat(self, session_id: int) -> None:
         """Write that the session is alive, and make room in the log for its next events."""

@@ -33,17 +33,20 @@ class Mark:
     Attributes:
         run: Uuid of the run.
         begun_at: When the run began, ISO; "" where an earlier version wrote the file.
+        is_complete: Whether the run was finished.
     """
 
     run: str
     begun_at: str = ""
+    is_complete: bool = False
 
     @classmethod
     def read(cls, folder: Path) -> Mark | None:
         """Return what a folder's file tells; None where there is none, or none of ours."""
         try:
             told = json.loads((folder / RUN_FILE).read_text("utf-8"))
-            return cls(str(uuid.UUID(str(told["run"]))), str(told.get("begunAt") or ""))
+            run, begun_at = str(uuid.UUID(str(told["run"]))), str(told.get("begunAt") or "")
+            return cls(run, begun_at, told.get("complete") is True)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
@@ -70,16 +73,17 @@ def known_run(options: JournalOptions, save_dir: Path, checkpoint: Path | None) 
     return Mark(run) if run else None
 
 
-def remember_run(sink: Sink, save_dir: Path, known: Mark | None) -> None:
+def remember_run(sink: Sink, save_dir: Path, known: Mark | None, is_complete: bool) -> None:
     """Write the small file by which the run is found again; a temporary name first, so that it is never torn.
 
     Args:
         sink: The session.
         save_dir: The folder that is trained into.
         known: What was known of the run before; None for a new one.
+        is_complete: Whether the run is finished.
     """
     begun_at = known.begun_at if known else sink.run.created_at
-    told = {"run": sink.run.id, "journal": str(sink.folder.absolute()), "begunAt": begun_at}
+    told = {"run": sink.run.id, "journal": str(sink.folder.absolute()), "begunAt": begun_at, "complete": is_complete}
     temporary = save_dir / f".{RUN_FILE}.tmp"
     try:
         temporary.write_text(json.dumps(told), "utf-8")

@@ -13,8 +13,9 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +73,32 @@ class Recorder:
     Attributes:
         run_id: Uuid of the run.
         resumed: Whether the run was known before this session.
+        was_complete: Whether the run was finished before this session.
         session_number: 1 for the run's first session.
         drain_command: What a person types to deliver the journal.
     """
 
-    def __init__(self, sink: Sink, *, resumed: bool) -> None:
-        """Start the thread; use `Recorder.start`, which also finds the run."""
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        resumed: bool,
+        remember: Callable[[bool], None] = lambda _: None,
+        was_complete: bool = False,
+    ) -> None:
+        """Start the thread; use `Recorder.start`, which also finds the run.
+
+        Args:
+            sink: Where events go.
+            resumed: Whether the run was known before.
+            remember: Notes in the run's folder whose it is, and whether the run is finished.
+            was_complete: Whether it was before.
+        """
         self._sink = sink
+        self._remember = remember
         self.run_id = sink.run.id
         self.resumed = resumed
+        self.was_complete = was_complete
         self.session_number = sink.session_number()
         self.drain_command = sink.drain_command
         self._wake = threading.Condition()
@@ -119,8 +137,10 @@ class Recorder:
         known = known_run(options, save_dir, checkpoint) if resume else None
         run_id = known.run if known else str(uuid.uuid4())
         sink = Sink(options, new_run(run_id, project=project, name=name, save_dir=save_dir))
-        remember_run(sink, save_dir, known)
-        return cls(sink, resumed=known is not None)
+        was_complete = known is not None and (known.is_complete or sink.is_complete())
+        remember = partial(remember_run, sink, save_dir, known)
+        remember(was_complete)
+        return cls(sink, resumed=known is not None, remember=remember, was_complete=was_complete)
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
         """Write one event; it is durable when this returns.
@@ -153,6 +173,10 @@ class Recorder:
             self._requests[role] = request
             self._wake.notify_all()
 
+    def reopen(self) -> None:
+        """Note that a run that was finished goes on."""
+        self._remember(False)
+
     def wait_for_snapshots(self, timeout: float = FINAL_SECONDS) -> bool:
         """Wait until no snapshot is asked for or being taken; return False when that took too long (seconds)."""
         with self._wake:
@@ -177,6 +201,8 @@ class Recorder:
             self._wake.notify_all()
         atexit.unregister(self.finish)
         self._thread.join(FINAL_SECONDS)
+        if outcome == "complete":
+            self._remember(True)
         self._sink.close(outcome)
 
     def _work(self) -> None:

@@ -125,6 +125,10 @@ class Sink:
         """Return 1 for the run's first session, 2 for the second, …; 1 when the journal cannot say."""
         return self._ask(lambda writer: writer.session_count(self.run.id), 1)
 
+    def is_complete(self) -> bool:
+        """Return whether the run's last milestone is its completion; False when the journal cannot say."""
+        return self._ask(lambda writer: writer.milestone(self.run.id), None) == "training_complete"
+
     def signals(self) -> list[Signal]:
         """Return what platforms told this session; nothing when the journal cannot be read."""
         none: list[Signal] = []

@@ -85,6 +85,7 @@ class PlatformCallbacks:
     def on_pretrain_routine_end(self, trainer: Trainer) -> None:
         """Apply an early cancellation; the trainer's setup has reset `stop`."""
         if recording := recording_of(trainer):
+            recording.goes_on()
             recording.obey(trainer)
 
     @guarded

@@ -19,6 +19,7 @@ from uploader.callbacks.checkpoints import SavedFile, final_file, save_payload, 
 from uploader.callbacks.console import Chunk, ConsoleCapture
 from uploader.callbacks.environment import describe_environment
 from uploader.callbacks.epochs import epoch_payload
+from uploader.callbacks.holding import Holding
 from uploader.callbacks.plots import without_large
 from uploader.callbacks.redact import Redactor
 from uploader.callbacks.results import completion_payload
@@ -49,6 +50,7 @@ class Recording:
     ) -> None:
         self._trainer = weakref.ref(trainer)
         self._recorder = recorder
+        self._events = Holding(recorder.event, holds=recorder.was_complete)
         self._system = system
         self._redactor = redactor
         self._origin = dict(origin or {})
@@ -72,13 +74,19 @@ class Recording:
             "system": self._system.sample(),
         }
         key = str(self._recorder.session_number)
-        self._recorder.event("training_started", self._redactor.value(payload), key)
+        self._events.event("training_started", self._redactor.value(payload), key)
         _say(f"recording this training as run {self._recorder.run_id}; `{self._recorder.drain_command}` delivers it")
         self._console.start()
 
+    def goes_on(self) -> None:
+        """Take notice that the trainer is set up: a run that was finished is not any more."""
+        if self._events.holds:
+            self._recorder.reopen()
+            self._events.let_go()
+
     def usage(self, payload: Mapping[str, Any]) -> None:
         """Record a usage event of this training."""
-        self._recorder.event(USAGE, self._redactor.value(payload), str(payload["name"]))
+        self._events.event(USAGE, self._redactor.value(payload), str(payload["name"]))
 
     def obey(self, trainer: Trainer) -> None:
         """Stop the trainer when the platform has said that the training is cancelled."""
@@ -97,14 +105,14 @@ class Recording:
         """
         epoch = trainer.epoch + (trainer.epoch == self._last_epoch)
         self._last_epoch = epoch
-        self._recorder.event("epoch_end", epoch_payload(trainer, epoch, self._system.sample()), str(epoch))
+        self._events.event("epoch_end", epoch_payload(trainer, epoch, self._system.sample()), str(epoch))
 
     def model_saved(self, trainer: Trainer) -> None:
         """Record a save and have its files snapshotted in the background."""
         files = saved_files(trainer, is_first=not self._has_saved)
         # The trainer has not synced its files: a power cut would take them along with this event, so waiting for the
         # disk, which is busy writing them, would gain nothing. Killing the process harms neither.
-        self._recorder.event("model_saved", save_payload(trainer, files), str(trainer.epoch), durability="process")
+        self._events.event("model_saved", save_payload(trainer, files), str(trainer.epoch), durability="process")
         for file in files:
             self._snapshot(file)
         self._has_saved = True
@@ -136,8 +144,8 @@ class Recording:
         payload = completion_payload(trainer)
         payload["plots"], losses = without_large(payload["plots"])
         if losses:
-            self._recorder.event(GIVEN_UP, loss_payload("they are too large to be sent", losses), "plots")
-        self._recorder.event("training_complete", self._redactor.results(payload))
+            self._events.event(GIVEN_UP, loss_payload("they are too large to be sent", losses), "plots")
+        self._events.event("training_complete", self._redactor.results(payload))
         self._is_complete = True
 
     def close(self, error: BaseException | None) -> None:
@@ -153,9 +161,11 @@ class Recording:
         if getattr(_thread, "recording", None) is self:
             _thread.recording = None
         self._console.stop()
-        if error is not None and not self._is_complete:
+        if self._events.holds:
+            _say(f"run {self._recorder.run_id} was finished before and did not go on; it stays as it is")
+        elif error is not None and not self._is_complete:
             self._recorder.wait_for_snapshots()  # the end comes after all else
-            self._recorder.event("training_failed", self._failure(error))
+            self._events.event("training_failed", self._failure(error))
         self._recorder.finish(self._outcome(error))
 
     def abandon(self) -> None:
@@ -183,7 +193,7 @@ class Recording:
 
     def _journal_console(self, chunk: Chunk) -> None:
         payload = chunk.payload()
-        self._recorder.event("console_output", self._redactor.value(payload), str(chunk.id))
+        self._events.event("console_output", self._redactor.value(payload), str(chunk.id))
 
 
 _thread = threading.local()

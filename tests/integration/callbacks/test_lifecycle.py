@@ -136,6 +136,26 @@ def test_a_resumed_training_continues_its_run_wherever_its_folder_went(
     assert ids == sorted(set(ids))
 
 
+def test_a_finished_run_that_is_resumed_stays_finished_unless_it_goes_on(
+    train: Callable[..., Any], journal: Any, tmp_path: Path
+) -> None:
+    from ultralytics import YOLO
+
+    def resume(checkpoint: str) -> None:
+        weights = tmp_path / "My Run" / "weights" / checkpoint
+        uploader.attach(YOLO(weights), journal=journal.folder).train(resume=True)
+
+    train(epochs=2, save_period=1)
+    told = journal.kinds()
+    with pytest.raises(AssertionError, match="nothing to resume"):
+        resume("epoch1.pt")
+    assert (journal.kinds(), journal.outcomes()) == (told, ["complete", "failed"])
+    resume("epoch0.pt")
+    assert journal.kinds()[len(told)] == "training_started"
+    assert [epoch["epoch"] for epoch in journal.events("epoch_end")] == [0, 1, 2, 1, 2]
+    assert journal.kinds()[-1] == "training_complete"
+
+
 def test_a_second_training_is_a_second_run(
     train: Callable[..., Any], train_arguments: dict[str, Any], journal: Any, tmp_path: Path
 ) -> None:

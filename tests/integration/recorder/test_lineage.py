@@ -122,3 +122,26 @@ def test_a_folder_of_another_machine_is_another_folder(start: Start, folder: Pat
     lose_mark(save_dir)
     last.write_bytes(b"of this node")
     assert not start(checkpoint=last).resumed
+
+
+def test_a_finished_run_is_known_to_be_finished(start: Start, save_dir: Path, tmp_path: Path) -> None:
+    first = start()
+    last = trained(first, save_dir)
+    second = start(checkpoint=last)
+    second.event("training_complete", {})
+    second.finish("complete")
+    elsewhere = start(tmp_path / "other journal", checkpoint=last)
+    elsewhere.finish("failed")  # refused by its trainer
+    lose_mark(save_dir)
+    known = [recorder.was_complete for recorder in (first, second, elsewhere, start(checkpoint=last))]
+    assert known == [False, False, True, True]
+
+
+def test_a_finished_run_that_went_on_is_not_finished(start: Start, save_dir: Path, tmp_path: Path) -> None:
+    first = start()
+    first.finish("complete")
+    second = start(checkpoint=save_dir / "last.pt")
+    second.reopen()
+    second.finish("failed")
+    third = start(tmp_path / "other journal", checkpoint=save_dir / "last.pt")
+    assert (second.was_complete, third.was_complete) == (True, False)

@@ -1,0 +1,57 @@
+"""Events of a session that may turn out to be none."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from journal.engine import Durability
+
+
+class Write(Protocol):
+    """Writes one event durably, as `Recorder.event` does."""
+
+    def __call__(
+        self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None
+    ) -> None:
+        """Write it."""
+        ...
+
+
+class Holding:
+    """Passes events on; those of a finished run only when it is certain that it goes on.
+
+    A finished run that is resumed by mistake is refused by the trainer after its start was announced. Announced is for
+    good: the platform would show the run as running, and then as failed. Until `let_go` its events are in memory.
+
+    Args:
+        write: Takes the events.
+        holds: Whether to hold them back.
+    """
+
+    def __init__(self, write: Write, *, holds: bool) -> None:
+        self._write = write
+        self._lock = threading.RLock()  # a signal handler may write while the thread under it does
+        self._held: list[tuple[str, Mapping[str, Any], str, Durability | None]] | None = [] if holds else None
+
+    @property
+    def holds(self) -> bool:
+        """Whether events are held back."""
+        return self._held is not None
+
+    def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
+        """Pass an event on, or keep it."""
+        if self._held is not None:
+            with self._lock:
+                if self._held is not None:
+                    self._held.append((kind, payload, key, durability))
+                    return
+        self._write(kind, payload, key, durability)
+
+    def let_go(self) -> None:
+        """Pass on what was held back, and from now on everything at once."""
+        with self._lock:
+            while self._held:
+                self._write(*self._held.pop(0))
+            self._held = None
