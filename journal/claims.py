@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Row,
-    Select,
-    and_,
-    bindparam,
-    exists,
-    func,
-    literal_column,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, func, or_, select, update
 
 from journal import tables
 from journal.clock import from_text, to_text
-from journal.liveness import live_sessions
+from journal.liveness import live_runs, live_sessions
 from journal.records import REGISTRATION, Claim, Lane, Run
-
-PATIENCE = 8
-"""So many attempts at a registration, and later runs of that name do not wait for it any more."""
+from journal.turns import QUEUES, Queue, first_of_each_name, take_turns
 
 _D = tables.deliveries
 _T = tables.targets
@@ -46,20 +32,34 @@ def find_due(
     run_ids: Sequence[str] | None,
     upload_spacing: timedelta,
     max_bytes: int | None = None,
+    turn: int = 0,
 ) -> Sequence[Row[Any]]:
-    """Return what may be sent now, earliest stage first, as rows for `take` and `from_row`; at least one if any."""
+    """Return what may be sent now, in the order in which it is to go, as rows for `take` and `from_row`.
+
+    At least one if any.
+    """
     values = {"destination_id": destination_id, "now": to_text(now), "limit": limit, "run_ids": run_ids}
+    values["live_runs"] = live_runs(connection, now)
     if lane == "upload":
         values["live_sessions"] = live_sessions(connection, now)
         values["spaced_before"] = to_text(now - upload_spacing)
+    queues = [connection.execute(_due(lane, queue, run_ids is not None), values).all() for queue in QUEUES]
+    in_order = take_turns([first_of_each_name(queues[0]), *queues[1:]], turn)
+    chosen = _fitting(islice(in_order, limit), max_bytes)
+    found = {row.id: row for row in connection.execute(_BY_ID, {"ids": chosen})} if chosen else {}
+    return [found[one] for one in chosen]
+
+
+def _fitting(rows: Iterable[Row[Any]], max_bytes: int | None) -> list[int]:
+    """Return the ids of the first rows, as many as are no larger together, and at least one."""
     chosen: list[int] = []
     size = 0
-    for row in connection.execute(_due(lane, run_ids is not None), values).all():
+    for row in rows:
         size += row.size
         if chosen and max_bytes is not None and size > max_bytes:
             break
         chosen.append(row.id)
-    return connection.execute(_BY_ID, {"ids": chosen}).all() if chosen else []
+    return chosen
 
 
 def next_due(
@@ -90,20 +90,30 @@ def _due_at(upload: Row[Any], spacing: timedelta) -> datetime:
 
 
 @cache
-def _due(lane: Lane, some_runs: bool) -> Select[Any]:
-    """Return the statement for id and size of what may be sent at `now`.
+def _due(lane: Lane, queue: Queue, some_runs: bool) -> Select[Any]:
+    """Return the statement for id and size of what may be sent at `now`, of a queue.
 
-    Not for the bodies, which are read of those alone that are taken: sorting would hold all of them in memory.
+    Not for the bodies, which are read of those alone that are taken: sorting would hold all of them in memory. Of
+    registrations all that are open, as later runs of the same name may wait for them.
     """
-    timely = or_(
+    query = _sendable(lane, some_runs)
+    size = func.length(_D.c.body).label("size")
+    if queue == "registrations":
+        query = query.add_columns(size, _D.c.attempts, _R.c.project, _R.c.name, _timely().label("timely"))
+        return query.where(_T.c.state == "new").order_by(tables.RUN_NUMBER)
+    is_live = _D.c.run_id.in_(bindparam("live_runs", expanding=True))
+    query = query.add_columns(size).where(_timely(), is_live if queue == "live" else ~is_live)
+    if lane == "upload":
+        query = query.where(or_(~_is_spaced(), _T.c.last_upload_at <= bindparam("spaced_before")))
+    return query.where(_T.c.state != "new").order_by(_D.c.id).limit(bindparam("limit"))
+
+
+def _timely() -> ColumnElement[bool]:
+    """Return the condition for deliveries that wait no longer, or whose owner let its lease run out."""
+    return or_(
         and_(_D.c.state == "pending", _D.c.next_attempt_at <= bindparam("now")),
         and_(_D.c.state == "claimed", _D.c.lease_until <= bindparam("now")),
     )
-    size = func.length(_D.c.body).label("size")
-    query = _sendable(lane, some_runs).with_only_columns(_D.c.id, size).where(timely)
-    if lane == "upload":
-        query = query.where(or_(~_is_spaced(), _T.c.last_upload_at <= bindparam("spaced_before")))
-    return query.order_by(_D.c.stage, _D.c.id).limit(bindparam("limit"))
 
 
 @cache
@@ -119,9 +129,8 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
     """Return the statement for open deliveries that wait for nothing but their time.
 
     A run that is not registered there sends its first registration, and nothing else: not even what was recorded
-    before it, which happens when the registration went to a fallback file. A platform numbers runs of one name as they
-    come, so they come in the order in which they began. Of a registered run all lower stages are settled. Uploads of a
-    run go one after the other, so that an older checkpoint never arrives after a newer one.
+    before it, which happens when the registration went to a fallback file. Of a registered run all lower stages are
+    settled. Uploads of a run go one after the other, so that an older checkpoint never arrives after a newer one.
     """
     earlier = _D.alias("earlier")
     open_before = exists().where(
@@ -138,49 +147,13 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
         .where(
             or_(
                 and_(_T.c.state == "registered", ~open_before.where(earlier.c.stage < _D.c.stage)),
-                and_(
-                    _T.c.state == "new",
-                    _D.c.kind == REGISTRATION,
-                    first_registration,
-                    ~_is_preceded(some_runs),
-                ),
+                and_(_T.c.state == "new", _D.c.kind == REGISTRATION, first_registration),
             )
         )
     )
     if lane == "upload":
         query = query.where(~open_before.where(earlier.c.lane == "upload", earlier.c.id < _D.c.id))
     return query.where(_D.c.run_id.in_(bindparam("run_ids", expanding=True))) if some_runs else query
-
-
-def _is_preceded(some_runs: bool) -> ColumnElement[bool]:
-    """Return the condition for a run of whose name an earlier one is still to be registered there.
-
-    One whose registration was answered with a failure again and again holds nobody up.
-    """
-    run, target = _R.alias("earlier_run"), _T.alias("earlier_target")
-    start, delivery = tables.events.alias("start"), _D.alias("registration")
-    is_planned = exists().where(
-        delivery.c.destination_id == target.c.destination_id,
-        delivery.c.run_id == target.c.run_id,
-        delivery.c.kind == REGISTRATION,
-    )
-    is_open = is_planned.where(tables.is_open(delivery), delivery.c.attempts < PATIENCE)
-    is_unplanned = exists().where(
-        start.c.run_id == target.c.run_id,
-        start.c.kind == REGISTRATION,
-        start.c.id > target.c.planned_through,
-    )
-    earlier = exists().where(
-        target.c.destination_id == _D.c.destination_id,
-        target.c.state == "new",
-        target.c.dropped_at.is_(None),
-        run.c.id == target.c.run_id,
-        run.c.name == _R.c.name,
-        run.c.project.is_not_distinct_from(_R.c.project),
-        literal_column("earlier_run.rowid") < literal_column("runs.rowid"),  # the clock may have been set back
-        or_(is_open, and_(~is_planned, is_unplanned)),
-    )
-    return earlier.where(run.c.id.in_(bindparam("run_ids", expanding=True))) if some_runs else earlier
 
 
 def _is_spaced() -> ColumnElement[bool]:
@@ -200,7 +173,6 @@ _BY_ID = (
     .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
     .join(_R, _R.c.id == _D.c.run_id)
     .where(_D.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(_D.c.stage, _D.c.id)
 )
 
 

@@ -91,6 +91,9 @@ class Outbox:
         destination_id: int | None = None,
         run_ids: Sequence[str] | None = None,
         behind: bool = False,
+        state: str | None = None,
+        after: Run | None = None,
+        limit: int | None = None,
     ) -> list[Target]:
         """Return the (run, destination) pairs, oldest run first.
 
@@ -99,9 +102,19 @@ class Outbox:
             run_ids: Only those of these runs.
             behind: Only those to plan: with events that no delivery was planned for yet, and, where the platform does
                 not know the run, without a registration that waits to be sent.
+            state: Only those in this state.
+            after: Begin with those of runs that were trained after this one; the others follow.
+            limit: At most so many.
         """
         with self._read() as connection:
-            return targets.targets(connection, destination_id, run_ids, behind=behind)
+            return targets.targets(
+                connection, destination_id, run_ids, behind=behind, state=state, after=after, limit=limit
+            )
+
+    def registering(self, destination_id: int, *, run_ids: Sequence[str] | None = None, now: datetime) -> int:
+        """Return how many runs wait there for nothing but their registration, which is planned and due."""
+        with self._read() as connection:
+            return targets.registering(connection, destination_id, run_ids, to_text(now))
 
     # --- planning
 
@@ -157,14 +170,19 @@ class Outbox:
         now: datetime,
         run_ids: Sequence[str] | None = None,
         max_bytes: int | None = None,
+        turn: int = 0,
         upload_spacing_seconds: float = UPLOAD_SPACING_SECONDS,
     ) -> list[Claim]:
         """Take due deliveries, for this owner alone until the lease runs out.
 
+        In turns: first registrations in the order in which the runs were trained, then what runs that are trained at
+        this moment have to send, then all else.
+
         A delivery is due when its time has come, everything of a lower stage is settled, its run is registered at the
         destination (or it is the registration), and, for a checkpoint, when no earlier one of the run is open. While
         the session that saved it is alive, a checkpoint also waits until the last upload is
-        `upload_spacing_seconds` ago, unless it is final.
+        `upload_spacing_seconds` ago, unless it is final. Two registrations of runs of one name are never under way at
+        once, as a platform numbers them in the order in which they arrive.
 
         Args:
             destination_id: Where to.
@@ -175,6 +193,7 @@ class Outbox:
             now: The current time.
             run_ids: Only these runs, else all.
             max_bytes: At most so many bytes of messages, unless the first alone has more; None for no bound.
+            turn: Counted on from claim to claim, so that claims of a single delivery take turns, too.
             upload_spacing_seconds: The least time between two uploads of one live run.
         """
         with self._write() as connection:
@@ -187,6 +206,7 @@ class Outbox:
                 run_ids=run_ids,
                 upload_spacing=timedelta(seconds=upload_spacing_seconds),
                 max_bytes=max_bytes,
+                turn=turn,
             )
             claims.take(connection, found, owner, now, lease_seconds)
         return [claims.from_row(row) for row in found]

@@ -45,6 +45,9 @@ runs = Table(
     Column("created_at", Text, nullable=False),
 )
 
+RUN_NUMBER: ColumnElement[int] = literal_column("runs.rowid", Integer)
+"""Runs count up in the order in which they began; their dates may not, as clocks are set."""
+
 sessions = Table(
     "sessions",
     METADATA,

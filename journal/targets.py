@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, distinct, exists, func, select
 
 from journal import tables
 from journal.records import REGISTRATION, Destination, Run, Target
@@ -37,6 +37,9 @@ def targets(
     *,
     behind: bool = False,
     dropped: bool = False,
+    state: str | None = None,
+    after: Run | None = None,
+    limit: int | None = None,
 ) -> list[Target]:
     """Return the (run, destination) pairs, oldest run first; see `Outbox.targets`.
 
@@ -46,8 +49,14 @@ def targets(
         select(_T, _R, tables.destinations)
         .join(_R, _R.c.id == _T.c.run_id)
         .join(tables.destinations, tables.destinations.c.id == _T.c.destination_id)
-        .order_by(_R.c.created_at)
+        .limit(limit)
     )
+    if after is not None:
+        number = select(tables.RUN_NUMBER).where(_R.c.id == after.id).scalar_subquery()
+        query = query.order_by((number < tables.RUN_NUMBER).desc())
+    query = query.order_by(tables.RUN_NUMBER)
+    if state is not None:
+        query = query.where(_T.c.state == state)
     if not dropped:
         query = query.where(_T.c.dropped_at.is_(None))
     if destination_id is not None:
@@ -58,6 +67,19 @@ def targets(
         unplanned = exists().where(_E.c.run_id == _T.c.run_id, _E.c.id > _T.c.planned_through)
         query = query.where(unplanned, ~_is_registering())
     return [_target(row) for row in connection.execute(query)]
+
+
+def registering(connection: Connection, destination_id: int, run_ids: Sequence[str] | None, now: str) -> int:
+    """Return how many runs there have a registration that was planned and is due, or under way."""
+    query = (
+        select(func.count(distinct(_D.c.run_id)))
+        .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
+        .where(_D.c.destination_id == destination_id, _D.c.kind == REGISTRATION, tables.is_open(_D))
+        .where(_T.c.state == "new", _D.c.next_attempt_at <= now)
+    )
+    if run_ids is not None:
+        query = query.where(_D.c.run_id.in_(run_ids))
+    return int(connection.execute(query).scalar_one())
 
 
 def _is_registering() -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from support.journals import rows
 from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, in_order, received, scripted_server
 
-from uploader.drain.feeder import FIRST_BATCH
+from uploader.drain.rounds import FIRST_BATCH
 
 
 def events(server: ScriptedServer) -> list[str]:

@@ -127,6 +127,7 @@ def sender(journals: Recordings, server: ScriptedServer, monkeypatch: pytest.Mon
         )
     clock = Clock()
     monkeypatch.setattr("uploader.drain.feeder.utc_now", clock.utc_now)
+    monkeypatch.setattr("uploader.drain.rounds.utc_now", clock.utc_now)
     monkeypatch.setattr("uploader.drain.books.utc_now", clock.utc_now)
     server.requests.clear()
     with closing(journals.journal.outbox()) as outbox:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from support.journals import URL, Bench, bench, dead_pid, finish, later, python, rows
 
-from journal.claims import PATIENCE
 from journal.clock import from_text, to_text, utc_now
 from journal.errors import StaleClaim, UnknownRow
 from journal.records import Claim, Outcome
+from journal.turns import PATIENCE
 from journal.waiting import Revived
 
 SHA = "0" * 64
@@ -79,15 +79,6 @@ def test_runs_of_one_name_are_registered_in_the_order_in_which_they_began(at: Be
         assert claim.run.id == one.run.id
         assert at.claim() == []
         at.record(Outcome(claim, "delivered", ids={"modelId": "m"}))
-
-
-def test_a_run_waits_for_an_earlier_one_that_is_not_planned_yet(at: Bench) -> None:
-    start = at.event("training_started")
-    namesake(at)
-    assert at.claim() == []
-    at.plan(at.planned(start, "training_started"))
-    (claim,) = at.claim()
-    assert claim.run.id == at.run.id
 
 
 @pytest.mark.parametrize(("name", "project"), [("other", "demo"), ("run", "other"), ("run", None)])
