@@ -1,12 +1,14 @@
-"""What a training prints, in chunks of five lines or five seconds, captured by Ultralytics' own `ConsoleLogger`.
+"""What a training prints, in chunks of five lines or five seconds, made by Ultralytics' own `ConsoleLogger`.
 
-Chunks are journaled by a thread of their own: whoever prints may hold the lock of a log handler, and would otherwise
-wait for the disk with it, or for itself when journaling has something to log.
+Whoever prints only puts the text into a queue, which no lock, no error and no signal handler of theirs can harm. One
+thread makes chunks of it, and another one journals them: the first never waits for the disk, so that each line has its
+time.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import queue
 import threading
@@ -16,6 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from journal.payloads import cut_text
+from uploader.callbacks.streams import STREAMS
+
+LOGGER = logging.getLogger("uploader")
 
 LINES_PER_CHUNK = 5
 SECONDS_PER_CHUNK = 5.0
@@ -23,6 +28,8 @@ LONGEST_CHUNK = 64 * 1024
 """Most characters of text in a chunk."""
 LONGEST_WRITE = 1024 * 1024
 """Most characters that are taken of what is printed at once; of more, half a chunk is: no person reads that."""
+_SAME_LINE_SECONDS = 0.1
+"""Upstream leaves out a line that comes again within this time, measured when it is given to its logger."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +69,23 @@ class ConsoleCapture:
 
     Args:
         journal: Called with one chunk at a time, in order, from a thread of the capture.
+        hears: Whether what the calling thread prints is to be captured.
     """
 
-    def __init__(self, journal: Callable[[Chunk], None]) -> None:
+    def __init__(self, journal: Callable[[Chunk], None], hears: Callable[[], bool] = lambda: True) -> None:
         self._journal = journal
+        self._hears = hears
         self._logger: Any = None
-        self._queue: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="uploader-console", daemon=True)
-        self._stopped = False
+        self._with_bars = False
+        self._is_open = False
+        self._heard_at = 0.0
+        self._heard: queue.SimpleQueue[_Heard | None] = queue.SimpleQueue()
+        self._chunks: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
+        self._handler = _LogHandler(self._hear)
+        self._threads = [
+            threading.Thread(target=self._make_chunks, name="uploader-console", daemon=True),
+            threading.Thread(target=self._run, name="uploader-console-journal", daemon=True),
+        ]
 
     def start(self) -> None:
         """Begin to capture.
@@ -77,38 +93,81 @@ class ConsoleCapture:
         Raises:
             ImportError: This version of Ultralytics has no `ConsoleLogger`.
         """
-        logger = _console_logger()(batch_size=LINES_PER_CHUNK, flush_interval=SECONDS_PER_CHUNK, on_flush=self._put)
+        from ultralytics.utils.logger import ConsoleLogger
+
+        self._logger = ConsoleLogger(batch_size=LINES_PER_CHUNK, flush_interval=SECONDS_PER_CHUNK, on_flush=self._put)
         # Older versions count from 0, which a resumed run would do again.
-        logger.chunk_id = max(logger.chunk_id, int(time.time() * 1000))
-        self._thread.start()
-        self._logger = logger
+        self._logger.chunk_id = max(self._logger.chunk_id, int(time.time() * 1000))
+        self._logger.active = True  # its own streams and timer are not used
+        self._with_bars = hasattr(self._logger, "progress")  # not in 8.3
+        for thread in self._threads:
+            thread.start()
+        self._is_open = True
         _running.add(self)
-        logger.start_capture()
+        STREAMS.listen(self._hear)
+        logging.getLogger("ultralytics").addHandler(self._handler)
 
     def stop(self) -> None:
         """Give the streams back and return when every chunk is journaled; harmless when not capturing."""
-        if self._logger is None or self._stopped:
+        if not self._is_open:
             return
-        self._logger.stop_capture()
+        self._is_open = False
+        STREAMS.forget(self._hear)
+        logging.getLogger("ultralytics").removeHandler(self._handler)
         _running.discard(self)
-        self._stopped = True
-        self._queue.put(None)
-        self._thread.join()
+        self._heard.put(None)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
 
     def leave(self) -> None:
-        """Let a forked child print as before: its lines are not the run's, and the thread did not come along."""
-        self._logger.active = False
+        """Let a forked child print as before: its lines are not the run's, and the threads did not come along."""
+        self._is_open = False
+
+    def _hear(self, text: str, bar: object) -> None:
+        """Take what was printed, by whichever thread; nothing here can fail, wait, or be entered again to its harm."""
+        if self._is_open and self._hears():
+            taken = text if len(text) <= LONGEST_WRITE else cut_text(text, LONGEST_CHUNK // 2)
+            self._heard.put(_Heard(taken, bar, time.monotonic()))
+
+    def _make_chunks(self) -> None:
+        """Give the logger what is heard, and have it make a chunk of what waits now and then, until `stop`."""
+        flush_at = time.monotonic() + SECONDS_PER_CHUNK
+        while (heard := self._next(flush_at)) is not None:
+            try:
+                if time.monotonic() >= flush_at:
+                    flush_at = time.monotonic() + SECONDS_PER_CHUNK
+                    self._logger._flush_buffer()
+                self._give(heard)
+            except Exception:  # of a version that does not know what to do with a text; the next ones may pass
+                LOGGER.debug("something printed was not recorded", exc_info=True)
+        if self._with_bars:
+            self._logger.progress.clear()  # of bars that outlive the capture
+        self._logger._flush_buffer()
+        self._chunks.put(None)
+
+    def _next(self, until: float) -> _Heard | None:
+        """Return what was heard next, or nothing at all once `until` has come."""
+        try:
+            return self._heard.get(timeout=max(0.0, until - time.monotonic()))
+        except queue.Empty:
+            return _NOTHING
+
+    def _give(self, heard: _Heard) -> None:
+        if heard.at - self._heard_at >= _SAME_LINE_SECONDS:
+            self._logger.last_time = 0.0  # this thread may be late: what counts is when it was printed
+        self._heard_at = heard.at
+        if heard.text or heard.bar is not None:
+            self._logger._queue_log(heard.text, *([heard.bar] if self._with_bars else []))
 
     def _put(self, content: str, line_count: int, chunk_id: int) -> None:
-        """Take a chunk from whichever thread printed its last line, or from the logger's timer."""
-        progress = getattr(self._logger, "progress_sent", {})  # not in 8.3
-        self._queue.put(Chunk(chunk_id, cut_text(content, LONGEST_CHUNK), line_count, dict(progress)))
-        if self._stopped:  # the timer was under way while the capture stopped
-            self._journal_waiting()
+        """Take a chunk from the logger."""
+        progress = dict(self._logger.progress_sent) if self._with_bars else {}
+        self._chunks.put(Chunk(chunk_id, cut_text(content, LONGEST_CHUNK), line_count, progress))
 
     def _run(self) -> None:
         """Journal chunks until `stop`. Those that wait go as one, so that a slow disk does not fall behind."""
-        while (chunk := self._queue.get()) is not None:
+        while (chunk := self._chunks.get()) is not None:
             if self._journal_waiting(chunk):
                 return
 
@@ -117,24 +176,44 @@ class ConsoleCapture:
         waiting: list[Chunk | None] = [*chunks]
         with contextlib.suppress(queue.Empty):
             while True:
-                waiting.append(self._queue.get_nowait())
+                waiting.append(self._chunks.get_nowait())
         if present := [chunk for chunk in waiting if chunk is not None]:
             self._journal(join_chunks(present))
         return None in waiting
 
 
-def _console_logger() -> Any:
-    """Return upstream's logger, made to take the beginning of what is too long."""
-    from ultralytics.utils.logger import ConsoleLogger
+@dataclass(frozen=True)
+class _Heard:
+    """What was printed at once.
 
-    class Bounded(ConsoleLogger):  # type: ignore[misc]
-        """Keeps no copies of what is too long; versions differ in what they pass along with the text."""
+    Attributes:
+        text: What.
+        bar: Id of the progress bar that it is a frame of; None when it is none.
+        at: When, on the monotonic clock.
+    """
 
-        def _queue_log(self, text: str, *bar: Any) -> None:
-            taken = text if len(text) <= LONGEST_WRITE else cut_text(text, LONGEST_CHUNK // 2)
-            super()._queue_log(taken, *bar)
+    text: str
+    bar: object
+    at: float
 
-    return Bounded
+
+_NOTHING = _Heard("", None, 0.0)
+
+
+class _LogHandler(logging.Handler):
+    """Passes on what is logged, as upstream's does; a record that cannot be formatted is no one's error but its own."""
+
+    def __init__(self, hear: Callable[[str, object], None]) -> None:
+        super().__init__()
+        self._hear = hear
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass on a record; the handler that shows it says what is wrong with one."""
+        try:
+            text = self.format(record)
+        except Exception:  # noqa: BLE001  whatever somebody's arguments raise
+            return
+        self._hear(f"{text}\n", None)
 
 
 _running: set[ConsoleCapture] = set()
@@ -143,6 +222,7 @@ _running: set[ConsoleCapture] = set()
 def _leave_child() -> None:
     for capture in _running:
         capture.leave()
+    _running.clear()
 
 
 if hasattr(os, "register_at_fork"):
