@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from journal.engine import Durability
-from uploader.callbacks.platform import EVENTS, PlatformCallbacks, recording_of
-from uploader.callbacks.trainer import CallbackLists
-from uploader.callbacks.upstream import remove_upstream, restore_upstream
+from uploader.callbacks.attachment import put_in, take_out
+from uploader.callbacks.platform import PlatformCallbacks, recording_of
 from uploader.choices import check_texts, choose_options, choose_routes
 from uploader.hub.identifier import parse_identifier
 from uploader.settings import Settings
+
+if TYPE_CHECKING:
+    from uploader.callbacks.trainer import Trainer
 
 ModelOrTrainer = TypeVar("ModelOrTrainer")
 
@@ -32,8 +34,10 @@ def attach(
 ) -> ModelOrTrainer:
     """Record the trainings of a model, or the one of a trainer, into a journal.
 
-    Upstream's own Platform streaming is taken out, so that a training is not streamed twice. Attaching again replaces
-    what was attached before. No network is needed, now or while training.
+    Upstream's own Platform streaming is left out, so that a training is not streamed twice. Ours runs after all other
+    callbacks, whenever those were added. What upstream trains in processes of its own is recorded, too: `tune()`,
+    several data sets, several GPUs. Attaching again replaces what was attached before. No network is needed, now or
+    while training.
 
     Args:
         model_or_trainer: An Ultralytics model (`YOLO(...)`), or a trainer that was built but does not train yet. A
@@ -61,13 +65,17 @@ def attach(
         SettingsError: A platform is unknown, a URL or a size, here or in the environment, cannot be used, an argument
             has a wrong type, or the journal is a file. One that cannot be written is none: see `uploader.sink`.
     """
-    lists = _callback_lists(model_or_trainer)
+    _check_kind(model_or_trainer)
     check_texts(project=project, name=name, base_url=base_url, hub_model=hub_model)
     settings = Settings.load()
     hub_id = parse_identifier(hub_model, settings.hub_web).model_id if hub_model else None
     routes = choose_routes(settings, platform, base_url, is_hub=hub_model is not None)
     options = choose_options(journal, durability, routes, max_size)
-    _install(PlatformCallbacks(options, project, name, hub_id), model_or_trainer, lists)
+    callbacks = PlatformCallbacks(options, project, name, hub_id)
+    put_in(model_or_trainer, callbacks)
+    if _is_trainer(model_or_trainer) and not getattr(model_or_trainer, "ddp", False):
+        _close(model_or_trainer)
+        callbacks.on_pretrain_routine_start(cast("Trainer", model_or_trainer))  # it ran this event while it was built
     return model_or_trainer
 
 
@@ -86,36 +94,21 @@ def detach(model_or_trainer: ModelOrTrainer) -> ModelOrTrainer:
     Raises:
         TypeError: It is neither a model nor a trainer.
     """
-    lists = _callback_lists(model_or_trainer)
-    was_attached = _remove_ours(lists)
-    if _is_trainer(model_or_trainer) and was_attached:
+    _check_kind(model_or_trainer)
+    if take_out(model_or_trainer) and _is_trainer(model_or_trainer):
         _close(model_or_trainer)
-        restore_upstream(lists)
     return model_or_trainer
 
 
-def _install(callbacks: PlatformCallbacks, model_or_trainer: Any, lists: CallbackLists) -> None:
-    """Put the callbacks in the place of upstream's, and of ours from before."""
-    _remove_ours(lists)
-    remove_upstream(lists, hub=callbacks.is_for_hub)
-    for event, callback in callbacks.items():
-        lists.setdefault(event, []).append(callback)
-    if _is_trainer(model_or_trainer) and not getattr(model_or_trainer, "ddp", False):
-        _close(model_or_trainer)
-        callbacks.on_pretrain_routine_start(model_or_trainer)  # the trainer ran this event while it was built
-
-
-def _callback_lists(model_or_trainer: Any) -> CallbackLists:
-    """Return the object's lists of callbacks.
+def _check_kind(model_or_trainer: object) -> None:
+    """Check that it is a model or a trainer.
 
     Raises:
-        TypeError: It is neither a model nor a trainer.
+        TypeError: It is neither.
     """
     if not (_is_a(model_or_trainer, "ultralytics.engine.model", "Model") or _is_trainer(model_or_trainer)):
         kind = type(model_or_trainer).__name__
         raise TypeError(f"expected an Ultralytics model, such as YOLO('yolo11n.pt'), or a trainer, not {kind}")
-    lists: CallbackLists = model_or_trainer.callbacks
-    return lists
 
 
 def _is_trainer(value: object) -> bool:
@@ -126,21 +119,6 @@ def _is_a(value: object, module: str, name: str) -> bool:
     """Check against a class of a module that is not imported for it: where it is not, there are no instances."""
     kind = getattr(sys.modules.get(module), name, None)
     return isinstance(kind, type) and isinstance(value, kind)
-
-
-def _remove_ours(lists: CallbackLists) -> bool:
-    """Take our callbacks out; return whether there were any."""
-    found = False
-    for event in EVENTS:
-        listed = lists.get(event, [])
-        kept = [callback for callback in listed if not _is_ours(callback)]
-        found |= len(kept) < len(listed)
-        listed[:] = kept
-    return found
-
-
-def _is_ours(callback: object) -> bool:
-    return isinstance(getattr(callback, "__self__", None), PlatformCallbacks)
 
 
 def _close(trainer: object) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from uploader.callbacks.redact import Redactor
 from uploader.callbacks.slugs import project_slug, respelled, run_slug
 from uploader.callbacks.system import SystemSampler, training_gpus
 from uploader.callbacks.trainer import Callback, Trainer
-from uploader.callbacks.upstream import remove_upstream, session_model, silence_upstream
+from uploader.callbacks.upstream import session_model, silence_upstream
 from uploader.callbacks.usage import is_allowed, journal_usage, usage_payload
 from uploader.errors import SettingsError
 from uploader.recorder import Recorder
@@ -29,18 +28,21 @@ from uploader.sink import JournalOptions
 ATTRIBUTE = "uploader"
 """The trainer's attribute that holds its `Recording`."""
 
-EVENTS = (
-    "on_pretrain_routine_start",
-    "on_pretrain_routine_end",
-    "on_fit_epoch_end",
-    "on_model_save",
-    "on_train_end",
-    "teardown",
-    "on_train_start",
-    "on_val_start",
-    "on_predict_start",
-    "on_export_start",
+EVENTS = frozenset(
+    {
+        "on_pretrain_routine_start",
+        "on_pretrain_routine_end",
+        "on_fit_epoch_end",
+        "on_model_save",
+        "on_train_end",
+        "teardown",
+        "on_train_start",
+        "on_val_start",
+        "on_predict_start",
+        "on_export_start",
+    }
 )
+"""Every event at which upstream's own reporting does something is among them."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,9 @@ class PlatformCallbacks:
         """Whether the run goes to HUB."""
         return any(platform == "hub" for platform, _ in self.options.routes)
 
-    def items(self) -> Iterator[tuple[str, Callback]]:
-        """Yield each event's name with the callback for it."""
-        for event in EVENTS:
-            yield event, getattr(self, event)
+    def callback(self, event: str) -> Callback | None:
+        """Return the callback for an event, None where there is none."""
+        return getattr(self, event) if event in EVENTS else None
 
     @guarded
     def on_pretrain_routine_start(self, trainer: Trainer) -> None:
@@ -77,7 +78,6 @@ class PlatformCallbacks:
         abandon_previous()
         recording = self._recording(trainer)
         setattr(trainer, ATTRIBUTE, recording)
-        remove_upstream(trainer.callbacks, hub=self.is_for_hub)
         silence_upstream(trainer)
         recording.begin(trainer)
 
@@ -92,8 +92,6 @@ class PlatformCallbacks:
     def on_fit_epoch_end(self, trainer: Trainer) -> None:
         """Record the epoch; runs once more after the final evaluation."""
         if recording := recording_of(trainer):
-            # The final evaluation of 8.3 has put them back: its validator shares the trainer's lists.
-            remove_upstream(trainer.callbacks, hub=self.is_for_hub)
             recording.epoch_end(trainer)
             recording.obey(trainer)
 

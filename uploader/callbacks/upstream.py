@@ -1,4 +1,4 @@
-"""Ultralytics' own Platform and HUB callbacks: found in a trainer, taken out, put back.
+"""Ultralytics' own Platform and HUB callbacks: known, and silenced where they have begun.
 
 They come from dictionaries of the library and are added to every trainer when it is built. They stream the same
 training as ours, so that only one of the two may be active.
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from uploader.callbacks.trainer import Callback, CallbackLists
+from uploader.callbacks.trainer import Callback
 
 _MODULE = "ultralytics.utils.callbacks.platform"
 _HUB_MODULE = "ultralytics.utils.callbacks.hub"
@@ -25,24 +25,10 @@ _HUB_SESSION = (
 """Those of upstream's HUB callbacks that report a training; the others send usage events."""
 
 
-def upstream_callbacks() -> Mapping[str, Callback]:
-    """Return upstream's callbacks for Platform by event; empty where the version has none or no key is set (8.3)."""
-    try:
-        from ultralytics.utils.callbacks.platform import callbacks
-    except ImportError:
-        return {}
-    return dict(callbacks)
-
-
-def remove_upstream(lists: CallbackLists, *, hub: bool = False) -> None:
-    """Take upstream's callbacks for Platform, and for HUB if ours report there, out of the lists.
-
-    In place, because a trainer may be iterating over one of them: ours stands before upstream's there, so that the
-    iteration goes on with the callback after the removed one.
-    """
-    for event, callback in [*_imported(_MODULE).items(), *(_hub_session().items() if hub else ())]:
-        listed = lists.get(event, [])
-        listed[:] = [other for other in listed if other is not callback]
+def reporting(event: str, *, hub: bool) -> tuple[Callback, ...]:
+    """Return upstream's callbacks for an event that report to Platform, and to HUB where ours report there."""
+    found = (_imported(_MODULE).get(event), _hub_session().get(event) if hub else None)
+    return tuple(callback for callback in found if callback is not None)
 
 
 def _hub_session() -> Mapping[str, Callback]:
@@ -59,14 +45,6 @@ def _imported(module: str) -> Mapping[str, Callback]:
     """
     callbacks: Mapping[str, Callback] = getattr(sys.modules.get(module), "callbacks", {})
     return callbacks
-
-
-def restore_upstream(lists: CallbackLists) -> None:
-    """Append upstream's callbacks, for Platform and for HUB, where they are missing."""
-    for event, callback in [*upstream_callbacks().items(), *_hub_session().items()]:
-        listed = lists.setdefault(event, [])
-        if not any(other is callback for other in listed):
-            listed.append(callback)
 
 
 def session_model(trainer: Any) -> str | None:

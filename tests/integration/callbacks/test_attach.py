@@ -13,7 +13,6 @@ import pytest
 
 import uploader
 from uploader.callbacks.platform import EVENTS, PlatformCallbacks, recording_of
-from uploader.callbacks.upstream import upstream_callbacks
 from uploader.errors import SettingsError
 
 ROOT = Path(__file__).parents[3]
@@ -26,15 +25,23 @@ def model(ultralytics: Any) -> Any:
 
 def ours(target: Any) -> list[PlatformCallbacks]:
     """Return the owner of each of our callbacks that is active."""
-    listed = [callback for event in EVENTS for callback in target.callbacks[event]]
+    listed = [callback for event in EVENTS for callback in target.callbacks.get(event, [])]
     return [
         callback.__self__ for callback in listed if isinstance(getattr(callback, "__self__", None), PlatformCallbacks)
     ]
 
 
 def upstreams(target: Any) -> list[str]:
-    """Return the events of which upstream's callback is active."""
-    return [event for event, callback in upstream_callbacks().items() if callback in target.callbacks[event]]
+    """Return the events at which upstream's callback is active."""
+    from ultralytics.utils.callbacks.platform import callbacks
+
+    return [event for event, callback in callbacks.items() if callback in list(target.callbacks.get(event, []))]
+
+
+def platform_events() -> list[str]:
+    from ultralytics.utils.callbacks.platform import callbacks
+
+    return list(callbacks)
 
 
 def test_attaching_again_replaces_and_never_doubles(model: Any) -> None:
@@ -79,7 +86,7 @@ def test_a_detached_model_streams_with_upstream_again(
 ) -> None:
     uploader.detach(uploader.attach(model, journal=journal.folder))
     trainer = build_trainer(model)
-    assert upstreams(trainer) == list(upstream_callbacks())
+    assert upstreams(trainer) == platform_events()
     assert ours(trainer) == []
     assert recording_of(trainer) is None
 
@@ -108,7 +115,7 @@ def test_a_trainer_that_upstream_has_started_to_stream_is_taken_over(
 
     uploader.detach(trainer)
     assert sys.stdout is stdout
-    assert upstreams(trainer) == list(upstream_callbacks())
+    assert upstreams(trainer) == platform_events()
     assert ours(trainer) == []
 
 
@@ -128,7 +135,8 @@ def test_a_detached_trainer_has_upstreams_session_of_hub_again(
         trainer.add_callback(event, report)
 
     uploader.attach(trainer, journal=journal.folder, platform="hub")
-    assert [report in trainer.callbacks[event] for event in hub.callbacks] == [False, True]  # a usage event stays
+    running = [report in list(trainer.callbacks.get(event)) for event in hub.callbacks]
+    assert running == [False, True]  # a usage event stays
     uploader.detach(trainer)
     assert [trainer.callbacks[event].count(report) for event in hub.callbacks] == [1, 1]
 
@@ -203,10 +211,10 @@ def test_an_argument_of_a_wrong_type_is_named_at_once(model: Any, argument: str)
 @pytest.mark.parametrize("module", [pickle, cloudpickle])
 def test_callbacks_are_pickled_without_what_is_live(model: Any, journal: Any, module: Any) -> None:
     uploader.attach(model, journal=journal.folder, project="p", name="n")
-    copied = module.loads(module.dumps(dict(model.callbacks)))
+    copied = module.loads(module.dumps(model.callbacks))
     before = {event: [callback.__qualname__ for callback in listed] for event, listed in model.callbacks.items()}
     assert {event: [callback.__qualname__ for callback in listed] for event, listed in copied.items()} == before
-    assert copied["teardown"][-1].__self__ == model.callbacks["teardown"][-1].__self__
+    assert copied.recorder == model.callbacks.recorder
     assert not journal.folder.exists()
 
 

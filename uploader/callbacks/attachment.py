@@ -1,0 +1,61 @@
+"""What is put into a model or trainer so that its trainings are recorded, and taken out again."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from typing import Any
+
+from uploader.callbacks.children import recording_children
+from uploader.callbacks.lists import RecordedLists
+from uploader.callbacks.platform import PlatformCallbacks
+
+_STARTS = ("train", "tune")
+"""Methods that may start trainings in other processes."""
+_ATTACHED = "uploader_attached"
+"""Where an object keeps the callbacks that were put into it."""
+
+
+class _Start:
+    """A method that trains, of a model or trainer that is recorded: its child processes are recorded, too.
+
+    It stands in the object's own dictionary, and is pickled and copied with it.
+    """
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.owner, self.name = owner, name
+        self.before = vars(owner).get(name)
+        functools.update_wrapper(self, getattr(type(owner), name))
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        start = self.before or getattr(type(self.owner), self.name).__get__(self.owner)
+        callbacks: PlatformCallbacks | None = vars(self.owner).get(_ATTACHED)
+        if callbacks is None:  # taken out, while somebody else stands before this
+            return start(*args, **options)
+        if not isinstance(self.owner.callbacks, RecordedLists):  # replaced as a whole
+            self.owner.callbacks = RecordedLists(self.owner.callbacks, callbacks)
+        with recording_children(callbacks):
+            return start(*args, **options)
+
+
+def put_in(owner: Any, callbacks: PlatformCallbacks) -> None:
+    """Have a model's or trainer's trainings recorded, in the place of what was put in before."""
+    take_out(owner)
+    owner.callbacks = RecordedLists(owner.callbacks, callbacks)
+    vars(owner)[_ATTACHED] = callbacks
+    for name in _STARTS:
+        if callable(getattr(type(owner), name, None)):
+            vars(owner)[name] = _Start(owner, name)
+
+
+def take_out(owner: Any) -> bool:
+    """Undo `put_in`; return whether there was anything to undo."""
+    for name in _STARTS:
+        if isinstance(start := vars(owner).get(name), _Start):
+            del vars(owner)[name]
+            vars(owner).update({name: start.before} if start.before else {})
+    was_there = vars(owner).pop(_ATTACHED, None) is not None
+    if not isinstance(owner.callbacks, RecordedLists):
+        return was_there
+    owner.callbacks = defaultdict(list, owner.callbacks)
+    return True

@@ -1,0 +1,121 @@
+"""Trainings that upstream starts in processes of their own, recorded as those of this process are.
+
+`tune()` and trainings on several data sets run the command line once for each, and a multi-GPU training runs workers.
+Whatever was attached stays behind, except where the callbacks are pickled for the workers (8.4.16x on). So the command
+is run by way of `launched.py`, which attaches first; how upstream trains is not changed by it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import logging
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from uploader.callbacks.lists import RecordedLists
+from uploader.sink import JournalOptions
+
+if TYPE_CHECKING:
+    from uploader.callbacks.platform import PlatformCallbacks
+
+LAUNCHER = str(Path(__file__).with_name("launched.py"))
+_STARTERS = ("ultralytics.engine.trainer", "ultralytics.engine.tuner")
+"""Upstream's modules that start such processes, each by `subprocess.run`."""
+_COMMAND_LINE = "ultralytics.cfg.__init__"
+_WORKERS = frozenset({"torch.distributed.run", "torch.distributed.launch"})
+
+_attached: ContextVar[PlatformCallbacks | None] = ContextVar("uploader_attached", default=None)
+_log = logging.getLogger("ultralytics")
+
+
+@contextlib.contextmanager
+def recording_children(callbacks: PlatformCallbacks) -> Iterator[None]:
+    """Record what upstream trains in other processes meanwhile, as far as it is started by this thread."""
+    _stand_before_subprocess()
+    token = _attached.set(callbacks)
+    try:
+        yield
+    finally:
+        _attached.reset(token)
+
+
+def adopt(description: str) -> None:
+    """Record the trainings of this process, which was started for them.
+
+    Args:
+        description: Of the callbacks that were attached in the process before.
+    """
+    from ultralytics.utils import callbacks as upstream
+
+    from uploader.callbacks.platform import PlatformCallbacks
+
+    content = json.loads(description)
+    routes = tuple((str(platform), str(url)) for platform, url in content["options"].pop("routes"))
+    options = JournalOptions(**content.pop("options"), routes=routes)
+    callbacks = PlatformCallbacks(options, **content)
+    defaults = upstream.get_default_callbacks
+    upstream.get_default_callbacks = lambda: RecordedLists(defaults(), callbacks)
+    _stand_before_subprocess()
+    _attached.set(callbacks)
+
+
+def recorded_command(command: Sequence[str], description: str) -> list[str] | None:
+    """Return a command that records what `command` trains, None where it is none of upstream's trainings.
+
+    Args:
+        command: What upstream runs.
+        description: Of the callbacks; holds no secret.
+    """
+    if _COMMAND_LINE in command[1:3]:
+        return [command[0], LAUNCHER, description, *command[1:]]
+    if not _WORKERS.isdisjoint(command):
+        return [*command[:-1], LAUNCHER, description, command[-1]]
+    return None
+
+
+class _Subprocess(ModuleType):
+    """The module `subprocess`, as those of upstream's see it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(subprocess, name)
+
+    def run(self, command: Any, *args: Any, **options: Any) -> Any:
+        """Run upstream's command, or one that does the same and records it."""
+        ours = _ours(command)
+        try:
+            return subprocess.run(ours or command, *args, **options)  # noqa: PLW1510 - as upstream has it
+        except subprocess.CalledProcessError as error:
+            error.cmd = command
+            raise
+
+
+def _ours(command: Any) -> list[str] | None:
+    callbacks = _attached.get()
+    if callbacks is None or _carries_callbacks(command):
+        return None
+    known = [*map(str, command)] if isinstance(command, (list, tuple)) else []
+    ours = recorded_command(known, json.dumps(asdict(callbacks)))
+    if ours is None:
+        _log.warning("Uploader: a training that is started in another process is not recorded: its command is unknown")
+    return ours
+
+
+def _carries_callbacks(command: Any) -> bool:
+    """Return whether upstream has pickled the trainer's callbacks beside the file that the workers run."""
+    script = Path(str(command[-1]) if command else "")
+    return script.suffix == ".py" and script.with_suffix(".pt").is_file()
+
+
+def _stand_before_subprocess() -> None:
+    for name in _STARTERS:
+        with contextlib.suppress(Exception):  # one that cannot be imported starts nothing
+            module = importlib.import_module(name)
+            if getattr(module, "subprocess", None) is subprocess:
+                vars(module)["subprocess"] = _Subprocess("subprocess")
