@@ -14,6 +14,7 @@ BYTES_AT_ONCE = 8 << 20
 """Events are read until their payloads come to so many characters, so that memory does not grow with large ones."""
 
 _E = tables.events
+_EVENTS = select(_E, tables.sessions.c.generation).join(tables.sessions, tables.sessions.c.id == _E.c.session_id)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Backlog:
 
 def read(connection: Connection, run_id: str, after: int, limit: int, kinds: Collection[str] | None) -> Backlog:
     """Return the run's next events above an id; see `Outbox.backlog`."""
-    query = select(_E).where(_E.c.run_id == run_id, _E.c.id > after).order_by(_E.c.id).limit(limit)
+    query = _EVENTS.where(_E.c.run_id == run_id, _E.c.id > after).order_by(_E.c.id).limit(limit)
     if kinds is not None:
         query = query.where(_E.c.kind.in_(kinds))
     events, size = [], 0
@@ -51,6 +52,6 @@ def last_event(connection: Connection, run_id: str) -> int:
 
 def newest_events(connection: Connection, run_id: str, kind: str, through: int, limit: int) -> list[Event]:
     """Return the run's newest events of a kind with ids up to `through`, in order, at most `limit`."""
-    query = select(_E).where(_E.c.run_id == run_id, _E.c.kind == kind, _E.c.id <= through)
+    query = _EVENTS.where(_E.c.run_id == run_id, _E.c.kind == kind, _E.c.id <= through)
     found = connection.execute(query.order_by(_E.c.id.desc()).limit(limit))
     return [Event(*row) for row in found][::-1]

@@ -1,7 +1,7 @@
 """Events that no journal could take: lines of JSON in a file of their own, taken in by the next drain.
 
-A file's first line says whose it is: the journal's path, the run, the session. Each further line is an event, fsynced
-before `append` returns. `journal.intake` takes them in.
+A file's first line says whose it is: the journal, the run, the session. Each further line is an event under the number
+that it has in the session, fsynced before `append` returns. `journal.intake` takes them in.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,9 +22,10 @@ from journal import tables
 from journal.blobs import sync_folder, write_all
 from journal.clock import from_text, now_text
 from journal.errors import JournalUnwritable
+from journal.identity import ENTRY_FIELDS, Entry, Session
 from journal.liveness import boot_id, host_name
-from journal.payloads import fitted, left_out
-from journal.records import GIVEN_UP, Run
+from journal.payloads import drafts
+from journal.records import Run
 
 # What reading a line that nobody here wrote may raise; the last where it nests too deep.
 FOREIGN = (KeyError, TypeError, ValueError, RecursionError)
@@ -44,6 +45,11 @@ class Header:
         host: Its machine.
         boot_id: Its machine's boot.
         started_at: When the file was begun.
+        session: Uuid of the session; None in files of earlier versions, whose lines have no numbers.
+        generation: The session's, None where nobody could look for earlier ones.
+        parent: Uuid of the session that it continues, None for the first.
+        purpose: Why the session writes where it is no training's, else None.
+        journal_uuid: Which journal, wherever it is now; None where it was never open.
     """
 
     journal: str
@@ -54,6 +60,14 @@ class Header:
     host: str
     boot_id: str
     started_at: str
+    session: str | None = None
+    generation: int | None = None
+    parent: str | None = None
+    purpose: str | None = None
+    journal_uuid: str | None = None
+
+
+_HEADER = frozenset(field.name for field in fields(Header))
 
 
 class FallbackFile:
@@ -72,11 +86,26 @@ class FallbackFile:
         *,
         session_id: int | None = None,
         routes: Sequence[tuple[str, str]] = (),
+        session: Session | None = None,
     ) -> None:
         """Take notice of where and whose; nothing is written yet."""
         self._folders = list(folders)
+        self._session = session or Session(run.id)
+        who = self._session.facts()
         self.header = Header(
-            str(journal.resolve()), run, session_id, routes, os.getpid(), host_name(), boot_id(), now_text()
+            str(journal.resolve()),
+            run,
+            session_id,
+            routes,
+            os.getpid(),
+            host_name(),
+            boot_id(),
+            now_text(),
+            who["uuid"],
+            who["generation"],
+            who["parent"],
+            self._session.purpose,
+            self._session.journal,
         )
         self._descriptor: int | None = None
         self._is_torn = False
@@ -88,14 +117,20 @@ class FallbackFile:
         Raises:
             JournalUnwritable: None of the folders takes a file, or the file takes no more.
         """
+        self.write(self._session.entries(drafts(kind, payload, key)))
+
+    def write(self, entries: Iterable[Entry]) -> None:
+        """Write the session's events durably, under the numbers that they have.
+
+        Raises:
+            JournalUnwritable: None of the folders takes a file, or the file takes no more.
+        """
         if self._descriptor is None:
             self._create()
-        text, losses = fitted(payload)
-        if losses:
-            self.append(GIVEN_UP, left_out(kind, key, losses), kind)
-        event = {"kind": kind, "key": key, "payload": json.loads(text), "created_at": now_text()}
         try:
-            self._write(event)
+            for entry in entries:
+                event = dict(zip(ENTRY_FIELDS, entry, strict=True))
+                self._write({**event, "payload": json.loads(entry[2])})
         except OSError as error:
             raise JournalUnwritable(f"{self.path} cannot be written ({error.strerror})") from error
 
@@ -187,7 +222,8 @@ def read_header(path: Path) -> Header | None:
         with path.open("rb") as file:
             line = file.readline(_LONGEST_HEADER)
         first = json.loads(line) if line.endswith(b"\n") else {}
-        header = Header(**{**first, "run": Run(**first["run"])})
+        known = {name: value for name, value in dict(first).items() if name in _HEADER}
+        header = Header(**{**known, "run": Run(**first["run"])})
         return header if _is_sound(header) else None
     except (OSError, *FOREIGN):
         return None
@@ -205,7 +241,10 @@ def _is_sound(header: Header) -> bool:
         str.encode(text)
     for moment in (run.created_at, header.started_at):
         from_text(moment)
-    numbers = (header.pid, header.session_id or 0)
+    for name in (header.session, header.parent, header.journal_uuid):
+        if name is not None:
+            uuid.UUID(str(name))
+    numbers = (header.pid, header.session_id or 0, header.generation or 0)
     return isinstance(header.journal, str) and all(isinstance(one, int) and 0 <= one < 1 << 31 for one in numbers)
 
 

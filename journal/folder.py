@@ -20,6 +20,7 @@ from journal.dropping import Dropped, drop_destination
 from journal.encoding import storable
 from journal.engine import BUSY_SECONDS, Durability, check_header, fold_wal, make_engine, make_folder
 from journal.errors import BlobError, JournalUnavailable, from_sqlite
+from journal.identity import journal_uuid
 from journal.liveness import live_runs
 from journal.migrations import NEWEST_VERSION, migrate
 from journal.outbox import Outbox
@@ -40,6 +41,7 @@ class Journal:
         path: The folder.
         database: `journal.db` in it.
         blobs: The checkpoint bytes.
+        uuid: What tells this journal from all others, wherever it is.
     """
 
     def __init__(self, path: Path, durability: Durability, busy_seconds: float) -> None:
@@ -47,6 +49,7 @@ class Journal:
         self.path = path
         self.database = path / "journal.db"
         self.blobs = BlobStore(path / "blobs")
+        self.uuid: str | None = None
         self._engine: Engine = make_engine(self.database, durability, busy_seconds)
 
     def writer(self) -> Writer:
@@ -173,7 +176,7 @@ class Journal:
         try:
             snapshot = self.blobs.snapshot(lost.path, lost.identity)
             try:
-                writer.add_checkpoint(lost.run_id, lost.session_id, snapshot, lost.role, lost.payload)
+                writer.add_salvaged(lost, snapshot)
             finally:
                 self.blobs.discard(snapshot)
         except (BlobError, JournalUnavailable) as error:
@@ -271,6 +274,7 @@ def open_journal(
         assert isinstance(driver, sqlite3.Connection)
         if migrate(driver, journal.database):
             fold_wal(driver)  # so that the file's header carries the version, for `check_header`
+        journal.uuid = journal_uuid(driver)
     except sqlite3.Error as error:
         raise from_sqlite(error, journal.database) from error
     finally:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import hashlib
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Of ids that are made of the events' identities. Those of version 1 were made of their local ids."""
 
 
 def digest(body: str) -> str:
     """Return the sha256 of a body's UTF-8 bytes, as 64 hex digits."""
     return hashlib.sha256(body.encode()).hexdigest()
+
+
+def span(first: tuple[str, int], last: tuple[str, int]) -> str:
+    """Return which events a delivery covers, as text.
+
+    Args:
+        first: The first event: uuid of its session, and its number there.
+        last: The last one.
+    """
+    return f"{first[0]} {first[1]} {last[0]} {last[1]}"
 
 
 def chunk_id(
@@ -21,6 +32,7 @@ def chunk_id(
     first_event: int,
     last_event: int,
     body_digest: str,
+    span: str | None = None,
 ) -> str:
     """Return the id of one delivery: 64 hex digits that depend on nothing but what is delivered, and where.
 
@@ -31,18 +43,12 @@ def chunk_id(
         platform: Name of the platform's API.
         base_url: Where it is.
         kind: The delivery's kind.
-        first_event: Id of the first event that it covers.
+        first_event: Id of the first event that it covers; of no account where there is a span.
         last_event: Id of the last event that it covers.
         body_digest: `digest` of the body, which names a blob by its sha256 where there is one.
+        span: From `span`; None for what an earlier version planned.
     """
-    parts = (
-        str(FORMAT_VERSION),
-        run_id,
-        platform,
-        base_url,
-        kind,
-        str(first_event),
-        str(last_event),
-        body_digest,
-    )
+    covered = (str(first_event), str(last_event)) if span is None else (span,)
+    version = 1 if span is None else FORMAT_VERSION
+    parts = (str(version), run_id, platform, base_url, kind, *covered, body_digest)
     return digest("".join(f"{len(part)}:{part}" for part in parts))

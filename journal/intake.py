@@ -1,8 +1,9 @@
 """Taking in fallback files: in pieces, each in one transaction with the count of the lines that are taken by then.
 
 So taking a file in again, or after a kill at any point, or while its process still writes, changes nothing and loses
-nothing; and nobody waits for the lock longer than a piece takes. A line that a full disk tore counts as a line and is
-passed over: its event was never acknowledged.
+nothing; nor does it when the same event is in two files, or in a file and in the journal. Nobody waits for the lock
+longer than a piece takes. A line that a full disk tore counts as a line and is passed over: its event was never
+acknowledged.
 """
 
 from __future__ import annotations
@@ -13,17 +14,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from journal import tables
+from journal import sessions, tables
 from journal.clock import from_text, now_text
 from journal.encoding import encode, storable
 from journal.fallback import FOREIGN, Header, files, read_header, whole_lines
+from journal.identity import Session
 from journal.liveness import is_dead
 from journal.routing import route
 from journal.space import Begin
+
+Row = dict[str, Any]
+"""Columns of an event by their names."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,15 +104,26 @@ def _piece(lines: Iterator[bytes]) -> list[bytes]:
     return piece
 
 
-def _event(line: bytes) -> dict[str, str] | None:
+def _event(line: bytes) -> Row | None:
     """Return an event's columns, or None for a line that was torn or is none of ours."""
     try:
         event = json.loads(line)
         from_text(event["created_at"])
         columns = {name: storable(str(event[name])) for name in ("kind", "key", "created_at")}
-        return {**columns, "payload": encode(dict(event["payload"]))}
+        return {**columns, "payload": encode(dict(event["payload"])), "seq": _number(event.get("seq"))}
     except FOREIGN:
         return None
+
+
+def _number(seq: object) -> int | None:
+    """Return an event's number in its session; None where an earlier version gave it none.
+
+    Raises:
+        ValueError: It is no number.
+    """
+    if seq is None or (isinstance(seq, int) and 0 < seq < 1 << 53):
+        return seq
+    raise ValueError(seq)
 
 
 def _progress(connection: Connection, path: Path) -> tuple[int, int | None]:
@@ -115,19 +133,40 @@ def _progress(connection: Connection, path: Path) -> tuple[int, int | None]:
     return (row.lines, row.session_id) if row else (0, None)
 
 
-def _write(
-    connection: Connection, path: Path, header: Header, events: Sequence[dict[str, str] | None], before: int
-) -> int:
-    """Write a piece, `before` lines into the file, but nothing that somebody else took meanwhile."""
+def _write(connection: Connection, path: Path, header: Header, events: Sequence[Row | None], before: int) -> int:
+    """Write a piece, `before` lines into the file, but nothing that is there already, from wherever it came."""
     taken, known = _progress(connection, path)
-    place = {"run_id": header.run.id, "session_id": known or _session(connection, header)}
-    new = [{**event, **place} for event in events[max(0, taken - before) :] if event]
-    if new:
-        connection.execute(insert(tables.events), new)
+    session_id = known or _session(connection, header)
+    new = [event for event in events[max(0, taken - before) :] if event]
+    rows = _placed(connection, header, session_id, new)
+    if rows:
+        connection.execute(insert(tables.events), rows)
     progress = {"lines": max(taken, before + len(events)), "updated_at": now_text()}
-    row = upsert(tables.fallback_imports).values(name=path.name, session_id=place["session_id"], **progress)
+    row = upsert(tables.fallback_imports).values(name=path.name, session_id=session_id, **progress)
     connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=progress))
-    return len(new)
+    return len(rows)
+
+
+def _placed(connection: Connection, header: Header, session_id: int, events: Sequence[Row]) -> list[Row]:
+    """Return rows for the events that are not there yet, each in its session.
+
+    Where another event has the number of one, as on a machine that was set back to a snapshot, both are kept: the one
+    that comes later goes to a session beside.
+    """
+    there = sessions.contents(connection, session_id, [event["seq"] for event in events if event["seq"]])
+    rows, twins = [], []
+    for event in events:
+        content = (event["kind"], event["key"], event["payload"])
+        known = there.get(event["seq"])
+        if known is None:
+            if event["seq"]:
+                there[event["seq"]] = content
+            rows.append({**event, "run_id": header.run.id, "session_id": session_id})
+        elif known != content:
+            twins.append(event)
+    if not twins:
+        return rows
+    return [*rows, *_placed(connection, header, sessions.twin(connection, session_id), twins)]
 
 
 def _session(connection: Connection, header: Header) -> int:
@@ -135,18 +174,18 @@ def _session(connection: Connection, header: Header) -> int:
     connection.execute(upsert(tables.runs).values(vars(header.run)).on_conflict_do_nothing())
     for platform_name, base_url in header.routes:
         route(connection, header.run.id, platform_name, base_url)
+    if header.session is None and (known := _of_earlier_version(connection, header)):
+        return known
+    session = Session(header.run.id, header.session or str(uuid4()), header.generation, header.parent, header.purpose)
+    if session.generation is None:  # nobody could look when it began: its clock tells
+        session.place(sessions.newest(connection, header.run.id, before=header.started_at))
+    session.is_placed = True
+    process = {"host": header.host, "boot_id": header.boot_id}
+    moments = {"started_at": header.started_at, "heartbeat_at": header.started_at}
+    return sessions.begin(connection, session, header.pid, **process, **moments)
+
+
+def _of_earlier_version(connection: Connection, header: Header) -> int | None:
     table = tables.sessions
     query = select(table.c.id).where(table.c.id == header.session_id, table.c.run_id == header.run.id)
-    return connection.execute(query).scalar() or _new_session(connection, header)
-
-
-def _new_session(connection: Connection, header: Header) -> int:
-    row = {
-        "run_id": header.run.id,
-        "pid": header.pid,
-        "host": header.host,
-        "boot_id": header.boot_id,
-        "started_at": header.started_at,
-        "heartbeat_at": header.started_at,
-    }
-    return int(connection.execute(insert(tables.sessions).values(row)).lastrowid)
+    return connection.execute(query).scalar()

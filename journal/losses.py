@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert
 
-from journal import tables
+from journal import sessions, tables
 from journal.clock import now_text
 from journal.encoding import encode
 from journal.records import GIVEN_UP
@@ -48,9 +48,9 @@ def in_words(item: Mapping[str, Any]) -> str:
 
 
 def record_losses(connection: Connection, losses: Mapping[str, Loss], reason: str) -> None:
-    """Write one event for each run, in its newest session, in the transaction that gives the things up."""
+    """Write one event for each run, in a session of its own, in the transaction that gives the things up."""
     for run_id, loss in losses.items():
-        session = select(func.max(tables.sessions.c.id)).where(tables.sessions.c.run_id == run_id).scalar_subquery()
+        session = sessions.for_upkeep(connection, run_id)
         values = {"run_id": run_id, "kind": GIVEN_UP, "key": loss.what, "created_at": now_text()}
         payload = encode(loss_payload(reason, [loss]))
         connection.execute(insert(tables.events).values(**values, session_id=session, payload=payload))

@@ -1,7 +1,8 @@
 """From any older schema to the latest, by ordered steps that are recorded in the file itself.
 
 A step is a file `schema/NNNN_name.sql` that is never changed after it was released. A fresh journal takes the same
-steps, so that an old file and a new one end with the same schema. Views hold no data: they are dropped and made again.
+steps, so that an old file and a new one end with the same schema. Views and triggers hold no data: they are dropped and
+made again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from journal import identity
 from journal.clock import now_text
 from journal.engine import APPLICATION_ID, check_version, foreign
 from journal.errors import from_sqlite
@@ -38,7 +40,7 @@ def steps() -> list[Step]:
     return found
 
 
-NEWEST_VERSION = 3
+NEWEST_VERSION = 4
 
 
 def migrate(connection: sqlite3.Connection, database: Path) -> bool:
@@ -81,6 +83,7 @@ def _apply(connection: sqlite3.Connection, database: Path) -> bool:
         for statement in _statements(step.sql):
             connection.execute(statement)
         connection.execute("INSERT INTO schema_migrations VALUES (?, ?, ?)", (step.version, step.name, now_text()))
+    identity.complete(connection)
     _recreate_views(connection)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={NEWEST_VERSION}")

@@ -112,5 +112,6 @@ def _session(claim: Claim) -> ColumnElement[int]:
     """Return the session that a delivery is of; the run's newest when the event was given up after it was planned."""
     events, sessions = tables.events, tables.sessions
     of_event = select(events.c.session_id).where(events.c.id == claim.first_event).scalar_subquery()
-    newest = select(func.max(sessions.c.id)).where(sessions.c.run_id == claim.run.id).scalar_subquery()
+    of_training = (sessions.c.run_id == claim.run.id, sessions.c.purpose.is_(None))
+    newest = select(func.max(sessions.c.id)).where(*of_training).scalar_subquery()
     return func.coalesce(of_event, newest)

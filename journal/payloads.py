@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from journal.clock import now_text
 from journal.encoding import encode
+from journal.identity import Draft
 from journal.losses import Loss, loss_payload
+from journal.records import GIVEN_UP
 
 LONGEST_PAYLOAD = 16 << 20
 """Characters of JSON."""
@@ -37,6 +40,14 @@ def fitted(payload: Mapping[str, Any], longest: int = LONGEST_PAYLOAD) -> tuple[
         text = encode(_part(payload, room - _LEAST_ROOM, "", losses))
         room //= 2
     return text, losses
+
+
+def drafts(kind: str, payload: Mapping[str, Any], key: str) -> list[Draft]:
+    """Return an event as it is written wherever that is, without its number; before it what it was too large for."""
+    text, losses = fitted(payload)
+    now = now_text()
+    told = [(GIVEN_UP, kind, encode(left_out(kind, key, losses)), now)] if losses else []
+    return [*told, (kind, key, text, now)]
 
 
 def left_out(kind: str, key: str, losses: Sequence[Loss]) -> dict[str, Any]:

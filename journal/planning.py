@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from journal import tables
 from journal.clock import now_text
 from journal.errors import StaleClaim
-from journal.ids import chunk_id, digest
+from journal.ids import chunk_id, digest, span
 from journal.records import PlannedDelivery, Target
 
 _D = tables.deliveries
@@ -35,7 +35,8 @@ def plan(
     if moved.rowcount != 1:
         raise StaleClaim(f"run {run} was planned by another drain, or given up, meanwhile")
     if planned:
-        connection.execute(insert(_D), [_row(target, delivery) for delivery in planned])
+        spans = _identities(connection, {id_ for one in planned for id_ in (one.first_event, one.last_event)})
+        connection.execute(insert(_D), [_row(target, delivery, spans) for delivery in planned])
     if any(delivery.lane == "upload" for delivery in planned):
         _supersede_older_uploads(connection, run, destination)
 
@@ -46,11 +47,21 @@ def open_deliveries(connection: Connection, run_id: str, destination_id: int) ->
     return int(connection.execute(select(func.count()).where(*here)).scalar_one())
 
 
-def _row(target: Target, delivery: PlannedDelivery) -> dict[str, Any]:
+def _identities(connection: Connection, events: Collection[int]) -> Mapping[int, tuple[str, int]]:
+    """Return of events, by their ids, the session's uuid and the number there."""
+    table, sessions = tables.events, tables.sessions
+    query = select(table.c.id, sessions.c.uuid, table.c.seq).join(sessions, sessions.c.id == table.c.session_id)
+    return {row.id: (row.uuid, row.seq) for row in connection.execute(query.where(table.c.id.in_(events)))}
+
+
+def _row(target: Target, delivery: PlannedDelivery, identities: Mapping[int, tuple[str, int]]) -> dict[str, Any]:
     """Return the row of a planned delivery: this is where its bytes and its chunk id are fixed."""
     now = now_text()
+    first, last = (identities.get(event, ("", event)) for event in (delivery.first_event, delivery.last_event))
+    covered = span(first, last)
     return {
         **vars(delivery),
+        "span": covered,
         "run_id": target.run.id,
         "destination_id": target.destination.id,
         "chunk_id": chunk_id(
@@ -61,6 +72,7 @@ def _row(target: Target, delivery: PlannedDelivery) -> dict[str, Any]:
             first_event=delivery.first_event,
             last_event=delivery.last_event,
             body_digest=digest(delivery.body),
+            span=covered,
         ),
         "state": "pending",
         "attempts": 0,

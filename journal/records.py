@@ -69,13 +69,15 @@ class Event:
     """One immutable thing that happened in a run.
 
     Attributes:
-        id: Position in the journal; later events have higher ids.
+        id: Position in the journal: what came into it later has a higher one.
         run_id: Uuid of the run.
         session_id: The process lifetime that wrote it.
         kind: `epoch_end`, `console_output`, `checkpoint`, …
         key: The natural key within the kind (epoch, chunk id, role), or "".
         payload: JSON text of an object, exactly as stored.
         created_at: ISO 8601 time in UTC.
+        seq: Its number in the session.
+        generation: The session's; later sessions of the run have higher ones.
     """
 
     id: int
@@ -85,6 +87,8 @@ class Event:
     key: str
     payload: str
     created_at: str
+    seq: int = 0
+    generation: int = 0
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Row, text
 
 from journal.blobs import Identity, identity
 from journal.clock import to_text
+from journal.identity import SALVAGE, Session, derived
 from journal.liveness import live_runs
 
 _LOG = logging.getLogger(__name__)
@@ -32,11 +33,12 @@ RUN_FILE = "uploader_run.json"
 # tells of no file. (Of a group with max(), SQLite gives the columns of the row that has it.)
 _LOST = text(
     """
-    SELECT s.run_id, s.session_id, s.epoch, s.file, r.save_dir,
+    SELECT s.run_id, s.epoch, s.file, r.save_dir, s.seq, n.uuid, n.generation,
            max(s.created_at, coalesce(n.heartbeat_at, ''), coalesce(n.ended_at, '')) AS alive_at,
            EXISTS (SELECT 1 FROM runs later WHERE later.save_dir = r.save_dir AND later.created_at > r.created_at)
              AS is_used_again
-    FROM (SELECT e.run_id, e.session_id, e.created_at, max(e.id) AS id, json_extract(e.payload, '$.epoch') AS epoch,
+    FROM (SELECT e.run_id, e.session_id, e.seq, e.created_at, max(e.id) AS id,
+                 json_extract(e.payload, '$.epoch') AS epoch,
                  json_extract(f.value, '$.role') AS role, f.value AS file
           FROM events e, json_each(CASE WHEN json_valid(e.payload) THEN e.payload ELSE '{}' END, '$.files') f
           WHERE e.kind = 'model_saved'
@@ -44,7 +46,7 @@ _LOST = text(
                                            AND json_type(f.value, '$.role') = 'text' END
           GROUP BY e.run_id, role) s
     JOIN runs r ON r.id = s.run_id
-    LEFT JOIN sessions n ON n.id = s.session_id
+    JOIN sessions n ON n.id = s.session_id
     WHERE NOT EXISTS (SELECT 1 FROM events c WHERE c.run_id = s.run_id AND c.kind = 'checkpoint'
                         AND c.key IN (s.role, 'final') AND c.id > s.id)
     ORDER BY s.id
@@ -58,7 +60,9 @@ class LostSnapshot:
 
     Attributes:
         run_id: Uuid of the run.
-        session_id: The session that saved it.
+        session: Uuid of the session that saved it.
+        generation: That session's.
+        seq: Number of the save among the session's events.
         path: The trainer's file.
         identity: What the file was found to be; a snapshot is of this very file or none.
         role: `last`, `best` or `final`.
@@ -66,11 +70,18 @@ class LostSnapshot:
     """
 
     run_id: str
-    session_id: int
+    session: str
+    generation: int
+    seq: int
     path: Path
     identity: Identity
     role: str
     payload: dict[str, Any]
+
+    def salvaging(self, sha256: str) -> Session:
+        """Return the session that takes these bytes in: its event has the place that the save has in the run."""
+        name = derived(SALVAGE, self.session, self.seq, self.role, sha256)
+        return Session(self.run_id, name, self.generation, self.session, SALVAGE, self.seq - 1, is_placed=True)
 
 
 def stamped(found: Identity) -> dict[str, int]:
@@ -104,7 +115,7 @@ def _lost(row: Row[Any]) -> LostSnapshot | None:
         "isBest": file.get("isBest", False),
         "salvaged": True,
     }
-    return LostSnapshot(row.run_id, row.session_id, path, found, file["role"], facts)
+    return LostSnapshot(row.run_id, row.uuid, row.generation, row.seq, path, found, file["role"], facts)
 
 
 @lru_cache(maxsize=1024)

@@ -1,12 +1,13 @@
-"""The latest schema: tables as SQLAlchemy Core, and the views that people read.
+"""The latest schema: tables as SQLAlchemy Core, the views that people read, and triggers for rows of earlier versions.
 
 Times are ISO 8601 text in UTC, which sorts by time. Payloads, bodies and receipts are JSON text. Migrating an older
-file gives exactly what `METADATA` and `VIEWS` describe; a test compares the two.
+file gives exactly what `METADATA`, `VIEWS` and `TRIGGERS` describe; a test compares the two.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     func,
     literal_column,
     text,
@@ -33,6 +35,14 @@ schema_migrations = Table(
     Column("version", Integer, primary_key=True),
     Column("name", Text, nullable=False),
     Column("applied_at", Text, nullable=False),
+)
+
+# About the journal itself.
+facts = Table(
+    "facts",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 runs = Table(
@@ -60,7 +70,12 @@ sessions = Table(
     Column("heartbeat_at", Text, nullable=False),
     Column("ended_at", Text),
     Column("outcome", Text),
+    Column("uuid", Text),
+    Column("generation", Integer),  # 1 + the highest that was known of the run
+    Column("parent", Text),  # uuid of the session that it continues
+    Column("purpose", Text),  # why it wrote, where it is no training's
 )
+Index("ix_sessions_uuid", sessions.c.uuid, unique=True)
 
 # AUTOINCREMENT: ids are never used again, so a cursor stays right after delivered rows were pruned.
 events = Table(
@@ -73,8 +88,10 @@ events = Table(
     Column("key", Text, nullable=False),
     Column("payload", Text, nullable=False),
     Column("created_at", Text, nullable=False),
+    Column("seq", Integer),
     sqlite_autoincrement=True,
 )
+Index("ix_events_identity", events.c.session_id, events.c.seq, unique=True)
 # Partial: they cost the hot path nothing, because only checkpoint events are in them.
 Index("ix_events_checkpoints", events.c.run_id, events.c.key, sqlite_where=text("kind = 'checkpoint'"))
 Index(
@@ -146,6 +163,7 @@ deliveries = Table(
     Column("receipt", Text),
     Column("created_at", Text, nullable=False),
     Column("settled_at", Text),
+    Column("span", Text),  # what the chunk id was made from; NULL where it was made from ids
 )
 # Only open deliveries are looked for; settled ones grow without end and stay out of the index.
 Index(
@@ -253,10 +271,34 @@ VIEWS: dict[str, str] = {
                             AS milestone
                    FROM events GROUP BY run_id) e ON e.run_id = r.id
         LEFT JOIN events m ON m.id = e.milestone
-        LEFT JOIN (SELECT run_id, count(*) AS sessions FROM sessions GROUP BY run_id) s ON s.run_id = r.id
+        LEFT JOIN (SELECT run_id, count(*) AS sessions FROM sessions WHERE purpose IS NULL GROUP BY run_id) s
+          ON s.run_id = r.id
         LEFT JOIN (SELECT run_id, count(*) FILTER (WHERE state = 'delivered') AS delivered,
                           count(*) FILTER (WHERE state IN ('pending', 'claimed')) AS pending,
                           count(*) FILTER (WHERE state = 'dead') AS dead
                    FROM deliveries GROUP BY run_id) d ON d.run_id = r.id
         ORDER BY r.created_at""",  # noqa: S608 - a constant of this module
 }
+
+_RANDOM_UUID = """lower(printf('%s-%s-4%s-a%s-%s', hex(randomblob(4)), hex(randomblob(2)),
+                     substr(hex(randomblob(2)), 2), substr(hex(randomblob(2)), 2), hex(randomblob(6))))"""
+TRIGGERS: dict[str, str] = {
+    "name_session": f"""
+        AFTER INSERT ON sessions WHEN new.uuid IS NULL BEGIN
+          UPDATE sessions SET uuid = {_RANDOM_UUID},
+            generation = 1 + coalesce((SELECT max(generation) FROM sessions WHERE run_id = new.run_id), 0),
+            parent = (SELECT uuid FROM sessions WHERE run_id = new.run_id AND id != new.id AND purpose IS NULL
+                      ORDER BY generation DESC, id DESC LIMIT 1)
+          WHERE id = new.id;
+        END""",  # noqa: S608 - a constant of this module
+    "number_event": """
+        AFTER INSERT ON events WHEN new.seq IS NULL BEGIN
+          UPDATE events SET seq = max(new.id, 1 + coalesce((SELECT max(seq) FROM events
+                                                            WHERE session_id = new.session_id), 0))
+          WHERE id = new.id;
+        END""",
+}
+"""What gives a row its identity that was inserted without one, by an earlier version or by hand."""
+for _name, _rule in TRIGGERS.items():
+    _made = DDL(f"CREATE TRIGGER {_name} {_rule}".replace("%", "%%"))  # type: ignore[no-untyped-call]
+    event.listen(METADATA, "after_create", _made)

@@ -5,7 +5,6 @@ One `Writer` may be used by several threads, and on both sides of a fork.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import uuid
@@ -15,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
-from journal import backlog, forks, intake, superseded, tables, targets
+from journal import backlog, forks, intake, sessions, superseded, tables, targets
 from journal.blobs import BlobStore, Snapshot
 from journal.clock import now_text
 from journal.encoding import encode
@@ -28,15 +27,16 @@ from journal.engine import Durability, committing, fold_wal
 from journal.errors import JournalUnavailable, from_sqlite
 from journal.fallback import FallbackFile
 from journal.handles import CountedConnection
-from journal.liveness import boot_id, host_name
+from journal.identity import Entry, Newest, Session
 from journal.log_room import make_room
-from journal.payloads import fitted, left_out
-from journal.records import GIVEN_UP, MILESTONES, Event, Run, Signal, Target
+from journal.payloads import drafts
+from journal.records import MILESTONES, Event, Run, Signal, Target
 from journal.routing import route
+from journal.salvage import LostSnapshot
 from journal.space import Size, Space, measure
 
 _COPIED_AT_ONCE = 1_000
-_EVENT_COLUMNS = ("run_id", "session_id", "kind", "key", "payload", "created_at")
+_EVENT_COLUMNS = ("run_id", "session_id", "kind", "key", "payload", "created_at", "seq")
 # Compiled once: the hot path hands the driver finished SQL.
 _UPSERT_BLOB = upsert(tables.blobs).on_conflict_do_update(index_elements=["sha256"], set_={"state": "present"})
 _INSERT_EVENT = str(insert(tables.events).values(dict.fromkeys(_EVENT_COLUMNS)).compile(dialect=sqlite.dialect()))
@@ -59,6 +59,8 @@ class Writer:
         self.lock = threading.RLock()  # a signal handler may append while the thread under it does
         self._connection: Connection | None = None
         self._driver: CountedConnection | None = None
+        self._sessions: dict[int, Session] = {}
+        self._rows: dict[str, int] = {}
         forks.keep_out(self)
 
     @property
@@ -86,19 +88,28 @@ class Writer:
             key: The natural key within the kind.
             durability: What this event is to survive; None for what the journal was opened with.
         """
-        text, losses = fitted(payload)
-        row = (run_id, session_id, kind, key, text, now_text())
+        event = drafts(kind, payload, key)  # not under the lock: a large one takes long
         with self.lock:
+            session = self._session(run_id, session_id)
+            return self.write(session, session.entries(event), durability=durability)
+
+    def write(self, session: Session, entries: Sequence[Entry], *, durability: Durability | None = None) -> int:
+        """Write a session's numbered events, each in a transaction of its own; return the id of the last.
+
+        Who numbers them holds the lock, so that they come in the order of their numbers.
+
+        Args:
+            session: The session; it is begun in this journal if it is new.
+            entries: From `Session.entries`.
+            durability: What they are to survive; None for what the journal was opened with.
+        """
+        with self.lock:
+            row = self._row(session)
             try:
                 driver = self._raw()
-                if losses:  # first, so that nothing is missing in silence
-                    driver.execute(
-                        _INSERT_EVENT,
-                        (run_id, session_id, GIVEN_UP, kind, encode(left_out(kind, key, losses)), row[-1]),
-                    )
                 # In autocommit mode one INSERT is one transaction that takes the write lock at once.
                 with committing(driver, durability) if durability else nullcontext():
-                    return int(driver.execute(_INSERT_EVENT, row).lastrowid or 0)
+                    return [self._insert(driver, session, row, entry) for entry in entries][-1]
             except (DBAPIError, sqlite3.Error) as error:
                 raise from_sqlite(error, self._database) from error
 
@@ -117,24 +128,26 @@ class Writer:
             row = connection.execute(query.where(column == value)).first()
         return None if row is None else Run(**row._asdict())
 
-    def start_session(self, run_id: str, pid: int | None = None) -> int:
-        """Write that a process (this one) begins to write to the run, and return the session's id."""
-        now = now_text()
-        values = {
-            "run_id": run_id,
-            "pid": pid or os.getpid(),
-            "host": host_name(),
-            "boot_id": boot_id(),
-            "started_at": now,
-            "heartbeat_at": now,
-        }
+    def start_session(self, run_id: str, pid: int | None = None, session: Session | None = None) -> int:
+        """Write that a process (this one) begins to write to the run, and return the session's id.
+
+        Args:
+            run_id: Uuid of the run.
+            pid: The process.
+            session: Numbers the events, here and elsewhere; by default a new one.
+        """
         self._make_room()
-        with self._transaction() as connection:
-            return int(connection.execute(insert(tables.sessions).values(values)).lastrowid)
+        return self._begin(session or Session(run_id), pid)
+
+    def newest_session(self, run_id: str) -> Newest:
+        """Return the run's newest session of training."""
+        with self._transaction(read_only=True) as connection:
+            return sessions.newest(connection, run_id)
 
     def session_count(self, run_id: str) -> int:
-        """Return how many sessions the run has had."""
-        query = select(tables.sessions.c.id).where(tables.sessions.c.run_id == run_id)
+        """Return how many sessions of training the run has had."""
+        table = tables.sessions
+        query = select(table.c.id).where(table.c.run_id == run_id, table.c.purpose.is_(None))
         with self._transaction(read_only=True) as connection:
             return len(connection.execute(query).all())
 
@@ -174,6 +187,24 @@ class Writer:
             role: `last`, `best` or `final`.
             payload: Further facts; `role`, `sha256` and `size` are added.
         """
+        with self.lock:
+            return self._store(self._session(run_id, session_id), snapshot, role, payload)
+
+    def add_salvaged(self, lost: LostSnapshot, snapshot: Snapshot) -> None:
+        """Make what a dead session saved part of the journal, as `add_checkpoint` does.
+
+        In a session of its own, whose name and number follow from what is taken in: two copies that salvage the same
+        file write the same event.
+        """
+        with self.lock:
+            session = lost.salvaging(snapshot.sha256)
+            row = self._begin(session, ended_at=now_text(), outcome=session.purpose)
+            with self._transaction(read_only=True) as connection:
+                is_there = sessions.highest(connection, row) == lost.seq
+            if not is_there:
+                self._store(session, snapshot, lost.role, lost.payload)
+
+    def _store(self, session: Session, snapshot: Snapshot, role: str, payload: Mapping[str, Any]) -> int:
         facts = {**payload, "role": role, "sha256": snapshot.sha256, "size": snapshot.size}
         blob = {
             "sha256": snapshot.sha256,
@@ -181,20 +212,15 @@ class Writer:
             "state": "present",
             "created_at": now_text(),
         }
-        row = dict(
-            zip(
-                _EVENT_COLUMNS,
-                (run_id, session_id, "checkpoint", role, encode(facts), now_text()),
-                strict=True,
-            )
-        )
+        [entry] = session.entries([("checkpoint", role, encode(facts), now_text())])
+        row = self._row(session)
         with self._transaction(durable=True) as connection:
             self._blobs.publish(snapshot)  # inside, so that nobody removes the same bytes at this moment
             connection.execute(_UPSERT_BLOB, blob)
-            event_id = int(connection.execute(insert(tables.events).values(row)).lastrowid)
+            event_id = self._insert(self._raw(), session, row, entry)
         # What cannot be given up now goes with the next checkpoint.
         with suppress(JournalUnavailable, OSError), self._transaction() as connection:
-            superseded.give_up(connection, self._blobs, run_id, role)
+            superseded.give_up(connection, self._blobs, session.run_id, role)
         self._blobs.discard(snapshot)
         self._blobs.clear()
         return event_id
@@ -219,12 +245,29 @@ class Writer:
             here = (table.c.run_id == known.run.id, table.c.destination_id == place.id, table.c.ids == "{}")
             connection.execute(update(table).where(*here).values(values))
 
-    def copy(self, session_id: int, events: Sequence[Event]) -> None:
-        """Write events of another journal as they are, but under new ids and in this session."""
-        rows = [(each.run_id, session_id, each.kind, each.key, each.payload, each.created_at) for each in events]
+    def sessions(self, run_id: str) -> Sequence[Row[Any]]:
+        """Return the rows of the run's sessions, oldest first."""
+        table = tables.sessions
+        with self._transaction(read_only=True) as connection:
+            return connection.execute(select(table).where(table.c.run_id == run_id).order_by(table.c.id)).all()
+
+    def copy_sessions(self, rows: Sequence[Row[Any]]) -> dict[int, int]:
+        """Write sessions of another journal as they are; return their ids here, by those that they have there."""
+        with self._transaction() as connection:
+            return {row.id: sessions.copy(connection, row) for row in rows}
+
+    def copy(self, session_ids: Mapping[int, int], events: Sequence[Event]) -> None:
+        """Write events of another journal as they are, but those that are here already.
+
+        Args:
+            session_ids: From `copy_sessions`.
+            events: Of these sessions.
+        """
+        here = [(e.run_id, session_ids[e.session_id], e.kind, e.key, e.payload, e.created_at, e.seq) for e in events]
+        rows = [dict(zip(_EVENT_COLUMNS, row, strict=True)) for row in here]
         with self._transaction() as connection:
             if rows:
-                connection.execute(insert(tables.events), [dict(zip(_EVENT_COLUMNS, row, strict=True)) for row in rows])
+                connection.execute(upsert(tables.events).on_conflict_do_nothing(), rows)
 
     def ingest(self, file: FallbackFile, session_id: int) -> None:
         """Take in what a fallback file holds, into a session of this journal.
@@ -269,6 +312,38 @@ class Writer:
             if self._connection is not None:
                 self._connection.close()
             self._connection = self._driver = None
+            self._rows.clear()  # the next connection may be to another file
+
+    def _session(self, run_id: str, session_id: int) -> Session:
+        """Return who numbers a session's events, also of one that another writer began."""
+        if (known := self._sessions.get(session_id)) is not None:
+            return known
+        with self._transaction(read_only=True) as connection:
+            found = sessions.load(connection, session_id)
+        session = found or Session(run_id)  # of one that is not there, the INSERT tells
+        self._rows[session.uuid] = session_id
+        return self._sessions.setdefault(session_id, session) if found else session
+
+    def _row(self, session: Session) -> int:
+        """Return the session's id here; a session that is new to this journal, as a forked child's is, is begun."""
+        return self._rows.get(session.uuid) or self._begin(session)
+
+    def _begin(self, session: Session, pid: int | None = None, **columns: str | None) -> int:
+        with self._transaction() as connection:
+            row = sessions.begin(connection, session, pid, **columns)
+        self._rows[session.uuid] = row
+        self._sessions[row] = session
+        return row
+
+    def _insert(self, driver: CountedConnection, session: Session, row: int, entry: Entry) -> int:
+        """Write an event; under the next free number when somebody else has given its number out."""
+        try:
+            return int(driver.execute(_INSERT_EVENT, (session.run_id, row, *entry)).lastrowid or 0)
+        except sqlite3.IntegrityError as error:
+            if "events.seq" not in str(error):
+                raise
+        (session.last,) = driver.execute("SELECT max(seq) FROM events WHERE session_id = ?", (row,)).fetchone()
+        return self._insert(driver, session, row, (*entry[:4], session.next()))
 
     def _make_room(self) -> None:
         with self.lock, suppress(OSError, DBAPIError, sqlite3.Error):  # it only saves time

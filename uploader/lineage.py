@@ -20,6 +20,7 @@ from typing import Any
 
 from journal.clock import to_text
 from journal.errors import JournalError
+from journal.identity import UNKNOWN, Newest
 from journal.salvage import RUN_FILE
 from uploader.sink import JournalOptions, Sink
 
@@ -34,11 +35,13 @@ class Mark:
         run: Uuid of the run.
         begun_at: When the run began, ISO; "" where an earlier version wrote the file.
         is_complete: Whether the run was finished.
+        newest: The session that wrote it.
     """
 
     run: str
     begun_at: str = ""
     is_complete: bool = False
+    newest: Newest = UNKNOWN
 
     @classmethod
     def read(cls, folder: Path) -> Mark | None:
@@ -46,7 +49,8 @@ class Mark:
         try:
             told = json.loads((folder / RUN_FILE).read_text("utf-8"))
             run, begun_at = str(uuid.UUID(str(told["run"]))), str(told.get("begunAt") or "")
-            return cls(run, begun_at, told.get("complete") is True)
+            newest = Newest(int(told.get("generation") or 0), str(told["session"]) if told.get("session") else None)
+            return cls(run, begun_at, told.get("complete") is True, newest)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
@@ -83,7 +87,14 @@ def remember_run(sink: Sink, save_dir: Path, known: Mark | None, is_complete: bo
         is_complete: Whether the run is finished.
     """
     begun_at = known.begun_at if known else sink.run.created_at
-    told = {"run": sink.run.id, "journal": str(sink.folder.absolute()), "begunAt": begun_at, "complete": is_complete}
+    told = {
+        "run": sink.run.id,
+        "journal": str(sink.folder.absolute()),
+        "begunAt": begun_at,
+        "complete": is_complete,
+        "session": sink.session.uuid,
+        "generation": sink.session.generation,
+    }
     temporary = save_dir / f".{RUN_FILE}.tmp"
     try:
         temporary.write_text(json.dumps(told), "utf-8")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from journal.engine import Durability
 from journal.errors import JournalError
 from journal.handles import is_severed
+from journal.identity import Session
 from journal.records import Run
 
 if TYPE_CHECKING:
@@ -42,13 +43,13 @@ class Link:
         cls,
         folder: Path,
         run: Run,
-        session_id: int | None,
+        session: Session,
         routes: Sequence[tuple[str, str]],
         *,
         durability: Durability,
         busy_seconds: float,
     ) -> Link:
-        """Open the journal and write the run, its destinations and, where there is none yet, the session.
+        """Open the journal and write the run, its destinations and the session, unless they are there.
 
         Raises:
             JournalError: It cannot be used; nothing is left open.
@@ -58,10 +59,13 @@ class Link:
         opened = journal.open(folder, durability=durability, busy_seconds=busy_seconds)
         writer = opened.writer()
         try:
+            # Reading is possible where writing is not: a fallback file then tells whose it is, and which place it has.
+            session.journal = opened.uuid
+            session.place(writer.newest_session(run.id))
             writer.start_run(project=run.project, name=run.name, save_dir=run.save_dir, run_id=run.id)
             for platform, base_url in routes:
                 writer.route(run.id, platform, base_url)
-            return cls(opened, writer, run, session_id or writer.start_session(run.id), writer.file)
+            return cls(opened, writer, run, writer.start_session(run.id, session=session), writer.file)
         except JournalError:
             writer.close()
             opened.close()

@@ -22,6 +22,7 @@ from typing import Any
 from journal.blobs import Identity, identity
 from journal.engine import Durability
 from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
+from journal.identity import UNKNOWN, Session
 from journal.salvage import stamped
 from uploader.lineage import known_run, remember_run
 from uploader.sink import JournalOptions, Sink, new_run
@@ -74,6 +75,7 @@ class Recorder:
         run_id: Uuid of the run.
         resumed: Whether the run was known before this session.
         was_complete: Whether the run was finished before this session.
+        session: Numbers this session's events; who it is, to others.
         session_number: 1 for the run's first session.
         drain_command: What a person types to deliver the journal.
     """
@@ -97,6 +99,7 @@ class Recorder:
         self._sink = sink
         self._remember = remember
         self.run_id = sink.run.id
+        self.session = sink.session
         self.resumed = resumed
         self.was_complete = was_complete
         self.session_number = sink.session_number()
@@ -136,7 +139,10 @@ class Recorder:
         save_dir = save_dir.absolute()
         known = known_run(options, save_dir, checkpoint) if resume else None
         run_id = known.run if known else str(uuid.uuid4())
-        sink = Sink(options, new_run(run_id, project=project, name=name, save_dir=save_dir))
+        session = Session(run_id)
+        if known and known.newest != UNKNOWN:
+            session.place(known.newest)
+        sink = Sink(options, new_run(run_id, project=project, name=name, save_dir=save_dir), session=session)
         was_complete = known is not None and (known.is_complete or sink.is_complete())
         remember = partial(remember_run, sink, save_dir, known)
         remember(was_complete)

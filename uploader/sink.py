@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -20,8 +20,10 @@ from journal.encoding import storable
 from journal.engine import Durability
 from journal.errors import JournalError, JournalUnavailable, OverLimit
 from journal.fallback import FallbackFile
+from journal.identity import Entry, Session
 from journal.locations import DEFAULT_MAX_SIZE, default_journal, expanded, fallback_folders, is_makeshift
 from journal.losses import Loss, loss_payload
+from journal.payloads import drafts
 from journal.records import GIVEN_UP, Run, Signal
 from journal.sizes import readable
 from journal.words import next_command
@@ -65,12 +67,20 @@ class Sink:
 
     Attributes:
         run: The run; it has an id even when no journal could be opened.
+        session: Numbers the events, wherever they go.
         folder: The journal's folder.
     """
 
-    def __init__(self, options: JournalOptions, run: Run, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        options: JournalOptions,
+        run: Run,
+        clock: Callable[[], float] = time.monotonic,
+        session: Session | None = None,
+    ) -> None:
         """Try to open the journal and to write the run and a session into it."""
         self.run = run
+        self.session = session or Session(run.id)
         # Both once and for all: a training may change its working folder, and a relative path is of the one it was in.
         self.folder = expanded(options.journal) if options.journal else default_journal()
         self._fallback_folders = fallback_folders()
@@ -170,13 +180,19 @@ class Sink:
             self._release()
 
     def _write(self, kind: str, payload: Mapping[str, Any], key: str, durability: Durability | None) -> None:
-        if link := self._ready():
+        event = drafts(kind, payload, key)
+        link = self._ready()
+        # Numbered under the lock of the INSERT. What may be in the journal all the same goes to the fallback file under
+        # the same number, so that it is taken in once.
+        with link.writer.lock if link else nullcontext():
+            entries = self.session.entries(event)
             try:
-                link.writer.append(self.run.id, link.session_id, kind, payload, key, durability=durability)
-                return
+                if link:
+                    link.writer.write(self.session, entries, durability=durability)
+                    return
             except JournalError as error:
                 self._give_up(error)
-        self._fall_back(kind, payload, key)
+        self._fall_back(entries)
 
     def _release(self) -> None:
         """Let go of the files."""
@@ -213,7 +229,7 @@ class Sink:
         link = Link.open(
             self.folder,
             self.run,
-            self._session_id,
+            self.session,
             options.routes,
             durability=options.durability,
             busy_seconds=BUSY_SECONDS,
@@ -299,8 +315,11 @@ class Sink:
             return str(folder)
         return f"{folder} (a temporary folder: if it is a job's own, copy it out before the job ends)"
 
-    def _fall_back(self, kind: str, payload: Mapping[str, Any], key: str) -> None:
+    def _fall_back(self, entries: Sequence[Entry]) -> None:
         try:
+            if self._fallback is not None and self._fallback.header.session != self.session.uuid:  # its parent's
+                self._fallback.close()
+                self._fallback = None
             if self._fallback is None:
                 self._fallback = FallbackFile(
                     self._fallback_folders,
@@ -308,11 +327,12 @@ class Sink:
                     self.run,
                     session_id=self._session_id,
                     routes=self._options.routes,
+                    session=self.session,
                 )
-            self._fallback.append(kind, payload, key)
+            self._fallback.write(entries)
             self._say_where(self._fallback)
         except JournalError as error:
-            LOGGER.error("An event (%s) could be written nowhere and is lost: %s", kind, error)
+            LOGGER.error("An event (%s) could be written nowhere and is lost: %s", entries[-1][0], error)
 
 
 def _take_back(file: FallbackFile, link: Link) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from journal.errors import JournalError, JournalUnavailable
@@ -41,8 +41,9 @@ class TakeOver:
         try:
             for target in self._ask(lambda writer: writer.targets(link.run.id)):
                 link.writer.copy_target(target)
+            session_ids = link.writer.copy_sessions(self._ask(lambda writer: writer.sessions(link.run.id)))
             while events := self._events():
-                self._copy(events, link)
+                self._copy(events, link, session_ids)
         except _OutOfReach as error:
             _say_lost("What", self._severed, error)
         if self._lost:
@@ -67,9 +68,9 @@ class TakeOver:
         """Let go of the removed files, and so of what they hold."""
         self._severed.close()
 
-    def _copy(self, events: Sequence[Event], link: Link) -> None:
+    def _copy(self, events: Sequence[Event], link: Link, session_ids: Mapping[int, int]) -> None:
         kept = [event for event in events if event.kind != "checkpoint"]
-        link.writer.copy(link.session_id, kept)
+        link.writer.copy(session_ids, kept)
         self._lost += len(events) - len(kept)
         self._after = events[-1].id
 

@@ -103,10 +103,14 @@ def check_rows(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding
 
 def damaged_deliveries(connection: sqlite3.Connection) -> list[int]:
     """Return the open deliveries whose body is not the one that their chunk id was made from."""
+    named = {row[1] for row in connection.execute("PRAGMA table_info(deliveries)")}
     cursor = connection.execute(
-        """SELECT d.id, d.chunk_id, d.body, d.run_id, t.platform, t.base_url, d.kind, d.first_event, d.last_event
+        """SELECT d.id, d.chunk_id, d.body, d.run_id, t.platform, t.base_url, d.kind, d.first_event, d.last_event,
+                  {span}
            FROM deliveries d JOIN destinations t ON t.id = d.destination_id
-           WHERE d.state IN ('pending', 'claimed') ORDER BY d.id"""
+           WHERE d.state IN ('pending', 'claimed') ORDER BY d.id""".format(
+            span="d.span" if "span" in named else "NULL AS span"  # a journal that nobody has migrated yet
+        )
     )
     names = [column[0] for column in cursor.description]
     return [row[0] for row in cursor if row[1] != _chunk_id(dict(zip(names[2:], row[2:], strict=True)))]

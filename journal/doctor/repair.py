@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from journal import identity
 from journal.blobs import BlobStore
 from journal.clock import now_text
 from journal.doctor.blobs import is_whole
@@ -62,11 +63,13 @@ def recover_journal(folder: Path, now: datetime) -> Recovery:
     """
     recovery = Recovery(folder.with_name(f"{folder.name}-recovered-{now:%Y%m%dT%H%M%SZ}"))
     with _new_journal(recovery.folder) as new, tempfile.TemporaryDirectory(dir=recovery.folder) as scratch:
+        identity.forget(new)
         rescue = Rescue(new, Path(scratch))
         rescue.copy_rows(folder / "journal.db")
         if not rescue.kept.total():
             raise CorruptJournal(f"nothing could be read of {folder / 'journal.db'}; it was left as it is")
         mended = mend(new, rescue.newest_event)
+        identity.complete(new)
         recovery.lost, recovery.changed = [*rescue.lost, *mended.lost], mended.changed
         _copy_blobs(new, folder / "blobs", recovery)
         recovery.kept = {table: new.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}

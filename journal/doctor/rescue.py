@@ -13,9 +13,11 @@ from typing import Any
 from journal.doctor.pages import leaf_rows
 from journal.doctor.rows import Gap, Row, readable_rows
 from journal.doctor.source import copy_database
+from journal.identity import JOURNAL
 from journal.words import count
 
 TABLES = (
+    "facts",
     "runs",
     "sessions",
     "events",
@@ -29,9 +31,9 @@ TABLES = (
 )
 _TYPES: Mapping[str, type] = {"INTEGER": int, "TEXT": str}
 # Types do not tell a destination from a row of `schema_migrations`; what stands in a column does, or that it is empty.
-_EVIDENCE = {"destinations": ("base_url", "://")}
+_EVIDENCE = {"destinations": ("base_url", "://"), "facts": ("name", JOURNAL)}
 # Columns that later versions added: rows that were written before end earlier.
-_ADDED = {"targets": 1}
+_ADDED = {"targets": 1, "sessions": 4, "events": 1, "deliveries": 1}
 
 
 class Rescue:
@@ -69,6 +71,8 @@ class Rescue:
         self.newest_event = _newest_event(old)
         present = {row[0] for row in old.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         for shape in self._shapes:
+            if shape.table == "facts" and shape.table not in present:  # of an earlier version
+                continue
             if shape.table not in present:
                 self.lost.append(f"there is no table {shape.table}")
                 continue

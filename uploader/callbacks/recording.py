@@ -70,7 +70,12 @@ class Recording:
             "trainArgs": {name: str(value) for name, value in vars(trainer.args).items()},
             "epochs": trainer.epochs,
             "device": str(trainer.device),
-            "environment": {**describe_environment(), "uploaderRun": self._recorder.run_id, **self._origin},
+            "environment": {
+                **describe_environment(),
+                "uploaderRun": self._recorder.run_id,
+                "uploaderSession": self._recorder.session.facts(),
+                **self._origin,
+            },
             "system": self._system.sample(),
         }
         key = str(self._recorder.session_number)

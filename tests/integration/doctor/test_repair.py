@@ -18,7 +18,18 @@ from journal.doctor import Recovery, examine, recover_journal
 from journal.errors import CorruptJournal, DiskFull, JournalUnwritable
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
-TABLES = ("runs", "sessions", "events", "blobs", "destinations", "targets", "deliveries", "attempts", "signals")
+TABLES = (
+    "facts",
+    "runs",
+    "sessions",
+    "events",
+    "blobs",
+    "destinations",
+    "targets",
+    "deliveries",
+    "attempts",
+    "signals",
+)
 PAGE = 4096
 
 
@@ -86,9 +97,9 @@ def test_any_page_may_be_lost_and_the_others_come_over(folder: Path) -> None:
 def rows_on(database: bytes, page: int, events: dict[int, tuple[object, ...]]) -> set[int]:
     """Return the events that have a part on the page, as far as their payload's text shows it."""
     content = database[page * PAGE : (page + 1) * PAGE]
-    found = {event for event, row in events.items() if str(row[-1]).encode() in content}  # its time, at its end
-    spread = {event for event, row in events.items() if len(str(row[-2])) > PAGE - 100}
-    return found | {event for event in spread if any(part in content for part in _samples(str(events[event][-2])))}
+    found = {event for event, row in events.items() if str(row[-2]).encode() in content}  # its time, at its end
+    spread = {event for event, row in events.items() if len(str(row[-3])) > PAGE - 100}
+    return found | {event for event in spread if any(part in content for part in _samples(str(events[event][-3])))}
 
 
 def _samples(payload: str) -> list[bytes]:

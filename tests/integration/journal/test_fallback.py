@@ -22,6 +22,7 @@ import journal
 from journal import fallback, intake
 from journal.errors import JournalUnwritable
 from journal.fallback import FallbackFile
+from journal.identity import Session
 from journal.locations import fallback_folders
 from journal.records import Run
 
@@ -43,6 +44,7 @@ def write_and_die(fallbacks: Path, folder: Path, events: int = 3) -> None:
 import sys
 from pathlib import Path
 from journal.fallback import FallbackFile
+from journal.identity import Session
 from journal.records import Run
 file = FallbackFile([Path(sys.argv[1])], Path(sys.argv[2]), Run(*sys.argv[4:9]))
 for number in range(int(sys.argv[3])):
@@ -300,7 +302,7 @@ def test_the_sessions_of_a_run_are_taken_in_one_after_the_other(
     folder: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever random names their files have."""
-    names = [uuid.UUID(int=number) for number in (2, 3, 1)]
+    names = [uuid.UUID(int=number) for number in (4, 2, 5, 3, 6, 1, 7)]  # of a session, of its file, …; of the journal
     monkeypatch.setattr(uuid, "uuid4", iter(names).__next__)
     for session in range(3):
         file = begin(fallbacks, folder)
@@ -314,13 +316,14 @@ def test_events_go_to_the_session_that_the_journal_knows(folder: Path, fallbacks
     with journal.open(folder) as opened:
         writer = opened.writer()
         writer.start_run(project=RUN.project, name=RUN.name, save_dir=RUN.save_dir, run_id=RUN.id)
-        session = writer.start_session(RUN.id)
+        session = Session(RUN.id)
+        session_id = writer.start_session(RUN.id, session=session)
         writer.close()
-    file = begin(fallbacks, folder, session_id=session)
+    file = begin(fallbacks, folder, session_id=session_id, session=session)
     file.append("epoch_end", {})
     file.close()
     assert ingest(folder, fallbacks) == 1
-    assert rows(folder, "SELECT session_id FROM events") == [(session,)]
+    assert rows(folder, "SELECT session_id FROM events") == [(session_id,)]
 
 
 def test_a_journal_that_was_replaced_takes_the_events_all_the_same(folder: Path, fallbacks: Path) -> None:

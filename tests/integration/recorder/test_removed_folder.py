@@ -71,6 +71,23 @@ def test_a_heartbeat_notices(part: Sink, folder: Path, caplog: pytest.LogCapture
     assert "was removed" in said[0]
 
 
+def test_events_stay_who_they_are(part: Sink, folder: Path) -> None:
+    """Also those of the sessions before, and what is written from then on."""
+    identities = """SELECT s.uuid, s.generation, s.parent, e.seq, e.kind, e.key FROM events e
+                    JOIN sessions s ON s.id = e.session_id ORDER BY e.id"""
+    part.close("exited")
+    resumed = Sink(JournalOptions(journal=str(folder)), part.run)
+    resumed.event("epoch_end", {"epoch": 1}, "1")
+    before = rows(folder, identities)
+    shutil.rmtree(folder)
+    resumed.maintain(WAL_LIMIT_BYTES)
+    assert rows(folder, identities) == before
+    assert len({session for session, *_ in before}) == 2
+    resumed.event("epoch_end", {"epoch": 2}, "2")
+    assert rows(folder, identities)[-1] == (resumed.session.uuid, 2, part.session.uuid, 2, "epoch_end", "2")
+    resumed.close("complete")
+
+
 def test_a_checkpoint_notices(part: Sink, folder: Path, save_dir: Path) -> None:
     shutil.rmtree(folder)
     save(part, save_dir / "last.pt")

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from journal.ids import chunk_id, digest
+from journal.ids import chunk_id, digest, span
 
 parts = st.fixed_dictionaries(
     {
@@ -59,3 +59,15 @@ def test_the_id_stays_what_it_was_in_earlier_versions() -> None:
         "body_digest": digest('{"epoch":0}'),
     }
     assert chunk_id(**delivery) == "8bd587e7106a1f6c0da35cbb663f2bf9fff5f7ed3456151f92cf622197eeabff"
+
+
+@settings(max_examples=50, deadline=None)
+@given(parts, st.uuids().map(str), st.integers(1, 999))
+def test_the_id_of_a_span_of_identities_depends_on_no_local_id(
+    delivery: dict[str, Any], session: str, seq: int
+) -> None:
+    moved = {**delivery, "first_event": delivery["first_event"] + 1, "last_event": delivery["last_event"] + 1}
+    covered = span((session, seq), (session, seq + 1))
+    assert chunk_id(**delivery, span=covered) == chunk_id(**moved, span=covered) != chunk_id(**delivery)
+    for other in (span((session, seq), (session, seq + 2)), span((session, seq + 1), (session, seq + 1))):
+        assert chunk_id(**delivery, span=other) != chunk_id(**delivery, span=covered)
