@@ -188,9 +188,18 @@ class Recorder:
         with self._wake:
             return self._wake.wait_for(lambda: not self._requests and not self._busy, timeout)
 
+    def told(self, *, wait: bool = True) -> dict[str, str] | None:
+        """Return what platforms told this session: `cancelled` and why, `model` and the address of its page.
+
+        Args:
+            wait: Whether to wait for another thread that writes; if not, and one does, None is returned.
+        """
+        signals = self._sink.signals(wait=wait)
+        return None if signals is None else {signal.kind: signal.detail for signal in reversed(signals)}
+
     def cancelled(self) -> str | None:
         """Return why a platform wants the training to stop, or None when none does."""
-        return next((signal.detail for signal in self._sink.signals() if signal.kind == "cancelled"), None)
+        return (self.told() or {}).get("cancelled")
 
     def finish(self, outcome: str) -> None:
         """Wait for the snapshots, join the thread, end the session; doing so again, or in a forked child, does nothing.

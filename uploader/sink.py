@@ -139,11 +139,20 @@ class Sink:
         """Return whether the run's last milestone is its completion; False when the journal cannot say."""
         return self._ask(lambda writer: writer.milestone(self.run.id), None) == "training_complete"
 
-    def signals(self) -> list[Signal]:
-        """Return what platforms told this session; nothing when the journal cannot be read."""
-        none: list[Signal] = []
-        told = self._ask(lambda writer: writer.signals(self.run.id), none)
-        return [signal for signal in told if signal.session_id == self._session_id]
+    def signals(self, *, wait: bool = True) -> list[Signal] | None:
+        """Return what platforms told this session; nothing when the journal cannot be read.
+
+        Args:
+            wait: Whether to wait for another thread that writes; if not, and one does, None is returned.
+        """
+        if not self._lock.acquire(blocking=wait):
+            return None
+        try:
+            none: list[Signal] = []
+            told = self._ask(lambda writer: writer.signals(self.run.id), none)
+            return [signal for signal in told if signal.session_id == self._session_id]
+        finally:
+            self._lock.release()
 
     def maintain(self, wal_limit_bytes: int) -> None:
         """Do what is due now and then: see that the journal is there and small enough, fold its log, write a heartbeat.

@@ -136,6 +136,13 @@ def test_events_name_the_model(client: Platform, server: ScriptedServer, epoch: 
     assert server.bodies() == [{"event": "epoch_end", "modelId": "m-1", "data": data}]
 
 
+def test_where_the_model_is_is_a_signal(client: Platform, server: ScriptedServer, registration: Message) -> None:
+    url = "https://example.com/runs/local/demo/t1"
+    answer = {"received": True, "modelId": "m-1", "runId": 7, "modelUrl": url, "cancelled": True, "reason": "by hand"}
+    server.script = lambda _: Reply(body=answer)
+    assert client.register(registration).signals == (("model", url), ("cancelled", "by hand"))
+
+
 def test_a_cancelled_answer_is_a_signal(client: Platform, server: ScriptedServer, epoch: Message) -> None:
     server.script = lambda _: Reply(body={"received": True, "cancelled": True, "action": "training_terminated"})
     assert client.send(epoch).signals == (("cancelled", "training_terminated"),)

@@ -32,6 +32,8 @@ EVENTS = frozenset(
     {
         "on_pretrain_routine_start",
         "on_pretrain_routine_end",
+        "on_train_epoch_start",
+        "on_train_batch_end",
         "on_fit_epoch_end",
         "on_model_save",
         "on_train_end",
@@ -86,14 +88,27 @@ class PlatformCallbacks:
         """Apply an early cancellation; the trainer's setup has reset `stop`."""
         if recording := recording_of(trainer):
             recording.goes_on()
-            recording.obey(trainer)
+            recording.orders.look(trainer)
+
+    @guarded
+    def on_train_epoch_start(self, trainer: Trainer) -> None:
+        """Look for a cancellation."""
+        if (recording := recording_of(trainer)) and _trains_alone():
+            recording.orders.look(trainer)
+
+    @guarded
+    def on_train_batch_end(self, trainer: Trainer) -> None:
+        """Look for a cancellation now and then: newer trainers stop between two batches."""
+        if (recording := recording_of(trainer)) and _trains_alone():
+            recording.orders.glance(trainer)
 
     @guarded
     def on_fit_epoch_end(self, trainer: Trainer) -> None:
         """Record the epoch; runs once more after the final evaluation."""
         if recording := recording_of(trainer):
+            recording.trains_with(trainer)
             recording.epoch_end(trainer)
-            recording.obey(trainer)
+            recording.orders.look(trainer)
 
     @guarded
     def on_model_save(self, trainer: Trainer) -> None:
@@ -115,9 +130,11 @@ class PlatformCallbacks:
 
     @guarded
     def on_train_start(self, trainer: Trainer) -> None:
-        """Record the usage event of a training."""
-        if (recording := recording_of(trainer)) and self._wants_usage():
-            recording.usage(usage_payload(trainer.args, trainer.device))
+        """Record what is known now that the trainer is set up, and the usage event of a training."""
+        if recording := recording_of(trainer):
+            recording.trains_with(trainer)
+            if self._wants_usage():
+                recording.usage(usage_payload(trainer.args, trainer.device))
 
     @guarded
     def on_val_start(self, validator: Any) -> None:
@@ -181,6 +198,13 @@ def _is_main_process() -> bool:
     from ultralytics.utils import RANK
 
     return RANK in {-1, 0}
+
+
+def _trains_alone() -> bool:
+    """Return whether there are no other workers, which would wait for a batch of this one if it stopped in an epoch."""
+    from ultralytics.utils import RANK
+
+    return bool(RANK == -1)
 
 
 def _sweeps(trainer: Trainer) -> Path:

@@ -20,6 +20,7 @@ from uploader.callbacks.console import Chunk, ConsoleCapture
 from uploader.callbacks.environment import describe_environment
 from uploader.callbacks.epochs import epoch_payload
 from uploader.callbacks.holding import Holding
+from uploader.callbacks.orders import Orders
 from uploader.callbacks.plots import without_large
 from uploader.callbacks.redact import Redactor
 from uploader.callbacks.results import completion_payload
@@ -38,6 +39,9 @@ class Recording:
         system: Samples the machine.
         redactor: Takes secrets out of text.
         origin: What else the environment tells of where the training comes from.
+
+    Attributes:
+        orders: What platforms have said of the training.
     """
 
     def __init__(
@@ -55,9 +59,10 @@ class Recording:
         self._redactor = redactor
         self._origin = dict(origin or {})
         self._console = ConsoleCapture(self._journal_console)
+        self.orders = Orders(recorder.told, _say)
         self._pid = os.getpid()
         self._last_epoch: int | None = None
-        self._is_cancelled = False
+        self._batch = str(getattr(trainer.args, "batch", None))
         self._has_saved = False
         self._is_complete = False
         self._is_closed = False
@@ -93,15 +98,15 @@ class Recording:
         """Record a usage event of this training."""
         self._events.event(USAGE, self._redactor.value(payload), str(payload["name"]))
 
-    def obey(self, trainer: Trainer) -> None:
-        """Stop the trainer when the platform has said that the training is cancelled."""
-        detail = self._recorder.cancelled()
-        if detail is None:
-            return
-        trainer.stop = True
-        if not self._is_cancelled:
-            self._is_cancelled = True
-            _say(f"the platform cancelled this training, it stops after this epoch ({detail or 'no reason given'})")
+    def trains_with(self, trainer: Trainer) -> None:
+        """Record the batch size that is trained with, where it is another one than was asked for.
+
+        AutoBatch finds one; a device without enough memory halves it.
+        """
+        batch = getattr(trainer, "batch_size", None)
+        if batch is not None and str(batch) != self._batch:
+            self._batch = str(batch)
+            self._events.event("batch", {"batch": batch}, self._batch)
 
     def epoch_end(self, trainer: Trainer) -> None:
         """Record an epoch's metrics, and those of the final evaluation under one epoch more.

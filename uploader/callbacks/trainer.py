@@ -13,8 +13,8 @@ CallbackLists = MutableMapping[str, list[Callback]]
 class Trainer(Protocol):
     """What `ultralytics.engine.trainer.BaseTrainer` has in every supported version, 8.3.245 to 8.4.x.
 
-    What only some versions or tasks have (`start_epoch`, `stopper`, `validator`, `plots`, `depth_calibration`, …) is
-    read with `getattr` where it is needed.
+    What only some versions or tasks have (`batch_size`, `start_epoch`, `stopper`, `validator`, `plots`,
+    `depth_calibration`, …) is read with `getattr` where it is needed.
 
     Attributes:
         args: The training's arguments as a namespace.

@@ -170,7 +170,8 @@ class UltralyticsPlatform:
         if why := _mismatch(answer, ids, identity):
             raise Transient(f"{self._host} answered the registration with {why}{said(answer)}", status=200)
         is_new = "modelId" in ids and "modelId" not in identity.ids
-        return Receipt(_kept({**answer, **found, **ids}), {**found, **ids}, _signals(answer), is_new)
+        page = (("model", ids["modelUrl"]),) if isinstance(ids.get("modelUrl"), str) else ()
+        return Receipt(_kept({**answer, **found, **ids}), {**found, **ids}, (*page, *_signals(answer)), is_new)
 
     def _event(self, message: Message, data: str) -> dict[str, Any]:
         # Assembled as text: the data is JSON already, and parsing it again would cost more than the rest.

@@ -99,8 +99,11 @@ def test_a_training_inside_an_error_handler_has_not_failed(train: Callable[..., 
 
 
 def test_a_cancelled_training_stops_and_keeps_its_results(train: Callable[..., Any], journal: Any) -> None:
+    batches = []
+
     def cancel(trainer: Any) -> None:
-        if trainer.epoch == 0:  # what a drain writes when the platform says so
+        trainer.set_callback("on_train_batch_end", lambda trainer: batches.append(trainer.epoch))
+        if trainer.epoch == 1:  # what a drain writes when the platform says so
             (run_id,) = journal.rows("SELECT id FROM runs")[0]
             journal.write("INSERT INTO destinations (id, platform, base_url) VALUES (1, 'ultralytics', 'http://x')")
             journal.write(
@@ -109,8 +112,9 @@ def test_a_cancelled_training_stops_and_keeps_its_results(train: Callable[..., A
                 run_id,
             )
 
-    train("on_train_epoch_end", cancel, epochs=5)
-    assert [epoch["epoch"] for epoch in journal.events("epoch_end")] == [0, 1]  # and the final evaluation
+    train("on_train_epoch_start", cancel, epochs=5)
+    assert batches == [0, 0, 1]  # as soon as upstream would stop, after the next batch
+    assert [epoch["epoch"] for epoch in journal.events("epoch_end")] == [0, 1, 2]  # and the final evaluation
     assert len(journal.events("training_complete")) == 1
     assert journal.outcomes() == ["complete"]
     assert said(journal).count("by its owner") == 1
@@ -320,3 +324,15 @@ def test_a_final_evaluation_under_the_last_epoch_does_not_replace_it(
     epochs = journal.events("epoch_end")
     assert [epoch["epoch"] for epoch in epochs] == [0, 1]
     assert ["val/box_loss" in epoch["metrics"] for epoch in epochs] == [True, False]
+
+
+def test_the_batch_size_that_is_trained_with_is_recorded(
+    build_trainer: Callable[..., Any], journal: Any, ultralytics: Any
+) -> None:
+    trainer = build_trainer(uploader.attach(ultralytics.YOLO("yolo11n.yaml"), journal=journal.folder), batch=-1)
+    for event, batch in (("on_train_start", 6), ("on_fit_epoch_end", 3), ("on_fit_epoch_end", 3)):
+        trainer.args.batch = trainer.batch_size = batch
+        trainer.run_callbacks(event)
+    trainer.run_callbacks("teardown")
+    assert [event["batch"] for event in journal.events("batch")] == [6, 3]
+    assert journal.events("training_started")[0]["trainArgs"]["batch"] == "-1"

@@ -1,0 +1,68 @@
+"""What platforms have told a training meanwhile, through the journal, and obeying it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from uploader.callbacks.trainer import Trainer
+
+SHORTEST = 0.1
+"""Seconds between two looks between batches, at least."""
+SHARE = 200
+"""A look between batches may take one part in so many of the time, at most."""
+
+
+class Told(Protocol):
+    """What platforms have told, as `Recorder.told` does."""
+
+    def __call__(self, *, wait: bool = True) -> Mapping[str, str] | None:
+        """Return it by kind; None when that takes waiting, which was not wanted."""
+        ...
+
+
+class Orders:
+    """Does what platforms have said: stops the trainer when the training is cancelled, says where its model is.
+
+    Args:
+        told: Asks for it.
+        say: Tells a person.
+        clock: Seconds; never goes back.
+    """
+
+    def __init__(self, told: Told, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._told = told
+        self._say = say
+        self._clock = clock
+        self._look_at = 0.0
+        self._is_cancelled = False
+        self._has_shown_model = False
+
+    def look(self, trainer: Trainer) -> None:
+        """Look, and obey."""
+        self._heed(trainer, self._told())
+
+    def glance(self, trainer: Trainer) -> None:
+        """Do so between two batches: now and then, without waiting for anybody."""
+        now = self._clock()
+        if self._is_cancelled or now < self._look_at:
+            self._heed(trainer, None)
+            return
+        told = self._told(wait=False)
+        done = self._clock()
+        self._look_at = done + max(SHORTEST, SHARE * (done - now))
+        self._heed(trainer, told)
+
+    def _heed(self, trainer: Trainer, told: Mapping[str, str] | None) -> None:
+        told = told or {}
+        if (page := told.get("model")) and not self._has_shown_model:
+            self._has_shown_model = True
+            self._say(f"View model at {page}")
+        if "cancelled" in told and not self._is_cancelled:
+            self._is_cancelled = True
+            self._say(
+                f"the platform cancelled this training, which stops now ({told['cancelled'] or 'no reason given'})"
+            )
+        if self._is_cancelled:
+            trainer.stop = True
