@@ -160,6 +160,16 @@ class Journal:
                 return recognition.run_of_checkpoint(connection, checkpoint)
             return recognition.run_in_folder(connection, storable(str(save_dir)), before)
 
+    def runs_of_model(self, model_id: str) -> set[str]:
+        """Return the uuids of the runs that go on as a model that a platform has."""
+        with self._transaction(read_only=True) as connection:
+            return recognition.runs_of_model(connection, model_id)
+
+    def has_run(self, run_id: str) -> bool:
+        """Return whether anything of a run is recorded here."""
+        with self._transaction(read_only=True) as connection:
+            return recognition.is_recorded(connection, run_id)
+
     def size(self) -> Size:
         """Return how much the journal holds."""
         with self._transaction(read_only=True) as connection:

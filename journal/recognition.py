@@ -39,6 +39,16 @@ _IN_FOLDER = text(
     """
 )
 
+_OF_MODEL = text(
+    """
+    SELECT run_id FROM targets WHERE json_valid(ids) AND json_extract(ids, '$.modelId') = :model
+    UNION
+    SELECT run_id FROM events WHERE kind = 'training_started' AND json_valid(payload)
+      AND json_extract(payload, '$.environment.platformModel') = :model
+    """
+)
+_RECORDED = text("SELECT EXISTS (SELECT 1 FROM events WHERE run_id = :run_id)")
+
 
 def run_of_checkpoint(connection: Connection, path: Path) -> str | None:
     """Return the run that saved this file, or one with the same bytes; None where the journal knows neither."""
@@ -65,3 +75,13 @@ def run_in_folder(connection: Connection, save_dir: str, before: str | None = No
     """
     row = {"save_dir": save_dir, "before": before, "host": platform.node()}
     return connection.execute(_IN_FOLDER, row).scalar()
+
+
+def runs_of_model(connection: Connection, model_id: str) -> set[str]:
+    """Return the runs that go on as this model of a platform, or are said to when they are delivered."""
+    return set(connection.execute(_OF_MODEL, {"model": model_id}).scalars())
+
+
+def is_recorded(connection: Connection, run_id: str) -> bool:
+    """Return whether the journal has anything of a run."""
+    return bool(connection.execute(_RECORDED, {"run_id": run_id}).scalar())

@@ -11,19 +11,24 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from journal.clock import to_text
 from journal.errors import JournalError
 from journal.identity import UNKNOWN, Newest
 from journal.salvage import RUN_FILE
+from uploader.model_file import MODEL_FILE, noted_model
 from uploader.sink import JournalOptions, Sink
 
+if TYPE_CHECKING:
+    from journal import Journal
+
+T = TypeVar("T")
 LOGGER = logging.getLogger("uploader")
 
 
@@ -55,6 +60,52 @@ class Mark:
             return None
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a training comes from.
+
+    Attributes:
+        mark: The run that goes on; None where one begins.
+        model: Id of the model that upstream has streamed the training to, where it goes on as that.
+    """
+
+    mark: Mark | None = None
+    model: str | None = None
+
+
+def origin(
+    options: JournalOptions, save_dir: Path, *, resume: bool, checkpoint: Path | None, started: str | None
+) -> Origin:
+    """Return where a training comes from.
+
+    Args:
+        options: Which journal.
+        save_dir: The folder that is trained into.
+        resume: Whether it is resumed.
+        checkpoint: The file that it is resumed from, where that is known.
+        started: Id of the model that upstream has registered for it a moment ago.
+    """
+    mark = known_run(options, save_dir, checkpoint) if resume else None
+    folders = (*beside(checkpoint), *([] if checkpoint else [save_dir])) if resume else ()
+    streamed = started or next(filter(None, map(noted_model, folders)), None)
+    if streamed is None:
+        return Origin(mark)
+    runs = _ask_journal(options, lambda journal: journal.runs_of_model(streamed)) or set()
+    if mark and mark.run in runs:
+        return Origin(mark, streamed)
+    if runs:
+        LOGGER.warning(
+            "Model %s, which %s names, goes on as run %s: this is another training, and becomes a model of its own",
+            streamed,
+            save_dir,
+            ", ".join(sorted(runs)),
+        )
+        return Origin(mark)
+    if mark and _ask_journal(options, lambda journal: journal.has_run(mark.run)):
+        return Origin(None, streamed)  # upstream has gone on since, as a model of its own
+    return Origin(mark, streamed)
+
+
 def known_run(options: JournalOptions, save_dir: Path, checkpoint: Path | None) -> Mark | None:
     """Return the run that a resumed training goes on with, or None where nobody knows it.
 
@@ -63,18 +114,24 @@ def known_run(options: JournalOptions, save_dir: Path, checkpoint: Path | None) 
         save_dir: The folder that is trained into.
         checkpoint: The file that is resumed from; None where only the folder is known.
     """
-    if mark := next(filter(None, map(Mark.read, _beside(checkpoint))), None):
+    if mark := next(filter(None, map(Mark.read, beside(checkpoint))), None):
         return mark
     before = None
     if checkpoint is not None:
-        if run := _ask_journal(options, checkpoint=checkpoint):
+        if run := _ask_journal(options, lambda journal: journal.find_run(checkpoint=checkpoint)):
             return Mark(run)
         before = None if _is_within(checkpoint, save_dir) else _written_at(checkpoint)
     mark = Mark.read(save_dir)
     if mark and (before is None or mark.begun_at <= before):  # a later run's folder has nothing to do with it
         return mark
-    run = _ask_journal(options, save_dir=save_dir, before=before)
+    run = _ask_journal(options, lambda journal: journal.find_run(save_dir=save_dir, before=before))
     return Mark(run) if run else None
+
+
+def forget_model(save_dir: Path) -> None:
+    """Take away what upstream has noted of an earlier training in a folder, so that it does not go on as its model."""
+    with suppress(OSError):
+        (save_dir / MODEL_FILE).unlink(missing_ok=True)
 
 
 def remember_run(sink: Sink, save_dir: Path, known: Mark | None, is_complete: bool) -> None:
@@ -103,7 +160,7 @@ def remember_run(sink: Sink, save_dir: Path, known: Mark | None, is_complete: bo
         LOGGER.warning("%s cannot be written (%s); a resume finds the run by its folder", RUN_FILE, error.strerror)
 
 
-def _beside(checkpoint: Path | None) -> Iterator[Path]:
+def beside(checkpoint: Path | None) -> Iterator[Path]:
     """Yield the folders that a checkpoint may be a run's in: upstream keeps it in `weights`, people move it."""
     if checkpoint is None:
         return
@@ -121,11 +178,11 @@ def _written_at(path: Path) -> str | None:
     return None
 
 
-def _ask_journal(options: JournalOptions, **question: Any) -> str | None:
+def _ask_journal(options: JournalOptions, question: Callable[[Journal], T]) -> T | None:
     import journal
 
     try:
         with journal.open(options.journal) as opened:
-            return opened.find_run(**question)
+            return question(opened)
     except JournalError:
         return None

@@ -24,7 +24,7 @@ from journal.engine import Durability
 from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
 from journal.identity import UNKNOWN, Session
 from journal.salvage import stamped
-from uploader.lineage import known_run, remember_run
+from uploader.lineage import forget_model, origin, remember_run
 from uploader.sink import JournalOptions, Sink, new_run
 
 LOGGER = logging.getLogger("uploader")
@@ -76,6 +76,7 @@ class Recorder:
         resumed: Whether the run was known before this session.
         was_complete: Whether the run was finished before this session.
         session: Numbers this session's events; who it is, to others.
+        platform_model: Id of the model that upstream has streamed the training to, where it goes on as that.
         session_number: 1 for the run's first session.
         drain_command: What a person types to deliver the journal.
     """
@@ -102,6 +103,7 @@ class Recorder:
         self.session = sink.session
         self.resumed = resumed
         self.was_complete = was_complete
+        self.platform_model: str | None = None
         self.session_number = sink.session_number()
         self.drain_command = sink.drain_command
         self._wake = threading.Condition()
@@ -125,6 +127,7 @@ class Recorder:
         save_dir: Path,
         resume: bool,
         checkpoint: Path | None = None,
+        started: str | None = None,
     ) -> Recorder:
         """Begin a session, of the run that is resumed where it is known, else of a new run.
 
@@ -135,9 +138,13 @@ class Recorder:
             save_dir: The trainer's folder; a small file in it names the run, so that it is found again.
             resume: Whether the training continues an earlier one.
             checkpoint: The file that it is resumed from, where that is known; see `uploader.lineage`.
+            started: Id of the model that upstream has registered for it a moment ago.
         """
         save_dir = save_dir.absolute()
-        known = known_run(options, save_dir, checkpoint) if resume else None
+        came = origin(options, save_dir, resume=resume, checkpoint=checkpoint, started=started)
+        known = came.mark
+        if came.model is None:
+            forget_model(save_dir)
         run_id = known.run if known else str(uuid.uuid4())
         session = Session(run_id)
         if known and known.newest != UNKNOWN:
@@ -146,7 +153,9 @@ class Recorder:
         was_complete = known is not None and (known.is_complete or sink.is_complete())
         remember = partial(remember_run, sink, save_dir, known)
         remember(was_complete)
-        return cls(sink, resumed=known is not None, remember=remember, was_complete=was_complete)
+        recorder = cls(sink, resumed=known is not None, remember=remember, was_complete=was_complete)
+        recorder.platform_model = came.model
+        return recorder
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
         """Write one event; it is durable when this returns.

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.platform_api import Api
@@ -81,7 +82,35 @@ def resumed(receipt: Receipt, attempt: int) -> Message:
     return replace(FIRST, chunk_id="b" * 64, identity=replace(FIRST.identity, ids=receipt.ids or {}), attempt=attempt)
 
 
+STREAMED = '{"environment": {"uploaderRun": "uuid-1", "platformModel": "%s"}}'
+
+
+def streamed(model_id: str, **changes: Any) -> Message:
+    """Return the registration of a training that upstream has streamed so far."""
+    return replace(FIRST, data_json=STREAMED % model_id, **changes)
+
+
 # --- against a platform
+
+
+def test_a_training_goes_on_as_the_model_that_upstream_made(api: Api) -> None:
+    begun = api.start("t")
+    for attempt in (1, 2):  # the answer to the first is lost
+        assert register(api.url, streamed(begun["modelId"], attempt=attempt)).ids["modelId"] == begun["modelId"]
+    assert len(api.model("t")["runIds"]) == 2
+
+
+def test_a_second_attempt_is_made_where_the_first_never_arrived(api: Api) -> None:
+    begun = api.start("t")
+    receipt = register(api.url, streamed(begun["modelId"], attempt=2))
+    assert receipt.ids["runId"] > begun["runId"]
+
+
+@pytest.mark.parametrize("path", ["t", "t/training"])
+def test_where_upstreams_model_takes_no_more_sessions_the_run_is_a_new_one(api: Api, path: str) -> None:
+    begun = api.start("t")
+    assert api.request("DELETE", f"/api/models/local/demo/{path}").ok  # deleted, or cancelled
+    assert register(api.url, streamed(begun["modelId"])).ids["modelId"] != begun["modelId"]
 
 
 def test_a_second_attempt_finds_the_model_of_the_first(api: Api) -> None:

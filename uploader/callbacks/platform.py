@@ -18,7 +18,7 @@ from uploader.callbacks.redact import Redactor
 from uploader.callbacks.slugs import project_slug, respelled, run_slug
 from uploader.callbacks.system import SystemSampler, training_gpus
 from uploader.callbacks.trainer import Callback, Trainer
-from uploader.callbacks.upstream import session_model, silence_upstream
+from uploader.callbacks.upstream import session_model, silence_upstream, started_model
 from uploader.callbacks.usage import is_allowed, journal_usage, usage_payload
 from uploader.errors import SettingsError
 from uploader.recorder import Recorder
@@ -169,6 +169,7 @@ class PlatformCallbacks:
             save_dir=Path(trainer.save_dir),
             resume=bool(trainer.args.resume),
             checkpoint=_resumed_from(trainer.args.resume),
+            started=started_model(trainer),
         )
         for words in respelled(
             {"project": self.project or trainer.args.project, "name": self.name or trainer.args.name}
@@ -179,7 +180,8 @@ class PlatformCallbacks:
         gpus = training_gpus(device.type, device.index, str(trainer.args.device), settings.visible_gpus)
         secrets = [key for key in (settings.api_key, settings.hub_key) if key]
         hub_model = self.hub_model or session_model(trainer)
-        origin = {"hubModel": hub_model} if hub_model else {}
+        known = {"hubModel": hub_model, "platformModel": recorder.platform_model}
+        origin = {name: model for name, model in known.items() if model}
         return Recording(trainer, recorder, SystemSampler(gpus), Redactor(secrets), origin)
 
 

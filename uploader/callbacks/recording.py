@@ -86,6 +86,8 @@ class Recording:
         key = str(self._recorder.session_number)
         self._events.event("training_started", self._redactor.value(payload), key)
         _say(f"recording this training as run {self._recorder.run_id}; `{self._recorder.drain_command}` delivers it")
+        if model := self._recorder.platform_model:
+            _say(f"this training goes on as model {model}, which Ultralytics has streamed it to")
         self._console.start()
 
     def goes_on(self) -> None:

@@ -53,6 +53,13 @@ def session_model(trainer: Any) -> str | None:
     return None if model_id is None else str(model_id)
 
 
+def started_model(trainer: Any) -> str | None:
+    """Return the id of the Platform's model that upstream's start has registered for a trainer, if it ran already."""
+    state = getattr(trainer, "platform", None)
+    model_id = state.get("model_id") if isinstance(state, dict) else None
+    return model_id if isinstance(model_id, str) and model_id else None
+
+
 def silence_upstream(trainer: Any) -> None:
     """Stop what upstream's start has begun for this trainer: its console capture, and the state its callbacks need.
 

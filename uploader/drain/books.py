@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 from journal.clock import utc_now
 from journal.outbox import Outbox
 from journal.records import Claim, Outcome
 from uploader.drain.courier import Finished
-from uploader.drain.planner import FINAL
+from uploader.drain.planner import FINAL, REGISTRATION
 from uploader.drain.planning import planning_for
 from uploader.drain.retry import FIRST_WAIT, Random, outcome_of_failure
+from uploader.model_file import note_model
 from uploader.platforms.base import Receipt
+from uploader.settings import ULTRALYTICS
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,6 +66,9 @@ class Books:
             _LOG.warning("delivery %s was taken over by another drain", outcome.claim.delivery_id)
         written = [outcome for outcome in self._unwritten if outcome not in stale] if stale else self._unwritten
         self._unwritten = []
+        for outcome in written:
+            if outcome.claim.kind == REGISTRATION and outcome.ids and self._platform(outcome.claim) == ULTRALYTICS:
+                _note_model(outcome.claim, outcome.ids.get("modelId") or outcome.claim.ids.get("modelId"))
         self.delivered.update(o.claim.destination_id for o in written if o.result == "delivered")
         return sum(outcome.result not in {"retry", "release"} for outcome in written)
 
@@ -81,5 +88,22 @@ class Books:
     def _is_replaced(self, claim: Claim) -> bool:
         if claim.lane != "upload" or claim.role == FINAL:
             return False
-        platform = next(one.platform for one in self._outbox.destinations() if one.id == claim.destination_id)
-        return self._outbox.is_dispensable(claim, planning_for(platform).roles)
+        return self._outbox.is_dispensable(claim, planning_for(self._platform(claim)).roles)
+
+    def _platform(self, claim: Claim) -> str:
+        return next(one.platform for one in self._outbox.destinations() if one.id == claim.destination_id)
+
+
+def _note_model(claim: Claim, model_id: object) -> None:
+    """Leave the model's id in the training's folder, so that upstream's own streaming goes on with it, too.
+
+    Another platform's id does no harm there: upstream makes a new model of what is not found.
+    """
+    args = json.loads(claim.body).get("trainArgs")
+    save_dir = args.get("save_dir") if isinstance(args, dict) else None
+    for folder in {str(save_dir or claim.run.save_dir), claim.run.save_dir}:
+        try:
+            if isinstance(model_id, str):
+                note_model(Path(folder), claim.run.id, model_id)
+        except OSError as error:
+            _LOG.debug("the model's id was not left in %s: %s", folder, error)

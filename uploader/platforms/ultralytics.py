@@ -81,6 +81,24 @@ class UltralyticsPlatform:
         journal was lost. A model that was deleted or cancelled meanwhile takes no more sessions; the run then goes on
         as a new one.
         """
+        return self._go_on(message) or self._begin(message)
+
+    def _go_on(self, message: Message) -> Receipt | None:
+        """Register under the model that upstream's streaming has made, if it did and if that still takes sessions."""
+        model_id = _streamed(message)
+        if model_id is None:
+            return None
+        if (earlier := self._arrived(message)) is not None:
+            return earlier
+        named = replace(message.identity, ids={"modelId": model_id})
+        known = replace(message, identity=named, chunk_id=_own_key(message.chunk_id, model_id))
+        try:
+            answer = self._event(known, known.data_json)
+        except RunGone:  # it was deleted, or is another platform's
+            return None
+        return None if answer.get("cancelled") else self._registered(answer, named, {"modelId": model_id})
+
+    def _begin(self, message: Message) -> Receipt:
         found = self._forgotten(message)
         message = replace(message, identity=replace(message.identity, ids={**message.identity.ids, **found}))
         if "modelId" in message.identity.ids:
@@ -256,6 +274,15 @@ def _mismatch(answer: Mapping[str, Any], ids: Mapping[str, Any], identity: Ident
 def _ids(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Return the ids that an answer gives."""
     return {name: answer[name] for name in _IDS if is_id(answer.get(name))}
+
+
+def _streamed(message: Message) -> str | None:
+    """Return the id of the model that upstream's streaming has made of a training that the journal knows none of."""
+    if "modelId" in message.identity.ids or '"platformModel"' not in message.data_json:
+        return None
+    environment = json.loads(message.data_json).get("environment")
+    model_id = environment.get("platformModel") if isinstance(environment, dict) else None
+    return model_id if isinstance(model_id, str) and is_id(model_id) else None
 
 
 def _is_resumed(data_json: str) -> bool:

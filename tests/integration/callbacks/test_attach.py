@@ -105,13 +105,14 @@ def test_a_trainer_that_upstream_has_started_to_stream_is_taken_over(
     capture = ConsoleLogger(on_flush=send)  # what upstream's start does when a key is set
     stdout = sys.stdout
     capture.start_capture()
-    trainer.platform = {"console_logger": capture}
+    trainer.platform = {"console_logger": capture, "model_id": "m-7"}
 
     assert uploader.attach(trainer, journal=journal.folder) is trainer
     assert not capture.active
     assert trainer.platform is None
     assert upstreams(trainer) == []
     assert journal.kinds() == ["training_started"]  # at once: the trainer has run that event already
+    assert journal.events("training_started")[0]["environment"]["platformModel"] == "m-7"  # not left an orphan
 
     uploader.detach(trainer)
     assert sys.stdout is stdout

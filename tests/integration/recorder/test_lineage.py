@@ -14,6 +14,7 @@ import pytest
 
 from journal.blobs import identity
 from journal.salvage import RUN_FILE, stamped
+from uploader.model_file import MODEL_FILE
 from uploader.recorder import Recorder
 from uploader.sink import JournalOptions
 
@@ -25,14 +26,18 @@ def start(folder: Path, save_dir: Path) -> Iterator[Start]:
     """Start a session; by default in one journal and one folder."""
     begun: list[Recorder] = []
 
-    def begin(journal: Path = folder, save_dir: Path = save_dir, checkpoint: Path | None = None) -> Recorder:
-        resume = checkpoint is not None
+    def begin(
+        journal: Path = folder, save_dir: Path = save_dir, checkpoint: Path | None = None, **known: Any
+    ) -> Recorder:
         save_dir.mkdir(parents=True, exist_ok=True)
-        options = JournalOptions(str(journal), durability="process")
-        begun.append(
-            Recorder.start(options, project="demo", name="run", save_dir=save_dir, resume=resume, checkpoint=checkpoint)
+        options, resume = JournalOptions(str(journal), durability="process"), checkpoint is not None
+        recorder = Recorder.start(
+            options, project="demo", name="run", save_dir=save_dir, resume=resume, checkpoint=checkpoint, **known
         )
-        return begun[-1]
+        origin = {"platformModel": recorder.platform_model} if recorder.platform_model else {}
+        recorder.event("training_started", {"environment": origin})
+        begun.append(recorder)
+        return recorder
 
     yield begin
     for recorder in begun:
@@ -145,3 +150,79 @@ def test_a_finished_run_that_went_on_is_not_finished(start: Start, save_dir: Pat
     second.finish("failed")
     third = start(tmp_path / "other journal", checkpoint=save_dir / "last.pt")
     assert (second.was_complete, third.was_complete) == (True, False)
+
+
+# --- upstream's streaming
+
+
+def streamed(save_dir: Path, model_id: str) -> Path:
+    """Leave what a session that upstream streamed leaves; return its checkpoint."""
+    (save_dir / "weights").mkdir(exist_ok=True)
+    (save_dir / "weights" / "last.pt").write_bytes(b"weights")
+    (save_dir / MODEL_FILE).write_text(model_id)
+    return save_dir / "weights" / "last.pt"
+
+
+def register(journal: Path, model_id: str) -> None:
+    """Write into a journal what a drain writes that registered its runs."""
+    with closing(sqlite3.connect(journal / "journal.db")) as database, database:
+        database.execute("INSERT INTO destinations (platform, base_url) VALUES ('ultralytics', 'http://x')")
+        database.execute(
+            "INSERT INTO targets (run_id, destination_id, state, ids, planned_through, stage, last_upload_at) "
+            "SELECT id, 1, 'registered', ?, 0, 1, '' FROM runs",
+            [f'{{"modelId": "{model_id}"}}'],
+        )
+
+
+def test_a_training_goes_on_as_the_model_that_upstream_streamed_it_to(start: Start, save_dir: Path) -> None:
+    last = streamed(save_dir, "m-1")
+    first = start(checkpoint=last)
+    assert (first.platform_model, first.resumed) == ("m-1", False)
+    first.finish("failed")
+    second = start(checkpoint=last)
+    assert (second.run_id, second.platform_model) == (first.run_id, "m-1")
+
+
+def test_the_model_is_found_beside_a_checkpoint_that_was_moved(start: Start, save_dir: Path, tmp_path: Path) -> None:
+    streamed(save_dir, "m-1")
+    save_dir.rename(tmp_path / "input")
+    assert start(checkpoint=tmp_path / "input" / "weights" / "last.pt").platform_model == "m-1"
+
+
+@pytest.mark.parametrize("noted", ["", "two words", "x" * 201, "\u00fc"])
+def test_what_can_be_no_id_is_none(start: Start, save_dir: Path, noted: str) -> None:
+    assert start(checkpoint=streamed(save_dir, noted)).platform_model is None
+
+
+def test_a_run_that_upstream_went_on_with_is_left_for_its_model(start: Start, folder: Path, save_dir: Path) -> None:
+    first = start()
+    trained(first, save_dir)
+    register(folder, "m-1")
+    second = start(checkpoint=streamed(save_dir, "m-2"))
+    assert (second.run_id != first.run_id, second.platform_model) == (True, "m-2")
+
+
+@pytest.mark.parametrize("is_delivered", [True, False])
+def test_two_copies_of_what_upstream_streamed_are_two_models(
+    start: Start, folder: Path, save_dir: Path, caplog: pytest.LogCaptureFixture, is_delivered: bool
+) -> None:
+    last = streamed(save_dir, "m-1")
+    other = save_dir.with_name("variant")
+    shutil.copytree(save_dir, other)
+    first = start(checkpoint=last)
+    first.finish("failed")
+    if is_delivered:
+        register(folder, "m-1")
+    second = start(save_dir=other, checkpoint=other / "weights" / "last.pt")
+    assert (first.platform_model, second.platform_model) == ("m-1", None)
+    assert not (other / MODEL_FILE).exists()
+    assert f"goes on as run {first.run_id}" in caplog.text
+
+
+def test_a_new_training_in_a_used_folder_is_not_the_old_ones_model(start: Start, save_dir: Path) -> None:
+    last = streamed(save_dir, "m-1")
+    first = start()
+    assert first.platform_model is None
+    first.finish("failed")
+    assert start(checkpoint=last).platform_model is None
+    assert start(started="m-2").platform_model == "m-2"  # what upstream has registered a moment ago is of this one
