@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 from dataset import make_dataset
 
@@ -22,6 +23,8 @@ def pytest_configure(config: pytest.Config) -> None:
     home = config.stash[_home] = tempfile.TemporaryDirectory(prefix="offline-uploader-home-")
     os.environ["HOME"] = home.name
     os.environ["YOLO_OFFLINE"] = "true"
+    hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of an example's
+    hypothesis.settings.load_profile("untimed")
 
 
 def _leave_proxies_to_installers() -> None:
