@@ -13,7 +13,7 @@ from journal import routing, tables
 from journal.clock import now_text, to_text
 from journal.errors import UnknownRow
 from journal.records import Claim, State
-from journal.replaced import replaced
+from journal.replaced import replaced, send_rest
 
 _LONGEST_HOLD = timedelta(days=1)
 _D = tables.deliveries
@@ -67,8 +67,12 @@ def revive(connection: Connection, delivery_ids: Sequence[int] | None) -> Revive
         chosen = chosen & _D.c.id.in_(delivery_ids)
     there = exists().where(_D.c.run_id == _T.c.run_id, _D.c.destination_id == _T.c.destination_id, chosen)
     runs = _unblock(connection, _T.c.dropped_at.is_(None) if delivery_ids is None else there)
-    old = connection.execute(update(_D).where(chosen, _D.c.id.in_(replaced(connection))).values(state="superseded"))
-    return Revived(send_after_all(connection, chosen), old.rowcount, runs)
+    newer = replaced(connection)
+    old = connection.execute(update(_D).where(chosen, _D.c.id.in_(newer.whole)).values(state="superseded"))
+    parts = connection.execute(select(_D.c.id).where(chosen, _D.c.id.in_(newer.parts))).scalars().all()
+    for letter in parts:
+        send_rest(connection, letter, newer.parts[letter])
+    return Revived(send_after_all(connection, chosen) + len(parts), old.rowcount, runs)
 
 
 def unblock_emptied(connection: Connection, delivery_ids: Sequence[int]) -> None:
