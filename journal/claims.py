@@ -130,7 +130,9 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
 
     A run that is not registered there sends its first registration, and nothing else: not even what was recorded
     before it, which happens when the registration went to a fallback file. Of a registered run all lower stages are
-    settled. Uploads of a run go one after the other, so that an older checkpoint never arrives after a newer one.
+    settled. Uploads of a run go one after the other, so that an older checkpoint never arrives after a newer one. Of a
+    blocked run that was known there only the next session's registration goes: it may make the run known again. What
+    is under way is settled before, as its refusal would block the run once more.
     """
     earlier = _D.alias("earlier")
     open_before = exists().where(
@@ -138,6 +140,8 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
         earlier.c.run_id == _D.c.run_id,
         tables.is_open(earlier),
     )
+    was_known = and_(_T.c.state == "blocked", _T.c.ids != "{}")
+    under_way = open_before.where(earlier.c.state == "claimed", earlier.c.id != _D.c.id)
     first_registration = ~open_before.where(earlier.c.kind == REGISTRATION, earlier.c.id < _D.c.id)
     query = (
         select(_D.c.id)
@@ -148,6 +152,7 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
             or_(
                 and_(_T.c.state == "registered", ~open_before.where(earlier.c.stage < _D.c.stage)),
                 and_(_T.c.state == "new", _D.c.kind == REGISTRATION, first_registration),
+                and_(was_known, _D.c.kind == REGISTRATION, first_registration, ~under_way),
             )
         )
     )

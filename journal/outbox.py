@@ -101,7 +101,8 @@ class Outbox:
             destination_id: Only those that go there.
             run_ids: Only those of these runs.
             behind: Only those to plan: with events that no delivery was planned for yet, and, where the platform does
-                not know the run, without a registration that waits to be sent.
+                not know the run, without a registration that waits to be sent; of those that are blocked the ones
+                that were known there and have a session that was not announced.
             state: Only those in this state.
             after: Begin with those of runs that were trained after this one; the others follow.
             limit: At most so many.

@@ -93,7 +93,7 @@ def _update_target(connection: Connection, outcome: Outcome, now: str) -> None:
     if outcome.ids is not None:
         query = select(_T.c.ids).where(_T.c.run_id == run_id, _T.c.destination_id == destination_id)
         known = json.loads(connection.execute(query).scalar_one())
-        connection.execute(here.values(state="registered", ids=encode({**known, **outcome.ids})))
+        connection.execute(here.values(state="registered", reason=None, ids=encode({**known, **outcome.ids})))
     if outcome.block:
         connection.execute(here.values(state="blocked", reason=_words(outcome.block)))
     for kind, detail in outcome.signals:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, distinct, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, distinct, exists, func, or_, select
 
 from journal import tables
 from journal.records import REGISTRATION, Destination, Run, Target
@@ -65,7 +65,8 @@ def targets(
         query = query.where(_T.c.run_id.in_(run_ids))
     if behind:
         unplanned = exists().where(_E.c.run_id == _T.c.run_id, _E.c.id > _T.c.planned_through)
-        query = query.where(unplanned, ~_is_registering())
+        is_resumed = and_(_T.c.ids != "{}", unplanned.where(_E.c.kind == REGISTRATION))
+        query = query.where(unplanned, ~_is_registering(), or_(_T.c.state != "blocked", is_resumed))
     return [_target(row) for row in connection.execute(query)]
 
 

@@ -39,7 +39,7 @@ def test_a_resumed_run_makes_no_second_model(
     client: HubPlatform, server: ScriptedServer, new_model: Message, identity: Identity
 ) -> None:
     assert client.register(replace(new_model, identity=identity)).ids == {"modelId": "m-1"}
-    assert server.requests == []
+    assert [(each.method, each.path) for each in server.requests] == [("GET", "/v1/models/m-1")]
 
 
 def test_a_run_of_an_existing_model_makes_none(

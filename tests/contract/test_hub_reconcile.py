@@ -131,3 +131,60 @@ def test_of_a_list_that_is_too_long_the_newer_half_is_read(
     server.script = lambda request: listing(*models[: int(request.path.partition("=")[2] or 0)])(request)
     assert register(server.url, AGAIN).ids == {"modelId": "m-7"}
     assert [request.path for request in server.requests] == [f"/v1/models?limit={limit}" for limit in (50, 25, 12)]
+
+
+RESUMED = replace(FIRST, chunk_id="b" * 64, data_json=json.dumps({**WISH, "resumed": True}))
+
+
+def known(message: Message, model_id: object) -> Message:
+    return replace(message, identity=replace(message.identity, ids={"modelId": model_id}))
+
+
+def test_a_resumed_training_whose_journal_was_lost_goes_on_with_its_model(hub: RunningServer) -> None:
+    first = register(hub.url, FIRST)
+    assert register(hub.url, RESUMED).ids == first.ids
+    assert models(hub)["total"] == 1
+
+
+def test_a_resumed_training_of_which_nobody_knows_becomes_a_model(server: ScriptedServer) -> None:
+    assert register(server.url, RESUMED).is_new
+    assert [post.json() for post in posts(server)] == [WISH]
+
+
+def test_a_model_that_is_there_is_gone_on_with(hub: RunningServer) -> None:
+    first = register(hub.url, FIRST)
+    assert first.ids is not None
+    assert register(hub.url, known(RESUMED, first.ids["modelId"])).ids == first.ids
+    assert models(hub)["total"] == 1
+
+
+@pytest.mark.parametrize("answer_is_lost", [False, True])
+def test_a_model_that_was_deleted_is_made_anew_once(hub: RunningServer, answer_is_lost: bool) -> None:
+    first = register(hub.url, FIRST)
+    assert first.ids is not None
+    path = f"{hub.url}/v1/models/{first.ids['modelId']}"
+    requests.delete(path, headers={"x-api-key": KEY}, timeout=10).raise_for_status()
+    again = known(RESUMED, first.ids["modelId"])
+    second = register(hub.url, again)
+    if answer_is_lost:
+        assert register(hub.url, replace(again, attempt=2)).ids == second.ids
+    assert second.ids != first.ids
+    assert models(hub)["total"] == 1
+
+
+def test_a_model_that_was_not_found_and_is_listed_is_gone_on_with(server: ScriptedServer) -> None:
+    gone = Reply(404, {"success": False, "message": "not now"})
+    server.script = lambda request: gone if request.path == "/v1/models/m-7" else listing(OURS)(request)
+    assert register(server.url, known(RESUMED, "m-7")).ids == {"modelId": "m-7"}
+    assert posts(server) == []
+
+
+def test_a_server_that_shows_no_models_is_believed_to_have_them(server: ScriptedServer) -> None:
+    server.script = lambda request: Reply(405) if request.method == "GET" else hub_received(request)
+    assert register(server.url, known(RESUMED, "m-7")).ids == {"modelId": "m-7"}
+
+
+def test_of_a_model_that_was_there_before_the_run_none_is_made(server: ScriptedServer) -> None:
+    theirs = replace(FIRST, data_json=json.dumps({"modelId": "m-9"}))
+    assert register(server.url, known(theirs, "m-9")).ids == {"modelId": "m-9"}
+    assert server.requests == []

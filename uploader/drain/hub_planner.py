@@ -24,6 +24,8 @@ from typing import Any
 import journal
 from journal.records import Event, PlannedDelivery
 from uploader.drain.planner import CHECKPOINT, FINAL, REGISTRATION, Plan, between, milestone
+from uploader.platforms.base import NOT_RESUMED
+from uploader.platforms.hub import RESUMED
 
 EPOCH = "epoch_end"
 METRICS = "metrics"
@@ -209,6 +211,8 @@ def epoch_metrics(payload: Mapping[str, Any]) -> dict[str, Any]:
 def model_wish(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a model is made from, or `{"modelId": …}` of the existing one that is trained.
 
+    That of a resumed training has `resumed` besides, which HUB is not told: its client looks for the run's model first.
+
     Args:
         data: Of `training_started`; its `trainArgs` are text.
     """
@@ -233,6 +237,7 @@ def model_wish(data: Mapping[str, Any]) -> dict[str, Any]:
             "parent": {"name": model} if model.endswith(".pt") else {},
         },
         "meta": {"name": model, **({"uploaderRun": run} if run else {})},
+        **({} if str(args.get("resume")) in NOT_RESUMED else {RESUMED: True}),
     }
 
 

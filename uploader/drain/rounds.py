@@ -1,7 +1,8 @@
 """Whose events are planned next, so that no run's backlog keeps another run waiting.
 
 - Before anything is claimed, runs that the platform does not know yet are planned, in the order in which they were
-  trained and until enough registrations wait, and all runs that are being trained at this moment.
+  trained and until enough registrations wait; runs that it knows no more, and were resumed; and all runs that are being
+  trained at this moment.
 - When too little waits, all others are planned in turn, a part of the backlog of each.
 """
 
@@ -47,7 +48,9 @@ class Rounds:
 
     def plan_first(self, destination_id: int) -> int:
         """Plan what goes before any backlog; return how many events were looked at."""
-        return self._plan_new(destination_id) + self._plan_live(destination_id)
+        resumed = self._behind(destination_id, self._run_ids, "blocked")
+        looked_at = sum(self._plan_target(target, BATCH) for target in resumed)
+        return looked_at + self._plan_new(destination_id) + self._plan_live(destination_id)
 
     def plan_next(self, destination_id: int) -> int:
         """Plan a part of each run whose turn it is; return how many events were looked at."""
@@ -116,6 +119,6 @@ class Rounds:
         return looked_at
 
     def _has_room(self, target: Target, events: int) -> bool:
-        if target.state == "new":
+        if target.state != "registered":  # until its registration is among what is planned
             return True
         return WINDOW - self._outbox.open_deliveries(target.run.id, target.destination.id) >= events

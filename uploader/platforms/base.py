@@ -15,6 +15,9 @@ Progress = Callable[[int], None]
 """Told, from the uploading thread and for each block, how many bytes of an upload have been sent so far, or confirmed
 where the server says how many it has. It may raise to end it."""
 
+NOT_RESUMED = frozenset({"False", "None", "0", ""})
+"""What the argument `resume` may be, as text, in a training that begins."""
+
 
 @dataclass(frozen=True)
 class Identity:

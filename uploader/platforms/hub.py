@@ -12,7 +12,8 @@ The key travels as `x-api-key`. Upstream repeats a request after 408, 502 and 50
 every other 5xx and 429 (when `Retry-After` is over) are `Transient`: only a positive answer completes a delivery.
 
 HUB has no idempotency keys. When the answer that made a model was lost, the next attempt reads the newest models first:
-the run's uuid travels in `meta`, and the model that has it is the one that was made.
+the run's uuid travels in `meta`, and the model that has it is the one that was made. So it is for a training that was
+resumed, when the journal does not know its model or HUB does not know it any more.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ MODEL_ID = "modelId"
 """Name of the one id that HUB gives."""
 RUN = "uploaderRun"
 """Name of the run's uuid in a model's `meta`."""
+RESUMED = "resumed"
+"""What the body of a registration has besides, which is not sent: the training goes on with one of before."""
 
 _NEWEST = 50
 """So many models are looked at: what is looked for was made a moment ago."""
@@ -107,20 +110,45 @@ class HubPlatform:
         return data
 
     def register(self, message: Message) -> Receipt:
-        """Make a model, unless the run has one: it was resumed, began from a model's URL, or was registered before."""
+        """Make a model, unless the run has one: it was resumed, began from a model's URL, or was registered before.
+
+        The model of a resumed training whose journal was lost is looked for. One that was deleted meanwhile takes no
+        more sessions; the run then goes on as a new one.
+        """
         wish = json.loads(message.data_json)
-        known = message.identity.ids.get(MODEL_ID) or wish.get(MODEL_ID)
-        if known is None and message.attempt > 1:
-            with self._lists.turn():
-                known = self._made_for(message.identity.run_uuid)
+        is_resumed = bool(wish.pop(RESUMED, False))
+        if MODEL_ID in wish:  # a model that was there before the run, of which nothing could be made anew
+            known = message.identity.ids.get(MODEL_ID, wish[MODEL_ID])
+        else:
+            known = self._own(message, is_resumed=is_resumed)
         if known is not None:
             return Receipt({}, {MODEL_ID: known})
-        answer = self._confirmed(self._api.post("/v1/models", message.data_json, key=message.chunk_id))
+        # Another request than the one that made the run's first model: under that one's key its answer is repeated.
+        key = f"{message.chunk_id}.new" if MODEL_ID in message.identity.ids else message.chunk_id
+        body = json.dumps(wish) if is_resumed else message.data_json
+        answer = self._confirmed(self._api.post("/v1/models", body, key=key))
         data = answer.get("data")
         if not isinstance(data, dict) or not is_id(data.get("id")):
             missing = f"{self._host} answered without the id of the model that was to be made"
             raise Transient(f"{missing}{said(answer)}", status=200)
         return Receipt({MODEL_ID: data["id"]}, {MODEL_ID: data["id"]}, is_new=True)
+
+    def _own(self, message: Message, *, is_resumed: bool) -> object:
+        """Return the id of the model that the run has there, None where it has none, or has it no more."""
+        known = message.identity.ids.get(MODEL_ID)
+        if known is not None and self._is_there(known):
+            return known
+        if known is None and message.attempt == 1 and not is_resumed:
+            return None
+        with self._lists.turn():
+            return self._made_for(message.identity.run_uuid)
+
+    def _is_there(self, model_id: object) -> bool:
+        try:
+            self._api.get(_path(model_id))
+        except Refused as error:
+            return error.status != 404  # a server that shows no models
+        return True
 
     def send(self, message: Message) -> Receipt:
         """Send metrics; the message's data is the request."""

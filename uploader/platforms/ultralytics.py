@@ -22,7 +22,7 @@ from typing import Any
 from uploader.errors import DeliveryError, Forbidden, Refused, RunGone, Transient
 from uploader.platforms.answers import brief, deleted, host_of, is_id, said, words
 from uploader.platforms.api import JsonApi, bearer
-from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
+from uploader.platforms.base import NOT_RESUMED, Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.http import Transport
 from uploader.platforms.reconcile import find_registration
 from uploader.platforms.storage import Storage
@@ -44,8 +44,6 @@ _NOT_ALLOWED = (
     "this key may not write to the project '{}': get access to it, or send the run to another project (`route`), then "
     "`retry`"
 )
-_NOT_RESUMED = frozenset({"False", "None", "0", ""})
-"""What the argument `resume` may be, as text, in a training that begins."""
 
 
 class UltralyticsPlatform:
@@ -290,7 +288,7 @@ def _is_resumed(data_json: str) -> bool:
     if '"resume"' not in data_json:
         return False
     args = json.loads(data_json).get("trainArgs")
-    return isinstance(args, dict) and str(args.get("resume")) not in _NOT_RESUMED
+    return isinstance(args, dict) and str(args.get("resume")) not in NOT_RESUMED
 
 
 def _signals(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -40,6 +40,27 @@ def test_of_two_registrations_the_first_goes_first(live: Bench) -> None:
     assert len(live.claim()) == 1
 
 
+def test_of_a_run_that_is_known_no_more_only_the_next_registration_goes(live: Bench) -> None:
+    live.register()
+    live.plan(live.message(stage=2), live.message(stage=2))
+    live.plan(live.message("training_started", stage=3), live.message(stage=4))
+    for claim in live.claim():
+        assert live.claim() == []
+        live.record(Outcome(claim, "dead", error="404", block="deleted"))
+    [registration] = live.claim()
+    assert (registration.kind, live.target().reason) == ("training_started", "deleted")
+    live.record(Outcome(registration, "delivered", ids={"modelId": "m-2"}))
+    assert (live.target().reason, [claim.ids for claim in live.claim()]) == (None, [{"modelId": "m-2"}])
+
+
+def test_a_run_that_was_never_known_and_is_blocked_registers_no_more(live: Bench) -> None:
+    live.plan(live.message("training_started", stage=1))
+    [claim] = live.claim()
+    live.record(Outcome(claim, "dead", error="422", block="422"))
+    live.plan(live.message("training_started", stage=3))
+    assert live.claim() == []
+
+
 def test_a_platform_without_ids_registers_too(live: Bench) -> None:
     live.plan(live.message("training_started"))
     [claim] = live.claim()

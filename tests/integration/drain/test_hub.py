@@ -72,7 +72,7 @@ def metrics(server: ScriptedServer) -> dict[str, Any]:
     return {
         number: json.loads(text)
         for each in server.requests
-        if each.path == "/v1/models/m-1"
+        if each.path == "/v1/models/m-1" and each.method == "POST"
         for number, text in each.json()["metrics"].items()
     }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, recordings
 
@@ -94,3 +95,61 @@ def test_a_model_that_is_deleted_there_is_registered_anew_by_the_next_session(
         second.end()
         assert journals.drain(server.url).exit_code == 0
         assert [result["epoch"] for result in api.model()["trainResults"]] == [1]
+
+
+def test_a_run_that_was_blocked_is_registered_anew_by_the_next_session(journals: Recordings, tmp_path: Path) -> None:
+    with running(tmp_path / "platform", api_key=KEY) as server:
+        api = Api(server.url, KEY)
+        first = journals.begin()
+        first.started()
+        journals.drain(server.url)
+        api.request("DELETE", "/api/models/local/demo/train")
+        for number in range(2):  # the second one is not even planned
+            first.epoch(number)
+            assert journals.drain(server.url).exit_code == 4
+            assert journals.journal.report()[0].targets[0].unplanned == number
+        first.end("crashed")
+        second = journals.begin(run_id=first.run.id)
+        second.started()
+        second.epoch(2)
+        second.end()
+        [destination] = journals.drain(server.url).destinations
+        assert (destination.blocked, destination.dead, destination.pending) == (0, 1, 0)
+        assert sorted(result["epoch"] for result in api.model()["trainResults"]) == [1, 2]
+        with closing(journals.journal.outbox()) as outbox:
+            assert outbox.revive().letters == 1
+        assert journals.drain(server.url).exit_code == 0
+        assert sorted(result["epoch"] for result in api.model()["trainResults"]) == [0, 1, 2]
+
+
+def test_a_model_of_hub_that_was_deleted_is_made_anew_by_the_next_session(journals: Recordings, tmp_path: Path) -> None:
+    """Of an epoch that was trained again the newer value stays, also when the older one is tried again after it."""
+    with running(tmp_path / "platform", api_key=KEY) as server:
+        headers = {"x-api-key": KEY}
+
+        def models() -> list[str]:
+            listed = requests.get(f"{server.url}/v1/models", headers=headers, timeout=10).json()
+            return [model["id"] for model in listed["data"]["results"]]
+
+        first = journals.begin()
+        journals.writer.route(first.run.id, "hub", server.url)
+        first.started()
+        journals.drain("http://unused.invalid", hub=server.url)
+        [old] = models()
+        requests.delete(f"{server.url}/v1/models/{old}", headers=headers, timeout=10).raise_for_status()
+        first.epoch(0)
+        first.epoch(1)
+        assert journals.drain("http://unused.invalid", hub=server.url).exit_code == 4
+        first.end("crashed")
+        second = journals.begin(run_id=first.run.id)
+        second.started(trainArgs={"resume": "last.pt"})
+        second.event("epoch_end", {"epoch": 1, "metrics": {"train/loss": 0.1, "val/loss": 0.2}}, "1")
+        second.end()
+        journals.drain("http://unused.invalid", hub=server.url)
+        [new] = models()
+        assert new != old
+        with closing(journals.journal.outbox()) as outbox:
+            assert outbox.revive().letters == 1
+        assert journals.drain("http://unused.invalid", hub=server.url).exit_code == 0
+        told = requests.get(f"{server.url}/v1/models/{new}/metrics", headers=headers, timeout=10).json()["data"]
+        assert told == [{"epoch": 0, "loss": 1.0}, {"epoch": 1, "train/loss": 0.1, "val/loss": 0.2}]

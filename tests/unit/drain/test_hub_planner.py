@@ -243,3 +243,10 @@ def test_the_training_of_an_existing_model_makes_none() -> None:
 
 def test_every_kind_that_matters_is_asked_for() -> None:
     assert {event.kind for event in whole().events} == KINDS
+
+
+@pytest.mark.parametrize(("resume", "told"), [("runs/train/weights/last.pt", {"resumed": True}), ("False", {})])
+def test_the_client_is_told_of_a_training_that_goes_on(resume: str, told: dict[str, bool]) -> None:
+    planned = plan(Story().started(resume=resume).events, 0)
+    wish = json.loads(planned.deliveries[0].body)
+    assert {name: value for name, value in wish.items() if name == "resumed"} == told
