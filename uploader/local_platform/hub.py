@@ -41,13 +41,18 @@ async def create_model(request: Request) -> Response:
 
 
 def list_models(request: Request) -> Response:
-    """List the newest models."""
-    limit = request.query_params.get("limit", "")
+    """List the newest models; `lastRecordId`, where there are more, is the `last_doc_id` of the next page."""
+    asked, before = request.query_params.get("limit", ""), request.query_params.get("last_doc_id")
+    limit = min(int(asked), _LISTED) if asked.isascii() and asked.isdigit() and len(asked) < 10 else _LISTED
     with platform_of(request).store.read() as rows:
-        models = rows.hub.models(min(int(limit), _LISTED) if limit.isascii() and limit.isdigit() else _LISTED)
-        total = rows.hub.count()
-        results = [_described(request, rows.hub, model) for model in models]
-    return _done("Models", {"results": results, "total": total})
+        if before is not None and rows.hub.model(before) is None:
+            raise NotFound("The model after which the list was to go on was deleted: begin it again")
+        models = rows.hub.models(limit + 1, before)
+        results = [_described(request, rows.hub, model) for model in models[:limit]]
+        page = {"results": results, "total": rows.hub.count()}
+    if results and len(models) > limit:
+        page["lastRecordId"] = results[-1]["id"]
+    return _done("Models", page)
 
 
 def get_model(request: Request) -> Response:

@@ -105,8 +105,7 @@ def described(
         epochs: Of how many epochs it has metrics.
         now: ISO 8601 in UTC.
     """
-    config, parent = model.config, (model.lineage.get("parent") or {}).get("name")
-    architecture = (model.lineage.get("architecture") or {}).get("name")
+    config, parent, architecture = model.config, _name(model.lineage, "parent"), _name(model.lineage, "architecture")
     arguments = {
         "batch_size": config.get("batchSize"),
         "epochs": config.get("epochs"),
@@ -138,6 +137,12 @@ def described(
         "createdAt": model.created_at,
         "updatedAt": model.updated_at,
     }
+
+
+def _name(lineage: Mapping[str, Any], of: str) -> Any:
+    """Return the name of what a model comes from; a lineage holds whatever a client has said."""
+    origin = lineage.get(of)
+    return origin.get("name") if isinstance(origin, dict) else None
 
 
 def _shown(weights: HubWeights) -> dict[str, Any]:

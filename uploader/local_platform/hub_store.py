@@ -73,9 +73,17 @@ class HubRows:
         """Return the model with this id."""
         return next(iter(self._models("WHERE id = ?", model_id)), None)
 
-    def models(self, limit: int) -> list[HubModel]:
-        """Return the newest models, the newest first."""
-        return self._models("ORDER BY rowid DESC LIMIT ?", limit)
+    def models(self, limit: int, before: str | None = None) -> list[HubModel]:
+        """Return the newest models, the newest first.
+
+        Args:
+            limit: At most so many.
+            before: Only those that were made before the model with this id, none where there is no such model.
+        """
+        if before is None:
+            return self._models("ORDER BY rowid DESC LIMIT ?", limit)
+        made = "rowid < (SELECT rowid FROM hub_models WHERE id = ?)"
+        return self._models(f"WHERE {made} ORDER BY rowid DESC LIMIT ?", before, limit)
 
     def count(self) -> int:
         """Return how many models there are."""

@@ -54,6 +54,17 @@ seen["read"] = trained.get_metrics()
 seen["renamed"] = trained.update({"meta": {"name": "renamed"}}).json()["data"]["meta"]
 listed = client.model_list(page_size=10)
 seen["listed"] = [each["id"] for each in listed.results]
+others = [client.model() for _ in range(4)]
+for other in others:
+    other.create_model(wish)
+pages = client.model_list(page_size=2)
+seen["pages"] = [[each["id"] for each in pages.results]]
+while pages.current_page < pages.total_pages - 1:
+    pages.next()
+    seen["pages"].append([each["id"] for each in pages.results])
+pages.previous()
+seen["back"] = [each["id"] for each in pages.results]
+seen["others"] = [other.id for other in others]
 seen["deleted"] = trained.delete().json()["success"]
 seen["gone"] = client.model(model.id).data
 model.stop_heartbeat()
@@ -108,6 +119,9 @@ def test_the_sdk_works_unchanged(server: RunningServer, tmp_path: Path) -> None:
     assert seen["read"] == [{"epoch": 0, "a": 1.5}, {"epoch": 1, "a": 2.5}]
     assert seen["renamed"] == {"name": "renamed"}
     assert seen["listed"] == [seen["id"]]
+    newest_first = [*reversed(seen["others"]), seen["id"]]
+    assert seen["pages"] == [newest_first[:2], newest_first[2:4], newest_first[4:]]
+    assert seen["back"] == newest_first[2:4]
     assert seen["deleted"] is True
     assert seen["gone"] == {}
 
@@ -180,6 +194,26 @@ def test_what_a_model_lacks_is_left_out(call: Call) -> None:
     data = call("GET", f"/v1/models/{model}").json()["data"]
     assert data["train_args"] == {"epochs": 3}
     assert (data["is_pretrained"], data["weights"], data["cfg"]) == (True, "yolo11n.pt", None)
+
+
+@pytest.mark.parametrize("odd", ["text", 7, True, [], ["a"], {"name": {"a": 1}}, {"name": ["a"]}, {}, None])
+def test_a_model_with_odd_parts_is_shown_and_hides_no_other(call: Call, odd: object) -> None:
+    names = ("parent", "architecture", "name", "epochs", "batchSize")
+    parts = {part: dict.fromkeys(names, odd) for part in ("config", "dataset", "lineage", "meta")}
+    model = call("POST", "/v1/models", json=parts).json()["data"]["id"]
+    for path in (f"/v1/models/{model}", "/v1/models", f"/hub/{model}", "/"):
+        assert call("GET", path).status_code == 200
+    assert call("PATCH", f"/v1/models/{model}", json=parts).status_code == 200
+
+
+@pytest.mark.parametrize(("limit", "listed"), [("0", 0), ("1", 1), ("-1", 2), ("x", 2), ("9" * 5000, 2)])
+def test_any_limit_is_answered(call: Call, model: str, limit: str, listed: int) -> None:
+    call("POST", "/v1/models", json=WISH)
+    assert len(call("GET", f"/v1/models?limit={limit}").json()["data"]["results"]) == listed
+
+
+def test_a_list_goes_on_after_no_model_that_was_deleted(call: Call) -> None:
+    assert call("GET", "/v1/models?last_doc_id=none").status_code == 404
 
 
 @pytest.mark.parametrize(
