@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from journal import fallback, intake, locations, recognition, relief, retaking, upkeep, waiting
+from journal import fallback, intake, locations, recognition, relief, resending, retaking, upkeep, waiting
 from journal.blobs import BlobStore
 from journal.clock import to_text, utc_now
 from journal.dropping import Dropped, drop_destination
@@ -25,6 +25,7 @@ from journal.liveness import live_runs
 from journal.migrations import NEWEST_VERSION, migrate
 from journal.outbox import Outbox
 from journal.report import RunReport, make_report
+from journal.resending import Renamed
 from journal.retaking import Missing
 from journal.salvage import LostSnapshot, lost_snapshots
 from journal.space import Size, measure
@@ -111,6 +112,20 @@ class Journal:
         """
         with self._transaction() as connection:
             return drop_destination(connection, destination_id, run_ids)
+
+    def resend(self, run_id: str, destination_id: int) -> int:
+        """Have a run sent again whole to a destination; return how many events that are. See `journal.resending`."""
+        with self._transaction() as connection:
+            return resending.resend(connection, run_id, destination_id)
+
+    def rename(self, run_id: str, *, project: str | None = None, name: str | None = None) -> Renamed:
+        """Give a run another project or name, for the destinations that do not know it yet.
+
+        Raises:
+            UnknownRow: Every destination knows it, or one of them by its project and name alone.
+        """
+        with self._transaction() as connection:
+            return resending.rename(connection, run_id, project, name)
 
     def prune(self, before: datetime, *, given_up: bool = False) -> Pruned:
         """Take out what has arrived whole and was last written to before this time, and the bytes of no use.

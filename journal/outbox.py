@@ -94,6 +94,7 @@ class Outbox:
         state: str | None = None,
         after: Run | None = None,
         limit: int | None = None,
+        dropped: bool = False,
     ) -> list[Target]:
         """Return the (run, destination) pairs, oldest run first.
 
@@ -106,10 +107,18 @@ class Outbox:
             state: Only those in this state.
             after: Begin with those of runs that were trained after this one; the others follow.
             limit: At most so many.
+            dropped: Those that were given up, too.
         """
         with self._read() as connection:
             return targets.targets(
-                connection, destination_id, run_ids, behind=behind, state=state, after=after, limit=limit
+                connection,
+                destination_id,
+                run_ids,
+                behind=behind,
+                state=state,
+                after=after,
+                limit=limit,
+                dropped=dropped,
             )
 
     def registering(self, destination_id: int, *, run_ids: Sequence[str] | None = None, now: datetime) -> int:
@@ -243,14 +252,18 @@ class Outbox:
         with self._write() as connection:
             return waiting.make_due(connection, now)
 
-    def revive(self, delivery_ids: Sequence[int] | None = None) -> Revived:
+    def revive(self, delivery_ids: Sequence[int] | None = None, run_ids: Sequence[str] = ()) -> Revived:
         """Give dead letters (these, or all) that nothing newer replaced another life, and unblock their runs (or all).
+
+        Args:
+            delivery_ids: The dead letters; None for all.
+            run_ids: Runs that are unblocked in any case.
 
         Raises:
             UnknownRow: One of them is no dead letter; none was revived.
         """
         with self._write() as connection:
-            return waiting.revive(connection, delivery_ids)
+            return waiting.revive(connection, delivery_ids, run_ids)
 
     def next_due(
         self,

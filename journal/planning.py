@@ -12,6 +12,7 @@ from journal.clock import now_text
 from journal.errors import StaleClaim
 from journal.ids import chunk_id, digest, span
 from journal.records import PlannedDelivery, Target
+from journal.resending import known_attempts, next_chunk_id
 
 _D = tables.deliveries
 _T = tables.targets
@@ -36,7 +37,8 @@ def plan(
         raise StaleClaim(f"run {run} was planned by another drain, or given up, meanwhile")
     if planned:
         spans = _identities(connection, {id_ for one in planned for id_ in (one.first_event, one.last_event)})
-        connection.execute(insert(_D), [_row(target, delivery, spans) for delivery in planned])
+        rows = [_row(target, delivery, spans) for delivery in planned]
+        connection.execute(insert(_D), _sent_before(connection, rows))
     if any(delivery.lane == "upload" for delivery in planned):
         _supersede_older_uploads(connection, run, destination)
 
@@ -52,6 +54,15 @@ def _identities(connection: Connection, events: Collection[int]) -> Mapping[int,
     table, sessions = tables.events, tables.sessions
     query = select(table.c.id, sessions.c.uuid, table.c.seq).join(sessions, sessions.c.id == table.c.session_id)
     return {row.id: (row.uuid, row.seq) for row in connection.execute(query.where(table.c.id.in_(events)))}
+
+
+def _sent_before(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give what is sent again, see `journal.resending`, ids of its own, and let it know that it is no first attempt."""
+    known = known_attempts(connection, (row["chunk_id"] for row in rows))
+    for row in (row for row in rows if row["chunk_id"] in known):
+        row["attempts"] = known[row["chunk_id"]]
+        row["chunk_id"] = next_chunk_id(connection, row["chunk_id"])
+    return rows
 
 
 def _row(target: Target, delivery: PlannedDelivery, identities: Mapping[int, tuple[str, int]]) -> dict[str, Any]:

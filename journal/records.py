@@ -7,6 +7,8 @@ A delivery's life:
        └─retry/release──┘ └──────park──────▶ dead ──revive──▶ pending, or superseded by what is newer
                                               └─────drop────▶ dropped
 
+A run that is sent again is planned anew, and all that was planned of it before is superseded, also what had arrived.
+
 Who gives a destination up drops whatever is not delivered there; taking it up again makes that pending.
 
 A lease that runs out makes a claimed delivery claimable again, under a higher fence; whoever held the old
@@ -39,9 +41,9 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     "pending": frozenset({"claimed", "superseded", "dropped"}),
     "claimed": frozenset({"pending", "claimed", "delivered", "dead", "superseded", "dropped"}),
     "dead": frozenset({"pending", "superseded", "dropped"}),
-    "delivered": frozenset(),
+    "delivered": frozenset({"superseded"}),
     "superseded": frozenset(),
-    "dropped": frozenset({"pending"}),
+    "dropped": frozenset({"pending", "superseded"}),
 }
 
 

@@ -32,7 +32,7 @@ _RUNS = text(
 # Usage events are never delivered, so that they do not wait where there is no key to plan them for.
 _TARGETS = text(
     """
-    SELECT t.run_id, d.platform, d.base_url, t.state, t.reason, t.ids, t.dropped_at,
+    SELECT t.run_id, t.destination_id, d.platform, d.base_url, t.state, t.reason, t.ids, t.dropped_at,
            (SELECT count(*) FROM events e
               WHERE e.run_id = t.run_id AND e.id > t.planned_through AND e.kind != 'usage') AS unplanned,
            (SELECT min(created_at) FROM events e
@@ -65,6 +65,24 @@ _TARGETS = text(
 )
 
 
+_DEAD = text("SELECT id, run_id, destination_id, kind, last_error FROM deliveries WHERE state = 'dead' ORDER BY id")
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A delivery that was refused for good.
+
+    Attributes:
+        id: What `retry` and `drop` know it by.
+        kind: What it is: an event's kind, or `checkpoint`.
+        reason: Why, in the platform's words.
+    """
+
+    id: int
+    kind: str
+    reason: str | None
+
+
 @dataclass(frozen=True)
 class TargetReport:
     """One run at one destination.
@@ -86,6 +104,7 @@ class TargetReport:
         oldest_at: Time of the oldest thing that has not arrived, ISO, else None.
         next_attempt_at: When the next attempt is due, ISO, else None.
         last_error: The newest error of what has not arrived, else None.
+        dead_letters: What the platform refused for good, oldest first.
     """
 
     platform: str
@@ -104,6 +123,7 @@ class TargetReport:
     oldest_at: str | None
     next_attempt_at: str | None
     last_error: str | None
+    dead_letters: tuple[DeadLetter, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,8 +158,10 @@ def make_report(connection: Connection, now: datetime) -> list[RunReport]:
     live = live_runs(connection, now)
     pruned = upkeep.pruned(connection)
     targets: dict[str, list[TargetReport]] = {}
+    dead = _dead_letters(connection)
     for row in connection.execute(_TARGETS):
-        targets.setdefault(row.run_id, []).append(_target(row))
+        letters = dead.get((row.run_id, row.destination_id), ())
+        targets.setdefault(row.run_id, []).append(_target(row, letters))
     rows = connection.execute(_RUNS)
     return [_run(row, live, targets.get(row.id, ()), pruned=row.id in pruned) for row in rows]
 
@@ -166,7 +188,16 @@ def run_state(milestone: str | None, outcome: str | None, live: bool) -> RunStat
     return "running" if live else "interrupted"
 
 
-def _target(row: Row[Any]) -> TargetReport:
+def _dead_letters(connection: Connection) -> dict[tuple[str, int], list[DeadLetter]]:
+    """Return the dead letters of each run at each destination."""
+    found: dict[tuple[str, int], list[DeadLetter]] = {}
+    for row in connection.execute(_DEAD):
+        letter = DeadLetter(row.id, row.kind, row.last_error)
+        found.setdefault((row.run_id, row.destination_id), []).append(letter)
+    return found
+
+
+def _target(row: Row[Any], dead_letters: Sequence[DeadLetter]) -> TargetReport:
     oldest = min((at for at in (row.oldest_pending_at, row.oldest_unplanned_at) if at), default=None)
     return TargetReport(
         platform=row.platform,
@@ -185,4 +216,5 @@ def _target(row: Row[Any]) -> TargetReport:
         oldest_at=oldest,
         next_attempt_at=row.next_attempt_at,
         last_error=row.last_error,
+        dead_letters=tuple(dead_letters),
     )

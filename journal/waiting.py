@@ -51,12 +51,13 @@ def make_due(connection: Connection, now: datetime) -> int:
     return _update_open(connection, "pending", {"next_attempt_at": to_text(now)}, waits, is_ours)
 
 
-def revive(connection: Connection, delivery_ids: Sequence[int] | None) -> Revived:
+def revive(connection: Connection, delivery_ids: Sequence[int] | None, run_ids: Sequence[str] = ()) -> Revived:
     """Give dead letters another life, unless newer deliveries have replaced them, and unblock their runs.
 
     Args:
         connection: In a write transaction.
         delivery_ids: These; None for all, and for blocked runs whose dead letters were dropped.
+        run_ids: Runs that are unblocked in any case.
 
     Raises:
         UnknownRow: One of them is no dead letter; none was revived.
@@ -66,7 +67,10 @@ def revive(connection: Connection, delivery_ids: Sequence[int] | None) -> Revive
         require_dead(connection, delivery_ids)
         chosen = chosen & _D.c.id.in_(delivery_ids)
     there = exists().where(_D.c.run_id == _T.c.run_id, _D.c.destination_id == _T.c.destination_id, chosen)
-    runs = _unblock(connection, _T.c.dropped_at.is_(None) if delivery_ids is None else there)
+    is_wanted: ColumnElement[bool] = _T.c.dropped_at.is_(None)
+    if delivery_ids is not None:
+        is_wanted = or_(there, is_wanted & _T.c.run_id.in_(run_ids))
+    runs = _unblock(connection, is_wanted)
     newer = replaced(connection)
     old = connection.execute(update(_D).where(chosen, _D.c.id.in_(newer.whole)).values(state="superseded"))
     parts = connection.execute(select(_D.c.id).where(chosen, _D.c.id.in_(newer.parts))).scalars().all()
@@ -108,7 +112,9 @@ def require_dead(connection: Connection, delivery_ids: Sequence[int]) -> None:
     """
     known = set(connection.execute(select(_D.c.id).where(_D.c.state == "dead", _D.c.id.in_(delivery_ids))).scalars())
     if missing := [str(one) for one in delivery_ids if one not in known]:
-        raise UnknownRow(f"no dead letter has the id {', '.join(missing)}; the view dead_letters lists them")
+        raise UnknownRow(
+            f"no dead letter has the id {', '.join(missing)}; `status` and the view dead_letters list them"
+        )
 
 
 def is_dispensable(connection: Connection, claim: Claim, roles: Collection[str] | None) -> bool:

@@ -113,7 +113,9 @@ def damaged_deliveries(connection: sqlite3.Connection) -> list[int]:
         )
     )
     names = [column[0] for column in cursor.description]
-    return [row[0] for row in cursor if row[1] != _chunk_id(dict(zip(names[2:], row[2:], strict=True)))]
+    return [
+        row[0] for row in cursor if row[1].partition(".")[0] != _chunk_id(dict(zip(names[2:], row[2:], strict=True)))
+    ]
 
 
 def _check_deliveries(connection: sqlite3.Connection, step: str) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from journal import locations
 from journal.doctor.blobs import check_blobs
 from journal.doctor.database import check_file, check_rows, damaged, is_ours, unreadable
 from journal.doctor.findings import Finding, notice
+from journal.doctor.refusals import check_refused
 from journal.doctor.source import reading
 from journal.doctor.surroundings import check_disk, check_fallbacks, check_modes, check_size
 from journal.errors import JournalError, JournalUnavailable
@@ -90,6 +91,7 @@ def _look_inside(database: Path, deep: bool) -> _Inside:
             inside.bytes = measure_by(lambda question: int(connection.execute(question).fetchone()[0])).total
             inside.findings += check_rows(connection, database.parent)
             inside.findings += check_blobs(connection, database.parent / "blobs", deep=deep)
+            inside.findings += check_refused(connection, database.parent)
     except (OSError, JournalUnavailable) as error:
         inside.findings.append(unreadable(error))
     except (JournalError, sqlite3.Error) as error:

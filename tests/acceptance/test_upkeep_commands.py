@@ -209,3 +209,81 @@ def _run_id(folder: Path) -> str:
 
 def _states(folder: Path, kind: str = "%") -> list[str]:
     return [state for (state,) in rows(folder, "SELECT state FROM deliveries WHERE kind LIKE ? ORDER BY id", kind)]
+
+
+# --- ids and names
+
+
+def test_the_ids_that_retry_and_drop_want_are_shown(folder: Path) -> None:
+    with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
+        outbox.route(_run_id(folder), outbox.add_destination("ultralytics", "http://127.0.0.1:9").id)
+    assert "dead: 2 (epoch_end): refused" in _run(folder, "status").stdout
+    assert "dead letter: 2 (epoch_end): refused" in _run(folder, "drain", "--to", "http://127.0.0.1:9").stdout
+    (target,) = json.loads(_run(folder, "status", "--json").stdout)["runs"][0]["targets"]
+    assert target["dead_letters"] == [{"id": 2, "kind": "epoch_end", "reason": "refused"}]
+    examined = _run(folder, "doctor")
+    assert examined.returncode == 1
+    assert "2 (epoch_end of t1): refused" in examined.stdout
+
+
+def test_a_run_that_was_refused_as_a_whole_is_trouble(folder: Path) -> None:
+    _run(folder, "drop", "2", "--yes")
+    with closing(sqlite3.connect(folder / "journal.db")) as connection, connection:
+        connection.execute("UPDATE targets SET state = 'blocked', reason = 'no access'")
+    examined = _run(folder, "doctor")
+    assert examined.returncode == 1
+    assert f"t1 ({_run_id(folder)}) by http://127.0.0.1:9: no access" in examined.stdout
+    assert _json(folder, "retry", "t1")["unblocked"] == 1
+    assert _run(folder, "doctor").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["t1", "demo/t1", "t"])
+def test_a_run_stands_for_all_of_its_dead_letters(folder: Path, name: str) -> None:
+    assert _json(folder, "retry", name)["retried"] == 1
+    assert _run(folder, "drop", name, "--yes").returncode == 2  # it has none any more
+
+
+def test_a_runs_dead_letters_are_dropped_by_its_id(folder: Path) -> None:
+    assert _json(folder, "drop", _run_id(folder)[:8], "--yes") == {"dropped": 1}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("retry", "nothing"),
+        ("resend",),
+        ("resend", "nothing"),
+        ("resend", "t1", "--all"),
+        ("resend", "t1", "--to", "http://elsewhere"),
+        ("route", "t1"),
+        ("route", "nothing", "--name", "x"),
+        ("route", "t1", "--name", "x"),
+        ("route", "t1", "--project", "!!"),
+    ],
+)
+def test_what_names_nothing_changes_nothing(folder: Path, arguments: tuple[str, ...]) -> None:
+    assert _run(folder, *arguments).returncode == 2
+    assert _states(folder) == ["delivered", "dead"]
+
+
+def test_resend_queues_a_run_again(folder: Path) -> None:
+    told = _json(folder, "resend", "t1")
+    assert told == {"resent": [{"run": _run_id(folder), "to": "http://127.0.0.1:9", "events": 3}]}
+    assert _states(folder) == ["superseded", "superseded"]
+    _run(folder, "drop", "--to", "http://127.0.0.1:9", "--yes")
+    assert "t1 to http://127.0.0.1:9" in _run(folder, "resend", "--all").stdout  # taken up again with it
+
+
+def test_a_pruned_run_is_not_sent_again_in_part(folder: Path) -> None:
+    _run(folder, "drop", "2", "--yes")
+    assert _json(folder, "prune")["runs"] == 1
+    refused = _run(folder, "resend", "t1")
+    assert (refused.returncode, "were pruned after" in refused.stderr) == (2, True)
+
+
+def test_route_names_another_project(folder: Path) -> None:
+    with journal.open(folder) as opened, closing(opened.writer()) as writer:
+        writer.start_run(project="other/secret", name="night", save_dir="/night")
+    told = _json(folder, "route", "night", "--project", "Team/My Shop", "--name", "Night Shift")
+    assert (told["run"]["project"], told["run"]["name"]) == ("Team/my-shop", "night-shift")
+    assert "announces the run as shop/night-shift" in _run(folder, "route", "night", "--project", "shop").stdout

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from journal.words import count, next_command
-from uploader.commands.shared import JOURNAL_UNUSABLE, USAGE, fail, journal_option, place, require_journal, settings_for
+from uploader.commands.shared import (
+    JOURNAL_UNUSABLE,
+    USAGE,
+    fail,
+    journal_option,
+    letters_in_words,
+    place,
+    require_journal,
+    settings_for,
+)
 from uploader.drain.summary import NO_CREDENTIALS, WORK_REMAINS, DestinationSummary, Summary
 from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
 from uploader.keys import ADDRESS_VARIABLES, address_options
@@ -52,7 +61,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
 
 @click.command(epilog=_EPILOG)
 @journal_option
-@click.option("--run", "runs", multiple=True, metavar="ID", help="Only this run, by its id or the beginning of it.")
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run, by its name or the start of its id.")
 @click.option("--to", metavar="URL", help="Deliver the runs to this platform too; your key goes there.")
 @click.option("--platform", type=click.Choice(PLATFORMS), help="What --to speaks.  [default: ultralytics]")
 @click.option("--watch", is_flag=True, help="Go on for ever, also with what is recorded meanwhile.")
@@ -171,7 +180,10 @@ def _line(one: DestinationSummary, folder: Path) -> str:
     if one.pending or one.unplanned:
         parts.append(f"{count(one.pending, 'delivery')} pending, {count(one.unplanned, 'event')} not yet planned")
     if one.dead:
-        parts.append(f"{count(one.dead, 'dead letter')}, see the view dead_letters of journal.db")
+        parts.append(f"{count(one.dead, 'dead letter')}: {letters_in_words(one.dead_letters)}")
+        parts.append(
+            f"`{next_command('retry ID', folder)}` sends one again, `{next_command('drop ID', folder)}` gives up"
+        )
     if one.blocked:
         parts.append(f"{count(one.blocked, 'run')} refused as a whole")
     if one.waiting:

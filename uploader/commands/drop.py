@@ -12,8 +12,7 @@ import click
 
 from journal.words import count, next_command
 from uploader.addresses import is_same_place
-from uploader.commands.shared import ask, journal_option, opened_journal, place, require_yes
-from uploader.errors import SettingsError
+from uploader.commands.shared import ask, journal_option, named_letters, named_runs, opened_journal, place, require_yes
 from uploader.keys import address_options
 from uploader.settings import PLATFORMS, ULTRALYTICS
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
+@click.argument("which", metavar="[ID|RUN]...", nargs=-1)
 @click.option(
     "--to",
     metavar="URL",
@@ -33,14 +32,14 @@ if TYPE_CHECKING:
     "--platform", type=click.Choice(PLATFORMS), help=f"What it speaks.  [default: {ULTRALYTICS}, or as --to names]"
 )
 @click.option(
-    "--run", "runs", multiple=True, metavar="ID", help="With --to: only this run, by the beginning of its id."
+    "--run", "runs", multiple=True, metavar="RUN", help="With --to: only this run, by its name or the start of its id."
 )
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def drop(
     *,
-    ids: tuple[int, ...],
+    which: tuple[str, ...],
     to: str | None,
     platform: str | None,
     runs: tuple[str, ...],
@@ -50,12 +49,12 @@ def drop(
 ) -> None:
     """Give up dead letters for good, or all that has not arrived at a platform which is gone.
 
-    The view dead_letters of the journal lists the IDs. What is given up no longer counts as work, and its rows stay in
-    the journal, as dropped. Nothing more is planned for a platform that was given up; `drain --to URL` takes it up
-    again, with what went with it.
+    `status` lists the IDs; a RUN, by its name or the beginning of its id, stands for all of its. What is given up no
+    longer counts as work, and its rows stay in the journal, as dropped. Nothing more is planned for a platform that was
+    given up; `drain --to URL` takes it up again, with what went with it.
     """
-    if bool(ids) == bool(to) or (runs and not to):
-        raise click.UsageError("give the IDs of dead letters; or --to URL, and maybe --run")
+    if bool(which) == bool(to) or (runs and not to):
+        raise click.UsageError("give the IDs of dead letters, or runs; or --to URL, and maybe --run")
     if to in PLATFORMS:  # chosen by its name, with no address yet
         if platform not in {None, to}:
             raise click.UsageError(f"--platform {platform} and --to {to} are two platforms")
@@ -64,9 +63,9 @@ def drop(
     require_yes("drop", yes=yes, as_json=as_json)
     with opened_journal(journal, "drop", as_json=as_json) as opened:
         if to is None:
-            opened.require_dead(ids)
-            ask(f"Give up {count(len(ids), 'dead letter')} for good?", yes=yes)
-            dropped = opened.drop(ids)
+            letters = _letters(opened, which)
+            ask(f"Give up {count(len(letters), 'dead letter')} for good?", yes=yes)
+            dropped = opened.drop(letters)
             click.echo(json.dumps({"dropped": dropped}) if as_json else f"Gave up {count(dropped, 'dead letter')}.")
             return
         given_up = _drop_destination(opened, platform, to, runs, yes=yes)
@@ -74,23 +73,27 @@ def drop(
     click.echo(json.dumps(asdict(given_up)) if as_json else _as_text(given_up, again))
 
 
+def _letters(opened: Journal, which: Sequence[str]) -> tuple[int, ...]:
+    from journal.errors import UnknownRow
+
+    letters = named_letters(opened, which)
+    if not letters.ids:
+        raise UnknownRow("there are no dead letters of that; to give up what waits for a platform, `drop --to URL`")
+    return letters.ids
+
+
 def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequence[str], *, yes: bool) -> Dropped:
     from contextlib import closing
 
     from journal.errors import UnknownRow
-    from uploader.drain.routing import choose_runs
 
     with closing(opened.outbox()) as outbox:
         places = [one for one in outbox.destinations() if one.platform == platform]
-        known = outbox.runs()
     found = [one.id for one in places if one.base_url == to or is_same_place(one.base_url, to)]
     where = f"`{next_command('status', opened.path)}` lists where runs go"
     if not found:
         raise UnknownRow(f"nothing goes to {place(platform, to)}; {where}")
-    try:
-        chosen = choose_runs(known, prefixes, opened.path)
-    except SettingsError as error:
-        raise UnknownRow(str(error)) from error
+    chosen = named_runs(opened, prefixes) or None
     ask(f"Give up everything that has not arrived at {place(platform, to)}?", yes=yes)
     try:
         return opened.drop_destination(found[0], chosen)

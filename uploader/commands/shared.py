@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from uploader.errors import SettingsError
 from uploader.settings import ULTRALYTICS, Settings
 
 if TYPE_CHECKING:
     from journal import Journal
+    from journal.report import DeadLetter
 
 JOURNAL_UNUSABLE = 1
 USAGE = 2
@@ -108,6 +110,70 @@ def journal_errors(command: str, *, as_json: bool) -> Iterator[None]:
         fail(str(error), command, USAGE, as_json=as_json)
     except JournalError as error:
         fail(str(error), command, JOURNAL_UNUSABLE, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class Letters:
+    """Dead letters that a person named.
+
+    Attributes:
+        ids: Theirs.
+        runs: The runs that were named, whose dead letters are all among these.
+    """
+
+    ids: tuple[int, ...]
+    runs: tuple[str, ...]
+
+
+def named_letters(opened: Journal, words: Sequence[str]) -> Letters:
+    """Return the dead letters that words name: each its id, or a run, for all of the run's.
+
+    Args:
+        opened: The journal.
+        words: What a person typed.
+
+    Raises:
+        UnknownRow: One of them names neither.
+    """
+    by_run = {run.id: [one.id for target in run.targets for one in target.dead_letters] for run in opened.report()}
+    every = {str(each) for ids in by_run.values() for each in ids}
+    numbers = [int(word) for word in words if word in every]
+    others = [word for word in words if word not in every]
+    opened.require_dead([int(word) for word in others if word.isdecimal() and not _begins_id(by_run, word)])
+    runs = tuple(named_runs(opened, others)) if others else ()
+    ids = dict.fromkeys([*numbers, *(each for run in runs for each in by_run[run])])
+    return Letters(tuple(ids), runs)
+
+
+def named_runs(opened: Journal, words: Sequence[str]) -> list[str]:
+    """Return the ids of the runs that words name: an id or its beginning, or a name.
+
+    Raises:
+        UnknownRow: One of them fits no run, or several.
+    """
+    from contextlib import closing
+
+    from journal.errors import UnknownRow
+    from uploader.drain.routing import choose_runs
+
+    with closing(opened.outbox()) as outbox:
+        runs = outbox.runs()
+    try:
+        return choose_runs(runs, words, opened.path) or []
+    except SettingsError as error:
+        raise UnknownRow(str(error)) from error
+
+
+def _begins_id(runs: Iterable[str], word: str) -> bool:
+    return any(run.startswith(word) for run in runs)
+
+
+def letters_in_words(letters: Sequence[DeadLetter], limit: int = 3) -> str:
+    """Return dead letters with the ids that `retry` and `drop` know them by, and the first one's reason."""
+    named = ", ".join(f"{one.id} ({one.kind})" for one in letters[:limit])
+    more = f" and {len(letters) - limit} more" if len(letters) > limit else ""
+    why = f": {letters[0].reason}" if letters[0].reason else ""
+    return f"{named}{more}{why}"
 
 
 def require_yes(command: str, *, yes: bool, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from uploader.commands.shared import (
     in_fallback_files,
     journal_errors,
     journal_option,
+    letters_in_words,
     place,
     require_journal,
     settings_for,
@@ -131,6 +132,8 @@ def _obstacles(target: TargetReport, folder: Path, settings: Settings | None) ->
     retry = next_command("retry --all", folder)
     if target.reason:
         yield f"refused as a whole: {target.reason}"
+        if target.dead:
+            yield f"dead: {letters_in_words(target.dead_letters)}"
         if waits:
             yield f"what is recorded since waits: put the cause right, then `{retry}`"
         return
@@ -141,6 +144,7 @@ def _obstacles(target: TargetReport, folder: Path, settings: Settings | None) ->
     if target.last_error:
         yield f"last error: {target.last_error}"
     if target.dead:
+        yield f"dead: {letters_in_words(target.dead_letters)}"
         yield f"its dead letters go out again after `{retry}`; put the cause right first"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from journal.report import RunReport, TargetReport
+from journal.report import DeadLetter, RunReport, TargetReport
 from uploader.errors import CredentialsRefused, KeyNotForHere, NoAddress, NoKey, UploaderError
 
 ALL_DELIVERED, WORK_REMAINS, DEAD_LETTERS, NO_CREDENTIALS = 0, 3, 4, 5
@@ -64,6 +64,7 @@ class DestinationSummary:
         waiting: What these hold, in deliveries and events not yet planned; it waits for `uploader retry`.
         error: What is in the way, else None.
         next_attempt_at: When the next attempt makes sense, ISO, else None.
+        dead_letters: The dead ones, with the ids that `retry` and `drop` know them by.
     """
 
     platform: str
@@ -77,6 +78,7 @@ class DestinationSummary:
     waiting: int
     error: str | None
     next_attempt_at: str | None
+    dead_letters: tuple[DeadLetter, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def _destination(place: tuple[str, str], targets: Sequence[TargetReport], ending
         waiting=sum(target.pending + target.unplanned for target in blocked),
         error=None if is_over else str(ending.closed or ending.error or "") or _last_error(live),
         next_attempt_at=None if is_over else ending.next_attempt_at,
+        dead_letters=tuple(letter for target in targets for letter in target.dead_letters),
     )
 
 

@@ -78,7 +78,7 @@ def test_the_table_names_every_state_and_those_that_end() -> None:
     assert set(TRANSITIONS) == {*OPEN_STATES, *SETTLED_STATES}
     assert set().union(*TRANSITIONS.values()) <= set(TRANSITIONS)
     ended = {state for state, after in TRANSITIONS.items() if not after}
-    assert ended == {"delivered", "superseded"}
+    assert ended == {"superseded"}
 
 
 def test_whatever_drains_do_keeps_to_the_table(tmp_path: Path) -> None:

@@ -1,0 +1,75 @@
+"""`uploader resend`: send runs again whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from journal.words import count, next_command
+from uploader.addresses import is_same_place
+from uploader.commands.shared import journal_option, named_runs, opened_journal
+
+if TYPE_CHECKING:
+    from journal import Journal
+    from journal.records import Target
+
+
+@click.command()
+@click.argument("runs", metavar="RUN...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All runs.")
+@click.option("--to", metavar="URL", help="Only to this platform.  [default: wherever each run goes]")
+@journal_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def resend(*, runs: tuple[str, ...], everything: bool, to: str | None, journal: Path | None, as_json: bool) -> None:
+    r"""Have the next drain send runs again from their first event, as to a platform that has lost its data.
+
+    A RUN is given by its name or the beginning of its id. Its model goes on where the platform still has it, and is
+    made anew where it is gone; what it refused before is tried again, too. Everything goes out under new ids, so that a
+    platform does not take it for what it had. What the platform has is replaced by the same: nothing appears twice.
+
+    \b
+    Examples:
+      python -m uploader resend train-3
+      python -m uploader resend --all --to http://127.0.0.1:8765
+      python -m uploader drain
+    """
+    if everything == bool(runs):
+        raise click.UsageError("name the RUNs to send again, or give --all")
+    with opened_journal(journal, "resend", as_json=as_json) as opened:
+        chosen = list(_chosen(opened, runs, to))
+        sent = [{"run": one.run.id, "to": one.destination.base_url, "events": _resend(opened, one)} for one in chosen]
+        drain = next_command("drain", opened.path)
+    lines = [f"{one.run.name} to {one.destination.base_url or one.destination.platform}" for one in chosen]
+    text = "\n  ".join([f"Sent again by the next `{drain}`: {count(len(lines), 'run')}", *lines])
+    click.echo(json.dumps({"resent": sent}) if as_json else text)
+
+
+def _resend(opened: Journal, target: Target) -> int:
+    return opened.resend(target.run.id, target.destination.id)
+
+
+def _chosen(opened: Journal, words: tuple[str, ...], to: str | None) -> Iterator[Target]:
+    """Yield each run at each of its destinations; all of it is there to be sent.
+
+    Raises:
+        UnknownRow: A word names no run; none of them goes there; or a run was pruned, and would arrive in part.
+    """
+    from journal.errors import UnknownRow
+
+    runs = set(named_runs(opened, words))
+    pruned = {run.id: run.name for run in opened.report() if run.pruned}
+    with closing(opened.outbox()) as outbox:
+        targets = outbox.targets(run_ids=sorted(runs) if words else None, dropped=True)
+    found = [one for one in targets if to is None or is_same_place(one.destination.base_url, to)]
+    if words and (lost := [pruned[run] for run in sorted(runs) if run in pruned]):
+        raise UnknownRow(f"the events of {', '.join(lost)} were pruned after they had arrived; nothing is left to send")
+    whole = [one for one in found if one.run.id not in pruned]
+    if not whole:
+        where = f" to {to}" if to else " anywhere yet"
+        raise UnknownRow(f"none of these runs goes{where}; `{next_command('status', opened.path)}` lists where they go")
+    yield from whole
