@@ -96,6 +96,21 @@ def test_0_everything_is_delivered(journals: Recordings, environment: dict[str, 
     assert drained(environment)["destinations"][0]["delivered"] == 0
 
 
+def test_it_tells_where_the_models_are_that_were_registered(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    def reply(request: Request) -> Reply:
+        answer = received(request)
+        is_start = isinstance(answer.body, dict) and "modelId" in answer.body
+        return Reply(body={**answer.body, "modelUrl": "https://example.com/m"}) if is_start else answer
+
+    server.script = reply
+    journals.whole()
+    code, out, _ = run(environment, "drain")
+    assert (code, out.count("View model at https://example.com/m")) == (0, 1)
+    assert "View model" not in run(environment, "drain")[1]
+
+
 def test_0_nothing_was_recorded(journals: Recordings, environment: dict[str, str]) -> None:
     code, out, _ = run(environment, "drain")
     assert code == 0

@@ -179,6 +179,7 @@ def _line(one: DestinationSummary, folder: Path) -> str:
     parts = [f"{place(one.platform, one.url)}: {one.state}"]
     if one.pending or one.unplanned:
         parts.append(f"{count(one.pending, 'delivery')} pending, {count(one.unplanned, 'event')} not yet planned")
+    parts += [f"View model at {url}" for url in one.models]
     if one.dead:
         parts.append(f"{count(one.dead, 'dead letter')}: {letters_in_words(one.dead_letters)}")
         parts.append(

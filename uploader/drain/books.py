@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,12 +21,16 @@ from uploader.settings import ULTRALYTICS
 
 _LOG = logging.getLogger(__name__)
 
+MODELS = 5
+"""Of so many runs a drain tells where their models are."""
+
 
 class Books:
     """Outcomes of one drain.
 
     Attributes:
         delivered: Deliveries made, by destination id.
+        models: Where the models of the last runs that were registered are, by destination id.
     """
 
     def __init__(self, outbox: Outbox, random: Random, first_wait: float = FIRST_WAIT) -> None:
@@ -38,6 +42,7 @@ class Books:
             first_wait: After a delivery's first failure, seconds.
         """
         self.delivered: Counter[int] = Counter()
+        self.models: defaultdict[int, deque[str]] = defaultdict(lambda: deque(maxlen=MODELS))
         self._outbox = outbox
         self._random = random
         self._first_wait = first_wait
@@ -70,6 +75,9 @@ class Books:
             if outcome.claim.kind == REGISTRATION and outcome.ids and self._platform(outcome.claim) == ULTRALYTICS:
                 _note_model(outcome.claim, outcome.ids.get("modelId") or outcome.claim.ids.get("modelId"))
         self.delivered.update(o.claim.destination_id for o in written if o.result == "delivered")
+        for outcome in written:
+            pages = (detail for kind, detail in outcome.signals if kind == "model")
+            self.models[outcome.claim.destination_id].extend(pages)
         return sum(outcome.result not in {"retry", "release"} for outcome in written)
 
     def _outcome(self, finished: Finished) -> Outcome:

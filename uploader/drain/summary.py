@@ -39,6 +39,7 @@ class Ending:
         error: Why the host could not be used, else None.
         given_up: Whether the host was found unreachable.
         next_attempt_at: When the next attempt makes sense, ISO, else None.
+        models: Where the models of the last runs that were registered are.
     """
 
     delivered: int = 0
@@ -46,6 +47,7 @@ class Ending:
     error: str | None = None
     given_up: bool = False
     next_attempt_at: str | None = None
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class DestinationSummary:
         error: What is in the way, else None.
         next_attempt_at: When the next attempt makes sense, ISO, else None.
         dead_letters: The dead ones, with the ids that `retry` and `drop` know them by.
+        models: Where the models of the last runs that this drain has registered are.
     """
 
     platform: str
@@ -79,6 +82,7 @@ class DestinationSummary:
     error: str | None
     next_attempt_at: str | None
     dead_letters: tuple[DeadLetter, ...] = ()
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ def _destination(place: tuple[str, str], targets: Sequence[TargetReport], ending
         error=None if is_over else str(ending.closed or ending.error or "") or _last_error(live),
         next_attempt_at=None if is_over else ending.next_attempt_at,
         dead_letters=tuple(letter for target in targets for letter in target.dead_letters),
+        models=ending.models,
     )
 
 

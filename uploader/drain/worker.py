@@ -152,7 +152,8 @@ class Drain:
         wait = self._wait_for(channel)
         due = None if wait == math.inf else to_text(utc_now() + timedelta(seconds=wait))
         delivered = self._books.delivered[channel.destination.id]
-        return Ending(delivered, channel.closed, channel.error, channel.given_up, due)
+        models = tuple(self._books.models[channel.destination.id])
+        return Ending(delivered, channel.closed, channel.error, channel.given_up, due, models)
 
     # --- the loop
 
