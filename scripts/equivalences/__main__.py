@@ -1,0 +1,85 @@
+"""`scripts/equivalence`: run situations both ways, and print a table of what differs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import AbstractContextManager, nullcontext
+from fnmatch import fnmatch
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+import click
+
+from equivalences.both import TrainingFailed, both
+from equivalences.compared import differences
+from equivalences.situations import SITUATIONS, Situation
+
+SAME, FOR_A_REASON, FAULT, NOT_THERE = "same", "differs for a reason", "FAULT", "not in this version"
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(sorted(SITUATIONS)), metavar="[SITUATION]...")
+@click.option("--version", help="Of Ultralytics; it is installed into --libraries.  [default: the installed one]")
+@click.option("--libraries", type=click.Path(path_type=Path), default=Path(tempfile.gettempdir(), "ultralytics"))
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep journals and platforms in this new folder.")
+def main(names: tuple[str, ...], version: str | None, libraries: Path, keep: Path | None) -> None:
+    """Train the same with upstream's own streaming and with ours; compare what a platform has of both."""
+    library = _library(version, libraries) if version else None
+    number = version or installed_version("ultralytics")
+    click.echo(f"| situation ({number}) | outcome | what differs, and why | seconds |\n|---|---|---|---|")
+    outcomes = [_row(name, library, number, keep) for name in names or SITUATIONS]
+    sys.exit(FAULT in outcomes)
+
+
+def _row(name: str, library: Path | None, version: str, keep: Path | None) -> str:
+    began, situation = time.monotonic(), SITUATIONS[name]
+    if tuple(map(int, version.split(".")[:3])) < situation.since:
+        outcome, words = NOT_THERE, ""
+    else:
+        with _folder(keep and keep / name) as folder:
+            outcome, words = outcome_of(situation, Path(folder), library, version)
+    click.echo(f"| {name} | {outcome} | {words} | {time.monotonic() - began:.0f} |")
+    return outcome
+
+
+def outcome_of(situation: Situation, folder: Path, library: Path | None, version: str) -> tuple[str, str]:
+    """Run a situation both ways; return the outcome, and what differs in words."""
+    try:
+        upstream, ours = both(situation, folder, library, version)
+    except TrainingFailed as error:
+        return FAULT, str(error)
+    if not upstream:
+        return FAULT, "upstream has streamed nothing"
+    found = differences(upstream, ours)
+    reasons = {place: _reason(situation, place) for place in found}
+    if faults := [f"`{place}`: {words}" for place, words in found.items() if reasons[place] is None]:
+        return FAULT, "; ".join(faults)
+    by_reason = {why: place for place, why in reasons.items()}
+    return (FOR_A_REASON if found else SAME), "; ".join(f"`{place}`: {why}" for why, place in by_reason.items())
+
+
+def _reason(situation: Situation, place: str) -> str | None:
+    return next((why for pattern, why in situation.may_differ.items() if fnmatch(place, pattern)), None)
+
+
+def _folder(kept: Path | None) -> AbstractContextManager[Path | str]:
+    if kept is None:
+        return tempfile.TemporaryDirectory(prefix="equivalence-")
+    kept.mkdir(parents=True)
+    return nullcontext(kept)
+
+
+def _library(version: str, folder: Path) -> Path:
+    """Return a folder with a version of Ultralytics, which is kept for the next time."""
+    target = folder / f"ul-{version}"
+    if not target.is_dir():
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target)]
+        subprocess.run([*command, f"ultralytics=={version}"], check=True)
+    return target
+
+
+if __name__ == "__main__":
+    main()

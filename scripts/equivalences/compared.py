@@ -1,0 +1,67 @@
+"""What differs between two platforms' models of the same trainings. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+# Ids, times and machine readings, which two trainings of the same thing cannot share; bytes with dates inside.
+_OWN = re.compile(
+    r"id|createdAt|updatedAt|startedAt|completedAt|savedAt|timestamp|runIds|speedMs|path|modelPath|modelSize|sha256|size"
+    r"|runId|gitCommit|gitCommitMessage"  # of this checkout, which may move on meanwhile
+)
+_SYSTEM = "system"
+_OURS = {"uploaderRun", "uploaderSession"}
+# Lines of the console whose existence or text depends on the machine's speed, and those of either reporter.
+_MOODY = re.compile(
+    r"image access|it/s|s/it|\dms|Results saved|Logging results|hours|cache|Scanning|━|Platform:|Uploader:|^\s*$|\d+G "
+)
+
+
+def differences(upstream: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what differs, by place: both sides in words.
+
+    Args:
+        upstream: The models, as the platform shows them, in the order in which they were made.
+        ours: The same.
+    """
+    if len(upstream) != len(ours):
+        return {"models": f"{len(upstream)} and {len(ours)}"}
+    found = {}
+    for theirs, mine in zip(upstream, ours, strict=True):
+        found.update(_compared("", {**theirs, "consoleChunks": None}, {**mine, "consoleChunks": None}))
+        if missing := _lines(theirs["consoleChunks"]) - _lines(mine["consoleChunks"]):
+            found["consoleChunks"] = f"missing in ours: {sorted(missing)}"
+    return found
+
+
+def _compared(place: str, theirs: Any, mine: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(theirs, Mapping) and isinstance(mine, Mapping):
+        for name in sorted(theirs.keys() | (mine.keys() - _OURS)):
+            inner = f"{place}.{name}".strip(".")
+            if name not in theirs or name not in mine:
+                there = "upstream" if name in theirs else "ours"
+                yield inner, f"only in {there}: {str((theirs if name in theirs else mine)[name])[:80]}"
+            elif not _OWN.fullmatch(name):
+                yield from _compared(inner, *_readable(name, theirs[name], mine[name]))
+    elif isinstance(theirs, list) and isinstance(mine, list) and len(theirs) == len(mine):
+        for number, pair in enumerate(zip(theirs, mine, strict=True)):
+            yield from _compared(f"{place}.{number}", *pair)
+    elif theirs != mine:
+        yield place, f"{str(theirs)[:120]} and {str(mine)[:120]}"
+
+
+def _readable(name: str, theirs: Any, mine: Any) -> tuple[Any, Any]:
+    """Of what the machine reads, only the names can be compared."""
+    if name != _SYSTEM:
+        return theirs, mine
+    return sorted(theirs or {}), sorted(mine or {})
+
+
+def _lines(chunks: Sequence[Mapping[str, Any]]) -> Counter[str]:
+    """Return the console's lines without times and colours."""
+    text = "\n".join(chunk["content"] for chunk in chunks if chunk["content"])
+    plain = (re.sub(r"\x1b\[[0-9;]*m|^\[[^\]]*\] ", "", line).strip() for line in text.split("\n"))
+    return Counter(line for line in plain if not _MOODY.search(line))

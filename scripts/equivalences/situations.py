@@ -1,0 +1,79 @@
+"""What is compared: trainings of each task, and what may happen to one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FIXED: Mapping[str, Any] = {
+    "imgsz": 64,
+    "batch": 4,
+    "nbs": 4,
+    "optimizer": "AdamW",
+    "lr0": 0.002,
+    "warmup_epochs": 0,
+    "mosaic": 0,
+    "workers": 0,
+    "device": "cpu",
+    "seed": 0,
+    "deterministic": True,
+    "amp": False,
+    "plots": True,
+    "project": "demo",
+    "name": "t1",
+    "epochs": 2,
+}
+"""The same training gives the same numbers."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One comparison.
+
+    Attributes:
+        model: What is trained from scratch.
+        task: Whose data set.
+        arguments: Of the training, besides `FIXED`.
+        steps: The processes that train, one after the other: what happens in each (see `trains.py`).
+        since: The first version of Ultralytics that can do it.
+        may_differ: What differs for a reason: places in a model, as patterns, and why.
+        models: How many there are at the end, where they are not one.
+    """
+
+    model: str = "yolo11n-cls.yaml"
+    task: str = "classify"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[str, ...] = ("train",)
+    since: tuple[int, int, int] = (8, 3, 245)
+    may_differ: Mapping[str, str] = field(default_factory=dict)
+    models: int = 1
+
+
+_ENDED = "upstream reports no failure: its run is shown as running for good"
+_FAILED = {"status": _ENDED, "trainingError": _ENDED, "completedAt": _ENDED}
+_LATER = "it was added to the trainer behind upstream's callbacks; ours run after all others"
+
+SITUATIONS: Mapping[str, Situation] = {
+    "detect": Situation("yolo11n.yaml", "detect"),
+    "segment": Situation("yolo11n-seg.yaml", "segment"),
+    "pose": Situation("yolo11n-pose.yaml", "pose"),
+    "obb": Situation("yolo11n-obb.yaml", "obb"),
+    "classify": Situation(),
+    "semantic": Situation("yolo26n-sem.yaml", "semantic", since=(8, 4, 100)),
+    "depth": Situation("yolo26n-depth.yaml", "depth", since=(8, 4, 190)),
+    "rtdetr": Situation("rtdetr-l.yaml", "detect", {"epochs": 1}),
+    "patience": Situation(arguments={"epochs": 8, "patience": 1, "lr0": 0.0}),
+    "time": Situation(arguments={"time": 1.0}, steps=("time is up in epoch 2",)),
+    "save-period": Situation(arguments={"save_period": 1, "epochs": 3}),
+    "no-val": Situation(arguments={"val": False, "epochs": 3}),
+    "no-save": Situation(arguments={"save": False}),
+    "no-plots": Situation(arguments={"plots": False}),
+    "killed-and-resumed": Situation(arguments={"epochs": 3}, steps=("killed in epoch 2", "resume")),
+    "exception": Situation(arguments={"epochs": 3}, steps=("raises in epoch 2",), may_differ=_FAILED),
+    "two-trainings": Situation(steps=("train twice",), models=2),
+    "late-callbacks": Situation(steps=("callbacks are added late",), may_differ={"*.metrics/later": _LATER}),
+    "ddp": Situation(steps=("workers",)),
+}
+CHECKED = ("exception", "late-callbacks")
+"""Those that are a part of every check."""
