@@ -50,7 +50,7 @@ def outcome_of(situation: Situation, folder: Path, library: Path | None, version
     try:
         upstream, ours = both(situation, folder, library, version)
     except TrainingFailed as error:
-        return FAULT, str(error)
+        return FAULT, " ".join(str(error).split())
     if not upstream:
         return FAULT, "upstream has streamed nothing"
     found = differences(upstream, ours)
