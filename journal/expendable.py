@@ -25,6 +25,7 @@ from journal import tables, upkeep
 from journal.clock import now_text, utc_now
 from journal.liveness import live_runs
 from journal.losses import Loss
+from journal.order import newest_checkpoint
 
 Rows = Sequence[Row[Any]]
 
@@ -58,8 +59,7 @@ _UNDELIVERED = """
     GROUP BY b.sha256, e.run_id
     ORDER BY r.created_at, min(e.id)
     """
-_IS_NEWEST = """e.id = (SELECT max(id) FROM events n WHERE n.run_id = e.run_id AND n.kind = 'checkpoint'
-                        AND n.key = e.key)"""
+_IS_NEWEST = f"e.id = {newest_checkpoint('e')}"
 _REPLACED = text(_UNDELIVERED.format(refers=_REFERS, kept=_IS_NEWEST))
 _NOT_FINAL = text(_UNDELIVERED.format(refers=_REFERS, kept="0"))
 _CONSOLE = text(

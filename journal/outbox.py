@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.exc import DBAPIError
 
-from journal import backlog, claims, dropping, outcomes, planning, routing, tables, targets, upkeep, waiting
+from journal import backlog, claims, dropping, order, outcomes, planning, routing, tables, targets, upkeep, waiting
 from journal.backlog import Backlog
 from journal.clock import to_text
 from journal.engine import fold_wal
@@ -149,6 +149,22 @@ class Outbox:
         """Return the run's newest events of a kind with ids up to `through`, in order, at most `limit`."""
         with self._read() as connection:
             return backlog.newest_events(connection, run_id, kind, through, limit)
+
+    def overtaken(self, run_id: str, events: Sequence[Event], roles: Collection[str] | None) -> frozenset[int]:
+        """Return the ids of those events that newer ones, which came in before, have made old.
+
+        Args:
+            run_id: The run.
+            events: Of `backlog`.
+            roles: Roles of the checkpoints that matter; None for those that were published.
+        """
+        with self._read() as connection:
+            return order.overtaken(connection, run_id, events, roles)
+
+    def generation_at(self, run_id: str, event_id: int) -> int:
+        """Return the generation of the run's last event up to this id, 0 where there is none."""
+        with self._read() as connection:
+            return order.generation_at(connection, run_id, event_id)
 
     def open_deliveries(self, run_id: str, destination_id: int) -> int:
         """Return how many deliveries are pending or claimed there."""

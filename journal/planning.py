@@ -85,12 +85,12 @@ def _row(target: Target, delivery: PlannedDelivery, identities: Mapping[int, tup
             body_digest=digest(delivery.body),
             span=covered,
         ),
-        "state": "pending",
         "attempts": 0,
         "next_attempt_at": now,
         "held": 0,
         "fence": 0,
         "created_at": now,
+        "settled_at": None if delivery.state == "pending" else now,
     }
 
 

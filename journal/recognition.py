@@ -34,7 +34,8 @@ _IN_FOLDER = text(
     """
     SELECT r.id FROM runs r
     WHERE r.save_dir = :save_dir AND (:before IS NULL OR r.created_at <= :before)
-      AND (SELECT s.host FROM sessions s WHERE s.run_id = r.id ORDER BY s.id DESC LIMIT 1) = :host
+      AND (SELECT s.host FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL
+           ORDER BY s.generation DESC, s.id DESC LIMIT 1) = :host
     ORDER BY r.created_at DESC LIMIT 1
     """
 )

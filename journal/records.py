@@ -141,6 +141,7 @@ class PlannedDelivery:
         body: JSON text that is sent (a message), or that describes the upload.
         sha256: The blob, for the upload lane.
         role: Checkpoint role (`best`, `last`, `final`), for the upload lane.
+        state: `superseded` for what is not to be sent, because newer events came in before it.
     """
 
     kind: str
@@ -151,6 +152,7 @@ class PlannedDelivery:
     body: str
     sha256: str | None = None
     role: str | None = None
+    state: Literal["pending", "superseded"] = "pending"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, text
 
 from journal import upkeep
 from journal.liveness import live_runs
-from journal.tables import EPOCH_TRAINED
+from journal.tables import EPOCH_TRAINED, RANK
 
 RunState = Literal["running", "finished", "failed", "interrupted"]
 
@@ -21,10 +21,11 @@ _RUNS = text(
     SELECT r.id, r.project, r.name, r.created_at,
            (SELECT count(DISTINCT key) FROM events e WHERE e.run_id = r.id AND {EPOCH_TRAINED}) AS epochs,
            (SELECT count(*) FROM events e WHERE e.run_id = r.id) AS events,
-           (SELECT kind FROM events e WHERE e.run_id = r.id
+           (SELECT kind FROM events e JOIN sessions s ON s.id = e.session_id WHERE e.run_id = r.id
               AND e.kind IN ('training_started', 'training_complete', 'training_failed')
-            ORDER BY id DESC LIMIT 1) AS milestone,
-           (SELECT outcome FROM sessions s WHERE s.run_id = r.id ORDER BY id DESC LIMIT 1) AS outcome
+            ORDER BY {RANK} DESC LIMIT 1) AS milestone,
+           (SELECT outcome FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL
+            ORDER BY s.generation DESC, id DESC LIMIT 1) AS outcome
     FROM runs r ORDER BY r.created_at
     """  # noqa: S608 - a constant of `tables`
 )
@@ -97,7 +98,7 @@ class TargetReport:
         pending: Deliveries still to be made.
         delivered: Deliveries that the platform confirmed.
         dead: Deliveries that the platform refused for good.
-        superseded: Checkpoints that a newer one replaced.
+        superseded: Deliveries in whose place newer ones are made: of checkpoints, or of an older session's late events.
         dropped: Deliveries that a person gave up.
         dropped_at: When a person gave the whole destination up, ISO, else None.
         pending_bytes: Bytes of what is pending.

@@ -23,6 +23,7 @@ from journal.blobs import Identity, identity
 from journal.clock import to_text
 from journal.identity import SALVAGE, Session, derived
 from journal.liveness import live_runs
+from journal.tables import RANK
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,25 +33,26 @@ RUN_FILE = "uploader_run.json"
 # Each run's newest save of each role, where no checkpoint of that role, and no final one, followed. A damaged event
 # tells of no file. (Of a group with max(), SQLite gives the columns of the row that has it.)
 _LOST = text(
-    """
-    SELECT s.run_id, s.epoch, s.file, r.save_dir, s.seq, n.uuid, n.generation,
-           max(s.created_at, coalesce(n.heartbeat_at, ''), coalesce(n.ended_at, '')) AS alive_at,
+    f"""
+    SELECT l.run_id, l.epoch, l.file, r.save_dir, l.seq, l.uuid, l.generation,
+           max(l.created_at, coalesce(l.heartbeat_at, ''), coalesce(l.ended_at, '')) AS alive_at,
            EXISTS (SELECT 1 FROM runs later WHERE later.save_dir = r.save_dir AND later.created_at > r.created_at)
              AS is_used_again
-    FROM (SELECT e.run_id, e.session_id, e.seq, e.created_at, max(e.id) AS id,
-                 json_extract(e.payload, '$.epoch') AS epoch,
-                 json_extract(f.value, '$.role') AS role, f.value AS file
-          FROM events e, json_each(CASE WHEN json_valid(e.payload) THEN e.payload ELSE '{}' END, '$.files') f
+    FROM (SELECT e.run_id, e.seq, e.created_at, max({RANK}) AS place, json_extract(e.payload, '$.epoch') AS epoch,
+                 json_extract(f.value, '$.role') AS role, f.value AS file,
+                 s.uuid, s.generation, s.heartbeat_at, s.ended_at
+          FROM events e JOIN sessions s ON s.id = e.session_id,
+               json_each(CASE WHEN json_valid(e.payload) THEN e.payload ELSE '{{}}' END, '$.files') f
           WHERE e.kind = 'model_saved'
             AND CASE f.type WHEN 'object' THEN json_type(f.value, '$.path') = 'text'
                                            AND json_type(f.value, '$.role') = 'text' END
-          GROUP BY e.run_id, role) s
-    JOIN runs r ON r.id = s.run_id
-    JOIN sessions n ON n.id = s.session_id
-    WHERE NOT EXISTS (SELECT 1 FROM events c WHERE c.run_id = s.run_id AND c.kind = 'checkpoint'
-                        AND c.key IN (s.role, 'final') AND c.id > s.id)
-    ORDER BY s.id
-    """
+          GROUP BY e.run_id, role) l
+    JOIN runs r ON r.id = l.run_id
+    WHERE NOT EXISTS (SELECT 1 FROM events e JOIN sessions s ON s.id = e.session_id
+                      WHERE e.run_id = l.run_id AND e.kind = 'checkpoint' AND e.key IN (l.role, 'final')
+                        AND {RANK} >= l.place)
+    ORDER BY l.place
+    """  # noqa: S608 - a constant of `tables`
 )
 
 

@@ -10,14 +10,14 @@ from sqlalchemy import Connection, text, update
 
 from journal import tables
 from journal.blobs import BlobStore
+from journal.order import newest_checkpoint
 
-NEEDED = """
+NEEDED = f"""
     (EXISTS (SELECT 1 FROM deliveries d WHERE d.sha256 = b.sha256 AND d.state IN ('pending', 'claimed'))
      OR EXISTS (
         SELECT 1 FROM events o
         WHERE o.kind = 'checkpoint' AND json_extract(o.payload, '$.sha256') = b.sha256
-          AND (o.key = 'final' OR o.id = (SELECT max(id) FROM events n
-               WHERE n.run_id = o.run_id AND n.kind = 'checkpoint' AND n.key = o.key))))"""
+          AND (o.key = 'final' OR o.id = {newest_checkpoint("o")})))"""  # noqa: S608 - names of this package
 """The SQL condition under which the bytes of a row `b` of `blobs` must stay."""
 
 _REPLACED = text(
@@ -25,7 +25,7 @@ _REPLACED = text(
     SELECT DISTINCT b.sha256
     FROM events e JOIN blobs b ON b.sha256 = json_extract(e.payload, '$.sha256')
     WHERE e.run_id = :run_id AND e.kind = 'checkpoint' AND e.key = :role AND b.state = 'present'
-      AND e.id < (SELECT max(id) FROM events WHERE run_id = :run_id AND kind = 'checkpoint' AND key = :role)
+      AND e.id != {newest_checkpoint("e")}
       AND NOT {NEEDED}
     """  # noqa: S608 - a constant of this module
 )

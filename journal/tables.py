@@ -219,6 +219,24 @@ def is_open(rows: FromClause) -> ColumnElement[bool]:
     return rows.c.state.in_([literal_column(f"'{state}'") for state in OPEN_STATES])
 
 
+def rank(event: str, session: str) -> str:
+    """Return the SQL for an event's place in its run: of two the later one has the higher, whenever they came in.
+
+    Args:
+        event: Alias of the event.
+        session: Alias of its session.
+    """
+    return f"(({session}.generation << 40) + {event}.seq)"
+
+
+RANK = rank("e", "s")
+
+
+def place(event: FromClause, session: FromClause) -> ColumnElement[int]:
+    """Return `rank` as an expression of Core, of tables or aliases of them."""
+    return session.c.generation.op("<<")(40).self_group() + event.c.seq
+
+
 EPOCH_TRAINED = """kind = 'epoch_end' AND (instr(payload, '"val/') OR NOT instr(payload, '"metrics/'))"""
 """The condition for events that tell of an epoch, and not of the final evaluation: that one has validation metrics and,
 unlike a validation between epochs, no validation losses. Its number tells nothing, as a training may end early."""
@@ -234,16 +252,17 @@ VIEWS: dict[str, str] = {
         LEFT JOIN blobs b ON b.sha256 = d.sha256
         WHERE d.state IN ('pending', 'claimed')
         ORDER BY d.id""",
-    "metrics": """
+    "metrics": f"""
         SELECT e.run_id AS run, json_extract(e.payload, '$.epoch') AS epoch, m.key AS name, m.value AS value
-        FROM (SELECT max(id) AS id FROM events WHERE kind = 'epoch_end' GROUP BY run_id, key) newest
+        FROM (SELECT e.id, max({RANK}) FROM events e JOIN sessions s ON s.id = e.session_id
+              WHERE e.kind = 'epoch_end' GROUP BY e.run_id, e.key) newest
         JOIN events e ON e.id = newest.id, json_each(e.payload, '$.metrics') m
-        ORDER BY e.run_id, epoch, name""",
-    "console": """
-        SELECT run_id AS run, json_extract(payload, '$.chunkId') AS chunk,
-               json_extract(payload, '$.content') AS content, created_at
-        FROM events WHERE kind = 'console_output'
-        ORDER BY id""",
+        ORDER BY e.run_id, epoch, name""",  # noqa: S608 - a constant of this module
+    "console": f"""
+        SELECT e.run_id AS run, json_extract(e.payload, '$.chunkId') AS chunk,
+               json_extract(e.payload, '$.content') AS content, e.created_at
+        FROM events e JOIN sessions s ON s.id = e.session_id WHERE e.kind = 'console_output'
+        ORDER BY e.run_id, {RANK}""",  # noqa: S608 - a constant of this module
     "checkpoints": """
         SELECT e.run_id AS run, json_extract(e.payload, '$.epoch') AS epoch, e.key AS role,
                json_extract(e.payload, '$.filename') AS filename, json_extract(e.payload, '$.sha256') AS sha256,
@@ -266,11 +285,11 @@ VIEWS: dict[str, str] = {
                coalesce(s.sessions, 0) AS sessions, coalesce(e.events, 0) AS events,
                coalesce(d.delivered, 0) AS delivered, coalesce(d.pending, 0) AS pending, coalesce(d.dead, 0) AS dead
         FROM runs r
-        LEFT JOIN (SELECT run_id, count(*) AS events, count(DISTINCT key) FILTER (WHERE {EPOCH_TRAINED}) AS epochs,
-                          max(id) FILTER (WHERE kind IN ('training_started', 'training_complete', 'training_failed'))
-                            AS milestone
+        LEFT JOIN (SELECT run_id, count(*) AS events, count(DISTINCT key) FILTER (WHERE {EPOCH_TRAINED}) AS epochs
                    FROM events GROUP BY run_id) e ON e.run_id = r.id
-        LEFT JOIN events m ON m.id = e.milestone
+        LEFT JOIN (SELECT e.run_id, e.kind, max({RANK}) FROM events e JOIN sessions s ON s.id = e.session_id
+                   WHERE e.kind IN ('training_started', 'training_complete', 'training_failed')
+                   GROUP BY e.run_id) m ON m.run_id = r.id
         LEFT JOIN (SELECT run_id, count(*) AS sessions FROM sessions WHERE purpose IS NULL GROUP BY run_id) s
           ON s.run_id = r.id
         LEFT JOIN (SELECT run_id, count(*) FILTER (WHERE state = 'delivered') AS delivered,

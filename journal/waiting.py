@@ -18,6 +18,7 @@ from journal.replaced import replaced, send_rest
 _LONGEST_HOLD = timedelta(days=1)
 _D = tables.deliveries
 _E = tables.events
+_S = tables.sessions
 _T = tables.targets
 
 
@@ -120,10 +121,14 @@ def require_dead(connection: Connection, delivery_ids: Sequence[int]) -> None:
 def is_dispensable(connection: Connection, claim: Claim, roles: Collection[str] | None) -> bool:
     """Return whether a checkpoint need not arrive; see `Outbox.is_dispensable`."""
     published = func.json_extract(_E.c.payload, "$.publish") == 1
+    own = _E.alias()
+    its = _S.alias()
+    place = select(tables.place(own, its)).where(own.c.id == claim.last_event, its.c.id == own.c.session_id)
     later = exists().where(
+        _S.c.id == _E.c.session_id,
         _E.c.run_id == claim.run.id,
         _E.c.kind == "checkpoint",
-        _E.c.id > claim.last_event,
+        tables.place(_E, _S) > place.scalar_subquery(),
         or_(published if roles is None else _E.c.key.in_(roles), _E.c.key == claim.role),
     )
     given_up = exists().where(tables.blobs.c.sha256 == claim.sha256, tables.blobs.c.state == "removed")

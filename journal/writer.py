@@ -153,10 +153,11 @@ class Writer:
 
     def milestone(self, run_id: str) -> str | None:
         """Return the kind of the run's last start or end, or None where it has none."""
-        events = tables.events
-        query = select(events.c.kind).where(events.c.run_id == run_id, events.c.kind.in_(MILESTONES))
+        events, own = tables.events, tables.sessions
+        query = select(events.c.kind).join(own, own.c.id == events.c.session_id)
+        query = query.where(events.c.run_id == run_id, events.c.kind.in_(MILESTONES))
         with self._transaction(read_only=True) as connection:
-            return connection.execute(query.order_by(events.c.id.desc()).limit(1)).scalar()
+            return connection.execute(query.order_by(tables.place(events, own).desc()).limit(1)).scalar()
 
     def heartbeat(self, session_id: int) -> None:
         """Write that the session is alive, and make room in the log for its next events."""

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from journal.blobs import STALE_SECONDS
 from journal.disk import owner_of
+from journal.doctor.database import tells_identities
 from journal.doctor.findings import Finding, mending_owner, notice, some, trouble
 from journal.superseded import NEEDED
+from journal.tables import rank
 from journal.words import count, next_command
 
 HASHED_BY_DEFAULT = 1 << 30
@@ -30,7 +32,8 @@ def check_blobs(connection: sqlite3.Connection, folder: Path, *, deep: bool) -> 
         folder: The blob folder.
         deep: Whether to read all bytes; else `HASHED_BY_DEFAULT`, the smallest files first.
     """
-    query = f"SELECT b.sha256, b.size, {NEEDED} FROM blobs b WHERE b.state = 'present' ORDER BY b.size"
+    needed = NEEDED if tells_identities(connection) else NEEDED.replace(rank("newer", "its"), "newer.id")
+    query = f"SELECT b.sha256, b.size, {needed} FROM blobs b WHERE b.state = 'present' ORDER BY b.size"
     unread, budget, present = 0, HASHED_BY_DEFAULT, set()
     unreadable: list[Path] = []
     why = ""

@@ -101,15 +101,19 @@ def check_rows(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding
     yield from _check_deliveries(connection, step)
 
 
+def tells_identities(connection: sqlite3.Connection) -> bool:
+    """Return whether the journal has been migrated so far that sessions and events have their places in the run."""
+    return any(row[1] == "generation" for row in connection.execute("PRAGMA table_info(sessions)"))
+
+
 def damaged_deliveries(connection: sqlite3.Connection) -> list[int]:
     """Return the open deliveries whose body is not the one that their chunk id was made from."""
-    named = {row[1] for row in connection.execute("PRAGMA table_info(deliveries)")}
     cursor = connection.execute(
         """SELECT d.id, d.chunk_id, d.body, d.run_id, t.platform, t.base_url, d.kind, d.first_event, d.last_event,
                   {span}
            FROM deliveries d JOIN destinations t ON t.id = d.destination_id
            WHERE d.state IN ('pending', 'claimed') ORDER BY d.id""".format(
-            span="d.span" if "span" in named else "NULL AS span"  # a journal that nobody has migrated yet
+            span="d.span" if tells_identities(connection) else "NULL AS span"
         )
     )
     names = [column[0] for column in cursor.description]

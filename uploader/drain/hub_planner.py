@@ -23,7 +23,7 @@ from typing import Any
 
 import journal
 from journal.records import Event, PlannedDelivery
-from uploader.drain.planner import CHECKPOINT, FINAL, REGISTRATION, Plan, between, milestone
+from uploader.drain.planner import CHECKPOINT, FINAL, REGISTRATION, Plan, milestone, next_stage
 from uploader.platforms.base import NOT_RESUMED
 from uploader.platforms.hub import RESUMED
 
@@ -62,13 +62,14 @@ class _Epoch:
     replaces: bool
 
 
-def plan(events: Sequence[Event], stage: int, before: Sequence[Event] = ()) -> Plan:
+def plan(events: Sequence[Event], stage: int, before: Sequence[Event] = (), generation: int = 0) -> Plan:
     """Plan the next events of one run.
 
     Args:
         events: In order, at least one, of `KINDS`; the first follows the last one planned.
         stage: Stage of the last planned delivery of the run, 0 when there is none.
         before: The run's last events of `CONTEXT` that were planned already, in order.
+        generation: Of the session that the last event before them is of, 0 when there is none.
 
     Raises:
         Exception: One of them is damaged.
@@ -81,17 +82,22 @@ def plan(events: Sequence[Event], stage: int, before: Sequence[Event] = ()) -> P
         if _is_milestone(section[0]):
             stage = milestone(stage)
             deliveries.append(_milestone_delivery(section[0], stage, latest[-1:]))
-        elif made := list(_deliveries(section, epochs, between(stage))):
-            stage = made[-1].stage
-            deliveries += made
+        else:
+            is_other = generation not in {0, section[0].generation}
+            first = next_stage(stage, section[0].kind, is_other_session=is_other)
+            if made := list(_deliveries(section, epochs, first)):
+                stage = made[-1].stage
+                deliveries += made
+        generation = section[0].generation
     return Plan(tuple(deliveries), events[-1].id, stage)
 
 
 def _sections(events: Iterable[Event]) -> Iterator[list[Event]]:
-    """Yield each milestone by itself, and what lies between two of them together."""
+    """Yield each milestone by itself, and what one session tells between two of them together."""
     section: list[Event] = []
     for event in events:
-        if section and (_is_milestone(event) or _is_milestone(section[0])):
+        is_other = bool(section) and event.generation != section[0].generation
+        if section and (is_other or _is_milestone(event) or _is_milestone(section[0])):
             yield section
             section = []
         section.append(event)

@@ -1,8 +1,8 @@
 """From events to deliveries: what is sent, joined how, and what has to wait for what. Pure.
 
 The milestones `training_started`, `training_complete` and `training_failed` each have a stage of their own, and what
-lies between two of them shares one. A delivery waits for all lower stages of its run. So a run is registered first
-and completed last, and in between metrics do not wait for a slow checkpoint.
+lies between two of them shares one, as far as it is of one session. A delivery waits for all lower stages of its run.
+So a run is registered first and completed last, and in between metrics do not wait for a slow checkpoint.
 """
 
 from __future__ import annotations
@@ -45,26 +45,33 @@ class Plan:
     stage: int
 
 
-def plan(events: Sequence[Event], stage: int) -> Plan:
+def plan(events: Sequence[Event], stage: int, generation: int = 0) -> Plan:
     """Plan the next events of one run.
 
     Args:
         events: In order, at least one; the first follows the last one planned.
         stage: Stage of the last planned delivery of the run, 0 when there is none.
+        generation: Of the session that the last event before them is of, 0 when there is none.
 
     Raises:
         Exception: One of them is damaged.
     """
     deliveries = []
     for group in _groups(events):
-        stage = next_stage(stage, group[0].kind)
+        stage = next_stage(stage, group[0].kind, is_other_session=generation not in {0, group[0].generation})
+        generation = group[0].generation
         deliveries.append(_delivery(group, stage))
     return Plan(tuple(deliveries), events[-1].id, stage)
 
 
-def next_stage(stage: int, kind: str) -> int:
-    """Return the stage of an event's delivery that follows one of stage `stage`: milestones are odd, the rest even."""
-    return milestone(stage) if kind in MILESTONES else between(stage)
+def next_stage(stage: int, kind: str, *, is_other_session: bool = False) -> int:
+    """Return the stage of an event's delivery that follows one of stage `stage`: milestones are odd, the rest even.
+
+    What two sessions tell of the same goes one after the other, also where no milestone lies between.
+    """
+    if kind in MILESTONES:
+        return milestone(stage)
+    return stage + 2 if is_other_session and stage % 2 == 0 else between(stage)
 
 
 def milestone(stage: int) -> int:
@@ -80,19 +87,29 @@ def between(stage: int) -> int:
 def _groups(events: Sequence[Event]) -> Iterator[list[Event]]:
     """Yield the events to send, those that go together in one list."""
     together: list[Event] = []
-    size, grows = 0, False
-    for event in filter(_is_sent, map(_told, events)):
-        joins = _joins(event)
-        length = len(event.payload.encode("utf-8", "surrogatepass")) if joins else 0
-        if grows and joins and size + length <= LONGEST_CONSOLE:
-            together.append(event)
+    size, grows, is_gapless = 0, False, True
+    previous = events[0]
+    for event in events:
+        is_gapless, previous = is_gapless and _follows(event, previous), event
+        told = _told(event)
+        if not _is_sent(told):
+            continue
+        joins = _joins(told)
+        length = len(told.payload.encode("utf-8", "surrogatepass")) if joins else 0
+        if grows and joins and is_gapless and size + length <= LONGEST_CONSOLE:
+            together.append(told)
             size += length
             continue
         if together:
             yield together
-        together, size, grows = [event], length, joins
+        together, size, grows, is_gapless = [told], length, joins, True
     if together:
         yield together
+
+
+def _follows(event: Event, previous: Event) -> bool:
+    """Return whether nothing can have been printed between two events that comes in later."""
+    return event.session_id == previous.session_id and event.seq - previous.seq <= 1
 
 
 def _joins(event: Event) -> bool:

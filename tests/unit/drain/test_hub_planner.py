@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -250,3 +251,11 @@ def test_the_client_is_told_of_a_training_that_goes_on(resume: str, told: dict[s
     planned = plan(Story().started(resume=resume).events, 0)
     wish = json.loads(planned.deliveries[0].body)
     assert {name: value for name, value in wish.items() if name == "resumed"} == told
+
+
+def test_what_two_sessions_tell_goes_one_after_the_other() -> None:
+    """Also where the older one's epoch came so late that it lies in the middle of the newer one's."""
+    now, late, again = Story().epoch(3).epoch(2).epoch(2).events
+    events = [replace(now, generation=2), replace(late, generation=1), replace(again, generation=2)]
+    assert [one.stage for one in plan(events, 2, (), 2).deliveries] == [2, 4, 8]  # the last replaces, too
+    assert [one.stage for one in plan(events[:1], 2, (), 1).deliveries] == [4]

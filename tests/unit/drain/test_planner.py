@@ -111,6 +111,33 @@ def test_what_is_not_sent_does_not_part_console_text() -> None:
     assert (delivery.first_event, delivery.last_event) == (1, 3)
 
 
+def test_console_text_is_not_joined_over_a_sessions_end() -> None:
+    lines = [event(number, "console_output", console(number, f"line {number}")) for number in (1, 2)]
+    resumed = replace(lines[1], session_id=2, generation=2)
+    assert len(plan(lines, 0).deliveries) == 1
+    assert len(plan([lines[0], resumed], 0).deliveries) == 2
+
+
+def test_console_text_is_not_joined_over_what_may_come_late() -> None:
+    """Numbers 2 and 3 are in a fallback file, and may have been printed between."""
+    lines = [
+        replace(event(number, "console_output", console(number, f"line {number}")), seq=seq)
+        for number, seq in ((1, 1), (2, 4), (3, 5))
+    ]
+    assert [(one.first_event, one.last_event) for one in plan(lines, 0).deliveries] == [(1, 1), (2, 3)]
+    unsent = replace(event(4, "model_saved"), seq=6)
+    last = replace(event(5, "console_output", console(5, "line")), seq=7)
+    assert [(one.first_event, one.last_event) for one in plan([*lines, unsent, last], 0).deliveries] == [(1, 1), (2, 5)]
+
+
+def test_what_two_sessions_tell_goes_one_after_the_other() -> None:
+    """Also where the older one's event came so late that no milestone lies between."""
+    now, late, again = (replace(event(number, "epoch_end"), generation=number % 2 + 1) for number in (1, 2, 3))
+    assert [one.stage for one in plan([now, late, again], 2, 2).deliveries] == [2, 4, 6]
+    assert [one.stage for one in plan([now, late, again], 2, 1).deliveries] == [4, 6, 8]
+    assert [one.stage for one in plan([now, late, again], 1, 1).deliveries] == [2, 4, 6]
+
+
 def test_joined_console_text_has_a_bound_in_bytes() -> None:
     events = [event(number, "console_output", console(number, "ä" * 10_000)) for number in range(1, 9)]
     bodies = [json.loads(one.body) for one in plan(events, 0).deliveries]
