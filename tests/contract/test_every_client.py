@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -250,6 +251,63 @@ def test_silence_is_an_unknown_outcome(
         assert isinstance(failure(action, connect(server.url, 0.5)), UnknownOutcome)
     finally:
         given_up.set()
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n12\r\n" + b'{"received": true}' + b"\r\n0\r\n"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param((OK + b"Content-Length: 100000\r\n\r\n", b" ", 0.02), id="a body a byte at a time"),
+        pytest.param((OK + b"X: ", b"x", 0.02), id="a head a byte at a time"),
+        pytest.param((b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, 0.0), id="100 Continue for ever"),
+        pytest.param((CHUNKED, b"X: y\r\n" * 1000, 0.0), id="trailers for ever"),
+    ],
+)
+def test_an_answer_that_never_ends_is_given_up(
+    connect: Callable[[str, float], Platform],
+    server: ScriptedServer,
+    epoch: Message,
+    parts: tuple[bytes, bytes, float],
+) -> None:
+    begins, goes_on, pause = parts
+    over = threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        yield begins
+        while not over.wait(pause):
+            yield goes_on
+
+    server.script = lambda _: Reply(raw=pieces())
+    try:
+        assert isinstance(failure(lambda client: client.send(epoch), connect(server.url, 0.5)), UnknownOutcome)
+    finally:
+        over.set()
+
+
+def test_an_interim_answer_is_none(client: Platform, server: ScriptedServer, epoch: Message, kind: Kind) -> None:
+    server.script = lambda _: Reply(103, b"", {"Link": "</style.css>; rel=preload"})
+    assert isinstance(failure(lambda it: it.send(epoch), client), UnknownOutcome)
+    server.script = kind.answers
+    client.send(epoch)
+    first, second = server.requests
+    assert first.connection != second.connection  # what the first one still has to say is not taken for the second's
+
+
+def test_a_head_out_of_order_shows_no_signature(
+    client: Platform,
+    server: ScriptedServer,
+    checkpoint: Upload,
+    kind: Kind,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    odd = OK + b"not a header, see /x?signature=s3cret\r\nContent-Length: 2\r\n\r\n{}"
+    server.script = lambda request: kind.answers(request) if request.path.endswith("/upload") else Reply(raw=[odd])
+    with caplog.at_level(logging.DEBUG), suppress(DeliveryError):
+        client.upload(checkpoint, lambda _: None)
+    assert "s3cret" not in caplog.text
 
 
 # --- files

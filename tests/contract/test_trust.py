@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,8 +13,9 @@ from typing import Protocol
 import pytest
 import trustme
 from support.scripted_server import Reply, Request, Script, ScriptedServer, free_port, received, scripted_server
+from support.tunnel import tunnel_to
 
-from uploader.errors import SettingsError, Unreachable
+from uploader.errors import SettingsError, UnknownOutcome, Unreachable
 from uploader.platforms.base import Message, Platform, Upload
 from uploader.platforms.http import Transport
 from uploader.platforms.ultralytics import UltralyticsPlatform
@@ -91,7 +93,7 @@ def test_a_certificate_for_another_name_is_not_trusted(
 ) -> None:
     server = secure("platform.example")
     client = client_of(kind, server.url, {"REQUESTS_CA_BUNDLE": str(bundle)})
-    with pytest.raises(Unreachable, match=r"not valid for '127\.0\.0\.1'"):
+    with pytest.raises(Unreachable, match=r"not valid for '127\.0\.0\.1'|'127\.0\.0\.1' doesn't match"):
         client.send(epoch)
     client.close()
     assert server.requests == []
@@ -112,13 +114,73 @@ def test_a_proxy_sees_no_key_and_nobody_its_password(
         address = proxy.url.rpartition("/")[2]
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:proxy_s3cret@{address}")
         client = client_of(kind, f"https://platform-{free_port()}.example", {})
-        with pytest.raises(Unreachable) as caught:
+        with pytest.raises(Unreachable, match="asks for a login") as caught:
             client.send(epoch)
         client.close()
         [connect] = proxy.requests
         assert (connect.method, "authorization" in connect.headers) == ("CONNECT", False)
         assert KEY not in str(connect)
         assert "proxy_s3cret" not in str(caught.value)
+
+
+def test_a_connection_through_a_proxy_that_breaks_leaves_the_outcome_open(
+    kind: Client,
+    secure: Callable[[str], ScriptedServer],
+    bundle: Path,
+    epoch: Message,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = secure("platform.example")
+    server.script = lambda _: Reply(reset=True)
+    with tunnel_to(int(server.url.rpartition(":")[2])) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        client = client_of(kind, f"https://platform.example:{free_port()}", {"REQUESTS_CA_BUNDLE": str(bundle)})
+        with pytest.raises(UnknownOutcome, match="through the proxy 127"):
+            client.send(epoch)
+        client.close()
+    assert len(server.requests) == 1
+
+
+def test_one_without_tls_does_too(kind: Client, epoch: Message, monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted_server(lambda _: Reply(reset=True)) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        client = client_of(kind, f"http://platform-{free_port()}.example", {})
+        with pytest.raises(UnknownOutcome):
+            client.send(epoch)
+        client.close()
+        assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_one_whose_answer_never_ends_is_given_up(
+    kind: Client, epoch: Message, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    over = threading.Event()
+
+    def drip() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nX: "
+        while not over.wait(0.02):
+            yield b"x"
+
+    with scripted_server(lambda _: Reply(raw=drip())) as proxy:
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", proxy.url)
+        client = kind.connect(f"{scheme}://platform-{free_port()}.example", 0.5, connect_seconds=0.5)
+        try:
+            with pytest.raises(UnknownOutcome):
+                client.send(epoch)
+        finally:
+            over.set()
+            client.close()
+
+
+def test_a_proxy_that_is_away_is_named(kind: Client, epoch: Message, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:proxy_s3cret@127.0.0.1:{port}")
+    client = client_of(kind, f"https://platform-{port}.example", {})
+    with pytest.raises(Unreachable, match=rf"the proxy 127\.0\.0\.1:{port}, which leads to platform") as caught:
+        client.send(epoch)
+    client.close()
+    assert "proxy_s3cret" not in str(caught.value)
 
 
 def test_netrc_is_not_read(

@@ -8,7 +8,7 @@ import socketserver
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +40,7 @@ class Reply:
         headers: Beyond `Content-Length`.
         cut: Send only so many bytes of the body, then close.
         reset: Send nothing and reset the connection.
+        raw: Send these bytes, piece by piece for as long as the client takes them, instead of all else; then close.
     """
 
     status: int = 200
@@ -47,6 +48,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
     reset: bool = False
+    raw: Iterable[bytes] | None = None
 
 
 _TLS_HANDSHAKE = b"\x16"
@@ -205,6 +207,10 @@ class _Connection(socketserver.StreamRequestHandler):
     def _answer(self, reply: Reply) -> bool:
         if reply.reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return False
+        if reply.raw is not None:
+            for piece in reply.raw:
+                self.connection.sendall(piece)
             return False
         body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
         headers = {"Content-Length": str(len(body)), **reply.headers}

@@ -59,7 +59,7 @@ class JsonApi:
             body: What to send.
             content_type: Of the body.
             key: Goes out as `Idempotency-Key`.
-            answer_seconds: Longest silence before the answer is given up on; None for the transport's own.
+            answer_seconds: Longest wait for the answer; None for the transport's own.
 
         Raises:
             DeliveryError: There was no success, or it was not the platform's.

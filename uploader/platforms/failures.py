@@ -9,19 +9,24 @@ from http.client import HTTPException
 
 import requests
 from urllib3 import exceptions as pool_errors
+from urllib3.connection import CertificateError  # type: ignore[attr-defined]  # where both 1.26 and 2 have it
 
 from uploader.errors import DeliveryError, Transient, UnknownOutcome, Unreachable
+from uploader.platforms.answers import PROXY_LOGIN
 
 TRANSPORT_ERRORS = (requests.RequestException, pool_errors.HTTPError, HTTPException, OSError, ValueError)
 """All that the transport raises. Beyond its own errors: bad addresses are ValueErrors, the socket's are OSErrors."""
 
 _NOTHING_SENT = (
     requests.ConnectTimeout,
-    requests.exceptions.ProxyError,
     pool_errors.ConnectTimeoutError,
     pool_errors.NewConnectionError,
-    pool_errors.ProxyError,
 )
+"""Not the library's `ProxyError`: that is whatever went wrong on a connection through a proxy."""
+_UNTRUSTED = (ssl.SSLCertVerificationError, CertificateError)  # the other is of the library's own comparison of names
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+_CLOCK = {9: "is not valid yet", 10: "has expired"}
+"""OpenSSL's codes of certificates whose time it is not, by the clock of this machine."""
 _HANDSHAKE = re.compile("WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|HANDSHAKE_FAILURE|HTTP_REQUEST")
 """TLS errors that come before a request is sent. Any other one may come in the middle of an answer."""
 _BAD_ADDRESS = (
@@ -33,30 +38,52 @@ _BAD_ADDRESS = (
 )
 
 
-def classify(error: Exception, host: str) -> DeliveryError:
+def classify(error: Exception, host: str, proxy: str | None = None) -> DeliveryError:
     """Return what an error of the transport means for a delivery; its text, which may quote URLs, is not used.
 
     Args:
         error: One of `TRANSPORT_ERRORS`.
         host: Whom it was about, for the message.
+        proxy: Host and port of the proxy that led there, if any.
     """
     chain = list(_chain(error))
-    if untrusted := next((each for each in chain if isinstance(each, ssl.SSLCertVerificationError)), None):
+    if untrusted := next((each for each in chain if isinstance(each, _UNTRUSTED)), None):
         return Unreachable(_distrust(host, untrusted))
+    if refused := next((found for each in chain if (found := _TUNNEL.match(_words(each)))), None):
+        return Unreachable(_no_tunnel(host, proxy, refused[1]))
     reason = _reason(chain)
     if any(isinstance(each, _NOTHING_SENT) or _failed_handshake(each) for each in chain):
-        return Unreachable(f"{host} cannot be reached ({reason})")
+        what = f"the proxy {proxy}, which leads to {host}," if proxy else host
+        return Unreachable(f"{what} cannot be reached ({reason})")
     if any(isinstance(each, _BAD_ADDRESS) for each in chain):
         return Transient(f"the address on {host} cannot be used ({reason})")
-    return UnknownOutcome(f"the connection to {host} broke before its answer ({reason})")
+    through = f", through the proxy {proxy}," if proxy else ""
+    return UnknownOutcome(f"the connection to {host}{through} broke before its answer ({reason})")
 
 
-def _distrust(host: str, error: ssl.SSLCertVerificationError) -> str:
-    why = getattr(error, "verify_message", None) or "no reason given"
+def _distrust(host: str, error: Exception) -> str:
+    if when := _CLOCK.get(getattr(error, "verify_code", 0)):
+        return (
+            f"{host} cannot be trusted: its certificate {when} by this machine's clock; nothing was sent. Check the "
+            "date and time of this machine first; if they are right, the certificate must be renewed there"
+        )
+    why = getattr(error, "verify_message", None) or _words(error) or "no reason given"
     return (
         f"{host} cannot be trusted ({why}); nothing was sent. Where an authority of your own signs certificates, as "
         "with a company's proxy, name a file with its own certificate in REQUESTS_CA_BUNDLE"
     )
+
+
+def _no_tunnel(host: str, proxy: str | None, status: str) -> str:
+    refused = f"the proxy {proxy or 'in between'} made no connection to {host} ({status})"
+    if status == "407":
+        return f"{refused}: {PROXY_LOGIN}"
+    return f"{refused}; it is the proxy that must allow it, or {host.partition(':')[0]} must be named in NO_PROXY"
+
+
+def _words(error: BaseException) -> str:
+    """Return the text that an error was made of, if it is one."""
+    return error.args[-1] if error.args and isinstance(error.args[-1], str) else ""
 
 
 def _failed_handshake(error: BaseException) -> bool:

@@ -8,35 +8,29 @@ from __future__ import annotations
 
 import functools
 import io
-import os
-import tempfile
 from collections.abc import Mapping
-from http.client import HTTPException
 from pathlib import Path
-from typing import BinaryIO
-from urllib.parse import urlsplit
 
 import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
 
 from uploader.errors import DeliveryError, SettingsError, Transient
 from uploader.platforms.answers import Answer, host_of, refusal
 from uploader.platforms.blob import Body
 from uploader.platforms.failures import TRANSPORT_ERRORS, classify
+from uploader.platforms.patience import PatientAdapter
+from uploader.platforms.proxies import proxies_for, proxy_to
 from uploader.platforms.quiet import hide_queries
+from uploader.platforms.reading import read, save
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection, and for each write to it."""
 ANSWER_SECONDS = 60.0
-"""Longest silence of the platform before an answer is given up on."""
+"""Longest wait for an answer's head, and then for each 64 KiB of it, before it is given up on."""
 LONGEST_ANSWER = 1024 * 1024
 """Most bytes of an answer that are read, unless a request expects more."""
 
 _WRITE_WHOLE = 64 * 1024  # bytes
 _WHOLE_FILE = 200  # other successes come with a part of it, or with nothing
-hide_queries()
 
 
 class Transport:
@@ -56,14 +50,15 @@ class Transport:
             connections: How many are kept open for each host.
             ca_bundle: File or folder of certificates to trust, or None for the usual ones.
             connect_seconds: Longest wait for a connection, and for each write to it.
-            answer_seconds: Longest silence before an answer is given up on.
+            answer_seconds: Longest wait for an answer's head, and for each 64 KiB of it, before it is given up on.
 
         Raises:
             SettingsError: There are no such certificates.
         """
         if ca_bundle and not Path(ca_bundle).exists():
             raise SettingsError(f"there are no certificates in {ca_bundle}; check REQUESTS_CA_BUNDLE and its like")
-        self._adapter = HTTPAdapter(pool_maxsize=connections)
+        hide_queries()
+        self._adapter = PatientAdapter(pool_maxsize=connections)
         self._verify = ca_bundle or True
         self._connect_seconds = connect_seconds
         self._answer_seconds = answer_seconds
@@ -85,27 +80,22 @@ class Transport:
             url: Absolute.
             headers: Beyond those of the transport itself.
             body: What is sent along.
-            answer_seconds: Longest silence before this answer is given up on; by default the transport's.
+            answer_seconds: Longest wait for this answer, as in the transport's own `answer_seconds`, the default.
             longest: Of the answer's body, so many bytes are read.
 
         Raises:
             Unreachable: No connection was made.
-            UnknownOutcome: The connection broke or fell silent after that.
+            UnknownOutcome: The connection broke, or the answer came too slowly, after that.
             Transient: The address cannot be used.
             BlobUnusable: The body could not be read.
         """
-        timeout = (self._connect_seconds, answer_seconds or self._answer_seconds)
+        proxy = None
         try:
-            response = self._adapter.send(
-                _prepare(method, url, headers or {}, body),
-                stream=True,
-                timeout=timeout,
-                verify=self._verify,
-                proxies=_proxies(_origin(url)),
-            )
-            return Answer(response.status_code, response.headers, *_read(response.raw, longest))
+            proxy = proxy_to(url, proxies_for(url))
+            response = self._send(_prepare(method, url, headers or {}, body), answer_seconds)
+            return Answer(response.status_code, response.headers, *read(response, longest))
         except TRANSPORT_ERRORS as error:
-            failure = classify(error, host_of(url))
+            failure = classify(error, host_of(url), proxy)
         raise failure  # outside of the handler: what it handles quotes the URL
 
     def download(self, url: str, target: Path) -> None:
@@ -118,21 +108,26 @@ class Transport:
         Raises:
             DeliveryError: There is no such file to be had now.
         """
+        proxy = None
         try:
-            response = self._adapter.send(
-                _prepare("GET", url, {}, None),
-                stream=True,
-                timeout=(self._connect_seconds, self._answer_seconds),
-                verify=self._verify,
-                proxies=_proxies(_origin(url)),
-            )
+            proxy = proxy_to(url, proxies_for(url))
+            response = self._send(_prepare("GET", url, {}, None))
             if response.status_code == _WHOLE_FILE:
-                return _save(response.raw, response.headers.get("Content-Length"), target)
+                return save(response.raw, target)
             failure = _no_file(Answer(response.status_code, response.headers, b""), host_of(url))
             response.close()
         except TRANSPORT_ERRORS as error:
-            failure = classify(error, host_of(url))
+            failure = classify(error, host_of(url), proxy)
         raise failure  # outside of the handler: what it handles quotes the URL
+
+    def _send(self, request: requests.PreparedRequest, answer_seconds: float | None = None) -> requests.Response:
+        return self._adapter.send(
+            request,
+            stream=True,
+            timeout=(self._connect_seconds, answer_seconds or self._answer_seconds),
+            verify=self._verify,
+            proxies=proxies_for(request.url or ""),
+        )
 
     def close(self) -> None:
         """Close idle connections."""
@@ -164,53 +159,7 @@ def _in_blocks(body: bytes | Body | None) -> bytes | io.BytesIO | Body:
     return io.BytesIO(body) if isinstance(body, bytes) and len(body) > _WRITE_WHOLE else body
 
 
-def _read(raw: urllib3.BaseHTTPResponse, longest: int) -> tuple[bytes, bool]:
-    """Return a body up to the limit, and whether that is all; the connection is closed when more would come."""
-    try:
-        body = b""
-        while len(body) <= longest and (block := raw.read(longest + 1 - len(body), decode_content=True)):
-            body += block
-        return body[:longest], len(body) <= longest
-    finally:
-        raw.close()
-
-
-def _save(raw: urllib3.BaseHTTPResponse, announced: str | None, target: Path) -> None:
-    """Write a body under a temporary name of its own first, in a file that only this user can read.
-
-    Raises:
-        HTTPException: It ended early.
-    """
-    handle, part = tempfile.mkstemp(".part", dir=target.parent)
-    try:
-        with raw, os.fdopen(handle, "wb") as file:
-            _copy(raw, announced, file)
-        Path(part).replace(target)
-    finally:
-        Path(part).unlink(missing_ok=True)
-
-
-def _copy(raw: urllib3.BaseHTTPResponse, announced: str | None, file: BinaryIO) -> None:
-    while block := raw.read(_WRITE_WHOLE):
-        file.write(block)
-    file.flush()
-    os.fsync(file.fileno())
-    if announced is not None and int(announced) != file.tell():
-        raise HTTPException(f"{file.tell()} of {announced} bytes")
-
-
 def _no_file(answer: Answer, host: str) -> DeliveryError:
     if answer.ok:
         return Transient(f"{host} answered {answer.status} instead of a whole file", status=answer.status)
     return refusal(answer, host)
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-@functools.lru_cache(maxsize=64)
-def _proxies(origin: str) -> dict[str, str]:
-    """Return the proxies that the environment names for a host; finding out takes longer than a request."""
-    return dict(get_environ_proxies(origin))

@@ -73,7 +73,7 @@ class HubPlatform:
             api_key: The key; None for what everybody may read.
             transport: The connections; closed by `close`.
             place: `colab` in a Colab notebook, else `local`; a part of the agent's name.
-            upload_seconds: Longest silence after the last byte of a file.
+            upload_seconds: Longest wait for the answer after the last byte of a file.
 
         Raises:
             CredentialsRefused: The key cannot be one.

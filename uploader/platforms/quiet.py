@@ -1,24 +1,38 @@
-"""Keeps signed URLs out of the log of the library that sends our requests."""
+"""Keeps signed URLs out of the logs of the libraries that send our requests."""
 
 from __future__ import annotations
 
 import logging
 import re
+import traceback
 
-_QUERY = re.compile(r"\?\S+")
+_QUERY = re.compile(r"\?[^\s'\"]+")
+_LIBRARIES = ("urllib3", "requests")
 
 
 class _WithoutQueries(logging.Filter):
-    """Takes the queries out of the URLs of a record; lets it pass."""
+    """Takes the queries out of the URLs of a record, wherever they stand in it; lets it pass."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(_QUERY.sub("?…", one) if isinstance(one, str) else one for one in record.args)
+        record.msg, record.args = _hidden(record.getMessage()), ()
+        if record.exc_info and record.exc_info[0]:
+            record.exc_text = _hidden("".join(traceback.format_exception(*record.exc_info)).rstrip())
+            record.exc_info = None
         return True
 
 
 def hide_queries() -> None:
-    """Have urllib3 log URLs without what follows the question mark; at its debug level it logs each whole."""
-    log = logging.getLogger("urllib3.connectionpool")
-    if not any(isinstance(one, _WithoutQueries) for one in log.filters):
-        log.addFilter(_WithoutQueries())
+    """Have the libraries log URLs without what follows the question mark.
+
+    They log them at their debug level, and as warnings of answers that are out of order. A filter is one logger's, not
+    that of those below it; called again, it finds those that were made meanwhile.
+    """
+    for name in (*_LIBRARIES, *list(logging.root.manager.loggerDict)):
+        if name.partition(".")[0] in _LIBRARIES:
+            log = logging.getLogger(name)
+            if not any(isinstance(one, _WithoutQueries) for one in log.filters):
+                log.addFilter(_WithoutQueries())
+
+
+def _hidden(text: str) -> str:
+    return _QUERY.sub("?…", text)

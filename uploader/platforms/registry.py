@@ -27,7 +27,7 @@ def connect(
         base_url: Where it is.
         settings: Holds the keys and the certificates to trust.
         connections: How many are kept open.
-        answer_seconds: Longest silence before an answer is given up on.
+        answer_seconds: Longest wait for an answer, and for each further 64 KiB of it, before it is given up on.
 
     Raises:
         NoKey: There is no key for this address.

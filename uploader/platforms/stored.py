@@ -12,7 +12,7 @@ from uploader.platforms.base import Upload
 from uploader.platforms.resumable import PlaceLost, PlaceRefused
 
 STORAGE_SECONDS = 600.0
-"""Longest silence of a storage after the last byte: it may be writing a large file."""
+"""Longest wait for a storage's answer after the last byte: it may be writing a large file."""
 
 _OK = 200  # a page under 201 is a server's that has made the file, as Apache says it
 _EXPIRED = frozenset({400, 401, 403, 404, 410})

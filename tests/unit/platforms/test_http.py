@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import gzip
 import inspect
 import io
+import re
 import ssl
+import tracemalloc
+import zlib
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 import requests
@@ -23,7 +27,7 @@ from uploader.errors import (
     UnknownOutcome,
     Unreachable,
 )
-from uploader.platforms import answers, api, failures, http
+from uploader.platforms import answers, api, failures, proxies, reading
 
 
 def errors_of(module: object) -> list[type[Exception]]:
@@ -44,14 +48,25 @@ def test_no_error_of_the_transport_is_missed(kind: type[Exception]) -> None:
     assert isinstance(failures.classify(error, "host"), DeliveryError)
 
 
-@pytest.mark.parametrize("enforced", [True, False])  # urllib3 2 checks the length by itself, 1.26 does not
-def test_a_file_that_ends_early_is_none(tmp_path: Path, enforced: bool) -> None:
-    announced = {"Content-Length": "8"}
-    raw = urllib3.HTTPResponse(
-        io.BytesIO(b"half"), announced, preload_content=False, enforce_content_length=enforced, request_method="GET"
+def response(body: io.BytesIO, *, enforced: bool = True, **headers: str) -> urllib3.HTTPResponse:
+    """Return an answer that the library is about to read; before urllib3 2 it does not insist on the length."""
+    announced = {name.replace("_", "-"): value for name, value in headers.items()}
+    return urllib3.HTTPResponse(
+        body, announced, preload_content=False, enforce_content_length=enforced, request_method="GET"
     )
+
+
+def as_sent(raw: urllib3.HTTPResponse, status: int = 200) -> requests.Response:
+    """Return it as `requests` hands it over."""
+    answer = requests.Response()
+    answer.raw, answer.status_code, answer.headers = raw, status, CaseInsensitiveDict(raw.headers)
+    return answer
+
+
+@pytest.mark.parametrize("enforced", [True, False])
+def test_a_file_that_ends_early_is_none(tmp_path: Path, enforced: bool) -> None:
     with pytest.raises(failures.TRANSPORT_ERRORS):
-        http._save(raw, announced["Content-Length"], tmp_path / "best.pt")
+        reading.save(response(io.BytesIO(b"half"), enforced=enforced, Content_Length="8"), tmp_path / "best.pt")
     assert not list(tmp_path.iterdir())
 
 
@@ -64,18 +79,60 @@ def test_two_downloads_at_once_leave_one_whole_file(tmp_path: Path) -> None:
         def read(self, size: int | None = -1) -> bytes:
             block = super().read(size)
             if not block:
-                http._save(cast(Any, io.BytesIO(b"the other's")), None, target)
+                reading.save(response(io.BytesIO(b"the other's")), target)
                 assert target.read_bytes() == b"the other's"
             return block
 
-    http._save(cast(Any, Slow(b"ours")), None, target)
+    reading.save(response(Slow(b"ours")), target)
     assert target.read_bytes() == b"ours"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("enforced", [True, False])
+def test_an_answer_that_ends_early_is_none(enforced: bool) -> None:
+    half = response(io.BytesIO(b'{"received": true}'), enforced=enforced, Content_Length="40")
+    with pytest.raises(failures.TRANSPORT_ERRORS):
+        reading.read(as_sent(half), 1000)
+
+
+@pytest.mark.parametrize(("size", "whole"), [(99, True), (100, True), (101, False), (200_000, False)])
+def test_no_more_is_read_than_was_wished_for(size: int, whole: bool) -> None:
+    body, is_whole = reading.read(as_sent(response(io.BytesIO(b"x" * size), Content_Length=str(size))), 100)
+    assert (body, is_whole) == (b"x" * min(size, 100), whole)
+
+
+@pytest.mark.parametrize(("pack", "encoding"), [(gzip.compress, "gzip"), (zlib.compress, "deflate")])
+def test_a_packed_answer_is_unpacked_up_to_the_same_size(pack: Callable[[bytes], bytes], encoding: str) -> None:
+    told = b'{"received": true}'
+    assert reading.read(as_sent(response(io.BytesIO(pack(told)), Content_Encoding=encoding)), 100) == (told, True)
+    bomb = response(io.BytesIO(pack(bytes(10_000_000))), Content_Encoding=encoding)
+    tracemalloc.start()
+    try:
+        assert reading.read(as_sent(bomb), 20_000) == (bytes(20_000), False)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("body", [gzip.compress(b'{"received": true}')[:-9], b'{"received": true}'])
+def test_what_cannot_be_unpacked_is_no_answer(body: bytes) -> None:
+    with pytest.raises(failures.TRANSPORT_ERRORS):
+        reading.read(as_sent(response(io.BytesIO(body), Content_Encoding="gzip")), 1000)
 
 
 def tls(reason: str) -> ssl.SSLError:
     error = ssl.SSLError(1, f"[SSL: {reason}] something")
     error.reason = reason
+    return error
+
+
+def tunnel(status: int) -> OSError:
+    return OSError(f"Tunnel connection failed: {status} No")
+
+
+def distrust(code: int, why: str) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, f"certificate verify failed: {why}")
+    error.verify_code, error.verify_message = code, why
     return error
 
 
@@ -97,7 +154,13 @@ ABORTED = pool_errors.ProtocolError("aborted", ConnectionResetError(104, "Connec
             UnknownOutcome,
         ),
         (requests.exceptions.SSLError(pool_errors.SSLError(ssl.SSLEOFError(8, "EOF"))), UnknownOutcome),
-        (requests.exceptions.ProxyError(), Unreachable),
+        (requests.exceptions.ProxyError(pool_errors.ProxyError("no", REFUSED.reason)), Unreachable),
+        (requests.exceptions.ProxyError(pool_errors.ProxyError("no", tunnel(407))), Unreachable),
+        (
+            requests.exceptions.ProxyError(pool_errors.ProxyError("no", ConnectionResetError(104, "reset"))),
+            UnknownOutcome,
+        ),
+        (requests.exceptions.ProxyError(), UnknownOutcome),
         (requests.ReadTimeout(), UnknownOutcome),
         (requests.ConnectionError(ABORTED), UnknownOutcome),
         (pool_errors.IncompleteRead(1, 2), UnknownOutcome),
@@ -111,6 +174,57 @@ def test_what_was_never_sent_is_told_from_what_may_have_arrived(
     assert type(failure) is expected
     assert "host" in str(failure)
     assert "s3cret" not in str(failure)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (distrust(9, "certificate is not yet valid"), "not valid yet.*date and time of this machine"),
+        (distrust(10, "certificate has expired"), "has expired.*date and time of this machine"),
+        (distrust(20, "unable to get local issuer certificate"), "local issuer.*REQUESTS_CA_BUNDLE"),
+        (tunnel(407), "the proxy here:3128 .*407.*login.*HTTPS_PROXY"),
+        (tunnel(403), "the proxy here:3128 .*403.*platform must be named in NO_PROXY"),
+        (requests.ConnectionError(REFUSED), "the proxy here:3128, which leads to platform:1, cannot be reached"),
+        (requests.ConnectionError(ABORTED), "through the proxy here:3128, broke"),
+    ],
+)
+def test_what_is_in_the_way_is_named_with_the_next_step(error: Exception, words: str) -> None:
+    assert re.search(words, str(failures.classify(error, "platform:1", "here:3128")))
+
+
+@pytest.mark.parametrize(
+    ("proxy", "fault"),
+    [
+        ("here:3128", None),
+        ("http://me:s3cret@here:3128/", None),
+        ("https://here", None),
+        ("socks5h://here:1080", None),
+        ("htp://me:s3cret@here:3128", "must begin with one of http://"),
+        ("socks://here:1080", "must begin with one of http://"),
+        ("http:/here:3128", "must look like http://host:port"),
+        ("http//me:s3cret@here:3128", "must look like http://host:port"),
+        ("http://here:port", "malformed"),
+        ("http://here:99999", "malformed"),
+    ],
+)
+def test_a_mistyped_proxy_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, fault: str | None
+) -> None:
+    monkeypatch.setattr(proxies, "find_spec", lambda _: "PySocks")
+    proxies._fault.cache_clear()
+    if fault is None:
+        assert str(proxies.proxy_to("https://platform/x", {"https": proxy})).startswith("here")
+        return
+    with pytest.raises(Unreachable, match=rf"the proxy for platform .*{fault}.*HTTPS_PROXY.*NO_PROXY") as caught:
+        proxies.proxy_to("https://platform/x", {"https": proxy})
+    assert "s3cret" not in str(caught.value)
+
+
+def test_what_a_socks_proxy_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxies, "find_spec", lambda _: None)
+    proxies._fault.cache_clear()
+    with pytest.raises(Unreachable, match="pip install pysocks"):
+        proxies.proxy_to("https://platform/x", {"all": "socks5://here:1080"})
 
 
 def answer(status: int, body: bytes = b"", **headers: str) -> answers.Answer:

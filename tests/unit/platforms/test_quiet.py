@@ -4,12 +4,27 @@ import logging
 
 import pytest
 
-from uploader.platforms import http  # noqa: F401 - hides them when it is imported
+from uploader.platforms.http import Transport
+
+URL = "https://storage/blob?signature=s3cret"
 
 
-def test_the_librarys_debugging_log_shows_no_signature(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG, "urllib3"):
-        arguments = ("http", "host", 80, "PUT", "/blob?signature=s3cret", "HTTP/1.1", 200, 0)
-        logging.getLogger("urllib3.connectionpool").debug('%s://%s:%s "%s %s %s" %s %s', *arguments)
-    assert "/blob?…" in caplog.text
+@pytest.mark.parametrize(
+    "name", ["urllib3", "urllib3.connectionpool", "urllib3.connection", "urllib3.made.later", "requests"]
+)
+def test_the_libraries_logs_show_no_signature(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    log = logging.getLogger(name)
+    Transport().close()  # hides them
+    with caplog.at_level(logging.DEBUG, name):
+        log.debug(
+            '%s://%s:%s "%s %s %s" %s %s', "http", "host", 80, "PUT", "/blob?signature=s3cret", "HTTP/1.1", 200, 0
+        )
+        log.warning(f"Failed to parse {URL}")
+        log.warning("Failed to parse headers (url=%s): %s", URL, ValueError(f"unparsed data: {URL!r}"))
+        try:
+            raise ValueError(URL)
+        except ValueError:
+            log.warning("Failed to parse (%(url)s)", {"url": URL}, exc_info=True)
+    assert "blob?…" in caplog.text
+    assert "Traceback" in caplog.text
     assert "s3cret" not in caplog.text

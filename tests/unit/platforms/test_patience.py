@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from uploader.platforms import patience
+from uploader.platforms.patience import LEAST, PatientResponse
+
+WITHIN = 10.0
+SIZE = 4 * LEAST
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(patience, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def answer(clock: Clock) -> Iterator[PatientResponse]:
+    """An answer that has arrived; how long it took is the clock's."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * SIZE)
+        theirs.sendall(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE)
+        theirs.sendall(bytes(SIZE))
+        ours.settimeout(WITHIN)
+        yield PatientResponse(ours, method="GET")
+
+
+def test_a_body_that_keeps_coming_may_take_long(answer: PatientResponse, clock: Clock) -> None:
+    answer.begin()
+    for _ in range(4):
+        clock.now += WITHIN - 1
+        assert len(answer.read(LEAST)) == LEAST
+
+
+def test_bytes_that_are_too_few_buy_no_time(answer: PatientResponse, clock: Clock) -> None:
+    answer.begin()
+    answer.read(LEAST - 8)
+    clock.now += WITHIN - 1
+    answer.read(4)
+    clock.now += 1
+    with pytest.raises(TimeoutError, match="too slowly"):
+        answer.read(LEAST)
+
+
+def test_the_head_has_its_time_and_no_more(answer: PatientResponse, clock: Clock) -> None:
+    clock.now += WITHIN
+    with pytest.raises(TimeoutError, match="too slowly"):
+        answer.begin()
+
+
+def test_the_sockets_own_time_out_stays(answer: PatientResponse, clock: Clock) -> None:
+    clock.now += WITHIN - 1
+    answer.begin()
+    assert answer._source._sock.gettimeout() == WITHIN
