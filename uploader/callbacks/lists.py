@@ -57,18 +57,23 @@ class RecordedLists(defaultdict[str, list[Callback]]):
         return RecordedLists, (dict(self), self.recorder)
 
 
-class _Turn(list[Callback]):
+class _Turn:
     """One event: a list without upstream's reporting, ours behind it.
 
-    A callback that is added to the list while it runs is called as well, before ours.
+    A callback that is added to the list while it runs is called as well, before ours. Made for each batch: that has to
+    cost nothing.
     """
+
+    __slots__ = ("_listed", "_ours", "_unwanted")
 
     def __init__(self, listed: list[Callback], unwanted: tuple[Callback, ...], ours: Callback) -> None:
         self._listed, self._unwanted, self._ours = listed, unwanted, ours
-        super().__init__(iter(self))
 
     def __iter__(self) -> Iterator[Callback]:
         for callback in self._listed:
             if not any(callback is other for other in self._unwanted):
                 yield callback
         yield self._ours
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
