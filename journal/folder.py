@@ -13,17 +13,17 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from journal import fallback, intake, locations, recognition, relief, resending, retaking, upkeep, waiting
+from journal import fallback, intake, locations, relief, resending, retaking, upkeep, waiting
 from journal.blobs import BlobStore
 from journal.clock import to_text, utc_now
 from journal.dropping import Dropped, drop_destination
-from journal.encoding import storable
 from journal.engine import BUSY_SECONDS, Durability, check_header, fold_wal, make_engine, make_folder
 from journal.errors import BlobError, JournalUnavailable, from_sqlite
 from journal.identity import journal_uuid
 from journal.liveness import live_runs
 from journal.migrations import NEWEST_VERSION, migrate
 from journal.outbox import Outbox
+from journal.recognition import Recognition
 from journal.report import RunReport, make_report
 from journal.resending import Renamed
 from journal.retaking import Missing
@@ -160,30 +160,9 @@ class Journal:
             missing = retaking.missing(connection, self.blobs, delivery_ids)
         return sum(self._take_again(one) for one in missing)
 
-    def find_run(
-        self, *, checkpoint: Path | None = None, save_dir: Path | None = None, before: str | None = None
-    ) -> str | None:
-        """Return the uuid of the run that a file is of, or else a folder of this machine; None where that is unknown.
-
-        Args:
-            checkpoint: The file.
-            save_dir: The folder.
-            before: A time by which the folder's run had begun, ISO.
-        """
-        with self._transaction(read_only=True) as connection:
-            if checkpoint is not None:
-                return recognition.run_of_checkpoint(connection, checkpoint)
-            return recognition.run_in_folder(connection, storable(str(save_dir)), before)
-
-    def runs_of_model(self, model_id: str) -> set[str]:
-        """Return the uuids of the runs that go on as a model that a platform has."""
-        with self._transaction(read_only=True) as connection:
-            return recognition.runs_of_model(connection, model_id)
-
-    def has_run(self, run_id: str) -> bool:
-        """Return whether anything of a run is recorded here."""
-        with self._transaction(read_only=True) as connection:
-            return recognition.is_recorded(connection, run_id)
+    def recognition(self) -> Recognition:
+        """Return what knows whose a file, a folder or a model is."""
+        return Recognition(self._transaction)
 
     def size(self) -> Size:
         """Return how much the journal holds."""

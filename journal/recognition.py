@@ -7,16 +7,23 @@ its path, and only on the machine that wrote to it: another one may have another
 from __future__ import annotations
 
 import platform
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Row, TextClause, text
 
 from journal.blobs import digest, identity
+from journal.encoding import storable
+from journal.identity import Newest
 from journal.salvage import stamped
+from journal.space import Begin
 
 _SAVED = text(
     """
-    SELECT e.run_id FROM events e, json_each(CASE WHEN json_valid(e.payload) THEN e.payload ELSE '{}' END, '$.files') f
+    SELECT e.run_id, s.generation, s.uuid
+    FROM events e JOIN sessions s ON s.id = e.session_id,
+         json_each(CASE WHEN json_valid(e.payload) THEN e.payload ELSE '{}' END, '$.files') f
     WHERE e.kind = 'model_saved' AND f.type = 'object'
       AND json_extract(f.value, '$.size') = :size AND json_extract(f.value, '$.mtimeNs') = :mtimeNs
     ORDER BY e.id DESC LIMIT 1
@@ -25,9 +32,9 @@ _SAVED = text(
 _OF_SIZE = text("SELECT sha256 FROM blobs WHERE size = :size")
 _SNAPSHOTTED = text(
     """
-    SELECT run_id FROM events
-    WHERE kind = 'checkpoint' AND json_valid(payload) AND json_extract(payload, '$.sha256') = :sha256
-    ORDER BY id DESC LIMIT 1
+    SELECT e.run_id, s.generation, s.uuid FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.kind = 'checkpoint' AND json_valid(e.payload) AND json_extract(e.payload, '$.sha256') = :sha256
+    ORDER BY e.id DESC LIMIT 1
     """
 )
 _IN_FOLDER = text(
@@ -48,41 +55,96 @@ _OF_MODEL = text(
       AND json_extract(payload, '$.environment.platformModel') = :model
     """
 )
-_RECORDED = text("SELECT EXISTS (SELECT 1 FROM events WHERE run_id = :run_id)")
-
-
-def run_of_checkpoint(connection: Connection, path: Path) -> str | None:
-    """Return the run that saved this file, or one with the same bytes; None where the journal knows neither."""
-    found = identity(path)
-    if found is None:
-        return None
-    noted = stamped(found)
-    if (run_id := connection.execute(_SAVED, noted).scalar()) is not None:
-        return str(run_id)
-    known = set(connection.execute(_OF_SIZE, {"size": noted["size"]}).scalars())
-    # To read it takes as long as it is large, so only where that can tell something.
-    if not known or (sha256 := digest(path)) not in known:
-        return None
-    return connection.execute(_SNAPSHOTTED, {"sha256": sha256}).scalar()
-
-
-def run_in_folder(connection: Connection, save_dir: str, before: str | None = None) -> str | None:
-    """Return the newest run that this machine wrote to a folder, or None.
-
-    Args:
-        connection: To the journal.
-        save_dir: The folder, as the journal has it.
-        before: A time by which the run had begun.
+# A session that has written nothing has gone on with nothing: its trainer has refused, or it was killed at once.
+_NEWER = text(
     """
-    row = {"save_dir": save_dir, "before": before, "host": platform.node()}
-    return connection.execute(_IN_FOLDER, row).scalar()
+    SELECT generation, uuid,
+           (SELECT CASE WHEN json_valid(payload) THEN json_extract(payload, '$.trainArgs.save_dir') END FROM events e
+            WHERE e.session_id = s.id AND e.kind = 'training_started' ORDER BY e.id LIMIT 1) AS save_dir
+    FROM sessions s
+    WHERE run_id = :run_id AND purpose IS NULL AND EXISTS (SELECT 1 FROM events e WHERE e.session_id = s.id)
+      AND (generation > :generation OR (generation = :generation AND uuid != :uuid
+                                        AND NOT EXISTS (SELECT 1 FROM sessions WHERE uuid = :uuid)))
+    ORDER BY generation DESC, id DESC LIMIT 1
+    """
+)
+_EPOCHS = text(
+    """
+    SELECT key, payload FROM (
+      SELECT e.key, e.payload, row_number() OVER (PARTITION BY e.key ORDER BY s.generation DESC, e.seq DESC) AS place
+      FROM events e JOIN sessions s ON s.id = e.session_id
+      WHERE e.run_id = :run_id AND e.kind = 'epoch_end' AND json_valid(e.payload) AND s.generation <= :generation
+    ) WHERE place = 1 ORDER BY CAST(key AS INTEGER)
+    """
+)
+_RECORDED = text("SELECT 1 FROM events WHERE run_id = :run_id LIMIT 1")
 
 
-def runs_of_model(connection: Connection, model_id: str) -> set[str]:
-    """Return the runs that go on as this model of a platform, or are said to when they are delivered."""
-    return set(connection.execute(_OF_MODEL, {"model": model_id}).scalars())
+@dataclass(frozen=True)
+class Newer:
+    """A session that went on with a run.
+
+    Attributes:
+        uuid: The session's.
+        save_dir: The folder that it trained into; None where that is not told.
+    """
+
+    uuid: str
+    save_dir: str | None
 
 
-def is_recorded(connection: Connection, run_id: str) -> bool:
-    """Return whether the journal has anything of a run."""
-    return bool(connection.execute(_RECORDED, {"run_id": run_id}).scalar())
+class Recognition:
+    """What a journal knows of files, folders and models."""
+
+    def __init__(self, begin: Begin) -> None:
+        """Prepare; `begin` begins a transaction of the journal."""
+        self._begin = begin
+
+    def saved(self, checkpoint: Path) -> tuple[str, Newest] | None:
+        """Return the run, and the session of it, that saved this file, or one with the same bytes; else None."""
+        found = identity(checkpoint)
+        if found is None:
+            return None
+        row = self._first(_SAVED, **stamped(found)) or self._with_bytes(checkpoint, found[1])
+        return (row.run_id, Newest(row.generation, row.uuid)) if row else None
+
+    def in_folder(self, save_dir: Path, before: str | None = None) -> str | None:
+        """Return the newest run that this machine wrote to a folder, else None.
+
+        Args:
+            save_dir: The folder.
+            before: A time by which the run had begun, ISO.
+        """
+        row = self._first(_IN_FOLDER, save_dir=storable(str(save_dir)), before=before, host=platform.node())
+        return row.id if row else None
+
+    def newer_session(self, run_id: str, known: Newest) -> Newer | None:
+        """Return the run's newest session that is none of those which led to a known one, None where there is none."""
+        row = self._first(_NEWER, run_id=run_id, generation=known.generation, uuid=known.uuid)
+        return Newer(row.uuid, row.save_dir if isinstance(row.save_dir, str) else None) if row else None
+
+    def runs_of_model(self, model_id: str) -> set[str]:
+        """Return the runs that go on as this model of a platform, or are said to when they are delivered."""
+        with self._begin(read_only=True) as connection:
+            return set(connection.execute(_OF_MODEL, {"model": model_id}).scalars())
+
+    def epochs(self, run_id: str, through: Newest) -> tuple[tuple[str, str], ...]:
+        """Return number and payload of the epochs that a run had at the end of one of its sessions."""
+        with self._begin(read_only=True) as connection:
+            rows = connection.execute(_EPOCHS, {"run_id": run_id, "generation": through.generation})
+            return tuple((row.key, row.payload) for row in rows)
+
+    def has_run(self, run_id: str) -> bool:
+        """Return whether anything of a run is recorded."""
+        return self._first(_RECORDED, run_id=run_id) is not None
+
+    def _with_bytes(self, file: Path, size: int) -> Row[Any] | None:
+        """Return who saved these bytes; to read them takes as long as they are many, so only where it can tell that."""
+        with self._begin(read_only=True) as connection:
+            known = set(connection.execute(_OF_SIZE, {"size": size}).scalars())
+        sha256 = digest(file) if known else None
+        return self._first(_SNAPSHOTTED, sha256=sha256) if sha256 in known else None
+
+    def _first(self, query: TextClause, **values: Any) -> Row[Any] | None:
+        with self._begin(read_only=True) as connection:
+            return connection.execute(query, values).first()

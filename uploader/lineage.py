@@ -1,4 +1,4 @@
-"""Which run a training goes on with, and the small file by which it is found again.
+"""Which run a training goes on with.
 
 A path names no run: folders are moved, copied, mounted elsewhere and used again. So what is resumed decides: the small
 file beside the checkpoint, then what the journal noted of the checkpoint itself, and only then the folder that is
@@ -7,10 +7,8 @@ trained into.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,44 +18,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from journal.clock import to_text
 from journal.errors import JournalError
-from journal.identity import UNKNOWN, Newest
-from journal.salvage import RUN_FILE
-from uploader.model_file import MODEL_FILE, noted_model
-from uploader.sink import JournalOptions, Sink
+from journal.identity import UNKNOWN
+from uploader.model_file import noted_model
+from uploader.run_file import Mark
+from uploader.sink import JournalOptions
 
 if TYPE_CHECKING:
-    from journal import Journal
+    from journal.recognition import Recognition
 
 T = TypeVar("T")
 LOGGER = logging.getLogger("uploader")
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What the small file in a run's folder tells.
-
-    Attributes:
-        run: Uuid of the run.
-        begun_at: When the run began, ISO; "" where an earlier version wrote the file.
-        is_complete: Whether the run was finished.
-        newest: The session that wrote it.
-    """
-
-    run: str
-    begun_at: str = ""
-    is_complete: bool = False
-    newest: Newest = UNKNOWN
-
-    @classmethod
-    def read(cls, folder: Path) -> Mark | None:
-        """Return what a folder's file tells; None where there is none, or none of ours."""
-        try:
-            told = json.loads((folder / RUN_FILE).read_text("utf-8"))
-            run, begun_at = str(uuid.UUID(str(told["run"]))), str(told.get("begunAt") or "")
-            newest = Newest(int(told.get("generation") or 0), str(told["session"]) if told.get("session") else None)
-            return cls(run, begun_at, told.get("complete") is True, newest)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return None
 
 
 @dataclass(frozen=True)
@@ -67,13 +37,21 @@ class Origin:
     Attributes:
         mark: The run that goes on; None where one begins.
         model: Id of the model that upstream has streamed the training to, where it goes on as that.
+        copy_of: Uuid of the run that somebody else has gone on with, where this is a copy of its folder.
+        epochs: Number and payload, as JSON text, of the epochs that were trained before the copy was made.
     """
 
     mark: Mark | None = None
     model: str | None = None
+    copy_of: str | None = None
+    epochs: tuple[tuple[str, str], ...] = ()
 
 
-def origin(
+NOWHERE = Origin()
+"""That of a training that begins."""
+
+
+def find_origin(
     options: JournalOptions, save_dir: Path, *, resume: bool, checkpoint: Path | None, started: str | None
 ) -> Origin:
     """Return where a training comes from.
@@ -86,11 +64,21 @@ def origin(
         started: Id of the model that upstream has registered for it a moment ago.
     """
     mark = known_run(options, save_dir, checkpoint) if resume else None
+    if mark and (elsewhere := _gone_on(options, mark)):
+        LOGGER.warning(
+            "Run %s has gone on in %s since this copy of it was made. What is trained in %s is another training: it is "
+            "recorded as a run of its own",
+            mark.run,
+            elsewhere,
+            save_dir,
+        )
+        epochs = _ask_journal(options, lambda known: known.epochs(mark.run, mark.newest)) or ()
+        return Origin(copy_of=mark.run, epochs=epochs)
     folders = (*beside(checkpoint), *([] if checkpoint else [save_dir])) if resume else ()
     streamed = started or next(filter(None, map(noted_model, folders)), None)
     if streamed is None:
         return Origin(mark)
-    runs = _ask_journal(options, lambda journal: journal.runs_of_model(streamed)) or set()
+    runs = _ask_journal(options, lambda known: known.runs_of_model(streamed)) or set()
     if mark and mark.run in runs:
         return Origin(mark, streamed)
     if runs:
@@ -101,7 +89,7 @@ def origin(
             ", ".join(sorted(runs)),
         )
         return Origin(mark)
-    if mark and _ask_journal(options, lambda journal: journal.has_run(mark.run)):
+    if mark and _ask_journal(options, lambda known: known.has_run(mark.run)):
         return Origin(None, streamed)  # upstream has gone on since, as a model of its own
     return Origin(mark, streamed)
 
@@ -118,46 +106,36 @@ def known_run(options: JournalOptions, save_dir: Path, checkpoint: Path | None) 
         return mark
     before = None
     if checkpoint is not None:
-        if run := _ask_journal(options, lambda journal: journal.find_run(checkpoint=checkpoint)):
-            return Mark(run)
+        if saved := _ask_journal(options, lambda known: known.saved(checkpoint)):
+            folder = checkpoint.absolute().parent
+            return Mark(*saved, found=folder.parent if folder.name == "weights" else folder)
         before = None if _is_within(checkpoint, save_dir) else _written_at(checkpoint)
     mark = Mark.read(save_dir)
     if mark and (before is None or mark.begun_at <= before):  # a later run's folder has nothing to do with it
         return mark
-    run = _ask_journal(options, lambda journal: journal.find_run(save_dir=save_dir, before=before))
+    run = _ask_journal(options, lambda known: known.in_folder(save_dir, before))
     return Mark(run) if run else None
 
 
-def forget_model(save_dir: Path) -> None:
-    """Take away what upstream has noted of an earlier training in a folder, so that it does not go on as its model."""
+def _gone_on(options: JournalOptions, mark: Mark) -> str | None:
+    """Return where a run went on since a copy of its folder was made, None where this is its newest."""
+    if mark.newest == UNKNOWN or mark.found is None:
+        return None
+    first = Path(mark.folder) if mark.folder else mark.found
+    there = None if _is_same(first, mark.found) else Mark.read(first)
+    if there and there.run == mark.run and there.newest != mark.newest and there.newest[0] >= mark.newest[0]:
+        return str(first)
+    ahead = _ask_journal(options, lambda known: known.newer_session(mark.run, mark.newest))
+    # Where it went on in this very folder, only the small file could not be written, or is from a backup.
+    if ahead is None or (ahead.save_dir and _is_same(Path(ahead.save_dir), mark.found)):
+        return None
+    return ahead.save_dir or "another folder"
+
+
+def _is_same(one: Path, other: Path) -> bool:
     with suppress(OSError):
-        (save_dir / MODEL_FILE).unlink(missing_ok=True)
-
-
-def remember_run(sink: Sink, save_dir: Path, known: Mark | None, is_complete: bool) -> None:
-    """Write the small file by which the run is found again; a temporary name first, so that it is never torn.
-
-    Args:
-        sink: The session.
-        save_dir: The folder that is trained into.
-        known: What was known of the run before; None for a new one.
-        is_complete: Whether the run is finished.
-    """
-    begun_at = known.begun_at if known else sink.run.created_at
-    told = {
-        "run": sink.run.id,
-        "journal": str(sink.folder.absolute()),
-        "begunAt": begun_at,
-        "complete": is_complete,
-        "session": sink.session.uuid,
-        "generation": sink.session.generation,
-    }
-    temporary = save_dir / f".{RUN_FILE}.tmp"
-    try:
-        temporary.write_text(json.dumps(told), "utf-8")
-        temporary.replace(save_dir / RUN_FILE)
-    except OSError as error:
-        LOGGER.warning("%s cannot be written (%s); a resume finds the run by its folder", RUN_FILE, error.strerror)
+        return one.samefile(other)
+    return one == other
 
 
 def beside(checkpoint: Path | None) -> Iterator[Path]:
@@ -178,11 +156,11 @@ def _written_at(path: Path) -> str | None:
     return None
 
 
-def _ask_journal(options: JournalOptions, question: Callable[[Journal], T]) -> T | None:
+def _ask_journal(options: JournalOptions, question: Callable[[Recognition], T]) -> T | None:
     import journal
 
     try:
         with journal.open(options.journal) as opened:
-            return question(opened)
+            return question(opened.recognition())
     except JournalError:
         return None

@@ -24,7 +24,8 @@ from journal.engine import Durability
 from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
 from journal.identity import UNKNOWN, Session
 from journal.salvage import stamped
-from uploader.lineage import forget_model, origin, remember_run
+from uploader.lineage import NOWHERE, Origin, find_origin
+from uploader.run_file import forget_model, remember_run
 from uploader.sink import JournalOptions, Sink, new_run
 
 LOGGER = logging.getLogger("uploader")
@@ -76,7 +77,7 @@ class Recorder:
         resumed: Whether the run was known before this session.
         was_complete: Whether the run was finished before this session.
         session: Numbers this session's events; who it is, to others.
-        platform_model: Id of the model that upstream has streamed the training to, where it goes on as that.
+        origin: Where the training comes from.
         session_number: 1 for the run's first session.
         drain_command: What a person types to deliver the journal.
     """
@@ -88,6 +89,7 @@ class Recorder:
         resumed: bool,
         remember: Callable[[bool], None] = lambda _: None,
         was_complete: bool = False,
+        origin: Origin = NOWHERE,
     ) -> None:
         """Start the thread; use `Recorder.start`, which also finds the run.
 
@@ -96,6 +98,7 @@ class Recorder:
             resumed: Whether the run was known before.
             remember: Notes in the run's folder whose it is, and whether the run is finished.
             was_complete: Whether it was before.
+            origin: Where the training comes from.
         """
         self._sink = sink
         self._remember = remember
@@ -103,7 +106,7 @@ class Recorder:
         self.session = sink.session
         self.resumed = resumed
         self.was_complete = was_complete
-        self.platform_model: str | None = None
+        self.origin = origin
         self.session_number = sink.session_number()
         self.drain_command = sink.drain_command
         self._wake = threading.Condition()
@@ -141,7 +144,7 @@ class Recorder:
             started: Id of the model that upstream has registered for it a moment ago.
         """
         save_dir = save_dir.absolute()
-        came = origin(options, save_dir, resume=resume, checkpoint=checkpoint, started=started)
+        came = find_origin(options, save_dir, resume=resume, checkpoint=checkpoint, started=started)
         known = came.mark
         if came.model is None:
             forget_model(save_dir)
@@ -153,9 +156,7 @@ class Recorder:
         was_complete = known is not None and (known.is_complete or sink.is_complete())
         remember = partial(remember_run, sink, save_dir, known)
         remember(was_complete)
-        recorder = cls(sink, resumed=known is not None, remember=remember, was_complete=was_complete)
-        recorder.platform_model = came.model
-        return recorder
+        return cls(sink, resumed=known is not None, remember=remember, was_complete=was_complete, origin=came)
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
         """Write one event; it is durable when this returns.

@@ -180,9 +180,10 @@ class PlatformCallbacks:
         gpus = training_gpus(device.type, device.index, str(trainer.args.device), settings.visible_gpus)
         secrets = [key for key in (settings.api_key, settings.hub_key) if key]
         hub_model = self.hub_model or session_model(trainer)
-        known = {"hubModel": hub_model, "platformModel": recorder.platform_model}
-        origin = {name: model for name, model in known.items() if model}
-        return Recording(trainer, recorder, SystemSampler(gpus), Redactor(secrets), origin)
+        came = recorder.origin
+        known = {"hubModel": hub_model, "platformModel": came.model, "uploaderCopyOf": came.copy_of}
+        told = {name: value for name, value in known.items() if value}
+        return Recording(trainer, recorder, SystemSampler(gpus), Redactor(secrets), told)
 
 
 def recording_of(trainer: object) -> Recording | None:

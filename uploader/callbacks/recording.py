@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import logging
 import os
 import sys
@@ -85,8 +86,10 @@ class Recording:
         }
         key = str(self._recorder.session_number)
         self._events.event("training_started", self._redactor.value(payload), key)
+        for epoch, told in self._recorder.origin.epochs:  # a copy that goes on would not be whole without them
+            self._events.event("epoch_end", json.loads(told), epoch)
         _say(f"recording this training as run {self._recorder.run_id}; `{self._recorder.drain_command}` delivers it")
-        if model := self._recorder.platform_model:
+        if model := self._recorder.origin.model:
             _say(f"this training goes on as model {model}, which Ultralytics has streamed it to")
         self._console.start()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import subprocess
 import sys
 import types
@@ -14,6 +15,8 @@ import pytest
 import uploader
 from uploader.callbacks.platform import EVENTS, PlatformCallbacks, recording_of
 from uploader.errors import SettingsError
+from uploader.recorder import Recorder
+from uploader.sink import JournalOptions
 
 ROOT = Path(__file__).parents[3]
 
@@ -140,6 +143,30 @@ def test_a_detached_trainer_has_upstreams_session_of_hub_again(
     assert running == [False, True]  # a usage event stays
     uploader.detach(trainer)
     assert [trainer.callbacks[event].count(report) for event in hub.callbacks] == [1, 1]
+
+
+def test_a_copy_that_goes_on_is_told_whole(journal: Any, build_trainer: Callable[..., Any], tmp_path: Path) -> None:
+    def session(resume: bool, epoch: int) -> str:
+        folder = tmp_path / "one"
+        recorder = Recorder.start(
+            JournalOptions(str(journal.folder)), project=None, name="one", save_dir=folder, resume=resume
+        )
+        recorder.event("epoch_end", {"epoch": epoch}, str(epoch))
+        recorder.finish("failed")
+        return recorder.run_id
+
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "last.pt").touch()
+    first = session(False, 0)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    session(True, 1)
+    trainer = build_trainer()
+    trainer.args.resume = str(tmp_path / "two" / "last.pt")
+    uploader.attach(trainer, journal=journal.folder)
+    told = journal.rows("SELECT kind, key FROM events WHERE run_id != ? ORDER BY id", first)
+    assert told == [("training_started", "1"), ("epoch_end", "0")]
+    assert journal.events("training_started")[-1]["environment"]["uploaderCopyOf"] == first
+    uploader.detach(trainer)
 
 
 def test_attaching_a_trainer_again_ends_the_first_session(journal: Any, build_trainer: Callable[..., Any]) -> None:

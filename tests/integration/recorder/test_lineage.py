@@ -34,8 +34,8 @@ def start(folder: Path, save_dir: Path) -> Iterator[Start]:
         recorder = Recorder.start(
             options, project="demo", name="run", save_dir=save_dir, resume=resume, checkpoint=checkpoint, **known
         )
-        origin = {"platformModel": recorder.platform_model} if recorder.platform_model else {}
-        recorder.event("training_started", {"environment": origin})
+        told = {"platformModel": recorder.origin.model} if recorder.origin.model else {}
+        recorder.event("training_started", {"trainArgs": {"save_dir": str(save_dir)}, "environment": told})
         begun.append(recorder)
         return recorder
 
@@ -51,6 +51,7 @@ def trained(recorder: Recorder, save_dir: Path, content: bytes = b"weights", **s
     last.write_bytes(content)
     found = identity(last)
     assert found is not None
+    recorder.event("epoch_end", {"epoch": 0}, "0")
     recorder.event("model_saved", {"epoch": 0, "files": [{"role": "last", "path": str(last), **stamped(found)}]}, "0")
     if snapshot:
         recorder.checkpoint(last, role="last", epoch=0, is_best=True, **snapshot)
@@ -152,6 +153,102 @@ def test_a_finished_run_that_went_on_is_not_finished(start: Start, save_dir: Pat
     assert (second.was_complete, third.was_complete) == (True, False)
 
 
+# --- copies that go on
+
+
+def test_the_second_of_two_copies_that_go_on_is_a_run_of_its_own(
+    start: Start, save_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = start()
+    last = trained(first, save_dir)
+    copy = save_dir.with_name("variant")
+    shutil.copytree(save_dir, copy)
+    original = start(checkpoint=last)  # it trains still
+    assert original.run_id == first.run_id
+    original.event("epoch_end", {"epoch": 1}, "1")
+    second = start(save_dir=copy, checkpoint=copy / "weights" / "last.pt")
+    assert (second.run_id != first.run_id, second.resumed, second.origin.copy_of) == (True, False, first.run_id)
+    assert second.origin.epochs == (("0", '{"epoch":0}'),)  # not what was trained since
+    assert f"Run {first.run_id} has gone on in {save_dir} since this copy of it was made" in caplog.text
+    second.finish("failed")
+    assert start(save_dir=copy, checkpoint=copy / "weights" / "last.pt").run_id == second.run_id
+
+
+def test_the_copy_that_goes_on_first_has_the_run(start: Start, save_dir: Path) -> None:
+    first = start()
+    last = trained(first, save_dir)
+    copy = save_dir.with_name("copy")
+    shutil.copytree(save_dir, copy)
+    second = start(save_dir=copy, checkpoint=copy / "weights" / "last.pt")
+    second.finish("failed")
+    assert second.run_id == first.run_id
+    assert start(checkpoint=last).origin.copy_of == first.run_id
+    assert start(save_dir=copy, checkpoint=copy / "weights" / "last.pt").run_id == first.run_id
+
+
+def test_a_copy_with_a_journal_of_its_own_is_noticed_where_the_other_folder_can_be_seen(
+    start: Start, folder: Path, save_dir: Path, tmp_path: Path
+) -> None:
+    first = start()
+    last = trained(first, save_dir)
+    copy = save_dir.with_name("copy")
+    shutil.copytree(save_dir, copy)
+    shutil.copytree(folder, tmp_path / "other journal")
+    start(checkpoint=last).finish("complete")
+    second = start(tmp_path / "other journal", copy, copy / "weights" / "last.pt")
+    assert second.origin.copy_of == first.run_id
+
+
+def test_a_copy_that_trains_over_what_has_gone_on_is_a_run_of_its_own(start: Start, save_dir: Path) -> None:
+    first = start()
+    last = trained(first, save_dir)
+    shutil.copytree(save_dir, save_dir.with_name("backup"))
+    start(checkpoint=last).finish("complete")
+    assert start(checkpoint=save_dir.with_name("backup") / "weights" / "last.pt").origin.copy_of == first.run_id
+
+
+def test_a_copy_of_the_checkpoint_alone_is_a_run_of_its_own_after_the_run_went_on(
+    start: Start, save_dir: Path, tmp_path: Path
+) -> None:
+    first = start()
+    last = trained(first, save_dir)
+    aside = shutil.copy2(last, tmp_path / "aside.pt")
+    lose_mark(save_dir)
+    assert start(checkpoint=last).run_id == first.run_id
+    assert start(save_dir=tmp_path / "new", checkpoint=aside).origin.copy_of == first.run_id
+    lose_mark(save_dir)
+    assert start(checkpoint=last).run_id == first.run_id  # in the folder itself it goes on
+
+
+def test_a_folder_that_was_brought_back_from_a_backup_goes_on(start: Start, save_dir: Path) -> None:
+    first = start()
+    last = trained(first, save_dir)
+    backup = (save_dir / RUN_FILE).read_bytes()
+    start(checkpoint=last).finish("failed")
+    (save_dir / RUN_FILE).write_bytes(backup)
+    assert start(checkpoint=last).run_id == first.run_id
+
+
+def test_a_session_that_wrote_nothing_has_gone_on_with_nothing(start: Start, folder: Path, save_dir: Path) -> None:
+    first = start()
+    last = trained(first, save_dir)
+    with closing(sqlite3.connect(folder / "journal.db")) as database, database:
+        database.execute(
+            "INSERT INTO sessions (run_id, pid, host, boot_id, started_at, heartbeat_at) VALUES (?, 1, '', '', '', '')",
+            [first.run_id],
+        )
+    assert start(checkpoint=last).run_id == first.run_id
+
+
+def test_a_moved_folder_goes_on_with_a_wiped_journal(start: Start, save_dir: Path, tmp_path: Path) -> None:
+    first = start()
+    last = trained(first, save_dir)
+    start(checkpoint=last).finish("failed")
+    save_dir.rename(tmp_path / "moved")
+    third = start(tmp_path / "new", tmp_path / "moved", tmp_path / "moved" / "weights" / "last.pt")
+    assert (third.run_id, third.session.generation) == (first.run_id, 3)
+
+
 # --- upstream's streaming
 
 
@@ -177,21 +274,21 @@ def register(journal: Path, model_id: str) -> None:
 def test_a_training_goes_on_as_the_model_that_upstream_streamed_it_to(start: Start, save_dir: Path) -> None:
     last = streamed(save_dir, "m-1")
     first = start(checkpoint=last)
-    assert (first.platform_model, first.resumed) == ("m-1", False)
+    assert (first.origin.model, first.resumed) == ("m-1", False)
     first.finish("failed")
     second = start(checkpoint=last)
-    assert (second.run_id, second.platform_model) == (first.run_id, "m-1")
+    assert (second.run_id, second.origin.model) == (first.run_id, "m-1")
 
 
 def test_the_model_is_found_beside_a_checkpoint_that_was_moved(start: Start, save_dir: Path, tmp_path: Path) -> None:
     streamed(save_dir, "m-1")
     save_dir.rename(tmp_path / "input")
-    assert start(checkpoint=tmp_path / "input" / "weights" / "last.pt").platform_model == "m-1"
+    assert start(checkpoint=tmp_path / "input" / "weights" / "last.pt").origin.model == "m-1"
 
 
 @pytest.mark.parametrize("noted", ["", "two words", "x" * 201, "\u00fc"])
 def test_what_can_be_no_id_is_none(start: Start, save_dir: Path, noted: str) -> None:
-    assert start(checkpoint=streamed(save_dir, noted)).platform_model is None
+    assert start(checkpoint=streamed(save_dir, noted)).origin.model is None
 
 
 def test_a_run_that_upstream_went_on_with_is_left_for_its_model(start: Start, folder: Path, save_dir: Path) -> None:
@@ -199,7 +296,7 @@ def test_a_run_that_upstream_went_on_with_is_left_for_its_model(start: Start, fo
     trained(first, save_dir)
     register(folder, "m-1")
     second = start(checkpoint=streamed(save_dir, "m-2"))
-    assert (second.run_id != first.run_id, second.platform_model) == (True, "m-2")
+    assert (second.run_id != first.run_id, second.origin.model) == (True, "m-2")
 
 
 @pytest.mark.parametrize("is_delivered", [True, False])
@@ -214,7 +311,7 @@ def test_two_copies_of_what_upstream_streamed_are_two_models(
     if is_delivered:
         register(folder, "m-1")
     second = start(save_dir=other, checkpoint=other / "weights" / "last.pt")
-    assert (first.platform_model, second.platform_model) == ("m-1", None)
+    assert (first.origin.model, second.origin.model) == ("m-1", None)
     assert not (other / MODEL_FILE).exists()
     assert f"goes on as run {first.run_id}" in caplog.text
 
@@ -222,7 +319,7 @@ def test_two_copies_of_what_upstream_streamed_are_two_models(
 def test_a_new_training_in_a_used_folder_is_not_the_old_ones_model(start: Start, save_dir: Path) -> None:
     last = streamed(save_dir, "m-1")
     first = start()
-    assert first.platform_model is None
+    assert first.origin.model is None
     first.finish("failed")
-    assert start(checkpoint=last).platform_model is None
-    assert start(started="m-2").platform_model == "m-2"  # what upstream has registered a moment ago is of this one
+    assert start(checkpoint=last).origin.model is None
+    assert start(started="m-2").origin.model == "m-2"  # what upstream has registered a moment ago is of this one

@@ -1,0 +1,83 @@
+"""The small file in a run's folder that tells whose it is."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from journal.identity import UNKNOWN, Newest
+from journal.salvage import RUN_FILE
+from uploader.model_file import MODEL_FILE
+from uploader.sink import Sink
+
+LOGGER = logging.getLogger("uploader")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the small file in a run's folder tells.
+
+    Attributes:
+        run: Uuid of the run.
+        newest: The session that wrote it.
+        begun_at: When the run began, ISO; "" where an earlier version wrote the file.
+        is_complete: Whether the run was finished.
+        folder: Where it was written, "" where an earlier version did: another folder than `found` was moved or copied.
+        found: Where it is.
+    """
+
+    run: str
+    newest: Newest = UNKNOWN
+    begun_at: str = ""
+    is_complete: bool = False
+    folder: str = ""
+    found: Path | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> Mark | None:
+        """Return what a folder's file tells; None where there is none, or none of ours."""
+        try:
+            told = json.loads((folder / RUN_FILE).read_text("utf-8"))
+            run, begun_at = str(uuid.UUID(str(told["run"]))), str(told.get("begunAt") or "")
+            newest = Newest(int(told.get("generation") or 0), str(told["session"]) if told.get("session") else None)
+            written = str(told.get("folder") or "")
+            return cls(run, newest, begun_at, told.get("complete") is True, written, folder)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None
+
+
+def forget_model(save_dir: Path) -> None:
+    """Take away what upstream has noted of an earlier training in a folder, so that it does not go on as its model."""
+    with suppress(OSError):
+        (save_dir / MODEL_FILE).unlink(missing_ok=True)
+
+
+def remember_run(sink: Sink, save_dir: Path, known: Mark | None, is_complete: bool) -> None:
+    """Write the small file by which the run is found again; a temporary name first, so that it is never torn.
+
+    Args:
+        sink: The session.
+        save_dir: The folder that is trained into.
+        known: What was known of the run before; None for a new one.
+        is_complete: Whether the run is finished.
+    """
+    begun_at = known.begun_at if known else sink.run.created_at
+    told = {
+        "run": sink.run.id,
+        "journal": str(sink.folder.absolute()),
+        "folder": str(save_dir),
+        "begunAt": begun_at,
+        "complete": is_complete,
+        "session": sink.session.uuid,
+        "generation": sink.session.generation,
+    }
+    temporary = save_dir / f".{RUN_FILE}.tmp"
+    try:
+        temporary.write_text(json.dumps(told), "utf-8")
+        temporary.replace(save_dir / RUN_FILE)
+    except OSError as error:
+        LOGGER.warning("%s cannot be written (%s); a resume finds the run by its folder", RUN_FILE, error.strerror)
