@@ -4,9 +4,9 @@ What the pragmas stand on (https://sqlite.org/wal.html, https://sqlite.org/pragm
 
 * WAL with `synchronous=FULL` keeps every commit through a power cut; `NORMAL` keeps it through a killed process.
 * No connection auto-checkpoints, because SQLite up to 3.51.2 can corrupt a file when a checkpoint starts right after
-  another finished while a third connection commits. `fold_wal` is the one place that folds the WAL back, by
-  `TRUNCATE`, which holds the write lock. The checkpoint that SQLite makes on the last close holds the file
-  exclusively and is switched off too where Python can (3.12+).
+  another finished while a third connection commits. `folding.py` is the one place that folds the WAL back. The
+  checkpoint that SQLite makes on the last close holds the file exclusively; where this process knows that others are
+  there, it is switched off too where Python can (3.12+).
 * Write transactions begin IMMEDIATE: a deferred one that reads first fails with "locked" whatever the time-out.
 * `mmap_size=0`: an I/O error on a mapped page would be a signal that kills the training.
 """
@@ -142,15 +142,13 @@ def committing(connection: sqlite3.Connection, durability: Durability) -> Iterat
         connection.execute(f"PRAGMA synchronous={usual}")
 
 
-def fold_wal(connection: sqlite3.Connection) -> bool:
-    """Copy the WAL back into the database and cut it to nothing; return False when somebody was in the way."""
-    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return not busy
-
-
 def _begin(connection: Connection) -> None:
-    read_only = connection.get_execution_options().get("read_only", False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, handles.CountedConnection)
+    if connection.get_execution_options().get("read_only", False):
+        driver.begin_reading()
+    else:
+        driver.begin()
 
 
 def _connect(database: Path, durability: Durability, busy_seconds: float) -> sqlite3.Connection:
@@ -167,12 +165,14 @@ def _connect(database: Path, durability: Durability, busy_seconds: float) -> sql
     return connection
 
 
-def _set_pragmas(connection: sqlite3.Connection, database: Path, durability: Durability, busy_seconds: float) -> None:
+def _set_pragmas(
+    connection: handles.CountedConnection, database: Path, durability: Durability, busy_seconds: float
+) -> None:
     try:
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute("PRAGMA mmap_size=0")
         connection.execute("PRAGMA foreign_keys=ON")
-        _choose_journal_mode(connection, database.parent, busy_seconds)
+        connection.settle(_choose_journal_mode(connection, database.parent, busy_seconds))
         connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
         if sys.platform == "darwin":
             connection.execute("PRAGMA fullfsync=ON")  # there a plain fsync does not reach the disk
@@ -185,17 +185,19 @@ def _set_pragmas(connection: sqlite3.Connection, database: Path, durability: Dur
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
 
 
-def _choose_journal_mode(connection: sqlite3.Connection, folder: Path, busy_seconds: float) -> None:
-    """Use WAL where the file system carries it, else a rollback journal, which needs no shared memory."""
+def _choose_journal_mode(connection: sqlite3.Connection, folder: Path, busy_seconds: float) -> str:
+    """Use WAL where the file system carries it, else a rollback journal, which needs no shared memory; return which."""
     deadline = time.monotonic() + busy_seconds
     while True:
         try:
             mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
             if mode != "wal" and _shares_memory(folder):
                 mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-            if mode != "wal":
-                connection.execute("PRAGMA journal_mode=TRUNCATE")
-            return
+            if mode == "wal":
+                connection.execute("PRAGMA schema_version").fetchone()  # a reading opens the log and its index
+            else:
+                mode = connection.execute("PRAGMA journal_mode=TRUNCATE").fetchone()[0]
+            return str(mode)
         except sqlite3.OperationalError as error:
             # Another process is changing the mode at this moment; SQLite's own time-out does not cover that.
             if "locked" not in str(error) or time.monotonic() > deadline:

@@ -17,8 +17,10 @@ from journal import fallback, intake, locations, relief, resending, retaking, up
 from journal.blobs import BlobStore
 from journal.clock import to_text, utc_now
 from journal.dropping import Dropped, drop_destination
-from journal.engine import BUSY_SECONDS, Durability, check_header, fold_wal, make_engine, make_folder
+from journal.engine import BUSY_SECONDS, Durability, check_header, make_engine, make_folder
 from journal.errors import BlobError, JournalUnavailable, from_sqlite
+from journal.folding import fold_wal
+from journal.handles import CountedConnection
 from journal.identity import journal_uuid
 from journal.liveness import live_runs
 from journal.migrations import NEWEST_VERSION, migrate
@@ -203,7 +205,7 @@ class Journal:
         """Fold the write-ahead log back into the database; False when another process was in the way."""
         connection = self._engine.raw_connection()
         driver = connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
+        assert isinstance(driver, CountedConnection)
         try:
             return fold_wal(driver)
         except sqlite3.Error as error:
@@ -275,7 +277,7 @@ def open_journal(
     connection = journal._engine.raw_connection()
     try:
         driver = connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
+        assert isinstance(driver, CountedConnection)
         if migrate(driver, journal.database):
             fold_wal(driver)  # so that the file's header carries the version, for `check_header`
         journal.uuid = journal_uuid(driver)

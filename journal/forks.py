@@ -3,7 +3,8 @@
 A child that opened its own beside an inherited one would share SQLite's book-keeping with it, hold no lock of its own,
 and lose what it writes when the parent closes last and removes the log (https://sqlite.org/howtocorrupt.html, "Carrying
 an open database connection across a fork"). So every holder of one is closed before a fork, and kept from opening until
-it is over; each side then opens its own when it needs one.
+it is over; each side then opens its own when it needs one. The locks that keep the log (`guards.py`) stay with the
+parent meanwhile.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Protocol
 from sqlalchemy.exc import DBAPIError
 
 from journal import handles
+from journal.descriptors import LOCK
 
 
 class Connected(Protocol):
@@ -29,8 +31,8 @@ class Connected(Protocol):
 
     lock: threading.RLock
 
-    def close(self) -> None:
-        """Close the connection; the next use opens one again."""
+    def rest(self) -> None:
+        """Close the connection for a moment; the next use opens one again."""
 
 
 _connected: weakref.WeakSet[Connected] = weakref.WeakSet()
@@ -49,16 +51,21 @@ def _before_fork() -> None:
         holder.lock.acquire()
         _at_rest.append(holder)
         with suppress(DBAPIError, sqlite3.Error):
-            holder.close()
-    handles.LOCK.acquire()  # last: who connects holds its own lock before it asks for this one
+            holder.rest()
+    LOCK.acquire()  # last: who connects holds its own lock before it asks for this one
+
+
+def _after_fork_in_child() -> None:
+    handles.forget()
+    _after_fork()
 
 
 def _after_fork() -> None:
-    handles.LOCK.release()
+    LOCK.release()
     while _at_rest:
         _at_rest.pop().lock.release()
     _forking.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

@@ -17,6 +17,7 @@ from journal import identity
 from journal.clock import now_text
 from journal.engine import APPLICATION_ID, check_version, foreign
 from journal.errors import from_sqlite
+from journal.handles import CountedConnection
 from journal.tables import VIEWS
 
 
@@ -43,7 +44,7 @@ def steps() -> list[Step]:
 NEWEST_VERSION = 4
 
 
-def migrate(connection: sqlite3.Connection, database: Path) -> bool:
+def migrate(connection: CountedConnection, database: Path) -> bool:
     """Bring the file to the newest schema in one transaction.
 
     Args:
@@ -60,10 +61,10 @@ def migrate(connection: sqlite3.Connection, database: Path) -> bool:
     try:
         if _is_ours(connection) and _version(connection) == NEWEST_VERSION:
             return False
-        connection.execute("BEGIN IMMEDIATE")
+        connection.begin()
         try:
             changed = _apply(connection, database)
-            connection.execute("COMMIT")
+            connection.commit()
         except BaseException:
             connection.rollback()  # SQLite itself has done so when the disk failed
             raise

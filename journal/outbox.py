@@ -18,8 +18,8 @@ from sqlalchemy.exc import DBAPIError
 from journal import backlog, claims, dropping, order, outcomes, planning, routing, tables, targets, upkeep, waiting
 from journal.backlog import Backlog
 from journal.clock import to_text
-from journal.engine import fold_wal
 from journal.errors import JournalUnwritable, from_sqlite
+from journal.folding import fold_wal
 from journal.handles import CountedConnection, is_severed
 from journal.liveness import live_runs
 from journal.records import Claim, Destination, Event, Lane, Outcome, PlannedDelivery, Run, Target
@@ -315,22 +315,24 @@ class Outbox:
         Raises:
             JournalUnwritable: It was removed or replaced; what is written goes into a file without a name.
         """
-        driver = self._connection.connection.driver_connection
-        assert isinstance(driver, CountedConnection)
-        if is_severed(self._database, driver.file):
+        driver = self._driver()
+        if driver.is_cut_off or is_severed(self._database, driver.file):
             raise JournalUnwritable(
-                f"{self._database} was removed or replaced while it was in use; a training that still writes makes it "
-                "anew with its run. Run the command again for what is there now"
+                f"{self._database}, or its log, was removed or replaced while it was in use; a training that still "
+                "writes makes it anew with its run. Run the command again for what is there now"
             )
 
     def fold_wal(self) -> bool:
         """Fold the write-ahead log back into the database; False when another process was in the way."""
-        driver = self._connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
         try:
-            return fold_wal(driver)
+            return fold_wal(self._driver())
         except sqlite3.Error as error:
             raise from_sqlite(error, self._database) from error
+
+    def _driver(self) -> CountedConnection:
+        driver = self._connection.connection.driver_connection
+        assert isinstance(driver, CountedConnection)
+        return driver
 
     @contextmanager
     def _write(self, *, read_only: bool = False) -> Iterator[Connection]:

@@ -6,29 +6,28 @@ One `Writer` may be used by several threads, and on both sides of a fork.
 from __future__ import annotations
 
 import sqlite3
-import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Engine, Row, insert, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
-from journal import backlog, forks, intake, sessions, superseded, tables, targets
+from journal import backlog, intake, sessions, superseded, tables, targets
 from journal.blobs import BlobStore, Snapshot
 from journal.clock import now_text
 from journal.encoding import encode
-from journal.engine import Durability, committing, fold_wal
+from journal.engine import Durability, committing
 from journal.errors import JournalUnavailable, from_sqlite
 from journal.fallback import FallbackFile
-from journal.handles import CountedConnection
+from journal.handles import LogRemoved
 from journal.identity import Entry, Newest, Session
-from journal.log_room import make_room
+from journal.line import Line
 from journal.payloads import drafts
 from journal.records import MILESTONES, Event, Run, Signal, Target
 from journal.routing import route
@@ -36,6 +35,9 @@ from journal.salvage import LostSnapshot
 from journal.space import Size, Space, measure
 
 _COPIED_AT_ONCE = 1_000
+# Making room in the log: the training waits for its beginning, and its heartbeats come in time.
+_START_SECONDS = 0.5
+_BEAT_SECONDS = 10.0
 _EVENT_COLUMNS = ("run_id", "session_id", "kind", "key", "payload", "created_at", "seq")
 # Compiled once: the hot path hands the driver finished SQL.
 _UPSERT_BLOB = upsert(tables.blobs).on_conflict_do_update(index_elements=["sha256"], set_={"state": "present"})
@@ -53,20 +55,23 @@ class Writer:
 
     def __init__(self, engine: Engine, blobs: BlobStore, database: Path) -> None:
         """Open nothing yet; the first call connects."""
-        self._engine = engine
         self._blobs = blobs
         self._database = database
-        self.lock = threading.RLock()  # a signal handler may append while the thread under it does
-        self._connection: Connection | None = None
-        self._driver: CountedConnection | None = None
         self._sessions: dict[int, Session] = {}
         self._rows: dict[str, int] = {}
-        forks.keep_out(self)
+        self._line = Line(engine, database, self._rows.clear)
+        self._transaction, self._raw = self._line.transaction, self._line.driver
+        self.lock = self._line.lock
 
     @property
     def file(self) -> tuple[int, int] | None:
         """Device and inode of the database that a connection is open to; None while none is."""
-        return self._driver.file if self._driver is not None else None
+        return self._line.file
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the log was removed under the connection, and what it held is in it alone."""
+        return self._line.is_cut_off
 
     def append(
         self,
@@ -106,12 +111,11 @@ class Writer:
         with self.lock:
             row = self._row(session)
             try:
-                driver = self._raw()
-                # In autocommit mode one INSERT is one transaction that takes the write lock at once.
-                with committing(driver, durability) if durability else nullcontext():
-                    return [self._insert(driver, session, row, entry) for entry in entries][-1]
+                for entry in entries:
+                    self._line.newest = self._insert(session, row, entry, durability)
             except (DBAPIError, sqlite3.Error) as error:
                 raise from_sqlite(error, self._database) from error
+            return self._line.newest
 
     def start_run(self, *, project: str | None, name: str, save_dir: str, run_id: str | None = None) -> Run:
         """Write a new run and return it; a run with this id is returned as it is."""
@@ -136,7 +140,7 @@ class Writer:
             pid: The process.
             session: Numbers the events, here and elsewhere; by default a new one.
         """
-        self._make_room()
+        self._line.make_room(_START_SECONDS)
         return self._begin(session or Session(run_id), pid)
 
     def newest_session(self, run_id: str) -> Newest:
@@ -161,7 +165,7 @@ class Writer:
 
     def heartbeat(self, session_id: int) -> None:
         """Write that the session is alive, and make room in the log for its next events."""
-        self._make_room()
+        self._line.make_room(_BEAT_SECONDS)
         self._update_session(session_id, heartbeat_at=now_text())
 
     def end_session(self, session_id: int, outcome: str) -> None:
@@ -218,7 +222,7 @@ class Writer:
         with self._transaction(durable=True) as connection:
             self._blobs.publish(snapshot)  # inside, so that nobody removes the same bytes at this moment
             connection.execute(_UPSERT_BLOB, blob)
-            event_id = self._insert(self._raw(), session, row, entry)
+            event_id = self._insert(session, row, entry, None)
         # What cannot be given up now goes with the next checkpoint.
         with suppress(JournalUnavailable, OSError), self._transaction() as connection:
             superseded.give_up(connection, self._blobs, session.run_id, role)
@@ -301,19 +305,11 @@ class Writer:
 
     def fold_wal(self) -> bool:
         """Fold the write-ahead log back into the database; False when another process was in the way."""
-        with self.lock:
-            try:
-                return fold_wal(self._raw())
-            except (DBAPIError, sqlite3.Error) as error:
-                raise from_sqlite(error, self._database) from error
+        return self._line.fold_wal()
 
     def close(self) -> None:
         """Close the connection; the next call opens one again."""
-        with self.lock:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = self._driver = None
-            self._rows.clear()  # the next connection may be to another file
+        self._line.close()
 
     def _session(self, run_id: str, session_id: int) -> Session:
         """Return who numbers a session's events, also of one that another writer began."""
@@ -336,41 +332,21 @@ class Writer:
         self._sessions[row] = session
         return row
 
-    def _insert(self, driver: CountedConnection, session: Session, row: int, entry: Entry) -> int:
+    def _insert(self, session: Session, row: int, entry: Entry, durability: Durability | None) -> int:
         """Write an event; under the next free number when somebody else has given its number out."""
+        driver = self._raw()
         try:
-            return int(driver.execute(_INSERT_EVENT, (session.run_id, row, *entry)).lastrowid or 0)
+            with committing(driver, durability) if durability else nullcontext():
+                return driver.write(_INSERT_EVENT, (session.run_id, row, *entry))
+        except LogRemoved as error:
+            self._line.reopen(error)
+            return self._insert(session, self._row(session), entry, durability)
         except sqlite3.IntegrityError as error:
             if "events.seq" not in str(error):
                 raise
         (session.last,) = driver.execute("SELECT max(seq) FROM events WHERE session_id = ?", (row,)).fetchone()
-        return self._insert(driver, session, row, (*entry[:4], session.next()))
-
-    def _make_room(self) -> None:
-        with self.lock, suppress(OSError, DBAPIError, sqlite3.Error):  # it only saves time
-            make_room(self._raw(), self._database)
+        return self._insert(session, row, (*entry[:4], session.next()), durability)
 
     def _update_session(self, session_id: int, **values: str) -> None:
         with self._transaction() as connection:
             connection.execute(update(tables.sessions).where(tables.sessions.c.id == session_id).values(values))
-
-    @contextmanager
-    def _transaction(self, *, read_only: bool = False, durable: bool = False) -> Iterator[Connection]:
-        with self.lock:
-            driver = self._raw()
-            assert self._connection is not None
-            connection = self._connection.execution_options(read_only=read_only)
-            try:
-                with committing(driver, "full") if durable else nullcontext(), connection.begin():
-                    yield connection
-            except (DBAPIError, sqlite3.Error) as error:
-                raise from_sqlite(error, self._database) from error
-
-    def _raw(self) -> CountedConnection:
-        """Return the driver's connection, opened when there is none."""
-        if self._driver is None:
-            self._connection = self._engine.connect()
-            driver = self._connection.connection.driver_connection
-            assert isinstance(driver, CountedConnection)
-            self._driver = driver
-        return self._driver

@@ -107,8 +107,11 @@ class Link:
             return space.for_checkpoint(size, self.run.id, role) if role else space.for_events()
 
     def is_severed(self) -> bool:
-        """Return whether the database was removed or replaced: what is written then goes into a file without a name."""
-        return is_severed(self.journal.database, self.file)
+        """Return whether the database or its log was removed or replaced.
+
+        What is written then goes into a file without a name.
+        """
+        return self.writer.is_cut_off or is_severed(self.journal.database, self.file)
 
     def close(self) -> None:
         """Let go of the files."""

@@ -166,7 +166,7 @@ class Sink:
             if link is not None:
                 self._keep_within(link)
                 if link.journal.wal_bytes() > wal_limit_bytes:
-                    link.writer.fold_wal()
+                    link.journal.fold_wal()  # by a connection of its own: no event waits for it
                 link.writer.heartbeat(link.session_id)  # afterwards: it makes room in the log again
         except JournalError as error:
             LOGGER.debug("journal maintenance failed: %s", error)

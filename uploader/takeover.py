@@ -36,7 +36,9 @@ class TakeOver:
         Raises:
             JournalError: Not now; nothing is lost by another try.
         """
-        if link.file == self._severed.file == self._severed.writer.file:  # it was moved away, and back
+        severed = self._severed
+        is_back = link.file == severed.file == severed.writer.file  # it was moved away, and back
+        if is_back and not severed.writer.is_cut_off:
             return
         try:
             for target in self._ask(lambda writer: writer.targets(link.run.id)):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from journal import descriptors
 from journal.errors import JournalUnavailable, from_sqlite
 
 _BLOCK = 4096
@@ -91,11 +92,10 @@ def _open(uri: str) -> sqlite3.Connection:
 
 def _copy_readable(source: Path, target: Path) -> None:
     """Copy block by block; a block that the disk cannot read becomes zeros."""
-    with source.open("rb", buffering=0) as reader, target.open("wb") as writer:
+    with descriptors.reading(source) as reader, target.open("wb") as writer:
         for start in range(0, source.stat().st_size, _BLOCK):
-            reader.seek(start)
             try:
-                block = reader.read(_BLOCK)
+                block = descriptors.read_at(reader, _BLOCK, start)
             except OSError:
                 block = bytes(_BLOCK)
             writer.write(block)

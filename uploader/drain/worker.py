@@ -43,6 +43,8 @@ ABORT_SECONDS = 0.5
 """How long uploads may take to notice that they are to end."""
 LARGE_WAL = 16 * 1024 * 1024
 """Bytes of write-ahead log from which it is folded back."""
+FOLD_REST_SECONDS = 5.0
+"""How long the log is let be where somebody was in the way of that."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -86,7 +88,7 @@ class Drain:
         )
         self._feeder = Feeder(outbox, self._run_ids, options.pace.lease)
         self._books = Books(outbox, random.random, options.pace.first_wait)
-        self._next_look = self._next_renewal = self._next_intake = 0.0
+        self._next_look = self._next_renewal = self._next_intake = self._next_fold = 0.0
         self._deadline = math.inf
 
     def stop(self) -> None:
@@ -254,5 +256,6 @@ class Drain:
         if time.monotonic() >= self._next_renewal:
             self._feeder.renew(self._channels.held())
             self._next_renewal = time.monotonic() + self._options.pace.renewal
-        if self._journal.wal_bytes() > LARGE_WAL:
-            self._outbox.fold_wal()
+        is_due = time.monotonic() >= self._next_fold and self._journal.wal_bytes() > LARGE_WAL
+        if is_due and not self._outbox.fold_wal():
+            self._next_fold = time.monotonic() + FOLD_REST_SECONDS

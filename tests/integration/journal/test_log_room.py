@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import signal
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from support.disks import small_disk
 from support.journals import Bench, bench, python, rows
 
-from journal.log_room import ROOM_BYTES, make_room
+from journal.log_room import ROOM_BYTES, lengthen, locked, make_room
 
 
 def log_bytes(at: Bench) -> int:
@@ -110,3 +112,33 @@ def test_a_journal_without_a_log_gets_none(folder: Path) -> None:
     make_room(connection, folder / "journal.db")
     connection.close()
     assert not (folder / "journal.db-wal").exists()
+
+
+def test_it_is_made_in_pieces_between_which_events_go_on(at: Bench) -> None:
+    """Each is at the end of the log as it is then: zeros over an event would be its loss."""
+    at.outbox.fold_wal()
+    connection = connect(at.journal.database)
+    pieces = 0
+
+    @contextmanager
+    def piece() -> Iterator[None]:
+        nonlocal pieces
+        at.event(payload={"filling": "x" * 20_000}, key=str(pieces))
+        with locked(connection):
+            yield
+        pieces += 1
+
+    lengthen(piece, at.journal.database)
+    connection.close()
+    assert pieces >= 16
+    assert rows(at.journal.path, "SELECT count(*) FROM events") == [(pieces,)]
+    at.writer.close()
+    at.outbox.close()
+    assert rows(at.journal.path, "PRAGMA integrity_check") == [("ok",)]
+    assert rows(at.journal.path, "SELECT count(*) FROM events") == [(pieces,)]
+
+
+def test_it_ends_when_its_time_is_over(at: Bench) -> None:
+    at.outbox.fold_wal()
+    lengthen(lambda: locked(connect(at.journal.database)), at.journal.database, seconds=0)
+    assert log_bytes(at) == 0

@@ -1,0 +1,129 @@
+"""One writer at a time, also where SQLite's own lock was taken off its file.
+
+A copy of the journal's folder that this process makes closes `journal.db-shm`, and with that drops SQLite's lock on
+writing: another process would write into the middle of our transaction, and what it was told to be committed would be
+gone. So each write transaction also holds a lock on a descriptor of its own. It is the journal's folder that is locked:
+there is no file that somebody could copy, delete or replace.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+if sys.platform == "win32":
+
+    def flock(number: int, operation: int) -> None:
+        """Do nothing: what is locked there stays locked."""
+
+    LOCK_UN = _AT_ONCE = 0
+else:
+    from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
+
+    _AT_ONCE = LOCK_EX | LOCK_NB
+
+_PAUSES = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025)  # as SQLite waits, then 25 ms each time
+
+
+class Gate:
+    """The lock of one connection. It may be entered again by whoever holds it, as a signal handler does.
+
+    Attributes:
+        depth: How often it is entered.
+    """
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        """Open it; where it cannot be had, there is SQLite's own lock only.
+
+        Args:
+            folder: What is locked.
+            seconds: How long to wait for another process.
+        """
+        self.depth = 0
+        self._seconds = seconds
+        self._number: int | None = None
+        if sys.platform != "win32":
+            with suppress(OSError):
+                self._number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        _GATES.add(self)
+
+    def enter(self, seconds: float | None = None) -> None:
+        """Wait for the lock.
+
+        Args:
+            seconds: How long; None for the usual time.
+
+        Raises:
+            sqlite3.OperationalError: It was not had in time; the words are SQLite's.
+        """
+        self.depth += 1
+        if self.depth > 1 or self._number is None:
+            return
+        try:
+            flock(self._number, _AT_ONCE)
+        except BlockingIOError:
+            self._wait(self._number, self._seconds if seconds is None else seconds)
+        except OSError:  # a file system without such locks
+            pass
+        except BaseException:
+            self.leave()
+            raise
+
+    def _wait(self, number: int, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        pauses = iter(_PAUSES)
+        try:
+            while time.monotonic() < deadline:
+                time.sleep(next(pauses, _PAUSES[-1]))
+                with suppress(BlockingIOError):
+                    return flock(number, _AT_ONCE)
+            raise sqlite3.OperationalError("database is locked")
+        except BaseException:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Let go of it, unless it was entered more often; one that is not held stays as it is."""
+        if self.depth:
+            self.depth -= 1
+            if not self.depth and self._number is not None:
+                with suppress(OSError):
+                    flock(self._number, LOCK_UN)
+
+    def __enter__(self) -> None:
+        """Wait for the lock."""
+        self.enter()
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        """Let go of it."""
+        self.leave()
+
+    def close(self) -> None:
+        """Let go of it for good."""
+        number, self._number, self.depth = self._number, None, 0
+        if number is not None:
+            with suppress(OSError):
+                flock(number, LOCK_UN)
+            os.close(number)
+
+    def abandon(self) -> None:
+        """Close it in a forked child, and leave the lock to whoever has it in the parent."""
+        number, self._number, self.depth = self._number, None, 0
+        if number is not None:
+            os.close(number)
+
+
+_GATES: weakref.WeakSet[Gate] = weakref.WeakSet()
+
+
+def forget() -> None:
+    """Abandon every gate: for a forked child."""
+    for gate in list(_GATES):
+        with suppress(OSError):
+            gate.abandon()
