@@ -34,7 +34,7 @@ class _Start:
             return start(*args, **options)
         if not isinstance(self.owner.callbacks, RecordedLists):  # replaced as a whole
             self.owner.callbacks = RecordedLists(self.owner.callbacks, callbacks)
-        with recording_children(callbacks):
+        with recording_children(callbacks, self.name):
             return start(*args, **options)
 
 

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from uploader.callbacks.platform import PlatformCallbacks
 
 LAUNCHER = str(Path(__file__).with_name("launched.py"))
-_STARTERS = ("ultralytics.engine.trainer", "ultralytics.engine.tuner")
-"""Upstream's modules that start such processes, each by `subprocess.run`."""
+_STARTERS = {
+    "train": ("ultralytics.engine.trainer",),
+    "tune": ("ultralytics.engine.trainer", "ultralytics.engine.tuner"),
+}
+"""Upstream's modules that start such processes, each by `subprocess.run`, by the method that comes to them."""
 _COMMAND_LINE = "ultralytics.cfg.__init__"
 _WORKERS = frozenset({"torch.distributed.run", "torch.distributed.launch"})
 
@@ -36,9 +39,14 @@ _log = logging.getLogger("ultralytics")
 
 
 @contextlib.contextmanager
-def recording_children(callbacks: PlatformCallbacks) -> Iterator[None]:
-    """Record what upstream trains in other processes meanwhile, as far as it is started by this thread."""
-    _stand_before_subprocess()
+def recording_children(callbacks: PlatformCallbacks, method: str = "train") -> Iterator[None]:
+    """Record what upstream trains in other processes meanwhile, as far as it is started by this thread.
+
+    Args:
+        callbacks: What records.
+        method: `train` or `tune`.
+    """
+    _stand_before_subprocess(method)
     token = _attached.set(callbacks)
     try:
         yield
@@ -62,7 +70,7 @@ def adopt(description: str) -> None:
     callbacks = PlatformCallbacks(options, **content)
     defaults = upstream.get_default_callbacks
     upstream.get_default_callbacks = lambda: RecordedLists(defaults(), callbacks)
-    _stand_before_subprocess()
+    _stand_before_subprocess("train")
     _attached.set(callbacks)
 
 
@@ -113,8 +121,8 @@ def _carries_callbacks(command: Any) -> bool:
     return script.suffix == ".py" and script.with_suffix(".pt").is_file()
 
 
-def _stand_before_subprocess() -> None:
-    for name in _STARTERS:
+def _stand_before_subprocess(method: str) -> None:
+    for name in _STARTERS[method]:
         with contextlib.suppress(Exception):  # one that cannot be imported starts nothing
             module = importlib.import_module(name)
             if getattr(module, "subprocess", None) is subprocess:
