@@ -16,7 +16,8 @@ _SYSTEM = "system"
 _OURS = {"uploaderRun", "uploaderSession"}
 # Lines of the console whose existence or text depends on the machine's speed, and those of either reporter.
 _MOODY = re.compile(
-    r"image access|it/s|s/it|\dms|Results saved|Logging results|hours|cache|Scanning|[━─]|Platform:|Uploader:|^\s*$|\d+G "
+    r"image access|it/s|s/it|\dms|Results saved|Logging results|hours|cache|Scanning|[━─]|\d+G "
+    r"|Platform:|Uploader:|^\s*$"
 )
 
 
