@@ -142,7 +142,7 @@ class BlobStore:
         self.clear()
         for leftover in self.folder.glob(".tmp-*"):
             with suppress(OSError):  # its process has just published it, or it cannot be deleted yet
-                if now - leftover.stat().st_mtime > STALE_SECONDS:
+                if abs(now - leftover.stat().st_mtime) > STALE_SECONDS:  # or written by a clock that was ahead
                     leftover.unlink()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, func, or_, select, update
 
-from journal import tables
+from journal import dates, tables
 from journal.clock import from_text, to_text
 from journal.liveness import live_runs, live_sessions
 from journal.records import REGISTRATION, Claim, Lane, Run
@@ -33,12 +33,14 @@ def find_due(
     upload_spacing: timedelta,
     max_bytes: int | None = None,
     turn: int = 0,
+    lease_seconds: float = 0.0,
 ) -> Sequence[Row[Any]]:
     """Return what may be sent now, in the order in which it is to go, as rows for `take` and `from_row`.
 
     At least one if any.
     """
-    values = {"destination_id": destination_id, "now": to_text(now), "limit": limit, "run_ids": run_ids}
+    moments = dates.values(now, timedelta(seconds=lease_seconds))
+    values: dict[str, Any] = {"destination_id": destination_id, "limit": limit, "run_ids": run_ids, **moments}
     values["live_runs"] = live_runs(connection, now)
     if lane == "upload":
         values["live_sessions"] = live_sessions(connection, now)
@@ -72,18 +74,19 @@ def next_due(
     upload_spacing: timedelta,
 ) -> datetime | None:
     """Return the earliest time at which something pending is due, else None; it may be past."""
-    values: dict[str, Any] = {"destination_id": destination_id, "run_ids": run_ids}
+    values: dict[str, Any] = {"destination_id": destination_id, "run_ids": run_ids, **dates.values(now)}
     if lane == "message":
         rows = connection.execute(_waiting(lane, run_ids is not None), values)
         return min((from_text(row.next_attempt_at) for row in rows), default=None)
     values["live_sessions"] = live_sessions(connection, now)
     rows = connection.execute(_waiting(lane, run_ids is not None), values)
-    return min((_due_at(row, upload_spacing) for row in rows), default=None)
+    return min((_due_at(row, upload_spacing, values["latest_now"]) for row in rows), default=None)
 
 
-def _due_at(upload: Row[Any], spacing: timedelta) -> datetime:
+def _due_at(upload: Row[Any], spacing: timedelta, believed: str) -> datetime:
     due_at = from_text(upload.next_attempt_at)
-    return max(due_at, from_text(upload.last_upload_at) + spacing) if upload.spaced else due_at
+    is_spaced = upload.spaced and upload.last_upload_at <= believed
+    return max(due_at, from_text(upload.last_upload_at) + spacing) if is_spaced else due_at
 
 
 # The statements are built once and cached: building one takes longer than running it.
@@ -104,15 +107,15 @@ def _due(lane: Lane, queue: Queue, some_runs: bool) -> Select[Any]:
     is_live = _D.c.run_id.in_(bindparam("live_runs", expanding=True))
     query = query.add_columns(size).where(_timely(), is_live if queue == "live" else ~is_live)
     if lane == "upload":
-        query = query.where(or_(~_is_spaced(), _T.c.last_upload_at <= bindparam("spaced_before")))
+        query = query.where(or_(~_is_spaced(), dates.has_come(_T.c.last_upload_at, "spaced_before")))
     return query.where(_T.c.state != "new").order_by(_D.c.id).limit(bindparam("limit"))
 
 
 def _timely() -> ColumnElement[bool]:
     """Return the condition for deliveries that wait no longer, or whose owner let its lease run out."""
     return or_(
-        and_(_D.c.state == "pending", _D.c.next_attempt_at <= bindparam("now")),
-        and_(_D.c.state == "claimed", _D.c.lease_until <= bindparam("now")),
+        and_(_D.c.state == "pending", dates.attempt_is_due()),
+        and_(_D.c.state == "claimed", dates.has_come(_D.c.lease_until, believed="latest_lease")),
     )
 
 
@@ -120,9 +123,10 @@ def _timely() -> ColumnElement[bool]:
 def _waiting(lane: Lane, some_runs: bool) -> Select[Any]:
     """Return the statement for when pending deliveries are due: of messages the first, of uploads each."""
     query = _sendable(lane, some_runs).where(_D.c.state == "pending")
+    attempt = dates.next_attempt().label("next_attempt_at")
     if lane == "upload":
-        return query.with_only_columns(_D.c.next_attempt_at, _T.c.last_upload_at, _is_spaced().label("spaced"))
-    return query.with_only_columns(_D.c.next_attempt_at).order_by(_D.c.next_attempt_at).limit(1)
+        return query.with_only_columns(attempt, _T.c.last_upload_at, _is_spaced().label("spaced"))
+    return query.with_only_columns(attempt).order_by(attempt).limit(1)
 
 
 def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:

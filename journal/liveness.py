@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from journal import tables
+from journal import dates, tables
 from journal.clock import to_text
 from journal.encoding import storable
 
@@ -29,12 +29,22 @@ def live_sessions(connection: Connection, now: datetime) -> list[int]:
 
 
 def _live(connection: Connection, now: datetime) -> list[Row[Any]]:
-    """Return the sessions that are open, heard of lately, and not known to be dead."""
+    """Return the sessions that are open, heard of lately, and not known to be dead.
+
+    A heartbeat from the future tells nothing; then only a process that is seen here is known to be alive.
+    """
     query = select(tables.sessions).where(
         tables.sessions.c.ended_at.is_(None),
         tables.sessions.c.heartbeat_at >= to_text(now - HEARTBEAT_TIMEOUT),
     )
-    return [row for row in connection.execute(query) if not is_dead(row.host, row.boot_id, row.pid)]
+    found = [row for row in connection.execute(query) if not is_dead(row.host, row.boot_id, row.pid)]
+    believed = dates.latest(now)
+    return [row for row in found if row.heartbeat_at <= believed or _is_here(row.host, row.boot_id)]
+
+
+def _is_here(host: str, boot: str) -> bool:
+    """Return whether this process would see that one end."""
+    return host == host_name() and boot == boot_id() != ""
 
 
 def is_dead(host: str, boot: str, pid: int) -> bool:

@@ -124,7 +124,7 @@ class Outbox:
     def registering(self, destination_id: int, *, run_ids: Sequence[str] | None = None, now: datetime) -> int:
         """Return how many runs wait there for nothing but their registration, which is planned and due."""
         with self._read() as connection:
-            return targets.registering(connection, destination_id, run_ids, to_text(now))
+            return targets.registering(connection, destination_id, run_ids, now)
 
     # --- planning
 
@@ -232,6 +232,7 @@ class Outbox:
                 run_ids=run_ids,
                 upload_spacing=timedelta(seconds=upload_spacing_seconds),
                 max_bytes=max_bytes,
+                lease_seconds=lease_seconds,
                 turn=turn,
             )
             claims.take(connection, found, owner, now, lease_seconds)
@@ -263,7 +264,7 @@ class Outbox:
     def make_due(self, now: datetime) -> int:
         """Let deliveries that wait be tried at once, except where the platform asked for the wait.
 
-        No platform asks for more than a day: what waits longer was written before the clock was set back.
+        What waits longer than a platform may ask for was written before the clock was set back.
         """
         with self._write() as connection:
             return waiting.make_due(connection, now)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, text
 
-from journal import upkeep
+from journal import dates, upkeep
 from journal.liveness import live_runs
 from journal.tables import EPOCH_TRAINED, RANK
 
@@ -162,7 +162,7 @@ def make_report(connection: Connection, now: datetime) -> list[RunReport]:
     dead = _dead_letters(connection)
     for row in connection.execute(_TARGETS):
         letters = dead.get((row.run_id, row.destination_id), ())
-        targets.setdefault(row.run_id, []).append(_target(row, letters))
+        targets.setdefault(row.run_id, []).append(_target(row, letters, now))
     rows = connection.execute(_RUNS)
     return [_run(row, live, targets.get(row.id, ()), pruned=row.id in pruned) for row in rows]
 
@@ -198,7 +198,7 @@ def _dead_letters(connection: Connection) -> dict[tuple[str, int], list[DeadLett
     return found
 
 
-def _target(row: Row[Any], dead_letters: Sequence[DeadLetter]) -> TargetReport:
+def _target(row: Row[Any], dead_letters: Sequence[DeadLetter], now: datetime) -> TargetReport:
     oldest = min((at for at in (row.oldest_pending_at, row.oldest_unplanned_at) if at), default=None)
     return TargetReport(
         platform=row.platform,
@@ -215,7 +215,7 @@ def _target(row: Row[Any], dead_letters: Sequence[DeadLetter]) -> TargetReport:
         dropped_at=row.dropped_at,
         pending_bytes=row.pending_bytes,
         oldest_at=oldest,
-        next_attempt_at=row.next_attempt_at,
+        next_attempt_at=row.next_attempt_at and dates.attempt_at(row.next_attempt_at, now),
         last_error=row.last_error,
         dead_letters=tuple(dead_letters),
     )

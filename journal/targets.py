@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, distinct, exists, func, or_, select
 
-from journal import tables
+from journal import dates, tables
 from journal.records import REGISTRATION, Destination, Run, Target
 
 _D = tables.deliveries
@@ -70,17 +71,17 @@ def targets(
     return [_target(row) for row in connection.execute(query)]
 
 
-def registering(connection: Connection, destination_id: int, run_ids: Sequence[str] | None, now: str) -> int:
+def registering(connection: Connection, destination_id: int, run_ids: Sequence[str] | None, now: datetime) -> int:
     """Return how many runs there have a registration that was planned and is due, or under way."""
     query = (
         select(func.count(distinct(_D.c.run_id)))
         .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
         .where(_D.c.destination_id == destination_id, _D.c.kind == REGISTRATION, tables.is_open(_D))
-        .where(_T.c.state == "new", _D.c.next_attempt_at <= now)
+        .where(_T.c.state == "new", dates.attempt_is_due())
     )
     if run_ids is not None:
         query = query.where(_D.c.run_id.in_(run_ids))
-    return int(connection.execute(query).scalar_one())
+    return int(connection.execute(query, dates.values(now)).scalar_one())
 
 
 def _is_registering() -> ColumnElement[bool]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, update
 
-from journal import routing, tables
+from journal import dates, routing, tables
 from journal.clock import now_text, to_text
 from journal.errors import UnknownRow
 from journal.records import Claim, State
 from journal.replaced import replaced, send_rest
 
-_LONGEST_HOLD = timedelta(days=1)
 _D = tables.deliveries
 _E = tables.events
 _S = tables.sessions
@@ -45,10 +44,10 @@ def reclaim(connection: Connection) -> int:
 def make_due(connection: Connection, now: datetime) -> int:
     """Let pending deliveries be tried at once, except where the platform asked for the wait; return how many.
 
-    No platform asks for more than a day: what waits longer was written before the clock was set back.
+    What waits longer than a platform may ask for was written before the clock was set back.
     """
     waits = _D.c.next_attempt_at > to_text(now)
-    is_ours = or_(_D.c.held == 0, _D.c.next_attempt_at > to_text(now + _LONGEST_HOLD))
+    is_ours = or_(_D.c.held == 0, _D.c.next_attempt_at > dates.latest(now, dates.HOLD))
     return _update_open(connection, "pending", {"next_attempt_at": to_text(now)}, waits, is_ours)
 
 
