@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatch
 from importlib.metadata import version as installed_version
@@ -15,7 +16,7 @@ import click
 
 from equivalences.both import TrainingFailed, both
 from equivalences.compared import differences
-from equivalences.situations import SITUATIONS, Situation
+from equivalences.situations import OLDER, SITUATIONS, Situation
 
 SAME, FOR_A_REASON, FAULT, NOT_THERE = "same", "differs for a reason", "FAULT", "not in this version"
 
@@ -36,7 +37,7 @@ def main(names: tuple[str, ...], version: str | None, libraries: Path, keep: Pat
 
 def _row(name: str, library: Path | None, version: str, keep: Path | None) -> str:
     began, situation = time.monotonic(), SITUATIONS[name]
-    if tuple(map(int, version.split(".")[:3])) < situation.since:
+    if _numbers(version) < situation.since:
         outcome, words = NOT_THERE, ""
     else:
         with _folder(keep and keep / name) as folder:
@@ -54,15 +55,22 @@ def outcome_of(situation: Situation, folder: Path, library: Path | None, version
     if not upstream:
         return FAULT, "upstream has streamed nothing"
     found = differences(upstream, ours)
-    reasons = {place: _reason(situation, place) for place in found}
+    known = dict(situation.may_differ)
+    for below, places in OLDER.items():
+        known.update(places if _numbers(version) < below else {})
+    reasons = {place: _reason(known, place) for place in found}
     if faults := [f"`{place}`: {words}" for place, words in found.items() if reasons[place] is None]:
         return FAULT, "; ".join(faults)
     by_reason = {why: place for place, why in reasons.items()}
     return (FOR_A_REASON if found else SAME), "; ".join(f"`{place}`: {why}" for why, place in by_reason.items())
 
 
-def _reason(situation: Situation, place: str) -> str | None:
-    return next((why for pattern, why in situation.may_differ.items() if fnmatch(place, pattern)), None)
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")[:3]))
+
+
+def _reason(known: Mapping[str, str], place: str) -> str | None:
+    return next((why for pattern, why in known.items() if fnmatch(place, pattern)), None)
 
 
 def _folder(kept: Path | None) -> AbstractContextManager[Path | str]:

@@ -61,8 +61,7 @@ class Orders:
             self._say(f"View model at {page}")
         if "cancelled" in told and not self._is_cancelled:
             self._is_cancelled = True
-            self._say(
-                f"the platform cancelled this training, which stops now ({told['cancelled'] or 'no reason given'})"
-            )
+            why = told["cancelled"] or "no reason given"
+            self._say(f"the platform cancelled this training, which stops as soon as its trainer can ({why})")
         if self._is_cancelled:
             trainer.stop = True
