@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select, text
 
 from journal import tables
 from journal.clock import now_text
@@ -15,6 +15,13 @@ from journal.liveness import boot_id, host_name
 
 _S = tables.sessions
 _E = tables.events
+_LAST_CHUNK = text(
+    """
+    SELECT max(CAST((SELECT e.key FROM events e WHERE e.session_id = s.id AND e.kind = 'console_output'
+                     ORDER BY e.seq DESC LIMIT 1) AS INTEGER))
+    FROM sessions s WHERE s.run_id = :run_id
+    """
+)
 
 
 def newest(connection: Connection, run_id: str, before: str | None = None) -> Newest:
@@ -62,6 +69,11 @@ def begin(connection: Connection, session: Session, pid: int | None = None, **co
     moments = {"started_at": now, "heartbeat_at": now}
     who = {"run_id": session.run_id, "purpose": session.purpose, **session.facts()}
     return int(connection.execute(insert(_S).values({**process, **moments, **who, **columns})).lastrowid)
+
+
+def last_chunk(connection: Connection, run_id: str) -> int:
+    """Return the highest id of the run's console chunks, of each session's last one; 0 when it has none."""
+    return int(connection.execute(_LAST_CHUNK, {"run_id": run_id}).scalar() or 0)
 
 
 def copy(connection: Connection, row: Row[Any]) -> int:

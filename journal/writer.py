@@ -163,6 +163,11 @@ class Writer:
         with self._transaction(read_only=True) as connection:
             return connection.execute(query.order_by(tables.place(events, own).desc()).limit(1)).scalar()
 
+    def last_chunk(self, run_id: str) -> int:
+        """Return the highest id of the run's console chunks, 0 when it has none."""
+        with self._transaction(read_only=True) as connection:
+            return sessions.last_chunk(connection, run_id)
+
     def heartbeat(self, session_id: int) -> None:
         """Write that the session is alive, and make room in the log for its next events."""
         self._line.make_room(_BEAT_SECONDS)

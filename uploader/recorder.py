@@ -152,7 +152,8 @@ class Recorder:
         session = Session(run_id)
         if known and known.newest != UNKNOWN:
             session.place(known.newest)
-        sink = Sink(options, new_run(run_id, project=project, name=name, save_dir=save_dir), session=session)
+        run = new_run(run_id, project=project, name=name, save_dir=save_dir)
+        sink = Sink(options, run, session=session, chunks_before=known.chunks if known else 0)
         was_complete = known is not None and (known.is_complete or sink.is_complete())
         remember = partial(remember_run, sink, save_dir, known)
         remember(was_complete)

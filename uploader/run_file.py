@@ -28,6 +28,7 @@ class Mark:
         is_complete: Whether the run was finished.
         folder: Where it was written, "" where an earlier version did: another folder than `found` was moved or copied.
         found: Where it is.
+        chunks: The ids of that session's console chunks are not likely to be higher.
     """
 
     run: str
@@ -36,6 +37,7 @@ class Mark:
     is_complete: bool = False
     folder: str = ""
     found: Path | None = None
+    chunks: int = 0
 
     @classmethod
     def read(cls, folder: Path) -> Mark | None:
@@ -44,8 +46,8 @@ class Mark:
             told = json.loads((folder / RUN_FILE).read_text("utf-8"))
             run, begun_at = str(uuid.UUID(str(told["run"]))), str(told.get("begunAt") or "")
             newest = Newest(int(told.get("generation") or 0), str(told["session"]) if told.get("session") else None)
-            written = str(told.get("folder") or "")
-            return cls(run, newest, begun_at, told.get("complete") is True, written, folder)
+            written, chunks = str(told.get("folder") or ""), int(told.get("chunks") or 0)
+            return cls(run, newest, begun_at, told.get("complete") is True, written, folder, chunks)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
@@ -74,6 +76,7 @@ def remember_run(sink: Sink, save_dir: Path, known: Mark | None, is_complete: bo
         "complete": is_complete,
         "session": sink.session.uuid,
         "generation": sink.session.generation,
+        "chunks": sink.chunks.reserved,
     }
     temporary = save_dir / f".{RUN_FILE}.tmp"
     try:

@@ -6,7 +6,7 @@
 | `UPLOADER_PROJECT` | project for runs that named none | `offline-runs` |
 | `ULTRALYTICS_PLATFORM_URL` | where runs that chose nothing go | `https://platform.ultralytics.com` |
 | `ULTRALYTICS_API_KEY` | the key | `api_key` in the Ultralytics `settings.json` |
-| `ULTRALYTICS_HUB_API` | where HUB's API is | `https://api.ultralytics.com` |
+| `ULTRALYTICS_HUB_API` | where HUB's API is | none: its public service has ended |
 | `ULTRALYTICS_HUB_WEB` | how URLs of HUB models begin | `https://hub.ultralytics.com` |
 | `HUB_API_KEY` | HUB's key | none; `uploader.keys` says when the other key stands in |
 | `COLAB_RELEASE_TAG`, `COLAB_BACKEND_VERSION` | this is a Colab notebook, which HUB is told | it is not |

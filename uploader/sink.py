@@ -27,6 +27,7 @@ from journal.payloads import drafts
 from journal.records import GIVEN_UP, Run, Signal
 from journal.sizes import readable
 from journal.words import next_command
+from uploader.chunks import CONSOLE, ChunkIds
 from uploader.link import Link
 from uploader.takeover import TakeOver
 
@@ -68,6 +69,7 @@ class Sink:
     Attributes:
         run: The run; it has an id even when no journal could be opened.
         session: Numbers the events, wherever they go.
+        chunks: Keeps the ids of console chunks above those of earlier sessions.
         folder: The journal's folder.
     """
 
@@ -77,8 +79,17 @@ class Sink:
         run: Run,
         clock: Callable[[], float] = time.monotonic,
         session: Session | None = None,
+        chunks_before: int = 0,
     ) -> None:
-        """Try to open the journal and to write the run and a session into it."""
+        """Try to open the journal and to write the run and a session into it.
+
+        Args:
+            options: Which journal.
+            run: The run.
+            clock: Seconds; never goes back.
+            session: Numbers the events; by default a new one.
+            chunks_before: Id of the run's last console chunk, as far as it is known besides by the journal.
+        """
         self.run = run
         self.session = session or Session(run.id)
         # Both once and for all: a training may change its working folder, and a relative path is of the one it was in.
@@ -102,6 +113,7 @@ class Sink:
                 self.folder,
             )
         self._ready()
+        self.chunks = ChunkIds(max(chunks_before, self._last_chunk()))
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
         """Write one event, durably, to the journal or else to the fallback file; see `Writer.append`."""
@@ -134,6 +146,9 @@ class Sink:
     def session_number(self) -> int:
         """Return 1 for the run's first session, 2 for the second, …; 1 when the journal cannot say."""
         return self._ask(lambda writer: writer.session_count(self.run.id), 1)
+
+    def _last_chunk(self) -> int:
+        return self._ask(lambda writer: writer.last_chunk(self.run.id), 0)
 
     def is_complete(self) -> bool:
         """Return whether the run's last milestone is its completion; False when the journal cannot say."""
@@ -189,6 +204,8 @@ class Sink:
             self._release()
 
     def _write(self, kind: str, payload: Mapping[str, Any], key: str, durability: Durability | None) -> None:
+        if kind == CONSOLE:
+            payload, key = self.chunks.placed(payload, key)
         event = drafts(kind, payload, key)
         link = self._ready()
         # Numbered under the lock of the INSERT. What may be in the journal all the same goes to the fallback file under

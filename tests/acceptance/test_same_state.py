@@ -81,6 +81,7 @@ def test_the_results_are_the_same_up_to_where_the_weights_lie(models: tuple[Any,
 def test_the_environment_is_the_same_but_for_the_command_and_our_run_id(models: tuple[Any, Any]) -> None:
     upstream, ours = ({**model["environment"]} for model in models)
     assert ours.pop("uploaderRun")
+    assert ours.pop("uploaderSession")
     upstream.pop("command")
     ours.pop("command")
     assert upstream == ours

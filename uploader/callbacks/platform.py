@@ -19,7 +19,6 @@ from uploader.callbacks.slugs import project_slug, respelled, run_slug
 from uploader.callbacks.system import SystemSampler, training_gpus
 from uploader.callbacks.trainer import Callback, Trainer
 from uploader.callbacks.upstream import session_model, silence_upstream, started_model
-from uploader.callbacks.usage import is_allowed, journal_usage, usage_payload
 from uploader.errors import SettingsError
 from uploader.recorder import Recorder
 from uploader.settings import Settings
@@ -40,8 +39,6 @@ EVENTS = frozenset(
         "teardown",
         "on_train_start",
         "on_val_start",
-        "on_predict_start",
-        "on_export_start",
     }
 )
 """Every event at which upstream's own reporting does something is among them."""
@@ -130,36 +127,15 @@ class PlatformCallbacks:
 
     @guarded
     def on_train_start(self, trainer: Trainer) -> None:
-        """Record what is known now that the trainer is set up, and the usage event of a training."""
+        """Record what is known now that the trainer is set up."""
         if recording := recording_of(trainer):
             recording.trains_with(trainer)
-            if self._wants_usage():
-                recording.usage(usage_payload(trainer.args, trainer.device))
 
     @guarded
     def on_val_start(self, validator: Any) -> None:
-        """Record the usage event of a validation, unless it is a training's: the final one has its result checked."""
-        if validator.args.mode == "val":
-            self._journal_usage(validator)
-        elif recording := current_recording():
+        """Take notice of a training's final evaluation, which has its result checked."""
+        if validator.args.mode != "val" and (recording := current_recording()):
             recording.evaluates(validator)
-
-    @guarded
-    def on_predict_start(self, predictor: Any) -> None:
-        """Record the usage event of a prediction."""
-        self._journal_usage(predictor)
-
-    @guarded
-    def on_export_start(self, exporter: Any) -> None:
-        """Record the usage event of an export."""
-        self._journal_usage(exporter)
-
-    def _journal_usage(self, worker: Any) -> None:
-        if self._wants_usage():
-            journal_usage(self.options, usage_payload(worker.args, worker.device))
-
-    def _wants_usage(self) -> bool:
-        return self.is_for_hub and is_allowed()
 
     def _recording(self, trainer: Trainer) -> Recording:
         recorder = Recorder.start(

@@ -27,7 +27,6 @@ from uploader.callbacks.redact import Redactor
 from uploader.callbacks.results import completion_payload
 from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Trainer
-from uploader.callbacks.usage import USAGE
 from uploader.recorder import Recorder
 
 
@@ -98,10 +97,6 @@ class Recording:
         if self._events.holds:
             self._recorder.reopen()
             self._events.let_go()
-
-    def usage(self, payload: Mapping[str, Any]) -> None:
-        """Record a usage event of this training."""
-        self._events.event(USAGE, self._redactor.value(payload), str(payload["name"]))
 
     def trains_with(self, trainer: Trainer) -> None:
         """Record the batch size that is trained with, where it is another one than was asked for.

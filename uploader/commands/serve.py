@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import platformdirs
 
+from uploader.addresses import base_url
+from uploader.errors import SettingsError
+
 if TYPE_CHECKING:
     from uploader.local_platform.platform import Contract
     from uploader.local_platform.server import RunningServer
@@ -29,6 +32,14 @@ def _default_data() -> Path:
     if not folder.is_absolute():
         raise click.UsageError("this user has no home folder; name one for what arrives by --data")
     return folder / "local-platform"
+
+
+def _base_url(context: click.Context, option: click.Parameter, url: str | None) -> str | None:
+    """Return an address in its one form."""
+    try:
+        return url and base_url(url)
+    except SettingsError as error:
+        raise click.BadParameter(str(error), context, option) from None
 
 
 @click.command()
@@ -67,7 +78,23 @@ def _default_data() -> Path:
     envvar="UPLOADER_SERVE_CONTRACT",
     help="Contract to speak; that of late 2025 answers events without ids.",
 )
-def serve(*, data: Path, host: str, port: int, api_key: str | None, idempotency: bool, contract: Contract) -> None:
+@_option(
+    "--url",
+    envvar="UPLOADER_SERVE_URL",
+    callback=_base_url,
+    help="Address by which clients reach it through a proxy, with its path, as in https://host/yolo; not needed where "
+    "the proxy sends X-Forwarded-Prefix.",
+)
+def serve(
+    *,
+    data: Path,
+    host: str,
+    port: int,
+    api_key: str | None,
+    idempotency: bool,
+    contract: Contract,
+    url: str | None,
+) -> None:
     """Run a local platform that trainings and drains can report to.
 
     It stops, finishing what it has begun, on Ctrl-C or SIGTERM.
@@ -81,7 +108,7 @@ def serve(*, data: Path, host: str, port: int, api_key: str | None, idempotency:
 
     new_key = not api_key and not (data / KEY_FILE).exists()
     endings = _catch_signals()
-    options: dict[str, Any] = {"api_key": api_key, "idempotency": idempotency, "contract": contract}
+    options: dict[str, Any] = {"api_key": api_key, "idempotency": idempotency, "contract": contract, "url": url}
     try:
         with running(data, host=host, port=port, on_exit=lambda: endings.put("failure"), **options) as server:
             _announce(server, host, new_key=new_key, own_key=bool(api_key))

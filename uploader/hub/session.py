@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from journal.locations import default_journal, expanded
-from uploader.errors import CredentialsRefused, DeliveryError, ModelUnavailable, NoKey, Refused, SettingsError
+from uploader.errors import (
+    CredentialsRefused,
+    DeliveryError,
+    ModelUnavailable,
+    NoKey,
+    Refused,
+    SettingsError,
+    Unreachable,
+)
 from uploader.hub.identifier import Identifier, parse_identifier
 from uploader.hub.model import Beginning, beginning
 from uploader.settings import Settings
@@ -27,6 +35,10 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("uploader")
 _FACTS = "model.json"
 _LONGEST_NAME = 200  # bytes; file systems take 255
+_NO_SERVER = (
+    "the public service of Ultralytics HUB has ended: set ULTRALYTICS_HUB_API to the server that has the model, and "
+    "ULTRALYTICS_HUB_WEB to what the URLs of its models begin with"
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ def load_hub_model(identifier: str | Path, *, journal: str | Path | None = None)
     Raises:
         SettingsError: The identifier is none of these.
         ModelUnavailable: There is no such model, its dataset is not ready, the key is missing or refused, or there is
-            no network and the model was never loaded before.
+            no network, or no address of a HUB, and the model was never loaded before.
     """
     settings = Settings.load()
     what = parse_identifier(str(identifier), settings.hub_web)
@@ -82,7 +94,13 @@ def _folder_name(model_id: str) -> str:
 
 
 def _fetch(what: Identifier, settings: Settings, folder: Path) -> Beginning:
-    """Ask HUB, get the weights, and remember both."""
+    """Ask HUB, get the weights, and remember both.
+
+    Raises:
+        DeliveryError: It cannot be had now, or from nowhere: no address is set.
+    """
+    if settings.chosen_hub_url is None:
+        raise Unreachable(_NO_SERVER)
     from uploader.platforms.http import Transport
 
     settings = replace(settings, hub_key=what.api_key or settings.hub_key)

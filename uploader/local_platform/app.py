@@ -7,9 +7,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from uploader.local_platform import http, hub, hub_pages, pages, readback, storage, tus, webhooks
-from uploader.local_platform.auth import RequireKey
+from uploader.local_platform.auth import RefuseOtherSites, RequireKey
 from uploader.local_platform.errors import ApiError
 from uploader.local_platform.limits import Limits
+from uploader.local_platform.outside import WithoutPrefix
 from uploader.local_platform.pace import PacedBodies
 from uploader.local_platform.platform import Platform
 
@@ -26,7 +27,12 @@ def create_app(platform: Platform, limits: Limits) -> Starlette:
             *pages.routes,
             *hub_pages.routes,
         ],
-        middleware=[Middleware(RequireKey, key=platform.api_key), Middleware(PacedBodies, within=limits.body)],
+        middleware=[
+            Middleware(WithoutPrefix, url=platform.url),
+            Middleware(RefuseOtherSites),
+            Middleware(RequireKey, key=platform.api_key, is_behind_proxy=platform.url is not None),
+            Middleware(PacedBodies, within=limits.body),
+        ],
         exception_handlers={
             ApiError: http.answer_api_error,
             HTTPException: http.answer_http_error,

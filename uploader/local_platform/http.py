@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from uploader.local_platform.errors import ApiError, Malformed, TooLarge, TooSlow
+from uploader.local_platform.json_cost import require_affordable
 
 MAX_JSON = 32 * 1024 * 1024
 """Largest JSON body taken, in bytes."""
@@ -89,7 +90,9 @@ def parse_json(body: bytes) -> Any:
 
     Raises:
         Malformed: It is not JSON; NaN and Infinity are not.
+        TooLarge: Its values would take too much memory.
     """
+    require_affordable(body)
     try:
         return json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from uploader.local_platform.errors import Invalid
 from uploader.local_platform.hub_store import HubModel, HubWeights, Kind
+from uploader.local_platform.json_cost import require_affordable
 
 Status = Literal["new", "connected", "disconnected", "trained"]
 """`connected` while heartbeats come, `disconnected` when something was reported and none come, `trained` when the final
@@ -59,6 +60,8 @@ def metrics(body: Any) -> dict[int, dict[str, Any]]:
     epochs = body.get("metrics") if isinstance(body, dict) and body.get("type") == "metrics" else None
     if not isinstance(epochs, dict):
         raise Invalid("The body must be {'type': 'metrics', 'metrics': {epoch: JSON text}}")
+    texts = "".join(text for text in epochs.values() if isinstance(text, str))
+    require_affordable(texts.encode("utf-8", "surrogatepass"))
     return {_epoch(number): _object(text) for number, text in epochs.items()}
 
 

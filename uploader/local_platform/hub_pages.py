@@ -42,7 +42,7 @@ def show_model(request: Request) -> Response:
     epochs = [Epoch(number, {"metrics": each}, "") for number, each in metrics.items()]
     parts = {"Settings": model.config, "Dataset": model.dataset, "Lineage": model.lineage, "About": model.meta}
     sections = [_state(model, state, len(epochs)), curves(epochs), _weights(request, weights), details(parts)]
-    return detail_page(_name(model), *sections, changing=state == "connected")
+    return detail_page(request, _name(model), *sections, changing=state == "connected")
 
 
 routes = [

@@ -34,8 +34,15 @@ def table(headings: list[str], rows: list[list[Element | str]]) -> Element:
     return made
 
 
-def document(title: str, *body: Element | str, refresh: int | None = None) -> bytes:
-    """Return a whole page; `refresh` is the time, in seconds, after which the browser loads it again."""
+def document(title: str, *body: Element | str, refresh: int | None = None, prefix: str = "") -> bytes:
+    """Return a whole page.
+
+    Args:
+        title: Its title.
+        body: What is on it.
+        refresh: Seconds after which the browser loads it again; None for never.
+        prefix: Path under which this server is; links to its own pages get it.
+    """
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -46,6 +53,9 @@ def document(title: str, *body: Element | str, refresh: int | None = None) -> by
     if refresh is not None:
         SubElement(head, "meta", {"http-equiv": "refresh", "content": str(refresh)})
     page = element("html", head, element("body", element("main", *body)), lang="en")
+    for each in page.iter():
+        if (target := each.get("href", "")).startswith("/"):
+            each.set("href", prefix + target)
     # ASCII with character references: payloads may hold half of a surrogate pair, which UTF-8 cannot carry.
     text: bytes = tostring(page, encoding="us-ascii", method="html")
     return b"<!doctype html>\n" + text

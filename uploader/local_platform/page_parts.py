@@ -6,10 +6,13 @@ import json
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from starlette.requests import Request
 from starlette.responses import Response
 
+from uploader.local_platform import outside
 from uploader.local_platform.charts import charts
 from uploader.local_platform.markup import document, element
+from uploader.local_platform.platform import platform_of
 from uploader.local_platform.records import Epoch
 
 HEADERS = {
@@ -23,16 +26,17 @@ HEADERS = {
 _REFRESH = 10  # seconds
 
 
-def page(title: str, *body: Element | str, changing: bool = False) -> Response:
+def page(request: Request, title: str, *body: Element | str, changing: bool = False) -> Response:
     """Return a page; one whose content is changing is loaded again by the browser every few seconds."""
-    content = document(title, *body, refresh=_REFRESH if changing else None)
+    prefix = outside.prefix(request, platform_of(request).url)
+    content = document(title, *body, refresh=_REFRESH if changing else None, prefix=prefix)
     return Response(content, media_type="text/html", headers=HEADERS)
 
 
-def detail_page(title: str, *sections: Element, changing: bool) -> Response:
+def detail_page(request: Request, title: str, *sections: Element, changing: bool) -> Response:
     """Return a page about one thing, with a way back to all of them."""
     back = element("p", element("a", "All trainings", href="/"))
-    return page(title, back, element("h1", title), *sections, changing=changing)
+    return page(request, title, back, element("h1", title), *sections, changing=changing)
 
 
 def section(title: str, *body: Element) -> Element:

@@ -33,7 +33,7 @@ def list_runs(request: Request) -> Response:
         hub = hub_pages.overview(rows.hub, platform.now())
     headings = ["Training", "Status", "Epochs", "Checkpoints", "Started"]
     body = table(headings, [_overview_row(each) for each in overviews]) if overviews else element("p", "None yet.")
-    return page("Trainings", element("h1", "Trainings"), body, *hub)
+    return page(request, "Trainings", element("h1", "Trainings"), body, *hub)
 
 
 def show_run(request: Request) -> Response:
@@ -45,6 +45,7 @@ def show_run(request: Request) -> Response:
         it = Everything.of(rows, model, newest_chunks=_CONSOLE_CHUNKS)
     parts = {"Environment": model.environment, "Arguments": model.train_args, "Results": model.results}
     return detail_page(
+        request,
         f"{model.owner}/{model.project}/{model.slug}",
         *(_state(it), curves(it.epochs), _checkpoints(request, it.checkpoints), _console(it.chunks), details(parts)),
         changing=model.status == "running",

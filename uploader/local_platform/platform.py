@@ -14,6 +14,7 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from starlette.requests import Request
 
+from uploader.local_platform import outside
 from uploader.local_platform.files import Files
 from uploader.local_platform.locks import Locks
 from uploader.local_platform.partial_files import PartialFiles
@@ -49,6 +50,7 @@ class Platform:
         clock: Unix time in seconds.
         owner: Owner of projects that are named without one.
         locks: One for each transfer that a request is writing to.
+        url: Address by which clients reach the server, as a person said it; None when nobody did.
     """
 
     data: Path
@@ -62,6 +64,7 @@ class Platform:
     clock: Callable[[], float] = time.time
     owner: str = OWNER
     locks: Locks = field(default_factory=Locks)
+    url: str | None = None
 
     def now(self) -> str:
         """Return the time as ISO 8601 in UTC, to the millisecond."""
@@ -89,6 +92,7 @@ def opened(
     idempotency: bool = True,
     url_lifetime: int = 900,
     clock: Callable[[], float] = time.time,
+    url: str | None = None,
 ) -> Iterator[Platform]:
     """Open a data folder for one server, and close it when the block ends.
 
@@ -99,6 +103,7 @@ def opened(
         idempotency: See `Platform`.
         url_lifetime: Seconds for which a signed URL is valid.
         clock: Unix time in seconds.
+        url: Address by which clients reach the server, without a slash at the end; None for that of each request.
 
     Raises:
         FolderInUseError: Another server has it open.
@@ -118,6 +123,7 @@ def opened(
             contract=contract,
             idempotency=idempotency,
             clock=clock,
+            url=url,
         )
         _remove_leftovers(platform)
         yield platform
@@ -130,8 +136,8 @@ def platform_of(request: Request) -> Platform:
 
 
 def base_url(request: Request) -> str:
-    """Return scheme, host and port by which the client reached this server."""
-    return str(request.base_url).rstrip("/")
+    """Return the address by which the client reached this server."""
+    return outside.address(request, platform_of(request).url)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def running(
         port: TCP port; 0 takes a free one.
         on_exit: Called in the server's thread when it ends, for whatever reason.
         limits: How long it waits, and for how many.
-        options: `api_key`, `contract`, `idempotency`, `url_lifetime` and `clock`, as `platform.opened` takes them.
+        options: `api_key`, `contract`, `idempotency`, `url_lifetime`, `clock` and `url`, as `platform.opened` has them.
 
     Raises:
         FolderInUseError: Another server works on the folder.

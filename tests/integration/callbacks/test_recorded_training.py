@@ -119,6 +119,7 @@ def test_the_start_is_told_as_upstream_tells_it(journaled: Any) -> None:
     assert shape({name: environment[name] for name in environment.keys() - optional}) == {
         **ENVIRONMENT,
         "uploaderRun": TEXT,
+        "uploaderSession": {"uuid": TEXT, "generation": NUMBER, "parent": None},
     }
     assert shape(started["system"]) == SYSTEM
     assert (started["epochs"], started["device"]) == (EPOCHS, "cpu")

@@ -251,3 +251,16 @@ def test_weights_of_a_strange_name_are_kept_under_another_one(
     assert Path(first.model_file).read_bytes() == b"best"
     assert Path(first.model_file).name == "weights.pt"
     assert uploader.load_hub_model(url) == first  # the server is gone
+
+
+def test_without_an_address_it_is_said_that_the_public_service_has_ended(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing is sent; a model that was loaded before can be used all the same."""
+    model = make(server)
+    loaded = uploader.load_hub_model(f"{WEB}/models/{model}")
+    monkeypatch.delenv("ULTRALYTICS_HUB_API")
+    monkeypatch.setattr("uploader.platforms.http.Transport.request", None)
+    with pytest.raises(ModelUnavailable, match=r"has ended: set ULTRALYTICS_HUB_API"):
+        uploader.load_hub_model(f"{WEB}/models/another")
+    assert uploader.load_hub_model(f"{WEB}/models/{model}") == loaded

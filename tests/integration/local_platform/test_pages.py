@@ -163,3 +163,36 @@ def test_the_identifier_of_a_hub_model_leads_to_its_page(server: RunningServer, 
     identifier = f"/models/{model}"
     assert page(server, identifier).text == page(server, f"/hub/{model}").text
     assert page(server, identifier, Host="evil.example").headers["WWW-Authenticate"].startswith("Basic ")
+
+
+def test_under_a_path_every_address_has_it(server: RunningServer, api: Api) -> None:
+    """As a proxy says that takes the path off; what cannot be one is passed over."""
+    run = api.start()
+    hub_model(api, "exp-1")
+    for said, path in (("/yolo", "/yolo"), ("/a/b.c/", "/a/b.c"), ("//evil.example", ""), ("/../x", ""), ('/"', "")):
+        headers = {"X-Forwarded-Prefix": said}
+        upload = {"filename": "best.pt", "modelId": run["modelId"], "runId": run["runId"]}
+        answer = api.request("POST", "/api/webhooks/models/upload", json=upload, headers=headers).json()
+        assert all(
+            url.startswith(f"{server.url}{path}/storage/") for url in (answer["uploadUrl"], answer["tus"]["create"])
+        )
+        shown = page(server, "/", Authorization=f"Bearer {server.api_key}", **headers).text
+        links = re.findall(r'(?:href|src)="([^"]*)"', shown)
+        assert len(links) == 3
+        assert all(re.match(rf"{path}/(style|runs|hub)", link) for link in links)
+
+
+@pytest.mark.parametrize("under", ["", "/yolo"])
+def test_a_person_may_say_the_address(tmp_path: Path, under: str) -> None:
+    """For a proxy that says nothing, and leaves the path on or takes it off."""
+    with running(tmp_path, api_key="k", url="https://host.example/yolo") as server:
+        api = Api(server.url + under, "k")
+        assert api.start()["modelUrl"].startswith("https://host.example/yolo/runs/local/demo/")
+        upload = api.post("/api/webhooks/models/upload", {"filename": "best.pt", "project": "demo", "name": "train"})
+        url = upload.json()["uploadUrl"]
+        assert url.startswith("https://host.example/yolo/storage/")
+        put = url.replace("https://host.example/yolo", server.url + under)
+        assert requests.put(put, data=b"weights", timeout=30).status_code == 200
+        shown = page(server, under or "/", Authorization="Bearer k")
+        assert 'href="/yolo/style.css"' in shown.text
+        assert page(server, under or "/").status_code == 401  # whoever the proxy lets in

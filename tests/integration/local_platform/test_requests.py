@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,6 +26,50 @@ def test_without_the_key_nothing_is_told(server: RunningServer) -> None:
 def test_the_key_may_be_the_password_of_a_browser(server: RunningServer) -> None:
     answer = requests.get(f"{server.url}/api/models/local/demo", auth=("anyone", server.api_key), timeout=30)
     assert answer.status_code == 200
+
+
+def test_what_a_browser_sends_by_itself_changes_nothing(server: RunningServer) -> None:
+    started = {"event": "training_started", "project": "demo", "name": "t", "data": {}}
+    answer = requests.post(server.url + EVENTS, json=started, auth=("anyone", server.api_key), timeout=30)
+    assert answer.status_code == 401
+    assert Api(server.url, server.api_key).get("/api/models/local/demo")["models"] == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://HOST"}, 200),
+        ({"Sec-Fetch-Mode": "cors"}, 200),  # as programs under Node.js send it
+    ],
+)
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+def test_a_page_of_another_site_changes_nothing(api: Api, headers: dict[str, str], status: int, kind: str) -> None:
+    place = urlsplit(api.url).netloc
+    said = {name: value.replace("HOST", place) for name, value in headers.items()}
+    body = b'{"event": "training_started", "project": "demo", "name": "t"}'
+    answer = api.request("POST", EVENTS, data=body, headers={**said, "Content-Type": kind})
+    assert answer.status_code == status
+    assert len(api.get("/api/models/local/demo")["models"]) == (status == 200)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_json_that_would_take_too_much_memory_is_not_read(api: Api, inside: bool) -> None:
+    bomb = b"[" + b"[]," * 6_000_000 + b"[]]"
+    if inside:  # as HUB has it: JSON texts in JSON
+        model = api.post("/v1/models", {}).json()["data"]["id"]
+        texts = {
+            str(number): json.dumps({"x": "[]" * 9})[:-1] + ', "y": [' + "[]," * 300_000 + "[]]}"
+            for number in range(20)
+        }
+        answer = api.post(f"/v1/models/{model}", {"type": "metrics", "metrics": texts})
+    else:
+        answer = api.request("POST", EVENTS, data=bomb)
+    assert (answer.status_code, "error" in answer.json()) == (413, True)
 
 
 def test_a_key_is_made_once_and_kept_private(tmp_path: Path) -> None:

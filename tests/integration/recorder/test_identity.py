@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,28 @@ def test_a_forked_child_writes_beside_its_parent(folder: Path, save_dir: Path, f
     )
     assert rows(folder, own.format("NULL")) == [(1, "parent 1"), (2, "parent 2")]
     assert rows(folder, own.format("'fork'").replace("IS '", "= '")) == [(1, "child 1"), (1, "child 2")]
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_console_text_comes_after_that_of_earlier_sessions_whatever_the_clock_says(
+    folder: Path, save_dir: Path, is_lost: bool
+) -> None:
+    """A machine without a clock of its own begins each boot at the same time."""
+    boot = int(time.time() * 1000)
+    highest = 0
+    for resume in (False, True, True):
+        recorder = record(folder, save_dir, resume=resume)
+        for number in range(3):
+            chunk = {"chunkId": boot + number, "content": f"line {number}", "lineCount": 1, "progress": {}}
+            recorder.event("console_output", chunk, str(boot + number))
+        recorder.finish("exited")
+        told = rows(folder, "SELECT key, json_extract(payload, '$.chunkId') FROM events ORDER BY id DESC LIMIT 3")[::-1]
+        chunks = [chunk for _, chunk in told]
+        assert [int(key) for key, _ in told] == chunks == list(range(chunks[0], chunks[0] + 3))
+        assert chunks[0] > highest
+        assert (chunks[0] == boot) is not resume
+        highest = chunks[-1]
+        if is_lost:
+            shutil.rmtree(folder)
+        else:
+            (save_dir / "uploader_run.json").unlink()  # then the journal knows the run by its folder

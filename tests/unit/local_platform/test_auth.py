@@ -26,7 +26,12 @@ def status(key: str) -> int:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "path": "/api/models/me/p", "headers": [(b"authorization", f"Bearer {key}".encode())]}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/api/models/me/p",
+        "headers": [(b"authorization", f"Bearer {key}".encode())],
+    }
     asyncio.run(RequireKey(admit, "right")(scope, nothing, send))
     return int(sent[0]["status"])
 
