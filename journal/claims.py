@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import islice
@@ -20,6 +20,7 @@ from journal.turns import QUEUES, Queue, first_of_each_name, take_turns
 _D = tables.deliveries
 _T = tables.targets
 _R = tables.runs
+_S = tables.sessions
 
 
 def find_due(
@@ -202,8 +203,21 @@ def take(connection: Connection, rows: Sequence[Row[Any]], owner: str, now: date
             connection.execute(update(_T).where(*here).values(last_upload_at=to_text(now)))
 
 
-def from_row(row: Row[Any]) -> Claim:
-    """Return the claim for a row as it was just before `take`."""
+def sessions_of(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, frozenset[str]]:
+    """Return the uuids of the sessions of each run that is to be registered."""
+    runs = {row.run_id for row in rows if row.kind == REGISTRATION}
+    query = select(_S.c.run_id, _S.c.uuid).where(_S.c.run_id.in_(runs), _S.c.uuid.is_not(None))
+    found = connection.execute(query).all() if runs else []
+    return {run: frozenset(row.uuid for row in found if row.run_id == run) for run in runs}
+
+
+def from_row(row: Row[Any], sessions: Mapping[str, frozenset[str]]) -> Claim:
+    """Return the claim for a row as it was just before `take`.
+
+    Args:
+        row: The delivery.
+        sessions: From `sessions_of`.
+    """
     return Claim(
         delivery_id=row.id,
         chunk_id=row.chunk_id,
@@ -219,4 +233,5 @@ def from_row(row: Row[Any]) -> Claim:
         first_event=row.first_event,
         last_event=row.last_event,
         role=row.role,
+        sessions=sessions.get(row.run_id, frozenset()) if row.kind == REGISTRATION else frozenset(),
     )

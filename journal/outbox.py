@@ -236,7 +236,8 @@ class Outbox:
                 turn=turn,
             )
             claims.take(connection, found, owner, now, lease_seconds)
-        return [claims.from_row(row) for row in found]
+            sessions = claims.sessions_of(connection, found)
+        return [claims.from_row(row, sessions) for row in found]
 
     def renew(self, held: Sequence[Claim], *, lease_seconds: float, now: datetime) -> None:
         """Lengthen the leases of claims that are still ours."""

@@ -174,6 +174,7 @@ class Claim:
         first_event: Id of the first event covered.
         last_event: Id of the last event covered.
         role: Checkpoint role, for the upload lane.
+        sessions: Uuids of the run's sessions, for a registration.
     """
 
     delivery_id: int
@@ -190,6 +191,7 @@ class Claim:
     first_event: int
     last_event: int
     role: str | None = None
+    sessions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,95 @@ def streamed(model_id: str, **changes: Any) -> Message:
     return replace(FIRST, data_json=STREAMED % model_id, **changes)
 
 
+def session(uuid: str, generation: int, parent: str | None, ids: dict[str, Any], **changes: Any) -> Message:
+    """Return the registration of a session of the run, whose model is known by its ids."""
+    told = {"uuid": uuid, "generation": generation, "parent": parent}
+    data = json.dumps({"environment": {"uploaderRun": "uuid-1", "uploaderSession": told}})
+    known = changes.pop("known", [])
+    identity = replace(FIRST.identity, ids=ids, sessions=frozenset([uuid, *known]))
+    return replace(FIRST, chunk_id=uuid * 32, data_json=data, identity=identity, **changes)
+
+
 # --- against a platform
+
+
+def test_the_second_of_two_copies_that_go_on_is_a_model_of_its_own(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    first = register(api.url, session("s1", 1, None, {})).ids
+    one = register(api.url, session("a2", 2, "s1", first)).ids
+    other = register(api.url, session("b2", 2, "s1", first))
+    assert one["modelId"] == first["modelId"] != other.ids["modelId"]
+    assert other.ids["modelSlug"] == "t-copy"
+    said = f"model {first['modelId']} has gone on with another copy of run uuid-1"
+    assert other.answer["warning"] == said
+    assert said in caplog.text
+    known = {**first, **other.ids}
+    assert register(api.url, session("b3", 3, "b2", known)).ids["modelId"] == other.ids["modelId"]
+    assert register(api.url, session("a3", 3, "a2", first)).ids["modelId"] == first["modelId"]
+
+
+def test_a_copy_whose_answer_was_lost_is_one_model(api: Api) -> None:
+    first = register(api.url, session("s1", 1, None, {})).ids
+    register(api.url, session("a2", 2, "s1", first))
+    other = register(api.url, session("b2", 2, "s1", first))
+    again = register(api.url, session("b2", 2, "s1", first, attempt=2))
+    assert again.ids["modelId"] == other.ids["modelId"]
+    assert len(api.get("/api/models/local/demo")["models"]) == 2
+
+
+def test_a_copy_that_announced_itself_meanwhile_is_not_taken_for_us(api: Api) -> None:
+    """Our first attempt never arrived, and the model has got a run more: another copy's."""
+    first = register(api.url, session("s1", 1, None, {})).ids
+    register(api.url, session("a2", 2, "s1", first))
+    again = register(api.url, session("b2", 2, "s1", first, attempt=2))
+    assert again.ids["modelId"] != first["modelId"]
+
+
+def test_a_run_of_the_session_before_is_not_taken_for_a_lost_answer(api: Api) -> None:
+    first = register(api.url, session("s1", 1, None, {})).ids
+    register(api.url, session("s2", 2, "s1", first))
+    register(api.url, session("s3", 3, "s2", first, attempt=2))  # whose first attempt never arrived
+    assert len(api.model("t")["runIds"]) == 3
+
+
+@pytest.mark.parametrize(
+    "goes_on",
+    [
+        {"uuid": "s2", "generation": 2, "parent": "s1"},  # as it should be
+        {"uuid": "s9", "generation": 9, "parent": "s8"},  # the platform has not heard of those between
+        {"uuid": "s1", "generation": 1, "parent": None},  # told again
+        {"uuid": "s0", "generation": 1, "parent": None, "known": ["s1"]},  # late: our journal has both
+    ],
+)
+def test_a_run_goes_on_with_its_model(api: Api, goes_on: dict[str, Any]) -> None:
+    first = register(api.url, session("s1", 1, None, {})).ids
+    assert register(api.url, session(ids=first, **goes_on)).ids["modelId"] == first["modelId"]
+
+
+def test_a_wiped_journal_finds_the_model_and_goes_on_unless_another_copy_has(api: Api) -> None:
+    first = register(api.url, session("s1", 1, None, {})).ids
+    resumed = '{"trainArgs": {"resume": "last.pt"}, "environment"'
+
+    def wiped(uuid: str) -> Message:
+        message = session(uuid, 2, "s1", {})
+        return replace(message, data_json=message.data_json.replace('{"environment"', resumed, 1))
+
+    assert register(api.url, wiped("a2")).ids["modelId"] == first["modelId"]
+    assert register(api.url, wiped("b2")).ids["modelId"] != first["modelId"]
+    third = replace(wiped("a3"), data_json=wiped("a3").data_json.replace('2, "parent": "s1"', '3, "parent": "a2"'))
+    assert register(api.url, third).ids["modelId"] == first["modelId"]  # not the newest of the run's two
+
+
+def test_a_platform_that_tells_no_sessions_is_gone_on_with(server: ScriptedServer) -> None:
+    known = {"modelId": "m-1", "modelSlug": "t"}
+    for answer in (Reply(status=404), Reply(status=403), Reply(body={"model": 1}), Reply(body={"model": OURS})):
+
+        def script(request: Request, answer: Reply = answer) -> Reply:
+            if request.path == "/api/account/summary":
+                return Reply(body={"username": "me"})
+            return answer if request.method == "GET" else received(request)
+
+        server.script = script
+        assert register(server.url, session("s2", 2, "s1", known)).ids["modelId"] == "m-1"
 
 
 def test_a_training_goes_on_as_the_model_that_upstream_made(api: Api) -> None:

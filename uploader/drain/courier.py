@@ -103,4 +103,4 @@ class Courier:
 
     def _identity(self, claim: Claim) -> Identity:
         run = claim.run
-        return Identity(run.id, run.project or self._default_project, run.name, claim.ids)
+        return Identity(run.id, run.project or self._default_project, run.name, claim.ids, claim.sessions)

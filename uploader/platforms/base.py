@@ -28,12 +28,14 @@ class Identity:
         project: The project's name.
         name: The run's name.
         ids: What the platform calls the run; empty until it was registered, or where the platform gives no ids.
+        sessions: Uuids of the run's sessions that are known here; a registration needs them.
     """
 
     run_uuid: str
     project: str
     name: str
     ids: Mapping[str, Any] = field(default_factory=dict)
+    sessions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

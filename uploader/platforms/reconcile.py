@@ -17,6 +17,7 @@ from uploader.errors import Forbidden, Refused, Transient
 from uploader.platforms.answers import is_id, said
 from uploader.platforms.api import JsonApi
 from uploader.platforms.base import Identity
+from uploader.platforms.sessions import Session
 
 ACCOUNT = "/api/account/summary"
 MODELS = "/api/models"
@@ -27,43 +28,94 @@ _NEWEST = 50
 _LONGEST_LIST = 64 * 1024 * 1024  # bytes; each model comes with all its epochs and console text
 
 
-def find_registration(api: JsonApi, identity: Identity) -> dict[str, Any] | None:
+def find_registration(api: JsonApi, identity: Identity, session: Session | None = None) -> dict[str, Any] | None:
     """Return the ids that an earlier attempt at this registration was given, or None when there was none.
 
     Args:
         api: The platform's endpoints.
         identity: The run; with ids when it is a session of a run that the platform knows.
+        session: The session, where it is told.
 
     Raises:
         DeliveryError: The platform could not be read now.
     """
     found = _models(api, identity.project)
-    return _resumed(found, identity.ids) if "modelId" in identity.ids else _new(found, identity.run_uuid)
+    return (
+        _resumed(found, identity.ids, session) if "modelId" in identity.ids else _new(found, identity.run_uuid, session)
+    )
 
 
-def _new(models: Iterable[Mapping[str, Any]], run_uuid: str) -> dict[str, Any] | None:
-    """Return the ids of the model that carries the run's uuid.
+def find_session(api: JsonApi, identity: Identity, session: Session) -> dict[str, Any] | None:
+    """Return the ids of the model that heard of this session last, or None when there is none.
+
+    Raises:
+        DeliveryError: The platform could not be read now.
+    """
+    found = (model for model in _models(api, identity.project) if Session.of(model) == session)
+    return next((_ids_of(model) for model in found), None)
+
+
+def newest_session(api: JsonApi, identity: Identity) -> Session | None:
+    """Return the session that a known model has heard of last; None where it tells none, or cannot be read.
+
+    Raises:
+        DeliveryError: The platform could not be read now.
+    """
+    try:
+        return next((Session.of(model) for model in _named(api, identity)), None)
+    except Forbidden:
+        return None
+    except Transient as error:
+        if error.status == 200:  # an answer, but none that tells it, nor would another one
+            return None
+        raise
+
+
+def _named(api: JsonApi, identity: Identity) -> Iterator[Mapping[str, Any]]:
+    """Yield the known model: by its name where that is known, which is much less to read."""
+    slug, model_id = identity.ids.get("modelSlug"), identity.ids["modelId"]
+    for owner, name in _places(api, identity.project):
+        path = "/".join(quote(part, safe="") for part in (owner, name, str(slug or "")))
+        model = _read(partial(api.get, f"{MODELS}/{path}", longest=_LONGEST_LIST), "model", dict) if slug else None
+        found = [model or {}] if slug else _listed(api, f"{MODELS}/{path.rstrip('/')}")
+        yield from (each for each in found if each.get("id") == model_id)
+
+
+def _new(models: Iterable[Mapping[str, Any]], run_uuid: str, session: Session | None) -> dict[str, Any] | None:
+    """Return the ids of the model that carries the run's uuid; of several, of the one that the session goes on from.
 
     A cancelled one takes no more sessions, so it is never the answer to a registration that is to be repeated.
     """
+    found = []
     for model in models:
         environment = model.get("environment")
         carried = environment.get("uploaderRun") if isinstance(environment, dict) else None
         if carried == run_uuid and model.get("status") != "cancelled":
-            slug = {"modelSlug": model["model"]} if is_id(model.get("model")) else {}
-            return {"modelId": model["id"], **slug, **_newest_run(model)}
-    return None
+            found.append(model)
+            theirs = Session.of(model)
+            if session is None or theirs is None or theirs.uuid in {session.uuid, session.parent}:
+                return _ids_of(model)
+    return _ids_of(found[0]) if found else None
 
 
-def _resumed(models: Iterable[Mapping[str, Any]], ids: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the id of a run that the known model has got beyond the known one.
+def _ids_of(model: Mapping[str, Any]) -> dict[str, Any]:
+    slug = {"modelSlug": model["model"]} if is_id(model.get("model")) else {}
+    return {"modelId": model["id"], **slug, **_newest_run(model)}
+
+
+def _resumed(
+    models: Iterable[Mapping[str, Any]], ids: Mapping[str, Any], session: Session | None
+) -> dict[str, Any] | None:
+    """Return the id of a run that the known model has got beyond the known one, unless that is another session's.
 
     Only a platform that lists run ids, as numbers, can tell. On another one the session becomes one run more of the
     same model, which does no harm: epochs and console text belong to the model.
     """
     known = ids.get("runId", 0)
     for model in models:
-        newest = _newest_run(model)
+        newest, theirs = _newest_run(model), Session.of(model)
+        if theirs is not None and session is not None and theirs != session:
+            continue
         if model["id"] == ids["modelId"] and newest and isinstance(known, int) and newest["runId"] > known:
             return newest
     return None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -24,9 +25,14 @@ from uploader.platforms.answers import brief, deleted, host_of, is_id, said, wor
 from uploader.platforms.api import JsonApi, bearer
 from uploader.platforms.base import NOT_RESUMED, Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.http import Transport
-from uploader.platforms.reconcile import find_registration
+from uploader.platforms.reconcile import find_registration, find_session, newest_session
+from uploader.platforms.sessions import Session, is_apart
 from uploader.platforms.storage import Storage
 from uploader.platforms.turns import Turns
+
+_NOTHING_UPLOADED = {"modelPath": None, "modelSize": None}
+"""Ids of a model that takes another one's place: what they were is the other one's."""
+_LOG = logging.getLogger("uploader")
 
 METRICS = "/api/webhooks/training/metrics"
 UPLOAD = "/api/webhooks/models/upload"
@@ -90,6 +96,8 @@ class UltralyticsPlatform:
             return earlier
         named = replace(message.identity, ids={"modelId": model_id})
         known = replace(message, identity=named, chunk_id=_own_key(message.chunk_id, model_id))
+        if (apart := self._kept_apart(known)) is not None:
+            return apart
         try:
             answer = self._event(known, known.data_json)
         except RunGone:  # it was deleted, or is another platform's
@@ -103,6 +111,8 @@ class UltralyticsPlatform:
             # Another request than the one that made the model; a journal that was made anew gives both the same id.
             own = _own_key(message.chunk_id, json.dumps(_reference(message.identity)))
             message = replace(message, chunk_id=own)
+            if (apart := self._kept_apart(message)) is not None:
+                return apart
         try:
             if (earlier := self._arrived(message)) is not None:
                 return earlier
@@ -112,6 +122,30 @@ class UltralyticsPlatform:
         if answer.get("cancelled") and "modelId" in message.identity.ids:
             return self._register_anew(message)
         return self._registered(answer, message.identity, found)
+
+    def _kept_apart(self, message: Message) -> Receipt | None:
+        """Register as a model of its own what is not what the known model has gone on with, else return None.
+
+        That is a copy: of a machine, or of a run's folder, of which another one was resumed, too. What it trains must
+        not replace what the other one has.
+        """
+        ours, identity = Session.told(message.data_json), message.identity
+        if ours is None:
+            return None
+        theirs = newest_session(self._api, identity)
+        if theirs is None or not is_apart(ours, theirs, identity.sessions):
+            return None
+        nameless = replace(identity, name=f"{identity.name}-copy", ids={})
+        fresh = replace(message, chunk_id=f"{message.chunk_id}.copy", identity=nameless)
+        earlier = find_session(self._api, identity, ours) if message.attempt > 1 else None
+        if earlier is not None:
+            receipt = Receipt({**earlier, "received": True}, earlier)
+        else:
+            receipt = self._registered(self._event(fresh, fresh.data_json), nameless)
+        why = f"model {brief(identity.ids['modelId'])} has gone on with another copy of run {identity.run_uuid}"
+        _LOG.warning("%s: %s; this one becomes the model %s", self._host, why, nameless.name)
+        ids = {**_NOTHING_UPLOADED, **(receipt.ids or {})}
+        return replace(receipt, answer={**receipt.answer, "warning": why}, ids=ids)
 
     def send(self, message: Message) -> Receipt:
         """Send any other event."""
@@ -138,7 +172,7 @@ class UltralyticsPlatform:
         """Return the receipt of an earlier attempt at a registration, as far as reading can tell."""
         if message.attempt == 1:
             return None
-        ids = self._find(message.identity)
+        ids = self._find(message.identity, Session.told(message.data_json))
         if ids is None:
             return None
         if "runId" in ids:
@@ -151,12 +185,12 @@ class UltralyticsPlatform:
         """Return the ids of the model that a resumed training goes on with, when the journal does not know them."""
         if "modelId" in message.identity.ids or not _is_resumed(message.data_json):
             return {}
-        return self._find(message.identity) or {}
+        return self._find(message.identity, Session.told(message.data_json)) or {}
 
-    def _find(self, identity: Identity) -> dict[str, Any] | None:
+    def _find(self, identity: Identity, session: Session | None = None) -> dict[str, Any] | None:
         try:
             with self._lists.turn():
-                return find_registration(self._api, identity)
+                return find_registration(self._api, identity, session)
         except Forbidden as error:
             raise _about(identity, error, registers=True) from None
 
@@ -165,8 +199,7 @@ class UltralyticsPlatform:
         nameless = replace(message.identity, ids={})
         fresh = replace(message, chunk_id=f"{message.chunk_id}.new", identity=nameless)
         receipt = self._arrived(fresh) or self._registered(self._event(fresh, fresh.data_json), nameless)
-        forgotten = {"modelPath": None, "modelSize": None}  # they were the old model's
-        return replace(receipt, ids={**forgotten, **(receipt.ids or {})})
+        return replace(receipt, ids={**_NOTHING_UPLOADED, **(receipt.ids or {})})
 
     def _registered(
         self, answer: Mapping[str, Any], identity: Identity, found: Mapping[str, Any] = MappingProxyType({})
