@@ -199,21 +199,11 @@ def files(folders: Iterable[Path]) -> list[Path]:
     return sorted(path for folder in folders if _is_ours(folder) for path in folder.glob("*.jsonl"))
 
 
-def by_journal(folders: Iterable[Path]) -> dict[str, list[Path]]:
-    """Return the fallback files by the journal that they were meant for, "" where they do not say."""
-    found: dict[str, list[Path]] = {}
-    for path in files(folders):
-        header = read_header(path)
-        found.setdefault(header.journal if header else "", []).append(path)
-    return found
-
-
-def untaken(connection: Connection, journal: Path, folders: Iterable[Path]) -> list[Path]:
-    """Return the fallback files that were meant for this journal and hold more than was taken in of them."""
+def untaken(connection: Connection, paths: Iterable[Path]) -> list[Path]:
+    """Return those of a journal's fallback files that hold more than was taken in of them."""
     table = tables.fallback_imports
     taken = {row.name: row.lines for row in connection.execute(select(table.c.name, table.c.lines))}
-    meant = by_journal(folders).get(str(journal.resolve()), [])
-    return [path for path in meant if _events(path) > taken.get(path.name, -1)]
+    return [path for path in paths if _events(path) > taken.get(path.name, -1)]
 
 
 def read_header(path: Path) -> Header | None:

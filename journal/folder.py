@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from journal import fallback, intake, locations, relief, resending, retaking, upkeep, waiting
+from journal import fallback, homes, intake, locations, relief, resending, retaking, upkeep, waiting
 from journal.blobs import BlobStore
 from journal.clock import to_text, utc_now
 from journal.dropping import Dropped, drop_destination
@@ -80,13 +80,22 @@ class Journal:
             path: The folder that they name; another one when this journal is a copy.
             folders: Where such files may be; by default where this user's trainings put them.
         """
+        beside = locations.fallback_folders() if folders is None else folders
         with self._transaction(read_only=True) as connection:
-            return len(fallback.untaken(connection, path, locations.fallback_folders() if folders is None else folders))
+            own = homes.sort_out(homes.home(connection, path), beside).own
+            return len(fallback.untaken(connection, [file for _, file in own]))
 
-    def fallbacks_elsewhere(self, folders: Iterable[Path] | None = None) -> dict[str, int]:
-        """Return how many fallback files wait beside this journal for others, by the folder of each."""
-        found = fallback.by_journal(locations.fallback_folders() if folders is None else folders)
-        return {folder: len(paths) for folder, paths in found.items() if folder not in {"", str(self.path.resolve())}}
+    def fallbacks_elsewhere(self, path: Path | None = None, folders: Iterable[Path] | None = None) -> dict[str, int]:
+        """Return how many fallback files wait beside this journal for others, by where each of those is.
+
+        Args:
+            path: The folder that files of this journal name; another one when this journal is a copy.
+            folders: Where such files may be; by default where this user's trainings put them.
+        """
+        beside = locations.fallback_folders() if folders is None else folders
+        with self._transaction(read_only=True) as connection:
+            found = homes.sort_out(homes.home(connection, path or self.path), beside)
+        return {place: len(files) for place, files in found.others.items()}
 
     def require_dead(self, delivery_ids: Sequence[int]) -> None:
         """Check that these ids are those of dead letters, all of them.

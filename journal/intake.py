@@ -20,10 +20,10 @@ from uuid import uuid4
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from journal import sessions, tables
+from journal import homes, sessions, tables
 from journal.clock import from_text, now_text
 from journal.encoding import encode, storable
-from journal.fallback import FOREIGN, Header, files, read_header, whole_lines
+from journal.fallback import FOREIGN, Header, whole_lines
 from journal.identity import Session
 from journal.liveness import is_dead
 from journal.routing import route
@@ -50,7 +50,7 @@ def ingest(begin: Begin, journal: Path, folders: Iterable[Path]) -> int:
         folders: Where fallback files may be.
     """
     taken = 0
-    for header, path in _files_for(journal.resolve(), folders):
+    for header, path in _files_for(begin, journal, folders):
         # Before its lines are read: what a process that is alive now writes until it dies would be deleted unread.
         is_over = is_dead(header.host, header.boot_id, header.pid)
         try:
@@ -85,11 +85,11 @@ def take_in(begin: Begin, path: Path, header: Header) -> Iterator[int]:
             yield count
 
 
-def _files_for(journal: Path, folders: Iterable[Path]) -> list[tuple[Header, Path]]:
+def _files_for(begin: Begin, journal: Path, folders: Iterable[Path]) -> list[tuple[Header, Path]]:
     """Return the journal's fallback files in the order in which they were begun: a run's sessions follow each other."""
-    found = [(header, path) for path in files(folders) if (header := read_header(path))]
-    ours = [(header, path) for header, path in found if Path(header.journal) == journal]
-    return sorted(ours, key=lambda one: one[0].started_at)
+    with begin(read_only=True) as connection:
+        home = homes.home(connection, journal)
+    return sorted(homes.sort_out(home, folders).own, key=lambda one: one[0].started_at)
 
 
 def _piece(lines: Iterator[bytes]) -> list[bytes]:

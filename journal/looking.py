@@ -21,7 +21,8 @@ class View:
         runs: The state of each run, oldest first.
         bytes: What the journal takes up; see `journal.space.Size`.
         fallbacks: How many fallback files hold events of this journal that it has not taken in.
-        fallbacks_elsewhere: How many fallback files wait beside this journal for others, by the folder of each.
+        fallbacks_elsewhere: How many fallback files wait beside this journal for others, by where each of those is: its
+            folder, after the name of the machine where that is another one.
     """
 
     path: Path
@@ -61,6 +62,5 @@ def _look_at_copy(path: Path) -> View:
 
 
 def _view(opened: Journal, path: Path) -> View:
-    elsewhere = opened.fallbacks_elsewhere()
-    elsewhere.pop(str(path.resolve()), None)  # a copy takes those of the journal itself for another's
+    elsewhere = opened.fallbacks_elsewhere(path)
     return View(path, tuple(opened.report()), opened.size().total, opened.fallbacks_waiting(path), elsewhere)

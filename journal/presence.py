@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from journal import fallback, locations
+from journal import homes, locations
 
 
 def is_there(folder: Path) -> bool:
@@ -29,4 +29,4 @@ def waiting(folder: Path, fallback_folders: Iterable[Path] | None = None) -> lis
         fallback_folders: Where such files may be; by default where this user's trainings put them.
     """
     beside = locations.fallback_folders() if fallback_folders is None else fallback_folders
-    return fallback.by_journal(beside).get(str(folder.resolve()), [])
+    return [path for _, path in homes.sort_out(homes.home_at(folder), beside).own]

@@ -14,6 +14,15 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun if number == 1 else plural}"
 
 
+def drain_at(place: str) -> str:
+    """Return in words how a journal is drained.
+
+    Args:
+        place: Its folder, after a machine's name and a colon where it is another machine's.
+    """
+    return f"`{next_command('drain', Path(place))}`" if Path(place).is_absolute() else f"a drain on {place}"
+
+
 def next_command(arguments: str, journal: Path) -> str:
     """Return what a person types to have a command work on a journal.
 

@@ -8,12 +8,12 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from journal import fallback, locations
+from journal import homes, locations
 from journal.disk import owner_of, why_full
 from journal.doctor.findings import Finding, mending_owner, notice, some, trouble
 from journal.errors import JournalError
 from journal.sizes import readable
-from journal.words import count, next_command
+from journal.words import count, drain_at, next_command
 
 LITTLE_SPACE = 256 << 20
 LARGE_LOG = 128 << 20
@@ -64,19 +64,19 @@ def check_size(folder: Path, size: int) -> Iterator[Finding]:
 
 def check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[Finding]:
     """Look for events, of a journal that may not be there, that could not be journaled."""
-    found = fallback.by_journal(fallback_folders)
-    waiting = [str(path) for path in found.pop(str(folder.resolve()), [])]
-    unreadable = [str(path) for path in found.pop("", [])]
+    found = homes.sort_out(homes.home_at(folder), fallback_folders)
+    waiting = [str(path) for _, path in found.own]
+    unreadable = [str(path) for path in found.unreadable]
     if waiting:
         detail = f"events that could not be journaled are in {count(len(waiting), 'fallback file')}: {some(waiting)}"
         yield notice("fallback-waiting", detail, f"The next `{next_command('drain', folder)}` takes them in.")
     if unreadable:
         detail = f"fallback files without a readable first line: {some(unreadable)}"
         yield trouble("fallback-damaged", detail, "Look into them: each line is one event in JSON.")
-    for journal, paths in found.items():
+    for place, paths in found.others.items():
         held = f"{count(len(paths), 'fallback file')}: {some([str(path) for path in paths])}"
-        detail = f"events of another journal, {journal}, are in {held}"
-        yield notice("fallback-elsewhere", detail, f"`{next_command('drain', Path(journal))}` takes them in.")
+        detail = f"events of another journal, {place}, are in {held}"
+        yield notice("fallback-elsewhere", detail, f"{drain_at(place)} takes them in.")
 
 
 def readable_by_others(folder: Path) -> list[Path]:

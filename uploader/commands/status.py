@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from journal.sizes import readable
-from journal.words import count, next_command
+from journal.words import count, drain_at, next_command
 from uploader.commands.shared import (
     in_fallback_files,
     journal_errors,
@@ -70,7 +70,7 @@ def _as_text(view: View, limit: int | None) -> str:
     size = readable(view.bytes) if limit is None else f"{readable(view.bytes)} of at most {readable(limit)}"
     here = [f"\n{in_fallback_files(view.fallbacks, view.path)}"] if view.fallbacks else []
     elsewhere = (
-        f"\n{count(number, 'fallback file')} of another journal; `{next_command('drain', Path(other))}` takes them in"
+        f"\n{count(number, 'fallback file')} of another journal; {drain_at(other)} takes them in"
         for other, number in view.fallbacks_elsewhere.items()
     )
     head = f"journal {view.path}: {count(len(view.runs), 'run')}, {size}"
