@@ -51,6 +51,19 @@ def base_url(text: str) -> str:
     return f"{parts.scheme}://{shown_host}{shown_port}{parts.path.rstrip('/')}"
 
 
+def shown(text: str) -> str:
+    """Return an address for messages: as it is where it can be one, else without what may be a secret in it.
+
+    Args:
+        text: What a person gave, or what a journal holds.
+    """
+    try:
+        base_url(text)
+    except SettingsError:
+        return _without_secrets(text)
+    return text
+
+
 def is_same_place(url: str, other: str) -> bool:
     """Return whether two base URLs lead to the same place; one that cannot be used leads nowhere."""
     try:
@@ -73,6 +86,10 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _shown(text: str) -> str:
+    return repr(_without_secrets(text))
+
+
+def _without_secrets(text: str) -> str:
     for pattern in _MAYBE_SECRET:
         text = pattern.sub(r"\g<1>***", text)
-    return repr(text)
+    return text

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from uploader.addresses import base_url, is_same_place
+from uploader.addresses import base_url, is_same_place, shown
 from uploader.errors import KeyNotForHere, NoAddress, NoKey, SettingsError
 from uploader.settings import DEFAULT_HUB_API, DEFAULT_PLATFORM_URL, HUB, ULTRALYTICS, Settings
 
@@ -48,7 +48,9 @@ def key_for(settings: Settings, platform: str, url: str) -> str:
     key = settings.api_key if platform == ULTRALYTICS else _hub_key(settings, url)
     if not key:
         saved = "" if settings.api_key else f", or api_key in {settings.key_file}"
-        raise NoKey(f"there is no API key for {url}: set {_KEY_VARIABLES[platform]}{saved}{key_file_fault(settings)}")
+        raise NoKey(
+            f"there is no API key for {shown(url)}: set {_KEY_VARIABLES[platform]}{saved}{key_file_fault(settings)}"
+        )
     return key
 
 
@@ -71,7 +73,7 @@ def named_too(settings: Settings, platform: str, url: str) -> Settings:
 
 def address_options(platform: str, url: str) -> str:
     """Return what names a platform behind `--to` on the command line."""
-    return url if platform == ULTRALYTICS else f"{url} --platform {platform}"
+    return shown(url) if platform == ULTRALYTICS else f"{shown(url)} --platform {platform}"
 
 
 def no_key_at_all(settings: Settings) -> str:
@@ -104,8 +106,8 @@ def _hub_key(settings: Settings, url: str) -> str | None:
 def _cure(journal: Path | None, platform: str, url: str) -> str:
     place = _options(journal, address_options(platform, url))
     return (
-        f"set {ADDRESS_VARIABLES[platform]}={url} and its key ({_KEY_VARIABLES[platform]}), or send yours there by "
-        f"`python -m uploader drain --to {place}`; if it is gone for good, `python -m uploader drop --to {place}`"
+        f"set {ADDRESS_VARIABLES[platform]}={shown(url)} and its key ({_KEY_VARIABLES[platform]}), or send yours there "
+        f"by `python -m uploader drain --to {place}`; if it is gone for good, `python -m uploader drop --to {place}`"
     )
 
 

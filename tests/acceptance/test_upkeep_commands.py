@@ -287,3 +287,24 @@ def test_route_names_another_project(folder: Path) -> None:
     told = _json(folder, "route", "night", "--project", "Team/My Shop", "--name", "Night Shift")
     assert (told["run"]["project"], told["run"]["name"]) == ("Team/my-shop", "night-shift")
     assert "announces the run as shop/night-shift" in _run(folder, "route", "night", "--project", "shop").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("drop", "--yes", "--to", "https://me:s3cret@host"),
+        ("drop", "--yes", "--json", "--to", "https://me:s3cret@host"),
+        ("drop", "--yes", "https://me:s3cret@host"),
+        ("resend", "--all", "--to", "https://me:s3cret@host?key=s3cret"),
+        ("retry", "https://me:s3cret@host"),
+        ("route", "https://me:s3cret@host", "--project", "p"),
+        ("drain", "--to", "https://me:s3cret@host"),
+        ("drain", "--run", "https://me:s3cret@host"),
+    ],
+)
+def test_no_command_repeats_a_password(folder: Path, arguments: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "uploader", *arguments, "--journal", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "host" in done.stdout + done.stderr
+    assert "s3cret" not in done.stdout + done.stderr

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from uploader.addresses import base_url, is_readable_on_the_way, is_same_place
+from uploader.addresses import base_url, is_readable_on_the_way, is_same_place, shown
 from uploader.errors import SettingsError
 
 
@@ -68,6 +68,20 @@ def test_unusable_base_urls_are_refused_without_what_may_be_secret(text: str) ->
 def test_what_is_wrong_with_a_base_url_can_be_seen(text: str, shown: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(shown)):
         base_url(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("https://host/of/a-path-of-more-than-twenty-letters", "https://host/of/a-path-of-more-than-twenty-letters"),
+        ("https://me:s3cret@host/api", "https://***@host/api"),
+        ("https://host?key=s3cret", "https://host?***"),
+        ("me:s3cret", "me:***"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_shown_without_what_may_be_a_secret(text: str, told: str) -> None:
+    assert shown(text) == told
 
 
 @pytest.mark.parametrize(

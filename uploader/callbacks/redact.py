@@ -8,26 +8,50 @@ from typing import Any
 
 REDACTED = "***"
 
-_NAME = r"(?:api[_-]?key|access[_-]?key(?:[_-]?id)?|token|secret|password|passwd|authorization)"
-_SECRET_NAME = re.compile(rf"(?i)(?:.*[_-])?{_NAME}")
-_VALUE = r"[^\s\"'&,;)\]}]+"
+_NAME = (
+    r"(?:api(?:[_-]|\\u005f|%5f)?key|access[_-]?key(?:[_-]?id)?|private[_-]?key|token|secret|password|passwd|passphrase"
+    r"|authorization)"
+)
+_SECRET_NAME = re.compile(rf"(?i).*{_NAME}")
+
+# What stands between a name and its secret where a tool has coloured the text, or put JSON into JSON.
+_COLOUR = r"(?:\x1b|\\x1b|\\u001b|\\033)\[[\d;:]{0,20}m"
+_GAP = rf"(?:{_COLOUR}|\s){{0,6}}"
+_IS = rf"(?:{_COLOUR}|\\{{0,7}}[\"']|\s){{0,6}}[=:]{_GAP}"
+# A secret in quotes ends with the same quote, else with the line: what is escaped more often is a part of it.
+_QUOTED = r"(?P<prefix>[bru]{0,2})(?P<quote>\\{0,7}[\"'])(?:(?!(?P=quote))(?:\\+[\"']?|[^\\\n]))+(?P=quote)?"
+_BARE = r"[^\s\"'\\&,;)\]}\x1b]+"
+_REST = r"(?![\"'\\])[^\n\"'\x1b]+(?:(?<==)\"[^\"\n]*\"[^\n\"'\x1b]*)*"
 
 # Each rule keeps what stands before the secret, so that a reader still sees what was there.
 _RULES = (
+    # headers whose value is more than one word: a scheme and the secret, or parts of it
+    re.compile(
+        rf"(?i)(?P<kept>(?:authorization|\bcookie)(?:{_IS}|[\"'],\s{{0,3}}))(?:{_QUOTED}|{_REST})",
+    ),
     # key=value and key: value, as in arguments, environment dumps, JSON and Python literals
-    re.compile(rf"(?i)({_NAME}[\"']?\s{{0,3}}[=:]\s{{0,3}}[\"']?(?:(?:bearer|basic)\s+)?){_VALUE}"),
+    re.compile(rf"(?i)(?P<kept>{_NAME}{_IS}(?:(?:bearer|basic)\s+)?)(?:{_QUOTED}|{_BARE})"),
     # --api-key value, also as Python shows a list of arguments
-    re.compile(rf"(?i)(--[\w-]{{0,40}}{_NAME}(?:[\"'],)?\s+[\"']?)(?!-){_VALUE}"),
+    re.compile(
+        rf"(?i)(?P<kept>--[\w-]{{0,40}}{_NAME}(?:\\{{0,7}}[\"'],)?(?:{_COLOUR}|\s){{1,6}})(?:{_QUOTED}|(?!-){_BARE})"
+    ),
     # Authorization headers without their name
-    re.compile(rf"(?i)(\bbearer\s+)(?=\S{{8}}){_VALUE}"),
+    re.compile(rf"(?i)(?P<kept>\bbearer\s+)(?=\S{{8}}){_BARE}"),
     # user:password@ and token@ in URLs
-    re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://)[^\s/@\"']+(?=@)"),
+    re.compile(r"(?P<kept>\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://)[^\s/@\"']+(?=@)"),
     # the parts of a signed URL that give access: AWS, Google, Azure, CloudFront, resumable uploads
     re.compile(
-        r"(?i)([?&](?:x-amz-[\w-]+|x-goog-[\w-]+|signature|sig|policy|key-pair-id|awsaccesskeyid|googleaccessid"
-        rf"|upload_id|key)=){_VALUE}"
+        r"(?i)(?P<kept>[?&](?:x-amz-[\w-]+|x-goog-[\w-]+|signature|sig|policy|key-pair-id|awsaccesskeyid|googleaccessid"
+        rf"|upload_id|key)=){_BARE}"
     ),
 )
+
+
+def _hide(match: re.Match[str]) -> str:
+    """Return what stands before a secret, and its quotes if it has some."""
+    parts = match.groupdict()
+    quote = parts.get("quote") or ""
+    return f"{parts['kept']}{parts.get('prefix') or ''}{quote}{REDACTED}{quote}"
 
 
 class Redactor:
@@ -45,7 +69,7 @@ class Redactor:
         """Return `text` without its secrets."""
         text = self._without_known(text)
         for rule in _RULES:
-            text = rule.sub(rf"\g<1>{REDACTED}", text)
+            text = rule.sub(_hide, text)
         return text
 
     def results(self, value: Any) -> Any:

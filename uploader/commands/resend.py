@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from journal.words import count, next_command
-from uploader.addresses import is_same_place
-from uploader.commands.shared import journal_option, named_runs, opened_journal
+from uploader.addresses import is_same_place, shown
+from uploader.commands.shared import journal_option, named_runs, opened_journal, place
 
 if TYPE_CHECKING:
     from journal import Journal
@@ -44,7 +44,7 @@ def resend(*, runs: tuple[str, ...], everything: bool, to: str | None, journal: 
         chosen = list(_chosen(opened, runs, to))
         sent = [{"run": one.run.id, "to": one.destination.base_url, "events": _resend(opened, one)} for one in chosen]
         drain = next_command("drain", opened.path)
-    lines = [f"{one.run.name} to {one.destination.base_url or one.destination.platform}" for one in chosen]
+    lines = [f"{one.run.name} to {place(one.destination.platform, one.destination.base_url)}" for one in chosen]
     text = "\n  ".join([f"Sent again by the next `{drain}`: {count(len(lines), 'run')}", *lines])
     click.echo(json.dumps({"resent": sent}) if as_json else text)
 
@@ -70,6 +70,6 @@ def _chosen(opened: Journal, words: tuple[str, ...], to: str | None) -> Iterator
         raise UnknownRow(f"the events of {', '.join(lost)} were pruned after they had arrived; nothing is left to send")
     whole = [one for one in found if one.run.id not in pruned]
     if not whole:
-        where = f" to {to}" if to else " anywhere yet"
+        where = f" to {shown(to)}" if to else " anywhere yet"
         raise UnknownRow(f"none of these runs goes{where}; `{next_command('status', opened.path)}` lists where they go")
     yield from whole

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from uploader.addresses import shown
 from uploader.errors import SettingsError
 from uploader.settings import ULTRALYTICS, Settings
 
@@ -228,4 +229,4 @@ def place(platform: str, url: str) -> str:
     """Return a platform's address as people read it; a server may be an Ultralytics Platform and a HUB at once."""
     if not url:
         return f"{platform} (chosen by name)"
-    return url if platform == ULTRALYTICS else f"{url} ({platform})"
+    return shown(url) if platform == ULTRALYTICS else f"{shown(url)} ({platform})"

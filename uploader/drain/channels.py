@@ -13,6 +13,7 @@ from journal.blobs import BlobStore
 from journal.clock import utc_now
 from journal.outbox import Outbox
 from journal.records import Claim, Destination, Target
+from uploader.addresses import shown
 from uploader.drain import routing
 from uploader.drain.channel import Channel, Supplies
 from uploader.drain.courier import Finished
@@ -151,7 +152,7 @@ class Channels:
     def _open(self, destination: Destination) -> Channel:
         channel = Channel(destination, self._supplies)
         if channel.closed and self._is_watching:  # else the summary tells it in a moment
-            place = destination.base_url or destination.platform
+            place = shown(destination.base_url) if destination.base_url else destination.platform
             _LOG.warning("%s: nothing is sent; %s", place, channel.closed)
         return channel
 

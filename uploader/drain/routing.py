@@ -9,6 +9,7 @@ from pathlib import Path
 from journal.outbox import Outbox
 from journal.records import Run
 from journal.words import next_command
+from uploader.addresses import shown
 from uploader.errors import NoKey, SettingsError
 from uploader.keys import no_key_at_all
 from uploader.settings import Settings
@@ -40,7 +41,8 @@ def _the_one(runs: Sequence[Run], word: str, journal: Path) -> str:
     if len(found) == 1:
         return found[0].id
     if not found:
-        raise SettingsError(f"'{word}' fits no run; `{next_command('status', journal)}` lists them")
+        named = shown(word) if "://" in word else word  # an address in the place of a run may hold a password
+        raise SettingsError(f"'{named}' fits no run; `{next_command('status', journal)}` lists them")
     which = ", ".join(f"{run.id} ({full_name(run)})" for run in found[:_SHOWN])
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     raise SettingsError(f"'{word}' fits {len(found)} runs: {which}{more}; give the beginning of an id")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from urllib.parse import parse_qs
 
-from uploader.addresses import base_url
+from uploader.addresses import base_url, shown
 from uploader.errors import SettingsError
 
 
@@ -42,7 +42,7 @@ def parse_identifier(text: str, hub_web: str) -> Identifier:
             return Identifier(model_id=model_id, api_key=parse_qs(query.partition("#")[0]).get("api_key", [None])[0])
     elif text.endswith((".pt", ".yaml")):
         return Identifier(filename=text)
-    raise SettingsError(f"'{page}' is no HUB model: it must be like {prefix}MODEL_ID, or end in .pt or .yaml")
+    raise SettingsError(f"'{shown(page)}' is no HUB model: it must be like {prefix}MODEL_ID, or end in .pt or .yaml")
 
 
 def _in_one_form(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from uploader.addresses import is_readable_on_the_way
+from uploader.addresses import is_readable_on_the_way, shown
 from uploader.errors import UploaderError
 from uploader.keys import key_for
 from uploader.platforms.base import Platform
@@ -62,7 +62,7 @@ def _connect_ultralytics(base_url: str, settings: Settings, transport: Transport
 def _key(platform: str, base_url: str, settings: Settings) -> str:
     key = key_for(settings, platform, base_url)
     if is_readable_on_the_way(base_url):
-        _LOG.warning("%s has no TLS: others on the network can read the key; use https where you can", base_url)
+        _LOG.warning("%s has no TLS: others on the network can read the key; use https where you can", shown(base_url))
     return key
 
 

@@ -30,6 +30,34 @@ SECRET = "s3cr3t-Value.9"
         f"https://account.example.net/data.zip?sv=2024&sig={SECRET}",
         f"https://example.com/data.zip?token={SECRET}",
         f"https://upload.example.com/o?upload_id={SECRET}",
+        f"train.py --password 'two {SECRET}' --epochs 3",
+        f'train.py --password "it\\"s {SECRET}"',
+        f"train.py --db-password 'two {SECRET}",
+        f"['train.py', '--password', 'two, {SECRET}']",
+        f'{{"password": "two, words; {SECRET}", "epochs": 3}}',
+        f'password = "two {SECRET}"',
+        f"passphrase='two {SECRET}'",
+        f"Authorization: Token {SECRET}",
+        f"curl -H 'Authorization: ApiKey {SECRET}' https://example.com",
+        f"Authorization: {SECRET} and more {SECRET}",
+        f'Authorization: Digest username="me", response="{SECRET}"',
+        f"Authorization: AWS4-HMAC-SHA256 Credential={SECRET}/x, SignedHeaders=host, Signature={SECRET}",
+        f"Proxy-Authorization: Negotiate {SECRET}",
+        f"{{'Authorization': 'Token {SECRET}'}}",
+        f"{{b'Authorization': b'Token {SECRET}'}}",
+        f"[(b'Authorization', b'Token {SECRET}')]",
+        f"Cookie: a=1; session={SECRET}",
+        f"Set-Cookie: session={SECRET}; Path=/",
+        f'{{\\"api_key\\": \\"{SECRET}\\", \\"epochs\\": 3}}',
+        f'{{\\\\\\"api_key\\\\\\":\\\\\\"{SECRET}\\\\\\"}}',
+        f'{{\\"password\\": \\"say \\\\\\"{SECRET}\\"}}',
+        f'{{"api\\u005fkey": "{SECRET}"}}',
+        f"api%5Fkey={SECRET}",
+        f'\x1b[34;1m"api_key"\x1b[39;49;00m\x1b[37m:\x1b[39m \x1b[32m"{SECRET}"\x1b[0m',
+        f"\x1b[36mapi_key\x1b[0m=\x1b[35m{SECRET}\x1b[0m",
+        f'"\x1b[36mapi_key\x1b[0m": "\x1b[32m{SECRET}\x1b[0m"',
+        f'\\u001b[34m"api_key"\\u001b[0m: "{SECRET}"',
+        f"--token \x1b[35m{SECRET}\x1b[0m",
     ],
 )
 def test_what_looks_like_a_secret_is_taken_out(text: str) -> None:
@@ -47,6 +75,8 @@ def test_what_looks_like_a_secret_is_taken_out(text: str) -> None:
         "https://example.com/data.zip?version=3",
         "    1/3   0G   3.589   2.558  100% ━━━━ 32/32 12.0it/s",
         "512 tokens, keyed by name; secretary",
+        "names: ['token', 'epochs'], the password's length, no cookies",
+        'password=""',
         "Speed: 0.0ms preprocess, 6.8ms inference",
     ],
 )
@@ -81,7 +111,29 @@ def test_values_are_redacted_at_any_depth() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (f"--password 'two {SECRET}' --epochs 3", "--password '***' --epochs 3"),
+        (f'{{\\"token\\": \\"{SECRET}\\", \\"epochs\\": 3}}', '{\\"token\\": \\"***\\", \\"epochs\\": 3}'),
+        (f"curl -H 'Authorization: Token {SECRET}' https://x", "curl -H 'Authorization: ***' https://x"),
+        (f"token=\x1b[35m{SECRET}\x1b[0m, epochs=3", "token=\x1b[35m***\x1b[0m, epochs=3"),
+        (f"{{'api_key': b'{SECRET}', 'epochs': 3}}", "{'api_key': b'***', 'epochs': 3}"),
+    ],
+)
+def test_what_stands_around_a_secret_stays(text: str, left: str) -> None:
+    assert Redactor().text(text) == left
+
+
 @pytest.mark.timeout(30)  # quadratic matching would take minutes
-@pytest.mark.parametrize("line", ["a.b-" * 50_000, "token" * 40_000, "https:" + "/" * 100_000, "--" * 100_000])
+@pytest.mark.parametrize(
+    "line", ["a.b-" * 50_000, "token" * 40_000, "https:" + "/" * 100_000, "--" * 100_000, "token" + "\\" * 200_000]
+)
 def test_no_line_takes_long(line: str) -> None:
     assert Redactor().text(line) == line
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("line", ['token="' * 40_000, "token='\\\"" * 40_000, "token=\\" * 40_000, "cookie:" * 40_000])
+def test_no_secret_takes_long(line: str) -> None:
+    Redactor().text(line)
