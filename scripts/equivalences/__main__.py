@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from equivalences.both import TrainingFailed, both
+from equivalences.both import TrainingFailed, both, numbers
 from equivalences.compared import differences
 from equivalences.situations import OLDER, SITUATIONS, Situation
 
@@ -37,7 +37,7 @@ def main(names: tuple[str, ...], version: str | None, libraries: Path, keep: Pat
 
 def _row(name: str, library: Path | None, version: str, keep: Path | None) -> str:
     began, situation = time.monotonic(), SITUATIONS[name]
-    if _numbers(version) < situation.since:
+    if numbers(version) < situation.since:
         outcome, words = NOT_THERE, ""
     else:
         with _folder(keep and keep / name) as folder:
@@ -57,16 +57,12 @@ def outcome_of(situation: Situation, folder: Path, library: Path | None, version
     found = differences(upstream, ours)
     known = dict(situation.may_differ)
     for below, places in OLDER.items():
-        known.update(places if _numbers(version) < below else {})
+        known.update(places if numbers(version) < below else {})
     reasons = {place: _reason(known, place) for place in found}
     if faults := [f"`{place}`: {words}" for place, words in found.items() if reasons[place] is None]:
         return FAULT, "; ".join(faults)
     by_reason = {why: place for place, why in reasons.items()}
     return (FOR_A_REASON if found else SAME), "; ".join(f"`{place}`: {why}" for why, place in by_reason.items())
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")[:3]))
 
 
 def _reason(known: Mapping[str, str], place: str) -> str | None:
