@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from uploader.callbacks.children import recording_children
@@ -26,9 +28,15 @@ class _Start:
         self.owner, self.name = owner, name
         self.before = vars(owner).get(name)
         functools.update_wrapper(self, getattr(type(owner), name))
+        del vars(self)["__wrapped__"]  # it takes the object itself, too
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """What the method takes, for help and editors."""
+        return inspect.signature(self._method())
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        start = self.before or getattr(type(self.owner), self.name).__get__(self.owner)
+        start = self._method()
         callbacks: PlatformCallbacks | None = vars(self.owner).get(_ATTACHED)
         if callbacks is None:  # taken out, while somebody else stands before this
             return start(*args, **options)
@@ -36,6 +44,10 @@ class _Start:
             self.owner.callbacks = RecordedLists(self.owner.callbacks, callbacks)
         with recording_children(callbacks, self.name):
             return start(*args, **options)
+
+    def _method(self) -> Callable[..., Any]:
+        method: Callable[..., Any] = self.before or getattr(type(self.owner), self.name).__get__(self.owner)
+        return method
 
 
 def put_in(owner: Any, callbacks: PlatformCallbacks) -> None:

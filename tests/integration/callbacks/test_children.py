@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import json
 import logging
 import os
@@ -132,10 +134,14 @@ def test_a_worker_without_pickled_callbacks_records(
     assert journal.kinds() == ["training_started"]
 
 
-def test_a_model_that_is_pickled_trains_recorded(ultralytics: Any, journal: Any) -> None:
+@pytest.mark.parametrize("copied", [lambda model: cloudpickle.loads(cloudpickle.dumps(model)), copy.deepcopy])
+def test_a_model_that_is_pickled_or_copied_trains_recorded(
+    ultralytics: Any, journal: Any, copied: Callable[[Any], Any]
+) -> None:
     """As Ray's trials are: the model is loaded, its callbacks are reset, and it trains."""
-    model = uploader.attach(ultralytics.YOLO("yolo11n.yaml"), journal=journal.folder)
-    loaded = cloudpickle.loads(cloudpickle.dumps(model))
+    model = uploader.attach(ultralytics.YOLO("yolo11n-cls.yaml"), journal=journal.folder)
+    assert inspect.signature(model.train) == inspect.signature(ultralytics.YOLO("yolo11n-cls.yaml").train)
+    loaded = copied(model)
     loaded.reset_callbacks()
     assert loaded.callbacks.recorder == model.callbacks.recorder
     assert loaded.train.owner is loaded
