@@ -5,7 +5,8 @@ In this order:
 1. Bytes that no event refers to, and bytes that have arrived wherever their runs still go. Nothing is lost by these.
 2. Runs that have arrived whole, the oldest first: rows and bytes, what `prune` takes. Nothing is lost by these either.
 3. Checkpoints that have not arrived, of which the run has a newer one of the same role.
-4. Other checkpoints that have not arrived and are not final, the oldest run's first.
+4. Other checkpoints that have not arrived and are not final, the oldest run's first, and of a run `last` before `best`;
+   for a new `last` no run's newest `best`.
 5. Console text that no delivery was planned for yet, the oldest first.
 
 Never: metrics, the start and the end of a run, a final checkpoint that has not arrived. A delivery that was planned
@@ -57,11 +58,12 @@ _UNDELIVERED = """
                         AND d.state = 'claimed')
       AND NOT EXISTS (SELECT 1 FROM events e WHERE {refers} AND (e.key = 'final' OR {kept}))
     GROUP BY b.sha256, e.run_id
-    ORDER BY r.created_at, min(e.id)
+    ORDER BY r.created_at, max(e.key = 'best'), min(e.id)
     """
 _IS_NEWEST = f"e.id = {newest_checkpoint('e')}"
 _REPLACED = text(_UNDELIVERED.format(refers=_REFERS, kept=_IS_NEWEST))
 _NOT_FINAL = text(_UNDELIVERED.format(refers=_REFERS, kept="0"))
+_NOT_FINAL_NOR_BEST = text(_UNDELIVERED.format(refers=_REFERS, kept=f"(e.key = 'best' AND {_IS_NEWEST})"))
 _CONSOLE = text(
     """
     SELECT e.id, e.run_id, length(CAST(e.payload AS BLOB)) AS size FROM events e
@@ -109,6 +111,11 @@ def replaced_next(connection: Connection, run_id: str, role: str) -> int:
 def checkpoints_not_final(connection: Connection, excess: int) -> Rows:
     """Return checkpoints that have not arrived and are not final, the oldest run's first."""
     return _enough(connection.execute(_NOT_FINAL).all(), excess)
+
+
+def checkpoints_for_last(connection: Connection, excess: int) -> Rows:
+    """Return those of them that may go for a `last`: a run's `best`, the result so far, is none."""
+    return _enough(connection.execute(_NOT_FINAL_NOR_BEST).all(), excess)
 
 
 def _checkpoints_replaced(connection: Connection, excess: int) -> Rows:
@@ -201,8 +208,7 @@ WITHOUT_LOSS = (
     Step(bytes_arrived, _remove_bytes),
     Step(_oldest_arrived_run, _delete_runs),
 )
-CHECKPOINTS = (
-    Step(_checkpoints_replaced, _give_up("checkpoints that newer ones had replaced")),
-    Step(checkpoints_not_final, _give_up("checkpoints")),
-)
+_REPLACED_ONES = Step(_checkpoints_replaced, _give_up("checkpoints that newer ones had replaced"))
+CHECKPOINTS = (_REPLACED_ONES, Step(checkpoints_not_final, _give_up("checkpoints")))
+CHECKPOINTS_FOR_LAST = (_REPLACED_ONES, Step(checkpoints_for_last, _give_up("checkpoints")))
 CONSOLE = (Step(_console, _delete_console),)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, text
 
 from journal import dates, upkeep
-from journal.liveness import live_runs
+from journal.clock import from_text, to_text
+from journal.liveness import live_runs, live_sessions
+from journal.outbox import UPLOAD_SPACING_SECONDS
 from journal.tables import EPOCH_TRAINED, RANK
 
 RunState = Literal["running", "finished", "failed", "interrupted"]
@@ -55,7 +57,8 @@ _TARGETS = text(
              count(*) FILTER (WHERE x.state = 'superseded') AS superseded,
              count(*) FILTER (WHERE x.state = 'dropped') AS dropped,
              min(x.created_at) FILTER (WHERE x.state IN ('pending', 'claimed')) AS oldest_pending_at,
-             min(x.next_attempt_at) FILTER (WHERE x.state IN ('pending', 'claimed')) AS next_attempt_at,
+             min(x.next_attempt_at) FILTER (WHERE x.state IN ('pending', 'claimed')
+               AND NOT (x.lane = 'upload' AND x.role != 'final' AND x.fence = 0)) AS next_attempt_at,
              max(x.id) FILTER (WHERE x.last_error IS NOT NULL AND x.state IN ('pending', 'claimed', 'dead'))
                AS failed_id
       FROM deliveries x
@@ -66,6 +69,25 @@ _TARGETS = text(
 )
 
 
+# Checkpoints that keep a distance to the last upload as long as the session that saved them is alive.
+_SPACED = text(
+    """
+    SELECT d.run_id, d.destination_id, d.next_attempt_at, t.last_upload_at, e.session_id
+    FROM deliveries d
+    JOIN targets t ON t.run_id = d.run_id AND t.destination_id = d.destination_id
+    LEFT JOIN events e ON e.id = d.first_event
+    WHERE d.state IN ('pending', 'claimed') AND d.lane = 'upload' AND d.role != 'final' AND d.fence = 0
+    """
+)
+_LAST_EPOCHS = text(
+    """
+    SELECT key, (SELECT json_group_object(m.key, m.value) FROM json_each(e.payload, '$.metrics') m
+                 WHERE m.key LIKE 'train/%') AS losses
+    FROM events e WHERE e.run_id = :run_id AND e.kind = 'epoch_end' AND json_valid(e.payload)
+    ORDER BY e.id DESC LIMIT 2
+    """
+)
+_KEYS = text("SELECT count(DISTINCT key) FROM events WHERE run_id = :run_id AND kind = 'epoch_end'")
 _DEAD = text("SELECT id, run_id, destination_id, kind, last_error FROM deliveries WHERE state = 'dead' ORDER BY id")
 
 
@@ -104,6 +126,7 @@ class TargetReport:
         pending_bytes: Bytes of what is pending.
         oldest_at: Time of the oldest thing that has not arrived, ISO, else None.
         next_attempt_at: When the next attempt is due, ISO, else None.
+        is_spaced: Whether that is a checkpoint's, which keeps a distance to the last upload while its run is trained.
         last_error: The newest error of what has not arrived, else None.
         dead_letters: What the platform refused for good, oldest first.
     """
@@ -124,6 +147,7 @@ class TargetReport:
     oldest_at: str | None
     next_attempt_at: str | None
     last_error: str | None
+    is_spaced: bool = False
     dead_letters: tuple[DeadLetter, ...] = ()
 
 
@@ -159,19 +183,43 @@ def make_report(connection: Connection, now: datetime) -> list[RunReport]:
     live = live_runs(connection, now)
     pruned = upkeep.pruned(connection)
     targets: dict[str, list[TargetReport]] = {}
-    dead = _dead_letters(connection)
+    dead, uploads = _dead_letters(connection), _uploads_due(connection, now)
     for row in connection.execute(_TARGETS):
-        letters = dead.get((row.run_id, row.destination_id), ())
-        targets.setdefault(row.run_id, []).append(_target(row, letters, now))
-    rows = connection.execute(_RUNS)
-    return [_run(row, live, targets.get(row.id, ()), pruned=row.id in pruned) for row in rows]
+        place = (row.run_id, row.destination_id)
+        targets.setdefault(row.run_id, []).append(_target(row, dead.get(place, ()), uploads.get(place), now))
+    rows = connection.execute(_RUNS).all()
+    return [_run(row, live, targets.get(row.id, ()), _epochs(connection, row), row.id in pruned) for row in rows]
 
 
-def _run(row: Row[Any], live: Sequence[str], targets: Sequence[TargetReport], *, pruned: bool) -> RunReport:
+def _run(row: Row[Any], live: Sequence[str], targets: Sequence[TargetReport], epochs: int, pruned: bool) -> RunReport:
     state = run_state(row.milestone, row.outcome, row.id in live)
-    return RunReport(
-        row.id, row.project, row.name, row.created_at, state, row.epochs, row.events, tuple(targets), pruned
-    )
+    return RunReport(row.id, row.project, row.name, row.created_at, state, epochs, row.events, tuple(targets), pruned)
+
+
+def _epochs(connection: Connection, run: Row[Any]) -> int:
+    """Return how many epochs a run has trained.
+
+    A validator of one's own may give no losses. Then all of them look like the final evaluation, which is told by the
+    training losses: they are the last epoch's.
+    """
+    if run.epochs:
+        return int(run.epochs)
+    keys = int(connection.execute(_KEYS, {"run_id": run.id}).scalar_one())
+    last = connection.execute(_LAST_EPOCHS, {"run_id": run.id}).all()
+    is_evaluated = len({row.key for row in last}) == 2 and last[0].losses == last[1].losses
+    return keys - is_evaluated
+
+
+def _uploads_due(connection: Connection, now: datetime) -> dict[tuple[str, int], str]:
+    """Return when the next checkpoint is due, of each run at each destination where one waits that is not final."""
+    live, spacing = set(live_sessions(connection, now)), timedelta(seconds=UPLOAD_SPACING_SECONDS)
+    due: dict[tuple[str, int], str] = {}
+    for row in connection.execute(_SPACED):
+        place, at = (row.run_id, row.destination_id), row.next_attempt_at
+        if row.session_id in live and row.last_upload_at <= dates.latest(now):
+            at = max(at, to_text(from_text(row.last_upload_at) + spacing))
+        due[place] = min(at, due.get(place, at))
+    return due
 
 
 def run_state(milestone: str | None, outcome: str | None, live: bool) -> RunState:
@@ -198,7 +246,7 @@ def _dead_letters(connection: Connection) -> dict[tuple[str, int], list[DeadLett
     return found
 
 
-def _target(row: Row[Any], dead_letters: Sequence[DeadLetter], now: datetime) -> TargetReport:
+def _target(row: Row[Any], dead_letters: Sequence[DeadLetter], upload_due: str | None, now: datetime) -> TargetReport:
     oldest = min((at for at in (row.oldest_pending_at, row.oldest_unplanned_at) if at), default=None)
     return TargetReport(
         platform=row.platform,
@@ -215,7 +263,10 @@ def _target(row: Row[Any], dead_letters: Sequence[DeadLetter], now: datetime) ->
         dropped_at=row.dropped_at,
         pending_bytes=row.pending_bytes,
         oldest_at=oldest,
-        next_attempt_at=row.next_attempt_at and dates.attempt_at(row.next_attempt_at, now),
+        next_attempt_at=min(
+            (dates.attempt_at(at, now) for at in (row.next_attempt_at, upload_due) if at), default=None
+        ),
+        is_spaced=upload_due is not None and (row.next_attempt_at is None or upload_due < row.next_attempt_at),
         last_error=row.last_error,
         dead_letters=tuple(dead_letters),
     )

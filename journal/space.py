@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from journal.blobs import BlobStore
-from journal.expendable import CHECKPOINTS, CONSOLE, WITHOUT_LOSS, Step, checkpoints_not_final, replaced_next, size_of
+from journal.expendable import CHECKPOINTS, CHECKPOINTS_FOR_LAST, CONSOLE, WITHOUT_LOSS, Step, replaced_next, size_of
 from journal.losses import record_losses
 from journal.upkeep import clear_removed
 
 Begin = Callable[..., AbstractContextManager[Connection]]
 """Begins a transaction, with the options `read_only` and `durable`."""
 
+LAST = "last"
+"""Role of the checkpoint that a training goes on from."""
 FINAL = "final"
 """Role of the checkpoint that a training ends with."""
 SLACK = 20
@@ -95,15 +97,16 @@ class Space:
         with self._begin(read_only=True) as connection:
             needed = max(0, size - replaced_next(connection, run_id, role))
         self._free(needed, WITHOUT_LOSS)
-        if role != FINAL and not self._could_fit(needed):
+        checkpoints = CHECKPOINTS_FOR_LAST if role == LAST else CHECKPOINTS
+        if role != FINAL and not self._could_fit(needed, checkpoints[-1]):
             return False
-        self._free(needed, (*CHECKPOINTS, *(CONSOLE if role == FINAL else ())))
+        self._free(needed, (*checkpoints, *(CONSOLE if role == FINAL else ())))
         return role == FINAL or self._fits(needed)
 
-    def _could_fit(self, needed: int) -> bool:
+    def _could_fit(self, needed: int, step: Step) -> bool:
         with self._begin(read_only=True) as connection:
             excess = self._excess(connection, needed)
-            return excess <= size_of(checkpoints_not_final(connection, excess))
+            return excess <= size_of(step.find(connection, excess))
 
     def _fits(self, needed: int) -> bool:
         with self._begin(read_only=True) as connection:

@@ -184,6 +184,8 @@ def _check_events(connection: sqlite3.Connection, expected: Mapping[int, Acknowl
 def _check_blobs(connection: sqlite3.Connection, blobs: Path, tally: Tally) -> None:
     """Check what the journal still needs: the newest checkpoint of each run and role, and every final one.
 
+    The newest is that of the newest session, also where an older one goes on beside it and saves later.
+
     Those that are not final may have been given up, when that was recorded. Whatever else has a blob's name must be
     whole too.
     """
@@ -191,7 +193,9 @@ def _check_blobs(connection: sqlite3.Connection, blobs: Path, tally: Tally) -> N
         SELECT json_extract(payload, '$.sha256'), key != 'final' AND EXISTS (SELECT 1 FROM blobs b
             WHERE b.sha256 = json_extract(payload, '$.sha256') AND b.state = 'removed')
         FROM events e WHERE kind = 'checkpoint' AND (key = 'final' OR id =
-            (SELECT max(id) FROM events n WHERE n.run_id = e.run_id AND n.kind = 'checkpoint' AND n.key = e.key))"""
+            (SELECT n.id FROM events n JOIN sessions s ON s.id = n.session_id
+             WHERE n.run_id = e.run_id AND n.kind = 'checkpoint' AND n.key = e.key
+             ORDER BY s.generation DESC, n.seq DESC LIMIT 1))"""
     newest = connection.execute(query).fetchall()
     if sum(is_gone for _, is_gone in newest) > _given_up(connection, "checkpoints"):
         tally.blobs_lost += 1

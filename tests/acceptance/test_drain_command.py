@@ -498,6 +498,18 @@ def test_status_tells_what_is_pending_and_why(
     assert "429: slow down" in out
 
 
+def test_status_tells_that_a_checkpoint_keeps_its_distance(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    training = journals.begin()
+    training.started()
+    training.checkpoint(b"weights", "best")
+    drained(environment)
+    assert "waits: the next checkpoint goes in 14 min" in run(environment, "status")[1]
+    training.end()
+    assert "next attempt with the next drain" in run(environment, "status")[1]
+
+
 @pytest.mark.parametrize("folded", [True, False])
 def test_status_looks_at_what_cannot_be_written(tmp_path: Path, environment: dict[str, str], folded: bool) -> None:
     folder = tmp_path / "disk" / "journal"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from journal.looking import View
     from journal.report import RunReport, TargetReport
 
+_AT_ONCE = "with the next drain"
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -140,7 +141,13 @@ def _obstacles(target: TargetReport, folder: Path, settings: Settings | None) ->
     if waits and settings and (error := _no_key(target, settings)):
         yield f"paused: no key for it here; {error}" if isinstance(error, KeyNotForHere) else f"paused: {error}"
     elif target.pending and target.next_attempt_at:
-        yield f"next attempt {_when(target.next_attempt_at)}"
+        when = _when(target.next_attempt_at)
+        spaced = target.is_spaced and when != _AT_ONCE
+        yield (
+            f"waits: the next checkpoint goes {when}; while a run is trained they keep a distance"
+            if spaced
+            else (f"next attempt {when}")
+        )
     if target.last_error:
         yield f"last error: {target.last_error}"
     if target.dead:
@@ -169,7 +176,7 @@ def _age(moment: str) -> str:
 
 def _when(moment: str) -> str:
     seconds = _seconds_from_now(moment)
-    return "with the next drain" if seconds <= 0 else f"in {_span(seconds)}"
+    return _AT_ONCE if seconds <= 0 else f"in {_span(seconds)}"
 
 
 def _span(seconds: float) -> str:

@@ -279,9 +279,10 @@ def test_bytes_that_another_role_keeps_leave_no_place(at: Bench) -> None:
         at.checkpoint(content("a"), role)
     limit = at.writer.size().total + MB // 2
     with space(at, limit) as chosen:
-        assert chosen.for_checkpoint(MB, at.run.id, "last")
-    at.checkpoint(content("l"), "last")
-    assert (present(at), told(at)) == (["l"], [("checkpoints", 1, MB)])
+        assert not chosen.for_checkpoint(MB, at.run.id, "last")  # the only best is not given up for one
+        assert chosen.for_checkpoint(MB, at.run.id, "best")
+    at.checkpoint(content("n"), "best")
+    assert (present(at), told(at)) == (["n"], [("checkpoints", 1, MB)])
     assert at.writer.size().total <= limit
 
 
@@ -453,3 +454,20 @@ def test_two_processes_keep_one_limit(tmp_path: Path) -> None:
     assert rows(folder, "PRAGMA integrity_check") == [("ok",)]
     stored = {name for (name,) in rows(folder, "SELECT sha256 FROM blobs WHERE state = 'present'")}
     assert stored == {path.name for path in (folder / "blobs").iterdir()}
+
+
+@pytest.mark.parametrize(("new", "there"), [("last", ["b"]), ("best", ["n"])])
+def test_for_a_last_no_best_goes_and_for_a_best_a_last_does(at: Bench, new: str, there: list[str]) -> None:
+    """Where there is room for one of them only."""
+    at.checkpoint(content("b"), "best" if new == "last" else "last")
+    with space(at, at.writer.size().total + MB // 2) as chosen:
+        if chosen.for_checkpoint(MB, at.run.id, new):
+            at.checkpoint(content("n"), new)
+    assert present(at) == there
+
+
+def test_of_a_run_the_last_goes_before_the_best(at: Bench) -> None:
+    at.checkpoint(content("b"), "best")
+    at.checkpoint(content("l"), "last")
+    assert shrink(at, by=MB // 2)
+    assert present(at) == ["b"]
