@@ -22,7 +22,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, text, update
 
-from journal import tables, upkeep
+from journal import pruning, tables, upkeep
 from journal.clock import now_text, utc_now
 from journal.liveness import live_runs
 from journal.losses import Loss
@@ -34,14 +34,15 @@ CONSOLE_AT_ONCE = 8 << 20
 """Most bytes of console text that one transaction deletes: an event may be waiting for it."""
 GIVEN_UP_ERROR = "given up: the journal had reached its size limit"
 
-_REFERS = "e.kind = 'checkpoint' AND json_extract(e.payload, '$.sha256') = b.sha256"
+# The plus takes away the column's affinity, with which SQLite would not use the index of the expression.
+_REFERS = "e.kind = 'checkpoint' AND json_extract(e.payload, '$.sha256') = +b.sha256"
 _ARRIVED_BYTES = text(
     f"""
     WITH arrived AS (SELECT DISTINCT sha256, run_id, destination_id FROM deliveries
                      WHERE lane = 'upload' AND state = 'delivered')
     SELECT b.sha256, b.size FROM blobs b
     WHERE b.state = 'present' AND b.sha256 IN (SELECT sha256 FROM arrived)
-      AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.sha256 = b.sha256 AND d.state IN ('pending', 'claimed'))
+      AND b.sha256 NOT IN (SELECT sha256 FROM deliveries WHERE state IN ('pending', 'claimed') AND sha256 IS NOT NULL)
       AND NOT EXISTS (SELECT 1 FROM events e LEFT JOIN targets t ON t.run_id = e.run_id AND t.dropped_at IS NULL
                       WHERE {_REFERS}
                         AND (b.sha256, e.run_id, t.destination_id) NOT IN (SELECT * FROM arrived))
@@ -54,8 +55,8 @@ _UNDELIVERED = """
     SELECT b.sha256, b.size, e.run_id
     FROM blobs b JOIN events e ON {refers} JOIN runs r ON r.id = e.run_id
     WHERE b.state = 'present'
-      AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.sha256 = b.sha256 AND d.state IN ('pending', 'claimed')
-                        AND d.state = 'claimed')
+      AND b.sha256 NOT IN (SELECT sha256 FROM deliveries WHERE state IN ('pending', 'claimed') AND state = 'claimed'
+                             AND sha256 IS NOT NULL)
       AND NOT EXISTS (SELECT 1 FROM events e WHERE {refers} AND (e.key = 'final' OR {kept}))
     GROUP BY b.sha256, e.run_id
     ORDER BY r.created_at, max(e.key = 'best'), min(e.id)
@@ -134,10 +135,11 @@ def bytes_arrived(connection: Connection, excess: int) -> Rows:
 
 def _oldest_arrived_run(connection: Connection, _: int) -> Rows:
     """Return one run: what it takes up is not known before it is gone."""
-    arrived = upkeep.arrived(connection, before=now_text(), live=live_runs(connection, utc_now()))
-    table = tables.runs
-    oldest = select(table.c.id).where(table.c.id.in_(arrived)).order_by(table.c.created_at).limit(1)
-    return connection.execute(oldest).all()
+    now = utc_now()
+    arrived = upkeep.prunable(connection, now, now, live_runs(connection, now))
+    table, wanted = tables.runs, set(arrived)
+    with connection.execute(select(table.c.id).order_by(table.c.created_at)) as oldest:
+        return [row for row in oldest if row.id in wanted][:1]
 
 
 def _console(connection: Connection, excess: int) -> Rows:
@@ -170,7 +172,7 @@ def _remove_bytes(connection: Connection, rows: Rows) -> Mapping[str, Loss]:
 
 
 def _delete_runs(connection: Connection, rows: Rows) -> Mapping[str, Loss]:
-    upkeep.delete_runs(connection, [row.id for row in rows])
+    pruning.delete_runs(connection, [row.id for row in rows])
     upkeep.mark_removed(connection, {row.sha256 for row in upkeep.unreferenced(connection)})
     return {}
 

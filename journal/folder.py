@@ -13,25 +13,24 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from journal import fallback, homes, intake, locations, relief, resending, retaking, upkeep, waiting
+from journal import fallback, homes, intake, locations, pruning, relief, resending, retaking, upkeep, waiting
 from journal.blobs import BlobStore
-from journal.clock import to_text, utc_now
+from journal.clock import utc_now
 from journal.dropping import Dropped, drop_destination
 from journal.engine import BUSY_SECONDS, Durability, check_header, make_engine, make_folder
 from journal.errors import BlobError, JournalUnavailable, from_sqlite
 from journal.folding import fold_wal
 from journal.handles import CountedConnection
 from journal.identity import journal_uuid
-from journal.liveness import live_runs
 from journal.migrations import NEWEST_VERSION, migrate
 from journal.outbox import Outbox
+from journal.pruning import Pruned
 from journal.recognition import Recognition
 from journal.report import RunReport, make_report
 from journal.resending import Renamed
 from journal.retaking import Missing
 from journal.salvage import LostSnapshot, lost_snapshots
 from journal.space import Size, measure
-from journal.upkeep import Pruned
 from journal.writer import Writer
 
 _LOG = logging.getLogger(__name__)
@@ -145,9 +144,7 @@ class Journal:
             before: The time.
             given_up: Whether to take out runs whose every destination was given up, too: what never arrived is lost.
         """
-        with self._transaction() as connection:
-            live = live_runs(connection, utc_now())
-            pruned = upkeep.prune(connection, to_text(before), live, given_up=given_up)
+        pruned = pruning.prune(self._transaction, before, utc_now(), given_up=given_up)
         self._sweep()
         self.fold_wal()
         return pruned

@@ -36,8 +36,7 @@ _LOST = text(
     f"""
     SELECT l.run_id, l.epoch, l.file, r.save_dir, l.seq, l.uuid, l.generation,
            max(l.created_at, coalesce(l.heartbeat_at, ''), coalesce(l.ended_at, '')) AS alive_at,
-           EXISTS (SELECT 1 FROM runs later WHERE later.save_dir = r.save_dir AND later.created_at > r.created_at)
-             AS is_used_again
+           used.last_at > r.created_at AS is_used_again
     FROM (SELECT e.run_id, e.seq, e.created_at, max({RANK}) AS place, json_extract(e.payload, '$.epoch') AS epoch,
                  json_extract(f.value, '$.role') AS role, f.value AS file,
                  s.uuid, s.generation, s.heartbeat_at, s.ended_at
@@ -48,6 +47,7 @@ _LOST = text(
                                            AND json_type(f.value, '$.role') = 'text' END
           GROUP BY e.run_id, role) l
     JOIN runs r ON r.id = l.run_id
+    JOIN (SELECT save_dir, max(created_at) AS last_at FROM runs GROUP BY save_dir) used ON used.save_dir = r.save_dir
     WHERE NOT EXISTS (SELECT 1 FROM events e JOIN sessions s ON s.id = e.session_id
                       WHERE e.run_id = l.run_id AND e.kind = 'checkpoint' AND e.key IN (l.role, 'final')
                         AND {RANK} >= l.place)

@@ -13,10 +13,10 @@ from journal.blobs import BlobStore
 from journal.order import newest_checkpoint
 
 NEEDED = f"""
-    (EXISTS (SELECT 1 FROM deliveries d WHERE d.sha256 = b.sha256 AND d.state IN ('pending', 'claimed'))
+    (b.sha256 IN (SELECT sha256 FROM deliveries WHERE state IN ('pending', 'claimed') AND sha256 IS NOT NULL)
      OR EXISTS (
         SELECT 1 FROM events o
-        WHERE o.kind = 'checkpoint' AND json_extract(o.payload, '$.sha256') = b.sha256
+        WHERE o.kind = 'checkpoint' AND json_extract(o.payload, '$.sha256') = +b.sha256
           AND (o.key = 'final' OR o.id = {newest_checkpoint("o")})))"""  # noqa: S608 - names of this package
 """The SQL condition under which the bytes of a row `b` of `blobs` must stay."""
 

@@ -1,16 +1,16 @@
-"""What a person does to a journal: drop dead letters, and prune what has arrived."""
+"""What a person does to a journal: drop dead letters, and tell what may be pruned (`pruning.py` does it)."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, text, update
 
-from journal import tables, waiting
+from journal import dates, tables, waiting
 from journal.blobs import BlobStore
-from journal.clock import now_text, utc_now
+from journal.clock import now_text, to_text
 from journal.salvage import lost_snapshots
 
 _D = tables.deliveries
@@ -21,21 +21,24 @@ _SETTLED = text(
     """
     SELECT r.id, EXISTS (SELECT 1 FROM targets t WHERE t.run_id = r.id AND t.dropped_at IS NULL) AS goes_somewhere
     FROM runs r
-    WHERE EXISTS (SELECT 1 FROM targets t WHERE t.run_id = r.id)
-      AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.run_id = r.id AND d.state IN ('pending', 'claimed', 'dead'))
+    WHERE r.id IN (SELECT run_id FROM targets)
+      AND r.id NOT IN (SELECT run_id FROM deliveries WHERE state IN ('pending', 'claimed'))
+      AND r.id NOT IN (SELECT run_id FROM deliveries WHERE state = 'dead')
       AND NOT EXISTS (SELECT 1 FROM targets t JOIN events e ON e.run_id = t.run_id
                       WHERE t.run_id = r.id AND t.dropped_at IS NULL AND e.id > t.planned_through
                         AND e.kind != 'usage')
-      AND (SELECT max(created_at) FROM events e WHERE e.run_id = r.id) < :before
+      AND EXISTS (SELECT 1 FROM events e WHERE e.run_id = r.id)
+      AND NOT EXISTS (SELECT 1 FROM events e
+                      WHERE e.run_id = r.id AND e.created_at >= :before AND e.created_at <= :latest_now)
     """
 )
 _UNREFERENCED = text(
     """
     SELECT b.sha256, b.size FROM blobs b
     WHERE b.state = 'present'
-      AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.sha256 = b.sha256)
+      AND b.sha256 NOT IN (SELECT sha256 FROM deliveries WHERE sha256 IS NOT NULL)
       AND NOT EXISTS (SELECT 1 FROM events e
-                      WHERE e.kind = 'checkpoint' AND json_extract(e.payload, '$.sha256') = b.sha256)
+                      WHERE e.kind = 'checkpoint' AND json_extract(e.payload, '$.sha256') = +b.sha256)
     """
 )
 # The deliveries that a target began with, of stage 0 or 1, are gone; what was planned later has higher stages. A target
@@ -49,29 +52,6 @@ _PRUNED = text(
                         AND (here.dropped_at IS NULL OR here.state != 'new'))
     """
 )
-_DELETE = (
-    "UPDATE targets SET stage = max(stage, 1) WHERE run_id IN :runs",
-    "DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE run_id IN :runs)",
-    "DELETE FROM deliveries WHERE run_id IN :runs",
-    "DELETE FROM events WHERE run_id IN :runs",
-)
-
-
-@dataclass(frozen=True)
-class Pruned:
-    """What `prune` took out.
-
-    Attributes:
-        runs: Runs whose events are gone; the runs themselves stay, with what the platforms called them.
-        events: Events.
-        blobs: Checkpoints.
-        bytes: Their size.
-    """
-
-    runs: int
-    events: int
-    blobs: int
-    bytes: int
 
 
 def drop(connection: Connection, delivery_ids: Sequence[int]) -> int:
@@ -89,44 +69,25 @@ def drop(connection: Connection, delivery_ids: Sequence[int]) -> int:
     return dropped
 
 
-def prune(connection: Connection, before: str, live: Sequence[str], *, given_up: bool = False) -> Pruned:
-    """Take out the events and deliveries of runs that have arrived whole, and mark the bytes that nothing refers to.
-
-    Args:
-        connection: In a write transaction.
-        before: Only runs whose newest event is older than this ISO time.
-        live: Runs that are being written to; they are left alone.
-        given_up: Also runs whose every destination was given up, whatever of them has arrived.
-    """
-    runs = arrived(connection, before, live) + (_given_up(connection, before, live) if given_up else [])
-    events = delete_runs(connection, runs)
-    unused = unreferenced(connection)
-    mark_removed(connection, {row.sha256 for row in unused})
-    return Pruned(len(runs), events, len(unused), sum(row.size for row in unused))
-
-
-def arrived(connection: Connection, before: str, live: Sequence[str]) -> list[str]:
-    """Return the runs that have arrived whole, were last written to before this ISO time, and are not live.
+def prunable(
+    connection: Connection, before: datetime, now: datetime, live: Collection[str], *, given_up: bool = False
+) -> list[str]:
+    """Return the runs that have arrived whole, were last written to before a time, and are not live.
 
     One with a checkpoint that is still to be salvaged has not, nor has one whose every destination was given up.
+
+    Args:
+        connection: Any.
+        before: The time.
+        now: The current one; an event from the future does not keep its run.
+        live: Runs that are being written to.
+        given_up: Also those whose every destination was given up, whatever of them has arrived.
     """
-    staying = {*live, *(lost.run_id for lost in lost_snapshots(connection, utc_now()))}
-    settled = connection.execute(_SETTLED, {"before": before})
-    return [run.id for run in settled if run.goes_somewhere and run.id not in staying]
-
-
-def _given_up(connection: Connection, before: str, live: Sequence[str]) -> list[str]:
-    settled = connection.execute(_SETTLED, {"before": before})
-    return [run.id for run in settled if not run.goes_somewhere and run.id not in live]
-
-
-def delete_runs(connection: Connection, runs: Sequence[str]) -> int:
-    """Delete the events and deliveries of runs; return how many events that were."""
-    events = 0
-    for statement in _DELETE if runs else ():
-        bound = text(statement).bindparams(bindparam("runs", expanding=True))
-        events = connection.execute(bound, {"runs": runs}).rowcount  # the last statement's count is the events'
-    return events
+    settled = connection.execute(_SETTLED, {"before": to_text(before), "latest_now": dates.latest(now)}).all()
+    lost = {one.run_id for one in lost_snapshots(connection, now)}
+    arrived = [run.id for run in settled if run.goes_somewhere and run.id not in lost]
+    dropped = [run.id for run in settled if not run.goes_somewhere] if given_up else []
+    return [run for run in arrived + dropped if run not in live]
 
 
 def pruned(connection: Connection, *, known_at: int | None = None) -> set[str]:
@@ -147,7 +108,9 @@ def unreferenced(connection: Connection) -> Sequence[Row[Any]]:
 def mark_removed(connection: Connection, sha256s: Collection[str]) -> None:
     """Write that the bytes are given up; `clear_removed` takes them out once that is committed."""
     table = tables.blobs
-    connection.execute(update(table).where(table.c.sha256.in_(sha256s)).values(state="removed"))
+    removed = update(table).where(table.c.sha256 == bindparam("gone")).values(state="removed")
+    if sha256s:
+        connection.execute(removed, [{"gone": sha256} for sha256 in sha256s])
 
 
 def clear_removed(connection: Connection, blobs: BlobStore) -> None:
