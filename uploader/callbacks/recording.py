@@ -93,7 +93,7 @@ class Recording:
         self._console.start()
 
     def goes_on(self) -> None:
-        """Take notice that the trainer is set up: a run that was finished is not any more."""
+        """Take notice that the trainer is set up, or trains: a run that was finished is not any more."""
         if self._events.holds:
             self._recorder.reopen()
             self._events.let_go()
@@ -113,12 +113,14 @@ class Recording:
 
         Trainers of 8.3 report the latter under the last epoch again, which would replace that epoch's losses.
         """
+        self.goes_on()  # a trainer of somebody's own may not have said that it is set up
         epoch = trainer.epoch + (trainer.epoch == self._last_epoch)
         self._last_epoch = epoch
         self._events.event("epoch_end", epoch_payload(trainer, epoch, self._system.sample()), str(epoch))
 
     def model_saved(self, trainer: Trainer) -> None:
         """Record a save and have its files snapshotted in the background."""
+        self.goes_on()
         files = saved_files(trainer, is_first=not self._has_saved)
         # The trainer has not synced its files: a power cut would take them along with this event, so waiting for the
         # disk, which is busy writing them, would gain nothing. Killing the process harms neither.
@@ -145,6 +147,7 @@ class Recording:
         The checkpoint is journaled before the results: a platform then has the weights when it hears that the
         training is complete. The training is over, so that waiting for the disk holds nothing up.
         """
+        self.goes_on()
         self._console.stop()
         if final := final_file(trainer):
             if final.path == Path(trainer.last):

@@ -169,6 +169,22 @@ def test_a_copy_that_goes_on_is_told_whole(journal: Any, build_trainer: Callable
     uploader.detach(trainer)
 
 
+def test_a_finished_run_goes_on_with_a_trainer_that_never_says_it_is_set_up(
+    journal: Any, build_trainer: Callable[..., Any], tmp_path: Path
+) -> None:
+    options = JournalOptions(str(journal.folder))
+    (tmp_path / "My Run").mkdir()
+    first = Recorder.start(options, project=None, name="run", save_dir=tmp_path / "My Run", resume=False)
+    first.finish("complete")
+    trainer = build_trainer()
+    trainer.args.resume, trainer.epoch = True, 0
+    uploader.attach(trainer, journal=journal.folder)
+    assert journal.kinds() == []
+    trainer.run_callbacks("on_model_save")
+    assert journal.kinds() == ["training_started", "model_saved"]
+    uploader.detach(trainer)
+
+
 def test_attaching_a_trainer_again_ends_the_first_session(journal: Any, build_trainer: Callable[..., Any]) -> None:
     trainer = build_trainer()
     uploader.attach(trainer, journal=journal.folder, name="first")
