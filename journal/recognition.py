@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import Row, TextClause, bindparam, text
 
 from journal.blobs import digest, identity
+from journal.clock import utc_now
 from journal.encoding import storable
 from journal.identity import Newest
+from journal.liveness import live_sessions
 from journal.salvage import stamped
 from journal.space import Begin
 
@@ -55,19 +57,20 @@ _OF_MODEL = text(
       AND json_extract(payload, '$.environment.platformModel') = :model
     """
 )
-# A session that has written nothing has gone on with nothing: its trainer has refused, or it was killed at once.
+# A session that is over and has written nothing has gone on with nothing: its trainer has refused, or it was killed.
 _NEWER = text(
     """
     SELECT generation, uuid,
            (SELECT CASE WHEN json_valid(payload) THEN json_extract(payload, '$.trainArgs.save_dir') END FROM events e
             WHERE e.session_id = s.id AND e.kind = 'training_started' ORDER BY e.id LIMIT 1) AS save_dir
     FROM sessions s
-    WHERE run_id = :run_id AND purpose IS NULL AND EXISTS (SELECT 1 FROM events e WHERE e.session_id = s.id)
+    WHERE run_id = :run_id AND purpose IS NULL
+      AND (id IN :live OR EXISTS (SELECT 1 FROM events e WHERE e.session_id = s.id))
       AND (generation > :generation OR (generation = :generation AND uuid != :uuid
                                         AND NOT EXISTS (SELECT 1 FROM sessions WHERE uuid = :uuid)))
     ORDER BY generation DESC, id DESC LIMIT 1
     """
-)
+).bindparams(bindparam("live", expanding=True))
 _EPOCHS = text(
     """
     SELECT key, payload FROM (
@@ -120,7 +123,9 @@ class Recognition:
 
     def newer_session(self, run_id: str, known: Newest) -> Newer | None:
         """Return the run's newest session that is none of those which led to a known one, None where there is none."""
-        row = self._first(_NEWER, run_id=run_id, generation=known.generation, uuid=known.uuid)
+        with self._begin(read_only=True) as connection:
+            live = live_sessions(connection, utc_now())
+        row = self._first(_NEWER, run_id=run_id, generation=known.generation, uuid=known.uuid, live=live)
         return Newer(row.uuid, row.save_dir if isinstance(row.save_dir, str) else None) if row else None
 
     def runs_of_model(self, model_id: str) -> set[str]:

@@ -23,6 +23,7 @@ from journal.blobs import Identity, identity
 from journal.engine import Durability
 from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
 from journal.identity import UNKNOWN, Session
+from journal.records import Run
 from journal.salvage import stamped
 from uploader.lineage import NOWHERE, Origin, find_origin
 from uploader.run_file import forget_model, remember_run
@@ -144,16 +145,12 @@ class Recorder:
             started: Id of the model that upstream has registered for it a moment ago.
         """
         save_dir = save_dir.absolute()
-        came = find_origin(options, save_dir, resume=resume, checkpoint=checkpoint, started=started)
+        look = partial(find_origin, options, save_dir, resume=resume, checkpoint=checkpoint, started=started)
+        run = partial(new_run, project=project, name=name, save_dir=save_dir)
+        came, sink = _begin(options, look, run)
         known = came.mark
         if came.model is None:
             forget_model(save_dir)
-        run_id = known.run if known else str(uuid.uuid4())
-        session = Session(run_id)
-        if known and known.newest != UNKNOWN:
-            session.place(known.newest)
-        run = new_run(run_id, project=project, name=name, save_dir=save_dir)
-        sink = Sink(options, run, session=session, chunks_before=known.chunks if known else 0)
         was_complete = known is not None and (known.is_complete or sink.is_complete())
         remember = partial(remember_run, sink, save_dir, known)
         remember(was_complete)
@@ -275,3 +272,23 @@ class Recorder:
         replaced = isinstance(error, SourceChanged) and request.role != "final" and stamp is not None
         is_said = replaced or isinstance(error, OverLimit)
         LOGGER.log(logging.DEBUG if is_said else logging.WARNING, "%s was not snapshotted: %s", request.path, error)
+
+
+def _begin(options: JournalOptions, look: Callable[[], Origin], run: Callable[[str], Run]) -> tuple[Origin, Sink]:
+    """Open a session of the run that goes on, or of a new one.
+
+    Another copy of the run may begin to go on between the look and the session: then there is another look.
+    """
+    came, sink = _open(options, look(), run)
+    if came.mark and came.mark.newest != UNKNOWN and sink.session.parent not in {None, came.mark.newest.uuid}:
+        sink.close("exited")
+        return _open(options, look(), run)
+    return came, sink
+
+
+def _open(options: JournalOptions, came: Origin, run: Callable[[str], Run]) -> tuple[Origin, Sink]:
+    known = came.mark
+    session = Session(known.run if known else str(uuid.uuid4()))
+    if known and known.newest != UNKNOWN:
+        session.place(known.newest)
+    return came, Sink(options, run(session.run_id), session=session, chunks_before=known.chunks if known else 0)

@@ -14,6 +14,7 @@ import pytest
 
 from journal.blobs import identity
 from journal.salvage import RUN_FILE, stamped
+from uploader.lineage import find_origin
 from uploader.model_file import MODEL_FILE
 from uploader.recorder import Recorder
 from uploader.sink import JournalOptions
@@ -174,6 +175,27 @@ def test_the_second_of_two_copies_that_go_on_is_a_run_of_its_own(
     assert start(save_dir=copy, checkpoint=copy / "weights" / "last.pt").run_id == second.run_id
 
 
+def test_of_two_copies_that_begin_at_once_the_second_is_a_run_of_its_own(
+    start: Start, save_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start()
+    last = trained(first, save_dir)
+    copy = save_dir.with_name("copy")
+    shutil.copytree(save_dir, copy)
+    original: list[Recorder] = []
+
+    def look(*place: Any, **how: Any) -> Any:
+        came = find_origin(*place, **how)
+        if not original:  # between this look and the session
+            monkeypatch.setattr("uploader.recorder.find_origin", find_origin)
+            original.append(start(checkpoint=last))
+        return came
+
+    monkeypatch.setattr("uploader.recorder.find_origin", look)
+    second = start(save_dir=copy, checkpoint=copy / "weights" / "last.pt")
+    assert (original[0].run_id, second.origin.copy_of) == (first.run_id, first.run_id)
+
+
 def test_the_copy_that_goes_on_first_has_the_run(start: Start, save_dir: Path) -> None:
     first = start()
     last = trained(first, save_dir)
@@ -238,6 +260,16 @@ def test_a_session_that_wrote_nothing_has_gone_on_with_nothing(start: Start, fol
             [first.run_id],
         )
     assert start(checkpoint=last).run_id == first.run_id
+
+
+def test_a_session_that_lives_has_gone_on_before_it_writes(start: Start, folder: Path, save_dir: Path) -> None:
+    trained(start(), save_dir)
+    copy = save_dir.with_name("copy")
+    shutil.copytree(save_dir, copy)
+    original = Recorder.start(JournalOptions(str(folder)), project=None, name="run", save_dir=save_dir, resume=True)
+    lose_mark(save_dir)
+    assert start(save_dir=copy, checkpoint=copy / "weights" / "last.pt").origin.copy_of == original.run_id
+    original.finish("failed")
 
 
 def test_a_moved_folder_goes_on_with_a_wiped_journal(start: Start, save_dir: Path, tmp_path: Path) -> None:
