@@ -114,7 +114,9 @@ def test_a_packed_answer_is_unpacked_up_to_the_same_size(pack: Callable[[bytes],
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b'{"received": true}')[:-9], b'{"received": true}'])
+@pytest.mark.parametrize(
+    "body", [gzip.compress(b'{"received": true}')[:-9], b'{"received": true}'], ids=["cut", "plain"]
+)
 def test_what_cannot_be_unpacked_is_no_answer(body: bytes) -> None:
     with pytest.raises(failures.TRANSPORT_ERRORS):
         reading.read(as_sent(response(io.BytesIO(body), Content_Encoding="gzip")), 1000)
