@@ -115,6 +115,8 @@ class Recorder:
         self._busy = False
         self._closing = False
         self._finished = False
+        self._ended = False
+        self._hurried = False
         self._asked: dict[str, Identity] = {}
         self._thread = threading.Thread(target=self._work, name="uploader-snapshots", daemon=True)
         self._thread.start()
@@ -192,9 +194,21 @@ class Recorder:
         self._remember(False)
 
     def wait_for_snapshots(self, timeout: float = FINAL_SECONDS) -> bool:
-        """Wait until no snapshot is asked for or being taken; return False when that took too long (seconds)."""
+        """Wait until no snapshot is asked for or being taken.
+
+        Args:
+            timeout: The longest wait, in seconds.
+
+        Returns:
+            False when that took too long, or is not to be waited for any more.
+        """
+        return self._wait_until(lambda: not self._requests and not self._busy, timeout)
+
+    def hurry(self) -> None:
+        """Have nobody wait for snapshots any more: a person wants the process to end."""
         with self._wake:
-            return self._wake.wait_for(lambda: not self._requests and not self._busy, timeout)
+            self._hurried = True
+            self._wake.notify_all()
 
     def told(self, *, wait: bool = True) -> dict[str, str] | None:
         """Return what platforms told this session: `cancelled` and why, `model` and the address of its page.
@@ -223,12 +237,29 @@ class Recorder:
             self._finished = self._closing = True
             self._wake.notify_all()
         atexit.unregister(self.finish)
-        self._thread.join(FINAL_SECONDS)
+        if self._wait_until(lambda: self._ended, FINAL_SECONDS):
+            self._thread.join()
         if outcome == "complete":
             self._remember(True)
         self._sink.close(outcome)
 
+    def _wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait for what the thread does; not for long, not when hurried, and not for a thread that is not there."""
+        with self._wake:
+            if os.getpid() == self._pid:
+                self._wake.wait_for(lambda: condition() or self._ended or self._hurried, timeout)
+            return condition()
+
     def _work(self) -> None:
+        """Serve requests until told to close, and note the end."""
+        try:
+            self._serve_all()
+        finally:
+            with self._wake:
+                self._ended = True
+                self._wake.notify_all()
+
+    def _serve_all(self) -> None:
         """Serve requests until told to close, with a heartbeat in between."""
         beat_at = time.monotonic() + HEARTBEAT_SECONDS
         while (request := self._next_request(beat_at)) or not self._closing:

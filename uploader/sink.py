@@ -136,7 +136,11 @@ class Sink:
         # Outside the lock: both may take long, and events must not wait.
         if not self._keep_within(link, expected[1], role):
             self._not_taken(expected[1], role)
-        link.add_checkpoint(source, expected, role, payload)
+        try:
+            link.add_checkpoint(source, expected, role, payload)
+        finally:
+            if self._is_closed:  # nobody waited for it
+                link.close()
 
     @property
     def drain_command(self) -> str:

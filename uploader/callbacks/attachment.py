@@ -11,6 +11,7 @@ from typing import Any
 from uploader.callbacks.children import recording_children
 from uploader.callbacks.lists import RecordedLists
 from uploader.callbacks.platform import PlatformCallbacks
+from uploader.callbacks.recording import over_afterwards
 
 _STARTS = ("train", "tune")
 """Methods that may start trainings in other processes."""
@@ -42,7 +43,7 @@ class _Start:
             return start(*args, **options)
         if not isinstance(self.owner.callbacks, RecordedLists):  # replaced as a whole
             self.owner.callbacks = RecordedLists(self.owner.callbacks, callbacks)
-        with recording_children(callbacks, self.name):
+        with recording_children(callbacks, self.name), over_afterwards(self.owner):
             return start(*args, **options)
 
     def _method(self) -> Callable[..., Any]:

@@ -76,6 +76,7 @@ class ConsoleCapture:
         self._journal = journal
         self._hears = hears
         self._logger: Any = None
+        self._afterwards: Callable[[], object] = lambda: None
         self._with_bars = False
         self._is_open = False
         self._heard_at = 0.0
@@ -120,6 +121,15 @@ class ConsoleCapture:
             if thread is not threading.current_thread():
                 thread.join()
 
+    def give_up(self, afterwards: Callable[[], object]) -> None:
+        """Capture nothing more, and have a thread of the capture stop it and then call `afterwards`.
+
+        For the garbage collector, which calls this in the middle of anything: nothing here waits or takes a lock.
+        """
+        if self._is_open:
+            self._afterwards = afterwards
+            self._heard.put(None)
+
     def leave(self) -> None:
         """Let a forked child print as before: its lines are not the run's, and the threads did not come along."""
         self._is_open = False
@@ -145,6 +155,10 @@ class ConsoleCapture:
             self._logger.progress.clear()  # of bars that outlive the capture
         self._logger._flush_buffer()
         self._chunks.put(None)
+        try:
+            self._afterwards()
+        except Exception:  # nobody else is there to hear of it
+            LOGGER.exception("A training that nobody holds any more was not ended in the journal")
 
     def _next(self, until: float) -> _Heard | None:
         """Return what was heard next, or nothing at all once `until` has come."""

@@ -43,6 +43,10 @@ class Orders:
         """Look, and obey."""
         self._heed(trainer, self._told())
 
+    def are_due(self) -> bool:
+        """Return whether there is something to do between two batches."""
+        return self._is_cancelled or self._clock() >= self._look_at
+
     def glance(self, trainer: Trainer) -> None:
         """Do so between two batches: now and then, without waiting for anybody."""
         now = self._clock()

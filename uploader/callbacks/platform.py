@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uploader.callbacks.guard import guarded
-from uploader.callbacks.recording import Recording, abandon_previous, current_recording
+from uploader.callbacks.guard import guard, guarded
+from uploader.callbacks.recording import Recording, current_recording
 from uploader.callbacks.redact import Redactor
 from uploader.callbacks.slugs import project_slug, respelled, run_slug
 from uploader.callbacks.system import SystemSampler, training_gpus
@@ -74,16 +74,12 @@ class PlatformCallbacks:
         """Start or continue the run. Runs while the trainer is built, before data and model are loaded."""
         if not _is_main_process():
             return
-        abandon_previous()
-        recording = self._recording(trainer)
-        setattr(trainer, ATTRIBUTE, recording)
-        silence_upstream(trainer)
-        recording.begin(trainer)
+        self._begin(trainer, resume=bool(trainer.args.resume))
 
     @guarded
     def on_pretrain_routine_end(self, trainer: Trainer) -> None:
         """Apply an early cancellation; the trainer's setup has reset `stop`."""
-        if recording := recording_of(trainer):
+        if recording := self._under_way(trainer, begins=True):
             recording.goes_on()
             recording.orders.look(trainer)
 
@@ -93,16 +89,19 @@ class PlatformCallbacks:
         if (recording := recording_of(trainer)) and _trains_alone():
             recording.orders.look(trainer)
 
-    @guarded
     def on_train_batch_end(self, trainer: Trainer) -> None:
-        """Look for a cancellation now and then: newer trainers stop between two batches."""
-        if (recording := recording_of(trainer)) and _trains_alone():
-            recording.orders.glance(trainer)
+        """Look for a cancellation now and then: newer trainers stop between two batches.
+
+        Guarded only when there is something to do: a batch is too short for it.
+        """
+        if (recording := recording_of(trainer)) and recording.orders.are_due() and _trains_alone():
+            orders = recording.orders
+            guard(trainer, "on_train_batch_end", lambda: orders.glance(trainer))
 
     @guarded
     def on_fit_epoch_end(self, trainer: Trainer) -> None:
         """Record the epoch; runs once more after the final evaluation."""
-        if recording := recording_of(trainer):
+        if recording := self._under_way(trainer):
             recording.trains_with(trainer)
             recording.epoch_end(trainer)
             recording.orders.look(trainer)
@@ -110,18 +109,20 @@ class PlatformCallbacks:
     @guarded
     def on_model_save(self, trainer: Trainer) -> None:
         """Record the save."""
-        if recording := recording_of(trainer):
+        if recording := self._under_way(trainer):
             recording.model_saved(trainer)
 
     @guarded
     def on_train_end(self, trainer: Trainer) -> None:
         """Record the results."""
-        if recording := recording_of(trainer):
+        if recording := self._under_way(trainer):
             recording.complete(trainer)
 
-    @guarded
     def teardown(self, trainer: Trainer) -> None:
-        """End the session. The trainer calls this in a `finally`, where an error that ends it is being handled."""
+        """End the session. The trainer calls this in a `finally`, where an error that ends it is being handled.
+
+        Not as the others are guarded: that error is this thread's.
+        """
         if recording := recording_of(trainer):
             recording.close(sys.exc_info()[1])
 
@@ -137,13 +138,36 @@ class PlatformCallbacks:
         if validator.args.mode != "val" and (recording := current_recording()):
             recording.evaluates(validator)
 
-    def _recording(self, trainer: Trainer) -> Recording:
+    def _under_way(self, trainer: Trainer, *, begins: bool = False) -> Recording | None:
+        """Return the trainer's recording, begun again where it has ended.
+
+        So it has for a trainer that trains a second time, and for one that trains on in a forked child: either is a
+        session more of the same run.
+
+        Args:
+            trainer: The trainer.
+            begins: Whether a training begins now.
+        """
+        recording = recording_of(trainer)
+        last = getattr(trainer, ATTRIBUTE, None)
+        if recording is not None or not isinstance(last, Recording) or not (begins or last.is_of_another_process):
+            return recording
+        return self._begin(trainer, resume=True)
+
+    def _begin(self, trainer: Trainer, *, resume: bool) -> Recording:
+        recording = self._recording(trainer, resume=resume)
+        setattr(trainer, ATTRIBUTE, recording)
+        silence_upstream(trainer)  # now that it is known what upstream has begun
+        recording.begin(trainer)
+        return recording
+
+    def _recording(self, trainer: Trainer, *, resume: bool) -> Recording:
         recorder = Recorder.start(
             self.options,
             project=project_slug(self.project or trainer.args.project, _sweeps(trainer)),
             name=run_slug(self.name or trainer.args.name),
             save_dir=Path(trainer.save_dir),
-            resume=bool(trainer.args.resume),
+            resume=resume,
             checkpoint=_resumed_from(trainer.args.resume),
             started=started_model(trainer),
         )
@@ -163,9 +187,12 @@ class PlatformCallbacks:
 
 
 def recording_of(trainer: object) -> Recording | None:
-    """Return the recording of a trainer, or None where it has none, as on all but the first rank."""
+    """Return the recording of a trainer while it is under way; else None, and on all but the first rank."""
     recording = getattr(trainer, ATTRIBUTE, None)
-    return recording if isinstance(recording, Recording) else None
+    if not (isinstance(recording, Recording) and recording.is_open):
+        return None
+    recording.comes_first()
+    return recording
 
 
 def _resumed_from(resume: object) -> Path | None:

@@ -8,9 +8,9 @@ import logging
 import os
 import sys
 import threading
-import traceback
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,16 @@ from journal.losses import loss_payload
 from journal.records import GIVEN_UP
 from uploader.callbacks.checkpoints import SavedFile, final_file, save_payload, saved_files
 from uploader.callbacks.console import Chunk, ConsoleCapture
+from uploader.callbacks.endings import UNTOLD, Failure, escaped_from, failure
 from uploader.callbacks.environment import describe_environment
 from uploader.callbacks.epochs import epoch_payload
+from uploader.callbacks.guard import guard
 from uploader.callbacks.holding import Holding
 from uploader.callbacks.orders import Orders
 from uploader.callbacks.plots import without_large
 from uploader.callbacks.redact import Redactor
 from uploader.callbacks.results import completion_payload
+from uploader.callbacks.shelter import shelter
 from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Trainer
 from uploader.recorder import Recorder
@@ -58,19 +61,34 @@ class Recording:
         self._system = system
         self._redactor = redactor
         self._origin = dict(origin or {})
-        self._console = ConsoleCapture(self._journal_console)
+        self._console = ConsoleCapture(self._journal_console, self._is_heard)
         self.orders = Orders(recorder.told, _say)
         self._pid = os.getpid()
+        self._ending = threading.Lock()
+        self._seen: Failure | None = None
+        self._is_built = self._is_training = False
         self._last_epoch: int | None = None
         self._batch = str(getattr(trainer.args, "batch", None))
         self._has_saved = False
         self._is_complete = False
         self._is_closed = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the training is under way in this process."""
+        return not (self._is_closed or self.is_of_another_process)
+
+    @property
+    def is_of_another_process(self) -> bool:
+        """Whether this process was forked from the one that began the training."""
+        return os.getpid() != self._pid
+
     def begin(self, trainer: Trainer) -> None:
         """Record the start and begin to capture the console."""
-        _thread.recording = self
+        self.comes_first()
         atexit.register(self.abandon)
+        weakref.finalize(trainer, self._console.give_up, self._end_unseen).atexit = False
+        self._is_built = hasattr(trainer, "data")  # else it is, and fails, while its trainer is made
         payload = {
             "trainArgs": {name: str(value) for name, value in vars(trainer.args).items()},
             "epochs": trainer.epochs,
@@ -92,8 +110,15 @@ class Recording:
             _say(f"this training goes on as model {model}, which Ultralytics has streamed it to")
         self._console.start()
 
+    def comes_first(self) -> None:
+        """Take notice that it is this training which this thread is at: what the thread prints belongs to it."""
+        trainings = shelter().trainings
+        if trainings[-1:] != [self]:
+            trainings[:] = [*(one for one in trainings if one is not self and one.is_open), self]
+
     def goes_on(self) -> None:
         """Take notice that the trainer is set up, or trains: a run that was finished is not any more."""
+        self._is_training = True
         if self._events.holds:
             self._recorder.reopen()
             self._events.let_go()
@@ -164,70 +189,87 @@ class Recording:
     def close(self, error: BaseException | None) -> None:
         """End the session; only the first call, in the process that began it, does anything.
 
+        How it ended is written first. Then it is waited for the snapshots, which who waits may interrupt: what was not
+        taken by then, the drain takes in from where the trainer left it.
+
         Args:
             error: What ended the training early, else None.
         """
-        if self._is_closed or os.getpid() != self._pid:
-            return
-        self._is_closed = True
-        atexit.unregister(self.abandon)
-        if getattr(_thread, "recording", None) is self:
-            _thread.recording = None
-        self._console.stop()
-        if self._events.holds:
-            _say(f"run {self._recorder.run_id} was finished before and did not go on; it stays as it is")
-        elif error is not None and not self._is_complete:
-            self._recorder.wait_for_snapshots()  # the end comes after all else
-            self._events.event("training_failed", self._failure(error))
-        self._recorder.finish(self._outcome(error))
+        if self.is_open:
+            guard(self, "the end", lambda: self._end(error), self._recorder.hurry)
 
     def abandon(self) -> None:
         """Close a training that was never torn down.
 
-        It failed while its trainer was built, or its Ultralytics is too old to tear down after an error. Where that
-        error is the last one the interpreter reported, it is recorded.
+        It failed while its trainer was built, or its Ultralytics is too old to tear down after an error, or its process
+        ends. Its error is what was seen of it, or the last one that the interpreter reported. A trainer that was built
+        and then not used has not failed.
         """
+        if self.is_open:
+            guard(self, "the end", self._end_unseen, self._recorder.hurry)
+
+    def _end_unseen(self) -> None:
         error = getattr(sys, "last_value", None)
-        self.close(error if _passed_through(error, self._trainer()) else None)
+        is_over = self._is_training or not self._is_built
+        self._end(error if escaped_from(error, self._trainer()) else None, self._seen or (UNTOLD if is_over else None))
+
+    def _end(self, error: BaseException | None, otherwise: Failure | None = None) -> None:
+        with self._ending:
+            if not self.is_open:
+                return
+            self._is_closed = True
+        atexit.unregister(self.abandon)
+        self._console.stop()
+        how = failure(error, self._redactor) if error is not None else otherwise
+        outcome = "complete" if self._is_complete else "failed" if how else "abandoned"
+        if self._events.holds:
+            _say(f"run {self._recorder.run_id} was finished before and did not go on; it stays as it is")
+        elif outcome == "failed" and how:
+            self._events.event("training_failed", how.payload())
+        self._recorder.finish(outcome)
+
+    def _is_heard(self) -> bool:
+        """Return whether what this thread prints belongs to this training: to the one that it is at, if to any."""
+        error = sys.exc_info()[1]
+        if error is not None and escaped_from(error, self._trainer()):
+            self._seen = failure(error, self._redactor)  # whoever caught it is telling of it
+        return current_recording() in (None, self)
 
     def _snapshot(self, file: SavedFile) -> None:
         self._recorder.checkpoint(
             file.path, role=file.role, epoch=file.epoch, publish=file.publish, is_best=file.is_best
         )
 
-    def _outcome(self, error: BaseException | None) -> str:
-        if self._is_complete:
-            return "complete"
-        return "abandoned" if error is None else "failed"
-
-    def _failure(self, error: BaseException) -> dict[str, str]:
-        code = type(error).__name__
-        return {"error": self._redactor.text(str(error)) or code, "code": code}
-
     def _journal_console(self, chunk: Chunk) -> None:
         payload = chunk.payload()
         self._events.event("console_output", self._redactor.value(payload), str(chunk.id))
 
 
-_thread = threading.local()
-
-
 def current_recording() -> Recording | None:
-    """Return the recording of this thread's training, or None where there is none."""
-    return getattr(_thread, "recording", None)
+    """Return the recording of the training that this thread is at, or None where there is none."""
+    return next((one for one in reversed(shelter().trainings) if one.is_open), None)
 
 
-def abandon_previous() -> None:
-    """Close this thread's recording that was never torn down, if there is one: a thread runs one training at a time."""
-    if previous := current_recording():
-        previous.abandon()
+@contextmanager
+def over_afterwards(owner: object = None) -> Iterator[None]:
+    """Close what is still open of the trainings that this thread begins in the block, with the error that ends it.
 
+    A call that trains is over when it returns, whatever upstream has told of that: older versions do not tear
+    down after an error, and none does before it trains.
 
-def _passed_through(error: BaseException | None, owner: object) -> bool:
-    """Return whether an error was raised in, or passed, a method of `owner`."""
-    if error is None or owner is None:
-        return False
-    return any(frame.f_locals.get("self") is owner for frame, _ in traceback.walk_tb(error.__traceback__))
+    Args:
+        owner: The trainer that is called, if it is one: its training had begun before.
+    """
+    before = [one for one in shelter().trainings if one is not getattr(owner, "uploader", None)]
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        for one in [one for one in shelter().trainings if one not in before]:
+            one.close(error) if error is not None else one.abandon()
 
 
 def _say(message: str, level: int = logging.INFO) -> None:

@@ -16,9 +16,10 @@ class Callbacks:
 
 
 @pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture) -> Any:
+def logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Any:
     logger = logging.getLogger("ultralytics")
-    logger.addHandler(caplog.handler)  # upstream's logger does not propagate
+    logger.addHandler(caplog.handler)
+    monkeypatch.setattr(logger, "propagate", False)  # as upstream has it, which need not be imported here
     caplog.set_level(logging.WARNING, "ultralytics")
     yield caplog
     logger.removeHandler(caplog.handler)

@@ -50,10 +50,13 @@ def test_between_batches_it_stops_at_the_next_one(world: World) -> None:
     world.told = {"cancelled": ""}
     world.orders.glance(world.trainer)
     assert not world.trainer.stop  # not at every batch
+    assert not world.orders.are_due()
     world.now += SHORTEST
+    assert world.orders.are_due()
     world.orders.glance(world.trainer)
     assert world.trainer.stop
     assert world.waited == [False, False]
+    assert world.orders.are_due()  # to be stopped again
     world.trainer.stop = False
     world.orders.glance(world.trainer)
     assert world.trainer.stop

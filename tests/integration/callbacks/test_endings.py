@@ -1,0 +1,286 @@
+"""Every training is a recording of its own, and is over when it is over, whatever upstream tells of its end."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.trainers import SmallTrainer
+
+from uploader.callbacks.platform import recording_of
+from uploader.callbacks.recording import over_afterwards
+
+pytestmark = pytest.mark.usefixtures("ultralytics")
+
+ROOT = Path(__file__).parents[3]
+Build = Callable[..., SmallTrainer]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Iterator[Build]:
+    """Build trainers; afterwards the process is as it was."""
+    before = sys.stdout, sys.stderr, threading.active_count()
+
+    def make(name: str = "run", **options: Any) -> SmallTrainer:
+        return SmallTrainer(tmp_path, name, **options)
+
+    yield make
+    assert (sys.stdout, sys.stderr) == before[:2]
+    assert threading.active_count() == before[2], threading.enumerate()
+
+
+def ends(journal: Any) -> dict[str, str | None]:
+    """Return how each run ended, and the last event that says so."""
+    query = "SELECT r.name, s.outcome FROM sessions s JOIN runs r ON r.id = s.run_id ORDER BY s.id"
+    return dict(journal.rows(query))
+
+
+def said(journal: Any, name: str) -> str:
+    """Return the console text of a run, without what upstream's logger says of ours."""
+    query = "SELECT json_extract(e.payload, '$.content') FROM events e JOIN runs r ON r.id = e.run_id"
+    chosen = "WHERE e.kind = 'console_output' AND r.name = ? ORDER BY e.id"
+    lines = "\n".join(text for (text,) in journal.rows(f"{query} {chosen}", name)).splitlines()
+    return "".join(line.partition("] ")[2] for line in lines if "Uploader:" not in line)
+
+
+def test_two_that_are_built_and_then_train_are_two(build: Build, journal: Any) -> None:
+    both = [build(name, during=lambda trainer: print(trainer.args.name, end=" ")) for name in ("teacher", "student")]
+    for trainer in both:
+        trainer.train()
+    assert ends(journal) == {"teacher": "complete", "student": "complete"}
+    assert len(journal.events("training_complete")) == 2
+    assert (said(journal, "teacher"), said(journal, "student")) == ("teacher", "student")
+
+
+def test_one_within_another_is_one_of_its_own(build: Build, journal: Any) -> None:
+    def within(trainer: Any) -> None:
+        print("before.")
+        build("inner", during=lambda _: print("within.")).train()
+        print("after.")
+
+    build("outer", during=within).train()
+    assert ends(journal) == {"outer": "complete", "inner": "complete"}
+    assert (said(journal, "outer"), said(journal, "inner")) == ("before.after.", "within.")
+
+
+def test_two_in_threads_wait_for_nothing_of_each_other(build: Build, journal: Any) -> None:
+    meet = threading.Barrier(3, timeout=60)
+
+    def print_together(trainer: Any) -> None:
+        meet.wait()
+        print(f"{trainer.args.name}.")
+        meet.wait()
+        meet.wait()
+
+    threads = [threading.Thread(target=lambda name=name: build(name, during=print_together).train()) for name in "ab"]  # type: ignore[misc]
+    for thread in threads:
+        thread.start()
+    meet.wait()
+    meet.wait()
+    print("everybody's.")
+    meet.wait()
+    for thread in threads:
+        thread.join()
+    assert ends(journal) == {"a": "complete", "b": "complete"}
+    assert (said(journal, "a"), said(journal, "b")) == ("a.everybody's.", "b.everybody's.")
+
+
+def test_a_trainer_that_trains_twice_has_two_sessions_of_one_run(build: Build, journal: Any) -> None:
+    trainer = build()
+    trainer.train()
+    trainer.epochs = 2
+    trainer.train()
+    assert journal.outcomes() == ["complete", "complete"]
+    assert len(journal.runs()) == 1
+    keys = journal.rows("SELECT key FROM events WHERE kind = 'training_started' ORDER BY id")
+    assert keys == [("1",), ("2",)]
+
+
+def test_one_that_could_not_be_built_has_failed_when_its_error_is_let_go(build: Build, journal: Any) -> None:
+    before = sys.stdout
+    try:
+        build(fails=True)
+    except FileNotFoundError as error:
+        print("told the user:", error)
+    print("of something else")
+    collected(journal)
+    assert sys.stdout is before
+    assert journal.events("training_failed") == [{"error": "no such data", "code": "FileNotFoundError"}]
+    assert ends(journal) == {"run": "failed"}
+    assert said(journal, "run") == "told the user:no such data"  # upstream's logger makes a line of each part
+
+
+def test_its_words_are_not_known_where_nobody_tells_them(build: Build, journal: Any) -> None:
+    with pytest.raises(FileNotFoundError):
+        build(fails=True)
+    collected(journal)
+    (failed,) = journal.events("training_failed")
+    assert failed["code"] == "Unknown"
+
+
+def test_one_that_failed_in_a_call_is_over_with_the_call(build: Build, journal: Any) -> None:
+    kept: list[BaseException] = []
+    before = sys.stdout
+    for _ in range(2):
+        try:
+            with over_afterwards():
+                build(fails=True)
+        except FileNotFoundError as error:
+            kept.append(error)  # as a future keeps it, and with it the trainer
+        assert sys.stdout is before
+    assert [failed["code"] for failed in journal.events("training_failed")] == ["FileNotFoundError"] * 2
+
+
+def test_a_version_that_does_not_tear_down_is_over_with_the_call(build: Build, journal: Any) -> None:
+    def fail(trainer: Any) -> None:
+        raise ValueError("in an epoch")
+
+    trainer = build(tears_down=False, during=fail)
+    with pytest.raises(ValueError, match="in an epoch"), over_afterwards(trainer):
+        trainer.train()
+    assert journal.events("training_failed") == [{"error": "in an epoch", "code": "ValueError"}]
+
+
+def test_an_error_that_was_handled_within_is_no_failure(build: Build, journal: Any) -> None:
+    def handle(trainer: Any) -> None:
+        try:
+            trainer.get_dataset(True)
+        except FileNotFoundError as error:
+            print("went on without:", error)
+
+    build(during=handle).train()
+    assert journal.events("training_failed") == []
+
+
+def test_a_trainer_that_was_built_and_not_used_has_not_failed(build: Build, journal: Any) -> None:
+    trainer = build()
+    recording: Any = recording_of(trainer)
+    recording._is_built = True  # as of one that ours was attached to
+    del trainer, recording
+    collected(journal)
+    assert journal.events("training_failed") == []
+    assert ends(journal) == {"run": "abandoned"}
+
+
+def collected(journal: Any) -> None:
+    """Wait until what nobody holds any more is collected, and the threads that end its recording are gone."""
+    gc.collect()
+    for thread in threading.enumerate():
+        if thread.name.startswith("uploader-"):
+            thread.join(60)
+
+
+def test_a_child_that_trains_on_is_a_session_of_its_own(build: Build, journal: Any) -> None:
+    trainer = build()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        trainer.train()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    recording: Any = recording_of(trainer)
+    recording.close(None)
+    assert sorted(journal.outcomes()) == ["abandoned", "complete"]
+    assert len(journal.runs()) == 1
+
+
+IN_A_PROCESS = f"""
+import atexit, os, signal, sys, threading
+from pathlib import Path
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}, {str(ROOT / "scripts" / "training")!r}]
+from torchvision_ops import ensure_torchvision_ops
+ensure_torchvision_ops()
+import journal.blobs
+from support.trainers import SmallTrainer
+copying, go_on = threading.Event(), threading.Event()
+snapshot = journal.blobs.BlobStore.snapshot
+def slowly(*arguments, **options):
+    copying.set()
+    go_on.wait()
+    return snapshot(*arguments, **options)
+journal.blobs.BlobStore.snapshot = slowly
+def press(*_):
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def run(code: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    code = (
+        f"{IN_A_PROCESS}\ntrainer = SmallTrainer(Path({str(tmp_path)!r}), **OPTIONS)\n".replace("OPTIONS", "{}") + code
+    )
+    return subprocess.run([sys.executable, "-c", code], timeout=120, capture_output=True, text=True)
+
+
+def test_the_end_is_written_before_it_is_waited_for_and_a_second_interrupt_ends_the_waiting(
+    journal: Any, tmp_path: Path
+) -> None:
+    code = """
+def during(trainer):
+    if trainer.epoch == 1:
+        copying.wait()
+        threading.Thread(target=second).start()
+        raise KeyboardInterrupt
+def second():
+    while not any(thread.name == "uploader-callbacks" for thread in threading.enumerate()):
+        pass
+    press()
+trainer.epochs, trainer.during = 3, during
+trainer.train()
+"""
+    ended = run(code, tmp_path)
+    assert ended.returncode == -signal.SIGINT or "KeyboardInterrupt" in ended.stderr
+    assert journal.events("training_failed") == [{"error": "KeyboardInterrupt", "code": "KeyboardInterrupt"}]
+    assert journal.outcomes() == ["failed"]
+
+
+def test_what_ends_the_process_while_it_waits_finds_the_end_written(journal: Any, tmp_path: Path) -> None:
+    code = f"""
+import sqlite3, time
+def during(trainer):
+    if trainer.epoch == 1:
+        copying.wait()
+        threading.Thread(target=terminate, daemon=True).start()
+        raise KeyboardInterrupt
+def terminate():
+    ended = "SELECT 1 FROM events WHERE kind = 'training_failed'"
+    while not sqlite3.connect({str(journal.folder / "journal.db")!r}).execute(ended).fetchall():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+trainer.epochs, trainer.during = 3, during
+trainer.train()
+"""
+    assert run(code, tmp_path).returncode == -signal.SIGTERM
+    assert len(journal.events("training_failed")) == 1
+
+
+def test_a_time_limit_that_strikes_the_last_callback_gets_through_and_the_results_are_there(
+    journal: Any, tmp_path: Path
+) -> None:
+    code = """
+class SoftLimit(Exception): ...
+def strike(*_):
+    go_on.set()
+    raise SoftLimit
+signal.signal(signal.SIGALRM, strike)
+threading.Thread(target=lambda: (copying.wait(), os.kill(os.getpid(), signal.SIGALRM)), daemon=True).start()
+trainer.best = trainer.save_dir / "best.pt"
+trainer.best.write_bytes(b"best")
+trainer.ours.__class__.on_model_save = lambda ours, trainer: None  # so that the first copy is that of the result
+try:
+    trainer.train()
+except SoftLimit:
+    print("heard")
+"""
+    ended = run(code, tmp_path)
+    assert ended.stdout.endswith("heard\n"), ended.stderr
+    assert len(journal.events("training_complete")) == 1
+    assert journal.events("training_failed") == []
+    assert journal.outcomes() == ["complete"]

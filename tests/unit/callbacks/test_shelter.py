@@ -1,0 +1,205 @@
+"""Work of ours beside a thread that anything may strike: it is done to its end, in order, and nothing is swallowed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from uploader.callbacks.guard import guard
+from uploader.callbacks.shelter import Shelter, shelter
+
+ROOT = Path(__file__).parents[3]
+
+
+class Alarm(Exception):
+    """The time limit of a task queue, such as Celery's, is an `Exception`."""
+
+
+@pytest.fixture(params=[Alarm, TimeoutError, KeyboardInterrupt, SystemExit])
+def struck(request: pytest.FixtureRequest) -> Iterator[type[BaseException]]:
+    """Whatever a person's signal handler may raise."""
+
+    def strike(*_: object) -> None:
+        raise request.param
+
+    before = signal.signal(signal.SIGALRM, strike)
+    yield request.param
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def made() -> Shelter:
+    return Shelter()
+
+
+def strike_main() -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+
+
+def test_what_strikes_the_thread_that_waits_reaches_it_and_the_work_is_done(
+    made: Shelter, struck: type[BaseException]
+) -> None:
+    done: list[str] = []
+    was_struck, was_told = threading.Event(), threading.Event()
+
+    def work() -> None:
+        strike_main()
+        assert was_struck.wait(60)
+        done.append("first")
+
+    with pytest.raises(struck):
+        made.run(work, was_told.set)
+    assert was_told.is_set()
+    was_struck.set()
+    assert made.run(lambda: done.append("second")) is None
+    assert done == ["first", "second"]
+
+
+def test_the_guard_lets_pass_what_strikes_the_training(struck: type[BaseException]) -> None:
+    training = SimpleNamespace()
+    go_on = threading.Event()
+    with pytest.raises(struck):
+        guard(training, "a callback", lambda: (strike_main(), go_on.wait(60)))
+    go_on.set()
+    assert vars(training) == {}  # no error of ours was told
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a thread struck in being started
+def test_a_thread_that_is_struck_all_the_time_loses_nothing_and_does_nothing_twice(made: Shelter) -> None:
+    is_armed = False
+
+    def strike(*_: object) -> None:
+        nonlocal is_armed
+        if is_armed:
+            is_armed = False
+            raise Alarm
+
+    begun: list[int] = []
+    done: list[int] = []
+    returned: list[int] = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        sum(range(2000))
+        done.append(number)
+
+    before = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0003)
+    for number in range(400):
+        with suppress(Alarm):
+            is_armed = True
+            made.run(partial(work, number))
+            is_armed = False
+            returned.append(number)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+    assert made.run(partial(work, 400)) is None
+    assert done == begun == sorted(set(done))
+    assert set(returned) <= set(done)
+    assert len(returned) < 400  # some were struck
+
+
+def test_an_error_of_the_work_is_returned_and_what_is_no_error_is_raised(made: Shelter) -> None:
+    def fail(error: BaseException) -> None:
+        raise error
+
+    error = ValueError("ours")
+    assert made.run(lambda: fail(error)) is error
+    with pytest.raises(SystemExit):
+        made.run(lambda: fail(SystemExit()))
+
+
+def test_work_within_work_is_done_at_once_and_knows_whose_it_is(made: Shelter) -> None:
+    done: list[str] = []
+
+    def outer() -> None:
+        assert shelter() is made
+        made.run(lambda: done.append("inner"))
+        done.append("outer")
+
+    made.run(outer)
+    assert done == ["inner", "outer"]
+
+
+def test_a_thread_that_cannot_be_started_costs_nothing(made: Shelter, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    done: list[str] = []
+    assert made.run(lambda: done.append("here")) is None
+    assert done == ["here"]
+
+
+def in_a_process(code: str) -> subprocess.CompletedProcess[str]:
+    prelude = f"""
+import os, signal, sys, threading
+sys.path.insert(0, {str(ROOT)!r})
+from uploader.callbacks.shelter import shelter
+"""
+    return subprocess.run([sys.executable, "-c", prelude + code], timeout=60, capture_output=True, text=True)
+
+
+def test_a_process_that_ends_waits_for_what_was_interrupted_until_that_is_interrupted_too() -> None:
+    code = """
+released = threading.Event()
+def work():
+    os.kill(os.getpid(), signal.SIGINT)
+    released.wait()
+    print("done")
+threading.Thread(target=lambda: (threading.main_thread().join(), released.set()), daemon=True).start()
+shelter().run(work)
+"""
+    ended = in_a_process(code)
+    assert ended.stdout == "done\n", ended.stderr
+    assert "KeyboardInterrupt" in ended.stderr
+    code = """
+import atexit
+atexit.register(print, "the rest of what runs at exit")
+def work():
+    os.kill(os.getpid(), signal.SIGINT)
+    threading.main_thread().join()
+    os.kill(os.getpid(), signal.SIGINT)
+    threading.Event().wait()
+shelter().run(work)
+"""
+    ended = in_a_process(code)
+    assert ended.stdout == "the rest of what runs at exit\n", ended.stderr
+
+
+def test_a_forked_child_waits_for_no_thread_of_its_parent() -> None:
+    code = """
+def fork():
+    global child
+    child = os.fork()
+    if not child:
+        shelter().run(lambda: print("of the child", flush=True))
+        os._exit(0)
+begun, over = threading.Event(), threading.Event()
+worker = threading.Thread(target=lambda: shelter().run(lambda: (begun.set(), over.wait())))
+worker.start()
+begun.wait()
+fork()
+status = os.waitpid(child, 0)[1]
+over.set()
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+    ended = in_a_process(code)
+    assert (ended.returncode, ended.stdout) == (0, "of the child\n"), ended.stderr
+
+
+def test_no_thread_is_left(made: Shelter) -> None:
+    threads: list[Any] = []
+    made.run(lambda: threads.append(threading.current_thread()))
+    threads[0].join(60)
+    assert not threads[0].is_alive()

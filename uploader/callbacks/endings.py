@@ -1,0 +1,81 @@
+"""What a training died of, in its own words, as far as anybody has seen it."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from dataclasses import dataclass
+from functools import lru_cache
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+from uploader.callbacks.redact import Redactor
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a training failed; the error itself would keep alive all that it passed through.
+
+    Attributes:
+        error: Its words, without secrets.
+        code: Its class.
+    """
+
+    error: str
+    code: str
+
+    def payload(self) -> dict[str, str]:
+        """Return the data of the event."""
+        return {"error": self.error, "code": self.code}
+
+
+UNTOLD = Failure("the training ended before it was complete, and its error was handled elsewhere", "Unknown")
+"""Of a training that is over while nobody has seen why."""
+
+
+def failure(error: BaseException, redactor: Redactor) -> Failure:
+    """Return what an error tells."""
+    code = type(error).__name__
+    return Failure(redactor.text(_words(error)) or code, code)
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  of a class of somebody's
+        return ""
+
+
+def escaped_from(error: BaseException | None, owner: object) -> bool:
+    """Return whether an error was raised in, or passed, a method of `owner`, none of which this thread is in any more.
+
+    Args:
+        error: Maybe one that is being handled.
+        owner: Such as a trainer; None where it is gone.
+    """
+    if error is None or owner is None:
+        return False
+    running = _stack()
+    # Of frames that run no locals are asked: a copy of them would stay, and with it the error, and all that it passed.
+    ended = (frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame not in running)
+    if not any(frame.f_locals.get("self") is owner for frame in ended):
+        return False
+    kind: Any = type(owner)
+    methods = _methods(kind)
+    return not any(frame.f_code in methods for frame in running)
+
+
+def _stack() -> list[FrameType]:
+    """Return the frames that called this one's caller."""
+    frames: list[FrameType] = []
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames
+
+
+@lru_cache(maxsize=8)
+def _methods(kind: type) -> frozenset[CodeType]:
+    functions = (value for each in kind.__mro__ for value in vars(each).values() if isinstance(value, FunctionType))
+    return frozenset(function.__code__ for function in functions)
