@@ -11,14 +11,19 @@ import sqlite3
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from journal.liveness import host_name
 from journal.tables import TRIGGERS
 
 _NAMESPACE = uuid.UUID("8f0c2f5e-6f2b-4f7c-9a1d-3b8f4f0a7c11")
 
 JOURNAL = "journal"
 """Name of the fact that tells this journal from all others: its uuid."""
+
+PLACE = "place"
+"""Name of the fact that tells where the journal was made, or migrated: a copy lies elsewhere, or is another file."""
 
 SALVAGE = "salvage"
 """Purpose of a session that took in a checkpoint which a dead one had saved."""
@@ -111,11 +116,26 @@ def journal_uuid(connection: sqlite3.Connection) -> str | None:
     return row[0] if row else None
 
 
+def place_of(database: Path) -> str:
+    """Return what tells this file from a copy of it: the machine, the folder and the file itself."""
+    try:
+        inode = database.stat().st_ino
+    except OSError:
+        inode = 0
+    return f"{host_name()} {database.resolve().parent} {inode}"
+
+
 def forget(connection: sqlite3.Connection) -> None:
     """Take out what `complete` makes, so that rows of another journal come in as they are, and its name with them."""
     connection.execute("DELETE FROM facts")
     for name in TRIGGERS:
         connection.execute(f"DROP TRIGGER {name}")
+
+
+def settle(connection: sqlite3.Connection) -> None:
+    """Do what `complete` does for rows that were brought here to stay."""
+    connection.execute("DELETE FROM facts WHERE name = ?", (PLACE,))
+    complete(connection)
 
 
 def complete(connection: sqlite3.Connection) -> None:
@@ -129,7 +149,9 @@ def complete(connection: sqlite3.Connection) -> None:
     connection.create_function("derived_uuid", -1, derived, deterministic=True)
     for statement in _COMPLETE:
         connection.execute(statement)
-    connection.execute("INSERT OR IGNORE INTO facts VALUES (?, ?)", (JOURNAL, str(uuid.uuid4())))
+    (_, _, database), *_ = connection.execute("PRAGMA database_list").fetchall()
+    names = {JOURNAL: str(uuid.uuid4()), PLACE: place_of(Path(database))}
+    connection.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", names.items())
     for name, rule in TRIGGERS.items():
         connection.execute(f"DROP TRIGGER IF EXISTS {name}")
         connection.execute(f"CREATE TRIGGER {name} {rule}")

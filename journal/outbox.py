@@ -15,14 +15,27 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.exc import DBAPIError
 
-from journal import backlog, claims, dropping, order, outcomes, planning, routing, tables, targets, upkeep, waiting
+from journal import (
+    backlog,
+    claims,
+    copies,
+    dropping,
+    order,
+    outcomes,
+    planning,
+    routing,
+    tables,
+    targets,
+    upkeep,
+    waiting,
+)
 from journal.backlog import Backlog
 from journal.clock import to_text
 from journal.errors import JournalUnwritable, from_sqlite
 from journal.folding import fold_wal
 from journal.handles import CountedConnection, is_severed
 from journal.liveness import live_runs
-from journal.records import Claim, Destination, Event, Lane, Outcome, PlannedDelivery, Run, Target
+from journal.records import Claim, Destination, Event, Known, Lane, Outcome, PlannedDelivery, Run, Target
 from journal.waiting import Revived
 
 UPLOAD_SPACING_SECONDS = 900.0
@@ -165,6 +178,16 @@ class Outbox:
         """Return the generation of the run's last event up to this id, 0 where there is none."""
         with self._read() as connection:
             return order.generation_at(connection, run_id, event_id)
+
+    def is_elsewhere(self) -> bool:
+        """Return whether the journal lies elsewhere than it was made, so that it may be an older copy."""
+        with self._read() as connection:
+            return copies.is_elsewhere(connection, self._database)
+
+    def known(self, run_id: str) -> Known:
+        """Return what the journal holds of a run."""
+        with self._read() as connection:
+            return copies.known(connection, run_id)
 
     def open_deliveries(self, run_id: str, destination_id: int) -> int:
         """Return how many deliveries are pending or claimed there."""

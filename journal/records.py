@@ -156,6 +156,23 @@ class PlannedDelivery:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What a journal holds of a run, as far as a platform tells the same.
+
+    Attributes:
+        sessions: Uuids of its sessions.
+        generation: The highest of theirs.
+        last_epoch: The last epoch; None where there is none, or events were pruned.
+        is_complete: Whether it has the training's end, or had it before it was pruned.
+    """
+
+    sessions: frozenset[str]
+    generation: int
+    last_epoch: int | None
+    is_complete: bool
+
+
+@dataclass(frozen=True)
 class Claim:
     """A delivery that this drain may send until the lease runs out.
 
@@ -175,6 +192,7 @@ class Claim:
         last_event: Id of the last event covered.
         role: Checkpoint role, for the upload lane.
         sessions: Uuids of the run's sessions, for a registration.
+        known: What the journal holds of the run, where it may be an older copy.
     """
 
     delivery_id: int
@@ -192,6 +210,7 @@ class Claim:
     last_event: int
     role: str | None = None
     sessions: frozenset[str] = frozenset()
+    known: Known | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ UploaderError
     │   └── RunGone         the platform no longer has the run; nothing of it can be delivered
     ├── BlobUnusable        the checkpoint's bytes are missing, or not those that were journaled
     ├── Damaged             what the journal holds of the delivery cannot be read
+    ├── OlderCopy           the platform has more of the run than this journal; nothing was sent
     └── Interrupted         this program was told to stop in the middle of it
 
 Messages name the cause and the next step. They never hold a key or a URL's query.
@@ -112,6 +113,10 @@ class BlobUnusable(DeliveryError):
 
 class Damaged(DeliveryError):
     """What the journal holds of the delivery cannot be read, so nothing was sent."""
+
+
+class OlderCopy(DeliveryError):
+    """The platform has more of the run than the journal, which is an older copy of another one: nothing was sent."""
 
 
 class Interrupted(DeliveryError):

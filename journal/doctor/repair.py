@@ -69,7 +69,7 @@ def recover_journal(folder: Path, now: datetime) -> Recovery:
         if not rescue.kept.total():
             raise CorruptJournal(f"nothing could be read of {folder / 'journal.db'}; it was left as it is")
         mended = mend(new, rescue.newest_event)
-        identity.complete(new)
+        identity.settle(new)
         recovery.lost, recovery.changed = [*rescue.lost, *mended.lost], mended.changed
         _copy_blobs(new, folder / "blobs", recovery)
         recovery.kept = {table: new.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
 from journal.blobs import BlobStore
@@ -13,8 +13,8 @@ from journal.errors import BlobMissing
 from journal.records import Claim
 from uploader.drain.planner import REGISTRATION
 from uploader.drain.progress import Progress
-from uploader.errors import BlobUnusable, Damaged, DeliveryError, Interrupted
-from uploader.platforms.base import Identity, Message, Platform, Receipt, Upload
+from uploader.errors import BlobUnusable, Damaged, DeliveryError, Interrupted, OlderCopy
+from uploader.platforms.base import Comparing, Identity, Known, Message, Platform, Receipt, Upload
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,6 +52,8 @@ class Courier:
         self._default_project = default_project
         self._progress = progress
         self._abort = abort
+        self._compared: dict[str, str | None] = {}
+        self._comparing = Lock()
 
     def attempt(self, claim: Claim) -> Finished:
         """Make one attempt; what goes wrong is part of the result."""
@@ -66,10 +68,27 @@ class Courier:
     def _deliver(self, claim: Claim) -> Receipt:
         if not claim.body.startswith("{"):  # the planner sets such an event aside; parsing each would cost too much
             raise Damaged(f"what the journal holds of event {claim.first_event} is damaged; `doctor` looks it over")
+        self._require_newest(claim)
         if claim.lane == "upload":
             return self._upload(claim)
         message = Message(claim.chunk_id, claim.kind, claim.body, self._identity(claim), claim.attempt)
         return self._platform.register(message) if claim.kind == REGISTRATION else self._platform.send(message)
+
+    def _require_newest(self, claim: Claim) -> None:
+        """Have the platform tell once, before anything is sent of a run, whether the journal is an older copy."""
+        run = claim.run
+        if claim.known is None or not isinstance(self._platform, Comparing):
+            return
+        with self._comparing:
+            if run.id not in self._compared:
+                known = Known(**vars(claim.known))
+                self._compared[run.id] = self._platform.ahead(self._identity(claim), known)
+            more = self._compared[run.id]
+        if more is not None:
+            raise OlderCopy(
+                f"the platform has {more}: this journal is an older copy, and would put older over newer. Drain the "
+                f"one that has gone on; where that is lost, `route {run.id} --name NAME` sends this as another model"
+            )
 
     def _upload(self, claim: Claim) -> Receipt:
         upload = self._describe(claim, json.loads(claim.body))

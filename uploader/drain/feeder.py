@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 
 from journal.clock import utc_now
 from journal.liveness import host_name
 from journal.outbox import Outbox
-from journal.records import LANES, Claim, Lane
+from journal.records import LANES, Claim, Known, Lane
 from uploader.drain.channel import BYTES_UNDER_WAY, Channel
 from uploader.drain.pace import Pace
 from uploader.drain.rounds import Rounds
@@ -39,6 +40,8 @@ class Feeder:
         self._rounds = Rounds(outbox, run_ids, clock)
         self._turns = {lane: count() for lane in LANES}
         self._lease_seconds = lease_seconds
+        self._may_be_copy = outbox.is_elsewhere()
+        self._known: dict[str, Known] = {}
         self._run_ids = run_ids
         self._owner = f"process {os.getpid()} on {host_name()}"
 
@@ -66,7 +69,7 @@ class Feeder:
 
     def _claim(self, destination_id: int, lane: Lane, limit: int, max_bytes: int | None = None) -> list[Claim]:
         turn = next(self._turns[lane])
-        return self._outbox.claim(
+        claims = self._outbox.claim(
             destination_id,
             lane=lane,
             limit=limit,
@@ -77,3 +80,12 @@ class Feeder:
             max_bytes=max_bytes,
             turn=turn,
         )
+        if not self._may_be_copy:
+            return claims
+        return [replace(claim, known=self._known_of(claim.run.id)) for claim in claims]
+
+    def _known_of(self, run_id: str) -> Known:
+        """Return what the journal held of a run when something of it was first claimed: then the platform is asked."""
+        if run_id not in self._known:
+            self._known[run_id] = self._outbox.known(run_id)
+        return self._known[run_id]

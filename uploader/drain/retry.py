@@ -3,6 +3,7 @@
 | failure | outcome |
 |---|---|
 | unreachable, no key, interrupted | released: not the delivery's fault, not counted |
+| the journal is an older copy | released; it blocks the run |
 | credentials refused | again when the key is; counted, as it may have arrived all the same |
 | transient, unknown outcome | again after a growing, jittered wait, or when the platform said |
 | refused | dead letter; it blocks the run when the run cannot be registered or is gone there |
@@ -26,6 +27,7 @@ from uploader.errors import (
     Damaged,
     Interrupted,
     NoKey,
+    OlderCopy,
     Refused,
     RunGone,
     Transient,
@@ -72,8 +74,8 @@ def outcome_of_failure(
         first_wait: After the first failure, seconds.
     """
     reason = str(error) or type(error).__name__
-    if isinstance(error, (Unreachable, NoKey, Interrupted)):
-        return Outcome(claim, "release", error=reason)
+    if isinstance(error, (Unreachable, NoKey, Interrupted, OlderCopy)):
+        return Outcome(claim, "release", error=reason, block=reason if isinstance(error, OlderCopy) else None)
     if isinstance(error, CredentialsRefused):
         return Outcome(claim, "retry", error=reason)
     if isinstance(error, (Refused, Damaged)):

@@ -39,6 +39,23 @@ class Identity:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What a journal holds of a run.
+
+    Attributes:
+        sessions: Uuids of its sessions.
+        generation: The highest of theirs.
+        last_epoch: The last epoch; None where there is none, or that is not known any more.
+        is_complete: Whether it has the training's end.
+    """
+
+    sessions: frozenset[str]
+    generation: int
+    last_epoch: int | None
+    is_complete: bool
+
+
+@dataclass(frozen=True)
 class Message:
     """One small JSON message.
 
@@ -112,6 +129,19 @@ class Heartbeating(Protocol):
 
         Raises:
             DeliveryError: Nobody took notice.
+        """
+        ...
+
+
+@runtime_checkable
+class Comparing(Protocol):
+    """A client of a platform that tells what it has of a run."""
+
+    def ahead(self, identity: Identity, known: Known) -> str | None:
+        """Return what the platform has of a run that a journal does not, in words; None where that is nothing.
+
+        Raises:
+            DeliveryError: The platform could not be read now.
         """
         ...
 

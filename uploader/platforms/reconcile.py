@@ -71,6 +71,29 @@ def newest_session(api: JsonApi, identity: Identity) -> Session | None:
         raise
 
 
+def find_model(api: JsonApi, identity: Identity) -> Mapping[str, Any] | None:
+    """Return what the platform has of a run, known to it or not; None where it has nothing, or cannot tell.
+
+    Raises:
+        DeliveryError: The platform could not be read now.
+    """
+    try:
+        if "modelId" in identity.ids:
+            return next(_named(api, identity), None)
+        return next((each for each in _models(api, identity.project) if _carries(each, identity.run_uuid)), None)
+    except Forbidden:
+        return None
+    except Transient as error:
+        if error.status == 200:  # an answer, but none that tells it, nor would another one
+            return None
+        raise
+
+
+def _carries(model: Mapping[str, Any], run_uuid: str) -> bool:
+    environment = model.get("environment")
+    return isinstance(environment, dict) and environment.get("uploaderRun") == run_uuid
+
+
 def _named(api: JsonApi, identity: Identity) -> Iterator[Mapping[str, Any]]:
     """Yield the known model: by its name where that is known, which is much less to read."""
     slug, model_id = identity.ids.get("modelSlug"), identity.ids["modelId"]
@@ -88,9 +111,7 @@ def _new(models: Iterable[Mapping[str, Any]], run_uuid: str, session: Session | 
     """
     found = []
     for model in models:
-        environment = model.get("environment")
-        carried = environment.get("uploaderRun") if isinstance(environment, dict) else None
-        if carried == run_uuid and model.get("status") != "cancelled":
+        if _carries(model, run_uuid) and model.get("status") != "cancelled":
             found.append(model)
             theirs = Session.of(model)
             if session is None or theirs is None or theirs.uuid in {session.uuid, session.parent}:

@@ -21,11 +21,12 @@ from types import MappingProxyType
 from typing import Any
 
 from uploader.errors import DeliveryError, Forbidden, Refused, RunGone, Transient
+from uploader.platforms.ahead import ahead
 from uploader.platforms.answers import brief, deleted, host_of, is_id, said, words
 from uploader.platforms.api import JsonApi, bearer
-from uploader.platforms.base import NOT_RESUMED, Identity, Message, Progress, Receipt, Upload
+from uploader.platforms.base import NOT_RESUMED, Identity, Known, Message, Progress, Receipt, Upload
 from uploader.platforms.http import Transport
-from uploader.platforms.reconcile import find_registration, find_session, newest_session
+from uploader.platforms.reconcile import find_model, find_registration, find_session, newest_session
 from uploader.platforms.sessions import Session, is_apart
 from uploader.platforms.storage import Storage
 from uploader.platforms.turns import Turns
@@ -86,6 +87,12 @@ class UltralyticsPlatform:
         as a new one.
         """
         return self._go_on(message) or self._begin(message)
+
+    def ahead(self, identity: Identity, known: Known) -> str | None:
+        """Return what the platform has of a run that a journal does not; see `ahead.ahead`."""
+        with self._lists.turn():
+            model = find_model(self._api, identity)
+        return ahead(model, known) if model else None
 
     def _go_on(self, message: Message) -> Receipt | None:
         """Register under the model that upstream's streaming has made, if it did and if that still takes sessions."""

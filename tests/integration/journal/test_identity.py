@@ -102,7 +102,12 @@ def test_a_repaired_journal_has_its_name_still(folder: Path) -> None:
     with bench(folder) as at:
         at.plan(at.message())
     recovery = recover_journal(folder, utc_now())
-    for query in ("SELECT * FROM facts", IDENTITIES, SESSIONS, "SELECT chunk_id, span FROM deliveries"):
+    for query in (
+        "SELECT value FROM facts WHERE name = 'journal'",
+        IDENTITIES,
+        SESSIONS,
+        "SELECT chunk_id, span FROM deliveries",
+    ):
         assert rows(recovery.folder, query) == rows(folder, query) != []
     statements(recovery.folder, (EVENT, (rows(folder, "SELECT id FROM runs")[0][0], 1, "by hand", NOW)))
     assert rows(recovery.folder, "SELECT count(*) FROM events WHERE seq IS NULL") == [(0,)]

@@ -1,0 +1,128 @@
+"""An older copy of a journal, drained after the journal itself, puts nothing older over what that has delivered."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.journals import rows
+from support.platform_api import Api
+from support.recordings import KEY, Recordings, Training, recordings
+
+from journal.identity import Session
+from uploader.drain.summary import Summary
+from uploader.local_platform.server import running
+from uploader.platforms.ahead import ahead
+from uploader.platforms.base import Known
+
+
+@pytest.fixture(params=[True, False], ids=["idempotency keys", "none"])
+def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
+    with running(tmp_path / "platform", api_key=KEY, idempotency=request.param) as server:
+        yield Api(server.url, server.api_key)
+
+
+def begin(journals: Recordings) -> Training:
+    """Begin a training that tells the platform which session it is, as callbacks do."""
+    run = journals.writer.start_run(project="demo", name="train", save_dir="/x")
+    session = Session(run.id)
+    training = Training(journals.journal, journals.writer, run, journals.writer.start_session(run.id, session=session))
+    training.event(
+        "training_started", {"environment": {"uploaderRun": run.id, "uploaderSession": session.facts()}}, "1"
+    )
+    return training
+
+
+def copied(journals: Recordings, folder: Path) -> Path:
+    """Copy a journal as its document says."""
+    folder.mkdir()
+    with closing(sqlite3.connect(journals.journal.database)) as connection:
+        connection.execute("VACUUM INTO ?", (str(folder / "journal.db"),))
+    shutil.copytree(journals.journal.blobs.folder, folder / "blobs")
+    return folder
+
+
+def drained(folder: Path, url: str) -> Summary:
+    with recordings(folder) as copy:
+        return copy.drain(url)
+
+
+def shown(api: Api) -> Any:
+    model = api.model()
+    names = ("status", "trainResults", "consoleChunks")
+    return {name: without_times(model[name]) for name in names} | {"sha256": model["file"]["sha256"]}
+
+
+def without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_times(item) for name, item in value.items() if not name.endswith(("At", "timestamp"))}
+    return [without_times(item) for item in value] if isinstance(value, list) else value
+
+
+def test_an_older_copy_changes_nothing_and_says_what_to_do(journals: Recordings, api: Api, tmp_path: Path) -> None:
+    training = begin(journals)
+    training.console(1)
+    training.epoch(0)
+    training.checkpoint(b"older weights", "best")
+    training.console(2)
+    copy = copied(journals, tmp_path / "copy")
+    training.console(3)
+    training.epoch(1)
+    training.checkpoint(b"newer weights")
+    training.complete()
+    training.end()
+    assert journals.drain(api.url).exit_code == 0
+    before = shown(api)
+    summary = drained(copy, api.url)
+    assert (summary.exit_code, summary.destinations[0].blocked) == (4, 1)
+    assert shown(api) == before
+    [(reason,)] = rows(copy, "SELECT reason FROM targets")
+    assert "the platform has epochs up to 1, and this journal up to 0: this journal is an older copy" in reason
+    assert f"`route {training.run.id} --name NAME`" in reason
+    assert rows(copy, "SELECT count(*) FROM deliveries WHERE state != 'pending'") == [(0,)]
+
+
+def test_a_copy_that_has_all_is_delivered(journals: Recordings, api: Api, tmp_path: Path) -> None:
+    training = begin(journals)
+    training.epoch(0)
+    assert journals.drain(api.url).exit_code == 0
+    copy = copied(journals, tmp_path / "copy")
+    with recordings(copy) as moved:
+        there = Training(moved.journal, moved.writer, training.run, training.session_id)
+        there.epoch(1)
+        there.checkpoint(b"weights")
+        there.complete()
+        assert moved.drain(api.url).exit_code == 0
+    assert [result["epoch"] for result in api.model()["trainResults"]] == [0, 1]
+    assert len(api.get("/api/models/local/demo")["models"]) == 1
+
+
+def model(session: str = "a", generation: int = 1, *epochs: int, status: str = "running") -> dict[str, Any]:
+    told = {"uuid": session, "generation": generation, "parent": None}
+    results = [{"epoch": epoch} for epoch in epochs]
+    return {"status": status, "trainResults": results, "environment": {"uploaderSession": told}}
+
+
+KNOWN = Known(frozenset({"a"}), 1, last_epoch=2, is_complete=False)
+
+
+@pytest.mark.parametrize(
+    ("told", "known", "expected"),
+    [
+        (model("a", 1, 0, 1, 2), KNOWN, None),
+        (model("a", 1, 0, 1, 2, 3), KNOWN, "epochs up to 3, and this journal up to 2"),
+        (model("b", 2), KNOWN, "a later session"),
+        (model("b", 1, 0, 1, 2, 3), KNOWN, None),  # another branch of the run; its registration tells that
+        (model("a", 1, 2, status="completed"), KNOWN, "the training's end"),
+        (model("a", 1, 2, 9, status="completed"), Known(frozenset({"a"}), 1, None, is_complete=True), None),  # pruned
+        ({"trainResults": [{"epoch": 3}, "?", {"epoch": "x"}]}, KNOWN, "epochs up to 3, and this journal up to 2"),
+        ({}, KNOWN, None),
+    ],
+)
+def test_what_a_platform_has_and_the_journal_does_not(told: dict[str, Any], known: Known, expected: str | None) -> None:
+    assert ahead(told, known) == expected
