@@ -90,6 +90,8 @@ def from_sqlite(error: Exception, path: Path) -> JournalError:
     cause = getattr(error, "orig", None) or error
     if isinstance(cause, OSError):
         return from_os(cause, path)
+    if isinstance(cause, MemoryError):
+        return JournalUnavailable(f"there is no memory left to use {path}")
     if "while it was in use" in str(cause):  # `journal.handles.LogRemoved`
         return JournalUnwritable(f"{path} cannot be used: {cause}. Run the command again for what is there now")
     return _from_code(_primary_code(cause), cause, path)

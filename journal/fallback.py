@@ -11,7 +11,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -71,11 +71,12 @@ _HEADER = frozenset(field.name for field in fields(Header))
 
 
 class FallbackFile:
-    """The fallback file of one session, made when it is first needed.
+    """The fallback file of one session, made when it is first needed; where it may grow no more, a further one.
 
     Attributes:
         header: Its first line.
-        path: Where it is; None before it is made.
+        path: Where it is, the last of them; None before it is made.
+        earlier: Where those before it are.
     """
 
     def __init__(
@@ -110,6 +111,12 @@ class FallbackFile:
         self._descriptor: int | None = None
         self._is_torn = False
         self.path: Path | None = None
+        self.earlier: list[Path] = []
+
+    @property
+    def paths(self) -> list[Path]:
+        """Where its events are, the first ones first."""
+        return [*self.earlier, *([self.path] if self.path else [])]
 
     def append(self, kind: str, payload: Mapping[str, Any], key: str = "") -> None:
         """Write one event durably.
@@ -125,14 +132,16 @@ class FallbackFile:
         Raises:
             JournalUnwritable: None of the folders takes a file, or the file takes no more.
         """
-        if self._descriptor is None:
-            self._create()
         try:
+            if self._descriptor is None:
+                self._create()
             for entry in entries:
                 event = dict(zip(ENTRY_FIELDS, entry, strict=True))
-                self._write({**event, "payload": json.loads(entry[2])})
+                self._write_somewhere({**event, "payload": json.loads(entry[2])})
         except OSError as error:
             raise JournalUnwritable(f"{self.path} cannot be written ({error.strerror})") from error
+        except MemoryError as error:
+            raise JournalUnwritable(f"there is no memory left to write to {self.path}") from error
 
     def close(self) -> None:
         """Close the file; it stays until a drain has taken it in."""
@@ -146,7 +155,7 @@ class FallbackFile:
         Raises:
             OSError: That cannot be told.
         """
-        return self.path.stat().st_size if self.path else 0
+        return sum(path.stat().st_size for path in self.paths)
 
     def remove(self) -> None:
         """Close and delete it: the journal has its events.
@@ -155,8 +164,8 @@ class FallbackFile:
             OSError: It stays; nothing is taken in twice.
         """
         self.close()
-        if self.path:
-            self.path.unlink(missing_ok=True)
+        for path in self.paths:
+            path.unlink(missing_ok=True)
 
     def _create(self) -> None:
         failures = []
@@ -177,11 +186,35 @@ class FallbackFile:
         try:
             self._write(asdict(self.header))
             sync_folder(folder)
-        except OSError:
+        except (OSError, MemoryError):
             self.close()
             self.path.unlink(missing_ok=True)
             self._is_torn = False
             raise
+
+    def _write_somewhere(self, line: Mapping[str, Any]) -> None:
+        """Write a line to the file, or to a new one where that takes no more: it has a size limit, or a quota."""
+        try:
+            self._write(line)
+        except OSError:
+            if not self._begin_another():
+                raise
+            self._write(line)
+
+    def _begin_another(self) -> bool:
+        """Go on in a new file, in the first folder that takes one; return False where none does."""
+        known = (self.path, self._descriptor, self._is_torn)
+        self._descriptor, self._is_torn = None, False
+        self.header = replace(self.header, started_at=now_text())
+        try:
+            self._create()
+        except JournalUnwritable:
+            self.path, self._descriptor, self._is_torn = known
+            return False
+        if known[0] is not None and known[1] is not None:
+            self.earlier.append(known[0])
+            os.close(known[1])
+        return True
 
     def _write(self, line: Mapping[str, Any]) -> None:
         """Write and flush a line, after the end of one that was cut short."""

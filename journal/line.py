@@ -74,7 +74,7 @@ class Line:
             try:
                 with ExitStack() as stack:
                     yield self._begin(stack, read_only, durable)
-            except (DBAPIError, sqlite3.Error) as error:
+            except (DBAPIError, sqlite3.Error, MemoryError) as error:
                 raise from_sqlite(error, self._database) from error
 
     def reopen(self, removed: LogRemoved) -> None:

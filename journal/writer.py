@@ -113,7 +113,7 @@ class Writer:
             try:
                 for entry in entries:
                     self._line.newest = self._insert(session, row, entry, durability)
-            except (DBAPIError, sqlite3.Error) as error:
+            except (DBAPIError, sqlite3.Error, MemoryError) as error:
                 raise from_sqlite(error, self._database) from error
             return self._line.newest
 
@@ -285,8 +285,9 @@ class Writer:
         Raises:
             OSError: It could not be read to its end.
         """
-        if file.path is not None:
-            for _ in intake.take_in(self._transaction, file.path, replace(file.header, session_id=session_id)):
+        header = replace(file.header, session_id=session_id)
+        for path in file.paths:
+            for _ in intake.take_in(self._transaction, path, header):
                 pass
 
     def signals(self, run_id: str) -> list[Signal]:

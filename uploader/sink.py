@@ -210,7 +210,11 @@ class Sink:
     def _write(self, kind: str, payload: Mapping[str, Any], key: str, durability: Durability | None) -> None:
         if kind == CONSOLE:
             payload, key = self.chunks.placed(payload, key)
-        event = drafts(kind, payload, key)
+        try:
+            event = drafts(kind, payload, key)
+        except MemoryError:
+            LOGGER.error("There was no memory left for an event (%s %s); it is lost, and that is recorded.", kind, key)
+            event = drafts(GIVEN_UP, loss_payload("there was no memory left for it", [Loss(kind, 1, 0)]), kind)
         link = self._ready()
         # Numbered under the lock of the INSERT. What may be in the journal all the same goes to the fallback file under
         # the same number, so that it is taken in once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -16,10 +17,11 @@ from typing import Any
 
 import pytest
 from support.disks import fill, make_read_only, small_disk
-from support.journals import dead_pid, finish, python, rows
+from support.journals import bench, dead_pid, finish, python, rows
 
 import journal
 from journal import fallback, intake
+from journal.blobs import write_all
 from journal.errors import JournalUnwritable
 from journal.fallback import FallbackFile
 from journal.identity import Session
@@ -219,7 +221,7 @@ def test_a_line_that_the_disk_tore_costs_no_other(folder: Path, fallbacks: Path)
     file.append("epoch_end", {"epoch": 0})
     assert file.path is not None
     with file_limit(file.path.stat().st_size + 20), pytest.raises(JournalUnwritable, match="cannot be written"):
-        file.append("epoch_end", {"epoch": 1})
+        file.append("epoch_end", {"epoch": 1, "filling": "x" * 5_000})  # nor would another file take it
     file.append("epoch_end", {"epoch": 2})
     file.append("epoch_end", {"epoch": 3})
     file.close()
@@ -416,3 +418,38 @@ print(fallback_folders()[-1])
 
 def test_a_chosen_folder_replaces_the_others(tmp_path: Path) -> None:
     assert fallback_folders({"UPLOADER_FALLBACK": str(tmp_path)}) == [tmp_path]
+
+
+def test_a_file_that_may_grow_no_more_goes_on_in_another(folder: Path, fallbacks: Path) -> None:
+    """As under `ulimit -f`: what is torn at the limit is written again, whole."""
+    file = begin(fallbacks, folder)
+    with file_limit(4_000):
+        for number in range(30):
+            file.append("epoch_end", {"epoch": number, "filling": "x" * 400}, str(number))
+    assert len(file.paths) == len(list(fallbacks.iterdir())) > 3
+    assert file.size() == sum(path.stat().st_size for path in fallbacks.iterdir())
+    assert ingest(folder, fallbacks) == 30
+    assert rows(folder, "SELECT key FROM events ORDER BY id") == [(str(number),) for number in range(30)]
+
+
+def test_a_file_over_its_quota_goes_on_in_the_next_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    file = FallbackFile([first, second], folder, RUN)
+    file.append("epoch_end", {}, "0")
+
+    def over_quota(descriptor: int, data: bytes) -> None:
+        if os.fstat(descriptor).st_ino in {path.stat().st_ino for path in first.iterdir()}:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+        write_all(descriptor, data)
+
+    monkeypatch.setattr(fallback, "write_all", over_quota)
+    file.append("epoch_end", {}, "1")
+    file.append("epoch_end", {}, "2")
+    assert [path.parent for path in file.paths] == [first, second]
+    with bench(folder, run_id=RUN.id) as at:
+        at.writer.ingest(file, at.session_id)
+        file.remove()
+    assert [*first.iterdir(), *second.iterdir()] == []
+    assert rows(folder, "SELECT key FROM events ORDER BY id") == [("0",), ("1",), ("2",)]

@@ -15,7 +15,8 @@ import pytest
 from support.journals import locked, rows
 
 import journal
-from journal import intake
+from journal import intake, payloads
+from journal.handles import CountedConnection
 from journal.migrations import NEWEST_VERSION
 from uploader import sink
 from uploader.recorder import Recorder
@@ -318,3 +319,42 @@ def test_a_user_without_a_home_is_told_where_the_journal_is(
     (said,) = [warning for warning in warnings(caplog) if "no home" in warning]
     (database,) = tmp_path.glob("offline-uploader-*/journal/journal.db")
     assert str(database.parent) in said
+
+
+def no_memory(*_: object, **__: object) -> None:
+    raise MemoryError
+
+
+def test_an_event_that_sqlite_has_no_memory_for_goes_to_the_fallback_file(
+    folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = make_sink(folder, save_dir, Clock())
+    monkeypatch.setattr(CountedConnection, "write", no_memory)
+    part.event("epoch_end", {"epoch": 0}, "0")
+    assert [line["key"] for line in lines(fallbacks)[1:]] == ["0"]
+    part.close("complete")
+
+
+def test_an_event_that_there_is_no_memory_for_is_said_and_recorded(
+    folder: Path, save_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    part = make_sink(folder, save_dir, Clock())
+    with monkeypatch.context() as context:
+        fitted = payloads.fitted
+        context.setattr(payloads, "fitted", lambda payload: no_memory() if "large" in payload else fitted(payload))
+        part.event("epoch_end", {"large": 1}, "0")
+    part.event("epoch_end", {}, "1")
+    part.close("complete")
+    assert "no memory left for an event (epoch_end 0)" in caplog.text
+    assert rows(folder, "SELECT kind FROM events ORDER BY id") == [("given_up",), ("epoch_end",)]
+
+
+def test_without_memory_for_any_place_the_loss_is_said(
+    folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    part = make_sink(folder, save_dir, Clock())
+    monkeypatch.setattr(CountedConnection, "write", no_memory)
+    monkeypatch.setattr("journal.fallback.write_all", no_memory)
+    part.event("epoch_end", {"epoch": 0}, "0")
+    part.close("complete")
+    assert "An event (epoch_end) could be written nowhere and is lost: there is no memory left" in caplog.text
