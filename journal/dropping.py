@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, select, update
 
 from journal import tables
 from journal.clock import now_text
@@ -59,6 +59,20 @@ def drop_destination(connection: Connection, destination_id: int, run_ids: Seque
     dropped = connection.execute(update(_D).where(*left).values(values)).rowcount
     connection.execute(update(_T).where(here, _T.c.run_id.in_(runs)).values(dropped_at=now))
     return Dropped(len(runs), dropped)
+
+
+def unbind(connection: Connection, run_id: str, destination_id: int) -> bool:
+    """Forget that a run goes to a destination where nobody has taken anything of it; return whether that was so."""
+    target = (_T.c.run_id == run_id, _T.c.destination_id == destination_id)
+    here = (_D.c.run_id == run_id, _D.c.destination_id == destination_id)
+    taken = exists().where(*here, _D.c.state == "delivered")
+    if not connection.execute(select(_T.c.run_id).where(*target, _T.c.ids == "{}", ~taken)).first():
+        return False
+    attempts = tables.attempts
+    connection.execute(delete(attempts).where(attempts.c.delivery_id.in_(select(_D.c.id).where(*here))))
+    connection.execute(delete(_D).where(*here))
+    connection.execute(delete(_T).where(*target))
+    return True
 
 
 def take_up(connection: Connection, run_id: str, destination_id: int) -> None:

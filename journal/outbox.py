@@ -78,6 +78,14 @@ class Outbox:
                 routing.add_target(connection, run_id, destination_id)
                 dropping.take_up(connection, run_id, destination_id)
 
+    def unbind(self, bound: Sequence[tuple[str, int]]) -> int:
+        """Forget that these runs go to these destinations, by their ids, where nobody has taken anything of them.
+
+        Return how many did not arrive anywhere there.
+        """
+        with self._write() as connection:
+            return sum(dropping.unbind(connection, run_id, destination_id) for run_id, destination_id in bound)
+
     def runs(self) -> list[Run]:
         """Return all runs, oldest first."""
         with self._read() as connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,11 +101,19 @@ class Recordings:
             return Drain(self.journal, outbox, settings, DrainOptions(**options)).run()
 
     @contextmanager
-    def draining(self, url: str, *, hub: str | None = None, **options: Any) -> Iterator[Running]:
+    def draining(
+        self,
+        url: str,
+        *,
+        hub: str | None = None,
+        key: str | None = KEY,
+        reread: Callable[[], Settings] | None = None,
+        **options: Any,
+    ) -> Iterator[Running]:
         """Run a drain in a thread of its own; the block may stop it, and it is stopped at the block's end."""
-        settings = Settings(api_key=KEY, hub_key=KEY, chosen_platform_url=url, chosen_hub_url=hub)
+        settings = Settings(api_key=key, hub_key=key, chosen_platform_url=url or None, chosen_hub_url=hub)
         with closing(self.journal.outbox()) as outbox:
-            running = Running(Drain(self.journal, outbox, settings, DrainOptions(**options)))
+            running = Running(Drain(self.journal, outbox, settings, DrainOptions(**options), reread=reread))
             try:
                 yield running
             finally:

@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from journal.words import count, next_command
-from uploader.commands.shared import (
-    JOURNAL_UNUSABLE,
-    USAGE,
-    fail,
-    journal_option,
-    letters_in_words,
-    place,
-    require_journal,
-    settings_for,
-)
-from uploader.drain.summary import NO_CREDENTIALS, WORK_REMAINS, DestinationSummary, Summary
-from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
-from uploader.keys import ADDRESS_VARIABLES, address_options
+from uploader.commands.draining import Ended, drain_all, worst
+from uploader.commands.shared import fail, journals_option, letters_in_words, place
+from uploader.drain.summary import DestinationSummary, Summary
 from uploader.settings import PLATFORMS, ULTRALYTICS
-
-if TYPE_CHECKING:
-    from uploader.drain.options import DrainOptions
-    from uploader.drain.progress import Progress
-    from uploader.drain.worker import Drain
 
 _EPILOG = """\b
 Exit codes, the first that fits:
@@ -60,7 +44,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
 
 
 @click.command(epilog=_EPILOG)
-@journal_option
+@journals_option
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run, by its name or the start of its id.")
 @click.option("--to", metavar="URL", help="Deliver the runs to this platform too; your key goes there.")
 @click.option("--platform", type=click.Choice(PLATFORMS), help="What --to speaks.  [default: ultralytics]")
@@ -76,89 +60,58 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
     help="How many messages to have under way at once, for each platform.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
-def drain(journal: Path | None, as_json: bool, platform: str | None, **options: Any) -> NoReturn:
+def drain(journals: tuple[Path, ...], as_json: bool, platform: str | None, **options: Any) -> NoReturn:
     """Deliver what the journal holds, until nothing more can be done now.
 
     A key goes only to the platform that it was set for: ULTRALYTICS_API_KEY to ULTRALYTICS_PLATFORM_URL, else to the
     public one; HUB_API_KEY to ULTRALYTICS_HUB_API likewise. What the journal holds for any other address is kept, and
     waits until you name that address in these variables, or by --to.
+
+    Several journals are drained at once, with one summary and one exit code. --watch never ends by itself: without a
+    key, or with one that is refused, it says so, reads the settings again now and then, and goes on when it is let in.
     """
     if platform and not options["to"]:
         raise click.UsageError("--platform says what the platform at --to speaks; give --to as well")
-    from journal import JournalError
-    from journal.locations import default_journal
+    if len(journals) > 1 and options["runs"]:
+        raise click.UsageError("--run names runs of one journal; give one --journal with it")
     from uploader.drain.options import DrainOptions
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
-        summary = _run(journal, DrainOptions(platform=platform or ULTRALYTICS, **options), as_json)
-    except SettingsError as error:
-        fail(str(error), "drain", USAGE, as_json=as_json)
-    except CredentialsRefused as error:
-        fail(str(error), "drain", NO_CREDENTIALS, as_json=as_json)
-    except DrainLocked as error:
-        fail(str(error), "drain", WORK_REMAINS, as_json=as_json)
-    except JournalError as error:
-        fail(str(error), "drain", JOURNAL_UNUSABLE, as_json=as_json)
-    click.echo(_as_json(summary) if as_json else _as_text(summary, journal or default_journal()))
-    sys.exit(summary.exit_code)
+    ended = drain_all(journals or (None,), DrainOptions(platform=platform or ULTRALYTICS, **options), as_json=as_json)
+    if len(ended) == 1:
+        _show(ended[0], as_json=as_json)
+    else:
+        click.echo(_all_as_json(ended) if as_json else "\n\n".join(_one_of_several(one) for one in ended))
+    sys.exit(worst(ended))
 
 
-def _run(folder: Path | None, options: DrainOptions, as_json: bool) -> Summary:
-    from journal.folder import open_with_room
-    from uploader.drain.worker import Drain
-
-    settings = settings_for(folder)
-    if not _comes_later(folder, options):
-        require_journal(folder, "drain", as_json=as_json)
-    with open_with_room(folder) as opened, closing(opened.outbox()) as outbox:
-        drain = Drain(opened, outbox, settings, options, _progress(as_json))
-        _stop_on_signals(drain)
-        summary = drain.run()
-        for platform, url in settings.chosen_routes:
-            _warn_of_another_platform(summary, platform, url, opened.path)
-    return summary
+def _show(ended: Ended, *, as_json: bool) -> None:
+    if not isinstance(ended.result, Summary):
+        fail(str(ended.result), "drain", ended.exit_code, as_json=as_json)
+    click.echo(_as_json(ended.result) if as_json else _as_text(ended.result, ended.journal))
 
 
-def _comes_later(folder: Path | None, options: DrainOptions) -> bool:
-    """Return whether a journal that is not there is to be made: it is waited for, or events for it wait beside it."""
-    from journal.locations import default_journal
-    from journal.presence import is_awaited, is_there
-
-    where = folder or default_journal()
-    if options.watch and not is_there(where):
-        click.echo(f"There is no journal in {where} yet; waiting for one.", err=True)
-    return options.watch or is_awaited(where)
+def _one_of_several(ended: Ended) -> str:
+    if isinstance(ended.result, Summary):
+        return f"{ended.journal}: {_as_text(ended.result, ended.journal)}"
+    return f"{ended.journal}: {ended.result}"
 
 
-def _warn_of_another_platform(summary: Summary, platform: str, chosen: str, folder: Path) -> None:
-    """Say that no run goes where the environment points: a run keeps the platform that it was given first."""
-    used = {one.url for one in summary.destinations if one.platform == platform}
-    if used and chosen not in used:
-        command = next_command(f"drain --to {address_options(platform, chosen)}", folder)
-        click.echo(
-            f"No run here goes to {chosen} ({ADDRESS_VARIABLES[platform]}): each keeps the platform it was given "
-            f"first. `{command}` delivers them there too.",
-            err=True,
-        )
-
-
-def _stop_on_signals(drain: Drain) -> None:
-    def handle(number: int, frame: object) -> None:
-        del frame
-        signal.signal(number, signal.SIG_DFL)
-        drain.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
-
-
-def _progress(as_json: bool) -> Progress | None:
-    if as_json or not sys.stderr.isatty():
-        return None
-    from uploader.drain.progress import Bars
-
-    return Bars()
+def _all_as_json(ended: Sequence[Ended]) -> str:
+    """Return one object: what one journal's drain prints, with the journal at each destination and each error."""
+    done = [(one.journal, one.result) for one in ended if isinstance(one.result, Summary)]
+    shown = {
+        "exit_code": worst(ended),
+        "destinations": [{"journal": str(place), **asdict(each)} for place, one in done for each in one.destinations],
+        "seconds": max((one.seconds for _, one in done), default=0.0),
+        "interrupted": any(one.interrupted for _, one in done),
+        "errors": [
+            {"journal": str(one.journal), "exit_code": one.exit_code, "error": str(one.result)}
+            for one in ended
+            if not isinstance(one.result, Summary)
+        ],
+    }
+    return json.dumps(shown)
 
 
 def _as_json(summary: Summary) -> str:

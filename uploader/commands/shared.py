@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -24,20 +25,36 @@ JOURNAL_UNUSABLE = 1
 USAGE = 2
 
 
-def _at_home(_context: click.Context, _option: click.Parameter, folder: Path | None) -> Path | None:
-    """Resolve a `~` that no shell has: environment files and unit files hold it as it is."""
-    from journal.locations import expanded
+def _named(_context: click.Context, _option: click.Parameter, given: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return the folders that a person named, each once, or the one of the environment.
 
-    return folder and expanded(folder)
+    A `~` is resolved that no shell has: environment files and unit files hold it as it is. The variable is not read by
+    click, which would take a path with a colon in it for two.
+    """
+    from journal.locations import chosen_journal, expanded
+
+    by_place = {folder.resolve(): folder for folder in map(expanded, given)}
+    chosen = chosen_journal()
+    return tuple(by_place.values()) or ((chosen,) if chosen else ())
 
 
-journal_option = click.option(
+def _the_one(context: click.Context, option: click.Parameter, given: tuple[Path, ...]) -> Path | None:
+    named = _named(context, option, given)
+    if len(named) > 1:
+        raise click.BadParameter("give one journal; only `drain` takes several", context, option)
+    return named[0] if named else None
+
+
+_option = partial(click.option, type=click.Path(path_type=Path, file_okay=False), multiple=True)
+_DEFAULT = "[env var: UPLOADER_JOURNAL; default: a per-user data folder]"
+journal_option = _option(
+    "--journal", callback=_the_one, help=f"Folder of the journal, as in attach(journal=...).  {_DEFAULT}"
+)
+journals_option = _option(
     "--journal",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="UPLOADER_JOURNAL",
-    show_envvar=True,
-    callback=_at_home,
-    help="Folder of the journal, as in attach(journal=...).  [default: a per-user data folder]",
+    "journals",
+    callback=_named,
+    help=f"Folder of the journal, as in attach(journal=...); may be given several times.  {_DEFAULT}",
 )
 
 

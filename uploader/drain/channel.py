@@ -14,6 +14,7 @@ from journal.records import Claim, Destination, Lane
 from uploader.drain.courier import Courier, Finished
 from uploader.drain.crew import Crew
 from uploader.drain.progress import Progress
+from uploader.drain.proving import may_be_a_platforms
 from uploader.drain.pulse import Pulse
 from uploader.drain.retry import FIRST_WAIT, Random
 from uploader.drain.schedule import Schedule
@@ -78,6 +79,7 @@ class Channel:
         self.destination = destination
         self.held: dict[tuple[int, int], Claim] = {}
         self.closed: UploaderError | None = None
+        self._is_proven = False
         self._errors: dict[Lane, str] = {}
         self._clock = supplies.clock
         self._schedule = Schedule(supplies.random, supplies.first_wait)
@@ -129,6 +131,7 @@ class Channel:
         """Take notice of an attempt that is over."""
         self._let_go(finished.claim)
         lane, result, now = finished.claim.lane, finished.result, self._clock()
+        self._is_proven = self._is_proven or may_be_a_platforms(result)
         if isinstance(result, (Receipt, Refused)):
             self._errors.pop(lane, None)
             self._schedule.answered(lane, now)
@@ -155,6 +158,11 @@ class Channel:
     def error(self) -> str | None:
         """Why the last messages or uploads that were tried are put off, else None."""
         return self._errors.get("message") or self._errors.get("upload")
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether a platform may have heard of a run at this address, as far as this drain knows."""
+        return self._is_proven or bool(self.held)
 
     @property
     def paused(self) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator, Sequence
-from functools import partial
+import time
+from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from threading import Event
 
@@ -19,9 +19,9 @@ from uploader.drain.channel import Channel, Supplies
 from uploader.drain.courier import Finished
 from uploader.drain.options import DrainOptions
 from uploader.drain.progress import Progress
-from uploader.errors import KeyNotForHere, NoAddress
+from uploader.errors import NoKey
 from uploader.keys import named_too
-from uploader.platforms.base import Identity
+from uploader.platforms.base import Identity, Platform
 from uploader.platforms.registry import connect
 from uploader.settings import Settings
 
@@ -45,6 +45,7 @@ class Channels:
         options: DrainOptions,
         run_ids: Sequence[str] | None,
         progress: Progress,
+        reread: Callable[[], Settings] | None = None,
     ) -> None:
         """Prepare; nothing is written or opened yet.
 
@@ -55,26 +56,27 @@ class Channels:
             options: What a person asked for.
             run_ids: The chosen runs; None for all.
             progress: Hears of uploads.
+            reread: Reads the settings again, for a drain that watches; None where they cannot change.
 
         Raises:
             SettingsError: `options.to` is no URL, or its platform is unknown.
         """
-        named = settings if options.to is None else named_too(settings, options.platform, options.to)
+        self._options = options
+        self._reread = reread or (lambda: settings)
+        self._read = settings
+        named = self._named(settings)
         self.results: SimpleQueue[Finished | None] = SimpleQueue()
         self.abort = Event()
         self._outbox = outbox
         self._settings = named
         self._to = None if options.to is None else named.named[-1]
         self._run_ids = run_ids
-        self._is_watching = options.watch
         self._channels: dict[int, Channel] = {}
+        self._said: dict[int | None, str] = {}
+        self._next_reread = self._next_reopening = 0.0
+        self._bound: list[tuple[str, int]] = []
         self._supplies = Supplies(
-            connect=partial(
-                connect,
-                settings=named,
-                connections=options.parallel + options.uploads,
-                answer_seconds=options.pace.answer,
-            ),
+            connect=self._connect,
             blobs=blobs,
             default_project=settings.default_project,
             progress=progress,
@@ -94,13 +96,49 @@ class Channels:
         """Route runs that go nowhere yet, and open a channel to each destination that is new.
 
         Raises:
-            NoKey: Runs go nowhere yet, and no key and no address says where they are to go.
+            NoKey: Runs go nowhere yet, and no key and no address says where they are to go. A drain that watches says
+                so, and goes on: the key may come.
         """
-        routing.route(self._outbox, self._run_ids, to=self._to, settings=self._settings)
-        self._to = None
+        if self._options.watch:
+            self._look_at_settings()
+        self._route()
         for target in self._outbox.targets(run_ids=self._run_ids):
             if target.destination.id not in self._channels:
                 self._channels[target.destination.id] = self._open(target.destination)
+
+    def _route(self) -> None:
+        try:
+            self._bound += routing.route(self._outbox, self._run_ids, to=self._to, settings=self._settings)
+            self._said.pop(None, None)
+        except NoKey as error:
+            if not self._options.watch:
+                raise
+            self._say(None, f"Nothing is sent: {error}")
+        self._to = None
+
+    def _look_at_settings(self) -> None:
+        """Read the settings again where something is in the way, and open again what may be let in now."""
+        now = time.monotonic()
+        if now < self._next_reread or not (self._closed() or None in self._said):
+            return
+        self._next_reread = now + self._options.pace.reread
+        fresh = self._reread()
+        if fresh == self._read and now < self._next_reopening:
+            return
+        self._next_reopening = now + self._options.pace.reopen
+        self._read, self._settings = fresh, self._named(fresh)
+        for channel in self._closed():
+            channel.close(0.0)
+            self._channels[channel.destination.id] = self._open(channel.destination)
+
+    def _closed(self) -> list[Channel]:
+        """Return the channels that nothing is sent through, nor is under way in."""
+        return [channel for channel in self if channel.closed is not None and not channel.held]
+
+    def unproven(self) -> list[tuple[str, int]]:
+        """Return what this drain has bound to addresses that never answered as a platform: runs, and destinations."""
+        proven = {channel.destination.id for channel in self if channel.is_proven}
+        return [(run_id, destination_id) for run_id, destination_id in self._bound if destination_id not in proven]
 
     def keep_alive(self) -> None:
         """Tell the platforms that want to know it which runs are being trained."""
@@ -113,7 +151,9 @@ class Channels:
 
     def finish(self, finished: Finished) -> None:
         """Take notice of an attempt that is over."""
-        self._channels[finished.claim.destination_id].finish(finished)
+        channel = self._channels[finished.claim.destination_id]
+        channel.finish(finished)
+        self._tell(channel)
 
     def held(self) -> list[Claim]:
         """Return the claims under way."""
@@ -129,20 +169,6 @@ class Channels:
         """Whether more messages may be claimed for any."""
         return any(channel.room("message") for channel in self)
 
-    @property
-    def are_hopeless(self) -> bool:
-        """Whether nothing can be sent before a person has done something, nor anything of runs that are still to come.
-
-        An address that no key is for may have been left behind, or is to be named yet; new runs go to those that are
-        configured.
-        """
-        reasons = [channel.closed for channel in self]
-        if not reasons or None in reasons:
-            return False
-        return not self._settings.default_routes or not all(
-            isinstance(one, (KeyNotForHere, NoAddress)) for one in reasons
-        )
-
     def close(self, timeout: float) -> None:
         """End uploads where they are, and the threads within `timeout` seconds for each channel."""
         self.abort.set()
@@ -151,10 +177,32 @@ class Channels:
 
     def _open(self, destination: Destination) -> Channel:
         channel = Channel(destination, self._supplies)
-        if channel.closed and self._is_watching:  # else the summary tells it in a moment
-            place = shown(destination.base_url) if destination.base_url else destination.platform
-            _LOG.warning("%s: nothing is sent; %s", place, channel.closed)
+        self._tell(channel)
         return channel
+
+    def _tell(self, channel: Channel) -> None:
+        """Say at once why nothing is sent, where a drain watches; any other one's summary tells it in a moment."""
+        if channel.closed is not None and self._options.watch:
+            url = channel.destination.base_url
+            place = shown(url) if url else channel.destination.platform
+            waits = f"it waits, and looks for another key every {self._options.pace.reread:g} s"
+            self._say(channel.destination.id, f"{place}: nothing is sent; {channel.closed} ({waits})")
+
+    def _say(self, about: int | None, text: str) -> None:
+        """Warn, but not twice of the same."""
+        if self._said.get(about) != text:
+            self._said[about] = text
+            _LOG.warning("%s", text)
+
+    def _named(self, settings: Settings) -> Settings:
+        """Return settings in which the address of `--to` is named, too."""
+        options = self._options
+        return settings if options.to is None else named_too(settings, options.platform, options.to)
+
+    def _connect(self, platform: str, base_url: str) -> Platform:
+        options = self._options
+        connections = options.parallel + options.uploads
+        return connect(platform, base_url, self._settings, connections=connections, answer_seconds=options.pace.answer)
 
     def _identity(self, target: Target) -> Identity:
         run = target.run

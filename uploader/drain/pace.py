@@ -16,6 +16,8 @@ class Pace:
         lease: How long a claim is ours without being renewed.
         renewal: How often the claims under way are renewed.
         intake: How often a watching drain takes in what trainings left beside the journal.
+        reread: How often a watching drain reads its settings again while a platform does not let it in.
+        reopen: How often it tries such a platform again although nothing changed: the key may be let in there by now.
     """
 
     answer: float = 60.0
@@ -24,3 +26,5 @@ class Pace:
     lease: float = 60.0
     renewal: float = 20.0
     intake: float = 60.0
+    reread: float = 10.0
+    reopen: float = 60.0

@@ -70,8 +70,8 @@ def route(
     *,
     to: tuple[str, str] | None,
     settings: Settings,
-) -> None:
-    """Give every chosen run a destination.
+) -> list[tuple[str, int]]:
+    """Give every chosen run a destination; return which runs were bound to which, by their ids.
 
     Args:
         outbox: The journal's.
@@ -84,14 +84,15 @@ def route(
         NoKey: Runs go nowhere yet and there are no defaults, because no key and no address is set.
         SettingsError: None of the chosen runs can be delivered whole to one more destination, as they were pruned.
     """
+    bound = []
     if to is not None:
         chosen = outbox.runs() if run_ids is None else [run for run in outbox.runs() if run.id in run_ids]
-        _send(outbox, _whole(outbox, chosen, *to), [to])
+        bound += _send(outbox, _whole(outbox, chosen, *to), [to])
     _bind(outbox, run_ids, settings.address_of)
     unrouted = outbox.unrouted_runs(run_ids)
     if unrouted and not settings.default_routes:
         raise NoKey(no_key_at_all(settings))
-    _send(outbox, unrouted, settings.default_routes)
+    return bound + _send(outbox, unrouted, settings.default_routes)
 
 
 def _whole(outbox: Outbox, runs: Sequence[Run], platform: str, url: str) -> list[Run]:
@@ -120,9 +121,15 @@ def _bind(outbox: Outbox, run_ids: Sequence[str] | None, address_of: Callable[[s
             _send(outbox, [target.run], [(platform, url)])
 
 
-def _send(outbox: Outbox, runs: Sequence[Run], routes: Sequence[tuple[str, str]]) -> None:
-    """Route each run at once to all: one that goes somewhere already is not given the rest by the next drain."""
-    if runs:
-        places = [outbox.add_destination(platform, url).id for platform, url in routes]
-        for run in runs:
-            outbox.route(run.id, *places)
+def _send(outbox: Outbox, runs: Sequence[Run], routes: Sequence[tuple[str, str]]) -> list[tuple[str, int]]:
+    """Route each run at once to all: one that goes somewhere already is not given the rest by the next drain.
+
+    Return which runs did not go to which before, by their ids.
+    """
+    if not runs:
+        return []
+    places = [outbox.add_destination(platform, url).id for platform, url in routes]
+    known = {(one.run.id, one.destination.id) for one in outbox.targets(run_ids=[run.id for run in runs], dropped=True)}
+    for run in runs:
+        outbox.route(run.id, *places)
+    return [(run.id, place) for run in runs for place in places if (run.id, place) not in known]

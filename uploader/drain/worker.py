@@ -10,14 +10,15 @@ import logging
 import math
 import random
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from queue import Empty
 from threading import Event
 
 from journal import Journal
 from journal.clock import to_text, utc_now
-from journal.errors import JournalBusy, JournalError, JournalUnavailable
+from journal.errors import DiskFull, JournalBusy, JournalError, JournalUnavailable
 from journal.outbox import Outbox
 from journal.records import LANES, Lane
 from uploader.drain import routing
@@ -29,6 +30,7 @@ from uploader.drain.lock import drain_lock
 from uploader.drain.options import DrainOptions
 from uploader.drain.progress import Progress, Silent
 from uploader.drain.summary import Ending, Summary, summarize
+from uploader.errors import DrainLocked
 from uploader.settings import Settings
 
 TICK_SECONDS = 1.0
@@ -58,7 +60,9 @@ class Drain:
         outbox: Outbox,
         settings: Settings,
         options: DrainOptions,
+        *,
         progress: Progress | None = None,
+        reread: Callable[[], Settings] | None = None,
     ) -> None:
         """Prepare; nothing is written yet.
 
@@ -68,6 +72,7 @@ class Drain:
             settings: Key, default destination and default project.
             options: What a person asked for.
             progress: Hears how far it is.
+            reread: Reads the settings again; a drain that watches does so while a platform does not let it in.
 
         Raises:
             SettingsError: A chosen run is not in the journal, or `options.to` is no URL.
@@ -85,11 +90,13 @@ class Drain:
             options=options,
             run_ids=self._run_ids,
             progress=self._progress,
+            reread=reread,
         )
         self._feeder = Feeder(outbox, self._run_ids, options.pace.lease)
         self._books = Books(outbox, random.random, options.pace.first_wait)
         self._next_look = self._next_renewal = self._next_intake = self._next_fold = 0.0
         self._deadline = math.inf
+        self._trouble = ""
 
     def stop(self) -> None:
         """Have `run` claim nothing more, finish what is under way within seconds, and return."""
@@ -107,14 +114,33 @@ class Drain:
         """
         began = time.monotonic()
         self._deadline = began + (math.inf if self._options.max_time is None else self._options.max_time)
-        with drain_lock(self._journal.path):
+        with self._alone():
             try:
                 self._prepare()
                 self._deliver()
                 self._finish()
             finally:
                 self._close()
-            return self._summary(time.monotonic() - began)
+            summary = self._summary(time.monotonic() - began)
+            self._unbind()
+            return summary
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the journal's lock; a drain that watches waits for another one's end."""
+        said = False
+        while True:
+            try:
+                with drain_lock(self._journal.path):
+                    yield
+                return
+            except DrainLocked as error:
+                if not self._options.watch or self._stopping.is_set() or time.monotonic() >= self._deadline:
+                    raise
+                if not said:
+                    _LOG.warning("%s; waiting for its end", error)
+                said = True
+            self._stopping.wait(TICK_SECONDS)
 
     # --- before and after
 
@@ -125,6 +151,15 @@ class Drain:
         self._outbox.reclaim()  # what a killed drain held: we have the lock, so it is gone
         self._outbox.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff
         self._look_around()
+
+    def _unbind(self) -> None:
+        """Leave runs where they were that this drain has bound to an address which never answered as a platform."""
+        with suppress(JournalUnavailable):
+            if self._outbox.unbind(self._channels.unproven()) and self._options.to is not None:
+                _LOG.warning(
+                    "%s never answered as a platform, so nothing is bound to it: check the address, and name it again.",
+                    self._options.to,
+                )
 
     def _finish(self) -> None:
         """Wait for what is under way, then for uploads to notice that they are to end; give the rest up."""
@@ -169,9 +204,17 @@ class Drain:
                     return
                 self._collect(seconds)
                 self._keep_up()
-            except JournalBusy as error:
-                _LOG.warning("%s", error)
-                self._stopping.wait(TICK_SECONDS)
+            except (JournalBusy, DiskFull) as error:
+                if not self._options.watch and isinstance(error, DiskFull):
+                    raise
+                self._put_off(error)
+
+    def _put_off(self, error: JournalUnavailable) -> None:
+        """Say once why the journal cannot be written, and wait a little."""
+        if str(error) != self._trouble:
+            _LOG.warning("%s", error)
+        self._trouble = str(error)
+        self._stopping.wait(TICK_SECONDS)
 
     def _feed(self) -> None:
         if self._options.watch and time.monotonic() >= self._next_look:
@@ -204,7 +247,7 @@ class Drain:
         if self._channels.under_way:
             return min(TICK_SECONDS, left)
         if self._options.watch:
-            return None if self._channels.are_hopeless else min(TICK_SECONDS, left)
+            return min(TICK_SECONDS, left)
         open_channels = [channel for channel in self._channels if channel.closed is None]
         if left == math.inf:
             open_channels = [channel for channel in open_channels if not channel.given_up]

@@ -9,17 +9,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
 from support.journals import dead_pid, rows
-from support.recordings import Recordings, Training
-from support.scripted_server import Reply, Request, ScriptedServer, hearing, received, scripted_server
+from support.recordings import KEY, Recordings, Training
+from support.scripted_server import Reply, Request, ScriptedServer, free_port, hearing, received, scripted_server
 
 from journal import intake
-from journal.errors import JournalUnwritable
+from journal.errors import DiskFull, JournalUnwritable
 from journal.fallback import FallbackFile
 from journal.records import Claim
 from uploader.drain import channels, lock, worker
@@ -27,6 +27,7 @@ from uploader.drain.channel import Channel
 from uploader.drain.lock import drain_lock
 from uploader.drain.pace import Pace
 from uploader.errors import DrainLocked, SettingsError
+from uploader.settings import Settings
 
 
 def is_put(request: Request) -> bool:
@@ -74,18 +75,131 @@ def test_a_watching_drain_outlasts_an_unreachable_host(journals: Recordings) -> 
         assert complete.wait(30)
 
 
-def test_a_watching_drain_ends_when_only_a_person_can_help(journals: Recordings, server: ScriptedServer) -> None:
+class Warnings(SimpleQueue[str]):
+    """What a drain's channels warn of."""
+
+    def __call__(self, text: str, *facts: object) -> None:
+        self.put(text % facts if facts else text)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Warnings:
+    warnings = Warnings()
+    monkeypatch.setattr(channels._LOG, "warning", warnings)
+    return warnings
+
+
+def test_a_watching_drain_whose_key_is_refused_says_so_and_goes_on_when_it_is_let_in(
+    journals: Recordings, server: ScriptedServer, told: Warnings
+) -> None:
     journals.whole()
-    server.script = lambda _: Reply(401)
-    with journals.draining(server.url, watch=True) as running:
-        assert running.summary().exit_code == 5
+    refused, complete = Reply(401, {"error": "no such key"}), threading.Event()
+    is_let_in = threading.Event()
+
+    def script(request: Request) -> Reply:
+        if not is_let_in.is_set():
+            return refused
+        if request.method == "POST" and request.json().get("event") == "training_complete":
+            complete.set()
+        return received(request)
+
+    server.script = script
+    with journals.draining(server.url, watch=True, pace=Pace(reread=0.01, reopen=0.01)) as running:
+        assert "nothing is sent" in told.get(timeout=30)
+        is_let_in.set()
+        assert complete.wait(30)
+        running.stop()
+        assert running.summary().exit_code == 0
+    assert told.empty()  # said once
+
+
+def test_a_refused_key_is_not_tried_again_before_it_is_time(
+    journals: Recordings, server: ScriptedServer, told: Warnings
+) -> None:
+    journals.whole()
+    server.script = lambda _: Reply(401, {"error": "no such key"})
+    looked = Looks(server.url)
+    with journals.draining(server.url, watch=True, pace=Pace(reread=0.0, reopen=600.0), reread=looked):
+        assert told.get(timeout=30)
+        looked.wait(3)
+        asked = len(server.requests)
+        looked.wait(6)
+        assert len(server.requests) - asked <= 1  # the first reopening
+    assert told.empty()  # said once
+
+
+class Looks:
+    """Settings that never change, and how often they were read."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._count, self._changed = 0, threading.Condition()
+
+    def __call__(self) -> Settings:
+        with self._changed:
+            self._count += 1
+            self._changed.notify_all()
+        return Settings(api_key=KEY, hub_key=KEY, chosen_platform_url=self._url)
+
+    def wait(self, count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._count >= count, 30)
+
+
+def test_a_watching_drain_without_a_key_waits_for_one(
+    journals: Recordings, server: ScriptedServer, told: Warnings
+) -> None:
+    journals.whole()
+    server.script, complete = hearing("training_complete")
+    found = Settings(api_key=KEY, chosen_platform_url=server.url)
+    with journals.draining("", key=None, watch=True, pace=Pace(reread=0.01), reread=lambda: found):
+        assert "there is no API key" in told.get(timeout=30)
+        assert complete.wait(30)
+
+
+def test_a_watching_drain_waits_for_another_ones_end(
+    journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journals.whole()
+    server.script, complete = hearing("training_complete")
+    waits = threading.Event()
+    monkeypatch.setattr(worker._LOG, "warning", lambda *_: waits.set())
+    monkeypatch.setattr(worker, "TICK_SECONDS", 0.01)
+    with ExitStack() as other:
+        other.enter_context(drain_lock(journals.journal.path))
+        with journals.draining(server.url, watch=True):
+            assert waits.wait(30)
+            assert not server.requests
+            other.close()
+            assert complete.wait(30)
+
+
+def test_a_watching_drain_can_be_stopped_while_it_waits_for_another_one(journals: Recordings) -> None:
+    with drain_lock(journals.journal.path), pytest.raises(DrainLocked):
+        journals.drain("http://127.0.0.1:9", watch=True, max_time=0.0)
+
+
+def test_a_full_disk_ends_no_watching_drain(
+    journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journals.whole()
+    server.script, complete = hearing("training_complete")
+    write, refusals = worker.Books.write, iter([DiskFull("no space left")] * 2)
+
+    def full_at_first(books: worker.Books) -> int:
+        if error := next(refusals, None):
+            raise error
+        return write(books)
+
+    monkeypatch.setattr(worker.Books, "write", full_at_first)
+    monkeypatch.setattr(worker, "TICK_SECONDS", 0.01)
+    with journals.draining(server.url, watch=True):
+        assert complete.wait(30)
 
 
 def test_a_watching_drain_goes_on_beside_an_address_that_no_key_is_for(
-    journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    journals: Recordings, server: ScriptedServer, told: Warnings
 ) -> None:
-    told: SimpleQueue[str] = SimpleQueue()
-    monkeypatch.setattr(channels._LOG, "warning", lambda text, *facts: told.put(text % facts))
     left_behind = journals.whole("left behind")
     journals.writer.route(left_behind.run.id, "ultralytics", "http://127.0.0.1:9")
     server.script, complete = hearing("training_complete")
@@ -348,3 +462,42 @@ def test_a_holders_name_that_cannot_be_deleted_keeps_no_lock(
             pass
     with drain_lock(journals.journal.path):
         pass
+
+
+# --- addresses that no platform is at
+
+
+@pytest.mark.parametrize("reply", [None, Reply(404, b"<html>"), Reply(405, b""), Reply(404, {"detail": "Not Found"})])
+def test_a_mistyped_address_binds_no_run(journals: Recordings, server: ScriptedServer, reply: Reply | None) -> None:
+    journals.whole()
+    with scripted_server(lambda _: reply or Reply()) as elsewhere:
+        typo = f"{elsewhere.url}/typo" if reply else f"http://127.0.0.1:{free_port()}"
+        summary = journals.drain(server.url, to=typo, max_time=0.5)
+    assert {one.url for one in summary.destinations} == {server.url, typo} or not server.requests
+    assert summary.exit_code in {3, 4}
+    targets = rows(journals.journal.path, "SELECT base_url FROM targets JOIN destinations d ON d.id = destination_id")
+    assert (typo,) not in targets
+    assert journals.drain(server.url).exit_code == 0
+
+
+def test_a_default_that_cannot_be_reached_decides_nothing(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    assert journals.drain(f"http://127.0.0.1:{free_port()}").exit_code == 3
+    assert journals.journal.report()[0].targets == ()
+    assert journals.drain(server.url).exit_code == 0
+
+
+@pytest.mark.parametrize("reply", [Reply(401, {"error": "key"}), Reply(503), Reply(429, {}), Reply(reset=True)])
+def test_an_address_that_a_platform_may_be_at_is_kept(journals: Recordings, reply: Reply) -> None:
+    journals.whole()
+    with scripted_server(lambda _: reply) as named:
+        journals.drain("", to=named.url, max_time=1)
+        assert [target.base_url for target in journals.journal.report()[0].targets] == [named.url]
+
+
+def test_what_a_training_chose_stays(journals: Recordings) -> None:
+    run = journals.whole().run
+    chosen = f"http://127.0.0.1:{free_port()}"
+    journals.writer.route(run.id, "ultralytics", chosen)
+    journals.drain(chosen, to=chosen)
+    assert [target.base_url for target in journals.journal.report()[0].targets] == [chosen]

@@ -1,0 +1,158 @@
+"""Running one drain for each journal that a person named, and what they came to together."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from journal.words import next_command
+from uploader.commands.shared import JOURNAL_UNUSABLE, USAGE, require_journal, settings_for
+from uploader.drain.summary import ALL_DELIVERED, DEAD_LETTERS, NO_CREDENTIALS, WORK_REMAINS, Summary
+from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
+from uploader.keys import ADDRESS_VARIABLES, address_options
+
+if TYPE_CHECKING:
+    from uploader.drain.options import DrainOptions
+    from uploader.drain.progress import Progress
+    from uploader.drain.worker import Drain
+
+_WORST_FIRST = (USAGE, JOURNAL_UNUSABLE, NO_CREDENTIALS, WORK_REMAINS, DEAD_LETTERS, ALL_DELIVERED)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What the drain of one journal came to.
+
+    Attributes:
+        journal: The folder.
+        result: Its summary, or why there is none.
+    """
+
+    journal: Path
+    result: Summary | Exception
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that it would have had alone."""
+        if isinstance(self.result, Summary):
+            return self.result.exit_code
+        codes = ((SettingsError, USAGE), (CredentialsRefused, NO_CREDENTIALS), (DrainLocked, WORK_REMAINS))
+        return next((code for kind, code in codes if isinstance(self.result, kind)), JOURNAL_UNUSABLE)
+
+
+def worst(ended: Sequence[Ended]) -> int:
+    """Return the exit code of several drains: the first that fits, in the order that `drain --help` gives."""
+    codes = {one.exit_code for one in ended}
+    return next(code for code in _WORST_FIRST if code in codes)
+
+
+def drain_all(folders: Sequence[Path | None], options: DrainOptions, *, as_json: bool) -> list[Ended]:
+    """Drain journals, all at once.
+
+    Args:
+        folders: Where they are; None for the default one.
+        options: What a person asked for.
+        as_json: Whether only JSON is to be printed.
+    """
+    from journal.errors import JournalError
+    from uploader.drain.together import run_together
+    from uploader.errors import UploaderError
+
+    ended: list[Ended] = []
+    drains: list[tuple[Path, Drain]] = []
+    with ExitStack() as opened:
+        for folder in folders:
+            try:
+                drains.append(_opened(opened, folder, options, as_json=as_json, alone=len(folders) == 1))
+            except (UploaderError, JournalError) as error:
+                ended.append(Ended(_place(folder), error))
+        _stop_on_signals([drain for _, drain in drains])
+        endings = run_together([drain for _, drain in drains])
+        ended += [Ended(place, ending) for (place, _), ending in zip(drains, endings, strict=True)]
+    for one in ended:
+        _warn_of_other_platforms(one)
+    return ended
+
+
+def _opened(
+    stack: ExitStack, folder: Path | None, options: DrainOptions, *, as_json: bool, alone: bool
+) -> tuple[Path, Drain]:
+    """Open a journal with a drain for it; both are closed with the stack."""
+    from journal.errors import JournalUnwritable
+    from journal.folder import open_with_room
+    from uploader.drain.worker import Drain
+
+    settings = settings_for(folder)
+    if not _comes_later(_place(folder), options):
+        if alone:
+            require_journal(folder, "drain", as_json=as_json)
+        elif not _is_there(_place(folder)):
+            raise JournalUnwritable(f"there is no journal in {folder}; name its folder by --journal")
+    journal = stack.enter_context(open_with_room(folder))
+    outbox = stack.enter_context(closing(journal.outbox()))
+    progress = _progress() if alone and not as_json else None
+    reread = partial(settings_for, folder)
+    return journal.path, Drain(journal, outbox, settings, options, progress=progress, reread=reread)
+
+
+def _place(folder: Path | None) -> Path:
+    from journal.locations import default_journal
+
+    return folder or default_journal()
+
+
+def _is_there(folder: Path) -> bool:
+    from journal.presence import is_there
+
+    return is_there(folder)
+
+
+def _comes_later(folder: Path, options: DrainOptions) -> bool:
+    """Return whether a journal that is not there is to be made: it is waited for, or events for it wait beside it."""
+    from journal.presence import is_awaited
+
+    if options.watch and not _is_there(folder):
+        click.echo(f"There is no journal in {folder} yet; waiting for one.", err=True)
+    return options.watch or is_awaited(folder)
+
+
+def _warn_of_other_platforms(ended: Ended) -> None:
+    """Say that no run goes where the environment points: a run keeps the platform that it was given first."""
+    if not isinstance(ended.result, Summary):
+        return
+    for platform, chosen in settings_for(ended.journal).chosen_routes:
+        used = {one.url for one in ended.result.destinations if one.platform == platform}
+        if used and chosen not in used:
+            command = next_command(f"drain --to {address_options(platform, chosen)}", ended.journal)
+            click.echo(
+                f"No run here goes to {chosen} ({ADDRESS_VARIABLES[platform]}): each keeps the platform it was given "
+                f"first. `{command}` delivers them there too.",
+                err=True,
+            )
+
+
+def _stop_on_signals(drains: Sequence[Drain]) -> None:
+    def handle(number: int, frame: object) -> None:
+        del frame
+        signal.signal(number, signal.SIG_DFL)
+        for drain in drains:
+            drain.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+
+
+def _progress() -> Progress | None:
+    if not sys.stderr.isatty():
+        return None
+    from uploader.drain.progress import Bars
+
+    return Bars()
