@@ -60,14 +60,17 @@ _FAILED = {
 _LATER = "it was added to the trainer behind upstream's callbacks; ours run after all others"
 
 _CONTRACT = "8.3 speaks the API of late 2025, which has them among the metrics or not at all; ours that of today"
-_EVALUATED = "8.3 tells the final evaluation under the last epoch, over its validation losses; ours under one more"
+_EVALUATED = "the final evaluation is told under the last epoch there, over its validation losses; ours under one more"
 _START = "readings of the machine are told from the first epoch on there; ours with the start, too, as today"
+_BEST = "the last epoch there, whichever was the best; ours tells the best, as 8.4.100 does"
 OLDER: Mapping[tuple[int, int, int], Mapping[str, str]] = {
     (8, 4, 0): {
         **dict.fromkeys(("metrics.model/*", "trainResults.*.metrics.model/*"), _CONTRACT),
         **dict.fromkeys(("modelInfo", "trainResults.*.modelInfo", "environment*", "device"), _CONTRACT),
-        "trainResults": _EVALUATED,
+        **dict.fromkeys(("classNames", "plots"), _CONTRACT),
     },
+    (8, 4, 52): {"trainResults": _EVALUATED},
+    (8, 4, 100): dict.fromkeys(("bestEpoch", "results.bestEpoch"), _BEST),
     (8, 4, 190): {"system": _START},
 }
 """What differs in every situation with versions below these."""

@@ -60,7 +60,7 @@ def _model(name: str) -> Any:
 
 
 def _last() -> str:
-    return str(next(Path("runs").rglob("last.pt")))
+    return str(next(Path().rglob("last.pt")))
 
 
 def _happenings(step: str) -> list[tuple[str, Callable[[Any], None]]]:

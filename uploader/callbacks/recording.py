@@ -136,7 +136,7 @@ class Recording:
     def epoch_end(self, trainer: Trainer) -> None:
         """Record an epoch's metrics, and those of the final evaluation under one epoch more.
 
-        Trainers of 8.3 report the latter under the last epoch again, which would replace that epoch's losses.
+        Trainers before 8.4.52 report the latter under the last epoch again, which would replace that epoch's losses.
         """
         self.goes_on()  # a trainer of somebody's own may not have said that it is set up
         epoch = trainer.epoch + (trainer.epoch == self._last_epoch)

@@ -4,8 +4,9 @@ As upstream 8.3.245 does it:
 
 - An epoch's metrics are the training losses and the validation metrics, at epoch 0 also facts about the model. What
   the platform gets besides (`lr`, fitness, console, system, results) is not sent.
-- The final evaluation, which knows no validation losses and trains nothing, replaces the last epoch in 8.3. There its
-  event has a number of its own in the journal; here it gets the last epoch's. From 8.4 on upstream gives it one more.
+- The final evaluation, which knows no validation losses and trains nothing, replaces the last epoch before 8.4.52.
+  There its event has a number of its own in the journal; here it gets the last epoch's. From then on upstream gives it
+  one more.
 - While a training runs its `last.pt` is uploaded, at its end `best.pt`, with the mAP of the final evaluation.
 
 Unlike there, epochs that wait together travel together, and the model is made when the journal is drained. Its `meta`
@@ -37,6 +38,8 @@ CONTEXT = {REGISTRATION: 1, EPOCH: 2}
 LAST = "last"
 ROLES = frozenset({LAST, FINAL})
 """Roles of the checkpoints that HUB is sent."""
+COUNTED_SINCE = (8, 4, 52)
+"""The first version of Ultralytics that tells the final evaluation under one epoch more, and not under the last."""
 LONGEST_METRICS = 256 * 1024
 """Most bytes of metrics in one request, unless one epoch has more."""
 
@@ -193,14 +196,14 @@ def _is_final_evaluation(metrics: Mapping[str, Any], before: Mapping[str, Any]) 
 
 
 def counts_final_evaluation(data: Mapping[str, Any]) -> bool:
-    """Return whether a training's version of Ultralytics gives the final evaluation a number of its own: from 8.4 on.
+    """Return whether a training's version of Ultralytics gives the final evaluation a number of its own.
 
     Args:
         data: Of `training_started`.
     """
     version = str((data.get("environment") or {}).get("ultralyticsVersion", ""))
-    parts = re.match(r"(\d+)\.(\d+)", version)
-    return parts is not None and (int(parts[1]), int(parts[2])) >= (8, 4)
+    parts = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return parts is not None and tuple(map(int, parts.groups())) >= COUNTED_SINCE
 
 
 def epoch_metrics(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -125,9 +125,11 @@ def test_a_final_evaluation_that_shares_the_last_epochs_number_replaces_it_too()
     assert forms_of(planned)[-1][1]["epoch"] == 1
 
 
-@pytest.mark.parametrize(("version", "numbers"), [("8.3.245", "012"), ("8.4.30", "0123"), ("9.0.1", "0123")])
+@pytest.mark.parametrize(
+    ("version", "numbers"), [("8.3.245", "012"), ("8.4.51", "012"), ("8.4.52", "0123"), ("9.0.1", "0123")]
+)
 def test_a_final_evaluation_has_the_number_that_upstream_gives_it(version: str, numbers: str) -> None:
-    """From 8.4 on it is one epoch more, and the last one keeps its validation losses."""
+    """From 8.4.52 on it is one epoch more, and the last one keeps its validation losses."""
     started = Story().started({"ultralyticsVersion": version}).events[0]
     events = [started, *whole().events[1:]]
     for split in range(2, len(events)):
