@@ -308,7 +308,7 @@ def test_progress_hears_of_deliveries_and_bytes(journals: Recordings, server: Sc
     listener = Listener()
     settings = Settings(api_key=KEY, chosen_platform_url=server.url)
     with closing(journals.journal.outbox()) as outbox:
-        Drain(journals.journal, outbox, settings, DrainOptions(), listener).run()
+        Drain(journals.journal, outbox, settings, DrainOptions(), progress=listener).run()
     assert listener.deliveries == 9
     assert list(listener.uploads) == ["train/final.pt 100000"]
     assert listener.uploads["train/final.pt 100000"][-1] == 100_000
