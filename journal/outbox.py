@@ -101,6 +101,11 @@ class Outbox:
         with self._read() as connection:
             return targets.unrouted_runs(connection, run_ids)
 
+    def model_of_another(self, claim: Claim, model_id: object) -> str | None:
+        """Return the name of another run that the claim's destination calls by the same id, else None."""
+        with self._read() as connection:
+            return targets.model_of_another(connection, claim, model_id)
+
     def pruned_runs(self, destination_id: int) -> set[str]:
         """Return the runs that cannot arrive whole at this destination, which does not know them: they were pruned."""
         with self._read() as connection:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, distinct, exists, func, or_, select
 
 from journal import dates, tables
-from journal.records import REGISTRATION, Destination, Run, Target
+from journal.records import REGISTRATION, Claim, Destination, Run, Target
 
 _D = tables.deliveries
 _E = tables.events
@@ -82,6 +82,17 @@ def registering(connection: Connection, destination_id: int, run_ids: Sequence[s
     if run_ids is not None:
         query = query.where(_D.c.run_id.in_(run_ids))
     return int(connection.execute(query, dates.values(now)).scalar_one())
+
+
+def model_of_another(connection: Connection, claim: Claim, model_id: object) -> str | None:
+    """Return the name of another run that the claim's destination calls by the same id, else None."""
+    query = (
+        select(_R.c.name)
+        .join(_T, _T.c.run_id == _R.c.id)
+        .where(_T.c.destination_id == claim.destination_id, _T.c.run_id != claim.run.id, _T.c.state == "registered")
+        .where(func.json_extract(_T.c.ids, "$.modelId") == model_id)
+    )
+    return connection.execute(query.limit(1)).scalar_one_or_none()
 
 
 def _is_registering() -> ColumnElement[bool]:

@@ -93,6 +93,14 @@ def test_a_busy_platform_is_a_connection_error(server: ScriptedServer, status: i
         resolve_platform_uri(DATASET)
 
 
+@pytest.mark.parametrize("status", [400, 403, 409])
+def test_a_page_in_front_of_the_platform_is_a_connection_error(server: ScriptedServer, status: int) -> None:
+    server.script = lambda _: Reply(status, b"<html><title>Blocked</title></html>")
+    assert resolve_platform_uri(DATASET, hard=False) is None
+    with pytest.raises(ConnectionError, match="Blocked"):
+        resolve_platform_uri(DATASET)
+
+
 def test_an_unreachable_platform_is_a_connection_error(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ULTRALYTICS_PLATFORM_URL", f"http://127.0.0.1:{free_port()}")
     assert resolve_platform_uri(DATASET, hard=False) is None

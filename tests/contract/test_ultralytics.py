@@ -274,6 +274,27 @@ def test_a_storage_that_refuses_every_new_url_forbids_the_file(
     assert "sent without it" in str(failures[-1])
 
 
+@pytest.mark.parametrize("reply", [Reply(411, b""), Reply(412, DENIED.body), Reply(415, {"error": "no"})])
+def test_what_a_storage_says_of_the_file_itself_is_final(
+    client: Platform, server: ScriptedServer, checkpoint: Upload, reply: Reply
+) -> None:
+    server.script = lambda request: reply if request.method == "PUT" else received(request)
+    with pytest.raises(Refused):
+        client.upload(checkpoint, lambda _: None)
+
+
+def test_a_file_that_is_too_large_for_a_proxy_holds_nothing_up(
+    client: Platform, server: ScriptedServer, checkpoint: Upload
+) -> None:
+    page = Reply(413, b"<html><head><title>413 Request Entity Too Large</title></head></html>")
+    server.script = lambda request: page if request.method == "PUT" else received(request)
+    for attempt in (1, 2):
+        with pytest.raises(Transient):
+            client.upload(replace(checkpoint, attempt=attempt), lambda _: None)
+    with pytest.raises(Refused, match="413 Request Entity Too Large"):
+        client.upload(replace(checkpoint, attempt=3), lambda _: None)
+
+
 def test_a_page_in_the_way_of_a_storage_forbids_nothing(
     client: Platform, server: ScriptedServer, checkpoint: Upload
 ) -> None:

@@ -16,15 +16,35 @@ from typing import Any
 import requests
 
 
+class Models:
+    """Ids of models: one for each run, the first of them `m-1`."""
+
+    def __init__(self) -> None:
+        self._ids: dict[object, str] = {}
+        self._lock = threading.Lock()
+
+    def of(self, facts: Any) -> str:
+        """Return the id for the run whose uuid is in `environment` or `meta`; without one, all are the same run."""
+        with self._lock:
+            run = facts.get("uploaderRun") if isinstance(facts, dict) else None
+            return self._ids.setdefault(run, f"m-{len(self._ids) + 1}")
+
+
 @dataclass(frozen=True)
 class Request:
-    """One request as it arrived; `connection` tells which of them share a connection."""
+    """One request as it arrived.
+
+    Attributes:
+        connection: Tells which of them share a connection.
+        models: What this server has called each run, by the run's uuid.
+    """
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
     connection: int
+    models: Models = field(default_factory=lambda: Models(), repr=False)
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -65,7 +85,9 @@ def received(request: Request) -> Reply:
     if request.path.endswith("/models/upload"):
         url = f"http://{request.headers['host']}/storage/{content['filename']}?signature=s3cret"
         return Reply(body={"uploadUrl": url, "gcsPath": f"models/{content['filename']}", "uploadPath": "staging/1"})
-    ids = {"modelId": "m-1", "runId": 7} if content["event"] == "training_started" else {}
+    ids: dict[str, Any] = {}
+    if content["event"] == "training_started":
+        ids = {"modelId": request.models.of(content["data"].get("environment")), "runId": 7}
     return Reply(body={"received": True, "event": content["event"], **ids})
 
 
@@ -85,7 +107,8 @@ def hub_received(request: Request) -> Reply:
     """Answer as HUB does that has no models yet: with an id for a new one."""
     if request.method == "GET":
         return Reply(body={"success": True, "message": "done", "data": {"results": [], "total": 0}})
-    data = {"id": "m-1"} if request.path == "/v1/models" else {"agentId": "agent-1"}
+    is_new = request.path == "/v1/models"
+    data = {"id": request.models.of(request.json().get("meta"))} if is_new else {"agentId": "agent-1"}
     return Reply(body={"success": True, "message": "done", "data": data})
 
 
@@ -110,6 +133,7 @@ class ScriptedServer:
         self.url = url
         self.script = script
         self.requests: list[Request] = []
+        self.models = Models()
 
     def bodies(self, path_end: str = "") -> list[Any]:
         """Return the JSON bodies of the POSTs to paths with that end."""
@@ -202,7 +226,8 @@ class _Connection(socketserver.StreamRequestHandler):
             headers[name.lower()] = value.strip()
         length = int(headers.get("content-length", 0))
         body = self.rfile.read(length)
-        return Request(method, path, headers, body, id(self)) if len(body) == length else None
+        models = self.server.server.models
+        return Request(method, path, headers, body, id(self), models) if len(body) == length else None
 
     def _answer(self, reply: Reply) -> bool:
         if reply.reset:

@@ -15,6 +15,7 @@ from uploader.drain.courier import Finished
 from uploader.drain.planner import FINAL, REGISTRATION
 from uploader.drain.planning import planning_for
 from uploader.drain.retry import FIRST_WAIT, Random, outcome_of_failure
+from uploader.errors import Transient
 from uploader.model_file import note_model
 from uploader.platforms.base import Receipt
 from uploader.settings import ULTRALYTICS
@@ -81,7 +82,7 @@ class Books:
         return sum(outcome.result not in {"retry", "release"} for outcome in written)
 
     def _outcome(self, finished: Finished) -> Outcome:
-        claim, result = finished.claim, finished.result
+        claim, result = finished.claim, self._checked(finished)
         if isinstance(result, Receipt):
             return Outcome(claim, "delivered", receipt=result.answer, ids=result.ids, signals=tuple(result.signals))
         return outcome_of_failure(
@@ -92,6 +93,20 @@ class Books:
             replaced=self._is_replaced(claim),
             first_wait=self._first_wait,
         )
+
+    def _checked(self, finished: Finished) -> Receipt | Exception:
+        """Return what an attempt came to; a new model that another run has already is none."""
+        claim, result = finished.claim, finished.result
+        if not (isinstance(result, Receipt) and result.is_new and result.ids):
+            return result
+        model_id = result.ids["modelId"]
+        waiting = (one for one in self._unwritten if one.claim.destination_id == claim.destination_id)
+        name = next((one.claim.run.name for one in waiting if one.ids and one.ids.get("modelId") == model_id), None)
+        if other := name or self._outbox.model_of_another(claim, model_id):
+            return Transient(
+                f"the platform answered the registration with the model of another run, {other}", status=200
+            )
+        return result
 
     def _is_replaced(self, claim: Claim) -> bool:
         if claim.lane != "upload" or claim.role == FINAL:

@@ -19,6 +19,7 @@ from journal.locations import default_journal, expanded
 from uploader.errors import (
     CredentialsRefused,
     DeliveryError,
+    Forbidden,
     ModelUnavailable,
     NoKey,
     Refused,
@@ -127,12 +128,12 @@ def _ask(model_id: str, settings: Settings, transport: Transport) -> Mapping[str
         client = connect_hub(settings.hub_url, settings, transport)
         client.authenticate()
         return client.model(model_id)
-    except CredentialsRefused as error:
+    except (CredentialsRefused, Forbidden) as error:
         return _ask_without_key(model_id, settings, transport, error)
 
 
 def _ask_without_key(
-    model_id: str, settings: Settings, transport: Transport, refused: CredentialsRefused
+    model_id: str, settings: Settings, transport: Transport, refused: CredentialsRefused | Forbidden
 ) -> Mapping[str, Any]:
     """Return what HUB tells everybody of a model; where it tells nothing, the key is what is at fault."""
     from uploader.platforms.hub import HubPlatform

@@ -69,7 +69,7 @@ class Answer:
     def is_page(self) -> bool:
         """Whether it is HTML, meant for a person: no API and no storage speaks so."""
         is_named_so = "html" in self.headers.get("Content-Type", "").lower()
-        return bool(self.body.strip() and (is_named_so or _PAGE.match(self.body)))
+        return bool(self.body.strip() and (is_named_so or _PAGE.match(self.body))) and self.json() is None
 
 
 class AnswerTooLong(Transient):
@@ -108,7 +108,7 @@ def strange(answer: Answer, host: str) -> Transient:
     return Transient(f"{host} answered {answer.status} with {_STRANGER}{detail(answer)}", status=answer.status)
 
 
-def refusal(answer: Answer, host: str) -> DeliveryError:
+def refusal(answer: Answer, host: str, *, speaks_json: bool = True) -> DeliveryError:
     """Return the error that an unsuccessful status stands for.
 
     A 4xx that does not hold a JSON object is not the platform's: whoever stands in between, such as an ingress during a
@@ -117,6 +117,7 @@ def refusal(answer: Answer, host: str) -> DeliveryError:
     Args:
         answer: The answer.
         host: Who gave it, for the message.
+        speaks_json: Whether that is how it refuses; a storage does so in XML or without words, but by no page.
     """
     status = answer.status
     said = f"{host} answered {status}{_rate_limit(answer.headers)}{detail(answer)}"
@@ -129,7 +130,7 @@ def refusal(answer: Answer, host: str) -> DeliveryError:
     if status < 400:
         target = host_of(answer.headers.get("Location", ""))
         return Transient(f"{said} and points to {target}, which is not followed; check the URL", status=status)
-    if answer.json() is None:
+    if answer.is_page or (speaks_json and answer.json() is None):
         return strange(answer, host)
     return (Forbidden if status == 403 else Refused)(said, status=status)
 

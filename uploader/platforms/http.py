@@ -112,7 +112,7 @@ class Transport:
         try:
             proxy = proxy_to(url, proxies_for(url))
             response = self._send(_prepare("GET", url, {}, None))
-            if response.status_code == _WHOLE_FILE:
+            if response.status_code == _WHOLE_FILE and "html" not in response.headers.get("Content-Type", ""):
                 return save(response.raw, target)
             failure = _no_file(Answer(response.status_code, response.headers, b""), host_of(url))
             response.close()
@@ -161,5 +161,5 @@ def _in_blocks(body: bytes | Body | None) -> bytes | io.BytesIO | Body:
 
 def _no_file(answer: Answer, host: str) -> DeliveryError:
     if answer.ok:
-        return Transient(f"{host} answered {answer.status} instead of a whole file", status=answer.status)
+        return Transient(f"{host} answered {answer.status} without a whole file", status=answer.status)
     return refusal(answer, host)

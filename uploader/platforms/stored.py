@@ -15,6 +15,7 @@ STORAGE_SECONDS = 600.0
 """Longest wait for a storage's answer after the last byte: it may be writing a large file."""
 
 _OK = 200  # a page under 201 is a server's that has made the file, as Apache says it
+_TOO_LARGE = 413  # of a proxy's page, too: each time will be the same
 _EXPIRED = frozenset({400, 401, 403, 404, 410})
 
 
@@ -31,11 +32,11 @@ def check_taken(answer: Answer, host: str) -> None:
         PlaceLost: The same, in a page that may be a proxy's.
         DeliveryError: Anything else but a success, of which a page under 200 is none: a sign-in page took no file.
     """
-    if answer.status in _EXPIRED:
-        kind = PlaceLost if answer.is_page else PlaceRefused
+    if answer.status in _EXPIRED or answer.status == _TOO_LARGE:
+        kind = PlaceLost if answer.is_page and answer.status != _TOO_LARGE else PlaceRefused
         raise kind(f"{host} refused the upload's URL with {answer.status}{detail(answer)}", status=answer.status)
     if not answer.ok:
-        raise refusal(answer, host)
+        raise refusal(answer, host, speaks_json=False)
     if answer.status == _OK and answer.is_page:
         raise strange(answer, host)
 

@@ -139,7 +139,11 @@ def begin(transport: Transport, urls: object, upload: Upload) -> tuple[TusSessio
 def _ask(transport: Transport, url: str) -> Offer:
     """Ask what a server can do; one that does not know tus can do nothing."""
     answer = transport.request("OPTIONS", url, headers=_VERSION_HEADER)
-    if not answer.ok and answer.status not in _NO_TUS and isinstance(later := refusal(answer, host_of(url)), Transient):
+    if (
+        not answer.ok
+        and answer.status not in _NO_TUS
+        and isinstance(later := refusal(answer, host_of(url), speaks_json=False), Transient)
+    ):
         raise later
     headers = answer.headers
     extensions = _listed(headers, "Tus-Extension")

@@ -225,6 +225,37 @@ def test_a_registration_that_was_taken_and_then_refused_is_not_made_again(
         assert len(Api(platform.url, KEY).get("/api/models/local/demo")["models"]) == 1
 
 
+def test_the_model_of_another_run_is_no_answer(journals: Recordings, tmp_path: Path) -> None:
+    """Something in front of the platform mixes answers up, as a cache does; each model keeps what is its own."""
+    first: list[Reply] = []
+    with running(tmp_path / "platform", api_key=KEY, idempotency=False) as platform, scripted_server() as front:
+
+        def script(request: Request) -> Reply:
+            reply = in_front_of(platform.url)(request)
+            if b'"training_started"' not in request.body or len(first) == 2:
+                return reply
+            first.append(reply)
+            return first[0]
+
+        front.script = script
+        journals.whole("one", epochs=2)
+        assert journals.drain(front.url, api_key=KEY).exit_code == 0
+        journals.whole("two", epochs=5)
+        assert journals.drain(front.url, api_key=KEY).exit_code == 0
+        models = Api(platform.url, KEY).get("/api/models/local/demo")["models"]
+    assert {each["name"]: len(each["trainResults"]) for each in models} == {"one": 2, "two": 5}
+
+
+def test_two_runs_at_once_are_not_given_one_model(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole("one")
+    journals.whole("two")
+    same = Reply(body={"received": True, "modelId": "m-1", "runId": 7})
+    server.script = answering(same, event="training_started")
+    assert journals.drain(server.url, pace=PATIENT).exit_code == 3
+    states = sorted(state for (state,) in rows(journals.journal.path, "SELECT state FROM targets"))
+    assert states == ["new", "registered"]
+
+
 def test_what_one_run_may_not_do_harms_no_other(journals: Recordings, server: ScriptedServer) -> None:
     def script(request: Request) -> Reply:
         return Reply(403, {"error": "no access"}) if b"other/secret" in request.body else received(request)

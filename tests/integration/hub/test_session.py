@@ -126,13 +126,14 @@ def test_a_model_that_everybody_may_read_needs_no_key(monkeypatch: pytest.Monkey
     assert uploader.load_hub_model(f"{WEB}/models/public") == first  # the server is gone
 
 
+@pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("variable", ["ULTRALYTICS_API_KEY", "HUB_API_KEY"])
 def test_a_model_that_everybody_may_read_needs_no_key_that_is_accepted(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, status: int
 ) -> None:
     def script(request: Request) -> Reply:
         if "x-api-key" in request.headers:
-            return Reply(401, {"message": "Invalid API key"})
+            return Reply(status, {"message": "Invalid API key"})
         public = {"cfg": "yolo11n.yaml", "train_args": {"data": "coco8.yaml"}}
         return Reply(body={"success": True, "data": public}) if request.path.endswith("/public") else Reply(404)
 
@@ -141,12 +142,17 @@ def test_a_model_that_everybody_may_read_needs_no_key_that_is_accepted(
     with scripted_server(script) as hub:
         monkeypatch.setenv("ULTRALYTICS_HUB_API", hub.url)
         assert uploader.load_hub_model(f"{WEB}/models/public").model_file == "yolo11n.yaml"
-        with pytest.raises(ModelUnavailable, match=r"401: Invalid API key; and without a key, .* 404"):
+        with pytest.raises(ModelUnavailable, match=rf"{status}: Invalid API key; and without a key, .* 404"):
             uploader.load_hub_model(f"{WEB}/models/private")
 
 
 @pytest.mark.parametrize(
-    "answer", [Reply(302, b"moved", {"Location": "http://127.0.0.1:9/best.pt"}), Reply(206, b"be")]
+    "answer",
+    [
+        Reply(302, b"moved", {"Location": "http://127.0.0.1:9/best.pt"}),
+        Reply(206, b"be"),
+        Reply(200, b"<html>Sign in</html>", {"Content-Type": "text/html"}),
+    ],
 )
 def test_what_is_no_whole_file_replaces_no_weights(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: Reply, caplog: pytest.LogCaptureFixture
