@@ -14,7 +14,7 @@ from support.scripted_server import Reply, Request, Script, ScriptedServer, rece
 
 from uploader.errors import CredentialsRefused, Forbidden, Refused, Transient
 from uploader.local_platform.server import running
-from uploader.platforms import reconcile
+from uploader.platforms import reconcile, ultralytics
 from uploader.platforms.base import Identity, Message, Receipt
 from uploader.platforms.http import Transport
 from uploader.platforms.ultralytics import UltralyticsPlatform
@@ -133,6 +133,22 @@ def test_a_copy_that_announced_itself_meanwhile_is_not_taken_for_us(api: Api) ->
     assert again.ids["modelId"] != first["modelId"]
 
 
+def test_of_two_copies_that_are_announced_at_once_the_local_platform_takes_one(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = register(api.url, session("s1", 1, None, {})).ids
+    read = ultralytics.newest_session
+
+    def read_and_be_overtaken(*about: Any) -> Any:
+        monkeypatch.setattr(ultralytics, "newest_session", read)
+        last = read(*about)
+        register(api.url, session("a2", 2, "s1", first))
+        return last
+
+    monkeypatch.setattr(ultralytics, "newest_session", read_and_be_overtaken)
+    assert register(api.url, session("b2", 2, "s1", first)).ids["modelSlug"] == "t-copy"
+
+
 def test_a_run_of_the_session_before_is_not_taken_for_a_lost_answer(api: Api) -> None:
     first = register(api.url, session("s1", 1, None, {})).ids
     register(api.url, session("s2", 2, "s1", first))
@@ -146,7 +162,7 @@ def test_a_run_of_the_session_before_is_not_taken_for_a_lost_answer(api: Api) ->
         {"uuid": "s2", "generation": 2, "parent": "s1"},  # as it should be
         {"uuid": "s9", "generation": 9, "parent": "s8"},  # the platform has not heard of those between
         {"uuid": "s1", "generation": 1, "parent": None},  # told again
-        {"uuid": "s0", "generation": 1, "parent": None, "known": ["s1"]},  # late: our journal has both
+        {"uuid": "s0", "generation": 0, "parent": None, "known": ["s1"]},  # late: our journal has both
     ],
 )
 def test_a_run_goes_on_with_its_model(api: Api, goes_on: dict[str, Any]) -> None:

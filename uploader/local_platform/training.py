@@ -8,7 +8,7 @@ from typing import Any
 
 from uploader.local_platform import effects
 from uploader.local_platform.errors import Conflict, Invalid, NotFound
-from uploader.local_platform.messages import Address, TrainingEvent, UploadRequest, optional_integer
+from uploader.local_platform.messages import Address, TrainingEvent, UploadRequest, mapping, optional_integer
 from uploader.local_platform.records import Checkpoint, Model, Upload
 from uploader.local_platform.rows import Rows
 
@@ -39,11 +39,14 @@ def start(rows: Rows, event: TrainingEvent, now: str, *, unique_names: bool = Tr
 
     Raises:
         NotFound: There is no model with the id that the event names.
+        Conflict: The model has gone on with another copy of what is to go on with it now.
         Invalid: The data has a field of the wrong type.
     """
     model = _named(rows, event, unique_names)
     if model and model.status == "cancelled":
         return {"modelId": model.id, **CANCELLED}
+    if model and _is_another_copy(model, event.data):
+        raise Conflict(f"Model '{model.id}' has gone on with another copy of this run: register it without 'modelId'")
     changes = effects.of_start(event.data, now)
     if model:
         rows.update_model(model.id, changes)
@@ -150,6 +153,17 @@ def weights(model: Model, checkpoints: list[Checkpoint]) -> Checkpoint | None:
     """
     final = (model.results or {}).get("modelPath")
     return max(checkpoints, key=lambda each: (each.run_id, each.path == final, each.id), default=None)
+
+
+def _is_another_copy(model: Model, data: dict[str, Any]) -> bool:
+    """Return whether a session is not the one that the model has heard of last, but is of its generation.
+
+    Sessions that follow each other have generations that do. Clients look for themselves before they ask; this is for
+    two that do so at once.
+    """
+    told = [mapping(place.get("environment"), "'environment'") for place in (data, {"environment": model.environment})]
+    ours, theirs = (session if isinstance(session := one.get("uploaderSession"), dict) else {} for one in told)
+    return ours.get("uuid") != theirs.get("uuid") and None is not ours.get("generation") == theirs.get("generation")
 
 
 def _named(rows: Rows, event: TrainingEvent, unique_names: bool) -> Model | None:

@@ -35,6 +35,7 @@ _NOTHING_UPLOADED = {"modelPath": None, "modelSize": None}
 """Ids of a model that takes another one's place: what they were is the other one's."""
 _LOG = logging.getLogger("uploader")
 
+CONFLICT = 409
 METRICS = "/api/webhooks/training/metrics"
 UPLOAD = "/api/webhooks/models/upload"
 
@@ -118,14 +119,18 @@ class UltralyticsPlatform:
             # Another request than the one that made the model; a journal that was made anew gives both the same id.
             own = _own_key(message.chunk_id, json.dumps(_reference(message.identity)))
             message = replace(message, chunk_id=own)
+        try:
             if (apart := self._kept_apart(message)) is not None:
                 return apart
-        try:
             if (earlier := self._arrived(message)) is not None:
                 return earlier
             answer = self._event(message, message.data_json)
         except RunGone:
             return self._register_anew(message)
+        except Refused as error:  # another copy may have announced itself a moment ago
+            if error.status == CONFLICT and (apart := self._kept_apart(message)) is not None:
+                return apart
+            raise
         if answer.get("cancelled") and "modelId" in message.identity.ids:
             return self._register_anew(message)
         return self._registered(answer, message.identity, found)
@@ -137,7 +142,7 @@ class UltralyticsPlatform:
         not replace what the other one has.
         """
         ours, identity = Session.told(message.data_json), message.identity
-        if ours is None:
+        if ours is None or "modelId" not in identity.ids:
             return None
         theirs = newest_session(self._api, identity)
         if theirs is None or not is_apart(ours, theirs, identity.sessions):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -93,6 +94,17 @@ def test_late_events_do_not_reopen_a_completed_training(api: Api) -> None:
     model = api.model()
     assert model["status"] == "completed"
     assert (len(model["trainResults"]), len(model["consoleChunks"])) == (1, 1)
+
+
+def test_a_model_takes_one_of_two_sessions_that_go_on_from_the_same_one(api: Api) -> None:
+    def told(uuid: str, generation: int) -> dict[str, Any]:
+        return {"environment": {"uploaderSession": {"uuid": uuid, "generation": generation}}}
+
+    model = api.start(**told("s1", 1))["modelId"]
+    for session in (told("s2", 2), told("s2", 2), told("s3", 3), {"environment": {}}, told("s4", 4)):
+        assert api.event("training_started", session, modelId=model)["modelId"] == model
+    refused = api.post(EVENTS, {"event": "training_started", "data": told("copy", 4), "modelId": model})
+    assert (refused.status_code, "another copy" in refused.json()["error"]) == (409, True)
 
 
 def test_a_cancelled_training_still_hands_in_its_partial_results(api: Api) -> None:
