@@ -179,7 +179,19 @@ def _is_spaced() -> ColumnElement[bool]:
 
 
 _BY_ID = (
-    select(_D, _T.c.ids, _R.c.project, _R.c.name, _R.c.save_dir, _R.c.created_at.label("run_created_at"))
+    select(
+        _D,
+        _T.c.ids,
+        _R.c.project,
+        _R.c.name,
+        _R.c.save_dir,
+        _R.c.created_at.label("run_created_at"),
+        select(_S.c.generation)
+        .join(tables.events, tables.events.c.session_id == _S.c.id)
+        .where(tables.events.c.id == _D.c.last_event)
+        .scalar_subquery()
+        .label("generation"),
+    )
     .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
     .join(_R, _R.c.id == _D.c.run_id)
     .where(_D.c.id.in_(bindparam("ids", expanding=True)))
@@ -234,4 +246,5 @@ def from_row(row: Row[Any], sessions: Mapping[str, frozenset[str]]) -> Claim:
         last_event=row.last_event,
         role=row.role,
         sessions=sessions.get(row.run_id, frozenset()) if row.kind == REGISTRATION else frozenset(),
+        order=f"{row.generation} {row.span}" if row.span and row.generation else None,
     )

@@ -193,6 +193,8 @@ class Claim:
         role: Checkpoint role, for the upload lane.
         sessions: Uuids of the run's sessions, for a registration.
         known: What the journal holds of the run, where it may be an older copy.
+        order: The session's generation, and the identities of the first and the last event covered; None where an
+            earlier version planned it.
     """
 
     delivery_id: int
@@ -211,6 +213,7 @@ class Claim:
     role: str | None = None
     sessions: frozenset[str] = frozenset()
     known: Known | None = None
+    order: str | None = None
 
 
 @dataclass(frozen=True)

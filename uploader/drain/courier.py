@@ -71,7 +71,7 @@ class Courier:
         self._require_newest(claim)
         if claim.lane == "upload":
             return self._upload(claim)
-        message = Message(claim.chunk_id, claim.kind, claim.body, self._identity(claim), claim.attempt)
+        message = Message(claim.chunk_id, claim.kind, claim.body, self._identity(claim), claim.attempt, claim.order)
         return self._platform.register(message) if claim.kind == REGISTRATION else self._platform.send(message)
 
     def _require_newest(self, claim: Claim) -> None:
@@ -118,6 +118,7 @@ class Courier:
             identity=self._identity(claim),
             attempt=claim.attempt,
             form=file.get("form", {}),
+            order=claim.order,
         )
 
     def _identity(self, claim: Claim) -> Identity:

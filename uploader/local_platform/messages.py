@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from uploader.local_platform.errors import Invalid
+from uploader.local_platform.ordering import Order
 
 EVENTS = frozenset(
     {
@@ -44,6 +45,7 @@ class TrainingEvent:
     data: dict[str, Any]
     model_id: str | None
     address: Address | None
+    order: Order | None = None
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,10 @@ class UploadRequest:
     run_id: int | None
     model_id: str | None
     address: Address | None
+    order: Order | None = None
 
 
-def training_event(body: Any, default_owner: str) -> TrainingEvent:
+def training_event(body: Any, default_owner: str, order: Order | None = None) -> TrainingEvent:
     """Read a training event.
 
     Raises:
@@ -70,10 +73,10 @@ def training_event(body: Any, default_owner: str) -> TrainingEvent:
         raise Invalid(f"'event' must be one of {', '.join(sorted(EVENTS))}")
     data = mapping(fields.get("data", {}), "'data'")
     model_id, address = _target(fields, default_owner)
-    return TrainingEvent(event, data, model_id, address)
+    return TrainingEvent(event, data, model_id, address, order)
 
 
-def upload_request(body: Any, default_owner: str) -> UploadRequest:
+def upload_request(body: Any, default_owner: str, order: Order | None = None) -> UploadRequest:
     """Read a request for an upload URL.
 
     Raises:
@@ -88,6 +91,7 @@ def upload_request(body: Any, default_owner: str) -> UploadRequest:
         run_id=optional_integer(fields, "runId"),
         model_id=model_id,
         address=address,
+        order=order,
     )
 
 

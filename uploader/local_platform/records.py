@@ -38,6 +38,7 @@ class Model:
     class_names: list[Any] | None = None
     plots: list[Any] | None = None
     error: dict[str, Any] | None = None
+    rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Upload:
     Attributes:
         declared_size: How many bytes the client said it would send, None if it did not.
         declared_sha256: Their digest, as lower-case hex digits, None if it did not say.
+        rank: Where the file belongs among the run's, see `ordering`; None if the client did not say.
         promotes: Whether the bytes become a checkpoint on arrival. Clients that hold a run id say so themselves with
             `checkpoint_saved`; older ones send no such event.
     """
@@ -95,6 +97,7 @@ class Upload:
     created_at: str
     sha256: str | None = None
     size: int | None = None
+    rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,3 +112,4 @@ class Checkpoint:
     filename: str
     path: str
     saved_at: str
+    rank: int | None = None

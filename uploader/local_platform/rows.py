@@ -8,21 +8,33 @@ from typing import Any
 from uploader.local_platform import record_table
 from uploader.local_platform.answer_store import AnswerRows
 from uploader.local_platform.hub_store import HubRows
+from uploader.local_platform.ordering import Order, is_older
 from uploader.local_platform.records import ConsoleChunk, Epoch, Model, Overview
 from uploader.local_platform.transfer_store import TransferRows
 from uploader.local_platform.upload_store import UploadRows
 
 # The same content again changes nothing, not even the time.
 _PUT_EPOCH = """
-    INSERT INTO epochs (model_id, epoch, data, timestamp) VALUES (?, ?, ?, ?)
-    ON CONFLICT (model_id, epoch) DO UPDATE SET data = excluded.data, timestamp = excluded.timestamp
-    WHERE data <> excluded.data
+    INSERT INTO epochs (model_id, epoch, data, timestamp, rank) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (model_id, epoch) DO UPDATE SET data = excluded.data, rank = coalesce(excluded.rank, rank),
+        timestamp = CASE WHEN data <> excluded.data THEN excluded.timestamp ELSE timestamp END
 """
 _PUT_CHUNK = """
-    INSERT INTO console (model_id, chunk_id, data, timestamp) VALUES (?, ?, ?, ?)
-    ON CONFLICT (model_id, chunk_id) DO UPDATE SET data = excluded.data, timestamp = excluded.timestamp
-    WHERE data <> excluded.data
+    INSERT INTO console (model_id, chunk_id, data, timestamp, rank, session, first, last)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (model_id, chunk_id) DO UPDATE SET data = excluded.data, rank = coalesce(excluded.rank, rank),
+        session = coalesce(excluded.session, session), first = coalesce(excluded.first, first),
+        last = coalesce(excluded.last, last),
+        timestamp = CASE WHEN data <> excluded.data THEN excluded.timestamp ELSE timestamp END
 """
+_EPOCH_RANK = "SELECT rank FROM epochs WHERE model_id = ? AND epoch = ?"
+_SAME_SESSION = "model_id = :model_id AND session = :session"
+_COVERED = f"""
+    SELECT 1 FROM console WHERE {_SAME_SESSION} AND first <= :first AND last >= :last AND last - first > :last - :first
+"""  # noqa: S608 - a constant of this module
+_DROP_COVERED = f"""
+    DELETE FROM console WHERE {_SAME_SESSION} AND first >= :first AND last <= :last AND last - first < :last - :first
+"""  # noqa: S608 - a constant of this module
 _OVERVIEWS = """
     SELECT id, owner, project, slug, status, epochs, started_at,
         (SELECT count(*) FROM epochs WHERE model_id = models.id AND (models.epochs IS NULL OR epoch < models.epochs)),
@@ -109,20 +121,42 @@ class Rows:
 
     # What trainings report, by natural key
 
-    def put_epoch(self, model_id: str, epoch: Epoch) -> None:
-        """Keep an epoch; one that was trained again replaces the earlier one."""
-        row = [model_id, epoch.epoch, record_table.encode("data", epoch.data), epoch.timestamp]
-        self._connection.execute(_PUT_EPOCH, row)
+    def put_epoch(self, model_id: str, epoch: Epoch, order: Order | None = None) -> bool:
+        """Keep an epoch, and return whether it was; one that was trained again replaces the earlier one."""
+        known = self._connection.execute(_EPOCH_RANK, [model_id, epoch.epoch]).fetchone()
+        if is_older(order, known[0] if known else None):
+            return False
+        data, rank = record_table.encode("data", epoch.data), order.rank if order else None
+        self._connection.execute(_PUT_EPOCH, [model_id, epoch.epoch, data, epoch.timestamp, rank])
+        return True
 
-    def put_chunk(self, model_id: str, chunk: ConsoleChunk) -> None:
-        """Keep a console chunk under its id."""
+    def put_chunk(self, model_id: str, chunk: ConsoleChunk, order: Order | None = None) -> bool:
+        """Keep a console chunk under its id, and return whether it was.
+
+        One whose events are among those of a longer chunk is not: its text is there. A longer one takes the place of
+        those that it holds.
+        """
+        told = (order.rank, order.session, order.first, order.last) if order else (None,) * 4
+        if order:
+            span = {"model_id": model_id, "session": order.session, "first": order.first, "last": order.last}
+            if self._connection.execute(_COVERED, span).fetchone():
+                return False
+            self._connection.execute(_DROP_COVERED, span)
         row = [
             model_id,
             record_table.storable(chunk.chunk_id),
             record_table.encode("data", chunk.data),
             chunk.timestamp,
+            *told,
         ]
         self._connection.execute(_PUT_CHUNK, row)
+        return True
+
+    def forget_ranks(self, model_id: str) -> None:
+        """Let what a model has be replaced by anything: another run goes on under its name."""
+        for table in ("epochs", "console", "uploads", "checkpoints"):
+            self._connection.execute(f"UPDATE {table} SET rank = NULL WHERE model_id = ?", [model_id])  # noqa: S608
+        self._connection.execute("UPDATE console SET session = NULL WHERE model_id = ?", [model_id])
 
     def epochs(self, model_id: str) -> list[Epoch]:
         """Return a model's epochs in order."""

@@ -145,7 +145,18 @@ UPDATE answers SET model_id = json_extract(answer, '$.modelId')
     WHERE json_extract(answer, '$.runId') IS NULL AND json_extract(answer, '$.modelId') IN (SELECT id FROM models);
 """
 
-STEPS = (_PLATFORM, _HUB, _TRANSFERS, _ANSWERS_GO)
+_ORDER = """
+ALTER TABLE models ADD COLUMN rank INTEGER;       -- of the last start or end; NULL, as all below, where nobody told it
+ALTER TABLE epochs ADD COLUMN rank INTEGER;
+ALTER TABLE console ADD COLUMN rank INTEGER;
+ALTER TABLE console ADD COLUMN session TEXT;      -- whose events a chunk is made of: numbers `first` to `last`
+ALTER TABLE console ADD COLUMN first INTEGER;
+ALTER TABLE console ADD COLUMN last INTEGER;
+ALTER TABLE uploads ADD COLUMN rank INTEGER;
+ALTER TABLE checkpoints ADD COLUMN rank INTEGER;
+"""
+
+STEPS = (_PLATFORM, _HUB, _TRANSFERS, _ANSWERS_GO, _ORDER)
 """Each leads from the layout before it to the next; the first from an empty file."""
 
 VERSION = len(STEPS)

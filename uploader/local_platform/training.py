@@ -9,9 +9,12 @@ from typing import Any
 from uploader.local_platform import effects
 from uploader.local_platform.errors import Conflict, Invalid, NotFound
 from uploader.local_platform.messages import Address, TrainingEvent, UploadRequest, mapping, optional_integer
+from uploader.local_platform.ordering import IGNORED, is_older
 from uploader.local_platform.records import Checkpoint, Model, Upload
 from uploader.local_platform.rows import Rows
 
+MILESTONES = frozenset({"training_started", "training_complete", "training_failed"})
+"""Events that begin or end a training."""
 STAGING = "staging/"
 """Prefix of the `uploadPath` under which a client knows an upload."""
 
@@ -47,15 +50,28 @@ def start(rows: Rows, event: TrainingEvent, now: str, *, unique_names: bool = Tr
         return {"modelId": model.id, **CANCELLED}
     if model and _is_another_copy(model, event.data):
         raise Conflict(f"Model '{model.id}' has gone on with another copy of this run: register it without 'modelId'")
-    changes = effects.of_start(event.data, now)
+    if model and _run_of(model.environment) != _run_of(event.data.get("environment")):
+        rows.forget_ranks(model.id)
+    elif model and is_older(event.order, model.rank):
+        return {**_ids(model, rows.run_ids(model.id)[0]), "ignored": IGNORED}
+    changes = effects.of_start(event.data, now) | _ranked(event)
     if model:
         rows.update_model(model.id, changes)
     else:
         assert event.address is not None  # `messages` lets no event through without an id or an address
         model = _insert_model(rows, event.address, changes, now)
+    return _ids(model, rows.insert_run(model.id, now))
+
+
+def _run_of(environment: object) -> object:
+    """Return the run that a training says it is of; None where it does not."""
+    return environment.get("uploaderRun") if isinstance(environment, dict) else None
+
+
+def _ids(model: Model, run_id: int) -> dict[str, Any]:
     return {
         "modelId": model.id,
-        "runId": rows.insert_run(model.id, now),
+        "runId": run_id,
         "modelSlug": model.slug,
         "modelUrl": page_path(model.owner, model.project, model.slug),
     }
@@ -78,11 +94,13 @@ def record(rows: Rows, event: TrainingEvent, now: str) -> dict[str, Any]:
         Invalid: The data lacks a field, or one has the wrong type.
     """
     model = find(rows, event)
+    is_kept = True
     if event.event == "checkpoint_saved":
         rows.uploads.promote(_arrived_upload(rows, model, event.data), now)
     else:
-        _apply(rows, model, effects.of_event(event.event, event.data, model, now))
-    return {"modelId": model.id, **(CANCELLED if model.status == "cancelled" else {})}
+        is_kept = _apply(rows, model, event, effects.of_event(event.event, event.data, model, now))
+    ignored = {} if is_kept else {"ignored": IGNORED}
+    return {"modelId": model.id, **ignored, **(CANCELLED if model.status == "cancelled" else {})}
 
 
 def expect_upload(rows: Rows, request: UploadRequest, now: str) -> dict[str, Any]:
@@ -109,6 +127,7 @@ def expect_upload(rows: Rows, request: UploadRequest, now: str) -> dict[str, Any
         declared_sha256=request.sha256,
         promotes=request.run_id is None,
         created_at=now,
+        rank=request.order.rank if request.order else None,
     )
     rows.uploads.insert(upload)
     return {"gcsPath": upload.path, "uploadPath": STAGING + upload.id, "modelId": model.id}
@@ -149,10 +168,16 @@ def find(rows: Rows, target: TrainingEvent | UploadRequest) -> Model:
 def weights(model: Model, checkpoints: list[Checkpoint]) -> Checkpoint | None:
     """Choose the checkpoint that is the model: of the newest run the one its completion names, else the latest.
 
-    The order in which checkpoints first arrived decides, so that one which is sent again changes nothing.
+    Their order in the run decides where each tells it, else that in which they first arrived, so that one which is sent
+    again changes nothing.
     """
     final = (model.results or {}).get("modelPath")
-    return max(checkpoints, key=lambda each: (each.run_id, each.path == final, each.id), default=None)
+    is_ordered = all(each.rank is not None for each in checkpoints)
+    return max(
+        checkpoints,
+        key=lambda each: (each.run_id, each.path == final, (is_ordered and each.rank) or 0, each.id),
+        default=None,
+    )
 
 
 def _is_another_copy(model: Model, data: dict[str, Any]) -> bool:
@@ -207,13 +232,23 @@ def _free_slug(rows: Rows, address: Address) -> str:
     return slug
 
 
-def _apply(rows: Rows, model: Model, changed: effects.Effects) -> None:
-    if changed.epoch:
-        rows.put_epoch(model.id, changed.epoch)
+def _ranked(event: TrainingEvent) -> dict[str, Any]:
+    """Return the rank that a start or an end gives its model."""
+    return {"rank": event.order.rank if event.order else None} if event.event in MILESTONES else {}
+
+
+def _apply(rows: Rows, model: Model, event: TrainingEvent, changed: effects.Effects) -> bool:
+    """Make the changes, and return whether they were: not where something newer is here."""
     if changed.chunk:
-        rows.put_chunk(model.id, changed.chunk)
+        return rows.put_chunk(model.id, changed.chunk, event.order)
+    if changed.epoch:
+        if not rows.put_epoch(model.id, changed.epoch, event.order):
+            return False
+    elif is_older(event.order, model.rank):
+        return False
     if changed.model:
-        rows.update_model(model.id, changed.model)
+        rows.update_model(model.id, changed.model | _ranked(event))
+    return True
 
 
 def _arrived_upload(rows: Rows, model: Model, data: dict[str, Any]) -> Upload:

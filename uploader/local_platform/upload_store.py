@@ -8,9 +8,9 @@ from uploader.local_platform import record_table
 from uploader.local_platform.records import Checkpoint, Upload
 
 _PUT_CHECKPOINT = """
-    INSERT INTO checkpoints (model_id, run_id, sha256, size, filename, path, saved_at)
-    VALUES (:model_id, :run_id, :sha256, :size, :filename, :path, :saved_at)
-    ON CONFLICT (run_id, sha256) DO NOTHING
+    INSERT INTO checkpoints (model_id, run_id, sha256, size, filename, path, saved_at, rank)
+    VALUES (:model_id, :run_id, :sha256, :size, :filename, :path, :saved_at, :rank)
+    ON CONFLICT (run_id, sha256) DO UPDATE SET rank = max(rank, excluded.rank)
 """
 _FORGET_FILES = """
     UPDATE uploads SET sha256 = NULL, size = NULL WHERE created_at < ? AND NOT EXISTS

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from uploader.local_platform import idempotency, messages, storage, training, transfers, tus
+from uploader.local_platform import idempotency, messages, ordering, storage, training, transfers, tus
 from uploader.local_platform.http import Json, parse_json, read_body
 from uploader.local_platform.platform import Platform, base_url, platform_of
 from uploader.local_platform.rows import Rows
@@ -55,9 +55,13 @@ def act_once(
         return idempotency.once(rows, identity, lambda: act(rows))
 
 
+def _order(request: Request) -> ordering.Order | None:
+    return ordering.read(request.headers.get(ordering.HEADER))
+
+
 def _take_event(request: Request, body: bytes) -> dict[str, Any]:
     platform = platform_of(request)
-    event = messages.training_event(parse_json(body), platform.owner)
+    event = messages.training_event(parse_json(body), platform.owner, _order(request))
     now = platform.now()
 
     def act(rows: Rows) -> dict[str, Any]:
@@ -76,7 +80,7 @@ def _take_event(request: Request, body: bytes) -> dict[str, Any]:
 
 def _prepare_upload(request: Request, body: bytes) -> dict[str, Any]:
     platform = platform_of(request)
-    wish = messages.upload_request(parse_json(body), platform.owner)
+    wish = messages.upload_request(parse_json(body), platform.owner, _order(request))
     storage.check_size(wish.size)
     now = platform.now()
     facts = act_once(platform, request, body, lambda rows: training.expect_upload(rows, wish, now))

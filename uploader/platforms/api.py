@@ -29,19 +29,20 @@ class JsonApi:
         self._keys = [value.rpartition(" ")[2].encode() for value in credentials.values()]
         self._transport = transport
 
-    def post(self, path: str, body: str, *, key: str | None = None) -> dict[str, Any]:
+    def post(self, path: str, body: str, *, key: str | None = None, order: str | None = None) -> dict[str, Any]:
         """Send JSON text and return the JSON object that a success answers with.
 
         Args:
             path: Begins with a slash.
             body: JSON text.
             key: Goes out as `Idempotency-Key`.
+            order: Goes out as `Uploader-Order`: where the message belongs in its run.
 
         Raises:
             DeliveryError: There was no success, or it was not the platform's.
         """
         # A lone half of a surrogate pair cannot travel as UTF-8; as an escape it can, and JSON allows it.
-        return self.post_body(path, body.encode("utf-8", "backslashreplace"), "application/json", key=key)
+        return self.post_body(path, body.encode("utf-8", "backslashreplace"), "application/json", key=key, order=order)
 
     def post_body(
         self,
@@ -50,6 +51,7 @@ class JsonApi:
         content_type: str,
         *,
         key: str | None = None,
+        order: str | None = None,
         answer_seconds: float | None = None,
     ) -> dict[str, Any]:
         """Send a body of any type and return the JSON object that a success answers with.
@@ -59,6 +61,7 @@ class JsonApi:
             body: What to send.
             content_type: Of the body.
             key: Goes out as `Idempotency-Key`.
+            order: Goes out as `Uploader-Order`.
             answer_seconds: Longest wait for the answer; None for the transport's own.
 
         Raises:
@@ -67,6 +70,8 @@ class JsonApi:
         headers = {**self._headers, "Content-Type": content_type}
         if key is not None:
             headers["Idempotency-Key"] = key
+        if order is not None:
+            headers["Uploader-Order"] = order
         return self._request("POST", path, headers=headers, body=body, answer_seconds=answer_seconds)
 
     def get(self, path: str, *, longest: int = LONGEST_ANSWER) -> dict[str, Any]:

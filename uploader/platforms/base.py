@@ -65,6 +65,7 @@ class Message:
         data_json: The event's data, as JSON text of an object.
         identity: Who it is about.
         attempt: 1 for the first try. Above it, an earlier try may have arrived.
+        order: Where it belongs in its run, for a platform that goes by that.
     """
 
     chunk_id: str
@@ -72,6 +73,7 @@ class Message:
     data_json: str
     identity: Identity
     attempt: int = 1
+    order: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Upload:
         identity: Who it is about.
         attempt: 1 for the first try. Above it, an earlier try may have arrived.
         form: What is sent along with the file, where the platform takes such fields.
+        order: Where it belongs in its run, for a platform that goes by that.
     """
 
     chunk_id: str
@@ -97,6 +100,7 @@ class Upload:
     identity: Identity
     attempt: int = 1
     form: Mapping[str, Any] = field(default_factory=dict)
+    order: str | None = None
 
 
 @dataclass(frozen=True)

@@ -238,12 +238,12 @@ class UltralyticsPlatform:
         # Assembled as text: the data is JSON already, and parsing it again would cost more than the rest.
         head = json.dumps({"event": message.event, **_reference(message.identity)})
         try:
-            return self._post_event(f'{head[:-1]}, "data": {data}}}', message.chunk_id)
+            return self._post_event(f'{head[:-1]}, "data": {data}}}', message.chunk_id, message.order)
         except Refused as error:
             raise _about(message.identity, error, registers=message.event == REGISTRATION) from None
 
-    def _post_event(self, body: str, key: str) -> dict[str, Any]:
-        answer = self._api.post(METRICS, body, key=key)
+    def _post_event(self, body: str, key: str, order: str | None) -> dict[str, Any]:
+        answer = self._api.post(METRICS, body, key=key, order=order)
         if answer.get("received") is not True:
             missing = f"{self._host} answered without saying that it received the event"
             raise Transient(f"{missing}{said(answer)}", status=200)
@@ -260,7 +260,7 @@ class UltralyticsPlatform:
         if (run_id := upload.identity.ids.get("runId")) is not None:
             wish["runId"] = run_id
         try:
-            place = self._api.post(UPLOAD, json.dumps(wish))
+            place = self._api.post(UPLOAD, json.dumps(wish), order=upload.order)
         except Refused as error:
             raise _about(upload.identity, error) from None
         if not isinstance(place.get("uploadUrl"), str):
@@ -275,7 +275,7 @@ class UltralyticsPlatform:
         }
         body = json.dumps({"event": "checkpoint_saved", **_reference(upload.identity), "data": data})
         try:
-            return self._post_event(body, _promotion_key(upload, place))
+            return self._post_event(body, _promotion_key(upload, place), upload.order)
         except Refused as error:
             self._storage.forget(upload)
             if error.status in {404, 409}:  # the upload got lost there; the model was found a moment ago

@@ -87,6 +87,29 @@ def test_an_older_copy_changes_nothing_and_says_what_to_do(journals: Recordings,
     assert rows(copy, "SELECT count(*) FROM deliveries WHERE state != 'pending'") == [(0,)]
 
 
+@pytest.mark.parametrize("api", [True], indirect=True)
+def test_a_platform_that_goes_by_the_order_refuses_by_itself_to_go_back(
+    journals: Recordings, api: Api, tmp_path: Path
+) -> None:
+    """Where the copy was made in the very place of the journal, or the platform has no more epochs than it."""
+    training = begin(journals)
+    training.console(1)
+    training.epoch(0)
+    training.checkpoint(b"older weights", "best")
+    training.console(2)
+    copy = copied(journals, tmp_path / "copy")
+    training.console(3)
+    training.checkpoint(b"newer weights", "best")
+    training.end("exited")
+    assert journals.drain(api.url).exit_code == 0
+    before = shown(api)
+    with closing(sqlite3.connect(copy / "journal.db")) as connection, connection:
+        connection.execute("DELETE FROM facts WHERE name = 'place'")
+        connection.execute("UPDATE sessions SET ended_at = heartbeat_at")  # it is drained much later
+    assert drained(copy, api.url).exit_code == 0
+    assert shown(api) == before
+
+
 def test_a_copy_that_has_all_is_delivered(journals: Recordings, api: Api, tmp_path: Path) -> None:
     training = begin(journals)
     training.epoch(0)
