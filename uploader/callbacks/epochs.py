@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from uploader.callbacks.trainer import Trainer
@@ -37,6 +39,14 @@ def epoch_metrics(trainer: Trainer) -> dict[str, Any]:
     if groups:
         metrics["lr"] = groups[0]["lr"]
     return metrics
+
+
+def is_written_down(trainer: Trainer) -> bool:
+    """Return whether the epoch that the trainer is at is the last one in its own file of results, and so complete."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        last = Path(trainer.csv).read_text("utf-8").rstrip().rpartition("\n")[2]  # type: ignore[attr-defined]
+        return int(float(last.partition(",")[0])) == trainer.epoch + 1
+    return False
 
 
 def model_info(trainer: Trainer) -> dict[str, Any] | None:

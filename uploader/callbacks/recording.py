@@ -20,8 +20,8 @@ from uploader.callbacks.checkpoints import SavedFile, final_file, save_payload, 
 from uploader.callbacks.console import Chunk, ConsoleCapture
 from uploader.callbacks.endings import UNTOLD, Failure, escaped_from, failure
 from uploader.callbacks.environment import describe_environment
-from uploader.callbacks.epochs import epoch_payload
-from uploader.callbacks.guard import guard
+from uploader.callbacks.epochs import epoch_payload, is_written_down
+from uploader.callbacks.guard import attempt, guard
 from uploader.callbacks.holding import Holding
 from uploader.callbacks.orders import Orders
 from uploader.callbacks.plots import without_large
@@ -225,8 +225,15 @@ class Recording:
         if self._events.holds:
             _say(f"run {self._recorder.run_id} was finished before and did not go on; it stays as it is")
         elif outcome == "failed" and how:
+            attempt("the last epoch", self._catch_up)
             self._events.event("training_failed", how.payload())
         self._recorder.finish(outcome)
+
+    def _catch_up(self) -> None:
+        """Record the epoch that is complete, but not told of: a callback before ours has raised as it was told."""
+        trainer = self._trainer()
+        if trainer is not None and trainer.epoch != self._last_epoch and is_written_down(trainer):
+            self.epoch_end(trainer)
 
     def _is_heard(self) -> bool:
         """Return whether what this thread prints belongs to this training: to the one that it is at, if to any."""

@@ -73,6 +73,16 @@ def test_a_training_that_raises_has_failed_and_raises_as_before(train: Callable[
     assert sys.stdout is stdout
 
 
+def test_the_epoch_at_whose_end_a_callback_raises_is_recorded(train: Callable[..., Any], journal: Any) -> None:
+    """As pruners do; ours runs after it."""
+    with pytest.raises(Broken):
+        train("on_fit_epoch_end", raise_in(1, Broken()), epochs=3)
+    epochs = journal.events("epoch_end")
+    assert [epoch["epoch"] for epoch in epochs] == [0, 1]
+    assert epochs[1]["metrics"].keys() == epochs[0]["metrics"].keys()
+    assert journal.kinds().index("training_failed") > max(i for i, k in enumerate(journal.kinds()) if k == "epoch_end")
+
+
 def test_the_result_is_taken_in_before_its_final_evaluation(train: Callable[..., Any], journal: Any) -> None:
     def die(validator: Any) -> None:
         if not validator.training:
