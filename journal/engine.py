@@ -28,15 +28,39 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 
 from journal import handles
 from journal.disk import hand_over, why_full
-from journal.errors import CorruptJournal, JournalError, NewerJournal, from_os, from_sqlite, no_shared_memory
+from journal.errors import (
+    CorruptJournal,
+    JournalError,
+    JournalUnwritable,
+    NewerJournal,
+    from_os,
+    from_sqlite,
+    no_shared_memory,
+)
 
 Durability = Literal["full", "process"]
 
 APPLICATION_ID = 0x55504C4A  # "UPLJ"
 BUSY_SECONDS = 5.0
+OLDEST_SQLITE = (3, 26, 0)
+"""That of RHEL 8 and its kin, which clusters have. It knows no FILTER, RETURNING, nor UPSERT without a target."""
 _SYNCHRONOUS: dict[str, str] = {"full": "FULL", "process": "NORMAL"}
 # schema cookie, user_version and application_id: https://sqlite.org/fileformat2.html#database_header
 _HEADER = struct.Struct(">40xI16xI4xI")
+
+
+def check_sqlite() -> None:
+    """Refuse an SQLite that does not understand what is asked of it, in its own words: `near "AS": syntax error`.
+
+    Raises:
+        JournalUnwritable: It is too old.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        needed = ".".join(str(part) for part in OLDEST_SQLITE[:2])
+        raise JournalUnwritable(
+            f"a journal cannot be written with SQLite {sqlite3.sqlite_version}, which this Python is linked with; "
+            f"{needed} or later is needed. Use another Python, or put a later libsqlite3 on LD_LIBRARY_PATH"
+        )
 
 
 def make_folder(folder: Path) -> None:

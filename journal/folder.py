@@ -17,7 +17,7 @@ from journal import fallback, homes, intake, locations, pruning, relief, resendi
 from journal.blobs import BlobStore
 from journal.clock import utc_now
 from journal.dropping import Dropped, drop_destination
-from journal.engine import BUSY_SECONDS, Durability, check_header, make_engine, make_folder
+from journal.engine import BUSY_SECONDS, Durability, check_header, check_sqlite, make_engine, make_folder
 from journal.errors import BlobError, JournalUnavailable, from_sqlite
 from journal.folding import fold_wal
 from journal.handles import CountedConnection
@@ -277,6 +277,7 @@ def open_journal(
     """
     # Absolute: the working folder may change as long as it is open.
     folder = locations.expanded(path) if path is not None else locations.default_journal()
+    check_sqlite()
     make_folder(folder)
     check_header(folder / "journal.db", NEWEST_VERSION)
     journal = Journal(folder, durability, busy_seconds)

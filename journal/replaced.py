@@ -38,8 +38,8 @@ _REPLACED = text(
       WHERE d.kind = 'metrics' AND d.run_id IN (SELECT run_id FROM deliveries WHERE state = 'dead')
     ), newest AS (
       SELECT run_id, destination_id, what,
-             max(first_event) FILTER (WHERE state IN ('claimed', 'delivered')) AS sent,
-             max(first_event) FILTER (WHERE state IN ('pending', 'claimed', 'delivered')) AS planned
+             max(CASE WHEN state IN ('claimed', 'delivered') THEN first_event END) AS sent,
+             max(CASE WHEN state IN ('pending', 'claimed', 'delivered') THEN first_event END) AS planned
       FROM kept WHERE what IS NOT NULL GROUP BY run_id, destination_id, what
     )
     SELECT k.id, substr(k.what, 7) AS epoch,

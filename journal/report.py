@@ -51,15 +51,16 @@ _TARGETS = text(
     JOIN destinations d ON d.id = t.destination_id
     LEFT JOIN (
       SELECT x.run_id, x.destination_id,
-             count(*) FILTER (WHERE x.state IN ('pending', 'claimed')) AS pending,
-             count(*) FILTER (WHERE x.state = 'delivered') AS delivered,
-             count(*) FILTER (WHERE x.state = 'dead') AS dead,
-             count(*) FILTER (WHERE x.state = 'superseded') AS superseded,
-             count(*) FILTER (WHERE x.state = 'dropped') AS dropped,
-             min(x.created_at) FILTER (WHERE x.state IN ('pending', 'claimed')) AS oldest_pending_at,
-             min(x.next_attempt_at) FILTER (WHERE x.state IN ('pending', 'claimed')
-               AND NOT (x.lane = 'upload' AND x.role != 'final' AND x.fence = 0)) AS next_attempt_at,
-             max(x.id) FILTER (WHERE x.last_error IS NOT NULL AND x.state IN ('pending', 'claimed', 'dead'))
+             count(CASE WHEN x.state IN ('pending', 'claimed') THEN 1 END) AS pending,
+             count(CASE WHEN x.state = 'delivered' THEN 1 END) AS delivered,
+             count(CASE WHEN x.state = 'dead' THEN 1 END) AS dead,
+             count(CASE WHEN x.state = 'superseded' THEN 1 END) AS superseded,
+             count(CASE WHEN x.state = 'dropped' THEN 1 END) AS dropped,
+             min(CASE WHEN x.state IN ('pending', 'claimed') THEN x.created_at END) AS oldest_pending_at,
+             min(CASE WHEN x.state IN ('pending', 'claimed')
+                       AND NOT (x.lane = 'upload' AND x.role != 'final' AND x.fence = 0) THEN x.next_attempt_at END)
+               AS next_attempt_at,
+             max(CASE WHEN x.last_error IS NOT NULL AND x.state IN ('pending', 'claimed', 'dead') THEN x.id END)
                AS failed_id
       FROM deliveries x
       GROUP BY x.run_id, x.destination_id

@@ -285,16 +285,16 @@ VIEWS: dict[str, str] = {
                coalesce(s.sessions, 0) AS sessions, coalesce(e.events, 0) AS events,
                coalesce(d.delivered, 0) AS delivered, coalesce(d.pending, 0) AS pending, coalesce(d.dead, 0) AS dead
         FROM runs r
-        LEFT JOIN (SELECT run_id, count(*) AS events, count(DISTINCT key) FILTER (WHERE {EPOCH_TRAINED}) AS epochs
+        LEFT JOIN (SELECT run_id, count(*) AS events, count(DISTINCT CASE WHEN {EPOCH_TRAINED} THEN key END) AS epochs
                    FROM events GROUP BY run_id) e ON e.run_id = r.id
         LEFT JOIN (SELECT e.run_id, e.kind, max({RANK}) FROM events e JOIN sessions s ON s.id = e.session_id
                    WHERE e.kind IN ('training_started', 'training_complete', 'training_failed')
                    GROUP BY e.run_id) m ON m.run_id = r.id
         LEFT JOIN (SELECT run_id, count(*) AS sessions FROM sessions WHERE purpose IS NULL GROUP BY run_id) s
           ON s.run_id = r.id
-        LEFT JOIN (SELECT run_id, count(*) FILTER (WHERE state = 'delivered') AS delivered,
-                          count(*) FILTER (WHERE state IN ('pending', 'claimed')) AS pending,
-                          count(*) FILTER (WHERE state = 'dead') AS dead
+        LEFT JOIN (SELECT run_id, count(CASE WHEN state = 'delivered' THEN 1 END) AS delivered,
+                          count(CASE WHEN state IN ('pending', 'claimed') THEN 1 END) AS pending,
+                          count(CASE WHEN state = 'dead' THEN 1 END) AS dead
                    FROM deliveries GROUP BY run_id) d ON d.run_id = r.id
         ORDER BY r.created_at""",  # noqa: S608 - a constant of this module
 }

@@ -14,7 +14,7 @@ from journal.doctor.database import check_file, check_rows, damaged, is_ours, un
 from journal.doctor.findings import Finding, notice
 from journal.doctor.refusals import check_refused
 from journal.doctor.source import reading
-from journal.doctor.surroundings import check_disk, check_fallbacks, check_modes, check_size
+from journal.doctor.surroundings import check_disk, check_fallbacks, check_library, check_modes, check_size
 from journal.errors import JournalError, JournalUnavailable
 from journal.presence import is_awaited
 from journal.space import measure_by
@@ -56,7 +56,7 @@ def examine(folder: Path, *, deep: bool = False, fallback_folders: Iterable[Path
     beside = locations.fallback_folders() if fallback_folders is None else list(fallback_folders)
     findings = list(check_file(database, awaited=is_awaited(folder, beside)))
     inside = _Inside() if findings else _look_inside(database, deep)
-    findings += inside.findings
+    findings += [*inside.findings, *check_library()]
     if is_ours(database):
         findings += check_modes(folder)
     if os.access(folder, os.X_OK):

@@ -28,7 +28,7 @@ _REFERRED_TO = """
     UNION SELECT json_extract(payload, '$.sha256') FROM events WHERE kind = 'checkpoint'"""
 _STORE = """
     INSERT INTO blobs (sha256, size, state, created_at) VALUES (?, ?, 'present', ?)
-    ON CONFLICT DO UPDATE SET state = 'present'"""
+    ON CONFLICT (sha256) DO UPDATE SET state = 'present'"""
 
 
 @dataclass

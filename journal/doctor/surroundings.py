@@ -11,6 +11,7 @@ from pathlib import Path
 from journal import homes, locations
 from journal.disk import owner_of, why_full
 from journal.doctor.findings import Finding, mending_owner, notice, some, trouble
+from journal.engine import check_sqlite
 from journal.errors import JournalError
 from journal.sizes import readable
 from journal.words import count, drain_at, next_command
@@ -20,6 +21,14 @@ LARGE_LOG = 128 << 20
 _NETWORK = ("nfs", "cifs", "smb", "9p", "lustre", "gpfs", "beegfs", "ceph", "afp", "webdav", "fuse")
 _FOLDERS = ("blobs", "hub")  # checkpoints, and models of HUB that were loaded
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def check_library() -> Iterator[Finding]:
+    """Check the SQLite that this Python has."""
+    try:
+        check_sqlite()
+    except JournalError as error:
+        yield trouble("sqlite-too-old", str(error), "What trainings here record goes to fallback files meanwhile.")
 
 
 def check_disk(folder: Path, mode: str | None) -> Iterator[Finding]:

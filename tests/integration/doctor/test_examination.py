@@ -80,7 +80,7 @@ def test_damage_that_no_query_meets_is_found(folder: Path) -> None:
     sql = "replace(sql, '''checkpoint''', '''epoch_end''')"  # an index that has not the rows that it should
     with closing(sqlite3.connect(folder / "journal.db")) as connection, connection:
         connection.execute("PRAGMA writable_schema=ON")
-        connection.execute(f"UPDATE sqlite_schema SET sql = {sql} WHERE name = 'ix_events_checkpoints'")
+        connection.execute(f"UPDATE sqlite_master SET sql = {sql} WHERE name = 'ix_events_checkpoints'")
     assert codes(folder) == {"database-damaged"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -459,9 +460,12 @@ def test_only_a_checkpoint_that_is_published_replaces_one(over: Bench, publish: 
 
 def test_chunk_ids_are_the_same_when_planned_again_from_a_copy(at: Bench, tmp_path: Path) -> None:
     planned = [at.message("training_started", 1, '{"a":1}'), at.message("epoch_end", 2), at.message("epoch_end", 2)]
-    with closing(at.journal._engine.raw_connection()) as connection:
-        (tmp_path / "copy").mkdir()
-        connection.execute("VACUUM INTO ?", [str(tmp_path / "copy" / "journal.db")])
+    (tmp_path / "copy").mkdir()
+    with (
+        closing(sqlite3.connect(at.journal.database)) as connection,
+        closing(sqlite3.connect(tmp_path / "copy" / "journal.db")) as other,
+    ):
+        connection.backup(other)
     at.plan(*planned)
     with bench(tmp_path / "copy", run_id=at.run.id) as copy:
         copy.plan(*planned)
