@@ -81,6 +81,12 @@ class Rows:
             self._connection, Model, "WHERE owner = ? AND project = ? AND slug = ?", owner, project, slug
         )
 
+    def numbered_slugs(self, owner: str, project: str, slug: str) -> set[str]:
+        """Return which of the project's models are at this slug, or at one that begins with it and a hyphen."""
+        query = """SELECT slug FROM models WHERE owner = ?1 AND project = ?2
+                   AND (slug = ?3 OR slug > ?3 || '-' AND slug < ?3 || '.')"""  # what sorts behind `-`
+        return {slug for (slug,) in self._connection.execute(query, [owner, project, slug])}
+
     def model_by_name(self, owner: str, project: str, name: str) -> Model | None:
         """Return the newest model that was registered under this name, whatever slug it was given."""
         where = "WHERE owner = ? AND project = ? AND name = ? ORDER BY rowid DESC LIMIT 1"

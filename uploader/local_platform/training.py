@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from itertools import chain, count
 from typing import Any
 
 from uploader.local_platform import effects
@@ -225,11 +226,9 @@ def _insert_model(rows: Rows, address: Address, changes: dict[str, Any], now: st
 
 
 def _free_slug(rows: Rows, address: Address) -> str:
-    slug, number = address.name, 1
-    while rows.model_by_slug(address.owner, address.project, slug):
-        number += 1
-        slug = f"{address.name}-{number}"
-    return slug
+    taken = rows.numbered_slugs(address.owner, address.project, address.name)
+    numbered = (f"{address.name}-{number}" for number in count(2))
+    return next(slug for slug in chain([address.name], numbered) if slug not in taken)
 
 
 def _ranked(event: TrainingEvent) -> dict[str, Any]:
