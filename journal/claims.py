@@ -34,6 +34,7 @@ def find_due(
     upload_spacing: timedelta,
     max_bytes: int | None = None,
     turn: int = 0,
+    least_tried: bool = False,
     lease_seconds: float = 0.0,
 ) -> Sequence[Row[Any]]:
     """Return what may be sent now, in the order in which it is to go, as rows for `take` and `from_row`.
@@ -46,8 +47,11 @@ def find_due(
     if lane == "upload":
         values["live_sessions"] = live_sessions(connection, now)
         values["spaced_before"] = to_text(now - upload_spacing)
-    queues = [connection.execute(_due(lane, queue, run_ids is not None), values).all() for queue in QUEUES]
-    in_order = take_turns([first_of_each_name(queues[0]), *queues[1:]], turn)
+    queues = [connection.execute(_due(lane, queue, run_ids is not None, least_tried), values).all() for queue in QUEUES]
+    registrations = list(first_of_each_name(queues[0]))
+    if least_tried:
+        registrations.sort(key=lambda row: row.attempts)
+    in_order = take_turns([registrations, *queues[1:]], turn)
     chosen = _fitting(islice(in_order, limit), max_bytes)
     found = {row.id: row for row in connection.execute(_BY_ID, {"ids": chosen})} if chosen else {}
     return [found[one] for one in chosen]
@@ -94,7 +98,7 @@ def _due_at(upload: Row[Any], spacing: timedelta, believed: str) -> datetime:
 
 
 @cache
-def _due(lane: Lane, queue: Queue, some_runs: bool) -> Select[Any]:
+def _due(lane: Lane, queue: Queue, some_runs: bool, least_tried: bool) -> Select[Any]:
     """Return the statement for id and size of what may be sent at `now`, of a queue.
 
     Not for the bodies, which are read of those alone that are taken: sorting would hold all of them in memory. Of
@@ -109,7 +113,8 @@ def _due(lane: Lane, queue: Queue, some_runs: bool) -> Select[Any]:
     query = query.add_columns(size).where(_timely(), is_live if queue == "live" else ~is_live)
     if lane == "upload":
         query = query.where(or_(~_is_spaced(), dates.has_come(_T.c.last_upload_at, "spaced_before")))
-    return query.where(_T.c.state != "new").order_by(_D.c.id).limit(bindparam("limit"))
+    order = [_D.c.attempts, _D.c.id] if least_tried else [_D.c.id]
+    return query.where(_T.c.state != "new").order_by(*order).limit(bindparam("limit"))
 
 
 def _timely() -> ColumnElement[bool]:

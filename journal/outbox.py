@@ -233,6 +233,7 @@ class Outbox:
         run_ids: Sequence[str] | None = None,
         max_bytes: int | None = None,
         turn: int = 0,
+        least_tried: bool = False,
         upload_spacing_seconds: float = UPLOAD_SPACING_SECONDS,
     ) -> list[Claim]:
         """Take due deliveries, for this owner alone until the lease runs out.
@@ -256,6 +257,8 @@ class Outbox:
             run_ids: Only these runs, else all.
             max_bytes: At most so many bytes of messages, unless the first alone has more; None for no bound.
             turn: Counted on from claim to claim, so that claims of a single delivery take turns, too.
+            least_tried: Whether those go first that were tried least: a single one that the platform never answers is
+                not what it is to be probed with again.
             upload_spacing_seconds: The least time between two uploads of one live run.
         """
         with self._write() as connection:
@@ -270,6 +273,7 @@ class Outbox:
                 max_bytes=max_bytes,
                 lease_seconds=lease_seconds,
                 turn=turn,
+                least_tried=least_tried,
             )
             claims.take(connection, found, owner, now, lease_seconds)
             sessions = claims.sessions_of(connection, found)

@@ -79,6 +79,7 @@ class Feeder:
             run_ids=self._run_ids,
             max_bytes=max_bytes,
             turn=turn,
+            least_tried=lane == "message" and limit == 1,  # a probe
         )
         if not self._may_be_copy:
             return claims

@@ -13,7 +13,8 @@ from support.journals import Bench, bench, dead_pid
 from support.recordings import Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, received
 
-from journal.records import Claim
+from journal.clock import to_text, utc_now
+from journal.records import Claim, Outcome
 from uploader.drain.rounds import BATCH, FIRST_BATCH, PART, REGISTRATIONS
 
 
@@ -68,11 +69,11 @@ def test_a_live_run_with_a_long_backlog_takes_turns_with_the_others(
 
 def test_older_runs_go_on_side_by_side(journals: Recordings, server: ScriptedServer) -> None:
     server.script = script
-    names = [f"old{number}" for number in range(6)]
+    names = [f"old{number}" for number in range(5)]
     for name in names:
-        old(journals, name, 5 * PART)
+        old(journals, name, 4 * PART)
     assert journals.drain(server.url).exit_code == 0
-    half = Counter(arrived(server)[: len(names) * 5 * PART // 2])
+    half = Counter(arrived(server)[: len(names) * 4 * PART // 2])
     assert min(half[name] for name in names) >= PART
 
 
@@ -100,7 +101,7 @@ def test_runs_of_one_name_are_registered_in_the_order_in_which_they_were_trained
         return received(request)
 
     server.script = taken
-    trained = [record(journals, "train", 1).run.id for _ in range(REGISTRATIONS + 5)]
+    trained = [record(journals, "train", 0).run.id for _ in range(REGISTRATIONS + 5)]
     assert journals.drain(server.url).exit_code == 0
     assert registered == trained
 
@@ -139,3 +140,33 @@ _PIDS: list[tuple[str, Any]] = [
     ("live2", None),
     ("live3", None),
 ]
+
+
+def test_a_probe_is_with_what_was_tried_least(over: Bench) -> None:
+    """A start, or an epoch, at which a platform hangs would keep all else waiting otherwise."""
+    first, second = another(over, "first"), another(over, "second")
+    for one in (first, second):
+        one.plan(one.message("training_started"), one.message("epoch_end", stage=2))
+    for _ in range(2):  # the starts, then the epochs
+        [hanging] = over.claim(limit=1, least_tried=True)
+        over.record(Outcome(hanging, "retry", error="silence", next_attempt_at=to_text(utc_now())))
+        [other] = over.claim(limit=1, least_tried=True)
+        assert (hanging.run.name, other.run.name) == ("first", "second")
+        over.record(Outcome(other, "delivered", ids={}))
+        [again] = over.claim(limit=1)
+        over.record(Outcome(again, "delivered", ids={}))
+
+
+def test_a_start_at_which_the_platform_fails_does_not_keep_other_runs_waiting(
+    journals: Recordings, server: ScriptedServer
+) -> None:
+    for name in ("first", "second", "third"):
+        old(journals, name, 1)
+
+    def fails(request: Request) -> Reply:
+        return Reply(503) if request.json().get("name") == "first" else script(request)
+
+    server.script = fails
+    assert journals.drain(server.url, max_time=2).exit_code == 3
+    assert [body["name"] for body in server.bodies("/metrics") if "name" in body][:2] == ["first", "second"]
+    assert set(arrived(server)) == {"second", "third"}
