@@ -26,6 +26,8 @@ from journal.liveness import live_runs
 from journal.tables import RANK
 
 _LOG = logging.getLogger(__name__)
+_UNITS = (1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000)
+"""In which file systems keep times, in ns."""
 
 RUN_FILE = "uploader_run.json"
 """Name of the small file in a run's folder that says which run the folder is of, and in which journal."""
@@ -128,14 +130,18 @@ def _say_left(path: Path, run_id: str) -> None:
 
 def _is_of_the_save(found: Identity, file: dict[str, Any], row: Row[Any]) -> bool:
     """Return whether a file is the one of a save: by what was noted of it, wherever its folder went meanwhile."""
-    noted = {name: file[name] for name in stamped(found) if name in file}
-    if noted:
-        return noted == stamped(found)
+    if "size" in file or "mtimeNs" in file:
+        return file.get("size") == found[1] and _is_time(file.get("mtimeNs"), found[2])
     # Earlier versions noted nothing. Then the folder has to be the run's still, as far as is known, and the file not
     # younger than the session was when it was last heard of.
     if row.is_used_again or not _is_marked(row):
         return False
     return bool(to_text(datetime.fromtimestamp(found[2] / 1e9, timezone.utc)) <= row.alive_at)
+
+
+def _is_time(noted: object, found: int) -> bool:
+    """Return whether a file's time is the noted one; a mounted disk may keep less of it than it told at first."""
+    return isinstance(noted, int) and any(found == noted - noted % unit for unit in _UNITS)
 
 
 def _is_marked(row: Row[Any]) -> bool:

@@ -130,6 +130,18 @@ def test_an_older_file_in_its_place_is_not_the_runs_either(over: Bench) -> None:
     assert over.journal.salvage() == 0
 
 
+@pytest.mark.parametrize(("unit", "taken"), [(100, 1), (1_000_000, 1), (10**9, 1), (2 * 10**9, 1), (60 * 10**9, 0)])
+def test_a_disk_may_keep_less_of_a_files_time_than_it_told_at_first(over: Bench, unit: int, taken: int) -> None:
+    last = Path(over.run.save_dir) / "last.pt"
+    last.write_bytes(b"weights")
+    os.utime(last, ns=(0, 1_800_000_003_234_567_891))
+    found = identity(last)
+    assert found is not None
+    over.event("model_saved", {"epoch": 0, "files": [{"role": "last", "path": str(last), **stamped(found)}]}, "0")
+    os.utime(last, ns=(0, found[2] - found[2] % unit))
+    assert over.journal.salvage() == taken
+
+
 def test_a_file_that_was_brought_back_with_its_time_is_the_runs(over: Bench) -> None:
     save(over, 0, "last")
     last = Path(over.run.save_dir) / "last.pt"
