@@ -71,7 +71,7 @@ def route(
     to: tuple[str, str] | None,
     settings: Settings,
 ) -> list[tuple[str, int]]:
-    """Give every chosen run a destination; return which runs were bound to which, by their ids.
+    """Give every chosen run a destination; return which runs are bound anew to `to`, by their ids.
 
     Args:
         outbox: The journal's.
@@ -84,15 +84,16 @@ def route(
         NoKey: Runs go nowhere yet and there are no defaults, because no key and no address is set.
         SettingsError: None of the chosen runs can be delivered whole to one more destination, as they were pruned.
     """
-    bound = []
+    bound: list[tuple[str, int]] = []
     if to is not None:
         chosen = outbox.runs() if run_ids is None else [run for run in outbox.runs() if run.id in run_ids]
-        bound += _send(outbox, _whole(outbox, chosen, *to), [to])
+        bound = _send(outbox, _whole(outbox, chosen, *to), [to])
     _bind(outbox, run_ids, settings.address_of)
     unrouted = outbox.unrouted_runs(run_ids)
     if unrouted and not settings.default_routes:
         raise NoKey(no_key_at_all(settings))
-    return bound + _send(outbox, unrouted, settings.default_routes)
+    _send(outbox, unrouted, settings.default_routes)
+    return bound
 
 
 def _whole(outbox: Outbox, runs: Sequence[Run], platform: str, url: str) -> list[Run]:

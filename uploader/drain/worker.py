@@ -153,9 +153,9 @@ class Drain:
         self._look_around()
 
     def _unbind(self) -> None:
-        """Leave runs where they were that this drain has bound to an address which never answered as a platform."""
+        """Leave runs where they were when the address of `--to` never answered as a platform: it may be mistyped."""
         with suppress(JournalUnavailable):
-            if self._outbox.unbind(self._channels.unproven()) and self._options.to is not None:
+            if self._outbox.unbind(self._channels.unproven()):
                 _LOG.warning(
                     "%s never answered as a platform, so nothing is bound to it: check the address, and name it again.",
                     self._options.to,

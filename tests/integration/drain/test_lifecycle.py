@@ -480,13 +480,6 @@ def test_a_mistyped_address_binds_no_run(journals: Recordings, server: ScriptedS
     assert journals.drain(server.url).exit_code == 0
 
 
-def test_a_default_that_cannot_be_reached_decides_nothing(journals: Recordings, server: ScriptedServer) -> None:
-    journals.whole()
-    assert journals.drain(f"http://127.0.0.1:{free_port()}").exit_code == 3
-    assert journals.journal.report()[0].targets == ()
-    assert journals.drain(server.url).exit_code == 0
-
-
 @pytest.mark.parametrize("reply", [Reply(401, {"error": "key"}), Reply(503), Reply(429, {}), Reply(reset=True)])
 def test_an_address_that_a_platform_may_be_at_is_kept(journals: Recordings, reply: Reply) -> None:
     journals.whole()
