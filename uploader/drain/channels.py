@@ -136,9 +136,13 @@ class Channels:
         return [channel for channel in self if channel.closed is not None and not channel.held]
 
     def unproven(self) -> list[tuple[str, int]]:
-        """Return what this drain has bound to addresses that never answered as a platform: runs, and destinations."""
+        """Return what this drain has bound to addresses that never answered as a platform: runs, and destinations.
+
+        Not a run that was bound to another one besides: it goes somewhere, so no later drain would give it the rest.
+        """
         proven = {channel.destination.id for channel in self if channel.is_proven}
-        return [(run_id, destination_id) for run_id, destination_id in self._bound if destination_id not in proven]
+        kept = {run_id for run_id, destination_id in self._bound if destination_id in proven}
+        return [each for each in self._bound if each[0] not in kept and each[1] not in proven]
 
     def keep_alive(self) -> None:
         """Tell the platforms that want to know it which runs are being trained."""

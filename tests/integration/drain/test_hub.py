@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support.journals import rows
 from support.recordings import KEY, Recordings, Training
-from support.scripted_server import Reply, Request, ScriptedServer, hub_received, in_order, scripted_server
+from support.scripted_server import Reply, Request, ScriptedServer, free_port, hub_received, in_order, scripted_server
 
 from journal.clock import utc_now
 from journal.outbox import Outbox
@@ -313,6 +313,20 @@ def test_a_run_that_chose_nothing_goes_where_the_drain_is_told(journals: Recordi
     with closing(journals.journal.outbox()) as outbox:
         assert Drain(journals.journal, outbox, settings, DrainOptions()).run().exit_code == 0
     assert paths(hub) == ["/v1/models"]
+
+
+def test_a_platform_that_is_away_when_a_run_is_bound_gets_it_later(
+    journals: Recordings, server: ScriptedServer
+) -> None:
+    """Both are configured; the run goes to both from its first drain on, whichever of them can be reached then."""
+    training = journals.begin()
+    training.started(trainArgs={"model": "yolo11n.pt"})
+    training.end()
+    port = free_port()
+    assert journals.drain(server.url, hub=f"http://127.0.0.1:{port}").exit_code == 3
+    with scripted_server(hub_received, port=port) as hub:
+        assert journals.drain(server.url, hub=hub.url).exit_code == 0
+        assert paths(hub) == ["/v1/models"]
 
 
 class Chaos:
