@@ -27,7 +27,9 @@ _RUNS = text(
               AND e.kind IN ('training_started', 'training_complete', 'training_failed')
             ORDER BY {RANK} DESC LIMIT 1) AS milestone,
            (SELECT outcome FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL
-            ORDER BY s.generation DESC, id DESC LIMIT 1) AS outcome
+            ORDER BY s.generation DESC, id DESC LIMIT 1) AS outcome,
+           (SELECT count(*) - count(DISTINCT s.generation) FROM sessions s
+            WHERE s.run_id = r.id AND s.purpose IS NULL) AS forks
     FROM runs r ORDER BY r.created_at
     """  # noqa: S608 - a constant of `tables`
 )
@@ -166,6 +168,7 @@ class RunReport:
         events: How many events the journal holds.
         targets: One for each destination; none before the first drain when no destination was chosen.
         pruned: Whether events were deleted after they had arrived, or were given up. What is counted came since then.
+        forks: How many sessions went on with the run at the same time as another one, on another machine or in a copy.
     """
 
     id: str
@@ -177,6 +180,7 @@ class RunReport:
     events: int
     targets: tuple[TargetReport, ...]
     pruned: bool = False
+    forks: int = 0
 
 
 def make_report(connection: Connection, now: datetime) -> list[RunReport]:
@@ -194,7 +198,8 @@ def make_report(connection: Connection, now: datetime) -> list[RunReport]:
 
 def _run(row: Row[Any], live: Sequence[str], targets: Sequence[TargetReport], epochs: int, pruned: bool) -> RunReport:
     state = run_state(row.milestone, row.outcome, row.id in live)
-    return RunReport(row.id, row.project, row.name, row.created_at, state, epochs, row.events, tuple(targets), pruned)
+    facts = (row.id, row.project, row.name, row.created_at, state, epochs, row.events, tuple(targets), pruned)
+    return RunReport(*facts, forks=row.forks)
 
 
 def _epochs(connection: Connection, run: Row[Any]) -> int:

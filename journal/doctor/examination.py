@@ -10,6 +10,7 @@ from pathlib import Path
 
 from journal import locations
 from journal.doctor.blobs import check_blobs
+from journal.doctor.branches import check_branches
 from journal.doctor.database import check_file, check_rows, damaged, is_ours, unreadable
 from journal.doctor.findings import Finding, notice
 from journal.doctor.refusals import check_refused
@@ -90,6 +91,7 @@ def _look_inside(database: Path, deep: bool) -> _Inside:
             inside.blobs = connection.execute("SELECT count(*) FROM blobs WHERE state = 'present'").fetchone()[0]
             inside.bytes = measure_by(lambda question: int(connection.execute(question).fetchone()[0])).total
             inside.findings += check_rows(connection, database.parent)
+            inside.findings += check_branches(connection)
             inside.findings += check_blobs(connection, database.parent / "blobs", deep=deep)
             inside.findings += check_refused(connection, database.parent)
     except (OSError, JournalUnavailable) as error:

@@ -92,7 +92,9 @@ def _run(run: RunReport, folder: Path, settings: Settings | None) -> str:
     state = f"{run.state}, pruned; since then" if run.pruned else f"{run.state},"
     head = f"\n{name}  {run.id}\n  {state} {count(run.epochs, 'epoch')}, {count(run.events, 'event')}"
     targets = (_target(target, folder, settings, pruned=run.pruned) for target in run.targets)
-    return "\n".join([head, *(f"  {target}" for target in targets)]) + _unrouted(run)
+    forks = [f"{count(run.forks, 'session')} went on with it at the same time as another one; `doctor` names where"]
+    lines = [*(forks if run.forks else []), *targets]
+    return "\n".join([head, *(f"  {line}" for line in lines)]) + _unrouted(run)
 
 
 def _unrouted(run: RunReport) -> str:

@@ -227,6 +227,25 @@ def test_two_events_with_one_number_are_both_kept(folder: Path, tmp_path: Path) 
         (1, 3.0),
     ]
     assert [purpose for _, _, _, purpose in rows(folder, SESSIONS)] == [None, None, "twin", "twin"]
+    assert "numbers-twice" in {one.code for one in examine(folder, fallback_folders=[]).findings}
+
+
+def test_two_machines_that_went_on_with_one_run_at_once_are_named(folder: Path, tmp_path: Path) -> None:
+    """They meet in one journal: here the other one's events come by a fallback file."""
+    with bench(folder) as at:
+        at.event("training_started")
+        here = at.writer.newest_session(at.run.id)
+        resumed = Session(at.run.id)
+        at.writer.start_session(at.run.id, session=resumed)
+        assert [run.forks for run in at.journal.report()] == [0]
+        other = Session(at.run.id)
+        other.place(here)
+        spool(tmp_path / "fallback", at, other, "0")
+        assert at.journal.ingest_fallbacks([tmp_path / "fallback"]) == 1
+        assert [run.forks for run in at.journal.report()] == [1]
+    [finding] = [one for one in examine(folder, fallback_folders=[]).findings if one.code == "run-forked"]
+    assert finding.weight == "notice"
+    assert at.run.id in finding.detail
 
 
 def test_what_is_given_up_is_told_by_a_session_of_its_own(folder: Path) -> None:
