@@ -71,6 +71,7 @@ _NEWER = text(
     ORDER BY generation DESC, id DESC LIMIT 1
     """
 ).bindparams(bindparam("live", expanding=True))
+_LIVES = text("SELECT 1 FROM sessions WHERE uuid = :uuid AND id IN :live").bindparams(bindparam("live", expanding=True))
 _EPOCHS = text(
     """
     SELECT key, payload FROM (
@@ -127,6 +128,12 @@ class Recognition:
             live = live_sessions(connection, utc_now())
         row = self._first(_NEWER, run_id=run_id, generation=known.generation, uuid=known.uuid, live=live)
         return Newer(row.uuid, row.save_dir if isinstance(row.save_dir, str) else None) if row else None
+
+    def lives(self, session: str | None) -> bool:
+        """Return whether the session with this uuid writes still, as far as can be told."""
+        with self._begin(read_only=True) as connection:
+            live = live_sessions(connection, utc_now())
+        return self._first(_LIVES, uuid=session, live=live) is not None
 
     def runs_of_model(self, model_id: str) -> set[str]:
         """Return the runs that go on as this model of a platform, or are said to when they are delivered."""

@@ -74,6 +74,12 @@ def find_origin(
         )
         epochs = _ask_journal(options, lambda known: known.epochs(mark.run, mark.newest)) or ()
         return Origin(copy_of=mark.run, epochs=epochs)
+    if mark and _ask_journal(options, lambda known: known.lives(mark.newest.uuid)):
+        LOGGER.warning(
+            "Run %s seems to be trained still, by another process: two trainings in %s write over each other's files",
+            mark.run,
+            mark.found or save_dir,
+        )
     folders = (*beside(checkpoint), *([] if checkpoint else [save_dir])) if resume else ()
     streamed = started or next(filter(None, map(noted_model, folders)), None)
     if streamed is None:

@@ -272,6 +272,18 @@ def test_a_session_that_lives_has_gone_on_before_it_writes(start: Start, folder:
     original.finish("failed")
 
 
+def test_two_trainings_in_one_folder_are_noticed(
+    start: Start, save_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = start()
+    start(checkpoint=save_dir / "last.pt").finish("failed")
+    assert f"Run {first.run_id} seems to be trained still" in caplog.text
+    caplog.clear()
+    first.finish("failed")
+    start(checkpoint=save_dir / "last.pt")
+    assert "still" not in caplog.text
+
+
 def test_a_moved_folder_goes_on_with_a_wiped_journal(start: Start, save_dir: Path, tmp_path: Path) -> None:
     first = start()
     last = trained(first, save_dir)
