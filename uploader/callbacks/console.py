@@ -141,6 +141,17 @@ class ConsoleCapture:
             self._heard.put(_Heard(taken, bar, time.monotonic()))
 
     def _make_chunks(self) -> None:
+        """Make chunks until `stop`; whatever ends this, the other thread ends, too, and nobody waits for it."""
+        try:
+            self._take_all()
+        finally:
+            self._chunks.put(None)
+        try:
+            self._afterwards()
+        except Exception:  # nobody else is there to hear of it
+            LOGGER.exception("A training that nobody holds any more was not ended in the journal")
+
+    def _take_all(self) -> None:
         """Give the logger what is heard, and have it make a chunk of what waits now and then, until `stop`."""
         flush_at = time.monotonic() + SECONDS_PER_CHUNK
         while (heard := self._next(flush_at)) is not None:
@@ -154,11 +165,6 @@ class ConsoleCapture:
         if self._with_bars:
             self._logger.progress.clear()  # of bars that outlive the capture
         self._logger._flush_buffer()
-        self._chunks.put(None)
-        try:
-            self._afterwards()
-        except Exception:  # nobody else is there to hear of it
-            LOGGER.exception("A training that nobody holds any more was not ended in the journal")
 
     def _next(self, until: float) -> _Heard | None:
         """Return what was heard next, or nothing at all once `until` has come."""

@@ -235,6 +235,20 @@ def test_a_text_that_upstreams_logger_fails_at_costs_only_itself(
     assert chunks.lines() == ["next"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_logger_that_fails_at_the_end_is_not_waited_for(
+    capture: ConsoleCapture, chunks: Chunks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("of another version")
+
+    capture.start()
+    monkeypatch.setattr(capture._logger, "_flush_buffer", fail)
+    print("line")
+    capture.stop()  # would hang here
+    assert not any(thread.name.startswith("uploader-console") for thread in threading.enumerate())
+
+
 def test_a_line_that_comes_again_later_is_there_twice_however_late_it_is_taken(
     capture: ConsoleCapture, chunks: Chunks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
