@@ -65,6 +65,10 @@ class Guard:
                 _set(self._index[1], _INDEX_IN_USE, 1, is_locked=False)
         self._is_locked = False
 
+    def abandon(self) -> None:
+        """Leave the locks to the parent; the descriptors are closed, and their numbers may be given out again."""
+        self._is_locked, self._index = False, None
+
     def close(self) -> None:
         """Unlock, and close the files; no connection is open any more."""
         self.unlock()
@@ -113,7 +117,8 @@ def leave(guard: Guard, *, rests: bool = False) -> None:
 
 def forget() -> None:
     """Let go of everything: for a forked child, whose parent keeps the locks by its own descriptors."""
-    _GUARDS.clear()
+    while _GUARDS:
+        _GUARDS.popitem()[1].abandon()
     descriptors.forget()
 
 

@@ -211,6 +211,28 @@ go_on("after")
     assert kinds == [("after", 2), ("before", 2), ("child", 2), ("parent", 2)]
 
 
+def test_a_child_that_closes_what_it_inherited_keeps_its_own_lock(folder: Path) -> None:
+    """The numbers of the descriptors that it closed are given out again."""
+    code = """
+import fcntl, os, struct, subprocess, sys, journal
+opened = journal.open(sys.argv[1])
+inherited = opened.outbox()
+if os.fork() == 0:
+    writer = opened.writer()
+    writer.find_run(run_id="none")
+    inherited.close()
+    asked = struct.pack("@hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, 0x40000002, 1, 0)
+    with open(f"{sys.argv[1]}/journal.db", "r+b") as file:
+        found = fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked)
+    print(struct.unpack_from("@h", found)[0] != fcntl.F_UNLCK, flush=True)
+    os._exit(0)
+opened.close()
+inherited.close()
+os.wait()
+"""
+    assert finish([python(code, folder)]) == ["True\n"]
+
+
 def test_the_lock_lasts_while_the_process_forks(at: Bench) -> None:
     """Its connections are closed then; who looks at that moment must not take the log for nobody's."""
     at.outbox.close()
