@@ -15,7 +15,7 @@ from journal import dates, tables
 from journal.clock import from_text, to_text
 from journal.liveness import live_runs, live_sessions
 from journal.records import REGISTRATION, Claim, Lane, Run
-from journal.turns import QUEUES, Queue, first_of_each_name, take_turns
+from journal.turns import QUEUES, SOON, Queue, first_of_each_name, take_turns
 
 _D = tables.deliveries
 _T = tables.targets
@@ -43,7 +43,7 @@ def find_due(
     """
     moments = dates.values(now, timedelta(seconds=lease_seconds))
     values: dict[str, Any] = {"destination_id": destination_id, "limit": limit, "run_ids": run_ids, **moments}
-    values["live_runs"] = live_runs(connection, now)
+    values |= {"live_runs": live_runs(connection, now), "soon": to_text(now + SOON)}
     if lane == "upload":
         values["live_sessions"] = live_sessions(connection, now)
         values["spaced_before"] = to_text(now - upload_spacing)
@@ -107,7 +107,9 @@ def _due(lane: Lane, queue: Queue, some_runs: bool, least_tried: bool) -> Select
     query = _sendable(lane, some_runs)
     size = func.length(_D.c.body).label("size")
     if queue == "registrations":
-        query = query.add_columns(size, _D.c.attempts, _R.c.project, _R.c.name, _timely().label("timely"))
+        is_soon = or_(_D.c.state == "claimed", dates.attempt_is_due(), _D.c.next_attempt_at <= bindparam("soon"))
+        query = query.add_columns(size, _D.c.attempts, _R.c.project, _R.c.name)
+        query = query.add_columns(_timely().label("timely"), is_soon.label("soon"))
         return query.where(_T.c.state == "new").order_by(tables.RUN_NUMBER)
     is_live = _D.c.run_id.in_(bindparam("live_runs", expanding=True))
     query = query.add_columns(size).where(_timely(), is_live if queue == "live" else ~is_live)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from itertools import chain, zip_longest
 from typing import Any, Literal, TypeVar, get_args
 
@@ -21,6 +22,9 @@ QUEUES: tuple[Queue, ...] = get_args(Queue)
 
 PATIENCE = 3
 """So many attempts at a registration, which are seconds, and later runs of that name do not wait for it any more."""
+
+SOON = timedelta(minutes=1)
+"""Nor for one that is due later, as when the platform has asked for a wait and another drain has started since."""
 
 T = TypeVar("T")
 
@@ -44,14 +48,15 @@ def first_of_each_name(registrations: Iterable[Row[Any]]) -> Iterator[Row[Any]]:
     `name-2` may be the number that a platform gave, or somebody's choice, and counts as the same name.
 
     Args:
-        registrations: All that are open, the oldest run's first; `timely` when they may be sent now.
+        registrations: All that are open, the oldest run's first; `timely` when they may be sent now, `soon`
+            when within a minute, or under way.
     """
     awaited: set[tuple[str | None, str]] = set()
     for registration in registrations:
         name = (registration.project, _NUMBERS.sub("", registration.name))
         if registration.timely and name not in awaited:
             yield registration
-        if registration.attempts < PATIENCE:
+        if registration.soon and registration.attempts < PATIENCE:
             awaited.add(name)
 
 

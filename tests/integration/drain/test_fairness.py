@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.journals import Bench, bench, dead_pid
+from support.journals import Bench, bench, dead_pid, later
 from support.recordings import Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, received
 
@@ -170,3 +170,15 @@ def test_a_start_at_which_the_platform_fails_does_not_keep_other_runs_waiting(
     assert journals.drain(server.url, max_time=2).exit_code == 3
     assert [body["name"] for body in server.bodies("/metrics") if "name" in body][:2] == ["first", "second"]
     assert set(arrived(server)) == {"second", "third"}
+
+
+@pytest.mark.parametrize(("seconds", "waits"), [(30, True), (3600, False)])
+def test_a_start_that_was_put_off_holds_others_of_its_name_for_a_minute_at_most(
+    over: Bench, seconds: float, waits: bool
+) -> None:
+    first, second = another(over, "train"), another(over, "train")
+    for one in (first, second):
+        one.plan(one.message("training_started"))
+    [claim] = over.claim()
+    over.record(Outcome(claim, "retry", error="429", next_attempt_at=to_text(later(seconds)), held=True))
+    assert [claim.run.id for claim in over.claim()] == ([] if waits else [second.run.id])

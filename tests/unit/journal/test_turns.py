@@ -16,6 +16,7 @@ class Registration:
     name: str
     project: str | None = "demo"
     timely: bool = True
+    soon: bool = True
     attempts: int = 0
 
 
@@ -54,3 +55,7 @@ def test_one_that_is_under_way_or_backs_off_is_waited_for() -> None:
 
 def test_one_that_fails_again_and_again_is_not_waited_for() -> None:
     assert names(Registration("a", timely=False, attempts=PATIENCE), Registration("a")) == ["a"]
+
+
+def test_one_that_the_platform_has_put_off_for_long_is_not_waited_for() -> None:
+    assert names(Registration("a", timely=False, soon=False, attempts=1), Registration("a")) == ["a"]
