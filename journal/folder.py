@@ -13,7 +13,19 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from journal import fallback, homes, intake, locations, pruning, relief, resending, retaking, upkeep, waiting
+from journal import (
+    fallback,
+    homes,
+    intake,
+    interrupted,
+    locations,
+    pruning,
+    relief,
+    resending,
+    retaking,
+    upkeep,
+    waiting,
+)
 from journal.blobs import BlobStore
 from journal.clock import utc_now
 from journal.dropping import Dropped, drop_destination
@@ -157,6 +169,14 @@ class Journal:
             saved = sum(self._take_in(writer, one) for one in lost)
         self._sweep()
         return saved
+
+    def note_interrupted(self) -> int:
+        """Write of trainings whose process is dead for good that they were interrupted; return how many are new."""
+        with self._transaction(read_only=True) as connection:
+            if not interrupted.is_any(connection, utc_now()):
+                return 0
+        with self._transaction() as connection:
+            return interrupted.note(connection, utc_now())
 
     def retake(self, delivery_ids: Sequence[int] | None = None) -> int:
         """Take in again what dead letters (these, or all) miss, where the trainer still has it; return how many files.

@@ -11,12 +11,12 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, bindparam, text
 
-from journal.records import MILESTONES, REGISTRATION, Event
+from journal.records import INTERRUPTED, MILESTONES, REGISTRATION, Event
 from journal.tables import rank
 
 EPOCH = "epoch_end"
 CHECKPOINT = "checkpoint"
-_STATES = {*MILESTONES, "training_progress", "system_metrics"} - {REGISTRATION}
+_STATES = {*MILESTONES, INTERRUPTED, "training_progress", "system_metrics"} - {REGISTRATION}
 """Kinds of which only the newest counts, and which a session's mere beginning makes old."""
 
 

@@ -27,6 +27,9 @@ REGISTRATION = "training_started"
 MILESTONES = (REGISTRATION, "training_complete", "training_failed")
 """The kinds of the events that tell in which state a run is."""
 
+INTERRUPTED = "interrupted"
+"""The kind of the events that tell that a training's process died before its end."""
+
 GIVEN_UP = "given_up"
 """The kind of the events that tell what of a run was given up, and why."""
 

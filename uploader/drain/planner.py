@@ -15,10 +15,11 @@ from typing import Any
 import journal
 from journal.clock import from_text
 from journal.losses import in_words
-from journal.records import GIVEN_UP, Event, PlannedDelivery
+from journal.records import GIVEN_UP, INTERRUPTED, Event, PlannedDelivery
 
 REGISTRATION = "training_started"
-MILESTONES = frozenset({REGISTRATION, "training_complete", "training_failed"})
+FAILED = "training_failed"
+MILESTONES = frozenset({REGISTRATION, "training_complete", FAILED})
 CHECKPOINT = "checkpoint"
 FINAL = "final"
 """Role of the checkpoint that a training ends with; it is never given up for a newer one."""
@@ -132,7 +133,13 @@ def _is_sent(event: Event) -> bool:
 
 
 def _told(event: Event) -> Event:
-    """Return a loss as a line of console text, the one place where the platform shows what a run has to say."""
+    """Return what the platform has no word for as what it has one for.
+
+    An interrupted training has failed there, until it is resumed. A loss is a line of console text, the one place where
+    the platform shows what a run has to say.
+    """
+    if event.kind == INTERRUPTED:
+        return replace(event, kind=FAILED)
     if event.kind != GIVEN_UP:
         return event
     told = json.loads(event.payload)

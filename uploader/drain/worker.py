@@ -147,6 +147,7 @@ class Drain:
     def _prepare(self) -> None:
         self._journal.ingest_fallbacks()
         self._journal.salvage()
+        self._journal.note_interrupted()  # behind what it left
         self._next_intake = time.monotonic() + self._options.pace.intake
         self._outbox.reclaim()  # what a killed drain held: we have the lock, so it is gone
         self._outbox.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff
@@ -233,7 +234,7 @@ class Drain:
     def _take_in(self) -> None:
         """Take in what trainings left beside the journal meanwhile; what cannot be had now may be the next time."""
         self._next_intake = time.monotonic() + self._options.pace.intake
-        for take_in in (self._journal.ingest_fallbacks, self._journal.salvage):
+        for take_in in (self._journal.ingest_fallbacks, self._journal.salvage, self._journal.note_interrupted):
             try:
                 take_in()
             except (JournalError, OSError) as error:

@@ -1,0 +1,78 @@
+"""Trainings that nobody ends any more: their process is dead for good, and platforms would show them as running.
+
+What is written of it is an event of its own, not the end that a training writes itself: in the journal such a run is
+interrupted, and when it is resumed, its next start overtakes what was said.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, text
+
+from journal import sessions, tables
+from journal.clock import now_text, to_text
+from journal.encoding import encode
+from journal.identity import Session, derived
+from journal.liveness import is_dead, live_runs
+from journal.records import INTERRUPTED
+
+SILENT_FOR_GOOD = timedelta(days=1)
+"""A session of another machine writes every 30 seconds; after a day without a word it is dead."""
+_LEFT = ("abandoned", "exited")
+"""Outcomes of sessions whose process left the training without an end."""
+# The last training's session of each run whose last word is that a training has begun.
+_BEGUN = text(
+    """
+    SELECT s.* FROM sessions s
+    WHERE s.purpose IS NULL
+      AND s.id = (SELECT n.id FROM sessions n WHERE n.run_id = s.run_id AND n.purpose IS NULL
+                  ORDER BY n.generation DESC, n.id DESC LIMIT 1)
+      AND (SELECT e.kind FROM events e WHERE e.run_id = s.run_id
+             AND e.kind IN ('training_started', 'training_complete', 'training_failed', 'interrupted')
+           ORDER BY e.id DESC LIMIT 1) = 'training_started'
+    """
+)
+
+
+def note(connection: Connection, now: datetime) -> int:
+    """Write of each such training that it was interrupted, once; return how many there are.
+
+    Two copies of a journal write the same event.
+
+    Args:
+        connection: In a write transaction.
+        now: The current time.
+    """
+    live = live_runs(connection, now)
+    ended = [row for row in connection.execute(_BEGUN) if row.run_id not in live and _is_over(row, now)]
+    for row in ended:
+        _write(connection, row)
+    return len(ended)
+
+
+def is_any(connection: Connection, now: datetime) -> bool:
+    """Return whether there is something to write; looking takes no lock."""
+    live = live_runs(connection, now)
+    return any(row.run_id not in live and _is_over(row, now) for row in connection.execute(_BEGUN))
+
+
+def _is_over(session: Row[Any], now: datetime) -> bool:
+    """Return whether a session is known to be dead for good; a heartbeat from the future tells nothing."""
+    if session.ended_at is not None:
+        return session.outcome in _LEFT
+    if is_dead(session.host, session.boot_id, session.pid):
+        return True
+    return bool(session.heartbeat_at < to_text(now - SILENT_FOR_GOOD))
+
+
+def _write(connection: Connection, dead: Row[Any]) -> None:
+    name = derived(INTERRUPTED, dead.uuid)
+    session = Session(dead.run_id, name, dead.generation, dead.uuid, INTERRUPTED, is_placed=True)
+    if connection.execute(select(tables.sessions.c.id).where(tables.sessions.c.uuid == name)).first():
+        return
+    row = sessions.begin(connection, session, ended_at=now_text(), outcome=INTERRUPTED)
+    payload = {"error": "the training was interrupted: its process ended without a word", "code": "Interrupted"}
+    values = {"run_id": dead.run_id, "session_id": row, "kind": INTERRUPTED, "key": "", "seq": 1}
+    connection.execute(insert(tables.events).values(**values, payload=encode(payload), created_at=now_text()))
