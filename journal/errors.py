@@ -113,6 +113,10 @@ def from_os(error: OSError, path: Path, wanted: Literal["written", "read"] = "wr
             f"{path} cannot be {wanted} ({why}): it belongs to {owner}, as after a command that was run by that user; "
             f'`sudo chown -R "$(id -un)" {shlex.quote(str(path.parent))}` gives it back'
         )
+    if error.errno == errno.EROFS:
+        return JournalUnwritable(
+            f"{path} cannot be {wanted} ({why}): mount the disk for writing, or copy the folder to another one"
+        )
     return JournalUnwritable(f"{path} cannot be {wanted} ({why}); check its owner and permissions")
 
 

@@ -259,7 +259,8 @@ def create(database: Path) -> None:
             os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except FileExistsError:
             if not os.access(database, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
+                why = errno.EROFS if _is_read_only(database) else errno.EACCES
+                raise OSError(why, os.strerror(why)) from None
 
 
 def first_bytes(database: Path, count: int) -> bytes | None:
@@ -293,3 +294,8 @@ def forget() -> None:
     """Let go of what a forked child has inherited: the locks are its parent's."""
     gates.forget()
     guards.forget()
+
+
+def _is_read_only(path: Path) -> bool:
+    """Return whether the file system is mounted so that nobody may write."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)

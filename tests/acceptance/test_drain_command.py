@@ -534,6 +534,18 @@ def test_status_looks_at_what_cannot_be_written(tmp_path: Path, environment: dic
         assert json.loads(run(environment, "status", "--json")[1])["journal"] == str(folder)
 
 
+def test_a_drain_of_a_journal_on_a_read_only_disk_says_so(tmp_path: Path, environment: dict[str, str]) -> None:
+    folder = tmp_path / "disk" / "journal"
+    environment["UPLOADER_JOURNAL"] = str(folder)
+    with small_disk(tmp_path / "disk", "16m") as disk:
+        with recordings(folder) as recorded:
+            recorded.whole()
+        make_read_only(disk)
+        code, _, error = run(environment, "drain")
+    assert code == 1
+    assert "(Read-only file system): mount the disk for writing, or copy the folder" in error
+
+
 def test_a_limit_that_is_no_size_hides_nothing(journals: Recordings, environment: dict[str, str]) -> None:
     journals.whole()
     environment["UPLOADER_MAX_SIZE"] = "plenty"
