@@ -47,8 +47,11 @@ def _compared(place: str, theirs: Any, mine: Any) -> Iterator[tuple[str, str]]:
                 yield inner, f"only in {there}: {str((theirs if name in theirs else mine)[name])[:80]}"
             elif not _OWN.fullmatch(name):
                 yield from _compared(inner, *_readable(name, theirs[name], mine[name]))
-    elif isinstance(theirs, list) and isinstance(mine, list) and len(theirs) == len(mine):
-        for number, pair in enumerate(zip(theirs, mine, strict=True)):
+    elif isinstance(theirs, list) and isinstance(mine, list):
+        if len(theirs) != len(mine):  # what differs then is at the end
+            yield place, f"{len(theirs)} and {len(mine)} of them"
+            theirs, mine = (side[: min(len(theirs), len(mine)) - 1] for side in (theirs, mine))
+        for number, pair in enumerate(zip(theirs, mine, strict=False)):
             yield from _compared(f"{place}.{number}", *pair)
     elif theirs != mine:
         yield place, f"{str(theirs)[:120]} and {str(mine)[:120]}"

@@ -40,6 +40,7 @@ MODEL = {
         ({"environment": {"os": "Linux", "more": 1}}, ["environment.more"]),
         ({"environment": {}}, ["environment.os"]),
         ({"trainResults": []}, ["trainResults"]),
+        ({"trainResults": [*MODEL["trainResults"], *MODEL["trainResults"]]}, ["trainResults"]),
         ({"trainResults": [{**MODEL["trainResults"][0], "metrics": {"loss": 1.5}}]}, ["trainResults.0.metrics.loss"]),
         ({"trainResults": [{**MODEL["trainResults"][0], "system": {"cpu": 9}, "modelInfo": {"speedMs": 7}}]}, []),
         ({"trainResults": [{**MODEL["trainResults"][0], "system": None}]}, ["trainResults.0.system"]),
