@@ -64,6 +64,7 @@ _CONTRACT = "8.3 speaks the API of late 2025, which has them among the metrics o
 _EVALUATED = "the final evaluation is told under the last epoch there, over its validation losses; ours under one more"
 _START = "readings of the machine are told from the first epoch on there; ours with the start, too, as today"
 _BEST = "the last epoch there, whichever was the best; ours tells the best, as 8.4.100 does"
+_ANOTHER = "a session that goes on is another model there; with ours it is the same, as with 8.4.190"
 OLDER: Mapping[tuple[int, int, int], Mapping[str, str]] = {
     (8, 4, 0): {
         **dict.fromkeys(("metrics.model/*", "trainResults.*.metrics.model/*"), _CONTRACT),
@@ -72,7 +73,7 @@ OLDER: Mapping[tuple[int, int, int], Mapping[str, str]] = {
     },
     (8, 4, 52): {"trainResults": _EVALUATED},
     (8, 4, 100): dict.fromkeys(("bestEpoch", "results.bestEpoch"), _BEST),
-    (8, 4, 190): {"system": _START},
+    (8, 4, 190): {"system": _START, "models": _ANOTHER},
 }
 """What differs in every situation with versions below these."""
 
