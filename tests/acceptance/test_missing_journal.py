@@ -132,7 +132,8 @@ def test_a_watching_drain_ends_when_the_journal_is_removed(
             finally:
                 process.kill()
     assert process.returncode == 1
-    assert f"{folder / 'journal.db'} was removed or replaced" in said
+    assert str(folder / "journal.db") in said
+    assert "was removed or replaced" in said
 
 
 def test_a_tilde_that_no_shell_resolved_is_the_home(environment: dict[str, str], tmp_path: Path) -> None:
