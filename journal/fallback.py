@@ -236,7 +236,19 @@ def untaken(connection: Connection, paths: Iterable[Path]) -> list[Path]:
     """Return those of a journal's fallback files that hold more than was taken in of them."""
     table = tables.fallback_imports
     taken = {row.name: row.lines for row in connection.execute(select(table.c.name, table.c.lines))}
-    return [path for path in paths if _events(path) > taken.get(path.name, -1)]
+    return [path for path in paths if (held := _events(path)) is None or held > taken.get(path.name, -1)]
+
+
+def why_shut(path: Path) -> str | None:
+    """Return why a file cannot be read, None where it can be, or is gone."""
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def read_header(path: Path) -> Header | None:
@@ -276,13 +288,15 @@ def whole_lines(file: BinaryIO) -> Iterator[bytes]:
     return takewhile(lambda line: line.endswith(b"\n"), file)
 
 
-def _events(path: Path) -> int:
-    """Return how many lines there are after the first."""
+def _events(path: Path) -> int | None:
+    """Return how many lines there are after the first; None where it cannot be read to its end."""
     try:
         with path.open("rb") as file:
             return sum(1 for _ in whole_lines(file)) - 1
-    except OSError:
+    except FileNotFoundError:
         return -1
+    except OSError:
+        return None
 
 
 def _is_ours(folder: Path) -> bool:

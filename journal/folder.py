@@ -34,6 +34,7 @@ from journal.errors import BlobError, JournalUnavailable, from_sqlite
 from journal.folding import fold_wal
 from journal.handles import CountedConnection
 from journal.identity import journal_uuid
+from journal.left_beside import left_beside
 from journal.migrations import NEWEST_VERSION, migrate
 from journal.outbox import Outbox
 from journal.pruning import Pruned
@@ -107,6 +108,12 @@ class Journal:
         with self._transaction(read_only=True) as connection:
             found = homes.sort_out(homes.home(connection, path or self.path), beside)
         return {place: len(files) for place, files in found.others.items()}
+
+    def left_beside(self, folders: Iterable[Path] | None = None) -> list[tuple[str, Path]]:
+        """Return what it was to take in and does not have, after the uuids of the runs. See `journal.left_beside`."""
+        beside = locations.fallback_folders() if folders is None else folders
+        with self._transaction(read_only=True) as connection:
+            return left_beside(connection, self.path, beside, utc_now())
 
     def require_dead(self, delivery_ids: Sequence[int]) -> None:
         """Check that these ids are those of dead letters, all of them.

@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from journal import homes, sessions, tables
 from journal.clock import from_text, now_text
 from journal.encoding import encode, storable
-from journal.fallback import FOREIGN, Header, whole_lines
+from journal.fallback import FOREIGN, Header, whole_lines, why_shut
 from journal.identity import Session
 from journal.liveness import is_dead
 from journal.routing import route
@@ -89,7 +90,17 @@ def _files_for(begin: Begin, journal: Path, folders: Iterable[Path]) -> list[tup
     """Return the journal's fallback files in the order in which they were begun: a run's sessions follow each other."""
     with begin(read_only=True) as connection:
         home = homes.home(connection, journal)
-    return sorted(homes.sort_out(home, folders).own, key=lambda one: one[0].started_at)
+    found = homes.sort_out(home, folders)
+    for path in found.unreadable:
+        if why := why_shut(path):
+            _say_shut(path, why)
+    return sorted(found.own, key=lambda one: one[0].started_at)
+
+
+@lru_cache(maxsize=1024)
+def _say_shut(path: Path, why: str) -> None:
+    """Say it once: a watching drain looks every minute."""
+    _LOG.warning("The fallback file %s cannot be read (%s); events of this journal may wait in it", path, why)
 
 
 def _piece(lines: Iterator[bytes]) -> list[bytes]:

@@ -110,7 +110,7 @@ def _lost(row: Row[Any]) -> LostSnapshot | None:
     if found is None:
         return None
     if not _is_of_the_save(found, file, row):
-        _LOG.warning("The checkpoint %s was not taken in: it was written again since run %s saved it", path, row.run_id)
+        _say_left(path, row.run_id)
         return None
     facts = {
         "epoch": row.epoch,

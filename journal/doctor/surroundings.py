@@ -13,6 +13,7 @@ from journal.disk import owner_of, why_full
 from journal.doctor.findings import Finding, mending_owner, notice, some, trouble
 from journal.engine import check_sqlite
 from journal.errors import JournalError
+from journal.fallback import why_shut
 from journal.sizes import readable
 from journal.words import count, drain_at, next_command
 
@@ -75,10 +76,14 @@ def check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[
     """Look for events, of a journal that may not be there, that could not be journaled."""
     found = homes.sort_out(homes.home_at(folder), fallback_folders)
     waiting = [str(path) for _, path in found.own]
-    unreadable = [str(path) for path in found.unreadable]
+    shut = [str(path) for path in found.unreadable if why_shut(path)]
+    unreadable = [str(path) for path in found.unreadable if str(path) not in shut]
     if waiting:
         detail = f"events that could not be journaled are in {count(len(waiting), 'fallback file')}: {some(waiting)}"
         yield notice("fallback-waiting", detail, f"The next `{next_command('drain', folder)}` takes them in.")
+    if shut:
+        advice = f"Events may wait in them. Let this user read them, then `{next_command('drain', folder)}`."
+        yield trouble("fallback-shut", f"fallback files that cannot be read: {some(shut)}", advice)
     if unreadable:
         detail = f"fallback files without a readable first line: {some(unreadable)}"
         yield trouble("fallback-damaged", detail, "Look into them: each line is one event in JSON.")

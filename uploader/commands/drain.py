@@ -25,7 +25,8 @@ Exit codes, the first that fits:
   5  the API key or the address of a platform with work left is missing
      here, or the key was refused; everything is kept
   3  work remains: the platform is offline or backs off, the drain was
-     stopped, or another drain works on this journal
+     stopped, a file that a training left could not be taken in, or
+     another drain works on this journal
   4  dead letters, or runs that were refused as a whole: all else is
      delivered, these the platform refused
   0  everything is delivered
@@ -105,6 +106,7 @@ def _all_as_json(ended: Sequence[Ended]) -> str:
         "destinations": [{"journal": str(place), **asdict(each)} for place, one in done for each in one.destinations],
         "seconds": max((one.seconds for _, one in done), default=0.0),
         "interrupted": any(one.interrupted for _, one in done),
+        "left_beside": [path for _, one in done for path in one.left_beside],
         "errors": [
             {"journal": str(one.journal), "exit_code": one.exit_code, "error": str(one.result)}
             for one in ended
@@ -123,6 +125,9 @@ def _as_text(summary: Summary, folder: Path) -> str:
     lines = [f"{count(delivered, 'delivery')} made in {summary.seconds:.1f} s"]
     if summary.interrupted:
         lines.append("stopped before the end")
+    if summary.left_beside:
+        lines.append(f"not taken in, of what trainings left beside the journal: {', '.join(summary.left_beside)}")
+        lines.append(f"  put the cause right, then `{next_command('drain', folder)}`")
     if not summary.destinations:
         lines.append("the journal holds no runs to deliver")
     return "\n".join([*lines, *(_line(one, folder) for one in summary.destinations)])

@@ -93,18 +93,20 @@ class Summary:
         destinations: One for each destination of the chosen runs.
         seconds: How long it took.
         interrupted: Whether it was told to stop.
+        left_beside: Fallback files and checkpoints of trainings that could not be taken in.
     """
 
     destinations: tuple[DestinationSummary, ...]
     seconds: float
     interrupted: bool
+    left_beside: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """The process's exit code: a key that is missing or refused before remaining work before what was refused."""
         if any(one.state in _NOT_LET_IN for one in self.destinations):
             return NO_CREDENTIALS
-        if any(one.state not in NOTHING_LEFT for one in self.destinations):
+        if self.left_beside or any(one.state not in NOTHING_LEFT for one in self.destinations):
             return WORK_REMAINS
         return DEAD_LETTERS if any(one.dead or one.blocked for one in self.destinations) else ALL_DELIVERED
 

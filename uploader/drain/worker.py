@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from queue import Empty
 from threading import Event
@@ -184,7 +185,13 @@ class Drain:
             (channel.destination.platform, channel.destination.base_url): self._ending(channel)
             for channel in self._channels
         }
-        return summarize(runs, endings, seconds=seconds, interrupted=self._stopping.is_set())
+        summary = summarize(runs, endings, seconds=seconds, interrupted=self._stopping.is_set())
+        return replace(summary, left_beside=tuple(self._left_beside()))
+
+    def _left_beside(self) -> list[str]:
+        """Return what the chosen runs left beside the journal and it could not take in, or nobody can tell whose."""
+        chosen = None if self._run_ids is None else {*self._run_ids, ""}
+        return [str(path) for run_id, path in self._journal.left_beside() if chosen is None or run_id in chosen]
 
     def _ending(self, channel: Channel) -> Ending:
         wait = self._wait_for(channel)

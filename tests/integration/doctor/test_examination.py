@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -198,6 +199,12 @@ def test_a_journal_above_its_limit_is_noticed(folder: Path, monkeypatch: pytest.
 def test_a_fallback_file_that_belongs_to_nobody_is_trouble(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "torn.jsonl").write_text('{"journal": "/some')
     assert codes(folder, fallback_folders=[tmp_path]) == {"fallback-damaged"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reading such a file fails with EIO on Linux")
+def test_a_fallback_file_that_cannot_be_read_is_trouble(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "shut.jsonl").symlink_to("/proc/self/mem")
+    assert codes(folder, fallback_folders=[tmp_path]) == {"fallback-shut"}
 
 
 def test_a_nearly_full_disk_is_trouble(tmp_path: Path) -> None:
