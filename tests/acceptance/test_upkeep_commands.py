@@ -243,6 +243,17 @@ def test_a_run_stands_for_all_of_its_dead_letters(folder: Path, name: str) -> No
     assert _run(folder, "drop", name, "--yes").returncode == 2  # it has none any more
 
 
+def test_a_run_may_have_a_number_for_a_name(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "journal.db")) as connection, connection:
+        connection.execute("UPDATE runs SET name = '17'")
+    assert _json(folder, "retry", "17")["retried"] == 1
+
+
+def test_a_number_that_no_row_can_have_names_nothing(folder: Path) -> None:
+    answer = _run(folder, "retry", "9" * 30)
+    assert (answer.returncode, "no dead letter has the id" in answer.stderr) == (2, True)
+
+
 def test_a_runs_dead_letters_are_dropped_by_its_id(folder: Path) -> None:
     assert _json(folder, "drop", _run_id(folder)[:8], "--yes") == {"dropped": 1}
 
@@ -287,6 +298,13 @@ def test_route_names_another_project(folder: Path) -> None:
     told = _json(folder, "route", "night", "--project", "Team/My Shop", "--name", "Night Shift")
     assert (told["run"]["project"], told["run"]["name"]) == ("Team/my-shop", "night-shift")
     assert "announces the run as shop/night-shift" in _run(folder, "route", "night", "--project", "shop").stdout
+
+
+def test_route_does_not_promise_what_was_given_up(folder: Path) -> None:
+    assert _run(folder, "drop", *GONE, "--yes").returncode == 0
+    told = _run(folder, "route", "t1", "--name", "t2").stdout
+    assert "no drain announces it until" in told
+    assert "drain --to http://127.0.0.1:9" in told
 
 
 @pytest.mark.parametrize(

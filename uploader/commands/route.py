@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from journal.words import next_command
 from uploader.commands.shared import journal_option, named_runs, opened_journal
+from uploader.keys import address_options
+
+if TYPE_CHECKING:
+    from journal import Journal
 
 
 @click.command()
@@ -41,7 +46,18 @@ def route(*, run: str, project: str | None, name: str | None, journal: Path | No
         (run_id,) = named_runs(opened, [run])
         renamed = opened.rename(run_id, **chosen)
         drain = next_command("drain", opened.path)
+        again = _way_back(opened, run_id)
     place = f"{renamed.run.project or 'the default project'}/{renamed.run.name}"
     kept = f" {' and '.join(renamed.kept)} has it already and keeps what it calls it." if renamed.kept else ""
     text = f"The next `{drain}` announces the run as {place}.{kept}"
+    if again:
+        text = f"The run is {place} now. It was given up, so no drain announces it until `{again}` takes it up again."
     click.echo(json.dumps(asdict(renamed)) if as_json else text)
+
+
+def _way_back(opened: Journal, run_id: str) -> str | None:
+    """Return the command that takes up a run which was given up everywhere; None for any other run."""
+    targets = next(run.targets for run in opened.report() if run.id == run_id)
+    if not targets or any(target.dropped_at is None for target in targets):
+        return None
+    return next_command(f"drain --to {address_options(targets[0].platform, targets[0].base_url or 'URL')}", opened.path)

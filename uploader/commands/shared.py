@@ -153,11 +153,14 @@ def named_letters(opened: Journal, words: Sequence[str]) -> Letters:
     Raises:
         UnknownRow: One of them names neither.
     """
-    by_run = {run.id: [one.id for target in run.targets for one in target.dead_letters] for run in opened.report()}
+    report = opened.report()
+    by_run = {run.id: [one.id for target in run.targets for one in target.dead_letters] for run in report}
     every = {str(each) for ids in by_run.values() for each in ids}
     numbers = [int(word) for word in words if word in every]
     others = [word for word in words if word not in every]
-    opened.require_dead([int(word) for word in others if word.isdecimal() and not _begins_id(by_run, word)])
+    names = {run.name for run in report}
+    strange = [word for word in others if word.isdecimal() and word not in names and not _begins_id(by_run, word)]
+    opened.require_dead([int(word) for word in strange])
     runs = tuple(named_runs(opened, others)) if others else ()
     ids = dict.fromkeys([*numbers, *(each for run in runs for each in by_run[run])])
     return Letters(tuple(ids), runs)
