@@ -6,6 +6,7 @@ interrupted, and when it is resumed, its next start overtakes what was said.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,23 +17,31 @@ from journal.clock import now_text, to_text
 from journal.encoding import encode
 from journal.identity import Session, derived
 from journal.liveness import is_dead, live_runs
-from journal.records import INTERRUPTED
+from journal.records import INTERRUPTED, REGISTRATION
+from journal.tables import RANK
 
 SILENT_FOR_GOOD = timedelta(days=1)
 """A session of another machine writes every 30 seconds; after a day without a word it is dead."""
 _LEFT = ("abandoned", "exited")
 """Outcomes of sessions whose process left the training without an end."""
-# The last training's session of each run whose last word is that a training has begun.
-_BEGUN = text(
+# The last training's session of each run, where nothing has been written of its end.
+_LAST = text(
     """
     SELECT s.* FROM sessions s
     WHERE s.purpose IS NULL
       AND s.id = (SELECT n.id FROM sessions n WHERE n.run_id = s.run_id AND n.purpose IS NULL
                   ORDER BY n.generation DESC, n.id DESC LIMIT 1)
-      AND (SELECT e.kind FROM events e WHERE e.run_id = s.run_id
-             AND e.kind IN ('training_started', 'training_complete', 'training_failed', 'interrupted')
-           ORDER BY e.id DESC LIMIT 1) = 'training_started'
+      AND NOT EXISTS (SELECT 1 FROM sessions i WHERE i.run_id = s.run_id AND i.parent = s.uuid
+                      AND i.purpose = 'interrupted')
     """
+)
+# What a run told last, whenever that came in.
+_LAST_WORD = text(
+    f"""
+    SELECT e.kind FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.run_id = :run_id AND e.kind IN ('training_started', 'training_complete', 'training_failed')
+    ORDER BY {RANK} DESC LIMIT 1
+    """  # noqa: S608 - names of this package
 )
 
 
@@ -45,8 +54,7 @@ def note(connection: Connection, now: datetime) -> int:
         connection: In a write transaction.
         now: The current time.
     """
-    live = live_runs(connection, now)
-    ended = [row for row in connection.execute(_BEGUN) if row.run_id not in live and _is_over(row, now)]
+    ended = list(_ended(connection, now))
     for row in ended:
         _write(connection, row)
     return len(ended)
@@ -54,8 +62,17 @@ def note(connection: Connection, now: datetime) -> int:
 
 def is_any(connection: Connection, now: datetime) -> bool:
     """Return whether there is something to write; looking takes no lock."""
+    return any(True for _ in _ended(connection, now))
+
+
+def _ended(connection: Connection, now: datetime) -> Iterator[Row[Any]]:
+    """Yield the sessions of such trainings."""
     live = live_runs(connection, now)
-    return any(row.run_id not in live and _is_over(row, now) for row in connection.execute(_BEGUN))
+    for row in connection.execute(_LAST).all():
+        if row.run_id not in live and _is_over(row, now):  # few are: only of these all events are looked at
+            last = connection.execute(_LAST_WORD, {"run_id": row.run_id}).scalar()
+            if last == REGISTRATION:
+                yield row
 
 
 def _is_over(session: Row[Any], now: datetime) -> bool:

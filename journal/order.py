@@ -1,8 +1,8 @@
 """Which of two events of a run is the later one: a property of the run, not of when they came in, nor of a clock.
 
-Sessions follow each other by their generation, a session's events by their number. An event of an older session that
-comes late (it was in a fallback file, or in another copy of the journal) tells of a past that newer events have
-overtaken: it is kept, and not sent over them.
+Sessions follow each other by their generation, a session's events by their number. An event that comes late (it was in
+a fallback file, or in another copy of the journal), of an older session or of the same one, tells of a past that newer
+events have overtaken: it is kept, and not sent over them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from journal.tables import rank
 
 EPOCH = "epoch_end"
 CHECKPOINT = "checkpoint"
-_STATES = {*MILESTONES, INTERRUPTED, "training_progress", "system_metrics"} - {REGISTRATION}
+_MILESTONES = frozenset({*MILESTONES, INTERRUPTED})
+_STATES = {*_MILESTONES, "training_progress", "system_metrics"} - {REGISTRATION}
 """Kinds of which only the newest counts, and which a session's mere beginning makes old."""
 
 
@@ -46,6 +47,22 @@ _NEWER = text(
     """
 ).bindparams(bindparam("roles", expanding=True))
 
+# Within a session events come out of order by way of a fallback file, and by no other.
+_TAKEN_IN = text(
+    """
+    SELECT DISTINCT f.session_id FROM fallback_imports f JOIN sessions s ON s.id = f.session_id
+    WHERE s.run_id = :run_id
+    """
+)
+_LATER_IN_SESSION = text(
+    """
+    SELECT 1 FROM events
+    WHERE session_id = :session_id AND seq > :seq AND id < :id AND kind IN :kinds AND (:key IS NULL OR key = :key)
+    LIMIT 1
+    """
+).bindparams(bindparam("kinds", expanding=True))
+_ANNOUNCED = text("SELECT 1 FROM events WHERE run_id = :run_id AND id < :id AND kind = :kind LIMIT 1")
+
 
 def overtaken(
     connection: Connection, run_id: str, events: Sequence[Event], roles: Collection[str] | None
@@ -65,7 +82,10 @@ def overtaken(
         for event in events
         if any(generation > event.generation and first < event.id for generation, first in beginnings)
     ]
-    return frozenset(event.id for event in late if _is_old(connection, event, roles))
+    old = {event.id for event in late if _is_old(connection, event, roles)}
+    taken_in = set(connection.execute(_TAKEN_IN, {"run_id": run_id}).scalars())
+    old.update(event.id for event in events if event.session_id in taken_in and _is_out_of_turn(connection, event))
+    return frozenset(old)
 
 
 def _is_old(connection: Connection, event: Event, roles: Collection[str] | None) -> bool:
@@ -83,6 +103,27 @@ def _is_old(connection: Connection, event: Event, roles: Collection[str] | None)
         "roles": list(roles or ()),
     }
     return connection.execute(_NEWER, values).first() is not None
+
+
+def _is_out_of_turn(connection: Connection, event: Event) -> bool:
+    """Return whether what its own session has told of the same later came in before.
+
+    A start that no other one came before is sent all the same: it makes the run known.
+    """
+    if event.kind in _MILESTONES:
+        kinds = _MILESTONES
+    elif event.kind in _STATES or event.kind == EPOCH:
+        kinds = frozenset({event.kind})
+    else:
+        return False
+    place = {"session_id": event.session_id, "seq": event.seq, "id": event.id}
+    what = {"kinds": list(kinds), "key": event.key if event.kind == EPOCH else None}
+    if connection.execute(_LATER_IN_SESSION, {**place, **what}).first() is None:
+        return False
+    if event.kind != REGISTRATION:
+        return True
+    announced = {"run_id": event.run_id, "id": event.id, "kind": REGISTRATION}
+    return connection.execute(_ANNOUNCED, announced).first() is not None
 
 
 def generation_at(connection: Connection, run_id: str, event_id: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from support.recordings import KEY, Recordings, Training, recordings
 from support.scripted_server import ScriptedServer
 
 from journal.clock import to_text, utc_now
+from journal.fallback import FallbackFile
+from journal.identity import Session
 from journal.interrupted import SILENT_FOR_GOOD
 from uploader.local_platform.server import running
 
@@ -115,3 +118,32 @@ def test_what_comes_late_from_the_dead_does_not_end_its_successor(journals: Reco
         connection.execute("UPDATE events SET id = ? WHERE kind = 'interrupted'", (last + 1,))
     journals.drain(server.url)
     assert told(server) == ["training_started", "epoch_end", "training_started"]
+
+
+def hidden(journals: Recordings, training: Training, folder: Path, kind: str) -> None:
+    """Have a session's first event, of this kind, in a fallback file that nobody has seen yet."""
+    session = replace(Session(training.run.id), generation=1)
+    file = FallbackFile([folder], journals.journal.path, training.run, session=session)
+    file.append(kind, {"error": "CUDA out of memory", "code": "RuntimeError"}, "1")
+    file.close()
+    change(journals, training, uuid=session.uuid, pid=dead_pid())
+
+
+@pytest.mark.parametrize(
+    ("late", "then", "end"),
+    [
+        ("training_failed", ["training_started"], ["training_failed"]),
+        ("training_started", ["training_started", "training_complete"], []),
+    ],
+)
+def test_what_an_older_session_tells_late_is_not_the_last_word(
+    journals: Recordings, server: ScriptedServer, late: str, then: list[str], end: list[str]
+) -> None:
+    first = journals.begin()
+    hidden(journals, first, journals.journal.path.parent / "fallback", late)
+    second = journals.begin(run_id=first.run.id)
+    for kind in then:
+        second.event(kind, {}, "2")
+    change(journals, second, pid=dead_pid())
+    assert journals.drain(server.url).exit_code == 0
+    assert told(server) == [*then, *end]

@@ -16,6 +16,7 @@ from support.recordings import KEY, Recordings, Training
 from journal.blobs import identity
 from journal.fallback import FallbackFile
 from journal.identity import Session
+from journal.payloads import drafts
 from uploader.local_platform.server import running
 
 
@@ -111,7 +112,48 @@ def test_an_epoch_that_nobody_trained_again_is_sent_however_late(journals: Recor
         assert journals.drain(server.url).exit_code == 0
         model = Api(server.url, KEY).model()
     assert [result["metrics"]["loss"] for result in model["trainResults"]] == [9.0, 8.0, 0.5]
-    assert model["status"] == "running"
+    assert model["status"] == "failed"  # the second one's process is gone, too
+
+
+@pytest.mark.parametrize("is_delivered_before", [True, False])
+def test_what_a_session_told_before_its_end_is_not_sent_over_it(
+    journals: Recordings, tmp_path: Path, is_delivered_before: bool
+) -> None:
+    """A fallback file that was too large for the training to take back, or that nobody could see at first."""
+    first, _ = begin(journals)
+    first.started(epochs=3)
+    first.end()
+    second, session = begin(journals, first.run.id)
+    file = FallbackFile([tmp_path / "hidden"], journals.journal.path, first.run, session=session)
+    file.append("training_started", {"environment": {"uploaderRun": first.run.id}, "epochs": 3}, "2")
+    file.append("system_metrics", {"ram": 1})
+    epoch(file, 0, 9.0)
+    epoch(file, 1, 8.0)
+    file.close()
+    for kind, payload, key in (
+        ("epoch_end", {"epoch": 1, "metrics": {"loss": 1.0}}, "1"),
+        ("system_metrics", {"ram": 2}, ""),
+        ("training_complete", {"results": {}}, ""),
+    ):
+        journals.writer.write(session, session.entries(drafts(kind, payload, key)))
+    second.end("complete")
+    with running(tmp_path / "platform", api_key=KEY) as server:
+        if is_delivered_before:
+            assert journals.drain(server.url).exit_code == 0
+        shutil.copytree(tmp_path / "hidden", tmp_path / "fallback")
+        assert journals.drain(server.url).exit_code == 0
+        assert Api(server.url, KEY).model()["status"] == "completed"
+    folder = journals.journal.path
+    assert rows(folder, "SELECT kind, state FROM deliveries ORDER BY state, id") == [
+        ("training_started", "delivered"),
+        ("epoch_end", "delivered"),
+        ("system_metrics", "delivered"),
+        ("training_complete", "delivered"),
+        ("epoch_end", "delivered"),
+        ("training_started", "superseded"),
+        ("system_metrics", "superseded"),
+        ("epoch_end", "superseded"),
+    ]
 
 
 def test_hub_is_not_told_either(journals: Recordings, tmp_path: Path) -> None:
