@@ -1,4 +1,4 @@
-"""Looking at a journal, also where nothing may be written: on a read-only disk, in another user's folder."""
+"""Looking at a journal, also where nothing can be written: on a full or read-only disk, in another user's folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from journal import locations
-from journal.errors import JournalUnwritable, from_os
+from journal.errors import DiskFull, JournalUnwritable, from_os
 from journal.folder import Journal, open_journal
 from journal.report import RunReport
 
@@ -45,7 +45,7 @@ def look_at(folder: Path | None = None) -> View:
     try:
         with open_journal(path) as opened:
             return _view(opened, path)
-    except JournalUnwritable:
+    except (JournalUnwritable, DiskFull):
         return _look_at_copy(path)
 
 
