@@ -9,6 +9,7 @@ to its end, each piece after the one before.
 from __future__ import annotations
 
 import atexit
+import contextvars
 import os
 import queue
 import threading
@@ -52,8 +53,10 @@ class Shelter:
         if threading.current_thread() is self._thread:  # a job of a job
             return _passing(_outcome(job))
         done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        here = contextvars.copy_context()  # as log handlers and streams of others ask for it
         try:  # also what strikes here: the job may be handed over by then
-            outcome = _wait(done, seconds) if self._hand_over(job, done) else _outcome(job)
+            self._hand_over(lambda: here.run(job), done)
+            outcome = _wait(done, seconds)
         except BaseException:
             atexit.unregister(self._await_all)
             atexit.register(self._await_all)  # now, so that it is the first of what runs at exit
@@ -62,18 +65,19 @@ class Shelter:
             raise
         return _passing(outcome)
 
-    def _hand_over(self, job: Job, done: queue.SimpleQueue[BaseException | None]) -> bool:
-        """Give a job to the thread; False where none can be started, as at the end of the interpreter."""
+    def _hand_over(self, job: Job, done: queue.SimpleQueue[BaseException | None]) -> None:
+        """Give a job to the thread; where none can be started, as at the end of the interpreter, do all that waits."""
         with self._lock:
             self._jobs.append((job, done))
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._work, name="uploader-callbacks", daemon=True)
-                try:
-                    self._thread.start()
-                except RuntimeError:
-                    self._jobs.pop()
-                    return False
-        return True
+            if self._thread is not None and self._thread.is_alive():
+                return
+            self._thread = threading.Thread(target=self._work, name="uploader-callbacks", daemon=True)
+            try:
+                self._thread.start()
+                return
+            except RuntimeError:
+                self._thread = None
+        self._work()
 
     def _work(self) -> None:
         _here.shelter = self

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -139,6 +140,31 @@ def test_a_thread_that_cannot_be_started_costs_nothing(made: Shelter, monkeypatc
     done: list[str] = []
     assert made.run(lambda: done.append("here")) is None
     assert done == ["here"]
+
+
+def test_what_waits_is_done_before_it_where_no_thread_can_be_started(
+    made: Shelter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors: list[type[BaseException]] = [KeyboardInterrupt, RuntimeError]
+
+    def refuse(thread: threading.Thread) -> None:
+        raise errors.pop(0)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        made.run(lambda: done.append("struck"))
+    assert made.run(lambda: done.append("next")) is None
+    assert done == ["struck", "next"]
+
+
+def test_the_work_sees_the_context_that_it_was_given_in(made: Shelter) -> None:
+    """Others' log handlers and streams ask for it."""
+    here: ContextVar[str] = ContextVar("here")
+    here.set("a flow")
+    seen: list[str] = []
+    made.run(lambda: made.run(lambda: seen.append(here.get("nowhere"))))
+    assert seen == ["a flow"]
 
 
 def in_a_process(code: str) -> subprocess.CompletedProcess[str]:
