@@ -16,6 +16,9 @@ from uploader.sink import Sink
 
 LOGGER = logging.getLogger("uploader")
 
+_MOST = 1 << 22
+"""The order of a run's events has no room for more generations."""
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -44,12 +47,31 @@ class Mark:
         """Return what a folder's file tells; None where there is none, or none of ours."""
         try:
             told = json.loads((folder / RUN_FILE).read_text("utf-8"))
-            run, begun_at = str(uuid.UUID(str(told["run"]))), str(told.get("begunAt") or "")
-            newest = Newest(int(told.get("generation") or 0), str(told["session"]) if told.get("session") else None)
-            written, chunks = str(told.get("folder") or ""), int(told.get("chunks") or 0)
-            return cls(run, newest, begun_at, told.get("complete") is True, written, folder, chunks)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            mark = cls(
+                str(uuid.UUID(str(told["run"]))),
+                Newest(int(told.get("generation") or 0), str(told["session"]) if told.get("session") else None),
+                str(told.get("begunAt") or ""),
+                told.get("complete") is True,
+                str(told.get("folder") or ""),
+                folder,
+                int(told.get("chunks") or 0),
+            )
+            return mark if _is_sound(mark) else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             return None
+
+
+def _is_sound(mark: Mark) -> bool:
+    """Return whether the journal and the file system can take what a file tells: somebody may have edited it.
+
+    Raises:
+        ValueError: A text cannot be stored, or a session's name is none.
+    """
+    for text in (mark.begun_at, mark.folder):
+        text.encode()
+    if mark.newest.uuid is not None:
+        uuid.UUID(mark.newest.uuid)
+    return "\0" not in mark.folder and 0 <= mark.newest.generation < _MOST and 0 <= mark.chunks < 1 << 53
 
 
 def forget_model(save_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -249,6 +250,30 @@ def test_a_folder_that_was_brought_back_from_a_backup_goes_on(start: Start, save
     start(checkpoint=last).finish("failed")
     (save_dir / RUN_FILE).write_bytes(backup)
     assert start(checkpoint=last).run_id == first.run_id
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"generation": 10**30},
+        {"generation": 1 << 62},
+        {"session": "\ud800"},
+        {"session": "another"},
+        {"folder": "\0"},
+        {"folder": "\ud800"},
+        {"begunAt": "\ud800"},
+        {"chunks": 10**30},
+        {"chunks": 1e999},
+    ],
+    ids=str,
+)
+def test_a_run_file_that_nothing_can_take_is_none(start: Start, save_dir: Path, edited: dict[str, Any]) -> None:
+    first = start()
+    last = trained(first, save_dir)
+    told = json.loads((save_dir / RUN_FILE).read_text("utf-8"))
+    (save_dir / RUN_FILE).write_text(json.dumps({**told, **edited}), "utf-8")
+    again = start(checkpoint=last)
+    assert (again.run_id, again.session.generation, again.session.parent) == (first.run_id, 2, first.session.uuid)
 
 
 def test_a_session_that_wrote_nothing_has_gone_on_with_nothing(start: Start, folder: Path, save_dir: Path) -> None:
