@@ -9,12 +9,12 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, case, exists, func, or_, select, update
 
 from journal import dates, tables
 from journal.clock import from_text, to_text
 from journal.liveness import live_runs, live_sessions
-from journal.records import REGISTRATION, Claim, Lane, Run
+from journal.records import FORMER_PROJECT, REGISTRATION, Claim, Lane, Run
 from journal.turns import QUEUES, SOON, Queue, first_of_each_name, take_turns
 
 _D = tables.deliveries
@@ -230,12 +230,30 @@ def sessions_of(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, f
     return {run: frozenset(row.uuid for row in found if row.run_id == run) for run in runs}
 
 
-def from_row(row: Row[Any], sessions: Mapping[str, frozenset[str]]) -> Claim:
+def former_projects(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, tuple[str, ...]]:
+    """Return where registrations that these take the place of were sent, by delivery; see `resending.rename`."""
+    is_sound = func.json_valid(_D.c.receipt) == 1
+    project = case((is_sound, func.json_extract(_D.c.receipt, f"$.{FORMER_PROJECT}")))
+    found: dict[int, tuple[str, ...]] = {}
+    for row in (each for each in rows if each.kind == REGISTRATION and each.attempts):
+        query = select(project).distinct().where(*_replaced_by(row), project.is_not(None))
+        found[row.id] = tuple(connection.execute(query).scalars())
+    return found
+
+
+def _replaced_by(row: Row[Any]) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for the deliveries of the same event there that were superseded: by their chunk ids."""
+    base = row.chunk_id.partition(".")[0]
+    return (_D.c.chunk_id >= base, _D.c.chunk_id < f"{base}/", _D.c.state == "superseded")
+
+
+def from_row(row: Row[Any], sessions: Mapping[str, frozenset[str]], former: Mapping[int, tuple[str, ...]]) -> Claim:
     """Return the claim for a row as it was just before `take`.
 
     Args:
         row: The delivery.
         sessions: From `sessions_of`.
+        former: From `former_projects`.
     """
     return Claim(
         delivery_id=row.id,
@@ -254,4 +272,5 @@ def from_row(row: Row[Any], sessions: Mapping[str, frozenset[str]]) -> Claim:
         role=row.role,
         sessions=sessions.get(row.run_id, frozenset()) if row.kind == REGISTRATION else frozenset(),
         order=f"{row.generation} {row.span}" if row.span and row.generation else None,
+        former_projects=former.get(row.id, ()),
     )

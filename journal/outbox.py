@@ -277,7 +277,8 @@ class Outbox:
             )
             claims.take(connection, found, owner, now, lease_seconds)
             sessions = claims.sessions_of(connection, found)
-        return [claims.from_row(row, sessions) for row in found]
+            former = claims.former_projects(connection, found)
+        return [claims.from_row(row, sessions, former) for row in found]
 
     def renew(self, held: Sequence[Claim], *, lease_seconds: float, now: datetime) -> None:
         """Lengthen the leases of claims that are still ours."""

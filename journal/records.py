@@ -24,6 +24,9 @@ from typing import Any, Literal, get_args
 REGISTRATION = "training_started"
 """The kind of the delivery that makes a run known to a platform."""
 
+FORMER_PROJECT = "formerProject"
+"""In the receipt of a superseded registration: the project that it was sent to, "" for the default one."""
+
 MILESTONES = (REGISTRATION, "training_complete", "training_failed")
 """The kinds of the events that tell in which state a run is."""
 
@@ -198,6 +201,7 @@ class Claim:
         known: What the journal holds of the run, where it may be an older copy.
         order: The session's generation, and the identities of the first and the last event covered; None where an
             earlier version planned it.
+        former_projects: Where a registration was sent before its run was given another project; "" for the default one.
     """
 
     delivery_id: int
@@ -217,6 +221,7 @@ class Claim:
     sessions: frozenset[str] = frozenset()
     known: Known | None = None
     order: str | None = None
+    former_projects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ What is sent again is another delivery of the same events: its row is a new one,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, and_, func, insert, not_, or_, s
 from journal import tables
 from journal.clock import now_text
 from journal.errors import UnknownRow
-from journal.records import REGISTRATION, Run
+from journal.records import FORMER_PROJECT, REGISTRATION, Run
 
 _D = tables.deliveries
 _T = tables.targets
@@ -90,9 +91,10 @@ def rename(connection: Connection, run_id: str, project: str | None, name: str |
         raise UnknownRow(f"the run has its place at {_urls(known)} already; rename its model there")
     chosen = {"project": project, "name": name}
     table = tables.runs
+    before = connection.execute(select(table.c.project).where(table.c.id == run_id)).scalar_one()
     values = {column: value for column, value in chosen.items() if value is not None}
     connection.execute(update(table).where(table.c.id == run_id).values(values))
-    anew = sum(_announce_anew(connection, run_id, place.id) for place in places if not place.is_known)
+    anew = sum(_announce_anew(connection, run_id, place.id, before) for place in places if not place.is_known)
     run = Run(**connection.execute(select(table).where(table.c.id == run_id)).one()._asdict())
     return Renamed(run, anew, tuple(place.base_url for place in known))
 
@@ -118,14 +120,18 @@ def _places(run_id: str) -> Select[tuple[int, str, bool, bool]]:
     )
 
 
-def _announce_anew(connection: Connection, run_id: str, destination_id: int) -> int:
-    """Put new rows in the place of registrations that were tried, and let the run be announced; return how many."""
+def _announce_anew(connection: Connection, run_id: str, destination_id: int, project: str | None) -> int:
+    """Put new rows in the place of registrations that were tried, and let the run be announced; return how many.
+
+    One of them may have been taken, and its answer lost: the old row notes the project that it was sent to.
+    """
     here = (_D.c.run_id == run_id, _D.c.destination_id == destination_id, _D.c.kind == REGISTRATION)
     was_tried = or_(_D.c.state == "dead", and_(_D.c.state.in_(("pending", "claimed")), _D.c.fence > 0))
     tried = connection.execute(select(_D).where(*here, was_tried)).all()
     now = now_text()
+    noted = json.dumps({FORMER_PROJECT: project or ""})
     for row in tried:
-        gone = {"state": "superseded", "settled_at": now, "owner": None, "lease_until": None}
+        gone = {"state": "superseded", "settled_at": now, "owner": None, "lease_until": None, "receipt": noted}
         connection.execute(update(_D).where(_D.c.id == row.id).values(gone))
         kept = {column: value for column, value in row._asdict().items() if column not in _NOT_COPIED}
         new = {

@@ -123,4 +123,5 @@ class Courier:
 
     def _identity(self, claim: Claim) -> Identity:
         run = claim.run
-        return Identity(run.id, run.project or self._default_project, run.name, claim.ids, claim.sessions)
+        former = tuple(each or self._default_project for each in claim.former_projects)
+        return Identity(run.id, run.project or self._default_project, run.name, claim.ids, claim.sessions, former)

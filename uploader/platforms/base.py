@@ -29,6 +29,7 @@ class Identity:
         name: The run's name.
         ids: What the platform calls the run; empty until it was registered, or where the platform gives no ids.
         sessions: Uuids of the run's sessions that are known here; a registration needs them.
+        former_projects: Where a registration was sent before, and may have been taken.
     """
 
     run_uuid: str
@@ -36,6 +37,7 @@ class Identity:
     name: str
     ids: Mapping[str, Any] = field(default_factory=dict)
     sessions: frozenset[str] = frozenset()
+    former_projects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

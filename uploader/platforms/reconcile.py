@@ -9,6 +9,7 @@ What this cannot see: a request that is handled only after the reading, because 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -40,9 +41,18 @@ def find_registration(api: JsonApi, identity: Identity, session: Session | None 
         DeliveryError: The platform could not be read now.
     """
     found = _models(api, identity.project)
-    return (
-        _resumed(found, identity.ids, session) if "modelId" in identity.ids else _new(found, identity.run_uuid, session)
-    )
+    if "modelId" in identity.ids:
+        return _resumed(found, identity.ids, session)
+    return _new(found, identity.run_uuid, session) or _moved(api, identity, session)
+
+
+def _moved(api: JsonApi, identity: Identity, session: Session | None) -> dict[str, Any] | None:
+    """Look in the projects that the run had before; where one may not be read, nothing of it was taken."""
+    for project in {*identity.former_projects} - {identity.project}:
+        with suppress(Forbidden):
+            if found := _new(_models(api, project), identity.run_uuid, session):
+                return found
+    return None
 
 
 def find_session(api: JsonApi, identity: Identity, session: Session) -> dict[str, Any] | None:

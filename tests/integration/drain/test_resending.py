@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -221,7 +222,32 @@ def test_a_registration_of_unknown_outcome_is_looked_for_before_it_is_made_anew(
     server.script = received
     assert journals.journal.rename(run.id, project="mine").announced_anew == 1
     assert journals.drain(server.url).exit_code == 0
-    assert [request.method for request in server.requests][:2] == ["GET", "POST"]
+    assert [request.method for request in server.requests][:3] == ["GET", "GET", "POST"]
+
+
+def lose_the_answer(journals: Recordings) -> None:
+    """Have the journal as it was before the answer to a registration came."""
+    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
+        connection.execute("UPDATE deliveries SET state = 'pending', settled_at = NULL, receipt = NULL")
+        connection.execute("UPDATE targets SET state = 'new', ids = '{}'")
+
+
+@pytest.mark.parametrize("projects", [("mine",), ("mine", "ours"), (None, "ours")])
+def test_a_run_that_was_taken_in_its_former_project_is_found_there(
+    journals: Recordings, tmp_path: Path, projects: tuple[str | None, ...]
+) -> None:
+    training = journals.begin(project=None if None in projects else "demo")
+    training.started()
+    with running(tmp_path / "platform", api_key=KEY) as platform:
+        journals.drain(platform.url)
+        ids = journals.journal.report()[0].targets[0].ids
+        lose_the_answer(journals)
+        for project in projects:
+            journals.journal.rename(training.run.id, project=project, name="night")
+        training.complete()
+        training.end()
+        assert journals.drain(platform.url).exit_code == 0
+        assert journals.journal.report()[0].targets[0].ids["modelId"] == ids["modelId"]
 
 
 def test_a_platform_that_has_the_run_keeps_its_name(journals: Recordings, server: ScriptedServer) -> None:
