@@ -377,6 +377,27 @@ def test_an_upload_that_got_lost_there_is_made_again(
         client.upload(checkpoint, lambda _: None)
 
 
+@pytest.mark.parametrize("status", [404, 409])
+def test_uploads_that_are_never_taken_up_hold_nothing_up(
+    client: Platform, server: ScriptedServer, checkpoint: Upload, status: int
+) -> None:
+    answer = Reply(status, {"error": "not now, not ever"})
+    server.script = lambda request: answer if request.path == METRICS else received(request)
+    with pytest.raises(Transient):
+        client.upload(replace(checkpoint, attempt=7), lambda _: None)
+    with pytest.raises(Refused, match=r"not now, not ever; .* sent without it"):
+        client.upload(replace(checkpoint, attempt=8), lambda _: None)
+    assert sum(each.method == "PUT" for each in server.requests) == 3
+
+
+def test_an_upload_that_got_lost_late_is_made_again_at_once(
+    client: Platform, server: ScriptedServer, checkpoint: Upload
+) -> None:
+    lost = [Reply(404, {"error": "no such upload"})]
+    server.script = lambda request: lost.pop() if request.path == METRICS and lost else received(request)
+    assert client.upload(replace(checkpoint, attempt=8), lambda _: None).answer["sha256"] == checkpoint.sha256
+
+
 def test_each_promotion_has_its_own_key(client: Platform, server: ScriptedServer, checkpoint: Upload) -> None:
     places = iter(["staging/1", "staging/2", "staging/2"])
 

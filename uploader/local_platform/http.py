@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from uploader.local_platform.errors import ApiError, Malformed, TooLarge, TooSlow
+from uploader.local_platform.errors import ApiError, Invalid, Malformed, TooLarge, TooSlow
 from uploader.local_platform.json_cost import require_affordable
 
 MAX_JSON = 32 * 1024 * 1024
@@ -90,17 +91,26 @@ def parse_json(body: bytes) -> Any:
 
     Raises:
         Malformed: It is not JSON; NaN and Infinity are not.
+        Invalid: It holds a number that would be read as infinity.
         TooLarge: Its values would take too much memory.
     """
     require_affordable(body)
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        return json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise Malformed(f"The body is not JSON: {error}") from error
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    """Return a number that can be told again: 1e999 would be read as infinity, which no JSON can hold."""
+    number = float(text)
+    if math.isinf(number):
+        raise Invalid("The body holds a number that JSON cannot carry")
+    return number
 
 
 async def answer_api_error(_: Request, error: Exception) -> Response:

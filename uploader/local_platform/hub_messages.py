@@ -170,12 +170,18 @@ def _epoch(value: Any) -> int:
 
 def _object(text: Any) -> dict[str, Any]:
     try:
-        value = json.loads(text, parse_constant=lambda _: None)
+        value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
     except (TypeError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise Invalid("the metrics of an epoch must be an object as JSON text")
     return value
+
+
+def _finite(text: str) -> float | None:
+    """Return a number, None for one that is read as infinity: no JSON can hold that."""
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def _score(fields: Mapping[str, Any]) -> float:

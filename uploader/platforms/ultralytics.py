@@ -28,7 +28,7 @@ from uploader.platforms.base import NOT_RESUMED, Identity, Known, Message, Progr
 from uploader.platforms.http import Transport
 from uploader.platforms.reconcile import find_model, find_registration, find_session, newest_session
 from uploader.platforms.sessions import Session, is_apart
-from uploader.platforms.storage import Storage
+from uploader.platforms.storage import MANY_ATTEMPTS, Storage
 from uploader.platforms.turns import Turns
 
 _NOTHING_UPLOADED = {"modelPath": None, "modelSize": None}
@@ -52,6 +52,11 @@ _NOT_ALLOWED = (
     "this key may not write to the project '{}': get access to it, or send the run to another project (`route`), then "
     "`retry`"
 )
+_WITHOUT_FILE = "all else of the run is sent without it. Have that put right there, then `retry`"
+
+
+class _UploadLost(Transient):
+    """The platform does not know an upload any more, or does not take it up as it is; another one may do."""
 
 
 class UltralyticsPlatform:
@@ -171,7 +176,24 @@ class UltralyticsPlatform:
         return Receipt(_kept(answer), signals=_signals(answer))
 
     def upload(self, upload: Upload, progress: Progress) -> Receipt:
-        """Send a checkpoint's bytes to the storage and have the platform take it up."""
+        """Send a checkpoint's bytes to the storage and have the platform take it up.
+
+        Raises:
+            Refused: The platform takes up none of the uploads that it gives a place for, of which there were enough.
+            DeliveryError: It has not taken it up.
+        """
+        try:
+            return self._upload(upload, progress)
+        except _UploadLost:
+            if upload.attempt < MANY_ATTEMPTS:
+                raise
+        try:
+            return self._upload(upload, progress)
+        except _UploadLost as error:
+            why = f"the platform takes up no upload that it has given a place for: {error}"
+            raise Refused(f"{why}; {_WITHOUT_FILE}", status=error.status or CONFLICT) from None
+
+    def _upload(self, upload: Upload, progress: Progress) -> Receipt:
         place = self._storage.store(upload, partial(self._ask_place, upload), progress)
         path = place.get("gcsPath")
         ids = {"modelPath": path if is_id(path) else None, "modelSize": upload.size}
@@ -278,8 +300,8 @@ class UltralyticsPlatform:
             return self._post_event(body, _promotion_key(upload, place), upload.order)
         except Refused as error:
             self._storage.forget(upload)
-            if error.status in {404, 409}:  # the upload got lost there; the model was found a moment ago
-                raise Transient(str(error), status=error.status) from None
+            if error.status in {404, 409}:  # the model was found a moment ago
+                raise _UploadLost(str(error), status=error.status) from None
             raise
 
 

@@ -206,6 +206,14 @@ def test_a_model_with_odd_parts_is_shown_and_hides_no_other(call: Call, odd: obj
     assert call("PATCH", f"/v1/models/{model}", json=parts).status_code == 200
 
 
+def test_a_number_that_json_cannot_carry_hides_no_model(call: Call, model: str) -> None:
+    assert call("POST", "/v1/models", data='{"meta": {"loss": 1e999}}').status_code == 422
+    metrics = {"type": "metrics", "metrics": {"0": '{"a": 1e999, "b": 2.5}'}}
+    assert call("POST", f"/v1/models/{model}", json=metrics).status_code == 200
+    assert call("GET", f"/v1/models/{model}/metrics").json()["data"] == [{"epoch": 0, "a": None, "b": 2.5}]
+    assert call("GET", "/v1/models").status_code == 200
+
+
 @pytest.mark.parametrize(("limit", "listed"), [("0", 0), ("1", 1), ("-1", 2), ("x", 2), ("9" * 5000, 2)])
 def test_any_limit_is_answered(call: Call, model: str, limit: str, listed: int) -> None:
     call("POST", "/v1/models", json=WISH)
