@@ -16,7 +16,7 @@ from journal import sessions, tables
 from journal.clock import now_text, to_text
 from journal.encoding import encode
 from journal.identity import Session, derived
-from journal.liveness import is_dead, live_runs
+from journal.liveness import is_dead, is_here, live_runs
 from journal.records import INTERRUPTED, REGISTRATION
 from journal.tables import RANK
 
@@ -81,6 +81,8 @@ def _is_over(session: Row[Any], now: datetime) -> bool:
         return session.outcome in _LEFT
     if is_dead(session.host, session.boot_id, session.pid):
         return True
+    if is_here(session.host, session.boot_id):  # silent after a sleep of the machine, or by a clock that was set
+        return False
     return bool(session.heartbeat_at < to_text(now - SILENT_FOR_GOOD))
 
 

@@ -39,11 +39,11 @@ def _live(connection: Connection, now: datetime) -> list[Row[Any]]:
     )
     found = [row for row in connection.execute(query) if not is_dead(row.host, row.boot_id, row.pid)]
     believed = dates.latest(now)
-    return [row for row in found if row.heartbeat_at <= believed or _is_here(row.host, row.boot_id)]
+    return [row for row in found if row.heartbeat_at <= believed or is_here(row.host, row.boot_id)]
 
 
-def _is_here(host: str, boot: str) -> bool:
-    """Return whether this process would see that one end."""
+def is_here(host: str, boot: str) -> bool:
+    """Return whether this process sees that one, whose machine and boot these are, as long as it lives."""
     return host == host_name() and boot == boot_id() != ""
 
 

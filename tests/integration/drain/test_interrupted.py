@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -94,6 +95,13 @@ def test_a_session_elsewhere_is_dead_after_a_day_of_silence(journals: Recordings
 @pytest.mark.parametrize("ago", [SILENT_FOR_GOOD / 2, -SILENT_FOR_GOOD], ids=["half a day ago", "in a day"])
 def test_one_elsewhere_that_may_live_is_left_alone(journals: Recordings, ago: timedelta) -> None:
     killed(journals, host="elsewhere", heartbeat_at=to_text(utc_now() - ago))
+    assert journals.journal.note_interrupted() == 0
+
+
+def test_a_process_that_is_here_lives_however_long_it_was_silent(journals: Recordings) -> None:
+    """Its machine slept for days, or began with a clock of another year."""
+    silent = to_text(utc_now() - 2 * SILENT_FOR_GOOD)
+    killed(journals, pid=os.getpid(), started_at=silent, heartbeat_at=silent)
     assert journals.journal.note_interrupted() == 0
 
 
