@@ -149,6 +149,16 @@ def test_of_two_copies_that_are_announced_at_once_the_local_platform_takes_one(
     assert register(api.url, session("b2", 2, "s1", first)).ids["modelSlug"] == "t-copy"
 
 
+def test_two_sessions_that_met_in_one_journal_are_told_as_one_run(api: Api) -> None:
+    first = register(api.url, session("s1", 1, None, {})).ids
+    register(api.url, session("a2", 2, "s1", first))
+    met = session("b2", 2, "s1", first, known=["s1", "a2"])
+    assert register(api.url, met).ids["modelId"] == first["modelId"]
+    assert len(api.get("/api/models/local/demo")["models"]) == 1
+    known = ["s1", "a2", "b2"]
+    assert register(api.url, session("b3", 3, "b2", first, known=known)).ids["modelId"] == first["modelId"]
+
+
 def test_a_run_of_the_session_before_is_not_taken_for_a_lost_answer(api: Api) -> None:
     first = register(api.url, session("s1", 1, None, {})).ids
     register(api.url, session("s2", 2, "s1", first))
@@ -195,6 +205,14 @@ def test_a_platform_that_tells_no_sessions_is_gone_on_with(server: ScriptedServe
 
         server.script = script
         assert register(server.url, session("s2", 2, "s1", known)).ids["modelId"] == "m-1"
+
+
+@pytest.mark.parametrize("reply", [Reply(404, b"<html>Not Found</html>"), Reply(404, b""), Reply(405, b"")])
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_a_platform_that_reads_nothing_back_is_gone_on_with(server: ScriptedServer, reply: Reply, attempt: int) -> None:
+    server.script = lambda request: reply if request.method == "GET" else received(request)
+    resumed = session("s2", 2, "s1", {"modelId": "m-1", "runId": 1}, attempt=attempt)
+    assert register(server.url, resumed).ids["modelId"] == "m-1"
 
 
 def test_a_training_goes_on_as_the_model_that_upstream_made(api: Api) -> None:

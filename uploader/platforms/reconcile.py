@@ -24,6 +24,7 @@ ACCOUNT = "/api/account/summary"
 MODELS = "/api/models"
 Value = TypeVar("Value")
 
+_NO_SUCH_PATH = frozenset({404, 405})
 _NEWEST = 50
 """So many models of a project are looked at: what is looked for was registered a moment ago."""
 _LONGEST_LIST = 64 * 1024 * 1024  # bytes; each model comes with all its epochs and console text
@@ -42,7 +43,12 @@ def find_registration(api: JsonApi, identity: Identity, session: Session | None 
     """
     found = _models(api, identity.project)
     if "modelId" in identity.ids:
-        return _resumed(found, identity.ids, session)
+        try:
+            return _resumed(found, identity.ids, session)
+        except Transient as error:
+            if error.status in _NO_SUCH_PATH:  # without knowing it: one run more of a known model does no harm
+                return None
+            raise
     return _new(found, identity.run_uuid, session) or _moved(api, identity, session)
 
 
@@ -68,6 +74,9 @@ def find_session(api: JsonApi, identity: Identity, session: Session) -> dict[str
 def newest_session(api: JsonApi, identity: Identity) -> Session | None:
     """Return the session that a known model has heard of last; None where it tells none, or cannot be read.
 
+    So it is, too, where a page or no words at all say that there is no such path, as an older platform's web server
+    does: waiting for another answer would hold each resumed training for ever.
+
     Raises:
         DeliveryError: The platform could not be read now.
     """
@@ -76,7 +85,7 @@ def newest_session(api: JsonApi, identity: Identity) -> Session | None:
     except Forbidden:
         return None
     except Transient as error:
-        if error.status == 200:  # an answer, but none that tells it, nor would another one
+        if error.status == 200 or error.status in _NO_SUCH_PATH:  # no answer that tells it, nor would another one
             return None
         raise
 

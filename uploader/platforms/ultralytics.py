@@ -133,9 +133,15 @@ class UltralyticsPlatform:
         except RunGone:
             return self._register_anew(message)
         except Refused as error:  # another copy may have announced itself a moment ago
-            if error.status == CONFLICT and (apart := self._kept_apart(message)) is not None:
+            if error.status != CONFLICT or "modelId" not in message.identity.ids:
+                raise
+            if (apart := self._kept_apart(message)) is not None:
                 return apart
-            raise
+            # The other copy's session is in our own journal, so both are told as one run, this one without its place.
+            placeless = _without_session(message)
+            if placeless is None:
+                raise
+            answer = self._event(placeless, placeless.data_json)
         if answer.get("cancelled") and "modelId" in message.identity.ids:
             return self._register_anew(message)
         return self._registered(answer, message.identity, found)
@@ -368,6 +374,17 @@ def _signals(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 def _kept(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Choose what a receipt keeps by name, so that nothing secret or long can slip in."""
     return {**_ids(answer), **{name: brief(answer[name]) for name in _SAID if name in answer}}
+
+
+def _without_session(message: Message) -> Message | None:
+    """Return a registration that does not tell which session it is; None where it tells none anyway."""
+    if Session.told(message.data_json) is None:
+        return None
+    data = json.loads(message.data_json)
+    told = {name: value for name, value in data["environment"].items() if name != "uploaderSession"}
+    return replace(
+        message, chunk_id=f"{message.chunk_id}.placeless", data_json=json.dumps({**data, "environment": told})
+    )
 
 
 def _with_model_file(data: dict[str, Any], ids: Mapping[str, Any]) -> dict[str, Any]:
