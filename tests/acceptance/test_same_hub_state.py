@@ -65,7 +65,7 @@ from ultralytics.utils.callbacks import hub, platform
 reporting = {"on_fit_epoch_end", "on_model_save", "on_train_end"}
 for callbacks in (hub.callbacks, platform.callbacks):
     assert reporting <= callbacks.keys()
-    assert not [event for event in reporting if callbacks[event] in model.trainer.callbacks[event]]
+    assert not [event for event in reporting if callbacks[event] in [*model.trainer.callbacks.get(event)]]
 """
 SPEED = "model/speed_PyTorch(ms)"
 

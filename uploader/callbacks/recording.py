@@ -9,8 +9,9 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,25 +147,22 @@ class Recording:
     def model_saved(self, trainer: Trainer) -> None:
         """Record a save and have its files snapshotted in the background."""
         self.goes_on()
-        files = saved_files(trainer, is_first=not self._has_saved)
-        # The trainer has not synced its files: a power cut would take them along with this event, so waiting for the
-        # disk, which is busy writing them, would gain nothing. Killing the process harms neither.
-        self._events.event("model_saved", save_payload(trainer, files), str(trainer.epoch), durability="process")
-        for file in files:
-            self._snapshot(file)
+        self._saved(trainer, saved_files(trainer, is_first=not self._has_saved))
         self._has_saved = True
 
     def evaluates(self, validator: Any) -> None:
         """Take the result of a training in before its final evaluation.
 
         Upstream has just taken the optimizer out of its files: what was saved before is not there any more, and what is
-        there would be lost with a process that is killed in the evaluation.
+        there would be lost with a process that is killed in the evaluation. It is a save like those before: `final` is
+        what the evaluation has told of, or changed.
         """
         trainer = self._trainer()
         if trainer is None or not trainer.stop or validator.training:
             return
-        if getattr(trainer, "validator", None) is validator and (final := final_file(trainer)):
-            self._snapshot(final)
+        if getattr(trainer, "validator", None) is validator and (result := final_file(trainer)):
+            role = "last" if result.path == Path(trainer.last) else "best"
+            self._saved(trainer, [replace(result, role=role)], final=True)
 
     def complete(self, trainer: Trainer) -> None:
         """Record the end of a training: the rest of the console, the final checkpoint, the results.
@@ -241,6 +239,14 @@ class Recording:
         if error is not None and escaped_from(error, self._trainer()):
             self._seen = failure(error, self._redactor)  # whoever caught it is telling of it
         return current_recording() in (None, self)
+
+    def _saved(self, trainer: Trainer, files: Sequence[SavedFile], **facts: bool) -> None:
+        # The trainer has not synced its files: a power cut would take them along with this event, so waiting for the
+        # disk, which is busy writing them, would gain nothing. Killing the process harms neither.
+        payload = {**save_payload(trainer, files), **facts}
+        self._events.event("model_saved", payload, str(trainer.epoch), durability="process")
+        for file in files:
+            self._snapshot(file)
 
     def _snapshot(self, file: SavedFile) -> None:
         self._recorder.checkpoint(
