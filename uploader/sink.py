@@ -7,8 +7,10 @@ fallback file when `event` returns, a warning says so once, and the journal is t
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -106,6 +108,7 @@ class Sink:
         self._unsaid: JournalError | None = None
         self._warned = self._is_over = False
         self._is_closed = self._is_catching_up = False
+        _sinks.add(self)
         if options.journal is None and is_makeshift(self.folder):
             LOGGER.warning(
                 "This user has no home folder, so the journal is in %s, which may be cleaned; set UPLOADER_JOURNAL to "
@@ -150,6 +153,15 @@ class Sink:
     def session_number(self) -> int:
         """Return 1 for the run's first session, 2 for the second, …; 1 when the journal cannot say."""
         return self._ask(lambda writer: writer.session_count(self.run.id), 1)
+
+    def _leave_parent(self) -> None:
+        """Leave to the parent of a forked child what is its own: a lock that its threads hold, its fallback file."""
+        self._lock = threading.RLock()
+        self._is_catching_up = False
+        self._removed = []
+        if self._fallback is not None:
+            self._fallback.close()
+            self._fallback = None
 
     def _last_chunk(self) -> int:
         return self._ask(lambda writer: writer.last_chunk(self.run.id), 0)
@@ -367,6 +379,18 @@ class Sink:
             self._say_where(self._fallback)
         except JournalError as error:
             LOGGER.error("An event (%s) could be written nowhere and is lost: %s", entries[-1][0], error)
+
+
+_sinks: weakref.WeakSet[Sink] = weakref.WeakSet()
+
+
+def _leave_parents() -> None:
+    for sink in list(_sinks):
+        sink._leave_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_parents)
 
 
 def _take_back(file: FallbackFile, link: Link) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
+import signal
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -358,3 +361,52 @@ def test_without_memory_for_any_place_the_loss_is_said(
     part.event("epoch_end", {"epoch": 0}, "0")
     part.close("complete")
     assert "An event (epoch_end) could be written nowhere and is lost: there is no memory left" in caplog.text
+
+
+def in_a_child(work: Callable[[], object]) -> None:
+    """Do something in a forked child, which has to end within a minute."""
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(60)
+        work()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_child_leaves_its_parents_fallback_file_to_it(folder: Path, save_dir: Path, fallbacks: Path) -> None:
+    clock = Clock()
+    in_the_way(folder)
+    part = make_sink(folder, save_dir, clock)
+    part.event("epoch_end", {"epoch": 0})
+    folder.unlink()
+
+    def go_on() -> None:
+        clock.now += RETRY_SECONDS
+        part.event("epoch_end", {"epoch": 10})
+
+    in_a_child(go_on)
+    part.event("epoch_end", {"epoch": 1})
+    clock.now += RETRY_SECONDS
+    part.event("epoch_end", {"epoch": 2})
+    assert sorted(epochs(folder)) == [0, 1, 2, 10]
+
+
+def test_a_child_waits_for_no_thread_of_its_parent(folder: Path, save_dir: Path, fallbacks: Path) -> None:
+    part = make_sink(folder, save_dir, Clock())
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with part._lock:
+            held.set()
+            over.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        in_a_child(lambda: part.event("epoch_end", {"epoch": 10}))
+    finally:
+        over.set()
+        thread.join()
+    assert epochs(folder) == [10]
