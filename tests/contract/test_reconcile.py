@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from support.platform_api import Api
 from support.scripted_server import Reply, Request, Script, ScriptedServer, received, scripted_server
 
-from uploader.errors import CredentialsRefused, Forbidden, Refused, Transient
+from uploader.errors import CredentialsRefused, Forbidden, Refused, Transient, UnknownOutcome
 from uploader.local_platform.server import running
 from uploader.platforms import reconcile, ultralytics
 from uploader.platforms.base import Identity, Message, Receipt
@@ -311,6 +312,30 @@ def test_a_project_that_changed_between_two_drains_is_named_as_the_cause(tmp_pat
 def test_a_first_attempt_reads_nothing(server: ScriptedServer, resume: str | None) -> None:
     register(server.url, replace(FIRST, data_json=json.dumps({"trainArgs": {"resume": resume}})))
     assert paths(server, "GET") == []
+
+
+def test_a_link_that_breaks_at_every_fifth_request_lets_a_resumed_training_through(server: ScriptedServer) -> None:
+    model, count = {**OURS, "model": "t", "runIds": [3]}, iter(range(1, 1000))
+
+    def script(request: Request) -> Reply:
+        if next(count) % 5 == 0:
+            return Reply(reset=True)
+        if request.path == "/api/account/summary":
+            return Reply(body={"username": "me"})
+        if request.path == "/api/models/me/demo/t":
+            return Reply(body={"model": model})
+        return Reply(body={"models": [model]}) if request.method == "GET" else received(request)
+
+    server.script = script
+    wiped = session("s2", 2, "s1", {}, attempt=2)
+    resumed = wiped.data_json.replace('{"environment"', '{"trainArgs": {"resume": "last.pt"}, "environment"', 1)
+    client = UltralyticsPlatform(server.url, KEY, Transport())
+    for _ in range(6):
+        with suppress(UnknownOutcome):
+            client.register(replace(wiped, data_json=resumed))
+    client.close()
+    assert len(paths(server, "POST")) >= 3
+    assert paths(server, "GET").count("/api/account/summary") == 1
 
 
 def test_a_model_that_is_found_for_a_lost_journal_is_known_from_then_on(server: ScriptedServer) -> None:

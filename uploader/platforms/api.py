@@ -14,7 +14,11 @@ from uploader.platforms.http import LONGEST_ANSWER, Transport
 
 
 class JsonApi:
-    """A platform's JSON endpoints behind one base URL and one key."""
+    """A platform's JSON endpoints behind one base URL and one key.
+
+    Attributes:
+        known: What was read of the key's account, which need not be asked for again over a link that often breaks.
+    """
 
     def __init__(self, base_url: str, credentials: Mapping[str, str], transport: Transport) -> None:
         """Prepare.
@@ -24,6 +28,7 @@ class JsonApi:
             credentials: Headers that carry the key; they go to `base_url` only.
             transport: The connections.
         """
+        self.known: dict[str, str] = {}
         self._base_url = base_url
         self._headers = {"Accept": "application/json", **credentials}
         self._keys = [value.rpartition(" ")[2].encode() for value in credentials.values()]

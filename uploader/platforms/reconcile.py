@@ -188,8 +188,9 @@ def _places(api: JsonApi, project: str) -> Iterator[tuple[str, str]]:
     owner, slash, name = project.partition("/")
     if slash:
         yield owner.lower(), name
-    user = _read(partial(api.get, ACCOUNT), "username", str)
+    user = api.known.get(ACCOUNT) or _read(partial(api.get, ACCOUNT), "username", str)
     if user is not None:
+        api.known[ACCOUNT] = user
         yield user, project.replace("/", "-")
 
 
