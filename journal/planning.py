@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from journal import tables
 from journal.clock import now_text
@@ -107,17 +107,3 @@ def _supersede_older_uploads(connection: Connection, run_id: str, destination_id
         .where(*here, _D.c.state == "pending", _D.c.role != "final", _D.c.first_event < newest)
         .values(state="superseded", settled_at=now_text())
     )
-    # A session's result is taken in before its last evaluation, and again where that, or a callback, has changed it.
-    final = select(func.max(_D.c.first_event)).where(*here, _D.c.role == "final").scalar_subquery()
-    connection.execute(
-        update(_D)
-        .where(*here, _D.c.state == "pending", _D.c.role == "final", _D.c.first_event < final)
-        .where(_session(_D.c.first_event) == _session(final))
-        .values(state="superseded", settled_at=now_text())
-    )
-
-
-def _session(event: ColumnElement[int]) -> ScalarSelect[int]:
-    """Return the session of an event."""
-    events = tables.events.alias()
-    return select(events.c.session_id).where(events.c.id == event).scalar_subquery()

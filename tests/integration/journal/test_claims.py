@@ -429,15 +429,6 @@ def test_a_newer_checkpoint_supersedes_pending_ones_that_are_not_final(registere
     assert registered.states()[1:] == ["superseded", "pending", "pending"]
 
 
-def test_a_result_supersedes_an_earlier_one_of_its_session_only(registered: Bench) -> None:
-    """As where the last evaluation changes it; the result of an earlier session is a result of its own."""
-    add_upload(registered, "final")
-    later = replace(registered, session_id=registered.writer.start_session(registered.run.id))
-    add_upload(later, "final", stage=4)
-    add_upload(later, "final", stage=4)
-    assert registered.states()[1:] == ["pending", "superseded", "pending"]
-
-
 def test_a_claimed_upload_is_not_superseded_under_its_owner(over: Bench) -> None:
     add_upload(over)
     (claim,) = over.claim("upload")
