@@ -57,12 +57,14 @@ class _Epoch:
         number: The epoch that HUB is told.
         metrics: What HUB is told of it.
         replaces: Whether the epoch before has the same number; it has to arrive first.
+        trained: The last epoch that was trained by then: a final evaluation trains none.
     """
 
     event: Event
     number: int
     metrics: Mapping[str, Any]
     replaces: bool
+    trained: int
 
 
 def plan(events: Sequence[Event], stage: int, before: Sequence[Event] = (), generation: int = 0) -> Plan:
@@ -135,7 +137,7 @@ def _deliveries(section: Sequence[Event], epochs: Mapping[int, _Epoch], stage: i
 
 def _final(event: Event, stage: int, latest: Sequence[_Epoch]) -> PlannedDelivery:
     """Return the upload that ends a training; `best.pt` whatever file it is, as upstream falls back to `last.pt`."""
-    number = latest[0].number if latest else json.loads(event.payload)["epoch"]
+    number = latest[0].trained if latest else json.loads(event.payload)["epoch"]
     score = (latest[0].metrics.get(_MAP) if latest else None) or 0.0
     return _upload(event, stage, "best.pt", {"epoch": number, "type": "final", "map": score})
 
@@ -176,13 +178,14 @@ def _epochs(events: Iterable[Event]) -> Iterator[_Epoch]:
 def _epoch(event: Event, before: _Epoch | None, is_counted: bool) -> _Epoch:
     payload = json.loads(event.payload)
     number, metrics = int(payload["epoch"]), epoch_metrics(payload)
-    follows = before is not None and number == before.number + 1 and not is_counted
-    if before is not None and follows and _is_final_evaluation(metrics, before.metrics):
-        number = before.number
+    trained = number
+    if before is not None and number == before.number + 1 and _is_final_evaluation(metrics, before.metrics):
+        trained = before.number
+        number = number if is_counted else trained
     if before is None or number != before.number:
-        return _Epoch(event, number, metrics, replaces=False)
+        return _Epoch(event, number, metrics, replaces=False, trained=trained)
     facts = {name: before.metrics[name] for name in _FACTS.values() if name in before.metrics}
-    return _Epoch(event, number, {**facts, **metrics}, replaces=True)
+    return _Epoch(event, number, {**facts, **metrics}, replaces=True, trained=trained)
 
 
 def _is_final_evaluation(metrics: Mapping[str, Any], before: Mapping[str, Any]) -> bool:

@@ -241,5 +241,5 @@ def test_a_disk_that_became_read_only_is_said(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "40m") as disk:
         journal.open(disk / "journal").close()
         make_read_only(disk)
-        with pytest.raises(JournalUnwritable, match="check"):
+        with pytest.raises(JournalUnwritable, match="mount the disk for writing"):
             journal.open(disk / "journal")

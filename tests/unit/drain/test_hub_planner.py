@@ -139,7 +139,9 @@ def test_a_final_evaluation_has_the_number_that_upstream_gives_it(version: str, 
         told = metrics_of(first) | metrics_of(second)
         assert "".join(sorted(told)) == numbers
         assert ("val/box_loss" in told["2"]) == (len(numbers) == 4)
-        assert (forms_of(first) + forms_of(second))[-1][1]["epoch"] == int(numbers[-1])
+        assert (forms_of(first) + forms_of(second))[-1][1][
+            "epoch"
+        ] == 2  # the last that was trained, whatever number the evaluation has
 
 
 def test_an_early_end_is_numbered_by_what_came_before() -> None:
