@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -95,6 +96,18 @@ def test_a_file_goes_out_in_chunks_with_their_checksums(
         assert request.headers["upload-checksum"] == f"sha256 {digest}"
         assert request.headers["content-type"] == "application/offset+octet-stream"
         assert request.headers["upload-offset"] == str(number * LEAST_CHUNK)
+
+
+def test_the_path_of_an_upload_is_not_logged(
+    client: Platform, server: ScriptedServer, tus: TusStorage, checkpoint: Upload, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that signs nothing gives URLs that are a right by their path."""
+    tus.fault = nth("PATCH", 2, Reply(reset=True))
+    with caplog.at_level(logging.DEBUG):
+        send(client, checkpoint)
+    assert '"PATCH /…?… HTTP/1.1"' in caplog.text
+    assert "/files" not in caplog.text
+    assert f'"POST {UPLOAD} HTTP/1.1"' in caplog.text
 
 
 def test_the_storage_is_told_name_and_digest_and_gets_no_credentials(

@@ -111,7 +111,7 @@ class JsonApi:
         return self.newest(path, most // 2, longest)
 
     def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        answer = self._transport.request(method, self._base_url + path, **options)
+        answer = self._transport.request(method, self._base_url + path, is_api=True, **options)
         return success(self._without_keys(answer), host_of(self._base_url))
 
     def _without_keys(self, answer: Answer) -> Answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import requests
@@ -19,7 +20,7 @@ from uploader.platforms.blob import Body
 from uploader.platforms.failures import TRANSPORT_ERRORS, classify
 from uploader.platforms.patience import PatientAdapter
 from uploader.platforms.proxies import proxies_for, proxy_to
-from uploader.platforms.quiet import hide_queries
+from uploader.platforms.quiet import hidden_path, hide_queries
 from uploader.platforms.reading import read, save
 
 CONNECT_SECONDS = 10.0
@@ -72,6 +73,7 @@ class Transport:
         body: bytes | Body | None = None,
         answer_seconds: float | None = None,
         longest: int = LONGEST_ANSWER,
+        is_api: bool = False,
     ) -> Answer:
         """Send one request and read its whole answer, whatever its status.
 
@@ -82,6 +84,7 @@ class Transport:
             body: What is sent along.
             answer_seconds: Longest wait for this answer, as in the transport's own `answer_seconds`, the default.
             longest: Of the answer's body, so many bytes are read.
+            is_api: Whether the URL is one of the API's own, whose path may be logged; of any other it may be a secret.
 
         Raises:
             Unreachable: No connection was made.
@@ -92,8 +95,10 @@ class Transport:
         proxy = None
         try:
             proxy = proxy_to(url, proxies_for(url))
-            response = self._send(_prepare(method, url, headers or {}, body), answer_seconds)
-            return Answer(response.status_code, response.headers, *read(response, longest))
+            request = _prepare(method, url, headers or {}, body)
+            with nullcontext() if is_api else hidden_path(request.url or ""):
+                response = self._send(request, answer_seconds)
+                return Answer(response.status_code, response.headers, *read(response, longest))
         except TRANSPORT_ERRORS as error:
             failure = classify(error, host_of(url), proxy)
         raise failure  # outside of the handler: what it handles quotes the URL
@@ -111,7 +116,9 @@ class Transport:
         proxy = None
         try:
             proxy = proxy_to(url, proxies_for(url))
-            response = self._send(_prepare("GET", url, {}, None))
+            request = _prepare("GET", url, {}, None)
+            with hidden_path(request.url or ""):
+                response = self._send(request)
             if response.status_code == _WHOLE_FILE and "html" not in response.headers.get("Content-Type", ""):
                 return save(response.raw, target)
             failure = _no_file(Answer(response.status_code, response.headers, b""), host_of(url))

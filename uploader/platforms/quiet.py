@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 _QUERY = re.compile(r"\?[^\s'\"]+")
 _LIBRARIES = ("urllib3", "requests")
+_under_way = threading.local()
 
 
 class _WithoutQueries(logging.Filter):
-    """Takes the queries out of the URLs of a record, wherever they stand in it; lets it pass."""
+    """Takes the queries out of the URLs of a record, and the path that is hidden in this thread; lets it pass."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = _hidden(record.getMessage()), ()
@@ -34,5 +39,19 @@ def hide_queries() -> None:
                 log.addFilter(_WithoutQueries())
 
 
+@contextmanager
+def hidden_path(url: str) -> Iterator[None]:
+    """Have the libraries log nothing of a URL's path either, in this thread and until the block ends.
+
+    The URL of an upload is a right to write there, and where it holds no signature its path is that right.
+    """
+    _under_way.path = urlsplit(url).path
+    try:
+        yield
+    finally:
+        _under_way.path = ""
+
+
 def _hidden(text: str) -> str:
-    return _QUERY.sub("?…", text)
+    path = getattr(_under_way, "path", "").rstrip("/")
+    return _QUERY.sub("?…", text.replace(path, "/…") if path else text)

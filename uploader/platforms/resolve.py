@@ -92,7 +92,7 @@ def _ask(endpoints: _Endpoints, settings: Settings, uri: str) -> str | None:
 
     def request(method: str, path: str) -> Answer:
         try:
-            return transport.request(method, settings.platform_url + path, headers=headers)
+            return transport.request(method, settings.platform_url + path, headers=headers, is_api=True)
         except DeliveryError as error:
             raise ConnectionError(f"{uri} cannot be resolved now: {error}") from None
 

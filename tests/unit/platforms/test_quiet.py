@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from uploader.platforms.http import Transport
+from uploader.platforms.quiet import hidden_path
 
 URL = "https://storage/blob?signature=s3cret"
 
@@ -28,3 +29,18 @@ def test_the_libraries_logs_show_no_signature(caplog: pytest.LogCaptureFixture, 
     assert "blob?…" in caplog.text
     assert "Traceback" in caplog.text
     assert "s3cret" not in caplog.text
+
+
+def test_a_hidden_path_is_hidden_wherever_it_stands_until_the_block_ends(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("urllib3.connectionpool")
+    Transport().close()  # hides queries
+    with caplog.at_level(logging.DEBUG, log.name):
+        with hidden_path("https://storage/s3cret/1/"):
+            log.debug("PUT %s", "/s3cret/1/")
+            log.warning("Failed to parse headers (url=%s)", "https://storage/s3cret/1")
+        with hidden_path("https://storage/"):
+            log.debug("PUT / HTTP/1.1")
+        assert "s3cret" not in caplog.text
+        assert "PUT / HTTP/1.1" in caplog.text
+        log.debug("GET /s3cret/1")
+    assert "GET /s3cret/1" in caplog.text
