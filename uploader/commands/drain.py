@@ -47,7 +47,11 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
 @click.command(epilog=_EPILOG)
 @journals_option
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run, by its name or the start of its id.")
-@click.option("--to", metavar="URL", help="Deliver the runs to this platform too; your key goes there.")
+@click.option(
+    "--to",
+    metavar="URL",
+    help="Deliver the runs to this platform too, besides where they go anyway; your key goes there.",
+)
 @click.option("--platform", type=click.Choice(PLATFORMS), help="What --to speaks.  [default: ultralytics]")
 @click.option("--watch", is_flag=True, help="Go on for ever, also with what is recorded meanwhile.")
 @click.option("--max-time", type=float, callback=_seconds, metavar="SECONDS", help="Go on trying for so long.")

@@ -73,6 +73,10 @@ def route(
 ) -> list[tuple[str, int]]:
     """Give every chosen run a destination; return which runs are bound anew to `to`, by their ids.
 
+    `to` is one more: runs that go nowhere yet go to the addresses that the environment names as well, and to these
+    first, since a run that goes somewhere is given nothing else by a later drain. A key alone names no address: it may
+    be the one for `to`, and what was meant for that must not reach the public platform.
+
     Args:
         outbox: The journal's.
         run_ids: The chosen runs; None for all.
@@ -86,6 +90,7 @@ def route(
     """
     bound: list[tuple[str, int]] = []
     if to is not None:
+        _send(outbox, outbox.unrouted_runs(run_ids), settings.chosen_routes)
         chosen = outbox.runs() if run_ids is None else [run for run in outbox.runs() if run.id in run_ids]
         bound = _send(outbox, _whole(outbox, chosen, *to), [to])
     _bind(outbox, run_ids, settings.address_of)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, in_order, received, scripted_server
 
 from uploader.drain.rounds import FIRST_BATCH
+from uploader.drain.routing import route
+from uploader.settings import Settings
 
 
 def events(server: ScriptedServer) -> list[str]:
@@ -223,14 +226,24 @@ def test_a_second_destination_gets_the_same_events(journals: Recordings, server:
         assert not keys[0] & keys[1]
 
 
-def test_a_run_that_is_sent_elsewhere_first_does_not_go_to_the_default(
-    journals: Recordings, server: ScriptedServer
+@pytest.mark.parametrize("platform", ["ultralytics", "hub"])
+def test_a_run_that_chose_nothing_goes_to_the_default_as_well_as_where_it_is_sent_first(
+    journals: Recordings, server: ScriptedServer, platform: str
 ) -> None:
     journals.whole()
-    with scripted_server() as other:
-        assert journals.drain(server.url, to=other.url).exit_code == 0
-        assert events(other)
-    assert server.requests == []
+    with scripted_server(lambda _: Reply(401, {"error": "key"})) as other:
+        journals.drain(server.url, to=other.url, platform=platform)
+        assert other.requests
+    assert events(server).count("training_complete") == 1
+
+
+def test_a_key_alone_is_no_default_for_a_run_that_is_sent_somewhere(
+    journals: Recordings,
+) -> None:
+    journals.whole()
+    with closing(journals.journal.outbox()) as outbox:
+        route(outbox, None, to=("ultralytics", "http://127.0.0.1:9"), settings=Settings(api_key=KEY))
+    assert [target.base_url for target in journals.journal.report()[0].targets] == ["http://127.0.0.1:9"]
 
 
 def test_one_unreachable_destination_does_not_hold_up_the_other(journals: Recordings, server: ScriptedServer) -> None:
