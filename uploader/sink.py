@@ -31,7 +31,7 @@ from journal.sizes import readable
 from journal.words import next_command
 from uploader.chunks import CONSOLE, ChunkIds
 from uploader.link import Link
-from uploader.takeover import TakeOver
+from uploader.takeover import TakeOver, removal_payload, take_back
 
 if TYPE_CHECKING:
     from journal.blobs import Identity
@@ -216,7 +216,9 @@ class Sink:
                     LOGGER.debug("the session's end could not be journaled: %s", error)
             self._is_closed = True
             while self._removed:
-                self._removed.pop(0).abandon()
+                lost = self._removed.pop(0).abandon(self._fallback_folders, self._options.routes)
+                if lost:
+                    self._write(GIVEN_UP, removal_payload(lost), "", None)
             self._release()
 
     def _write(self, kind: str, payload: Mapping[str, Any], key: str, durability: Durability | None) -> None:
@@ -302,7 +304,7 @@ class Sink:
                 self._removed.pop(0).close()
             if file := self._fallback:
                 with suppress(OSError):  # what stays is for the drain
-                    _take_back(file, link)
+                    take_back(file, link, CATCH_UP_BYTES)
                 file.close()
                 self._fallback = None
         finally:
@@ -391,15 +393,6 @@ def _leave_parents() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_parents)
-
-
-def _take_back(file: FallbackFile, link: Link) -> None:
-    """Take a fallback file into the journal, and delete it unless it has grown meanwhile."""
-    size = file.size()
-    if size <= CATCH_UP_BYTES:
-        link.writer.ingest(file, link.session_id)
-        if file.size() == size:
-            file.remove()
 
 
 def new_run(run_id: str, *, project: str | None, name: str, save_dir: Path) -> Run:

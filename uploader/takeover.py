@@ -1,14 +1,19 @@
-"""Bringing a run over from a journal whose files were removed under the training."""
+"""Bringing a run over from a journal whose files were removed under the training, and from fallback files."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from journal.errors import JournalError, JournalUnavailable
+from journal.fallback import FallbackFile
+from journal.identity import Session
 from journal.losses import Loss, loss_payload
 from journal.records import GIVEN_UP
+from journal.words import next_command
 
 if TYPE_CHECKING:
     from journal.records import Event
@@ -49,32 +54,43 @@ class TakeOver:
         except _OutOfReach as error:
             _say_lost("What", self._severed, error)
         if self._lost:
-            reason = "the journal's folder was removed while the training went on"
-            link.event(GIVEN_UP, loss_payload(reason, [Loss("checkpoints", self._lost, 0)]))
+            link.event(GIVEN_UP, removal_payload(self._lost))
             self._lost = 0
 
-    def abandon(self) -> None:
-        """Say what was not copied, and let go of it."""
-        count = 0
+    def abandon(self, folders: Sequence[Path], routes: Sequence[tuple[str, str]]) -> int:
+        """Write what was not copied to fallback files, which the next drain takes in; say so, and let go of it.
+
+        Args:
+            folders: Where fallback files may be.
+            routes: Where the run goes.
+
+        Returns:
+            How many checkpoints cannot be had any more.
+        """
+        shelter = _Shelter(self._severed, folders, routes)
         try:
             while events := self._events():
-                count += len(events)
+                shelter.write(self._told(events), self._ask(lambda writer: writer.sessions(self._severed.run.id)))
                 self._after = events[-1].id
-            if count:
-                _say_lost(f"{count} events that", self._severed, "it could not be made anew")
         except (JournalError, _OutOfReach) as error:
-            _say_lost("What", self._severed, error)
+            _say_lost("What else" if shelter.count else "What", self._severed, error)
+        shelter.close()
         self.close()
+        return self._lost
 
     def close(self) -> None:
         """Let go of the removed files, and so of what they hold."""
         self._severed.close()
 
     def _copy(self, events: Sequence[Event], link: Link, session_ids: Mapping[int, int]) -> None:
-        kept = [event for event in events if event.kind != "checkpoint"]
-        link.writer.copy(session_ids, kept)
-        self._lost += len(events) - len(kept)
+        link.writer.copy(session_ids, self._told(events))
         self._after = events[-1].id
+
+    def _told(self, events: Sequence[Event]) -> list[Event]:
+        """Return those that can be told elsewhere, and count the others, whose bytes are gone."""
+        kept = [event for event in events if event.kind != "checkpoint"]
+        self._lost += len(events) - len(kept)
+        return kept
 
     def _events(self) -> Sequence[Event]:
         """Return the next ones that are not copied."""
@@ -99,8 +115,76 @@ class TakeOver:
                 raise _OutOfReach(str(error)) from error
 
 
+class _Shelter:
+    """Fallback files of what a removed journal holds: one of each session, whose events keep their numbers.
+
+    So nothing is doubled where the next journal has some of them.
+    """
+
+    def __init__(self, severed: Link, folders: Sequence[Path], routes: Sequence[tuple[str, str]]) -> None:
+        """Nothing is written yet."""
+        self._severed, self._folders, self._routes = severed, folders, routes
+        self._files: dict[int, FallbackFile] = {}
+        self.count = 0
+
+    def write(self, events: Sequence[Event], sessions: Sequence[Any]) -> None:
+        """Write events durably.
+
+        Args:
+            events: In order.
+            sessions: The rows of the run's sessions in that journal.
+
+        Raises:
+            JournalUnwritable: No folder takes a file, or takes more.
+        """
+        rows = {row.id: row for row in sessions}
+        for event in events:
+            if event.session_id not in self._files:
+                self._files[event.session_id] = self._file_of(rows[event.session_id])
+            entry = (event.kind, event.key, event.payload, event.created_at, event.seq)
+            self._files[event.session_id].write([entry])
+            self.count += 1
+
+    def close(self) -> None:
+        """Close the files, and say where they are."""
+        for file in self._files.values():
+            file.close()
+        if self.count:
+            LOGGER.warning(
+                "%s events that this training wrote to %s before it was removed or replaced could not be taken over, "
+                "as it could not be made anew. They are in %s, which the next `%s` takes in.",
+                self.count,
+                self._severed.journal.path,
+                ", ".join(str(path) for file in self._files.values() for path in file.paths),
+                next_command("drain", self._severed.journal.path),
+            )
+
+    def _file_of(self, row: Any) -> FallbackFile:
+        severed = self._severed
+        session = Session(severed.run.id, row.uuid, row.generation, row.parent, row.purpose)
+        session.journal = severed.journal.uuid
+        file = FallbackFile(self._folders, severed.journal.path, severed.run, routes=self._routes, session=session)
+        file.header = replace(file.header, started_at=row.started_at)  # files are taken in by that order
+        return file
+
+
 class _OutOfReach(Exception):
     """What a removed journal held cannot be read any more."""
+
+
+def removal_payload(checkpoints: int) -> dict[str, Any]:
+    """Return what is recorded of checkpoints that were lost with their journal."""
+    reason = "the journal's folder was removed while the training went on"
+    return loss_payload(reason, [Loss("checkpoints", checkpoints, 0)])
+
+
+def take_back(file: FallbackFile, link: Link, most_bytes: int) -> None:
+    """Take a fallback file into the journal, and delete it unless it has grown meanwhile; leave one that is larger."""
+    size = file.size()
+    if size <= most_bytes:
+        link.writer.ingest(file, link.session_id)
+        if file.size() == size:
+            file.remove()
 
 
 def _say_lost(what: str, severed: Link, why: object) -> None:

@@ -21,6 +21,8 @@ from support.scripted_server import Reply, ScriptedServer, received, scripted_se
 
 from journal import writer
 from journal.blobs import identity
+from journal.clock import utc_now
+from journal.doctor.repair import recover_journal
 from uploader.local_platform.server import running
 from uploader.recorder import WAL_LIMIT_BYTES
 from uploader.sink import RETRY_SECONDS, JournalOptions, Sink, new_run
@@ -152,12 +154,60 @@ def test_the_end_does_not_wait_for_its_time_to_try_again(fallbacks: Path, part: 
     assert rows(folder, "SELECT outcome FROM sessions") == [("complete",)]
 
 
-def test_what_cannot_be_taken_over_at_the_end_is_said(
-    fallbacks: Path, part: Sink, folder: Path, caplog: pytest.LogCaptureFixture
+def test_what_cannot_be_taken_over_at_the_end_is_kept_and_said(
+    fallbacks: Path, part: Sink, folder: Path, save_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    save(part, save_dir / "last.pt")
     in_the_way(part, folder)
     part.close("complete")
     assert "2 events that this training wrote" in caplog.text
+    assert str(fallbacks) in caplog.text
+    folder.unlink()
+    take_in(folder)
+    take_in(folder)
+    assert sorted(kinds(folder)) == ["epoch_end", "given_up", "training_started"]
+    assert rows(folder, "SELECT uuid FROM sessions") == [(part.session.uuid,)]
+
+
+def test_an_older_copy_in_the_place_of_the_database_loses_nothing(fallbacks: Path, part: Sink, folder: Path) -> None:
+    """Beside the newer one's log no journal can be made of it; what the training can still read is kept."""
+    part.close("exited")
+    resumed = Sink(JournalOptions(journal=str(folder)), part.run)
+    resumed.event("epoch_end", {"epoch": 1}, "1")
+    older = folder.with_name("older.db")
+    with closing(sqlite3.connect(folder / "journal.db")) as connection:
+        connection.execute("VACUUM INTO ?", (str(older),))
+    resumed.event("epoch_end", {"epoch": 2}, "2")
+    older.replace(folder / "journal.db")
+    resumed.event("epoch_end", {"epoch": 3}, "3")
+    resumed.maintain(WAL_LIMIT_BYTES)
+    resumed.event("epoch_end", {"epoch": 4}, "4")
+    resumed.close("complete")
+    events = [line for file in fallbacks.iterdir() for line in file.read_text().splitlines()[1:]]
+    assert sorted(json.loads(event)["key"] for event in events) == ["0", "1", "1", "2", "3", "4"]
+    recovery = recover_journal(folder, utc_now())  # the log was folded into the older copy, which is damaged by it
+    folder.rename(folder.with_name("damaged"))
+    recovery.folder.rename(folder)  # as the doctor says
+    take_in(folder)
+    take_in(folder)
+    assert sorted(keys(folder)) == ["0", "1", "1", "2", "3", "4"]
+    assert rows(folder, "SELECT uuid FROM sessions ORDER BY id") == [(part.session.uuid,), (resumed.session.uuid,)]
+    assert rows(folder, "SELECT seq FROM events WHERE session_id = 2 ORDER BY seq") == [(n,) for n in (1, 2, 3, 4)]
+
+
+def test_what_can_be_written_nowhere_is_said_to_be_lost(
+    part: Sink, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_the_way(part, folder)
+    monkeypatch.setattr(part, "_fallback_folders", [folder])
+    part.close("complete")
+    assert "What this training wrote" in caplog.text
+    assert "is lost unless" in caplog.text
+
+
+def take_in(folder: Path) -> None:
+    with recordings(folder) as journals:
+        journals.journal.ingest_fallbacks()
 
 
 def test_another_try_begins_where_the_last_one_stopped(
