@@ -10,7 +10,7 @@ import pytest
 from support.scripted_server import Reply, ScriptedServer, hub_received
 
 from uploader.errors import CredentialsRefused, Refused, RunGone, Transient
-from uploader.platforms.base import Identity, Message, Upload
+from uploader.platforms.base import Identity, Known, Message, Upload
 from uploader.platforms.hub import HubPlatform
 from uploader.platforms.registry import connect
 from uploader.settings import Settings
@@ -152,3 +152,30 @@ def test_the_registry_knows_it_and_asks_for_a_key(client: HubPlatform, server: S
     assert isinstance(connected, HubPlatform)
     with pytest.raises(CredentialsRefused, match="HUB_API_KEY"):
         connect("hub", server.url, named, connections=1)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(404, {"success": False, "message": "not found"}),
+        Reply(404, b"<html>no such path</html>", {"Content-Type": "text/html"}),
+        Reply(403, {"message": "no"}),
+        Reply(body={"success": True, "data": None}),
+        Reply(body={"success": True, "data": [{"map": 0.5}, 3]}),
+        Reply(body={"success": False}),
+    ],
+)
+def test_what_hub_does_not_tell_of_a_model_holds_no_run(
+    client: HubPlatform, server: ScriptedServer, identity: Identity, reply: Reply
+) -> None:
+    server.script = lambda _: reply
+    assert client.ahead(identity, Known(frozenset(), 1, 0, is_complete=False)) is None
+    assert [each.path for each in server.requests] == ["/v1/models/m-1", "/v1/models/m-1/metrics"]
+
+
+def test_a_hub_that_cannot_be_read_now_is_asked_again(
+    client: HubPlatform, server: ScriptedServer, identity: Identity
+) -> None:
+    server.script = lambda _: Reply(503, {})
+    with pytest.raises(Transient):
+        client.ahead(identity, Known(frozenset(), 1, 0, is_complete=False))

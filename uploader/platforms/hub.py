@@ -4,6 +4,7 @@
     POST /v1/models                          makes a model; answers with its id
     GET  /v1/models?limit=N                  the newest models
     GET  /v1/models/{id}                     a model's facts
+    GET  /v1/models/{id}/metrics             metrics of its epochs, as far as they are told
     POST /v1/models/{id}                     metrics of any number of epochs
     POST /v1/models/{id}/upload              a checkpoint, as a form with the file in it
     POST /v1/agent/heartbeat/models/{id}     this machine is at work on the model
@@ -25,9 +26,10 @@ from typing import Any
 from urllib.parse import quote
 
 from uploader.errors import DeliveryError, Forbidden, Refused, Transient
+from uploader.platforms.ahead import ahead
 from uploader.platforms.answers import brief, deleted, host_of, is_id, said
 from uploader.platforms.api import JsonApi, checked_key
-from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
+from uploader.platforms.base import Identity, Known, Message, Progress, Receipt, Upload
 from uploader.platforms.blob import BlobReader
 from uploader.platforms.http import Transport
 from uploader.platforms.multipart import FormReader
@@ -42,6 +44,10 @@ RUN = "uploaderRun"
 RESUMED = "resumed"
 """What the body of a registration has besides, which is not sent: the training goes on with one of before."""
 
+_TRAINED = "trained"
+"""Status of a model whose training has ended."""
+_UNTOLD = frozenset({200, 404, 405})
+"""An answer of another kind, or a page that says that there is no such path."""
 _NEWEST = 50
 """So many models are looked at: what is looked for was made a moment ago."""
 _LONGEST_LIST = 16 * 1024 * 1024  # bytes
@@ -132,6 +138,27 @@ class HubPlatform:
             missing = f"{self._host} answered without the id of the model that was to be made"
             raise Transient(f"{missing}{said(answer)}", status=200)
         return Receipt({MODEL_ID: data["id"]}, {MODEL_ID: data["id"]}, is_new=True)
+
+    def ahead(self, identity: Identity, known: Known) -> str | None:
+        """Return what HUB has of a run that a journal does not: a later epoch, or the end. It tells no sessions."""
+        with self._lists.turn():
+            model_id = identity.ids.get(MODEL_ID) or self._made_for(identity.run_uuid)
+            if model_id is None:
+                return None
+            model, metrics = self._told(_path(model_id)), self._told(f"{_path(model_id)}/metrics")
+        is_over = isinstance(model, dict) and model.get("status") == _TRAINED
+        return ahead({"status": "completed" if is_over else None, "trainResults": metrics}, known)
+
+    def _told(self, path: str) -> Any:
+        """Return what HUB tells there; None where it has no such thing, or does not tell."""
+        try:
+            return self._confirmed(self._api.get(path)).get("data")
+        except Refused:
+            return None
+        except Transient as error:
+            if error.status in _UNTOLD:  # another attempt would be answered alike
+                return None
+            raise
 
     def _own(self, message: Message, *, is_resumed: bool) -> object:
         """Return the id of the model that the run has there, None where it has none, or has it no more."""

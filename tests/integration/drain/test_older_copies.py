@@ -125,6 +125,66 @@ def test_a_copy_that_has_all_is_delivered(journals: Recordings, api: Api, tmp_pa
     assert len(api.get("/api/models/local/demo")["models"]) == 1
 
 
+@pytest.mark.parametrize("is_announced", [True, False])
+@pytest.mark.parametrize("is_over", [True, False])
+def test_an_older_copy_changes_nothing_on_hub(
+    journals: Recordings, api: Api, tmp_path: Path, is_announced: bool, is_over: bool
+) -> None:
+    """Which tells a later epoch, and the end: also of a model that the copy has not heard of yet."""
+    training = journals.begin()
+    journals.writer.route(training.run.id, "hub", api.url)
+    training.started(trainArgs={"model": "yolo11n.pt"})
+    training.epoch(0)
+    if is_announced:
+        assert journals.drain(UNUSED, hub=api.url).exit_code == 0
+    training.checkpoint(b"older weights", "best")
+    training.epoch(1)
+    copy = copied(journals, tmp_path / "copy")
+    if is_over:
+        training.checkpoint(b"newer weights")
+        training.complete()
+        training.end()
+    else:
+        training.epoch(2)
+    assert journals.drain(UNUSED, hub=api.url).exit_code == 0
+    before = shown_on_hub(api)
+    with recordings(copy) as older:
+        older.writer.end_session(training.session_id, "exited")
+        assert older.drain(UNUSED, hub=api.url).exit_code == 4
+    assert shown_on_hub(api) == before
+    [(reason,)] = rows(copy, "SELECT reason FROM targets WHERE reason IS NOT NULL")
+    told = "the training's end" if is_over else "epochs up to 2, and this journal up to 1"
+    assert f"the platform has {told}: this journal is an older copy" in reason
+    assert f"`route {training.run.id} --name NAME`" in reason
+
+
+def test_a_copy_that_has_all_is_delivered_to_hub(journals: Recordings, api: Api, tmp_path: Path) -> None:
+    training = journals.begin()
+    journals.writer.route(training.run.id, "hub", api.url)
+    training.started(trainArgs={"model": "yolo11n.pt"})
+    training.epoch(0)
+    assert journals.drain(UNUSED, hub=api.url).exit_code == 0
+    copy = copied(journals, tmp_path / "copy")
+    with recordings(copy) as moved:
+        there = Training(moved.journal, moved.writer, training.run, training.session_id)
+        there.epoch(1)
+        assert moved.drain(UNUSED, hub=api.url).exit_code == 0
+    [(_, metrics)] = shown_on_hub(api)
+    assert [each["epoch"] for each in metrics] == [0, 1]
+
+
+UNUSED = "http://unused.invalid"
+
+
+def shown_on_hub(api: Api) -> list[tuple[Any, Any]]:
+    """Return each model with its metrics; signed URLs differ each time."""
+    models = api.get("/v1/models")["data"]["results"]
+    names = ("id", "status", "checkpoints", "updatedAt")
+    return [
+        ({name: each[name] for name in names}, api.get(f"/v1/models/{each['id']}/metrics")["data"]) for each in models
+    ]
+
+
 def model(session: str = "a", generation: int = 1, *epochs: int, status: str = "running") -> dict[str, Any]:
     told = {"uuid": session, "generation": generation, "parent": None}
     results = [{"epoch": epoch} for epoch in epochs]
