@@ -51,6 +51,8 @@ class Newest(NamedTuple):
 
 
 UNKNOWN = Newest()
+_ANCESTORS = 100
+"""So many are told of a session, the newest ones: a run may be resumed every hour for weeks."""
 
 
 @dataclass
@@ -66,6 +68,7 @@ class Session:
         last: The number that was given last.
         is_placed: Whether a journal has it, so that its place is settled.
         journal: Uuid of the journal that it writes to; None before one could be opened.
+        ancestors: Uuids of the sessions that led to it, the oldest first, as far as they are known; the parent is last.
     """
 
     run_id: str
@@ -76,12 +79,14 @@ class Session:
     last: int = 0
     is_placed: bool = False
     journal: str | None = None
+    ancestors: tuple[str, ...] = ()
     _pid: int = field(default_factory=os.getpid)
 
     def place(self, newest: Newest) -> None:
         """Take a place behind the newest session of the run that is known, unless its place is settled."""
         if not self.is_placed and newest.generation >= (self.generation or 1):
             self.generation, self.parent = newest.generation + 1, newest.uuid
+            self.ancestors = (*self.ancestors, *([newest.uuid] if newest.uuid else []))[-_ANCESTORS:]
         self.generation = self.generation or 1
 
     def entries(self, drafts: Iterable[Draft]) -> list[Entry]:
@@ -97,11 +102,13 @@ class Session:
 
     def facts(self) -> dict[str, Any]:
         """Return what others are told of it."""
-        return {"uuid": self.uuid, "generation": self.generation, "parent": self.parent}
+        lineage = {"ancestors": list(self.ancestors)} if self.ancestors else {}
+        return {"uuid": self.uuid, "generation": self.generation, "parent": self.parent, **lineage}
 
     def _begin_anew(self) -> None:
         """Let a child be no continuation of what its parent goes on with: the two are of one generation."""
         self.parent, self.uuid, self.purpose = self.uuid, str(uuid.uuid4()), FORK
+        self.ancestors = (*self.ancestors, self.parent)[-_ANCESTORS:]
         self.last, self._pid = 0, os.getpid()
 
 

@@ -319,7 +319,7 @@ def _begin(options: JournalOptions, look: Callable[[], Origin], run: Callable[[s
 
 def _open(options: JournalOptions, came: Origin, run: Callable[[str], Run]) -> tuple[Origin, Sink]:
     known = came.mark
-    session = Session(known.run if known else str(uuid.uuid4()))
+    session = Session(known.run if known else str(uuid.uuid4()), ancestors=known.ancestors if known else ())
     if known and known.newest != UNKNOWN:
         session.place(known.newest)
     return came, Sink(options, run(session.run_id), session=session, chunks_before=known.chunks if known else 0)

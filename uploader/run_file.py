@@ -32,6 +32,7 @@ class Mark:
         folder: Where it was written, "" where an earlier version did: another folder than `found` was moved or copied.
         found: Where it is.
         chunks: The ids of that session's console chunks are not likely to be higher.
+        ancestors: Uuids of the sessions that led to that one, the oldest first.
     """
 
     run: str
@@ -41,6 +42,7 @@ class Mark:
     folder: str = ""
     found: Path | None = None
     chunks: int = 0
+    ancestors: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Mark | None:
@@ -55,6 +57,7 @@ class Mark:
                 str(told.get("folder") or ""),
                 folder,
                 int(told.get("chunks") or 0),
+                tuple(str(uuid.UUID(each)) for each in told.get("ancestors") or ()),
             )
             return mark if _is_sound(mark) else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
@@ -99,6 +102,7 @@ def remember_run(sink: Sink, save_dir: Path, known: Mark | None, is_complete: bo
         "session": sink.session.uuid,
         "generation": sink.session.generation,
         "chunks": sink.chunks.reserved,
+        "ancestors": list(sink.session.ancestors),
     }
     temporary = save_dir / f".{RUN_FILE}.tmp"
     try:

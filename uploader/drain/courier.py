@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
@@ -15,6 +16,7 @@ from uploader.drain.planner import REGISTRATION
 from uploader.drain.progress import Progress
 from uploader.errors import BlobUnusable, Damaged, DeliveryError, Interrupted, OlderCopy
 from uploader.platforms.base import Comparing, Identity, Known, Message, Platform, Receipt, Upload
+from uploader.run_file import Mark
 
 _LOG = logging.getLogger(__name__)
 
@@ -124,4 +126,14 @@ class Courier:
     def _identity(self, claim: Claim) -> Identity:
         run = claim.run
         former = tuple(each or self._default_project for each in claim.former_projects)
-        return Identity(run.id, run.project or self._default_project, run.name, claim.ids, claim.sessions, former)
+        project, elsewhere = run.project or self._default_project, claim.kind == REGISTRATION and _has_gone_on(claim)
+        return Identity(run.id, project, run.name, claim.ids, claim.sessions, former, elsewhere)
+
+
+def _has_gone_on(claim: Claim) -> bool:
+    """Return whether the run's folder, where it can be read here, names a session that the journal does not have.
+
+    So it is where the training went on with another journal, as on another machine that shares the folder.
+    """
+    mark = Mark.read(Path(claim.run.save_dir)) if claim.run.save_dir else None
+    return mark is not None and mark.run == claim.run.id and mark.newest.uuid not in {None, *claim.sessions}

@@ -97,6 +97,11 @@ class Rows:
         where = "WHERE owner = ? AND project = ? ORDER BY rowid DESC LIMIT ?"
         return record_table.select(self._connection, Model, where, owner, project, limit)
 
+    def models_of_run(self, owner: str, run: str) -> list[Model]:
+        """Return an owner's models whose client has said that they are of this run, the newest first."""
+        where = "WHERE owner = ? AND json_extract(environment, '$.uploaderRun') = ? ORDER BY rowid DESC"
+        return record_table.select(self._connection, Model, where, owner, run)
+
     def overviews(self, limit: int) -> list[Overview]:
         """Return one line about each of the newest models."""
         return [Overview(*row) for row in self._connection.execute(_OVERVIEWS, [limit])]

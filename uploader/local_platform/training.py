@@ -46,6 +46,8 @@ def start(rows: Rows, event: TrainingEvent, now: str, *, unique_names: bool = Tr
         Conflict: The model has gone on with another copy of what is to go on with it now.
         Invalid: The data has a field of the wrong type.
     """
+    if later := _later_sessions(rows, event):
+        return {**_ids(later, rows.run_ids(later.id)[0]), "ignored": IGNORED}
     model = _named(rows, event, unique_names)
     if model and model.status == "cancelled":
         return {"modelId": model.id, **CANCELLED}
@@ -190,6 +192,26 @@ def _is_another_copy(model: Model, data: dict[str, Any]) -> bool:
     told = [mapping(place.get("environment"), "'environment'") for place in (data, {"environment": model.environment})]
     ours, theirs = (session if isinstance(session := one.get("uploaderSession"), dict) else {} for one in told)
     return ours.get("uuid") != theirs.get("uuid") and None is not ours.get("generation") == theirs.get("generation")
+
+
+def _later_sessions(rows: Rows, event: TrainingEvent) -> Model | None:
+    """Return the model that later sessions of the same run have made, where an earlier one is registered as new.
+
+    It is so where the later ones are delivered first, from journals of their own. A copy's session has led to none.
+    """
+    environment = mapping(event.data.get("environment"), "'environment'") or {}
+    run, session = environment.get("uploaderRun"), environment.get("uploaderSession")
+    uuid = session.get("uuid") if isinstance(session, dict) else None
+    if event.model_id is not None or event.address is None or not (isinstance(run, str) and isinstance(uuid, str)):
+        return None
+    models = rows.models_of_run(event.address.owner, run)
+    return next((model for model in models if model.status != "cancelled" and uuid in _ancestors(model)), None)
+
+
+def _ancestors(model: Model) -> list[object]:
+    told = (model.environment or {}).get("uploaderSession")
+    listed = told.get("ancestors") if isinstance(told, dict) else None
+    return listed if isinstance(listed, list) else []
 
 
 def _named(rows: Rows, event: TrainingEvent, unique_names: bool) -> Model | None:

@@ -30,6 +30,7 @@ class Identity:
         ids: What the platform calls the run; empty until it was registered, or where the platform gives no ids.
         sessions: Uuids of the run's sessions that are known here; a registration needs them.
         former_projects: Where a registration was sent before, and may have been taken.
+        has_gone_on: Whether there may be later sessions of the run than those that are known here.
     """
 
     run_uuid: str
@@ -38,6 +39,7 @@ class Identity:
     ids: Mapping[str, Any] = field(default_factory=dict)
     sessions: frozenset[str] = frozenset()
     former_projects: tuple[str, ...] = ()
+    has_gone_on: bool = False
 
 
 @dataclass(frozen=True)

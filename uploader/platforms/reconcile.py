@@ -124,7 +124,7 @@ def _named(api: JsonApi, identity: Identity) -> Iterator[Mapping[str, Any]]:
 
 
 def _new(models: Iterable[Mapping[str, Any]], run_uuid: str, session: Session | None) -> dict[str, Any] | None:
-    """Return the ids of the model that carries the run's uuid; of several, of the one that the session goes on from.
+    """Return the ids of the model that carries the run's uuid; of several, of the one in whose line the session is.
 
     A cancelled one takes no more sessions, so it is never the answer to a registration that is to be repeated.
     """
@@ -133,7 +133,7 @@ def _new(models: Iterable[Mapping[str, Any]], run_uuid: str, session: Session | 
         if _carries(model, run_uuid) and model.get("status") != "cancelled":
             found.append(model)
             theirs = Session.of(model)
-            if session is None or theirs is None or theirs.uuid in {session.uuid, session.parent}:
+            if session is None or theirs is None or session.is_of_line(theirs):
                 return _ids_of(model)
     return _ids_of(found[0]) if found else None
 

@@ -20,11 +20,13 @@ class Session:
         uuid: Its own.
         generation: 1 for a run's first.
         parent: Uuid of the session that it continues; None for the first.
+        ancestors: Uuids of all that led to it, as far as they are told; with the parent.
     """
 
     uuid: str
     generation: int
     parent: str | None
+    ancestors: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Session | None:
@@ -40,7 +42,14 @@ class Session:
         name, generation, parent = told.get("uuid"), told.get("generation"), told.get("parent")
         if not isinstance(name, str) or not isinstance(generation, int):
             return None
-        return cls(name, generation, parent if isinstance(parent, str) else None)
+        parent = parent if isinstance(parent, str) else None
+        listed = told.get("ancestors")
+        led = [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
+        return cls(name, generation, parent, frozenset([*led, *([parent] if parent else [])]))
+
+    def is_of_line(self, other: Session) -> bool:
+        """Return whether the other is this one, or one of the two has led to the other."""
+        return self.uuid == other.uuid or other.uuid in self.ancestors or self.uuid in other.ancestors
 
     @classmethod
     def told(cls, data_json: str) -> Session | None:
@@ -56,7 +65,7 @@ def is_apart(ours: Session, theirs: Session, known: Collection[str]) -> bool:
         theirs: The model's last.
         known: Uuids of the run's sessions that our journal has.
     """
-    if theirs.uuid in {ours.uuid, ours.parent, *known} or theirs.parent == ours.uuid:
+    if ours.is_of_line(theirs) or theirs.uuid in known:
         return False
     # An older one may have led to ours through others that the platform has not heard of.
     return theirs.generation >= ours.generation - 1

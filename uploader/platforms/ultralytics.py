@@ -31,6 +31,8 @@ from uploader.platforms.sessions import Session, is_apart
 from uploader.platforms.storage import MANY_ATTEMPTS, Storage
 from uploader.platforms.turns import Turns
 
+_OLDER = "isOlder"
+"""An id of ours: the model has gone on with what a run's newest session here has led to."""
 _NOTHING_UPLOADED = {"modelPath": None, "modelSize": None}
 """Ids of a model that takes another one's place: what they were is the other one's."""
 _LOG = logging.getLogger("uploader")
@@ -40,6 +42,7 @@ METRICS = "/api/webhooks/training/metrics"
 UPLOAD = "/api/webhooks/models/upload"
 
 REGISTRATION = "training_started"
+_ENDS = frozenset({"training_complete", "training_failed"})
 _OWN_IDS = ("modelId", "runId")
 _IDS = ("modelId", "runId", "modelSlug", "modelUrl")
 _SAID = ("received", "event", "mode", "cancelled", "action", "reason", "warning", "ignored")
@@ -52,6 +55,7 @@ _NOT_ALLOWED = (
     "this key may not write to the project '{}': get access to it, or send the run to another project (`route`), then "
     "`retry`"
 )
+_GONE_ON = "the model has gone on with a later session of the run"
 _WITHOUT_FILE = "all else of the run is sent without it. Have that put right there, then `retry`"
 
 
@@ -92,7 +96,9 @@ class UltralyticsPlatform:
         journal was lost. A model that was deleted or cancelled meanwhile takes no more sessions; the run then goes on
         as a new one.
         """
-        return self._go_on(message) or self._begin(message)
+        receipt = self._go_on(message) or self._begin(message)
+        is_newest = {_OLDER: None} if _OLDER in message.identity.ids else {}
+        return replace(receipt, ids={**is_newest, **(receipt.ids or {})})
 
     def ahead(self, identity: Identity, known: Known) -> str | None:
         """Return what the platform has of a run that a journal does not; see `ahead.ahead`."""
@@ -149,13 +155,17 @@ class UltralyticsPlatform:
     def _kept_apart(self, message: Message) -> Receipt | None:
         """Register as a model of its own what is not what the known model has gone on with, else return None.
 
-        That is a copy: of a machine, or of a run's folder, of which another one was resumed, too. What it trains must
-        not replace what the other one has.
+        What has led there is late: announced, it would have the model run again, and end as it did. Anything else is a
+        copy: of a machine, or of a run's folder, of which another one was resumed, too. What that trains must not
+        replace what the other one has.
         """
         ours, identity = Session.told(message.data_json), message.identity
         if ours is None or "modelId" not in identity.ids:
             return None
         theirs = newest_session(self._api, identity)
+        if theirs is not None and ours.uuid in theirs.ancestors and theirs.uuid not in identity.sessions:
+            ids = {**identity.ids, _OLDER: True}
+            return Receipt({**_ids(ids), "received": True, "ignored": _GONE_ON}, ids)
         if theirs is None or not is_apart(ours, theirs, identity.sessions):
             return None
         nameless = replace(identity, name=f"{identity.name}-copy", ids={})
@@ -171,7 +181,9 @@ class UltralyticsPlatform:
         return replace(receipt, answer={**receipt.answer, "warning": why}, ids=ids)
 
     def send(self, message: Message) -> Receipt:
-        """Send any other event."""
+        """Send any other event; the end of a session that others followed is none of the model's."""
+        if message.event in _ENDS and message.identity.ids.get(_OLDER):
+            return Receipt({"received": True, "ignored": _GONE_ON})
         data = message.data_json
         if message.event == "training_complete":
             data = json.dumps(_with_model_file(json.loads(data), message.identity.ids))
@@ -188,6 +200,10 @@ class UltralyticsPlatform:
             Refused: The platform takes up none of the uploads that it gives a place for, of which there were enough.
             DeliveryError: It has not taken it up.
         """
+        if upload.identity.ids.get(_OLDER) and "runId" not in upload.identity.ids:
+            raise Refused(
+                f"{_GONE_ON}, whose weights these older ones would replace; they stay in the journal", status=CONFLICT
+            )
         try:
             return self._upload(upload, progress)
         except _UploadLost:
@@ -222,8 +238,9 @@ class UltralyticsPlatform:
         return self._registered(self._event(known, known.data_json), known.identity, ids)
 
     def _forgotten(self, message: Message) -> Mapping[str, Any]:
-        """Return the ids of the model that a resumed training goes on with, when the journal does not know them."""
-        if "modelId" in message.identity.ids or not _is_resumed(message.data_json):
+        """Return the ids of the model that a training goes on with, or led to, when the journal does not know them."""
+        may_be_there = message.identity.has_gone_on or _is_resumed(message.data_json)
+        if "modelId" in message.identity.ids or not may_be_there:
             return {}
         return self._find(message.identity, Session.told(message.data_json)) or {}
 

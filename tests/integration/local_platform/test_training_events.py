@@ -107,6 +107,19 @@ def test_a_model_takes_one_of_two_sessions_that_go_on_from_the_same_one(api: Api
     assert (refused.status_code, "another copy" in refused.json()["error"]) == (409, True)
 
 
+def test_a_session_that_is_registered_after_what_it_led_to_is_of_its_model(api: Api) -> None:
+    def told(uuid: str, *ancestors: str) -> dict[str, Any]:
+        return {"environment": {"uploaderRun": "r1", "uploaderSession": {"uuid": uuid, "ancestors": [*ancestors]}}}
+
+    later = api.event("training_started", told("s3", "s1", "s2"), project="demo", name="train")
+    api.event("training_complete", {}, modelId=later["modelId"])
+    first = api.event("training_started", told("s1"), project="demo", name="train")
+    assert (first["modelId"], "older" in first["ignored"]) == (later["modelId"], True)
+    assert api.model()["status"] == "completed"
+    copy = api.event("training_started", told("copy", "s1"), project="demo", name="train-copy")
+    assert copy["modelId"] != later["modelId"]
+
+
 def test_a_cancelled_training_still_hands_in_its_partial_results(api: Api) -> None:
     run = api.start()
     assert api.request("DELETE", "/api/models/local/demo/train/training").status_code == 200
