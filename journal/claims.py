@@ -9,12 +9,12 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, func, or_, select, update
 
 from journal import dates, tables
 from journal.clock import from_text, to_text
 from journal.liveness import live_runs, live_sessions
-from journal.records import FORMER_PROJECT, REGISTRATION, Claim, Lane, Run
+from journal.records import FORMER_PROJECTS, REGISTRATION, Claim, Lane, Run
 from journal.turns import QUEUES, SOON, Queue, first_of_each_name, take_turns
 
 _D = tables.deliveries
@@ -222,6 +222,39 @@ def take(connection: Connection, rows: Sequence[Row[Any]], owner: str, now: date
             connection.execute(update(_T).where(*here).values(last_upload_at=to_text(now)))
 
 
+_NOTE = update(_D).where(_D.c.id == bindparam("noted")).values(receipt=bindparam("note"))
+
+
+def note_projects(connection: Connection, rows: Sequence[Row[Any]], default_project: str) -> None:
+    """Take down, before registrations are sent, to which projects: their answers may be lost.
+
+    Args:
+        connection: In a write transaction.
+        rows: As they were just before `take`.
+        default_project: Of runs that named none. The next drain may have another.
+    """
+    notes = [
+        {
+            "noted": row.id,
+            "note": json.dumps({FORMER_PROJECTS: sorted({*_noted(row.receipt), row.project or default_project})}),
+        }
+        for row in rows
+        if row.kind == REGISTRATION
+    ]
+    if notes:
+        connection.execute(_NOTE, notes)
+
+
+def _noted(receipt: str | None) -> list[str]:
+    """Return the projects that a registration's row tells of; a damaged one tells of none."""
+    try:
+        note = json.loads(receipt or "{}")
+    except (ValueError, RecursionError):
+        return []
+    projects = note.get(FORMER_PROJECTS) if isinstance(note, dict) else None
+    return [each for each in projects if isinstance(each, str)] if isinstance(projects, list) else []
+
+
 def sessions_of(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, frozenset[str]]:
     """Return the uuids of the sessions of each run that is to be registered."""
     runs = {row.run_id for row in rows if row.kind == REGISTRATION}
@@ -231,13 +264,11 @@ def sessions_of(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, f
 
 
 def former_projects(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, tuple[str, ...]]:
-    """Return where registrations that these take the place of were sent, by delivery; see `resending.rename`."""
-    is_sound = func.json_valid(_D.c.receipt) == 1
-    project = case((is_sound, func.json_extract(_D.c.receipt, f"$.{FORMER_PROJECT}")))
+    """Return where these registrations, and those that they take the place of, were sent before, by delivery."""
     found: dict[int, tuple[str, ...]] = {}
     for row in (each for each in rows if each.kind == REGISTRATION and each.attempts):
-        query = select(project).distinct().where(*_replaced_by(row), project.is_not(None))
-        found[row.id] = tuple(connection.execute(query).scalars())
+        receipts = connection.execute(select(_D.c.receipt).where(*_replaced_by(row))).scalars()
+        found[row.id] = tuple({project for receipt in (*receipts, row.receipt) for project in _noted(receipt)})
     return found
 
 

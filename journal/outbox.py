@@ -235,6 +235,7 @@ class Outbox:
         turn: int = 0,
         least_tried: bool = False,
         upload_spacing_seconds: float = UPLOAD_SPACING_SECONDS,
+        default_project: str = "",
     ) -> list[Claim]:
         """Take due deliveries, for this owner alone until the lease runs out.
 
@@ -260,6 +261,7 @@ class Outbox:
             least_tried: Whether those go first that were tried least: a single one that the platform never answers is
                 not what it is to be probed with again.
             upload_spacing_seconds: The least time between two uploads of one live run.
+            default_project: Where registrations of runs that named no project go.
         """
         with self._write() as connection:
             found = claims.find_due(
@@ -276,6 +278,7 @@ class Outbox:
                 least_tried=least_tried,
             )
             claims.take(connection, found, owner, now, lease_seconds)
+            claims.note_projects(connection, found, default_project)
             sessions = claims.sessions_of(connection, found)
             former = claims.former_projects(connection, found)
         return [claims.from_row(row, sessions, former) for row in found]

@@ -24,8 +24,9 @@ from typing import Any, Literal, get_args
 REGISTRATION = "training_started"
 """The kind of the delivery that makes a run known to a platform."""
 
-FORMER_PROJECT = "formerProject"
-"""In the receipt of a superseded registration: the project that it was sent to, "" for the default one."""
+FORMER_PROJECTS = "formerProjects"
+"""In the receipt of a registration that was tried, until its answer is there: the projects that it was sent to, "" for
+a default one of which no more is known."""
 
 MILESTONES = (REGISTRATION, "training_complete", "training_failed")
 """The kinds of the events that tell in which state a run is."""

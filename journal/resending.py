@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, and_, func, insert, not_, or_, s
 from journal import tables
 from journal.clock import now_text
 from journal.errors import UnknownRow
-from journal.records import FORMER_PROJECT, REGISTRATION, Run
+from journal.records import FORMER_PROJECTS, REGISTRATION, Run
 
 _D = tables.deliveries
 _T = tables.targets
@@ -123,15 +123,21 @@ def _places(run_id: str) -> Select[tuple[int, str, bool, bool]]:
 def _announce_anew(connection: Connection, run_id: str, destination_id: int, project: str | None) -> int:
     """Put new rows in the place of registrations that were tried, and let the run be announced; return how many.
 
-    One of them may have been taken, and its answer lost: the old row notes the project that it was sent to.
+    One of them may have been taken, and its answer lost: the old row notes the projects that it was sent to.
     """
     here = (_D.c.run_id == run_id, _D.c.destination_id == destination_id, _D.c.kind == REGISTRATION)
     was_tried = or_(_D.c.state == "dead", and_(_D.c.state.in_(("pending", "claimed")), _D.c.fence > 0))
     tried = connection.execute(select(_D).where(*here, was_tried)).all()
     now = now_text()
-    noted = json.dumps({FORMER_PROJECT: project or ""})
+    unnoted = json.dumps({FORMER_PROJECTS: [project or ""]})  # an earlier version tried it
     for row in tried:
-        gone = {"state": "superseded", "settled_at": now, "owner": None, "lease_until": None, "receipt": noted}
+        gone = {
+            "state": "superseded",
+            "settled_at": now,
+            "owner": None,
+            "lease_until": None,
+            "receipt": row.receipt or unnoted,
+        }
         connection.execute(update(_D).where(_D.c.id == row.id).values(gone))
         kept = {column: value for column, value in row._asdict().items() if column not in _NOT_COPIED}
         new = {

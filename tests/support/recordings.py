@@ -107,11 +107,14 @@ class Recordings:
         *,
         hub: str | None = None,
         key: str | None = KEY,
+        project: str = "offline-runs",
         reread: Callable[[], Settings] | None = None,
         **options: Any,
     ) -> Iterator[Running]:
         """Run a drain in a thread of its own; the block may stop it, and it is stopped at the block's end."""
-        settings = Settings(api_key=key, hub_key=key, chosen_platform_url=url or None, chosen_hub_url=hub)
+        settings = Settings(
+            api_key=key, hub_key=key, chosen_platform_url=url or None, chosen_hub_url=hub, default_project=project
+        )
         with closing(self.journal.outbox()) as outbox:
             running = Running(Drain(self.journal, outbox, settings, DrainOptions(**options), reread=reread))
             try:

@@ -27,6 +27,8 @@ class Feeder:
         run_ids: Sequence[str] | None,
         lease_seconds: float = Pace.lease,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        default_project: str = "",
     ) -> None:
         """Prepare.
 
@@ -35,7 +37,9 @@ class Feeder:
             run_ids: The chosen runs; None for all.
             lease_seconds: How long a claim is ours without `renew`.
             clock: Seconds; never goes back.
+            default_project: For runs that named none.
         """
+        self._default_project = default_project
         self._outbox = outbox
         self._rounds = Rounds(outbox, run_ids, clock)
         self._turns = {lane: count() for lane in LANES}
@@ -80,6 +84,7 @@ class Feeder:
             max_bytes=max_bytes,
             turn=turn,
             least_tried=lane == "message" and limit == 1,  # a probe
+            default_project=self._default_project,
         )
         if not self._may_be_copy:
             return claims

@@ -93,7 +93,7 @@ class Drain:
             progress=self._progress,
             reread=reread,
         )
-        self._feeder = Feeder(outbox, self._run_ids, options.pace.lease)
+        self._feeder = Feeder(outbox, self._run_ids, options.pace.lease, default_project=settings.default_project)
         self._books = Books(outbox, random.random, options.pace.first_wait)
         self._next_look = self._next_renewal = self._next_intake = self._next_fold = 0.0
         self._deadline = math.inf

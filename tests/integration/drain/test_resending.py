@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from support.journals import rows
 from support.platform_api import Api
 from support.recordings import KEY, Recordings
@@ -248,6 +250,75 @@ def test_a_run_that_was_taken_in_its_former_project_is_found_there(
         training.end()
         assert journals.drain(platform.url).exit_code == 0
         assert journals.journal.report()[0].targets[0].ids["modelId"] == ids["modelId"]
+
+
+class LosingWay:
+    """What is between a drain and a platform: it loses all answers until it is mended.
+
+    Attributes:
+        made: Ids of the models whose registrations were taken.
+        lost: Released at each answer that is lost.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.made: list[str] = []
+        self.is_mended = False
+        self.lost = threading.Semaphore(0)
+        self._url = url
+
+    def __call__(self, request: Request) -> Reply:
+        headers = {name: request.headers[name] for name in ("authorization", "content-type") if name in request.headers}
+        url, body = self._url + request.path, request.body
+        answer = requests.request(request.method, url, data=body, headers=headers, timeout=30)
+        if b"training_started" in body:
+            self.made.append(answer.json()["modelId"])
+        if self.is_mended:
+            return Reply(answer.status_code, answer.content)
+        self.lost.release()
+        return Reply(reset=True)
+
+
+@pytest.fixture
+def way(tmp_path: Path, server: ScriptedServer) -> Iterator[LosingWay]:
+    with running(tmp_path / "platform", api_key=KEY, idempotency=False) as platform:
+        server.script = way = LosingWay(platform.url)
+        yield way
+
+
+def test_a_run_that_was_taken_in_a_former_default_project_is_found_there(
+    journals: Recordings, server: ScriptedServer, way: LosingWay
+) -> None:
+    """Also when registrations were tried in another one since, and went nowhere."""
+    training = journals.begin(project=None)
+    training.started()
+    for project in ("first", "second"):
+        with journals.draining(server.url, project=project, watch=True):
+            assert way.lost.acquire(timeout=30)
+        due_now(journals)
+    way.is_mended = True
+    assert journals.drain(server.url, project="third").exit_code == 0
+    [model_id] = way.made
+    assert journals.journal.report()[0].targets[0].ids["modelId"] == model_id
+
+
+def test_a_run_that_was_given_up_and_taken_up_again_is_found_in_its_former_project(
+    journals: Recordings, server: ScriptedServer, way: LosingWay
+) -> None:
+    training = journals.begin()
+    training.started()
+    with journals.draining(server.url, watch=True):
+        assert way.lost.acquire(timeout=30)
+    journals.journal.drop_destination(1)
+    journals.journal.rename(training.run.id, project="mine")
+    way.is_mended = True
+    assert journals.drain(server.url, to=server.url).exit_code == 0
+    [model_id] = way.made
+    assert journals.journal.report()[0].targets[0].ids["modelId"] == model_id
+
+
+def due_now(journals: Recordings) -> None:
+    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
+        connection.execute("UPDATE deliveries SET next_attempt_at = created_at, held = 0 WHERE state = 'pending'")
 
 
 def test_a_platform_that_has_the_run_keeps_its_name(journals: Recordings, server: ScriptedServer) -> None:
