@@ -8,8 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from support.damage import overwrite
 from support.journals import ROOT, bench
+
+
+@pytest.fixture(autouse=True)
+def _no_stray_fallback_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UPLOADER_FALLBACK", str(tmp_path / "fallback"))
 
 
 def doctor(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
