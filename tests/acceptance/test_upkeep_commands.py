@@ -249,6 +249,15 @@ def test_a_run_may_have_a_number_for_a_name(folder: Path) -> None:
     assert _json(folder, "retry", "17")["retried"] == 1
 
 
+def test_a_number_is_not_the_beginning_of_a_run(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "journal.db")) as connection, connection:
+        connection.execute("UPDATE runs SET id = '1' || substr(id, 2)")
+        for table in ("sessions", "events", "targets", "deliveries"):
+            connection.execute(f"UPDATE {table} SET run_id = '1' || substr(run_id, 2)")
+    assert _run(folder, "drop", "1", "--yes").returncode == 2
+    assert _states(folder) == ["delivered", "dead"]
+
+
 def test_a_number_that_no_row_can_have_names_nothing(folder: Path) -> None:
     answer = _run(folder, "retry", "9" * 30)
     assert (answer.returncode, "no dead letter has the id" in answer.stderr) == (2, True)

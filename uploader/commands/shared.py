@@ -130,6 +130,10 @@ def journal_errors(command: str, *, as_json: bool) -> Iterator[None]:
         fail(str(error), command, JOURNAL_UNUSABLE, as_json=as_json)
 
 
+_SHOWN_OF_ID = 8
+"""So many characters of a run's id are usually typed; fewer digits are the id of a dead letter."""
+
+
 @dataclass(frozen=True)
 class Letters:
     """Dead letters that a person named.
@@ -186,7 +190,8 @@ def named_runs(opened: Journal, words: Sequence[str]) -> list[str]:
 
 
 def _begins_id(runs: Iterable[str], word: str) -> bool:
-    return any(run.startswith(word) for run in runs)
+    """Return whether digits are meant for a run: one in sixteen of their ids begins as a letter's id does."""
+    return len(word) >= _SHOWN_OF_ID and any(run.startswith(word) for run in runs)
 
 
 def letters_in_words(letters: Sequence[DeadLetter], limit: int = 3) -> str:
