@@ -47,6 +47,16 @@ def copied(journals: Recordings, folder: Path) -> Path:
     return folder
 
 
+def copied_in_training(journals: Recordings, folder: Path) -> tuple[Training, Path]:
+    """Begin a training that has an epoch, weights and text when its journal is copied, and goes on."""
+    training = begin(journals)
+    training.console(1)
+    training.epoch(0)
+    training.checkpoint(b"older weights", "best")
+    training.console(2)
+    return training, copied(journals, folder)
+
+
 def drained(folder: Path, url: str) -> Summary:
     with recordings(folder) as copy:
         return copy.drain(url)
@@ -65,12 +75,7 @@ def without_times(value: Any) -> Any:
 
 
 def test_an_older_copy_changes_nothing_and_says_what_to_do(journals: Recordings, api: Api, tmp_path: Path) -> None:
-    training = begin(journals)
-    training.console(1)
-    training.epoch(0)
-    training.checkpoint(b"older weights", "best")
-    training.console(2)
-    copy = copied(journals, tmp_path / "copy")
+    training, copy = copied_in_training(journals, tmp_path / "copy")
     training.console(3)
     training.epoch(1)
     training.checkpoint(b"newer weights")
@@ -92,12 +97,7 @@ def test_a_platform_that_goes_by_the_order_refuses_by_itself_to_go_back(
     journals: Recordings, api: Api, tmp_path: Path
 ) -> None:
     """Where the copy was made in the very place of the journal, or the platform has no more epochs than it."""
-    training = begin(journals)
-    training.console(1)
-    training.epoch(0)
-    training.checkpoint(b"older weights", "best")
-    training.console(2)
-    copy = copied(journals, tmp_path / "copy")
+    training, copy = copied_in_training(journals, tmp_path / "copy")
     training.console(3)
     training.checkpoint(b"newer weights", "best")
     training.end("exited")
