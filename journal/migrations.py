@@ -41,7 +41,7 @@ def steps() -> list[Step]:
     return found
 
 
-NEWEST_VERSION = 4
+NEWEST_VERSION = 5
 
 
 def migrate(connection: CountedConnection, database: Path) -> bool:

@@ -14,14 +14,14 @@ from journal import dates, upkeep
 from journal.clock import from_text, to_text
 from journal.liveness import live_runs, live_sessions
 from journal.outbox import UPLOAD_SPACING_SECONDS
-from journal.tables import EPOCH_TRAINED, RANK
+from journal.tables import RANK, epochs
 
 RunState = Literal["running", "finished", "failed", "interrupted"]
 
 _RUNS = text(
     f"""
     SELECT r.id, r.project, r.name, r.created_at,
-           (SELECT count(DISTINCT key) FROM events e WHERE e.run_id = r.id AND {EPOCH_TRAINED}) AS epochs,
+           {epochs("r")} AS epochs,
            (SELECT count(*) FROM events e WHERE e.run_id = r.id) AS events,
            (SELECT kind FROM events e JOIN sessions s ON s.id = e.session_id WHERE e.run_id = r.id
               AND e.kind IN ('training_started', 'training_complete', 'training_failed')
@@ -82,15 +82,6 @@ _SPACED = text(
     WHERE d.state IN ('pending', 'claimed') AND d.lane = 'upload' AND d.role != 'final' AND d.fence = 0
     """
 )
-_LAST_EPOCHS = text(
-    """
-    SELECT key, (SELECT json_group_object(m.key, m.value) FROM json_each(e.payload, '$.metrics') m
-                 WHERE m.key LIKE 'train/%') AS losses
-    FROM events e WHERE e.run_id = :run_id AND e.kind = 'epoch_end' AND json_valid(e.payload)
-    ORDER BY e.id DESC LIMIT 2
-    """
-)
-_KEYS = text("SELECT count(DISTINCT key) FROM events WHERE run_id = :run_id AND kind = 'epoch_end'")
 _DEAD = text("SELECT id, run_id, destination_id, kind, last_error FROM deliveries WHERE state = 'dead' ORDER BY id")
 
 
@@ -193,27 +184,13 @@ def make_report(connection: Connection, now: datetime) -> list[RunReport]:
         place = (row.run_id, row.destination_id)
         targets.setdefault(row.run_id, []).append(_target(row, dead.get(place, ()), uploads.get(place), now))
     rows = connection.execute(_RUNS).all()
-    return [_run(row, live, targets.get(row.id, ()), _epochs(connection, row), row.id in pruned) for row in rows]
+    return [_run(row, live, targets.get(row.id, ()), row.id in pruned) for row in rows]
 
 
-def _run(row: Row[Any], live: Sequence[str], targets: Sequence[TargetReport], epochs: int, pruned: bool) -> RunReport:
+def _run(row: Row[Any], live: Sequence[str], targets: Sequence[TargetReport], pruned: bool) -> RunReport:
     state = run_state(row.milestone, row.outcome, row.id in live)
-    facts = (row.id, row.project, row.name, row.created_at, state, epochs, row.events, tuple(targets), pruned)
+    facts = (row.id, row.project, row.name, row.created_at, state, row.epochs, row.events, tuple(targets), pruned)
     return RunReport(*facts, forks=row.forks)
-
-
-def _epochs(connection: Connection, run: Row[Any]) -> int:
-    """Return how many epochs a run has trained.
-
-    A validator of one's own may give no losses. Then all of them look like the final evaluation, which is told by the
-    training losses: they are the last epoch's.
-    """
-    if run.epochs:
-        return int(run.epochs)
-    keys = int(connection.execute(_KEYS, {"run_id": run.id}).scalar_one())
-    last = connection.execute(_LAST_EPOCHS, {"run_id": run.id}).all()
-    is_evaluated = len({row.key for row in last}) == 2 and last[0].losses == last[1].losses
-    return keys - is_evaluated
 
 
 def _uploads_due(connection: Connection, now: datetime) -> dict[tuple[str, int], str]:

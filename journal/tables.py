@@ -241,6 +241,28 @@ EPOCH_TRAINED = """kind = 'epoch_end' AND (instr(payload, '"val/') OR NOT instr(
 """The condition for events that tell of an epoch, and not of the final evaluation: that one has validation metrics and,
 unlike a validation between epochs, no validation losses. Its number tells nothing, as a training may end early."""
 
+
+def epochs(run: str) -> str:
+    """Return the SQL for how many epochs a run has trained.
+
+    A validator of one's own may give no losses. Then all of them look like the final evaluation, which is told by the
+    training losses: they are the last epoch's.
+
+    Args:
+        run: Alias of the run.
+    """
+    of_run = f"FROM events e WHERE e.run_id = {run}.id AND"
+    return f"""coalesce(
+          nullif((SELECT count(DISTINCT key) {of_run} {EPOCH_TRAINED}), 0),
+          (SELECT count(DISTINCT key) {of_run} kind = 'epoch_end') -
+          (SELECT count(DISTINCT key) = 2 AND count(DISTINCT losses) = 1 FROM (
+             SELECT e.key, (SELECT json_group_object(m.key, m.value) FROM json_each(e.payload, '$.metrics') m
+                            WHERE m.key LIKE 'train/%') AS losses
+             FROM events e JOIN sessions s ON s.id = e.session_id
+             WHERE e.run_id = {run}.id AND e.kind = 'epoch_end' AND json_valid(e.payload)
+             ORDER BY {RANK} DESC LIMIT 2)))"""  # noqa: S608 - constants of this module
+
+
 VIEWS: dict[str, str] = {
     "pending": """
         SELECT d.id, r.name AS run, d.run_id, t.base_url AS destination, d.kind, d.state, d.attempts,
@@ -281,12 +303,11 @@ VIEWS: dict[str, str] = {
         WHERE d.state = 'dead'
         ORDER BY d.id""",
     "run_overview": f"""
-        SELECT r.id AS run, r.project, r.name, r.created_at, coalesce(e.epochs, 0) AS epochs, m.kind AS last_milestone,
+        SELECT r.id AS run, r.project, r.name, r.created_at, {epochs("r")} AS epochs, m.kind AS last_milestone,
                coalesce(s.sessions, 0) AS sessions, coalesce(e.events, 0) AS events,
                coalesce(d.delivered, 0) AS delivered, coalesce(d.pending, 0) AS pending, coalesce(d.dead, 0) AS dead
         FROM runs r
-        LEFT JOIN (SELECT run_id, count(*) AS events, count(DISTINCT CASE WHEN {EPOCH_TRAINED} THEN key END) AS epochs
-                   FROM events GROUP BY run_id) e ON e.run_id = r.id
+        LEFT JOIN (SELECT run_id, count(*) AS events FROM events GROUP BY run_id) e ON e.run_id = r.id
         LEFT JOIN (SELECT e.run_id, e.kind, max({RANK}) FROM events e JOIN sessions s ON s.id = e.session_id
                    WHERE e.kind IN ('training_started', 'training_complete', 'training_failed')
                    GROUP BY e.run_id) m ON m.run_id = r.id

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
-from support.journals import Bench, later
+from support.journals import Bench, later, rows
 
 from journal.clock import from_text, utc_now
 from journal.outbox import UPLOAD_SPACING_SECONDS
@@ -23,11 +25,25 @@ def test_epochs_are_counted_where_a_validator_gives_no_losses(at: Bench, trained
     if evaluated:  # at the end, when nothing is trained
         epoch(at, trained, 3.0 - (trained - 1), **{"metrics/acc": 0.6})
     assert at.journal.report()[0].epochs == trained
+    assert rows(at.journal.path, "SELECT epochs FROM run_overview") == [(trained,)]
+
+
+def test_the_last_epoch_is_told_by_the_order_of_the_run_and_not_by_when_it_came_in(at: Bench) -> None:
+    late, *others = [(1, 2.0), (0, 3.0), (2, 1.0), (3, 1.0)]
+    for number, loss in others:
+        epoch(at, number, loss, **{"metrics/acc": 0.5})
+    epoch(at, *late, **{"metrics/acc": 0.5})
+    with closing(sqlite3.connect(at.journal.database, isolation_level=None)) as connection:
+        connection.execute("UPDATE events SET seq = seq + 100")
+        connection.execute("UPDATE events SET seq = CAST(key AS INTEGER) + 1")
+    assert at.journal.report()[0].epochs == 3
+    assert rows(at.journal.path, "SELECT epochs FROM run_overview") == [(3,)]
 
 
 def test_without_epochs_there_are_none(at: Bench) -> None:
     at.event("training_started")
     assert at.journal.report()[0].epochs == 0
+    assert rows(at.journal.path, "SELECT epochs FROM run_overview") == [(0,)]
 
 
 def test_a_checkpoint_that_keeps_its_distance_tells_until_when(at: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sqlite3
 import stat
@@ -81,6 +82,30 @@ def test_an_older_version_goes_on_writing_while_its_journal_is_brought_up_to_dat
             assert [one.key for one in outbox.backlog("r", after=0, limit=9).events] == ["0", "1"]
             assert opened.drop_destination(1).runs == 1
             assert outbox.targets() == []
+
+
+@pytest.mark.parametrize("version", range(1, migrations.NEWEST_VERSION))
+def test_a_journal_of_each_earlier_version_is_brought_to_the_views_of_this_one(folder: Path, version: int) -> None:
+    folder.mkdir()
+    now = "2026-01-01T00:00:00.000000Z"
+    with closing(sqlite3.connect(folder / "journal.db", isolation_level=None)) as old:
+        for step in migrations.steps()[:version]:
+            old.executescript(step.sql)
+            old.execute("INSERT INTO schema_migrations VALUES (?, ?, ?)", (step.version, step.name, now))
+        old.execute("CREATE VIEW run_overview AS SELECT id AS run, 0 AS epochs FROM runs")
+        old.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        old.execute(f"PRAGMA user_version={version}")
+        old.execute("INSERT INTO runs VALUES ('r', NULL, 'train', '/x', ?)", (now,))
+        columns = "id, run_id, pid, host, boot_id, started_at, heartbeat_at"
+        old.execute(f"INSERT INTO sessions ({columns}) VALUES (1, 'r', 1, 'host', '', ?, ?)", (now, now))
+        for number in range(2):
+            payload = json.dumps({"metrics": {"metrics/acc": 0.5, "train/loss": 2.0 - number}})
+            columns = "run_id, session_id, kind, key, payload, created_at"
+            event = f"INSERT INTO events ({columns}) VALUES ('r', 1, 'epoch_end', ?, ?, ?)"
+            old.execute(event, (str(number), payload, now))
+    journal.open(folder).close()
+    assert rows(folder, "SELECT run, epochs FROM run_overview") == [("r", 2)]
+    assert rows(folder, "PRAGMA user_version") == [(migrations.NEWEST_VERSION,)]
 
 
 def test_opening_again_changes_nothing(folder: Path) -> None:

@@ -1,0 +1,2 @@
+-- `run_overview` counts the epochs of validators that give no losses, too, as `status` does. Views are made anew with each
+-- step, so that nothing else is to be done.
