@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +17,8 @@ import trustme
 from support.scripted_server import Reply, Request, Script, ScriptedServer, free_port, received, scripted_server
 from support.tunnel import tunnel_to
 
-from uploader.errors import SettingsError, UnknownOutcome, Unreachable
+from uploader.errors import DeliveryError, SettingsError, UnknownOutcome, Unreachable
+from uploader.platforms.api import JsonApi, bearer
 from uploader.platforms.base import Message, Platform, Upload
 from uploader.platforms.http import Transport
 from uploader.platforms.ultralytics import UltralyticsPlatform
@@ -58,6 +61,27 @@ def secure(kind: Client, authority: trustme.CA) -> Iterator[Callable[[str], Scri
             return servers.enter_context(scripted_server(kind.answers, tls=context))
 
         yield serve
+
+
+@pytest.mark.parametrize("key", ["e", "test", "modelId"])
+def test_a_key_that_is_a_word_of_any_answer_tears_none(key: str) -> None:
+    answer = {"received": True, **IDS, "modelSlug": "test", "modelUrl": "https://host/me/test/e", "key": 12}
+    with scripted_server(lambda _: Reply(200, answer)) as server:
+        assert JsonApi(server.url, bearer(key), Transport()).get("/") == answer
+
+
+@pytest.mark.parametrize("key", ["e", "test", "ul_contract_key"])
+@pytest.mark.parametrize("status", [200, 401, 500])
+def test_a_key_that_the_server_repeats_is_in_no_message(key: str, status: int) -> None:
+    words = {"error": f"the key '{key}' is refused", "detail": f"Bearer {key}"}
+    with scripted_server(lambda _: Reply(status, words)) as server:
+        api = JsonApi(server.url, bearer(key), Transport())
+        try:
+            shown = json.dumps(api.get("/"))
+        except DeliveryError as error:
+            shown = str(error)
+    assert "***" in shown
+    assert not re.search(rf"\b{key}\b", shown)
 
 
 def client_of(kind: Client, url: str, environ: dict[str, str]) -> Platform:

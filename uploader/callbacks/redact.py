@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-REDACTED = "***"
+from uploader.masking import REDACTED, Keys
 
 _NAME = (
     r"(?:api(?:[_-]|\\u005f|%5f)?key|access[_-]?key(?:[_-]?id)?|private[_-]?key|token|secret|password|passwd|passphrase"
@@ -55,19 +55,18 @@ def _hide(match: re.Match[str]) -> str:
 
 
 class Redactor:
-    """Replaces secrets with `***`: the given ones wherever they occur, and whatever looks like one.
+    """Replaces secrets with `***`: the given ones wherever they tell themselves, and whatever looks like one.
 
     Args:
-        secrets: Known values, e.g. the API key of the platform. Empty ones are ignored.
+        secrets: Known values, e.g. the API key of the platform; see `uploader.masking`. Empty ones are ignored.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        # The longest first: one secret may be a part of another.
-        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        self._known = Keys(secrets)
 
     def text(self, text: str) -> str:
         """Return `text` without its secrets."""
-        text = self._without_known(text)
+        text = self._known.out_of(text)
         for rule in _RULES:
             text = rule.sub(_hide, text)
         return text
@@ -78,7 +77,7 @@ class Redactor:
         A class called `disc, token=abc` is no secret, and its name has to stay the platform's.
         """
         if isinstance(value, str):
-            return self._without_known(value)
+            return self._known.out_of(value)
         if isinstance(value, Mapping):
             return {key: self.results(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
@@ -94,11 +93,6 @@ class Redactor:
         if isinstance(value, (list, tuple)):
             return [self.value(item) for item in value]
         return value
-
-    def _without_known(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, REDACTED)
-        return text
 
     def _named(self, name: str, value: Any) -> Any:
         is_secret = isinstance(value, str) and value not in {"", "None"} and _SECRET_NAME.fullmatch(name)

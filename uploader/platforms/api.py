@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from uploader.errors import CredentialsRefused
+from uploader.masking import Keys
 from uploader.platforms.answers import Answer, AnswerTooLong, host_of, success
 from uploader.platforms.blob import Body
 from uploader.platforms.http import LONGEST_ANSWER, Transport
@@ -31,7 +31,7 @@ class JsonApi:
         self.known: dict[str, str] = {}
         self._base_url = base_url
         self._headers = {"Accept": "application/json", **credentials}
-        self._keys = [value.rpartition(" ")[2].encode() for value in credentials.values()]
+        self._keys = Keys(value.rpartition(" ")[2] for value in credentials.values())
         self._transport = transport
 
     def post(self, path: str, body: str, *, key: str | None = None, order: str | None = None) -> dict[str, Any]:
@@ -116,8 +116,11 @@ class JsonApi:
 
     def _without_keys(self, answer: Answer) -> Answer:
         """Take out a key that the server repeats: answers end up in receipts and messages."""
-        body = functools.reduce(lambda text, key: text.replace(key, b"***"), self._keys, answer.body)
-        return replace(answer, body=body)
+        if not self._keys.may_be_in(answer.body):
+            return answer
+        text = answer.body.decode("latin-1")  # each byte a character, whatever it is
+        told = self._keys.out_of(text) if answer.ok else self._keys.out_of_failure(text)
+        return replace(answer, body=told.encode("latin-1"))
 
 
 def bearer(api_key: str) -> dict[str, str]:

@@ -85,14 +85,46 @@ def test_everything_else_stays(text: str) -> None:
 
 
 def test_what_a_data_set_names_is_kept_but_for_known_secrets() -> None:
-    results = {"classNames": ["disc, token=abc", "secret: door", "hidden"], "plots": [{"names": {"token": "abc"}}]}
+    results = {"classNames": ["disc, token=abc", "secret: door", "ul_hidden"], "plots": [{"names": {"token": "abc"}}]}
     expected = {**results, "classNames": ["disc, token=abc", "secret: door", "***"]}
-    assert Redactor(["hidden"]).results(results) == expected
+    assert Redactor(["ul_hidden"]).results(results) == expected
 
 
 def test_known_secrets_are_taken_out_wherever_they_are() -> None:
-    redactor = Redactor(["abc", "abcdef", ""])
-    assert redactor.text("xabcdefx abc") == "x***x ***"
+    redactor = Redactor(["ul_abc-1", "ul_abc-123", ""])
+    assert redactor.text("xul_abc-123x ul_abc-1") == "x***x ***"
+
+
+@pytest.mark.parametrize("key", ["a", "test", "training", "e", "12", "20261127"])
+def test_a_key_that_is_a_word_of_any_text_is_left_where_it_is_no_key(key: str) -> None:
+    text = f"Scanning datasets/test/images a training of {key}{key} 100% ━━━ 12/12, 20261127, latest: {key} e 12"
+    assert Redactor([key]).text(text) == text
+    assert Redactor([key]).results({"classNames": [key, text]}) == {"classNames": [key, text]}
+
+
+@pytest.mark.parametrize("key", ["a", "test", "training", "12"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "api_key={}",
+        "train.py --api-key {} --epochs 3",
+        "['train.py', '--api-key', '{}']",
+        "ULTRALYTICS_API_KEY={} python train.py",
+        '{{"api_key": "{}", "epochs": 3}}',
+        "{{'Authorization': 'Bearer {}'}}",
+        "sent Bearer {} along",
+        "('x-api-key', '{}')",
+        "https://{}@example.com/repo.git",
+        "https://example.com/data.zip?key={}",
+        "401: the key '{}' is refused",
+        "bad key {}",
+        "the token is {}.",
+    ],
+)
+def test_it_is_taken_out_where_something_says_that_it_is_one(text: str, key: str) -> None:
+    assert Redactor([key]).text(text.format(key)) == Redactor(["ul_real-key-0123456789"]).text(
+        text.format("ul_real-key-0123456789")
+    )
 
 
 def test_the_rest_of_a_url_is_kept() -> None:
