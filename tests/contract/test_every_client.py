@@ -263,6 +263,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n12\r\n" + b'{"received": true
         pytest.param((OK + b"Content-Length: 100000\r\n\r\n", b" ", 0.02), id="a body a byte at a time"),
         pytest.param((OK + b"X: ", b"x", 0.02), id="a head a byte at a time"),
         pytest.param((b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, 0.0), id="100 Continue for ever"),
+        pytest.param((b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", 0.02), id="103 Early Hints for ever"),
         pytest.param((CHUNKED, b"X: y\r\n" * 1000, 0.0), id="trailers for ever"),
     ],
 )
@@ -287,13 +288,27 @@ def test_an_answer_that_never_ends_is_given_up(
         over.set()
 
 
-def test_an_interim_answer_is_none(client: Platform, server: ScriptedServer, epoch: Message, kind: Kind) -> None:
-    server.script = lambda _: Reply(103, b"", {"Link": "</style.css>; rel=preload"})
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+
+
+def test_interim_answers_before_the_answer_are_passed_over(
+    client: Platform, server: ScriptedServer, action: Action, kind: Kind
+) -> None:
+    others = b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + INTERIM
+    server.script = lambda request: replace(kind.answers(request), before=INTERIM + others)
+    action(client)
+    assert len({request.connection for request in server.requests}) == 1
+
+
+def test_an_interim_answer_alone_is_none(client: Platform, server: ScriptedServer, epoch: Message, kind: Kind) -> None:
+    server.script = lambda _: Reply(raw=[INTERIM])
+    assert isinstance(failure(lambda it: it.send(epoch), client), UnknownOutcome)
+    server.script = lambda _: Reply(101, b"")  # nobody has asked for another protocol
     assert isinstance(failure(lambda it: it.send(epoch), client), UnknownOutcome)
     server.script = kind.answers
     client.send(epoch)
-    first, second = server.requests
-    assert first.connection != second.connection  # what the first one still has to say is not taken for the second's
+    *_, second, third = server.requests
+    assert second.connection != third.connection  # what the former one still has to say is not taken for the next one's
 
 
 def test_a_head_out_of_order_shows_no_signature(

@@ -165,6 +165,22 @@ def test_a_connection_through_a_proxy_that_breaks_leaves_the_outcome_open(
     assert len(server.requests) == 1
 
 
+def test_one_that_sends_interim_answers_first_leads_there(
+    kind: Client,
+    bundle: Path,
+    secure: Callable[[str], ScriptedServer],
+    epoch: Message,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = secure("platform.example")
+    with tunnel_to(int(server.url.rpartition(":")[2]), b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n") as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        client = client_of(kind, f"https://platform.example:{free_port()}", {"REQUESTS_CA_BUNDLE": str(bundle)})
+        client.send(epoch)
+        client.close()
+    assert len(server.requests) == 1
+
+
 def test_one_without_tls_does_too(kind: Client, epoch: Message, monkeypatch: pytest.MonkeyPatch) -> None:
     with scripted_server(lambda _: Reply(reset=True)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)

@@ -60,6 +60,7 @@ class Reply:
         headers: Beyond `Content-Length`.
         cut: Send only so many bytes of the body, then close.
         reset: Send nothing and reset the connection.
+        before: Bytes that are sent before all else, such as interim answers.
         raw: Send these bytes, piece by piece for as long as the client takes them, instead of all else; then close.
     """
 
@@ -68,6 +69,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
     reset: bool = False
+    before: bytes = b""
     raw: Iterable[bytes] | None = None
 
 
@@ -240,5 +242,6 @@ class _Connection(socketserver.StreamRequestHandler):
         body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
         headers = {"Content-Length": str(len(body)), **reply.headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self.wfile.write(f"HTTP/1.1 {reply.status} Scripted\r\n{head}\r\n".encode() + body[: reply.cut])
+        head = f"HTTP/1.1 {reply.status} Scripted\r\n{head}\r\n"
+        self.wfile.write(reply.before + head.encode() + body[: reply.cut])
         return reply.cut is None

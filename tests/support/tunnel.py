@@ -10,10 +10,15 @@ from contextlib import contextmanager, suppress
 
 
 @contextmanager
-def tunnel_to(port: int) -> Iterator[str]:
-    """Run a proxy on loopback that leads everybody to this port of the machine; yield its URL."""
+def tunnel_to(port: int, before: bytes = b"") -> Iterator[str]:
+    """Run a proxy on loopback that leads everybody to this port of the machine; yield its URL.
+
+    Args:
+        port: Where to.
+        before: What it sends before it says that it has connected, such as interim answers.
+    """
     with _Proxy(("127.0.0.1", 0), _Connection) as proxy:
-        proxy.port = port
+        proxy.port, proxy.before = port, before
         thread = threading.Thread(target=proxy.serve_forever, args=(0.02,))
         thread.start()
         try:
@@ -26,6 +31,7 @@ def tunnel_to(port: int) -> Iterator[str]:
 class _Proxy(socketserver.ThreadingTCPServer):
     daemon_threads = True
     port: int
+    before: bytes
 
 
 class _Connection(socketserver.StreamRequestHandler):
@@ -35,7 +41,7 @@ class _Connection(socketserver.StreamRequestHandler):
         while self.rfile.readline().strip():
             pass
         with socket.create_connection(("127.0.0.1", self.server.port)) as there:
-            self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            self.wfile.write(self.server.before + b"HTTP/1.1 200 Connection established\r\n\r\n")
             back = threading.Thread(target=_pump, args=(there, self.connection), daemon=True)
             back.start()
             _pump(self.connection, there)

@@ -3,6 +3,9 @@
 The library's time-out is for each packet: a server that sends a byte now and then, or `100 Continue` for ever, would
 hold a thread for ever. Here a time-out is for the whole head of an answer, and then for each `LEAST` bytes of its body;
 what only keeps the connection busy, such as trailers without end, buys no time.
+
+Nor do interim answers, such as `103 Early Hints`: any number of them may come before the answer itself (RFC 9110,
+15.2), and they are passed over. The library does so with `100 Continue` alone.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import functools
 import io
 import socket
 import time
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse, parse_headers
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
 
 LEAST = 64 * 1024
 """Bytes of a body that must be read within one time-out, if it has so many."""
+MOST_INTERIM = 100
+"""So many interim answers are passed over; a server that sends more has none of another kind."""
+
+_SWITCHING_PROTOCOLS = 101  # nothing follows it; nobody here asks for that
 
 
 class PatientAdapter(HTTPAdapter):
@@ -45,6 +52,15 @@ class PatientResponse(HTTPResponse):
         super().__init__(sock, *args, **options)
         self._source = _Source(self.fp.detach(), sock)
         self.fp = io.BufferedReader(self._source)
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Return the first line of the answer itself; a proxy's answer to CONNECT is read by way of this, too."""
+        for _ in range(MOST_INTERIM + 1):
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # known to no stub
+            if not 100 <= status < 200 or status == _SWITCHING_PROTOCOLS:
+                return version, status, reason
+            parse_headers(self.fp)
+        raise HTTPException("only interim answers came")
 
     def read(self, amt: int | None = None) -> bytes:
         """Return bytes of the body; they buy time for the next ones."""

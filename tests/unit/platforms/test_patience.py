@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from http.client import HTTPException
 
 import pytest
 
 from uploader.platforms import patience
-from uploader.platforms.patience import LEAST, PatientResponse
+from uploader.platforms.patience import LEAST, MOST_INTERIM, PatientResponse
 
 WITHIN = 10.0
 SIZE = 4 * LEAST
@@ -66,3 +67,17 @@ def test_the_sockets_own_time_out_stays(answer: PatientResponse, clock: Clock) -
     clock.now += WITHIN - 1
     answer.begin()
     assert answer._source._sock.gettimeout() == WITHIN
+
+
+@pytest.mark.parametrize("too_many", [0, 1])
+def test_so_many_interim_answers_are_passed_over_and_no_more(too_many: int) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n" * (MOST_INTERIM + too_many) + b"HTTP/1.1 204 Done\r\n\r\n")
+        response = PatientResponse(ours, method="GET")
+        if too_many:
+            with pytest.raises(HTTPException, match="only interim"):
+                response.begin()
+        else:
+            response.begin()
+            assert response.status == 204
