@@ -7,10 +7,12 @@ training as ours, so that only one of the two may be active.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+from uploader.callbacks.streams import NAMES
 from uploader.callbacks.trainer import Callback
 
 _MODULE = "ultralytics.utils.callbacks.platform"
@@ -23,6 +25,8 @@ _HUB_SESSION = (
     "on_train_end",
 )
 """Those of upstream's HUB callbacks that report a training; the others send usage events."""
+_DEEPEST = 32
+"""Streams that may stand on one another."""
 
 
 def reporting(event: str, *, hub: bool) -> tuple[Callback, ...]:
@@ -63,11 +67,64 @@ def started_model(trainer: Any) -> str | None:
 def silence_upstream(trainer: Any) -> None:
     """Stop what upstream's start has begun for this trainer: its console capture, and the state its callbacks need.
 
-    Versions keep the capture in different places, and some lose it; the streams know it in all of them.
+    Versions keep the capture in different places, and some lose it; the streams know it in all of them. So they do
+    those of other trainings, which upstream goes on to stream.
     """
-    for stream in (sys.stdout, sys.stderr):
-        capture: Any = getattr(getattr(stream, "callback", None), "__self__", None)
-        if getattr(getattr(capture, "on_flush", None), "__module__", None) == _MODULE:
-            with contextlib.suppress(Exception):  # a capture that does not stop must not stop ours
-                capture.stop_capture()
+    for capture in _captures():
+        if _is_of(trainer, capture):
+            _stop(capture)
     trainer.platform = None
+
+
+def _captures() -> list[Any]:
+    """Return upstream's captures of the console, from the one that was begun last; one stands on another."""
+    found: list[Any] = []
+    for name in NAMES:
+        stream = getattr(sys, name)
+        for _ in range(_DEEPEST):
+            capture = _owner(stream)
+            is_upstreams = getattr(getattr(capture, "on_flush", None), "__module__", None) == _MODULE
+            if is_upstreams and not any(capture is other for other in found):
+                found.append(capture)
+            stream = getattr(stream, "original", None)
+    return found
+
+
+def _owner(stream: object) -> Any:
+    return getattr(getattr(stream, "callback", None), "__self__", None)
+
+
+def _is_of(trainer: Any, capture: Any) -> bool:
+    """Return whether a capture was begun for this trainer.
+
+    Where the trainer does not hold it, because upstream's start failed or in 8.3, it is told by what it sends: chunks
+    under the trainer's project and name, and of no model.
+    """
+    state = getattr(trainer, "platform", None)
+    if isinstance(state, dict) and state.get("console_logger") is not None:
+        return state["console_logger"] is capture
+    if not inspect.isfunction(capture.on_flush):
+        return False
+    told = inspect.getclosurevars(capture.on_flush).nonlocals
+    has_model = bool((told.get("ctx") or {}).get("model_id"))
+    return not has_model and (told.get("project"), told.get("name")) == _names(trainer)
+
+
+def _names(trainer: Any) -> tuple[str, str]:
+    """Return what upstream streams a training under; 8.3 has no rule for it."""
+    rule = getattr(sys.modules.get(_MODULE), "_get_project_name", None)
+    if rule is None:
+        return str(trainer.args.project), str(trainer.args.name or "train")
+    project, name = rule(trainer)
+    return project, name
+
+
+def _stop(capture: Any) -> None:
+    """Stop a capture, and leave what stands on it: upstream puts back what it found there, whoever is there by now."""
+    kind = getattr(type(capture), "_ConsoleCapture", None)
+    streams = {name: getattr(sys, name) for name in NAMES}
+    above = {name: one for name, one in streams.items() if not (type(one) is kind and _owner(one) is capture)}
+    with contextlib.suppress(Exception):  # a capture that does not stop must not stop ours
+        capture.stop_capture()
+    for name, stream in above.items():
+        setattr(sys, name, stream)

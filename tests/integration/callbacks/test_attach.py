@@ -5,7 +5,8 @@ import shutil
 import subprocess
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,14 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def model(ultralytics: Any) -> Any:
     return ultralytics.YOLO("yolo11n.yaml")
+
+
+@pytest.fixture
+def streams() -> Iterator[None]:
+    """Leave the streams as they were: upstream's captures put back each other's."""
+    before = sys.stdout, sys.stderr
+    yield
+    sys.stdout, sys.stderr = before
 
 
 def ours(target: Any) -> list[PlatformCallbacks]:
@@ -121,6 +130,65 @@ def test_a_trainer_that_upstream_has_started_to_stream_is_taken_over(
     assert sys.stdout is stdout
     assert upstreams(trainer) == platform_events()
     assert ours(trainer) == []
+
+
+@contextmanager
+def streaming(project: str, name: str, *, model: str | None) -> Iterator[Any]:
+    """Capture the console as upstream does for a training; yield the capture."""
+    from ultralytics.utils.logger import ConsoleLogger
+
+    ctx = {"model_id": model}
+    told: list[Any] = []
+
+    def send(*chunk: Any) -> None:
+        """Upstream's knows by these names what it sends, and is known by its module."""
+        told.append((project, name, ctx, *chunk))
+
+    send.__module__ = "ultralytics.utils.callbacks.platform"
+    capture = ConsoleLogger(on_flush=send)
+    capture.told = told
+    capture.start_capture()
+    try:
+        yield capture
+    finally:
+        capture.stop_capture()
+
+
+@pytest.mark.parametrize("begun", ["before", "afterwards"])
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_another_training_that_upstream_streams_is_left_alone(
+    journal: Any, build_trainer: Callable[..., Any], begun: str, is_lost: bool, streams: None
+) -> None:
+    trainer = build_trainer()
+    mine = streaming("my-project", "my-run", model=None)
+    others = streaming("my-project", "my-run-2", model="m-8")
+    with ExitStack() as stack:
+        if begun == "before":
+            theirs, ours = stack.enter_context(others), stack.enter_context(mine)
+        else:
+            ours, theirs = stack.enter_context(mine), stack.enter_context(others)
+        # Versions up to 8.4.100 lose it when the platform does not take the run; 8.3 does not keep it at the trainer.
+        trainer.platform = None if is_lost else {"console_logger": ours, "model_id": None}
+        uploader.attach(trainer, journal=journal.folder)
+        assert not ours.active
+        print("of the other one")
+        uploader.detach(trainer)
+        print("and later")
+        assert theirs.active
+        theirs._flush_buffer()
+        text = "".join(chunk[3] for chunk in theirs.told)
+        assert "of the other one" in text
+        assert "and later" in text
+
+
+@pytest.mark.parametrize("project", ["my-project", "another"])
+def test_a_training_of_the_same_name_is_told_by_its_model(
+    journal: Any, build_trainer: Callable[..., Any], project: str, streams: None
+) -> None:
+    trainer = build_trainer()
+    with streaming(project, "my-run", model="m-8") as theirs:
+        uploader.detach(uploader.attach(trainer, journal=journal.folder))
+        assert theirs.active
 
 
 def test_a_detached_trainer_has_upstreams_session_of_hub_again(
