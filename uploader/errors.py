@@ -9,6 +9,7 @@ UploaderError
     ├── UnknownOutcome      the request went out, no whole answer came back
     ├── Transient           an answer that says "later", or no answer of the platform's
     ├── CredentialsRefused  the key is missing or not accepted; nobody's delivery is at fault, but it may have arrived
+    │   ├── ReadRefused     it may not read what has to be known first; what else it may do is not said
     │   └── NoKey           there is none; nothing was sent
     │       ├── KeyNotForHere   those that there are belong to other addresses
     │       └── NoAddress       nobody knows where the platform is
@@ -73,6 +74,18 @@ class CredentialsRefused(DeliveryError):
 
     Whoever answers so may have handled the request before: only `NoKey` says that nothing was sent.
     """
+
+
+class ReadRefused(CredentialsRefused):
+    """The key was refused when the platform was read. A key for writing alone is answered so, and one for nothing.
+
+    Attributes:
+        answer: What the platform said.
+    """
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(f"{answer} (to reading; what needs that waits for a key that may read, too)")
+        self.answer = answer
 
 
 class NoKey(CredentialsRefused):

@@ -12,10 +12,10 @@ import pytest
 import requests
 from support.scripted_server import Reply, Request, Script, ScriptedServer, hub_received, scripted_server
 
-from uploader.errors import CredentialsRefused, Forbidden, Transient
+from uploader.errors import Forbidden, ReadRefused, Transient
 from uploader.local_platform.server import RunningServer, running
 from uploader.platforms import hub as hub_client
-from uploader.platforms.base import Identity, Message, Receipt
+from uploader.platforms.base import Identity, Known, Message, Receipt
 from uploader.platforms.http import Transport
 from uploader.platforms.hub import HubPlatform
 
@@ -108,7 +108,7 @@ def test_a_server_that_lists_no_models_is_simply_told_again(server: ScriptedServ
     ("reply", "expected"),
     [
         (Reply(503), Transient),
-        (Reply(401), CredentialsRefused),
+        (Reply(401), ReadRefused),
         (Reply(403), Forbidden),
         (Reply(404, b"<html>Not Found</html>"), Transient),
         (Reply(body={"success": True, "data": {}}), Transient),
@@ -120,6 +120,17 @@ def test_nothing_is_made_while_it_cannot_be_known(
     server.script = lambda _: reply
     with pytest.raises(expected):
         register(server.url, AGAIN)
+    assert posts(server) == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_known_model_that_may_not_be_read_is_gone_on_with(server: ScriptedServer, status: int) -> None:
+    server.script = lambda _: Reply(status)
+    known = replace(AGAIN, identity=replace(AGAIN.identity, ids={"modelId": "m-7"}))
+    assert register(server.url, known).ids == {"modelId": "m-7"}
+    client = HubPlatform(server.url, KEY, Transport())
+    assert client.ahead(known.identity, Known(frozenset(), 1, 0, is_complete=False)) is None
+    client.close()
     assert posts(server) == []
 
 

@@ -13,10 +13,10 @@ import pytest
 from support.platform_api import Api
 from support.scripted_server import Reply, Request, Script, ScriptedServer, received, scripted_server
 
-from uploader.errors import CredentialsRefused, Forbidden, Refused, Transient, UnknownOutcome
+from uploader.errors import Forbidden, ReadRefused, Refused, Transient, UnknownOutcome
 from uploader.local_platform.server import running
 from uploader.platforms import reconcile, ultralytics
-from uploader.platforms.base import Identity, Message, Receipt
+from uploader.platforms.base import Identity, Known, Message, Receipt
 from uploader.platforms.http import Transport
 from uploader.platforms.ultralytics import UltralyticsPlatform
 
@@ -197,7 +197,7 @@ def test_a_wiped_journal_finds_the_model_and_goes_on_unless_another_copy_has(api
 
 def test_a_platform_that_tells_no_sessions_is_gone_on_with(server: ScriptedServer) -> None:
     known = {"modelId": "m-1", "modelSlug": "t"}
-    for answer in (Reply(status=404), Reply(status=403), Reply(body={"model": 1}), Reply(body={"model": OURS})):
+    for answer in (Reply(404), Reply(403), Reply(401), Reply(body={"model": 1}), Reply(body={"model": OURS})):
 
         def script(request: Request, answer: Reply = answer) -> Reply:
             if request.path == "/api/account/summary":
@@ -206,6 +206,15 @@ def test_a_platform_that_tells_no_sessions_is_gone_on_with(server: ScriptedServe
 
         server.script = script
         assert register(server.url, session("s2", 2, "s1", known)).ids["modelId"] == "m-1"
+
+
+def test_a_key_that_may_not_read_tells_nothing_of_an_older_copy(server: ScriptedServer) -> None:
+    server.script = lambda _: Reply(401)
+    client = UltralyticsPlatform(server.url, KEY, Transport())
+    identity = replace(FIRST.identity, ids={"modelId": "m-1", "modelSlug": "t"})
+    for each in (identity, FIRST.identity):
+        assert client.ahead(each, Known(frozenset(), 1, 0, is_complete=False)) is None
+    client.close()
 
 
 @pytest.mark.parametrize("reply", [Reply(404, b"<html>Not Found</html>"), Reply(404, b""), Reply(405, b"")])
@@ -384,7 +393,7 @@ def test_a_server_without_these_reads_is_simply_told_again(server: ScriptedServe
     ("reply", "expected"),
     [
         (Reply(503), Transient),
-        (Reply(401), CredentialsRefused),
+        (Reply(401), ReadRefused),
         (Reply(403), Forbidden),
         (Reply(404, b"<html>Not Found</html>"), Transient),
         (Reply(body={}), Transient),

@@ -14,7 +14,7 @@ from journal.records import Claim, Outcome
 from uploader.drain.courier import Finished
 from uploader.drain.planner import FINAL, REGISTRATION
 from uploader.drain.planning import planning_for
-from uploader.drain.retry import FIRST_WAIT, Random, outcome_of_failure
+from uploader.drain.retry import FIRST_WAIT, READ_WAIT, Random, outcome_of_failure
 from uploader.errors import Transient
 from uploader.model_file import note_model
 from uploader.platforms.base import Receipt
@@ -34,19 +34,23 @@ class Books:
         models: Where the models of the last runs that were registered are, by destination id.
     """
 
-    def __init__(self, outbox: Outbox, random: Random, first_wait: float = FIRST_WAIT) -> None:
+    def __init__(
+        self, outbox: Outbox, random: Random, first_wait: float = FIRST_WAIT, read_wait: float = READ_WAIT
+    ) -> None:
         """Begin with nothing.
 
         Args:
             outbox: The journal's.
             random: For waits before the next attempt.
             first_wait: After a delivery's first failure, seconds.
+            read_wait: Before the platform is asked again for what the key may not read, seconds.
         """
         self.delivered: Counter[int] = Counter()
         self.models: defaultdict[int, deque[str]] = defaultdict(lambda: deque(maxlen=MODELS))
         self._outbox = outbox
         self._random = random
         self._first_wait = first_wait
+        self._read_wait = read_wait
         self._unwritten: list[Outcome] = []
 
     def enter(self, finished: Finished) -> None:
@@ -92,6 +96,7 @@ class Books:
             random=self._random,
             replaced=self._is_replaced(claim),
             first_wait=self._first_wait,
+            read_wait=self._read_wait,
         )
 
     def _checked(self, finished: Finished) -> Receipt | Exception:

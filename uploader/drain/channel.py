@@ -18,7 +18,15 @@ from uploader.drain.proving import may_be_a_platforms
 from uploader.drain.pulse import Pulse
 from uploader.drain.retry import FIRST_WAIT, Random
 from uploader.drain.schedule import Schedule
-from uploader.errors import CredentialsRefused, DeliveryError, Refused, SettingsError, UnknownOutcome, UploaderError
+from uploader.errors import (
+    CredentialsRefused,
+    DeliveryError,
+    ReadRefused,
+    Refused,
+    SettingsError,
+    UnknownOutcome,
+    UploaderError,
+)
 from uploader.platforms.base import Heartbeating, Identity, Platform, Receipt
 
 CLAIM_AHEAD = 4
@@ -27,6 +35,11 @@ BYTES_UNDER_WAY = 32 << 20
 """Characters of messages under way at once, unless one alone has more: large ones go one or two at a time."""
 MORE_PROBES = 3
 """A host that answered before and is unreachable now gets so many more probes before it is given up."""
+
+
+READS_REFUSED = 3
+"""So many refusals of reading, and nothing taken yet: the key is good for nothing. There are as many queues, which
+take turns in being probed with, so each had its chance to show what the key may write."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,7 @@ class Channel:
         held: The claims under way, by delivery id and fence: after a pause of the machine its leases have run out, and
             a drain may claim again what it has under way.
         closed: Why nothing more is sent there until a person has done something, else None.
+        unread: Why what has to be read there first is put off, else None.
     """
 
     def __init__(self, destination: Destination, supplies: Supplies) -> None:
@@ -79,6 +93,8 @@ class Channel:
         self.destination = destination
         self.held: dict[tuple[int, int], Claim] = {}
         self.closed: UploaderError | None = None
+        self.unread: ReadRefused | None = None
+        self._reads_refused = 0
         self._is_proven = False
         self._errors: dict[Lane, str] = {}
         self._clock = supplies.clock
@@ -135,6 +151,8 @@ class Channel:
         if isinstance(result, (Receipt, Refused)):
             self._errors.pop(lane, None)
             self._schedule.answered(lane, now)
+        elif isinstance(result, ReadRefused):
+            self._put_off(result)
         elif isinstance(result, CredentialsRefused):
             self.closed = result
         else:
@@ -142,6 +160,13 @@ class Channel:
             self._schedule.failed(lane, error, now)
             if self._schedule.state(lane, now) == "open":
                 self._errors.setdefault(lane, str(error))
+
+    def _put_off(self, error: ReadRefused) -> None:
+        """Go on with what needs not be read first: the key may be one for writing."""
+        self.unread = error
+        self._reads_refused += 1
+        if self._reads_refused >= READS_REFUSED:
+            self.closed = self.refused
 
     def withdraw(self) -> list[Claim]:
         """Take back what no thread has begun."""
@@ -153,6 +178,13 @@ class Channel:
     def _let_go(self, claim: Claim) -> None:
         del self.held[claim.delivery_id, claim.fence]
         self._under_way[claim.lane] -= 1
+
+    @property
+    def refused(self) -> UploaderError | None:
+        """Why nothing is sent there, or was taken as far as was tried, else None."""
+        if self.closed or self.unread is None or self._schedule.host.reached:
+            return self.closed
+        return CredentialsRefused(self.unread.answer)
 
     @property
     def error(self) -> str | None:

@@ -119,7 +119,7 @@ class Channels:
     def _look_at_settings(self) -> None:
         """Read the settings again where something is in the way, and open again what may be let in now."""
         now = time.monotonic()
-        if now < self._next_reread or not (self._closed() or None in self._said):
+        if now < self._next_reread or not (self._limited() or None in self._said):
             return
         self._next_reread = now + self._options.pace.reread
         fresh = self._reread()
@@ -127,13 +127,13 @@ class Channels:
             return
         self._next_reopening = now + self._options.pace.reopen
         self._read, self._settings = fresh, self._named(fresh)
-        for channel in self._closed():
+        for channel in self._limited():
             channel.close(0.0)
             self._channels[channel.destination.id] = self._open(channel.destination)
 
-    def _closed(self) -> list[Channel]:
-        """Return the channels that nothing is sent through, nor is under way in."""
-        return [channel for channel in self if channel.closed is not None and not channel.held]
+    def _limited(self) -> list[Channel]:
+        """Return the channels through which not everything is sent, and nothing is under way."""
+        return [channel for channel in self if (channel.closed or channel.unread) and not channel.held]
 
     def unproven(self) -> list[tuple[str, int]]:
         """Return what this drain has bound to addresses that never answered as a platform: runs, and destinations.
@@ -186,11 +186,13 @@ class Channels:
 
     def _tell(self, channel: Channel) -> None:
         """Say at once why nothing is sent, where a drain watches; any other one's summary tells it in a moment."""
-        if channel.closed is not None and self._options.watch:
+        reason = channel.refused or channel.unread
+        if reason is not None and self._options.watch:
             url = channel.destination.base_url
             place = shown(url) if url else channel.destination.platform
+            what = "nothing is sent" if channel.refused else "not everything is sent"
             waits = f"it waits, and looks for another key every {self._options.pace.reread:g} s"
-            self._say(channel.destination.id, f"{place}: nothing is sent; {channel.closed} ({waits})")
+            self._say(channel.destination.id, f"{place}: {what}; {reason} ({waits})")
 
     def _say(self, about: int | None, text: str) -> None:
         """Warn, but not twice of the same."""

@@ -18,6 +18,7 @@ class Pace:
         intake: How often a watching drain takes in what trainings left beside the journal.
         reread: How often a watching drain reads its settings again while a platform does not let it in.
         reopen: How often it tries such a platform again although nothing changed: the key may be let in there by now.
+            So often, too, is asked again for what a key may not read.
     """
 
     answer: float = 60.0

@@ -5,6 +5,7 @@
 | unreachable, no key, interrupted | released: not the delivery's fault, not counted |
 | the journal is an older copy | released; it blocks the run |
 | credentials refused | again when the key is; counted, as it may have arrived all the same |
+| the same, to reading alone | again after a wait |
 | transient, unknown outcome | again after a growing, jittered wait, or when the platform said |
 | refused | dead letter; it blocks the run when the run cannot be registered or is gone there |
 | damaged | dead letter; it blocks the run when the run cannot be registered |
@@ -28,6 +29,7 @@ from uploader.errors import (
     Interrupted,
     NoKey,
     OlderCopy,
+    ReadRefused,
     Refused,
     RunGone,
     Transient,
@@ -35,6 +37,7 @@ from uploader.errors import (
 )
 
 FIRST_WAIT = Pace.first_wait
+READ_WAIT = Pace.reopen
 LONGEST_WAIT = 300.0
 
 Random = Callable[[], float]
@@ -62,6 +65,7 @@ def outcome_of_failure(
     random: Random,
     replaced: bool,
     first_wait: float = FIRST_WAIT,
+    read_wait: float = READ_WAIT,
 ) -> Outcome:
     """Return what becomes of a claimed delivery.
 
@@ -72,12 +76,14 @@ def outcome_of_failure(
         random: For the wait.
         replaced: Whether a newer checkpoint stands in for this one, which is not final.
         first_wait: After the first failure, seconds.
+        read_wait: Before the platform is asked again for what the key may not read, seconds.
     """
     reason = str(error) or type(error).__name__
     if isinstance(error, (Unreachable, NoKey, Interrupted, OlderCopy)):
         return Outcome(claim, "release", error=reason, block=reason if isinstance(error, OlderCopy) else None)
     if isinstance(error, CredentialsRefused):
-        return Outcome(claim, "retry", error=reason)
+        due = to_text(now + timedelta(seconds=read_wait)) if isinstance(error, ReadRefused) else None
+        return Outcome(claim, "retry", error=reason, next_attempt_at=due)
     if isinstance(error, (Refused, Damaged)):
         return Outcome(claim, "dead", error=reason, block=reason if _ends_run(claim, error) else None)
     if replaced:

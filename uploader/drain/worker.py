@@ -94,7 +94,7 @@ class Drain:
             reread=reread,
         )
         self._feeder = Feeder(outbox, self._run_ids, options.pace.lease, default_project=settings.default_project)
-        self._books = Books(outbox, random.random, options.pace.first_wait)
+        self._books = Books(outbox, random.random, options.pace.first_wait, options.pace.reopen)
         self._next_look = self._next_renewal = self._next_intake = self._next_fold = 0.0
         self._deadline = math.inf
         self._trouble = ""
@@ -198,7 +198,7 @@ class Drain:
         due = None if wait == math.inf else to_text(utc_now() + timedelta(seconds=wait))
         delivered = self._books.delivered[channel.destination.id]
         models = tuple(self._books.models[channel.destination.id])
-        return Ending(delivered, channel.closed, channel.error, channel.given_up, due, models)
+        return Ending(delivered, channel.refused, channel.error, channel.given_up, due, models)
 
     # --- the loop
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from uploader.errors import CredentialsRefused
+from uploader.errors import CredentialsRefused, ReadRefused
 from uploader.masking import Keys
 from uploader.platforms.answers import Answer, AnswerTooLong, host_of, success
 from uploader.platforms.blob import Body
@@ -87,9 +87,13 @@ class JsonApi:
             longest: Most bytes of an answer that are read.
 
         Raises:
+            ReadRefused: The key is not accepted for that.
             DeliveryError: There was no success, or it was not the platform's.
         """
-        return self._request("GET", path, headers=self._headers, longest=longest)
+        try:
+            return self._request("GET", path, headers=self._headers, longest=longest)
+        except CredentialsRefused as error:
+            raise ReadRefused(str(error)) from None
 
     def newest(self, path: str, most: int, longest: int) -> dict[str, Any]:
         """Return what a list answers with: its newest entries, as many as fit.
@@ -101,6 +105,7 @@ class JsonApi:
 
         Raises:
             AnswerTooLong: A single entry is longer.
+            ReadRefused: The key is not accepted for that.
             DeliveryError: There was no success, or it was not the platform's.
         """
         try:

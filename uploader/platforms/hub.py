@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from uploader.errors import DeliveryError, Forbidden, Refused, Transient
+from uploader.errors import DeliveryError, Forbidden, ReadRefused, Refused, Transient
 from uploader.platforms.ahead import ahead
 from uploader.platforms.answers import brief, deleted, host_of, is_id, said
 from uploader.platforms.api import JsonApi, checked_key
@@ -153,7 +153,7 @@ class HubPlatform:
         """Return what HUB tells there; None where it has no such thing, or does not tell."""
         try:
             return self._confirmed(self._api.get(path)).get("data")
-        except Refused:
+        except (Refused, ReadRefused):
             return None
         except Transient as error:
             if error.status in _UNTOLD:  # another attempt would be answered alike
@@ -173,6 +173,8 @@ class HubPlatform:
     def _is_there(self, model_id: object) -> bool:
         try:
             self._api.get(_path(model_id))
+        except ReadRefused:  # a key that may not look
+            return True
         except Refused as error:
             return error.status != 404  # a server that shows no models
         return True

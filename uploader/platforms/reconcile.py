@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from uploader.errors import Forbidden, Refused, Transient
+from uploader.errors import Forbidden, ReadRefused, Refused, Transient
 from uploader.platforms.answers import is_id, said
 from uploader.platforms.api import JsonApi
 from uploader.platforms.base import Identity
@@ -82,7 +82,7 @@ def newest_session(api: JsonApi, identity: Identity) -> Session | None:
     """
     try:
         return next((Session.of(model) for model in _named(api, identity)), None)
-    except Forbidden:
+    except (Forbidden, ReadRefused):
         return None
     except Transient as error:
         if error.status == 200 or error.status in _NO_SUCH_PATH:  # no answer that tells it, nor would another one
@@ -100,7 +100,7 @@ def find_model(api: JsonApi, identity: Identity) -> Mapping[str, Any] | None:
         if "modelId" in identity.ids:
             return next(_named(api, identity), None)
         return next((each for each in _models(api, identity.project) if _carries(each, identity.run_uuid)), None)
-    except Forbidden:
+    except (Forbidden, ReadRefused):
         return None
     except Transient as error:
         if error.status == 200:  # an answer, but none that tells it, nor would another one
