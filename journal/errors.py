@@ -24,6 +24,8 @@ from typing import Literal
 
 from journal.disk import FULL, fullness, owner_of, why_full
 
+_NO_PLACE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
+
 
 class JournalError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -116,6 +118,10 @@ def from_os(error: OSError, path: Path, wanted: Literal["written", "read"] = "wr
     if error.errno == errno.EROFS:
         return JournalUnwritable(
             f"{path} cannot be {wanted} ({why}): mount the disk for writing, or copy the folder to another one"
+        )
+    if error.errno in _NO_PLACE and wanted == "written":
+        return JournalUnwritable(
+            f"{path} cannot be {wanted} ({why}): its folder is not there and cannot be made; choose another one"
         )
     return JournalUnwritable(f"{path} cannot be {wanted} ({why}); check its owner and permissions")
 

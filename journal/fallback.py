@@ -94,7 +94,7 @@ class FallbackFile:
         self._session = session or Session(run.id)
         who = self._session.facts()
         self.header = Header(
-            str(journal.resolve()),
+            os.path.realpath(journal),  # raises nothing, whatever it is
             run,
             session_id,
             routes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import socket
@@ -14,6 +15,7 @@ import click
 import platformdirs
 
 from uploader.addresses import base_url
+from uploader.commands.folders import Folder
 from uploader.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def _base_url(context: click.Context, option: click.Parameter, url: str | None) 
 @click.command()
 @_option(
     "--data",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(),
     default=_default_data,
     show_default="a per-user data folder",
     envvar="UPLOADER_SERVE_DATA",
@@ -100,13 +102,13 @@ def serve(
     It stops, finishing what it has begun, on Ctrl-C or SIGTERM.
     """
     try:
-        from uploader.local_platform.platform import KEY_FILE, FolderInUseError
+        from uploader.local_platform.platform import KEY_FILE, FolderInUseError, FolderUnusableError
         from uploader.local_platform.server import running
         from uploader.local_platform.store import StoreVersionError
     except ImportError as error:
         raise click.ClickException(f"{error.name} is missing: pip install 'offline-uploader[serve]'") from error
 
-    new_key = not api_key and not (data / KEY_FILE).exists()
+    new_key = not api_key and not os.path.exists(data / KEY_FILE)  # noqa: PTH110 - raises nothing
     endings = _catch_signals()
     options: dict[str, Any] = {"api_key": api_key, "idempotency": idempotency, "contract": contract, "url": url}
     try:
@@ -114,6 +116,8 @@ def serve(
             _announce(server, host, new_key=new_key, own_key=bool(api_key))
             if endings.get() == "failure":
                 raise click.ClickException("The server ended by itself; the messages above say why")
+    except FolderUnusableError as error:
+        raise click.ClickException(f"{error}; or name another folder by --data") from error
     except (FolderInUseError, StoreVersionError, OSError) as error:
         raise click.ClickException(str(error)) from error
 

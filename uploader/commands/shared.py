@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from uploader.addresses import shown
+from uploader.commands.folders import Folder, why_none
 from uploader.errors import SettingsError
 from uploader.settings import ULTRALYTICS, Settings
 
@@ -25,16 +26,17 @@ JOURNAL_UNUSABLE = 1
 USAGE = 2
 
 
-def _named(_context: click.Context, _option: click.Parameter, given: tuple[Path, ...]) -> tuple[Path, ...]:
+def _named(context: click.Context, option: click.Parameter, given: tuple[Path, ...]) -> tuple[Path, ...]:
     """Return the folders that a person named, each once, or the one of the environment.
 
-    A `~` is resolved that no shell has: environment files and unit files hold it as it is. The variable is not read by
-    click, which would take a path with a colon in it for two.
+    The variable is not read by click, which would take a path with a colon in it for two.
     """
-    from journal.locations import chosen_journal, expanded
+    from journal.locations import chosen_journal
 
-    by_place = {folder.resolve(): folder for folder in map(expanded, given)}
+    by_place = {folder.resolve(): folder for folder in given}
     chosen = chosen_journal()
+    if chosen and not by_place and (why := why_none(chosen)):
+        raise click.BadParameter(f"UPLOADER_JOURNAL: {chosen} {why}; name another folder", context, option)
     return tuple(by_place.values()) or ((chosen,) if chosen else ())
 
 
@@ -45,7 +47,7 @@ def _the_one(context: click.Context, option: click.Parameter, given: tuple[Path,
     return named[0] if named else None
 
 
-_option = partial(click.option, type=click.Path(path_type=Path, file_okay=False), multiple=True)
+_option = partial(click.option, type=Folder(), multiple=True)
 _DEFAULT = "[env var: UPLOADER_JOURNAL; default: a per-user data folder]"
 journal_option = _option(
     "--journal", callback=_the_one, help=f"Folder of the journal, as in attach(journal=...).  {_DEFAULT}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -36,6 +38,10 @@ _FORGET_FILES_AFTER = timedelta(days=7)
 
 class FolderInUseError(Exception):
     """Another server works on the data folder."""
+
+
+class FolderUnusableError(OSError):
+    """The data folder cannot be made, read or written, or what is in it is damaged. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -108,24 +114,27 @@ def opened(
     Raises:
         FolderInUseError: Another server has it open.
         StoreVersionError: A newer version wrote it.
-        OSError: It cannot be written.
+        FolderUnusableError: It cannot be used.
     """
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _locked(data), closing(Store(data / "platform.db")) as store:
-        secret = read_or_make(data / "signing-secret", lambda: secrets.token_hex(32))
-        platform = Platform(
-            data=data,
-            store=store,
-            files=Files(data / "files"),
-            partial_files=PartialFiles(data / "partial"),
-            signer=Signer(secret.encode(), url_lifetime),
-            api_key=api_key or read_or_make(data / KEY_FILE, lambda: f"ul_{secrets.token_hex(20)}"),
-            contract=contract,
-            idempotency=idempotency,
-            clock=clock,
-            url=url,
-        )
-        _remove_leftovers(platform)
+    with ExitStack() as stack:
+        with _named(data):
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            stack.enter_context(_locked(data))
+            store = stack.enter_context(closing(Store(data / "platform.db")))
+            secret = read_or_make(data / "signing-secret", lambda: secrets.token_hex(32))
+            platform = Platform(
+                data=data,
+                store=store,
+                files=Files(data / "files"),
+                partial_files=PartialFiles(data / "partial"),
+                signer=Signer(secret.encode(), url_lifetime),
+                api_key=api_key or read_or_make(data / KEY_FILE, lambda: f"ul_{secrets.token_hex(20)}"),
+                contract=contract,
+                idempotency=idempotency,
+                clock=clock,
+                url=url,
+            )
+            _remove_leftovers(platform)
         yield platform
 
 
@@ -138,6 +147,30 @@ def platform_of(request: Request) -> Platform:
 def base_url(request: Request) -> str:
     """Return the address by which the client reached this server."""
     return outside.address(request, platform_of(request).url)
+
+
+@contextmanager
+def _named(data: Path) -> Iterator[None]:
+    """Name the folder, and the next step, in what goes wrong with it."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        is_damaged = any(word in str(error) for word in ("malformed", "not a database"))
+        advice = "put a copy of it back, or move it away" if is_damaged else _advice(None)
+        raise FolderUnusableError(f"{data / 'platform.db'} cannot be used ({error}): {advice}") from error
+    except OSError as error:
+        why = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        raise FolderUnusableError(f"{data} cannot be made or written ({why}): {_advice(error.errno)}") from error
+
+
+def _advice(number: int | None) -> str:
+    if number in {errno.ENOSPC, errno.EDQUOT}:
+        return "free some space"
+    if number == errno.EROFS:
+        return "mount its disk for writing"
+    if number in {errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR}:
+        return "see that each part of its path is a folder in which others can be made"
+    return "check its disk, owner and permissions"
 
 
 @contextmanager

@@ -61,7 +61,8 @@ def running(
     Raises:
         FolderInUseError: Another server works on the folder.
         StoreVersionError: A newer version wrote the folder.
-        OSError: The address cannot be used, or the folder cannot be written.
+        FolderUnusableError: The folder cannot be used.
+        OSError: The address cannot be used.
     """
     with _listening(host, port) as listener, opened(data, **options) as platform:
         server = _server(platform, limits)

@@ -224,7 +224,7 @@ def test_folders_and_files_are_for_this_user_alone(folder: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(JournalUnwritable, match="check its owner and permissions"):
+    with pytest.raises(JournalUnwritable, match="cannot be made; choose another one"):
         journal.open(tmp_path / "file" / "journal")
 
 
