@@ -10,6 +10,7 @@ import shutil
 from dataclasses import replace
 from typing import Any
 
+from python_multipart.exceptions import FormParserError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect, Request
@@ -96,6 +97,8 @@ async def put_weights(request: Request) -> Response:
             return await run_in_threadpool(_put_weights, request, form)
     except ClientDisconnect as error:
         raise Malformed("The form ended early") from error
+    except FormParserError as error:  # which newer versions of Starlette answer themselves
+        raise Malformed("The form cannot be read") from error
 
 
 async def heartbeat(request: Request) -> Response:

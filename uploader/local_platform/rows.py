@@ -83,9 +83,9 @@ class Rows:
 
     def numbered_slugs(self, owner: str, project: str, slug: str) -> set[str]:
         """Return which of the project's models are at this slug, or at one that begins with it and a hyphen."""
-        query = """SELECT slug FROM models WHERE owner = ?1 AND project = ?2
-                   AND (slug = ?3 OR slug > ?3 || '-' AND slug < ?3 || '.')"""  # what sorts behind `-`
-        return {slug for (slug,) in self._connection.execute(query, [owner, project, slug])}
+        query = """SELECT slug FROM models WHERE owner = ? AND project = ?
+                   AND (slug = ? OR slug > ? || '-' AND slug < ? || '.')"""  # what sorts behind `-`
+        return {found for (found,) in self._connection.execute(query, [owner, project, slug, slug, slug])}
 
     def model_by_name(self, owner: str, project: str, name: str) -> Model | None:
         """Return the newest model that was registered under this name, whatever slug it was given."""
