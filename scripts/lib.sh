@@ -34,3 +34,8 @@ ensure_venv() {
         die "The installation failed; the reason is above. Run the command again once it is mended."
     printf '%s\n' "$wanted" >"$stamp"
 }
+
+# lowest_versions: NAME==VERSION for each bound that is a lowest version, of the project itself and of its server
+lowest_versions() {
+    sed -n '/^\(dependencies\|serve\) = \[/,/^\]/s/^ *"\([^>"]*\)>=\([0-9.]*\)".*/\1==\2/p' "$ROOT/pyproject.toml"
+}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from dataset import make_dataset
 
 SETTING_PREFIXES = ("UPLOADER_", "ULTRALYTICS_", "HUB_", "YOLO_", "XDG_")
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy"}
+STAND_ON_UPSTREAM = {"training_data", "ultralytics"}  # fixtures
 _home = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
@@ -40,7 +40,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[_home].cleanup()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what trains, or builds a trainer: it needs upstream as what names it itself does."""
+    for item in items:
+        if STAND_ON_UPSTREAM.intersection(getattr(item, "fixturenames", ())) or item.get_closest_marker("training"):
+            item.add_marker("upstream")
+
+
 @pytest.fixture(scope="session")
 def training_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data.yaml of a small detection data set."""
+    from dataset import make_dataset  # draws its images, by what only an environment that trains has
+
     return make_dataset(tmp_path_factory.mktemp("data"))

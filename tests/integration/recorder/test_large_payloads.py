@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.journals import finish, python, rows
 
 from journal.payloads import LONGEST_PAYLOAD
+
+pytestmark = pytest.mark.upstream  # which tensors are among what is recorded
 
 RECORD = """
 import resource, sys

@@ -8,6 +8,7 @@ import pytest
 from uploader.callbacks import environment
 
 
+@pytest.mark.upstream
 def test_an_environment_tells_versions_machine_and_command() -> None:
     found = environment.describe_environment()
     assert re.fullmatch(r"8\.\d+\.\d+", found["ultralyticsVersion"])
@@ -16,6 +17,7 @@ def test_an_environment_tells_versions_machine_and_command() -> None:
     assert found["totalRamGb"] > 0
 
 
+@pytest.mark.upstream
 def test_a_part_that_fails_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     from ultralytics.utils import torch_utils
 
@@ -25,6 +27,7 @@ def test_a_part_that_fails_costs_only_itself(monkeypatch: pytest.MonkeyPatch) ->
     assert "ultralyticsVersion" in found
 
 
+@pytest.mark.upstream
 def test_a_git_repository_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     import ultralytics.utils
 

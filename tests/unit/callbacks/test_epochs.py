@@ -61,6 +61,7 @@ def test_an_epoch_says_where_it_stands() -> None:
     }
 
 
+@pytest.mark.upstream
 def test_a_model_that_cannot_be_measured_costs_nothing_else() -> None:
     payload = epoch_payload(trainer(epoch=0), 0, None)
     assert "modelInfo" not in payload

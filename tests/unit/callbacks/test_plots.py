@@ -20,6 +20,7 @@ def validator(*plots: dict[str, Any] | None, classes: tuple[int, ...] = (0, 1)) 
     return owner(*plots, metrics=metrics, names={0: "bee", 1: "wasp"})
 
 
+@pytest.mark.upstream
 @pytest.mark.parametrize(
     "plot",
     [

@@ -39,6 +39,7 @@ def test_a_validation_is_ranked_by_f1_and_then_by_name() -> None:
     }
 
 
+@pytest.mark.upstream
 @pytest.mark.parametrize("population", [1, 99, 101, 5_000, 5_001, 12_345])
 def test_a_large_validation_is_sampled_as_upstream_does(population: int) -> None:
     from ultralytics.utils.callbacks import platform

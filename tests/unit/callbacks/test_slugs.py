@@ -26,6 +26,7 @@ def test_a_slug_has_lower_case_digits_and_hyphens(text: str, slug: str) -> None:
     assert slugify(text) == slug
 
 
+@pytest.mark.upstream
 @given(st.text(max_size=200))
 def test_a_slug_is_the_one_upstream_makes(text: str) -> None:
     from ultralytics.utils.callbacks import platform
@@ -87,6 +88,7 @@ def test_a_sweep_is_in_the_project_that_was_named(project: str, slug: str) -> No
     assert project_slug(project, sweeps=PurePosixPath("/x/runs/detect")) == slug
 
 
+@pytest.mark.upstream
 @given(st.sampled_from(["owner", "My Team", "a.b", "o_o"]), st.text("abcXYZ 019-_./\t\\", min_size=1, max_size=40))
 def test_a_project_is_the_one_upstream_sends(owner: str, rest: str) -> None:
     from ultralytics.utils.callbacks import platform
