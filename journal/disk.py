@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,23 @@ def why_full(folder: Path) -> str | None:
             os.fsync(file.fileno())
     except OSError as error:
         return fullness(error, folder) if error.errno in FULL else None
+    return None
+
+
+def why_no_files(folder: Path) -> str | None:
+    """Return in words why no file can be kept in a folder, which may still have to be made; None where one can be.
+
+    Tried, since a system tells root that it may write anywhere, in `/proc`, too. A full disk may have room later.
+    """
+    place = folder
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    try:
+        if not stat.S_ISDIR(place.stat().st_mode):
+            return f"{place} is no folder"
+        os.rmdir(tempfile.mkdtemp(dir=place))  # noqa: PTH106
+    except OSError as error:
+        return None if error.errno in FULL else f"{place}: {error.strerror or error}"
     return None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 # Not when it is needed: that may be when no more files can be opened, and so nothing imported.
 from platformdirs import user_data_path
 
+from journal.disk import why_no_files
 from journal.errors import JournalError
 from journal.sizes import parse_size
 
@@ -45,10 +46,29 @@ def default_max_size(environ: Mapping[str, str] = os.environ) -> int:
 def fallback_folders(environ: Mapping[str, str] = os.environ) -> list[Path]:
     """Return the folders for events that no journal could take, in the order in which they are tried.
 
-    `UPLOADER_FALLBACK` replaces them. The last one, under the temporary folder, is there for a home that is read-only.
+    `UPLOADER_FALLBACK` replaces them, unless it can keep no file. Then it is the last one: it may have held some.
+    The one under the temporary folder is there for a home that is read-only.
     """
-    if chosen := environ.get("UPLOADER_FALLBACK"):
-        return [expanded(chosen)]
+    chosen = chosen_fallback(environ)
+    if chosen and not why_no_files(chosen):
+        return [chosen]
+    return [*_usual_fallbacks(), *([chosen] if chosen else [])]
+
+
+def chosen_fallback(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return `UPLOADER_FALLBACK`, absolute."""
+    chosen = environ.get("UPLOADER_FALLBACK")
+    return expanded(chosen) if chosen else None
+
+
+def unfit_fallback(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return in words why nothing can be kept where `UPLOADER_FALLBACK` says, and where instead; None if it can be."""
+    chosen = chosen_fallback(environ)
+    why = why_no_files(chosen) if chosen else None
+    return why and f"UPLOADER_FALLBACK is {chosen}, where no file can be kept ({why}): {_usual_fallbacks()[0]} is used"
+
+
+def _usual_fallbacks() -> list[Path]:
     return [_user_data() / "fallback", Path(tempfile.gettempdir()) / _own_name() / "fallback"]
 
 

@@ -23,7 +23,7 @@ from journal.engine import Durability
 from journal.errors import JournalError, JournalUnavailable, OverLimit
 from journal.fallback import FallbackFile
 from journal.identity import Entry, Session
-from journal.locations import DEFAULT_MAX_SIZE, default_journal, expanded, fallback_folders, is_makeshift
+from journal.locations import DEFAULT_MAX_SIZE, default_journal, expanded, fallback_folders
 from journal.losses import Loss, loss_payload
 from journal.payloads import drafts
 from journal.records import GIVEN_UP, Run, Signal
@@ -31,6 +31,7 @@ from journal.sizes import readable
 from journal.words import next_command
 from uploader.chunks import CONSOLE, ChunkIds
 from uploader.link import Link
+from uploader.places import warn_of_places
 from uploader.takeover import TakeOver, removal_payload, take_back
 
 if TYPE_CHECKING:
@@ -109,12 +110,7 @@ class Sink:
         self._warned = self._is_over = False
         self._is_closed = self._is_catching_up = False
         _sinks.add(self)
-        if options.journal is None and is_makeshift(self.folder):
-            LOGGER.warning(
-                "This user has no home folder, so the journal is in %s, which may be cleaned; set UPLOADER_JOURNAL to "
-                "a folder that stays.",
-                self.folder,
-            )
+        warn_of_places(self.folder, is_named=options.journal is not None)
         self._ready()
         self.chunks = ChunkIds(max(chunks_before, self._last_chunk()))
 

@@ -7,6 +7,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from journal.blobs import STALE_SECONDS
@@ -21,7 +22,12 @@ HASHED_BY_DEFAULT = 1 << 30
 """Bytes that are read through when nobody asked for all."""
 
 _BLOB_NAME = re.compile(r"[0-9a-f]{64}")
-_GONE = "Its delivery will be set aside as a dead letter; everything else of the run is delivered."
+_EVENT = """
+    SELECT coalesce(json_extract(e.payload, '$.filename'), e.key), r.name, json_extract(e.payload, '$.epoch'),
+           r.save_dir
+    FROM events e JOIN runs r ON r.id = e.run_id
+    WHERE e.kind = 'checkpoint' AND json_extract(e.payload, '$.sha256') = ? ORDER BY e.id DESC LIMIT 1
+"""
 
 
 def check_blobs(connection: sqlite3.Connection, folder: Path, *, deep: bool) -> Iterator[Finding]:
@@ -49,13 +55,35 @@ def check_blobs(connection: sqlite3.Connection, folder: Path, *, deep: bool) -> 
             why = error.strerror or str(error)
             continue
         if reason and needed:
-            yield trouble("blob-damaged", f"checkpoint {sha256} {reason}", _GONE)
+            yield _gone(connection, folder / sha256, reason)
     if unreadable:
         yield _unreadable(unreadable, why, folder.parent)
     if unread:
         detail = f"compared by size only: {count(unread, 'large checkpoint')}"
         yield notice("blobs-unread", detail, f"`{next_command('doctor --deep', folder.parent)}` reads all through.")
     yield from _check_strangers(folder, present)
+
+
+def _gone(connection: sqlite3.Connection, file: Path, reason: str) -> Finding:
+    """Return the finding for a checkpoint whose bytes are not there any more, and which a run needs."""
+    what, place = _named(connection, file.name)
+    drain, retry, drop = (next_command(words, file.parent.parent) for words in ("drain", "retry ID", "drop ID"))
+    return trouble(
+        "blob-damaged",
+        f"the bytes of {what} are gone: {file} {reason}",
+        f"The rest of the run is delivered all the same; `{drain}` sets this checkpoint aside as a dead letter. Put "
+        f"the file back from a copy of the journal; or if the trainer's own is unchanged in {place}, `{retry}` takes "
+        f"it in again; `{drop}` gives it up.",
+    )
+
+
+def _named(connection: sqlite3.Connection, sha256: str) -> tuple[str, str]:
+    """Return what a checkpoint is to a person, and the folder in which its run saved it, as far as that can be read."""
+    with suppress(sqlite3.Error):
+        for filename, run, epoch, save_dir in connection.execute(_EVENT, (sha256,)):
+            when = "" if epoch is None else f", epoch {epoch}"
+            return f"the checkpoint {filename} of {run}{when}", f"{save_dir}/weights"
+    return "a checkpoint", "the run's folder"
 
 
 def _unreadable(files: list[Path], why: str, journal: Path) -> Finding:

@@ -15,7 +15,14 @@ from journal.doctor.database import check_file, check_rows, damaged, is_ours, un
 from journal.doctor.findings import Finding, notice
 from journal.doctor.refusals import check_refused
 from journal.doctor.source import reading
-from journal.doctor.surroundings import check_disk, check_fallbacks, check_library, check_modes, check_size
+from journal.doctor.surroundings import (
+    check_disk,
+    check_fallback_folder,
+    check_fallbacks,
+    check_library,
+    check_modes,
+    check_size,
+)
 from journal.errors import JournalError, JournalUnavailable
 from journal.presence import is_awaited
 from journal.space import measure_by
@@ -63,7 +70,7 @@ def examine(folder: Path, *, deep: bool = False, fallback_folders: Iterable[Path
     if os.access(folder, os.X_OK):
         findings += check_disk(folder, inside.mode)
         findings += check_size(folder, inside.bytes)
-    findings += check_fallbacks(folder, beside)
+    findings += [*(check_fallback_folder() if fallback_folders is None else ()), *check_fallbacks(folder, beside)]
     return Examination(folder, inside.events, inside.blobs, inside.bytes, tuple(findings))
 
 

@@ -93,6 +93,12 @@ def check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[
         yield notice("fallback-elsewhere", detail, f"{drain_at(place)} takes them in.")
 
 
+def check_fallback_folder() -> Iterator[Finding]:
+    """Check that events which the journal cannot take can be kept where this environment says."""
+    if why := locations.unfit_fallback():
+        yield trouble("fallback-unfit", why, "Set it to a folder in which this user may write, or not at all.")
+
+
 def readable_by_others(folder: Path) -> list[Path]:
     """Return what of the journal other users of the machine may touch."""
     if os.name == "nt":

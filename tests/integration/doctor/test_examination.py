@@ -91,6 +91,31 @@ def test_a_checkpoint_that_a_run_needs_must_be_there_and_whole(folder: Path, har
     assert codes(folder) == {"blob-damaged"}
 
 
+def test_a_checkpoint_whose_bytes_are_gone_is_named_as_a_person_knows_it(tmp_path: Path) -> None:
+    with bench(tmp_path / "journal") as at:
+        sha256 = at.checkpoint(b"weights", role="best", epoch=7)
+        blob(tmp_path / "journal", "best").unlink()
+    [finding] = [one for one in look(tmp_path / "journal").findings if one.code == "blob-damaged"]
+    assert all(words in finding.detail for words in ("best", " of run, epoch 7", sha256, "gone", "is missing"))
+    commands = [f"uploader {name} --journal" for name in ("drain", "retry ID", "drop ID")]
+    assert all(words in finding.next_step for words in (*commands, "/weights", "The rest of the run is delivered"))
+
+
+@pytest.mark.parametrize("value", ["/dev/null", "/proc/x", "FILE", "FILE/sub"])
+def test_a_fallback_folder_that_can_keep_nothing_is_trouble(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    (tmp_path / "file").touch()
+    value = value.replace("FILE", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("UPLOADER_FALLBACK", value)
+    [finding] = [one for one in examine(folder).findings if one.code == "fallback-unfit"]
+    assert (finding.weight, value in finding.detail) == ("trouble", True)
+    monkeypatch.setenv("UPLOADER_FALLBACK", str(tmp_path / "made" / "when needed"))
+    assert "fallback-unfit" not in {one.code for one in examine(folder).findings}
+    assert not (tmp_path / "made").exists()
+
+
 def test_a_checkpoint_that_was_replaced_may_be_gone(tmp_path: Path) -> None:
     with bench(tmp_path / "journal") as at:
         old = at.checkpoint(b"old")

@@ -233,10 +233,16 @@ def test_a_busy_journal_is_left_alone_for_a_while(
 
 
 def test_nowhere_to_write_is_said_and_stops_nothing(
-    folder: Path, save_dir: Path, fallbacks: Path, caplog: pytest.LogCaptureFixture
+    folder: Path,
+    save_dir: Path,
+    fallbacks: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     in_the_way(folder)
     in_the_way(fallbacks)
+    monkeypatch.setenv("XDG_DATA_HOME", str(fallbacks))
+    monkeypatch.setattr("tempfile.tempdir", str(fallbacks))
     recorder = record(folder, save_dir)
     recorder.event("epoch_end", {"epoch": 0})
     recorder.finish("complete")
@@ -410,3 +416,28 @@ def test_a_child_waits_for_no_thread_of_its_parent(folder: Path, save_dir: Path,
         over.set()
         thread.join()
     assert epochs(folder) == [10]
+
+
+@pytest.mark.parametrize("value", ["/dev/null", "/proc/x", "FILE", "FILE/sub"])
+@pytest.mark.parametrize("is_journal_usable", [True, False])
+def test_a_fallback_folder_that_can_keep_nothing_is_told_at_the_start_and_the_usual_one_is_used(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    value: str,
+    is_journal_usable: bool,
+) -> None:
+    (tmp_path / "file").touch()
+    value = value.replace("FILE", str(tmp_path / "file"))
+    monkeypatch.setenv("UPLOADER_FALLBACK", value)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    usual = tmp_path / "data" / "offline-uploader" / "fallback"
+    recorder = record(tmp_path / ("journal" if is_journal_usable else "file"), tmp_path / "run")
+    [told] = [words for words in warnings(caplog) if "UPLOADER_FALLBACK is" in words]
+    assert (value in told, str(usual) in told) == (True, True)
+    recorder.event("epoch_end", {"epoch": 0})
+    recorder.finish("exited")
+    assert not [entry for entry in caplog.records if entry.levelno >= logging.ERROR]
+    held = [each for path in usual.glob("*.jsonl") for each in path.read_text().splitlines()]
+    assert len(held) == (0 if is_journal_usable else 2)  # the first line says whose it is
+    assert len([words for words in warnings(caplog) if "UPLOADER_FALLBACK is" in words]) == 1
