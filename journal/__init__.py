@@ -10,4 +10,6 @@ from journal.errors import JournalError
 from journal.folder import Journal
 from journal.folder import open_journal as open
 
+DISTRIBUTION = "offline-uploader"  # other projects have modules of this name: `uploader.names` looks at this
+
 __all__ = ["Journal", "JournalError", "encode", "open"]

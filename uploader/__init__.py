@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from uploader.hub.session import HubModel, load_hub_model
     from uploader.platforms.resolve import resolve_platform_uri
 
+DISTRIBUTION = "offline-uploader"  # other projects have modules of this name: `uploader.names` looks at this
+
 __all__ = ["HubModel", "attach", "detach", "load_hub_model", "resolve_platform_uri"]
 
 _HOMES = {
@@ -36,9 +38,10 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib.metadata import version
 
-        return version("offline-uploader")
+        return version(DISTRIBUTION)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_module("uploader.names")
     module = import_module(_HOMES[name])
     # All names of the module at once: importing it has bound its own name, which `attach` shares, to the module.
     globals().update({each: getattr(module, each) for each, home in _HOMES.items() if home == module.__name__})

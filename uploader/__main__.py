@@ -31,6 +31,10 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
+        try:
+            import_module("uploader.names")
+        except ImportError as error:
+            raise click.ClickException(str(error)) from error
         command = getattr(import_module(f"uploader.commands.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
         return command

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import uploader.names  # noqa: F401 (first, as what follows may be another project's)
+
+# isort: split
 import sys
 from collections.abc import Sequence
 from pathlib import Path

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from journal.words import count
 from uploader.commands.shared import JOURNAL_UNUSABLE, journal_option, require_journal
 
 if TYPE_CHECKING:
-    from journal.doctor import Examination, Recovery
+    from journal.doctor import Examination, Finding, Recovery
 
 _NOUNS = {"deliveries": "delivery", "fallback_imports": "fallback import"}
 """What a row of a table is, where it is not the table's name without its -s."""
@@ -39,18 +40,39 @@ def doctor(journal: Path | None, deep: bool, repair: bool, as_json: bool) -> Non
     --repair takes other users' permissions away in place. What can be read of a damaged journal it copies into a new
     one, JOURNAL-recovered-TIME; the damaged one stays as it is.
     """
-    from journal.doctor import examine
     from journal.locations import default_journal
 
     if journal is None:
         require_journal(None, "doctor", as_json=as_json)
     folder = journal or default_journal()
-    examination = examine(folder, deep=deep)
+    examination = _examine(folder, deep)
     repairs = _repair(examination) if repair else {}
     if repairs.get("closed"):
-        examination = examine(folder, deep=deep)  # what is left; a file system may take no permissions
+        examination = _examine(folder, deep)  # what is left; a file system may take no permissions
     click.echo(_as_json(examination, repairs) if as_json else _as_text(examination, repairs))
     sys.exit(0 if examination.healthy else JOURNAL_UNUSABLE)
+
+
+def _examine(folder: Path, deep: bool) -> Examination:
+    """Look over the journal, and what is installed here under the names of our modules."""
+    from journal.doctor import examine
+
+    examination = examine(folder, deep=deep)
+    return replace(examination, findings=(*examination.findings, *_check_names()))
+
+
+def _check_names() -> Iterator[Finding]:
+    from journal.doctor.findings import notice, some, trouble
+    from uploader.installation import DISTRIBUTION, claims, shared, what_to_do
+
+    for claim in claims():
+        files = shared(claim)
+        lost = [str(path) for path, is_ours in files.items() if not is_ours]
+        if lost:
+            yield trouble("names-overwritten", f"{claim} has put its files over ours: {some(lost)}", what_to_do(claim))
+        elif files:
+            detail = f"{claim} lists files as its own that are {DISTRIBUTION}'s: {some([str(path) for path in files])}"
+            yield notice("names-shared", detail, f"Uninstalling it would remove them. {what_to_do(claim)}")
 
 
 def _repair(examination: Examination) -> dict[str, Any]:
