@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, 
 
 from journal import dates, tables
 from journal.clock import from_text, to_text
+from journal.kept_out import is_passed
 from journal.liveness import live_runs, live_sessions
 from journal.records import FORMER_PROJECTS, REGISTRATION, Claim, Lane, Run
 from journal.turns import QUEUES, SOON, Queue, first_of_each_name, take_turns
@@ -142,9 +143,10 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
 
     A run that is not registered there sends its first registration, and nothing else: not even what was recorded
     before it, which happens when the registration went to a fallback file. Of a registered run all lower stages are
-    settled. Uploads of a run go one after the other, so that an older checkpoint never arrives after a newer one. Of a
-    blocked run that was known there only the next session's registration goes: it may make the run known again. What
-    is under way is settled before, as its refusal would block the run once more.
+    settled, but for what the end of a session passes (`kept_out.py`). Uploads of a run go one after the other, so
+    that an older checkpoint never arrives after a newer one. Of a blocked run that was known there only the next
+    session's registration goes: it may make the run known again. What is under way is settled before, as its refusal
+    would block the run once more.
     """
     earlier = _D.alias("earlier")
     open_before = exists().where(
@@ -162,7 +164,10 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
         .where(_D.c.destination_id == bindparam("destination_id"), _D.c.lane == lane, tables.is_open(_D))
         .where(
             or_(
-                and_(_T.c.state == "registered", ~open_before.where(earlier.c.stage < _D.c.stage)),
+                and_(
+                    _T.c.state == "registered",
+                    ~open_before.where(earlier.c.stage < _D.c.stage, ~is_passed(earlier, _D)),
+                ),
                 and_(_T.c.state == "new", _D.c.kind == REGISTRATION, first_registration),
                 and_(was_known, _D.c.kind == REGISTRATION, first_registration, ~under_way),
             )

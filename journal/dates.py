@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, or_
+from sqlalchemy import ColumnElement, FromClause, and_, bindparam, case, or_
 
 from journal import tables
 from journal.clock import to_text
@@ -63,11 +63,11 @@ def has_come(moment: ColumnElement[str], by: str = "now", believed: str = "lates
     return or_(moment <= bindparam(by), moment > bindparam(believed))
 
 
-def attempt_is_due() -> ColumnElement[bool]:
+def attempt_is_due(delivery: FromClause = _D) -> ColumnElement[bool]:
     """Return the condition that a delivery's next attempt need not be waited for."""
     return or_(
-        has_come(_D.c.next_attempt_at, believed="latest_hold"),
-        and_(_D.c.held == 0, _D.c.next_attempt_at > bindparam("latest_backoff")),
+        has_come(delivery.c.next_attempt_at, believed="latest_hold"),
+        and_(delivery.c.held == 0, delivery.c.next_attempt_at > bindparam("latest_backoff")),
     )
 
 

@@ -20,6 +20,7 @@ from journal import (
     claims,
     copies,
     dropping,
+    kept_out,
     order,
     outcomes,
     planning,
@@ -354,6 +355,11 @@ class Outbox:
         """
         with self._read() as connection:
             return waiting.is_dispensable(connection, claim, roles)
+
+    def is_kept_out(self, claim: Claim) -> bool:
+        """Return whether something in between lets others through and this delivery not; see `kept_out`."""
+        with self._read() as connection:
+            return kept_out.is_kept_out(connection, claim)
 
     def require_in_place(self) -> None:
         """Check that the database is where it was opened.

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal import tables
 from journal.encoding import encode, storable
+from journal.kept_out import PAGE
 from journal.records import Claim, Outcome, State
 
 _D = tables.deliveries
@@ -80,7 +81,7 @@ def _attempt(outcome: Outcome, now: str) -> dict[str, Any]:
     return {
         "delivery_id": outcome.claim.delivery_id,
         "number": outcome.claim.attempt,
-        "result": outcome.result,
+        "result": PAGE if outcome.foreign else outcome.result,
         "error": _words(outcome.error),
         "at": now,
     }

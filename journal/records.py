@@ -260,6 +260,7 @@ class Outcome:
         next_attempt_at: ISO time before which it is not claimed again.
         held: Whether the platform itself asked for that wait (Retry-After), so that `make_due` leaves it alone.
         signals: (kind, detail) pairs that the platform sent along.
+        foreign: Whether not the platform, but something in between answered.
         block: A reason, when the platform refuses the whole run from here on.
     """
 
@@ -270,5 +271,6 @@ class Outcome:
     error: str | None = None
     next_attempt_at: str | None = None
     held: bool = False
+    foreign: bool = False
     signals: tuple[tuple[str, str], ...] = ()
     block: str | None = None

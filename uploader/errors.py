@@ -8,6 +8,7 @@ UploaderError
     ├── Unreachable         no connection was made; nothing was sent
     ├── UnknownOutcome      the request went out, no whole answer came back
     ├── Transient           an answer that says "later", or no answer of the platform's
+    │   └── Foreign         what answered is not the platform: a proxy, a firewall, a sign-in page
     ├── CredentialsRefused  the key is missing or not accepted; nobody's delivery is at fault, but it may have arrived
     │   ├── ReadRefused     it may not read what has to be known first; what else it may do is not said
     │   └── NoKey           there is none; nothing was sent
@@ -67,6 +68,10 @@ class Transient(DeliveryError):
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
+
+
+class Foreign(Transient):
+    """Something that is not the platform's answered, such as the page of a proxy or a firewall: no verdict."""
 
 
 class CredentialsRefused(DeliveryError):

@@ -21,6 +21,7 @@ from uploader.errors import (
     CredentialsRefused,
     DeliveryError,
     Forbidden,
+    Foreign,
     Refused,
     Transient,
     UnknownOutcome,
@@ -153,7 +154,7 @@ def test_what_is_refused_by_somebody_in_between_may_work_later(
 ) -> None:
     server.script = lambda _: Reply(status, b"<html><title>Not here</title></html>")
     error = failure(action, client)
-    assert type(error) is Transient
+    assert type(error) is Foreign
     assert "Not here" in str(error)
 
 

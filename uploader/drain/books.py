@@ -15,7 +15,7 @@ from uploader.drain.courier import Finished
 from uploader.drain.planner import FINAL, REGISTRATION
 from uploader.drain.planning import planning_for
 from uploader.drain.retry import FIRST_WAIT, READ_WAIT, Random, outcome_of_failure
-from uploader.errors import Transient
+from uploader.errors import Foreign, Transient
 from uploader.model_file import note_model
 from uploader.platforms.base import Receipt
 from uploader.settings import ULTRALYTICS
@@ -97,6 +97,7 @@ class Books:
             replaced=self._is_replaced(claim),
             first_wait=self._first_wait,
             read_wait=self._read_wait,
+            alone=isinstance(result, Foreign) and self._outbox.is_kept_out(claim),
         )
 
     def _checked(self, finished: Finished) -> Receipt | Exception:

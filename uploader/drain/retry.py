@@ -6,6 +6,7 @@
 | the journal is an older copy | released; it blocks the run |
 | credentials refused | again when the key is; counted, as it may have arrived all the same |
 | the same, to reading alone | again after a wait |
+| pages that something in between answers this delivery with, and no other | dead letter |
 | transient, unknown outcome | again after a growing, jittered wait, or when the platform said |
 | refused | dead letter; it blocks the run when the run cannot be registered or is gone there |
 | damaged | dead letter; it blocks the run when the run cannot be registered |
@@ -26,6 +27,7 @@ from uploader.errors import (
     BlobUnusable,
     CredentialsRefused,
     Damaged,
+    Foreign,
     Interrupted,
     NoKey,
     OlderCopy,
@@ -39,6 +41,11 @@ from uploader.errors import (
 FIRST_WAIT = Pace.first_wait
 READ_WAIT = Pace.reopen
 LONGEST_WAIT = 300.0
+
+_LET_THROUGH = (
+    "it was answered so again and again, while others arrived: what stands in between does not let it through. Have "
+    "that put right, then `retry`"
+)
 
 Random = Callable[[], float]
 """Uniform in [0, 1)."""
@@ -66,6 +73,7 @@ def outcome_of_failure(
     replaced: bool,
     first_wait: float = FIRST_WAIT,
     read_wait: float = READ_WAIT,
+    alone: bool = False,
 ) -> Outcome:
     """Return what becomes of a claimed delivery.
 
@@ -77,6 +85,7 @@ def outcome_of_failure(
         replaced: Whether a newer checkpoint stands in for this one, which is not final.
         first_wait: After the first failure, seconds.
         read_wait: Before the platform is asked again for what the key may not read, seconds.
+        alone: Whether this delivery has been answered by pages before, often, while others arrived.
     """
     reason = str(error) or type(error).__name__
     if isinstance(error, (Unreachable, NoKey, Interrupted, OlderCopy)):
@@ -88,12 +97,13 @@ def outcome_of_failure(
         return Outcome(claim, "dead", error=reason, block=reason if _ends_run(claim, error) else None)
     if replaced:
         return Outcome(claim, "superseded", error=reason)
-    if isinstance(error, BlobUnusable):
-        return Outcome(claim, "dead", error=reason)
+    if isinstance(error, BlobUnusable) or alone:
+        return Outcome(claim, "dead", error=f"{reason}; {_LET_THROUGH}" if alone else reason)
     asked = error.retry_after if isinstance(error, Transient) else None
     wait = max(backoff(claim.attempt, random, first=first_wait), asked or 0.0)
     due = to_text(now + timedelta(seconds=wait))
-    return Outcome(claim, "retry", error=reason, next_attempt_at=due, held=asked is not None)
+    foreign = isinstance(error, Foreign)
+    return Outcome(claim, "retry", error=reason, next_attempt_at=due, held=asked is not None, foreign=foreign)
 
 
 def _ends_run(claim: Claim, error: Refused | Damaged) -> bool:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib3 import Retry
 from urllib3.exceptions import InvalidHeader
 
-from uploader.errors import CredentialsRefused, DeliveryError, Forbidden, Refused, RunGone, Transient
+from uploader.errors import CredentialsRefused, DeliveryError, Forbidden, Foreign, Refused, RunGone, Transient
 
 LONGEST_RETRY_AFTER = 3600.0
 """A server that asks for more is asked again after an hour: its clock or its figure may be wrong."""
@@ -98,14 +98,14 @@ def success(answer: Answer, host: str) -> dict[str, Any]:
     return content
 
 
-def strange(answer: Answer, host: str) -> Transient:
+def strange(answer: Answer, host: str) -> Foreign:
     """Return the error for an answer that is not of who was asked.
 
     Args:
         answer: The answer.
         host: Who was asked, for the message.
     """
-    return Transient(f"{host} answered {answer.status} with {_STRANGER}{detail(answer)}", status=answer.status)
+    return Foreign(f"{host} answered {answer.status} with {_STRANGER}{detail(answer)}", status=answer.status)
 
 
 def refusal(answer: Answer, host: str, *, speaks_json: bool = True) -> DeliveryError:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from uploader.errors import Transient, UnknownOutcome, Unreachable
+from uploader.errors import Foreign, Transient, UnknownOutcome, Unreachable
 from uploader.platforms.base import Progress, Upload
 from uploader.platforms.blob import BlobReader, Chunk
 
@@ -40,6 +40,10 @@ class PlaceLost(Transient):
 
 class PlaceRefused(PlaceLost):
     """The storage itself refuses the place: its time is over, or the storage does not let the platform's users in."""
+
+
+class PlaceHidden(PlaceLost, Foreign):
+    """Whether the place is good is not known: a page came instead of the storage's answer."""
 
 
 class Session(Protocol):

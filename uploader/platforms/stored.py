@@ -9,7 +9,7 @@ from pathlib import Path
 
 from uploader.platforms.answers import Answer, detail, refusal, strange
 from uploader.platforms.base import Upload
-from uploader.platforms.resumable import PlaceLost, PlaceRefused
+from uploader.platforms.resumable import PlaceHidden, PlaceRefused
 
 STORAGE_SECONDS = 600.0
 """Longest wait for a storage's answer after the last byte: it may be writing a large file."""
@@ -29,11 +29,11 @@ def check_taken(answer: Answer, host: str) -> None:
     Raises:
         PlaceRefused: The URL is over: what a storage says with 400, 401, 403, 404 or 410 is about its URL, never about
             our key or the file.
-        PlaceLost: The same, in a page that may be a proxy's.
+        PlaceHidden: The same, in a page that may be a proxy's.
         DeliveryError: Anything else but a success, of which a page under 200 is none: a sign-in page took no file.
     """
     if answer.status in _EXPIRED or answer.status == _TOO_LARGE:
-        kind = PlaceLost if answer.is_page and answer.status != _TOO_LARGE else PlaceRefused
+        kind = PlaceHidden if answer.is_page and answer.status != _TOO_LARGE else PlaceRefused
         raise kind(f"{host} refused the upload's URL with {answer.status}{detail(answer)}", status=answer.status)
     if not answer.ok:
         raise refusal(answer, host, speaks_json=False)

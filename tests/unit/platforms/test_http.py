@@ -22,6 +22,7 @@ from uploader.errors import (
     CredentialsRefused,
     DeliveryError,
     Forbidden,
+    Foreign,
     Refused,
     Transient,
     UnknownOutcome,
@@ -256,7 +257,7 @@ def test_statuses(expected: type[DeliveryError], statuses: list[int]) -> None:
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 451])
 def test_a_refusal_that_is_not_the_platforms_is_no_verdict(status: int, body: bytes) -> None:
     failure = answers.refusal(answer(status, body), "host")
-    assert type(failure) is Transient
+    assert type(failure) is Foreign
     assert "a proxy" in str(failure)
 
 
