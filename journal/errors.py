@@ -94,7 +94,7 @@ def from_sqlite(error: Exception, path: Path) -> JournalError:
         return from_os(cause, path)
     if isinstance(cause, MemoryError):
         return JournalUnavailable(f"there is no memory left to use {path}")
-    if "while it was in use" in str(cause):  # `journal.handles.LogRemoved`
+    if "while it was in use" in str(cause):  # `journal.storage.connections.LogRemoved`
         return JournalUnwritable(f"{path} cannot be used: {cause}. Run the command again for what is there now")
     return _from_code(_primary_code(cause), cause, path)
 

@@ -13,38 +13,31 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from journal import (
-    fallback,
-    homes,
-    intake,
-    interrupted,
-    locations,
-    pruning,
-    relief,
-    resending,
-    retaking,
-    upkeep,
-    waiting,
-)
-from journal.blobs import BlobStore
+from journal import locations
+from journal.checkpoints import retaking
+from journal.checkpoints.blobs import BlobStore
+from journal.checkpoints.recognition import Recognition
+from journal.checkpoints.retaking import Missing
+from journal.checkpoints.salvage import LostSnapshot, lost_snapshots
 from journal.clock import utc_now
-from journal.dropping import Dropped, drop_destination
-from journal.engine import BUSY_SECONDS, Durability, check_header, check_sqlite, make_engine, make_folder
 from journal.errors import BlobError, JournalUnavailable, from_sqlite
-from journal.folding import fold_wal
-from journal.handles import CountedConnection
-from journal.identity import journal_uuid
-from journal.left_beside import left_beside
 from journal.migrations import NEWEST_VERSION, migrate
-from journal.outbox import Outbox
-from journal.pruning import Pruned
-from journal.recognition import Recognition
-from journal.report import RunReport, make_report
-from journal.resending import Renamed
-from journal.retaking import Missing
-from journal.salvage import LostSnapshot, lost_snapshots
-from journal.space import Size, measure
-from journal.writer import Writer
+from journal.outbox import rescheduling, resending
+from journal.outbox.dropping import Dropped, drop_destination
+from journal.outbox.outbox import Outbox
+from journal.outbox.resending import Renamed
+from journal.reading.left_beside import left_beside
+from journal.reading.report import RunReport, make_report
+from journal.retention import prunable, pruning, relief
+from journal.retention.limit import Size, measure
+from journal.retention.pruning import Pruned
+from journal.sessions import interrupted
+from journal.sessions.identity import journal_uuid
+from journal.storage.connections import CountedConnection
+from journal.storage.database import BUSY_SECONDS, Durability, check_header, check_sqlite, make_engine, make_folder
+from journal.storage.folding import fold_wal
+from journal.writing import fallback, fallback_intake, fallback_owners
+from journal.writing.writer import Writer
 
 _LOG = logging.getLogger(__name__)
 
@@ -83,7 +76,7 @@ class Journal:
     def ingest_fallbacks(self, folders: Iterable[Path] | None = None) -> int:
         """Take in events that training processes had to write beside this journal; return how many were new."""
         chosen = locations.fallback_folders() if folders is None else folders
-        return intake.ingest(self._transaction, self.path, chosen)
+        return fallback_intake.ingest(self._transaction, self.path, chosen)
 
     def fallbacks_waiting(self, path: Path, folders: Iterable[Path] | None = None) -> int:
         """Return how many fallback files hold events of this journal that it has not taken in.
@@ -94,7 +87,7 @@ class Journal:
         """
         beside = locations.fallback_folders() if folders is None else folders
         with self._transaction(read_only=True) as connection:
-            own = homes.sort_out(homes.home(connection, path), beside).own
+            own = fallback_owners.sort_out(fallback_owners.home(connection, path), beside).own
             return len(fallback.untaken(connection, [file for _, file in own]))
 
     def fallbacks_elsewhere(self, path: Path | None = None, folders: Iterable[Path] | None = None) -> dict[str, int]:
@@ -106,11 +99,11 @@ class Journal:
         """
         beside = locations.fallback_folders() if folders is None else folders
         with self._transaction(read_only=True) as connection:
-            found = homes.sort_out(homes.home(connection, path or self.path), beside)
+            found = fallback_owners.sort_out(fallback_owners.home(connection, path or self.path), beside)
         return {place: len(files) for place, files in found.others.items()}
 
     def left_beside(self, folders: Iterable[Path] | None = None) -> list[tuple[str, Path]]:
-        """Return what it was to take in and does not have, after the uuids of the runs. See `journal.left_beside`."""
+        """Return what it was to take in and does not have, after the uuids of the runs."""
         beside = locations.fallback_folders() if folders is None else folders
         with self._transaction(read_only=True) as connection:
             return left_beside(connection, self.path, beside, utc_now())
@@ -122,7 +115,7 @@ class Journal:
             UnknownRow: One of them is not.
         """
         with self._transaction(read_only=True) as connection:
-            waiting.require_dead(connection, delivery_ids)
+            rescheduling.require_dead(connection, delivery_ids)
 
     def drop(self, delivery_ids: Sequence[int]) -> int:
         """Give up dead letters for good; their rows stay as `dropped`. Return how many.
@@ -131,7 +124,7 @@ class Journal:
             UnknownRow: One of them is no dead letter; none was dropped.
         """
         with self._transaction() as connection:
-            return upkeep.drop(connection, delivery_ids)
+            return rescheduling.drop(connection, delivery_ids)
 
     def drop_destination(self, destination_id: int, run_ids: Sequence[str] | None = None) -> Dropped:
         """Give up what has not arrived at a destination (of these runs, or all), and plan nothing more for it.
@@ -143,7 +136,7 @@ class Journal:
             return drop_destination(connection, destination_id, run_ids)
 
     def resend(self, run_id: str, destination_id: int) -> int:
-        """Have a run sent again whole to a destination; return how many events that are. See `journal.resending`."""
+        """Have a run sent again whole to a destination; return how many events that are."""
         with self._transaction() as connection:
             return resending.resend(connection, run_id, destination_id)
 
@@ -207,7 +200,7 @@ class Journal:
     def _sweep(self) -> None:
         """Remove bytes that were given up, also by processes that were killed before they came to it."""
         with self._transaction() as connection:
-            upkeep.clear_removed(connection, self.blobs)
+            prunable.clear_removed(connection, self.blobs)
         self.blobs.sweep(time.time())
 
     def _take_in(self, writer: Writer, lost: LostSnapshot) -> bool:
@@ -282,7 +275,7 @@ def open_with_room(path: str | Path | None = None) -> Journal:
     journal = open_journal(folder)
     if freed:
         with journal._transaction() as connection:
-            upkeep.mark_removed(connection, freed)
+            prunable.mark_removed(connection, freed)
     return journal
 
 

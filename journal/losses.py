@@ -7,12 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert
-
-from journal import sessions, tables
-from journal.clock import now_text
-from journal.encoding import encode
-from journal.records import GIVEN_UP
 from journal.sizes import readable
 
 
@@ -45,12 +39,3 @@ def in_words(item: Mapping[str, Any]) -> str:
     """Return one of a payload's items as people read it: `1 checkpoint (5 MB)`, `2 console chunks (9 kB)`."""
     what = re.sub(r"s\b", "", item["what"], count=1) if item["count"] == 1 else item["what"]
     return f"{item['count']} {what} ({readable(item['bytes'])})"
-
-
-def record_losses(connection: Connection, losses: Mapping[str, Loss], reason: str) -> None:
-    """Write one event for each run, in a session of its own, in the transaction that gives the things up."""
-    for run_id, loss in losses.items():
-        session = sessions.for_upkeep(connection, run_id)
-        values = {"run_id": run_id, "kind": GIVEN_UP, "key": loss.what, "created_at": now_text()}
-        payload = encode(loss_payload(reason, [loss]))
-        connection.execute(insert(tables.events).values(**values, session_id=session, payload=payload))

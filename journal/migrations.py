@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from journal import identity
 from journal.clock import now_text
-from journal.engine import APPLICATION_ID, check_version, foreign
 from journal.errors import from_sqlite
-from journal.handles import CountedConnection
-from journal.tables import VIEWS
+from journal.schema.tables import VIEWS
+from journal.sessions import identity
+from journal.storage.connections import CountedConnection
+from journal.storage.database import APPLICATION_ID, check_version, foreign
 
 
 @dataclass(frozen=True)

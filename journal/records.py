@@ -21,21 +21,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-REGISTRATION = "training_started"
-"""The kind of the delivery that makes a run known to a platform."""
-
 FORMER_PROJECTS = "formerProjects"
 """In the receipt of a registration that was tried, until its answer is there: the projects that it was sent to, "" for
 a default one of which no more is known."""
-
-MILESTONES = (REGISTRATION, "training_complete", "training_failed")
-"""The kinds of the events that tell in which state a run is."""
-
-INTERRUPTED = "interrupted"
-"""The kind of the events that tell that a training's process died before its end."""
-
-GIVEN_UP = "given_up"
-"""The kind of the events that tell what of a run was given up, and why."""
 
 State = Literal["pending", "claimed", "delivered", "dead", "superseded", "dropped"]
 Lane = Literal["message", "upload"]

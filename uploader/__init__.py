@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
-    from uploader.attach import attach, detach
-    from uploader.hub.session import HubModel, load_hub_model
-    from uploader.platforms.resolve import resolve_platform_uri
+    from uploader.callbacks.attach import attach, detach
+    from uploader.platforms.hub.loading import HubModel, load_hub_model
+    from uploader.platforms.ultralytics.resolve import resolve_platform_uri
 
 DISTRIBUTION = "offline-uploader"  # other projects have modules of this name: `uploader.names` looks at this
 
 __all__ = ["HubModel", "attach", "detach", "load_hub_model", "resolve_platform_uri"]
 
 _HOMES = {
-    "HubModel": "uploader.hub.session",
-    "attach": "uploader.attach",
-    "detach": "uploader.attach",
-    "load_hub_model": "uploader.hub.session",
-    "resolve_platform_uri": "uploader.platforms.resolve",
+    "HubModel": "uploader.platforms.hub.loading",
+    "attach": "uploader.callbacks.attach",
+    "detach": "uploader.callbacks.attach",
+    "load_hub_model": "uploader.platforms.hub.loading",
+    "resolve_platform_uri": "uploader.platforms.ultralytics.resolve",
 }
 
 

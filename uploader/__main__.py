@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from uploader.commands.streams import patient_streams
+from uploader.commands.output_streams import patient_streams
 
 # Each is the function of that name in the module of that name, loaded when it is used.
 COMMANDS = ("doctor", "drain", "drop", "prune", "resend", "retry", "route", "serve", "status")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from journal.doctor.database import tells_identities
 from journal.doctor.findings import Finding, notice, some
-from journal.identity import TWIN
-from journal.words import count
+from journal.doctor.row_checks import tells_identities
+from journal.sessions.identity import TWIN
+from journal.wording import count
 
 _FORKS = """
     SELECT r.name, s.run_id, s.generation, group_concat(s.host, ' and ') AS hosts

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from journal import locations
-from journal.doctor.blobs import check_blobs
+from journal.doctor.blob_checks import check_blobs
 from journal.doctor.branches import check_branches
-from journal.doctor.database import check_file, check_rows, damaged, is_ours, unreadable
+from journal.doctor.dead_letters import check_refused
 from journal.doctor.findings import Finding, notice
-from journal.doctor.refusals import check_refused
+from journal.doctor.row_checks import check_file, check_rows, damaged, is_ours, unreadable
 from journal.doctor.source import reading
 from journal.doctor.surroundings import (
     check_disk,
@@ -24,8 +24,8 @@ from journal.doctor.surroundings import (
     check_size,
 )
 from journal.errors import JournalError, JournalUnavailable
-from journal.presence import is_awaited
-from journal.space import measure_by
+from journal.reading.presence import is_awaited
+from journal.retention.limit import measure_by
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Examination:
         journal: The folder.
         events: How many events could be counted.
         blobs: How many checkpoints are there.
-        bytes: What they take up; see `journal.space.Size`.
+        bytes: What they take up; see `journal.retention.limit.Size`.
         findings: All of them, in the order of the checks.
     """
 

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from journal import identity
-from journal.blobs import BlobStore
+from journal.checkpoints.blobs import BlobStore
+from journal.checkpoints.superseded import NEEDED
 from journal.clock import now_text
-from journal.doctor.blobs import is_whole
+from journal.doctor.blob_checks import is_whole
 from journal.doctor.findings import some
 from journal.doctor.mending import mend
 from journal.doctor.rescue import TABLES, Rescue
 from journal.errors import CorruptJournal, JournalUnwritable, from_os, from_sqlite
 from journal.folder import open_journal
-from journal.superseded import NEEDED
-from journal.words import count
+from journal.sessions import identity
+from journal.wording import count
 
 _REFERRED_TO = """
     SELECT sha256 FROM blobs WHERE state = 'present'

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from journal.doctor.pages import leaf_rows
-from journal.doctor.rows import Gap, Row, readable_rows
 from journal.doctor.source import copy_database
-from journal.identity import JOURNAL
-from journal.words import count
+from journal.doctor.table_reading import Gap, Row, readable_rows
+from journal.sessions.identity import JOURNAL
+from journal.wording import count
 
 TABLES = (
     "facts",

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from journal import descriptors
 from journal.errors import JournalUnavailable, from_sqlite
+from journal.storage import descriptors
 
 _BLOCK = 4096
 

@@ -8,14 +8,15 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from journal import homes, locations
+from journal import locations
 from journal.disk import owner_of, why_full
 from journal.doctor.findings import Finding, mending_owner, notice, some, trouble
-from journal.engine import check_sqlite
 from journal.errors import JournalError
-from journal.fallback import why_shut
 from journal.sizes import readable
-from journal.words import count, drain_at, next_command
+from journal.storage.database import check_sqlite
+from journal.wording import count, drain_at, next_command
+from journal.writing import fallback_owners
+from journal.writing.fallback import why_shut
 
 LITTLE_SPACE = 256 << 20
 LARGE_LOG = 128 << 20
@@ -74,7 +75,7 @@ def check_size(folder: Path, size: int) -> Iterator[Finding]:
 
 def check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[Finding]:
     """Look for events, of a journal that may not be there, that could not be journaled."""
-    found = homes.sort_out(homes.home_at(folder), fallback_folders)
+    found = fallback_owners.sort_out(fallback_owners.home_at(folder), fallback_folders)
     waiting = [str(path) for _, path in found.own]
     shut = [str(path) for path in found.unreadable if why_shut(path)]
     unreadable = [str(path) for path in found.unreadable if str(path) not in shut]

@@ -11,7 +11,7 @@ from pathlib import Path
 from benches.contender import Opening, Operation, contenders
 from benches.measure import Result, Setting, Table, Target, in_turn, table
 from journal.encoding import encode
-from journal.engine import Durability
+from journal.storage.database import Durability
 
 METRICS = {f"metrics/m{number}": number * 0.1234567891 for number in range(12)}
 EVENT = {"epoch": 1, "metrics": METRICS}
@@ -41,7 +41,7 @@ def run(setting: Setting) -> Result:
         (
             "The sqlite3 baseline writes the same bytes, encoded beforehand, to a plain table with no index or "
             "constraint, under the same pragmas. Ours also encodes the payload and takes the time.",
-            "A session lengthens its log before its events need it (journal/log_room.py), so that a commit overwrites "
+            "A session lengthens its log before its events need it (log_room.py), so that a commit overwrites "
             "instead of growing the file; the second row shows what that alone gives sqlite3.",
             f"Each row is a process of its own; they take turns in blocks of {BLOCK} events.",
             "neptune-scale commits each event to SQLite with synchronous=FULL; wandb hands it to another process and "
@@ -82,7 +82,7 @@ def raw_full(folder: Path) -> AbstractContextManager[Operation]:
 
 @contextmanager
 def raw_roomy(folder: Path) -> Iterator[Operation]:
-    from journal.log_room import make_room
+    from journal.storage.log_room import make_room
 
     with raw(folder, "FULL") as operation:
         other = sqlite3.connect(folder / "raw.db", isolation_level=None)
@@ -119,8 +119,8 @@ def journal_process(folder: Path) -> AbstractContextManager[Operation]:
 @contextmanager
 def recorder_full(folder: Path) -> Iterator[Operation]:
     """Ours, as the callbacks call it: never raises, falls back, knows the session."""
-    from uploader.recorder import Recorder
-    from uploader.sink import JournalOptions
+    from uploader.recording.recorder import Recorder
+    from uploader.recording.session_writer import JournalOptions
 
     options = JournalOptions(journal=str(folder / "journal"))
     recorder = Recorder.start(options, project="bench", name="append", save_dir=folder, resume=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 import journal
 from benches import memory, servers
 from benches.measure import Result, Setting, Table, Target, in_turn, table
-from journal.blobs import identity
+from journal.checkpoints.blobs import identity
 
 SMALL, LARGE = 5_000_000, 500_000_000  # bytes
 ROUNDS = 2

@@ -15,7 +15,7 @@ import requests
 
 from equivalences.drawn import draw
 from equivalences.situations import FIXED, Situation
-from uploader.local_platform.server import RunningServer, running
+from uploader.server.running import RunningServer, running
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"

@@ -23,7 +23,7 @@ from soaks.traces import spread
 from soaks.trainings import record
 from soaks.verdict import compare
 from soaks.weather import Schedule
-from uploader.local_platform.server import RunningServer, running
+from uploader.server.running import RunningServer, running
 
 _TRAINING = 15
 """Seed of a training of two sessions, with epochs, console text and checkpoints."""

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import journal
-from journal.outbox import Outbox
+from journal.outbox.outbox import Outbox
 from soaks.lines import JOURNAL, LOCAL_PLATFORM, UPLOADER, OnLine, tracing
-from uploader.drain import worker
-from uploader.drain.options import DrainOptions
-from uploader.drain.pace import Pace
-from uploader.drain.summary import Summary
-from uploader.drain.worker import Drain
+from uploader.delivery import drain as drain_module
+from uploader.delivery.drain import Drain
+from uploader.delivery.drain_options import DrainOptions
+from uploader.delivery.summary import Summary
+from uploader.delivery.timing import Pace
 from uploader.settings import Settings
 
 KEY = "ul_soak_key"
@@ -165,5 +165,5 @@ def _take_the_lock_away() -> None:
     def no_lock(_: Path) -> AbstractContextManager[None]:
         return nullcontext()
 
-    worker.drain_lock = no_lock
+    drain_module.drain_lock = no_lock
     Outbox.reclaim = lambda _: 0

@@ -17,14 +17,14 @@ from functools import partial
 from pathlib import Path
 
 import journal
-from journal import log_room
-from journal.blobs import identity
+from journal.checkpoints.blobs import identity
+from journal.storage import log_room
 from soaks.ledger import Acknowledged, Tally, digest, event_acknowledged, inspect, seal
 from soaks.places import keep_when_found, scratch
 from soaks.processes import Child
 from soaks.traces import count_calls, spread, start_traced
 from soaks.workload import RUN_ID, Report
-from uploader import sink as sinks
+from uploader.recording import session_writer as sinks
 
 # SQLite reads, writes and syncs by pread64, pwrite64 and fdatasync; write, fsync, rename and mkdir are ours alone.
 # "+": it fails from then on.

@@ -23,7 +23,7 @@ Line = tuple[str, int]
 
 JOURNAL = str(Path(journal.__file__).parent)
 UPLOADER = str(Path(uploader.__file__).parent)
-LOCAL_PLATFORM = str(Path(UPLOADER, "local_platform"))
+LOCAL_PLATFORM = str(Path(UPLOADER, "server"))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from soaks.places import keep_when_found, scratch
 from soaks.trainings import record
 from soaks.verdict import compare
 from soaks.weather import Schedule
-from uploader.local_platform.server import RunningServer, running
+from uploader.server.running import RunningServer, running
 
 MOST_DRAINS = 60
 """So many drains end every schedule; more, and it is stuck."""

@@ -11,7 +11,7 @@ from random import Random
 from uuid import NAMESPACE_URL, uuid5
 
 import journal
-from journal.writer import Writer
+from journal.writing.writer import Writer
 
 SCORE = "metrics/mAP50-95(B)"
 """What a checkpoint is judged by."""

@@ -12,8 +12,8 @@ from random import Random
 from typing import Literal
 
 import journal
-from journal import log_room
-from journal.writer import Writer
+from journal.storage import log_room
+from journal.writing.writer import Writer
 from soaks.ledger import Acknowledged, event_acknowledged, seal
 
 RUN_ID = "5f0c5a1e-0000-4000-8000-000000000001"

@@ -24,13 +24,13 @@ from types import FrameType
 from typing import Any
 
 import journal
-from journal.outbox import Outbox
-from uploader.drain.options import DrainOptions
-from uploader.drain.worker import Drain
-from uploader.local_platform.server import running
-from uploader.recorder import Recorder
+from journal.outbox.outbox import Outbox
+from uploader.delivery.drain import Drain
+from uploader.delivery.drain_options import DrainOptions
+from uploader.recording.recorder import Recorder
+from uploader.recording.session_writer import JournalOptions
+from uploader.server.running import running
 from uploader.settings import Settings
-from uploader.sink import JournalOptions
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = tuple(f"{ROOT / name}{os.sep}" for name in ("journal", "uploader"))

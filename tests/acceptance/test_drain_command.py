@@ -33,7 +33,7 @@ from support.scripted_server import (
     scripted_server,
 )
 
-from journal.fallback import FallbackFile
+from journal.writing.fallback import FallbackFile
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,7 +17,7 @@ import journal
 
 ROOT = Path(__file__).parents[2]
 USE = "import uploader; uploader.load_hub_model"
-BY_PATH = "from uploader.attach import attach"
+BY_PATH = "from uploader.callbacks.attach import attach"
 THEIRS = '__version__ = "0.4.0"\n'
 
 
@@ -98,11 +98,11 @@ def test_doctor_finds_nothing_where_nobody_else_has_our_names(site: Path) -> Non
 
 
 def test_doctor_names_single_files_that_are_not_ours_any_more(site: Path) -> None:
-    text = (site / "uploader" / "chunks.py").read_text() + "# theirs\n"
-    install_over(site, "others", "uploader/chunks.py", text=text)
+    text = (site / "uploader" / "recording/console_ids.py").read_text() + "# theirs\n"
+    install_over(site, "others", "uploader/recording/console_ids.py", text=text)
     code, found = findings(site)
     assert code == 1
-    assert str(site / "uploader" / "chunks.py") in found["names-overwritten"]["detail"]
+    assert str(site / "uploader" / "recording/console_ids.py") in found["names-overwritten"]["detail"]
     assert "pip uninstall others" in found["names-overwritten"]["next_step"]
 
 

@@ -18,7 +18,7 @@ import pytest
 import requests
 from packaging.version import Version
 
-from uploader.local_platform.server import RunningServer, running
+from uploader.server.running import RunningServer, running
 
 pytestmark = pytest.mark.training
 

@@ -15,7 +15,7 @@ import requests
 from packaging.version import Version
 
 import uploader
-from uploader.local_platform.server import RunningServer, running
+from uploader.server.running import RunningServer, running
 
 pytestmark = pytest.mark.training
 

@@ -12,7 +12,7 @@ import pytest
 from support.journals import rows
 from support.platform_api import Api
 
-from uploader.local_platform.server import running
+from uploader.server.running import running
 
 pytestmark = pytest.mark.training
 

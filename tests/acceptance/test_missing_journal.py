@@ -15,7 +15,7 @@ from support.recordings import KEY, recordings
 from support.scripted_server import hearing, scripted_server
 
 import journal
-from journal.fallback import FallbackFile
+from journal.writing.fallback import FallbackFile
 
 COMMANDS = (
     ("drain",),

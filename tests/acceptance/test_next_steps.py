@@ -14,8 +14,8 @@ import pytest
 from support.damage import overwrite
 from support.journals import URL, Bench, bench
 
-from journal.fallback import FallbackFile
 from journal.records import Outcome
+from journal.writing.fallback import FallbackFile
 
 NOTHING_FITS = ("--run", "nothing")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from uploader.local_platform.server import running
+from uploader.server.running import running
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")

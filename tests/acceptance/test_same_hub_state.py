@@ -21,7 +21,7 @@ import pytest
 import requests
 from support.wants import not_here
 
-from uploader.local_platform.server import RunningServer, running
+from uploader.server.running import RunningServer, running
 
 pytestmark = pytest.mark.training
 

@@ -13,7 +13,7 @@ import pytest
 from dataset import make_dataset
 from support.platform_api import Api
 
-from uploader.local_platform.server import RunningServer, running
+from uploader.server.running import RunningServer, running
 
 pytestmark = [
     pytest.mark.training,
@@ -44,8 +44,8 @@ def test_upstream_goes_on_as_the_model_that_ours_began(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from uploader.recorder import Recorder
-from uploader.sink import JournalOptions
+from uploader.recording.recorder import Recorder
+from uploader.recording.session_writer import JournalOptions
 run = Path(sys.argv[2])
 recorder = Recorder.start(JournalOptions(sys.argv[1]), project="demo", name="t1", save_dir=run, resume=False)
 recorder.event("training_started", {"trainArgs": {"save_dir": str(run)}, "environment": {}}, "1")

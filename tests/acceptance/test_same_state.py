@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from uploader.local_platform.server import RunningServer, running
+from uploader.server.running import RunningServer, running
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="upstream streams with its SDK, from Python 3.11")
 

@@ -12,9 +12,9 @@ import pytest
 from support.scripted_server import Request, Script, ScriptedServer, hub_received, received, scripted_server
 
 from uploader.platforms.base import Identity, Message, Platform, Upload
-from uploader.platforms.http import Transport
-from uploader.platforms.hub import HubPlatform
-from uploader.platforms.ultralytics import UltralyticsPlatform
+from uploader.platforms.http.transport import Transport
+from uploader.platforms.hub.client import HubPlatform
+from uploader.platforms.ultralytics.client import UltralyticsPlatform
 
 KEY = "ul_contract_key"
 CONTENT = bytes(range(256)) * 4096  # one megabyte

@@ -11,7 +11,7 @@ from support.scripted_server import Reply, ScriptedServer, hub_received
 
 from uploader.errors import CredentialsRefused, Refused, RunGone, Transient
 from uploader.platforms.base import Identity, Known, Message, Upload
-from uploader.platforms.hub import HubPlatform
+from uploader.platforms.hub.client import HubPlatform
 from uploader.platforms.registry import connect
 from uploader.settings import Settings
 

@@ -13,11 +13,11 @@ import requests
 from support.scripted_server import Reply, Request, Script, ScriptedServer, hub_received, scripted_server
 
 from uploader.errors import Forbidden, ReadRefused, Transient
-from uploader.local_platform.server import RunningServer, running
-from uploader.platforms import hub as hub_client
 from uploader.platforms.base import Identity, Known, Message, Receipt
-from uploader.platforms.http import Transport
-from uploader.platforms.hub import HubPlatform
+from uploader.platforms.http.transport import Transport
+from uploader.platforms.hub import client as hub_client
+from uploader.platforms.hub.client import HubPlatform
+from uploader.server.running import RunningServer, running
 
 KEY = "hub_contract_key"
 WISH = {"config": {"epochs": 3}, "meta": {"name": "yolo11n.yaml", "uploaderRun": "uuid-1"}}

@@ -13,8 +13,8 @@ from support.scripted_server import Reply, Request, ScriptedServer, received, sc
 
 from uploader.errors import Refused
 from uploader.platforms.base import Identity, Message, Upload
-from uploader.platforms.http import Transport
-from uploader.platforms.ultralytics import UltralyticsPlatform
+from uploader.platforms.http.transport import Transport
+from uploader.platforms.ultralytics.client import UltralyticsPlatform
 
 RUN = Identity("uuid-1", "demo", "t")
 S1 = {"uuid": "s1", "generation": 1, "parent": None}

@@ -13,7 +13,7 @@ import pytest
 from support.platform_api import Api
 from support.scripted_server import Reply, received, scripted_server
 
-from uploader.local_platform.server import running
+from uploader.server.running import running
 
 KEY = "ul_memory_key"
 
@@ -21,7 +21,7 @@ MEASURE = """
 import hashlib, json, re, resource, socketserver, sys, tempfile, threading
 from pathlib import Path
 from uploader.platforms.base import Identity, Upload
-from uploader.platforms.http import Transport
+from uploader.platforms.http.transport import Transport
 
 def grown(client, ids, size):
     upload(client, ids, 1 << 20)
@@ -49,7 +49,7 @@ def upload(client, ids, size):
 """
 
 HUB = """
-from uploader.platforms.hub import HubPlatform
+from uploader.platforms.hub.client import HubPlatform
 
 class Sink(socketserver.StreamRequestHandler):
     def handle(self):
@@ -73,7 +73,7 @@ print(json.dumps({"grown": more, "received": server.received}))
 """
 
 CHUNKS = """
-from uploader.platforms.ultralytics import UltralyticsPlatform
+from uploader.platforms.ultralytics.client import UltralyticsPlatform
 
 client = UltralyticsPlatform(sys.argv[2], sys.argv[3], Transport())
 print(json.dumps({"grown": grown(client, json.loads(sys.argv[4]), int(sys.argv[1]) << 20)}))
@@ -82,7 +82,7 @@ print(json.dumps({"grown": grown(client, json.loads(sys.argv[4]), int(sys.argv[1
 LOOKUPS = """
 from concurrent.futures import ThreadPoolExecutor
 from uploader.platforms.base import Message
-from uploader.platforms.ultralytics import UltralyticsPlatform
+from uploader.platforms.ultralytics.client import UltralyticsPlatform
 
 client = UltralyticsPlatform(sys.argv[2], sys.argv[3], Transport())
 message = Message("a" * 64, "training_started", "{}", Identity("u", "demo", "t"), 2)

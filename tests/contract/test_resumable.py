@@ -16,7 +16,7 @@ from support.scripted_server import Reply, Request, ScriptedServer, received, sc
 
 from uploader.errors import BlobUnusable, DeliveryError, Interrupted, Refused, Transient, UnknownOutcome, Unreachable
 from uploader.platforms.base import Platform, Receipt, Upload
-from uploader.platforms.resumable import FRUITLESS, LEAST_CHUNK
+from uploader.platforms.uploads.resumable import FRUITLESS, LEAST_CHUNK
 
 METRICS = "/api/webhooks/training/metrics"
 UPLOAD = "/api/webhooks/models/upload"

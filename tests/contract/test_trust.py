@@ -18,10 +18,10 @@ from support.scripted_server import Reply, Request, Script, ScriptedServer, free
 from support.tunnel import tunnel_to
 
 from uploader.errors import DeliveryError, SettingsError, UnknownOutcome, Unreachable
-from uploader.platforms.api import JsonApi, bearer
 from uploader.platforms.base import Message, Platform, Upload
-from uploader.platforms.http import Transport
-from uploader.platforms.ultralytics import UltralyticsPlatform
+from uploader.platforms.http.json_api import JsonApi, bearer
+from uploader.platforms.http.transport import Transport
+from uploader.platforms.ultralytics.client import UltralyticsPlatform
 from uploader.settings import Settings
 
 KEY = "ul_contract_key"

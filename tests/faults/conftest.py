@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from journal import log_room
-from uploader import sink
+from journal.storage import log_room
+from uploader.recording import session_writer
 
 
 @pytest.fixture(autouse=True)
 def _usual_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put sizes and waits back after each test: the suites make them small to have many rounds a second."""
     monkeypatch.setattr(log_room, "ROOM_BYTES", log_room.ROOM_BYTES)
-    monkeypatch.setattr(sink, "BUSY_SECONDS", sink.BUSY_SECONDS)
+    monkeypatch.setattr(session_writer, "BUSY_SECONDS", session_writer.BUSY_SECONDS)

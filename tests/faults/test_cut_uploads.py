@@ -18,8 +18,8 @@ from support.journals import ROOT
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, recordings
 
-from uploader.local_platform.server import RunningServer, running
-from uploader.platforms.resumable import LEAST_CHUNK
+from uploader.platforms.uploads.resumable import LEAST_CHUNK
+from uploader.server.running import RunningServer, running
 
 MIB = 1024 * 1024
 CUTS = 20

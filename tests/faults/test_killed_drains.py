@@ -23,7 +23,7 @@ from soaks.trainings import record
 from soaks.verdict import compare
 from soaks.weather import Schedule
 
-from uploader.local_platform.server import RunningServer, running
+from uploader.server.running import RunningServer, running
 
 ALL_DELIVERED, WORK_REMAINS = 0, 3
 # No answer is late here unless the machine is: a busy one must not turn a delivery into a retry.
@@ -108,7 +108,7 @@ def test_a_drain_may_die_at_any_request(server: RunningServer, nursery: Nursery,
     assert number > 10
 
 
-@pytest.mark.parametrize(("limit", "file"), [(12, ".py"), (100, "drain/routing.py")])
+@pytest.mark.parametrize(("limit", "file"), [(12, ".py"), (100, "delivery/run_routing.py")])
 def test_a_drain_may_die_before_any_line(limit: int, file: str, tmp_path: Path) -> None:
     tally = NetworkTally()
     for one in drain_steps.run(tmp_path, limit, file):

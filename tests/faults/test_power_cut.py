@@ -17,8 +17,8 @@ from soaks.volumes import loop_volume, why_no_volume
 from soaks.workload import RUN_ID, Report, Training
 
 import journal
-from journal.fallback import FallbackFile, read_header
 from journal.records import Run
+from journal.writing.fallback import FallbackFile, read_header
 
 SEED = 11
 why_not = cache(why_no_volume)

@@ -21,9 +21,9 @@ from urllib3 import Retry
 
 from uploader.errors import DeliveryError
 from uploader.platforms.base import Identity, Upload
-from uploader.platforms.http import Transport
-from uploader.platforms.resumable import chunk_size
-from uploader.platforms.ultralytics import UltralyticsPlatform
+from uploader.platforms.http.transport import Transport
+from uploader.platforms.ultralytics.client import UltralyticsPlatform
+from uploader.platforms.uploads.resumable import chunk_size
 
 SEED = 5
 CUTS = 8

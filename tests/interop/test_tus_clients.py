@@ -14,7 +14,7 @@ from support.platform_api import EVENTS, Api
 from support.tus_api import offset
 from tusclient import client as tusclient
 
-from uploader.local_platform.server import running
+from uploader.server.running import running
 
 KEY = "ul_test_key"
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import journal
-from journal.blobs import identity
+from journal.checkpoints.blobs import identity
 from journal.clock import utc_now
-from journal.engine import BUSY_SECONDS
 from journal.errors import JournalBusy
-from journal.outbox import Outbox
+from journal.outbox.outbox import Outbox
 from journal.records import Claim, Destination, Outcome, PlannedDelivery, Run, Target
-from journal.writer import Writer
+from journal.storage.database import BUSY_SECONDS
+from journal.writing.writer import Writer
 
 ROOT = Path(__file__).parents[2]
 PLATFORM, URL = "ultralytics", "https://platform.example"

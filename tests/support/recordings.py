@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import journal
-from journal.blobs import identity
+from journal.checkpoints.blobs import identity
 from journal.records import Run
-from journal.writer import Writer
-from uploader.drain.options import DrainOptions
-from uploader.drain.summary import Summary
-from uploader.drain.worker import Drain
+from journal.writing.writer import Writer
+from uploader.delivery.drain import Drain
+from uploader.delivery.drain_options import DrainOptions
+from uploader.delivery.summary import Summary
 from uploader.settings import Settings
 
 KEY = "ul_drain_key"

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from uploader.callbacks.platform import PlatformCallbacks
-from uploader.sink import JournalOptions
+from uploader.callbacks.trainer_callbacks import PlatformCallbacks
+from uploader.recording.session_writer import JournalOptions
 
 
 class SmallTrainer:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from uploader.choices import check_texts, choose_options, choose_routes
+from uploader.callbacks.recording_options import check_texts, choose_options, choose_routes
 from uploader.errors import SettingsError
 from uploader.settings import Settings
 

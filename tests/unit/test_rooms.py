@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,12 @@ SOURCES = sorted(
 )
 
 OWNERS = {
-    "threading.Thread": ("uploader/callbacks/", "uploader/drain/", "uploader/local_platform/", "uploader/recorder.py"),
+    "threading.Thread": (
+        "uploader/callbacks/",
+        "uploader/delivery/",
+        "uploader/server/",
+        "uploader/recording/recorder.py",
+    ),
     "signal.signal": ("uploader/commands/",),
     "os.environ": ("journal/locations.py", "uploader/settings.py"),
 }
@@ -86,6 +92,18 @@ def test_what_training_imports_is_lean(package: str) -> None:
     assert heavy.isdisjoint(json.loads(loaded))
 
 
-@pytest.mark.parametrize("module", sorted(path.name for path in (ROOT / "journal").glob("[a-z]*.py")))
+@pytest.mark.parametrize("module", sorted(path.name for path in (ROOT / "journal").rglob("[a-z]*.py")))
 def test_the_design_names_each_module_of_the_journal(module: str) -> None:
     assert f"`{module}`" in (ROOT / "docs" / "design.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("room", sorted({Path(where).parent.name for where in SOURCES} - {"journal", "uploader"}))
+def test_the_design_names_each_room(room: str) -> None:
+    assert f"`{room}/`" in (ROOT / "docs" / "design.md").read_text("utf-8")
+
+
+def test_no_two_modules_have_one_name() -> None:
+    """Except where the folder says which: commands are called as what they do, and platforms have the same parts."""
+    alike = ("uploader/commands/", "uploader/platforms/hub/", "uploader/platforms/ultralytics/")
+    names = Counter(Path(where).stem for where in SOURCES if not where.startswith(alike))
+    assert {name for name, count in names.items() if count > 1} == {"__init__", "errors", "recorder"}

@@ -10,8 +10,8 @@ from typing import Any
 
 from uploader.callbacks.children import recording_children
 from uploader.callbacks.lists import RecordedLists
-from uploader.callbacks.platform import PlatformCallbacks
 from uploader.callbacks.recording import over_afterwards
+from uploader.callbacks.trainer_callbacks import PlatformCallbacks
 
 _STARTS = ("train", "tune")
 """Methods that may start trainings in other processes."""

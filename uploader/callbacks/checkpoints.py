@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from journal.blobs import identity
-from journal.salvage import stamped
+from journal.checkpoints.blobs import identity
+from journal.checkpoints.salvage import stamped
 from uploader.callbacks.results import best_epoch
 from uploader.callbacks.trainer import Trainer
 

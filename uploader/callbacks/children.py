@@ -20,10 +20,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from uploader.callbacks.lists import RecordedLists
-from uploader.sink import JournalOptions
+from uploader.recording.session_writer import JournalOptions
 
 if TYPE_CHECKING:
-    from uploader.callbacks.platform import PlatformCallbacks
+    from uploader.callbacks.trainer_callbacks import PlatformCallbacks
 
 LAUNCHER = str(Path(__file__).with_name("launched.py"))
 _STARTERS = {
@@ -62,7 +62,7 @@ def adopt(description: str) -> None:
     """
     from ultralytics.utils import callbacks as upstream
 
-    from uploader.callbacks.platform import PlatformCallbacks
+    from uploader.callbacks.trainer_callbacks import PlatformCallbacks
 
     content = json.loads(description)
     routes = tuple((str(platform), str(url)) for platform, url in content["options"].pop("routes"))

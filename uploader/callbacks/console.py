@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from journal.payloads import cut_text
+from journal.writing.payloads import cut_text
 from uploader.callbacks.streams import STREAMS
 
 LOGGER = logging.getLogger("uploader")

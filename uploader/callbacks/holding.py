@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from journal.engine import Durability
+from journal.storage.database import Durability
 
 
 class Write(Protocol):

@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from journal.kinds import GIVEN_UP
 from journal.losses import loss_payload
-from journal.records import GIVEN_UP
 from uploader.callbacks.checkpoints import SavedFile, final_file, save_payload, saved_files
 from uploader.callbacks.console import Chunk, ConsoleCapture
 from uploader.callbacks.endings import UNTOLD, Failure, escaped_from, failure
@@ -24,14 +24,14 @@ from uploader.callbacks.environment import describe_environment
 from uploader.callbacks.epochs import epoch_payload, is_written_down
 from uploader.callbacks.guard import attempt, guard
 from uploader.callbacks.holding import Holding
-from uploader.callbacks.orders import Orders
 from uploader.callbacks.plots import without_large
 from uploader.callbacks.redact import Redactor
 from uploader.callbacks.results import completion_payload
 from uploader.callbacks.shelter import shelter
+from uploader.callbacks.signals import Orders
 from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Trainer
-from uploader.recorder import Recorder
+from uploader.recording.recorder import Recorder
 
 
 class Recording:

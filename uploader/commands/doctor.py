@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from journal.sizes import readable
-from journal.words import count
+from journal.wording import count
 from uploader.commands.shared import JOURNAL_UNUSABLE, journal_option, require_journal
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 
 import click
 
-from journal.words import count, next_command
+from journal.wording import count, next_command
 from uploader.commands.draining import Ended, drain_all, worst
 from uploader.commands.shared import fail, journals_option, letters_in_words, place
-from uploader.drain.summary import DestinationSummary, Summary
+from uploader.delivery.summary import DestinationSummary, Summary
 from uploader.settings import PLATFORMS, ULTRALYTICS
 
 _EPILOG = """\b
@@ -79,7 +79,7 @@ def drain(journals: tuple[Path, ...], as_json: bool, platform: str | None, **opt
         raise click.UsageError("--platform says what the platform at --to speaks; give --to as well")
     if len(journals) > 1 and options["runs"]:
         raise click.UsageError("--run names runs of one journal; give one --journal with it")
-    from uploader.drain.options import DrainOptions
+    from uploader.delivery.drain_options import DrainOptions
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     ended = drain_all(journals or (None,), DrainOptions(platform=platform or ULTRALYTICS, **options), as_json=as_json)

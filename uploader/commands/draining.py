@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from journal.words import next_command
+from journal.wording import next_command
 from uploader.commands.shared import JOURNAL_UNUSABLE, USAGE, require_journal, settings_for
-from uploader.drain.summary import ALL_DELIVERED, DEAD_LETTERS, NO_CREDENTIALS, WORK_REMAINS, Summary
+from uploader.delivery.summary import ALL_DELIVERED, DEAD_LETTERS, NO_CREDENTIALS, WORK_REMAINS, Summary
 from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
 from uploader.keys import ADDRESS_VARIABLES, address_options
 
 if TYPE_CHECKING:
-    from uploader.drain.options import DrainOptions
-    from uploader.drain.progress import Progress
-    from uploader.drain.worker import Drain
+    from uploader.delivery.drain import Drain
+    from uploader.delivery.drain_options import DrainOptions
+    from uploader.delivery.progress import Progress
 
 _WORST_FIRST = (USAGE, JOURNAL_UNUSABLE, NO_CREDENTIALS, WORK_REMAINS, DEAD_LETTERS, ALL_DELIVERED)
 
@@ -63,7 +63,7 @@ def drain_all(folders: Sequence[Path | None], options: DrainOptions, *, as_json:
         as_json: Whether only JSON is to be printed.
     """
     from journal.errors import JournalError
-    from uploader.drain.together import run_together
+    from uploader.delivery.several_journals import run_together
     from uploader.errors import UploaderError
 
     ended: list[Ended] = []
@@ -88,7 +88,7 @@ def _opened(
     """Open a journal with a drain for it; both are closed with the stack."""
     from journal.errors import JournalUnwritable
     from journal.folder import open_with_room
-    from uploader.drain.worker import Drain
+    from uploader.delivery.drain import Drain
 
     settings = settings_for(folder)
     if not _comes_later(_place(folder), options):
@@ -110,14 +110,14 @@ def _place(folder: Path | None) -> Path:
 
 
 def _is_there(folder: Path) -> bool:
-    from journal.presence import is_there
+    from journal.reading.presence import is_there
 
     return is_there(folder)
 
 
 def _comes_later(folder: Path, options: DrainOptions) -> bool:
     """Return whether a journal that is not there is to be made: it is waited for, or events for it wait beside it."""
-    from journal.presence import is_awaited
+    from journal.reading.presence import is_awaited
 
     if options.watch and not _is_there(folder):
         click.echo(f"There is no journal in {folder} yet; waiting for one.", err=True)
@@ -153,6 +153,6 @@ def _stop_on_signals(drains: Sequence[Drain]) -> None:
 def _progress() -> Progress | None:
     if not sys.stderr.isatty():
         return None
-    from uploader.drain.progress import Bars
+    from uploader.delivery.progress import Bars
 
     return Bars()

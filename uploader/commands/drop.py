@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from journal.words import count, next_command
+from journal.wording import count, next_command
 from uploader.addresses import is_same_place
 from uploader.commands.shared import ask, journal_option, named_letters, named_runs, opened_journal, place, require_yes
 from uploader.keys import address_options
@@ -18,7 +18,7 @@ from uploader.settings import PLATFORMS, ULTRALYTICS
 
 if TYPE_CHECKING:
     from journal import Journal
-    from journal.dropping import Dropped
+    from journal.outbox.dropping import Dropped
 
 
 @click.command()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from journal.words import count
+from journal.wording import count
 from uploader.commands.shared import ask, journal_option, opened_journal, require_yes
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

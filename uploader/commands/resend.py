@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from journal.words import count, next_command
+from journal.wording import count, next_command
 from uploader.addresses import is_same_place, shown
 from uploader.commands.shared import journal_option, named_runs, opened_journal, place
 

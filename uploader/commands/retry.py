@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from journal.words import count
+from journal.wording import count
 from uploader.commands.shared import Letters, journal_option, named_letters, opened_journal
 
 

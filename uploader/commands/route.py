@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from journal.words import next_command
+from journal.wording import next_command
 from uploader.commands.shared import journal_option, named_runs, opened_journal
 from uploader.keys import address_options
 

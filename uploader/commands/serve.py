@@ -19,8 +19,8 @@ from uploader.commands.folders import Folder
 from uploader.errors import SettingsError
 
 if TYPE_CHECKING:
-    from uploader.local_platform.platform import Contract
-    from uploader.local_platform.server import RunningServer
+    from uploader.server.running import RunningServer
+    from uploader.server.services import Contract
 
 _option = partial(click.option, show_envvar=True, show_default=True)
 
@@ -102,9 +102,9 @@ def serve(
     It stops, finishing what it has begun, on Ctrl-C or SIGTERM.
     """
     try:
-        from uploader.local_platform.platform import KEY_FILE, FolderInUseError, FolderUnusableError
-        from uploader.local_platform.server import running
-        from uploader.local_platform.store import StoreVersionError
+        from uploader.server.running import running
+        from uploader.server.services import KEY_FILE, FolderInUseError, FolderUnusableError
+        from uploader.server.storage.store import StoreVersionError
     except ImportError as error:
         raise click.ClickException(f"{error.name} is missing: pip install 'offline-uploader[serve]'") from error
 
@@ -131,8 +131,8 @@ def _catch_signals() -> SimpleQueue[str]:
 
 
 def _announce(server: RunningServer, host: str, *, new_key: bool, own_key: bool) -> None:
-    from uploader.local_platform.auth import is_loopback
-    from uploader.local_platform.platform import KEY_FILE
+    from uploader.server.api.auth import is_loopback
+    from uploader.server.services import KEY_FILE
 
     if not (host == "localhost" or is_loopback(host)):
         click.echo(

@@ -20,7 +20,7 @@ from uploader.settings import ULTRALYTICS, Settings
 
 if TYPE_CHECKING:
     from journal import Journal
-    from journal.report import DeadLetter
+    from journal.reading.report import DeadLetter
 
 JOURNAL_UNUSABLE = 1
 USAGE = 2
@@ -69,7 +69,7 @@ def require_journal(folder: Path | None, command: str, *, as_json: bool) -> None
         as_json: Whether to print one JSON object.
     """
     from journal.locations import default_journal
-    from journal.presence import is_there, waiting
+    from journal.reading.presence import is_there, waiting
 
     where = folder or default_journal()
     if is_there(where):
@@ -92,7 +92,7 @@ def in_fallback_files(number: int, folder: Path) -> str:
         number: How many fallback files hold them.
         folder: The journal.
     """
-    from journal.words import count, next_command
+    from journal.wording import count, next_command
 
     return f"events for it wait in {count(number, 'fallback file')}; `{next_command('drain', folder)}` takes them in"
 
@@ -181,7 +181,7 @@ def named_runs(opened: Journal, words: Sequence[str]) -> list[str]:
     from contextlib import closing
 
     from journal.errors import UnknownRow
-    from uploader.drain.routing import choose_runs
+    from uploader.delivery.run_routing import choose_runs
 
     with closing(opened.outbox()) as outbox:
         runs = outbox.runs()

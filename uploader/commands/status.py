@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from journal.sizes import readable
-from journal.words import count, drain_at, next_command
+from journal.wording import count, drain_at, next_command
 from uploader.commands.shared import (
     in_fallback_files,
     journal_errors,
@@ -27,8 +27,8 @@ from uploader.keys import address_options, key_for
 from uploader.settings import Settings
 
 if TYPE_CHECKING:
-    from journal.looking import View
-    from journal.report import RunReport, TargetReport
+    from journal.read_only import View
+    from journal.reading.report import RunReport, TargetReport
 
 _AT_ONCE = "with the next drain"
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -39,7 +39,7 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(journal: Path | None, as_json: bool) -> None:
     """Show runs, and what of them is pending, delivered or refused."""
-    from journal.looking import look_at
+    from journal.read_only import look_at
 
     require_journal(journal, "status", as_json=as_json)
     with journal_errors("status", as_json=as_json):

@@ -9,9 +9,9 @@ from uploader.addresses import is_readable_on_the_way, shown
 from uploader.errors import UploaderError
 from uploader.keys import key_for
 from uploader.platforms.base import Platform
-from uploader.platforms.http import ANSWER_SECONDS, Transport
-from uploader.platforms.hub import HubPlatform
-from uploader.platforms.ultralytics import UltralyticsPlatform
+from uploader.platforms.http.transport import ANSWER_SECONDS, Transport
+from uploader.platforms.hub.client import HubPlatform
+from uploader.platforms.ultralytics.client import UltralyticsPlatform
 from uploader.settings import Settings
 
 _LOG = logging.getLogger("uploader")

@@ -14,10 +14,10 @@ import cloudpickle
 import pytest
 
 import uploader
-from uploader.callbacks.platform import EVENTS, PlatformCallbacks, recording_of
+from uploader.callbacks.trainer_callbacks import EVENTS, PlatformCallbacks, recording_of
 from uploader.errors import SettingsError
-from uploader.recorder import Recorder
-from uploader.sink import JournalOptions
+from uploader.recording.recorder import Recorder
+from uploader.recording.session_writer import JournalOptions
 
 ROOT = Path(__file__).parents[3]
 
@@ -339,7 +339,7 @@ def test_a_key_is_not_pickled(model: Any, monkeypatch: pytest.MonkeyPatch) -> No
 def test_public_names_are_loaded_when_they_are_used() -> None:
     code = """
 import sys, uploader
-assert not {"uploader.attach", "uploader.recorder", "journal"} & set(sys.modules)
+assert not {"uploader.attach", "uploader.recording.recorder", "journal"} & set(sys.modules)
 assert {"attach", "detach", "resolve_platform_uri"} <= set(dir(uploader))
 from uploader import attach, detach
 assert callable(attach) and callable(detach) and "requests" not in sys.modules

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from support.trainers import SmallTrainer
 
-from uploader.callbacks.platform import recording_of
 from uploader.callbacks.recording import over_afterwards
+from uploader.callbacks.trainer_callbacks import recording_of
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
 
@@ -201,15 +201,15 @@ from pathlib import Path
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}, {str(ROOT / "scripts" / "training")!r}]
 from torchvision_ops import ensure_torchvision_ops
 ensure_torchvision_ops()
-import journal.blobs
+from journal.checkpoints import blobs
 from support.trainers import SmallTrainer
 copying, go_on = threading.Event(), threading.Event()
-snapshot = journal.blobs.BlobStore.snapshot
+snapshot = blobs.BlobStore.snapshot
 def slowly(*arguments, **options):
     copying.set()
     go_on.wait()
     return snapshot(*arguments, **options)
-journal.blobs.BlobStore.snapshot = slowly
+blobs.BlobStore.snapshot = slowly
 def press(*_):
     os.kill(os.getpid(), signal.SIGINT)
 """

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import uploader
-from uploader.callbacks.platform import recording_of
+from uploader.callbacks.trainer_callbacks import recording_of
 
 pytestmark = pytest.mark.training
 
@@ -291,7 +291,7 @@ def test_only_the_first_rank_records(journal: Any, train_arguments: dict[str, An
     code = f"""
 import uploader
 from ultralytics.models.yolo.detect import DetectionTrainer
-from uploader.callbacks.platform import recording_of
+from uploader.callbacks.trainer_callbacks import recording_of
 trainer = DetectionTrainer(overrides={ {**train_arguments, "model": "yolo11n.yaml"}!r})
 uploader.attach(trainer, journal={str(journal.folder)!r})
 assert recording_of(trainer) is None

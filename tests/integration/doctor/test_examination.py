@@ -19,9 +19,9 @@ from support.journals import bench, dead_pid, finish, python
 
 import journal
 from journal.doctor import Examination, examine
-from journal.engine import APPLICATION_ID
-from journal.fallback import FallbackFile
 from journal.records import Run
+from journal.storage.database import APPLICATION_ID
+from journal.writing.fallback import FallbackFile
 
 RUN = Run("5f0c5a1e-0000-4000-8000-000000000001", None, "run", "/train", "2026-01-01T00:00:00.000000Z")
 
@@ -255,12 +255,12 @@ def test_a_journal_that_cannot_be_read_is_said_to_be(folder: Path) -> None:
 import os, sys
 from pathlib import Path
 import psutil
-import journal.doctor, journal.doctor.source, journal.looking, journal.presence
+import journal.doctor, journal.doctor.source, journal.read_only, journal.reading.presence
 if os.getuid() == 0:
     os.setuid(54321)  # root may read anything
 folder = Path(sys.argv[1])
 try:
-    print(journal.presence.is_there(folder), journal.looking.look_at(folder))
+    print(journal.reading.presence.is_there(folder), journal.read_only.look_at(folder))
 except journal.JournalError as error:
     print(error)
 print([finding.code for finding in journal.doctor.examine(folder, fallback_folders=[]).findings])

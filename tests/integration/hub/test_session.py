@@ -16,7 +16,7 @@ from support.scripted_server import Reply, Request, ScriptedServer, scripted_ser
 import uploader
 from journal.doctor.surroundings import close_to_others
 from uploader.errors import ModelUnavailable, SettingsError
-from uploader.local_platform.server import RunningServer, running
+from uploader.server.running import RunningServer, running
 
 KEY = "hub_session_key"
 WEB = "https://hub.ultralytics.com"
@@ -266,7 +266,7 @@ def test_without_an_address_it_is_said_that_the_public_service_has_ended(
     model = make(server)
     loaded = uploader.load_hub_model(f"{WEB}/models/{model}")
     monkeypatch.delenv("ULTRALYTICS_HUB_API")
-    monkeypatch.setattr("uploader.platforms.http.Transport.request", None)
+    monkeypatch.setattr("uploader.platforms.http.transport.Transport.request", None)
     with pytest.raises(ModelUnavailable, match=r"has ended: set ULTRALYTICS_HUB_API"):
         uploader.load_hub_model(f"{WEB}/models/another")
     assert uploader.load_hub_model(f"{WEB}/models/{model}") == loaded

@@ -14,8 +14,8 @@ import pytest
 from support.disks import fill, reflink_disk, small_disk
 from support.journals import Bench, rows
 
-from journal import blobs
-from journal.blobs import BlobStore, identity
+from journal.checkpoints import blobs
+from journal.checkpoints.blobs import BlobStore, identity
 from journal.errors import BlobMissing, DiskFull, SourceChanged
 from journal.records import Outcome
 

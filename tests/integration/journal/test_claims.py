@@ -14,9 +14,9 @@ from support.journals import URL, Bench, bench, dead_pid, finish, later, python,
 
 from journal.clock import from_text, to_text, utc_now
 from journal.errors import StaleClaim, UnknownRow
+from journal.outbox.fairness import PATIENCE
+from journal.outbox.rescheduling import Revived
 from journal.records import Claim, Outcome
-from journal.turns import PATIENCE
-from journal.waiting import Revived
 
 SHA = "0" * 64
 
@@ -313,7 +313,7 @@ def test_a_clock_that_was_set_back_holds_nothing_up(registered: Bench) -> None:
 
 def test_order_is_that_of_the_ids_whatever_the_clock_said(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     first = at.event(key="first")
-    monkeypatch.setattr("journal.writer.now_text", lambda: to_text(later(-365 * 86400)))
+    monkeypatch.setattr("journal.writing.writer.now_text", lambda: to_text(later(-365 * 86400)))
     second = at.event(key="second")
     assert [event.id for event in at.outbox.backlog(at.run.id, after=0, limit=10).events] == [first, second]
 

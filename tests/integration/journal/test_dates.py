@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from support.journals import Bench, dead_pid, later
 
-from journal import dates
-from journal.blobs import STALE_SECONDS
+from journal.checkpoints.blobs import STALE_SECONDS
 from journal.clock import from_text, to_text, utc_now
 from journal.records import Lane, Outcome
+from journal.schema import plausible_times
 
 SHA = "1" * 64
 HOUR, YEAR = 3600.0, 365 * 86400.0
@@ -115,10 +115,10 @@ def test_a_copy_that_a_killed_process_left_in_the_future_is_swept(at: Bench) -> 
 
 
 def test_the_bounds_are_those_of_the_rules_that_write_the_times() -> None:
-    from uploader.drain.pace import Pace
-    from uploader.drain.retry import LONGEST_WAIT
+    from uploader.delivery.retry_policy import LONGEST_WAIT
+    from uploader.delivery.timing import Pace
     from uploader.platforms.answers import LONGEST_RETRY_AFTER
 
-    assert timedelta(seconds=LONGEST_WAIT) == dates.BACKOFF
-    assert timedelta(seconds=LONGEST_RETRY_AFTER) == dates.HOLD
-    assert timedelta(seconds=Pace.lease) <= dates.LEASE
+    assert timedelta(seconds=LONGEST_WAIT) == plausible_times.BACKOFF
+    assert timedelta(seconds=LONGEST_RETRY_AFTER) == plausible_times.HOLD
+    assert timedelta(seconds=Pace.lease) <= plausible_times.LEASE

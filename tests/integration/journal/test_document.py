@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from support.journals import ROOT, Bench, bench, dead_pid, later, rows
 
-from journal import tables
 from journal.clock import to_text
 from journal.records import Outcome
+from journal.schema import tables
 
 DOCUMENT = (ROOT / "docs" / "journal.md").read_text("utf-8")
 QUERIES = re.findall(r"```sql\n(.+?)\n```", DOCUMENT, re.DOTALL)

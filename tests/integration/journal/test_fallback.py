@@ -20,13 +20,13 @@ from support.disks import fill, make_read_only, small_disk
 from support.journals import bench, dead_pid, finish, python, rows
 
 import journal
-from journal import fallback, intake
-from journal.blobs import write_all
+from journal.checkpoints.blobs import write_all
 from journal.errors import JournalUnwritable
-from journal.fallback import FallbackFile
-from journal.identity import Session
 from journal.locations import fallback_folders
 from journal.records import Run
+from journal.sessions.identity import Session
+from journal.writing import fallback, fallback_intake
+from journal.writing.fallback import FallbackFile
 
 RUN = Run("11111111-1111-1111-1111-111111111111", "demo", "run", "/runs/train", "2026-01-01T00:00:00.000000Z")
 
@@ -45,8 +45,8 @@ def write_and_die(fallbacks: Path, folder: Path, events: int = 3) -> None:
     code = """
 import sys
 from pathlib import Path
-from journal.fallback import FallbackFile
-from journal.identity import Session
+from journal.writing.fallback import FallbackFile
+from journal.sessions.identity import Session
 from journal.records import Run
 file = FallbackFile([Path(sys.argv[1])], Path(sys.argv[2]), Run(*sys.argv[4:9]))
 for number in range(int(sys.argv[3])):
@@ -137,7 +137,7 @@ def test_the_last_line_of_a_process_that_dies_meanwhile_is_read(
         file.append("epoch_end", {"epoch": 1})
         return True
 
-    monkeypatch.setattr(intake, "is_dead", dies)
+    monkeypatch.setattr(fallback_intake, "is_dead", dies)
     assert ingest(folder, fallbacks) == 2
     file.close()
 
@@ -158,10 +158,10 @@ def test_a_process_of_another_container_is_not_known_to_be_dead(
 
 def test_a_long_file_is_taken_in_piece_by_piece(folder: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that no other writer waits long, and a kill in between costs nothing."""
-    monkeypatch.setattr(intake, "_LINES_AT_ONCE", 2)
+    monkeypatch.setattr(fallback_intake, "_LINES_AT_ONCE", 2)
     write_and_die(fallbacks, folder, events=5)
     with monkeypatch.context() as context:
-        context.setattr(intake, "_event", fails_at(4, intake._event, MemoryError()))
+        context.setattr(fallback_intake, "_event", fails_at(4, fallback_intake._event, MemoryError()))
         with pytest.raises(MemoryError):
             ingest(folder, fallbacks)
     assert [event["epoch"] for event in taken(folder)] == [0, 1]
@@ -172,15 +172,15 @@ def test_a_long_file_is_taken_in_piece_by_piece(folder: Path, fallbacks: Path, m
 def test_two_who_take_a_file_in_at_once_take_each_line_once(
     folder: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "_LINES_AT_ONCE", 2)
+    monkeypatch.setattr(fallback_intake, "_LINES_AT_ONCE", 2)
     write_and_die(fallbacks, folder, events=5)
     (path,) = fallbacks.iterdir()
     header = fallback.read_header(path)
     assert header
     with journal.open(folder) as one, journal.open(folder) as other:
-        first = intake.take_in(one._transaction, path, header)
+        first = fallback_intake.take_in(one._transaction, path, header)
         assert next(first) == 2
-        assert [next(intake.take_in(other._transaction, path, header)), *first] == [2, 0, 1]
+        assert [next(fallback_intake.take_in(other._transaction, path, header)), *first] == [2, 0, 1]
     assert [event["epoch"] for event in taken(folder)] == [0, 1, 2, 3, 4]
 
 
@@ -190,7 +190,7 @@ def test_a_file_that_cannot_be_read_to_its_end_is_kept(
     for _ in range(2):
         write_and_die(fallbacks, folder, events=1)
     with monkeypatch.context() as context:
-        context.setattr(intake, "_piece", fails_at(1, intake._piece, OSError("Input/output error")))
+        context.setattr(fallback_intake, "_piece", fails_at(1, fallback_intake._piece, OSError("Input/output error")))
         assert ingest(folder, fallbacks) == 1
     assert len(list(fallbacks.iterdir())) == 1
     assert ingest(folder, fallbacks) == 1

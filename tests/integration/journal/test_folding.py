@@ -12,10 +12,10 @@ import pytest
 from support.journals import Bench, bench, finish, locked, python, rows
 
 import journal
-from journal import folding
-from journal.gates import Gate
-from journal.handles import CountedConnection
-from uploader.sink import JournalOptions, Sink, new_run
+from journal.storage import folding
+from journal.storage.connections import CountedConnection
+from journal.storage.write_gate import Gate
+from uploader.recording.session_writer import JournalOptions, Sink, new_run
 
 PATIENT = 3600.0
 RUN_ID = "11111111-1111-1111-1111-111111111111"

@@ -15,8 +15,8 @@ from support.journals import bench, rows
 
 import journal
 from journal.doctor import examine
-from journal.fallback import FallbackFile
-from journal.identity import Session
+from journal.sessions.identity import Session
+from journal.writing.fallback import FallbackFile
 
 NODE = {"host": "node-a", "boot_id": "aaaaaaaa-0000-0000-0000-000000000000 pid:[1]"}
 REBOOTED = {"boot_id": "aaaaaaaa-0000-0000-0000-000000000000 pid:[1]"}

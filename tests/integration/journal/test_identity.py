@@ -16,13 +16,13 @@ from support.journals import Bench, bench, finish, python, rows
 
 import journal
 from journal import migrations
-from journal.blobs import identity
+from journal.checkpoints.blobs import identity
 from journal.clock import utc_now
 from journal.doctor import DAMAGE, examine, recover_journal
-from journal.engine import APPLICATION_ID
-from journal.fallback import FallbackFile
-from journal.identity import Newest, Session
 from journal.ids import chunk_id, digest
+from journal.sessions.identity import Newest, Session
+from journal.storage.database import APPLICATION_ID
+from journal.writing.fallback import FallbackFile
 
 NOW = "2026-01-01T00:00:00.000000Z"
 IDENTITIES = """SELECT s.uuid, e.seq, e.kind, e.key FROM events e JOIN sessions s ON s.id = e.session_id

@@ -10,7 +10,7 @@ import pytest
 from support.journals import Bench, bench, later
 
 from journal.clock import to_text, utc_now
-from journal.kept_out import PAGES
+from journal.outbox.kept_out import PAGES
 from journal.records import Claim, Outcome
 
 END = "training_complete"

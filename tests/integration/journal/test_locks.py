@@ -15,9 +15,10 @@ from sqlalchemy import text
 from support.journals import Bench, bench, finish, insist, python, rows
 
 import journal
-from journal import descriptors, looking
+from journal import read_only
 from journal.doctor import examine
 from journal.errors import JournalUnavailable
+from journal.storage import descriptors
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open-file-description locks are Linux's")
 
@@ -40,7 +41,7 @@ def copy(at: Bench) -> None:
 
 
 def look(at: Bench) -> None:
-    looking.look_at(at.journal.path)
+    read_only.look_at(at.journal.path)
 
 
 def look_over(at: Bench) -> None:
@@ -48,7 +49,7 @@ def look_over(at: Bench) -> None:
 
 
 def read_a_copy(at: Bench) -> None:
-    looking._look_at_copy(at.journal.path)
+    read_only._look_at_copy(at.journal.path)
 
 
 @pytest.mark.parametrize("meddle", [copy, look, look_over, read_a_copy])

@@ -12,7 +12,7 @@ from pathlib import Path
 from support.disks import small_disk
 from support.journals import Bench, bench, python, rows
 
-from journal.log_room import ROOM_BYTES, lengthen, locked, make_room
+from journal.storage.log_room import ROOM_BYTES, lengthen, locked, make_room
 
 
 def log_bytes(at: Bench) -> int:

@@ -13,11 +13,13 @@ from sqlalchemy import Connection, text
 from support.journals import finish, python, rows
 
 import journal
-from journal import expendable, pruning, report, salvage, upkeep
+from journal.checkpoints import salvage
+from journal.checkpoints.superseded import NEEDED
 from journal.clock import utc_now
-from journal.liveness import live_runs
-from journal.replaced import replaced
-from journal.superseded import NEEDED
+from journal.outbox.replaced import replaced
+from journal.reading import report
+from journal.retention import eviction, prunable, pruning
+from journal.sessions.liveness import live_runs
 
 LONG_AGO = "2020-01-01T00:00:00.000000Z"
 NOW = utc_now()
@@ -62,23 +64,23 @@ def fill(folder: Path, runs: int, each: int = 4, undelivered: bool = False) -> N
 
 
 def prune(connection: Connection) -> object:
-    runs = upkeep.prunable(connection, NOW, NOW, [])
+    runs = prunable.prunable(connection, NOW, NOW, [])
     return list(pruning._pieces(connection, set(runs)))
 
 
 LOOKS: dict[str, Callable[[Connection], object]] = {
     "prune": prune,
-    "unreferenced": upkeep.unreferenced,
-    "pruned": upkeep.pruned,
+    "unreferenced": prunable.unreferenced,
+    "pruned": prunable.pruned,
     "lost snapshots": lambda connection: salvage.lost_snapshots(connection, NOW),
     "live": lambda connection: live_runs(connection, NOW),
     "report": lambda connection: report.make_report(connection, NOW),
     "replaced": replaced,
-    "arrived bytes": lambda connection: expendable.bytes_arrived(connection, 1),
-    "replaced checkpoints": lambda connection: expendable._checkpoints_replaced(connection, 1),
-    "other checkpoints": lambda connection: expendable.checkpoints_not_final(connection, 1),
+    "arrived bytes": lambda connection: eviction.bytes_arrived(connection, 1),
+    "replaced checkpoints": lambda connection: eviction._checkpoints_replaced(connection, 1),
+    "other checkpoints": lambda connection: eviction.checkpoints_not_final(connection, 1),
     "needed bytes": lambda connection: connection.execute(text(f"SELECT {NEEDED} FROM blobs b")).all(),
-    "console": lambda connection: expendable._console(connection, 1),
+    "console": lambda connection: eviction._console(connection, 1),
 }
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import journal
-from journal import engine
 from journal.doctor import examine
 from journal.errors import JournalUnwritable
-from uploader.sink import JournalOptions, Sink, new_run
+from journal.storage import database
+from uploader.recording.session_writer import JournalOptions, Sink, new_run
 
 ROOT = Path(journal.__file__).parent
 # What came later, by the version: https://sqlite.org/changes.html
@@ -52,7 +52,7 @@ def test_an_older_one_is_named_wherever_the_journal_is_used(
 ) -> None:
     monkeypatch.setenv("UPLOADER_FALLBACK", str(tmp_path / "fallback"))
     journal.open(folder).close()
-    monkeypatch.setattr(engine, "OLDEST_SQLITE", (9, 26, 0))
+    monkeypatch.setattr(database, "OLDEST_SQLITE", (9, 26, 0))
     told = rf"SQLite {re.escape(sqlite3.sqlite_version)}, which this Python is linked with; 9.26 or later is needed"
     with pytest.raises(JournalUnwritable, match=told):
         journal.open(folder)

@@ -9,8 +9,8 @@ import pytest
 from support.journals import later
 from support.recordings import Recordings, recordings
 
-from journal.backlog import BYTES_AT_ONCE
-from journal.outbox import Outbox
+from journal.outbox.backlog import BYTES_AT_ONCE
+from journal.outbox.outbox import Outbox
 from journal.records import PlannedDelivery
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from support.journals import Bench
 
-from journal.blobs import identity
+from journal.checkpoints.blobs import identity
 from journal.errors import BlobMissing
 
 

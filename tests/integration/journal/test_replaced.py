@@ -10,8 +10,8 @@ import pytest
 from support.journals import Bench, bench, dead_pid
 
 from journal.doctor.examination import examine
+from journal.outbox.rescheduling import Revived
 from journal.records import Outcome, PlannedDelivery
-from journal.waiting import Revived
 
 TRIED, REPLACED = Revived(letters=1, replaced=0, runs=0), Revived(letters=0, replaced=1, runs=0)
 

@@ -17,8 +17,8 @@ import pytest
 from support.disks import small_disk
 from support.journals import Bench, bench, dead_pid, rows
 
-from journal.blobs import identity
-from journal.salvage import RUN_FILE, stamped
+from journal.checkpoints.blobs import identity
+from journal.checkpoints.salvage import RUN_FILE, stamped
 
 
 @pytest.fixture

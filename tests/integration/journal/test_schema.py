@@ -17,9 +17,10 @@ from sqlalchemy import create_engine
 from support.journals import bench, finish, python, rows
 
 import journal
-from journal import migrations, tables
-from journal.engine import APPLICATION_ID
+from journal import migrations
 from journal.errors import CorruptJournal, JournalError, JournalUnwritable, NewerJournal
+from journal.schema import tables
+from journal.storage.database import APPLICATION_ID
 
 Schema = dict[tuple[str, str], str | None]
 

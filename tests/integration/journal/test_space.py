@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from support.journals import Bench, bench, dead_pid, finish, python, rows
 
-from journal.expendable import CONSOLE_AT_ONCE
 from journal.records import Outcome
-from journal.space import Space
+from journal.retention.eviction import CONSOLE_AT_ONCE
+from journal.retention.limit import Space
 
 MB = 1_000_000
 DAY = "2020-01-01T00:00:00.000000Z"

@@ -14,13 +14,14 @@ from support.disks import fill, small_disk
 from support.journals import ROOT, Bench, bench, rows
 
 import journal
-from journal import disk, liveness
-from journal.blobs import STALE_SECONDS
+from journal import disk
+from journal.checkpoints.blobs import STALE_SECONDS
 from journal.clock import utc_now
 from journal.doctor import examine
 from journal.errors import DiskFull, JournalUnwritable, from_os, from_sqlite
 from journal.folder import open_with_room
 from journal.records import Outcome
+from journal.sessions import liveness
 
 OTHER = 4242
 """A user who is neither root nor this one."""

@@ -14,9 +14,9 @@ from support.journals import Bench, bench, finish, insist, python, rows
 
 import journal
 from journal.clock import utc_now
-from journal.engine import Durability, make_engine
 from journal.errors import JournalBusy, JournalUnwritable
 from journal.records import Outcome
+from journal.storage.database import Durability, make_engine
 
 HEAVY = {"torch", "requests", "numpy", "starlette", "uvicorn", "click", "ultralytics", "urllib3", "rich", "tqdm"}
 

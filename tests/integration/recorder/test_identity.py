@@ -14,9 +14,9 @@ import pytest
 from support.journals import locked, rows
 
 import journal
-from journal.writer import Writer
-from uploader.recorder import Recorder
-from uploader.sink import JournalOptions
+from journal.writing.writer import Writer
+from uploader.recording.recorder import Recorder
+from uploader.recording.session_writer import JournalOptions
 
 NUMBERS = "SELECT e.seq, e.key FROM events e JOIN sessions s ON s.id = e.session_id ORDER BY s.generation, e.seq"
 SESSIONS = "SELECT uuid, generation, parent, purpose FROM sessions ORDER BY generation"
@@ -61,7 +61,7 @@ def test_a_session_that_only_a_fallback_file_knows_keeps_its_place(
 ) -> None:
     """It began while the journal was locked, and is taken in after the one that came next."""
     record(folder, save_dir).finish("exited")
-    monkeypatch.setattr("uploader.sink.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("uploader.recording.session_writer.BUSY_SECONDS", 0.05)
     with locked(folder):
         waiting = record(folder, save_dir, resume=True)
         waiting.event("epoch_end", {}, "waiting")

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from support.journals import finish, python, rows
 
-from journal.payloads import LONGEST_PAYLOAD
+from journal.writing.payloads import LONGEST_PAYLOAD
 
 pytestmark = pytest.mark.upstream  # which tensors are among what is recorded
 
 RECORD = """
 import resource, sys
 from pathlib import Path
-from uploader.recorder import Recorder
-from uploader.sink import JournalOptions
+from uploader.recording.recorder import Recorder
+from uploader.recording.session_writer import JournalOptions
 options = JournalOptions(journal=sys.argv[1])
 recorder = Recorder.start(options, project=None, name="run", save_dir=Path(sys.argv[2]), resume=False)
 recorder.event("warm", {})

@@ -13,9 +13,9 @@ import pytest
 from support.journals import rows
 
 import journal
-from journal.blobs import identity
-from uploader.recorder import WAL_LIMIT_BYTES, Recorder
-from uploader.sink import JournalOptions, Sink, new_run
+from journal.checkpoints.blobs import identity
+from uploader.recording.recorder import WAL_LIMIT_BYTES, Recorder
+from uploader.recording.session_writer import JournalOptions, Sink, new_run
 
 LIMIT = 1_000_000
 WEIGHTS = 300_000
@@ -107,7 +107,7 @@ def test_events_do_not_wait_for_what_is_given_up(part: Sink, monkeypatch: pytest
         assert written.wait(60)
         return []
 
-    monkeypatch.setattr("journal.expendable.upkeep.unreferenced", find)
+    monkeypatch.setattr("journal.retention.eviction.prunable.unreferenced", find)
     thread = threading.Thread(target=part.maintain, args=(WAL_LIMIT_BYTES,))
     thread.start()
     assert looking.wait(60)

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from journal.blobs import identity
-from journal.salvage import RUN_FILE, stamped
-from uploader.lineage import find_origin
-from uploader.model_file import MODEL_FILE
-from uploader.recorder import Recorder
-from uploader.sink import JournalOptions
+from journal.checkpoints.blobs import identity
+from journal.checkpoints.salvage import RUN_FILE, stamped
+from uploader.recording.model_file import MODEL_FILE
+from uploader.recording.recorder import Recorder
+from uploader.recording.resumption import find_origin
+from uploader.recording.session_writer import JournalOptions
 
 Start = Callable[..., Recorder]
 
@@ -188,11 +188,11 @@ def test_of_two_copies_that_begin_at_once_the_second_is_a_run_of_its_own(
     def look(*place: Any, **how: Any) -> Any:
         came = find_origin(*place, **how)
         if not original:  # between this look and the session
-            monkeypatch.setattr("uploader.recorder.find_origin", find_origin)
+            monkeypatch.setattr("uploader.recording.recorder.find_origin", find_origin)
             original.append(start(checkpoint=last))
         return came
 
-    monkeypatch.setattr("uploader.recorder.find_origin", look)
+    monkeypatch.setattr("uploader.recording.recorder.find_origin", look)
     second = start(save_dir=copy, checkpoint=copy / "weights" / "last.pt")
     assert (original[0].run_id, second.origin.copy_of) == (first.run_id, first.run_id)
 

@@ -14,20 +14,20 @@ import pytest
 from support.journals import finish, python, rows
 
 import journal
+from journal.checkpoints.salvage import RUN_FILE
 from journal.clock import utc_now
 from journal.errors import JournalBusy
 from journal.records import Outcome, PlannedDelivery
-from journal.salvage import RUN_FILE
-from uploader.recorder import Recorder
-from uploader.sink import JournalOptions
+from uploader.recording.recorder import Recorder
+from uploader.recording.session_writer import JournalOptions
 
 Start = Callable[..., Recorder]
 
 IN_A_PROCESS = """
 import os, signal, sys, threading
 from pathlib import Path
-from uploader.recorder import Recorder
-from uploader.sink import JournalOptions, Sink
+from uploader.recording.recorder import Recorder
+from uploader.recording.session_writer import JournalOptions, Sink
 options = JournalOptions(journal=sys.argv[1])
 recorder = Recorder.start(options, project=None, name="run", save_dir=Path(sys.argv[2]), resume=False)
 best = Path(sys.argv[2]) / "best.pt"

@@ -19,13 +19,13 @@ from support.platform_api import Api
 from support.recordings import KEY, recordings
 from support.scripted_server import Reply, ScriptedServer, received, scripted_server
 
-from journal import writer
-from journal.blobs import identity
+from journal.checkpoints.blobs import identity
 from journal.clock import utc_now
 from journal.doctor.repair import recover_journal
-from uploader.local_platform.server import running
-from uploader.recorder import WAL_LIMIT_BYTES
-from uploader.sink import RETRY_SECONDS, JournalOptions, Sink, new_run
+from journal.writing import writer
+from uploader.recording.recorder import WAL_LIMIT_BYTES
+from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, Sink, new_run
+from uploader.server.running import running
 
 RUN_ID = "11111111-1111-1111-1111-111111111111"
 
@@ -215,7 +215,7 @@ def test_another_try_begins_where_the_last_one_stopped(
 ) -> None:
     """Here another process locks the new journal in the middle."""
     monkeypatch.setattr(writer, "_COPIED_AT_ONCE", 2)
-    monkeypatch.setattr("uploader.sink.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("uploader.recording.session_writer.BUSY_SECONDS", 0.05)
     for epoch in (1, 2):
         part.event("epoch_end", {"epoch": epoch}, str(epoch))
     shutil.rmtree(folder)
@@ -239,7 +239,7 @@ def test_a_removal_that_shows_as_a_failed_write_loses_nothing(
     folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As with a rollback journal, where the file system shares no memory."""
-    monkeypatch.setattr("journal.engine._shares_memory", lambda _: False)
+    monkeypatch.setattr("journal.storage.database._shares_memory", lambda _: False)
     sink = Sink(JournalOptions(journal=str(folder)), new_run(RUN_ID, project=None, name="run", save_dir=save_dir))
     sink.event("epoch_end", {"epoch": 0}, "0")
     shutil.rmtree(folder)

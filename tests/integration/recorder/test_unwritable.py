@@ -18,12 +18,12 @@ import pytest
 from support.journals import locked, rows
 
 import journal
-from journal import intake, payloads
-from journal.handles import CountedConnection
 from journal.migrations import NEWEST_VERSION
-from uploader import sink
-from uploader.recorder import Recorder
-from uploader.sink import RETRY_SECONDS, JournalOptions, Sink, new_run
+from journal.storage.connections import CountedConnection
+from journal.writing import fallback_intake, payloads
+from uploader.recording import session_writer
+from uploader.recording.recorder import Recorder
+from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, Sink, new_run
 
 
 class Clock:
@@ -109,7 +109,7 @@ def test_a_checkpoint_that_only_the_trainer_has_is_salvaged_after_the_ingestion(
     recorder.checkpoint(save_dir / "best.pt", role="final", epoch=2, publish=True, is_best=True)
     recorder.finish("complete")
     folder.unlink()
-    monkeypatch.setattr("journal.liveness._process_exists", lambda _: False)  # its process has ended meanwhile
+    monkeypatch.setattr("journal.sessions.liveness._process_exists", lambda _: False)  # its process has ended meanwhile
     with journal.open(folder) as opened:
         opened.ingest_fallbacks()
         assert opened.salvage() == 1
@@ -135,7 +135,7 @@ def test_a_journal_that_is_back_is_used_again(folder: Path, save_dir: Path, fall
 def test_a_large_fallback_file_is_left_to_the_drain(
     folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sink, "CATCH_UP_BYTES", 100)
+    monkeypatch.setattr(session_writer, "CATCH_UP_BYTES", 100)
     clock = Clock()
     in_the_way(folder)
     part = make_sink(folder, save_dir, clock)
@@ -158,13 +158,13 @@ def test_an_event_of_a_signal_handler_while_it_catches_up_is_kept(
     part.event("epoch_end", {"epoch": 0})
     folder.unlink()
     clock.now += RETRY_SECONDS
-    take_in = intake._write
+    take_in = fallback_intake._write
 
     def interrupted(*arguments: Any) -> int:
         part.event("training_failed", {"epoch": 7})
         return take_in(*arguments)
 
-    monkeypatch.setattr(intake, "_write", interrupted)
+    monkeypatch.setattr(fallback_intake, "_write", interrupted)
     part.event("epoch_end", {"epoch": 1})
     part.close("failed")
     assert epochs(folder) == [7, 0, 1]
@@ -186,7 +186,7 @@ def test_a_fallback_file_that_is_gone_stops_nothing(folder: Path, save_dir: Path
 def test_a_journal_that_is_locked_again_while_it_catches_up_waits_for_the_next_time(
     folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sink, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(session_writer, "BUSY_SECONDS", 0.05)
     clock = Clock()
     part = make_sink(folder, save_dir, clock)
     with locked(folder):
@@ -216,7 +216,7 @@ def test_trouble_that_lasts_is_said_once(
 def test_a_busy_journal_is_left_alone_for_a_while(
     folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sink, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(session_writer, "BUSY_SECONDS", 0.05)
     clock = Clock()
     part = make_sink(folder, save_dir, clock)
     with locked(folder):
@@ -302,7 +302,7 @@ def test_the_warning_names_the_folder_that_holds_the_events(
     in_the_way(folder)
     blocked, job = tmp_path / "file", tmp_path / "job"
     blocked.touch()
-    monkeypatch.setattr(sink, "fallback_folders", lambda: [blocked / "fallback", job / "fallback"])
+    monkeypatch.setattr(session_writer, "fallback_folders", lambda: [blocked / "fallback", job / "fallback"])
     recorder = record(folder, save_dir)
     assert not warnings(caplog)  # nobody knows yet where events go
     for epoch in range(2):
@@ -363,7 +363,7 @@ def test_without_memory_for_any_place_the_loss_is_said(
 ) -> None:
     part = make_sink(folder, save_dir, Clock())
     monkeypatch.setattr(CountedConnection, "write", no_memory)
-    monkeypatch.setattr("journal.fallback.write_all", no_memory)
+    monkeypatch.setattr("journal.writing.fallback.write_all", no_memory)
     part.event("epoch_end", {"epoch": 0}, "0")
     part.close("complete")
     assert "An event (epoch_end) could be written nowhere and is lost: there is no memory left" in caplog.text

@@ -8,9 +8,9 @@ import pytest
 from support.journals import rows
 
 import journal
-from uploader.choices import choose_options
-from uploader.recorder import Recorder
-from uploader.sink import JournalOptions
+from uploader.callbacks.recording_options import choose_options
+from uploader.recording.recorder import Recorder
+from uploader.recording.session_writer import JournalOptions
 
 
 @pytest.fixture

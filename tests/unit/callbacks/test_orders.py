@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from uploader.callbacks.orders import SHARE, SHORTEST, Orders
+from uploader.callbacks.signals import SHARE, SHORTEST, Orders
 
 
 class World:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from uploader.errors import SettingsError
-from uploader.hub.identifier import Identifier, parse_identifier
+from uploader.platforms.hub.identifier import Identifier, parse_identifier
 
 WEB = "https://hub.ultralytics.com"
 

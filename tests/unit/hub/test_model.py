@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from uploader.errors import ModelUnavailable
-from uploader.hub.model import Beginning, beginning
+from uploader.platforms.hub.model_state import Beginning, beginning
 
 ARGS = {"epochs": 3, "data": "coco8.yaml"}
 NEW = {"status": "new", "train_args": ARGS, "weights": "yolo11n.pt", "cfg": "yolo11n.yaml", "data": "coco8.yaml"}

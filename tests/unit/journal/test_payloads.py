@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from journal.encoding import encode
 from journal.losses import Loss
-from journal.payloads import cut_text, fitted
+from journal.writing.payloads import cut_text, fitted
 
 LONGEST = 10_000
 

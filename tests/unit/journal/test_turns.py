@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from journal.turns import PATIENCE, first_of_each_name, take_turns
+from journal.outbox.fairness import PATIENCE, first_of_each_name, take_turns
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from uploader.errors import BlobUnusable
-from uploader.platforms.blob import BlobReader, BlobUnreadable
+from uploader.platforms.http.file_body import BlobReader, BlobUnreadable
 
 CONTENT = bytes(range(256)) * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

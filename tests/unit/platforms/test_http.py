@@ -28,7 +28,8 @@ from uploader.errors import (
     UnknownOutcome,
     Unreachable,
 )
-from uploader.platforms import answers, api, failures, proxies, reading
+from uploader.platforms import answers, failures
+from uploader.platforms.http import json_api, proxies, reading
 
 
 def errors_of(module: object) -> list[type[Exception]]:
@@ -340,7 +341,7 @@ def test_a_success_returns_its_object() -> None:
 @pytest.mark.parametrize("key", ["ul_\n", "ul_ключ", "ul_“quoted”"])
 def test_what_cannot_be_a_key_is_refused_without_showing_it(key: str) -> None:
     with pytest.raises(CredentialsRefused) as caught:
-        api.bearer(key)
+        json_api.bearer(key)
     assert key not in str(caught.value)
 
 

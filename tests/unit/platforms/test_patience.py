@@ -6,8 +6,8 @@ from http.client import HTTPException
 
 import pytest
 
-from uploader.platforms import patience
-from uploader.platforms.patience import LEAST, MOST_INTERIM, PatientResponse
+from uploader.platforms.http import answer_deadline
+from uploader.platforms.http.answer_deadline import LEAST, MOST_INTERIM, PatientResponse
 
 WITHIN = 10.0
 SIZE = 4 * LEAST
@@ -24,7 +24,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(patience, "time", clock)
+    monkeypatch.setattr(answer_deadline, "time", clock)
     return clock
 
 

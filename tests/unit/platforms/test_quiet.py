@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from uploader.platforms.http import Transport
-from uploader.platforms.quiet import hidden_path
+from uploader.platforms.http.log_filter import hidden_path
+from uploader.platforms.http.transport import Transport
 
 URL = "https://storage/blob?signature=s3cret"
 

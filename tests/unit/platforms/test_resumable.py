@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from uploader.errors import BlobUnusable, Transient, UnknownOutcome
 from uploader.platforms.base import Identity, Upload
-from uploader.platforms.blob import Chunk
-from uploader.platforms.resumable import (
+from uploader.platforms.http.file_body import Chunk
+from uploader.platforms.uploads.resumable import (
     FRUITLESS,
     INTERRUPTIONS,
     LEAST_CHUNK,

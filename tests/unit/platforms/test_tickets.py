@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from uploader.platforms.tickets import Ticket, Tickets
+from uploader.platforms.uploads.resume_points import Ticket, Tickets
 
 PLACE = {"uploadUrl": "https://storage.example/x?signature=s3cret"}
 

@@ -1,0 +1,84 @@
+"""Bytes of checkpoints that are gone from the journal, taken again from the trainer's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, text, update
+
+from journal.checkpoints.blobs import BlobStore, Snapshot, identity
+from journal.errors import SourceChanged
+from journal.schema import tables
+
+# The names under which Ultralytics keeps a run's checkpoints, below its folder.
+_FILES = ("weights/best.pt", "weights/last.pt")
+_WANTED = text(
+    """
+    SELECT d.id, d.sha256, b.size, r.save_dir
+    FROM deliveries d JOIN runs r ON r.id = d.run_id JOIN blobs b ON b.sha256 = d.sha256
+    WHERE d.state = 'dead'
+    """
+)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A checkpoint that a dead letter is about, and whose bytes are gone.
+
+    Attributes:
+        sha256: 64 hex digits.
+        size: Bytes.
+        save_dir: The run's folder.
+    """
+
+    sha256: str
+    size: int
+    save_dir: str
+
+
+def missing(connection: Connection, blobs: BlobStore, delivery_ids: Sequence[int] | None) -> list[Missing]:
+    """Return what dead letters (these, or all) miss, each once."""
+    chosen = (row for row in connection.execute(_WANTED) if delivery_ids is None or row.id in delivery_ids)
+    wanted = dict.fromkeys(Missing(row.sha256, row.size, row.save_dir) for row in chosen)
+    return [one for one in wanted if not (blobs.folder / one.sha256).is_file()]
+
+
+def find(blobs: BlobStore, wanted: Missing) -> Snapshot | None:
+    """Return a copy of the run's file that still has the very bytes, for `take_in`, or None when there is none.
+
+    It takes as long as the file is large, so it is done when no lock is held that an event could wait for.
+
+    Raises:
+        JournalUnavailable: The copy cannot be written.
+    """
+    return next(_copies(blobs, wanted), None)
+
+
+def take_in(connection: Connection, blobs: BlobStore, snapshot: Snapshot) -> None:
+    """Put the bytes where they were.
+
+    Args:
+        connection: In a write transaction, so that nobody gives the bytes up at this moment.
+        blobs: The journal's.
+        snapshot: From `find`.
+    """
+    blobs.publish(snapshot)
+    table = tables.blobs
+    connection.execute(update(table).where(table.c.sha256 == snapshot.sha256).values(state="present"))
+
+
+def _copies(blobs: BlobStore, wanted: Missing) -> Iterator[Snapshot]:
+    for file in (Path(wanted.save_dir, name) for name in _FILES):
+        stamp = identity(file)
+        if stamp is None or stamp[1] != wanted.size:
+            continue
+        try:
+            copy = blobs.snapshot(file)
+        except SourceChanged:
+            continue
+        if copy.sha256 == wanted.sha256:
+            yield copy
+        else:
+            blobs.discard(copy)

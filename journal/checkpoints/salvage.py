@@ -1,0 +1,153 @@
+"""Checkpoints that a session saved but did not live to snapshot.
+
+The training thread journals each save before the snapshot is taken. When the process dies in between, the trainer's
+file is usually still there: it is taken in later, under the epoch that the event names. Only the very file of the save
+is: its size and modification time are in the event, so that what another training, or a person, has written under the
+same name since is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from journal.checkpoints.blobs import Identity, identity
+from journal.clock import to_text
+from journal.schema.tables import RANK
+from journal.sessions.identity import SALVAGE, Session, derived
+from journal.sessions.liveness import live_runs
+
+_LOG = logging.getLogger(__name__)
+_UNITS = (1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000)
+"""In which file systems keep times, in ns."""
+
+RUN_FILE = "uploader_run.json"
+"""Name of the small file in a run's folder that says which run the folder is of, and in which journal."""
+
+# Each run's newest save of each role, where no checkpoint of that role, and no final one, followed. A damaged event
+# tells of no file. (Of a group with max(), SQLite gives the columns of the row that has it.)
+_LOST = text(
+    f"""
+    SELECT l.run_id, l.epoch, l.file, r.save_dir, l.seq, l.uuid, l.generation,
+           max(l.created_at, coalesce(l.heartbeat_at, ''), coalesce(l.ended_at, '')) AS alive_at,
+           used.last_at > r.created_at AS is_used_again
+    FROM (SELECT e.run_id, e.seq, e.created_at, max({RANK}) AS place, json_extract(e.payload, '$.epoch') AS epoch,
+                 json_extract(f.value, '$.role') AS role, f.value AS file,
+                 s.uuid, s.generation, s.heartbeat_at, s.ended_at
+          FROM events e JOIN sessions s ON s.id = e.session_id,
+               json_each(CASE WHEN json_valid(e.payload) THEN e.payload ELSE '{{}}' END, '$.files') f
+          WHERE e.kind = 'model_saved'
+            AND CASE f.type WHEN 'object' THEN json_type(f.value, '$.path') = 'text'
+                                           AND json_type(f.value, '$.role') = 'text' END
+          GROUP BY e.run_id, role) l
+    JOIN runs r ON r.id = l.run_id
+    JOIN (SELECT save_dir, max(created_at) AS last_at FROM runs GROUP BY save_dir) used ON used.save_dir = r.save_dir
+    WHERE NOT EXISTS (SELECT 1 FROM events e JOIN sessions s ON s.id = e.session_id
+                      WHERE e.run_id = l.run_id AND e.kind = 'checkpoint' AND e.key IN (l.role, 'final')
+                        AND {RANK} >= l.place)
+    ORDER BY l.place
+    """  # noqa: S608 - a constant of `tables`
+)
+
+
+@dataclass(frozen=True)
+class LostSnapshot:
+    """A file that was saved and never snapshotted.
+
+    Attributes:
+        run_id: Uuid of the run.
+        session: Uuid of the session that saved it.
+        generation: That session's.
+        seq: Number of the save among the session's events.
+        path: The trainer's file.
+        identity: What the file was found to be; a snapshot is of this very file or none.
+        role: `last`, `best` or `final`.
+        payload: The facts for the checkpoint event.
+    """
+
+    run_id: str
+    session: str
+    generation: int
+    seq: int
+    path: Path
+    identity: Identity
+    role: str
+    payload: dict[str, Any]
+
+    def salvaging(self, sha256: str) -> Session:
+        """Return the session that takes these bytes in: its event has the place that the save has in the run."""
+        name = derived(SALVAGE, self.session, self.seq, self.role, sha256)
+        return Session(self.run_id, name, self.generation, self.session, SALVAGE, self.seq - 1, is_placed=True)
+
+
+def stamped(found: Identity) -> dict[str, int]:
+    """Return what a `model_saved` event notes of a file, by which it is known again wherever it was moved or copied."""
+    return {"size": found[1], "mtimeNs": found[2]}
+
+
+def lost_snapshots(connection: Connection, now: datetime) -> list[LostSnapshot]:
+    """Return what dead sessions saved, did not snapshot, and left on the disk: the final one, else the others."""
+    live = live_runs(connection, now)
+    rows = [row for row in connection.execute(_LOST) if row.run_id not in live]
+    lost = [one for row in rows if (one := _lost(row))]
+    ended = {one.run_id for one in lost if one.role == "final"}
+    return [one for one in lost if one.role == "final" or one.run_id not in ended]
+
+
+def _lost(row: Row[Any]) -> LostSnapshot | None:
+    """Return the file that a row tells of, or None where it is gone or another one."""
+    file = json.loads(row.file)
+    path = Path(file["path"])
+    found = identity(path) if os.path.isfile(path) else None  # noqa: PTH113 - no error where none can be looked for
+    if found is None:
+        return None
+    if not _is_of_the_save(found, file, row):
+        _say_left(path, row.run_id)
+        return None
+    facts = {
+        "epoch": row.epoch,
+        "filename": path.name,
+        "publish": file.get("publish", False),
+        "isBest": file.get("isBest", False),
+        "salvaged": True,
+    }
+    return LostSnapshot(row.run_id, row.uuid, row.generation, row.seq, path, found, file["role"], facts)
+
+
+@lru_cache(maxsize=1024)
+def _say_left(path: Path, run_id: str) -> None:
+    """Say it once: a watching drain looks every minute."""
+    _LOG.warning("The checkpoint %s was not taken in: it was written again since run %s saved it", path, run_id)
+
+
+def _is_of_the_save(found: Identity, file: dict[str, Any], row: Row[Any]) -> bool:
+    """Return whether a file is the one of a save: by what was noted of it, wherever its folder went meanwhile."""
+    if "size" in file or "mtimeNs" in file:
+        return file.get("size") == found[1] and _is_time(file.get("mtimeNs"), found[2])
+    # Earlier versions noted nothing. Then the folder has to be the run's still, as far as is known, and the file not
+    # younger than the session was when it was last heard of.
+    if row.is_used_again or not _is_marked(row):
+        return False
+    return bool(to_text(datetime.fromtimestamp(found[2] / 1e9, timezone.utc)) <= row.alive_at)
+
+
+def _is_time(noted: object, found: int) -> bool:
+    """Return whether a file's time is the noted one; a mounted disk may keep less of it than it told at first."""
+    return isinstance(noted, int) and any(found == noted - noted % unit for unit in _UNITS)
+
+
+def _is_marked(row: Row[Any]) -> bool:
+    """Return whether a folder says that it is the run's, or says nothing; another journal may have a run there."""
+    try:
+        said = json.loads(Path(row.save_dir, RUN_FILE).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return True
+    return not isinstance(said, dict) or bool(said.get("run", row.run_id) == row.run_id)

@@ -1,0 +1,40 @@
+"""Whether this journal may be an older copy of another one, and what it holds of a run, for a platform to be asked.
+
+A journal is copied for a backup, to be drained elsewhere, or along with its machine, while trainings go on writing to
+the first one. A copy lies elsewhere, or is another file: only then is there a reason to doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from journal.records import Known
+from journal.retention import prunable
+from journal.sessions.identity import PLACE, place_of
+
+_PLACE = text("SELECT value FROM facts WHERE name = :name")
+_SESSIONS = text("SELECT uuid, generation FROM sessions WHERE run_id = :run_id")
+_EPOCHS = text("SELECT max(CAST(key AS INTEGER)) FROM events WHERE run_id = :run_id AND kind = 'epoch_end'")
+_ENDED = text("SELECT 1 FROM events WHERE run_id = :run_id AND kind = 'training_complete' LIMIT 1")
+
+
+def is_elsewhere(connection: Connection, database: Path) -> bool:
+    """Return whether this is another file than the one that was made as this journal."""
+    noted = connection.execute(_PLACE, {"name": PLACE}).scalar()
+    return noted is not None and noted != place_of(database)
+
+
+def known(connection: Connection, run_id: str) -> Known:
+    """Return what the journal holds of a run, as far as a platform tells the same."""
+    sessions: Sequence[Any] = connection.execute(_SESSIONS, {"run_id": run_id}).all()
+    is_whole = run_id not in prunable.pruned(connection)
+    return Known(
+        sessions=frozenset(row.uuid for row in sessions),
+        generation=max((row.generation for row in sessions), default=0),
+        last_epoch=connection.execute(_EPOCHS, {"run_id": run_id}).scalar() if is_whole else None,
+        is_complete=not is_whole or connection.execute(_ENDED, {"run_id": run_id}).first() is not None,
+    )

@@ -1,0 +1,68 @@
+"""Deliveries that something in between, such as a firewall or a limit on a request's size, answers by a page each time.
+
+A page is no verdict, so one that it answers is tried again; most often it stands for a while before everything, as
+during a deployment of an ingress. Where it is about one delivery alone, that must not hold the end of its run for ever.
+So after `PAGES` of them
+
+- the end of the session goes ahead, each time after one more page: it is not held, and shows whether others arrive;
+- the delivery is a dead letter at the next page, if others of its lane have arrived there meanwhile.
+
+While pages answer everything, neither changes anything: the end is answered alike, and waits as well.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, exists, func, select
+
+from journal.kinds import REGISTRATION
+from journal.records import Claim
+from journal.schema import plausible_times, tables
+
+PAGE = "page"
+"""Result of an attempt that something in between has answered."""
+PAGES = 6
+"""They take 16 seconds at least, as waits double from one second on. In front of two servers of which one answers by
+pages, one delivery in 64 sees so many."""
+
+_A = tables.attempts
+_D = tables.deliveries
+
+
+def is_passed(delivery: FromClause, by: FromClause) -> ColumnElement[bool]:
+    """Return the condition that a delivery goes ahead of one of the stage before, which is answered by pages and waits.
+
+    Milestones, which have odd stages, are not passed, nor does the start of another session pass anything: what came
+    later would be taken for older.
+
+    Args:
+        delivery: The row that waits.
+        by: The row of the same run and destination that goes ahead.
+    """
+    pages = select(func.count()).where(_A.c.delivery_id == delivery.c.id, _A.c.result == PAGE).scalar_subquery()
+    return and_(
+        by.c.kind != REGISTRATION,
+        delivery.c.stage == by.c.stage - 1,
+        delivery.c.stage % 2 == 0,
+        delivery.c.state == "pending",
+        ~plausible_times.attempt_is_due(delivery),
+        pages >= PAGES,
+    )
+
+
+def is_kept_out(connection: Connection, claim: Claim) -> bool:
+    """Return whether pages have answered a delivery often, and others of its lane have arrived there since.
+
+    Not the registration of a run that is not known: it is looked for first, as it may have been taken.
+    """
+    if claim.kind == REGISTRATION and not claim.ids:
+        return False
+    query = select(_A.c.at).where(_A.c.delivery_id == claim.delivery_id, _A.c.result == PAGE).order_by(_A.c.id)
+    since = connection.execute(query.offset(PAGES - 1).limit(1)).scalar()
+    if since is None:
+        return False
+    others = (_D.c.destination_id == claim.destination_id, _D.c.lane == claim.lane, _D.c.id != claim.delivery_id)
+    return bool(
+        connection.execute(
+            select(exists().where(*others, _D.c.state == "delivered", _D.c.settled_at >= since))
+        ).scalar()
+    )

@@ -1,0 +1,109 @@
+"""Fixing what is sent: rows of deliveries, whose bytes and chunk ids never change from here on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from journal.clock import now_text
+from journal.errors import StaleClaim
+from journal.ids import chunk_id, digest, span
+from journal.outbox.resending import known_attempts, next_chunk_id
+from journal.records import PlannedDelivery, Target
+from journal.schema import tables
+
+_D = tables.deliveries
+_T = tables.targets
+
+
+def plan(
+    connection: Connection, target: Target, planned: Sequence[PlannedDelivery], *, through: int, stage: int
+) -> None:
+    """Write deliveries for the target's events up to `through`.
+
+    Raises:
+        StaleClaim: Another drain planned for this target meanwhile, or a person gave it up.
+    """
+    run, destination = target.run.id, target.destination.id
+    moved = connection.execute(
+        update(_T)
+        .where(_T.c.run_id == run, _T.c.destination_id == destination)
+        .where(_T.c.planned_through == target.planned_through, _T.c.dropped_at.is_(None))
+        .values(planned_through=through, stage=stage)
+    )
+    if moved.rowcount != 1:
+        raise StaleClaim(f"run {run} was planned by another drain, or given up, meanwhile")
+    if planned:
+        spans = _identities(connection, {id_ for one in planned for id_ in (one.first_event, one.last_event)})
+        rows = [_row(target, delivery, spans) for delivery in planned]
+        connection.execute(insert(_D), _sent_before(connection, rows))
+    if any(delivery.lane == "upload" for delivery in planned):
+        _supersede_older_uploads(connection, run, destination)
+
+
+def open_deliveries(connection: Connection, run_id: str, destination_id: int) -> int:
+    """Return how many deliveries of the run are pending or claimed there."""
+    here = (_D.c.run_id == run_id, _D.c.destination_id == destination_id, tables.is_open(_D))
+    return int(connection.execute(select(func.count()).where(*here)).scalar_one())
+
+
+def _identities(connection: Connection, events: Collection[int]) -> Mapping[int, tuple[str, int]]:
+    """Return of events, by their ids, the session's uuid and the number there."""
+    table, sessions = tables.events, tables.sessions
+    query = select(table.c.id, sessions.c.uuid, table.c.seq).join(sessions, sessions.c.id == table.c.session_id)
+    return {row.id: (row.uuid, row.seq) for row in connection.execute(query.where(table.c.id.in_(events)))}
+
+
+def _sent_before(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give what is sent again (`resending.py`) ids of its own, and let it know that it is no first attempt."""
+    known = known_attempts(connection, (row["chunk_id"] for row in rows))
+    for row in (row for row in rows if row["chunk_id"] in known):
+        row["attempts"] = known[row["chunk_id"]]
+        row["chunk_id"] = next_chunk_id(connection, row["chunk_id"])
+    return rows
+
+
+def _row(target: Target, delivery: PlannedDelivery, identities: Mapping[int, tuple[str, int]]) -> dict[str, Any]:
+    """Return the row of a planned delivery: this is where its bytes and its chunk id are fixed."""
+    now = now_text()
+    first, last = (identities.get(event, ("", event)) for event in (delivery.first_event, delivery.last_event))
+    covered = span(first, last)
+    return {
+        **vars(delivery),
+        "span": covered,
+        "run_id": target.run.id,
+        "destination_id": target.destination.id,
+        "chunk_id": chunk_id(
+            run_id=target.run.id,
+            platform=target.destination.platform,
+            base_url=target.destination.base_url,
+            kind=delivery.kind,
+            first_event=delivery.first_event,
+            last_event=delivery.last_event,
+            body_digest=digest(delivery.body),
+            span=covered,
+        ),
+        "attempts": 0,
+        "next_attempt_at": now,
+        "held": 0,
+        "fence": 0,
+        "created_at": now,
+        "settled_at": None if delivery.state == "pending" else now,
+    }
+
+
+def _supersede_older_uploads(connection: Connection, run_id: str, destination_id: int) -> None:
+    here = (
+        tables.is_open(_D),
+        _D.c.run_id == run_id,
+        _D.c.destination_id == destination_id,
+        _D.c.lane == "upload",
+    )
+    newest = select(func.max(_D.c.first_event)).where(*here).scalar_subquery()
+    connection.execute(
+        update(_D)
+        .where(*here, _D.c.state == "pending", _D.c.role != "final", _D.c.first_event < newest)
+        .values(state="superseded", settled_at=now_text())
+    )

@@ -1,0 +1,1 @@
+"""Telling how it is, without changing anything."""

@@ -1,0 +1,1 @@
+"""What is given up to make room, in which order, and what is recorded of it."""

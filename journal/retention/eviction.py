@@ -1,0 +1,217 @@
+"""What may be given up when a journal is to become smaller.
+
+In this order:
+
+1. Bytes that no event refers to, and bytes that have arrived wherever their runs still go. Nothing is lost by these.
+2. Runs that have arrived whole, the oldest first: rows and bytes, what `prune` takes. Nothing is lost by these either.
+3. Checkpoints that have not arrived, of which the run has a newer one of the same role.
+4. Other checkpoints that have not arrived and are not final, the oldest run's first, and of a run `last` before `best`;
+   for a new `last` no run's newest `best`.
+5. Console text that no delivery was planned for yet, the oldest first.
+
+Never: metrics, the start and the end of a run, a final checkpoint that has not arrived. A delivery that was planned
+keeps its bytes, which are frozen; a checkpoint that a drain is uploading stays too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, select, text, update
+
+from journal.clock import now_text, utc_now
+from journal.losses import Loss
+from journal.retention import prunable, pruning
+from journal.schema import tables
+from journal.sessions.liveness import live_runs
+from journal.sessions.order import newest_checkpoint
+
+Rows = Sequence[Row[Any]]
+
+CONSOLE_AT_ONCE = 8 << 20
+"""Most bytes of console text that one transaction deletes: an event may be waiting for it."""
+GIVEN_UP_ERROR = "given up: the journal had reached its size limit"
+
+# The plus takes away the column's affinity, with which SQLite would not use the index of the expression.
+_REFERS = "e.kind = 'checkpoint' AND json_extract(e.payload, '$.sha256') = +b.sha256"
+_ARRIVED_BYTES = text(
+    f"""
+    WITH arrived AS (SELECT DISTINCT sha256, run_id, destination_id FROM deliveries
+                     WHERE lane = 'upload' AND state = 'delivered')
+    SELECT b.sha256, b.size FROM blobs b
+    WHERE b.state = 'present' AND b.sha256 IN (SELECT sha256 FROM arrived)
+      AND b.sha256 NOT IN (SELECT sha256 FROM deliveries WHERE state IN ('pending', 'claimed') AND sha256 IS NOT NULL)
+      AND NOT EXISTS (SELECT 1 FROM events e LEFT JOIN targets t ON t.run_id = e.run_id AND t.dropped_at IS NULL
+                      WHERE {_REFERS}
+                        AND (b.sha256, e.run_id, t.destination_id) NOT IN (SELECT * FROM arrived))
+    ORDER BY b.created_at
+    """  # noqa: S608 - constants of this module
+)
+# One row for each run that refers to the bytes, so that each is told; no final checkpoint may refer to them. That a
+# claimed delivery is an open one is said, too: SQLite takes the index of open deliveries for that condition only.
+_UNDELIVERED = """
+    SELECT b.sha256, b.size, e.run_id
+    FROM blobs b JOIN events e ON {refers} JOIN runs r ON r.id = e.run_id
+    WHERE b.state = 'present'
+      AND b.sha256 NOT IN (SELECT sha256 FROM deliveries WHERE state IN ('pending', 'claimed') AND state = 'claimed'
+                             AND sha256 IS NOT NULL)
+      AND NOT EXISTS (SELECT 1 FROM events e WHERE {refers} AND (e.key = 'final' OR {kept}))
+    GROUP BY b.sha256, e.run_id
+    ORDER BY r.created_at, max(e.key = 'best'), min(e.id)
+    """
+_IS_NEWEST = f"e.id = {newest_checkpoint('e')}"
+_REPLACED = text(_UNDELIVERED.format(refers=_REFERS, kept=_IS_NEWEST))
+_NOT_FINAL = text(_UNDELIVERED.format(refers=_REFERS, kept="0"))
+_NOT_FINAL_NOR_BEST = text(_UNDELIVERED.format(refers=_REFERS, kept=f"(e.key = 'best' AND {_IS_NEWEST})"))
+_CONSOLE = text(
+    """
+    SELECT e.id, e.run_id, length(CAST(e.payload AS BLOB)) AS size FROM events e
+    WHERE e.kind = 'console_output'
+      AND e.id > coalesce((SELECT max(t.planned_through) FROM targets t WHERE t.run_id = e.run_id), 0)
+    ORDER BY e.id
+    """
+)
+# What `journal.checkpoints.superseded` removes once the next one is there: `last` and `best` may be the same bytes.
+_REPLACED_NEXT = text(
+    f"""
+    SELECT b.size FROM events e JOIN blobs b ON {_REFERS}
+    WHERE e.run_id = :run_id AND e.key = :role AND e.key != 'final' AND b.state = 'present'
+      AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.sha256 = b.sha256 AND d.state IN ('pending', 'claimed'))
+      AND NOT EXISTS (SELECT 1 FROM events e WHERE {_REFERS} AND (e.key = 'final' OR {_IS_NEWEST})
+                        AND (e.run_id, e.key) != (:run_id, :role))
+    ORDER BY e.id DESC LIMIT 1
+    """  # noqa: S608 - constants of this module
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kind of things that may go.
+
+    Attributes:
+        find: Returns so much of it as covers a number of bytes, or all there is; nothing when there is none.
+        take: Takes what was found out of the tables; returns what each run has lost by it.
+    """
+
+    find: Callable[[Connection, int], Rows]
+    take: Callable[[Connection, Rows], Mapping[str, Loss]]
+
+
+def size_of(rows: Rows) -> int:
+    """Return the bytes that rows of `sha256` and `size` stand for, each blob once."""
+    return sum({row.sha256: row.size for row in rows}.values())
+
+
+def replaced_next(connection: Connection, run_id: str, role: str) -> int:
+    """Return the bytes that go by themselves when the run gets its next checkpoint of a role."""
+    return connection.execute(_REPLACED_NEXT, {"run_id": run_id, "role": role}).scalar() or 0
+
+
+def checkpoints_not_final(connection: Connection, excess: int) -> Rows:
+    """Return checkpoints that have not arrived and are not final, the oldest run's first."""
+    return _enough(connection.execute(_NOT_FINAL).all(), excess)
+
+
+def checkpoints_for_last(connection: Connection, excess: int) -> Rows:
+    """Return those of them that may go for a `last`: a run's `best`, the result so far, is none."""
+    return _enough(connection.execute(_NOT_FINAL_NOR_BEST).all(), excess)
+
+
+def _checkpoints_replaced(connection: Connection, excess: int) -> Rows:
+    return _enough(connection.execute(_REPLACED).all(), excess)
+
+
+def bytes_unreferenced(connection: Connection, excess: int) -> Rows:
+    """Return bytes that no event refers to."""
+    return _enough(prunable.unreferenced(connection), excess)
+
+
+def bytes_arrived(connection: Connection, excess: int) -> Rows:
+    """Return bytes that have arrived wherever their runs still go."""
+    return _enough(connection.execute(_ARRIVED_BYTES).all(), excess)
+
+
+def _oldest_arrived_run(connection: Connection, _: int) -> Rows:
+    """Return one run: what it takes up is not known before it is gone."""
+    now = utc_now()
+    arrived = prunable.prunable(connection, now, now, live_runs(connection, now))
+    table, wanted = tables.runs, set(arrived)
+    with connection.execute(select(table.c.id).order_by(table.c.created_at)) as oldest:
+        return [row for row in oldest if row.id in wanted][:1]
+
+
+def _console(connection: Connection, excess: int) -> Rows:
+    found: list[Row[Any]] = []
+    size = 0
+    with connection.execute(_CONSOLE) as rows:
+        for row in rows:
+            if size >= min(excess, CONSOLE_AT_ONCE):
+                break
+            found.append(row)
+            size += row.size
+    return found
+
+
+def _enough(rows: Rows, excess: int) -> Rows:
+    """Return the first rows whose blobs come to `excess` bytes, and every other row of these blobs."""
+    chosen: set[str] = set()
+    size = 0
+    for row in rows:
+        if size >= excess:
+            break
+        size += 0 if row.sha256 in chosen else row.size
+        chosen.add(row.sha256)
+    return [row for row in rows if row.sha256 in chosen]
+
+
+def _remove_bytes(connection: Connection, rows: Rows) -> Mapping[str, Loss]:
+    prunable.mark_removed(connection, {row.sha256 for row in rows})
+    return {}
+
+
+def _delete_runs(connection: Connection, rows: Rows) -> Mapping[str, Loss]:
+    pruning.delete_runs(connection, [row.id for row in rows])
+    prunable.mark_removed(connection, {row.sha256 for row in prunable.unreferenced(connection)})
+    return {}
+
+
+def _give_up(what: str) -> Callable[[Connection, Rows], Mapping[str, Loss]]:
+    """Return what removes bytes that have not arrived, and closes the deliveries that wait for them."""
+
+    def take(connection: Connection, rows: Rows) -> Mapping[str, Loss]:
+        gone = {row.sha256 for row in rows}
+        prunable.mark_removed(connection, gone)
+        table = tables.deliveries
+        waiting = (tables.is_open(table), table.c.state == "pending", table.c.sha256.in_(gone))
+        values = {"state": "superseded", "settled_at": now_text(), "last_error": GIVEN_UP_ERROR}
+        connection.execute(update(table).where(*waiting).values(values))
+        return _losses(what, rows)
+
+    return take
+
+
+def _delete_console(connection: Connection, rows: Rows) -> Mapping[str, Loss]:
+    statement = delete(tables.events).where(tables.events.c.id == bindparam("gone"))
+    connection.execute(statement, [{"gone": row.id} for row in rows])
+    return _losses("console chunks", rows)
+
+
+def _losses(what: str, rows: Iterable[Row[Any]]) -> dict[str, Loss]:
+    """Return what each run loses."""
+    by_run = groupby(sorted(rows, key=lambda row: str(row.run_id)), key=lambda row: str(row.run_id))
+    sizes = {run_id: [row.size for row in group] for run_id, group in by_run}
+    return {run_id: Loss(what, len(each), sum(each)) for run_id, each in sizes.items()}
+
+
+WITHOUT_LOSS = (
+    Step(bytes_unreferenced, _remove_bytes),
+    Step(bytes_arrived, _remove_bytes),
+    Step(_oldest_arrived_run, _delete_runs),
+)
+_REPLACED_ONES = Step(_checkpoints_replaced, _give_up("checkpoints that newer ones had replaced"))
+CHECKPOINTS = (_REPLACED_ONES, Step(checkpoints_not_final, _give_up("checkpoints")))
+CHECKPOINTS_FOR_LAST = (_REPLACED_ONES, Step(checkpoints_for_last, _give_up("checkpoints")))
+CONSOLE = (Step(_console, _delete_console),)

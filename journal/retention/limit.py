@@ -1,0 +1,158 @@
+"""The size of a journal, and keeping it within a limit.
+
+What is counted is what the journal holds: the database's pages in use and the checkpoints. Not counted are the
+write-ahead log, which is folded back at 16 MB, pages that SQLite keeps to use again, and a copy that is being made.
+Measuring costs two pragmas and a sum over the checkpoints' rows, so nothing has to be kept in step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert
+
+from journal.checkpoints.blobs import BlobStore
+from journal.clock import now_text
+from journal.encoding import encode
+from journal.kinds import FINAL, GIVEN_UP
+from journal.losses import Loss, loss_payload
+from journal.retention.eviction import (
+    CHECKPOINTS,
+    CHECKPOINTS_FOR_LAST,
+    CONSOLE,
+    WITHOUT_LOSS,
+    Step,
+    replaced_next,
+    size_of,
+)
+from journal.retention.prunable import clear_removed
+from journal.schema import tables
+from journal.sessions import session_rows
+from journal.storage.database import Begin
+
+LAST = "last"
+"""Role of the checkpoint that a training goes on from."""
+SLACK = 20
+"""Console text is given up until a 20th of the limit is free, so that it does not happen at every heartbeat."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a journal holds.
+
+    Attributes:
+        database: Bytes of the database's pages in use.
+        blobs: Bytes of its checkpoints.
+    """
+
+    database: int
+    blobs: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.database + self.blobs
+
+
+def measure(connection: Connection) -> Size:
+    """Return the journal's size."""
+    return measure_by(lambda question: int(connection.exec_driver_sql(question).scalar_one()))
+
+
+def measure_by(ask: Callable[[str], int]) -> Size:
+    """Return the journal's size.
+
+    Args:
+        ask: Returns the number that an SQL query gives.
+    """
+    pages, free, page_size = (ask(f"PRAGMA {name}") for name in ("page_count", "freelist_count", "page_size"))
+    return Size((pages - free) * page_size, ask("SELECT coalesce(sum(size), 0) FROM blobs WHERE state = 'present'"))
+
+
+class Space:
+    """A journal and its limit. What goes is recorded in the transaction that takes it out; its bytes go afterwards."""
+
+    def __init__(self, begin: Begin, blobs: BlobStore, limit: int) -> None:
+        """Do nothing yet.
+
+        Args:
+            begin: Begins a transaction.
+            blobs: The journal's.
+            limit: Bytes.
+        """
+        self._begin = begin
+        self._blobs = blobs
+        self._limit = limit
+
+    def for_events(self) -> bool:
+        """Give up what may be given up, until the journal is within its limit; return whether it is."""
+        self._free(0, (*WITHOUT_LOSS, *CHECKPOINTS))
+        if not self._fits(0):
+            self._free(self._limit // SLACK, CONSOLE)
+        return self._fits(0)
+
+    def for_checkpoint(self, size: int, run_id: str, role: str) -> bool:
+        """Give things up for a new checkpoint; return whether it is to be taken, as a final one always is.
+
+        One that has no place even so is not worth the others, and none is worth the console's text.
+
+        Args:
+            size: Bytes.
+            run_id: Whose.
+            role: `last`, `best` or `final`.
+        """
+        with self._begin(read_only=True) as connection:
+            needed = max(0, size - replaced_next(connection, run_id, role))
+        self._free(needed, WITHOUT_LOSS)
+        checkpoints = CHECKPOINTS_FOR_LAST if role == LAST else CHECKPOINTS
+        if role != FINAL and not self._could_fit(needed, checkpoints[-1]):
+            return False
+        self._free(needed, (*checkpoints, *(CONSOLE if role == FINAL else ())))
+        return role == FINAL or self._fits(needed)
+
+    def _could_fit(self, needed: int, step: Step) -> bool:
+        with self._begin(read_only=True) as connection:
+            excess = self._excess(connection, needed)
+            return excess <= size_of(step.find(connection, excess))
+
+    def _fits(self, needed: int) -> bool:
+        with self._begin(read_only=True) as connection:
+            return self._excess(connection, needed) <= 0
+
+    def _excess(self, connection: Connection, needed: int) -> int:
+        return measure(connection).total + needed - self._limit
+
+    def _free(self, needed: int, steps: Iterable[Step]) -> None:
+        for step in steps:
+            while self._is_there(step, needed):
+                self._take(step, needed)
+
+    def _is_there(self, step: Step, needed: int) -> bool:
+        """Return whether something of a step has to go; looking may take long, and holds nobody up."""
+        with self._begin(read_only=True) as connection:
+            excess = self._excess(connection, needed)
+            return excess > 0 and bool(step.find(connection, excess))
+
+    def _take(self, step: Step, needed: int) -> None:
+        """Take one transaction's share of a step, or nothing where another process has made room meanwhile."""
+        with self._begin(durable=True) as connection:
+            excess = self._excess(connection, needed)
+            if excess > 0 and (found := step.find(connection, excess)):
+                losses = step.take(connection, found)
+                _record_losses(connection, losses, f"the journal has reached its limit of {self._limit} bytes")
+        self._clear()
+
+    def _clear(self) -> None:
+        with self._begin() as connection:
+            clear_removed(connection, self._blobs)
+        self._blobs.clear()
+
+
+def _record_losses(connection: Connection, losses: Mapping[str, Loss], reason: str) -> None:
+    """Write one event for each run, in a session of its own, in the transaction that gives the things up."""
+    for run_id, loss in losses.items():
+        session = session_rows.for_upkeep(connection, run_id)
+        values = {"run_id": run_id, "kind": GIVEN_UP, "key": loss.what, "created_at": now_text()}
+        payload = encode(loss_payload(reason, [loss]))
+        connection.execute(insert(tables.events).values(**values, session_id=session, payload=payload))

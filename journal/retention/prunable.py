@@ -1,0 +1,111 @@
+"""What may be taken out of a journal: runs that have arrived whole, and bytes that nothing refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, select, text, update
+
+from journal.checkpoints.blobs import BlobStore
+from journal.checkpoints.salvage import lost_snapshots
+from journal.clock import to_text
+from journal.schema import plausible_times, tables
+
+_D = tables.deliveries
+
+# Everything of the run has arrived everywhere it goes, or was given up on purpose; and nothing was written lately.
+# One whose every destination was given up goes nowhere any more. Usage events never go anywhere.
+_SETTLED = text(
+    """
+    SELECT r.id, EXISTS (SELECT 1 FROM targets t WHERE t.run_id = r.id AND t.dropped_at IS NULL) AS goes_somewhere
+    FROM runs r
+    WHERE r.id IN (SELECT run_id FROM targets)
+      AND r.id NOT IN (SELECT run_id FROM deliveries WHERE state IN ('pending', 'claimed'))
+      AND r.id NOT IN (SELECT run_id FROM deliveries WHERE state = 'dead')
+      AND NOT EXISTS (SELECT 1 FROM targets t JOIN events e ON e.run_id = t.run_id
+                      WHERE t.run_id = r.id AND t.dropped_at IS NULL AND e.id > t.planned_through
+                        AND e.kind != 'usage')
+      AND EXISTS (SELECT 1 FROM events e WHERE e.run_id = r.id)
+      AND NOT EXISTS (SELECT 1 FROM events e
+                      WHERE e.run_id = r.id AND e.created_at >= :before AND e.created_at <= :latest_now)
+    """
+)
+_UNREFERENCED = text(
+    """
+    SELECT b.sha256, b.size FROM blobs b
+    WHERE b.state = 'present'
+      AND b.sha256 NOT IN (SELECT sha256 FROM deliveries WHERE sha256 IS NOT NULL)
+      AND NOT EXISTS (SELECT 1 FROM events e
+                      WHERE e.kind = 'checkpoint' AND json_extract(e.payload, '$.sha256') = +b.sha256)
+    """
+)
+# The deliveries that a target began with, of stage 0 or 1, are gone; what was planned later has higher stages. A target
+# that had none is given a stage for this.
+_PRUNED = text(
+    """
+    SELECT DISTINCT t.run_id FROM targets t
+    WHERE t.stage > 0
+      AND (t.run_id, t.destination_id) NOT IN (SELECT run_id, destination_id FROM deliveries WHERE stage <= 1)
+      AND NOT EXISTS (SELECT 1 FROM targets here WHERE here.run_id = t.run_id AND here.destination_id = :known_at
+                        AND (here.dropped_at IS NULL OR here.state != 'new'))
+    """
+)
+
+
+def prunable(
+    connection: Connection, before: datetime, now: datetime, live: Collection[str], *, given_up: bool = False
+) -> list[str]:
+    """Return the runs that have arrived whole, were last written to before a time, and are not live.
+
+    One with a checkpoint that is still to be salvaged has not, nor has one whose every destination was given up.
+
+    Args:
+        connection: Any.
+        before: The time.
+        now: The current one; an event from the future does not keep its run.
+        live: Runs that are being written to.
+        given_up: Also those whose every destination was given up, whatever of them has arrived.
+    """
+    settled = connection.execute(_SETTLED, {"before": to_text(before), "latest_now": plausible_times.latest(now)}).all()
+    lost = {one.run_id for one in lost_snapshots(connection, now)}
+    arrived = [run.id for run in settled if run.goes_somewhere and run.id not in lost]
+    dropped = [run.id for run in settled if not run.goes_somewhere] if given_up else []
+    return [run for run in arrived + dropped if run not in live]
+
+
+def pruned(connection: Connection, *, known_at: int | None = None) -> set[str]:
+    """Return the runs of which events were deleted, also those that were resumed since.
+
+    Args:
+        connection: Any.
+        known_at: Leave out those that go to this destination, and those that it knows though it was given up.
+    """
+    return set(connection.execute(_PRUNED, {"known_at": known_at}).scalars())
+
+
+def unreferenced(connection: Connection) -> Sequence[Row[Any]]:
+    """Return `sha256` and `size` of the bytes that nothing refers to."""
+    return connection.execute(_UNREFERENCED).all()
+
+
+def mark_removed(connection: Connection, sha256s: Collection[str]) -> None:
+    """Write that the bytes are given up; `clear_removed` takes them out once that is committed."""
+    table = tables.blobs
+    removed = update(table).where(table.c.sha256 == bindparam("gone")).values(state="removed")
+    if sha256s:
+        connection.execute(removed, [{"gone": sha256} for sha256 in sha256s])
+
+
+def clear_removed(connection: Connection, blobs: BlobStore) -> None:
+    """Take the bytes out of the store whose rows say that they were given up.
+
+    Args:
+        connection: In a write transaction, so that nobody stores the same bytes again at this moment.
+        blobs: The journal's.
+    """
+    removed = set(connection.execute(select(tables.blobs.c.sha256).where(tables.blobs.c.state == "removed")).scalars())
+    for sha256 in blobs.names():
+        if sha256 in removed:
+            blobs.remove(sha256)

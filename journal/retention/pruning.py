@@ -1,0 +1,170 @@
+"""Taking runs out of a journal in pieces, each a transaction of its own, so that no event waits for long.
+
+What is to go is read first, once over all rows. Each piece then looks again whether its run is still settled. A run
+whose deletion was cut short is a pruned one: the deliveries that it began with go first, and the next time takes the
+rest.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from sqlalchemy import Connection, delete, select, text, update
+
+from journal.retention import prunable
+from journal.schema import tables
+from journal.sessions.liveness import live_runs
+from journal.storage.database import Begin
+
+_D = tables.deliveries
+_E = tables.events
+_ROWS = 2_000
+"""So many deliveries, or events, are deleted while others wait."""
+_PAUSE_SECONDS = 0.03
+"""Between two pieces: who waits for the lock looks every 25 ms."""
+
+_EVENTS = text("SELECT run_id, count(*) AS amount, max(id) AS newest FROM events GROUP BY run_id")
+_IS_OPEN = text(
+    """
+    SELECT EXISTS (SELECT 1 FROM targets t JOIN deliveries d ON d.destination_id = t.destination_id
+                     AND d.run_id = t.run_id AND d.state IN ('pending', 'claimed') WHERE t.run_id = :run_id)
+        OR EXISTS (SELECT 1 FROM deliveries WHERE run_id = :run_id AND state = 'dead')
+        OR EXISTS (SELECT 1 FROM events WHERE run_id = :run_id AND id > :newest)
+    """
+)
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What `prune` took out.
+
+    Attributes:
+        runs: Runs whose events are gone; the runs themselves stay, with what the platforms called them.
+        events: Events.
+        blobs: Checkpoints.
+        bytes: Their size.
+    """
+
+    runs: int
+    events: int
+    blobs: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a run.
+
+    Attributes:
+        run_id: The run.
+        newest: Id of its newest event.
+        deliveries: Ids of deliveries that go.
+        events: How many events go, the oldest of those that are there.
+    """
+
+    run_id: str
+    newest: int
+    deliveries: Sequence[int]
+    events: int
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return len(self.deliveries) + self.events
+
+
+def prune(
+    begin: Begin, before: datetime, now: datetime, *, given_up: bool, pause: Callable[[float], object] = time.sleep
+) -> Pruned:
+    """Take out the events and deliveries of runs that have arrived whole, and mark the bytes that nothing refers to.
+
+    Args:
+        begin: Begins a transaction.
+        before: Only runs whose newest event is older than this.
+        now: The current time.
+        given_up: Also runs whose every destination was given up, whatever of them has arrived.
+        pause: Called with seconds between two pieces.
+    """
+    with begin(read_only=True) as connection:
+        runs = prunable.prunable(connection, before, now, live_runs(connection, now), given_up=given_up)
+        pieces = list(_pieces(connection, set(runs)))
+    pruned: set[str] = set()
+    events = 0
+    for share in _shares(pieces):
+        with begin() as connection:
+            for piece in share:
+                if not _is_open(connection, piece):
+                    events += delete_piece(connection, piece)
+                    pruned.add(piece.run_id)
+        pause(_PAUSE_SECONDS)
+    with begin() as connection:
+        unused = prunable.unreferenced(connection)
+        prunable.mark_removed(connection, {row.sha256 for row in unused})
+    return Pruned(len(pruned), events, len(unused), sum(row.size for row in unused))
+
+
+def delete_runs(connection: Connection, runs: Collection[str]) -> None:
+    """Delete the events and deliveries of a few runs."""
+    for piece in _pieces(connection, set(runs)):
+        delete_piece(connection, piece)
+
+
+def delete_piece(connection: Connection, piece: Piece) -> int:
+    """Delete a part of a run; return how many events that were."""
+    for ids in batches(piece.deliveries):
+        table = tables.attempts
+        connection.execute(delete(table).where(table.c.delivery_id.in_(ids)))
+        connection.execute(delete(_D).where(_D.c.id.in_(ids)))
+    target = tables.targets
+    staged = update(target).where(target.c.run_id == piece.run_id, target.c.stage < 1).values(stage=1)
+    connection.execute(staged)
+    oldest = select(_E.c.id).where(_E.c.run_id == piece.run_id, _E.c.id <= piece.newest).order_by(_E.c.id)
+    return connection.execute(delete(_E).where(_E.c.id.in_(oldest.limit(piece.events)))).rowcount
+
+
+def batches(ids: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
+    """Yield so many at once: SQLite before 3.32 takes 999 parameters."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))
+
+
+def _pieces(connection: Connection, runs: Collection[str]) -> Iterator[Piece]:
+    """Yield the parts of runs, the deliveries of each before its events, and the first ones first."""
+    deliveries = _deliveries(connection, runs)
+    for row in connection.execute(_EVENTS).all():
+        if row.run_id in runs:
+            for ids in batches(deliveries.get(row.run_id, array("q")), _ROWS):
+                yield Piece(row.run_id, row.newest, ids, 0)
+            for start in range(0, row.amount, _ROWS):
+                yield Piece(row.run_id, row.newest, (), min(_ROWS, row.amount - start))
+
+
+def _deliveries(connection: Connection, runs: Collection[str]) -> Mapping[str, array[int]]:
+    """Return the ids of the runs' deliveries, in order. They have no index by run: one look at all is for all runs."""
+    found: dict[str, array[int]] = {run: array("q") for run in runs}
+    with connection.execute(text("SELECT run_id, id FROM deliveries ORDER BY id")) as rows:
+        for run_id, number in rows:
+            if run_id in found:
+                found[run_id].append(number)
+    return found
+
+
+def _shares(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
+    """Yield the pieces in groups of about so many rows as one transaction takes."""
+    before = 0
+
+    def share(piece: Piece) -> int:
+        nonlocal before
+        before += piece.rows
+        return (before - 1) // _ROWS
+
+    return (group for _, group in groupby(pieces, share))
+
+
+def _is_open(connection: Connection, piece: Piece) -> bool:
+    """Return whether something of the run is to be sent after all, or was written meanwhile."""
+    return bool(connection.execute(_IS_OPEN, {"run_id": piece.run_id, "newest": piece.newest}).scalar())

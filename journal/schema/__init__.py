@@ -1,0 +1,1 @@
+"""The tables, the views that people read, and the steps that lead to them."""

@@ -1,0 +1,178 @@
+"""Who an event is: the session that wrote it, and its number there. The same wherever the event travels.
+
+A session's uuid is made when a process begins to write; its events are numbered from 1, under the lock of the INSERT. A
+number that is missing is in a fallback file, or was given up or lost. Local ids are an index, never an identity.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from journal.schema.tables import TRIGGERS
+from journal.sessions.liveness import host_name
+
+_NAMESPACE = uuid.UUID("8f0c2f5e-6f2b-4f7c-9a1d-3b8f4f0a7c11")
+
+JOURNAL = "journal"
+"""Name of the fact that tells this journal from all others: its uuid."""
+
+PLACE = "place"
+"""Name of the fact that tells where the journal was made, or migrated: a copy lies elsewhere, or is another file."""
+
+SALVAGE = "salvage"
+"""Purpose of a session that took in a checkpoint which a dead one had saved."""
+UPKEEP = "upkeep"
+"""Purpose of a session that recorded what was given up."""
+FORK = "fork"
+"""Purpose of a session of a process that a training forked."""
+TWIN = "twin"
+"""Purpose of a session whose events have numbers that other events of its parent have, too."""
+
+
+# Plain tuples, since this is the hot path.
+Draft = tuple[str, str, str, str]
+"""An event as it is written wherever that is: kind, key, payload, time."""
+Entry = tuple[str, str, str, str, int]
+"""The same with its number in the session."""
+ENTRY_FIELDS = ("kind", "key", "payload", "created_at", "seq")
+
+
+class Newest(NamedTuple):
+    """The newest session of a run that somebody knows of; a generation of 0 where there is none."""
+
+    generation: int = 0
+    uuid: str | None = None
+
+
+UNKNOWN = Newest()
+_ANCESTORS = 100
+"""So many are told of a session, the newest ones: a run may be resumed every hour for weeks."""
+
+
+@dataclass
+class Session:
+    """Numbers the events of one process's writing to a run. In a forked child it becomes another session.
+
+    Attributes:
+        run_id: Uuid of the run.
+        uuid: Its name, wherever its events go.
+        generation: 1 + the highest that was known of the run when it began; None while nobody could look.
+        parent: Uuid of the session that it continues, None for the first.
+        purpose: Why it writes where it is no training's, else None.
+        last: The number that was given last.
+        is_placed: Whether a journal has it, so that its place is settled.
+        journal: Uuid of the journal that it writes to; None before one could be opened.
+        ancestors: Uuids of the sessions that led to it, the oldest first, as far as they are known; the parent is last.
+    """
+
+    run_id: str
+    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    generation: int | None = None
+    parent: str | None = None
+    purpose: str | None = None
+    last: int = 0
+    is_placed: bool = False
+    journal: str | None = None
+    ancestors: tuple[str, ...] = ()
+    _pid: int = field(default_factory=os.getpid)
+
+    def place(self, newest: Newest) -> None:
+        """Take a place behind the newest session of the run that is known, unless its place is settled."""
+        if not self.is_placed and newest.generation >= (self.generation or 1):
+            self.generation, self.parent = newest.generation + 1, newest.uuid
+            self.ancestors = (*self.ancestors, *([newest.uuid] if newest.uuid else []))[-_ANCESTORS:]
+        self.generation = self.generation or 1
+
+    def entries(self, drafts: Iterable[Draft]) -> list[Entry]:
+        """Return drafts with their numbers, for whoever keeps others from numbering at this moment."""
+        if self._pid != os.getpid():
+            self._begin_anew()
+        return [(*draft, self.next()) for draft in drafts]
+
+    def next(self) -> int:
+        """Return the next number."""
+        self.last += 1
+        return self.last
+
+    def facts(self) -> dict[str, Any]:
+        """Return what others are told of it."""
+        lineage = {"ancestors": list(self.ancestors)} if self.ancestors else {}
+        return {"uuid": self.uuid, "generation": self.generation, "parent": self.parent, **lineage}
+
+    def _begin_anew(self) -> None:
+        """Let a child be no continuation of what its parent goes on with: the two are of one generation."""
+        self.parent, self.uuid, self.purpose = self.uuid, str(uuid.uuid4()), FORK
+        self.ancestors = (*self.ancestors, self.parent)[-_ANCESTORS:]
+        self.last, self._pid = 0, os.getpid()
+
+
+def derived(*parts: object) -> str:
+    """Return the uuid that follows from these parts, wherever it is made."""
+    return str(uuid.uuid5(_NAMESPACE, "".join(f"{len(str(part))}:{part}" for part in parts)))
+
+
+def journal_uuid(connection: sqlite3.Connection) -> str | None:
+    """Return what tells this journal from all others, wherever it is; None where somebody has deleted it."""
+    row = connection.execute("SELECT value FROM facts WHERE name = ?", (JOURNAL,)).fetchone()
+    return row[0] if row else None
+
+
+def place_of(database: Path) -> str:
+    """Return what tells this file from a copy of it: the machine, the folder and the file itself."""
+    try:
+        inode = database.stat().st_ino
+    except OSError:
+        inode = 0
+    return f"{host_name()} {database.resolve().parent} {inode}"
+
+
+def forget(connection: sqlite3.Connection) -> None:
+    """Take out what `complete` makes, so that rows of another journal come in as they are, and its name with them."""
+    connection.execute("DELETE FROM facts")
+    for name in TRIGGERS:
+        connection.execute(f"DROP TRIGGER {name}")
+
+
+def settle(connection: sqlite3.Connection) -> None:
+    """Do what `complete` does for rows that were brought here to stay."""
+    connection.execute("DELETE FROM facts WHERE name = ?", (PLACE,))
+    complete(connection)
+
+
+def complete(connection: sqlite3.Connection) -> None:
+    """Give rows of earlier versions their identities, and make the triggers that do so for later ones.
+
+    Two copies that are migrated apart get the same ones: they follow from what the rows hold.
+
+    Args:
+        connection: In a write transaction.
+    """
+    connection.create_function("derived_uuid", -1, derived, deterministic=True)
+    for statement in _COMPLETE:
+        connection.execute(statement)
+    (_, _, database), *_ = connection.execute("PRAGMA database_list").fetchall()
+    names = {JOURNAL: str(uuid.uuid4()), PLACE: place_of(Path(database))}
+    connection.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", names.items())
+    for name, rule in TRIGGERS.items():
+        connection.execute(f"DROP TRIGGER IF EXISTS {name}")
+        connection.execute(f"CREATE TRIGGER {name} {rule}")
+
+
+_COMPLETE = (
+    """UPDATE sessions SET uuid = derived_uuid('session', run_id, id, pid, host, boot_id, started_at)
+       WHERE uuid IS NULL""",
+    """UPDATE sessions SET generation = (SELECT count(*) FROM sessions o WHERE o.run_id = sessions.run_id
+                                         AND o.id <= sessions.id)
+       WHERE generation IS NULL""",
+    """UPDATE sessions SET parent = (SELECT o.uuid FROM sessions o WHERE o.run_id = sessions.run_id
+                                     AND o.generation < sessions.generation
+                                   ORDER BY o.generation DESC, o.id DESC LIMIT 1)
+       WHERE parent IS NULL AND generation > 1""",
+    "UPDATE OR IGNORE events SET seq = id WHERE seq IS NULL",
+)

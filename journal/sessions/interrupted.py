@@ -1,0 +1,98 @@
+"""Trainings that nobody ends any more: their process is dead for good, and platforms would show them as running.
+
+What is written of it is an event of its own, not the end that a training writes itself: in the journal such a run is
+interrupted, and when it is resumed, its next start overtakes what was said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, text
+
+from journal.clock import now_text, to_text
+from journal.encoding import encode
+from journal.kinds import INTERRUPTED, REGISTRATION
+from journal.schema import tables
+from journal.schema.tables import RANK
+from journal.sessions import session_rows
+from journal.sessions.identity import Session, derived
+from journal.sessions.liveness import is_dead, is_here, live_runs
+
+SILENT_FOR_GOOD = timedelta(days=1)
+"""A session of another machine writes every 30 seconds; after a day without a word it is dead."""
+_LEFT = ("abandoned", "exited")
+"""Outcomes of sessions whose process left the training without an end."""
+# The last training's session of each run, where nothing has been written of its end.
+_LAST = text(
+    """
+    SELECT s.* FROM sessions s
+    WHERE s.purpose IS NULL
+      AND s.id = (SELECT n.id FROM sessions n WHERE n.run_id = s.run_id AND n.purpose IS NULL
+                  ORDER BY n.generation DESC, n.id DESC LIMIT 1)
+      AND NOT EXISTS (SELECT 1 FROM sessions i WHERE i.run_id = s.run_id AND i.parent = s.uuid
+                      AND i.purpose = 'interrupted')
+    """
+)
+# What a run told last, whenever that came in.
+_LAST_WORD = text(
+    f"""
+    SELECT e.kind FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.run_id = :run_id AND e.kind IN ('training_started', 'training_complete', 'training_failed')
+    ORDER BY {RANK} DESC LIMIT 1
+    """  # noqa: S608 - names of this package
+)
+
+
+def note(connection: Connection, now: datetime) -> int:
+    """Write of each such training that it was interrupted, once; return how many there are.
+
+    Two copies of a journal write the same event.
+
+    Args:
+        connection: In a write transaction.
+        now: The current time.
+    """
+    ended = list(_ended(connection, now))
+    for row in ended:
+        _write(connection, row)
+    return len(ended)
+
+
+def is_any(connection: Connection, now: datetime) -> bool:
+    """Return whether there is something to write; looking takes no lock."""
+    return any(True for _ in _ended(connection, now))
+
+
+def _ended(connection: Connection, now: datetime) -> Iterator[Row[Any]]:
+    """Yield the sessions of such trainings."""
+    live = live_runs(connection, now)
+    for row in connection.execute(_LAST).all():
+        if row.run_id not in live and _is_over(row, now):  # few are: only of these all events are looked at
+            last = connection.execute(_LAST_WORD, {"run_id": row.run_id}).scalar()
+            if last == REGISTRATION:
+                yield row
+
+
+def _is_over(session: Row[Any], now: datetime) -> bool:
+    """Return whether a session is known to be dead for good; a heartbeat from the future tells nothing."""
+    if session.ended_at is not None:
+        return session.outcome in _LEFT
+    if is_dead(session.host, session.boot_id, session.pid):
+        return True
+    if is_here(session.host, session.boot_id):  # silent after a sleep of the machine, or by a clock that was set
+        return False
+    return bool(session.heartbeat_at < to_text(now - SILENT_FOR_GOOD))
+
+
+def _write(connection: Connection, dead: Row[Any]) -> None:
+    name = derived(INTERRUPTED, dead.uuid)
+    session = Session(dead.run_id, name, dead.generation, dead.uuid, INTERRUPTED, is_placed=True)
+    if connection.execute(select(tables.sessions.c.id).where(tables.sessions.c.uuid == name)).first():
+        return
+    row = session_rows.begin(connection, session, ended_at=now_text(), outcome=INTERRUPTED)
+    payload = {"error": "the training was interrupted: its process ended without a word", "code": "Interrupted"}
+    values = {"run_id": dead.run_id, "session_id": row, "kind": INTERRUPTED, "key": "", "seq": 1}
+    connection.execute(insert(tables.events).values(**values, payload=encode(payload), created_at=now_text()))

@@ -1,0 +1,140 @@
+"""Which of two events of a run is the later one: a property of the run, not of when they came in, nor of a clock.
+
+Sessions follow each other by their generation, a session's events by their number. An event that comes late (it was in
+a fallback file, or in another copy of the journal), of an older session or of the same one, tells of a past that newer
+events have overtaken: it is kept, and not sent over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection, bindparam, text
+
+from journal.kinds import INTERRUPTED, MILESTONES, REGISTRATION
+from journal.records import Event
+from journal.schema.tables import rank
+
+EPOCH = "epoch_end"
+CHECKPOINT = "checkpoint"
+_MILESTONES = frozenset({*MILESTONES, INTERRUPTED})
+_STATES = {*_MILESTONES, "training_progress", "system_metrics"} - {REGISTRATION}
+"""Kinds of which only the newest counts, and which a session's mere beginning makes old."""
+
+
+def newest_checkpoint(other: str) -> str:
+    """Return the query for the id of the newest checkpoint of the run and role that the event `other` is of."""
+    return f"""(SELECT newer.id FROM events newer JOIN sessions its ON its.id = newer.session_id
+                WHERE newer.run_id = {other}.run_id AND newer.kind = 'checkpoint' AND newer.key = {other}.key
+                ORDER BY {rank("newer", "its")} DESC, newer.id DESC LIMIT 1)"""  # noqa: S608 - names of this package
+
+
+# Where sessions begin, in the order in which their events came into this journal.
+_BEGINNINGS = text(
+    """
+    SELECT s.generation, min(e.id) AS first FROM sessions s JOIN events e ON e.session_id = s.id
+    WHERE s.run_id = :run_id AND s.generation > :above AND s.purpose IS NULL
+    GROUP BY s.generation
+    """
+)
+_NEWER = text(
+    """
+    SELECT 1 FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.run_id = :run_id AND e.id < :id AND s.generation > :generation AND e.kind = :kind
+      AND (:key IS NULL OR e.key = :key)
+      AND (:kind != 'checkpoint' OR CASE WHEN :any_role THEN json_extract(e.payload, '$.publish') = 1
+                                         ELSE e.key IN :roles END)
+    LIMIT 1
+    """
+).bindparams(bindparam("roles", expanding=True))
+
+# Within a session events come out of order by way of a fallback file, and by no other.
+_TAKEN_IN = text(
+    """
+    SELECT DISTINCT f.session_id FROM fallback_imports f JOIN sessions s ON s.id = f.session_id
+    WHERE s.run_id = :run_id
+    """
+)
+_LATER_IN_SESSION = text(
+    """
+    SELECT 1 FROM events
+    WHERE session_id = :session_id AND seq > :seq AND id < :id AND kind IN :kinds AND (:key IS NULL OR key = :key)
+    LIMIT 1
+    """
+).bindparams(bindparam("kinds", expanding=True))
+_ANNOUNCED = text("SELECT 1 FROM events WHERE run_id = :run_id AND id < :id AND kind = :kind LIMIT 1")
+
+
+def overtaken(
+    connection: Connection, run_id: str, events: Sequence[Event], roles: Collection[str] | None
+) -> frozenset[int]:
+    """Return the ids of those events that newer ones, which came in before, have made old.
+
+    Args:
+        connection: Any.
+        run_id: Of all of them.
+        events: In the order of their ids.
+        roles: Roles of the checkpoints that matter; None for those that were published.
+    """
+    oldest = min((event.generation for event in events), default=0)
+    beginnings = connection.execute(_BEGINNINGS, {"run_id": run_id, "above": oldest}).all()
+    late = [
+        event
+        for event in events
+        if any(generation > event.generation and first < event.id for generation, first in beginnings)
+    ]
+    old = {event.id for event in late if _is_old(connection, event, roles)}
+    taken_in = set(connection.execute(_TAKEN_IN, {"run_id": run_id}).scalars())
+    old.update(event.id for event in events if event.session_id in taken_in and _is_out_of_turn(connection, event))
+    return frozenset(old)
+
+
+def _is_old(connection: Connection, event: Event, roles: Collection[str] | None) -> bool:
+    if event.kind in _STATES:
+        return True
+    if event.kind not in {REGISTRATION, EPOCH, CHECKPOINT}:
+        return False
+    values = {
+        "run_id": event.run_id,
+        "id": event.id,
+        "generation": event.generation,
+        "kind": event.kind,
+        "key": event.key if event.kind == EPOCH else None,
+        "any_role": roles is None,
+        "roles": list(roles or ()),
+    }
+    return connection.execute(_NEWER, values).first() is not None
+
+
+def _is_out_of_turn(connection: Connection, event: Event) -> bool:
+    """Return whether what its own session has told of the same later came in before.
+
+    A start that no other one came before is sent all the same: it makes the run known.
+    """
+    if event.kind in _MILESTONES:
+        kinds = _MILESTONES
+    elif event.kind in _STATES or event.kind == EPOCH:
+        kinds = frozenset({event.kind})
+    else:
+        return False
+    place = {"session_id": event.session_id, "seq": event.seq, "id": event.id}
+    what = {"kinds": list(kinds), "key": event.key if event.kind == EPOCH else None}
+    if connection.execute(_LATER_IN_SESSION, {**place, **what}).first() is None:
+        return False
+    if event.kind != REGISTRATION:
+        return True
+    announced = {"run_id": event.run_id, "id": event.id, "kind": REGISTRATION}
+    return connection.execute(_ANNOUNCED, announced).first() is not None
+
+
+def generation_at(connection: Connection, run_id: str, event_id: int) -> int:
+    """Return the generation of the run's last event up to an id, 0 where there is none."""
+    return connection.execute(_GENERATION, {"run_id": run_id, "id": event_id}).scalar() or 0
+
+
+_GENERATION = text(
+    """
+    SELECT s.generation FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.run_id = :run_id AND e.id <= :id ORDER BY e.id DESC LIMIT 1
+    """
+)

@@ -1,0 +1,301 @@
+"""Connections that keep what they need of the journal's files, whatever else happens to these.
+
+A connection counts towards its process's guard (`log_guard.py`) from its opening to its close, and holds the gate
+(`write_gate.py`) in each write transaction. Before it writes it looks whether the log is still the one that it was
+opened with: what goes into a removed one is seen by nobody else.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from journal.storage import descriptors, log_guard, write_gate
+from journal.storage.descriptors import LOCK, File, file_of
+from journal.storage.log_guard import Guard
+from journal.storage.write_gate import Gate
+
+
+class LogRemoved(sqlite3.OperationalError):
+    """The log was removed, replaced or emptied under a connection.
+
+    Attributes:
+        fate: What became of what it held: `saved` into the database, `hidden` from all but this connection, or `lost`.
+    """
+
+    def __init__(self, database: Path, fate: Literal["saved", "hidden", "lost"]) -> None:
+        """Name the log and its fate."""
+        did = "emptied" if fate == "lost" else "removed or replaced"
+        super().__init__(f"the log {database.name}-wal was {did} while it was in use; {_FATES[fate]}")
+        self.fate = fate
+
+
+_FATES = {
+    "saved": "what it held was saved",
+    "hidden": "what it held is out of reach for others",
+    "lost": "what it held and was not folded back is lost",
+}
+
+
+class CountedConnection(sqlite3.Connection):
+    """A connection that counts as open until it is closed; one that is never closed counts for ever.
+
+    Attributes:
+        database: The file, by name.
+        file: Device and inode of it, until the connection is closed.
+        rests: Set before it is closed for a fork only: the guard stays.
+    """
+
+    database: Path
+    file: File | None = None
+    rests = False
+    _gate: Gate
+    _guard: Guard | None = None
+    _log: str = ""
+    _log_inode: int | None = None
+
+    def begin(self, seconds: float | None = None) -> None:
+        """Begin a write transaction; `commit` or `rollback` ends it.
+
+        Args:
+            seconds: How long to wait for other processes of this software; None for the usual time.
+
+        Raises:
+            LogRemoved: Nothing was begun.
+            sqlite3.Error: The lock was not had, or the file cannot be used.
+        """
+        self._gate.enter(seconds)
+        try:
+            self.require_log()
+            self.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._gate.leave()
+            raise
+
+    def commit(self) -> None:
+        """Commit; where that fails, the transaction is still to be rolled back."""
+        super().commit()
+        self._gate.leave()
+
+    def rollback(self) -> None:
+        """Roll back; without a transaction it does nothing."""
+        try:
+            super().rollback()
+        finally:
+            self._gate.leave()
+
+    def write(self, statement: str, row: Sequence[Any]) -> int:
+        """Execute one statement in a transaction of its own, or in the open one; return the id of the row it made.
+
+        Raises:
+            LogRemoved: Nothing was written.
+            sqlite3.Error: It was not written.
+        """
+        self._gate.enter()
+        try:
+            try:  # as `require_log`, for what is usual
+                log = os.stat(self._log)  # noqa: PTH116
+                is_usual = log.st_ino == self._log_inode and log.st_size > 0
+            except OSError:
+                is_usual = False
+            if not is_usual:
+                self.require_log()
+            # In autocommit mode one INSERT is one transaction that takes the write lock at once.
+            return self.execute(statement, row).lastrowid or 0
+        finally:
+            self._gate.leave()
+
+    @contextmanager
+    def keeping_others_out(self, seconds: float) -> Iterator[None]:
+        """Keep other processes of this software from writing, outside of a transaction.
+
+        Args:
+            seconds: How long to wait for them.
+
+        Raises:
+            LogRemoved: The log is no longer the one that the connection was opened with.
+            sqlite3.OperationalError: They went on for longer.
+        """
+        self._gate.enter(seconds)
+        try:
+            self.require_log()
+            yield
+        finally:
+            self._gate.leave()
+
+    def close(self) -> None:
+        """Close it; doing so again does nothing."""
+        with LOCK:
+            if self._guard is None:
+                super().close()
+                return
+            guard, self._guard, self.file = self._guard, None, None
+            try:
+                if guard.connections > 1 or self.rests:
+                    super().close()
+                else:
+                    self._close_last(guard)
+            finally:
+                self._gate.close()
+                log_guard.leave(guard, rests=self.rests)
+
+    def _close_last(self, guard: Guard) -> None:
+        """Let SQLite fold the log and delete it, if no other process has it either."""
+        try:
+            self._gate.enter(0)  # so that nobody opens, writes and vanishes between the two
+        except sqlite3.OperationalError:  # somebody else is there
+            super().close()
+            return
+        if not self.is_cut_off:
+            guard.unlock()
+            if sys.version_info >= (3, 12):  # before, it cannot be switched off
+                self.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, False)
+        super().close()
+
+    def settle(self, mode: str) -> None:
+        """Take notice of the journal mode that was chosen, and with WAL keep the log where it is."""
+        if mode == "wal" and self._guard is not None:
+            self._guard.lock(self.database)
+            with suppress(OSError):
+                self._log_inode = os.stat(self._log).st_ino  # noqa: PTH116
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the log is not the one that the connection was opened with, though the database is in its place."""
+        return not self._has_its_log() and not is_severed(self.database, self.file)
+
+    def log_bytes(self) -> int:
+        """Return the log's length, 0 where there is none."""
+        try:
+            return os.stat(self._log).st_size  # noqa: PTH116
+        except OSError:
+            return 0
+
+    def _has_its_log(self) -> bool:
+        """Return whether the log is in its place, as far as that can be told, or there is none."""
+        if self._log_inode is None:
+            return True
+        try:
+            return os.stat(self._log).st_ino == self._log_inode  # noqa: PTH116 - the hot path
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+
+    def begin_reading(self) -> None:
+        """Begin a transaction that writes nothing; it shows what a removed log held."""
+        self.execute("BEGIN")
+
+    def require_log(self) -> None:
+        """Check that the log is the one that the connection was opened with.
+
+        One that was removed is there as long as this connection is: its content is folded into the database, unless
+        another log has its place already.
+
+        Raises:
+            LogRemoved: It is not.
+        """
+        if self.in_transaction or self._log_inode is None:
+            return
+        if self.is_cut_off:
+            is_saved = not self.log_bytes() and self._fold_all()
+            raise LogRemoved(self.database, "saved" if is_saved else "hidden")
+        if self._has_its_log() and not self.log_bytes():  # folded by another process, or emptied by hand
+            self._require_content()
+
+    def _require_content(self) -> None:
+        """Check that the index of an empty log names nothing that would have to be in it."""
+        try:
+            self._fold_all()
+        except sqlite3.OperationalError as error:
+            raise LogRemoved(self.database, "lost") from error
+
+    def _fold_all(self) -> bool:
+        """Copy all of the log into the database, with everybody kept from writing; return False where readers are."""
+        _, frames, folded = self.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return bool(frames == folded)
+
+
+def connect(database: Path, *, timeout: float, **options: Any) -> CountedConnection:
+    """Connect to a file that exists.
+
+    Args:
+        database: The file.
+        timeout: Seconds that a write waits for others.
+        options: Further ones of `sqlite3.connect`.
+
+    Raises:
+        OSError: It is not there.
+        sqlite3.Error: It cannot be opened.
+    """
+    with LOCK:  # nothing is locked before the first statement
+        guard = log_guard.join(database)
+        try:
+            uri = f"{database.absolute().as_uri()}?mode=rw"
+            connection = sqlite3.connect(uri, uri=True, factory=CountedConnection, timeout=timeout, **options)
+        except BaseException:
+            log_guard.leave(guard)
+            raise
+        connection.database, connection.file, connection._guard = database, guard.file, guard
+        connection._gate = Gate(database.parent, timeout)
+        connection._log = f"{database.absolute()}-wal"
+        return connection
+
+
+def create(database: Path) -> None:
+    """Make an empty file that only this user can read; one that is there is left as it is.
+
+    Raises:
+        OSError: It cannot be made, or written.
+    """
+    with LOCK:
+        try:
+            os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            if not os.access(database, os.W_OK):
+                why = errno.EROFS if _is_read_only(database) else errno.EACCES
+                raise OSError(why, os.strerror(why)) from None
+
+
+def first_bytes(database: Path, count: int) -> bytes | None:
+    """Return the first bytes of a file, or None where a connection of ours is open on it: it was looked at then.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if log_guard.is_open(database):
+        return None
+    with descriptors.reading(database) as number:
+        return descriptors.read_at(number, count, 0)
+
+
+def is_severed(database: Path, file: File | None) -> bool:
+    """Return whether the database was removed or replaced: what is written then goes into a file without a name.
+
+    Args:
+        database: Where it was opened.
+        file: Device and inode that it was opened as.
+    """
+    try:
+        return file_of(database) != file
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # nothing can be told now
+        return False
+
+
+def forget() -> None:
+    """Let go of what a forked child has inherited: the locks are its parent's."""
+    write_gate.forget()
+    log_guard.forget()
+
+
+def _is_read_only(path: Path) -> bool:
+    """Return whether the file system is mounted so that nobody may write."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)

@@ -1,0 +1,252 @@
+"""Opening a journal's database: where it may be touched, how it commits, who may read it.
+
+What the pragmas stand on (https://sqlite.org/wal.html, https://sqlite.org/pragma.html):
+
+* WAL with `synchronous=FULL` keeps every commit through a power cut; `NORMAL` keeps it through a killed process.
+* No connection auto-checkpoints, because SQLite up to 3.51.2 can corrupt a file when a checkpoint starts right after
+  another finished while a third connection commits. `folding.py` is the one place that folds the WAL back. The
+  checkpoint that SQLite makes on the last close holds the file exclusively; where this process knows that others are
+  there, it is switched off too where Python can (3.12+).
+* Write transactions begin IMMEDIATE: a deferred one that reads first fails with "locked" whatever the time-out.
+* `mmap_size=0`: an I/O error on a mapped page would be a signal that kills the training.
+"""
+
+from __future__ import annotations
+
+import mmap
+import sqlite3
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+
+from journal.disk import hand_over, why_full
+from journal.errors import (
+    CorruptJournal,
+    JournalError,
+    JournalUnwritable,
+    NewerJournal,
+    from_os,
+    from_sqlite,
+    no_shared_memory,
+)
+from journal.storage import connections
+
+Begin = Callable[..., AbstractContextManager[Connection]]
+"""Begins a transaction, with the options `read_only` and `durable`."""
+Durability = Literal["full", "process"]
+
+APPLICATION_ID = 0x55504C4A  # "UPLJ"
+BUSY_SECONDS = 5.0
+OLDEST_SQLITE = (3, 26, 0)
+"""That of RHEL 8 and its kin, which clusters have. It knows no FILTER, RETURNING, nor UPSERT without a target."""
+_SYNCHRONOUS: dict[str, str] = {"full": "FULL", "process": "NORMAL"}
+# schema cookie, user_version and application_id: https://sqlite.org/fileformat2.html#database_header
+_HEADER = struct.Struct(">40xI16xI4xI")
+
+
+def check_sqlite() -> None:
+    """Refuse an SQLite that does not understand what is asked of it, in its own words: `near "AS": syntax error`.
+
+    Raises:
+        JournalUnwritable: It is too old.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        needed = ".".join(str(part) for part in OLDEST_SQLITE[:2])
+        raise JournalUnwritable(
+            f"a journal cannot be written with SQLite {sqlite3.sqlite_version}, which this Python is linked with; "
+            f"{needed} or later is needed. Use another Python, or put a later libsqlite3 on LD_LIBRARY_PATH"
+        )
+
+
+def make_folder(folder: Path) -> None:
+    """Create the journal's folder, its blob folder and an empty database file that only this user can read.
+
+    Raises:
+        JournalUnwritable: The folder cannot be made or written.
+        DiskFull: No space for it.
+    """
+    database = folder / "journal.db"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / "blobs").mkdir(mode=0o700, exist_ok=True)
+        connections.create(database)
+        for made in (folder / "blobs", database):
+            hand_over(made, folder)
+    except OSError as error:
+        raise from_os(error, database) from error
+
+
+def check_header(database: Path, newest_version: int) -> None:
+    """Refuse a file that is no journal of ours, without opening it as a database and so without changing it.
+
+    One that this process has open already was looked at then.
+
+    Raises:
+        CorruptJournal: It is no SQLite file.
+        NewerJournal: A later version of this software wrote it.
+        JournalError: It is some other application's database.
+    """
+    try:
+        header = connections.first_bytes(database, 100)
+    except OSError as error:
+        raise from_os(error, database, "read") from error
+    if header is None:
+        return
+    if not header:
+        check_log(database)
+        return
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        raise from_sqlite(sqlite3.DatabaseError("file is not a database"), database)
+    schema_changes, version, application = _HEADER.unpack_from(header)
+    # Neither id nor tables: a journal whose making was cut short, or is under way in another process.
+    if application != APPLICATION_ID and (application or schema_changes):
+        raise foreign(database)
+    check_version(version, newest_version, database)
+
+
+def check_log(database: Path) -> None:
+    """Refuse a log whose database is empty: SQLite would delete it, and with it all that it holds.
+
+    Raises:
+        CorruptJournal: The database was removed or replaced.
+    """
+    log = database.with_name(f"{database.name}-wal")
+    # The log first: a journal that another process makes at this moment has its database before it has a log.
+    if log.exists() and log.stat().st_size and not database.stat().st_size:
+        raise CorruptJournal(
+            f"{database} is missing or empty, though its write-ahead log is not: it was removed or replaced. "
+            "Put it back, or move the log away; opening the journal as it is would delete the log"
+        )
+
+
+def foreign(database: Path) -> JournalError:
+    """Return the error for a file that holds somebody else's tables."""
+    return JournalError(f"{database} is a database of another application; choose another journal folder")
+
+
+def check_version(version: int, newest_version: int, database: Path) -> None:
+    """Raise `NewerJournal` when the file's schema version is above the newest that is known here."""
+    if version > newest_version:
+        raise NewerJournal(
+            f"{database} has schema version {version}, this version knows up to {newest_version}. "
+            "It was left as it is; upgrade offline-uploader to use it"
+        )
+
+
+def make_engine(database: Path, durability: Durability, busy_seconds: float = BUSY_SECONDS) -> Engine:
+    """Return an engine whose connections are set up as the module says and are never pooled.
+
+    Args:
+        database: The file; it exists.
+        durability: `full` survives a power cut, `process` survives a killed process.
+        busy_seconds: How long a write waits for the lock.
+    """
+
+    def connect() -> sqlite3.Connection:
+        return _connect(database, durability, busy_seconds)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+@contextmanager
+def committing(connection: sqlite3.Connection, durability: Durability) -> Iterator[None]:
+    """Commit with this durability inside, whatever the journal's own; not to be entered in a transaction."""
+    usual = connection.execute("PRAGMA synchronous").fetchone()[0]
+    connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA synchronous={usual}")
+
+
+def _begin(connection: Connection) -> None:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, connections.CountedConnection)
+    if connection.get_execution_options().get("read_only", False):
+        driver.begin_reading()
+    else:
+        driver.begin()
+
+
+def _connect(database: Path, durability: Durability, busy_seconds: float) -> sqlite3.Connection:
+    # isolation_level=None leaves transactions to us; one owner at a time is kept by locks, not by threads.
+    try:
+        connection = connections.connect(database, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
+    except (sqlite3.Error, OSError) as error:
+        raise from_sqlite(error, database) from error
+    try:
+        _set_pragmas(connection, database, durability, busy_seconds)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_pragmas(
+    connection: connections.CountedConnection, database: Path, durability: Durability, busy_seconds: float
+) -> None:
+    try:
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.execute("PRAGMA mmap_size=0")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.settle(_choose_journal_mode(connection, database.parent, busy_seconds))
+        connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
+        if sys.platform == "darwin":
+            connection.execute("PRAGMA fullfsync=ON")  # there a plain fsync does not reach the disk
+    except sqlite3.Error as error:
+        # "disk I/O" is all that Python 3.10 tells of it.
+        if "disk I/O" in str(error) and not _shares_memory(database.parent) and not why_full(database.parent):
+            raise no_shared_memory(error, database) from error
+        raise from_sqlite(error, database) from error
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
+
+
+def _choose_journal_mode(connection: sqlite3.Connection, folder: Path, busy_seconds: float) -> str:
+    """Use WAL where the file system carries it, else a rollback journal, which needs no shared memory; return which."""
+    deadline = time.monotonic() + busy_seconds
+    while True:
+        try:
+            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+            if mode != "wal" and _shares_memory(folder):
+                mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            if mode == "wal":
+                connection.execute("PRAGMA schema_version").fetchone()  # a reading opens the log and its index
+            else:
+                mode = connection.execute("PRAGMA journal_mode=TRUNCATE").fetchone()[0]
+            return str(mode)
+        except sqlite3.OperationalError as error:
+            # Another process is changing the mode at this moment; SQLite's own time-out does not cover that.
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _shares_memory(folder: Path) -> bool:
+    """Return whether processes can share a file's memory there, which the log's index needs.
+
+    SQLite finds out only after it has switched the file to WAL, and then nobody can read it any more.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.truncate(mmap.PAGESIZE)
+            return _can_be_mapped(file.fileno())
+    except OSError:
+        return True  # not the question here; SQLite will say what is wrong
+
+
+def _can_be_mapped(descriptor: int) -> bool:
+    try:
+        mmap.mmap(descriptor, mmap.PAGESIZE).close()
+        return True
+    except OSError:
+        return False

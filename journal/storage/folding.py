@@ -1,0 +1,92 @@
+"""Folding the write-ahead log back into the database, without a writer having to wait for it.
+
+Most of the log is copied by a `PASSIVE` checkpoint, beside which others go on writing; only the little that came
+meanwhile is left to a `TRUNCATE`, which holds the write lock. Nothing here waits for a reader: what is in the way now
+is tried again later, by whoever calls.
+
+SQLite up to 3.51.2 can lose commits when a checkpoint begins on a log that was copied completely, while another
+connection begins that log anew. So one process folds at a time, the log is never complete when a `PASSIVE` begins
+(a commit of our own sees to that, and nobody else copies), and nobody writes while a `TRUNCATE` is at work.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from journal.storage.connections import CountedConnection
+from journal.storage.write_gate import Gate
+
+_FEW_PAGES = 64
+"""So many pages are copied while writers wait."""
+_ROUNDS = 5
+"""So often the log is copied until few are left; whoever writes faster than that keeps it from being cut."""
+_PATIENCE = 0.25
+"""Seconds to wait for a writer: it does not wait for us."""
+
+
+def fold_wal(connection: CountedConnection) -> bool:
+    """Copy the WAL back into the database and cut it to nothing; return False when somebody was in the way."""
+    if not connection.log_bytes():
+        return True
+    try:
+        with _alone(connection), _unwaiting(connection):
+            return _copy(connection) and _cut(connection)
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            return False
+        raise
+
+
+@contextmanager
+def _alone(connection: CountedConnection) -> Iterator[None]:
+    """Keep every other process of this software from folding."""
+    gate = Gate(connection.database.parent / "blobs", 0)
+    try:
+        gate.enter()
+        yield
+    finally:
+        gate.close()
+
+
+@contextmanager
+def _unwaiting(connection: CountedConnection) -> Iterator[None]:
+    usual = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={usual}")
+
+
+def _copy(connection: CountedConnection) -> bool:
+    """Copy the log until few pages are left; return False when a reader keeps some of them."""
+    known = 0
+    for _ in range(_ROUNDS):
+        _lengthen(connection)
+        busy, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if busy or copied < pages:
+            return False
+        if pages - known <= _FEW_PAGES:
+            return True
+        known = pages
+    return False
+
+
+def _lengthen(connection: CountedConnection) -> None:
+    """Commit something that changes nothing, so that the log is not complete."""
+    connection.begin(_PATIENCE)
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        connection.execute(f"PRAGMA user_version={version}")
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _cut(connection: CountedConnection) -> bool:
+    with connection.keeping_others_out(_PATIENCE):
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy

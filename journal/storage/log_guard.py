@@ -1,0 +1,129 @@
+"""Keeping a journal's log where it is, whatever else this process does with the journal's files.
+
+Whoever opens and closes `journal.db` by hand in this process (a copy of the folder, a header that is looked at) takes
+SQLite's locks off it. Another process would then take the journal for unused, fold its log and delete it, while this
+one goes on writing to it. A lock by open file description belongs to one descriptor and ends with that alone. So this
+process holds, beside SQLite's own locks:
+
+* a read lock on the bytes of `journal.db` that SQLite's readers lock: nobody can delete the log;
+* a read lock on the byte of `journal.db-shm` by which SQLite knows that the log's index is in use: nobody empties it.
+
+Both are compatible with everything that is done with a journal in WAL mode, also by others: reading, writing, folding,
+`VACUUM`, backups. They refuse what would end WAL mode. In a rollback journal they would lock every writer out, so there
+they are not taken; nor on macOS and Windows, which do not have them (or not from Python).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+from journal.storage import descriptors
+from journal.storage.descriptors import LOCK, File
+
+_SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510  # https://sqlite.org/src/file/src/os.h
+_INDEX_IN_USE = 128  # https://sqlite.org/walformat.html, "WAL locks"
+
+
+class Guard:
+    """What one process holds on a database as long as it has connections to it.
+
+    Attributes:
+        connections: How many there are.
+    """
+
+    def __init__(self, database: Path) -> None:
+        """Open the database; nothing is locked yet.
+
+        Raises:
+            OSError: It cannot be opened.
+        """
+        self.connections = 0
+        self.file, self._number = descriptors.hold(database)
+        self._index: tuple[File, int] | None = None
+        self._is_locked = False
+
+    def lock(self, database: Path) -> None:
+        """Keep the log; to be called with a connection that is in WAL mode and has read."""
+        if self._is_locked:
+            return
+        with suppress(OSError, AttributeError, ImportError):
+            _set(self._number, _SHARED_FIRST, _SHARED_SIZE, is_locked=True)
+            self._is_locked = True
+            # Not before SQLite has it: it tells by this lock whether the index is one that a power cut left.
+            self._index = descriptors.hold(database.with_name(f"{database.name}-shm"))
+            _set(self._index[1], _INDEX_IN_USE, 1, is_locked=True)
+
+    def unlock(self) -> None:
+        """Let the log go; closing the descriptors would take SQLite's locks with them."""
+        with suppress(OSError, AttributeError, ImportError):
+            if self._is_locked:
+                _set(self._number, _SHARED_FIRST, _SHARED_SIZE, is_locked=False)
+            if self._index is not None:
+                _set(self._index[1], _INDEX_IN_USE, 1, is_locked=False)
+        self._is_locked = False
+
+    def abandon(self) -> None:
+        """Leave the locks to the parent; the descriptors are closed, and their numbers may be given out again."""
+        self._is_locked, self._index = False, None
+
+    def close(self) -> None:
+        """Unlock, and close the files; no connection is open any more."""
+        self.unlock()
+        if self._index is not None:
+            descriptors.let_go(self._index[0])
+        descriptors.let_go(self.file)
+
+
+_GUARDS: dict[File, Guard] = {}
+
+
+def join(database: Path) -> Guard:
+    """Return the guard of a database for one more connection.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    with LOCK:
+        guard = _GUARDS.get(descriptors.file_of(database))
+        if guard is None:
+            guard = Guard(database)
+            _GUARDS[guard.file] = guard
+        guard.connections += 1
+        return guard
+
+
+def is_open(database: Path) -> bool:
+    """Return whether this process has connections to a database.
+
+    Raises:
+        OSError: There is no such file.
+    """
+    with LOCK:
+        guard = _GUARDS.get(descriptors.file_of(database))
+        return guard is not None and guard.connections > 0
+
+
+def leave(guard: Guard, *, rests: bool = False) -> None:
+    """Count a connection less; the last one ends the guard, unless it is only at rest while this process forks."""
+    with LOCK:
+        guard.connections -= 1
+        if guard.connections <= 0 and not rests and _GUARDS.get(guard.file) is guard:
+            del _GUARDS[guard.file]
+            guard.close()
+
+
+def forget() -> None:
+    """Let go of everything: for a forked child, whose parent keeps the locks by its own descriptors."""
+    while _GUARDS:
+        _GUARDS.popitem()[1].abandon()
+    descriptors.forget()
+
+
+def _set(number: int, start: int, length: int, *, is_locked: bool) -> None:
+    import fcntl
+
+    kind = fcntl.F_RDLCK if is_locked else fcntl.F_UNLCK
+    fcntl.fcntl(number, fcntl.F_OFD_SETLK, struct.pack("@hhqqi0q", kind, os.SEEK_SET, start, length, 0))

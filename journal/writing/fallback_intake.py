@@ -1,0 +1,204 @@
+"""Taking in fallback files: in pieces, each in one transaction with the count of the lines that are taken by then.
+
+So taking a file in again, or after a kill at any point, or while its process still writes, changes nothing and loses
+nothing; nor does it when the same event is in two files, or in a file and in the journal. Nobody waits for the lock
+longer than a piece takes. A line that a full disk tore counts as a line and is passed over: its event was never
+acknowledged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from journal.clock import from_text, now_text
+from journal.encoding import encode, storable
+from journal.outbox.routing import route
+from journal.schema import tables
+from journal.sessions import session_rows
+from journal.sessions.identity import Session
+from journal.sessions.liveness import is_dead
+from journal.storage.database import Begin
+from journal.writing import fallback_owners
+from journal.writing.fallback import FOREIGN, Header, whole_lines, why_shut
+
+Row = dict[str, Any]
+"""Columns of an event by their names."""
+
+_LOG = logging.getLogger(__name__)
+
+# What one transaction takes at most: the lock is held for a tenth of a second or so.
+_LINES_AT_ONCE = 10_000
+_BYTES_AT_ONCE = 8 << 20
+
+
+def ingest(begin: Begin, journal: Path, folders: Iterable[Path]) -> int:
+    """Take in the events of every fallback file that was meant for this journal; return how many were new.
+
+    Files of a process that is gone are deleted.
+
+    Args:
+        begin: Begins a transaction of the journal.
+        journal: The journal's folder.
+        folders: Where fallback files may be.
+    """
+    taken = 0
+    for header, path in _files_for(begin, journal, folders):
+        # Before its lines are read: what a process that is alive now writes until it dies would be deleted unread.
+        is_over = is_dead(header.host, header.boot_id, header.pid)
+        try:
+            for count in take_in(begin, path, header):
+                taken += count
+        except OSError as error:
+            _LOG.warning("The fallback file %s could not be read to its end: %s", path, error)
+            continue
+        if is_over:
+            with suppress(OSError):  # what stays is not taken in again
+                path.unlink()
+    return taken
+
+
+def take_in(begin: Begin, path: Path, header: Header) -> Iterator[int]:
+    """Take in what a fallback file holds beyond the lines that were taken; yield how many events each piece had.
+
+    Raises:
+        OSError: It could not be read to its end.
+    """
+    with begin(read_only=True) as connection:
+        taken, session_id = _progress(connection, path)
+    is_new = session_id is None
+    with path.open("rb") as file:
+        lines = islice(whole_lines(file), 1 + taken, None)
+        while (piece := _piece(lines)) or is_new:  # a file without events still tells of its run
+            events = [_event(line) for line in piece]
+            with begin() as connection:
+                count = _write(connection, path, header, events, taken)
+            taken += len(piece)
+            is_new = False
+            yield count
+
+
+def _files_for(begin: Begin, journal: Path, folders: Iterable[Path]) -> list[tuple[Header, Path]]:
+    """Return the journal's fallback files in the order in which they were begun: a run's sessions follow each other."""
+    with begin(read_only=True) as connection:
+        home = fallback_owners.home(connection, journal)
+    found = fallback_owners.sort_out(home, folders)
+    for path in found.unreadable:
+        if why := why_shut(path):
+            _say_shut(path, why)
+    return sorted(found.own, key=lambda one: one[0].started_at)
+
+
+@lru_cache(maxsize=1024)
+def _say_shut(path: Path, why: str) -> None:
+    """Say it once: a watching drain looks every minute."""
+    _LOG.warning("The fallback file %s cannot be read (%s); events of this journal may wait in it", path, why)
+
+
+def _piece(lines: Iterator[bytes]) -> list[bytes]:
+    """Return the next lines, as many as one transaction takes."""
+    piece: list[bytes] = []
+    room = _BYTES_AT_ONCE
+    for line in lines:
+        piece.append(line)
+        room -= len(line)
+        if room <= 0 or len(piece) == _LINES_AT_ONCE:
+            break
+    return piece
+
+
+def _event(line: bytes) -> Row | None:
+    """Return an event's columns, or None for a line that was torn or is none of ours."""
+    try:
+        event = json.loads(line)
+        from_text(event["created_at"])
+        columns = {name: storable(str(event[name])) for name in ("kind", "key", "created_at")}
+        return {**columns, "payload": encode(dict(event["payload"])), "seq": _number(event.get("seq"))}
+    except FOREIGN:
+        return None
+
+
+def _number(seq: object) -> int | None:
+    """Return an event's number in its session; None where an earlier version gave it none.
+
+    Raises:
+        ValueError: It is no number.
+    """
+    if seq is None or (isinstance(seq, int) and 0 < seq < 1 << 53):
+        return seq
+    raise ValueError(seq)
+
+
+def _progress(connection: Connection, path: Path) -> tuple[int, int | None]:
+    """Return how many lines of a file were taken, and into which session: none when it is new."""
+    table = tables.fallback_imports
+    row = connection.execute(select(table).where(table.c.name == path.name)).first()
+    return (row.lines, row.session_id) if row else (0, None)
+
+
+def _write(connection: Connection, path: Path, header: Header, events: Sequence[Row | None], before: int) -> int:
+    """Write a piece, `before` lines into the file, but nothing that is there already, from wherever it came."""
+    taken, known = _progress(connection, path)
+    session_id = known or _session(connection, header)
+    new = [event for event in events[max(0, taken - before) :] if event]
+    rows = _placed(connection, header, session_id, new)
+    if rows:
+        connection.execute(insert(tables.events), rows)
+    progress = {"lines": max(taken, before + len(events)), "updated_at": now_text()}
+    row = upsert(tables.fallback_imports).values(name=path.name, session_id=session_id, **progress)
+    connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=progress))
+    return len(rows)
+
+
+def _placed(connection: Connection, header: Header, session_id: int, events: Sequence[Row]) -> list[Row]:
+    """Return rows for the events that are not there yet, each in its session.
+
+    Where another event has the number of one, as on a machine that was set back to a snapshot, both are kept: the one
+    that comes later goes to a session beside.
+    """
+    there = session_rows.contents(connection, session_id, [event["seq"] for event in events if event["seq"]])
+    rows, twins = [], []
+    for event in events:
+        content = (event["kind"], event["key"], event["payload"])
+        known = there.get(event["seq"])
+        if known is None:
+            if event["seq"]:
+                there[event["seq"]] = content
+            rows.append({**event, "run_id": header.run.id, "session_id": session_id})
+        elif known != content:
+            twins.append(event)
+    if not twins:
+        return rows
+    return [*rows, *_placed(connection, header, session_rows.twin(connection, session_id), twins)]
+
+
+def _session(connection: Connection, header: Header) -> int:
+    """Return the session that the events belong to, made with its run and routes where the journal has none."""
+    connection.execute(upsert(tables.runs).values(vars(header.run)).on_conflict_do_nothing())
+    for platform_name, base_url in header.routes:
+        route(connection, header.run.id, platform_name, base_url)
+    if header.session is None and (known := _of_earlier_version(connection, header)):
+        return known
+    session = Session(header.run.id, header.session or str(uuid4()), header.generation, header.parent, header.purpose)
+    if session.generation is None:  # nobody could look when it began: its clock tells
+        session.place(session_rows.newest(connection, header.run.id, before=header.started_at))
+    session.is_placed = True
+    process = {"host": header.host, "boot_id": header.boot_id}
+    moments = {"started_at": header.started_at, "heartbeat_at": header.started_at}
+    return session_rows.begin(connection, session, header.pid, **process, **moments)
+
+
+def _of_earlier_version(connection: Connection, header: Header) -> int | None:
+    table = tables.sessions
+    query = select(table.c.id).where(table.c.id == header.session_id, table.c.run_id == header.run.id)
+    return connection.execute(query).scalar()

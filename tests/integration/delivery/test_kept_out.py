@@ -1,0 +1,89 @@
+"""Pages that something in between answers: for one delivery, again and again, or for all of them for a while."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+from support.journals import rows
+from support.recordings import Recordings
+from support.scripted_server import Reply, Request, Script, ScriptedServer, received
+
+from journal.outbox.kept_out import PAGES
+from uploader.delivery.timing import Pace
+
+QUICK = Pace(first_wait=0.01)
+TOO_LARGE = Reply(413, b"<html><title>413 Request Entity Too Large</title></html>", {"Content-Type": "text/html"})
+BLOCKED = Reply(403, b"<html><title>Request blocked</title></html>", {"Content-Type": "text/html"})
+
+
+def keeping_out(part: bytes, page: Reply) -> Script:
+    return lambda request: page if part in request.body else received(request)
+
+
+def revive(journals: Recordings) -> None:
+    with closing(journals.journal.outbox()) as outbox:
+        outbox.revive()
+
+
+def states(journals: Recordings) -> dict[str, str]:
+    return dict(rows(journals.journal.path, "SELECT kind, state FROM deliveries"))
+
+
+@pytest.mark.parametrize("page", [TOO_LARGE, BLOCKED], ids=["413", "403"])
+def test_a_message_that_is_kept_out_holds_no_end(journals: Recordings, server: ScriptedServer, page: Reply) -> None:
+    training = journals.begin()
+    training.started()
+    training.epoch(0)
+    training.console(1, "a long text")  # the last before the end: nothing else is sent while it is tried again
+    training.complete()
+    training.end()
+    server.script = keeping_out(b"a long text", page)
+    assert journals.drain(server.url, pace=QUICK).exit_code == 4
+    assert server.bodies()[-2]["event"] == "training_complete"
+    [(kind, reason)] = rows(journals.journal.path, "SELECT kind, reason FROM dead_letters")
+    assert kind == "console_output"
+    assert "while others arrived" in reason
+    assert "retry" in reason
+    server.script = received
+    revive(journals)
+    assert journals.drain(server.url).exit_code == 0
+    assert server.bodies()[-1]["data"]["content"] == "a long text"
+
+
+def test_pages_for_all_decide_nothing_however_many(journals: Recordings, server: ScriptedServer) -> None:
+    training = journals.begin()
+    training.started()
+    server.script = received
+    journals.drain(server.url)
+    training.epoch(0)
+    training.complete()
+    training.end()
+    server.script = lambda _: BLOCKED
+    for _ in range(5):
+        assert journals.drain(server.url, pace=QUICK, max_time=0.6).exit_code == 3
+    attempts = dict(rows(journals.journal.path, "SELECT kind, attempts FROM deliveries WHERE state = 'pending'"))
+    assert min(attempts.values()) >= 1  # the end was tried as well
+    assert max(attempts.values()) > PAGES
+    server.script = received
+    assert journals.drain(server.url).exit_code == 0
+
+
+def test_an_upload_that_is_kept_out_waits_and_holds_no_end(journals: Recordings, server: ScriptedServer) -> None:
+    """Other uploads would show whether its pages are for it alone; messages go elsewhere."""
+    journals.whole()
+
+    def script(request: Request) -> Reply:
+        return BLOCKED if request.method == "PUT" else received(request)
+
+    server.script = script
+    journals.drain(server.url, pace=QUICK, max_time=3.0)
+    assert states(journals) == {
+        "training_started": "delivered",
+        "console_output": "delivered",
+        "epoch_end": "delivered",
+        "checkpoint": "pending",
+        "training_complete": "delivered",
+    }
+    server.script = received
+    assert journals.drain(server.url).exit_code == 0

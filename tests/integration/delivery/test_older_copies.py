@@ -1,0 +1,211 @@
+"""An older copy of a journal, drained after the journal itself, puts nothing older over what that has delivered."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.journals import rows
+from support.platform_api import Api
+from support.recordings import KEY, Recordings, Training, recordings
+
+from journal.sessions.identity import Session
+from uploader.delivery.summary import Summary
+from uploader.platforms.base import Known
+from uploader.platforms.older_copy import ahead
+from uploader.server.running import running
+
+
+@pytest.fixture(params=[True, False], ids=["idempotency keys", "none"])
+def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
+    with running(tmp_path / "platform", api_key=KEY, idempotency=request.param) as server:
+        yield Api(server.url, server.api_key)
+
+
+def begin(journals: Recordings) -> Training:
+    """Begin a training that tells the platform which session it is, as callbacks do."""
+    run = journals.writer.start_run(project="demo", name="train", save_dir="/x")
+    session = Session(run.id)
+    training = Training(journals.journal, journals.writer, run, journals.writer.start_session(run.id, session=session))
+    training.event(
+        "training_started", {"environment": {"uploaderRun": run.id, "uploaderSession": session.facts()}}, "1"
+    )
+    return training
+
+
+def copied(journals: Recordings, folder: Path) -> Path:
+    """Copy a journal as its document says."""
+    folder.mkdir()
+    with closing(sqlite3.connect(journals.journal.database)) as connection:
+        connection.execute("VACUUM INTO ?", (str(folder / "journal.db"),))
+    shutil.copytree(journals.journal.blobs.folder, folder / "blobs")
+    return folder
+
+
+def copied_in_training(journals: Recordings, folder: Path) -> tuple[Training, Path]:
+    """Begin a training that has an epoch, weights and text when its journal is copied, and goes on."""
+    training = begin(journals)
+    training.console(1)
+    training.epoch(0)
+    training.checkpoint(b"older weights", "best")
+    training.console(2)
+    return training, copied(journals, folder)
+
+
+def drained(folder: Path, url: str) -> Summary:
+    with recordings(folder) as copy:
+        return copy.drain(url)
+
+
+def shown(api: Api) -> Any:
+    model = api.model()
+    names = ("status", "trainResults", "consoleChunks")
+    return {name: without_times(model[name]) for name in names} | {"sha256": model["file"]["sha256"]}
+
+
+def without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_times(item) for name, item in value.items() if not name.endswith(("At", "timestamp"))}
+    return [without_times(item) for item in value] if isinstance(value, list) else value
+
+
+def test_an_older_copy_changes_nothing_and_says_what_to_do(journals: Recordings, api: Api, tmp_path: Path) -> None:
+    training, copy = copied_in_training(journals, tmp_path / "copy")
+    training.console(3)
+    training.epoch(1)
+    training.checkpoint(b"newer weights")
+    training.complete()
+    training.end()
+    assert journals.drain(api.url).exit_code == 0
+    before = shown(api)
+    summary = drained(copy, api.url)
+    assert (summary.exit_code, summary.destinations[0].blocked) == (4, 1)
+    assert shown(api) == before
+    [(reason,)] = rows(copy, "SELECT reason FROM targets")
+    assert "the platform has epochs up to 1, and this journal up to 0: this journal is an older copy" in reason
+    assert f"`route {training.run.id} --name NAME`" in reason
+    assert rows(copy, "SELECT count(*) FROM deliveries WHERE state != 'pending'") == [(0,)]
+
+
+@pytest.mark.parametrize("api", [True], indirect=True)
+def test_a_platform_that_goes_by_the_order_refuses_by_itself_to_go_back(
+    journals: Recordings, api: Api, tmp_path: Path
+) -> None:
+    """Where the copy was made in the very place of the journal, or the platform has no more epochs than it."""
+    training, copy = copied_in_training(journals, tmp_path / "copy")
+    training.console(3)
+    training.checkpoint(b"newer weights", "best")
+    training.end("exited")
+    assert journals.drain(api.url).exit_code == 0
+    before = shown(api)
+    with closing(sqlite3.connect(copy / "journal.db")) as connection, connection:
+        connection.execute("DELETE FROM facts WHERE name = 'place'")
+        connection.execute("UPDATE sessions SET ended_at = heartbeat_at")  # it is drained much later
+    assert drained(copy, api.url).exit_code == 0
+    assert shown(api) == before
+
+
+def test_a_copy_that_has_all_is_delivered(journals: Recordings, api: Api, tmp_path: Path) -> None:
+    training = begin(journals)
+    training.epoch(0)
+    assert journals.drain(api.url).exit_code == 0
+    copy = copied(journals, tmp_path / "copy")
+    with recordings(copy) as moved:
+        there = Training(moved.journal, moved.writer, training.run, training.session_id)
+        there.epoch(1)
+        there.checkpoint(b"weights")
+        there.complete()
+        assert moved.drain(api.url).exit_code == 0
+    assert [result["epoch"] for result in api.model()["trainResults"]] == [0, 1]
+    assert len(api.get("/api/models/local/demo")["models"]) == 1
+
+
+@pytest.mark.parametrize("is_announced", [True, False])
+@pytest.mark.parametrize("is_over", [True, False])
+def test_an_older_copy_changes_nothing_on_hub(
+    journals: Recordings, api: Api, tmp_path: Path, is_announced: bool, is_over: bool
+) -> None:
+    """Which tells a later epoch, and the end: also of a model that the copy has not heard of yet."""
+    training = journals.begin()
+    journals.writer.route(training.run.id, "hub", api.url)
+    training.started(trainArgs={"model": "yolo11n.pt"})
+    training.epoch(0)
+    if is_announced:
+        assert journals.drain(UNUSED, hub=api.url).exit_code == 0
+    training.checkpoint(b"older weights", "best")
+    training.epoch(1)
+    copy = copied(journals, tmp_path / "copy")
+    if is_over:
+        training.checkpoint(b"newer weights")
+        training.complete()
+        training.end()
+    else:
+        training.epoch(2)
+    assert journals.drain(UNUSED, hub=api.url).exit_code == 0
+    before = shown_on_hub(api)
+    with recordings(copy) as older:
+        older.writer.end_session(training.session_id, "exited")
+        assert older.drain(UNUSED, hub=api.url).exit_code == 4
+    assert shown_on_hub(api) == before
+    [(reason,)] = rows(copy, "SELECT reason FROM targets WHERE reason IS NOT NULL")
+    told = "the training's end" if is_over else "epochs up to 2, and this journal up to 1"
+    assert f"the platform has {told}: this journal is an older copy" in reason
+    assert f"`route {training.run.id} --name NAME`" in reason
+
+
+def test_a_copy_that_has_all_is_delivered_to_hub(journals: Recordings, api: Api, tmp_path: Path) -> None:
+    training = journals.begin()
+    journals.writer.route(training.run.id, "hub", api.url)
+    training.started(trainArgs={"model": "yolo11n.pt"})
+    training.epoch(0)
+    assert journals.drain(UNUSED, hub=api.url).exit_code == 0
+    copy = copied(journals, tmp_path / "copy")
+    with recordings(copy) as moved:
+        there = Training(moved.journal, moved.writer, training.run, training.session_id)
+        there.epoch(1)
+        assert moved.drain(UNUSED, hub=api.url).exit_code == 0
+    [(_, metrics)] = shown_on_hub(api)
+    assert [each["epoch"] for each in metrics] == [0, 1]
+
+
+UNUSED = "http://unused.invalid"
+
+
+def shown_on_hub(api: Api) -> list[tuple[Any, Any]]:
+    """Return each model with its metrics; signed URLs differ each time."""
+    models = api.get("/v1/models")["data"]["results"]
+    names = ("id", "status", "checkpoints", "updatedAt")
+    return [
+        ({name: each[name] for name in names}, api.get(f"/v1/models/{each['id']}/metrics")["data"]) for each in models
+    ]
+
+
+def model(session: str = "a", generation: int = 1, *epochs: int, status: str = "running") -> dict[str, Any]:
+    told = {"uuid": session, "generation": generation, "parent": None}
+    results = [{"epoch": epoch} for epoch in epochs]
+    return {"status": status, "trainResults": results, "environment": {"uploaderSession": told}}
+
+
+KNOWN = Known(frozenset({"a"}), 1, last_epoch=2, is_complete=False)
+
+
+@pytest.mark.parametrize(
+    ("told", "known", "expected"),
+    [
+        (model("a", 1, 0, 1, 2), KNOWN, None),
+        (model("a", 1, 0, 1, 2, 3), KNOWN, "epochs up to 3, and this journal up to 2"),
+        (model("b", 2), KNOWN, "a later session"),
+        (model("b", 1, 0, 1, 2, 3), KNOWN, None),  # another branch of the run; its registration tells that
+        (model("a", 1, 2, status="completed"), KNOWN, "the training's end"),
+        (model("a", 1, 2, 9, status="completed"), Known(frozenset({"a"}), 1, None, is_complete=True), None),  # pruned
+        ({"trainResults": [{"epoch": 3}, "?", {"epoch": "x"}]}, KNOWN, "epochs up to 3, and this journal up to 2"),
+        ({}, KNOWN, None),
+    ],
+)
+def test_what_a_platform_has_and_the_journal_does_not(told: dict[str, Any], known: Known, expected: str | None) -> None:
+    assert ahead(told, known) == expected

@@ -1,0 +1,225 @@
+"""However much waits, a server that cannot take it is asked seldom: a real one counts, the clock is a test's own."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from queue import SimpleQueue
+
+import pytest
+from support.recordings import KEY, Recordings
+from support.scripted_server import Reply, ScriptedServer, free_port
+
+from journal.clock import utc_now
+from journal.outbox.outbox import Outbox
+from uploader.delivery.attempt import Finished
+from uploader.delivery.feed import Feeder
+from uploader.delivery.outcomes import Books
+from uploader.delivery.progress import Silent
+from uploader.delivery.sender import CLAIM_AHEAD, Channel, Supplies
+from uploader.platforms.registry import connect
+from uploader.platforms.ultralytics.client import UltralyticsPlatform
+from uploader.settings import Settings
+
+RUNS, EPOCHS = 20, 500
+PARALLEL, UPLOADS = 4, 1
+BURST = PARALLEL * CLAIM_AHEAD + UPLOADS
+"""So many may be under way when the first refusal comes."""
+HOUR = 3600.0
+LONG_AGO = "Wed, 21 Oct 2015 07:28:00 GMT"
+
+
+@dataclass
+class Clock:
+    """A time that passes when it is told to; it begins after everything that a test sets up."""
+
+    began: datetime = field(default_factory=lambda: utc_now() + timedelta(hours=1))
+    seconds: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def utc_now(self) -> datetime:
+        return self.began + timedelta(seconds=self.seconds)
+
+
+@dataclass
+class Sender:
+    """The parts of a drain that decide when something is sent, on a clock of their own."""
+
+    journals: Recordings
+    outbox: Outbox
+    clock: Clock
+    random: random.Random
+    attempts: list[float] = field(default_factory=list)
+
+    def start(self, url: str) -> None:
+        """Begin as a drain does, after whatever another one left."""
+        self.results: SimpleQueue[Finished | None] = SimpleQueue()
+        self.outbox.reclaim()
+        self.outbox.make_due(self.clock.utc_now())
+        destination = self.outbox.add_destination("ultralytics", url)
+        for run in self.outbox.runs():
+            self.outbox.route(run.id, destination.id)
+        settings = Settings(api_key=KEY, chosen_platform_url=url)
+        supplies = Supplies(
+            connect=partial(connect, settings=settings, connections=PARALLEL + UPLOADS),
+            blobs=self.journals.journal.blobs,
+            default_project="demo",
+            progress=Silent(),
+            abort=threading.Event(),
+            results=self.results,
+            parallel=PARALLEL,
+            uploads=UPLOADS,
+            random=self.random.random,
+            clock=self.clock.monotonic,
+        )
+        self.channel = Channel(destination, supplies)
+        self.feeder = Feeder(self.outbox, None, clock=self.clock.monotonic)
+        self.books = Books(self.outbox, self.random.random)
+
+    def send(self) -> None:
+        """Send what may be sent at this moment, and take down what came of it."""
+        self.feeder.feed(self.channel)
+        while self.channel.held:
+            finished = self.results.get(timeout=60)
+            assert finished is not None
+            self.attempts.append(self.clock.seconds)
+            self.channel.finish(finished)
+            self.books.enter(finished)
+            if self.channel.paused:
+                self.books.release(self.channel.withdraw())
+        self.books.write()
+
+    def go_on(self, seconds: float) -> None:
+        """Let time pass as a watching drain does, in which nothing is missed."""
+        until = self.clock.seconds + seconds
+        while self.clock.seconds < until:
+            self.send()
+            due = self.feeder.next_due(self.channel, "message")
+            assert due is not None
+            waits = (self.channel.paused_for("message"), (due - self.clock.utc_now()).total_seconds(), 0.05)
+            self.clock.seconds += max(waits)
+
+    def stop(self) -> None:
+        self.channel.close(1)
+
+
+@pytest.fixture
+def sender(journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sender]:
+    """Ten thousand epochs of runs that the server knows."""
+    for number in range(RUNS):
+        journals.begin(f"train-{number}").started()
+    assert journals.drain(server.url).exit_code == 0
+    with closing(sqlite3.connect(journals.journal.database)) as database, database:
+        database.execute(
+            "WITH RECURSIVE n(epoch) AS (SELECT 0 UNION ALL SELECT epoch + 1 FROM n WHERE epoch < ? - 1) "
+            "INSERT INTO events (run_id, session_id, kind, key, payload, created_at) "
+            "SELECT run_id, id, 'epoch_end', epoch, json_object('epoch', epoch, 'metrics', json_object()), started_at "
+            "FROM sessions, n",
+            [EPOCHS],
+        )
+    clock = Clock()
+    monkeypatch.setattr("uploader.delivery.feed.utc_now", clock.utc_now)
+    monkeypatch.setattr("uploader.delivery.fair_planning.utc_now", clock.utc_now)
+    monkeypatch.setattr("uploader.delivery.outcomes.utc_now", clock.utc_now)
+    server.requests.clear()
+    with closing(journals.journal.outbox()) as outbox:
+        yield Sender(journals, outbox, clock, random.Random(7))
+
+
+def most_within(seconds: float, times: list[float]) -> int:
+    return max(sum(at <= other < at + seconds for other in times) for at in times)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(Reply(503), id="503"),
+        pytest.param(Reply(reset=True), id="reset"),
+        pytest.param(Reply(200, b"<html>Please sign in</html>"), id="sign-in page"),
+        pytest.param(Reply(429, headers={"Retry-After": "0"}), id="wait 0"),
+        pytest.param(Reply(503, headers={"Retry-After": LONG_AGO}), id="wait until long ago"),
+    ],
+)
+def test_a_server_that_says_later_is_asked_once_a_minute(sender: Sender, server: ScriptedServer, reply: Reply) -> None:
+    server.script = lambda _: reply
+    sender.start(server.url)
+    sender.go_on(HOUR)
+    sender.stop()
+    assert len(server.requests) == len(sender.attempts)
+    assert most_within(60, sender.attempts[:10]) <= 8  # at intervals that double
+    assert most_within(60, sender.attempts[10:]) <= 3
+    assert 60 <= len(sender.attempts) <= 140
+    spread = {
+        round(later - earlier, 3) for earlier, later in zip(sender.attempts[10:], sender.attempts[11:], strict=False)
+    }
+    assert len(spread) > 20
+
+
+def test_a_host_that_refuses_connections_is_tried_once_a_minute(sender: Sender) -> None:
+    sender.start(f"http://127.0.0.1:{free_port()}")
+    sender.go_on(HOUR)
+    sender.stop()
+    assert most_within(60, sender.attempts[10:]) <= 3
+    assert 60 <= len(sender.attempts) <= 140
+
+
+def test_a_fault_of_our_own_is_not_repeated_more_often_either(
+    sender: Sender, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OverflowError
+
+    monkeypatch.setattr(UltralyticsPlatform, "send", fail)
+    sender.start(server.url)
+    sender.go_on(HOUR)
+    sender.stop()
+    assert most_within(60, sender.attempts[10:]) <= 3
+    assert 60 <= len(sender.attempts) <= 140
+    assert sender.channel.error == "OverflowError"
+
+
+@pytest.mark.parametrize(("value", "pause"), [("600", 600.0), ("1000000000", HOUR)])
+def test_a_wait_that_is_asked_for_is_kept_up_to_an_hour(
+    sender: Sender, server: ScriptedServer, value: str, pause: float
+) -> None:
+    server.script = lambda _: Reply(429, headers={"Retry-After": value})
+    sender.start(server.url)
+    sender.go_on(3 * HOUR)
+    sender.stop()
+    assert len(sender.attempts) == len(server.requests)
+    assert 3 * HOUR / pause - 1 <= len(sender.attempts) <= 3 * HOUR / pause
+    assert most_within(pause - 1, sender.attempts) == 1
+
+
+def test_a_server_that_breaks_down_under_load_is_left_alone(sender: Sender, server: ScriptedServer) -> None:
+    sender.start(server.url)
+    sender.send()
+    sender.send()
+    taken = len(server.requests)
+    assert taken > 1  # trusted: many at once
+    server.script = lambda _: Reply(503)
+    end, bound = sender.clock.seconds + HOUR, BURST + 140
+    while sender.clock.seconds < end and len(server.requests) - taken <= bound:
+        sender.go_on(1)
+    sender.stop()
+    assert len(server.requests) - taken <= bound
+
+
+@pytest.mark.parametrize("reply", [Reply(503), Reply(429, headers={"Retry-After": "0"})])
+def test_drains_that_are_restarted_over_and_over_send_one_request_each(
+    sender: Sender, server: ScriptedServer, reply: Reply
+) -> None:
+    server.script = lambda _: reply
+    for restarts in range(1, 21):
+        sender.start(server.url)
+        sender.send()
+        sender.stop()
+        assert len(server.requests) == restarts

@@ -1,0 +1,166 @@
+"""Clients that send slowly, send nothing, or do not read: none holds a connection for ever."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from support.platform_api import EVENTS, Api
+from support.tus_api import BYTES, begun, offset
+
+from uploader.server.limits import LARGEST_HEAD, Limits
+from uploader.server.running import RunningServer, running
+
+KEY = "ul_test_key"
+SHORT = Limits(head=2, body=2, answer=2)  # long enough for honest requests on a busy machine
+ENDLESS = 3600.0
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    with running(tmp_path / "platform", api_key=KEY, limits=SHORT) as running_server:
+        yield running_server
+
+
+def connected(url: str, **options: int) -> closing[socket.socket]:
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    connection = socket.socket()
+    connection.settimeout(30)
+    for name, value in options.items():
+        connection.setsockopt(socket.SOL_SOCKET, getattr(socket, name), value)
+    connection.connect((parts.hostname, parts.port))
+    return closing(connection)
+
+
+def request(method: str, url: str, **headers: object) -> bytes:
+    parts = urlsplit(url)
+    said = {"Host": parts.netloc, "Authorization": f"Bearer {KEY}", **headers}
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in said.items())
+    return f"{method} {parts.path}?{parts.query} HTTP/1.1\r\n{lines}\r\n".encode()
+
+
+def rest(connection: socket.socket) -> bytes:
+    """Everything until the server ends the connection."""
+    received = b""
+    try:
+        while block := connection.recv(65536):
+            received += block
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def trickle(connection: socket.socket, byte: bytes) -> bytes:
+    """Send one byte after the other until the server ends the connection, and return what it said."""
+    received = b""
+    while True:
+        try:
+            if select.select([connection], [], [], 0.01)[0]:
+                block = connection.recv(65536)
+                received += block
+                if not block:
+                    return received
+            connection.sendall(byte)
+        except (ConnectionResetError, BrokenPipeError):
+            return received
+
+
+def test_who_says_nothing_is_sent_away(server: RunningServer) -> None:
+    with connected(server.url) as connection:
+        assert rest(connection) == b""
+
+
+@pytest.mark.parametrize("after", ["nothing", "a request"])
+def test_a_head_that_comes_byte_by_byte_is_not_waited_for(server: RunningServer, after: str) -> None:
+    with connected(server.url) as connection:
+        if after == "a request":
+            connection.sendall(request("GET", server.url + "/api/account/summary"))
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+        assert b"HTTP/1.1" not in trickle(connection, b"x")
+
+
+def test_a_head_without_end_is_refused(tmp_path: Path) -> None:
+    with (
+        running(tmp_path, api_key=KEY, limits=Limits(head=ENDLESS)) as server,
+        connected(server.url) as connection,
+    ):
+        connection.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * LARGEST_HEAD)
+        assert trickle(connection, b"x" * 1024).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(("path", "byte"), [(EVENTS, b""), (EVENTS, b" "), ("/v1/models", b" ")])
+def test_a_body_that_does_not_come_is_not_waited_for(server: RunningServer, path: str, byte: bytes) -> None:
+    with connected(server.url) as connection:
+        connection.sendall(request("POST", server.url + path, Content_Length=10_000_000))
+        answer = trickle(connection, byte)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"connection: close" in answer.lower()
+
+
+def test_a_form_that_does_not_come_is_not_waited_for(server: RunningServer) -> None:
+    model = Api(server.url, KEY).request("POST", "/v1/models", json={}).json()["data"]["id"]
+    form = {"Content_Length": 10_000_000, "Content_Type": "multipart/form-data; boundary=x"}
+    with connected(server.url) as connection:
+        connection.sendall(request("POST", f"{server.url}/v1/models/{model}/upload", **form) + b"--x\r\n")
+        assert trickle(connection, b"").startswith(b"HTTP/1.1 408 ")
+
+
+def upload(server: RunningServer, size: int) -> tuple[Api, dict[str, Any]]:
+    api = Api(server.url, KEY)
+    run = api.start()
+    return api, api.prepare(modelId=run["modelId"], runId=run["runId"], size=size)
+
+
+def test_a_file_that_stops_coming_is_not_kept(server: RunningServer) -> None:
+    _, ticket = upload(server, 10_000_000)
+    with connected(server.url) as connection:
+        connection.sendall(request("PUT", ticket["uploadUrl"], Content_Length=10_000_000) + b"x" * 1000)
+        assert trickle(connection, b"").startswith(b"HTTP/1.1 408 ")
+    assert [path for path in (server.data / "files").rglob("*") if path.is_file()] == []
+
+
+def test_of_a_piece_that_stops_coming_what_came_is_kept(server: RunningServer) -> None:
+    _, ticket = upload(server, 10_000_000)
+    url = begun(ticket["tus"]["create"], 10_000_000)
+    with connected(server.url) as connection:
+        headers = {name.replace("-", "_"): value for name, value in BYTES.items()}
+        head = request("PATCH", url, Content_Length=10_000_000, Upload_Offset=0, **headers)
+        connection.sendall(head + b"x" * 100_000)
+        assert trickle(connection, b"").startswith(b"HTTP/1.1 408 ")
+    assert offset(url) == 100_000
+
+
+def test_who_does_not_read_the_answer_is_sent_away(tmp_path: Path) -> None:
+    with running(tmp_path, api_key=KEY) as server:
+        api = Api(server.url, KEY)
+        api.checkpoint(b"x" * 30_000_000, api.start())
+        signed = urlsplit(api.get("/api/models/local/demo/train/files")["files"][0]["downloadUrl"])
+    alone = Limits(answer=2, connections=2)
+    with running(tmp_path, api_key=KEY, limits=alone) as server, connected(server.url, SO_RCVBUF=4096) as connection:
+        connection.sendall(request("GET", f"{server.url}{signed.path}?{signed.query}"))
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        while requests.get(server.url, timeout=30).status_code == 503:  # one is there and does not read
+            pass
+        assert len(rest(connection)) < 30_000_000
+
+
+def test_others_are_served_meanwhile_and_too_many_are_told_so(tmp_path: Path) -> None:
+    patient = Limits(head=ENDLESS, body=ENDLESS, connections=4)
+    with running(tmp_path, api_key=KEY, limits=patient) as server:
+        waiting = request("POST", server.url + EVENTS, Content_Length=10)
+        with connected(server.url) as first, connected(server.url) as second:
+            for each in (first, second):
+                each.sendall(waiting + b"x")
+            with connected(server.url) as third:
+                third.sendall(request("GET", server.url + "/api/account/summary"))
+                assert third.recv(65536).startswith(b"HTTP/1.1 200 ")
+                assert requests.get(server.url, timeout=30).status_code == 503

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from uploader.delivery.heartbeats import Pulse
+from uploader.errors import Unreachable
+from uploader.platforms.base import Identity
+
+ONE, TWO = (Identity(name, "p", name, {"modelId": name}) for name in ("one", "two"))
+
+
+class Heart:
+    """A platform that counts heartbeats; the third, fifth, … fail."""
+
+    heartbeat_seconds = 300.0
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str | None]] = []
+        self.hold = threading.Event()
+        self.hold.set()
+        self.begun = threading.Event()
+        self._changed = threading.Condition()
+
+    def wait_for(self, beats: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.heard) >= beats, 10)
+
+    def heartbeat(self, identity: Identity, agent_id: str | None) -> str | None:
+        self.begun.set()
+        self.hold.wait(10)
+        with self._changed:
+            self.heard.append((identity.run_uuid, agent_id))
+            self._changed.notify_all()
+        if len(self.heard) % 3 == 0:
+            raise Unreachable("away")
+        return f"agent of {identity.run_uuid}"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_each_living_run_beats_every_interval_under_its_agents_id() -> None:
+    heart, clock = Heart(), Clock()
+    pulse = Pulse(heart, "pulse", clock)
+    for beats in range(1, 6):
+        for _ in range(3):
+            pulse.keep([ONE])
+        heart.wait_for(beats)
+        clock.now += 299
+        pulse.keep([ONE])
+        clock.now += 1
+    pulse.close(10)
+    assert heart.heard == [("one", None)] + [("one", "agent of one")] * 4
+
+
+def test_a_run_that_ended_beats_no_more_and_one_that_returns_at_once() -> None:
+    heart, clock = Heart(), Clock()
+    pulse = Pulse(heart, "pulse", clock)
+    pulse.keep([ONE, TWO])
+    heart.wait_for(2)
+    pulse.keep([TWO])
+    clock.now += 1000
+    pulse.keep([TWO])
+    pulse.keep([ONE, TWO])
+    pulse.close(10)
+    assert [run for run, _ in heart.heard] == ["one", "two", "two", "one"]
+
+
+def test_a_run_that_cannot_beat_stops_no_other() -> None:
+    class Choosy(Heart):
+        def heartbeat(self, identity: Identity, agent_id: str | None) -> str | None:
+            identity.ids["modelId"]
+            return super().heartbeat(identity, agent_id)
+
+    heart = Choosy()
+    pulse = Pulse(heart, "pulse", Clock())
+    pulse.keep([replace(ONE, ids={}), TWO])
+    heart.wait_for(1)
+    pulse.close(10)
+    assert heart.heard == [("two", None)]
+
+
+def test_none_is_sent_late() -> None:
+    heart, clock = Heart(), Clock()
+    heart.hold.clear()
+    pulse = Pulse(heart, "pulse", clock)
+    pulse.keep([ONE])
+    pulse.keep([ONE, TWO])
+    clock.now += 300
+    heart.hold.set()
+    pulse.close(10)
+    assert ("two", None) not in heart.heard
+
+
+def test_none_is_sent_of_a_run_that_ended_while_its_own_waited() -> None:
+    heart = Heart()
+    heart.hold.clear()
+    pulse = Pulse(heart, "pulse", Clock())
+    pulse.keep([ONE, TWO])
+    assert heart.begun.wait(10)
+    pulse.keep([ONE])
+    heart.hold.set()
+    pulse.close(10)
+    assert heart.heard == [("one", None)]

@@ -1,0 +1,130 @@
+"""Puts our callbacks into a model or trainer in place of upstream's, and takes them out again."""
+
+from __future__ import annotations
+
+import uploader.names  # noqa: F401 (first, as what follows may be another project's)
+
+# isort: split
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from journal.storage.database import Durability
+from uploader.callbacks.attachment import put_in, take_out
+from uploader.callbacks.recording_options import check_texts, choose_options, choose_routes
+from uploader.callbacks.trainer_callbacks import PlatformCallbacks, recording_of
+from uploader.platforms.hub.identifier import parse_identifier
+from uploader.settings import Settings
+
+if TYPE_CHECKING:
+    from uploader.callbacks.trainer import Trainer
+
+ModelOrTrainer = TypeVar("ModelOrTrainer")
+
+
+def attach(
+    model_or_trainer: ModelOrTrainer,
+    *,
+    journal: str | Path | None = None,
+    project: str | None = None,
+    name: str | None = None,
+    durability: Durability = "full",
+    platform: str | Sequence[str] | None = None,
+    base_url: str | None = None,
+    hub_model: str | None = None,
+    max_size: int | str | None = None,
+) -> ModelOrTrainer:
+    """Record the trainings of a model, or the one of a trainer, into a journal.
+
+    Upstream's own Platform streaming is left out, so that a training is not streamed twice. Ours runs after all other
+    callbacks, whenever those were added. What upstream trains in processes of its own is recorded, too: `tune()`,
+    several data sets, several GPUs. Attaching again replaces what was attached before. No network is needed, now or
+    while training.
+
+    Args:
+        model_or_trainer: An Ultralytics model (`YOLO(...)`), or a trainer that was built but does not train yet. A
+            trainer of a multi-GPU training records in its first worker.
+        journal: Folder of the journal; None for `UPLOADER_JOURNAL`, else a per-user data folder.
+        project: Project to record under; None for the training's own.
+        name: Name to record under; None for the training's own.
+        durability: `full` survives a power cut, `process` the death of the process only.
+        platform: `ultralytics`, `hub`, or a list of both; each gets the run in its own way. None for those whose URL
+            is in the environment (`ULTRALYTICS_PLATFORM_URL`, `ULTRALYTICS_HUB_API`), else what the first drain is
+            configured for.
+        base_url: Where the one platform is; None for its URL in the environment, else the one that the first drain
+            knows. Without `platform` it is an Ultralytics Platform's.
+        hub_model: URL of the HUB model that is trained, or what `load_hub_model` takes besides; it implies HUB. Without
+            a URL a model is made there when the run is delivered.
+        max_size: From which size on the journal gives up what it may: bytes, or text such as `20GB`. None for
+            `UPLOADER_MAX_SIZE`, else 50 GB.
+
+    Returns:
+        The same model or trainer.
+
+    Raises:
+        TypeError: It is neither.
+        ValueError: The durability is unknown.
+        SettingsError: A platform is unknown, a URL or a size, here or in the environment, cannot be used, an argument
+            has a wrong type, or the journal is a file. One that cannot be written is none:
+            its events go to a fallback file.
+    """
+    _check_kind(model_or_trainer)
+    check_texts(project=project, name=name, base_url=base_url, hub_model=hub_model)
+    settings = Settings.load()
+    hub_id = parse_identifier(hub_model, settings.hub_web).model_id if hub_model else None
+    routes = choose_routes(settings, platform, base_url, is_hub=hub_model is not None)
+    options = choose_options(journal, durability, routes, max_size)
+    callbacks = PlatformCallbacks(options, project, name, hub_id)
+    put_in(model_or_trainer, callbacks)
+    if _is_trainer(model_or_trainer) and not getattr(model_or_trainer, "ddp", False):
+        _close(model_or_trainer)
+        callbacks.on_pretrain_routine_start(cast("Trainer", model_or_trainer))  # it ran this event while it was built
+    return model_or_trainer
+
+
+def detach(model_or_trainer: ModelOrTrainer) -> ModelOrTrainer:
+    """Stop recording and give upstream its place back; harmless where nothing is attached.
+
+    A model's next trainer is given upstream's callbacks when it is built. A trainer gets them back now; a training
+    that is under way ends its session in the journal, without a result.
+
+    Args:
+        model_or_trainer: What was attached.
+
+    Returns:
+        The same model or trainer.
+
+    Raises:
+        TypeError: It is neither a model nor a trainer.
+    """
+    _check_kind(model_or_trainer)
+    if take_out(model_or_trainer) and _is_trainer(model_or_trainer):
+        _close(model_or_trainer)
+    return model_or_trainer
+
+
+def _check_kind(model_or_trainer: object) -> None:
+    """Check that it is a model or a trainer.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if not (_is_a(model_or_trainer, "ultralytics.engine.model", "Model") or _is_trainer(model_or_trainer)):
+        kind = type(model_or_trainer).__name__
+        raise TypeError(f"expected an Ultralytics model, such as YOLO('yolo11n.pt'), or a trainer, not {kind}")
+
+
+def _is_trainer(value: object) -> bool:
+    return _is_a(value, "ultralytics.engine.trainer", "BaseTrainer")
+
+
+def _is_a(value: object, module: str, name: str) -> bool:
+    """Check against a class of a module that is not imported for it: where it is not, there are no instances."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return isinstance(kind, type) and isinstance(value, kind)
+
+
+def _close(trainer: object) -> None:
+    if recording := recording_of(trainer):
+        recording.close(None)

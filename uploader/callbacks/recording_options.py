@@ -1,0 +1,131 @@
+"""What a person chose for recording, here or in the environment, checked before the training begins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from journal.errors import JournalError
+from journal.locations import chosen_journal, default_max_size, expanded
+from journal.sizes import parse_size
+from journal.storage.database import Durability
+from uploader.addresses import base_url as checked_url
+from uploader.errors import SettingsError
+from uploader.recording.session_writer import JournalOptions
+from uploader.settings import HUB, PLATFORMS, ULTRALYTICS, Settings
+
+Route = tuple[str, str]
+"""Name of a platform's API, and its base URL; "" where the first drain that knows it decides."""
+
+
+def check_texts(**arguments: object) -> None:
+    """Check arguments that are text or None, by their names.
+
+    Raises:
+        SettingsError: One is something else.
+    """
+    for name, value in arguments.items():
+        if not (value is None or isinstance(value, str)):
+            raise SettingsError(f"{name} must be text; not {_shown(value)}")
+
+
+def choose_options(
+    journal: str | Path | None, durability: Durability, routes: tuple[Route, ...], max_size: int | str | None
+) -> JournalOptions:
+    """Return the options of a journal; see `uploader.attach`.
+
+    Raises:
+        ValueError: The durability is unknown.
+        SettingsError: The journal is no folder, or the size cannot be used.
+    """
+    if durability not in get_args(Durability):
+        raise ValueError(f"durability must be one of {get_args(Durability)}, not {durability!r}")
+    # Now, because the working folder may have changed when it is used.
+    folder = chosen_journal() if journal is None else journal
+    return JournalOptions(
+        journal=None if folder is None else _folder(folder),
+        durability=durability,
+        routes=routes,
+        max_size=_max_size(max_size),
+    )
+
+
+def choose_routes(
+    settings: Settings, platform: str | Sequence[str] | None, base_url: str | None, *, is_hub: bool
+) -> tuple[Route, ...]:
+    """Return where the runs go: to what was named here, else to what the environment names.
+
+    A platform that is named while the environment has no address for it has "": the first drain that knows one decides.
+
+    Raises:
+        SettingsError: A platform is unknown, or a URL cannot be used.
+    """
+    names = _names(platform)
+    if is_hub and HUB not in names:
+        names.append(HUB)
+    if not base_url:
+        return _addressed(settings, names) or settings.chosen_routes
+    if len(names) > 1:
+        raise SettingsError("a base URL is that of one platform; for several, set their URLs in the environment")
+    name = names[0] if names else ULTRALYTICS
+    _addressed(settings, [name])
+    try:
+        return ((name, checked_url(base_url)),)
+    except SettingsError as error:
+        raise SettingsError(f"base_url: {error}") from error
+
+
+def _addressed(settings: Settings, names: Sequence[str]) -> tuple[Route, ...]:
+    """Return where platforms are; one that is unknown is told now, not when the run is delivered."""
+    for name in names:
+        settings.url_of(name)
+    chosen = dict(settings.chosen_routes)
+    return tuple((name, chosen.get(name, "")) for name in names)
+
+
+def _names(platform: object) -> list[str]:
+    names = [platform] if isinstance(platform, str) else [] if platform is None else platform
+    if not (isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)):
+        raise SettingsError(
+            f"platform must be one of {', '.join(PLATFORMS)}, or a list of them; not {_shown(platform)}"
+        )
+    return list(names)
+
+
+def _folder(journal: object) -> str:
+    """Return a journal's folder, which need not be there, nor be one that can be made.
+
+    What is there and is no folder is a mistake of whoever named it. Everything else may be trouble of the machine,
+    which must not keep a training from starting, and may be over when it does.
+    """
+    if not isinstance(journal, (str, os.PathLike)):
+        raise SettingsError(f"journal must be the path of a folder; not {_shown(journal)}")
+    folder = expanded(journal).absolute()
+    if os.path.exists(folder) and not os.path.isdir(folder):  # noqa: PTH110, PTH112 - these never raise
+        raise SettingsError(f"journal must be a folder, which is made where there is none; {folder} is a file")
+    return str(folder)
+
+
+def _shown(value: object) -> str:
+    """Return what was given, without what may be a key."""
+    kind = type(value).__name__
+    return f"{value!r} ({kind})" if isinstance(value, (int, float)) else f"a {kind}"
+
+
+def _max_size(chosen: int | str | None) -> int:
+    """Return bytes.
+
+    Raises:
+        SettingsError: It is no size, or none that anything fits into.
+    """
+    try:
+        size = default_max_size() if chosen is None else parse_size(chosen) if isinstance(chosen, str) else chosen
+    except JournalError as error:
+        raise SettingsError(str(error)) from error
+    except ValueError as error:
+        raise SettingsError(f"max_size: {error}") from error
+    if isinstance(size, bool) or not isinstance(size, int) or size <= 0:
+        raise SettingsError(f"max_size: {size!r} is no size; write a whole number of bytes, or text such as '20GB'")
+    return size

@@ -1,0 +1,228 @@
+"""The callbacks that a trainer runs.
+
+They go to DDP workers by pickle, inside `trainer.callbacks`: an object of this module holds options and nothing
+else. What a training in progress needs is made when it starts and lives at the trainer's `uploader`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uploader.callbacks.guard import guard, guarded
+from uploader.callbacks.recording import Recording, current_recording
+from uploader.callbacks.redact import Redactor
+from uploader.callbacks.slugs import project_slug, respelled, run_slug
+from uploader.callbacks.system import SystemSampler, training_gpus
+from uploader.callbacks.trainer import Callback, Trainer
+from uploader.callbacks.upstream import session_model, silence_upstream, started_model
+from uploader.errors import SettingsError
+from uploader.recording.recorder import Recorder
+from uploader.recording.session_writer import JournalOptions
+from uploader.settings import Settings
+
+ATTRIBUTE = "uploader"
+"""The trainer's attribute that holds its `Recording`."""
+
+EVENTS = frozenset(
+    {
+        "on_pretrain_routine_start",
+        "on_pretrain_routine_end",
+        "on_train_epoch_start",
+        "on_train_batch_end",
+        "on_fit_epoch_end",
+        "on_model_save",
+        "on_train_end",
+        "teardown",
+        "on_train_start",
+        "on_val_start",
+    }
+)
+"""Every event at which upstream's own reporting does something is among them."""
+
+
+@dataclass(frozen=True)
+class PlatformCallbacks:
+    """Records a training into the journal, event by event; none of its callbacks raises or uses the network.
+
+    Attributes:
+        options: Which journal, how durable, for which destination.
+        project: Project to record under instead of the training's own.
+        name: Name to record under instead of the training's own.
+        hub_model: Id of the HUB model that is trained, if there is one already; upstream's session may know it, too.
+    """
+
+    options: JournalOptions
+    project: str | None = None
+    name: str | None = None
+    hub_model: str | None = None
+
+    @property
+    def is_for_hub(self) -> bool:
+        """Whether the run goes to HUB."""
+        return any(platform == "hub" for platform, _ in self.options.routes)
+
+    def callback(self, event: str) -> Callback | None:
+        """Return the callback for an event, None where there is none."""
+        return getattr(self, event) if event in EVENTS else None
+
+    @guarded
+    def on_pretrain_routine_start(self, trainer: Trainer) -> None:
+        """Start or continue the run. Runs while the trainer is built, before data and model are loaded."""
+        if not _is_main_process():
+            return
+        self._begin(trainer, resume=bool(trainer.args.resume))
+
+    @guarded
+    def on_pretrain_routine_end(self, trainer: Trainer) -> None:
+        """Apply an early cancellation; the trainer's setup has reset `stop`."""
+        if recording := self._under_way(trainer, begins=True):
+            recording.goes_on()
+            recording.orders.look(trainer)
+
+    @guarded
+    def on_train_epoch_start(self, trainer: Trainer) -> None:
+        """Look for a cancellation."""
+        if (recording := recording_of(trainer)) and _trains_alone():
+            recording.orders.look(trainer)
+
+    def on_train_batch_end(self, trainer: Trainer) -> None:
+        """Look for a cancellation now and then: newer trainers stop between two batches.
+
+        Guarded only when there is something to do: a batch is too short for it.
+        """
+        if (recording := recording_of(trainer)) and recording.orders.are_due() and _trains_alone():
+            orders = recording.orders
+            guard(trainer, "on_train_batch_end", lambda: orders.glance(trainer))
+
+    @guarded
+    def on_fit_epoch_end(self, trainer: Trainer) -> None:
+        """Record the epoch; runs once more after the final evaluation."""
+        if recording := self._under_way(trainer):
+            recording.trains_with(trainer)
+            recording.epoch_end(trainer)
+            recording.orders.look(trainer)
+
+    @guarded
+    def on_model_save(self, trainer: Trainer) -> None:
+        """Record the save."""
+        if recording := self._under_way(trainer):
+            recording.model_saved(trainer)
+
+    @guarded
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Record the results."""
+        if recording := self._under_way(trainer):
+            recording.complete(trainer)
+
+    def teardown(self, trainer: Trainer) -> None:
+        """End the session. The trainer calls this in a `finally`, where an error that ends it is being handled.
+
+        Not as the others are guarded: that error is this thread's.
+        """
+        if recording := recording_of(trainer):
+            recording.close(sys.exc_info()[1])
+
+    @guarded
+    def on_train_start(self, trainer: Trainer) -> None:
+        """Record what is known now that the trainer is set up."""
+        if recording := recording_of(trainer):
+            recording.trains_with(trainer)
+
+    @guarded
+    def on_val_start(self, validator: Any) -> None:
+        """Take notice of a training's final evaluation, which has its result checked."""
+        if validator.args.mode != "val" and (recording := current_recording()):
+            recording.evaluates(validator)
+
+    def _under_way(self, trainer: Trainer, *, begins: bool = False) -> Recording | None:
+        """Return the trainer's recording, begun again where it has ended.
+
+        So it has for a trainer that trains a second time, and for one that trains on in a forked child: either is a
+        session more of the same run.
+
+        Args:
+            trainer: The trainer.
+            begins: Whether a training begins now.
+        """
+        recording = recording_of(trainer)
+        last = getattr(trainer, ATTRIBUTE, None)
+        if recording is not None or not isinstance(last, Recording) or not (begins or last.is_of_another_process):
+            return recording
+        return self._begin(trainer, resume=True)
+
+    def _begin(self, trainer: Trainer, *, resume: bool) -> Recording:
+        recording = self._recording(trainer, resume=resume)
+        setattr(trainer, ATTRIBUTE, recording)
+        silence_upstream(trainer)  # now that it is known what upstream has begun
+        recording.begin(trainer)
+        return recording
+
+    def _recording(self, trainer: Trainer, *, resume: bool) -> Recording:
+        recorder = Recorder.start(
+            self.options,
+            project=project_slug(self.project or trainer.args.project, _sweeps(trainer)),
+            name=run_slug(self.name or trainer.args.name),
+            save_dir=Path(trainer.save_dir),
+            resume=resume,
+            checkpoint=_resumed_from(trainer.args.resume),
+            started=started_model(trainer),
+        )
+        for words in respelled(
+            {"project": self.project or trainer.args.project, "name": self.name or trainer.args.name}
+        ):
+            logging.getLogger("ultralytics").info("Uploader: %s", words)
+        settings = _settings()
+        device = trainer.device
+        gpus = training_gpus(device.type, device.index, str(trainer.args.device), settings.visible_gpus)
+        secrets = [key for key in (settings.api_key, settings.hub_key) if key]
+        hub_model = self.hub_model or session_model(trainer)
+        came = recorder.origin
+        known = {"hubModel": hub_model, "platformModel": came.model, "uploaderCopyOf": came.copy_of}
+        told = {name: value for name, value in known.items() if value}
+        return Recording(trainer, recorder, SystemSampler(gpus), Redactor(secrets), told)
+
+
+def recording_of(trainer: object) -> Recording | None:
+    """Return the recording of a trainer while it is under way; else None, and on all but the first rank."""
+    recording = getattr(trainer, ATTRIBUTE, None)
+    if not (isinstance(recording, Recording) and recording.is_open):
+        return None
+    recording.comes_first()
+    return recording
+
+
+def _resumed_from(resume: object) -> Path | None:
+    """Return the checkpoint that a training is resumed from: the trainer puts its path in the place of `True`."""
+    return Path(resume) if isinstance(resume, (str, Path)) and Path(resume).is_file() else None
+
+
+def _is_main_process() -> bool:
+    from ultralytics.utils import RANK
+
+    return RANK in {-1, 0}
+
+
+def _trains_alone() -> bool:
+    """Return whether there are no other workers, which would wait for a batch of this one if it stopped in an epoch."""
+    from ultralytics.utils import RANK
+
+    return bool(RANK == -1)
+
+
+def _sweeps(trainer: Trainer) -> Path:
+    """Return where upstream puts the folder of a training on several data sets whose project was not named."""
+    from ultralytics.utils import SETTINGS
+
+    return Path(SETTINGS["runs_dir"], trainer.args.task)
+
+
+def _settings() -> Settings:
+    """Read the environment of this process: options are pickled to disk for DDP, and a key must not be."""
+    try:
+        return Settings.load()
+    except SettingsError:  # a bad URL in the environment is the drain's to report
+        return Settings()

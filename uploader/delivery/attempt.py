@@ -1,0 +1,139 @@
+"""One attempt at one delivery: from what the journal claimed to what the platform's client takes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+from journal.checkpoints.blobs import BlobStore
+from journal.errors import BlobMissing
+from journal.kinds import REGISTRATION
+from journal.records import Claim
+from uploader.delivery.progress import Progress
+from uploader.errors import BlobUnusable, Damaged, DeliveryError, Interrupted, OlderCopy
+from uploader.platforms.base import Comparing, Identity, Known, Message, Platform, Receipt, Upload
+from uploader.recording.run_file import Mark
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An attempt that is over.
+
+    Attributes:
+        claim: The delivery.
+        result: The platform's receipt, or why there is none.
+    """
+
+    claim: Claim
+    result: Receipt | Exception
+
+
+class Courier:
+    """Makes attempts for one destination; called from many threads."""
+
+    def __init__(
+        self, platform: Platform, blobs: BlobStore, default_project: str, progress: Progress, abort: Event
+    ) -> None:
+        """Prepare.
+
+        Args:
+            platform: The client.
+            blobs: Where checkpoints' bytes are.
+            default_project: For runs that named none.
+            progress: Hears of uploads.
+            abort: Once set, uploads end where they are.
+        """
+        self._platform = platform
+        self._blobs = blobs
+        self._default_project = default_project
+        self._progress = progress
+        self._abort = abort
+        self._compared: dict[str, str | None] = {}
+        self._comparing = Lock()
+
+    def attempt(self, claim: Claim) -> Finished:
+        """Make one attempt; what goes wrong is part of the result."""
+        try:
+            return Finished(claim, self._deliver(claim))
+        except DeliveryError as error:
+            return Finished(claim, error)
+        except Exception as error:  # noqa: BLE001  one bad row harms only itself
+            _LOG.exception("delivery %s failed in an unexpected way", claim.delivery_id)
+            return Finished(claim, error)
+
+    def _deliver(self, claim: Claim) -> Receipt:
+        if not claim.body.startswith("{"):  # the planner sets such an event aside; parsing each would cost too much
+            raise Damaged(f"what the journal holds of event {claim.first_event} is damaged; `doctor` looks it over")
+        self._require_newest(claim)
+        if claim.lane == "upload":
+            return self._upload(claim)
+        message = Message(claim.chunk_id, claim.kind, claim.body, self._identity(claim), claim.attempt, claim.order)
+        return self._platform.register(message) if claim.kind == REGISTRATION else self._platform.send(message)
+
+    def _require_newest(self, claim: Claim) -> None:
+        """Have the platform tell once, before anything is sent of a run, whether the journal is an older copy."""
+        run = claim.run
+        if claim.known is None or not isinstance(self._platform, Comparing):
+            return
+        with self._comparing:
+            if run.id not in self._compared:
+                known = Known(**vars(claim.known))
+                self._compared[run.id] = self._platform.ahead(self._identity(claim), known)
+            more = self._compared[run.id]
+        if more is not None:
+            raise OlderCopy(
+                f"the platform has {more}: this journal is an older copy, and would put older over newer. Drain the "
+                f"one that has gone on; where that is lost, `route {run.id} --name NAME` sends this as another model"
+            )
+
+    def _upload(self, claim: Claim) -> Receipt:
+        upload = self._describe(claim, json.loads(claim.body))
+        with self._progress.upload(f"{claim.run.name}/{upload.filename}", upload.size) as sent:
+
+            def hear(size: int) -> None:
+                if self._abort.is_set():
+                    raise Interrupted("the drain was told to stop in the middle of the upload")
+                sent(size)
+
+            return self._platform.upload(upload, hear)
+
+    def _describe(self, claim: Claim, file: dict[str, Any]) -> Upload:
+        assert claim.sha256 is not None  # the planner gives every upload its blob
+        try:
+            path = self._blobs.path(claim.sha256)
+        except BlobMissing as error:
+            retry = f"`retry {claim.delivery_id}`"
+            cure = f"if the trainer's file in {claim.run.save_dir} is still the same, {retry} takes it from there"
+            raise BlobUnusable(f"{error}; {cure}") from error
+        return Upload(
+            chunk_id=claim.chunk_id,
+            path=path,
+            size=file["size"],
+            sha256=claim.sha256,
+            filename=file["filename"],
+            identity=self._identity(claim),
+            attempt=claim.attempt,
+            form=file.get("form", {}),
+            order=claim.order,
+        )
+
+    def _identity(self, claim: Claim) -> Identity:
+        run = claim.run
+        former = tuple(each or self._default_project for each in claim.former_projects)
+        project, elsewhere = run.project or self._default_project, claim.kind == REGISTRATION and _has_gone_on(claim)
+        return Identity(run.id, project, run.name, claim.ids, claim.sessions, former, elsewhere)
+
+
+def _has_gone_on(claim: Claim) -> bool:
+    """Return whether the run's folder, where it can be read here, names a session that the journal does not have.
+
+    So it is where the training went on with another journal, as on another machine that shares the folder.
+    """
+    mark = Mark.read(Path(claim.run.save_dir)) if claim.run.save_dir else None
+    return mark is not None and mark.run == claim.run.id and mark.newest.uuid not in {None, *claim.sessions}

@@ -1,0 +1,312 @@
+"""The drain's main loop: plan → claim → deliver → record, until nothing more can be done now.
+
+The main thread owns the journal's outbox, and so all SQL; the channels' threads do HTTP. Finished attempts come back
+through one queue and are recorded in batches, one transaction each.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
+from queue import Empty
+from threading import Event
+
+from journal import Journal
+from journal.clock import to_text, utc_now
+from journal.errors import DiskFull, JournalBusy, JournalError, JournalUnavailable
+from journal.outbox.outbox import Outbox
+from journal.records import LANES, Lane
+from uploader.delivery import run_routing
+from uploader.delivery.drain_lock import drain_lock
+from uploader.delivery.drain_options import DrainOptions
+from uploader.delivery.feed import Feeder
+from uploader.delivery.outcomes import Books
+from uploader.delivery.progress import Progress, Silent
+from uploader.delivery.sender import Channel
+from uploader.delivery.senders import Channels
+from uploader.delivery.summary import Ending, Summary, summarize
+from uploader.errors import DrainLocked
+from uploader.settings import Settings
+
+TICK_SECONDS = 1.0
+"""How often a drain that waits looks at the journal."""
+GATHER_SECONDS = 0.02
+"""How long finished attempts are gathered before they are recorded together."""
+WORTH_WAITING = 30.0
+"""A drain that is to end some time waits so many seconds for what backs off."""
+GRACE_SECONDS = 5.0
+"""How long what is under way may take after the drain was told to stop."""
+ABORT_SECONDS = 0.5
+"""How long uploads may take to notice that they are to end."""
+LARGE_WAL = 16 * 1024 * 1024
+"""Bytes of write-ahead log from which it is folded back."""
+FOLD_REST_SECONDS = 5.0
+"""How long the log is let be where somebody was in the way of that."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class Drain:
+    """Delivers what a journal holds. `run` once; `stop` may be called from a signal handler or another thread."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        outbox: Outbox,
+        settings: Settings,
+        options: DrainOptions,
+        *,
+        progress: Progress | None = None,
+        reread: Callable[[], Settings] | None = None,
+    ) -> None:
+        """Prepare; nothing is written yet.
+
+        Args:
+            journal: Open; closed by the caller.
+            outbox: Its outbox, which is the drain's alone; closed by the caller.
+            settings: Key, default destination and default project.
+            options: What a person asked for.
+            progress: Hears how far it is.
+            reread: Reads the settings again; a drain that watches does so while a platform does not let it in.
+
+        Raises:
+            SettingsError: A chosen run is not in the journal, or `options.to` is no URL.
+        """
+        self._journal = journal
+        self._outbox = outbox
+        self._options = options
+        self._progress = progress or Silent()
+        self._stopping = Event()
+        self._run_ids = run_routing.choose_runs(outbox.runs(), options.runs, journal.path)
+        self._channels = Channels(
+            outbox,
+            journal.blobs,
+            settings=settings,
+            options=options,
+            run_ids=self._run_ids,
+            progress=self._progress,
+            reread=reread,
+        )
+        self._feeder = Feeder(outbox, self._run_ids, options.pace.lease, default_project=settings.default_project)
+        self._books = Books(outbox, random.random, options.pace.first_wait, options.pace.reopen)
+        self._next_look = self._next_renewal = self._next_intake = self._next_fold = 0.0
+        self._deadline = math.inf
+        self._trouble = ""
+
+    def stop(self) -> None:
+        """Have `run` claim nothing more, finish what is under way within seconds, and return."""
+        self._stopping.set()
+        self._channels.results.put(None)
+
+    def run(self) -> Summary:
+        """Deliver until nothing more can be done now, or as long as the options say.
+
+        Raises:
+            DrainLocked: Another drain works on this journal.
+            SettingsError: A setting, such as the certificates to trust, cannot be used.
+            NoKey: Runs go nowhere yet, and no key and no address says where they are to go.
+            JournalError: The journal cannot be used any more. What was confirmed and not recorded is sent again.
+        """
+        began = time.monotonic()
+        self._deadline = began + (math.inf if self._options.max_time is None else self._options.max_time)
+        with self._alone():
+            try:
+                self._prepare()
+                self._deliver()
+                self._finish()
+            finally:
+                self._close()
+            summary = self._summary(time.monotonic() - began)
+            self._unbind()
+            return summary
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the journal's lock; a drain that watches waits for another one's end."""
+        said = False
+        while True:
+            try:
+                with drain_lock(self._journal.path):
+                    yield
+                return
+            except DrainLocked as error:
+                if not self._options.watch or self._stopping.is_set() or time.monotonic() >= self._deadline:
+                    raise
+                if not said:
+                    _LOG.warning("%s; waiting for its end", error)
+                said = True
+            self._stopping.wait(TICK_SECONDS)
+
+    # --- before and after
+
+    def _prepare(self) -> None:
+        self._journal.ingest_fallbacks()
+        self._journal.salvage()
+        self._journal.note_interrupted()  # behind what it left
+        self._next_intake = time.monotonic() + self._options.pace.intake
+        self._outbox.reclaim()  # what a killed drain held: we have the lock, so it is gone
+        self._outbox.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff
+        self._look_around()
+
+    def _unbind(self) -> None:
+        """Leave runs where they were when the address of `--to` never answered as a platform: it may be mistyped."""
+        with suppress(JournalUnavailable):
+            if self._outbox.unbind(self._channels.unproven()):
+                _LOG.warning(
+                    "%s never answered as a platform, so nothing is bound to it: check the address, and name it again.",
+                    self._options.to,
+                )
+
+    def _finish(self) -> None:
+        """Wait for what is under way, then for uploads to notice that they are to end; give the rest up."""
+        for channel in self._channels:
+            self._books.release(channel.withdraw())
+        self._take_until_idle(GRACE_SECONDS)
+        self._channels.abort.set()
+        self._take_until_idle(ABORT_SECONDS)
+        self._books.abandon(self._channels.held())
+        self._write()
+
+    def _close(self) -> None:
+        self._channels.close(ABORT_SECONDS)
+        self._progress.close()
+        with suppress(JournalUnavailable):
+            self._outbox.fold_wal()
+
+    def _summary(self, seconds: float) -> Summary:
+        runs = [run for run in self._journal.report() if self._run_ids is None or run.id in self._run_ids]
+        endings = {
+            (channel.destination.platform, channel.destination.base_url): self._ending(channel)
+            for channel in self._channels
+        }
+        summary = summarize(runs, endings, seconds=seconds, interrupted=self._stopping.is_set())
+        return replace(summary, left_beside=tuple(self._left_beside()))
+
+    def _left_beside(self) -> list[str]:
+        """Return what the chosen runs left beside the journal and it could not take in, or nobody can tell whose."""
+        chosen = None if self._run_ids is None else {*self._run_ids, ""}
+        return [str(path) for run_id, path in self._journal.left_beside() if chosen is None or run_id in chosen]
+
+    def _ending(self, channel: Channel) -> Ending:
+        wait = self._wait_for(channel)
+        due = None if wait == math.inf else to_text(utc_now() + timedelta(seconds=wait))
+        delivered = self._books.delivered[channel.destination.id]
+        models = tuple(self._books.models[channel.destination.id])
+        return Ending(delivered, channel.refused, channel.error, channel.given_up, due, models)
+
+    # --- the loop
+
+    def _deliver(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._write()
+                self._feed()
+                seconds = self._patience()
+                if seconds is None:
+                    return
+                self._collect(seconds)
+                self._keep_up()
+            except (JournalBusy, DiskFull) as error:
+                if not self._options.watch and isinstance(error, DiskFull):
+                    raise
+                self._put_off(error)
+
+    def _put_off(self, error: JournalUnavailable) -> None:
+        """Say once why the journal cannot be written, and wait a little."""
+        if str(error) != self._trouble:
+            _LOG.warning("%s", error)
+        self._trouble = str(error)
+        self._stopping.wait(TICK_SECONDS)
+
+    def _feed(self) -> None:
+        if self._options.watch and time.monotonic() >= self._next_look:
+            self._look_around()
+            self._channels.keep_alive()
+        if self._options.watch and time.monotonic() >= self._next_intake:
+            self._take_in()
+        for channel in self._channels:
+            self._feeder.feed(channel)
+
+    def _look_around(self) -> None:
+        self._outbox.require_in_place()
+        self._channels.look_around()
+        self._next_look = time.monotonic() + TICK_SECONDS
+
+    def _take_in(self) -> None:
+        """Take in what trainings left beside the journal meanwhile; what cannot be had now may be the next time."""
+        self._next_intake = time.monotonic() + self._options.pace.intake
+        for take_in in (self._journal.ingest_fallbacks, self._journal.salvage, self._journal.note_interrupted):
+            try:
+                take_in()
+            except (JournalError, OSError) as error:
+                _LOG.warning("What a training left beside the journal was not taken in: %s", error)
+
+    def _patience(self) -> float | None:
+        """Return the seconds to wait for the next thing to happen; None when this drain is to end."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            return None
+        if self._channels.under_way:
+            return min(TICK_SECONDS, left)
+        if self._options.watch:
+            return min(TICK_SECONDS, left)
+        open_channels = [channel for channel in self._channels if channel.closed is None]
+        if left == math.inf:
+            open_channels = [channel for channel in open_channels if not channel.given_up]
+        wait = min((self._wait_for(channel) for channel in open_channels), default=math.inf)
+        longest = WORTH_WAITING if left == math.inf else left
+        return None if wait > longest else max(wait, self._options.pace.shortest_wait)
+
+    def _wait_for(self, channel: Channel) -> float:
+        """Return the seconds until something can be sent, 0 for now, infinity when nothing waits to be."""
+        if channel.closed:
+            return math.inf
+        return min(self._wait_for_lane(channel, lane) for lane in LANES)
+
+    def _wait_for_lane(self, channel: Channel, lane: Lane) -> float:
+        due = self._feeder.next_due(channel, lane)
+        return math.inf if due is None else max(channel.paused_for(lane), (due - utc_now()).total_seconds(), 0.0)
+
+    def _collect(self, seconds: float) -> None:
+        """Take what is finished, and gather a little more of it to be recorded together."""
+        self._take(seconds)
+        gather_until = time.monotonic() + GATHER_SECONDS
+        while (
+            self._channels.under_way and not self._channels.have_room and (left := gather_until - time.monotonic()) > 0
+        ):
+            self._take(left)
+        for channel in self._channels:
+            if channel.paused:
+                self._books.release(channel.withdraw())
+
+    def _take(self, seconds: float) -> None:
+        try:
+            finished = self._channels.results.get(timeout=seconds)
+        except Empty:
+            return
+        if finished is not None:
+            self._channels.finish(finished)
+            self._books.enter(finished)
+
+    def _take_until_idle(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while self._channels.under_way and (left := until - time.monotonic()) > 0:
+            self._take(left)
+
+    def _write(self) -> None:
+        self._progress.settled(self._books.write())
+
+    def _keep_up(self) -> None:
+        """Do what has to be done now and then: renew leases, fold the write-ahead log back."""
+        if time.monotonic() >= self._next_renewal:
+            self._feeder.renew(self._channels.held())
+            self._next_renewal = time.monotonic() + self._options.pace.renewal
+        is_due = time.monotonic() >= self._next_fold and self._journal.wal_bytes() > LARGE_WAL
+        if is_due and not self._outbox.fold_wal():
+            self._next_fold = time.monotonic() + FOLD_REST_SECONDS

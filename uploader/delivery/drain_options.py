@@ -1,0 +1,33 @@
+"""What a person asks of a drain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from uploader.delivery.timing import Pace
+from uploader.settings import ULTRALYTICS
+
+
+@dataclass(frozen=True)
+class DrainOptions:
+    """What a person asked for.
+
+    Attributes:
+        runs: Ids or beginnings of ids of the runs to deliver; empty for all.
+        to: Base URL of one more destination for them, or None. The key for its kind of platform goes there, too.
+        platform: Name of the API that `to` speaks.
+        watch: Go on for ever, also with what is recorded meanwhile.
+        max_time: Go on trying for so many seconds; None ends when nothing more can be done now.
+        parallel: How many messages at once, for each destination.
+        uploads: How many uploads at once, for each destination.
+        pace: How long to wait for what.
+    """
+
+    runs: tuple[str, ...] = ()
+    to: str | None = None
+    platform: str = ULTRALYTICS
+    watch: bool = False
+    max_time: float | None = None
+    parallel: int = 16
+    uploads: int = 2
+    pace: Pace = field(default_factory=Pace)

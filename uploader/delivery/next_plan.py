@@ -1,0 +1,123 @@
+"""Which platform's runs are planned how, and reading what that takes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from journal.outbox.outbox import Outbox
+from journal.records import Event, PlannedDelivery, Target
+from uploader.platforms.hub import planner as hub_planner
+from uploader.platforms.stages import Plan
+from uploader.platforms.ultralytics import planner
+
+
+@dataclass(frozen=True)
+class Planning:
+    """How the events of a run become deliveries to one kind of platform.
+
+    Attributes:
+        plan: Next events, stage so far, the last events of `context` before them, and the generation of the session
+            that the last event before them is of, to a plan.
+        kinds: Kinds of events that matter; None for all.
+        roles: Roles of the checkpoints that are sent; None for those that were published, whatever their role.
+        context: How many of the last events of a kind `plan` has to know, also when they are planned already.
+        rest_seconds: Least time between two plans of a run whose backlog is planned. What happens meanwhile is
+            planned together, and so sent together.
+    """
+
+    plan: Callable[[Sequence[Event], int, Sequence[Event], int], Plan]
+    kinds: frozenset[str] | None = None
+    roles: frozenset[str] | None = None
+    context: Mapping[str, int] = field(default_factory=dict)
+    rest_seconds: float = 0.0
+
+
+_EACH_EVENT = Planning(lambda events, stage, _, generation: planner.plan(events, stage, generation))
+_BY_PLATFORM: Mapping[str, Planning] = {
+    # Upstream sends metrics to HUB every 3 seconds at most.
+    "hub": Planning(hub_planner.plan, hub_planner.KINDS, hub_planner.ROLES, hub_planner.CONTEXT, rest_seconds=3.0),
+}
+
+
+def planning_for(platform: str) -> Planning:
+    """Return how runs are planned that go to a platform.
+
+    Args:
+        platform: Name of its API.
+    """
+    return _BY_PLATFORM.get(platform, _EACH_EVENT)
+
+
+def plan_next(outbox: Outbox, target: Target, limit: int) -> tuple[Plan, int]:
+    """Plan a target's next events; nothing is written.
+
+    Args:
+        outbox: The journal's.
+        target: The run at its destination.
+        limit: At most so many events that matter there.
+
+    Returns:
+        The plan, and how many events that matter were looked at; fewer than `limit` are the whole backlog. Of large
+        events fewer are planned, and are said to be `limit`.
+    """
+    planning, run_id = planning_for(target.destination.platform), target.run.id
+    # Before the events are read, so that none which comes in between is taken for one that does not matter.
+    last = 0 if planning.kinds is None else outbox.last_event(run_id)
+    backlog = outbox.backlog(run_id, after=target.planned_through, limit=limit, kinds=planning.kinds)
+    if not backlog.events:
+        return Plan((), max(last, target.planned_through), target.stage), 0
+    late = outbox.overtaken(run_id, backlog.events, planning.roles)
+    plan = _plan(outbox, target, [event for event in backlog.events if event.id not in late])
+    kept = tuple(_kept(planning, [event for event in backlog.events if event.id in late], plan.stage))
+    plan = replace(plan, deliveries=(*plan.deliveries, *kept), through=backlog.events[-1].id)
+    if not backlog.is_whole:
+        return plan, limit
+    return replace(plan, through=max(last, plan.through)), len(backlog.events)
+
+
+def _plan(outbox: Outbox, target: Target, events: Sequence[Event]) -> Plan:
+    if not events:
+        return Plan((), target.planned_through, target.stage)
+    planning, stage = planning_for(target.destination.platform), target.stage
+    generation = outbox.generation_at(target.run.id, target.planned_through)
+    before = _context(outbox, target, planning)
+    try:
+        return planning.plan(events, stage, before, generation)
+    except Exception:
+        whole, whole_before = ([event for event in some if _is_whole(planning, event)] for some in (events, before))
+        if len(whole) + len(whole_before) == len(events) + len(before):
+            raise
+    plan = planning.plan(whole, stage, whole_before, generation) if whole else Plan((), 0, stage)
+    damaged = [_set_aside(event, plan.stage) for event in events if event not in whole]
+    return Plan((*plan.deliveries, *damaged), events[-1].id, plan.stage)
+
+
+def _kept(planning: Planning, events: Sequence[Event], stage: int) -> Iterator[PlannedDelivery]:
+    """Yield what would be sent of events that came too late for that, to be shown as superseded."""
+    for event in events:
+        with suppress(Exception):  # a damaged one has nothing to show
+            for delivery in planning.plan([event], stage, (), 0).deliveries:
+                yield replace(delivery, stage=stage, state="superseded")
+
+
+def _is_whole(planning: Planning, event: Event) -> bool:
+    try:
+        planning.plan([event], 0, (), 0)
+    except Exception:  # noqa: BLE001  whatever it is, it would be so again
+        return False
+    return True
+
+
+def _set_aside(event: Event, stage: int) -> PlannedDelivery:
+    """Return what the courier makes a dead letter of: its body is the damaged text as a string, and so no object."""
+    return PlannedDelivery(event.kind, "message", stage, event.id, event.id, json.dumps(event.payload))
+
+
+def _context(outbox: Outbox, target: Target, planning: Planning) -> Sequence[Event]:
+    run, through = target.run.id, target.planned_through
+    found = [outbox.newest_events(run, kind, through=through, limit=most) for kind, most in planning.context.items()]
+    return sorted(itertools.chain(*found), key=lambda event: event.id)

@@ -1,0 +1,138 @@
+"""What attempts came to: gathered, and written to the journal in batches."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable
+from pathlib import Path
+
+from journal.clock import utc_now
+from journal.kinds import FINAL, REGISTRATION
+from journal.outbox.outbox import Outbox
+from journal.records import Claim, Outcome
+from uploader.delivery.attempt import Finished
+from uploader.delivery.next_plan import planning_for
+from uploader.delivery.retry_policy import FIRST_WAIT, READ_WAIT, Random, outcome_of_failure
+from uploader.errors import Foreign, Transient
+from uploader.platforms.base import Receipt
+from uploader.recording.model_file import note_model
+from uploader.settings import ULTRALYTICS
+
+_LOG = logging.getLogger(__name__)
+
+MODELS = 5
+"""Of so many runs a drain tells where their models are."""
+
+
+class Books:
+    """Outcomes of one drain.
+
+    Attributes:
+        delivered: Deliveries made, by destination id.
+        models: Where the models of the last runs that were registered are, by destination id.
+    """
+
+    def __init__(
+        self, outbox: Outbox, random: Random, first_wait: float = FIRST_WAIT, read_wait: float = READ_WAIT
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            outbox: The journal's.
+            random: For waits before the next attempt.
+            first_wait: After a delivery's first failure, seconds.
+            read_wait: Before the platform is asked again for what the key may not read, seconds.
+        """
+        self.delivered: Counter[int] = Counter()
+        self.models: defaultdict[int, deque[str]] = defaultdict(lambda: deque(maxlen=MODELS))
+        self._outbox = outbox
+        self._random = random
+        self._first_wait = first_wait
+        self._read_wait = read_wait
+        self._unwritten: list[Outcome] = []
+
+    def enter(self, finished: Finished) -> None:
+        """Take down what an attempt came to."""
+        self._unwritten.append(self._outcome(finished))
+
+    def release(self, claims: Iterable[Claim]) -> None:
+        """Take down that these were not attempted."""
+        self._unwritten += [Outcome(claim, "release") for claim in claims]
+
+    def abandon(self, claims: Iterable[Claim]) -> None:
+        """Take down that these were attempted and nobody waited for the answer: they may have arrived."""
+        error = "the drain ended before the answer came"
+        self._unwritten += [Outcome(claim, "retry", error=error) for claim in claims]
+
+    def write(self) -> int:
+        """Write everything down in one transaction; return how many deliveries were settled.
+
+        What cannot be written stays for the next time.
+        """
+        stale = self._outbox.record(self._unwritten, now=utc_now())
+        for outcome in stale:
+            _LOG.warning("delivery %s was taken over by another drain", outcome.claim.delivery_id)
+        written = [outcome for outcome in self._unwritten if outcome not in stale] if stale else self._unwritten
+        self._unwritten = []
+        for outcome in written:
+            if outcome.claim.kind == REGISTRATION and outcome.ids and self._platform(outcome.claim) == ULTRALYTICS:
+                _note_model(outcome.claim, outcome.ids.get("modelId") or outcome.claim.ids.get("modelId"))
+        self.delivered.update(o.claim.destination_id for o in written if o.result == "delivered")
+        for outcome in written:
+            pages = (detail for kind, detail in outcome.signals if kind == "model")
+            self.models[outcome.claim.destination_id].extend(pages)
+        return sum(outcome.result not in {"retry", "release"} for outcome in written)
+
+    def _outcome(self, finished: Finished) -> Outcome:
+        claim, result = finished.claim, self._checked(finished)
+        if isinstance(result, Receipt):
+            return Outcome(claim, "delivered", receipt=result.answer, ids=result.ids, signals=tuple(result.signals))
+        return outcome_of_failure(
+            claim,
+            result,
+            now=utc_now(),
+            random=self._random,
+            replaced=self._is_replaced(claim),
+            first_wait=self._first_wait,
+            read_wait=self._read_wait,
+            alone=isinstance(result, Foreign) and self._outbox.is_kept_out(claim),
+        )
+
+    def _checked(self, finished: Finished) -> Receipt | Exception:
+        """Return what an attempt came to; a new model that another run has already is none."""
+        claim, result = finished.claim, finished.result
+        if not (isinstance(result, Receipt) and result.is_new and result.ids):
+            return result
+        model_id = result.ids["modelId"]
+        waiting = (one for one in self._unwritten if one.claim.destination_id == claim.destination_id)
+        name = next((one.claim.run.name for one in waiting if one.ids and one.ids.get("modelId") == model_id), None)
+        if other := name or self._outbox.model_of_another(claim, model_id):
+            return Transient(
+                f"the platform answered the registration with the model of another run, {other}", status=200
+            )
+        return result
+
+    def _is_replaced(self, claim: Claim) -> bool:
+        if claim.lane != "upload" or claim.role == FINAL:
+            return False
+        return self._outbox.is_dispensable(claim, planning_for(self._platform(claim)).roles)
+
+    def _platform(self, claim: Claim) -> str:
+        return next(one.platform for one in self._outbox.destinations() if one.id == claim.destination_id)
+
+
+def _note_model(claim: Claim, model_id: object) -> None:
+    """Leave the model's id in the training's folder, so that upstream's own streaming goes on with it, too.
+
+    Another platform's id does no harm there: upstream makes a new model of what is not found.
+    """
+    args = json.loads(claim.body).get("trainArgs")
+    save_dir = args.get("save_dir") if isinstance(args, dict) else None
+    for folder in {str(save_dir or claim.run.save_dir), claim.run.save_dir}:
+        try:
+            if isinstance(model_id, str):
+                note_model(Path(folder), claim.run.id, model_id)
+        except OSError as error:
+            _LOG.debug("the model's id was not left in %s: %s", folder, error)

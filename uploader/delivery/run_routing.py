@@ -1,0 +1,141 @@
+"""Which runs a drain works on, and where they go."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from journal.outbox.outbox import Outbox
+from journal.records import Run
+from journal.wording import next_command
+from uploader.addresses import shown
+from uploader.errors import NoKey, SettingsError
+from uploader.keys import no_key_at_all
+from uploader.settings import Settings
+
+_LOG = logging.getLogger("uploader")
+_SHOWN = 5
+"""So many runs are named where a word fits several."""
+
+
+def choose_runs(runs: Sequence[Run], words: Sequence[str], journal: Path) -> list[str] | None:
+    """Return the ids of the runs that a person named.
+
+    Args:
+        runs: All runs.
+        words: Each an id or its beginning, a name, or `project/name`; none means all runs.
+        journal: Their folder, for messages.
+
+    Returns:
+        The ids, or None for all, also those that come later.
+
+    Raises:
+        SettingsError: One fits no run, or several.
+    """
+    return [_the_one(runs, word, journal) for word in words] or None
+
+
+def _the_one(runs: Sequence[Run], word: str, journal: Path) -> str:
+    found = _fitting(runs, word)
+    if len(found) == 1:
+        return found[0].id
+    if not found:
+        named = shown(word) if "://" in word else word  # an address in the place of a run may hold a password
+        raise SettingsError(f"'{named}' fits no run; `{next_command('status', journal)}` lists them")
+    which = ", ".join(f"{run.id} ({full_name(run)})" for run in found[:_SHOWN])
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    raise SettingsError(f"'{word}' fits {len(found)} runs: {which}{more}; give the beginning of an id")
+
+
+def _fitting(runs: Sequence[Run], word: str) -> list[Run]:
+    """Return the runs that a word may mean: full names go before beginnings of ids, these before those of names."""
+    by_name = [run for run in runs if word in {run.id, run.name, full_name(run)}]
+    by_id = [run for run in runs if word and run.id.startswith(word)]
+    return by_name or by_id or [run for run in runs if word and _begins(run, word)]
+
+
+def _begins(run: Run, word: str) -> bool:
+    return run.name.startswith(word) or full_name(run).startswith(word)
+
+
+def full_name(run: Run) -> str:
+    """Return a run's name with its project, if it has one."""
+    return f"{run.project}/{run.name}" if run.project else run.name
+
+
+def route(
+    outbox: Outbox,
+    run_ids: Sequence[str] | None,
+    *,
+    to: tuple[str, str] | None,
+    settings: Settings,
+) -> list[tuple[str, int]]:
+    """Give every chosen run a destination; return which runs are bound anew to `to`, by their ids.
+
+    `to` is one more: runs that go nowhere yet go to the addresses that the environment names as well, and to these
+    first, since a run that goes somewhere is given nothing else by a later drain. A key alone names no address: it may
+    be the one for `to`, and what was meant for that must not reach the public platform.
+
+    Args:
+        outbox: The journal's.
+        run_ids: The chosen runs; None for all.
+        to: Name of the API and base URL of one more destination for each of them, or None. One that was given up is
+            taken up again.
+        settings: Where those go that go nowhere yet, or chose a platform by its name.
+
+    Raises:
+        NoKey: Runs go nowhere yet and there are no defaults, because no key and no address is set.
+        SettingsError: None of the chosen runs can be delivered whole to one more destination, as they were pruned.
+    """
+    bound: list[tuple[str, int]] = []
+    if to is not None:
+        _send(outbox, outbox.unrouted_runs(run_ids), settings.chosen_routes)
+        chosen = outbox.runs() if run_ids is None else [run for run in outbox.runs() if run.id in run_ids]
+        bound = _send(outbox, _whole(outbox, chosen, *to), [to])
+    _bind(outbox, run_ids, settings.address_of)
+    unrouted = outbox.unrouted_runs(run_ids)
+    if unrouted and not settings.default_routes:
+        raise NoKey(no_key_at_all(settings))
+    _send(outbox, unrouted, settings.default_routes)
+    return bound
+
+
+def _whole(outbox: Outbox, runs: Sequence[Run], platform: str, url: str) -> list[Run]:
+    """Return the runs that arrive whole at a platform, and say which do not: a part would look like all there was."""
+    pruned = outbox.pruned_runs(outbox.add_destination(platform, url).id)
+    left_out = [run for run in runs if run.id in pruned]
+    if left_out:
+        reasons = "; ".join(f"{run.name} ({run.id}) {_why_pruned(outbox, run)}" for run in left_out)
+        message = f"{url} gets nothing of runs whose events were pruned: {reasons}"
+        if len(left_out) == len(runs):
+            raise SettingsError(message)
+        _LOG.warning("%s", message)
+    return [run for run in runs if run.id not in pruned]
+
+
+def _why_pruned(outbox: Outbox, run: Run) -> str:
+    places = [target.destination.base_url for target in outbox.targets(run_ids=[run.id])]
+    return f"after it had arrived at {' and '.join(places)}" if places else "after it had been given up"
+
+
+def _bind(outbox: Outbox, run_ids: Sequence[str] | None, address_of: Callable[[str], str | None]) -> None:
+    """Give platforms that were chosen by their names the addresses that are known here, for good."""
+    for target in outbox.targets(run_ids=run_ids):
+        platform = target.destination.platform
+        if not target.destination.base_url and (url := address_of(platform)):
+            _send(outbox, [target.run], [(platform, url)])
+
+
+def _send(outbox: Outbox, runs: Sequence[Run], routes: Sequence[tuple[str, str]]) -> list[tuple[str, int]]:
+    """Route each run at once to all: one that goes somewhere already is not given the rest by the next drain.
+
+    Return which runs did not go to which before, by their ids.
+    """
+    if not runs:
+        return []
+    places = [outbox.add_destination(platform, url).id for platform, url in routes]
+    known = {(one.run.id, one.destination.id) for one in outbox.targets(run_ids=[run.id for run in runs], dropped=True)}
+    for run in runs:
+        outbox.route(run.id, *places)
+    return [(run.id, place) for run in runs for place in places if (run.id, place) not in known]

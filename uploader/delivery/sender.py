@@ -1,0 +1,253 @@
+"""One destination while a drain runs: its client, its threads, its breaker, and the claims under way."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Event
+
+from journal.checkpoints.blobs import BlobStore
+from journal.records import Claim, Destination, Lane
+from uploader.delivery.address_check import may_be_a_platforms
+from uploader.delivery.attempt import Courier, Finished
+from uploader.delivery.circuit_breaker import Schedule
+from uploader.delivery.heartbeats import Pulse
+from uploader.delivery.progress import Progress
+from uploader.delivery.retry_policy import FIRST_WAIT, Random
+from uploader.delivery.worker_pool import Crew
+from uploader.errors import (
+    CredentialsRefused,
+    DeliveryError,
+    ReadRefused,
+    Refused,
+    SettingsError,
+    UnknownOutcome,
+    UploaderError,
+)
+from uploader.platforms.base import Heartbeating, Identity, Platform, Receipt
+
+CLAIM_AHEAD = 4
+"""So many messages for each thread are claimed at once, so that threads need not wait for the journal."""
+BYTES_UNDER_WAY = 32 << 20
+"""Characters of messages under way at once, unless one alone has more: large ones go one or two at a time."""
+MORE_PROBES = 3
+"""A host that answered before and is unreachable now gets so many more probes before it is given up."""
+
+
+READS_REFUSED = 3
+"""So many refusals of reading, and nothing taken yet: the key is good for nothing. There are as many queues, which
+take turns in being probed with, so each had its chance to show what the key may write."""
+
+
+@dataclass(frozen=True)
+class Supplies:
+    """What all channels of a drain share.
+
+    Attributes:
+        connect: Platform's name and base URL to a client; raises `UploaderError` when there can be none.
+        blobs: Where checkpoints' bytes are.
+        default_project: For runs that named none.
+        progress: Hears of uploads.
+        abort: Once set, uploads end where they are.
+        results: Where finished attempts are put; None wakes the reader up.
+        parallel: How many messages at once, for each destination.
+        uploads: How many uploads at once, for each destination.
+        random: For waits.
+        first_wait: After a host's first failure, seconds.
+        clock: Seconds; never goes back.
+    """
+
+    connect: Callable[[str, str], Platform]
+    blobs: BlobStore
+    default_project: str
+    progress: Progress
+    abort: Event
+    results: SimpleQueue[Finished | None]
+    parallel: int
+    uploads: int
+    random: Random
+    first_wait: float = FIRST_WAIT
+    clock: Callable[[], float] = time.monotonic
+
+
+class Channel:
+    """A destination that is delivered to. The drain's main thread owns it.
+
+    Attributes:
+        destination: Where it leads.
+        held: The claims under way, by delivery id and fence: after a pause of the machine its leases have run out, and
+            a drain may claim again what it has under way.
+        closed: Why nothing more is sent there until a person has done something, else None.
+        unread: Why what has to be read there first is put off, else None.
+    """
+
+    def __init__(self, destination: Destination, supplies: Supplies) -> None:
+        """Connect, and start the threads; without a client it is closed from the start.
+
+        Raises:
+            SettingsError: None can be had for any destination.
+        """
+        self.destination = destination
+        self.held: dict[tuple[int, int], Claim] = {}
+        self.closed: UploaderError | None = None
+        self.unread: ReadRefused | None = None
+        self._reads_refused = 0
+        self._is_proven = False
+        self._errors: dict[Lane, str] = {}
+        self._clock = supplies.clock
+        self._schedule = Schedule(supplies.random, supplies.first_wait)
+        self._limits: dict[Lane, int] = {"message": supplies.parallel * CLAIM_AHEAD, "upload": supplies.uploads}
+        self._under_way: Counter[Lane] = Counter()
+        self._platform: Platform | None = None
+        self._heart: Heartbeating | None = None
+        self._pulse: Pulse | None = None
+        self._crews: dict[Lane, Crew[Claim, Finished | None]] = {}
+        try:
+            self._platform = supplies.connect(destination.platform, destination.base_url)
+        except SettingsError:
+            raise
+        except UploaderError as error:
+            self.closed = error
+        else:
+            self._heart = _heart_of(self._platform)
+            self._crews = _crews(destination, self._platform, supplies)
+
+    def room(self, lane: Lane) -> int:
+        """Return how many more deliveries of the lane may be claimed.
+
+        Messages are claimed again when half of them are done: each time costs a transaction.
+        """
+        now = self._clock()
+        state = self._schedule.state(lane, now)
+        if self.closed or state == "open":
+            return 0
+        if state == "half-open":  # a message goes beside an upload, which may be under way for long
+            is_host_trusted = self._schedule.state("message", now) == "closed"
+            probing = self._under_way[lane] if lane == "message" or is_host_trusted else len(self.held)
+            return 0 if probing else 1
+        limit = self._limits[lane]
+        free = limit - self._under_way[lane]
+        return free if lane == "upload" or 2 * free >= limit else 0
+
+    def space(self) -> int:
+        """Return how many bytes of messages may be claimed on top of those under way."""
+        return BYTES_UNDER_WAY - sum(len(claim.body) for claim in self.held.values())
+
+    def start(self, claims: Sequence[Claim]) -> None:
+        """Have claims delivered."""
+        for claim in claims:
+            self.held[claim.delivery_id, claim.fence] = claim
+            self._under_way[claim.lane] += 1
+            self._crews[claim.lane].submit(claim)
+
+    def finish(self, finished: Finished) -> None:
+        """Take notice of an attempt that is over."""
+        self._let_go(finished.claim)
+        lane, result, now = finished.claim.lane, finished.result, self._clock()
+        self._is_proven = self._is_proven or may_be_a_platforms(result)
+        if isinstance(result, (Receipt, Refused)):
+            self._errors.pop(lane, None)
+            self._schedule.answered(lane, now)
+        elif isinstance(result, ReadRefused):
+            self._put_off(result)
+        elif isinstance(result, CredentialsRefused):
+            self.closed = result
+        else:
+            error = _as_failure(result)
+            self._schedule.failed(lane, error, now)
+            if self._schedule.state(lane, now) == "open":
+                self._errors.setdefault(lane, str(error))
+
+    def _put_off(self, error: ReadRefused) -> None:
+        """Go on with what needs not be read first: the key may be one for writing."""
+        self.unread = error
+        self._reads_refused += 1
+        if self._reads_refused >= READS_REFUSED:
+            self.closed = self.refused
+
+    def withdraw(self) -> list[Claim]:
+        """Take back what no thread has begun."""
+        claims = [claim for crew in self._crews.values() for claim in crew.withdraw()]
+        for claim in claims:
+            self._let_go(claim)
+        return claims
+
+    def _let_go(self, claim: Claim) -> None:
+        del self.held[claim.delivery_id, claim.fence]
+        self._under_way[claim.lane] -= 1
+
+    @property
+    def refused(self) -> UploaderError | None:
+        """Why nothing is sent there, or was taken as far as was tried, else None."""
+        if self.closed or self.unread is None or self._schedule.host.reached:
+            return self.closed
+        return CredentialsRefused(self.unread.answer)
+
+    @property
+    def error(self) -> str | None:
+        """Why the last messages or uploads that were tried are put off, else None."""
+        return self._errors.get("message") or self._errors.get("upload")
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether a platform may have heard of a run at this address, as far as this drain knows."""
+        return self._is_proven or bool(self.held)
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing may be sent at this moment."""
+        return self.closed is not None or self._schedule.state("message", self._clock()) == "open"
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the host was probed often enough, for a drain that is to end some time."""
+        host = self._schedule.host
+        return host.unreachable > (MORE_PROBES if host.reached else 0)
+
+    def paused_for(self, lane: Lane) -> float:
+        """Return the seconds until the lane may be tried again; 0 when it may be now."""
+        return max(0.0, self._schedule.resumes_at(lane) - self._clock())
+
+    @property
+    def has_pulse(self) -> bool:
+        """Whether the platform wants to hear that trainings are alive."""
+        return self._heart is not None
+
+    def keep_alive(self, living: Sequence[Identity]) -> None:
+        """Have the platform told that these runs are being trained, when that is due and it can be reached."""
+        if self._heart is None or self.paused:
+            return
+        self._pulse = self._pulse or Pulse(self._heart, f"drain-{self.destination.id}-pulse", self._clock)
+        self._pulse.keep(living)
+
+    def close(self, timeout: float) -> None:
+        """End the threads, each within `timeout` seconds or left behind, and close idle connections."""
+        if self._pulse is not None:
+            self._pulse.close(timeout)
+        for crew in self._crews.values():
+            crew.join(timeout)
+        if self._platform is not None:
+            self._platform.close()
+
+
+def _as_failure(error: Exception) -> DeliveryError:
+    """Return an error as one that the breaker counts: after a fault of our own nobody knows what has arrived."""
+    return error if isinstance(error, DeliveryError) else UnknownOutcome(str(error) or type(error).__name__)
+
+
+def _heart_of(platform: object) -> Heartbeating | None:
+    return platform if isinstance(platform, Heartbeating) else None
+
+
+def _crews(
+    destination: Destination, platform: Platform, supplies: Supplies
+) -> dict[Lane, Crew[Claim, Finished | None]]:
+    courier = Courier(platform, supplies.blobs, supplies.default_project, supplies.progress, supplies.abort)
+    sizes: dict[Lane, int] = {"message": supplies.parallel, "upload": supplies.uploads}
+    return {
+        lane: Crew(f"drain-{destination.id}-{lane}", size, courier.attempt, supplies.results)
+        for lane, size in sizes.items()
+    }

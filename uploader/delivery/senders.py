@@ -1,0 +1,215 @@
+"""All destinations of one drain: opened as runs turn up that go there, watched and closed together."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
+from threading import Event
+
+from journal.checkpoints.blobs import BlobStore
+from journal.clock import utc_now
+from journal.outbox.outbox import Outbox
+from journal.records import Claim, Destination, Target
+from uploader.addresses import shown
+from uploader.delivery import run_routing
+from uploader.delivery.attempt import Finished
+from uploader.delivery.drain_options import DrainOptions
+from uploader.delivery.progress import Progress
+from uploader.delivery.sender import Channel, Supplies
+from uploader.errors import NoKey
+from uploader.keys import named_too
+from uploader.platforms.base import Identity, Platform
+from uploader.platforms.registry import connect
+from uploader.settings import Settings
+
+_LOG = logging.getLogger("uploader")
+
+
+class Channels:
+    """A drain's destinations. The drain's main thread owns it.
+
+    Attributes:
+        results: Where finished attempts are put; None in it wakes the reader up.
+        abort: Once set, uploads end where they are.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        blobs: BlobStore,
+        *,
+        settings: Settings,
+        options: DrainOptions,
+        run_ids: Sequence[str] | None,
+        progress: Progress,
+        reread: Callable[[], Settings] | None = None,
+    ) -> None:
+        """Prepare; nothing is written or opened yet.
+
+        Args:
+            outbox: The journal's.
+            blobs: Where checkpoints' bytes are.
+            settings: Keys, default destinations and default project.
+            options: What a person asked for.
+            run_ids: The chosen runs; None for all.
+            progress: Hears of uploads.
+            reread: Reads the settings again, for a drain that watches; None where they cannot change.
+
+        Raises:
+            SettingsError: `options.to` is no URL, or its platform is unknown.
+        """
+        self._options = options
+        self._reread = reread or (lambda: settings)
+        self._read = settings
+        named = self._named(settings)
+        self.results: SimpleQueue[Finished | None] = SimpleQueue()
+        self.abort = Event()
+        self._outbox = outbox
+        self._settings = named
+        self._to = None if options.to is None else named.named[-1]
+        self._run_ids = run_ids
+        self._channels: dict[int, Channel] = {}
+        self._said: dict[int | None, str] = {}
+        self._next_reread = self._next_reopening = 0.0
+        self._bound: list[tuple[str, int]] = []
+        self._supplies = Supplies(
+            connect=self._connect,
+            blobs=blobs,
+            default_project=settings.default_project,
+            progress=progress,
+            abort=self.abort,
+            results=self.results,
+            parallel=options.parallel,
+            uploads=options.uploads,
+            random=random.random,
+            first_wait=options.pace.first_wait,
+        )
+
+    def __iter__(self) -> Iterator[Channel]:
+        """Yield the channels."""
+        return iter(self._channels.values())
+
+    def look_around(self) -> None:
+        """Route runs that go nowhere yet, and open a channel to each destination that is new.
+
+        Raises:
+            NoKey: Runs go nowhere yet, and no key and no address says where they are to go. A drain that watches says
+                so, and goes on: the key may come.
+        """
+        if self._options.watch:
+            self._look_at_settings()
+        self._route()
+        for target in self._outbox.targets(run_ids=self._run_ids):
+            if target.destination.id not in self._channels:
+                self._channels[target.destination.id] = self._open(target.destination)
+
+    def _route(self) -> None:
+        try:
+            self._bound += run_routing.route(self._outbox, self._run_ids, to=self._to, settings=self._settings)
+            self._said.pop(None, None)
+        except NoKey as error:
+            if not self._options.watch:
+                raise
+            self._say(None, f"Nothing is sent: {error}")
+        self._to = None
+
+    def _look_at_settings(self) -> None:
+        """Read the settings again where something is in the way, and open again what may be let in now."""
+        now = time.monotonic()
+        if now < self._next_reread or not (self._limited() or None in self._said):
+            return
+        self._next_reread = now + self._options.pace.reread
+        fresh = self._reread()
+        if fresh == self._read and now < self._next_reopening:
+            return
+        self._next_reopening = now + self._options.pace.reopen
+        self._read, self._settings = fresh, self._named(fresh)
+        for channel in self._limited():
+            channel.close(0.0)
+            self._channels[channel.destination.id] = self._open(channel.destination)
+
+    def _limited(self) -> list[Channel]:
+        """Return the channels through which not everything is sent, and nothing is under way."""
+        return [channel for channel in self if (channel.closed or channel.unread) and not channel.held]
+
+    def unproven(self) -> list[tuple[str, int]]:
+        """Return what this drain has bound to addresses that never answered as a platform: runs, and destinations.
+
+        Not a run that was bound to another one besides: it goes somewhere, so no later drain would give it the rest.
+        """
+        proven = {channel.destination.id for channel in self if channel.is_proven}
+        kept = {run_id for run_id, destination_id in self._bound if destination_id in proven}
+        return [each for each in self._bound if each[0] not in kept and each[1] not in proven]
+
+    def keep_alive(self) -> None:
+        """Tell the platforms that want to know it which runs are being trained."""
+        channels = [channel for channel in self if channel.has_pulse]
+        live = self._outbox.live_runs(utc_now()) if channels else []
+        chosen = [run for run in live if self._run_ids is None or run in self._run_ids]
+        for channel in channels:
+            targets = self._outbox.targets(destination_id=channel.destination.id, run_ids=chosen)
+            channel.keep_alive([self._identity(target) for target in targets if target.state == "registered"])
+
+    def finish(self, finished: Finished) -> None:
+        """Take notice of an attempt that is over."""
+        channel = self._channels[finished.claim.destination_id]
+        channel.finish(finished)
+        self._tell(channel)
+
+    def held(self) -> list[Claim]:
+        """Return the claims under way."""
+        return [claim for channel in self for claim in channel.held.values()]
+
+    @property
+    def under_way(self) -> bool:
+        """Whether anything is."""
+        return any(channel.held for channel in self)
+
+    @property
+    def have_room(self) -> bool:
+        """Whether more messages may be claimed for any."""
+        return any(channel.room("message") for channel in self)
+
+    def close(self, timeout: float) -> None:
+        """End uploads where they are, and the threads within `timeout` seconds for each channel."""
+        self.abort.set()
+        for channel in self:
+            channel.close(timeout)
+
+    def _open(self, destination: Destination) -> Channel:
+        channel = Channel(destination, self._supplies)
+        self._tell(channel)
+        return channel
+
+    def _tell(self, channel: Channel) -> None:
+        """Say at once why nothing is sent, where a drain watches; any other one's summary tells it in a moment."""
+        reason = channel.refused or channel.unread
+        if reason is not None and self._options.watch:
+            url = channel.destination.base_url
+            place = shown(url) if url else channel.destination.platform
+            what = "nothing is sent" if channel.refused else "not everything is sent"
+            waits = f"it waits, and looks for another key every {self._options.pace.reread:g} s"
+            self._say(channel.destination.id, f"{place}: {what}; {reason} ({waits})")
+
+    def _say(self, about: int | None, text: str) -> None:
+        """Warn, but not twice of the same."""
+        if self._said.get(about) != text:
+            self._said[about] = text
+            _LOG.warning("%s", text)
+
+    def _named(self, settings: Settings) -> Settings:
+        """Return settings in which the address of `--to` is named, too."""
+        options = self._options
+        return settings if options.to is None else named_too(settings, options.platform, options.to)
+
+    def _connect(self, platform: str, base_url: str) -> Platform:
+        options = self._options
+        connections = options.parallel + options.uploads
+        return connect(platform, base_url, self._settings, connections=connections, answer_seconds=options.pace.answer)
+
+    def _identity(self, target: Target) -> Identity:
+        run = target.run
+        return Identity(run.id, run.project or self._settings.default_project, run.name, target.ids)

@@ -1,0 +1,177 @@
+"""What a drain came to, in numbers and as an exit code. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from journal.reading.report import DeadLetter, RunReport, TargetReport
+from uploader.errors import CredentialsRefused, KeyNotForHere, NoAddress, NoKey, UploaderError
+
+ALL_DELIVERED, WORK_REMAINS, DEAD_LETTERS, NO_CREDENTIALS = 0, 3, 4, 5
+
+State = Literal[
+    "up to date",
+    "refused in part",
+    "work remains",
+    "unreachable",
+    "paused: no key for it here",
+    "paused: its address is not known",
+    "no key",
+    "credentials refused",
+    "not supported",
+]
+NOTHING_LEFT: frozenset[State] = frozenset({"up to date", "refused in part"})
+"""States in which no later drain will find more to do, unless a person does something."""
+_NOT_LET_IN: frozenset[State] = frozenset(
+    {"paused: no key for it here", "paused: its address is not known", "no key", "credentials refused"}
+)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a drain left one destination.
+
+    Attributes:
+        delivered: Deliveries made by this drain.
+        closed: Why nothing more was sent, else None.
+        error: Why the host could not be used, else None.
+        given_up: Whether the host was found unreachable.
+        next_attempt_at: When the next attempt makes sense, ISO, else None.
+        models: Where the models of the last runs that were registered are.
+    """
+
+    delivered: int = 0
+    closed: UploaderError | None = None
+    error: str | None = None
+    given_up: bool = False
+    next_attempt_at: str | None = None
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DestinationSummary:
+    """One destination at the end of a drain, as far as the chosen runs go.
+
+    Attributes:
+        platform: Name of the platform's API.
+        url: Its base URL, "" where nobody knows it yet.
+        state: In a word.
+        delivered: Deliveries made by this drain.
+        pending: Deliveries still to be made.
+        unplanned: Events that no delivery was made for yet.
+        dead: Dead letters, also from earlier drains.
+        blocked: Runs that the platform refuses as a whole.
+        waiting: What these hold, in deliveries and events not yet planned; it waits for `uploader retry`.
+        error: What is in the way, else None.
+        next_attempt_at: When the next attempt makes sense, ISO, else None.
+        dead_letters: The dead ones, with the ids that `retry` and `drop` know them by.
+        models: Where the models of the last runs that this drain has registered are.
+    """
+
+    platform: str
+    url: str
+    state: State
+    delivered: int
+    pending: int
+    unplanned: int
+    dead: int
+    blocked: int
+    waiting: int
+    error: str | None
+    next_attempt_at: str | None
+    dead_letters: tuple[DeadLetter, ...] = ()
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A whole drain.
+
+    Attributes:
+        destinations: One for each destination of the chosen runs.
+        seconds: How long it took.
+        interrupted: Whether it was told to stop.
+        left_beside: Fallback files and checkpoints of trainings that could not be taken in.
+    """
+
+    destinations: tuple[DestinationSummary, ...]
+    seconds: float
+    interrupted: bool
+    left_beside: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit code: a key that is missing or refused before remaining work before what was refused."""
+        if any(one.state in _NOT_LET_IN for one in self.destinations):
+            return NO_CREDENTIALS
+        if self.left_beside or any(one.state not in NOTHING_LEFT for one in self.destinations):
+            return WORK_REMAINS
+        return DEAD_LETTERS if any(one.dead or one.blocked for one in self.destinations) else ALL_DELIVERED
+
+
+def summarize(
+    runs: Sequence[RunReport], endings: Mapping[tuple[str, str], Ending], *, seconds: float, interrupted: bool
+) -> Summary:
+    """Put together what the journal says and what the drain saw.
+
+    Args:
+        runs: Reports of the chosen runs.
+        endings: By platform and base URL.
+        seconds: How long it took.
+        interrupted: Whether it was told to stop.
+    """
+    targets: dict[tuple[str, str], list[TargetReport]] = {}
+    for run in runs:
+        for target in (one for one in run.targets if one.dropped_at is None):
+            targets.setdefault((target.platform, target.base_url), []).append(target)
+    ended = (_destination(place, each, endings.get(place, Ending())) for place, each in targets.items())
+    return Summary(tuple(ended), seconds, interrupted)
+
+
+def _destination(place: tuple[str, str], targets: Sequence[TargetReport], ending: Ending) -> DestinationSummary:
+    # What a platform refuses as a whole is told by its dead letter; waiting for it would never end.
+    live = [target for target in targets if target.state != "blocked"]
+    blocked = [target for target in targets if target.state == "blocked"]
+    pending = sum(target.pending for target in live)
+    unplanned = sum(target.unplanned for target in live)
+    dead = sum(target.dead for target in targets)
+    state = _state(pending + unplanned, dead + len(blocked), ending)
+    is_over = state in NOTHING_LEFT
+    return DestinationSummary(
+        *place,
+        state=state,
+        delivered=ending.delivered,
+        pending=pending,
+        unplanned=unplanned,
+        dead=dead,
+        blocked=len(blocked),
+        waiting=sum(target.pending + target.unplanned for target in blocked),
+        error=None if is_over else str(ending.closed or ending.error or "") or _last_error(live),
+        next_attempt_at=None if is_over else ending.next_attempt_at,
+        dead_letters=tuple(letter for target in targets for letter in target.dead_letters),
+        models=ending.models,
+    )
+
+
+def _state(remaining: int, refused: int, ending: Ending) -> State:
+    if not remaining:
+        return "refused in part" if refused else "up to date"
+    if ending.closed is not None:
+        return _why_closed(ending.closed)
+    return "unreachable" if ending.given_up else "work remains"
+
+
+def _why_closed(reason: UploaderError) -> State:
+    if isinstance(reason, KeyNotForHere):
+        return "paused: no key for it here"
+    if isinstance(reason, NoAddress):
+        return "paused: its address is not known"
+    if isinstance(reason, NoKey):
+        return "no key"
+    return "credentials refused" if isinstance(reason, CredentialsRefused) else "not supported"
+
+
+def _last_error(targets: Sequence[TargetReport]) -> str | None:
+    return next((target.last_error for target in targets if target.pending and target.last_error), None)

@@ -1,1 +1,0 @@
-"""Models of Ultralytics HUB: what they are called, and loading one to train or use it."""

@@ -1,0 +1,148 @@
+"""A platform's JSON endpoints, and the headers that carry its key: to its base URL, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from uploader.errors import CredentialsRefused, ReadRefused
+from uploader.masking import Keys
+from uploader.platforms.answers import Answer, AnswerTooLong, host_of, success
+from uploader.platforms.http.file_body import Body
+from uploader.platforms.http.transport import LONGEST_ANSWER, Transport
+
+
+class JsonApi:
+    """A platform's JSON endpoints behind one base URL and one key.
+
+    Attributes:
+        known: What was read of the key's account, which need not be asked for again over a link that often breaks.
+    """
+
+    def __init__(self, base_url: str, credentials: Mapping[str, str], transport: Transport) -> None:
+        """Prepare.
+
+        Args:
+            base_url: Without a trailing slash.
+            credentials: Headers that carry the key; they go to `base_url` only.
+            transport: The connections.
+        """
+        self.known: dict[str, str] = {}
+        self._base_url = base_url
+        self._headers = {"Accept": "application/json", **credentials}
+        self._keys = Keys(value.rpartition(" ")[2] for value in credentials.values())
+        self._transport = transport
+
+    def post(self, path: str, body: str, *, key: str | None = None, order: str | None = None) -> dict[str, Any]:
+        """Send JSON text and return the JSON object that a success answers with.
+
+        Args:
+            path: Begins with a slash.
+            body: JSON text.
+            key: Goes out as `Idempotency-Key`.
+            order: Goes out as `Uploader-Order`: where the message belongs in its run.
+
+        Raises:
+            DeliveryError: There was no success, or it was not the platform's.
+        """
+        # A lone half of a surrogate pair cannot travel as UTF-8; as an escape it can, and JSON allows it.
+        return self.post_body(path, body.encode("utf-8", "backslashreplace"), "application/json", key=key, order=order)
+
+    def post_body(
+        self,
+        path: str,
+        body: bytes | Body,
+        content_type: str,
+        *,
+        key: str | None = None,
+        order: str | None = None,
+        answer_seconds: float | None = None,
+    ) -> dict[str, Any]:
+        """Send a body of any type and return the JSON object that a success answers with.
+
+        Args:
+            path: Begins with a slash.
+            body: What to send.
+            content_type: Of the body.
+            key: Goes out as `Idempotency-Key`.
+            order: Goes out as `Uploader-Order`.
+            answer_seconds: Longest wait for the answer; None for the transport's own.
+
+        Raises:
+            DeliveryError: There was no success, or it was not the platform's.
+        """
+        headers = {**self._headers, "Content-Type": content_type}
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        if order is not None:
+            headers["Uploader-Order"] = order
+        return self._request("POST", path, headers=headers, body=body, answer_seconds=answer_seconds)
+
+    def get(self, path: str, *, longest: int = LONGEST_ANSWER) -> dict[str, Any]:
+        """Return the JSON object that a success answers with.
+
+        Args:
+            path: Begins with a slash.
+            longest: Most bytes of an answer that are read.
+
+        Raises:
+            ReadRefused: The key is not accepted for that.
+            DeliveryError: There was no success, or it was not the platform's.
+        """
+        try:
+            return self._request("GET", path, headers=self._headers, longest=longest)
+        except CredentialsRefused as error:
+            raise ReadRefused(str(error)) from None
+
+    def newest(self, path: str, most: int, longest: int) -> dict[str, Any]:
+        """Return what a list answers with: its newest entries, as many as fit.
+
+        Args:
+            path: Begins with a slash; the list takes a `limit`.
+            most: So many entries are wished for. Half as many are asked for when they are too long, down to one.
+            longest: Most bytes of an answer that are read.
+
+        Raises:
+            AnswerTooLong: A single entry is longer.
+            ReadRefused: The key is not accepted for that.
+            DeliveryError: There was no success, or it was not the platform's.
+        """
+        try:
+            return self.get(f"{path}?limit={most}", longest=longest)
+        except AnswerTooLong:
+            if most == 1:
+                raise
+        return self.newest(path, most // 2, longest)
+
+    def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        answer = self._transport.request(method, self._base_url + path, is_api=True, **options)
+        return success(self._without_keys(answer), host_of(self._base_url))
+
+    def _without_keys(self, answer: Answer) -> Answer:
+        """Take out a key that the server repeats: answers end up in receipts and messages."""
+        if not self._keys.may_be_in(answer.body):
+            return answer
+        text = answer.body.decode("latin-1")  # each byte a character, whatever it is
+        told = self._keys.out_of(text) if answer.ok else self._keys.out_of_failure(text)
+        return replace(answer, body=told.encode("latin-1"))
+
+
+def bearer(api_key: str) -> dict[str, str]:
+    """Return the header that carries a key to Ultralytics Platform.
+
+    Raises:
+        CredentialsRefused: It holds characters that no header can carry, so it is not a key.
+    """
+    return {"Authorization": f"Bearer {checked_key(api_key)}"}
+
+
+def checked_key(api_key: str) -> str:
+    """Return a key that a header can carry.
+
+    Raises:
+        CredentialsRefused: It holds characters that no header can carry, so it is not a key.
+    """
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise CredentialsRefused("the API key holds characters that no key has; copy it again")
+    return api_key

@@ -1,0 +1,96 @@
+"""Reading answers: all of them and no more than was wished for, however they are cut, packed or drawn out."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zlib
+from http.client import HTTPException
+from pathlib import Path
+from typing import BinaryIO
+
+import requests
+import urllib3
+
+from uploader.platforms.http.answer_deadline import LEAST
+
+_FIRST_FINAL = 200  # statuses below it announce an answer that is still to come
+_PACKED = frozenset({"gzip", "x-gzip", "deflate"})
+_ANY_HEADER = 47  # of zlib: gzip's or its own
+
+
+def read(response: requests.Response, longest: int) -> tuple[bytes, bool]:
+    """Return a body up to the limit, and whether that is all; the connection is closed when more would come.
+
+    Args:
+        response: The answer, of which nothing was read.
+        longest: So many bytes at most are returned.
+
+    Raises:
+        HTTPException: There is no whole answer.
+    """
+    raw: urllib3.BaseHTTPResponse = response.raw
+    try:
+        if response.status_code < _FIRST_FINAL:
+            raise HTTPException(f"only {response.status_code} came")
+        blocks: list[bytes] = []
+        size = 0
+        while size <= longest and (block := raw.read(LEAST, decode_content=False)):
+            blocks.append(block)
+            size += len(block)
+        if size <= longest:
+            _require_whole(raw, size)
+        body = _unpacked(b"".join(blocks), response.headers.get("Content-Encoding", ""), longest)
+        return body[:longest], max(size, len(body)) <= longest
+    finally:
+        raw.close()
+
+
+def _require_whole(raw: urllib3.BaseHTTPResponse, size: int) -> None:
+    """Refuse a body that ended early; before urllib3 2 the library takes it for a whole one."""
+    if raw.length_remaining:
+        raise HTTPException(f"it ended after {size} bytes, {raw.length_remaining} too early")
+
+
+def _unpacked(body: bytes, encoding: str, longest: int) -> bytes:
+    """Return a body that was packed though nobody asked for it, up to one byte above the limit.
+
+    The library would unpack as much as there is: a thousand times what was sent.
+    """
+    if not body or encoding.strip().lower() not in _PACKED:
+        return body
+    try:
+        unpack = zlib.decompressobj(_ANY_HEADER)
+        whole = unpack.decompress(body, longest + 1)
+    except zlib.error as error:
+        raise HTTPException("it is not packed as it says") from error
+    if not unpack.eof and len(whole) <= longest and len(body) <= longest:
+        raise HTTPException("what is packed ended early")
+    return whole
+
+
+def save(raw: urllib3.BaseHTTPResponse, target: Path) -> None:
+    """Write a body under a temporary name of its own first, in a file that only this user can read.
+
+    Args:
+        raw: The body, of which nothing was read.
+        target: What it is called once it is whole and on disk.
+
+    Raises:
+        HTTPException: It ended early.
+    """
+    handle, part = tempfile.mkstemp(".part", dir=target.parent)
+    try:
+        with raw, os.fdopen(handle, "wb") as file:
+            _copy(raw, file)
+        Path(part).replace(target)
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+def _copy(raw: urllib3.BaseHTTPResponse, file: BinaryIO) -> None:
+    while block := raw.read(LEAST):
+        file.write(block)
+    _require_whole(raw, file.tell())
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,172 @@
+"""HTTP as the platform clients need it: one request, one whole answer, every failure a `DeliveryError`.
+
+Requests go through the transport of `requests` without its session. So there are no cookies, no redirects, and
+no credentials but those that are given here: not from `.netrc`, and never to another host.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+
+import requests
+
+from uploader.errors import DeliveryError, SettingsError, Transient
+from uploader.platforms.answers import Answer, host_of, refusal
+from uploader.platforms.failures import TRANSPORT_ERRORS, classify
+from uploader.platforms.http.answer_deadline import PatientAdapter
+from uploader.platforms.http.file_body import Body
+from uploader.platforms.http.log_filter import hidden_path, hide_queries
+from uploader.platforms.http.proxies import proxies_for, proxy_to
+from uploader.platforms.http.reading import read, save
+
+CONNECT_SECONDS = 10.0
+"""Longest wait for a connection, and for each write to it."""
+ANSWER_SECONDS = 60.0
+"""Longest wait for an answer's head, and then for each 64 KiB of it, before it is given up on."""
+LONGEST_ANSWER = 1024 * 1024
+"""Most bytes of an answer that are read, unless a request expects more."""
+
+_WRITE_WHOLE = 64 * 1024  # bytes
+_WHOLE_FILE = 200  # other successes come with a part of it, or with nothing
+
+
+class Transport:
+    """Connections, kept alive and shared by threads."""
+
+    def __init__(
+        self,
+        *,
+        connections: int = 16,
+        ca_bundle: str | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            connections: How many are kept open for each host.
+            ca_bundle: File or folder of certificates to trust, or None for the usual ones.
+            connect_seconds: Longest wait for a connection, and for each write to it.
+            answer_seconds: Longest wait for an answer's head, and for each 64 KiB of it, before it is given up on.
+
+        Raises:
+            SettingsError: There are no such certificates.
+        """
+        if ca_bundle and not Path(ca_bundle).exists():
+            raise SettingsError(f"there are no certificates in {ca_bundle}; check REQUESTS_CA_BUNDLE and its like")
+        hide_queries()
+        self._adapter = PatientAdapter(pool_maxsize=connections)
+        self._verify = ca_bundle or True
+        self._connect_seconds = connect_seconds
+        self._answer_seconds = answer_seconds
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Body | None = None,
+        answer_seconds: float | None = None,
+        longest: int = LONGEST_ANSWER,
+        is_api: bool = False,
+    ) -> Answer:
+        """Send one request and read its whole answer, whatever its status.
+
+        Args:
+            method: The HTTP method.
+            url: Absolute.
+            headers: Beyond those of the transport itself.
+            body: What is sent along.
+            answer_seconds: Longest wait for this answer, as in the transport's own `answer_seconds`, the default.
+            longest: Of the answer's body, so many bytes are read.
+            is_api: Whether the URL is one of the API's own, whose path may be logged; of any other it may be a secret.
+
+        Raises:
+            Unreachable: No connection was made.
+            UnknownOutcome: The connection broke, or the answer came too slowly, after that.
+            Transient: The address cannot be used.
+            BlobUnusable: The body could not be read.
+        """
+        proxy = None
+        try:
+            proxy = proxy_to(url, proxies_for(url))
+            request = _prepare(method, url, headers or {}, body)
+            with nullcontext() if is_api else hidden_path(request.url or ""):
+                response = self._send(request, answer_seconds)
+                return Answer(response.status_code, response.headers, *read(response, longest))
+        except TRANSPORT_ERRORS as error:
+            failure = classify(error, host_of(url), proxy)
+        raise failure  # outside of the handler: what it handles quotes the URL
+
+    def download(self, url: str, target: Path) -> None:
+        """Get a file without credentials; it appears under its name when it is whole and on disk.
+
+        Args:
+            url: Absolute; it may hold a signature, which no error shows.
+            target: Where to put it, in a folder that exists.
+
+        Raises:
+            DeliveryError: There is no such file to be had now.
+        """
+        proxy = None
+        try:
+            proxy = proxy_to(url, proxies_for(url))
+            request = _prepare("GET", url, {}, None)
+            with hidden_path(request.url or ""):
+                response = self._send(request)
+            if response.status_code == _WHOLE_FILE and "html" not in response.headers.get("Content-Type", ""):
+                return save(response.raw, target)
+            failure = _no_file(Answer(response.status_code, response.headers, b""), host_of(url))
+            response.close()
+        except TRANSPORT_ERRORS as error:
+            failure = classify(error, host_of(url), proxy)
+        raise failure  # outside of the handler: what it handles quotes the URL
+
+    def _send(self, request: requests.PreparedRequest, answer_seconds: float | None = None) -> requests.Response:
+        return self._adapter.send(
+            request,
+            stream=True,
+            timeout=(self._connect_seconds, answer_seconds or self._answer_seconds),
+            verify=self._verify,
+            proxies=proxies_for(request.url or ""),
+        )
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._adapter.close()
+
+
+def _prepare(method: str, url: str, headers: Mapping[str, str], body: bytes | Body | None) -> requests.PreparedRequest:
+    """Return the request, by way of the only steps it needs: `Request.prepare` takes as long as sending does."""
+    prepared = requests.PreparedRequest()
+    prepared.prepare_method(method)
+    prepared.url = _checked(url)
+    prepared.prepare_headers(headers)
+    prepared.prepare_body(_in_blocks(body), None)
+    return prepared
+
+
+@functools.lru_cache(maxsize=8)
+def _checked(url: str) -> str | None:
+    """Return the URL in the form in which it is sent."""
+    prepared = requests.PreparedRequest()
+    prepared.prepare_url(url, None)
+    return prepared.url
+
+
+def _in_blocks(body: bytes | Body | None) -> bytes | io.BytesIO | Body:
+    """Have a large body written block by block: the time-out is for each write, and a slow link needs many."""
+    if not body:
+        return b""  # an empty stream would go out chunked, which storages refuse
+    return io.BytesIO(body) if isinstance(body, bytes) and len(body) > _WRITE_WHOLE else body
+
+
+def _no_file(answer: Answer, host: str) -> DeliveryError:
+    if answer.ok:
+        return Transient(f"{host} answered {answer.status} without a whole file", status=answer.status)
+    return refusal(answer, host)

@@ -1,0 +1,268 @@
+"""Client of the Ultralytics HUB API, as `ultralytics` 8.3.245 with `hub-sdk` 0.0.25 speaks it.
+
+    POST /v1/auth                            whether the key is accepted
+    POST /v1/models                          makes a model; answers with its id
+    GET  /v1/models?limit=N                  the newest models
+    GET  /v1/models/{id}                     a model's facts
+    GET  /v1/models/{id}/metrics             metrics of its epochs, as far as they are told
+    POST /v1/models/{id}                     metrics of any number of epochs
+    POST /v1/models/{id}/upload              a checkpoint, as a form with the file in it
+    POST /v1/agent/heartbeat/models/{id}     this machine is at work on the model
+
+The key travels as `x-api-key`. Upstream repeats a request after 408, 502 and 504 only and then forgets it. Here those,
+every other 5xx and 429 (when `Retry-After` is over) are `Transient`: only a positive answer completes a delivery.
+
+HUB has no idempotency keys. When the answer that made a model was lost, the next attempt reads the newest models first:
+the run's uuid travels in `meta`, and the model that has it is the one that was made. So it is for a training that was
+resumed, when the journal does not know its model or HUB does not know it any more.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from uploader.errors import DeliveryError, Forbidden, ReadRefused, Refused, Transient
+from uploader.platforms.answers import brief, deleted, host_of, is_id, said
+from uploader.platforms.base import Identity, Known, Message, Progress, Receipt, Upload
+from uploader.platforms.http.file_body import BlobReader
+from uploader.platforms.http.json_api import JsonApi, checked_key
+from uploader.platforms.http.one_at_a_time import Turns
+from uploader.platforms.http.transport import Transport
+from uploader.platforms.older_copy import ahead
+from uploader.platforms.uploads.multipart import FormReader
+
+UPLOAD_SECONDS = 600.0
+"""HUB may store a file elsewhere before it answers."""
+MODEL_ID = "modelId"
+"""Name of the one id that HUB gives."""
+RUN = "uploaderRun"
+"""Name of the run's uuid in a model's `meta`."""
+RESUMED = "resumed"
+"""What the body of a registration has besides, which is not sent: the training goes on with one of before."""
+
+_TRAINED = "trained"
+"""Status of a model whose training has ended."""
+_UNTOLD = frozenset({200, 404, 405})
+"""An answer of another kind, or a page that says that there is no such path."""
+_NEWEST = 50
+"""So many models are looked at: what is looked for was made a moment ago."""
+_LONGEST_LIST = 16 * 1024 * 1024  # bytes
+
+
+class HubPlatform:
+    """One destination: a HUB API's base URL and its key. Threads may share it.
+
+    Attributes:
+        heartbeat_seconds: How often HUB expects to hear that a training is alive.
+    """
+
+    name = "hub"
+    heartbeat_seconds = 300.0
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str | None,
+        transport: Transport,
+        *,
+        place: str = "local",
+        upload_seconds: float = UPLOAD_SECONDS,
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            base_url: Without a trailing slash.
+            api_key: The key; None for what everybody may read.
+            transport: The connections; closed by `close`.
+            place: `colab` in a Colab notebook, else `local`; a part of the agent's name.
+            upload_seconds: Longest wait for the answer after the last byte of a file.
+
+        Raises:
+            CredentialsRefused: The key cannot be one.
+        """
+        credentials = {} if api_key is None else {"x-api-key": checked_key(api_key)}
+        self._api = JsonApi(base_url, credentials, transport)
+        self._transport = transport
+        self._host = host_of(base_url)
+        self._upload_seconds = upload_seconds
+        self._lists = Turns()
+        self._agent = f"python-{platform.python_version()}-{place}"
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._transport.close()
+
+    def authenticate(self) -> None:
+        """Have the key checked.
+
+        Raises:
+            DeliveryError: It is not accepted, or nobody answers.
+        """
+        self._confirmed(self._api.post("/v1/auth", ""))
+
+    def model(self, model_id: str) -> dict[str, Any]:
+        """Return a model's facts.
+
+        Raises:
+            DeliveryError: There is no such model for this key, or nobody answers.
+        """
+        data = self._confirmed(self._api.get(_path(model_id))).get("data")
+        if not isinstance(data, dict) or not data:
+            raise Refused(f"{self._host} has no such model", status=200)
+        return data
+
+    def register(self, message: Message) -> Receipt:
+        """Make a model, unless the run has one: it was resumed, began from a model's URL, or was registered before.
+
+        The model of a resumed training whose journal was lost is looked for. One that was deleted meanwhile takes no
+        more sessions; the run then goes on as a new one.
+        """
+        wish = json.loads(message.data_json)
+        is_resumed = bool(wish.pop(RESUMED, False))
+        if MODEL_ID in wish:  # a model that was there before the run, of which nothing could be made anew
+            known = message.identity.ids.get(MODEL_ID, wish[MODEL_ID])
+        else:
+            known = self._own(message, is_resumed=is_resumed)
+        if known is not None:
+            return Receipt({}, {MODEL_ID: known})
+        # Another request than the one that made the run's first model: under that one's key its answer is repeated.
+        key = f"{message.chunk_id}.new" if MODEL_ID in message.identity.ids else message.chunk_id
+        body = json.dumps(wish) if is_resumed else message.data_json
+        answer = self._confirmed(self._api.post("/v1/models", body, key=key))
+        data = answer.get("data")
+        if not isinstance(data, dict) or not is_id(data.get("id")):
+            missing = f"{self._host} answered without the id of the model that was to be made"
+            raise Transient(f"{missing}{said(answer)}", status=200)
+        return Receipt({MODEL_ID: data["id"]}, {MODEL_ID: data["id"]}, is_new=True)
+
+    def ahead(self, identity: Identity, known: Known) -> str | None:
+        """Return what HUB has of a run that a journal does not: a later epoch, or the end. It tells no sessions."""
+        with self._lists.turn():
+            model_id = identity.ids.get(MODEL_ID) or self._made_for(identity.run_uuid)
+            if model_id is None:
+                return None
+            model, metrics = self._told(_path(model_id)), self._told(f"{_path(model_id)}/metrics")
+        is_over = isinstance(model, dict) and model.get("status") == _TRAINED
+        return ahead({"status": "completed" if is_over else None, "trainResults": metrics}, known)
+
+    def _told(self, path: str) -> Any:
+        """Return what HUB tells there; None where it has no such thing, or does not tell."""
+        try:
+            return self._confirmed(self._api.get(path)).get("data")
+        except (Refused, ReadRefused):
+            return None
+        except Transient as error:
+            if error.status in _UNTOLD:  # another attempt would be answered alike
+                return None
+            raise
+
+    def _own(self, message: Message, *, is_resumed: bool) -> object:
+        """Return the id of the model that the run has there, None where it has none, or has it no more."""
+        known = message.identity.ids.get(MODEL_ID)
+        if known is not None and self._is_there(known):
+            return known
+        if known is None and message.attempt == 1 and not is_resumed:
+            return None
+        with self._lists.turn():
+            return self._made_for(message.identity.run_uuid)
+
+    def _is_there(self, model_id: object) -> bool:
+        try:
+            self._api.get(_path(model_id))
+        except ReadRefused:  # a key that may not look
+            return True
+        except Refused as error:
+            return error.status != 404  # a server that shows no models
+        return True
+
+    def send(self, message: Message) -> Receipt:
+        """Send metrics; the message's data is the request."""
+        try:
+            answer = self._api.post(_path(_model_of(message.identity)), message.data_json, key=message.chunk_id)
+        except Refused as error:
+            raise _about_model(error) from None
+        return self._received(answer)
+
+    def upload(self, upload: Upload, progress: Progress) -> Receipt:
+        """Send a checkpoint with the fields of its form."""
+        path = f"{_path(_model_of(upload.identity))}/upload"
+        with BlobReader(upload.path, upload.size, upload.sha256, progress) as file:
+            form = FormReader(upload.form, upload.filename, file)
+            try:
+                answer = self._api.post_body(
+                    path, form, form.content_type, key=upload.chunk_id, answer_seconds=self._upload_seconds
+                )
+            except Refused as error:
+                raise _about_model(error) from None
+        receipt = self._received(answer)
+        return Receipt({**receipt.answer, "sha256": upload.sha256})
+
+    def heartbeat(self, identity: Identity, agent_id: Any) -> Any:
+        """Say that a run's training is alive.
+
+        Args:
+            identity: The run.
+            agent_id: What HUB called this machine at the last heartbeat, None at the first.
+
+        Returns:
+            What HUB calls it from now on.
+
+        Raises:
+            DeliveryError: Nobody took notice.
+        """
+        body = json.dumps({"agent": self._agent, "agentId": agent_id})
+        answer = self._api.post(f"/v1/agent/heartbeat{_path(_model_of(identity), version='')}", body)
+        data = self._confirmed(answer).get("data")
+        return data.get("agentId") if isinstance(data, dict) else None
+
+    def _made_for(self, run_uuid: str) -> object:
+        """Return the id of the model that an earlier attempt has made for a run, else None.
+
+        Raises:
+            DeliveryError: That cannot be known now.
+        """
+        try:
+            data = self._confirmed(self._api.newest("/v1/models", _NEWEST, _LONGEST_LIST)).get("data")
+        except Forbidden:  # what may not be read may be there
+            raise
+        except Refused:
+            return None  # a server that lists no models
+        models = data.get("results") if isinstance(data, dict) else data
+        if not isinstance(models, list):
+            raise Transient(f"{self._host} answered without its models{said(data or {})}", status=200)
+        return next((each["id"] for each in models if _is_of(each, run_uuid)), None)
+
+    def _received(self, answer: Mapping[str, Any]) -> Receipt:
+        confirmed = self._confirmed(answer)
+        return Receipt({name: brief(confirmed[name]) for name in ("success", "message") if name in confirmed})
+
+    def _confirmed(self, answer: dict[str, Any] | Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return an answer of HUB's own kind: `{"success": true, "message": …, "data": …}`, of which parts may lack."""
+        if answer.get("success") is True or ("success" not in answer and "data" in answer):
+            return answer
+        raise Transient(f"{self._host} answered without saying that it succeeded{said(answer)}", status=200)
+
+
+def _path(model_id: object, version: str = "/v1") -> str:
+    return f"{version}/models/{quote(str(model_id), safe='')}"
+
+
+def _model_of(identity: Identity) -> object:
+    return identity.ids[MODEL_ID]
+
+
+def _is_of(model: Any, run_uuid: str) -> bool:
+    """Return whether a listed model was made for a run."""
+    meta = model.get("meta") if isinstance(model, dict) else None
+    return isinstance(meta, dict) and meta.get(RUN) == run_uuid and is_id(model.get("id"))
+
+
+def _about_model(error: Refused) -> DeliveryError:
+    """Tell a model that is not there any more from any other refusal."""
+    if error.status == 404:
+        return deleted(error)
+    return error

@@ -1,0 +1,262 @@
+"""From events to what HUB takes of them: a model, metrics of many epochs at once, checkpoints. Pure.
+
+As upstream 8.3.245 does it:
+
+- An epoch's metrics are the training losses and the validation metrics, at epoch 0 also facts about the model. What
+  the platform gets besides (`lr`, fitness, console, system, results) is not sent.
+- The final evaluation, which knows no validation losses and trains nothing, replaces the last epoch before 8.4.52.
+  There its event has a number of its own in the journal; here it gets the last epoch's. From then on upstream gives it
+  one more.
+- While a training runs its `last.pt` is uploaded, at its end `best.pt`, with the mAP of the final evaluation.
+
+Unlike there, epochs that wait together travel together, and the model is made when the journal is drained. Its `meta`
+carries the run's uuid, so that it is found again when the answer that made it was lost.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from journal.encoding import encode
+from journal.kinds import CHECKPOINT, FINAL, REGISTRATION
+from journal.records import Event, PlannedDelivery
+from uploader.platforms.base import NOT_RESUMED
+from uploader.platforms.hub.client import RESUMED
+from uploader.platforms.stages import Plan, milestone, next_stage
+
+EPOCH = "epoch_end"
+METRICS = "metrics"
+"""Kind of the deliveries that hold metrics."""
+KINDS = frozenset({REGISTRATION, EPOCH, CHECKPOINT})
+"""Kinds of events that matter to HUB."""
+CONTEXT = {REGISTRATION: 1, EPOCH: 2}
+"""How many of the last events of a kind `plan` has to know, also when they are planned already."""
+LAST = "last"
+ROLES = frozenset({LAST, FINAL})
+"""Roles of the checkpoints that HUB is sent."""
+COUNTED_SINCE = (8, 4, 52)
+"""The first version of Ultralytics that tells the final evaluation under one epoch more, and not under the last."""
+LONGEST_METRICS = 256 * 1024
+"""Most bytes of metrics in one request, unless one epoch has more."""
+
+_MAP = "metrics/mAP50-95(B)"
+_UNSENT = frozenset({"lr", "fitness"})
+_FACTS = {"parameters": "model/parameters", "gflops": "model/GFLOPs", "speedMs": "model/speed_PyTorch(ms)"}
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """One `epoch_end`.
+
+    Attributes:
+        event: The event.
+        number: The epoch that HUB is told.
+        metrics: What HUB is told of it.
+        replaces: Whether the epoch before has the same number; it has to arrive first.
+        trained: The last epoch that was trained by then: a final evaluation trains none.
+    """
+
+    event: Event
+    number: int
+    metrics: Mapping[str, Any]
+    replaces: bool
+    trained: int
+
+
+def plan(events: Sequence[Event], stage: int, before: Sequence[Event] = (), generation: int = 0) -> Plan:
+    """Plan the next events of one run.
+
+    Args:
+        events: In order, at least one, of `KINDS`; the first follows the last one planned.
+        stage: Stage of the last planned delivery of the run, 0 when there is none.
+        before: The run's last events of `CONTEXT` that were planned already, in order.
+        generation: Of the session that the last event before them is of, 0 when there is none.
+
+    Raises:
+        Exception: One of them is damaged.
+    """
+    epochs = {epoch.event.id: epoch for epoch in _epochs([*before, *events])}
+    latest = [epochs[event.id] for event in before if event.kind == EPOCH]
+    deliveries: list[PlannedDelivery] = []
+    for section in _sections(events):
+        latest += [epochs[event.id] for event in section if event.kind == EPOCH]
+        if _is_milestone(section[0]):
+            stage = milestone(stage)
+            deliveries.append(_milestone_delivery(section[0], stage, latest[-1:]))
+        else:
+            is_other = generation not in {0, section[0].generation}
+            first = next_stage(stage, section[0].kind, is_other_session=is_other)
+            if made := list(_deliveries(section, epochs, first)):
+                stage = made[-1].stage
+                deliveries += made
+        generation = section[0].generation
+    return Plan(tuple(deliveries), events[-1].id, stage)
+
+
+def _sections(events: Iterable[Event]) -> Iterator[list[Event]]:
+    """Yield each milestone by itself, and what one session tells between two of them together."""
+    section: list[Event] = []
+    for event in events:
+        is_other = bool(section) and event.generation != section[0].generation
+        if section and (is_other or _is_milestone(event) or _is_milestone(section[0])):
+            yield section
+            section = []
+        section.append(event)
+    if section:
+        yield section
+
+
+def _is_milestone(event: Event) -> bool:
+    return event.kind == REGISTRATION or (event.kind == CHECKPOINT and event.key == FINAL)
+
+
+def _milestone_delivery(event: Event, stage: int, latest: Sequence[_Epoch]) -> PlannedDelivery:
+    if event.kind == CHECKPOINT:
+        return _final(event, stage, latest)
+    body = encode(model_wish(json.loads(event.payload)))
+    return PlannedDelivery(REGISTRATION, "message", stage, event.id, event.id, body)
+
+
+def _deliveries(section: Sequence[Event], epochs: Mapping[int, _Epoch], stage: int) -> Iterator[PlannedDelivery]:
+    """Yield the metrics and the newest checkpoint of what lies between two milestones."""
+    for batch in _batches([epochs[event.id] for event in section if event.kind == EPOCH]):
+        stage += 2 if batch[0].replaces else 0
+        texts = {str(epoch.number): json.dumps(epoch.metrics) for epoch in batch}
+        body = encode({"type": "metrics", "metrics": texts})
+        yield PlannedDelivery(METRICS, "message", stage, batch[0].event.id, batch[-1].event.id, body)
+    saves = [event for event in section if event.kind == CHECKPOINT and event.key == LAST]
+    if saves:
+        file = json.loads(saves[-1].payload)
+        form = {"epoch": file["epoch"], "type": "epoch", "isBest": bool(file["isBest"])}
+        yield _upload(saves[-1], stage, "last.pt", form)
+
+
+def _final(event: Event, stage: int, latest: Sequence[_Epoch]) -> PlannedDelivery:
+    """Return the upload that ends a training; `best.pt` whatever file it is, as upstream falls back to `last.pt`."""
+    number = latest[0].trained if latest else json.loads(event.payload)["epoch"]
+    score = (latest[0].metrics.get(_MAP) if latest else None) or 0.0
+    return _upload(event, stage, "best.pt", {"epoch": number, "type": "final", "map": score})
+
+
+def _upload(event: Event, stage: int, filename: str, form: Mapping[str, Any]) -> PlannedDelivery:
+    file = json.loads(event.payload)
+    body = encode({**file, "filename": filename, "form": form})
+    return PlannedDelivery(CHECKPOINT, "upload", stage, event.id, event.id, body, file["sha256"], event.key)
+
+
+def _batches(epochs: Iterable[_Epoch]) -> Iterator[list[_Epoch]]:
+    """Yield epochs that fit into one request."""
+    batch: list[_Epoch] = []
+    size = 0
+    for epoch in epochs:
+        length = len(json.dumps(epoch.metrics))
+        if batch and size + length > LONGEST_METRICS:
+            yield batch
+            batch, size = [], 0
+        batch.append(epoch)
+        size += length
+    if batch:
+        yield batch
+
+
+def _epochs(events: Iterable[Event]) -> Iterator[_Epoch]:
+    """Yield the `epoch_end` among the events, each with the number under which HUB knows it."""
+    epoch: _Epoch | None = None
+    is_counted = False
+    for event in events:
+        if event.kind == REGISTRATION:
+            is_counted = counts_final_evaluation(json.loads(event.payload))
+        elif event.kind == EPOCH:
+            epoch = _epoch(event, epoch, is_counted)
+            yield epoch
+
+
+def _epoch(event: Event, before: _Epoch | None, is_counted: bool) -> _Epoch:
+    payload = json.loads(event.payload)
+    number, metrics = int(payload["epoch"]), epoch_metrics(payload)
+    trained = number
+    if before is not None and number == before.number + 1 and _is_final_evaluation(metrics, before.metrics):
+        trained = before.number
+        number = number if is_counted else trained
+    if before is None or number != before.number:
+        return _Epoch(event, number, metrics, replaces=False, trained=trained)
+    facts = {name: before.metrics[name] for name in _FACTS.values() if name in before.metrics}
+    return _Epoch(event, number, {**facts, **metrics}, replaces=True, trained=trained)
+
+
+def _is_final_evaluation(metrics: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Tell it by its metrics: no epoch was trained for it, and outside of a training the validator gives no losses.
+
+    Validators of one's own may give none for any epoch. Then only the training losses tell, which are as they were.
+    """
+    kinds = {name.partition("/")[0] for name in metrics}
+    is_evaluated = "metrics" in kinds and "val" not in kinds
+    return is_evaluated and all(before.get(name) == metrics[name] for name in metrics if name.startswith("train/"))
+
+
+def counts_final_evaluation(data: Mapping[str, Any]) -> bool:
+    """Return whether a training's version of Ultralytics gives the final evaluation a number of its own.
+
+    Args:
+        data: Of `training_started`.
+    """
+    version = str((data.get("environment") or {}).get("ultralyticsVersion", ""))
+    parts = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return parts is not None and tuple(map(int, parts.groups())) >= COUNTED_SINCE
+
+
+def epoch_metrics(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what HUB is told of an epoch.
+
+    Args:
+        payload: Of `epoch_end`.
+    """
+    told = {name: value for name, value in (payload.get("metrics") or {}).items() if name not in _UNSENT}
+    info = (payload.get("modelInfo") or {}) if payload["epoch"] == 0 else {}
+    return {**told, **{_FACTS[name]: value for name, value in info.items() if name in _FACTS}}
+
+
+def model_wish(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a model is made from, or `{"modelId": …}` of the existing one that is trained.
+
+    That of a resumed training has `resumed` besides, which HUB is not told: its client looks for the run's model first.
+
+    Args:
+        data: Of `training_started`; its `trainArgs` are text.
+    """
+    environment = data.get("environment") or {}
+    if existing := environment.get("hubModel"):
+        return {"modelId": existing}
+    run = environment.get("uploaderRun")
+    args = data.get("trainArgs") or {}
+    model = str(args.get("model", ""))
+    return {
+        "config": {
+            "batchSize": _value(args.get("batch", "-1")),
+            "epochs": _value(args.get("epochs", "300")),
+            "imageSize": _value(args.get("imgsz", "640")),
+            "patience": _value(args.get("patience", "100")),
+            "device": str(args.get("device", "")),
+            "cache": str(args.get("cache", "ram")),
+        },
+        "dataset": {"name": args.get("data")},
+        "lineage": {
+            "architecture": {"name": model.replace(".pt", "").replace(".yaml", "")},
+            "parent": {"name": model} if model.endswith(".pt") else {},
+        },
+        "meta": {"name": model, **({"uploaderRun": run} if run else {})},
+        **({} if str(args.get("resume")) in NOT_RESUMED else {RESUMED: True}),
+    }
+
+
+def _value(text: str) -> Any:
+    """Return the number, list or None that an argument was before it became text."""
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text

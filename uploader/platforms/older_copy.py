@@ -1,0 +1,37 @@
+"""Whether a platform has more of a run than the journal that is being delivered: then that is an older copy. Pure.
+
+What an older copy holds would put older weights, shorter text or an earlier state over what the newer one has
+delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from uploader.platforms.base import Known
+from uploader.platforms.session_lineage import Session
+
+
+def ahead(model: Mapping[str, Any], known: Known) -> str | None:
+    """Return what a platform's model has that the journal does not, in words; None where it has no more.
+
+    Args:
+        model: As the platform tells it.
+        known: What the journal holds of the run.
+    """
+    session = Session.of(model)
+    if session is not None and session.uuid not in known.sessions:
+        # Of the same generation it is another branch, which is told by the registration.
+        return "a later session" if session.generation > known.generation else None
+    told = last_epoch(model)
+    if told is not None and known.last_epoch is not None and told > known.last_epoch:
+        return f"epochs up to {told}, and this journal up to {known.last_epoch}"
+    return "the training's end" if model.get("status") == "completed" and not known.is_complete else None
+
+
+def last_epoch(model: Mapping[str, Any]) -> int | None:
+    """Return the last epoch that a model has, None where it has none or does not say."""
+    results = model.get("trainResults")
+    told = [each.get("epoch") for each in results if isinstance(each, dict)] if isinstance(results, list) else []
+    return max((number for number in told if isinstance(number, int)), default=None)

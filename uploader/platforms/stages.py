@@ -1,0 +1,48 @@
+"""What has to wait for what, whichever the platform. Pure.
+
+The milestones `training_started`, `training_complete` and `training_failed` each have a stage of their own, and what
+lies between two of them shares one, as far as it is of one session. A delivery waits for all lower stages of its run.
+So a run is registered first and completed last, and in between metrics do not wait for a slow checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from journal.kinds import MILESTONES
+from journal.records import PlannedDelivery
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of a span of events.
+
+    Attributes:
+        deliveries: What is to be sent.
+        through: Id of the last event that was looked at.
+        stage: Stage of the last delivery, or the one given when there is none.
+    """
+
+    deliveries: tuple[PlannedDelivery, ...]
+    through: int
+    stage: int
+
+
+def next_stage(stage: int, kind: str, *, is_other_session: bool = False) -> int:
+    """Return the stage of an event's delivery that follows one of stage `stage`: milestones are odd, the rest even.
+
+    What two sessions tell of the same goes one after the other, also where no milestone lies between.
+    """
+    if kind in MILESTONES:
+        return milestone(stage)
+    return stage + 2 if is_other_session and stage % 2 == 0 else between(stage)
+
+
+def milestone(stage: int) -> int:
+    """Return the stage of a milestone that follows a delivery of stage `stage`."""
+    return stage + 1 + stage % 2
+
+
+def between(stage: int) -> int:
+    """Return the stage of anything else that follows a delivery of stage `stage`."""
+    return stage + stage % 2

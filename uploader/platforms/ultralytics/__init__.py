@@ -1,0 +1,1 @@
+"""Ultralytics Platform: its webhooks, what they are sent, and its ul:// addresses."""

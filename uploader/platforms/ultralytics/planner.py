@@ -1,0 +1,127 @@
+"""From events to what Ultralytics Platform is sent: which, and joined how. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from journal.clock import from_text
+from journal.encoding import encode
+from journal.kinds import CHECKPOINT, CONSOLE, FAILED, GIVEN_UP, INTERRUPTED, MILESTONES
+from journal.losses import in_words
+from journal.records import Event, PlannedDelivery
+from uploader.platforms.stages import Plan, next_stage
+
+MESSAGES = frozenset({*MILESTONES, CONSOLE, "epoch_end", "system_metrics", "training_progress"})
+"""Kinds of events that are sent as they are; what was given up is told as console text. Others stay in the journal."""
+
+LONGEST_CONSOLE = 64 * 1024
+"""Most bytes of console text in one delivery, unless a single event has more."""
+
+
+def plan(events: Sequence[Event], stage: int, generation: int = 0) -> Plan:
+    """Plan the next events of one run.
+
+    Args:
+        events: In order, at least one; the first follows the last one planned.
+        stage: Stage of the last planned delivery of the run, 0 when there is none.
+        generation: Of the session that the last event before them is of, 0 when there is none.
+
+    Raises:
+        Exception: One of them is damaged.
+    """
+    deliveries = []
+    for group in _groups(events):
+        stage = next_stage(stage, group[0].kind, is_other_session=generation not in {0, group[0].generation})
+        generation = group[0].generation
+        deliveries.append(_delivery(group, stage))
+    return Plan(tuple(deliveries), events[-1].id, stage)
+
+
+def _groups(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """Yield the events to send, those that go together in one list."""
+    together: list[Event] = []
+    size, grows, is_gapless = 0, False, True
+    previous = events[0]
+    for event in events:
+        is_gapless, previous = is_gapless and _follows(event, previous), event
+        told = _told(event)
+        if not _is_sent(told):
+            continue
+        joins = _joins(told)
+        length = len(told.payload.encode("utf-8", "surrogatepass")) if joins else 0
+        if grows and joins and is_gapless and size + length <= LONGEST_CONSOLE:
+            together.append(told)
+            size += length
+            continue
+        if together:
+            yield together
+        together, size, grows, is_gapless = [told], length, joins, True
+    if together:
+        yield together
+
+
+def _follows(event: Event, previous: Event) -> bool:
+    """Return whether nothing can have been printed between two events that comes in later."""
+    return event.session_id == previous.session_id and event.seq - previous.seq <= 1
+
+
+def _joins(event: Event) -> bool:
+    """Return whether an event is a chunk of console text as our own are; any other is sent as it is.
+
+    Raises:
+        ValueError: It is no JSON object.
+    """
+    content = json.loads(event.payload)
+    if not isinstance(content, dict):
+        raise ValueError("no JSON object")
+    is_text = isinstance(content.get("content"), str) and isinstance(content.get("lineCount"), int)
+    return event.kind == CONSOLE and is_text
+
+
+def _is_sent(event: Event) -> bool:
+    if event.kind == CHECKPOINT:
+        return bool(json.loads(event.payload).get("publish"))
+    return event.kind in MESSAGES
+
+
+def _told(event: Event) -> Event:
+    """Return what the platform has no word for as what it has one for.
+
+    An interrupted training has failed there, until it is resumed. A loss is a line of console text, the one place where
+    the platform shows what a run has to say.
+    """
+    if event.kind == INTERRUPTED:
+        return replace(event, kind=FAILED)
+    if event.kind != GIVEN_UP:
+        return event
+    told = json.loads(event.payload)
+    losses = ", ".join(map(in_words, told["items"]))
+    # Other chunks count on from the millisecond in which their session began.
+    chunk_id = int(from_text(event.created_at).timestamp() * 1000)
+    content = f"Uploader: given up: {losses}, because {told['reason']}"
+    payload = {"chunkId": chunk_id, "content": content, "lineCount": 1, "progress": {}}
+    return replace(event, kind=CONSOLE, payload=encode(payload))
+
+
+def _delivery(group: Sequence[Event], stage: int) -> PlannedDelivery:
+    first, last = group[0], group[-1]
+    if first.kind == CHECKPOINT:
+        file = json.loads(first.payload)
+        return PlannedDelivery(
+            CHECKPOINT, "upload", stage, first.id, last.id, first.payload, file["sha256"], file["role"]
+        )
+    body = first.payload if len(group) == 1 else encode(_joined([json.loads(e.payload) for e in group]))
+    return PlannedDelivery(first.kind, "message", stage, first.id, last.id, body)
+
+
+def _joined(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Join chunks of console text: known by the first one's id, with the progress bars as they were last."""
+    return {
+        **chunks[0],
+        "content": "\n".join(chunk["content"] for chunk in chunks if chunk["content"]),
+        "lineCount": sum(chunk["lineCount"] for chunk in chunks),
+        "progress": chunks[-1].get("progress", {}),
+    }

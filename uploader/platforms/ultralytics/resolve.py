@@ -1,0 +1,155 @@
+"""`ul://` addresses of datasets and models, resolved to signed URLs that anybody may fetch for a while."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from uploader.errors import CredentialsRefused, DeliveryError
+from uploader.settings import Settings
+
+if TYPE_CHECKING:
+    from uploader.platforms.answers import Answer
+
+_PREFIX = "ul://"
+_OLDER = ("/api/webhooks/", "/api/v1/")
+_MODEL_SECONDS = 90.0
+_DATASET_SECONDS = 3600.0  # a platform may build the export while we wait
+_LOG = logging.getLogger(__name__)
+
+
+def resolve_platform_uri(uri: str, hard: bool = True) -> str | None:
+    """Ask the platform for the signed URL of a dataset or a model.
+
+    The platform is the one of `ULTRALYTICS_PLATFORM_URL`, the key that of `ULTRALYTICS_API_KEY` or the settings file.
+
+    Args:
+        uri: `ul://user/datasets/slug` for a dataset, `ul://user/project/model` for a model's weights.
+        hard: Whether what is not found, or a platform that cannot be reached, is an error.
+
+    Returns:
+        The signed URL; None when there is none and `hard` is False.
+
+    Raises:
+        ValueError: The URI is malformed, or the key is missing or not accepted.
+        PermissionError: The platform does not let this key have it.
+        FileNotFoundError: There is no such dataset or model, or the model has no weights yet.
+        RuntimeError: It is still processing, or the platform answered in a way it should not.
+        ConnectionError: The platform cannot be reached, or cannot answer now.
+        SettingsError: `ULTRALYTICS_PLATFORM_URL` is no URL.
+    """
+    endpoints = _endpoints(uri)
+    settings = Settings.load()
+    if not settings.api_key:
+        raise ValueError(f"an API key is needed for {uri}: set ULTRALYTICS_API_KEY or api_key in {settings.key_file}")
+    try:
+        url = _ask(endpoints, settings, uri)
+        if url is None:
+            raise FileNotFoundError(f"{settings.platform_url} has no dataset or model weights for {uri}")
+    except (FileNotFoundError, ConnectionError) as error:
+        if hard:
+            raise
+        _LOG.warning("%s", error)
+        return None
+    return url
+
+
+@dataclass(frozen=True)
+class _Endpoints:
+    """Where to ask about one URI: `GET` the current path, `HEAD` those that servers had before it."""
+
+    current: str
+    older: tuple[str, ...]
+    seconds: float
+
+
+def _endpoints(uri: str) -> _Endpoints:
+    parts = str(uri).removeprefix(_PREFIX).split("/")
+    if not str(uri).startswith(_PREFIX) or len(parts) != 3 or not all(part.strip(". ") for part in parts):
+        raise ValueError(f"{uri!r} is not like ul://user/datasets/name or ul://user/project/model")
+    owner, middle, name = (quote(part, safe="") for part in parts)
+    if middle == "datasets":
+        export = f"datasets/{owner}/{name}/export"
+        return _Endpoints(f"/api/{export}", tuple(place + export for place in _OLDER), _DATASET_SECONDS)
+    model = f"models/{owner}/{middle}/{name}"
+    older = tuple(f"{place}{model}/download" for place in _OLDER)
+    return _Endpoints(f"/api/{model}/files", older, _MODEL_SECONDS)
+
+
+def _ask(endpoints: _Endpoints, settings: Settings, uri: str) -> str | None:
+    """Return the URL, or None when no endpoint knows the resource; older endpoints answer with a redirect to it."""
+    from uploader.platforms.http.json_api import bearer
+    from uploader.platforms.http.transport import Transport
+
+    try:
+        headers = {**bearer(settings.api_key or ""), "Accept": "application/json"}
+    except CredentialsRefused as error:
+        raise ValueError(f"{uri} cannot be resolved: {error}") from None
+    transport = Transport(connections=1, ca_bundle=settings.ca_bundle, answer_seconds=endpoints.seconds)
+
+    def request(method: str, path: str) -> Answer:
+        try:
+            return transport.request(method, settings.platform_url + path, headers=headers, is_api=True)
+        except DeliveryError as error:
+            raise ConnectionError(f"{uri} cannot be resolved now: {error}") from None
+
+    try:
+        answer = request("GET", endpoints.current)
+        if answer.status not in {404, 405}:
+            return _url_in(answer, uri)
+        return _first_redirect(endpoints, request, uri)
+    finally:
+        transport.close()
+
+
+def _first_redirect(endpoints: _Endpoints, request: Callable[[str, str], Answer], uri: str) -> str | None:
+    for path in endpoints.older:
+        answer = request("HEAD", path)
+        if answer.status not in {404, 405}:
+            return _location(answer, uri)
+    return None
+
+
+def _url_in(answer: Answer, uri: str) -> str | None:
+    """Return the URL of a current answer: of the dataset, or of the first of a model's files."""
+    _check(answer, uri)
+    content = answer.json() or {}
+    files = content.get("files")
+    if files == []:
+        return None
+    source = files[0] if isinstance(files, list) and isinstance(files[0], dict) else content
+    return _signed(source.get("downloadUrl"), answer, uri)
+
+
+def _location(answer: Answer, uri: str) -> str:
+    if not 300 <= answer.status < 400:
+        _check(answer, uri)
+    return _signed(answer.headers.get("Location"), answer, uri)
+
+
+def _signed(url: object, answer: Answer, uri: str) -> str:
+    if isinstance(url, str) and url.startswith(("https://", "http://")):
+        return url
+    raise RuntimeError(f"the platform answered {answer.status} without a URL for {uri}")
+
+
+def _check(answer: Answer, uri: str) -> None:
+    """Raise the error that an unsuccessful answer stands for."""
+    from uploader.platforms.answers import strange
+
+    status = answer.status
+    if status == 401:
+        raise ValueError(f"the platform does not accept the API key for {uri}; check ULTRALYTICS_API_KEY")
+    if 400 <= status < 500 and answer.is_page:
+        raise ConnectionError(f"{uri} cannot be resolved now: {strange(answer, 'the platform')}")
+    if status == 403:
+        raise PermissionError(f"this API key has no access to {uri}")
+    if status == 409:
+        raise RuntimeError(f"{uri} is still processing; try again later")
+    if status in {408, 425, 429} or status >= 500:
+        raise ConnectionError(f"{uri} cannot be resolved now: the platform answered {status}")
+    if not answer.ok:
+        raise RuntimeError(f"{uri} cannot be resolved: the platform answered {status}")

@@ -1,0 +1,198 @@
+"""Uploads by tus 1.0, with its extensions creation, checksum and termination (https://tus.io/protocols/resumable-upload).
+
+    OPTIONS create    what the server can do
+    POST    create    begins an upload; `Location` is its URL
+    HEAD    upload    `Upload-Offset`: how many bytes it has
+    PATCH   upload    a chunk, with its checksum where the server takes one
+    DELETE  upload    forget it
+
+Both URLs are signed by the server and get no credentials of ours. A server without checksums cannot confirm a chunk's
+bytes; one that looks at the whole file's sha256, as the local platform does, checks it when the last byte has arrived.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from uploader.errors import DeliveryError, Transient
+from uploader.platforms.answers import Answer, host_of, refusal
+from uploader.platforms.base import Upload
+from uploader.platforms.http.file_body import Chunk
+from uploader.platforms.http.transport import Transport
+from uploader.platforms.uploads.resumable import OutOfStep, StillBusy
+from uploader.platforms.uploads.storage_answers import STORAGE_SECONDS, check_taken
+
+VERSION = "1.0.0"
+"""The version of the protocol that is spoken here."""
+
+_VERSION_HEADER = {"Tus-Resumable": VERSION}
+_ALGORITHMS = ("sha256", "sha1")  # the protocol asks servers for sha1 at least
+_CONFLICT, _LOCKED, _CHECKSUM_MISMATCH = 409, 423, 460
+_NO_TUS = frozenset({400, 401, 403, 404, 405, 410, 501})  # to the question itself, with whatever body
+_OUT_OF_STEP = frozenset({_CONFLICT, _CHECKSUM_MISMATCH})
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a server can do.
+
+    Attributes:
+        creates: Whether it speaks this version, and uploads can be begun.
+        algorithm: Of the chunks' checksums; None where it takes none.
+        terminates: Whether an upload can be given up.
+    """
+
+    creates: bool
+    algorithm: str | None
+    terminates: bool
+
+
+class TusSession:
+    """One upload at one server. Its URL lets whoever has it upload, so it is shown nowhere."""
+
+    def __init__(self, transport: Transport, url: str, offer: Offer) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            transport: The connections.
+            url: The upload's.
+            offer: What the server can do.
+        """
+        self._transport, self._url, self._offer = transport, url, offer
+        self._host = host_of(url)
+
+    def offset(self) -> int:
+        """Ask how many bytes the server has.
+
+        Raises:
+            StillBusy: It is at work on an earlier request.
+            PlaceLost: It does not have the upload any more.
+            DeliveryError: There was no answer to go on with.
+        """
+        return self._told(self._transport.request("HEAD", self._url, headers=_VERSION_HEADER))
+
+    def send(self, offset: int, chunk: Chunk) -> int:
+        """Send a chunk.
+
+        Raises:
+            OutOfStep: The server took nothing of it: its offset is another, or it got other bytes.
+            StillBusy: It is at work on an earlier request.
+            PlaceLost: It does not have the upload any more.
+            DeliveryError: There was no answer to go on with.
+        """
+        headers = {
+            **_VERSION_HEADER,
+            "Content-Type": "application/offset+octet-stream",
+            "Upload-Offset": str(offset),
+            **_checksum(self._offer.algorithm, chunk.data),
+        }
+        return self._told(
+            self._transport.request("PATCH", self._url, headers=headers, body=chunk, answer_seconds=STORAGE_SECONDS)
+        )
+
+    def abandon(self) -> None:
+        """Let the server forget the upload, where it can and is reached."""
+        if self._offer.terminates:
+            with suppress(DeliveryError):
+                self._transport.request("DELETE", self._url, headers=_VERSION_HEADER)
+
+    def _told(self, answer: Answer) -> int:
+        _check(answer, self._host)
+        offset = answer.headers.get("Upload-Offset", "")
+        if not re.fullmatch(r"[0-9]{1,18}", offset):
+            raise Transient(f"{self._host} did not say how much it has", status=answer.status)
+        return int(offset)
+
+
+def begin(transport: Transport, urls: object, upload: Upload) -> tuple[TusSession | None, int | None]:
+    """Begin an upload, or go on with the one that the platform remembers of an earlier process.
+
+    Args:
+        transport: The connections.
+        urls: What the platform says of tus: where uploads are begun, as `create`, and where there is one to go on
+            with, `resume`.
+        upload: The file.
+
+    Returns:
+        The upload, or None where tus is not offered; and how many bytes the server has, or None when it must be asked.
+
+    Raises:
+        PlaceLost: The URL has expired.
+        DeliveryError: There was no answer to go on with.
+    """
+    if not isinstance(urls, dict) or not isinstance(urls.get("create"), str):
+        return None, None
+    offer = _ask(transport, urls["create"])
+    if not offer.creates:
+        return None, None
+    if isinstance(urls.get("resume"), str):
+        return TusSession(transport, urls["resume"], offer), None
+    return _create(transport, urls["create"], upload, offer), 0
+
+
+def _ask(transport: Transport, url: str) -> Offer:
+    """Ask what a server can do; one that does not know tus can do nothing."""
+    answer = transport.request("OPTIONS", url, headers=_VERSION_HEADER)
+    if (
+        not answer.ok
+        and answer.status not in _NO_TUS
+        and isinstance(later := refusal(answer, host_of(url), speaks_json=False), Transient)
+    ):
+        raise later
+    headers = answer.headers
+    extensions = _listed(headers, "Tus-Extension")
+    algorithms = _listed(headers, "Tus-Checksum-Algorithm") if "checksum" in extensions else set()
+    return Offer(
+        creates=VERSION in _listed(headers, "Tus-Version") and "creation" in extensions,
+        algorithm=next((name for name in _ALGORITHMS if name in algorithms), None),
+        terminates="termination" in extensions,
+    )
+
+
+def _create(transport: Transport, url: str, upload: Upload, offer: Offer) -> TusSession:
+    metadata = {"filename": upload.filename, "sha256": upload.sha256}
+    headers = {
+        **_VERSION_HEADER,
+        "Upload-Length": str(upload.size),
+        "Upload-Metadata": ",".join(f"{name} {_base64(value.encode())}" for name, value in metadata.items()),
+    }
+    answer = transport.request("POST", url, headers=headers)
+    _check(answer, host_of(url))
+    return TusSession(transport, _location(answer, url), offer)
+
+
+def _location(answer: Answer, url: str) -> str:
+    with suppress(ValueError):
+        if location := answer.headers.get("Location"):
+            return urljoin(url, location)
+    raise Transient(f"{host_of(url)} did not say where the upload goes", status=answer.status)
+
+
+def _check(answer: Answer, host: str) -> None:
+    """Raise the error that an answer stands for, if it is not a success."""
+    if answer.status == _LOCKED:
+        raise StillBusy(f"{host} is still at work on an earlier request ({_LOCKED})", status=_LOCKED)
+    if answer.status in _OUT_OF_STEP:
+        raise OutOfStep(f"{host} did not take the bytes ({answer.status})", status=answer.status)
+    check_taken(answer, host)
+
+
+def _checksum(algorithm: str | None, data: bytes) -> dict[str, str]:
+    if algorithm is None:
+        return {}
+    digest = hashlib.new(algorithm, data, usedforsecurity=False).digest()
+    return {"Upload-Checksum": f"{algorithm} {_base64(digest)}"}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _listed(headers: Mapping[str, str], name: str) -> set[str]:
+    return {item.strip().lower() for item in headers.get(name, "").split(",")}

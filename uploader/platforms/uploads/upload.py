@@ -1,0 +1,142 @@
+"""A checkpoint's bytes to where the platform says: in chunks where the server knows how to go on, else in one piece."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from uploader.errors import BlobUnusable, Refused, Transient, Unreachable
+from uploader.platforms.answers import host_of
+from uploader.platforms.base import Progress, Upload
+from uploader.platforms.http.file_body import BlobReader
+from uploader.platforms.http.transport import Transport
+from uploader.platforms.uploads import tus
+from uploader.platforms.uploads.gcs import GcsSession, is_session
+from uploader.platforms.uploads.resumable import OutOfStep, PlaceLost, PlaceRefused, Session, chunk_size, transfer
+from uploader.platforms.uploads.resume_points import Ticket, Tickets
+from uploader.platforms.uploads.storage_answers import STORAGE_SECONDS, check_taken, difference
+
+FRESH_URLS = 6
+"""So many new URLs in a row that the storage refuses, and it is taken to forbid the file."""
+MANY_ATTEMPTS = 8
+"""From this attempt on the new URLs of one are enough: drains that end early would never come to that number."""
+
+Place = Mapping[str, Any]
+"""The platform's answer to the wish to upload; its `uploadUrl` is a text."""
+
+
+class Storage:
+    """Where one platform's checkpoints go. Threads may share it."""
+
+    def __init__(self, transport: Transport, platform: str) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            transport: The connections.
+            platform: Host of the platform itself.
+        """
+        self._transport = transport
+        self._platform = platform
+        self._tickets = Tickets()
+        self._refused: Counter[str] = Counter()
+
+    def store(self, upload: Upload, ask: Callable[[], Place], progress: Progress) -> Place:
+        """Have the storage take the file; go on with what an earlier attempt began.
+
+        Args:
+            upload: The file.
+            ask: Asks the platform for a new place.
+            progress: Hears of the bytes.
+
+        Returns:
+            The place in which it is. It is remembered, unless the file went there in one piece, until `forget`.
+
+        Raises:
+            Refused: It refuses each new URL that the platform gives, of which there were enough.
+            DeliveryError: The file is not there as a whole. The storage's 401 and 403 are about its URL, never about
+                our key.
+        """
+        ticket = self._tickets.find(upload.chunk_id)
+        try:
+            return self._deliver(upload, ticket, progress) if ticket else self._to_new_place(upload, ask, progress)
+        except PlaceLost:  # once: a place that was given a moment ago should be good
+            return self._to_new_place(upload, ask, progress)
+
+    def _to_new_place(self, upload: Upload, ask: Callable[[], Place], progress: Progress) -> Place:
+        try:
+            place = self._deliver(upload, Ticket(ask()), progress)
+        except PlaceRefused as error:
+            self._refused[upload.chunk_id] += 1
+            self._bear(upload, error)
+            raise
+        self._refused.pop(upload.chunk_id, None)
+        return place
+
+    def _bear(self, upload: Upload, error: PlaceRefused) -> None:
+        """Let a refusal pass, unless it was one too many.
+
+        Raises:
+            Refused: It was.
+        """
+        enough = 2 if upload.attempt >= MANY_ATTEMPTS else FRESH_URLS
+        if self._refused[upload.chunk_id] < enough:
+            return
+        del self._refused[upload.chunk_id]
+        raise Refused(
+            f"the storage of {self._platform} takes the file at no URL that the platform gives: {error}; all else of "
+            "the run is sent without it. Have the storage's rights put right, then `retry`",
+            status=error.status or 403,
+        ) from None
+
+    def forget(self, upload: Upload) -> None:
+        """Begin with a new place next time: the upload is complete, or got lost."""
+        self._tickets.forget(upload.chunk_id)
+
+    def _deliver(self, upload: Upload, ticket: Ticket, progress: Progress) -> Place:
+        try:
+            begun = ticket if ticket.session else self._begin(upload, ticket.place)
+            if begun.session is None:
+                self._put(upload, ticket.place["uploadUrl"], progress)
+            else:
+                self._tickets.keep(upload.chunk_id, replace(begun, offset=None))
+                self._transfer(upload, begun.session, begun.offset, progress)
+        except Unreachable as error:
+            if host_of(ticket.place["uploadUrl"]) == self._platform:
+                raise
+            # Only uploads have to wait for a storage that is down.
+            raise Transient(f"the storage of {self._platform}: {error}") from None
+        return ticket.place
+
+    def _begin(self, upload: Upload, place: Place) -> Ticket:
+        """Find out how the file gets to a new place."""
+        url = place["uploadUrl"]
+        if is_session(url):
+            # An empty file has no last chunk that could end the session; asking for its offset does.
+            return Ticket(place, GcsSession(self._transport, url, upload), 0 if upload.size else None)
+        if upload.size <= chunk_size(upload.size):
+            return Ticket(place)  # with one chunk there is nothing to go on with
+        session, offset = tus.begin(self._transport, place.get("tus"), upload)
+        return Ticket(place, session, offset)
+
+    def _transfer(self, upload: Upload, session: Session, offset: int | None, progress: Progress) -> None:
+        try:
+            transfer(upload, session, progress, offset=offset)
+        except Transient as error:
+            # No answer to wait for, but something wrong with this very place: next time another one is asked for.
+            if isinstance(error, (PlaceLost, OutOfStep)) or error.status is None:
+                self.forget(upload)
+            raise
+        except BlobUnusable:
+            self.forget(upload)
+            session.abandon()
+            raise
+
+    def _put(self, upload: Upload, url: str, progress: Progress) -> None:
+        headers = {"Content-Type": "application/octet-stream"}
+        with BlobReader(upload.path, upload.size, upload.sha256, progress) as body:
+            answer = self._transport.request("PUT", url, headers=headers, body=body, answer_seconds=STORAGE_SECONDS)
+        check_taken(answer, host_of(url))
+        if (other := difference(answer, upload)) is not None:
+            raise Transient(f"{host_of(url)} stored {other}", status=answer.status)

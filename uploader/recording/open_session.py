@@ -1,0 +1,119 @@
+"""An open journal with a session's row in it: one life of the connection that a `Sink` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from journal.errors import JournalError
+from journal.records import Run
+from journal.sessions.identity import Session
+from journal.storage.connections import is_severed
+from journal.storage.database import Durability
+
+if TYPE_CHECKING:
+    from journal import Journal
+    from journal.checkpoints.blobs import Identity
+    from journal.writing.writer import Writer
+
+
+@dataclass(frozen=True)
+class Link:
+    """An open journal.
+
+    Attributes:
+        journal: The folder.
+        writer: Writes the events.
+        run: The run that is written.
+        session_id: The session's row.
+        file: Device and inode of the database.
+    """
+
+    journal: Journal
+    writer: Writer
+    run: Run
+    session_id: int
+    file: tuple[int, int] | None
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        run: Run,
+        session: Session,
+        routes: Sequence[tuple[str, str]],
+        *,
+        durability: Durability,
+        busy_seconds: float,
+    ) -> Link:
+        """Open the journal and write the run, its destinations and the session, unless they are there.
+
+        Raises:
+            JournalError: It cannot be used; nothing is left open.
+        """
+        import journal
+
+        opened = journal.open(folder, durability=durability, busy_seconds=busy_seconds)
+        writer = opened.writer()
+        try:
+            # Reading is possible where writing is not: a fallback file then tells whose it is, and which place it has.
+            session.journal = opened.uuid
+            session.place(writer.newest_session(run.id))
+            writer.start_run(project=run.project, name=run.name, save_dir=run.save_dir, run_id=run.id)
+            for platform, base_url in routes:
+                writer.route(run.id, platform, base_url)
+            return cls(opened, writer, run, writer.start_session(run.id, session=session), writer.file)
+        except JournalError:
+            writer.close()
+            opened.close()
+            raise
+
+    def event(self, kind: str, payload: Mapping[str, Any], key: str = "") -> None:
+        """Write an event of the session."""
+        self.writer.append(self.run.id, self.session_id, kind, payload, key)
+
+    def add_checkpoint(self, source: Path, expected: Identity, role: str, payload: Mapping[str, Any]) -> None:
+        """Snapshot a file, as it was when `expected` was taken of it, into the journal and refer to it.
+
+        Raises:
+            JournalError: It could not be done.
+        """
+        snapshot = self.journal.blobs.snapshot(source, expected)
+        try:
+            self.writer.add_checkpoint(self.run.id, self.session_id, snapshot, role, payload)
+        finally:
+            self.journal.blobs.discard(snapshot)
+
+    def keep_within(self, limit: int, size: int = 0, role: str | None = None) -> bool:
+        """Give up what may be given up where the journal passes its limit, or would with a new checkpoint.
+
+        Args:
+            limit: Bytes.
+            size: Of the new checkpoint.
+            role: Its role; None when there is none.
+
+        Returns:
+            Whether the checkpoint is to be taken, or, where there is none, whether the journal is within its limit.
+        """
+        if self.writer.size().total + size <= limit:
+            return True
+        # After a machine has slept the last heartbeat is old: our own run must not be taken for one that has ended.
+        self.writer.heartbeat(self.session_id)
+        with closing(self.journal.writer()) as beside:  # one that no event waits for
+            space = beside.space(limit)
+            return space.for_checkpoint(size, self.run.id, role) if role else space.for_events()
+
+    def is_severed(self) -> bool:
+        """Return whether the database or its log was removed or replaced.
+
+        What is written then goes into a file without a name.
+        """
+        return self.writer.is_cut_off or is_severed(self.journal.database, self.file)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.writer.close()
+        self.journal.close()

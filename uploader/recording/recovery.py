@@ -1,0 +1,197 @@
+"""Bringing a run over from a journal whose files were removed under the training, and from fallback files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from journal.errors import JournalError, JournalUnavailable
+from journal.kinds import GIVEN_UP
+from journal.losses import Loss, loss_payload
+from journal.sessions.identity import Session
+from journal.wording import next_command
+from journal.writing.fallback import FallbackFile
+
+if TYPE_CHECKING:
+    from journal.records import Event
+    from journal.writing.writer import Writer
+    from uploader.recording.open_session import Link
+
+LOGGER = logging.getLogger("uploader")
+T = TypeVar("T")
+
+
+class TakeOver:
+    """What a removed journal holds of a run, and how much of it is copied; its bytes are there while it is open."""
+
+    def __init__(self, severed: Link) -> None:
+        """Nothing is copied yet."""
+        self._severed = severed
+        self._after = self._lost = 0
+
+    def into(self, link: Link) -> None:
+        """Copy the run into a journal, from where the last try stopped. What can never be had is said to be lost.
+
+        What platforms call it comes first: announced under no such id, it would become a second model there.
+        Checkpoints cannot be had any more; that they are lost is recorded.
+
+        Raises:
+            JournalError: Not now; nothing is lost by another try.
+        """
+        severed = self._severed
+        is_back = link.file == severed.file == severed.writer.file  # it was moved away, and back
+        if is_back and not severed.writer.is_cut_off:
+            return
+        try:
+            for target in self._ask(lambda writer: writer.targets(link.run.id)):
+                link.writer.copy_target(target)
+            session_ids = link.writer.copy_sessions(self._ask(lambda writer: writer.sessions(link.run.id)))
+            while events := self._events():
+                self._copy(events, link, session_ids)
+        except _OutOfReach as error:
+            _say_lost("What", self._severed, error)
+        if self._lost:
+            link.event(GIVEN_UP, removal_payload(self._lost))
+            self._lost = 0
+
+    def abandon(self, folders: Sequence[Path], routes: Sequence[tuple[str, str]]) -> int:
+        """Write what was not copied to fallback files, which the next drain takes in; say so, and let go of it.
+
+        Args:
+            folders: Where fallback files may be.
+            routes: Where the run goes.
+
+        Returns:
+            How many checkpoints cannot be had any more.
+        """
+        shelter = _Shelter(self._severed, folders, routes)
+        try:
+            while events := self._events():
+                shelter.write(self._told(events), self._ask(lambda writer: writer.sessions(self._severed.run.id)))
+                self._after = events[-1].id
+        except (JournalError, _OutOfReach) as error:
+            _say_lost("What else" if shelter.count else "What", self._severed, error)
+        shelter.close()
+        self.close()
+        return self._lost
+
+    def close(self) -> None:
+        """Let go of the removed files, and so of what they hold."""
+        self._severed.close()
+
+    def _copy(self, events: Sequence[Event], link: Link, session_ids: Mapping[int, int]) -> None:
+        link.writer.copy(session_ids, self._told(events))
+        self._after = events[-1].id
+
+    def _told(self, events: Sequence[Event]) -> list[Event]:
+        """Return those that can be told elsewhere, and count the others, whose bytes are gone."""
+        kept = [event for event in events if event.kind != "checkpoint"]
+        self._lost += len(events) - len(kept)
+        return kept
+
+    def _events(self) -> Sequence[Event]:
+        """Return the next ones that are not copied."""
+        return self._ask(lambda writer: writer.backlog(self._severed.run.id, self._after))
+
+    def _ask(self, question: Callable[[Writer], T]) -> T:
+        """Ask the removed journal, and no other one that has its place: a connection that was closed would find that.
+
+        Raises:
+            JournalUnavailable: It does not answer now.
+            _OutOfReach: It never will.
+        """
+        writer = self._severed.writer
+        with writer.lock:  # held while this process forks, which closes connections
+            if writer.file != self._severed.file:
+                raise _OutOfReach("no connection to it is open any more")
+            try:
+                return question(writer)
+            except JournalUnavailable:
+                raise
+            except JournalError as error:
+                raise _OutOfReach(str(error)) from error
+
+
+class _Shelter:
+    """Fallback files of what a removed journal holds: one of each session, whose events keep their numbers.
+
+    So nothing is doubled where the next journal has some of them.
+    """
+
+    def __init__(self, severed: Link, folders: Sequence[Path], routes: Sequence[tuple[str, str]]) -> None:
+        """Nothing is written yet."""
+        self._severed, self._folders, self._routes = severed, folders, routes
+        self._files: dict[int, FallbackFile] = {}
+        self.count = 0
+
+    def write(self, events: Sequence[Event], sessions: Sequence[Any]) -> None:
+        """Write events durably.
+
+        Args:
+            events: In order.
+            sessions: The rows of the run's sessions in that journal.
+
+        Raises:
+            JournalUnwritable: No folder takes a file, or takes more.
+        """
+        rows = {row.id: row for row in sessions}
+        for event in events:
+            if event.session_id not in self._files:
+                self._files[event.session_id] = self._file_of(rows[event.session_id])
+            entry = (event.kind, event.key, event.payload, event.created_at, event.seq)
+            self._files[event.session_id].write([entry])
+            self.count += 1
+
+    def close(self) -> None:
+        """Close the files, and say where they are."""
+        for file in self._files.values():
+            file.close()
+        if self.count:
+            LOGGER.warning(
+                "%s events that this training wrote to %s before it was removed or replaced could not be taken over, "
+                "as it could not be made anew. They are in %s, which the next `%s` takes in.",
+                self.count,
+                self._severed.journal.path,
+                ", ".join(str(path) for file in self._files.values() for path in file.paths),
+                next_command("drain", self._severed.journal.path),
+            )
+
+    def _file_of(self, row: Any) -> FallbackFile:
+        severed = self._severed
+        session = Session(severed.run.id, row.uuid, row.generation, row.parent, row.purpose)
+        session.journal = severed.journal.uuid
+        file = FallbackFile(self._folders, severed.journal.path, severed.run, routes=self._routes, session=session)
+        file.header = replace(file.header, started_at=row.started_at)  # files are taken in by that order
+        return file
+
+
+class _OutOfReach(Exception):
+    """What a removed journal held cannot be read any more."""
+
+
+def removal_payload(checkpoints: int) -> dict[str, Any]:
+    """Return what is recorded of checkpoints that were lost with their journal."""
+    reason = "the journal's folder was removed while the training went on"
+    return loss_payload(reason, [Loss("checkpoints", checkpoints, 0)])
+
+
+def take_back(file: FallbackFile, link: Link, most_bytes: int) -> None:
+    """Take a fallback file into the journal, and delete it unless it has grown meanwhile; leave one that is larger."""
+    size = file.size()
+    if size <= most_bytes:
+        link.writer.ingest(file, link.session_id)
+        if file.size() == size:
+            file.remove()
+
+
+def _say_lost(what: str, severed: Link, why: object) -> None:
+    LOGGER.error(
+        "%s this training wrote to %s before it was removed could not be taken over, and is lost unless the folder was "
+        "only moved: %s",
+        what,
+        severed.journal.path,
+        why,
+    )

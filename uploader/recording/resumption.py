@@ -1,0 +1,172 @@
+"""Which run a training goes on with.
+
+A path names no run: folders are moved, copied, mounted elsewhere and used again. So what is resumed decides: the small
+file beside the checkpoint, then what the journal noted of the checkpoint itself, and only then the folder that is
+trained into.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from journal.clock import to_text
+from journal.errors import JournalError
+from journal.sessions.identity import UNKNOWN
+from uploader.recording.model_file import noted_model
+from uploader.recording.run_file import Mark
+from uploader.recording.session_writer import JournalOptions
+
+if TYPE_CHECKING:
+    from journal.checkpoints.recognition import Recognition
+
+T = TypeVar("T")
+LOGGER = logging.getLogger("uploader")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a training comes from.
+
+    Attributes:
+        mark: The run that goes on; None where one begins.
+        model: Id of the model that upstream has streamed the training to, where it goes on as that.
+        copy_of: Uuid of the run that somebody else has gone on with, where this is a copy of its folder.
+        epochs: Number and payload, as JSON text, of the epochs that were trained before the copy was made.
+    """
+
+    mark: Mark | None = None
+    model: str | None = None
+    copy_of: str | None = None
+    epochs: tuple[tuple[str, str], ...] = ()
+
+
+NOWHERE = Origin()
+"""That of a training that begins."""
+
+
+def find_origin(
+    options: JournalOptions, save_dir: Path, *, resume: bool, checkpoint: Path | None, started: str | None
+) -> Origin:
+    """Return where a training comes from.
+
+    Args:
+        options: Which journal.
+        save_dir: The folder that is trained into.
+        resume: Whether it is resumed.
+        checkpoint: The file that it is resumed from, where that is known.
+        started: Id of the model that upstream has registered for it a moment ago.
+    """
+    mark = known_run(options, save_dir, checkpoint) if resume else None
+    if mark and (elsewhere := _gone_on(options, mark)):
+        LOGGER.warning(
+            "Run %s has gone on in %s since this copy of it was made. What is trained in %s is another training: it is "
+            "recorded as a run of its own",
+            mark.run,
+            elsewhere,
+            save_dir,
+        )
+        epochs = _ask_journal(options, lambda known: known.epochs(mark.run, mark.newest)) or ()
+        return Origin(copy_of=mark.run, epochs=epochs)
+    if mark and _ask_journal(options, lambda known: known.lives(mark.newest.uuid)):
+        LOGGER.warning(
+            "Run %s seems to be trained still, by another process: two trainings in %s write over each other's files",
+            mark.run,
+            mark.found or save_dir,
+        )
+    folders = (*beside(checkpoint), *([] if checkpoint else [save_dir])) if resume else ()
+    streamed = started or next(filter(None, map(noted_model, folders)), None)
+    if streamed is None:
+        return Origin(mark)
+    runs = _ask_journal(options, lambda known: known.runs_of_model(streamed)) or set()
+    if mark and mark.run in runs:
+        return Origin(mark, streamed)
+    if runs:
+        LOGGER.warning(
+            "Model %s, which %s names, goes on as run %s: this is another training, and becomes a model of its own",
+            streamed,
+            save_dir,
+            ", ".join(sorted(runs)),
+        )
+        return Origin(mark)
+    if mark and _ask_journal(options, lambda known: known.has_run(mark.run)):
+        return Origin(None, streamed)  # upstream has gone on since, as a model of its own
+    return Origin(mark, streamed)
+
+
+def known_run(options: JournalOptions, save_dir: Path, checkpoint: Path | None) -> Mark | None:
+    """Return the run that a resumed training goes on with, or None where nobody knows it.
+
+    Args:
+        options: Which journal.
+        save_dir: The folder that is trained into.
+        checkpoint: The file that is resumed from; None where only the folder is known.
+    """
+    if mark := next(filter(None, map(Mark.read, beside(checkpoint))), None):
+        return mark
+    before = None
+    if checkpoint is not None:
+        if saved := _ask_journal(options, lambda known: known.saved(checkpoint)):
+            folder = checkpoint.absolute().parent
+            return Mark(*saved, found=folder.parent if folder.name == "weights" else folder)
+        before = None if _is_within(checkpoint, save_dir) else _written_at(checkpoint)
+    mark = Mark.read(save_dir)
+    if mark and (before is None or mark.begun_at <= before):  # a later run's folder has nothing to do with it
+        return mark
+    run = _ask_journal(options, lambda known: known.in_folder(save_dir, before))
+    return Mark(run) if run else None
+
+
+def _gone_on(options: JournalOptions, mark: Mark) -> str | None:
+    """Return where a run went on since a copy of its folder was made, None where this is its newest."""
+    if mark.newest == UNKNOWN or mark.found is None:
+        return None
+    first = Path(mark.folder) if mark.folder else mark.found
+    there = None if _is_same(first, mark.found) else Mark.read(first)
+    if there and there.run == mark.run and there.newest != mark.newest and there.newest[0] >= mark.newest[0]:
+        return str(first)
+    ahead = _ask_journal(options, lambda known: known.newer_session(mark.run, mark.newest))
+    # Where it went on in this very folder, only the small file could not be written, or is from a backup.
+    if ahead is None or (ahead.save_dir and _is_same(Path(ahead.save_dir), mark.found)):
+        return None
+    return ahead.save_dir or "another folder"
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    with suppress(OSError):
+        return one.samefile(other)
+    return one == other
+
+
+def beside(checkpoint: Path | None) -> Iterator[Path]:
+    """Yield the folders that a checkpoint may be a run's in: upstream keeps it in `weights`, people move it."""
+    if checkpoint is None:
+        return
+    for path in (checkpoint.absolute(), Path(os.path.realpath(checkpoint))):
+        yield from (path.parent, path.parent.parent)
+
+
+def _is_within(checkpoint: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(folder)) in Path(os.path.realpath(checkpoint)).parents
+
+
+def _written_at(path: Path) -> str | None:
+    with suppress(OSError):
+        return to_text(datetime.fromtimestamp(path.stat().st_mtime, timezone.utc))
+    return None
+
+
+def _ask_journal(options: JournalOptions, question: Callable[[Recognition], T]) -> T | None:
+    import journal
+
+    try:
+        with journal.open(options.journal) as opened:
+            return question(opened.recognition())
+    except JournalError:
+        return None

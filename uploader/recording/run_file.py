@@ -1,0 +1,112 @@
+"""The small file in a run's folder that tells whose it is."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from journal.checkpoints.salvage import RUN_FILE
+from journal.sessions.identity import UNKNOWN, Newest
+from uploader.recording.model_file import MODEL_FILE
+from uploader.recording.session_writer import Sink
+
+LOGGER = logging.getLogger("uploader")
+
+_MOST = 1 << 22
+"""The order of a run's events has no room for more generations."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the small file in a run's folder tells.
+
+    Attributes:
+        run: Uuid of the run.
+        newest: The session that wrote it.
+        begun_at: When the run began, ISO; "" where an earlier version wrote the file.
+        is_complete: Whether the run was finished.
+        folder: Where it was written, "" where an earlier version did: another folder than `found` was moved or copied.
+        found: Where it is.
+        chunks: The ids of that session's console chunks are not likely to be higher.
+        ancestors: Uuids of the sessions that led to that one, the oldest first.
+    """
+
+    run: str
+    newest: Newest = UNKNOWN
+    begun_at: str = ""
+    is_complete: bool = False
+    folder: str = ""
+    found: Path | None = None
+    chunks: int = 0
+    ancestors: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, folder: Path) -> Mark | None:
+        """Return what a folder's file tells; None where there is none, or none of ours."""
+        try:
+            told = json.loads((folder / RUN_FILE).read_text("utf-8"))
+            mark = cls(
+                str(uuid.UUID(str(told["run"]))),
+                Newest(int(told.get("generation") or 0), str(told["session"]) if told.get("session") else None),
+                str(told.get("begunAt") or ""),
+                told.get("complete") is True,
+                str(told.get("folder") or ""),
+                folder,
+                int(told.get("chunks") or 0),
+                tuple(str(uuid.UUID(each)) for each in told.get("ancestors") or ()),
+            )
+            return mark if _is_sound(mark) else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+            return None
+
+
+def _is_sound(mark: Mark) -> bool:
+    """Return whether the journal and the file system can take what a file tells: somebody may have edited it.
+
+    Raises:
+        ValueError: A text cannot be stored, or a session's name is none.
+    """
+    for text in (mark.begun_at, mark.folder):
+        text.encode()
+    if mark.newest.uuid is not None:
+        uuid.UUID(mark.newest.uuid)
+    return "\0" not in mark.folder and 0 <= mark.newest.generation < _MOST and 0 <= mark.chunks < 1 << 53
+
+
+def forget_model(save_dir: Path) -> None:
+    """Take away what upstream has noted of an earlier training in a folder, so that it does not go on as its model."""
+    with suppress(OSError):
+        (save_dir / MODEL_FILE).unlink(missing_ok=True)
+
+
+def remember_run(sink: Sink, save_dir: Path, known: Mark | None, is_complete: bool) -> None:
+    """Write the small file by which the run is found again; a temporary name first, so that it is never torn.
+
+    Args:
+        sink: The session.
+        save_dir: The folder that is trained into.
+        known: What was known of the run before; None for a new one.
+        is_complete: Whether the run is finished.
+    """
+    begun_at = known.begun_at if known else sink.run.created_at
+    told = {
+        "run": sink.run.id,
+        "journal": str(sink.folder.absolute()),
+        "folder": str(save_dir),
+        "begunAt": begun_at,
+        "complete": is_complete,
+        "session": sink.session.uuid,
+        "generation": sink.session.generation,
+        "chunks": sink.chunks.reserved,
+        "ancestors": list(sink.session.ancestors),
+    }
+    temporary = save_dir / f".{RUN_FILE}.tmp"
+    try:
+        temporary.write_text(json.dumps(told), "utf-8")
+        temporary.replace(save_dir / RUN_FILE)
+    except OSError as error:
+        LOGGER.warning("%s cannot be written (%s); a resume finds the run by its folder", RUN_FILE, error.strerror)

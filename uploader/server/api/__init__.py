@@ -1,0 +1,1 @@
+"""The endpoints that clients of the platforms talk to."""

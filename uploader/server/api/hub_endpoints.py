@@ -1,0 +1,225 @@
+"""`/v1/…`: the API of Ultralytics HUB, as far as trainings use it.
+
+Every answer is `{"success": true, "message": …, "data": …}`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from dataclasses import replace
+from typing import Any
+
+from python_multipart.exceptions import FormParserError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from uploader.server.api import hub_messages, storage_endpoints
+from uploader.server.api.bodies import Json, content_length, parse_json, read_body
+from uploader.server.api.webhooks import act_once
+from uploader.server.http_errors import Invalid, Malformed, NotFound
+from uploader.server.services import platform_of
+from uploader.server.storage.hub_store import HubModel, HubRows, HubWeights, Kind
+from uploader.server.storage.statements import Rows
+
+_MAX_FIELDS = 16
+_BLOCK = 1024 * 1024  # bytes
+_LISTED = 100
+
+
+def authenticate(_: Request) -> Response:
+    """Say that the key is accepted; a request with another one does not get here."""
+    return _done("Authenticated", {})
+
+
+async def create_model(request: Request) -> Response:
+    """Make a model."""
+    body = await read_body(request)
+    return await run_in_threadpool(_create, request, body)
+
+
+def list_models(request: Request) -> Response:
+    """List the newest models; `lastRecordId`, where there are more, is the `last_doc_id` of the next page."""
+    asked, before = request.query_params.get("limit", ""), request.query_params.get("last_doc_id")
+    limit = min(int(asked), _LISTED) if asked.isascii() and asked.isdigit() and len(asked) < 10 else _LISTED
+    with platform_of(request).store.read() as rows:
+        if before is not None and rows.hub.model(before) is None:
+            raise NotFound("The model after which the list was to go on was deleted: begin it again")
+        models = rows.hub.models(limit + 1, before)
+        results = [_described(request, rows.hub, model) for model in models[:limit]]
+        page = {"results": results, "total": rows.hub.count()}
+    if results and len(models) > limit:
+        page["lastRecordId"] = results[-1]["id"]
+    return _done("Models", page)
+
+
+def get_model(request: Request) -> Response:
+    """Show a model."""
+    with platform_of(request).store.read() as rows:
+        return _done("Model", _described(request, rows.hub, _found(rows.hub, request)))
+
+
+async def update_model(request: Request) -> Response:
+    """Change parts of a model: their fields are added to those that are there."""
+    body = await read_body(request)
+    return await run_in_threadpool(_update, request, body)
+
+
+def delete_model(request: Request) -> Response:
+    """Remove a model with all that belongs to it."""
+    with platform_of(request).store.write(durable=True) as rows:
+        rows.hub.delete(_found(rows.hub, request).id)
+    return _done("Model deleted", {})
+
+
+async def put_metrics(request: Request) -> Response:
+    """Keep metrics of any number of epochs."""
+    body = await read_body(request)
+    return await run_in_threadpool(_put_metrics, request, body)
+
+
+def get_metrics(request: Request) -> Response:
+    """List the metrics of a model's epochs."""
+    with platform_of(request).store.read() as rows:
+        epochs = rows.hub.epochs(_found(rows.hub, request).id)
+    return _done("Metrics", [{"epoch": number, **metrics} for number, metrics in epochs.items()])
+
+
+async def put_weights(request: Request) -> Response:
+    """Keep the file of a form as the model's last or best weights; they count once they are on disk."""
+    storage_endpoints.check_size(content_length(request, default=0))
+    await run_in_threadpool(_check_model, request)
+    try:
+        async with request.form(max_files=1, max_fields=_MAX_FIELDS) as form:
+            return await run_in_threadpool(_put_weights, request, form)
+    except ClientDisconnect as error:
+        raise Malformed("The form ended early") from error
+    except FormParserError as error:  # which newer versions of Starlette answer themselves
+        raise Malformed("The form cannot be read") from error
+
+
+async def heartbeat(request: Request) -> Response:
+    """Take note that a machine is at work on a model, and tell what it is called here."""
+    body = await read_body(request)
+    return await run_in_threadpool(_heartbeat, request, body)
+
+
+def get_weights(request: Request) -> Response:
+    """Send a model's weights."""
+    platform = platform_of(request)
+    storage_endpoints.check_signature(request, platform)
+    with platform.store.read() as rows:
+        weights = rows.hub.weights(request.path_params["model"]).get(request.path_params["kind"])
+    if weights is None:
+        raise NotFound("No such weights: the model was deleted")
+    return storage_endpoints.file_answer(platform.files.path(weights.sha256))
+
+
+def weights_url(request: Request, model_id: str, kind: Kind) -> str:
+    """Return a signed URL of a model's weights."""
+    return platform_of(request).signed_url(request, "GET", f"/storage/hub/{model_id}/{kind}.pt")
+
+
+_MODEL = "/v1/models/{model}"
+
+routes = [
+    Route("/v1/auth", authenticate, methods=["POST"]),
+    Route("/v1/models", create_model, methods=["POST"]),
+    Route("/v1/models", list_models, methods=["GET"]),
+    Route(_MODEL, get_model, methods=["GET"]),
+    Route(_MODEL, update_model, methods=["PATCH"]),
+    Route(_MODEL, delete_model, methods=["DELETE"]),
+    Route(_MODEL, put_metrics, methods=["POST"]),
+    Route(f"{_MODEL}/metrics", get_metrics, methods=["GET"]),
+    Route(f"{_MODEL}/upload", put_weights, methods=["POST"]),
+    Route("/v1/agent/heartbeat/models/{model}", heartbeat, methods=["POST"]),
+    Route("/storage/hub/{model}/{kind}.pt", get_weights, methods=["GET"]),
+]
+
+
+def _create(request: Request, body: bytes) -> Response:
+    platform = platform_of(request)
+    parts: dict[str, Any] = {name: {} for name in hub_messages.PARTS}
+    parts |= hub_messages.model_parts(parse_json(body))
+    now = platform.now()
+
+    def act(rows: Rows) -> dict[str, Any]:
+        model = HubModel(id=secrets.token_urlsafe(15), created_at=now, updated_at=now, **parts)
+        rows.hub.insert(model)
+        return {"id": model.id}
+
+    return _done("Model created", act_once(platform, request, body, act, durable=True), status=201)
+
+
+def _update(request: Request, body: bytes) -> Response:
+    platform = platform_of(request)
+    parts = hub_messages.model_parts(parse_json(body))
+    with platform.store.write(durable=True) as rows:
+        model = _found(rows.hub, request)
+        changes: dict[str, Any] = {name: {**getattr(model, name), **part} for name, part in parts.items()}
+        rows.hub.update(model.id, {**changes, "updated_at": platform.now()})
+        return _done("Model updated", _described(request, rows.hub, replace(model, **changes)))
+
+
+def _put_metrics(request: Request, body: bytes) -> Response:
+    platform = platform_of(request)
+    epochs = hub_messages.metrics(parse_json(body))
+    with platform.store.write() as rows:
+        model = _found(rows.hub, request)
+        for number, metrics in epochs.items():
+            rows.hub.put_epoch(model.id, number, metrics, platform.now())
+    return _done("Metrics received", {})
+
+
+def _put_weights(request: Request, form: FormData) -> Response:
+    platform = platform_of(request)
+    facts = hub_messages.weights_form({name: value for name, value in form.items() if isinstance(value, str)})
+    files = [value for value in form.values() if isinstance(value, UploadFile)]
+    if len(files) != 1:
+        raise Invalid("The form must hold one file")
+    with platform.files.incoming() as incoming:
+        shutil.copyfileobj(files[0].file, incoming, _BLOCK)
+    with platform.store.write(durable=True) as rows:
+        model = _found(rows.hub, request)
+        rows.hub.put_weights(
+            HubWeights(model.id, sha256=incoming.sha256, size=incoming.size, saved_at=platform.now(), **vars(facts))
+        )
+    return _done("Weights received", {"sha256": incoming.sha256, "size": incoming.size})
+
+
+def _heartbeat(request: Request, body: bytes) -> Response:
+    platform = platform_of(request)
+    said = parse_json(body)
+    claimed = said.get("agentId") if isinstance(said, dict) else None
+    with platform.store.write() as rows:
+        model = _found(rows.hub, request)
+        agent_id = model.agent_id if claimed is not None and claimed == model.agent_id else secrets.token_hex(8)
+        rows.hub.update(model.id, {"agent_id": agent_id, "heartbeat_at": platform.now()})
+    return _done("Heartbeat received", {"agentId": agent_id})
+
+
+def _check_model(request: Request) -> None:
+    """Refuse a file for a model that is not there before it is received."""
+    with platform_of(request).store.read() as rows:
+        _found(rows.hub, request)
+
+
+def _found(rows: HubRows, request: Request) -> HubModel:
+    model = rows.model(request.path_params["model"])
+    if model is None:
+        raise NotFound("No such model here: it was never made, or deleted")
+    return model
+
+
+def _described(request: Request, rows: HubRows, model: HubModel) -> dict[str, Any]:
+    platform = platform_of(request)
+    weights = rows.weights(model.id)
+    urls = {kind: weights_url(request, model.id, kind) for kind in weights}
+    return hub_messages.described(model, weights, urls, rows.count_epochs(model.id), platform.now())
+
+
+def _done(message: str, data: Any, status: int = 200) -> Response:
+    return Json({"success": True, "message": message, "data": data}, status_code=status)

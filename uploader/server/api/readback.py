@@ -1,0 +1,150 @@
+"""What the platform knows, as the SDK and `resolve_platform_uri` ask for it: the account, models, dataset exports."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from uploader.server.api import storage_endpoints, views
+from uploader.server.api.bodies import Json
+from uploader.server.api.views import Everything
+from uploader.server.http_errors import Invalid, NotFound
+from uploader.server.rules import training
+from uploader.server.services import Platform, platform_of
+from uploader.server.storage import datasets
+from uploader.server.storage.statements import Rows
+from uploader.server.storage.store_records import Model
+
+
+def summarize_account(request: Request) -> Response:
+    """Tell the key's owner, under whose name the models are; servers of late 2025 did not."""
+    platform = platform_of(request)
+    if platform.contract == "2025":
+        raise NotFound("No such page")
+    owner = platform.owner
+    return Json({"username": owner, "name": owner, "accountType": "personal"})
+
+
+def list_models(request: Request) -> Response:
+    """List the models of a project, newest first."""
+    owner, project = request.path_params["owner"], request.path_params["project"]
+    limit = _limit(request)
+    with platform_of(request).store.read() as rows:
+        models = [views.summary(Everything.of(rows, each)) for each in rows.models(owner, project, limit)]
+    return Json({"models": models, "region": views.REGION})
+
+
+def get_model(request: Request) -> Response:
+    """Show one model with everything reported for it."""
+    it = _everything(request)
+    return Json({"model": views.detail(it), "isOwner": it.model.owner == platform_of(request).owner})
+
+
+def delete_model(request: Request) -> Response:
+    """Delete a model and everything recorded for it."""
+    with platform_of(request).store.write() as rows:
+        rows.delete_model(_model(rows, request).id)
+    return Json({"success": True})
+
+
+def get_training(request: Request) -> Response:
+    """Show how far a training is."""
+    return Json({"job": views.job(_everything(request), platform_of(request).now())})
+
+
+def cancel_training(request: Request) -> Response:
+    """Cancel a training: the answer to its next event tells it to stop."""
+    platform = platform_of(request)
+    with platform.store.write() as rows:
+        training.cancel(rows, _model(rows, request), platform.now())
+    return Json({"success": True, "status": "cancelled"})
+
+
+def list_files(request: Request) -> Response:
+    """List a model's checkpoints with signed URLs: first the one that is the model, then the others, newest first."""
+    it = _everything(request)
+    others = [each for each in reversed(it.checkpoints) if each != it.weights]
+    platform = platform_of(request)
+    files = [
+        {
+            "name": each.filename,
+            "size": each.size,
+            "sha256": each.sha256,
+            "downloadUrl": platform.signed_url(request, "GET", storage_endpoints.checkpoint_path(each)),
+        }
+        for each in ([it.weights] if it.weights else []) + others
+    ]
+    return Json({"files": files})
+
+
+def redirect_to_model(request: Request) -> Response:
+    """Answer a redirect to the signed URL of the model's file, as servers did before the SDK."""
+    it = _everything(request)
+    if it.weights is None:
+        raise NotFound("The model has no weights yet")
+    url = platform_of(request).signed_url(request, "GET", storage_endpoints.checkpoint_path(it.weights))
+    return RedirectResponse(url, status_code=302)
+
+
+def export_dataset(request: Request) -> Response:
+    """Return the signed URL of a dataset's file."""
+    return Json({"downloadUrl": _dataset_url(request), "cached": True})
+
+
+def redirect_to_dataset(request: Request) -> Response:
+    """Answer a redirect to the signed URL of a dataset's file, as servers did before the SDK."""
+    return RedirectResponse(_dataset_url(request), status_code=302)
+
+
+_MODEL = "/api/models/{owner}/{project}/{model}"
+
+routes = [
+    Route("/api/account/summary", summarize_account, methods=["GET"]),
+    Route("/api/models/{owner}/{project}", list_models, methods=["GET"]),
+    Route(_MODEL, get_model, methods=["GET"]),
+    Route(_MODEL, delete_model, methods=["DELETE"]),
+    Route(f"{_MODEL}/training", get_training, methods=["GET"]),
+    Route(f"{_MODEL}/training", cancel_training, methods=["DELETE"]),
+    Route(f"{_MODEL}/files", list_files, methods=["GET"]),
+    Route("/api/datasets/{owner}/{dataset}/export", export_dataset, methods=["GET"]),
+    *(
+        route
+        for prefix in ("/api/v1", "/api/webhooks")
+        for route in (
+            Route(f"{prefix}/datasets/{{owner}}/{{dataset}}/export", redirect_to_dataset, methods=["HEAD"]),
+            Route(
+                f"{prefix}/models/{{owner}}/{{project}}/{{model}}/download",
+                redirect_to_model,
+                methods=["HEAD"],
+            ),
+        )
+    ),
+]
+
+
+def _limit(request: Request) -> int:
+    value = request.query_params.get("limit", "")
+    if value and not (value.isascii() and value.isdigit() and len(value) < 10):
+        raise Invalid("'limit' must be a number")
+    return int(value) if value else -1
+
+
+def _model(rows: Rows, request: Request) -> Model:
+    place = [request.path_params[name] for name in ("owner", "project", "model")]
+    model = rows.model_by_slug(*place)
+    if model is None:
+        raise NotFound(f"No model '{'/'.join(place)}' here")
+    return model
+
+
+def _everything(request: Request) -> Everything:
+    with platform_of(request).store.read() as rows:
+        return Everything.of(rows, _model(rows, request))
+
+
+def _dataset_url(request: Request) -> str:
+    platform: Platform = platform_of(request)
+    owner, slug = request.path_params["owner"], request.path_params["dataset"]
+    datasets.check_export(platform.data, owner, slug, reader=platform.owner)
+    return platform.signed_url(request, "GET", storage_endpoints.dataset_path(owner, slug))

@@ -1,0 +1,149 @@
+"""`/storage/…`: the bytes themselves, behind signed URLs that need no other credentials."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from uploader.server.api.bodies import Json, blocks, content_length
+from uploader.server.http_errors import Malformed, NotFound, TooLarge
+from uploader.server.rules import training
+from uploader.server.services import Platform, platform_of
+from uploader.server.storage import datasets
+from uploader.server.storage.store_records import Checkpoint, Upload
+
+MAX_FILE = 64 * 1024**3
+"""Largest file taken, in bytes."""
+
+
+def upload_path(upload_id: str) -> str:
+    """Return the path to PUT an upload to."""
+    return f"/storage/uploads/{upload_id}"
+
+
+def checkpoint_path(checkpoint: Checkpoint) -> str:
+    """Return the path of a checkpoint; it ends in the file's name, which clients save it under."""
+    return f"/storage/checkpoints/{checkpoint.id}/{checkpoint.filename}"
+
+
+def dataset_path(owner: str, slug: str) -> str:
+    """Return the path of a dataset's file."""
+    return f"/storage/datasets/{owner}/{slug}.ndjson"
+
+
+def check_size(size: int | None) -> None:
+    """Raise `TooLarge` for a file of more bytes than are taken; None is unknown, and passes."""
+    if size is not None and size > MAX_FILE:
+        raise TooLarge(f"The file is larger than {MAX_FILE} bytes")
+
+
+def check_signature(request: Request, platform: Platform, method: str | None = None) -> None:
+    """Let a request through that came by a signed URL.
+
+    Args:
+        request: The request.
+        platform: Whose signature it must be.
+        method: What the URL must be signed for, by default the request's method.
+
+    Raises:
+        Forbidden: The signature does not fit, or has expired.
+    """
+    query = request.query_params
+    expires, signature = query.get("expires", ""), query.get("signature", "")
+    # The path that was routed: `request.url` would be put together with whatever the Host header says.
+    path = request.scope["path"]
+    platform.signer.check(method or request.method, path, expires, signature, platform.clock())
+
+
+def file_answer(path: Path) -> Response:
+    """Return the answer that sends a file.
+
+    Raises:
+        NotFound: It is gone.
+    """
+    if not path.is_file():
+        raise NotFound("The file is not here any more")
+    return FileResponse(path, media_type="application/octet-stream")
+
+
+def find_upload(platform: Platform, upload_id: str) -> Upload:
+    """Return an upload.
+
+    Raises:
+        NotFound: There is none.
+    """
+    with platform.store.read() as rows:
+        upload = rows.uploads.get(upload_id)
+    if upload is None:
+        raise NotFound("No such upload: its model was deleted")
+    return upload
+
+
+async def put_upload(request: Request) -> Response:
+    """Receive the bytes of an upload. They count once all of them are on disk."""
+    platform = platform_of(request)
+    check_signature(request, platform)
+    upload = await run_in_threadpool(find_upload, platform, request.path_params["upload"])
+    sha256, size = await _receive(request, platform, upload)
+
+    def finish() -> None:
+        with platform.store.write(durable=True) as rows:
+            training.finish_upload(rows, upload, sha256, size, platform.now())
+
+    await run_in_threadpool(finish)
+    return Json({"sha256": sha256, "size": size})
+
+
+def get_checkpoint(request: Request) -> Response:
+    """Send the bytes of a checkpoint."""
+    platform = platform_of(request)
+    check_signature(request, platform)
+    with platform.store.read() as rows:
+        checkpoint = rows.uploads.checkpoint(request.path_params["checkpoint"])
+    if checkpoint is None:
+        raise NotFound("No such checkpoint: its model was deleted")
+    return file_answer(platform.files.path(checkpoint.sha256))
+
+
+def get_dataset(request: Request) -> Response:
+    """Send a dataset's file."""
+    platform = platform_of(request)
+    check_signature(request, platform)
+    return file_answer(datasets.file_of(platform.data, request.path_params["owner"], request.path_params["slug"]))
+
+
+routes = [
+    Route("/storage/uploads/{upload}", put_upload, methods=["PUT"]),
+    Route("/storage/checkpoints/{checkpoint:int}/{filename}", get_checkpoint, methods=["GET"]),
+    Route("/storage/datasets/{owner}/{slug}.ndjson", get_dataset, methods=["GET"]),
+]
+
+
+def _expected_size(request: Request, upload: Upload) -> int | None:
+    announced = content_length(request, default=-1)
+    sizes = {size for size in (announced, upload.declared_size) if size not in (-1, None)}
+    if len(sizes) > 1:
+        raise Malformed(f"The file was said to have {upload.declared_size} bytes, not {announced}")
+    expected = next(iter(sizes), None)
+    check_size(expected)
+    return expected
+
+
+async def _receive(request: Request, platform: Platform, upload: Upload) -> tuple[str, int]:
+    expected = _expected_size(request, upload)
+    with ExitStack() as stack:
+        incoming = await run_in_threadpool(stack.enter_context, platform.files.incoming())
+        async for block in blocks(request, MAX_FILE if expected is None else expected):
+            await run_in_threadpool(incoming.write, block)
+        if expected is not None and incoming.size != expected:
+            raise Malformed(f"The file ended after {incoming.size} of {expected} bytes")
+        if upload.declared_sha256 not in (None, incoming.sha256):
+            raise Malformed(f"The file was said to have the SHA-256 {upload.declared_sha256}, not {incoming.sha256}")
+        # Leaving the context flushes to disk, which takes long for a large file: not on the event loop.
+        await run_in_threadpool(stack.pop_all().close)
+    return incoming.sha256, incoming.size

@@ -1,0 +1,196 @@
+"""What clients read back, in the SDK's field names (`ultralytics_platform.types`). Pure functions over records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from uploader.server.rules.training import weights
+from uploader.server.storage.statements import Rows
+from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoch, Model
+
+REGION = "us"
+"""The SDK knows us, eu and ap; this machine is none of them."""
+
+
+@dataclass(frozen=True)
+class Everything:
+    """A model with all that was reported for it, read as one consistent picture."""
+
+    model: Model
+    epochs: list[Epoch]
+    chunks: list[ConsoleChunk]
+    checkpoints: list[Checkpoint]
+    run_ids: list[int]
+
+    @classmethod
+    def of(cls, rows: Rows, model: Model, newest_chunks: int = -1) -> Everything:
+        """Read everything about a model; of its console, which may be long, only the newest chunks if a number says."""
+        return cls(
+            model=model,
+            epochs=rows.epochs(model.id),
+            chunks=rows.chunks(model.id, newest_chunks),
+            checkpoints=rows.uploads.checkpoints(model.id),
+            run_ids=rows.run_ids(model.id),
+        )
+
+    @property
+    def updated_at(self) -> str:
+        """Time of the last change, ISO 8601."""
+        epochs = [each.timestamp for each in self.epochs]
+        chunks = [each.timestamp for each in self.chunks]
+        return max([self.model.updated_at, *epochs, *chunks, *(each.saved_at for each in self.checkpoints)])
+
+    @property
+    def epochs_done(self) -> int:
+        """How many of the epochs that the newest training is to have are there; an earlier one may have had more."""
+        total = self.model.epochs
+        return sum(total is None or each.epoch < total for each in self.epochs)
+
+    @property
+    def weights(self) -> Checkpoint | None:
+        """The checkpoint that is the model."""
+        return weights(self.model, self.checkpoints)
+
+
+def summary(it: Everything) -> dict[str, Any]:
+    """Return a model as a list shows it: everything but its plots. Fields without a value are left out."""
+    model, file = it.model, it.weights
+    fields = {
+        "id": model.id,
+        "owner": model.owner,
+        "project": model.project,
+        "projectName": model.project_name,
+        "model": model.slug,
+        "name": model.name,
+        "visibility": "private",
+        "status": model.status,
+        "task": (model.train_args or {}).get("task"),
+        "epochs": model.epochs,
+        **_best(it),
+        "trainArgs": model.train_args,
+        "metrics": _metrics(it),
+        "trainResults": [_result(each) for each in it.epochs],
+        "hasWeights": file is not None,
+        "file": file and {"size": file.size, "sha256": file.sha256, "name": file.filename},
+        "checkpoints": [_checkpoint(each) for each in it.checkpoints],
+        "startedAt": model.started_at,
+        "completedAt": model.completed_at,
+        "classNames": model.class_names,
+        "trainingError": _error(model),
+        "starCount": 0,
+        "isStarred": False,
+        "environment": model.environment,
+        "modelInfo": model.model_info,
+        "device": model.device,
+        "system": model.system,
+        "progress": model.progress,
+        "results": model.results,
+        "runIds": sorted(it.run_ids),
+        "consoleChunks": [_chunk(each) for each in it.chunks],
+        "createdAt": model.created_at,
+        "updatedAt": it.updated_at,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def detail(it: Everything) -> dict[str, Any]:
+    """Return a model by itself, with its plots."""
+    return {**summary(it), "plots": it.model.plots or [], "metadata": {}}
+
+
+def job(it: Everything, now: str) -> dict[str, Any]:
+    """Return the progress of a model's training; times in milliseconds."""
+    model = it.model
+    done = it.epochs_done
+    total = model.epochs or done
+    elapsed = _milliseconds(model.started_at, model.completed_at or now)
+    per_epoch = elapsed / done if done else 0.0
+    progress = {
+        "currentEpoch": done,
+        "totalEpochs": total,
+        "startedAt": model.started_at,
+        "completedAt": model.completed_at,
+        "percentage": 100.0 * done / total if total else 0.0,
+    }
+    return {
+        "id": model.id,
+        "status": model.status,
+        "progress": {name: value for name, value in progress.items() if value is not None},
+        "timing": {
+            "elapsedMs": elapsed,
+            "timePerEpochMs": per_epoch,
+            "etaMs": per_epoch * (total - done) if model.status == "running" else 0.0,
+        },
+        "compute": None,
+        "trainArgs": _main_arguments(model.train_args),
+        "epochMetrics": it.epochs[-1].data.get("metrics") if it.epochs else None,
+        "error": _error(model),
+        "createdAt": model.created_at,
+        "updatedAt": it.updated_at,
+    }
+
+
+def _result(epoch: Epoch) -> dict[str, Any]:
+    return {**epoch.data, "timestamp": epoch.timestamp}
+
+
+def _chunk(chunk: ConsoleChunk) -> dict[str, Any]:
+    return {**chunk.data, "chunkId": chunk.chunk_id, "timestamp": chunk.timestamp}
+
+
+def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "runId": checkpoint.run_id,
+        "name": checkpoint.filename,
+        "path": checkpoint.path,
+        "size": checkpoint.size,
+        "sha256": checkpoint.sha256,
+        "savedAt": checkpoint.saved_at,
+    }
+
+
+def _error(model: Model) -> dict[str, Any] | None:
+    return model.error and {**model.error, "timestamp": model.completed_at}
+
+
+def _best(it: Everything) -> dict[str, Any]:
+    if it.model.results and "bestEpoch" in it.model.results:
+        return {name: it.model.results.get(name) for name in ("bestEpoch", "bestFitness")}
+    rated = [each for each in it.epochs if isinstance(each.data.get("fitness"), (int, float))]
+    best = max(rated, key=lambda each: each.data["fitness"], default=None)
+    return {"bestEpoch": best and best.epoch, "bestFitness": best and best.data["fitness"]}
+
+
+def _metrics(it: Everything) -> dict[str, Any] | None:
+    if it.model.results and isinstance(it.model.results.get("metrics"), dict):
+        metrics: dict[str, Any] = it.model.results["metrics"]
+        return metrics
+    return it.epochs[-1].data.get("metrics") if it.epochs else None
+
+
+def _main_arguments(train_args: dict[str, Any] | None) -> dict[str, Any] | None:
+    if not train_args:
+        return None
+    main = {"model": train_args.get("model")}
+    for name in ("epochs", "batch", "imgsz"):
+        main[name] = _number(train_args.get(name))
+    return {name: value for name, value in main.items() if value is not None}
+
+
+def _number(value: Any) -> float | None:
+    # Trainers send every argument as a string; a list of sizes stays out.
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _milliseconds(start: str, end: str) -> float:
+    return (_moment(end) - _moment(start)).total_seconds() * 1000
+
+
+def _moment(text: str) -> datetime:
+    # Python 3.10 does not read the "Z".
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

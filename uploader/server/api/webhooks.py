@@ -1,0 +1,107 @@
+"""`POST /api/webhooks/training/metrics` and `POST /api/webhooks/models/upload`: how trainings report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from uploader.server.api import idempotency, storage_endpoints, tus_endpoints
+from uploader.server.api.bodies import Json, parse_json, read_body
+from uploader.server.rules import messages, training, transfers
+from uploader.server.services import Platform, base_url, platform_of
+from uploader.server.storage import ordering
+from uploader.server.storage.statements import Rows
+
+_MILESTONES = frozenset({"training_started", "checkpoint_saved", "training_complete", "training_failed"})
+"""Events whose answer means: this, and all before it, survives a power cut here too."""
+
+
+async def training_metrics(request: Request) -> Response:
+    """Take one training event."""
+    body = await read_body(request)
+    return Json(await run_in_threadpool(_take_event, request, body))
+
+
+async def models_upload(request: Request) -> Response:
+    """Prepare for one file and say where to PUT it."""
+    body = await read_body(request)
+    return Json(await run_in_threadpool(_prepare_upload, request, body))
+
+
+routes = [
+    Route("/api/webhooks/training/metrics", training_metrics, methods=["POST"]),
+    Route("/api/webhooks/models/upload", models_upload, methods=["POST"]),
+]
+
+
+def act_once(
+    platform: Platform, request: Request, body: bytes, act: Callable[[Rows], dict[str, Any]], *, durable: bool = False
+) -> dict[str, Any]:
+    """Act on the store in one transaction, or repeat the answer to the same request.
+
+    Args:
+        platform: Whose store it is.
+        request: Carries the idempotency key, if there is one.
+        body: Its body.
+        act: Has the effect and returns the answer.
+        durable: Whether the effect is to survive a power cut.
+    """
+    key = request.headers.get(idempotency.HEADER) if platform.idempotency else None
+    identity = None if key is None else idempotency.identify(request.method, request.scope["path"], key, body)
+    with platform.store.write(durable=durable) as rows:
+        return idempotency.once(rows, identity, lambda: act(rows))
+
+
+def _order(request: Request) -> ordering.Order | None:
+    return ordering.read(request.headers.get(ordering.HEADER))
+
+
+def _take_event(request: Request, body: bytes) -> dict[str, Any]:
+    platform = platform_of(request)
+    event = messages.training_event(parse_json(body), platform.owner, _order(request))
+    now = platform.now()
+
+    def act(rows: Rows) -> dict[str, Any]:
+        if event.event == "training_started":
+            rows.answers.forget(ended_before=platform.ago(idempotency.KEPT_AFTER_THE_END))
+            return training.start(rows, event, now, unique_names=platform.contract != "2025")
+        return training.record(rows, event, now)
+
+    facts = act_once(platform, request, body, act, durable=event.event in _MILESTONES)
+    if platform.contract == "2025":
+        return {"received": True}
+    # The address is that of this request, not that of the first one under the same key.
+    url = {"modelUrl": f"{base_url(request)}{facts['modelUrl']}"} if "modelUrl" in facts else {}
+    return {"received": True, "event": event.event, "mode": "remote", **facts, **url}
+
+
+def _prepare_upload(request: Request, body: bytes) -> dict[str, Any]:
+    platform = platform_of(request)
+    wish = messages.upload_request(parse_json(body), platform.owner, _order(request))
+    storage_endpoints.check_size(wish.size)
+    now = platform.now()
+    facts = act_once(platform, request, body, lambda rows: training.expect_upload(rows, wish, now))
+    # Signed anew for the same upload: the answer to a repeated request must not hold a URL that has expired.
+    path = storage_endpoints.upload_path(facts["uploadPath"].removeprefix(training.STAGING))
+    answer = {"uploadUrl": platform.signed_url(request, "PUT", path), "gcsPath": facts["gcsPath"]}
+    if platform.contract == "2025":
+        return answer
+    return answer | facts | _resumable(request, platform, wish, facts)
+
+
+def _resumable(
+    request: Request, platform: Platform, wish: messages.UploadRequest, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Offer the same upload in pieces, to clients that know what runs are."""
+    if wish.run_id is None:
+        return {}
+    upload_id = facts["uploadPath"].removeprefix(training.STAGING)
+    with platform.store.write() as rows:
+        begun = transfers.resume(rows, upload_id, platform)
+    urls = {"create": tus_endpoints.creation_url(request, platform, upload_id)}
+    return {"tus": urls | ({"resume": tus_endpoints.transfer_url(request, platform, begun)} if begun else {})}

@@ -1,0 +1,44 @@
+"""The application: endpoints, the key check and error answers over one platform."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from uploader.server.api import bodies, hub_endpoints, readback, storage_endpoints, tus_endpoints, webhooks
+from uploader.server.api.auth import RefuseOtherSites, RequireKey
+from uploader.server.api.slow_bodies import PacedBodies
+from uploader.server.http_errors import ApiError
+from uploader.server.limits import Limits
+from uploader.server.pages import hub_pages, training_pages
+from uploader.server.public_address import WithoutPrefix
+from uploader.server.services import Platform
+
+
+def create_app(platform: Platform, limits: Limits) -> Starlette:
+    """Build the application that serves a platform."""
+    app = Starlette(
+        routes=[
+            *webhooks.routes,
+            *hub_endpoints.routes,
+            *storage_endpoints.routes,
+            *tus_endpoints.routes,
+            *readback.routes,
+            *training_pages.routes,
+            *hub_pages.routes,
+        ],
+        middleware=[
+            Middleware(WithoutPrefix, url=platform.url),
+            Middleware(RefuseOtherSites),
+            Middleware(RequireKey, key=platform.api_key, is_behind_proxy=platform.url is not None),
+            Middleware(PacedBodies, within=limits.body),
+        ],
+        exception_handlers={
+            ApiError: bodies.answer_api_error,
+            HTTPException: bodies.answer_http_error,
+            Exception: bodies.answer_crash,
+        },
+    )
+    app.state.platform = platform
+    return app

@@ -1,0 +1,84 @@
+"""HUB's models on the pages for people: a table on `/`, and `/hub/MODEL`, also as `/models/MODEL`, for each."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from uploader.server.api import hub_messages
+from uploader.server.api.hub_endpoints import weights_url
+from uploader.server.http_errors import NotFound
+from uploader.server.pages.markup import element, table
+from uploader.server.pages.page_parts import curves, detail_page, details, progress, section, status
+from uploader.server.services import platform_of
+from uploader.server.storage.hub_store import HubModel, HubRows, HubWeights
+from uploader.server.storage.store_records import Epoch
+
+_MAX_MODELS = 500
+
+
+def overview(rows: HubRows, now: str) -> list[Element]:
+    """Return the newest models as a section, or nothing when there are none."""
+    models = rows.models(_MAX_MODELS)
+    if not models:
+        return []
+    headings = ["Model", "Status", "Epochs", "Made", "Last heartbeat"]
+    return [section("HUB", table(headings, [_overview_row(rows, each, now) for each in models]))]
+
+
+def show_model(request: Request) -> Response:
+    """Show one model: its state, curves, weights and settings."""
+    platform = platform_of(request)
+    with platform.store.read() as store:
+        rows = store.hub
+        model = rows.model(request.path_params["model"])
+        if model is None:
+            raise NotFound("No such model here: it was never made, or deleted")
+        metrics, weights = rows.epochs(model.id), list(rows.weights(model.id).values())
+        state = hub_messages.status(model, rows.weights(model.id), len(metrics), platform.now())
+    epochs = [Epoch(number, {"metrics": each}, "") for number, each in metrics.items()]
+    parts = {"Settings": model.config, "Dataset": model.dataset, "Lineage": model.lineage, "About": model.meta}
+    sections = [_state(model, state, len(epochs)), curves(epochs), _weights(request, weights), details(parts)]
+    return detail_page(request, _name(model), *sections, changing=state == "connected")
+
+
+routes = [
+    Route("/hub/{model}", show_model, methods=["GET"]),
+    Route("/models/{model}", show_model, methods=["GET"]),  # as identifiers have it: {ULTRALYTICS_HUB_WEB}/models/ID
+]
+
+
+def _name(model: HubModel) -> str:
+    return str(model.meta.get("name") or model.id)
+
+
+def _overview_row(rows: HubRows, model: HubModel, now: str) -> list[Element | str]:
+    epochs = rows.count_epochs(model.id)
+    state = hub_messages.status(model, rows.weights(model.id), epochs, now)
+    link = element("a", _name(model), href=f"/hub/{model.id}")
+    done = progress(epochs, model.config.get("epochs"))
+    return [link, status(state), done, model.created_at, model.heartbeat_at or "—"]
+
+
+def _state(model: HubModel, state: str, epochs: int) -> Element:
+    facts: list[list[Element | str]] = [
+        ["Status", status(state)],
+        ["Epochs", progress(epochs, model.config.get("epochs"))],
+        ["Made", model.created_at],
+        ["Last heartbeat", model.heartbeat_at or "—"],
+        ["Last change", model.updated_at],
+    ]
+    return element("section", table(["", ""], facts))
+
+
+def _weights(request: Request, weights: list[HubWeights]) -> Element:
+    rows: list[list[Element | str]] = []
+    for each in weights:
+        link = element("a", f"{each.kind}.pt", href=weights_url(request, each.model_id, each.kind))
+        score = "—" if each.map is None else f"{each.map:.4g}"
+        rows.append([link, f"{each.size:,} bytes", element("code", each.sha256), str(each.epoch), score, each.saved_at])
+    headings = ["File", "Size", "SHA-256", "Epoch", "mAP", "Arrived"]
+    return section("Weights", *([table(headings, rows)] if rows else []))

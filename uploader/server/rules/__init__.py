@@ -1,0 +1,1 @@
+"""What the platform makes of what it is told. Rules over its tables, apart from HTTP."""

@@ -1,0 +1,146 @@
+"""What each training event changes, decided without I/O.
+
+State of a model:
+
+    training_started ──> running ── training_complete ──> completed
+                         │     └─── training_failed ────> failed
+                         └── cancelled by the user ──> cancelled
+
+A further training_started on the same model (a resumed training) makes it running again, unless it was cancelled: a
+cancelled model keeps its state whatever arrives, though the partial results of its training are still taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from uploader.server.http_errors import Invalid
+from uploader.server.rules.messages import mapping, optional_integer
+from uploader.server.storage.store_records import ConsoleChunk, Epoch, Model, Status
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Changes to one model: fields to set, and an epoch or a console chunk to keep."""
+
+    model: dict[str, Any] = field(default_factory=dict)
+    epoch: Epoch | None = None
+    chunk: ConsoleChunk | None = None
+
+
+def of_event(event: str, data: dict[str, Any], model: Model, now: str) -> Effects:
+    """Return what an event changes on `model`, as it is before.
+
+    Args:
+        event: Any event but `training_started` and `checkpoint_saved`, which concern runs and files.
+        data: The event's data as received.
+        model: The model as it is now.
+        now: Time of receipt, ISO 8601 in UTC.
+
+    Raises:
+        Invalid: The data lacks a field, or one has the wrong type.
+    """
+    effects = _RULES[event](data, now)
+    kept = {"status"} if model.status == "cancelled" else set()
+    if model.completed_at:  # told again, it is still the same end
+        kept.add("completed_at")
+    changes = {name: value for name, value in effects.model.items() if name not in kept}
+    return replace(effects, model=changes)
+
+
+def of_start(data: dict[str, Any], now: str) -> dict[str, Any]:
+    """Return the model fields that a `training_started` sets, on a new model and on a resumed one alike.
+
+    Raises:
+        Invalid: A field has the wrong type.
+    """
+    changes: dict[str, Any] = {
+        "status": "running",
+        "started_at": now,
+        "updated_at": now,
+        "completed_at": None,
+        "error": None,
+        "train_args": mapping(data.get("trainArgs"), "'trainArgs'"),
+        "environment": mapping(data.get("environment"), "'environment'"),
+        "system": mapping(data.get("system"), "'system'"),
+        "device": None if data.get("device") is None else str(data["device"]),
+        "epochs": optional_integer(data, "epochs"),
+    }
+    return {**changes, **_model_info(data)}
+
+
+def _epoch_end(data: dict[str, Any], now: str) -> Effects:
+    epoch = _required_integer(data, "epoch")
+    mapping(data.get("metrics"), "'metrics'")
+    total = optional_integer(data, "total_epochs") or optional_integer(data, "epochs_total")
+    changes = _model_info(data) | ({"epochs": total} if total else {})
+    return Effects(changes, epoch=Epoch(epoch, data, now))
+
+
+def _console_output(data: dict[str, Any], now: str) -> Effects:
+    chunk_id = data.get("chunkId")
+    if not isinstance(chunk_id, str):
+        chunk_id = _required_integer(data, "chunkId")
+    if not isinstance(data.get("content"), str):
+        raise Invalid("'content' must be a string")
+    return Effects(chunk=ConsoleChunk(chunk_id, data, now))
+
+
+def _training_complete(data: dict[str, Any], now: str) -> Effects:
+    details = {
+        "error": None,
+        "results": mapping(data.get("results"), "'results'"),
+        "class_names": _optional_list(data, "classNames"),
+        "plots": _optional_list(data, "plots"),
+    }
+    return Effects(_end("completed", now) | details)
+
+
+def _training_failed(data: dict[str, Any], now: str) -> Effects:
+    cause = data.get("error")
+    error = cause if isinstance(cause, dict) else {"message": str(cause or "Training failed")}
+    code = data.get("code")
+    return Effects(_end("failed", now) | {"error": error | ({} if code is None else {"code": str(code)})})
+
+
+def _system_metrics(data: dict[str, Any], now: str) -> Effects:
+    return Effects({"system": data, "updated_at": now})
+
+
+def _training_progress(data: dict[str, Any], now: str) -> Effects:
+    return Effects({"progress": data, "updated_at": now})
+
+
+_RULES: dict[str, Callable[[dict[str, Any], str], Effects]] = {
+    "epoch_end": _epoch_end,
+    "console_output": _console_output,
+    "training_complete": _training_complete,
+    "training_failed": _training_failed,
+    "system_metrics": _system_metrics,
+    "training_progress": _training_progress,
+}
+
+
+def _end(status: Status, now: str) -> dict[str, Any]:
+    return {"status": status, "completed_at": now, "updated_at": now}
+
+
+def _model_info(data: dict[str, Any]) -> dict[str, Any]:
+    info = mapping(data.get("modelInfo"), "'modelInfo'")
+    return {"model_info": info} if info else {}
+
+
+def _required_integer(data: dict[str, Any], name: str) -> int:
+    value = optional_integer(data, name)
+    if value is None:
+        raise Invalid(f"'{name}' must be an integer")
+    return value
+
+
+def _optional_list(data: dict[str, Any], name: str) -> list[Any] | None:
+    value = data.get(name)
+    if value is not None and not isinstance(value, list):
+        raise Invalid(f"'{name}' must be a list")
+    return value

@@ -1,0 +1,177 @@
+"""What clients say, checked: the parts of a request body as typed values. Pure functions, no I/O."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from uploader.server.http_errors import Invalid
+from uploader.server.storage.ordering import Order
+
+EVENTS = frozenset(
+    {
+        "training_started",
+        "training_progress",
+        "epoch_end",
+        "system_metrics",
+        "console_output",
+        "checkpoint_saved",
+        "training_complete",
+        "training_failed",
+    }
+)
+"""Events of `POST /api/webhooks/training/metrics`, as the SDK 0.1.99 lists them."""
+
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_INTEGERS = range(-(2**63), 2**63)  # what SQLite holds
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a model is: `owner/project/name`, all three as slugs, and the project's name as it was written."""
+
+    owner: str
+    project: str
+    name: str
+    project_name: str
+
+
+@dataclass(frozen=True)
+class TrainingEvent:
+    """One event and the model it is for: named by `model_id`, or else by `address`."""
+
+    event: str
+    data: dict[str, Any]
+    model_id: str | None
+    address: Address | None
+    order: Order | None = None
+
+
+@dataclass(frozen=True)
+class UploadRequest:
+    """A wish to send one file. Without `run_id` the client is an older one that announces nothing afterwards."""
+
+    filename: str
+    size: int | None
+    sha256: str | None
+    run_id: int | None
+    model_id: str | None
+    address: Address | None
+    order: Order | None = None
+
+
+def training_event(body: Any, default_owner: str, order: Order | None = None) -> TrainingEvent:
+    """Read a training event.
+
+    Raises:
+        Invalid: A field is missing or of the wrong type, or the event is unknown.
+    """
+    fields = mapping(body, "The body")
+    event = text(fields.get("event"), "event")
+    if event not in EVENTS:
+        raise Invalid(f"'event' must be one of {', '.join(sorted(EVENTS))}")
+    data = mapping(fields.get("data", {}), "'data'")
+    model_id, address = _target(fields, default_owner)
+    return TrainingEvent(event, data, model_id, address, order)
+
+
+def upload_request(body: Any, default_owner: str, order: Order | None = None) -> UploadRequest:
+    """Read a request for an upload URL.
+
+    Raises:
+        Invalid: A field is missing or of the wrong type.
+    """
+    fields = mapping(body, "The body")
+    model_id, address = _target(fields, default_owner)
+    return UploadRequest(
+        filename=safe_filename(text(fields.get("filename"), "filename")),
+        size=optional_integer(fields, "size", minimum=0),
+        sha256=_optional_sha256(fields),
+        run_id=optional_integer(fields, "runId"),
+        model_id=model_id,
+        address=address,
+        order=order,
+    )
+
+
+def slugify(value: str) -> str:
+    """Return `value` as it appears in addresses: lower case, words joined by hyphens, at most 128 characters."""
+    words = re.sub(r"[^a-z0-9\s-]", "", value.lower())
+    return re.sub(r"[\s-]+", "-", words).strip("-")[:128]
+
+
+def safe_filename(value: str) -> str:
+    """Return the last component of a file name with only letters, digits, dots, underscores and hyphens.
+
+    Raises:
+        Invalid: Nothing is left of it.
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", re.split(r"[/\\]", value)[-1]).lstrip(".")[-128:]
+    if not name:
+        raise Invalid("'filename' must name a file")
+    return name
+
+
+def mapping(value: Any, what: str) -> dict[str, Any]:
+    """Return `value` if it is a JSON object, else raise `Invalid`; null counts as empty."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Invalid(f"{what} must be a JSON object")
+    return value
+
+
+def text(value: Any, what: str) -> str:
+    """Return `value` if it is a string with something in it, else raise `Invalid`."""
+    if not isinstance(value, str) or not value.strip():
+        raise Invalid(f"'{what}' must be a string")
+    return value
+
+
+def optional_integer(fields: dict[str, Any], name: str, minimum: int = _INTEGERS.start) -> int | None:
+    """Return a field that is an integer (1.0 is one) of at least `minimum`, or absent or null; else raise `Invalid`."""
+    value = fields.get(name)
+    if value is None:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value not in _INTEGERS or value < minimum:
+        raise Invalid(f"'{name}' must be an integer of at least {minimum}, and below 2**63")
+    return value
+
+
+def _optional_sha256(fields: dict[str, Any]) -> str | None:
+    value = fields.get("sha256")
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise Invalid("'sha256' must have 64 hexadecimal digits")
+    return value.lower()
+
+
+def _target(fields: dict[str, Any], default_owner: str) -> tuple[str | None, Address | None]:
+    if fields.get("modelId") is not None:
+        return text(fields["modelId"], "modelId"), None
+    if fields.get("project") is None:
+        raise Invalid("'modelId' or 'project' is needed to know the model")
+    return None, _address(text(fields["project"], "project"), fields.get("name") or "train", default_owner)
+
+
+def _address(project: str, name: Any, default_owner: str) -> Address:
+    owner, slash, rest = project.partition("/")
+    if not (slash and slugify(owner) and slugify(rest)):
+        owner, rest = default_owner, project
+    project_slug, name_slug = slugify(rest.replace("/", "-")), slugify(text(name, "name"))
+    if not (project_slug and name_slug):
+        raise Invalid("'project' and 'name' need at least one letter or digit each")
+    return Address(slugify(owner), project_slug, name_slug, project_name=readable(rest))
+
+
+def readable(slug: str) -> str:
+    """Return a name as it was written, where it is spelled in punycode because none of its letters fits an address."""
+    prefix, _, spelled = slug.partition("-")
+    try:
+        return spelled.encode("ascii").decode("punycode") if prefix == "xn" else slug
+    except UnicodeError:
+        return slug

@@ -1,0 +1,88 @@
+"""Frozen records as rows of the tables that bear their fields."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from uploader.server.http_errors import Invalid
+from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoch, Model, Upload
+
+Record = TypeVar("Record", Model, Epoch, ConsoleChunk, Upload, Checkpoint)
+
+_TABLES = {
+    Model: "models",
+    Epoch: "epochs",
+    ConsoleChunk: "console",
+    Upload: "uploads",
+    Checkpoint: "checkpoints",
+}
+
+_JSON = frozenset(
+    {
+        "train_args",
+        "environment",
+        "system",
+        "model_info",
+        "progress",
+        "results",
+        "class_names",
+        "plots",
+        "error",
+        "data",
+    }
+)
+"""Columns that hold JSON text."""
+
+# Table and column names in the statements below are those of `records`, never from a request.
+
+
+def insert(connection: sqlite3.Connection, record: Model | Upload) -> None:
+    """Add a record to its table.
+
+    Raises:
+        Invalid: A field holds a number that JSON cannot carry.
+    """
+    names = [field.name for field in fields(record)]
+    marks = ", ".join("?" * len(names))
+    values = [encode(name, getattr(record, name)) for name in names]
+    statement = f"INSERT INTO {_TABLES[type(record)]} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
+    connection.execute(statement, values)
+
+
+def select(connection: sqlite3.Connection, kind: type[Record], where: str, *parameters: Any) -> list[Record]:
+    """Return the records of a table for which a WHERE clause holds, in the order that it names."""
+    names = [field.name for field in fields(kind)]
+    statement = f"SELECT {', '.join(names)} FROM {_TABLES[kind]} {where}"  # noqa: S608
+    rows = connection.execute(statement, [storable(each) for each in parameters])
+    return [kind(**{name: _decode(name, value) for name, value in zip(names, row, strict=True)}) for row in rows]
+
+
+def first(connection: sqlite3.Connection, kind: type[Record], where: str, *parameters: Any) -> Record | None:
+    """Return the first of the records that `select` returns, None when there are none."""
+    return next(iter(select(connection, kind, where, *parameters)), None)
+
+
+def encode(name: str, value: Any) -> Any:
+    """Return what a column of this name holds for a value.
+
+    Raises:
+        Invalid: It holds a number that JSON cannot carry.
+    """
+    if name not in _JSON or value is None:
+        return storable(value)
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError as error:
+        raise Invalid(f"'{name}' holds a number that JSON cannot carry") from error
+
+
+def storable(value: Any) -> Any:
+    """Return a value as SQLite takes it: JSON can carry half of a surrogate pair, which UTF-8 cannot."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _decode(name: str, value: Any) -> Any:
+    return json.loads(value) if name in _JSON and value is not None else value

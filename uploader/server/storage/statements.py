@@ -1,0 +1,181 @@
+"""All statements on the store's tables: those of models and what trainings report here, the others by name."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from uploader.server.storage import record_table
+from uploader.server.storage.answer_store import AnswerRows
+from uploader.server.storage.hub_store import HubRows
+from uploader.server.storage.ordering import Order, is_older
+from uploader.server.storage.store_records import ConsoleChunk, Epoch, Model, Overview
+from uploader.server.storage.transfer_store import TransferRows
+from uploader.server.storage.upload_store import UploadRows
+
+# The same content again changes nothing, not even the time.
+_PUT_EPOCH = """
+    INSERT INTO epochs (model_id, epoch, data, timestamp, rank) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (model_id, epoch) DO UPDATE SET data = excluded.data, rank = coalesce(excluded.rank, rank),
+        timestamp = CASE WHEN data <> excluded.data THEN excluded.timestamp ELSE timestamp END
+"""
+_PUT_CHUNK = """
+    INSERT INTO console (model_id, chunk_id, data, timestamp, rank, session, first, last)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (model_id, chunk_id) DO UPDATE SET data = excluded.data, rank = coalesce(excluded.rank, rank),
+        session = coalesce(excluded.session, session), first = coalesce(excluded.first, first),
+        last = coalesce(excluded.last, last),
+        timestamp = CASE WHEN data <> excluded.data THEN excluded.timestamp ELSE timestamp END
+"""
+_EPOCH_RANK = "SELECT rank FROM epochs WHERE model_id = ? AND epoch = ?"
+_SAME_SESSION = "model_id = :model_id AND session = :session"
+_COVERED = f"""
+    SELECT 1 FROM console WHERE {_SAME_SESSION} AND first <= :first AND last >= :last AND last - first > :last - :first
+"""  # noqa: S608 - a constant of this module
+_DROP_COVERED = f"""
+    DELETE FROM console WHERE {_SAME_SESSION} AND first >= :first AND last <= :last AND last - first < :last - :first
+"""  # noqa: S608 - a constant of this module
+_OVERVIEWS = """
+    SELECT id, owner, project, slug, status, epochs, started_at,
+        (SELECT count(*) FROM epochs WHERE model_id = models.id AND (models.epochs IS NULL OR epoch < models.epochs)),
+        (SELECT count(*) FROM checkpoints WHERE model_id = models.id)
+    FROM models ORDER BY models.rowid DESC LIMIT ?
+"""
+
+
+class Rows:
+    """Statements on the tables, valid inside one `Store.write` or `Store.read` block."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @property
+    def hub(self) -> HubRows:
+        """The tables of HUB's API, in the same transaction."""
+        return HubRows(self._connection)
+
+    @property
+    def uploads(self) -> UploadRows:
+        """The tables of uploads and checkpoints, in the same transaction."""
+        return UploadRows(self._connection)
+
+    @property
+    def answers(self) -> AnswerRows:
+        """The table of first answers, in the same transaction."""
+        return AnswerRows(self._connection)
+
+    @property
+    def transfers(self) -> TransferRows:
+        """The table of files that arrive in pieces, in the same transaction."""
+        return TransferRows(self._connection)
+
+    # Models and runs
+
+    def model(self, model_id: str) -> Model | None:
+        """Return the model with this id."""
+        return record_table.first(self._connection, Model, "WHERE id = ?", model_id)
+
+    def model_by_slug(self, owner: str, project: str, slug: str) -> Model | None:
+        """Return the model at this address."""
+        return record_table.first(
+            self._connection, Model, "WHERE owner = ? AND project = ? AND slug = ?", owner, project, slug
+        )
+
+    def numbered_slugs(self, owner: str, project: str, slug: str) -> set[str]:
+        """Return which of the project's models are at this slug, or at one that begins with it and a hyphen."""
+        query = """SELECT slug FROM models WHERE owner = ? AND project = ?
+                   AND (slug = ? OR slug > ? || '-' AND slug < ? || '.')"""  # what sorts behind `-`
+        return {found for (found,) in self._connection.execute(query, [owner, project, slug, slug, slug])}
+
+    def model_by_name(self, owner: str, project: str, name: str) -> Model | None:
+        """Return the newest model that was registered under this name, whatever slug it was given."""
+        where = "WHERE owner = ? AND project = ? AND name = ? ORDER BY rowid DESC LIMIT 1"
+        return record_table.first(self._connection, Model, where, owner, project, name)
+
+    def models(self, owner: str, project: str, limit: int) -> list[Model]:
+        """Return a project's models, newest first; `limit` -1 means no limit."""
+        where = "WHERE owner = ? AND project = ? ORDER BY rowid DESC LIMIT ?"
+        return record_table.select(self._connection, Model, where, owner, project, limit)
+
+    def models_of_run(self, owner: str, run: str) -> list[Model]:
+        """Return an owner's models whose client has said that they are of this run, the newest first."""
+        where = "WHERE owner = ? AND json_extract(environment, '$.uploaderRun') = ? ORDER BY rowid DESC"
+        return record_table.select(self._connection, Model, where, owner, run)
+
+    def overviews(self, limit: int) -> list[Overview]:
+        """Return one line about each of the newest models."""
+        return [Overview(*row) for row in self._connection.execute(_OVERVIEWS, [limit])]
+
+    def insert_model(self, model: Model) -> None:
+        """Add a model."""
+        record_table.insert(self._connection, model)
+
+    def update_model(self, model_id: str, changes: dict[str, Any]) -> None:
+        """Set fields of a model; the names are those of `Model`."""
+        assignments = ", ".join(f"{name} = ?" for name in changes)
+        values = [record_table.encode(name, value) for name, value in changes.items()]
+        self._connection.execute(f"UPDATE models SET {assignments} WHERE id = ?", [*values, model_id])  # noqa: S608
+
+    def delete_model(self, model_id: str) -> None:
+        """Remove a model and everything recorded for it."""
+        self._connection.execute("DELETE FROM models WHERE id = ?", [model_id])
+
+    def insert_run(self, model_id: str, started_at: str) -> int:
+        """Add a run to a model and return its id."""
+        statement = "INSERT INTO runs (model_id, started_at) VALUES (?, ?)"
+        return int(self._connection.execute(statement, [model_id, started_at]).lastrowid or 0)
+
+    def run_ids(self, model_id: str) -> list[int]:
+        """Return the ids of a model's runs, newest first."""
+        statement = "SELECT id FROM runs WHERE model_id = ? ORDER BY id DESC"
+        return [row[0] for row in self._connection.execute(statement, [model_id])]
+
+    # What trainings report, by natural key
+
+    def put_epoch(self, model_id: str, epoch: Epoch, order: Order | None = None) -> bool:
+        """Keep an epoch, and return whether it was; one that was trained again replaces the earlier one."""
+        known = self._connection.execute(_EPOCH_RANK, [model_id, epoch.epoch]).fetchone()
+        if is_older(order, known[0] if known else None):
+            return False
+        data, rank = record_table.encode("data", epoch.data), order.rank if order else None
+        self._connection.execute(_PUT_EPOCH, [model_id, epoch.epoch, data, epoch.timestamp, rank])
+        return True
+
+    def put_chunk(self, model_id: str, chunk: ConsoleChunk, order: Order | None = None) -> bool:
+        """Keep a console chunk under its id, and return whether it was.
+
+        One whose events are among those of a longer chunk is not: its text is there. A longer one takes the place of
+        those that it holds.
+        """
+        told = (order.rank, order.session, order.first, order.last) if order else (None,) * 4
+        if order:
+            span = {"model_id": model_id, "session": order.session, "first": order.first, "last": order.last}
+            if self._connection.execute(_COVERED, span).fetchone():
+                return False
+            self._connection.execute(_DROP_COVERED, span)
+        row = [
+            model_id,
+            record_table.storable(chunk.chunk_id),
+            record_table.encode("data", chunk.data),
+            chunk.timestamp,
+            *told,
+        ]
+        self._connection.execute(_PUT_CHUNK, row)
+        return True
+
+    def forget_ranks(self, model_id: str) -> None:
+        """Let what a model has be replaced by anything: another run goes on under its name."""
+        for table in ("epochs", "console", "uploads", "checkpoints"):
+            self._connection.execute(f"UPDATE {table} SET rank = NULL WHERE model_id = ?", [model_id])  # noqa: S608
+        self._connection.execute("UPDATE console SET session = NULL WHERE model_id = ?", [model_id])
+
+    def epochs(self, model_id: str) -> list[Epoch]:
+        """Return a model's epochs in order."""
+        return record_table.select(self._connection, Epoch, "WHERE model_id = ? ORDER BY epoch", model_id)
+
+    def chunks(self, model_id: str, newest: int) -> list[ConsoleChunk]:
+        """Return a model's newest console chunks in order of their ids; -1 means all."""
+        found = record_table.select(
+            self._connection, ConsoleChunk, "WHERE model_id = ? ORDER BY chunk_id DESC LIMIT ?", model_id, newest
+        )
+        return found[::-1]

@@ -1,0 +1,86 @@
+"""The local platform's state in one SQLite file. The tables are in `schema`, the statements on them in `rows`.
+
+One connection writes, under a lock, in short transactions; every reader opens its own. So a slow page never holds
+up a training, and no two connections ever checkpoint the WAL while the other commits.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from uploader.server.storage import store_schema
+from uploader.server.storage.statements import Rows
+
+
+class StoreVersionError(Exception):
+    """The file was written by a newer version of this program; it is left untouched."""
+
+
+class Store:
+    """Opens the file, and owns its writing connection.
+
+    Args:
+        path: The SQLite file; made, with its tables, when it does not exist.
+
+    Raises:
+        StoreVersionError: A newer version wrote the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        path.touch(mode=0o600)
+        # check_same_thread is SQLite's guard against unlocked sharing; the lock is what allows sharing here.
+        self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare()
+        except BaseException:
+            self._writer.close()
+            raise
+
+    def _prepare(self) -> None:
+        found = self._writer.execute("PRAGMA user_version").fetchone()[0]
+        if found > store_schema.VERSION:
+            raise StoreVersionError(
+                f"{self._path} has layout {found}, this program knows {store_schema.VERSION}: upgrade it"
+            )
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000"):
+            self._writer.execute(f"PRAGMA {pragma}")
+        for version, step in enumerate(store_schema.STEPS[found:], found + 1):
+            self._writer.executescript(f"BEGIN; {step} PRAGMA user_version={version}; COMMIT;")
+
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[Rows]:
+        """Yield the tables inside one transaction: all of the block is committed, or, if it raises, none of it.
+
+        Args:
+            durable: Whether the commit, and with it every earlier one, is to survive a power cut. The others survive
+                the end of the process only, which makes them several times faster.
+        """
+        with self._lock:
+            self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield Rows(self._writer)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:  # SQLite ends it by itself when the disk is full
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[Rows]:
+        """Yield the tables as one consistent picture that later writes do not change."""
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA query_only=ON")
+            connection.execute("BEGIN")
+            yield Rows(connection)
+
+    def close(self) -> None:
+        """Close the writing connection; SQLite folds the WAL back into the file."""
+        with self._lock:
+            self._writer.close()
