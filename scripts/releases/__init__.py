@@ -1,0 +1,1 @@
+"""Building a release and trying it as a stranger would."""
