@@ -25,6 +25,7 @@ from journal.migrations import NEWEST_VERSION, migrate
 from journal.outbox import rescheduling, resending
 from journal.outbox.dropping import Dropped, drop_destination
 from journal.outbox.outbox import Outbox
+from journal.outbox.redirecting import Redirected, redirect
 from journal.outbox.resending import Renamed
 from journal.reading.left_beside import left_beside
 from journal.reading.report import RunReport, make_report
@@ -139,6 +140,17 @@ class Journal:
         """Have a run sent again whole to a destination; return how many events that are."""
         with self._transaction() as connection:
             return resending.resend(connection, run_id, destination_id)
+
+    def redirect(
+        self, run_ids: Sequence[str] | None, platform: str, base_url: str, *, origin: int | None = None
+    ) -> Redirected:
+        """Send runs somewhere else than to where nothing of them was ever sent; see `journal.outbox.redirecting`.
+
+        Raises:
+            UnknownRow: That is so for none of them.
+        """
+        with self._transaction() as connection:
+            return redirect(connection, run_ids, platform, base_url, origin=origin)
 
     def rename(self, run_id: str, *, project: str | None = None, name: str | None = None) -> Renamed:
         """Give a run another project or name, for the destinations that do not know it yet.

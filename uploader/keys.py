@@ -107,7 +107,9 @@ def _cure(journal: Path | None, platform: str, url: str) -> str:
     place = _options(journal, address_options(platform, url))
     return (
         f"set {ADDRESS_VARIABLES[platform]}={shown(url)} and its key ({_KEY_VARIABLES[platform]}), or send yours there "
-        f"by `python -m uploader drain --to {place}`; if it is gone for good, `python -m uploader drop --to {place}`"
+        f"by `python -m uploader drain --to {place}`; if it was mistyped, `python -m uploader route --from {place} "
+        "--to URL` sends to the right one what was to go there; if it is gone for good, `python -m uploader drop --to "
+        f"{place}`"
     )
 
 

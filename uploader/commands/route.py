@@ -1,42 +1,110 @@
-"""`uploader route`: give a run another project or name before a platform has taken it."""
+"""`uploader route`: send a run under another project or name, or somewhere else, before a platform has taken it."""
 
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from journal.wording import next_command
-from uploader.commands.shared import journal_option, named_runs, opened_journal
+from journal.wording import count, next_command
+from uploader.addresses import base_url, is_same_place
+from uploader.commands.shared import journal_option, named_runs, opened_journal, place
+from uploader.errors import SettingsError
 from uploader.keys import address_options
+from uploader.settings import PLATFORMS, ULTRALYTICS
 
 if TYPE_CHECKING:
     from journal import Journal
+    from journal.outbox.redirecting import Redirected
 
 
 @click.command()
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", required=False)
 @click.option("--project", metavar="PROJECT", help="The project: its name, or OWNER/PROJECT for somebody else's.")
 @click.option("--name", metavar="NAME", help="What the run is to be called in it.")
+@click.option("--to", metavar="URL", help="Where the run is to go, in place of where nothing of it was ever sent.")
+@click.option(
+    "--from", "origin", metavar="URL", help="With --to: in place of this address alone; without RUN, all runs."
+)
+@click.option(
+    "--platform", type=click.Choice(PLATFORMS), default=ULTRALYTICS, help="What --to speaks.", show_default=True
+)
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def route(*, run: str, project: str | None, name: str | None, journal: Path | None, as_json: bool) -> None:
-    r"""Give a run that waits, or was refused, another project or name.
+def route(
+    *,
+    run: str | None,
+    project: str | None,
+    name: str | None,
+    to: str | None,
+    origin: str | None,
+    platform: str,
+    journal: Path | None,
+    as_json: bool,
+) -> None:
+    r"""Give a run that waits, or was refused, another project or name; or send it somewhere else.
 
     RUN is its name, or the beginning of its id. A run that a platform refused as a whole, because its key may not write
     to that project, may go on under the new one. A platform that has taken the run already keeps what it calls it:
     rename the model there. Names are spelled as the platform does it: lower case, a-z, digits and hyphens.
 
+    --to is for an address that was mistyped when the run was recorded: what nobody there was ever sent goes to URL.
+
     \b
     Examples:
       python -m uploader route train-3 --project warehouse
       python -m uploader route 7c1f --project team/warehouse --name night-shift
+      python -m uploader route --from http://gpu-sever:8765 --to http://gpu-server:8765
     """
-    if project is None and name is None:
-        raise click.UsageError("say what is to change: --project, --name, or both")
+    if (to is None) == (project is None and name is None):
+        raise click.UsageError("say what is to change: --project, --name, or both; or where it is to go: --to")
+    if (origin and not to) or not (run or origin):
+        raise click.UsageError("name the RUN; --to sends all runs of an address elsewhere that --from names")
+    if to is not None:
+        click.echo(_redirected(run, platform, to, origin, journal, as_json=as_json))
+    elif run is not None:
+        click.echo(_renamed(run, project, name, journal, as_json=as_json))
+
+
+def _redirected(
+    run: str | None, platform: str, to: str, origin: str | None, journal: Path | None, *, as_json: bool
+) -> str:
+    """Send runs somewhere else; return what to print."""
+    try:
+        url = base_url(to)
+    except SettingsError as error:
+        raise click.UsageError(f"--to: {error}") from error
+    with opened_journal(journal, "route", as_json=as_json) as opened:
+        moved = _redirect(opened, [run] if run else [], platform, url, origin)
+        drain = next_command("drain", opened.path)
+    kept = f" {count(len(moved.kept), 'run')} of which something may have arrived there stay." if moved.kept else ""
+    text = f"The next `{drain}` sends {count(len(moved.runs), 'run')} to {place(platform, url)} instead.{kept}"
+    return json.dumps(asdict(moved)) if as_json else text
+
+
+def _redirect(opened: Journal, words: list[str], platform: str, url: str, origin: str | None) -> Redirected:
+    from journal.errors import UnknownRow
+
+    with closing(opened.outbox()) as outbox:
+        places = [one for one in outbox.destinations() if one.platform == platform]
+    found = [one.id for one in places if origin in {None, one.base_url} or is_same_place(one.base_url, origin or "")]
+    where = f"`{next_command('status', opened.path)}` lists where runs go"
+    if origin and not found:
+        raise UnknownRow(f"nothing goes to {place(platform, origin)}; {where}")
+    chosen = named_runs(opened, words) or None
+    try:
+        return opened.redirect(chosen, platform, url, origin=found[0] if origin else None)
+    except UnknownRow as error:
+        both = next_command(f"drain --to {address_options(platform, url)}", opened.path)
+        raise UnknownRow(f"{error}; `{both}` sends them there too, and {where}") from error
+
+
+def _renamed(run: str, project: str | None, name: str | None, journal: Path | None, *, as_json: bool) -> str:
+    """Give a run another project or name; return what to print."""
     from uploader.callbacks.slugs import project_slug, run_slug
 
     chosen = {"project": project and project_slug(project), "name": name and run_slug(name)}
@@ -47,12 +115,12 @@ def route(*, run: str, project: str | None, name: str | None, journal: Path | No
         renamed = opened.rename(run_id, **chosen)
         drain = next_command("drain", opened.path)
         again = _way_back(opened, run_id)
-    place = f"{renamed.run.project or 'the default project'}/{renamed.run.name}"
+    named = f"{renamed.run.project or 'the default project'}/{renamed.run.name}"
     kept = f" {' and '.join(renamed.kept)} has it already and keeps what it calls it." if renamed.kept else ""
-    text = f"The next `{drain}` announces the run as {place}.{kept}"
+    text = f"The next `{drain}` announces the run as {named}.{kept}"
     if again:
-        text = f"The run is {place} now. It was given up, so no drain announces it until `{again}` takes it up again."
-    click.echo(json.dumps(asdict(renamed)) if as_json else text)
+        text = f"The run is {named} now. It was given up, so no drain announces it until `{again}` takes it up again."
+    return json.dumps(asdict(renamed)) if as_json else text
 
 
 def _way_back(opened: Journal, run_id: str) -> str | None:
