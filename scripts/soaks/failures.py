@@ -24,7 +24,7 @@ from soaks.places import keep_when_found, scratch
 from soaks.processes import Child
 from soaks.traces import count_calls, spread, start_traced
 from soaks.workload import RUN_ID, Report
-from uploader.recording import session_writer as sinks
+from uploader.recording import session_writer
 
 # SQLite reads, writes and syncs by pread64, pwrite64 and fdatasync; write, fsync, rename and mkdir are ours alone.
 # "+": it fails from then on.
@@ -67,21 +67,21 @@ def training(folder: Path, report: Report) -> None:
     """Write events and checkpoints as the recorder does, and the events that fail to a folder beside the journal."""
     logging.getLogger("uploader").setLevel(logging.CRITICAL)
     os.environ["UPLOADER_FALLBACK"] = str(folder.parent / "fallback")
-    log_room.ROOM_BYTES, sinks.BUSY_SECONDS = 0, 0.1
-    sink = sinks.Sink(
-        sinks.JournalOptions(journal=str(folder)),
-        sinks.new_run(RUN_ID, project="soak", name="soak", save_dir=folder.parent),
+    log_room.ROOM_BYTES, session_writer.BUSY_SECONDS = 0, 0.1
+    session = session_writer.SessionWriter(
+        session_writer.JournalOptions(journal=str(folder)),
+        session_writer.new_run(RUN_ID, project="soak", name="soak", save_dir=folder.parent),
         clock=partial(next, itertools.count(0, 20)),  # so that a journal that failed is tried again soon
     )
     for number in range(_EVENTS):
         payload = seal({"n": number, "text": f"epoch {number} " * 50})
-        sink.event("epoch_end", payload, str(number))
+        session.event("epoch_end", payload, str(number))
         report(event_acknowledged(number, payload))
         if number % 4 == 0:
             with suppress(journal.JournalError, OSError):  # as the recorder does
                 source = _saved(folder.parent / f"epoch{number}.pt")
-                sink.add_checkpoint(source, identity(source) or (0, 0, 0), "last", {})
-    sink.close("complete")
+                session.add_checkpoint(source, identity(source) or (0, 0, 0), "last", {})
+    session.close("complete")
 
 
 def _saved(path: Path) -> Path:

@@ -28,7 +28,7 @@ from journal.checkpoints.blobs import identity
 from journal.doctor import examine
 from journal.errors import DiskFull, JournalUnwritable
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, Sink, new_run
+from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, SessionWriter, new_run
 
 NO_STRACE = why_no_strace()
 RUN_ID = "5f0c5a1e-0000-4000-8000-000000000001"
@@ -56,14 +56,14 @@ def clock() -> Clock:
     return Clock()
 
 
-def sink_on(folder: Path, clock: Callable[[], float]) -> Sink:
+def writer_on(folder: Path, clock: Callable[[], float]) -> SessionWriter:
     run = new_run(RUN_ID, project="demo", name="run", save_dir=folder.parent)
-    return Sink(JournalOptions(journal=str(folder)), run, clock)
+    return SessionWriter(JournalOptions(journal=str(folder)), run, clock)
 
 
-def write(sink: Sink, numbers: range, size: int = 200) -> None:
+def write(session: SessionWriter, numbers: range, size: int = 200) -> None:
     for number in numbers:
-        sink.event("epoch_end", {"epoch": number, "text": "x" * size}, str(number))
+        session.event("epoch_end", {"epoch": number, "text": "x" * size}, str(number))
 
 
 def arrived(folder: Path, beside: Path) -> list[int]:
@@ -85,16 +85,16 @@ def test_events_that_find_the_disk_full_arrive_when_there_is_space_again(
     tmp_path: Path, beside: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     with small_disk(tmp_path / "disk", "2m") as disk:
-        sink = sink_on(disk / "journal", clock)
-        write(sink, range(10))
+        session = writer_on(disk / "journal", clock)
+        write(session, range(10))
         ballast = fill(disk)
-        write(sink, range(10, 40))
+        write(session, range(10, 40))
         assert list(beside.iterdir())
         assert [record.levelno for record in caplog.records] == [logging.WARNING]  # said once
         ballast.unlink()
         clock.seconds += RETRY_SECONDS
-        write(sink, range(40, 50))
-        sink.close("complete")
+        write(session, range(40, 50))
+        session.close("complete")
         assert rows(disk / "journal", "SELECT count(*) FROM events") >= [(20,)]
         assert arrived(disk / "journal", beside) == list(range(50))
 
@@ -137,12 +137,12 @@ def test_a_disk_that_is_read_only_from_the_start_costs_no_event(tmp_path: Path, 
         make_read_only(disk)
         with pytest.raises(JournalUnwritable):
             journal.open(disk / "journal")
-        sink = sink_on(disk / "journal", clock)
-        write(sink, range(5))
+        session = writer_on(disk / "journal", clock)
+        write(session, range(5))
         make_writable(disk)
         clock.seconds += RETRY_SECONDS
-        write(sink, range(5, 10))
-        sink.close("complete")
+        write(session, range(5, 10))
+        session.close("complete")
         assert arrived(disk / "journal", beside) == list(range(10))
 
 
@@ -161,17 +161,17 @@ def test_a_disk_that_fails_under_a_training_costs_no_event(
 ) -> None:
     def training(_: object) -> None:
         clock = Clock()
-        sink = sink_on(volume.root / "journal", clock)
-        write(sink, range(20))
+        session = writer_on(volume.root / "journal", clock)
+        write(session, range(20))
         harm(volume)
         for number in range(20, 40):
             clock.seconds += RETRY_SECONDS  # the journal is tried again and again
-            write(sink, range(number, number + 1))
+            write(session, range(number, number + 1))
         source = beside.parent / "last.pt"
         source.write_bytes(b"weights")
         with pytest.raises((journal.JournalError, OSError)):
-            sink.add_checkpoint(source, identity(source), "last", {})
-        sink.close("complete")
+            session.add_checkpoint(source, identity(source), "last", {})
+        session.close("complete")
 
     child = Child(training)
     child.reap()
@@ -187,18 +187,18 @@ def test_a_process_that_can_open_no_more_files_goes_on(tmp_path: Path, beside: P
     code = """
 import resource, sys
 from pathlib import Path
-from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, Sink, new_run
+from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, SessionWriter, new_run
 seconds = 0.0
 usual = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (0, usual[1]))
 run = new_run(sys.argv[2], project=None, name="run", save_dir=Path("/train"))
-sink = Sink(JournalOptions(journal=sys.argv[1]), run, lambda: seconds)
-sink.event("epoch_end", {}, "0")
+session = SessionWriter(JournalOptions(journal=sys.argv[1]), run, lambda: seconds)
+session.event("epoch_end", {}, "0")
 resource.setrlimit(resource.RLIMIT_NOFILE, usual)
-sink.event("epoch_end", {}, "1")
+session.event("epoch_end", {}, "1")
 seconds = RETRY_SECONDS
-sink.event("epoch_end", {}, "2")
-sink.close("complete")
+session.event("epoch_end", {}, "2")
+session.close("complete")
 """
     said = python(code, tmp_path / "journal", RUN_ID, stderr=subprocess.PIPE)
     assert "An event (epoch_end) could be written nowhere and is lost" in said.communicate()[1]
@@ -212,13 +212,13 @@ def test_a_journal_that_is_locked_for_too_long_costs_no_event(
     monkeypatch.setattr("uploader.recording.session_writer.BUSY_SECONDS", 0.05)
     folder = tmp_path / "journal"
     with bench(folder) as at:
-        sink = sink_on(folder, clock)
-        write(sink, range(5))
+        session = writer_on(folder, clock)
+        write(session, range(5))
         with at.journal._engine.begin():  # holds the write lock
-            write(sink, range(5, 10))
+            write(session, range(5, 10))
         clock.seconds += RETRY_SECONDS
-        write(sink, range(10, 15))
-        sink.close("complete")
+        write(session, range(10, 15))
+        session.close("complete")
     assert arrived(folder, beside) == list(range(15))
 
 
@@ -233,9 +233,9 @@ def test_a_damaged_journal_is_left_alone_and_costs_no_event(
     damage = b"\xa5" * 4096
     overwrite(folder / "journal.db", page * 4096, damage)
     before = contents(folder)
-    sink = sink_on(folder, clock)
-    write(sink, range(5))
-    sink.close("complete")
+    session = writer_on(folder, clock)
+    write(session, range(5))
+    session.close("complete")
     assert (folder / "journal.db").read_bytes()[page * 4096 :][:4096] == damage
     unharmed = contents(folder) != before  # a page that appending has no need of
     assert unharmed or list(beside.iterdir())

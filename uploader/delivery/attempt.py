@@ -16,7 +16,7 @@ from journal.records import Claim
 from uploader.delivery.progress import Progress
 from uploader.errors import BlobUnusable, Damaged, DeliveryError, Interrupted, OlderCopy
 from uploader.platforms.base import Comparing, Identity, Known, Message, Platform, Receipt, Upload
-from uploader.recording.run_file import Mark
+from uploader.recording.run_file import KnownRun
 
 _LOG = logging.getLogger(__name__)
 
@@ -135,5 +135,5 @@ def _has_gone_on(claim: Claim) -> bool:
 
     So it is where the training went on with another journal, as on another machine that shares the folder.
     """
-    mark = Mark.read(Path(claim.run.save_dir)) if claim.run.save_dir else None
+    mark = KnownRun.read(Path(claim.run.save_dir)) if claim.run.save_dir else None
     return mark is not None and mark.run == claim.run.id and mark.newest.uuid not in {None, *claim.sessions}

@@ -17,7 +17,7 @@ from uploader.delivery.next_plan import planning_for
 from uploader.delivery.retry_policy import FIRST_WAIT, READ_WAIT, Random, outcome_of_failure
 from uploader.errors import Foreign, Transient
 from uploader.platforms.base import Receipt
-from uploader.recording.model_file import note_model
+from uploader.recording.model_file import write_model_file
 from uploader.settings import ULTRALYTICS
 
 _LOG = logging.getLogger(__name__)
@@ -133,6 +133,6 @@ def _note_model(claim: Claim, model_id: object) -> None:
     for folder in {str(save_dir or claim.run.save_dir), claim.run.save_dir}:
         try:
             if isinstance(model_id, str):
-                note_model(Path(folder), claim.run.id, model_id)
+                write_model_file(Path(folder), claim.run.id, model_id)
         except OSError as error:
             _LOG.debug("the model's id was not left in %s: %s", folder, error)

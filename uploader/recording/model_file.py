@@ -16,7 +16,7 @@ MODEL_FILE = "platform_model_id.txt"
 _LONGEST = 200
 
 
-def noted_model(folder: Path) -> str | None:
+def read_model_file(folder: Path) -> str | None:
     """Return the id that a folder's file holds; None where there is none, or what it holds can be none."""
     try:
         model_id = (folder / MODEL_FILE).read_text("utf-8").strip()
@@ -26,7 +26,7 @@ def noted_model(folder: Path) -> str | None:
     return model_id if is_one and model_id.isprintable() else None
 
 
-def note_model(folder: Path, run_id: str, model_id: str) -> None:
+def write_model_file(folder: Path, run_id: str, model_id: str) -> None:
     """Write the id into a run's folder, where that is this machine's and this user's, and says that it is the run's.
 
     Upstream ends a training when it cannot write its file, so a drain of another user leaves none.
@@ -40,7 +40,7 @@ def note_model(folder: Path, run_id: str, model_id: str) -> None:
         is_ours = not hasattr(os, "geteuid") or mark.stat().st_uid == os.geteuid()
     except (OSError, ValueError, AttributeError, RecursionError):
         return
-    if is_its and is_ours and noted_model(folder) != model_id:
+    if is_its and is_ours and read_model_file(folder) != model_id:
         temporary = folder / f".{MODEL_FILE}.tmp"
         temporary.write_text(model_id, "utf-8")
         temporary.replace(folder / MODEL_FILE)

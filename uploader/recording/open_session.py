@@ -1,4 +1,4 @@
-"""An open journal with a session's row in it: one life of the connection that a `Sink` holds."""
+"""An open journal with a session's row in it: one life of the connection that a `SessionWriter` holds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Link:
+class OpenSession:
     """An open journal.
 
     Attributes:
@@ -48,7 +48,7 @@ class Link:
         *,
         durability: Durability,
         busy_seconds: float,
-    ) -> Link:
+    ) -> OpenSession:
         """Open the journal and write the run, its destinations and the session, unless they are there.
 
         Raises:
@@ -87,7 +87,7 @@ class Link:
         finally:
             self.journal.blobs.discard(snapshot)
 
-    def keep_within(self, limit: int, size: int = 0, role: str | None = None) -> bool:
+    def enforce_limit(self, limit: int, size: int = 0, role: str | None = None) -> bool:
         """Give up what may be given up where the journal passes its limit, or would with a new checkpoint.
 
         Args:

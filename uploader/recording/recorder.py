@@ -26,8 +26,8 @@ from journal.records import Run
 from journal.sessions.identity import UNKNOWN, Session
 from journal.storage.database import Durability
 from uploader.recording.resumption import NOWHERE, Origin, find_origin
-from uploader.recording.run_file import forget_model, remember_run
-from uploader.recording.session_writer import JournalOptions, Sink, new_run
+from uploader.recording.run_file import remove_model_file, write_run_file
+from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
 
 LOGGER = logging.getLogger("uploader")
 
@@ -85,7 +85,7 @@ class Recorder:
 
     def __init__(
         self,
-        sink: Sink,
+        writer: SessionWriter,
         *,
         resumed: bool,
         remember: Callable[[bool], None] = lambda _: None,
@@ -95,21 +95,21 @@ class Recorder:
         """Start the thread; use `Recorder.start`, which also finds the run.
 
         Args:
-            sink: Where events go.
+            writer: Where events go.
             resumed: Whether the run was known before.
             remember: Notes in the run's folder whose it is, and whether the run is finished.
             was_complete: Whether it was before.
             origin: Where the training comes from.
         """
-        self._sink = sink
+        self._writer = writer
         self._remember = remember
-        self.run_id = sink.run.id
-        self.session = sink.session
+        self.run_id = writer.run.id
+        self.session = writer.session
         self.resumed = resumed
         self.was_complete = was_complete
         self.origin = origin
-        self.session_number = sink.session_number()
-        self.drain_command = sink.drain_command
+        self.session_number = writer.session_number()
+        self.drain_command = writer.drain_command
         self._wake = threading.Condition()
         self._requests: dict[str, SnapshotRequest] = {}
         self._busy = False
@@ -147,16 +147,16 @@ class Recorder:
             started: Id of the model that upstream has registered for it a moment ago.
         """
         save_dir = save_dir.absolute()
-        look = partial(find_origin, options, save_dir, resume=resume, checkpoint=checkpoint, started=started)
+        find = partial(find_origin, options, save_dir, resume=resume, checkpoint=checkpoint, started=started)
         run = partial(new_run, project=project, name=name, save_dir=save_dir)
-        came, sink = _begin(options, look, run)
-        known = came.mark
-        if came.model is None:
-            forget_model(save_dir)
-        was_complete = known is not None and (known.is_complete or sink.is_complete())
-        remember = partial(remember_run, sink, save_dir, known)
+        origin, writer = _begin(options, find, run)
+        known = origin.known
+        if origin.model is None:
+            remove_model_file(save_dir)
+        was_complete = known is not None and (known.is_complete or writer.is_complete())
+        remember = partial(write_run_file, writer, save_dir, known)
         remember(was_complete)
-        return cls(sink, resumed=known is not None, remember=remember, was_complete=was_complete, origin=came)
+        return cls(writer, resumed=known is not None, remember=remember, was_complete=was_complete, origin=origin)
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
         """Write one event; it is durable when this returns.
@@ -167,7 +167,7 @@ class Recorder:
             key: The natural key within the kind (epoch, chunk id).
             durability: What this event is to survive; None for what the journal was opened with.
         """
-        self._sink.event(kind, payload, key, durability)
+        self._writer.event(kind, payload, key, durability)
 
     def checkpoint(self, path: Path, *, role: str, epoch: int, publish: bool, is_best: bool) -> None:
         """Have a checkpoint file snapshotted in the background; return at once.
@@ -188,6 +188,11 @@ class Recorder:
         with self._wake:
             self._requests[role] = request
             self._wake.notify_all()
+
+    @property
+    def _sink(self) -> SessionWriter:
+        """The writer under its former name, for scripts that reach for it."""
+        return self._writer
 
     def reopen(self) -> None:
         """Note that a run that was finished goes on."""
@@ -216,7 +221,7 @@ class Recorder:
         Args:
             wait: Whether to wait for another thread that writes; if not, and one does, None is returned.
         """
-        signals = self._sink.signals(wait=wait)
+        signals = self._writer.signals(wait=wait)
         return None if signals is None else {signal.kind: signal.detail for signal in reversed(signals)}
 
     def cancelled(self) -> str | None:
@@ -241,7 +246,7 @@ class Recorder:
             self._thread.join()
         if outcome == "complete":
             self._remember(True)
-        self._sink.close(outcome)
+        self._writer.close(outcome)
 
     def _wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Wait for what the thread does; not for long, not when hurried, and not for a thread that is not there."""
@@ -268,7 +273,7 @@ class Recorder:
                     self._serve(request)
                 if time.monotonic() >= beat_at:
                     beat_at = time.monotonic() + HEARTBEAT_SECONDS
-                    self._sink.maintain(WAL_LIMIT_BYTES)
+                    self._writer.maintain(WAL_LIMIT_BYTES)
             except Exception:  # the next checkpoint, above all the final one, has to find the thread alive
                 LOGGER.exception("A checkpoint or a heartbeat failed in an unexpected way; training goes on")
 
@@ -285,7 +290,7 @@ class Recorder:
 
     def _serve(self, request: SnapshotRequest) -> None:
         try:
-            self._sink.add_checkpoint(request.path, request.identity, request.role, request.payload())
+            self._writer.add_checkpoint(request.path, request.identity, request.role, request.payload())
         except (JournalError, OSError) as error:
             self._not_taken(request, error)
 
@@ -305,21 +310,29 @@ class Recorder:
         LOGGER.log(logging.DEBUG if is_said else logging.WARNING, "%s was not snapshotted: %s", request.path, error)
 
 
-def _begin(options: JournalOptions, look: Callable[[], Origin], run: Callable[[str], Run]) -> tuple[Origin, Sink]:
+def _begin(
+    options: JournalOptions, find: Callable[[], Origin], run: Callable[[str], Run]
+) -> tuple[Origin, SessionWriter]:
     """Open a session of the run that goes on, or of a new one.
 
     Another copy of the run may begin to go on between the look and the session: then there is another look.
     """
-    came, sink = _open(options, look(), run)
-    if came.mark and came.mark.newest != UNKNOWN and sink.session.parent not in {None, came.mark.newest.uuid}:
-        sink.close("exited")
-        return _open(options, look(), run)
-    return came, sink
+    origin, writer = _open(options, find(), run)
+    if (
+        origin.known
+        and origin.known.newest != UNKNOWN
+        and writer.session.parent not in {None, origin.known.newest.uuid}
+    ):
+        writer.close("exited")
+        return _open(options, find(), run)
+    return origin, writer
 
 
-def _open(options: JournalOptions, came: Origin, run: Callable[[str], Run]) -> tuple[Origin, Sink]:
-    known = came.mark
+def _open(options: JournalOptions, origin: Origin, run: Callable[[str], Run]) -> tuple[Origin, SessionWriter]:
+    known = origin.known
     session = Session(known.run if known else str(uuid.uuid4()), ancestors=known.ancestors if known else ())
     if known and known.newest != UNKNOWN:
         session.place(known.newest)
-    return came, Sink(options, run(session.run_id), session=session, chunks_before=known.chunks if known else 0)
+    return origin, SessionWriter(
+        options, run(session.run_id), session=session, chunks_before=known.chunks if known else 0
+    )

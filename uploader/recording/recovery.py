@@ -18,21 +18,21 @@ from journal.writing.fallback import FallbackFile
 if TYPE_CHECKING:
     from journal.records import Event
     from journal.writing.writer import Writer
-    from uploader.recording.open_session import Link
+    from uploader.recording.open_session import OpenSession
 
 LOGGER = logging.getLogger("uploader")
 T = TypeVar("T")
 
 
-class TakeOver:
+class RemovedJournal:
     """What a removed journal holds of a run, and how much of it is copied; its bytes are there while it is open."""
 
-    def __init__(self, severed: Link) -> None:
+    def __init__(self, removed: OpenSession) -> None:
         """Nothing is copied yet."""
-        self._severed = severed
+        self._journal = removed
         self._after = self._lost = 0
 
-    def into(self, link: Link) -> None:
+    def copy_into(self, opened: OpenSession) -> None:
         """Copy the run into a journal, from where the last try stopped. What can never be had is said to be lost.
 
         What platforms call it comes first: announced under no such id, it would become a second model there.
@@ -41,23 +41,23 @@ class TakeOver:
         Raises:
             JournalError: Not now; nothing is lost by another try.
         """
-        severed = self._severed
-        is_back = link.file == severed.file == severed.writer.file  # it was moved away, and back
-        if is_back and not severed.writer.is_cut_off:
+        removed = self._journal
+        is_back = opened.file == removed.file == removed.writer.file  # it was moved away, and back
+        if is_back and not removed.writer.is_cut_off:
             return
         try:
-            for target in self._ask(lambda writer: writer.targets(link.run.id)):
-                link.writer.copy_target(target)
-            session_ids = link.writer.copy_sessions(self._ask(lambda writer: writer.sessions(link.run.id)))
+            for target in self._ask(lambda writer: writer.targets(opened.run.id)):
+                opened.writer.copy_target(target)
+            session_ids = opened.writer.copy_sessions(self._ask(lambda writer: writer.sessions(opened.run.id)))
             while events := self._events():
-                self._copy(events, link, session_ids)
-        except _OutOfReach as error:
-            _say_lost("What", self._severed, error)
+                self._copy(events, opened, session_ids)
+        except _Unreadable as error:
+            _report_loss("What", self._journal, error)
         if self._lost:
-            link.event(GIVEN_UP, removal_payload(self._lost))
+            opened.event(GIVEN_UP, removal_payload(self._lost))
             self._lost = 0
 
-    def abandon(self, folders: Sequence[Path], routes: Sequence[tuple[str, str]]) -> int:
+    def write_to_fallback(self, folders: Sequence[Path], routes: Sequence[tuple[str, str]]) -> int:
         """Write what was not copied to fallback files, which the next drain takes in; say so, and let go of it.
 
         Args:
@@ -67,26 +67,28 @@ class TakeOver:
         Returns:
             How many checkpoints cannot be had any more.
         """
-        shelter = _Shelter(self._severed, folders, routes)
+        files = _FallbackFiles(self._journal, folders, routes)
         try:
             while events := self._events():
-                shelter.write(self._told(events), self._ask(lambda writer: writer.sessions(self._severed.run.id)))
+                files.write(
+                    self._without_checkpoints(events), self._ask(lambda writer: writer.sessions(self._journal.run.id))
+                )
                 self._after = events[-1].id
-        except (JournalError, _OutOfReach) as error:
-            _say_lost("What else" if shelter.count else "What", self._severed, error)
-        shelter.close()
+        except (JournalError, _Unreadable) as error:
+            _report_loss("What else" if files.count else "What", self._journal, error)
+        files.close()
         self.close()
         return self._lost
 
     def close(self) -> None:
         """Let go of the removed files, and so of what they hold."""
-        self._severed.close()
+        self._journal.close()
 
-    def _copy(self, events: Sequence[Event], link: Link, session_ids: Mapping[int, int]) -> None:
-        link.writer.copy(session_ids, self._told(events))
+    def _copy(self, events: Sequence[Event], opened: OpenSession, session_ids: Mapping[int, int]) -> None:
+        opened.writer.copy(session_ids, self._without_checkpoints(events))
         self._after = events[-1].id
 
-    def _told(self, events: Sequence[Event]) -> list[Event]:
+    def _without_checkpoints(self, events: Sequence[Event]) -> list[Event]:
         """Return those that can be told elsewhere, and count the others, whose bytes are gone."""
         kept = [event for event in events if event.kind != "checkpoint"]
         self._lost += len(events) - len(kept)
@@ -94,36 +96,36 @@ class TakeOver:
 
     def _events(self) -> Sequence[Event]:
         """Return the next ones that are not copied."""
-        return self._ask(lambda writer: writer.backlog(self._severed.run.id, self._after))
+        return self._ask(lambda writer: writer.backlog(self._journal.run.id, self._after))
 
     def _ask(self, question: Callable[[Writer], T]) -> T:
         """Ask the removed journal, and no other one that has its place: a connection that was closed would find that.
 
         Raises:
             JournalUnavailable: It does not answer now.
-            _OutOfReach: It never will.
+            _Unreadable: It never will.
         """
-        writer = self._severed.writer
+        writer = self._journal.writer
         with writer.lock:  # held while this process forks, which closes connections
-            if writer.file != self._severed.file:
-                raise _OutOfReach("no connection to it is open any more")
+            if writer.file != self._journal.file:
+                raise _Unreadable("no connection to it is open any more")
             try:
                 return question(writer)
             except JournalUnavailable:
                 raise
             except JournalError as error:
-                raise _OutOfReach(str(error)) from error
+                raise _Unreadable(str(error)) from error
 
 
-class _Shelter:
+class _FallbackFiles:
     """Fallback files of what a removed journal holds: one of each session, whose events keep their numbers.
 
     So nothing is doubled where the next journal has some of them.
     """
 
-    def __init__(self, severed: Link, folders: Sequence[Path], routes: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, removed: OpenSession, folders: Sequence[Path], routes: Sequence[tuple[str, str]]) -> None:
         """Nothing is written yet."""
-        self._severed, self._folders, self._routes = severed, folders, routes
+        self._journal, self._folders, self._routes = removed, folders, routes
         self._files: dict[int, FallbackFile] = {}
         self.count = 0
 
@@ -154,21 +156,21 @@ class _Shelter:
                 "%s events that this training wrote to %s before it was removed or replaced could not be taken over, "
                 "as it could not be made anew. They are in %s, which the next `%s` takes in.",
                 self.count,
-                self._severed.journal.path,
+                self._journal.journal.path,
                 ", ".join(str(path) for file in self._files.values() for path in file.paths),
-                next_command("drain", self._severed.journal.path),
+                next_command("drain", self._journal.journal.path),
             )
 
     def _file_of(self, row: Any) -> FallbackFile:
-        severed = self._severed
-        session = Session(severed.run.id, row.uuid, row.generation, row.parent, row.purpose)
-        session.journal = severed.journal.uuid
-        file = FallbackFile(self._folders, severed.journal.path, severed.run, routes=self._routes, session=session)
+        removed = self._journal
+        session = Session(removed.run.id, row.uuid, row.generation, row.parent, row.purpose)
+        session.journal = removed.journal.uuid
+        file = FallbackFile(self._folders, removed.journal.path, removed.run, routes=self._routes, session=session)
         file.header = replace(file.header, started_at=row.started_at)  # files are taken in by that order
         return file
 
 
-class _OutOfReach(Exception):
+class _Unreadable(Exception):
     """What a removed journal held cannot be read any more."""
 
 
@@ -178,20 +180,20 @@ def removal_payload(checkpoints: int) -> dict[str, Any]:
     return loss_payload(reason, [Loss("checkpoints", checkpoints, 0)])
 
 
-def take_back(file: FallbackFile, link: Link, most_bytes: int) -> None:
+def ingest_fallback(file: FallbackFile, opened: OpenSession, most_bytes: int) -> None:
     """Take a fallback file into the journal, and delete it unless it has grown meanwhile; leave one that is larger."""
     size = file.size()
     if size <= most_bytes:
-        link.writer.ingest(file, link.session_id)
+        opened.writer.ingest(file, opened.session_id)
         if file.size() == size:
             file.remove()
 
 
-def _say_lost(what: str, severed: Link, why: object) -> None:
+def _report_loss(what: str, removed: OpenSession, why: object) -> None:
     LOGGER.error(
         "%s this training wrote to %s before it was removed could not be taken over, and is lost unless the folder was "
         "only moved: %s",
         what,
-        severed.journal.path,
+        removed.journal.path,
         why,
     )

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, TypeVar
 from journal.clock import to_text
 from journal.errors import JournalError
 from journal.sessions.identity import UNKNOWN
-from uploader.recording.model_file import noted_model
-from uploader.recording.run_file import Mark
+from uploader.recording.model_file import read_model_file
+from uploader.recording.run_file import KnownRun
 from uploader.recording.session_writer import JournalOptions
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ class Origin:
     """Where a training comes from.
 
     Attributes:
-        mark: The run that goes on; None where one begins.
+        known: The run that goes on; None where one begins.
         model: Id of the model that upstream has streamed the training to, where it goes on as that.
         copy_of: Uuid of the run that somebody else has gone on with, where this is a copy of its folder.
         epochs: Number and payload, as JSON text, of the epochs that were trained before the copy was made.
     """
 
-    mark: Mark | None = None
+    known: KnownRun | None = None
     model: str | None = None
     copy_of: str | None = None
     epochs: tuple[tuple[str, str], ...] = ()
@@ -63,30 +63,30 @@ def find_origin(
         checkpoint: The file that it is resumed from, where that is known.
         started: Id of the model that upstream has registered for it a moment ago.
     """
-    mark = known_run(options, save_dir, checkpoint) if resume else None
-    if mark and (elsewhere := _gone_on(options, mark)):
+    known = known_run(options, save_dir, checkpoint) if resume else None
+    if known and (elsewhere := _newer_copy(options, known)):
         LOGGER.warning(
             "Run %s has gone on in %s since this copy of it was made. What is trained in %s is another training: it is "
             "recorded as a run of its own",
-            mark.run,
+            known.run,
             elsewhere,
             save_dir,
         )
-        epochs = _ask_journal(options, lambda known: known.epochs(mark.run, mark.newest)) or ()
-        return Origin(copy_of=mark.run, epochs=epochs)
-    if mark and _ask_journal(options, lambda known: known.lives(mark.newest.uuid)):
+        epochs = _query_journal(options, lambda recognition: recognition.epochs(known.run, known.newest)) or ()
+        return Origin(copy_of=known.run, epochs=epochs)
+    if known and _query_journal(options, lambda recognition: recognition.lives(known.newest.uuid)):
         LOGGER.warning(
             "Run %s seems to be trained still, by another process: two trainings in %s write over each other's files",
-            mark.run,
-            mark.found or save_dir,
+            known.run,
+            known.found or save_dir,
         )
     folders = (*beside(checkpoint), *([] if checkpoint else [save_dir])) if resume else ()
-    streamed = started or next(filter(None, map(noted_model, folders)), None)
+    streamed = started or next(filter(None, map(read_model_file, folders)), None)
     if streamed is None:
-        return Origin(mark)
-    runs = _ask_journal(options, lambda known: known.runs_of_model(streamed)) or set()
-    if mark and mark.run in runs:
-        return Origin(mark, streamed)
+        return Origin(known)
+    runs = _query_journal(options, lambda recognition: recognition.runs_of_model(streamed)) or set()
+    if known and known.run in runs:
+        return Origin(known, streamed)
     if runs:
         LOGGER.warning(
             "Model %s, which %s names, goes on as run %s: this is another training, and becomes a model of its own",
@@ -94,13 +94,13 @@ def find_origin(
             save_dir,
             ", ".join(sorted(runs)),
         )
-        return Origin(mark)
-    if mark and _ask_journal(options, lambda known: known.has_run(mark.run)):
+        return Origin(known)
+    if known and _query_journal(options, lambda recognition: recognition.has_run(known.run)):
         return Origin(None, streamed)  # upstream has gone on since, as a model of its own
-    return Origin(mark, streamed)
+    return Origin(known, streamed)
 
 
-def known_run(options: JournalOptions, save_dir: Path, checkpoint: Path | None) -> Mark | None:
+def known_run(options: JournalOptions, save_dir: Path, checkpoint: Path | None) -> KnownRun | None:
     """Return the run that a resumed training goes on with, or None where nobody knows it.
 
     Args:
@@ -108,32 +108,32 @@ def known_run(options: JournalOptions, save_dir: Path, checkpoint: Path | None) 
         save_dir: The folder that is trained into.
         checkpoint: The file that is resumed from; None where only the folder is known.
     """
-    if mark := next(filter(None, map(Mark.read, beside(checkpoint))), None):
-        return mark
+    if known := next(filter(None, map(KnownRun.read, beside(checkpoint))), None):
+        return known
     before = None
     if checkpoint is not None:
-        if saved := _ask_journal(options, lambda known: known.saved(checkpoint)):
+        if saved := _query_journal(options, lambda recognition: recognition.saved(checkpoint)):
             folder = checkpoint.absolute().parent
-            return Mark(*saved, found=folder.parent if folder.name == "weights" else folder)
+            return KnownRun(*saved, found=folder.parent if folder.name == "weights" else folder)
         before = None if _is_within(checkpoint, save_dir) else _written_at(checkpoint)
-    mark = Mark.read(save_dir)
-    if mark and (before is None or mark.begun_at <= before):  # a later run's folder has nothing to do with it
-        return mark
-    run = _ask_journal(options, lambda known: known.in_folder(save_dir, before))
-    return Mark(run) if run else None
+    known = KnownRun.read(save_dir)
+    if known and (before is None or known.begun_at <= before):  # a later run's folder has nothing to do with it
+        return known
+    run = _query_journal(options, lambda recognition: recognition.in_folder(save_dir, before))
+    return KnownRun(run) if run else None
 
 
-def _gone_on(options: JournalOptions, mark: Mark) -> str | None:
+def _newer_copy(options: JournalOptions, known: KnownRun) -> str | None:
     """Return where a run went on since a copy of its folder was made, None where this is its newest."""
-    if mark.newest == UNKNOWN or mark.found is None:
+    if known.newest == UNKNOWN or known.found is None:
         return None
-    first = Path(mark.folder) if mark.folder else mark.found
-    there = None if _is_same(first, mark.found) else Mark.read(first)
-    if there and there.run == mark.run and there.newest != mark.newest and there.newest[0] >= mark.newest[0]:
+    first = Path(known.folder) if known.folder else known.found
+    there = None if _is_same(first, known.found) else KnownRun.read(first)
+    if there and there.run == known.run and there.newest != known.newest and there.newest[0] >= known.newest[0]:
         return str(first)
-    ahead = _ask_journal(options, lambda known: known.newer_session(mark.run, mark.newest))
+    ahead = _query_journal(options, lambda recognition: recognition.newer_session(known.run, known.newest))
     # Where it went on in this very folder, only the small file could not be written, or is from a backup.
-    if ahead is None or (ahead.save_dir and _is_same(Path(ahead.save_dir), mark.found)):
+    if ahead is None or (ahead.save_dir and _is_same(Path(ahead.save_dir), known.found)):
         return None
     return ahead.save_dir or "another folder"
 
@@ -162,7 +162,7 @@ def _written_at(path: Path) -> str | None:
     return None
 
 
-def _ask_journal(options: JournalOptions, question: Callable[[Recognition], T]) -> T | None:
+def _query_journal(options: JournalOptions, question: Callable[[Recognition], T]) -> T | None:
     import journal
 
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from journal.checkpoints.salvage import RUN_FILE
 from journal.sessions.identity import UNKNOWN, Newest
 from uploader.recording.model_file import MODEL_FILE
-from uploader.recording.session_writer import Sink
+from uploader.recording.session_writer import SessionWriter
 
 LOGGER = logging.getLogger("uploader")
 
@@ -21,7 +21,7 @@ _MOST = 1 << 22
 
 
 @dataclass(frozen=True)
-class Mark:
+class KnownRun:
     """What the small file in a run's folder tells.
 
     Attributes:
@@ -45,11 +45,11 @@ class Mark:
     ancestors: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, folder: Path) -> Mark | None:
+    def read(cls, folder: Path) -> KnownRun | None:
         """Return what a folder's file tells; None where there is none, or none of ours."""
         try:
             told = json.loads((folder / RUN_FILE).read_text("utf-8"))
-            mark = cls(
+            known = cls(
                 str(uuid.UUID(str(told["run"]))),
                 Newest(int(told.get("generation") or 0), str(told["session"]) if told.get("session") else None),
                 str(told.get("begunAt") or ""),
@@ -59,50 +59,50 @@ class Mark:
                 int(told.get("chunks") or 0),
                 tuple(str(uuid.UUID(each)) for each in told.get("ancestors") or ()),
             )
-            return mark if _is_sound(mark) else None
+            return known if _is_sound(known) else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             return None
 
 
-def _is_sound(mark: Mark) -> bool:
+def _is_sound(known: KnownRun) -> bool:
     """Return whether the journal and the file system can take what a file tells: somebody may have edited it.
 
     Raises:
         ValueError: A text cannot be stored, or a session's name is none.
     """
-    for text in (mark.begun_at, mark.folder):
+    for text in (known.begun_at, known.folder):
         text.encode()
-    if mark.newest.uuid is not None:
-        uuid.UUID(mark.newest.uuid)
-    return "\0" not in mark.folder and 0 <= mark.newest.generation < _MOST and 0 <= mark.chunks < 1 << 53
+    if known.newest.uuid is not None:
+        uuid.UUID(known.newest.uuid)
+    return "\0" not in known.folder and 0 <= known.newest.generation < _MOST and 0 <= known.chunks < 1 << 53
 
 
-def forget_model(save_dir: Path) -> None:
+def remove_model_file(save_dir: Path) -> None:
     """Take away what upstream has noted of an earlier training in a folder, so that it does not go on as its model."""
     with suppress(OSError):
         (save_dir / MODEL_FILE).unlink(missing_ok=True)
 
 
-def remember_run(sink: Sink, save_dir: Path, known: Mark | None, is_complete: bool) -> None:
+def write_run_file(writer: SessionWriter, save_dir: Path, known: KnownRun | None, is_complete: bool) -> None:
     """Write the small file by which the run is found again; a temporary name first, so that it is never torn.
 
     Args:
-        sink: The session.
+        writer: The session.
         save_dir: The folder that is trained into.
         known: What was known of the run before; None for a new one.
         is_complete: Whether the run is finished.
     """
-    begun_at = known.begun_at if known else sink.run.created_at
+    begun_at = known.begun_at if known else writer.run.created_at
     told = {
-        "run": sink.run.id,
-        "journal": str(sink.folder.absolute()),
+        "run": writer.run.id,
+        "journal": str(writer.folder.absolute()),
         "folder": str(save_dir),
         "begunAt": begun_at,
         "complete": is_complete,
-        "session": sink.session.uuid,
-        "generation": sink.session.generation,
-        "chunks": sink.chunks.reserved,
-        "ancestors": list(sink.session.ancestors),
+        "session": writer.session.uuid,
+        "generation": writer.session.generation,
+        "chunks": writer.chunks.reserved,
+        "ancestors": list(writer.session.ancestors),
     }
     temporary = save_dir / f".{RUN_FILE}.tmp"
     try:

@@ -31,9 +31,9 @@ from journal.wording import next_command
 from journal.writing.fallback import FallbackFile
 from journal.writing.payloads import drafts
 from uploader.recording.console_ids import CONSOLE, ChunkIds
-from uploader.recording.open_session import Link
+from uploader.recording.open_session import OpenSession
 from uploader.recording.place_warnings import warn_of_places
-from uploader.recording.recovery import TakeOver, removal_payload, take_back
+from uploader.recording.recovery import RemovedJournal, ingest_fallback, removal_payload
 
 if TYPE_CHECKING:
     from journal.checkpoints.blobs import Identity
@@ -67,7 +67,7 @@ class JournalOptions:
     max_size: int = DEFAULT_MAX_SIZE
 
 
-class Sink:
+class SessionWriter:
     """One session of one run, as far as writing goes. Its methods may be called from any thread.
 
     Attributes:
@@ -102,17 +102,17 @@ class Sink:
         self._options = options
         self._clock = clock
         self._lock = threading.RLock()
-        self._link: Link | None = None
-        self._removed: list[TakeOver] = []
+        self._opened: OpenSession | None = None
+        self._removed: list[RemovedJournal] = []
         self._fallback: FallbackFile | None = None
         self._retry_at: float | None = None
         self._session_id: int | None = None
-        self._unsaid: JournalError | None = None
+        self._cause: JournalError | None = None
         self._warned = self._is_over = False
         self._is_closed = self._is_catching_up = False
-        _sinks.add(self)
+        _session_writers.add(self)
         warn_of_places(self.folder, is_named=options.journal is not None)
-        self._ready()
+        self._available()
         self.chunks = ChunkIds(max(chunks_before, self._last_chunk()))
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
@@ -130,17 +130,17 @@ class Sink:
                 when the journal has no place for it.
         """
         with self._lock:
-            link = self._reconnected()
-        if link is None:
+            opened = self._reconnected()
+        if opened is None:
             raise JournalUnavailable(f"{self.folder} cannot be written")
         # Outside the lock: both may take long, and events must not wait.
-        if not self._keep_within(link, expected[1], role):
+        if not self._enforce_limit(opened, expected[1], role):
             self._not_taken(expected[1], role)
         try:
-            link.add_checkpoint(source, expected, role, payload)
+            opened.add_checkpoint(source, expected, role, payload)
         finally:
             if self._is_closed:  # nobody waited for it
-                link.close()
+                opened.close()
 
     @property
     def drain_command(self) -> str:
@@ -151,7 +151,7 @@ class Sink:
         """Return 1 for the run's first session, 2 for the second, …; 1 when the journal cannot say."""
         return self._ask(lambda writer: writer.session_count(self.run.id), 1)
 
-    def _leave_parent(self) -> None:
+    def _reset_in_child(self) -> None:
         """Leave to the parent of a forked child what is its own: a lock that its threads hold, its fallback file."""
         self._lock = threading.RLock()
         self._is_catching_up = False
@@ -189,31 +189,31 @@ class Sink:
             wal_limit_bytes: The log is folded back when it has grown past this.
         """
         with self._lock:
-            link = self._reconnected()
+            opened = self._reconnected()
         try:
-            if link is not None:
-                self._keep_within(link)
-                if link.journal.wal_bytes() > wal_limit_bytes:
-                    link.journal.fold_wal()  # by a connection of its own: no event waits for it
-                link.writer.heartbeat(link.session_id)  # afterwards: it makes room in the log again
+            if opened is not None:
+                self._enforce_limit(opened)
+                if opened.journal.wal_bytes() > wal_limit_bytes:
+                    opened.journal.fold_wal()  # by a connection of its own: no event waits for it
+                opened.writer.heartbeat(opened.session_id)  # afterwards: it makes room in the log again
         except JournalError as error:
             LOGGER.debug("journal maintenance failed: %s", error)
 
     def close(self, outcome: str) -> None:
         """End the session and let go of the files."""
         with self._lock:
-            link = self._reconnected()
-            if link is None and self._removed:  # nobody else has what they hold: do not wait for the time-out
+            opened = self._reconnected()
+            if opened is None and self._removed:  # nobody else has what they hold: do not wait for the time-out
                 self._retry_at = None
-                link = self._ready()
-            if link is not None:
+                opened = self._available()
+            if opened is not None:
                 try:
-                    link.writer.end_session(link.session_id, outcome)
+                    opened.writer.end_session(opened.session_id, outcome)
                 except JournalError as error:
                     LOGGER.debug("the session's end could not be journaled: %s", error)
             self._is_closed = True
             while self._removed:
-                lost = self._removed.pop(0).abandon(self._fallback_folders, self._options.routes)
+                lost = self._removed.pop(0).write_to_fallback(self._fallback_folders, self._options.routes)
                 if lost:
                     self._write(GIVEN_UP, removal_payload(lost), "", None)
             self._release()
@@ -226,24 +226,24 @@ class Sink:
         except MemoryError:
             LOGGER.error("There was no memory left for an event (%s %s); it is lost, and that is recorded.", kind, key)
             event = drafts(GIVEN_UP, loss_payload("there was no memory left for it", [Loss(kind, 1, 0)]), kind)
-        link = self._ready()
+        opened = self._available()
         # Numbered under the lock of the INSERT. What may be in the journal all the same goes to the fallback file under
         # the same number, so that it is taken in once.
-        with link.writer.lock if link else nullcontext():
+        with opened.writer.lock if opened else nullcontext():
             entries = self.session.entries(event)
             try:
-                if link:
-                    link.writer.write(self.session, entries, durability=durability)
+                if opened:
+                    opened.writer.write(self.session, entries, durability=durability)
                     return
             except JournalError as error:
-                self._give_up(error)
+                self._back_off(error)
         self._fall_back(entries)
 
     def _release(self) -> None:
         """Let go of the files."""
-        if self._link is not None:
-            self._link.close()
-            self._link = None
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
         if self._fallback is not None:
             self._fallback.close()
             self._fallback = None
@@ -251,27 +251,27 @@ class Sink:
     def _ask(self, question: Callable[[Writer], T], otherwise: T) -> T:
         with self._lock:
             try:
-                return question(self._link.writer) if self._link is not None else otherwise
+                return question(self._opened.writer) if self._opened is not None else otherwise
             except JournalError:
                 return otherwise
 
-    def _ready(self) -> Link | None:
+    def _available(self) -> OpenSession | None:
         """Return the journal when it is to be tried, opened (again) when its time-out has passed."""
         if self._retry_at is not None and self._clock() < self._retry_at:
             return None
         self._retry_at = None
         try:
-            if self._link is None:
-                self._link = self._open()
-            self._catch_up(self._link)
+            if self._opened is None:
+                self._opened = self._open()
+            self._catch_up(self._opened)
         except JournalError as error:
-            self._give_up(error)
+            self._back_off(error)
             return None
-        return self._link
+        return self._opened
 
-    def _open(self) -> Link:
+    def _open(self) -> OpenSession:
         options = self._options
-        link = Link.open(
+        opened = OpenSession.open(
             self.folder,
             self.run,
             self.session,
@@ -279,38 +279,38 @@ class Sink:
             durability=options.durability,
             busy_seconds=BUSY_SECONDS,
         )
-        self._session_id = link.session_id
-        return link
+        self._session_id = opened.session_id
+        return opened
 
-    def _reconnected(self) -> Link | None:
-        """Return the journal as `_ready` does, made anew when somebody has removed it."""
-        if self._link is not None and self._link.is_severed():
+    def _reconnected(self) -> OpenSession | None:
+        """Return the journal as `_available` does, made anew when somebody has removed it."""
+        if self._opened is not None and self._opened.is_severed():
             LOGGER.warning("%s was removed while this training writes to it; it is made anew.", self.folder)
-            self._removed.append(TakeOver(self._link))
-            self._link = self._session_id = None
-        return self._ready()
+            self._removed.append(RemovedJournal(self._opened))
+            self._opened = self._session_id = None
+        return self._available()
 
-    def _catch_up(self, link: Link) -> None:
+    def _catch_up(self, opened: OpenSession) -> None:
         """Bring over what removed journals and the fallback file hold, before anything that follows it is written."""
         if self._is_catching_up:  # an event of a signal handler, in the middle of it
             return
         self._is_catching_up = True
         try:
             while self._removed:
-                self._removed[0].into(link)
+                self._removed[0].copy_into(opened)
                 self._removed.pop(0).close()
             if file := self._fallback:
                 with suppress(OSError):  # what stays is for the drain
-                    take_back(file, link, CATCH_UP_BYTES)
+                    ingest_fallback(file, opened, CATCH_UP_BYTES)
                 file.close()
                 self._fallback = None
         finally:
             self._is_catching_up = False
 
-    def _keep_within(self, link: Link, size: int = 0, role: str | None = None) -> bool:
-        """See `Link.keep_within`; what cannot be told now is tried again."""
+    def _enforce_limit(self, opened: OpenSession, size: int = 0, role: str | None = None) -> bool:
+        """See `OpenSession.enforce_limit`; what cannot be told now is tried again."""
         try:
-            fits = link.keep_within(self._options.max_size, size, role)
+            fits = opened.enforce_limit(self._options.max_size, size, role)
         except (JournalError, OSError) as error:
             LOGGER.debug("the journal's size could not be kept: %s", error)
             return True
@@ -330,16 +330,16 @@ class Sink:
         self.event(GIVEN_UP, loss_payload(reason, [Loss("checkpoints not taken", 1, size)]), role)
         raise OverLimit(f"{self.folder} is at its limit of {readable(self._options.max_size)}")
 
-    def _give_up(self, error: JournalError) -> None:
+    def _back_off(self, error: JournalError) -> None:
         """Leave the journal alone for a while, and say so once."""
         self._retry_at = self._clock() + RETRY_SECONDS
         # A lock that could not be let go ends with its connection; the next call opens one. But what a removed journal
         # holds is there only as long as it is open.
-        if self._link is not None and not self._link.is_severed():
-            self._link.writer.close()
-        self._unsaid = self._unsaid or error
+        if self._opened is not None and not self._opened.is_severed():
+            self._opened.writer.close()
+        self._cause = self._cause or error
 
-    def _say_where(self, file: FallbackFile) -> None:
+    def _warn_of_fallback(self, file: FallbackFile) -> None:
         """Say once that the journal failed, and where the events are instead."""
         if self._warned:
             return
@@ -347,12 +347,12 @@ class Sink:
         LOGGER.warning(
             "The journal cannot be written: %s. Training goes on; events go to a fallback file under %s, which the "
             "next `%s` takes in; where that looks elsewhere, UPLOADER_FALLBACK names the folder.",
-            self._unsaid,
-            self._where(file),
+            self._cause,
+            self._describe_folder(file),
             self.drain_command,
         )
 
-    def _where(self, file: FallbackFile) -> str:
+    def _describe_folder(self, file: FallbackFile) -> str:
         """Return the folder of a fallback file, and what to see to where the next drain may not look there."""
         assert file.path is not None  # an event is in it
         folder = file.path.parent
@@ -375,21 +375,21 @@ class Sink:
                     session=self.session,
                 )
             self._fallback.write(entries)
-            self._say_where(self._fallback)
+            self._warn_of_fallback(self._fallback)
         except JournalError as error:
             LOGGER.error("An event (%s) could be written nowhere and is lost: %s", entries[-1][0], error)
 
 
-_sinks: weakref.WeakSet[Sink] = weakref.WeakSet()
+_session_writers: weakref.WeakSet[SessionWriter] = weakref.WeakSet()
 
 
-def _leave_parents() -> None:
-    for sink in list(_sinks):
-        sink._leave_parent()
+def _reset_in_child() -> None:
+    for writer in list(_session_writers):
+        writer._reset_in_child()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_parents)
+    os.register_at_fork(after_in_child=_reset_in_child)
 
 
 def new_run(run_id: str, *, project: str | None, name: str, save_dir: Path) -> Run:

@@ -15,7 +15,7 @@ import journal
 from journal.storage import folding
 from journal.storage.connections import CountedConnection
 from journal.storage.write_gate import Gate
-from uploader.recording.session_writer import JournalOptions, Sink, new_run
+from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
 
 PATIENT = 3600.0
 RUN_ID = "11111111-1111-1111-1111-111111111111"
@@ -123,13 +123,15 @@ def test_most_of_the_log_is_copied_beside_writers_and_none_writes_while_it_is_cu
 
 
 def test_no_event_waits_while_the_recorder_folds(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sink = Sink(JournalOptions(journal=str(folder)), new_run(RUN_ID, project=None, name="run", save_dir=tmp_path))
+    session = SessionWriter(
+        JournalOptions(journal=str(folder)), new_run(RUN_ID, project=None, name="run", save_dir=tmp_path)
+    )
     copy = folding._copy
     written = threading.Event()
 
     def copy_and_write(connection: CountedConnection) -> bool:
         def write() -> None:
-            sink.event("epoch_end", {}, "meanwhile")
+            session.event("epoch_end", {}, "meanwhile")
             written.set()
 
         threading.Thread(target=write, daemon=True).start()
@@ -137,8 +139,8 @@ def test_no_event_waits_while_the_recorder_folds(folder: Path, tmp_path: Path, m
         return copy(connection)
 
     monkeypatch.setattr(folding, "_copy", copy_and_write)
-    sink.event("epoch_end", {}, "before")
-    sink.maintain(0)
+    session.event("epoch_end", {}, "before")
+    session.maintain(0)
     assert written.is_set()
-    sink.close("complete")
+    session.close("complete")
     assert rows(folder, "SELECT key FROM events ORDER BY id") == [("before",), ("meanwhile",)]

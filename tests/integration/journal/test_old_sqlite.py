@@ -12,7 +12,7 @@ import journal
 from journal.doctor import examine
 from journal.errors import JournalUnwritable
 from journal.storage import database
-from uploader.recording.session_writer import JournalOptions, Sink, new_run
+from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
 
 ROOT = Path(journal.__file__).parent
 # What came later, by the version: https://sqlite.org/changes.html
@@ -57,7 +57,9 @@ def test_an_older_one_is_named_wherever_the_journal_is_used(
     with pytest.raises(JournalUnwritable, match=told):
         journal.open(folder)
     assert "sqlite-too-old" in {finding.code for finding in examine(folder, fallback_folders=[]).findings}
-    sink = Sink(JournalOptions(journal=str(folder)), new_run("r", project=None, name="run", save_dir=tmp_path))
-    sink.event("epoch_end", {"epoch": 0}, "0")
-    sink.close("complete")
+    session = SessionWriter(
+        JournalOptions(journal=str(folder)), new_run("r", project=None, name="run", save_dir=tmp_path)
+    )
+    session.event("epoch_end", {"epoch": 0}, "0")
+    session.close("complete")
     assert re.search(told, caplog.text)

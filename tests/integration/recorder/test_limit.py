@@ -15,21 +15,21 @@ from support.journals import rows
 import journal
 from journal.checkpoints.blobs import identity
 from uploader.recording.recorder import WAL_LIMIT_BYTES, Recorder
-from uploader.recording.session_writer import JournalOptions, Sink, new_run
+from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
 
 LIMIT = 1_000_000
 WEIGHTS = 300_000
 
 
 @pytest.fixture
-def part(folder: Path, save_dir: Path) -> Iterator[Sink]:
+def part(folder: Path, save_dir: Path) -> Iterator[SessionWriter]:
     run = new_run("11111111-1111-1111-1111-111111111111", project=None, name="run", save_dir=save_dir)
-    sink = Sink(JournalOptions(journal=str(folder), max_size=LIMIT), run)
-    yield sink
-    sink.close("complete")
+    session = SessionWriter(JournalOptions(journal=str(folder), max_size=LIMIT), run)
+    yield session
+    session.close("complete")
 
 
-def save(part: Sink, path: Path, role: str, letter: str, size: int = WEIGHTS) -> None:
+def save(part: SessionWriter, path: Path, role: str, letter: str, size: int = WEIGHTS) -> None:
     path.write_bytes(letter.encode() * size)
     stamp = identity(path)
     assert stamp
@@ -45,11 +45,11 @@ def present(folder: Path) -> list[str]:
     return sorted(path.read_bytes()[:1].decode() for path in (folder / "blobs").iterdir())
 
 
-def fill(part: Sink, size: int) -> None:
+def fill(part: SessionWriter, size: int) -> None:
     part.event("epoch_end", {"epoch": 0, "text": "x" * size}, "0")
 
 
-def test_a_new_checkpoint_makes_an_older_one_give_way(part: Sink, folder: Path, save_dir: Path) -> None:
+def test_a_new_checkpoint_makes_an_older_one_give_way(part: SessionWriter, folder: Path, save_dir: Path) -> None:
     save(part, save_dir / "last.pt", "last", "l")
     fill(part, 300_000)
     save(part, save_dir / "best.pt", "best", "b")
@@ -57,7 +57,7 @@ def test_a_new_checkpoint_makes_an_older_one_give_way(part: Sink, folder: Path, 
     assert told(folder) == [("checkpoints", 1)]
 
 
-def test_after_a_sleep_of_the_machine_a_trainings_own_run_is_no_ended_one(part: Sink, folder: Path) -> None:
+def test_after_a_sleep_of_the_machine_a_trainings_own_run_is_no_ended_one(part: SessionWriter, folder: Path) -> None:
     fill(part, 2 * LIMIT)
     with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
         outbox.route(part.run.id, outbox.add_destination("ultralytics", "http://here").id)
@@ -69,7 +69,7 @@ def test_after_a_sleep_of_the_machine_a_trainings_own_run_is_no_ended_one(part: 
 
 
 def test_a_checkpoint_without_place_is_not_taken_and_the_next_events_are(
-    part: Sink, folder: Path, save_dir: Path, caplog: pytest.LogCaptureFixture
+    part: SessionWriter, folder: Path, save_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(part, 900_000)
     for letter in "ab":
@@ -86,7 +86,7 @@ def test_a_checkpoint_without_place_is_not_taken_and_the_next_events_are(
     assert "UPLOADER_MAX_SIZE" in said[0]
 
 
-def test_console_text_goes_when_the_recorders_thread_looks(part: Sink, folder: Path) -> None:
+def test_console_text_goes_when_the_recorders_thread_looks(part: SessionWriter, folder: Path) -> None:
     for number in range(300):
         part.event("console_output", {"chunkId": number, "content": "x" * 5_000, "lineCount": 1}, str(number))
     part.maintain(WAL_LIMIT_BYTES)
@@ -97,7 +97,7 @@ def test_console_text_goes_when_the_recorders_thread_looks(part: Sink, folder: P
         assert writer.size().total <= LIMIT
 
 
-def test_events_do_not_wait_for_what_is_given_up(part: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_do_not_wait_for_what_is_given_up(part: SessionWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking for what may go can take seconds; the writer of the events is not the one that looks."""
     fill(part, LIMIT)
     looking, written = threading.Event(), threading.Event()

@@ -27,7 +27,7 @@ IN_A_PROCESS = """
 import os, signal, sys, threading
 from pathlib import Path
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions, Sink
+from uploader.recording.session_writer import JournalOptions, SessionWriter
 options = JournalOptions(journal=sys.argv[1])
 recorder = Recorder.start(options, project=None, name="run", save_dir=Path(sys.argv[2]), resume=False)
 best = Path(sys.argv[2]) / "best.pt"
@@ -67,8 +67,8 @@ class Gate:
     def __init__(self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
         self.arrived, self.passes = threading.Semaphore(0), threading.Semaphore(0)
         self.then: list[Callable[[], object]] = []
-        self._real = recorder._sink.add_checkpoint
-        monkeypatch.setattr(recorder._sink, "add_checkpoint", self._hold)
+        self._real = recorder._writer.add_checkpoint
+        monkeypatch.setattr(recorder._writer, "add_checkpoint", self._hold)
 
     def _hold(self, *arguments: Any) -> None:
         self.arrived.release()
@@ -128,7 +128,7 @@ def test_a_late_event_goes_to_the_session_that_has_ended(start: Start, folder: P
     recorder.event("console_output", {"content": "late"})
     assert rows(folder, "SELECT kind, session_id FROM events") == [("console_output", 1)]
     assert rows(folder, "SELECT outcome FROM sessions") == [("complete",)]
-    assert recorder._sink._link is None
+    assert recorder._writer._opened is None
 
 
 def test_options_go_to_other_processes() -> None:
@@ -162,7 +162,7 @@ def test_a_process_that_is_killed_before_the_snapshot_leaves_it_to_the_salvage(
     folder: Path, save_dir: Path, ask: str, role: str
 ) -> None:
     code = f"""
-Sink.add_checkpoint = lambda *_: threading.Event().wait()  # a disk that hangs
+SessionWriter.add_checkpoint = lambda *_: threading.Event().wait()  # a disk that hangs
 best.write_bytes(b"weights")
 file = {{"role": "last", "path": str(best), "publish": True, "isBest": True}}
 recorder.event("model_saved", {{"epoch": 4, "files": [file]}}, "4")

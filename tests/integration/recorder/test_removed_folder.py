@@ -24,20 +24,22 @@ from journal.clock import utc_now
 from journal.doctor.repair import recover_journal
 from journal.writing import writer
 from uploader.recording.recorder import WAL_LIMIT_BYTES
-from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, Sink, new_run
+from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, SessionWriter, new_run
 from uploader.server.running import running
 
 RUN_ID = "11111111-1111-1111-1111-111111111111"
 
 
 @pytest.fixture
-def part(folder: Path, save_dir: Path) -> Iterator[Sink]:
+def part(folder: Path, save_dir: Path) -> Iterator[SessionWriter]:
     run = new_run(RUN_ID, project=None, name="run", save_dir=save_dir)
-    sink = Sink(JournalOptions(journal=str(folder), routes=(("ultralytics", "https://chosen.example"),)), run)
-    sink.event("training_started", {"epochs": 3}, "1")
-    sink.event("epoch_end", {"epoch": 0}, "0")
-    yield sink
-    sink.close("complete")
+    session = SessionWriter(
+        JournalOptions(journal=str(folder), routes=(("ultralytics", "https://chosen.example"),)), run
+    )
+    session.event("training_started", {"epochs": 3}, "1")
+    session.event("epoch_end", {"epoch": 0}, "0")
+    yield session
+    session.close("complete")
 
 
 @pytest.fixture
@@ -54,12 +56,12 @@ def keys(folder: Path) -> list[str]:
     return [key for (key,) in rows(folder, "SELECT key FROM events ORDER BY id")]
 
 
-def save(part: Sink, path: Path) -> None:
+def save(part: SessionWriter, path: Path) -> None:
     path.write_bytes(b"weights")
     part.add_checkpoint(path, identity(path) or (0, 0, 0), "last", {"publish": True})
 
 
-def test_a_heartbeat_notices(part: Sink, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_heartbeat_notices(part: SessionWriter, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     shutil.rmtree(folder)
     part.event("epoch_end", {"epoch": 1}, "1")  # into a file without a name
     part.maintain(WAL_LIMIT_BYTES)
@@ -73,12 +75,12 @@ def test_a_heartbeat_notices(part: Sink, folder: Path, caplog: pytest.LogCapture
     assert "was removed" in said[0]
 
 
-def test_events_stay_who_they_are(part: Sink, folder: Path) -> None:
+def test_events_stay_who_they_are(part: SessionWriter, folder: Path) -> None:
     """Also those of the sessions before, and what is written from then on."""
     identities = """SELECT s.uuid, s.generation, s.parent, e.seq, e.kind, e.key FROM events e
                     JOIN sessions s ON s.id = e.session_id ORDER BY e.id"""
     part.close("exited")
-    resumed = Sink(JournalOptions(journal=str(folder)), part.run)
+    resumed = SessionWriter(JournalOptions(journal=str(folder)), part.run)
     resumed.event("epoch_end", {"epoch": 1}, "1")
     before = rows(folder, identities)
     shutil.rmtree(folder)
@@ -90,21 +92,21 @@ def test_events_stay_who_they_are(part: Sink, folder: Path) -> None:
     resumed.close("complete")
 
 
-def test_a_checkpoint_notices(part: Sink, folder: Path, save_dir: Path) -> None:
+def test_a_checkpoint_notices(part: SessionWriter, folder: Path, save_dir: Path) -> None:
     shutil.rmtree(folder)
     save(part, save_dir / "last.pt")
     assert kinds(folder) == ["training_started", "epoch_end", "checkpoint"]
     assert rows(folder, "SELECT bytes_are FROM checkpoints") == [("present",)]
 
 
-def test_the_end_notices(part: Sink, folder: Path) -> None:
+def test_the_end_notices(part: SessionWriter, folder: Path) -> None:
     shutil.rmtree(folder)
     part.close("complete")
     assert kinds(folder) == ["training_started", "epoch_end"]
     assert rows(folder, "SELECT outcome FROM sessions") == [("complete",)]
 
 
-def test_a_journal_in_its_place_is_used(part: Sink, folder: Path) -> None:
+def test_a_journal_in_its_place_is_used(part: SessionWriter, folder: Path) -> None:
     folder.rename(folder.with_name("moved away"))
     part.maintain(WAL_LIMIT_BYTES)
     part.event("epoch_end", {"epoch": 1}, "1")
@@ -112,7 +114,7 @@ def test_a_journal_in_its_place_is_used(part: Sink, folder: Path) -> None:
     assert kinds(folder.with_name("moved away")) == ["training_started", "epoch_end"]
 
 
-def test_checkpoints_that_went_with_it_are_said_to_be_lost(part: Sink, folder: Path, save_dir: Path) -> None:
+def test_checkpoints_that_went_with_it_are_said_to_be_lost(part: SessionWriter, folder: Path, save_dir: Path) -> None:
     save(part, save_dir / "last.pt")
     shutil.rmtree(folder)
     part.maintain(WAL_LIMIT_BYTES)
@@ -121,7 +123,9 @@ def test_checkpoints_that_went_with_it_are_said_to_be_lost(part: Sink, folder: P
     assert json.loads(payload)["items"] == [{"what": "checkpoints", "count": 1, "bytes": 0}]
 
 
-def test_a_folder_that_cannot_be_made_again_leaves_the_fallback_file(fallbacks: Path, part: Sink, folder: Path) -> None:
+def test_a_folder_that_cannot_be_made_again_leaves_the_fallback_file(
+    fallbacks: Path, part: SessionWriter, folder: Path
+) -> None:
     shutil.rmtree(folder)
     folder.write_text("a file where a folder should be")
     part.maintain(WAL_LIMIT_BYTES)
@@ -129,7 +133,7 @@ def test_a_folder_that_cannot_be_made_again_leaves_the_fallback_file(fallbacks: 
     assert len(list(fallbacks.iterdir())) == 1
 
 
-def in_the_way(part: Sink, folder: Path) -> None:
+def in_the_way(part: SessionWriter, folder: Path) -> None:
     """Remove the journal in such a way that a heartbeat cannot make it anew."""
     shutil.rmtree(folder)
     folder.write_text("a file where a folder should be")
@@ -137,7 +141,7 @@ def in_the_way(part: Sink, folder: Path) -> None:
 
 
 def test_what_cannot_be_taken_over_at_once_is_taken_over_later(
-    fallbacks: Path, part: Sink, folder: Path, monkeypatch: pytest.MonkeyPatch
+    fallbacks: Path, part: SessionWriter, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_the_way(part, folder)
     folder.unlink()
@@ -146,7 +150,7 @@ def test_what_cannot_be_taken_over_at_once_is_taken_over_later(
     assert keys(folder) == ["1", "0", "1"]
 
 
-def test_the_end_does_not_wait_for_its_time_to_try_again(fallbacks: Path, part: Sink, folder: Path) -> None:
+def test_the_end_does_not_wait_for_its_time_to_try_again(fallbacks: Path, part: SessionWriter, folder: Path) -> None:
     in_the_way(part, folder)
     folder.unlink()
     part.close("complete")
@@ -155,7 +159,7 @@ def test_the_end_does_not_wait_for_its_time_to_try_again(fallbacks: Path, part: 
 
 
 def test_what_cannot_be_taken_over_at_the_end_is_kept_and_said(
-    fallbacks: Path, part: Sink, folder: Path, save_dir: Path, caplog: pytest.LogCaptureFixture
+    fallbacks: Path, part: SessionWriter, folder: Path, save_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     save(part, save_dir / "last.pt")
     in_the_way(part, folder)
@@ -169,10 +173,12 @@ def test_what_cannot_be_taken_over_at_the_end_is_kept_and_said(
     assert rows(folder, "SELECT uuid FROM sessions") == [(part.session.uuid,)]
 
 
-def test_an_older_copy_in_the_place_of_the_database_loses_nothing(fallbacks: Path, part: Sink, folder: Path) -> None:
+def test_an_older_copy_in_the_place_of_the_database_loses_nothing(
+    fallbacks: Path, part: SessionWriter, folder: Path
+) -> None:
     """Beside the newer one's log no journal can be made of it; what the training can still read is kept."""
     part.close("exited")
-    resumed = Sink(JournalOptions(journal=str(folder)), part.run)
+    resumed = SessionWriter(JournalOptions(journal=str(folder)), part.run)
     resumed.event("epoch_end", {"epoch": 1}, "1")
     older = folder.with_name("older.db")
     with closing(sqlite3.connect(folder / "journal.db")) as connection:
@@ -196,7 +202,7 @@ def test_an_older_copy_in_the_place_of_the_database_loses_nothing(fallbacks: Pat
 
 
 def test_what_can_be_written_nowhere_is_said_to_be_lost(
-    part: Sink, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    part: SessionWriter, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     in_the_way(part, folder)
     monkeypatch.setattr(part, "_fallback_folders", [folder])
@@ -211,7 +217,7 @@ def take_in(folder: Path) -> None:
 
 
 def test_another_try_begins_where_the_last_one_stopped(
-    fallbacks: Path, part: Sink, folder: Path, monkeypatch: pytest.MonkeyPatch
+    fallbacks: Path, part: SessionWriter, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here another process locks the new journal in the middle."""
     monkeypatch.setattr(writer, "_COPIED_AT_ONCE", 2)
@@ -240,11 +246,13 @@ def test_a_removal_that_shows_as_a_failed_write_loses_nothing(
 ) -> None:
     """As with a rollback journal, where the file system shares no memory."""
     monkeypatch.setattr("journal.storage.database._shares_memory", lambda _: False)
-    sink = Sink(JournalOptions(journal=str(folder)), new_run(RUN_ID, project=None, name="run", save_dir=save_dir))
-    sink.event("epoch_end", {"epoch": 0}, "0")
+    session = SessionWriter(
+        JournalOptions(journal=str(folder)), new_run(RUN_ID, project=None, name="run", save_dir=save_dir)
+    )
+    session.event("epoch_end", {"epoch": 0}, "0")
     shutil.rmtree(folder)
-    sink.event("epoch_end", {"epoch": 1}, "1")
-    sink.close("complete")
+    session.event("epoch_end", {"epoch": 1}, "1")
+    session.close("complete")
     assert keys(folder)[0] == "0"
     with recordings(folder) as journals:
         journals.journal.ingest_fallbacks()
@@ -252,7 +260,7 @@ def test_a_removal_that_shows_as_a_failed_write_loses_nothing(
 
 
 def test_a_journal_that_was_moved_away_and_back_is_not_doubled(
-    fallbacks: Path, part: Sink, folder: Path, monkeypatch: pytest.MonkeyPatch
+    fallbacks: Path, part: SessionWriter, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.rename(folder.with_name("moved away"))
     folder.write_text("a file where a folder should be")
@@ -264,10 +272,10 @@ def test_a_journal_that_was_moved_away_and_back_is_not_doubled(
 
 
 def test_a_connection_that_was_closed_meanwhile_reads_no_other_journal(
-    part: Sink, folder: Path, caplog: pytest.LogCaptureFixture
+    part: SessionWriter, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As before a fork; opened again it would find the new journal, and copy that into itself."""
-    link = part._link
+    link = part._opened
     assert link is not None
     shutil.rmtree(folder)
     link.writer.close()
@@ -284,12 +292,12 @@ def test_a_run_that_was_registered_stays_the_model_that_it_is(
     with running(tmp_path / "platform", api_key=KEY, idempotency=idempotency) as platform:
         run = new_run(RUN_ID, project="demo", name="run", save_dir=save_dir)
         routes = (("ultralytics", platform.url), ("hub", platform.url))
-        sink = Sink(JournalOptions(journal=str(folder), routes=routes), run)
-        sink.event("training_started", {"trainArgs": {"model": "yolo11n.pt"}, "epochs": 3}, "1")
+        session = SessionWriter(JournalOptions(journal=str(folder), routes=routes), run)
+        session.event("training_started", {"trainArgs": {"model": "yolo11n.pt"}, "epochs": 3}, "1")
         drain(folder, platform.url)
         shutil.rmtree(folder)
-        sink.event("epoch_end", {"epoch": 0, "metrics": {"train/box_loss": 1.0}}, "0")
-        sink.close("complete")
+        session.event("epoch_end", {"epoch": 0, "metrics": {"train/box_loss": 1.0}}, "0")
+        session.close("complete")
         assert drain(folder, platform.url) == 0
         assert len(Api(platform.url, KEY).get("/api/models/local/demo")["models"]) == 1
         assert rows(folder, "SELECT count(*) FROM targets WHERE state = 'registered'") == [(2,)]
@@ -302,16 +310,18 @@ def test_a_platform_that_was_given_up_stays_given_up(
     folder: Path, save_dir: Path, server: ScriptedServer, is_named: bool
 ) -> None:
     run = new_run(RUN_ID, project="demo", name="run", save_dir=save_dir)
-    sink = Sink(JournalOptions(journal=str(folder), routes=(("ultralytics", server.url if is_named else ""),)), run)
-    sink.event("training_started", {"epochs": 3}, "1")
+    session = SessionWriter(
+        JournalOptions(journal=str(folder), routes=(("ultralytics", server.url if is_named else ""),)), run
+    )
+    session.event("training_started", {"epochs": 3}, "1")
     drain(folder, server.url)
     with recordings(folder) as journals, closing(journals.journal.outbox()) as outbox:
         [place] = [each for each in outbox.destinations() if each.base_url]
         journals.journal.drop_destination(place.id, None)
     server.requests.clear()
     shutil.rmtree(folder)
-    sink.event("epoch_end", {"epoch": 0}, "0")
-    sink.close("complete")
+    session.event("epoch_end", {"epoch": 0}, "0")
+    session.close("complete")
     assert drain(folder, server.url) == 0
     assert server.requests == []
 
@@ -320,12 +330,12 @@ def test_a_registered_run_survives_that_it_cannot_be_announced_again(
     folder: Path, save_dir: Path, server: ScriptedServer
 ) -> None:
     run = new_run(RUN_ID, project="demo", name="run", save_dir=save_dir)
-    sink = Sink(JournalOptions(journal=str(folder), routes=(("ultralytics", server.url),)), run)
-    sink.event("training_started", {"epochs": 3}, "1")
+    session = SessionWriter(JournalOptions(journal=str(folder), routes=(("ultralytics", server.url),)), run)
+    session.event("training_started", {"epochs": 3}, "1")
     drain(folder, server.url)
     shutil.rmtree(folder)
-    sink.event("epoch_end", {"epoch": 0}, "0")
-    sink.close("complete")
+    session.event("epoch_end", {"epoch": 0}, "0")
+    session.close("complete")
     server.script = lambda request: (
         Reply(422, {"error": "no"}) if request.json()["event"] == "training_started" else received(request)
     )

@@ -23,7 +23,7 @@ from journal.storage.connections import CountedConnection
 from journal.writing import fallback_intake, payloads
 from uploader.recording import session_writer
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, Sink, new_run
+from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, SessionWriter, new_run
 
 
 class Clock:
@@ -40,9 +40,9 @@ def record(folder: Path, save_dir: Path, *, resume: bool = False, **options: Any
     return Recorder.start(chosen, project=None, name="run", save_dir=save_dir, resume=resume)
 
 
-def make_sink(folder: Path, save_dir: Path, clock: Callable[[], float]) -> Sink:
+def make_writer(folder: Path, save_dir: Path, clock: Callable[[], float]) -> SessionWriter:
     run = new_run("11111111-1111-1111-1111-111111111111", project=None, name="run", save_dir=save_dir)
-    return Sink(JournalOptions(journal=str(folder)), run, clock)
+    return SessionWriter(JournalOptions(journal=str(folder)), run, clock)
 
 
 def lines(fallbacks: Path) -> list[Any]:
@@ -119,7 +119,7 @@ def test_a_checkpoint_that_only_the_trainer_has_is_salvaged_after_the_ingestion(
 def test_a_journal_that_is_back_is_used_again(folder: Path, save_dir: Path, fallbacks: Path) -> None:
     clock = Clock()
     in_the_way(folder)
-    part = make_sink(folder, save_dir, clock)
+    part = make_writer(folder, save_dir, clock)
     part.event("epoch_end", {"epoch": 0})
     folder.unlink()
     part.event("epoch_end", {"epoch": 1})
@@ -138,7 +138,7 @@ def test_a_large_fallback_file_is_left_to_the_drain(
     monkeypatch.setattr(session_writer, "CATCH_UP_BYTES", 100)
     clock = Clock()
     in_the_way(folder)
-    part = make_sink(folder, save_dir, clock)
+    part = make_writer(folder, save_dir, clock)
     part.event("epoch_end", {"epoch": 0})
     folder.unlink()
     clock.now += RETRY_SECONDS
@@ -154,7 +154,7 @@ def test_an_event_of_a_signal_handler_while_it_catches_up_is_kept(
 ) -> None:
     clock = Clock()
     in_the_way(folder)
-    part = make_sink(folder, save_dir, clock)
+    part = make_writer(folder, save_dir, clock)
     part.event("epoch_end", {"epoch": 0})
     folder.unlink()
     clock.now += RETRY_SECONDS
@@ -173,7 +173,7 @@ def test_an_event_of_a_signal_handler_while_it_catches_up_is_kept(
 def test_a_fallback_file_that_is_gone_stops_nothing(folder: Path, save_dir: Path, fallbacks: Path) -> None:
     clock = Clock()
     in_the_way(folder)
-    part = make_sink(folder, save_dir, clock)
+    part = make_writer(folder, save_dir, clock)
     part.event("epoch_end", {"epoch": 0})
     folder.unlink()
     shutil.rmtree(fallbacks)
@@ -188,7 +188,7 @@ def test_a_journal_that_is_locked_again_while_it_catches_up_waits_for_the_next_t
 ) -> None:
     monkeypatch.setattr(session_writer, "BUSY_SECONDS", 0.05)
     clock = Clock()
-    part = make_sink(folder, save_dir, clock)
+    part = make_writer(folder, save_dir, clock)
     with locked(folder):
         part.event("epoch_end", {"epoch": 0})
         clock.now += RETRY_SECONDS
@@ -204,7 +204,7 @@ def test_trouble_that_lasts_is_said_once(
 ) -> None:
     clock = Clock()
     in_the_way(folder)
-    part = make_sink(folder, save_dir, clock)
+    part = make_writer(folder, save_dir, clock)
     for _ in range(4):
         part.event("epoch_end", {})
         clock.now += RETRY_SECONDS
@@ -218,7 +218,7 @@ def test_a_busy_journal_is_left_alone_for_a_while(
 ) -> None:
     monkeypatch.setattr(session_writer, "BUSY_SECONDS", 0.05)
     clock = Clock()
-    part = make_sink(folder, save_dir, clock)
+    part = make_writer(folder, save_dir, clock)
     with locked(folder):
         part.event("epoch_end", {"epoch": 0})
     part.event("epoch_end", {"epoch": 1})
@@ -267,13 +267,13 @@ def test_a_journal_that_vanishes_in_the_middle_stops_nothing(folder: Path, save_
     shutil.rmtree(folder)
     (save_dir / "last.pt").write_bytes(b"weights")
     recorder.checkpoint(save_dir / "last.pt", role="last", epoch=0, publish=True, is_best=False)
-    recorder._sink.maintain(0)
+    recorder._writer.maintain(0)
     recorder.event("epoch_end", {"epoch": 1})
     recorder.finish("complete")
 
 
 def test_a_heartbeat_folds_a_large_log(folder: Path, save_dir: Path) -> None:
-    part = make_sink(folder, save_dir, Clock())
+    part = make_writer(folder, save_dir, Clock())
     (before,) = rows(folder, "SELECT heartbeat_at FROM sessions")[0]
     size = (folder / "journal.db").stat().st_size
     for _ in range(100):
@@ -337,7 +337,7 @@ def no_memory(*_: object, **__: object) -> None:
 def test_an_event_that_sqlite_has_no_memory_for_goes_to_the_fallback_file(
     folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    part = make_sink(folder, save_dir, Clock())
+    part = make_writer(folder, save_dir, Clock())
     monkeypatch.setattr(CountedConnection, "write", no_memory)
     part.event("epoch_end", {"epoch": 0}, "0")
     assert [line["key"] for line in lines(fallbacks)[1:]] == ["0"]
@@ -347,7 +347,7 @@ def test_an_event_that_sqlite_has_no_memory_for_goes_to_the_fallback_file(
 def test_an_event_that_there_is_no_memory_for_is_said_and_recorded(
     folder: Path, save_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    part = make_sink(folder, save_dir, Clock())
+    part = make_writer(folder, save_dir, Clock())
     with monkeypatch.context() as context:
         fitted = payloads.fitted
         context.setattr(payloads, "fitted", lambda payload: no_memory() if "large" in payload else fitted(payload))
@@ -361,7 +361,7 @@ def test_an_event_that_there_is_no_memory_for_is_said_and_recorded(
 def test_without_memory_for_any_place_the_loss_is_said(
     folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    part = make_sink(folder, save_dir, Clock())
+    part = make_writer(folder, save_dir, Clock())
     monkeypatch.setattr(CountedConnection, "write", no_memory)
     monkeypatch.setattr("journal.writing.fallback.write_all", no_memory)
     part.event("epoch_end", {"epoch": 0}, "0")
@@ -383,7 +383,7 @@ def in_a_child(work: Callable[[], object]) -> None:
 def test_a_child_leaves_its_parents_fallback_file_to_it(folder: Path, save_dir: Path, fallbacks: Path) -> None:
     clock = Clock()
     in_the_way(folder)
-    part = make_sink(folder, save_dir, clock)
+    part = make_writer(folder, save_dir, clock)
     part.event("epoch_end", {"epoch": 0})
     folder.unlink()
 
@@ -399,7 +399,7 @@ def test_a_child_leaves_its_parents_fallback_file_to_it(folder: Path, save_dir: 
 
 
 def test_a_child_waits_for_no_thread_of_its_parent(folder: Path, save_dir: Path, fallbacks: Path) -> None:
-    part = make_sink(folder, save_dir, Clock())
+    part = make_writer(folder, save_dir, Clock())
     held, over = threading.Event(), threading.Event()
 
     def hold() -> None:
