@@ -64,6 +64,9 @@ _CONTRACT = "8.3 speaks the API of late 2025, which has them among the metrics o
 _EVALUATED = "the final evaluation is told under the last epoch there, over its validation losses; ours under one more"
 _START = "readings of the machine are told from the first epoch on there; ours with the start, too, as today"
 _BEST = "the last epoch there, whichever was the best; ours tells the best, as 8.4.100 does"
+_ORDER = "a type's plots are told from the oldest there; ours from the newest, as today"
+_SAMPLE = "the validation sample is not told there; ours tells it, as today"
+_GOES_ON = "the console is recorded there until the process ends, whatever prints; ours until its training has ended"
 _ANOTHER = "a session that goes on is another model there; with ours it is the same, as with 8.4.190"
 OLDER: Mapping[tuple[int, int, int], Mapping[str, str]] = {
     (8, 4, 0): {
@@ -73,7 +76,13 @@ OLDER: Mapping[tuple[int, int, int], Mapping[str, str]] = {
     },
     (8, 4, 52): {"trainResults": _EVALUATED},
     (8, 4, 100): dict.fromkeys(("bestEpoch", "results.bestEpoch"), _BEST),
-    (8, 4, 190): {"system": _START, "models": _ANOTHER},
+    (8, 4, 190): {
+        "system": _START,
+        "models": _ANOTHER,
+        "consoleChunks": _GOES_ON,
+        "plots.*": _ORDER,
+        "results.validation": _SAMPLE,
+    },
 }
 """What differs in every situation with versions below these."""
 
@@ -85,7 +94,8 @@ SITUATIONS: Mapping[str, Situation] = {
     "classify": Situation(),
     "semantic": Situation("yolo26n-sem.yaml", "semantic", since=(8, 4, 100)),
     "depth": Situation("yolo26n-depth.yaml", "depth", since=(8, 4, 190)),
-    "rtdetr": Situation("rtdetr-l.yaml", "detect", {"epochs": 1}),
+    # Earlier versions want larger pictures than these.
+    "rtdetr": Situation("rtdetr-l.yaml", "detect", {"epochs": 1}, since=(8, 4, 190)),
     "patience": Situation(arguments={"epochs": 8, "patience": 1, "lr0": 0.0}),
     "time": Situation(arguments={"time": 1.0}, steps=("time is up in epoch 2",)),
     "save-period": Situation(arguments={"save_period": 1, "epochs": 3}),
