@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, 
 
 from journal.clock import from_text, to_text
 from journal.kinds import REGISTRATION
-from journal.outbox.fairness import QUEUES, SOON, Queue, first_of_each_name, take_turns
+from journal.outbox.fairness import QUEUES, SOON, Queue, first_of_each_name, interleave
 from journal.outbox.kept_out import is_passed
 from journal.records import FORMER_PROJECTS, Claim, Lane, Run
 from journal.schema import plausible_times, tables
@@ -35,7 +35,7 @@ def find_due(
     run_ids: Sequence[str] | None,
     upload_spacing: timedelta,
     max_bytes: int | None = None,
-    turn: int = 0,
+    first_queue: int = 0,
     least_tried: bool = False,
     lease_seconds: float = 0.0,
 ) -> Sequence[Row[Any]]:
@@ -53,7 +53,7 @@ def find_due(
     registrations = list(first_of_each_name(queues[0]))
     if least_tried:
         registrations.sort(key=lambda row: row.attempts)
-    in_order = take_turns([registrations, *queues[1:]], turn)
+    in_order = interleave([registrations, *queues[1:]], first_queue)
     chosen = _fitting(islice(in_order, limit), max_bytes)
     found = {row.id: row for row in connection.execute(_BY_ID, {"ids": chosen})} if chosen else {}
     return [found[one] for one in chosen]

@@ -29,16 +29,16 @@ SOON = timedelta(minutes=1)
 T = TypeVar("T")
 
 
-def take_turns(queues: Sequence[Iterable[T]], turn: int) -> Iterator[T]:
+def interleave(queues: Sequence[Iterable[T]], first: int) -> Iterator[T]:
     """Yield one of each queue after the other, as long as they have any.
 
     Args:
         queues: In the order in which they begin.
-        turn: That of the first; counted on by who takes one at a time.
+        first: That of the first; counted on by who takes one at a time.
     """
-    first = turn % len(queues)
-    rounds = zip_longest(*queues[first:], *queues[:first], fillvalue=_NONE)
-    return (each for each in chain.from_iterable(rounds) if each is not _NONE)  # type: ignore[misc]
+    first = first % len(queues)
+    passes = zip_longest(*queues[first:], *queues[:first], fillvalue=_NONE)
+    return (each for each in chain.from_iterable(passes) if each is not _NONE)  # type: ignore[misc]
 
 
 def first_of_each_name(registrations: Iterable[Row[Any]]) -> Iterator[Row[Any]]:

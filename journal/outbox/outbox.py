@@ -233,7 +233,7 @@ class Outbox:
         now: datetime,
         run_ids: Sequence[str] | None = None,
         max_bytes: int | None = None,
-        turn: int = 0,
+        first_queue: int = 0,
         least_tried: bool = False,
         upload_spacing_seconds: float = UPLOAD_SPACING_SECONDS,
         default_project: str = "",
@@ -258,7 +258,7 @@ class Outbox:
             now: The current time.
             run_ids: Only these runs, else all.
             max_bytes: At most so many bytes of messages, unless the first alone has more; None for no bound.
-            turn: Counted on from claim to claim, so that claims of a single delivery take turns, too.
+            first_queue: Counted on from claim to claim, so that claims of a single delivery take turns, too.
             least_tried: Whether those go first that were tried least: a single one that the platform never answers is
                 not what it is to be probed with again.
             upload_spacing_seconds: The least time between two uploads of one live run.
@@ -275,7 +275,7 @@ class Outbox:
                 upload_spacing=timedelta(seconds=upload_spacing_seconds),
                 max_bytes=max_bytes,
                 lease_seconds=lease_seconds,
-                turn=turn,
+                first_queue=first_queue,
                 least_tried=least_tried,
             )
             claims.take(connection, found, owner, now, lease_seconds)
@@ -344,7 +344,7 @@ class Outbox:
                 connection, destination_id, lane=lane, now=now, run_ids=run_ids, upload_spacing=spacing
             )
 
-    def is_dispensable(self, claim: Claim, roles: Collection[str] | None = None) -> bool:
+    def may_be_skipped(self, claim: Claim, roles: Collection[str] | None = None) -> bool:
         """Return whether the claimed checkpoint need not arrive, and its bytes may be gone.
 
         A later one is delivered in its place, or it was given up.
@@ -354,7 +354,7 @@ class Outbox:
             roles: Roles of the checkpoints that its destination is sent; None for those that were published.
         """
         with self._read() as connection:
-            return rescheduling.is_dispensable(connection, claim, roles)
+            return rescheduling.may_be_skipped(connection, claim, roles)
 
     def is_kept_out(self, claim: Claim) -> bool:
         """Return whether something in between lets others through and this delivery not; see `kept_out`."""

@@ -133,8 +133,8 @@ def drop(connection: Connection, delivery_ids: Sequence[int]) -> int:
     return dropped
 
 
-def is_dispensable(connection: Connection, claim: Claim, roles: Collection[str] | None) -> bool:
-    """Return whether a checkpoint need not arrive; see `Outbox.is_dispensable`."""
+def may_be_skipped(connection: Connection, claim: Claim, roles: Collection[str] | None) -> bool:
+    """Return whether a checkpoint need not arrive; see `Outbox.may_be_skipped`."""
     published = func.json_extract(_E.c.payload, "$.publish") == 1
     own = _E.alias()
     its = _S.alias()

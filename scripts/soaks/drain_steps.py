@@ -15,7 +15,7 @@ from random import Random
 
 from soaks.calls import describe
 from soaks.chaos import Chaos, Elsewhere, chaos
-from soaks.drains import BROKEN, HUB, KEY, PACE, ULTRALYTICS, Job, Nursery, drain
+from soaks.drains import BROKEN, HUB, KEY, TIMING, ULTRALYTICS, Job, Nursery, drain
 from soaks.lines import DieAtLine, Line, LineCount
 from soaks.network_tally import NetworkTally
 from soaks.places import keep_when_found, scratch
@@ -29,7 +29,7 @@ _TRAINING = 15
 """Seed of a training of two sessions, with epochs, console text and checkpoints."""
 _CALM = Schedule("calm", 0.0)
 # No answer is late here unless the machine is: a busy one must not turn a delivery into a retry.
-_PATIENT = replace(PACE, answer=60.0)
+_PATIENT = replace(TIMING, answer=60.0)
 _ROUNDS_PER_SERVER = 25
 _ALL_DELIVERED = 0
 

@@ -24,14 +24,14 @@ from uploader.delivery import drain as drain_module
 from uploader.delivery.drain import Drain
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.summary import Summary
-from uploader.delivery.timing import Pace
+from uploader.delivery.timing import Timing
 from uploader.settings import Settings
 
 KEY = "ul_soak_key"
 JOURNAL_UNUSABLE, BROKEN = 1, 70
 """Exit codes of a drain that could not use the journal, and of one that ended by an error of its own."""
 # A wait doubles with each failure, of which a checkpoint may have twenty here.
-PACE = Pace(answer=0.3, first_wait=0.00001, shortest_wait=0.001, lease=60.0, renewal=20.0)
+TIMING = Timing(answer=0.3, first_wait=0.00001, shortest_wait=0.001, lease=60.0, renewal=20.0)
 ULTRALYTICS, HUB = "ultralytics", "hub"
 
 
@@ -43,7 +43,7 @@ class Job:
         folder: The journal.
         url: Where its runs go.
         platforms: As whose API.
-        pace: How long it waits for what.
+        timing: How long it waits for what.
         unlocked: Whether it works without the journal's lock, as another one may do at the same time.
         watch_seconds: Goes on so long, whether or not there is anything to deliver; 0 ends when all is done.
         before_line: Called before each line of our own code, whichever thread runs it; it may end the process.
@@ -52,7 +52,7 @@ class Job:
     folder: Path
     url: str
     platforms: tuple[str, ...] = (ULTRALYTICS,)
-    pace: Pace = PACE
+    timing: Timing = TIMING
     unlocked: bool = False
     watch_seconds: float = 0.0
     before_line: OnLine | None = None
@@ -71,7 +71,7 @@ class Job:
     def options(self) -> DrainOptions:
         """What a person would have asked for."""
         watch = self.watch_seconds > 0
-        return DrainOptions(pace=self.pace, parallel=8, watch=watch, max_time=self.watch_seconds if watch else None)
+        return DrainOptions(timing=self.timing, parallel=8, watch=watch, max_time=self.watch_seconds if watch else None)
 
 
 def drain(job: Job) -> Summary:

@@ -17,7 +17,7 @@ from random import Random
 import journal
 from soaks.calls import HEARTBEAT, describe
 from soaks.chaos import Chaos, Elsewhere, chaos
-from soaks.drains import BROKEN, KEY, PACE, Job, Nursery, drain
+from soaks.drains import BROKEN, KEY, TIMING, Job, Nursery, drain
 from soaks.lines import DieAtLine
 from soaks.network_tally import NetworkTally, rows
 from soaks.places import keep_when_found, scratch
@@ -122,8 +122,8 @@ class Round:
 
     def _race(self) -> None:
         """Let two drains work at once, without the lock, with leases that run out; sometimes one is killed."""
-        pace = replace(PACE, lease=0.5, renewal=self.random.choice((0.1, 5.0)))
-        pids = [self._start(replace(self.job, unlocked=True, pace=pace)) for _ in range(2)]
+        timing = replace(TIMING, lease=0.5, renewal=self.random.choice((0.1, 5.0)))
+        pids = [self._start(replace(self.job, unlocked=True, timing=timing)) for _ in range(2)]
         if self.random.random() < 0.5:
             self._signal_at_request(signal.SIGKILL, self.random.choice(pids))
         for pid in pids:

@@ -17,7 +17,7 @@ import pytest
 from soaks import drain_steps
 from soaks.calls import describe
 from soaks.chaos import Chaos, Elsewhere, chaos
-from soaks.drains import KEY, PACE, Job, Nursery, drain
+from soaks.drains import KEY, TIMING, Job, Nursery, drain
 from soaks.network_tally import NetworkTally, rows
 from soaks.trainings import record
 from soaks.verdict import compare
@@ -27,7 +27,7 @@ from uploader.server.running import RunningServer, running
 
 ALL_DELIVERED, WORK_REMAINS = 0, 3
 # No answer is late here unless the machine is: a busy one must not turn a delivery into a retry.
-PATIENT = replace(PACE, answer=60.0)
+PATIENT = replace(TIMING, answer=60.0)
 CALM = Schedule("calm", 0.0)
 SEED = 4
 
@@ -50,7 +50,7 @@ def journal_and_network(server: RunningServer, folder: Path, project: str) -> It
     folder.mkdir()
     record(folder / "journal", Random(SEED), project)
     with closing(Elsewhere()) as elsewhere, chaos(server.url, describe, CALM, elsewhere.url) as between:
-        job = Job(folder / "journal", between.url, pace=PATIENT)
+        job = Job(folder / "journal", between.url, timing=PATIENT)
         yield job, between
     tally = NetworkTally()
     compare(job, server.url, project, tally)

@@ -34,7 +34,7 @@ class Finished:
     result: Receipt | Exception
 
 
-class Courier:
+class Deliverer:
     """Makes attempts for one destination; called from many threads."""
 
     def __init__(

@@ -31,7 +31,7 @@ FAILURES_IN_A_ROW = 5
 """So many answers that say "later", with no other between them, and the host is left alone for a while."""
 
 
-class Breaker:
+class CircuitBreaker:
     """The state of one destination.
 
     Times are seconds of a clock that never goes back.
@@ -97,7 +97,7 @@ class Breaker:
         return asks or not self._proven or self._failing >= FAILURES_IN_A_ROW
 
 
-class Schedule:
+class LaneBreakers:
     """When messages and when uploads may be sent to one destination.
 
     Platforms limit uploads by themselves, and their bytes go to a storage: an upload that is put off says nothing about
@@ -108,14 +108,14 @@ class Schedule:
     """
 
     def __init__(self, random: Random, first_wait: float = FIRST_WAIT) -> None:
-        """Begin with one probe; see `Breaker`."""
-        self.host = Breaker(random, first_wait)
+        """Begin with one probe; see `CircuitBreaker`."""
+        self.host = CircuitBreaker(random, first_wait)
         self._random = random
         self._first_wait = first_wait
-        self._uploads: Breaker | None = None
+        self._uploads: CircuitBreaker | None = None
 
     def state(self, lane: Lane, now: float) -> State:
-        """Return what may be sent of a lane; see `Breaker.state`."""
+        """Return what may be sent of a lane; see `CircuitBreaker.state`."""
         return min((breaker.state(now) for breaker in self._breakers(lane)), key=_FROM_STRICTEST.index)
 
     def resumes_at(self, lane: Lane) -> float:
@@ -129,12 +129,12 @@ class Schedule:
             self._uploads = None
 
     def failed(self, lane: Lane, error: DeliveryError, now: float) -> None:
-        """An attempt failed; see `Breaker.failed`."""
+        """An attempt failed; see `CircuitBreaker.failed`."""
         if lane == "upload" and isinstance(error, (Transient, UnknownOutcome)):
-            self._uploads = self._uploads or Breaker(self._random, self._first_wait)
+            self._uploads = self._uploads or CircuitBreaker(self._random, self._first_wait)
             self._uploads.failed(error, now)
         else:
             self.host.failed(error, now)
 
-    def _breakers(self, lane: Lane) -> list[Breaker]:
+    def _breakers(self, lane: Lane) -> list[CircuitBreaker]:
         return [self.host] if lane == "message" or self._uploads is None else [self.host, self._uploads]

@@ -1,6 +1,6 @@
 """The drain's main loop: plan → claim → deliver → record, until nothing more can be done now.
 
-The main thread owns the journal's outbox, and so all SQL; the channels' threads do HTTP. Finished attempts come back
+The main thread owns the journal's outbox, and so all SQL; the senders' threads do HTTP. Finished attempts come back
 through one queue and are recorded in batches, one transaction each.
 """
 
@@ -25,11 +25,11 @@ from journal.records import LANES, Lane
 from uploader.delivery import run_routing
 from uploader.delivery.drain_lock import drain_lock
 from uploader.delivery.drain_options import DrainOptions
-from uploader.delivery.feed import Feeder
-from uploader.delivery.outcomes import Books
+from uploader.delivery.feed import Feed
+from uploader.delivery.outcomes import Outcomes
 from uploader.delivery.progress import Progress, Silent
-from uploader.delivery.sender import Channel
-from uploader.delivery.senders import Channels
+from uploader.delivery.sender import Sender
+from uploader.delivery.senders import Senders
 from uploader.delivery.summary import Ending, Summary, summarize
 from uploader.errors import DrainLocked
 from uploader.settings import Settings
@@ -84,7 +84,7 @@ class Drain:
         self._progress = progress or Silent()
         self._stopping = Event()
         self._run_ids = run_routing.choose_runs(outbox.runs(), options.runs, journal.path)
-        self._channels = Channels(
+        self._senders = Senders(
             outbox,
             journal.blobs,
             settings=settings,
@@ -93,8 +93,8 @@ class Drain:
             progress=self._progress,
             reread=reread,
         )
-        self._feeder = Feeder(outbox, self._run_ids, options.pace.lease, default_project=settings.default_project)
-        self._books = Books(outbox, random.random, options.pace.first_wait, options.pace.reopen)
+        self._feed = Feed(outbox, self._run_ids, options.timing.lease, default_project=settings.default_project)
+        self._outcomes = Outcomes(outbox, random.random, options.timing.first_wait, options.timing.reopen)
         self._next_look = self._next_renewal = self._next_intake = self._next_fold = 0.0
         self._deadline = math.inf
         self._trouble = ""
@@ -102,7 +102,7 @@ class Drain:
     def stop(self) -> None:
         """Have `run` claim nothing more, finish what is under way within seconds, and return."""
         self._stopping.set()
-        self._channels.results.put(None)
+        self._senders.results.put(None)
 
     def run(self) -> Summary:
         """Deliver until nothing more can be done now, or as long as the options say.
@@ -149,7 +149,7 @@ class Drain:
         self._journal.ingest_fallbacks()
         self._journal.salvage()
         self._journal.note_interrupted()  # behind what it left
-        self._next_intake = time.monotonic() + self._options.pace.intake
+        self._next_intake = time.monotonic() + self._options.timing.intake
         self._outbox.reclaim()  # what a killed drain held: we have the lock, so it is gone
         self._outbox.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff
         self._look_around()
@@ -157,7 +157,7 @@ class Drain:
     def _unbind(self) -> None:
         """Leave runs where they were when the address of `--to` never answered as a platform: it may be mistyped."""
         with suppress(JournalUnavailable):
-            if self._outbox.unbind(self._channels.unproven()):
+            if self._outbox.unbind(self._senders.unproven()):
                 _LOG.warning(
                     "%s never answered as a platform, so nothing is bound to it: check the address, and name it again.",
                     self._options.to,
@@ -165,16 +165,16 @@ class Drain:
 
     def _finish(self) -> None:
         """Wait for what is under way, then for uploads to notice that they are to end; give the rest up."""
-        for channel in self._channels:
-            self._books.release(channel.withdraw())
+        for sender in self._senders:
+            self._outcomes.release(sender.withdraw())
         self._take_until_idle(GRACE_SECONDS)
-        self._channels.abort.set()
+        self._senders.abort.set()
         self._take_until_idle(ABORT_SECONDS)
-        self._books.abandon(self._channels.held())
+        self._outcomes.abandon(self._senders.held())
         self._write()
 
     def _close(self) -> None:
-        self._channels.close(ABORT_SECONDS)
+        self._senders.close(ABORT_SECONDS)
         self._progress.close()
         with suppress(JournalUnavailable):
             self._outbox.fold_wal()
@@ -182,8 +182,7 @@ class Drain:
     def _summary(self, seconds: float) -> Summary:
         runs = [run for run in self._journal.report() if self._run_ids is None or run.id in self._run_ids]
         endings = {
-            (channel.destination.platform, channel.destination.base_url): self._ending(channel)
-            for channel in self._channels
+            (sender.destination.platform, sender.destination.base_url): self._ending(sender) for sender in self._senders
         }
         summary = summarize(runs, endings, seconds=seconds, interrupted=self._stopping.is_set())
         return replace(summary, left_beside=tuple(self._left_beside()))
@@ -193,12 +192,12 @@ class Drain:
         chosen = None if self._run_ids is None else {*self._run_ids, ""}
         return [str(path) for run_id, path in self._journal.left_beside() if chosen is None or run_id in chosen]
 
-    def _ending(self, channel: Channel) -> Ending:
-        wait = self._wait_for(channel)
+    def _ending(self, sender: Sender) -> Ending:
+        wait = self._wait_for(sender)
         due = None if wait == math.inf else to_text(utc_now() + timedelta(seconds=wait))
-        delivered = self._books.delivered[channel.destination.id]
-        models = tuple(self._books.models[channel.destination.id])
-        return Ending(delivered, channel.refused, channel.error, channel.given_up, due, models)
+        delivered = self._outcomes.delivered[sender.destination.id]
+        models = tuple(self._outcomes.models[sender.destination.id])
+        return Ending(delivered, sender.refused, sender.error, sender.is_unreachable, due, models)
 
     # --- the loop
 
@@ -206,7 +205,7 @@ class Drain:
         while not self._stopping.is_set():
             try:
                 self._write()
-                self._feed()
+                self._start_more()
                 seconds = self._patience()
                 if seconds is None:
                     return
@@ -224,23 +223,23 @@ class Drain:
         self._trouble = str(error)
         self._stopping.wait(TICK_SECONDS)
 
-    def _feed(self) -> None:
+    def _start_more(self) -> None:
         if self._options.watch and time.monotonic() >= self._next_look:
             self._look_around()
-            self._channels.keep_alive()
+            self._senders.keep_alive()
         if self._options.watch and time.monotonic() >= self._next_intake:
             self._take_in()
-        for channel in self._channels:
-            self._feeder.feed(channel)
+        for sender in self._senders:
+            self._feed.feed(sender)
 
     def _look_around(self) -> None:
         self._outbox.require_in_place()
-        self._channels.look_around()
+        self._senders.look_around()
         self._next_look = time.monotonic() + TICK_SECONDS
 
     def _take_in(self) -> None:
         """Take in what trainings left beside the journal meanwhile; what cannot be had now may be the next time."""
-        self._next_intake = time.monotonic() + self._options.pace.intake
+        self._next_intake = time.monotonic() + self._options.timing.intake
         for take_in in (self._journal.ingest_fallbacks, self._journal.salvage, self._journal.note_interrupted):
             try:
                 take_in()
@@ -252,61 +251,59 @@ class Drain:
         left = self._deadline - time.monotonic()
         if left <= 0:
             return None
-        if self._channels.under_way:
+        if self._senders.under_way:
             return min(TICK_SECONDS, left)
         if self._options.watch:
             return min(TICK_SECONDS, left)
-        open_channels = [channel for channel in self._channels if channel.closed is None]
+        open_senders = [sender for sender in self._senders if sender.closed is None]
         if left == math.inf:
-            open_channels = [channel for channel in open_channels if not channel.given_up]
-        wait = min((self._wait_for(channel) for channel in open_channels), default=math.inf)
+            open_senders = [sender for sender in open_senders if not sender.is_unreachable]
+        wait = min((self._wait_for(sender) for sender in open_senders), default=math.inf)
         longest = WORTH_WAITING if left == math.inf else left
-        return None if wait > longest else max(wait, self._options.pace.shortest_wait)
+        return None if wait > longest else max(wait, self._options.timing.shortest_wait)
 
-    def _wait_for(self, channel: Channel) -> float:
+    def _wait_for(self, sender: Sender) -> float:
         """Return the seconds until something can be sent, 0 for now, infinity when nothing waits to be."""
-        if channel.closed:
+        if sender.closed:
             return math.inf
-        return min(self._wait_for_lane(channel, lane) for lane in LANES)
+        return min(self._wait_for_lane(sender, lane) for lane in LANES)
 
-    def _wait_for_lane(self, channel: Channel, lane: Lane) -> float:
-        due = self._feeder.next_due(channel, lane)
-        return math.inf if due is None else max(channel.paused_for(lane), (due - utc_now()).total_seconds(), 0.0)
+    def _wait_for_lane(self, sender: Sender, lane: Lane) -> float:
+        due = self._feed.next_due(sender, lane)
+        return math.inf if due is None else max(sender.paused_for(lane), (due - utc_now()).total_seconds(), 0.0)
 
     def _collect(self, seconds: float) -> None:
         """Take what is finished, and gather a little more of it to be recorded together."""
         self._take(seconds)
         gather_until = time.monotonic() + GATHER_SECONDS
-        while (
-            self._channels.under_way and not self._channels.have_room and (left := gather_until - time.monotonic()) > 0
-        ):
+        while self._senders.under_way and not self._senders.have_room and (left := gather_until - time.monotonic()) > 0:
             self._take(left)
-        for channel in self._channels:
-            if channel.paused:
-                self._books.release(channel.withdraw())
+        for sender in self._senders:
+            if sender.paused:
+                self._outcomes.release(sender.withdraw())
 
     def _take(self, seconds: float) -> None:
         try:
-            finished = self._channels.results.get(timeout=seconds)
+            finished = self._senders.results.get(timeout=seconds)
         except Empty:
             return
         if finished is not None:
-            self._channels.finish(finished)
-            self._books.enter(finished)
+            self._senders.finish(finished)
+            self._outcomes.add(finished)
 
     def _take_until_idle(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while self._channels.under_way and (left := until - time.monotonic()) > 0:
+        while self._senders.under_way and (left := until - time.monotonic()) > 0:
             self._take(left)
 
     def _write(self) -> None:
-        self._progress.settled(self._books.write())
+        self._progress.settled(self._outcomes.write())
 
     def _keep_up(self) -> None:
         """Do what has to be done now and then: renew leases, fold the write-ahead log back."""
         if time.monotonic() >= self._next_renewal:
-            self._feeder.renew(self._channels.held())
-            self._next_renewal = time.monotonic() + self._options.pace.renewal
+            self._feed.renew(self._senders.held())
+            self._next_renewal = time.monotonic() + self._options.timing.renewal
         is_due = time.monotonic() >= self._next_fold and self._journal.wal_bytes() > LARGE_WAL
         if is_due and not self._outbox.fold_wal():
             self._next_fold = time.monotonic() + FOLD_REST_SECONDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from uploader.delivery.timing import Pace
+from uploader.delivery.timing import Timing
 from uploader.settings import ULTRALYTICS
 
 
@@ -20,7 +20,7 @@ class DrainOptions:
         max_time: Go on trying for so many seconds; None ends when nothing more can be done now.
         parallel: How many messages at once, for each destination.
         uploads: How many uploads at once, for each destination.
-        pace: How long to wait for what.
+        timing: How long to wait for what.
     """
 
     runs: tuple[str, ...] = ()
@@ -30,4 +30,4 @@ class DrainOptions:
     max_time: float | None = None
     parallel: int = 16
     uploads: int = 2
-    pace: Pace = field(default_factory=Pace)
+    timing: Timing = field(default_factory=Timing)

@@ -29,7 +29,7 @@ REGISTRATIONS = 64
 """So many registrations wait at a time: enough for all threads, so that a thousand new runs cost no more than ten."""
 
 
-class Rounds:
+class FairPlanner:
     """Plans the chosen runs' events in turn."""
 
     def __init__(self, outbox: Outbox, run_ids: Sequence[str] | None, clock: Callable[[], float]) -> None:

@@ -14,7 +14,7 @@ from uploader.platforms.base import Heartbeating, Identity
 _LOG = logging.getLogger(__name__)
 
 
-class Pulse:
+class Heartbeats:
     """The heartbeats of one destination, sent by a thread of its own."""
 
     def __init__(self, platform: Heartbeating, name: str, clock: Callable[[], float]) -> None:

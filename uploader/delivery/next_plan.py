@@ -113,7 +113,7 @@ def _is_whole(planning: Planning, event: Event) -> bool:
 
 
 def _set_aside(event: Event, stage: int) -> PlannedDelivery:
-    """Return what the courier makes a dead letter of: its body is the damaged text as a string, and so no object."""
+    """Return what the deliverer makes a dead letter of: its body is the damaged text as a string, and so no object."""
     return PlannedDelivery(event.kind, "message", stage, event.id, event.id, json.dumps(event.payload))
 
 

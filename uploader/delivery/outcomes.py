@@ -26,7 +26,7 @@ MODELS = 5
 """Of so many runs a drain tells where their models are."""
 
 
-class Books:
+class Outcomes:
     """Outcomes of one drain.
 
     Attributes:
@@ -53,7 +53,7 @@ class Books:
         self._read_wait = read_wait
         self._unwritten: list[Outcome] = []
 
-    def enter(self, finished: Finished) -> None:
+    def add(self, finished: Finished) -> None:
         """Take down what an attempt came to."""
         self._unwritten.append(self._outcome(finished))
 
@@ -117,7 +117,7 @@ class Books:
     def _is_replaced(self, claim: Claim) -> bool:
         if claim.lane != "upload" or claim.role == FINAL:
             return False
-        return self._outbox.is_dispensable(claim, planning_for(self._platform(claim)).roles)
+        return self._outbox.may_be_skipped(claim, planning_for(self._platform(claim)).roles)
 
     def _platform(self, claim: Claim) -> str:
         return next(one.platform for one in self._outbox.destinations() if one.id == claim.destination_id)

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from journal.clock import to_text
 from journal.kinds import REGISTRATION
 from journal.records import Claim, Outcome
-from uploader.delivery.timing import Pace
+from uploader.delivery.timing import Timing
 from uploader.errors import (
     BlobUnusable,
     CredentialsRefused,
@@ -38,8 +38,8 @@ from uploader.errors import (
     Unreachable,
 )
 
-FIRST_WAIT = Pace.first_wait
-READ_WAIT = Pace.reopen
+FIRST_WAIT = Timing.first_wait
+READ_WAIT = Timing.reopen
 LONGEST_WAIT = 300.0
 
 _LET_THROUGH = (

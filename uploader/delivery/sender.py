@@ -12,12 +12,12 @@ from threading import Event
 from journal.checkpoints.blobs import BlobStore
 from journal.records import Claim, Destination, Lane
 from uploader.delivery.address_check import may_be_a_platforms
-from uploader.delivery.attempt import Courier, Finished
-from uploader.delivery.circuit_breaker import Schedule
-from uploader.delivery.heartbeats import Pulse
+from uploader.delivery.attempt import Deliverer, Finished
+from uploader.delivery.circuit_breaker import LaneBreakers
+from uploader.delivery.heartbeats import Heartbeats
 from uploader.delivery.progress import Progress
 from uploader.delivery.retry_policy import FIRST_WAIT, Random
-from uploader.delivery.worker_pool import Crew
+from uploader.delivery.worker_pool import WorkerPool
 from uploader.errors import (
     CredentialsRefused,
     DeliveryError,
@@ -34,7 +34,7 @@ CLAIM_AHEAD = 4
 BYTES_UNDER_WAY = 32 << 20
 """Characters of messages under way at once, unless one alone has more: large ones go one or two at a time."""
 MORE_PROBES = 3
-"""A host that answered before and is unreachable now gets so many more probes before it is given up."""
+"""A host that answered before and is unreachable now gets so many more probes before it counts as unreachable."""
 
 
 READS_REFUSED = 3
@@ -43,8 +43,8 @@ take turns in being probed with, so each had its chance to show what the key may
 
 
 @dataclass(frozen=True)
-class Supplies:
-    """What all channels of a drain share.
+class SenderContext:
+    """What all senders of a drain share.
 
     Attributes:
         connect: Platform's name and base URL to a client; raises `UploaderError` when there can be none.
@@ -73,7 +73,7 @@ class Supplies:
     clock: Callable[[], float] = time.monotonic
 
 
-class Channel:
+class Sender:
     """A destination that is delivered to. The drain's main thread owns it.
 
     Attributes:
@@ -84,7 +84,7 @@ class Channel:
         unread: Why what has to be read there first is put off, else None.
     """
 
-    def __init__(self, destination: Destination, supplies: Supplies) -> None:
+    def __init__(self, destination: Destination, context: SenderContext) -> None:
         """Connect, and start the threads; without a client it is closed from the start.
 
         Raises:
@@ -97,23 +97,23 @@ class Channel:
         self._reads_refused = 0
         self._is_proven = False
         self._errors: dict[Lane, str] = {}
-        self._clock = supplies.clock
-        self._schedule = Schedule(supplies.random, supplies.first_wait)
-        self._limits: dict[Lane, int] = {"message": supplies.parallel * CLAIM_AHEAD, "upload": supplies.uploads}
+        self._clock = context.clock
+        self._breakers = LaneBreakers(context.random, context.first_wait)
+        self._limits: dict[Lane, int] = {"message": context.parallel * CLAIM_AHEAD, "upload": context.uploads}
         self._under_way: Counter[Lane] = Counter()
         self._platform: Platform | None = None
-        self._heart: Heartbeating | None = None
-        self._pulse: Pulse | None = None
-        self._crews: dict[Lane, Crew[Claim, Finished | None]] = {}
+        self._heartbeating: Heartbeating | None = None
+        self._heartbeats: Heartbeats | None = None
+        self._pools: dict[Lane, WorkerPool[Claim, Finished | None]] = {}
         try:
-            self._platform = supplies.connect(destination.platform, destination.base_url)
+            self._platform = context.connect(destination.platform, destination.base_url)
         except SettingsError:
             raise
         except UploaderError as error:
             self.closed = error
         else:
-            self._heart = _heart_of(self._platform)
-            self._crews = _crews(destination, self._platform, supplies)
+            self._heartbeating = _heartbeating_of(self._platform)
+            self._pools = _worker_pools(destination, self._platform, context)
 
     def room(self, lane: Lane) -> int:
         """Return how many more deliveries of the lane may be claimed.
@@ -121,11 +121,11 @@ class Channel:
         Messages are claimed again when half of them are done: each time costs a transaction.
         """
         now = self._clock()
-        state = self._schedule.state(lane, now)
+        state = self._breakers.state(lane, now)
         if self.closed or state == "open":
             return 0
         if state == "half-open":  # a message goes beside an upload, which may be under way for long
-            is_host_trusted = self._schedule.state("message", now) == "closed"
+            is_host_trusted = self._breakers.state("message", now) == "closed"
             probing = self._under_way[lane] if lane == "message" or is_host_trusted else len(self.held)
             return 0 if probing else 1
         limit = self._limits[lane]
@@ -141,7 +141,7 @@ class Channel:
         for claim in claims:
             self.held[claim.delivery_id, claim.fence] = claim
             self._under_way[claim.lane] += 1
-            self._crews[claim.lane].submit(claim)
+            self._pools[claim.lane].submit(claim)
 
     def finish(self, finished: Finished) -> None:
         """Take notice of an attempt that is over."""
@@ -150,15 +150,15 @@ class Channel:
         self._is_proven = self._is_proven or may_be_a_platforms(result)
         if isinstance(result, (Receipt, Refused)):
             self._errors.pop(lane, None)
-            self._schedule.answered(lane, now)
+            self._breakers.answered(lane, now)
         elif isinstance(result, ReadRefused):
             self._put_off(result)
         elif isinstance(result, CredentialsRefused):
             self.closed = result
         else:
             error = _as_failure(result)
-            self._schedule.failed(lane, error, now)
-            if self._schedule.state(lane, now) == "open":
+            self._breakers.failed(lane, error, now)
+            if self._breakers.state(lane, now) == "open":
                 self._errors.setdefault(lane, str(error))
 
     def _put_off(self, error: ReadRefused) -> None:
@@ -170,7 +170,7 @@ class Channel:
 
     def withdraw(self) -> list[Claim]:
         """Take back what no thread has begun."""
-        claims = [claim for crew in self._crews.values() for claim in crew.withdraw()]
+        claims = [claim for pool in self._pools.values() for claim in pool.withdraw()]
         for claim in claims:
             self._let_go(claim)
         return claims
@@ -182,7 +182,7 @@ class Channel:
     @property
     def refused(self) -> UploaderError | None:
         """Why nothing is sent there, or was taken as far as was tried, else None."""
-        if self.closed or self.unread is None or self._schedule.host.reached:
+        if self.closed or self.unread is None or self._breakers.host.reached:
             return self.closed
         return CredentialsRefused(self.unread.answer)
 
@@ -199,36 +199,38 @@ class Channel:
     @property
     def paused(self) -> bool:
         """Whether nothing may be sent at this moment."""
-        return self.closed is not None or self._schedule.state("message", self._clock()) == "open"
+        return self.closed is not None or self._breakers.state("message", self._clock()) == "open"
 
     @property
-    def given_up(self) -> bool:
+    def is_unreachable(self) -> bool:
         """Whether the host was probed often enough, for a drain that is to end some time."""
-        host = self._schedule.host
+        host = self._breakers.host
         return host.unreachable > (MORE_PROBES if host.reached else 0)
 
     def paused_for(self, lane: Lane) -> float:
         """Return the seconds until the lane may be tried again; 0 when it may be now."""
-        return max(0.0, self._schedule.resumes_at(lane) - self._clock())
+        return max(0.0, self._breakers.resumes_at(lane) - self._clock())
 
     @property
-    def has_pulse(self) -> bool:
+    def wants_heartbeats(self) -> bool:
         """Whether the platform wants to hear that trainings are alive."""
-        return self._heart is not None
+        return self._heartbeating is not None
 
     def keep_alive(self, living: Sequence[Identity]) -> None:
         """Have the platform told that these runs are being trained, when that is due and it can be reached."""
-        if self._heart is None or self.paused:
+        if self._heartbeating is None or self.paused:
             return
-        self._pulse = self._pulse or Pulse(self._heart, f"drain-{self.destination.id}-pulse", self._clock)
-        self._pulse.keep(living)
+        self._heartbeats = self._heartbeats or Heartbeats(
+            self._heartbeating, f"drain-{self.destination.id}-heartbeats", self._clock
+        )
+        self._heartbeats.keep(living)
 
     def close(self, timeout: float) -> None:
         """End the threads, each within `timeout` seconds or left behind, and close idle connections."""
-        if self._pulse is not None:
-            self._pulse.close(timeout)
-        for crew in self._crews.values():
-            crew.join(timeout)
+        if self._heartbeats is not None:
+            self._heartbeats.close(timeout)
+        for pool in self._pools.values():
+            pool.join(timeout)
         if self._platform is not None:
             self._platform.close()
 
@@ -238,16 +240,16 @@ def _as_failure(error: Exception) -> DeliveryError:
     return error if isinstance(error, DeliveryError) else UnknownOutcome(str(error) or type(error).__name__)
 
 
-def _heart_of(platform: object) -> Heartbeating | None:
+def _heartbeating_of(platform: object) -> Heartbeating | None:
     return platform if isinstance(platform, Heartbeating) else None
 
 
-def _crews(
-    destination: Destination, platform: Platform, supplies: Supplies
-) -> dict[Lane, Crew[Claim, Finished | None]]:
-    courier = Courier(platform, supplies.blobs, supplies.default_project, supplies.progress, supplies.abort)
-    sizes: dict[Lane, int] = {"message": supplies.parallel, "upload": supplies.uploads}
+def _worker_pools(
+    destination: Destination, platform: Platform, context: SenderContext
+) -> dict[Lane, WorkerPool[Claim, Finished | None]]:
+    deliverer = Deliverer(platform, context.blobs, context.default_project, context.progress, context.abort)
+    sizes: dict[Lane, int] = {"message": context.parallel, "upload": context.uploads}
     return {
-        lane: Crew(f"drain-{destination.id}-{lane}", size, courier.attempt, supplies.results)
+        lane: WorkerPool(f"drain-{destination.id}-{lane}", size, deliverer.attempt, context.results)
         for lane, size in sizes.items()
     }

@@ -18,7 +18,7 @@ from uploader.delivery import run_routing
 from uploader.delivery.attempt import Finished
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.progress import Progress
-from uploader.delivery.sender import Channel, Supplies
+from uploader.delivery.sender import Sender, SenderContext
 from uploader.errors import NoKey
 from uploader.keys import named_too
 from uploader.platforms.base import Identity, Platform
@@ -28,7 +28,7 @@ from uploader.settings import Settings
 _LOG = logging.getLogger("uploader")
 
 
-class Channels:
+class Senders:
     """A drain's destinations. The drain's main thread owns it.
 
     Attributes:
@@ -71,11 +71,11 @@ class Channels:
         self._settings = named
         self._to = None if options.to is None else named.named[-1]
         self._run_ids = run_ids
-        self._channels: dict[int, Channel] = {}
+        self._senders: dict[int, Sender] = {}
         self._said: dict[int | None, str] = {}
         self._next_reread = self._next_reopening = 0.0
         self._bound: list[tuple[str, int]] = []
-        self._supplies = Supplies(
+        self._context = SenderContext(
             connect=self._connect,
             blobs=blobs,
             default_project=settings.default_project,
@@ -85,15 +85,15 @@ class Channels:
             parallel=options.parallel,
             uploads=options.uploads,
             random=random.random,
-            first_wait=options.pace.first_wait,
+            first_wait=options.timing.first_wait,
         )
 
-    def __iter__(self) -> Iterator[Channel]:
-        """Yield the channels."""
-        return iter(self._channels.values())
+    def __iter__(self) -> Iterator[Sender]:
+        """Yield the senders."""
+        return iter(self._senders.values())
 
     def look_around(self) -> None:
-        """Route runs that go nowhere yet, and open a channel to each destination that is new.
+        """Route runs that go nowhere yet, and open a sender to each destination that is new.
 
         Raises:
             NoKey: Runs go nowhere yet, and no key and no address says where they are to go. A drain that watches says
@@ -103,8 +103,8 @@ class Channels:
             self._look_at_settings()
         self._route()
         for target in self._outbox.targets(run_ids=self._run_ids):
-            if target.destination.id not in self._channels:
-                self._channels[target.destination.id] = self._open(target.destination)
+            if target.destination.id not in self._senders:
+                self._senders[target.destination.id] = self._open(target.destination)
 
     def _route(self) -> None:
         try:
@@ -121,78 +121,78 @@ class Channels:
         now = time.monotonic()
         if now < self._next_reread or not (self._limited() or None in self._said):
             return
-        self._next_reread = now + self._options.pace.reread
+        self._next_reread = now + self._options.timing.reread
         fresh = self._reread()
         if fresh == self._read and now < self._next_reopening:
             return
-        self._next_reopening = now + self._options.pace.reopen
+        self._next_reopening = now + self._options.timing.reopen
         self._read, self._settings = fresh, self._named(fresh)
-        for channel in self._limited():
-            channel.close(0.0)
-            self._channels[channel.destination.id] = self._open(channel.destination)
+        for sender in self._limited():
+            sender.close(0.0)
+            self._senders[sender.destination.id] = self._open(sender.destination)
 
-    def _limited(self) -> list[Channel]:
-        """Return the channels through which not everything is sent, and nothing is under way."""
-        return [channel for channel in self if (channel.closed or channel.unread) and not channel.held]
+    def _limited(self) -> list[Sender]:
+        """Return the senders through which not everything is sent, and nothing is under way."""
+        return [sender for sender in self if (sender.closed or sender.unread) and not sender.held]
 
     def unproven(self) -> list[tuple[str, int]]:
         """Return what this drain has bound to addresses that never answered as a platform: runs, and destinations.
 
         Not a run that was bound to another one besides: it goes somewhere, so no later drain would give it the rest.
         """
-        proven = {channel.destination.id for channel in self if channel.is_proven}
+        proven = {sender.destination.id for sender in self if sender.is_proven}
         kept = {run_id for run_id, destination_id in self._bound if destination_id in proven}
         return [each for each in self._bound if each[0] not in kept and each[1] not in proven]
 
     def keep_alive(self) -> None:
         """Tell the platforms that want to know it which runs are being trained."""
-        channels = [channel for channel in self if channel.has_pulse]
-        live = self._outbox.live_runs(utc_now()) if channels else []
+        senders = [sender for sender in self if sender.wants_heartbeats]
+        live = self._outbox.live_runs(utc_now()) if senders else []
         chosen = [run for run in live if self._run_ids is None or run in self._run_ids]
-        for channel in channels:
-            targets = self._outbox.targets(destination_id=channel.destination.id, run_ids=chosen)
-            channel.keep_alive([self._identity(target) for target in targets if target.state == "registered"])
+        for sender in senders:
+            targets = self._outbox.targets(destination_id=sender.destination.id, run_ids=chosen)
+            sender.keep_alive([self._identity(target) for target in targets if target.state == "registered"])
 
     def finish(self, finished: Finished) -> None:
         """Take notice of an attempt that is over."""
-        channel = self._channels[finished.claim.destination_id]
-        channel.finish(finished)
-        self._tell(channel)
+        sender = self._senders[finished.claim.destination_id]
+        sender.finish(finished)
+        self._tell(sender)
 
     def held(self) -> list[Claim]:
         """Return the claims under way."""
-        return [claim for channel in self for claim in channel.held.values()]
+        return [claim for sender in self for claim in sender.held.values()]
 
     @property
     def under_way(self) -> bool:
         """Whether anything is."""
-        return any(channel.held for channel in self)
+        return any(sender.held for sender in self)
 
     @property
     def have_room(self) -> bool:
         """Whether more messages may be claimed for any."""
-        return any(channel.room("message") for channel in self)
+        return any(sender.room("message") for sender in self)
 
     def close(self, timeout: float) -> None:
-        """End uploads where they are, and the threads within `timeout` seconds for each channel."""
+        """End uploads where they are, and the threads within `timeout` seconds for each sender."""
         self.abort.set()
-        for channel in self:
-            channel.close(timeout)
+        for sender in self:
+            sender.close(timeout)
 
-    def _open(self, destination: Destination) -> Channel:
-        channel = Channel(destination, self._supplies)
-        self._tell(channel)
-        return channel
+    def _open(self, destination: Destination) -> Sender:
+        sender = Sender(destination, self._context)
+        self._tell(sender)
+        return sender
 
-    def _tell(self, channel: Channel) -> None:
+    def _tell(self, sender: Sender) -> None:
         """Say at once why nothing is sent, where a drain watches; any other one's summary tells it in a moment."""
-        reason = channel.refused or channel.unread
+        reason = sender.refused or sender.unread
         if reason is not None and self._options.watch:
-            url = channel.destination.base_url
-            place = shown(url) if url else channel.destination.platform
-            what = "nothing is sent" if channel.refused else "not everything is sent"
-            waits = f"it waits, and looks for another key every {self._options.pace.reread:g} s"
-            self._say(channel.destination.id, f"{place}: {what}; {reason} ({waits})")
+            url = sender.destination.base_url
+            place = shown(url) if url else sender.destination.platform
+            what = "nothing is sent" if sender.refused else "not everything is sent"
+            waits = f"it waits, and looks for another key every {self._options.timing.reread:g} s"
+            self._say(sender.destination.id, f"{place}: {what}; {reason} ({waits})")
 
     def _say(self, about: int | None, text: str) -> None:
         """Warn, but not twice of the same."""
@@ -208,7 +208,9 @@ class Channels:
     def _connect(self, platform: str, base_url: str) -> Platform:
         options = self._options
         connections = options.parallel + options.uploads
-        return connect(platform, base_url, self._settings, connections=connections, answer_seconds=options.pace.answer)
+        return connect(
+            platform, base_url, self._settings, connections=connections, answer_seconds=options.timing.answer
+        )
 
     def _identity(self, target: Target) -> Identity:
         run = target.run

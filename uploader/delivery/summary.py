@@ -37,7 +37,7 @@ class Ending:
         delivered: Deliveries made by this drain.
         closed: Why nothing more was sent, else None.
         error: Why the host could not be used, else None.
-        given_up: Whether the host was found unreachable.
+        is_unreachable: Whether the host was found unreachable.
         next_attempt_at: When the next attempt makes sense, ISO, else None.
         models: Where the models of the last runs that were registered are.
     """
@@ -45,7 +45,7 @@ class Ending:
     delivered: int = 0
     closed: UploaderError | None = None
     error: str | None = None
-    given_up: bool = False
+    is_unreachable: bool = False
     next_attempt_at: str | None = None
     models: tuple[str, ...] = ()
 
@@ -160,7 +160,7 @@ def _state(remaining: int, refused: int, ending: Ending) -> State:
         return "refused in part" if refused else "up to date"
     if ending.closed is not None:
         return _why_closed(ending.closed)
-    return "unreachable" if ending.given_up else "work remains"
+    return "unreachable" if ending.is_unreachable else "work remains"
 
 
 def _why_closed(reason: UploaderError) -> State:

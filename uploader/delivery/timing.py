@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Pace:
+class Timing:
     """The figures of one drain, all in seconds. The defaults are meant for real networks.
 
     Attributes:

@@ -12,7 +12,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-class Crew(Generic[Job, Result]):
+class WorkerPool(Generic[Job, Result]):
     """A few threads that take jobs in order and put what comes of each into a queue."""
 
     def __init__(self, name: str, size: int, work: Callable[[Job], Result], results: SimpleQueue[Result]) -> None:

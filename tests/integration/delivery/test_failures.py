@@ -29,11 +29,11 @@ from support.scripted_server import (
 from journal.checkpoints.blobs import Snapshot
 from journal.clock import from_text, utc_now
 from uploader.delivery import drain
-from uploader.delivery.timing import Pace
+from uploader.delivery.timing import Timing
 from uploader.server.running import running
 
 TOO_BAD = Reply(422, {"error": "impossible"})
-PATIENT = Pace(first_wait=1000.0)
+PATIENT = Timing(first_wait=1000.0)
 """What fails once is not worth waiting for: a drain that is to end some time ends."""
 
 
@@ -89,7 +89,7 @@ def test_time_to_spare_ends(journals: Recordings, server: ScriptedServer) -> Non
     journals.whole()
     server.script = lambda _: Reply(500)
     # The first wait is worth waiting for, but longer than the time to spare.
-    summary = journals.drain(server.url, max_time=9.0, pace=Pace(first_wait=20.0))
+    summary = journals.drain(server.url, max_time=9.0, timing=Timing(first_wait=20.0))
     assert summary.exit_code == 3
     assert rows(journals.journal.path, "SELECT count(*) FROM attempts") == [(1,)]
 
@@ -134,7 +134,7 @@ def test_a_silent_server_is_given_up_on(journals: Recordings, server: ScriptedSe
         return received(request)
 
     server.script = script
-    summary = journals.drain(server.url, pace=replace(PATIENT, answer=0.5))
+    summary = journals.drain(server.url, timing=replace(PATIENT, answer=0.5))
     over.set()
     assert summary.exit_code == 3
     assert outlasted.get()
@@ -251,7 +251,7 @@ def test_two_runs_at_once_are_not_given_one_model(journals: Recordings, server: 
     journals.whole("two")
     same = Reply(body={"received": True, "modelId": "m-1", "runId": 7})
     server.script = answering(same, event="training_started")
-    assert journals.drain(server.url, pace=PATIENT).exit_code == 3
+    assert journals.drain(server.url, timing=PATIENT).exit_code == 3
     states = sorted(state for (state,) in rows(journals.journal.path, "SELECT state FROM targets"))
     assert states == ["new", "registered"]
 
@@ -412,7 +412,7 @@ def test_a_fault_of_our_own_harms_only_its_delivery(journals: Recordings, server
     journals.whole()
     with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
         connection.execute("UPDATE events SET payload = ? WHERE kind = 'training_complete'", ('{"results": 1}',))
-    summary = journals.drain(server.url, pace=PATIENT)
+    summary = journals.drain(server.url, timing=PATIENT)
     assert summary.exit_code == 3
     assert deliveries(journals) == {"delivered": 8, "pending": 1}
 
@@ -436,7 +436,7 @@ def test_half_an_emoji_in_a_servers_words_stops_no_drain(
 ) -> None:
     journals.whole()
     server.script = answering(reply, event="training_complete")
-    assert journals.drain(server.url, pace=PATIENT).exit_code == expected
+    assert journals.drain(server.url, timing=PATIENT).exit_code == expected
     [(words,)] = rows(journals.journal.path, kept)
     assert "bad \\ud83d" in words
 
@@ -585,7 +585,7 @@ def test_a_storage_that_is_down_does_not_hold_up_metrics(journals: Recordings, s
         return received(request)
 
     server.script = script
-    summary = journals.drain(server.url, pace=PATIENT)
+    summary = journals.drain(server.url, timing=PATIENT)
     assert summary.exit_code == 3
     assert deliveries(journals) == {"delivered": 31, "pending": 1}
     assert "the storage of" in str(summary.destinations[0].error)
@@ -600,7 +600,7 @@ def test_an_upload_that_failed_goes_on_beside_the_messages(journals: Recordings,
     training.end()
     answers = in_order(Reply(503), then=received)
     server.script = lambda request: (answers if request.path.endswith("/upload") else received)(request)
-    assert journals.drain(server.url, pace=Pace(first_wait=0.001)).exit_code == 0
+    assert journals.drain(server.url, timing=Timing(first_wait=0.001)).exit_code == 0
     uploads = [place for place, each in enumerate(server.requests) if each.path.endswith("/upload")]
     assert len(uploads) == 2
     assert uploads[-1] < 900

@@ -129,7 +129,7 @@ def test_uploads_take_turns_one_at_a_time(over: Bench) -> None:
     for one in benches:
         one.register()
         one.plan(one.upload(one.checkpoint(one.run.name.encode(), "final"), "final", stage=2))
-    order = [name for turn in range(4) for name in names(over.claim("upload", limit=1, turn=turn))]
+    order = [name for turn in range(4) for name in names(over.claim("upload", limit=1, first_queue=turn))]
     assert order == ["live1", "live2", "old1", "live3"]
 
 

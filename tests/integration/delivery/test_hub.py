@@ -21,9 +21,9 @@ from journal.outbox.outbox import Outbox
 from journal.records import Claim, Destination, Lane, Outcome
 from uploader.delivery.drain import Drain
 from uploader.delivery.drain_options import DrainOptions
-from uploader.delivery.feed import Feeder
+from uploader.delivery.feed import Feed
 from uploader.delivery.sender import BYTES_UNDER_WAY
-from uploader.delivery.timing import Pace
+from uploader.delivery.timing import Timing
 from uploader.settings import Settings
 
 UNUSED = "http://unused.invalid"
@@ -159,7 +159,7 @@ def test_a_checkpoint_that_hub_is_not_sent_replaces_none(journals: Recordings, h
         return failures.pop() if failures and request.path.endswith("/upload") else hub_received(request)
 
     hub.script = script
-    assert journals.drain(UNUSED, hub=hub.url, pace=Pace(first_wait=0.01)).exit_code == 0
+    assert journals.drain(UNUSED, hub=hub.url, timing=Timing(first_wait=0.01)).exit_code == 0
     assert [b"the last one" in each.body for each in hub.requests if each.path.endswith("/upload")] == [True, True]
 
 
@@ -213,7 +213,7 @@ def test_both_platforms_get_the_same_run_each_in_its_own_way(
 
 
 class Everything:
-    """A channel that takes what there is and has it delivered at once."""
+    """A sender that takes what there is and has it delivered at once."""
 
     def __init__(self, outbox: Outbox, destination: Destination) -> None:
         self.destination = destination
@@ -235,16 +235,16 @@ def test_epochs_of_a_live_run_are_gathered_for_three_seconds(journals: Recording
     now = 100.0
     with closing(journals.journal.outbox()) as outbox:
         training = begin(journals, hub.url)
-        channel = Everything(outbox, outbox.targets()[0].destination)
-        feeder = Feeder(outbox, None, clock=lambda: now)
-        feeder.feed(channel)
+        sender = Everything(outbox, outbox.targets()[0].destination)
+        feed = Feed(outbox, None, clock=lambda: now)
+        feed.feed(sender)
         for number in range(3):
             epoch(training, number)
-            feeder.feed(channel)
-        assert channel.kinds == ["training_started"]
+            feed.feed(sender)
+        assert sender.kinds == ["training_started"]
         now += 3.0
-        feeder.feed(channel)
-        assert channel.kinds == ["training_started", "metrics"]
+        feed.feed(sender)
+        assert sender.kinds == ["training_started", "metrics"]
 
 
 def test_a_live_runs_weights_wait_a_quarter_of_an_hour_and_an_ended_ones_do_not(
@@ -372,9 +372,9 @@ def test_bad_weather_loses_and_doubles_nothing(journals: Recordings, seed: int) 
     chaos = Chaos(seed)
     with scripted_server(chaos) as hub:
         whole(journals, hub.url, 30)
-        pace = Pace(first_wait=0.001)
+        timing = Timing(first_wait=0.001)
         for _ in range(50):
-            if journals.drain(UNUSED, hub=hub.url, pace=pace, max_time=20).exit_code == 0:
+            if journals.drain(UNUSED, hub=hub.url, timing=timing, max_time=20).exit_code == 0:
                 break
     assert len(chaos.models) == 1
     assert sorted(map(int, chaos.metrics)) == list(range(30))

@@ -10,9 +10,9 @@ from support.recordings import Recordings
 from support.scripted_server import Reply, Request, Script, ScriptedServer, received
 
 from journal.outbox.kept_out import PAGES
-from uploader.delivery.timing import Pace
+from uploader.delivery.timing import Timing
 
-QUICK = Pace(first_wait=0.01)
+QUICK = Timing(first_wait=0.01)
 TOO_LARGE = Reply(413, b"<html><title>413 Request Entity Too Large</title></html>", {"Content-Type": "text/html"})
 BLOCKED = Reply(403, b"<html><title>Request blocked</title></html>", {"Content-Type": "text/html"})
 
@@ -39,7 +39,7 @@ def test_a_message_that_is_kept_out_holds_no_end(journals: Recordings, server: S
     training.complete()
     training.end()
     server.script = keeping_out(b"a long text", page)
-    assert journals.drain(server.url, pace=QUICK).exit_code == 4
+    assert journals.drain(server.url, timing=QUICK).exit_code == 4
     assert server.bodies()[-2]["event"] == "training_complete"
     [(kind, reason)] = rows(journals.journal.path, "SELECT kind, reason FROM dead_letters")
     assert kind == "console_output"
@@ -61,7 +61,7 @@ def test_pages_for_all_decide_nothing_however_many(journals: Recordings, server:
     training.end()
     server.script = lambda _: BLOCKED
     for _ in range(5):
-        assert journals.drain(server.url, pace=QUICK, max_time=0.6).exit_code == 3
+        assert journals.drain(server.url, timing=QUICK, max_time=0.6).exit_code == 3
     attempts = dict(rows(journals.journal.path, "SELECT kind, attempts FROM deliveries WHERE state = 'pending'"))
     assert min(attempts.values()) >= 1  # the end was tried as well
     assert max(attempts.values()) > PAGES
@@ -77,7 +77,7 @@ def test_an_upload_that_is_kept_out_waits_and_holds_no_end(journals: Recordings,
         return BLOCKED if request.method == "PUT" else received(request)
 
     server.script = script
-    journals.drain(server.url, pace=QUICK, max_time=3.0)
+    journals.drain(server.url, timing=QUICK, max_time=3.0)
     assert states(journals) == {
         "training_started": "delivered",
         "console_output": "delivered",

@@ -13,12 +13,12 @@ from support.scripted_server import Reply, Request, Script, ScriptedServer, rece
 
 from uploader.delivery import senders
 from uploader.delivery.sender import READS_REFUSED
-from uploader.delivery.timing import Pace
+from uploader.delivery.timing import Timing
 from uploader.settings import Settings
 
 OLD = f"Bearer {KEY}"
 NO = Reply(401, {"error": "not with this key"})
-PATIENT = Pace(first_wait=1000.0)
+PATIENT = Timing(first_wait=1000.0)
 """What fails once is not worth waiting for: a drain that is to end some time ends."""
 
 
@@ -27,7 +27,7 @@ def lose_registrations(journals: Recordings, server: ScriptedServer, *names: str
     for name in names:
         run = journals.whole(name).run
         server.script = lambda _: Reply(reset=True)
-        journals.drain(server.url, pace=PATIENT, runs=(run.id,))
+        journals.drain(server.url, timing=PATIENT, runs=(run.id,))
     sent = "SELECT state, attempts FROM deliveries WHERE kind = 'training_started'"
     assert set(rows(journals.journal.path, sent)) == {("pending", 1)}
     server.requests.clear()
@@ -86,8 +86,8 @@ def test_a_watching_drain_says_so_and_goes_on_when_it_may_read(
         key = "ul_another" if may_read.is_set() else KEY
         return Settings(api_key=key, chosen_platform_url=server.url)
 
-    pace = Pace(reread=0.01, reopen=0.2 if allowed == "the same key" else 1.0)
-    with journals.draining(server.url, watch=True, pace=pace, reread=reread):
+    timing = Timing(reread=0.01, reopen=0.2 if allowed == "the same key" else 1.0)
+    with journals.draining(server.url, watch=True, timing=timing, reread=reread):
         assert "is sent; 127.0.0.1" in told.get(timeout=30)
         may_read.set()
         assert complete.wait(30)

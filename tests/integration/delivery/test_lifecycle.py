@@ -24,8 +24,8 @@ from journal.writing import fallback_intake
 from journal.writing.fallback import FallbackFile
 from uploader.delivery import drain, senders
 from uploader.delivery.drain_lock import HOLDER, LOCK, drain_lock
-from uploader.delivery.sender import Channel
-from uploader.delivery.timing import Pace
+from uploader.delivery.sender import Sender
+from uploader.delivery.timing import Timing
 from uploader.errors import DrainLocked, SettingsError
 from uploader.settings import Settings
 
@@ -76,7 +76,7 @@ def test_a_watching_drain_outlasts_an_unreachable_host(journals: Recordings) -> 
 
 
 class Warnings(SimpleQueue[str]):
-    """What a drain's channels warn of."""
+    """What a drain's senders warn of."""
 
     def __call__(self, text: str, *facts: object) -> None:
         self.put(text % facts if facts else text)
@@ -104,7 +104,7 @@ def test_a_watching_drain_whose_key_is_refused_says_so_and_goes_on_when_it_is_le
         return received(request)
 
     server.script = script
-    with journals.draining(server.url, watch=True, pace=Pace(reread=0.01, reopen=0.01)) as running:
+    with journals.draining(server.url, watch=True, timing=Timing(reread=0.01, reopen=0.01)) as running:
         assert "nothing is sent" in told.get(timeout=30)
         is_let_in.set()
         assert complete.wait(30)
@@ -119,7 +119,7 @@ def test_a_refused_key_is_not_tried_again_before_it_is_time(
     journals.whole()
     server.script = lambda _: Reply(401, {"error": "no such key"})
     looked = Looks(server.url)
-    with journals.draining(server.url, watch=True, pace=Pace(reread=0.0, reopen=600.0), reread=looked):
+    with journals.draining(server.url, watch=True, timing=Timing(reread=0.0, reopen=600.0), reread=looked):
         assert told.get(timeout=30)
         looked.wait(3)
         asked = len(server.requests)
@@ -152,7 +152,7 @@ def test_a_watching_drain_without_a_key_waits_for_one(
     journals.whole()
     server.script, complete = hearing("training_complete")
     found = Settings(api_key=KEY, chosen_platform_url=server.url)
-    with journals.draining("", key=None, watch=True, pace=Pace(reread=0.01), reread=lambda: found):
+    with journals.draining("", key=None, watch=True, timing=Timing(reread=0.01), reread=lambda: found):
         assert "there is no API key" in told.get(timeout=30)
         assert complete.wait(30)
 
@@ -184,14 +184,14 @@ def test_a_full_disk_ends_no_watching_drain(
 ) -> None:
     journals.whole()
     server.script, complete = hearing("training_complete")
-    write, refusals = drain.Books.write, iter([DiskFull("no space left")] * 2)
+    write, refusals = drain.Outcomes.write, iter([DiskFull("no space left")] * 2)
 
-    def full_at_first(books: drain.Books) -> int:
+    def full_at_first(outcomes: drain.Outcomes) -> int:
         if error := next(refusals, None):
             raise error
-        return write(books)
+        return write(outcomes)
 
-    monkeypatch.setattr(drain.Books, "write", full_at_first)
+    monkeypatch.setattr(drain.Outcomes, "write", full_at_first)
     monkeypatch.setattr(drain, "TICK_SECONDS", 0.01)
     with journals.draining(server.url, watch=True):
         assert complete.wait(30)
@@ -218,7 +218,7 @@ def watched(journals: Recordings, server: ScriptedServer) -> Iterator[Training]:
     training.started()
     with closing(sqlite3.connect(journals.journal.database)) as database, database:
         database.execute("UPDATE sessions SET pid = ?", [dead_pid()])
-    with journals.draining(server.url, watch=True, pace=Pace(intake=0.01)):
+    with journals.draining(server.url, watch=True, timing=Timing(intake=0.01)):
         assert started.wait(30)
         yield training
 
@@ -301,13 +301,13 @@ def test_a_stopped_drain_finishes_what_is_under_way(
             assert stopped.wait(30)
         return received(request)
 
-    def withdraw(channel: Channel) -> list[Claim]:
-        taken_back = original(channel)
+    def withdraw(sender: Sender) -> list[Claim]:
+        taken_back = original(sender)
         stopped.set()
         return taken_back
 
-    original, stopping = Channel.withdraw, threading.Event()
-    monkeypatch.setattr(Channel, "withdraw", withdraw)
+    original, stopping = Sender.withdraw, threading.Event()
+    monkeypatch.setattr(Sender, "withdraw", withdraw)
     server.script = script
     with journals.draining(server.url, parallel=2) as running:
         assert stopping.wait(30)
@@ -429,7 +429,7 @@ def test_a_drain_may_overtake_itself(journals: Recordings, server: ScriptedServe
         return received(request)
 
     server.script = script
-    assert journals.drain(server.url, pace=Pace(lease=5.0)).exit_code == 0
+    assert journals.drain(server.url, timing=Timing(lease=5.0)).exit_code == 0
     assert second.is_set()
 
 

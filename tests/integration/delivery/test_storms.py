@@ -19,10 +19,10 @@ from support.scripted_server import Reply, ScriptedServer, free_port
 from journal.clock import utc_now
 from journal.outbox.outbox import Outbox
 from uploader.delivery.attempt import Finished
-from uploader.delivery.feed import Feeder
-from uploader.delivery.outcomes import Books
+from uploader.delivery.feed import Feed
+from uploader.delivery.outcomes import Outcomes
 from uploader.delivery.progress import Silent
-from uploader.delivery.sender import CLAIM_AHEAD, Channel, Supplies
+from uploader.delivery.sender import CLAIM_AHEAD, Sender, SenderContext
 from uploader.platforms.registry import connect
 from uploader.platforms.ultralytics.client import UltralyticsPlatform
 from uploader.settings import Settings
@@ -50,7 +50,7 @@ class Clock:
 
 
 @dataclass
-class Sender:
+class SteppedDrain:
     """The parts of a drain that decide when something is sent, on a clock of their own."""
 
     journals: Recordings
@@ -68,7 +68,7 @@ class Sender:
         for run in self.outbox.runs():
             self.outbox.route(run.id, destination.id)
         settings = Settings(api_key=KEY, chosen_platform_url=url)
-        supplies = Supplies(
+        context = SenderContext(
             connect=partial(connect, settings=settings, connections=PARALLEL + UPLOADS),
             blobs=self.journals.journal.blobs,
             default_project="demo",
@@ -80,39 +80,39 @@ class Sender:
             random=self.random.random,
             clock=self.clock.monotonic,
         )
-        self.channel = Channel(destination, supplies)
-        self.feeder = Feeder(self.outbox, None, clock=self.clock.monotonic)
-        self.books = Books(self.outbox, self.random.random)
+        self.sender = Sender(destination, context)
+        self.feed = Feed(self.outbox, None, clock=self.clock.monotonic)
+        self.outcomes = Outcomes(self.outbox, self.random.random)
 
     def send(self) -> None:
         """Send what may be sent at this moment, and take down what came of it."""
-        self.feeder.feed(self.channel)
-        while self.channel.held:
+        self.feed.feed(self.sender)
+        while self.sender.held:
             finished = self.results.get(timeout=60)
             assert finished is not None
             self.attempts.append(self.clock.seconds)
-            self.channel.finish(finished)
-            self.books.enter(finished)
-            if self.channel.paused:
-                self.books.release(self.channel.withdraw())
-        self.books.write()
+            self.sender.finish(finished)
+            self.outcomes.add(finished)
+            if self.sender.paused:
+                self.outcomes.release(self.sender.withdraw())
+        self.outcomes.write()
 
     def go_on(self, seconds: float) -> None:
         """Let time pass as a watching drain does, in which nothing is missed."""
         until = self.clock.seconds + seconds
         while self.clock.seconds < until:
             self.send()
-            due = self.feeder.next_due(self.channel, "message")
+            due = self.feed.next_due(self.sender, "message")
             assert due is not None
-            waits = (self.channel.paused_for("message"), (due - self.clock.utc_now()).total_seconds(), 0.05)
+            waits = (self.sender.paused_for("message"), (due - self.clock.utc_now()).total_seconds(), 0.05)
             self.clock.seconds += max(waits)
 
     def stop(self) -> None:
-        self.channel.close(1)
+        self.sender.close(1)
 
 
 @pytest.fixture
-def sender(journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sender]:
+def drain(journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[SteppedDrain]:
     """Ten thousand epochs of runs that the server knows."""
     for number in range(RUNS):
         journals.begin(f"train-{number}").started()
@@ -131,7 +131,7 @@ def sender(journals: Recordings, server: ScriptedServer, monkeypatch: pytest.Mon
     monkeypatch.setattr("uploader.delivery.outcomes.utc_now", clock.utc_now)
     server.requests.clear()
     with closing(journals.journal.outbox()) as outbox:
-        yield Sender(journals, outbox, clock, random.Random(7))
+        yield SteppedDrain(journals, outbox, clock, random.Random(7))
 
 
 def most_within(seconds: float, times: list[float]) -> int:
@@ -148,78 +148,80 @@ def most_within(seconds: float, times: list[float]) -> int:
         pytest.param(Reply(503, headers={"Retry-After": LONG_AGO}), id="wait until long ago"),
     ],
 )
-def test_a_server_that_says_later_is_asked_once_a_minute(sender: Sender, server: ScriptedServer, reply: Reply) -> None:
+def test_a_server_that_says_later_is_asked_once_a_minute(
+    drain: SteppedDrain, server: ScriptedServer, reply: Reply
+) -> None:
     server.script = lambda _: reply
-    sender.start(server.url)
-    sender.go_on(HOUR)
-    sender.stop()
-    assert len(server.requests) == len(sender.attempts)
-    assert most_within(60, sender.attempts[:10]) <= 8  # at intervals that double
-    assert most_within(60, sender.attempts[10:]) <= 3
-    assert 60 <= len(sender.attempts) <= 140
+    drain.start(server.url)
+    drain.go_on(HOUR)
+    drain.stop()
+    assert len(server.requests) == len(drain.attempts)
+    assert most_within(60, drain.attempts[:10]) <= 8  # at intervals that double
+    assert most_within(60, drain.attempts[10:]) <= 3
+    assert 60 <= len(drain.attempts) <= 140
     spread = {
-        round(later - earlier, 3) for earlier, later in zip(sender.attempts[10:], sender.attempts[11:], strict=False)
+        round(later - earlier, 3) for earlier, later in zip(drain.attempts[10:], drain.attempts[11:], strict=False)
     }
     assert len(spread) > 20
 
 
-def test_a_host_that_refuses_connections_is_tried_once_a_minute(sender: Sender) -> None:
-    sender.start(f"http://127.0.0.1:{free_port()}")
-    sender.go_on(HOUR)
-    sender.stop()
-    assert most_within(60, sender.attempts[10:]) <= 3
-    assert 60 <= len(sender.attempts) <= 140
+def test_a_host_that_refuses_connections_is_tried_once_a_minute(drain: SteppedDrain) -> None:
+    drain.start(f"http://127.0.0.1:{free_port()}")
+    drain.go_on(HOUR)
+    drain.stop()
+    assert most_within(60, drain.attempts[10:]) <= 3
+    assert 60 <= len(drain.attempts) <= 140
 
 
 def test_a_fault_of_our_own_is_not_repeated_more_often_either(
-    sender: Sender, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    drain: SteppedDrain, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise OverflowError
 
     monkeypatch.setattr(UltralyticsPlatform, "send", fail)
-    sender.start(server.url)
-    sender.go_on(HOUR)
-    sender.stop()
-    assert most_within(60, sender.attempts[10:]) <= 3
-    assert 60 <= len(sender.attempts) <= 140
-    assert sender.channel.error == "OverflowError"
+    drain.start(server.url)
+    drain.go_on(HOUR)
+    drain.stop()
+    assert most_within(60, drain.attempts[10:]) <= 3
+    assert 60 <= len(drain.attempts) <= 140
+    assert drain.sender.error == "OverflowError"
 
 
 @pytest.mark.parametrize(("value", "pause"), [("600", 600.0), ("1000000000", HOUR)])
 def test_a_wait_that_is_asked_for_is_kept_up_to_an_hour(
-    sender: Sender, server: ScriptedServer, value: str, pause: float
+    drain: SteppedDrain, server: ScriptedServer, value: str, pause: float
 ) -> None:
     server.script = lambda _: Reply(429, headers={"Retry-After": value})
-    sender.start(server.url)
-    sender.go_on(3 * HOUR)
-    sender.stop()
-    assert len(sender.attempts) == len(server.requests)
-    assert 3 * HOUR / pause - 1 <= len(sender.attempts) <= 3 * HOUR / pause
-    assert most_within(pause - 1, sender.attempts) == 1
+    drain.start(server.url)
+    drain.go_on(3 * HOUR)
+    drain.stop()
+    assert len(drain.attempts) == len(server.requests)
+    assert 3 * HOUR / pause - 1 <= len(drain.attempts) <= 3 * HOUR / pause
+    assert most_within(pause - 1, drain.attempts) == 1
 
 
-def test_a_server_that_breaks_down_under_load_is_left_alone(sender: Sender, server: ScriptedServer) -> None:
-    sender.start(server.url)
-    sender.send()
-    sender.send()
+def test_a_server_that_breaks_down_under_load_is_left_alone(drain: SteppedDrain, server: ScriptedServer) -> None:
+    drain.start(server.url)
+    drain.send()
+    drain.send()
     taken = len(server.requests)
     assert taken > 1  # trusted: many at once
     server.script = lambda _: Reply(503)
-    end, bound = sender.clock.seconds + HOUR, BURST + 140
-    while sender.clock.seconds < end and len(server.requests) - taken <= bound:
-        sender.go_on(1)
-    sender.stop()
+    end, bound = drain.clock.seconds + HOUR, BURST + 140
+    while drain.clock.seconds < end and len(server.requests) - taken <= bound:
+        drain.go_on(1)
+    drain.stop()
     assert len(server.requests) - taken <= bound
 
 
 @pytest.mark.parametrize("reply", [Reply(503), Reply(429, headers={"Retry-After": "0"})])
 def test_drains_that_are_restarted_over_and_over_send_one_request_each(
-    sender: Sender, server: ScriptedServer, reply: Reply
+    drain: SteppedDrain, server: ScriptedServer, reply: Reply
 ) -> None:
     server.script = lambda _: reply
     for restarts in range(1, 21):
-        sender.start(server.url)
-        sender.send()
-        sender.stop()
+        drain.start(server.url)
+        drain.send()
+        drain.stop()
         assert len(server.requests) == restarts

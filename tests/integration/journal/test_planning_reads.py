@@ -66,9 +66,9 @@ def test_a_checkpoint_is_replaced_by_one_of_its_role_or_a_published_one(
     [claim] = outbox.claim(
         place.id, lane="upload", limit=1, owner="me", lease_seconds=60, now=later(0), upload_spacing_seconds=0
     )
-    assert not outbox.is_dispensable(claim)
+    assert not outbox.may_be_skipped(claim)
     training.checkpoint(b"two", role, publish=publish)
-    assert outbox.is_dispensable(claim) is expected
+    assert outbox.may_be_skipped(claim) is expected
 
 
 def test_large_events_are_read_a_few_at_a_time(journals: Recordings, outbox: Outbox) -> None:

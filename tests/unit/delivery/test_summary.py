@@ -48,7 +48,7 @@ def test_work_remains(left: dict[str, int]) -> None:
 
 
 def test_an_unreachable_host_is_named_so() -> None:
-    it = summary(Ending(error="host cannot be reached", given_up=True), pending=1)
+    it = summary(Ending(error="host cannot be reached", is_unreachable=True), pending=1)
     assert (it.exit_code, it.destinations[0].state) == (3, "unreachable")
     assert it.destinations[0].error == "host cannot be reached"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from uploader.delivery.heartbeats import Pulse
+from uploader.delivery.heartbeats import Heartbeats
 from uploader.errors import Unreachable
 from uploader.platforms.base import Identity
 
@@ -46,28 +46,28 @@ class Clock:
 
 def test_each_living_run_beats_every_interval_under_its_agents_id() -> None:
     heart, clock = Heart(), Clock()
-    pulse = Pulse(heart, "pulse", clock)
+    heartbeats = Heartbeats(heart, "heartbeats", clock)
     for beats in range(1, 6):
         for _ in range(3):
-            pulse.keep([ONE])
+            heartbeats.keep([ONE])
         heart.wait_for(beats)
         clock.now += 299
-        pulse.keep([ONE])
+        heartbeats.keep([ONE])
         clock.now += 1
-    pulse.close(10)
+    heartbeats.close(10)
     assert heart.heard == [("one", None)] + [("one", "agent of one")] * 4
 
 
 def test_a_run_that_ended_beats_no_more_and_one_that_returns_at_once() -> None:
     heart, clock = Heart(), Clock()
-    pulse = Pulse(heart, "pulse", clock)
-    pulse.keep([ONE, TWO])
+    heartbeats = Heartbeats(heart, "heartbeats", clock)
+    heartbeats.keep([ONE, TWO])
     heart.wait_for(2)
-    pulse.keep([TWO])
+    heartbeats.keep([TWO])
     clock.now += 1000
-    pulse.keep([TWO])
-    pulse.keep([ONE, TWO])
-    pulse.close(10)
+    heartbeats.keep([TWO])
+    heartbeats.keep([ONE, TWO])
+    heartbeats.close(10)
     assert [run for run, _ in heart.heard] == ["one", "two", "two", "one"]
 
 
@@ -78,32 +78,32 @@ def test_a_run_that_cannot_beat_stops_no_other() -> None:
             return super().heartbeat(identity, agent_id)
 
     heart = Choosy()
-    pulse = Pulse(heart, "pulse", Clock())
-    pulse.keep([replace(ONE, ids={}), TWO])
+    heartbeats = Heartbeats(heart, "heartbeats", Clock())
+    heartbeats.keep([replace(ONE, ids={}), TWO])
     heart.wait_for(1)
-    pulse.close(10)
+    heartbeats.close(10)
     assert heart.heard == [("two", None)]
 
 
 def test_none_is_sent_late() -> None:
     heart, clock = Heart(), Clock()
     heart.hold.clear()
-    pulse = Pulse(heart, "pulse", clock)
-    pulse.keep([ONE])
-    pulse.keep([ONE, TWO])
+    heartbeats = Heartbeats(heart, "heartbeats", clock)
+    heartbeats.keep([ONE])
+    heartbeats.keep([ONE, TWO])
     clock.now += 300
     heart.hold.set()
-    pulse.close(10)
+    heartbeats.close(10)
     assert ("two", None) not in heart.heard
 
 
 def test_none_is_sent_of_a_run_that_ended_while_its_own_waited() -> None:
     heart = Heart()
     heart.hold.clear()
-    pulse = Pulse(heart, "pulse", Clock())
-    pulse.keep([ONE, TWO])
+    heartbeats = Heartbeats(heart, "heartbeats", Clock())
+    heartbeats.keep([ONE, TWO])
     assert heart.begun.wait(10)
-    pulse.keep([ONE])
+    heartbeats.keep([ONE])
     heart.hold.set()
-    pulse.close(10)
+    heartbeats.close(10)
     assert heart.heard == [("one", None)]

@@ -7,7 +7,7 @@ from typing import Any, cast
 from journal.outbox.outbox import Outbox
 from journal.records import Claim, Run
 from uploader.delivery.attempt import Finished
-from uploader.delivery.outcomes import Books
+from uploader.delivery.outcomes import Outcomes
 from uploader.platforms.base import Receipt
 
 
@@ -25,10 +25,10 @@ def registered(name: str, destination_id: int = 1, *, is_new: bool = True) -> Fi
 
 
 def results(*finished: Finished) -> list[Any]:
-    books = Books(cast(Outbox, Unwritten()), lambda: 0.0)
+    outcomes = Outcomes(cast(Outbox, Unwritten()), lambda: 0.0)
     for each in finished:
-        books.enter(each)
-    return [outcome.result for outcome in books._unwritten]
+        outcomes.add(each)
+    return [outcome.result for outcome in outcomes._unwritten]
 
 
 def test_two_runs_are_not_given_one_model_at_once() -> None:

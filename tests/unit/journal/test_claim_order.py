@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from journal.outbox.fairness import PATIENCE, first_of_each_name, take_turns
+from journal.outbox.fairness import PATIENCE, first_of_each_name, interleave
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,16 @@ class Registration:
 
 
 def test_queues_take_turns_as_long_as_they_have_any() -> None:
-    assert "".join(take_turns(["abc", "1", "xy"], 0)) == "a1xbyc"
+    assert "".join(interleave(["abc", "1", "xy"], 0)) == "a1xbyc"
 
 
 @pytest.mark.parametrize(("turn", "first"), [(0, "a"), (1, "1"), (2, "x"), (3, "a")])
 def test_one_at_a_time_is_taken_from_each_in_turn(turn: int, first: str) -> None:
-    assert list(islice(take_turns(["abc", "123", "xyz"], turn), 1)) == [first]
+    assert list(islice(interleave(["abc", "123", "xyz"], turn), 1)) == [first]
 
 
 def test_nothing_at_all() -> None:
-    assert list(take_turns([[], [], []], 5)) == []
+    assert list(interleave([[], [], []], 5)) == []
 
 
 def names(*registrations: Registration) -> list[str]:
