@@ -1,0 +1,132 @@
+"""Every example does what it says it does."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shlex
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support.scripted_server import hearing, scripted_server
+
+from uploader.server.running import running
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+KEY = "k" * 40
+PYTHON = "/srv/uploader/.venv/bin/python"  # as the examples have it
+PREPARED = (
+    "import runpy, sys; from offline import isolate_ultralytics; from torchvision_ops import ensure_torchvision_ops;"
+    "isolate_ultralytics({config!r}); ensure_torchvision_ops(); from ultralytics import settings;"
+    "settings.update(runs_dir={config!r}); runpy.run_path(sys.argv[0], run_name='__main__')"
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """An environment with a journal, and a platform that can be reached."""
+    with running(tmp_path / "platform", api_key=KEY) as server:
+        yield {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "scripts" / "training")]),
+            "UPLOADER_JOURNAL": str(tmp_path / "journal"),
+            "YOLO_CONFIG_DIR": str(tmp_path / "config"),
+            "ULTRALYTICS_API_KEY": KEY,
+            "ULTRALYTICS_PLATFORM_URL": server.url,
+        }
+
+
+def run(home: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    where = Path(home["UPLOADER_JOURNAL"]).parent
+    return subprocess.run([*command], env=home, cwd=where, capture_output=True, text=True, check=False)
+
+
+def python(home: dict[str, str], example: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(home, sys.executable, str(EXAMPLES / example), *arguments)
+
+
+def query(home: dict[str, str], text: str) -> list[tuple]:
+    with closing(sqlite3.connect(Path(home["UPLOADER_JOURNAL"]) / "journal.db")) as database:
+        return database.execute(text).fetchall()
+
+
+def test_each_example_is_listed() -> None:
+    listed = set(re.findall(r"\]\((.+?)\)", (EXAMPLES / "README.md").read_text()))
+    assert listed == {path.name for path in EXAMPLES.iterdir() if path.is_file()} - {"README.md"}
+
+
+@pytest.mark.training
+def test_a_training_is_recorded(home: dict[str, str], training_data: Path) -> None:
+    code = PREPARED.format(config=home["YOLO_CONFIG_DIR"])
+    options = ["--data", str(training_data), "--epochs", "1", "--imgsz", "96"]
+    # The pinned torch has no compiled torchvision beside it; a person's has.
+    script = f"import sys; sys.argv.pop(0); {code}"
+    done = run(home, sys.executable, "-c", script, str(EXAMPLES / "attach_training.py"), *options)
+    assert done.returncode == 0, done.stderr
+    assert query(home, "SELECT name, epochs, last_milestone FROM run_overview") == [
+        ("attached", 1, "training_complete")
+    ]
+
+
+def test_a_loop_of_ones_own_goes_on_as_the_same_run_is_delivered_by_cron_and_read(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    options = ["--folder", str(tmp_path / "line"), "--epochs", "40"]
+    assert python(home, "own_loop.py", *options, "--kill-after", "9").returncode == -signal.SIGKILL
+    done = python(home, "own_loop.py", *options)
+    assert done.returncode == 0, done.stderr
+    assert query(home, "SELECT epochs, sessions FROM run_overview") == [(40, 2)]
+
+    (line,) = [line for line in (EXAMPLES / "drain.crontab").read_text().splitlines() if line.startswith("*/10")]
+    command = line.split(None, 5)[5].replace(PYTHON, shlex.quote(sys.executable))
+    drained = run(home, "sh", "-c", command)
+    assert drained.returncode == 0, drained.stdout + drained.stderr
+
+    read = run(home, sys.executable, "-I", str(EXAMPLES / "read_journal.py"), home["UPLOADER_JOURNAL"])
+    assert read.returncode == 0, read.stderr
+    assert "line: 40 epochs, 45 events, training_complete" in read.stdout
+    assert "44 delivered, 0 pending, 0 refused" in read.stdout
+    assert "train/loss: 6.265 -> " in read.stdout
+    assert "checkpoint final of epoch 39" in read.stdout
+
+
+def test_systemd_keeps_a_drain_running_that_delivers_and_ends_well(home: dict[str, str], tmp_path: Path) -> None:
+    assert python(home, "own_loop.py", "--folder", str(tmp_path / "line"), "--epochs", "3").returncode == 0
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.read(EXAMPLES / "uploader-drain.service")
+    service = unit["Service"]
+    command = shlex.split(service["ExecStart"].replace(PYTHON, sys.executable))
+    script, complete = hearing("training_complete")
+    with scripted_server(script) as server:
+        there = {**home, "ULTRALYTICS_PLATFORM_URL": server.url}
+        with subprocess.Popen(command, env=there, cwd=tmp_path) as process:
+            try:
+                assert complete.wait(60)
+                process.send_signal(signal.Signals[service["KillSignal"]])
+                process.wait(int(service["TimeoutStopSec"]))
+            finally:
+                process.kill()
+    assert process.returncode == 0  # so `Restart=on-failure` leaves it
+
+
+def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze here")
+    text = (EXAMPLES / "uploader-drain.service").read_text().replace(PYTHON, sys.executable)
+    (tmp_path / "uploader-drain.service").write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / "uploader-drain.service")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "uploader-drain.service" not in done.stderr, done.stderr
