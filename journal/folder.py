@@ -88,8 +88,8 @@ class Journal:
         """
         beside = locations.fallback_folders() if folders is None else folders
         with self._transaction(read_only=True) as connection:
-            own = fallback_owners.sort_out(fallback_owners.home(connection, path), beside).own
-            return len(fallback.untaken(connection, [file for _, file in own]))
+            own = fallback_owners.files_by_owner(fallback_owners.owner(connection, path), beside).own
+            return len(fallback.not_ingested(connection, [file for _, file in own]))
 
     def fallbacks_elsewhere(self, path: Path | None = None, folders: Iterable[Path] | None = None) -> dict[str, int]:
         """Return how many fallback files wait beside this journal for others, by where each of those is.
@@ -100,7 +100,7 @@ class Journal:
         """
         beside = locations.fallback_folders() if folders is None else folders
         with self._transaction(read_only=True) as connection:
-            found = fallback_owners.sort_out(fallback_owners.home(connection, path or self.path), beside)
+            found = fallback_owners.files_by_owner(fallback_owners.owner(connection, path or self.path), beside)
         return {place: len(files) for place, files in found.others.items()}
 
     def left_beside(self, folders: Iterable[Path] | None = None) -> list[tuple[str, Path]]:

@@ -16,7 +16,7 @@ from journal.sizes import readable
 from journal.storage.database import check_sqlite
 from journal.wording import count, drain_at, next_command
 from journal.writing import fallback_owners
-from journal.writing.fallback import why_shut
+from journal.writing.fallback import unreadable_reason
 
 LITTLE_SPACE = 256 << 20
 LARGE_LOG = 128 << 20
@@ -75,9 +75,9 @@ def check_size(folder: Path, size: int) -> Iterator[Finding]:
 
 def check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[Finding]:
     """Look for events, of a journal that may not be there, that could not be journaled."""
-    found = fallback_owners.sort_out(fallback_owners.home_at(folder), fallback_folders)
+    found = fallback_owners.files_by_owner(fallback_owners.owner_at(folder), fallback_folders)
     waiting = [str(path) for _, path in found.own]
-    shut = [str(path) for path in found.unreadable if why_shut(path)]
+    shut = [str(path) for path in found.unreadable if unreadable_reason(path)]
     unreadable = [str(path) for path in found.unreadable if str(path) not in shut]
     if waiting:
         detail = f"events that could not be journaled are in {count(len(waiting), 'fallback file')}: {some(waiting)}"

@@ -21,8 +21,8 @@ def left_beside(connection: Connection, folder: Path, beside: Iterable[Path], no
         beside: Where fallback files may be.
         now: The current time.
     """
-    found = fallback_owners.sort_out(fallback_owners.home(connection, folder), beside)
-    waiting = set(fallback.untaken(connection, [path for _, path in found.own]))
+    found = fallback_owners.files_by_owner(fallback_owners.owner(connection, folder), beside)
+    waiting = set(fallback.not_ingested(connection, [path for _, path in found.own]))
     files = [(header.run.id, path) for header, path in found.own if path in waiting]
-    files += [("", path) for path in found.unreadable if fallback.why_shut(path)]
+    files += [("", path) for path in found.unreadable if fallback.unreadable_reason(path)]
     return files + [(lost.run_id, lost.path) for lost in lost_snapshots(connection, now)]

@@ -30,4 +30,4 @@ def waiting(folder: Path, fallback_folders: Iterable[Path] | None = None) -> lis
         fallback_folders: Where such files may be; by default where this user's trainings put them.
     """
     beside = locations.fallback_folders() if fallback_folders is None else fallback_folders
-    return [path for _, path in fallback_owners.sort_out(fallback_owners.home_at(folder), beside).own]
+    return [path for _, path in fallback_owners.files_by_owner(fallback_owners.owner_at(folder), beside).own]

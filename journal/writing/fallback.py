@@ -1,7 +1,7 @@
-"""Events that no journal could take: lines of JSON in a file of their own, taken in by the next drain.
+"""Fallback files: events that the journal could not take, as lines of JSON that the next drain ingests.
 
-A file's first line says whose it is: the journal, the run, the session. Each further line is an event under the number
-that it has in the session, fsynced before `append` returns. `journal.writing.fallback_intake` takes them in.
+The first line is a header that names the journal, the run and the session. Each further line is one event with its
+sequence number, fsynced before `append` returns. `journal.writing.fallback_intake` ingests the files.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ from journal.sessions.identity import ENTRY_FIELDS, Entry, Session
 from journal.sessions.liveness import boot_id, host_name
 from journal.writing.payloads import drafts
 
-# What reading a line that nobody here wrote may raise; the last where it nests too deep.
-FOREIGN = (KeyError, TypeError, ValueError, RecursionError)
+# What parsing a line that this software did not write may raise; RecursionError where it nests too deep.
+PARSE_ERRORS = (KeyError, TypeError, ValueError, RecursionError)
 _LONGEST_HEADER = 1 << 20
 
 
 @dataclass(frozen=True)
 class Header:
-    """Whose events a fallback file holds.
+    """The first line of a fallback file: which journal, run and session its events belong to.
 
     Attributes:
-        journal: The journal folder they were meant for, absolute.
+        journal: The journal folder that the events were meant for, absolute.
         run: The run.
-        session_id: The session in that journal, or None when not even that could be written.
-        routes: Name of the platform's API and base URL, for each destination that the run was given.
+        session_id: The session's row in that journal; None when not even that could be written.
+        routes: Platform name and base URL of each destination of the run.
         pid: The writing process.
         host: Its machine.
-        boot_id: Its machine's boot.
-        started_at: When the file was begun.
-        session: Uuid of the session; None in files of earlier versions, whose lines have no numbers.
-        generation: The session's, None where nobody could look for earlier ones.
-        parent: Uuid of the session that it continues, None for the first.
-        purpose: Why the session writes where it is no training's, else None.
-        journal_uuid: Which journal, wherever it is now; None where it was never open.
+        boot_id: The boot of that machine.
+        started_at: When the file was created.
+        session: Uuid of the session; None in files of earlier versions, whose lines have no sequence numbers.
+        generation: The session's generation; None when earlier sessions could not be looked up.
+        parent: Uuid of the session that it continues; None for the first.
+        purpose: What the session is for if it is not a training's; else None.
+        journal_uuid: The journal's uuid, which stays the same wherever it is moved; None if it was never opened.
     """
 
     journal: str
@@ -71,12 +71,12 @@ _HEADER = frozenset(field.name for field in fields(Header))
 
 
 class FallbackFile:
-    """The fallback file of one session, made when it is first needed; where it may grow no more, a further one.
+    """The fallback file of one session, created on first use and continued in another file when it can grow no further.
 
     Attributes:
-        header: Its first line.
-        path: Where it is, the last of them; None before it is made.
-        earlier: Where those before it are.
+        header: The first line.
+        path: The current file; None before it is created.
+        earlier: The files before it.
     """
 
     def __init__(
@@ -89,12 +89,21 @@ class FallbackFile:
         routes: Sequence[tuple[str, str]] = (),
         session: Session | None = None,
     ) -> None:
-        """Take notice of where and whose; nothing is written yet."""
+        """Prepare the header; nothing is written before the first event.
+
+        Args:
+            folders: Where the file may be, in order of preference.
+            journal: The journal folder that the events are meant for.
+            run: The run.
+            session_id: The session's row in that journal, if it has one.
+            routes: Platform name and base URL of each destination of the run.
+            session: Numbers the events; by default a new session.
+        """
         self._folders = list(folders)
         self._session = session or Session(run.id)
         who = self._session.facts()
         self.header = Header(
-            os.path.realpath(journal),  # raises nothing, whatever it is
+            os.path.realpath(journal),  # never raises, unlike Path.resolve
             run,
             session_id,
             routes,
@@ -115,22 +124,22 @@ class FallbackFile:
 
     @property
     def paths(self) -> list[Path]:
-        """Where its events are, the first ones first."""
+        """Every file of the session, oldest first."""
         return [*self.earlier, *([self.path] if self.path else [])]
 
     def append(self, kind: str, payload: Mapping[str, Any], key: str = "") -> None:
         """Write one event durably.
 
         Raises:
-            JournalUnwritable: None of the folders takes a file, or the file takes no more.
+            JournalUnwritable: No file can be created or extended in any of the folders.
         """
         self.write(self._session.entries(drafts(kind, payload, key)))
 
     def write(self, entries: Iterable[Entry]) -> None:
-        """Write the session's events durably, under the numbers that they have.
+        """Write numbered events of the session durably.
 
         Raises:
-            JournalUnwritable: None of the folders takes a file, or the file takes no more.
+            JournalUnwritable: No file can be created or extended in any of the folders.
         """
         try:
             if self._descriptor is None:
@@ -144,24 +153,24 @@ class FallbackFile:
             raise JournalUnwritable(f"there is no memory left to write to {self.path}") from error
 
     def close(self) -> None:
-        """Close the file; it stays until a drain has taken it in."""
+        """Close the file; it stays until a drain has ingested it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def size(self) -> int:
-        """Return its bytes.
+        """Return the size of the session's files in bytes.
 
         Raises:
-            OSError: That cannot be told.
+            OSError: It cannot be determined.
         """
         return sum(path.stat().st_size for path in self.paths)
 
     def remove(self) -> None:
-        """Close and delete it: the journal has its events.
+        """Close and delete the files, once the journal has their events.
 
         Raises:
-            OSError: It stays; nothing is taken in twice.
+            OSError: A file could not be deleted; that is harmless, as nothing is ingested twice.
         """
         self.close()
         for path in self.paths:
@@ -177,7 +186,7 @@ class FallbackFile:
         raise JournalUnwritable(f"no fallback file can be written: {', '.join(failures)}")
 
     def _begin(self, folder: Path) -> None:
-        """Make the file with its header; a file without one would belong to nobody."""
+        """Create the file with its header; without one nobody could tell where its events belong."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_ours(folder):
             raise PermissionError(errno.EPERM, "it belongs to another user")
@@ -193,7 +202,7 @@ class FallbackFile:
             raise
 
     def _write_somewhere(self, line: Mapping[str, Any]) -> None:
-        """Write a line to the file, or to a new one where that takes no more: it has a size limit, or a quota."""
+        """Write a line to the file, or to a new one when a size limit or quota stops this one."""
         try:
             self._write(line)
         except OSError:
@@ -202,7 +211,7 @@ class FallbackFile:
             self._write(line)
 
     def _begin_another(self) -> bool:
-        """Go on in a new file, in the first folder that takes one; return False where none does."""
+        """Continue in a new file, in the first folder that accepts one; return False when none does."""
         known = (self.path, self._descriptor, self._is_torn)
         self._descriptor, self._is_torn = None, False
         self.header = replace(self.header, started_at=now_text())
@@ -217,7 +226,7 @@ class FallbackFile:
         return True
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        """Write and flush a line, after the end of one that was cut short."""
+        """Write and flush a line, first ending one that was cut short."""
         assert self._descriptor is not None
         text = json.dumps(line, separators=(",", ":")) + "\n"
         start = "\n" if self._is_torn else ""
@@ -228,19 +237,19 @@ class FallbackFile:
 
 
 def files(folders: Iterable[Path]) -> list[Path]:
-    """Return the fallback files in those of the folders that are this user's."""
+    """Return the fallback files in the given folders, leaving out folders that belong to another user."""
     return sorted(path for folder in folders if _is_ours(folder) for path in folder.glob("*.jsonl"))
 
 
-def untaken(connection: Connection, paths: Iterable[Path]) -> list[Path]:
-    """Return those of a journal's fallback files that hold more than was taken in of them."""
+def not_ingested(connection: Connection, paths: Iterable[Path]) -> list[Path]:
+    """Return the fallback files that hold more lines than the journal has ingested."""
     table = tables.fallback_imports
     taken = {row.name: row.lines for row in connection.execute(select(table.c.name, table.c.lines))}
     return [path for path in paths if (held := _events(path)) is None or held > taken.get(path.name, -1)]
 
 
-def why_shut(path: Path) -> str | None:
-    """Return why a file cannot be read, None where it can be, or is gone."""
+def unreadable_reason(path: Path) -> str | None:
+    """Return why a file cannot be read; None if it can be, or is gone."""
     try:
         with path.open("rb") as file:
             file.read(1)
@@ -252,7 +261,7 @@ def why_shut(path: Path) -> str | None:
 
 
 def read_header(path: Path) -> Header | None:
-    """Return whose events a file holds, None when its first line does not say."""
+    """Return the header of a file; None when its first line is none."""
     try:
         with path.open("rb") as file:
             line = file.readline(_LONGEST_HEADER)
@@ -260,16 +269,16 @@ def read_header(path: Path) -> Header | None:
         known = {name: value for name, value in dict(first).items() if name in _HEADER}
         header = Header(**{**known, "run": Run(**first["run"])})
         return header if _is_sound(header) else None
-    except (OSError, *FOREIGN):
+    except (OSError, *PARSE_ERRORS):
         return None
 
 
 def _is_sound(header: Header) -> bool:
-    """Return whether the journal can take these values, and all who read them can tell what they mean.
+    """Return whether every value of the header can be stored in the journal and read back.
 
     Raises:
-        TypeError: Some are of another type.
-        ValueError: Some cannot be stored, or are no times.
+        TypeError: A value has the wrong type.
+        ValueError: A value cannot be stored, or is not a valid time.
     """
     run, places = header.run, [text for platform_name, base_url in header.routes for text in (platform_name, base_url)]
     for text in (run.id, run.project or "", run.name, run.save_dir, header.host, header.boot_id, *places):
@@ -284,12 +293,12 @@ def _is_sound(header: Header) -> bool:
 
 
 def whole_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Return the lines of a file; a last one without its end is still being written, or was torn."""
+    """Return the complete lines of a file; an unterminated last one is still being written, or was torn."""
     return takewhile(lambda line: line.endswith(b"\n"), file)
 
 
 def _events(path: Path) -> int | None:
-    """Return how many lines there are after the first; None where it cannot be read to its end."""
+    """Return the number of complete lines after the header; None when the file cannot be read to its end."""
     try:
         with path.open("rb") as file:
             return sum(1 for _ in whole_lines(file)) - 1
@@ -300,7 +309,7 @@ def _events(path: Path) -> int | None:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Return whether the folder is there and this user's: under a shared temporary folder it might be a stranger's."""
+    """Return whether the folder exists and belongs to this user; in a shared temporary folder it might not."""
     try:
         return os.name == "nt" or folder.lstat().st_uid == os.getuid()
     except OSError:

@@ -1,9 +1,9 @@
-"""Taking in fallback files: in pieces, each in one transaction with the count of the lines that are taken by then.
+"""Ingests fallback files in batches: one transaction holds a batch's events and the number of lines ingested so far.
 
-So taking a file in again, or after a kill at any point, or while its process still writes, changes nothing and loses
-nothing; nor does it when the same event is in two files, or in a file and in the journal. Nobody waits for the lock
-longer than a piece takes. A line that a full disk tore counts as a line and is passed over: its event was never
-acknowledged.
+Ingesting is idempotent: a file can be ingested again, after a kill at any point or while its process still writes to
+it, and nothing is lost or doubled. The same holds for an event that is in two files, or in a file and the journal.
+Nobody waits for the write lock longer than one batch takes. A line that a full disk cut short counts as a line and is
+skipped: its event was never acknowledged.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from journal.sessions.identity import Session
 from journal.sessions.liveness import is_dead
 from journal.storage.database import Begin
 from journal.writing import fallback_owners
-from journal.writing.fallback import FOREIGN, Header, whole_lines, why_shut
+from journal.writing.fallback import PARSE_ERRORS, Header, unreadable_reason, whole_lines
 
 Row = dict[str, Any]
 """Columns of an event by their names."""
 
 _LOG = logging.getLogger(__name__)
 
-# What one transaction takes at most: the lock is held for a tenth of a second or so.
+# The limits of one transaction: the write lock is held for about a tenth of a second.
 _LINES_AT_ONCE = 10_000
 _BYTES_AT_ONCE = 8 << 20
 
 
 def ingest(begin: Begin, journal: Path, folders: Iterable[Path]) -> int:
-    """Take in the events of every fallback file that was meant for this journal; return how many were new.
+    """Ingest every fallback file that was meant for this journal; return how many events were new.
 
-    Files of a process that is gone are deleted.
+    Files of a process that has ended are deleted.
 
     Args:
         begin: Begins a transaction of the journal.
@@ -54,85 +54,85 @@ def ingest(begin: Begin, journal: Path, folders: Iterable[Path]) -> int:
     """
     taken = 0
     for header, path in _files_for(begin, journal, folders):
-        # Before its lines are read: what a process that is alive now writes until it dies would be deleted unread.
+        # Decided before its lines are read: a process that dies later may have written more, which must not be deleted.
         is_over = is_dead(header.host, header.boot_id, header.pid)
         try:
-            for count in take_in(begin, path, header):
+            for count in ingest_file(begin, path, header):
                 taken += count
         except OSError as error:
             _LOG.warning("The fallback file %s could not be read to its end: %s", path, error)
             continue
         if is_over:
-            with suppress(OSError):  # what stays is not taken in again
+            with suppress(OSError):  # a file that stays is not ingested again
                 path.unlink()
     return taken
 
 
-def take_in(begin: Begin, path: Path, header: Header) -> Iterator[int]:
-    """Take in what a fallback file holds beyond the lines that were taken; yield how many events each piece had.
+def ingest_file(begin: Begin, path: Path, header: Header) -> Iterator[int]:
+    """Ingest the lines of a fallback file that were not ingested before; yield the number of events of each batch.
 
     Raises:
-        OSError: It could not be read to its end.
+        OSError: The file could not be read to its end.
     """
     with begin(read_only=True) as connection:
         taken, session_id = _progress(connection, path)
     is_new = session_id is None
     with path.open("rb") as file:
         lines = islice(whole_lines(file), 1 + taken, None)
-        while (piece := _piece(lines)) or is_new:  # a file without events still tells of its run
-            events = [_event(line) for line in piece]
+        while (batch := _batch(lines)) or is_new:  # a file without events still announces its run
+            events = [_event(line) for line in batch]
             with begin() as connection:
                 count = _write(connection, path, header, events, taken)
-            taken += len(piece)
+            taken += len(batch)
             is_new = False
             yield count
 
 
 def _files_for(begin: Begin, journal: Path, folders: Iterable[Path]) -> list[tuple[Header, Path]]:
-    """Return the journal's fallback files in the order in which they were begun: a run's sessions follow each other."""
+    """Return the journal's fallback files in order of creation, so that a run's sessions follow each other."""
     with begin(read_only=True) as connection:
-        home = fallback_owners.home(connection, journal)
-    found = fallback_owners.sort_out(home, folders)
+        owner = fallback_owners.owner(connection, journal)
+    found = fallback_owners.files_by_owner(owner, folders)
     for path in found.unreadable:
-        if why := why_shut(path):
-            _say_shut(path, why)
+        if why := unreadable_reason(path):
+            _warn_unreadable(path, why)
     return sorted(found.own, key=lambda one: one[0].started_at)
 
 
 @lru_cache(maxsize=1024)
-def _say_shut(path: Path, why: str) -> None:
-    """Say it once: a watching drain looks every minute."""
+def _warn_unreadable(path: Path, why: str) -> None:
+    """Warn once per file: a watching drain looks every minute."""
     _LOG.warning("The fallback file %s cannot be read (%s); events of this journal may wait in it", path, why)
 
 
-def _piece(lines: Iterator[bytes]) -> list[bytes]:
-    """Return the next lines, as many as one transaction takes."""
-    piece: list[bytes] = []
+def _batch(lines: Iterator[bytes]) -> list[bytes]:
+    """Return the next lines, as many as fit into one transaction."""
+    batch: list[bytes] = []
     room = _BYTES_AT_ONCE
     for line in lines:
-        piece.append(line)
+        batch.append(line)
         room -= len(line)
-        if room <= 0 or len(piece) == _LINES_AT_ONCE:
+        if room <= 0 or len(batch) == _LINES_AT_ONCE:
             break
-    return piece
+    return batch
 
 
 def _event(line: bytes) -> Row | None:
-    """Return an event's columns, or None for a line that was torn or is none of ours."""
+    """Return an event's columns; None for a line that is torn or was not written by this software."""
     try:
         event = json.loads(line)
         from_text(event["created_at"])
         columns = {name: storable(str(event[name])) for name in ("kind", "key", "created_at")}
         return {**columns, "payload": encode(dict(event["payload"])), "seq": _number(event.get("seq"))}
-    except FOREIGN:
+    except PARSE_ERRORS:
         return None
 
 
 def _number(seq: object) -> int | None:
-    """Return an event's number in its session; None where an earlier version gave it none.
+    """Return an event's sequence number; None where an earlier version gave it none.
 
     Raises:
-        ValueError: It is no number.
+        ValueError: It is not a valid sequence number.
     """
     if seq is None or (isinstance(seq, int) and 0 < seq < 1 << 53):
         return seq
@@ -140,18 +140,18 @@ def _number(seq: object) -> int | None:
 
 
 def _progress(connection: Connection, path: Path) -> tuple[int, int | None]:
-    """Return how many lines of a file were taken, and into which session: none when it is new."""
+    """Return how many lines of a file were ingested, and into which session; 0 and None for a new file."""
     table = tables.fallback_imports
     row = connection.execute(select(table).where(table.c.name == path.name)).first()
     return (row.lines, row.session_id) if row else (0, None)
 
 
 def _write(connection: Connection, path: Path, header: Header, events: Sequence[Row | None], before: int) -> int:
-    """Write a piece, `before` lines into the file, but nothing that is there already, from wherever it came."""
+    """Write a batch that begins `before` lines into the file, leaving out what the journal has already."""
     taken, known = _progress(connection, path)
     session_id = known or _session(connection, header)
     new = [event for event in events[max(0, taken - before) :] if event]
-    rows = _placed(connection, header, session_id, new)
+    rows = _new_rows(connection, header, session_id, new)
     if rows:
         connection.execute(insert(tables.events), rows)
     progress = {"lines": max(taken, before + len(events)), "updated_at": now_text()}
@@ -160,11 +160,11 @@ def _write(connection: Connection, path: Path, header: Header, events: Sequence[
     return len(rows)
 
 
-def _placed(connection: Connection, header: Header, session_id: int, events: Sequence[Row]) -> list[Row]:
-    """Return rows for the events that are not there yet, each in its session.
+def _new_rows(connection: Connection, header: Header, session_id: int, events: Sequence[Row]) -> list[Row]:
+    """Return rows for the events that the journal does not have, each with its session.
 
-    Where another event has the number of one, as on a machine that was set back to a snapshot, both are kept: the one
-    that comes later goes to a session beside.
+    Where another event has the same sequence number, as after a machine was restored from a snapshot, both are kept:
+    the later one goes into a twin session.
     """
     there = session_rows.contents(connection, session_id, [event["seq"] for event in events if event["seq"]])
     rows, twins = [], []
@@ -179,18 +179,18 @@ def _placed(connection: Connection, header: Header, session_id: int, events: Seq
             twins.append(event)
     if not twins:
         return rows
-    return [*rows, *_placed(connection, header, session_rows.twin(connection, session_id), twins)]
+    return [*rows, *_new_rows(connection, header, session_rows.twin(connection, session_id), twins)]
 
 
 def _session(connection: Connection, header: Header) -> int:
-    """Return the session that the events belong to, made with its run and routes where the journal has none."""
+    """Return the session that the events belong to, created with its run and routes if the journal has none."""
     connection.execute(upsert(tables.runs).values(vars(header.run)).on_conflict_do_nothing())
     for platform_name, base_url in header.routes:
         route(connection, header.run.id, platform_name, base_url)
     if header.session is None and (known := _of_earlier_version(connection, header)):
         return known
     session = Session(header.run.id, header.session or str(uuid4()), header.generation, header.parent, header.purpose)
-    if session.generation is None:  # nobody could look when it began: its clock tells
+    if session.generation is None:  # earlier sessions could not be looked up when it began, so its clock decides
         session.place(session_rows.newest(connection, header.run.id, before=header.started_at))
     session.is_placed = True
     process = {"host": header.host, "boot_id": header.boot_id}

@@ -1,7 +1,7 @@
-"""Whose a fallback file is: told by the journal's own name, and by its path only where that is safe.
+"""Which journal owns a fallback file: decided by the journal's uuid, and by its path only where that is safe.
 
-Nodes of a cluster have their journals at one path, each on its own disk, and share the folder of fallback files. And
-journals are moved, mounted elsewhere, copied, removed and made anew.
+Nodes of a cluster may have their journals at the same path, each on its own disk, and share one folder of fallback
+files. And journals are moved, mounted elsewhere, copied, deleted and created again.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from journal.sessions.liveness import boot_id, host_name
 from journal.writing.fallback import Header, files, read_header
 
 _NAME = "SELECT value FROM facts WHERE name = 'journal'"
-Ask = Callable[[str], Iterable[Sequence[Any]]]
+Query = Callable[[str], Iterable[Sequence[Any]]]
 """Returns the rows that an SQL query gives."""
 
 
 @dataclass(frozen=True)
-class Home:
-    """A journal, by what tells which fallback files are its own.
+class Owner:
+    """What identifies a journal as the owner of fallback files.
 
     Attributes:
         folder: Where it is.
-        uuid: Its name; None where there is none, or it cannot be read.
+        uuid: The journal's uuid; None if it has none or it cannot be read.
         known: Uuids of its sessions and runs.
     """
 
@@ -40,8 +40,9 @@ class Home:
     def owns(self, header: Header) -> bool:
         """Return whether events were meant for this journal.
 
-        One that was moved has its name still; of two that have it, as a copy does, it is the one that the file names. A
-        journal of another name in its place was made anew by this machine, or is another machine's.
+        A journal that was moved keeps its uuid. Of two journals with one uuid, a copy and its original, the owner is
+        the one at the path that the header names. A journal with another uuid at that path was created again by this
+        machine, or belongs to another one.
         """
         is_here = self.is_at(header)
         if self.uuid and self.uuid == header.journal_uuid:
@@ -52,7 +53,7 @@ class Home:
         return is_here and (is_known or is_of_this_machine(header))
 
     def is_at(self, header: Header) -> bool:
-        """Return whether the journal has the path that a file names."""
+        """Return whether the journal is at the path that a header names."""
         place = Path(header.journal)
         try:
             return place == self.folder.resolve() or place.samefile(self.folder)
@@ -61,13 +62,13 @@ class Home:
 
 
 @dataclass(frozen=True)
-class Sorted:
-    """Fallback files by whose they are.
+class FilesByOwner:
+    """Fallback files by owner.
 
     Attributes:
-        own: Those of the journal that was asked about, with their first lines.
-        others: Those of others, by where those are.
-        unreadable: Those that do not say.
+        own: Header and path of each file of the journal in question.
+        others: Files of other journals, by the location of each journal.
+        unreadable: Files without a readable header.
     """
 
     own: list[tuple[Header, Path]] = field(default_factory=list)
@@ -75,53 +76,53 @@ class Sorted:
     unreadable: list[Path] = field(default_factory=list)
 
 
-def sort_out(home: Home, folders: Iterable[Path]) -> Sorted:
-    """Return the fallback files in folders by whose they are."""
-    found = Sorted()
+def files_by_owner(owner: Owner, folders: Iterable[Path]) -> FilesByOwner:
+    """Return the fallback files in the given folders, by owner."""
+    found = FilesByOwner()
     for path in files(folders):
         header = read_header(path)
         if header is None:
             found.unreadable.append(path)
-        elif home.owns(header):
+        elif owner.owns(header):
             found.own.append((header, path))
         else:
-            found.others.setdefault(_place(home, header), []).append(path)
+            found.others.setdefault(_location(owner, header), []).append(path)
     return found
 
 
-def home(connection: Connection, folder: Path) -> Home:
-    """Return an open journal's home.
+def owner(connection: Connection, folder: Path) -> Owner:
+    """Return what identifies an open journal.
 
     Args:
         connection: To its database.
-        folder: Where it is, or what it is a copy of.
+        folder: Where it is, or the folder that it is a copy of.
     """
-    return _home(lambda query: connection.exec_driver_sql(query).all(), folder)
+    return _owner(lambda query: connection.exec_driver_sql(query).all(), folder)
 
 
-def home_at(folder: Path) -> Home:
-    """Return the home of a journal that may not be there, be damaged, or be of an earlier version."""
+def owner_at(folder: Path) -> Owner:
+    """Return what identifies the journal in a folder, which may be missing, damaged or of an earlier version."""
     try:
         with closing(_open(folder)) as connection:
-            return _home(lambda query: connection.execute(query).fetchall(), folder)
+            return _owner(lambda query: connection.execute(query).fetchall(), folder)
     except sqlite3.Error:
-        return Home(folder)
+        return Owner(folder)
 
 
 def is_of_this_machine(header: Header) -> bool:
-    """Return whether a file was written on this machine, as far as its names tell."""
+    """Return whether a file was written on this machine, judging by the boot id and host name in its header."""
     return _is_of_this_boot(header) or header.host == host_name()
 
 
-def _home(ask: Ask, folder: Path) -> Home:
-    names = [row[0] for row in ask(_NAME)]
-    known = frozenset(row[0] for row in ask("SELECT uuid FROM sessions UNION SELECT id FROM runs"))
-    return Home(folder, names[0] if names else None, known)
+def _owner(query: Query, folder: Path) -> Owner:
+    names = [row[0] for row in query(_NAME)]
+    known = frozenset(row[0] for row in query("SELECT uuid FROM sessions UNION SELECT id FROM runs"))
+    return Owner(folder, names[0] if names else None, known)
 
 
-def _place(home: Home, header: Header) -> str:
-    """Return where a file's journal is: its folder, after the machine's name where it is another one's."""
-    is_near = is_of_this_machine(header) and not home.is_at(header)
+def _location(owner: Owner, header: Header) -> str:
+    """Return where a file's journal is: its folder, preceded by the host name if it is on another machine."""
+    is_near = is_of_this_machine(header) and not owner.is_at(header)
     return header.journal if is_near else f"{header.host}:{header.journal}"
 
 
@@ -131,7 +132,7 @@ def _is_of_this_boot(header: Header) -> bool:
 
 
 def _has_name(folder: Path, uuid: str) -> bool:
-    """Return whether the journal in a folder has this name; one that cannot be read may have it."""
+    """Return whether the journal in a folder has this uuid; True when it cannot be read, as it might."""
     if not (folder / "journal.db").exists():
         return False
     try:
@@ -142,10 +143,10 @@ def _has_name(folder: Path, uuid: str) -> bool:
 
 
 def _open(folder: Path) -> sqlite3.Connection:
-    """Open a database to read its name; not an empty one, whose log is all that is left of it.
+    """Open a database read-only; refuse an empty one, whose write-ahead log is all that is left of it.
 
     Raises:
-        sqlite3.Error: It is not there, or cannot be read.
+        sqlite3.Error: It does not exist, or cannot be read.
     """
     try:
         if not (folder / "journal.db").stat().st_size:

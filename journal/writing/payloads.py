@@ -1,9 +1,9 @@
-"""The largest payload of an event, and what becomes of one that is larger.
+"""The size limit of an event's payload, and how a larger payload is reduced.
 
-The local platform takes 32 MiB of JSON in a request; what the public one takes is not known. A large real payload, the
-results of a data set with 1,200 classes, has 16 MB. What is larger loses its largest parts: small members of an object
-are kept first, text is cut, a member of a list stays whole or goes. So an epoch keeps its number and the metrics that
-fit, and results keep all plots but the largest. What was left out is recorded.
+The local platform accepts 32 MiB of JSON in a request; the public one's limit is not known. A large real payload, the
+results of a data set with 1,200 classes, is 16 MB. A larger payload loses its largest parts: small members of an object
+are kept first, text is cut, and a member of a list is kept whole or dropped. So an epoch keeps its number and the
+metrics that fit, and results keep all plots but the largest. What was left out is recorded.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ LONGEST_PAYLOAD = 16 << 20
 """Characters of JSON."""
 
 _LEAST_ROOM = 100
-"""A part that has less room than this is left out whole."""
+"""A part with less room than this is left out entirely."""
 
 
 def fitted(payload: Mapping[str, Any], longest: int = LONGEST_PAYLOAD) -> tuple[str, list[Loss]]:
-    """Return the payload as JSON text that is not longer than `longest` characters, and what was left out for it.
+    """Return the payload as JSON text of at most `longest` characters, and what was left out to make it fit.
 
     The usual case costs one comparison more than `encode`.
 
@@ -35,7 +35,7 @@ def fitted(payload: Mapping[str, Any], longest: int = LONGEST_PAYLOAD) -> tuple[
     """
     text, room = encode(payload), longest
     losses: list[Loss] = []
-    while len(text) > longest:  # more than once where text is written in escapes
+    while len(text) > longest:  # more than once where escaping makes text longer
         losses.clear()
         text = encode(_part(payload, room - _LEAST_ROOM, "", losses))
         room //= 2
@@ -43,7 +43,7 @@ def fitted(payload: Mapping[str, Any], longest: int = LONGEST_PAYLOAD) -> tuple[
 
 
 def drafts(kind: str, payload: Mapping[str, Any], key: str) -> list[Draft]:
-    """Return an event as it is written wherever that is, without its number; before it what it was too large for."""
+    """Return an event that is ready to be numbered, preceded by a record of what was left out of it, if anything."""
     text, losses = fitted(payload)
     now = now_text()
     told = [(GIVEN_UP, kind, encode(left_out(kind, key, losses)), now)] if losses else []
@@ -51,17 +51,17 @@ def drafts(kind: str, payload: Mapping[str, Any], key: str) -> list[Draft]:
 
 
 def left_out(kind: str, key: str, losses: Sequence[Loss]) -> dict[str, Any]:
-    """Return the payload of the event that tells what an event of this kind and key does not hold."""
+    """Return the payload of the event that records what an event of this kind and key lost."""
     return loss_payload(f"an event ({kind} {key}) was larger than {LONGEST_PAYLOAD} characters", losses)
 
 
 def cut_text(text: str, longest: int) -> str:
-    """Return the beginning of a text that is too long, with a note of how much is left out."""
+    """Return the text, or the beginning of a longer one with a note of how much was left out."""
     return text if len(text) <= longest else f"{text[:longest]}… {len(text) - longest} characters left out"
 
 
 def _part(value: Any, room: int, path: str, losses: list[Loss]) -> Any:
-    """Return as much of a value as has room; nothing of one that has no parts."""
+    """Return as much of a value as fits; None for one that has no parts."""
     if isinstance(value, Mapping):
         return _part_of_object(value, room, path, losses)
     if isinstance(value, (list, tuple)):
@@ -77,7 +77,7 @@ def _part(value: Any, room: int, path: str, losses: list[Loss]) -> Any:
 
 
 def _part_of_object(value: Mapping[Any, Any], room: int, path: str, losses: list[Loss]) -> dict[Any, Any]:
-    """Return the smallest members that have room together, in their order, and a part of the next one."""
+    """Return the smallest members that fit together, in their order, and a part of the next one."""
     sizes = [_size(str(name)) + _size(member) for name, member in value.items()]
     kept, left = _smallest(sizes, room)
     gone = sorted((size, index) for index, size in enumerate(sizes) if index not in kept)
@@ -94,7 +94,7 @@ def _part_of_object(value: Mapping[Any, Any], room: int, path: str, losses: list
 
 
 def _smallest(sizes: Sequence[int], room: int) -> tuple[set[int], int]:
-    """Return the indices of the smallest sizes that have room together, and the room that is left."""
+    """Return the indices of the smallest sizes that fit together, and the room that is left."""
     kept = set()
     for index in sorted(range(len(sizes)), key=sizes.__getitem__):
         if sizes[index] > room:
@@ -105,7 +105,7 @@ def _smallest(sizes: Sequence[int], room: int) -> tuple[set[int], int]:
 
 
 def _size(value: Any) -> int:
-    """Return the characters that a value takes up in JSON, with what stands around it."""
+    """Return how many characters a value takes up in JSON, including its delimiters."""
     return len(value) + 4 if isinstance(value, str) else len(encode({"": value}))
 
 

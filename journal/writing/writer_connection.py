@@ -1,4 +1,4 @@
-"""A writer's one connection: opened when needed, closed while the process forks, opened again where it must be."""
+"""A writer's connection: opened on first use, closed while the process forks, and opened again when needed."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from journal.storage.folding import fold_wal
 from journal.storage.log_room import lengthen, locked
 
 
-class Line:
-    """The connection, and what to do when there is none.
+class WriterConnection:
+    """One writer's connection to the database, which may be closed at any time and is opened again on use.
 
     Attributes:
         lock: Held by whoever uses the connection, and while this process forks.
-        newest: Id of the last event that was written by it.
+        newest: Id of the last event that was written through it.
     """
 
     def __init__(self, engine: Engine, database: Path, on_close: Callable[[], object]) -> None:
-        """Open nothing yet.
+        """Connect on first use.
 
         Args:
             engine: The journal's.
             database: Its file.
-            on_close: Called with the lock held: the next connection may be to another file.
+            on_close: Called on each close, with the lock held: the next connection may be to another file.
         """
         self.lock = threading.RLock()  # a signal handler may append while the thread under it does
         self.newest = 0
@@ -47,16 +47,16 @@ class Line:
 
     @property
     def file(self) -> tuple[int, int] | None:
-        """Device and inode of the database that a connection is open to; None while none is."""
+        """Device and inode of the database file that is open; None while there is no connection."""
         return self._driver.file if self._driver is not None else None
 
     @property
     def is_cut_off(self) -> bool:
-        """Whether the log was removed under the connection, and what it held is in it alone."""
+        """Whether the log was removed under the connection, so that only this connection can still read it."""
         return self._driver is not None and self._driver.is_cut_off
 
     def driver(self) -> CountedConnection:
-        """Return the driver's connection, opened when there is none."""
+        """Return the driver's connection, opening one when there is none."""
         if self._driver is None:
             self._connection = self._engine.connect()
             driver = self._connection.connection.driver_connection
@@ -69,7 +69,7 @@ class Line:
         """Begin a transaction, and commit it at the end of the block.
 
         Raises:
-            JournalError: It was not written.
+            JournalError: Nothing was written.
         """
         with self.lock:
             try:
@@ -79,10 +79,10 @@ class Line:
                 raise from_sqlite(error, self._database) from error
 
     def reopen(self, removed: LogRemoved) -> None:
-        """Let go of a connection whose log was removed, unless it is the only way to what it wrote.
+        """Close a connection whose log was removed, so that the next use opens a new one.
 
         Raises:
-            LogRemoved: It is, or that is lost.
+            LogRemoved: This connection alone can still read what it wrote, or that is lost.
         """
         if removed.fate == "hidden" and not self._is_there(self.newest):
             raise removed
@@ -91,7 +91,7 @@ class Line:
             raise removed
 
     def make_room(self, seconds: float) -> None:
-        """Make room in the log for so many seconds at most: it only saves time."""
+        """Extend the log ahead of the next events, for so many seconds at most; a failure only costs time later."""
         with suppress(DBAPIError):
             lengthen(self._locked, self._database, seconds=seconds)
 
@@ -108,7 +108,7 @@ class Line:
                 raise from_sqlite(error, self._database) from error
 
     def rest(self) -> None:
-        """Close the connection while this process forks; what it keeps of the journal's files is kept."""
+        """Close the connection while this process forks, but keep the locks on the journal's files."""
         with self.lock:
             if self._driver is not None:
                 self._driver.rests = True
@@ -137,7 +137,7 @@ class Line:
             return self._begin(stack, read_only, durable)
 
     def _is_there(self, event_id: int) -> bool:
-        """Return whether others see an event: another process has saved the log then."""
+        """Return whether other connections see an event, as they do when another process has saved the log."""
         with self._engine.connect() as other:
             found = other.execute(select(tables.events.c.id).where(tables.events.c.id == event_id)).first()
         return found is not None

@@ -178,9 +178,9 @@ def test_two_who_take_a_file_in_at_once_take_each_line_once(
     header = fallback.read_header(path)
     assert header
     with journal.open(folder) as one, journal.open(folder) as other:
-        first = fallback_intake.take_in(one._transaction, path, header)
+        first = fallback_intake.ingest_file(one._transaction, path, header)
         assert next(first) == 2
-        assert [next(fallback_intake.take_in(other._transaction, path, header)), *first] == [2, 0, 1]
+        assert [next(fallback_intake.ingest_file(other._transaction, path, header)), *first] == [2, 0, 1]
     assert [event["epoch"] for event in taken(folder)] == [0, 1, 2, 3, 4]
 
 
@@ -190,7 +190,7 @@ def test_a_file_that_cannot_be_read_to_its_end_is_kept(
     for _ in range(2):
         write_and_die(fallbacks, folder, events=1)
     with monkeypatch.context() as context:
-        context.setattr(fallback_intake, "_piece", fails_at(1, fallback_intake._piece, OSError("Input/output error")))
+        context.setattr(fallback_intake, "_batch", fails_at(1, fallback_intake._batch, OSError("Input/output error")))
         assert ingest(folder, fallbacks) == 1
     assert len(list(fallbacks.iterdir())) == 1
     assert ingest(folder, fallbacks) == 1

@@ -23,7 +23,7 @@ RUN_ID = "11111111-1111-1111-1111-111111111111"
 
 def driver(at: Bench) -> CountedConnection:
     at.event()
-    return at.writer._line.driver()
+    return at.writer._connection.driver()
 
 
 def test_it_does_not_wait_for_a_reader(folder: Path) -> None:

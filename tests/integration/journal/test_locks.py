@@ -238,7 +238,7 @@ def test_the_lock_lasts_while_the_process_forks(at: Bench) -> None:
     """Its connections are closed then; who looks at that moment must not take the log for nobody's."""
     at.outbox.close()
     at.event()
-    at.writer._line.rest()
+    at.writer._connection.rest()
     copy(at)
     assert is_locked(at.journal.database, 0x40000002)
     at.event()
