@@ -16,7 +16,7 @@ from support.scripted_server import Reply, Request, Script, ScriptedServer, rece
 from uploader.errors import Forbidden, ReadRefused, Refused, Transient, UnknownOutcome
 from uploader.platforms.base import Identity, Known, Message, Receipt
 from uploader.platforms.http.transport import Transport
-from uploader.platforms.ultralytics import client, reconcile
+from uploader.platforms.ultralytics import reconcile, registration
 from uploader.platforms.ultralytics.client import UltralyticsPlatform
 from uploader.server.running import running
 
@@ -138,15 +138,15 @@ def test_of_two_copies_that_are_announced_at_once_the_local_platform_takes_one(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = register(api.url, session("s1", 1, None, {})).ids
-    read = client.newest_session
+    read = registration.newest_session
 
     def read_and_be_overtaken(*about: Any) -> Any:
-        monkeypatch.setattr(client, "newest_session", read)
+        monkeypatch.setattr(registration, "newest_session", read)
         last = read(*about)
         register(api.url, session("a2", 2, "s1", first))
         return last
 
-    monkeypatch.setattr(client, "newest_session", read_and_be_overtaken)
+    monkeypatch.setattr(registration, "newest_session", read_and_be_overtaken)
     assert register(api.url, session("b2", 2, "s1", first)).ids["modelSlug"] == "t-copy"
 
 

@@ -1,0 +1,108 @@
+"""Messages to the platform's one endpoint for events, and what is made of its answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from uploader.errors import DeliveryError, Forbidden, Refused, Transient
+from uploader.platforms.answers import brief, deleted, is_id, said, words
+from uploader.platforms.base import Identity, Message
+from uploader.platforms.http.json_api import JsonApi
+
+METRICS = "/api/webhooks/training/metrics"
+
+REGISTRATION = "training_started"
+_IDS = ("modelId", "runId", "modelSlug", "modelUrl")
+_SAID = ("received", "event", "mode", "cancelled", "action", "reason", "warning", "ignored")
+
+# What a message holds of the run is frozen, but for the project where it named none: that is the drain's.
+_NAMED_OTHERWISE = (
+    "the run was registered before under another project or name: set UPLOADER_PROJECT to that project, then `retry`"
+)
+_NOT_ALLOWED = (
+    "this key may not write to the project '{}': get access to it, or send the run to another project (`route`), then "
+    "`retry`"
+)
+
+
+class Events:
+    """Sends messages. Threads may share it."""
+
+    def __init__(self, api: JsonApi, host: str) -> None:
+        """Prepare.
+
+        Args:
+            api: The platform's endpoints.
+            host: Its name, for messages.
+        """
+        self._api = api
+        self._host = host
+
+    def send(self, message: Message, data: str) -> dict[str, Any]:
+        """Send an event with this data, as JSON text; return the answer.
+
+        Raises:
+            DeliveryError: It does not say that the event was received.
+        """
+        # Assembled as text: the data is JSON already, and parsing it again would cost more than the rest.
+        head = json.dumps({"event": message.event, **reference(message.identity)})
+        try:
+            return self.post(f'{head[:-1]}, "data": {data}}}', message.chunk_id, message.order)
+        except Refused as error:
+            raise about(message.identity, error, registers=message.event == REGISTRATION) from None
+
+    def post(self, body: str, key: str, order: str | None) -> dict[str, Any]:
+        """Send a whole request under its idempotency key; return the answer.
+
+        Raises:
+            DeliveryError: It does not say that the event was received.
+        """
+        answer = self._api.post(METRICS, body, key=key, order=order)
+        if answer.get("received") is not True:
+            missing = f"{self._host} answered without saying that it received the event"
+            raise Transient(f"{missing}{said(answer)}", status=200)
+        return answer
+
+
+def reference(identity: Identity) -> dict[str, Any]:
+    """Name the run by the platform's id, or by its address as long as the platform gave none."""
+    if "modelId" in identity.ids:
+        return {"modelId": identity.ids["modelId"]}
+    return {"project": identity.project, "name": identity.name}
+
+
+def about(identity: Identity, error: Refused, *, registers: bool = False) -> DeliveryError:
+    """Tell a model that is not there any more, and a run that was named otherwise before, from any other refusal."""
+    if isinstance(error, Forbidden) and registers:
+        return Forbidden(f"{error}; {_NOT_ALLOWED.format(brief(identity.project))}", status=error.status)
+    if error.status == 404 and "modelId" in identity.ids:
+        return deleted(error)
+    if "modelId" not in identity.ids and "idempotency-key" in str(error).lower():
+        return Refused(f"{error}; {_NAMED_OTHERWISE}", status=error.status)
+    return error
+
+
+def ids_of(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ids that an answer gives."""
+    return {name: answer[name] for name in _IDS if is_id(answer.get(name))}
+
+
+def signals_of(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return what an answer tells the training."""
+    if not answer.get("cancelled"):
+        return ()
+    why = words(str(answer.get("reason") or answer.get("action") or ""))
+    return (("cancelled", why or "cancelled on the platform"),)
+
+
+def kept(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose what a receipt keeps by name, so that nothing secret or long can slip in."""
+    return {**ids_of(answer), **{name: brief(answer[name]) for name in _SAID if name in answer}}
+
+
+def own_key(chunk_id: str, what_differs: str) -> str:
+    """Return the key of a request that is not the same at each attempt of its delivery."""
+    return f"{chunk_id}.{hashlib.sha256(what_differs.encode()).hexdigest()[:16]}"

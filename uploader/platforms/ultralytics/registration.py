@@ -1,0 +1,240 @@
+"""Registrations: which model a session is announced to, and whether an earlier attempt has arrived.
+
+A session goes on with the model that is known of its run, with the one that upstream's streaming has made, or with one
+that is found by the run's uuid; else it becomes a new one. What the known model has gone on without is kept apart.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from uploader.errors import Forbidden, Refused, RunGone, Transient
+from uploader.platforms.answers import brief, is_id, said
+from uploader.platforms.base import NOT_RESUMED, Identity, Message, Receipt
+from uploader.platforms.http.json_api import JsonApi
+from uploader.platforms.http.one_at_a_time import Turns
+from uploader.platforms.session_lineage import Session, is_apart
+from uploader.platforms.ultralytics.events import (
+    REGISTRATION,
+    Events,
+    about,
+    ids_of,
+    kept,
+    own_key,
+    reference,
+    signals_of,
+)
+from uploader.platforms.ultralytics.reconcile import find_registration, find_session, newest_session
+
+OLDER = "isOlder"
+"""An id of ours: the model has gone on with what a run's newest session here has led to."""
+NOTHING_UPLOADED = {"modelPath": None, "modelSize": None}
+"""Ids of a model that takes another one's place: what they were is the other one's."""
+GONE_ON = "the model has gone on with a later session of the run"
+CONFLICT = 409
+_OWN_IDS = ("modelId", "runId")
+_LOG = logging.getLogger("uploader")
+
+
+class Registrations:
+    """Announces sessions. Threads may share it."""
+
+    def __init__(self, api: JsonApi, events: Events, host: str, lists: Turns) -> None:
+        """Prepare.
+
+        Args:
+            api: The platform's endpoints.
+            events: Sends the announcements.
+            host: The platform's name, for messages.
+            lists: Has lists of models read one at a time.
+        """
+        self._api = api
+        self._events = events
+        self._host = host
+        self._lists = lists
+
+    def register(self, message: Message) -> Receipt:
+        """Send `training_started`: under the known model if there is one, else as a new model.
+
+        When an earlier attempt may have arrived, that is looked up first; so is the model of a resumed training whose
+        journal was lost. A model that was deleted or cancelled meanwhile takes no more sessions; the run then goes on
+        as a new one.
+        """
+        receipt = self._go_on(message) or self._begin(message)
+        is_newest = {OLDER: None} if OLDER in message.identity.ids else {}
+        return replace(receipt, ids={**is_newest, **(receipt.ids or {})})
+
+    def _go_on(self, message: Message) -> Receipt | None:
+        """Register under the model that upstream's streaming has made, if it did and if that still takes sessions."""
+        model_id = _streamed(message)
+        if model_id is None:
+            return None
+        if (earlier := self._arrived(message)) is not None:
+            return earlier
+        named = replace(message.identity, ids={"modelId": model_id})
+        known = replace(message, identity=named, chunk_id=own_key(message.chunk_id, model_id))
+        if (apart := self._kept_apart(known)) is not None:
+            return apart
+        try:
+            answer = self._events.send(known, known.data_json)
+        except RunGone:  # it was deleted, or is another platform's
+            return None
+        return None if answer.get("cancelled") else self._registered(answer, named, {"modelId": model_id})
+
+    def _begin(self, message: Message) -> Receipt:
+        found = self._forgotten(message)
+        message = replace(message, identity=replace(message.identity, ids={**message.identity.ids, **found}))
+        if "modelId" in message.identity.ids:
+            # Another request than the one that made the model; a journal that was made anew gives both the same id.
+            own = own_key(message.chunk_id, json.dumps(reference(message.identity)))
+            message = replace(message, chunk_id=own)
+        try:
+            if (apart := self._kept_apart(message)) is not None:
+                return apart
+            if (earlier := self._arrived(message)) is not None:
+                return earlier
+            answer = self._events.send(message, message.data_json)
+        except RunGone:
+            return self._register_anew(message)
+        except Refused as error:  # another copy may have announced itself a moment ago
+            if error.status != CONFLICT or "modelId" not in message.identity.ids:
+                raise
+            if (apart := self._kept_apart(message)) is not None:
+                return apart
+            # The other copy's session is in our own journal, so both are told as one run, this one without its place.
+            placeless = _without_session(message)
+            if placeless is None:
+                raise
+            answer = self._events.send(placeless, placeless.data_json)
+        if answer.get("cancelled") and "modelId" in message.identity.ids:
+            return self._register_anew(message)
+        return self._registered(answer, message.identity, found)
+
+    def _kept_apart(self, message: Message) -> Receipt | None:
+        """Register as a model of its own what is not what the known model has gone on with, else return None.
+
+        What has led there is late: announced, it would have the model run again, and end as it did. Anything else is a
+        copy: of a machine, or of a run's folder, of which another one was resumed, too. What that trains must not
+        replace what the other one has.
+        """
+        ours, identity = Session.told(message.data_json), message.identity
+        if ours is None or "modelId" not in identity.ids:
+            return None
+        theirs = newest_session(self._api, identity)
+        if theirs is not None and ours.uuid in theirs.ancestors and theirs.uuid not in identity.sessions:
+            ids = {**identity.ids, OLDER: True}
+            return Receipt({**ids_of(ids), "received": True, "ignored": GONE_ON}, ids)
+        if theirs is None or not is_apart(ours, theirs, identity.sessions):
+            return None
+        nameless = replace(identity, name=f"{identity.name}-copy", ids={})
+        fresh = replace(message, chunk_id=f"{message.chunk_id}.copy", identity=nameless)
+        earlier = find_session(self._api, identity, ours) if message.attempt > 1 else None
+        if earlier is not None:
+            receipt = Receipt({**earlier, "received": True}, earlier)
+        else:
+            receipt = self._registered(self._events.send(fresh, fresh.data_json), nameless)
+        why = f"model {brief(identity.ids['modelId'])} has gone on with another copy of run {identity.run_uuid}"
+        _LOG.warning("%s: %s; this one becomes the model %s", self._host, why, nameless.name)
+        ids = {**NOTHING_UPLOADED, **(receipt.ids or {})}
+        return replace(receipt, answer={**receipt.answer, "warning": why}, ids=ids)
+
+    def _arrived(self, message: Message) -> Receipt | None:
+        """Return the receipt of an earlier attempt at a registration, as far as reading can tell."""
+        if message.attempt == 1:
+            return None
+        ids = self._find(message.identity, Session.told(message.data_json))
+        if ids is None:
+            return None
+        if "runId" in ids:
+            return Receipt({**ids, "received": True}, ids)
+        # The platform tells the model but not its runs; going on with the model gives one.
+        known = replace(message, chunk_id=f"{message.chunk_id}.found", identity=replace(message.identity, ids=ids))
+        return self._registered(self._events.send(known, known.data_json), known.identity, ids)
+
+    def _forgotten(self, message: Message) -> Mapping[str, Any]:
+        """Return the ids of the model that a training goes on with, or led to, when the journal does not know them."""
+        may_be_there = message.identity.has_gone_on or _is_resumed(message.data_json)
+        if "modelId" in message.identity.ids or not may_be_there:
+            return {}
+        return self._find(message.identity, Session.told(message.data_json)) or {}
+
+    def _find(self, identity: Identity, session: Session | None = None) -> dict[str, Any] | None:
+        try:
+            with self._lists.turn():
+                return find_registration(self._api, identity, session)
+        except Forbidden as error:
+            raise about(identity, error, registers=True) from None
+
+    def _register_anew(self, message: Message) -> Receipt:
+        # Another request than the first one, so it needs another key: under the first the answer would be repeated.
+        nameless = replace(message.identity, ids={})
+        fresh = replace(message, chunk_id=f"{message.chunk_id}.new", identity=nameless)
+        receipt = self._arrived(fresh) or self._registered(self._events.send(fresh, fresh.data_json), nameless)
+        return replace(receipt, ids={**NOTHING_UPLOADED, **(receipt.ids or {})})
+
+    def _registered(
+        self, answer: Mapping[str, Any], identity: Identity, found: Mapping[str, Any] = MappingProxyType({})
+    ) -> Receipt:
+        """Return the receipt of a registration.
+
+        Args:
+            answer: The platform's.
+            identity: What the request named; with ids where it was about a model that is known.
+            found: What was known of the model besides.
+
+        Raises:
+            Transient: The answer gives ids that cannot be used, or those of something else. One without any is that of
+                an older server.
+        """
+        ids = ids_of(answer)
+        if why := _mismatch(answer, ids, identity):
+            raise Transient(f"{self._host} answered the registration with {why}{said(answer)}", status=200)
+        is_new = "modelId" in ids and "modelId" not in identity.ids
+        page = (("model", ids["modelUrl"]),) if isinstance(ids.get("modelUrl"), str) else ()
+        return Receipt(kept({**answer, **found, **ids}), {**found, **ids}, (*page, *signals_of(answer)), is_new)
+
+
+def _mismatch(answer: Mapping[str, Any], ids: Mapping[str, Any], identity: Identity) -> str | None:
+    """Return in what way the answer to a registration is not about it, else None."""
+    unusable = [name for name in _OWN_IDS if name in answer and name not in ids]
+    if unusable := [name for name in unusable if name == "runId" or name not in identity.ids]:
+        return f"no usable {' and no usable '.join(unusable)}"
+    if answer.get("event", REGISTRATION) != REGISTRATION:
+        return "what belongs to another message"
+    known = identity.ids.get("modelId")
+    if known is not None and ids.get("modelId", known) != known:
+        return f"another model than the one that it was for ({brief(known)})"
+    return "a run of no model" if known is None and "runId" in ids and "modelId" not in ids else None
+
+
+def _streamed(message: Message) -> str | None:
+    """Return the id of the model that upstream's streaming has made of a training that the journal knows none of."""
+    if "modelId" in message.identity.ids or '"platformModel"' not in message.data_json:
+        return None
+    environment = json.loads(message.data_json).get("environment")
+    model_id = environment.get("platformModel") if isinstance(environment, dict) else None
+    return model_id if isinstance(model_id, str) and is_id(model_id) else None
+
+
+def _is_resumed(data_json: str) -> bool:
+    """Return whether a registration is that of a training that goes on; `trainArgs` are texts."""
+    if '"resume"' not in data_json:
+        return False
+    args = json.loads(data_json).get("trainArgs")
+    return isinstance(args, dict) and str(args.get("resume")) not in NOT_RESUMED
+
+
+def _without_session(message: Message) -> Message | None:
+    """Return a registration that does not tell which session it is; None where it tells none anyway."""
+    if Session.told(message.data_json) is None:
+        return None
+    data = json.loads(message.data_json)
+    told = {name: value for name, value in data["environment"].items() if name != "uploaderSession"}
+    return replace(
+        message, chunk_id=f"{message.chunk_id}.placeless", data_json=json.dumps({**data, "environment": told})
+    )
