@@ -96,6 +96,11 @@ def from_sqlite(error: Exception, path: Path) -> JournalError:
         return JournalUnavailable(f"there is no memory left to use {path}")
     if "while it was in use" in str(cause):  # `journal.storage.connections.LogRemoved`
         return JournalUnwritable(f"{path} cannot be used: {cause}. Run the command again for what is there now")
+    if "an older copy of itself" in str(cause):  # `journal.storage.connections.Overwritten`
+        return CorruptJournal(
+            f"{path} cannot be used: {cause}. Neither was changed. Put the newer file back if you have it; else "
+            f"`{repair_command(path.parent)}` copies what the two hold into a new journal"
+        )
     return _from_code(_primary_code(cause), cause, path)
 
 
@@ -128,6 +133,11 @@ def from_os(error: OSError, path: Path, wanted: Literal["written", "read"] = "wr
 
 def _full(why: str, path: Path) -> DiskFull:
     return DiskFull(f"{why} for {path}; free some space and run the command again")
+
+
+def repair_command(journal: Path) -> str:
+    """Return what a person types to have what can be read of a damaged journal copied."""
+    return f'python -m uploader doctor --repair --journal "{journal}"'
 
 
 def no_shared_memory(cause: BaseException, path: Path) -> JournalUnwritable:
@@ -172,7 +182,7 @@ def _from_code(code: str, cause: BaseException, path: Path) -> JournalError:
     if code in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
         return CorruptJournal(
             f"{path} is damaged ({cause}). It was left as it is. What can be read of it is copied into a new journal "
-            f'by: python -m uploader doctor --repair --journal "{path.parent}"; or by hand: '
+            f"by: {repair_command(path.parent)}; or by hand: "
             f'sqlite3 "{path}" .recover | sqlite3 recovered.db'
         )
     if code in {"SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM"}:

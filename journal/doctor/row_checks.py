@@ -11,11 +11,11 @@ from journal.doctor.findings import Finding, repair, some, trouble
 from journal.errors import CorruptJournal, JournalError, JournalUnavailable, NewerJournal, from_os
 from journal.ids import chunk_id, digest
 from journal.migrations import NEWEST_VERSION
-from journal.storage import connections
+from journal.storage import connections, log_base
 from journal.storage.database import APPLICATION_ID, check_header, check_log
 from journal.wording import next_command
 
-DAMAGE = frozenset({"database-damaged", "reference-broken", "text-damaged", "delivery-damaged"})
+DAMAGE = frozenset({"database-damaged", "database-overwritten", "reference-broken", "text-damaged", "delivery-damaged"})
 """The findings that a repair can do something about: it copies what is whole into a new journal."""
 
 _TEXTS = {"events": "payload", "deliveries": "body", "targets": "ids"}
@@ -55,6 +55,11 @@ def _check_file(database: Path, awaited: bool) -> Iterator[Finding]:
         check_log(database)
     except CorruptJournal as error:
         yield trouble("log-without-database", str(error), "Nothing is changed as long as the journal is not opened.")
+        return
+    if log_base.is_overwritten(database):
+        detail = f"{database} was overwritten by an older copy, on which its log does not build"
+        advice = f"Put the newer file back if you have it, with its log. Else: {repair(database.parent)}"
+        yield trouble("database-overwritten", detail, advice)
         return
     try:
         check_header(database, NEWEST_VERSION)

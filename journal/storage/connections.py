@@ -36,6 +36,14 @@ class LogRemoved(sqlite3.OperationalError):
         self.fate = fate
 
 
+class Overwritten(sqlite3.DatabaseError):
+    """The database was overwritten by an older copy, so that its log is another one's."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("it was overwritten by an older copy of itself, on which its log does not build")
+
+
 _FATES = {
     "saved": "what it held was saved",
     "hidden": "what it held is out of reach for others",
@@ -59,6 +67,8 @@ class CountedConnection(sqlite3.Connection):
     _guard: Guard | None = None
     _log: str = ""
     _log_inode: int | None = None
+    _place: str = ""
+    _changed_at: int = 0
 
     def begin(self, seconds: float | None = None) -> None:
         """Begin a write transaction; `commit` or `rollback` ends it.
@@ -100,8 +110,9 @@ class CountedConnection(sqlite3.Connection):
         self._gate.enter()
         try:
             try:  # as `require_log`, for what is usual
-                log = os.stat(self._log)  # noqa: PTH116
+                log, base = os.stat(self._log), os.stat(self._place)  # noqa: PTH116
                 is_usual = log.st_ino == self._log_inode and log.st_size > 0
+                is_usual = is_usual and base.st_mtime_ns == self._changed_at
             except OSError:
                 is_usual = False
             if not is_usual:
@@ -152,7 +163,7 @@ class CountedConnection(sqlite3.Connection):
         except sqlite3.OperationalError:  # somebody else is there
             super().close()
             return
-        if not self.is_cut_off:
+        if not self.is_cut_off and not guard.is_overwritten(self.database):
             guard.unlock()
             if sys.version_info >= (3, 12):  # before, it cannot be switched off
                 self.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, False)
@@ -200,14 +211,33 @@ class CountedConnection(sqlite3.Connection):
 
         Raises:
             LogRemoved: It is not.
+            Overwritten: The database is not.
         """
         if self.in_transaction or self._log_inode is None:
             return
+        self._require_base()
         if self.is_cut_off:
             is_saved = not self.log_bytes() and self._fold_all()
             raise LogRemoved(self.database, "saved" if is_saved else "hidden")
         if self._has_its_log() and not self.log_bytes():  # folded by another process, or emptied by hand
             self._require_content()
+            self._begin_log()
+
+    def _begin_log(self) -> None:
+        """Write a page into a new log that tells which database it is begun on; see `log_base`."""
+        with suppress(sqlite3.OperationalError):  # who writes next is told
+            version = self.execute("PRAGMA user_version").fetchone()[0]
+            self.execute(f"PRAGMA user_version={version}")
+
+    def _require_base(self) -> None:
+        """Check that the database is the one on which the log builds, where it was changed: folded, or overwritten."""
+        with suppress(OSError):
+            base = os.stat(self._place)  # noqa: PTH116
+            if base.st_mtime_ns == self._changed_at or (base.st_dev, base.st_ino) != self.file:
+                return  # as it was, or another file, which is another matter
+            if self._guard is not None and self._guard.is_overwritten(self.database):
+                raise Overwritten
+            self._changed_at = base.st_mtime_ns
 
     def _require_content(self) -> None:
         """Check that the index of an empty log names nothing that would have to be in it."""
@@ -232,11 +262,14 @@ def connect(database: Path, *, timeout: float, **options: Any) -> CountedConnect
 
     Raises:
         OSError: It is not there.
+        Overwritten: It is not the one on which its log builds.
         sqlite3.Error: It cannot be opened.
     """
     with LOCK:  # nothing is locked before the first statement
         guard = log_guard.join(database)
         try:
+            if guard.is_overwritten(database):
+                raise Overwritten
             uri = f"{database.absolute().as_uri()}?mode=rw"
             connection = sqlite3.connect(uri, uri=True, factory=CountedConnection, timeout=timeout, **options)
         except BaseException:
@@ -244,7 +277,8 @@ def connect(database: Path, *, timeout: float, **options: Any) -> CountedConnect
             raise
         connection.database, connection.file, connection._guard = database, guard.file, guard
         connection._gate = Gate(database.parent, timeout)
-        connection._log = f"{database.absolute()}-wal"
+        connection._place = str(database.absolute())
+        connection._log = f"{connection._place}-wal"
         return connection
 
 

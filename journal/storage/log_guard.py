@@ -20,7 +20,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from journal.storage import descriptors
+from journal.storage import descriptors, log_base
 from journal.storage.descriptors import LOCK, File
 
 _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510  # https://sqlite.org/src/file/src/os.h
@@ -44,6 +44,17 @@ class Guard:
         self.file, self._number = descriptors.hold(database)
         self._index: tuple[File, int] | None = None
         self._is_locked = False
+        self._newest = 0  # no longer than the descriptor is open: another file may have the inode then
+
+    def is_overwritten(self, database: Path) -> bool:
+        """Return whether the database is older than its log, or than this process has seen it; see `log_base`."""
+        if log_base.is_overwritten(database):
+            return True
+        with suppress(OSError):
+            number, known = log_base.number(database), self._newest
+            self._newest = max(number, known)
+            return number < known
+        return False
 
     def lock(self, database: Path) -> None:
         """Keep the log; to be called with a connection that is in WAL mode and has read."""

@@ -80,7 +80,8 @@ def test_the_commit_before_it_makes_the_log_longer(at: Bench) -> None:
     assert at.writer.fold_wal()
     for pages in (1, 2):
         folding._lengthen(connection)
-        assert connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone() in {(0, pages, pages), (0, 1, 1)}
+        # One page more, as each log begins with one that tells what it was begun on.
+        assert connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone() in {(0, pages + 1, pages + 1), (0, 1, 1)}
 
 
 WRITE = """
