@@ -1,21 +1,115 @@
-"""Kinds of events, and roles of checkpoints, that more than one room has to know."""
+"""The kinds of events, and the roles of checkpoints: the one place that says what the journal has to know of each.
+
+A kind that is not in the table is recorded, counted and kept like any other; nothing supersedes it and it is never
+evicted. So a new kind takes a row here only if it is to be treated otherwise, and beside that the code that records it
+and the planner of each platform that is sent it.
+
+SQL takes the names from here, as bound parameters or as text: SQLite takes a partial index for a text only.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
 REGISTRATION = "training_started"
 """Also the kind of the delivery that makes a run known to a platform."""
+EPOCH = "epoch_end"
+CONSOLE = "console_output"
+PROGRESS = "training_progress"
+SYSTEM_METRICS = "system_metrics"
+MODEL_SAVED = "model_saved"
+"""A save of the trainer's, which its checkpoints follow."""
+CHECKPOINT = "checkpoint"
+"""The bytes of one file, once they are in the journal. Also the kind of a delivery of them."""
 COMPLETE = "training_complete"
 FAILED = "training_failed"
-MILESTONES = (REGISTRATION, COMPLETE, FAILED)
-"""Tell in which state a run is."""
 INTERRUPTED = "interrupted"
-"""Tells that a training's process died before its end."""
-
-CHECKPOINT = "checkpoint"
-CONSOLE = "console_output"
-
+"""The training's process died before its end."""
 GIVEN_UP = "given_up"
-"""Tells what of a run was given up, and why."""
+"""What of a run was given up, and why."""
+BATCH = "batch"
+"""The batch size that is trained with, where it is another one than was asked for."""
+USAGE = "usage"
+"""Written by earlier versions; never delivered."""
 
+EPOCHS_TOGETHER = "metrics"
+"""Kind of a delivery, and of no event: many epochs at once, by their numbers, as `metrics` of its body."""
+
+RunState = Literal["running", "finished", "failed", "interrupted"]
+SupersededBy = Literal["session", "kind", "key", "role"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the journal has to know of a kind of events.
+
+    Attributes:
+        name: As it stands in `events.kind`.
+        is_milestone: Whether it is one of the training's own words on the state of its run: the last one counts. Its
+            delivery waits for all before it, and all after it wait for it.
+        tells_state: The state that it leaves its run in, where it tells one.
+        superseded_by: What of a newer session makes one of an older session old, where anything does: that session's
+            mere beginning, an event of the same kind, one of the same kind and key, or a checkpoint of a role that the
+            destination takes.
+        evicted_as: How a loss of such events is called, in the plural, where they may go to make room; else None.
+        is_for_platforms: Whether it is planned. One that is not does not keep its run from having arrived whole.
+    """
+
+    name: str
+    is_milestone: bool = False
+    tells_state: RunState | None = None
+    superseded_by: SupersededBy | None = None
+    evicted_as: str | None = None
+    is_for_platforms: bool = True
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(REGISTRATION, is_milestone=True, tells_state="running", superseded_by="kind"),
+        Kind(EPOCH, superseded_by="key"),
+        Kind(CONSOLE, evicted_as="console chunks"),
+        Kind(PROGRESS, superseded_by="session"),
+        Kind(SYSTEM_METRICS, superseded_by="session"),
+        Kind(MODEL_SAVED),
+        Kind(CHECKPOINT, superseded_by="role"),
+        Kind(COMPLETE, is_milestone=True, tells_state="finished", superseded_by="session"),
+        Kind(FAILED, is_milestone=True, tells_state="failed", superseded_by="session"),
+        Kind(INTERRUPTED, tells_state="interrupted", superseded_by="session"),
+        Kind(GIVEN_UP),
+        Kind(BATCH),
+        Kind(USAGE, is_for_platforms=False),
+    )
+}
+
+MILESTONES = tuple(kind.name for kind in KINDS.values() if kind.is_milestone)
+STATES = tuple(kind.name for kind in KINDS.values() if kind.tells_state)
+EVICTABLE = tuple(kind.name for kind in KINDS.values() if kind.evicted_as)
+BY_KEY = tuple(kind.name for kind in KINDS.values() if kind.superseded_by == "key")
+NOT_FOR_PLATFORMS = tuple(kind.name for kind in KINDS.values() if not kind.is_for_platforms)
+
+LAST = "last"
+"""Role of the checkpoint that a training goes on from."""
+BEST = "best"
+"""Role of the checkpoint that is a run's result so far. It is evicted after any `last`."""
 FINAL = "final"
-"""Role of the checkpoint that a training ends with; it is never given up for a newer one."""
+"""Role of the checkpoint that a training ends with. It is never evicted, and superseded by none but another one."""
+
+TRAINED, VALIDATED, EVALUATED = "train/", "val/", "metrics/"
+"""How the metrics of an epoch begin that tell its losses in training, its losses in validation, and how good it is.
+
+The final evaluation is told like an epoch, and is none: it trains nothing. Views count epochs and take no parameters,
+so this of a trainer is known here.
+"""
+
+
+def of(name: str) -> Kind:
+    """Return what is to be known of a kind."""
+    return KINDS.get(name) or Kind(name)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as text of an SQL list: `'last', 'best'`."""
+    return ", ".join(f"'{name}'" for name in names)

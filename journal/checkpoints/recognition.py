@@ -17,6 +17,7 @@ from journal.checkpoints.blobs import digest, identity
 from journal.checkpoints.salvage import stamped
 from journal.clock import utc_now
 from journal.encoding import storable
+from journal.kinds import CHECKPOINT, EPOCH, MODEL_SAVED, REGISTRATION
 from journal.sessions.identity import Newest
 from journal.sessions.liveness import live_sessions
 from journal.storage.database import Begin
@@ -26,18 +27,18 @@ _SAVED = text(
     SELECT e.run_id, s.generation, s.uuid
     FROM events e JOIN sessions s ON s.id = e.session_id,
          json_each(CASE WHEN json_valid(e.payload) THEN e.payload ELSE '{}' END, '$.files') f
-    WHERE e.kind = 'model_saved' AND f.type = 'object'
+    WHERE e.kind = :kind AND f.type = 'object'
       AND json_extract(f.value, '$.size') = :size AND json_extract(f.value, '$.mtimeNs') = :mtimeNs
     ORDER BY e.id DESC LIMIT 1
     """
-)
+).bindparams(kind=MODEL_SAVED)
 _OF_SIZE = text("SELECT sha256 FROM blobs WHERE size = :size")
 _SNAPSHOTTED = text(
-    """
+    f"""
     SELECT e.run_id, s.generation, s.uuid FROM events e JOIN sessions s ON s.id = e.session_id
-    WHERE e.kind = 'checkpoint' AND json_valid(e.payload) AND json_extract(e.payload, '$.sha256') = :sha256
+    WHERE e.kind = '{CHECKPOINT}' AND json_valid(e.payload) AND json_extract(e.payload, '$.sha256') = :sha256
     ORDER BY e.id DESC LIMIT 1
-    """
+    """  # noqa: S608 - names of this package
 )
 _IN_FOLDER = text(
     """
@@ -53,16 +54,16 @@ _OF_MODEL = text(
     """
     SELECT run_id FROM targets WHERE json_valid(ids) AND json_extract(ids, '$.modelId') = :model
     UNION
-    SELECT run_id FROM events WHERE kind = 'training_started' AND json_valid(payload)
+    SELECT run_id FROM events WHERE kind = :kind AND json_valid(payload)
       AND json_extract(payload, '$.environment.platformModel') = :model
     """
-)
+).bindparams(kind=REGISTRATION)
 # A session that is over and has written nothing has gone on with nothing: its trainer has refused, or it was killed.
 _NEWER = text(
     """
     SELECT generation, uuid,
            (SELECT CASE WHEN json_valid(payload) THEN json_extract(payload, '$.trainArgs.save_dir') END FROM events e
-            WHERE e.session_id = s.id AND e.kind = 'training_started' ORDER BY e.id LIMIT 1) AS save_dir
+            WHERE e.session_id = s.id AND e.kind = :kind ORDER BY e.id LIMIT 1) AS save_dir
     FROM sessions s
     WHERE run_id = :run_id AND purpose IS NULL
       AND (id IN :live OR EXISTS (SELECT 1 FROM events e WHERE e.session_id = s.id))
@@ -70,17 +71,17 @@ _NEWER = text(
                                         AND NOT EXISTS (SELECT 1 FROM sessions WHERE uuid = :uuid)))
     ORDER BY generation DESC, id DESC LIMIT 1
     """
-).bindparams(bindparam("live", expanding=True))
+).bindparams(bindparam("live", expanding=True), kind=REGISTRATION)
 _LIVES = text("SELECT 1 FROM sessions WHERE uuid = :uuid AND id IN :live").bindparams(bindparam("live", expanding=True))
 _EPOCHS = text(
     """
     SELECT key, payload FROM (
       SELECT e.key, e.payload, row_number() OVER (PARTITION BY e.key ORDER BY s.generation DESC, e.seq DESC) AS place
       FROM events e JOIN sessions s ON s.id = e.session_id
-      WHERE e.run_id = :run_id AND e.kind = 'epoch_end' AND json_valid(e.payload) AND s.generation <= :generation
+      WHERE e.run_id = :run_id AND e.kind = :kind AND json_valid(e.payload) AND s.generation <= :generation
     ) WHERE place = 1 ORDER BY CAST(key AS INTEGER)
     """
-)
+).bindparams(kind=EPOCH)
 _RECORDED = text("SELECT 1 FROM events WHERE run_id = :run_id LIMIT 1")
 
 

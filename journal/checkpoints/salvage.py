@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Row, text
 
 from journal.checkpoints.blobs import Identity, identity
 from journal.clock import to_text
+from journal.kinds import CHECKPOINT, FINAL, MODEL_SAVED
 from journal.schema.tables import RANK
 from journal.sessions.identity import SALVAGE, Session, derived
 from journal.sessions.liveness import live_runs
@@ -44,14 +45,14 @@ _LOST = text(
                  s.uuid, s.generation, s.heartbeat_at, s.ended_at
           FROM events e JOIN sessions s ON s.id = e.session_id,
                json_each(CASE WHEN json_valid(e.payload) THEN e.payload ELSE '{{}}' END, '$.files') f
-          WHERE e.kind = 'model_saved'
+          WHERE e.kind = '{MODEL_SAVED}'
             AND CASE f.type WHEN 'object' THEN json_type(f.value, '$.path') = 'text'
                                            AND json_type(f.value, '$.role') = 'text' END
           GROUP BY e.run_id, role) l
     JOIN runs r ON r.id = l.run_id
     JOIN (SELECT save_dir, max(created_at) AS last_at FROM runs GROUP BY save_dir) used ON used.save_dir = r.save_dir
     WHERE NOT EXISTS (SELECT 1 FROM events e JOIN sessions s ON s.id = e.session_id
-                      WHERE e.run_id = l.run_id AND e.kind = 'checkpoint' AND e.key IN (l.role, 'final')
+                      WHERE e.run_id = l.run_id AND e.kind = '{CHECKPOINT}' AND e.key IN (l.role, '{FINAL}')
                         AND {RANK} >= l.place)
     ORDER BY l.place
     """  # noqa: S608 - a constant of `tables`
@@ -98,8 +99,8 @@ def lost_snapshots(connection: Connection, now: datetime) -> list[LostSnapshot]:
     live = live_runs(connection, now)
     rows = [row for row in connection.execute(_LOST) if row.run_id not in live]
     lost = [one for row in rows if (one := _lost(row))]
-    ended = {one.run_id for one in lost if one.role == "final"}
-    return [one for one in lost if one.role == "final" or one.run_id not in ended]
+    ended = {one.run_id for one in lost if one.role == FINAL}
+    return [one for one in lost if one.role == FINAL or one.run_id not in ended]
 
 
 def _lost(row: Row[Any]) -> LostSnapshot | None:

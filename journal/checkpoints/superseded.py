@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text, update
 
 from journal.checkpoints.blobs import BlobStore
+from journal.kinds import CHECKPOINT, FINAL
 from journal.schema import tables
 from journal.sessions.order import newest_checkpoint
 
@@ -16,15 +17,15 @@ NEEDED = f"""
     (b.sha256 IN (SELECT sha256 FROM deliveries WHERE state IN ('pending', 'claimed') AND sha256 IS NOT NULL)
      OR EXISTS (
         SELECT 1 FROM events o
-        WHERE o.kind = 'checkpoint' AND json_extract(o.payload, '$.sha256') = +b.sha256
-          AND (o.key = 'final' OR o.id = {newest_checkpoint("o")})))"""  # noqa: S608 - names of this package
+        WHERE o.kind = '{CHECKPOINT}' AND json_extract(o.payload, '$.sha256') = +b.sha256
+          AND (o.key = '{FINAL}' OR o.id = {newest_checkpoint("o")})))"""  # noqa: S608 - names of this package
 """The SQL condition under which the bytes of a row `b` of `blobs` must stay."""
 
 _REPLACED = text(
     f"""
     SELECT DISTINCT b.sha256
     FROM events e JOIN blobs b ON b.sha256 = json_extract(e.payload, '$.sha256')
-    WHERE e.run_id = :run_id AND e.kind = 'checkpoint' AND e.key = :role AND b.state = 'present'
+    WHERE e.run_id = :run_id AND e.kind = '{CHECKPOINT}' AND e.key = :role AND b.state = 'present'
       AND e.id != {newest_checkpoint("e")}
       AND NOT {NEEDED}
     """  # noqa: S608 - a constant of this module

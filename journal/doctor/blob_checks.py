@@ -15,6 +15,7 @@ from journal.checkpoints.superseded import NEEDED
 from journal.disk import owner_of
 from journal.doctor.findings import Finding, mending_owner, notice, some, trouble
 from journal.doctor.row_checks import tells_identities
+from journal.kinds import CHECKPOINT
 from journal.schema.tables import rank
 from journal.wording import count, next_command
 
@@ -22,11 +23,11 @@ HASHED_BY_DEFAULT = 1 << 30
 """Bytes that are read through when nobody asked for all."""
 
 _BLOB_NAME = re.compile(r"[0-9a-f]{64}")
-_EVENT = """
+_EVENT = f"""
     SELECT coalesce(json_extract(e.payload, '$.filename'), e.key), r.name, json_extract(e.payload, '$.epoch'),
            r.save_dir
     FROM events e JOIN runs r ON r.id = e.run_id
-    WHERE e.kind = 'checkpoint' AND json_extract(e.payload, '$.sha256') = ? ORDER BY e.id DESC LIMIT 1
+    WHERE e.kind = '{CHECKPOINT}' AND json_extract(e.payload, '$.sha256') = ? ORDER BY e.id DESC LIMIT 1
 """
 
 

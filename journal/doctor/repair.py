@@ -20,12 +20,13 @@ from journal.doctor.mending import mend
 from journal.doctor.rescue import TABLES, Rescue
 from journal.errors import CorruptJournal, JournalUnwritable, from_os, from_sqlite
 from journal.folder import open_journal
+from journal.kinds import CHECKPOINT
 from journal.sessions import identity
 from journal.wording import count
 
-_REFERRED_TO = """
+_REFERRED_TO = f"""
     SELECT sha256 FROM blobs WHERE state = 'present'
-    UNION SELECT json_extract(payload, '$.sha256') FROM events WHERE kind = 'checkpoint'"""
+    UNION SELECT json_extract(payload, '$.sha256') FROM events WHERE kind = '{CHECKPOINT}'"""
 _STORE = """
     INSERT INTO blobs (sha256, size, state, created_at) VALUES (?, ?, 'present', ?)
     ON CONFLICT (sha256) DO UPDATE SET state = 'present'"""

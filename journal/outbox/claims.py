@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, func, or_, select, update
 
 from journal.clock import from_text, to_text
-from journal.kinds import REGISTRATION
+from journal.kinds import FINAL, REGISTRATION
 from journal.outbox.fairness import QUEUES, SOON, Queue, first_of_each_name, interleave
 from journal.outbox.kept_out import is_passed
 from journal.records import FORMER_PROJECTS, Claim, Lane, Run
@@ -190,7 +190,7 @@ def _is_spaced() -> ColumnElement[bool]:
         tables.events.c.id == _D.c.first_event,
         tables.events.c.session_id.in_(bindparam("live_sessions", expanding=True)),
     )
-    return and_(_D.c.role != "final", _D.c.fence == 0, of_live_session)
+    return and_(_D.c.role != FINAL, _D.c.fence == 0, of_live_session)
 
 
 _BY_ID = (

@@ -12,14 +12,17 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from journal.kinds import COMPLETE, EPOCH
 from journal.records import Known
 from journal.retention import prunable
 from journal.sessions.identity import PLACE, place_of
 
 _PLACE = text("SELECT value FROM facts WHERE name = :name")
 _SESSIONS = text("SELECT uuid, generation FROM sessions WHERE run_id = :run_id")
-_EPOCHS = text("SELECT max(CAST(key AS INTEGER)) FROM events WHERE run_id = :run_id AND kind = 'epoch_end'")
-_ENDED = text("SELECT 1 FROM events WHERE run_id = :run_id AND kind = 'training_complete' LIMIT 1")
+_EPOCHS = text("SELECT max(CAST(key AS INTEGER)) FROM events WHERE run_id = :run_id AND kind = :kind").bindparams(
+    kind=EPOCH
+)
+_ENDED = text("SELECT 1 FROM events WHERE run_id = :run_id AND kind = :kind LIMIT 1").bindparams(kind=COMPLETE)
 
 
 def is_elsewhere(connection: Connection, database: Path) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from journal.clock import now_text
 from journal.errors import StaleClaim
 from journal.ids import chunk_id, digest, span
+from journal.kinds import FINAL
 from journal.outbox.resending import known_attempts, next_chunk_id
 from journal.records import PlannedDelivery, Target
 from journal.schema import tables
@@ -104,6 +105,6 @@ def _supersede_older_uploads(connection: Connection, run_id: str, destination_id
     newest = select(func.max(_D.c.first_event)).where(*here).scalar_subquery()
     connection.execute(
         update(_D)
-        .where(*here, _D.c.state == "pending", _D.c.role != "final", _D.c.first_event < newest)
+        .where(*here, _D.c.state == "pending", _D.c.role != FINAL, _D.c.first_event < newest)
         .values(state="superseded", settled_at=now_text())
     )

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, insert, select, text, update
 from journal.clock import now_text
 from journal.encoding import encode
 from journal.ids import chunk_id, digest
+from journal.kinds import BY_KEY, EPOCH, EPOCHS_TOGETHER, FINAL, MILESTONES, listed
 from journal.schema import tables
 
 _D = tables.deliveries
@@ -23,30 +24,30 @@ _FRESH = ("id", "attempts", "held", "owner", "lease_until", "fence", "last_error
 """Columns that another delivery does not take over."""
 
 _REPLACED = text(
-    """
+    f"""
     WITH kept AS (
       SELECT d.id, d.run_id, d.destination_id, d.first_event, d.state,
              CASE WHEN d.lane = 'upload' THEN 'weights'
-                  WHEN d.kind IN ('training_started', 'training_complete', 'training_failed') THEN 'state'
-                  WHEN d.kind = 'epoch_end' THEN 'epoch ' || nullif(e.key, '') END AS what,
-             d.lane = 'message' AND d.kind != 'epoch_end' OR d.role IS 'final' AS is_last_word
+                  WHEN d.kind IN ({listed(MILESTONES)}) THEN 'state'
+                  WHEN d.kind IN ({listed(BY_KEY)}) THEN d.kind || ' ' || nullif(e.key, '') END AS what,
+             d.lane = 'message' AND d.kind NOT IN ({listed(BY_KEY)}) OR d.role IS '{FINAL}' AS is_last_word
       FROM deliveries d LEFT JOIN events e ON e.id = d.first_event
       WHERE d.run_id IN (SELECT run_id FROM deliveries WHERE state = 'dead')
       UNION ALL
-      SELECT d.id, d.run_id, d.destination_id, d.first_event, d.state, 'epoch ' || epoch.key, 0
-      FROM deliveries d, json_each(CASE WHEN json_valid(d.body) THEN d.body ELSE '{}' END, '$.metrics') epoch
-      WHERE d.kind = 'metrics' AND d.run_id IN (SELECT run_id FROM deliveries WHERE state = 'dead')
+      SELECT d.id, d.run_id, d.destination_id, d.first_event, d.state, '{EPOCH} ' || epoch.key, 0
+      FROM deliveries d, json_each(CASE WHEN json_valid(d.body) THEN d.body ELSE '{{}}' END, '$.metrics') epoch
+      WHERE d.kind = '{EPOCHS_TOGETHER}' AND d.run_id IN (SELECT run_id FROM deliveries WHERE state = 'dead')
     ), newest AS (
       SELECT run_id, destination_id, what,
              max(CASE WHEN state IN ('claimed', 'delivered') THEN first_event END) AS sent,
              max(CASE WHEN state IN ('pending', 'claimed', 'delivered') THEN first_event END) AS planned
       FROM kept WHERE what IS NOT NULL GROUP BY run_id, destination_id, what
     )
-    SELECT k.id, substr(k.what, 7) AS epoch,
+    SELECT k.id, substr(k.what, {len(EPOCH) + 2}) AS epoch,
            coalesce(k.first_event < CASE WHEN k.is_last_word THEN n.sent ELSE n.planned END, 0) AS is_replaced
     FROM kept k JOIN newest n USING (run_id, destination_id, what)
     WHERE k.state = 'dead'
-    """
+    """  # noqa: S608 - names of this package
 )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, upd
 
 from journal.clock import now_text, to_text
 from journal.errors import UnknownRow
+from journal.kinds import CHECKPOINT
 from journal.outbox import routing
 from journal.outbox.replaced import replaced, send_rest
 from journal.records import Claim, State
@@ -142,7 +143,7 @@ def may_be_skipped(connection: Connection, claim: Claim, roles: Collection[str] 
     later = exists().where(
         _S.c.id == _E.c.session_id,
         _E.c.run_id == claim.run.id,
-        _E.c.kind == "checkpoint",
+        _E.c.kind == CHECKPOINT,
         tables.place(_E, _S) > place.scalar_subquery(),
         or_(published if roles is None else _E.c.key.in_(roles), _E.c.key == claim.role),
     )

@@ -6,18 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from journal.clock import from_text, to_text
+from journal.kinds import FINAL, MILESTONES, NOT_FOR_PLATFORMS, RunState, listed, of
 from journal.outbox.outbox import UPLOAD_SPACING_SECONDS
 from journal.retention import prunable
 from journal.schema import plausible_times
 from journal.schema.tables import RANK, epochs
 from journal.sessions.liveness import live_runs, live_sessions
-
-RunState = Literal["running", "finished", "failed", "interrupted"]
 
 _RUNS = text(
     f"""
@@ -25,7 +24,7 @@ _RUNS = text(
            {epochs("r")} AS epochs,
            (SELECT count(*) FROM events e WHERE e.run_id = r.id) AS events,
            (SELECT kind FROM events e JOIN sessions s ON s.id = e.session_id WHERE e.run_id = r.id
-              AND e.kind IN ('training_started', 'training_complete', 'training_failed')
+              AND e.kind IN ({listed(MILESTONES)})
             ORDER BY {RANK} DESC LIMIT 1) AS milestone,
            (SELECT outcome FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL
             ORDER BY s.generation DESC, id DESC LIMIT 1) AS outcome,
@@ -34,15 +33,14 @@ _RUNS = text(
     FROM runs r ORDER BY r.created_at
     """  # noqa: S608 - a constant of `tables`
 )
+_UNPLANNED = f"""FROM events e
+              WHERE e.run_id = t.run_id AND e.id > t.planned_through AND e.kind NOT IN ({listed(NOT_FOR_PLATFORMS)})"""
 # The bodies' lengths are summed apart from the groups: grouping sorts, and would hold all the bodies in memory.
-# Usage events are never delivered, so that they do not wait where there is no key to plan them for.
+# What is for no platform does not wait where there is no key to plan it for.
 _TARGETS = text(
-    """
+    f"""
     SELECT t.run_id, t.destination_id, d.platform, d.base_url, t.state, t.reason, t.ids, t.dropped_at,
-           (SELECT count(*) FROM events e
-              WHERE e.run_id = t.run_id AND e.id > t.planned_through AND e.kind != 'usage') AS unplanned,
-           (SELECT min(created_at) FROM events e
-              WHERE e.run_id = t.run_id AND e.id > t.planned_through AND e.kind != 'usage') AS oldest_unplanned_at,
+           (SELECT count(*) {_UNPLANNED}) AS unplanned, (SELECT min(created_at) {_UNPLANNED}) AS oldest_unplanned_at,
            coalesce(x.pending, 0) AS pending, coalesce(x.delivered, 0) AS delivered, coalesce(x.dead, 0) AS dead,
            coalesce(x.superseded, 0) AS superseded, coalesce(x.dropped, 0) AS dropped,
            (SELECT coalesce(sum(coalesce(b.size, length(o.body))), 0)
@@ -61,7 +59,7 @@ _TARGETS = text(
              count(CASE WHEN x.state = 'dropped' THEN 1 END) AS dropped,
              min(CASE WHEN x.state IN ('pending', 'claimed') THEN x.created_at END) AS oldest_pending_at,
              min(CASE WHEN x.state IN ('pending', 'claimed')
-                       AND NOT (x.lane = 'upload' AND x.role != 'final' AND x.fence = 0) THEN x.next_attempt_at END)
+                       AND NOT (x.lane = 'upload' AND x.role != '{FINAL}' AND x.fence = 0) THEN x.next_attempt_at END)
                AS next_attempt_at,
              max(CASE WHEN x.last_error IS NOT NULL AND x.state IN ('pending', 'claimed', 'dead') THEN x.id END)
                AS failed_id
@@ -69,20 +67,21 @@ _TARGETS = text(
       GROUP BY x.run_id, x.destination_id
     ) x ON x.run_id = t.run_id AND x.destination_id = t.destination_id
     LEFT JOIN deliveries failed ON failed.id = x.failed_id
-    """
+    """  # noqa: S608 - names of this package
 )
 
 
 # Checkpoints that keep a distance to the last upload as long as the session that saved them is alive.
 _SPACED = text(
-    """
+    f"""
     SELECT d.run_id, d.destination_id, d.next_attempt_at, t.last_upload_at, e.session_id
     FROM deliveries d
     JOIN targets t ON t.run_id = d.run_id AND t.destination_id = d.destination_id
     LEFT JOIN events e ON e.id = d.first_event
-    WHERE d.state IN ('pending', 'claimed') AND d.lane = 'upload' AND d.role != 'final' AND d.fence = 0
-    """
+    WHERE d.state IN ('pending', 'claimed') AND d.lane = 'upload' AND d.role != '{FINAL}' AND d.fence = 0
+    """  # noqa: S608 - names of this package
 )
+_TOLD_BY_OUTCOMES: Mapping[str, RunState] = {"complete": "finished", "failed": "failed"}
 _DEAD = text("SELECT id, run_id, destination_id, kind, last_error FROM deliveries WHERE state = 'dead' ORDER BY id")
 
 
@@ -214,10 +213,9 @@ def run_state(milestone: str | None, outcome: str | None, live: bool) -> RunStat
         outcome: Of its last session; it tells the state where no milestone does.
         live: Whether a session is alive.
     """
-    if milestone == "training_complete" or (milestone is None and outcome == "complete"):
-        return "finished"
-    if milestone == "training_failed" or (milestone is None and outcome == "failed"):
-        return "failed"
+    told = of(milestone).tells_state if milestone is not None else _TOLD_BY_OUTCOMES.get(outcome or "")
+    if told in {"finished", "failed"}:
+        return told
     return "running" if live else "interrupted"
 
 

@@ -7,7 +7,7 @@ In this order:
 3. Checkpoints that have not arrived, of which the run has a newer one of the same role.
 4. Other checkpoints that have not arrived and are not final, the oldest run's first, and of a run `last` before `best`;
    for a new `last` no run's newest `best`.
-5. Console text that no delivery was planned for yet, the oldest first.
+5. Console text (`kinds.EVICTABLE`) that no delivery was planned for yet, the oldest first.
 
 Never: metrics, the start and the end of a run, a final checkpoint that has not arrived. A delivery that was planned
 keeps its bytes, which are frozen; a checkpoint that a drain is uploading stays too.
@@ -15,7 +15,7 @@ keeps its bytes, which are frozen; a checkpoint that a drain is uploading stays 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, select, text, update
 
 from journal.clock import now_text, utc_now
+from journal.kinds import BEST, CHECKPOINT, EVICTABLE, FINAL, listed, of
 from journal.losses import Loss
 from journal.retention import prunable, pruning
 from journal.schema import tables
@@ -30,13 +31,15 @@ from journal.sessions.liveness import live_runs
 from journal.sessions.order import newest_checkpoint
 
 Rows = Sequence[Row[Any]]
+Losses = Sequence[tuple[str, Loss]]
+"""What runs have lost, after their uuids."""
 
-CONSOLE_AT_ONCE = 8 << 20
-"""Most bytes of console text that one transaction deletes: an event may be waiting for it."""
+EVENTS_AT_ONCE = 8 << 20
+"""Most bytes of events that one transaction deletes: an event may be waiting for it."""
 GIVEN_UP_ERROR = "given up: the journal had reached its size limit"
 
 # The plus takes away the column's affinity, with which SQLite would not use the index of the expression.
-_REFERS = "e.kind = 'checkpoint' AND json_extract(e.payload, '$.sha256') = +b.sha256"
+_REFERS = f"e.kind = '{CHECKPOINT}' AND json_extract(e.payload, '$.sha256') = +b.sha256"
 _ARRIVED_BYTES = text(
     f"""
     WITH arrived AS (SELECT DISTINCT sha256, run_id, destination_id FROM deliveries
@@ -58,29 +61,32 @@ _UNDELIVERED = """
     WHERE b.state = 'present'
       AND b.sha256 NOT IN (SELECT sha256 FROM deliveries WHERE state IN ('pending', 'claimed') AND state = 'claimed'
                              AND sha256 IS NOT NULL)
-      AND NOT EXISTS (SELECT 1 FROM events e WHERE {refers} AND (e.key = 'final' OR {kept}))
+      AND NOT EXISTS (SELECT 1 FROM events e WHERE {refers} AND (e.key = :final OR {kept}))
     GROUP BY b.sha256, e.run_id
-    ORDER BY r.created_at, max(e.key = 'best'), min(e.id)
+    ORDER BY r.created_at, max(e.key = :best), min(e.id)
     """
+_ROLES = {"final": FINAL, "best": BEST}
 _IS_NEWEST = f"e.id = {newest_checkpoint('e')}"
-_REPLACED = text(_UNDELIVERED.format(refers=_REFERS, kept=_IS_NEWEST))
-_NOT_FINAL = text(_UNDELIVERED.format(refers=_REFERS, kept="0"))
-_NOT_FINAL_NOR_BEST = text(_UNDELIVERED.format(refers=_REFERS, kept=f"(e.key = 'best' AND {_IS_NEWEST})"))
-_CONSOLE = text(
-    """
-    SELECT e.id, e.run_id, length(CAST(e.payload AS BLOB)) AS size FROM events e
-    WHERE e.kind = 'console_output'
+_REPLACED = text(_UNDELIVERED.format(refers=_REFERS, kept=_IS_NEWEST)).bindparams(**_ROLES)
+_NOT_FINAL = text(_UNDELIVERED.format(refers=_REFERS, kept="0")).bindparams(**_ROLES)
+_NOT_FINAL_NOR_BEST = text(_UNDELIVERED.format(refers=_REFERS, kept=f"(e.key = :best AND {_IS_NEWEST})")).bindparams(
+    **_ROLES
+)
+_EVENTS = text(
+    f"""
+    SELECT e.id, e.run_id, e.kind, length(CAST(e.payload AS BLOB)) AS size FROM events e
+    WHERE e.kind IN ({listed(EVICTABLE)})
       AND e.id > coalesce((SELECT max(t.planned_through) FROM targets t WHERE t.run_id = e.run_id), 0)
     ORDER BY e.id
-    """
+    """  # noqa: S608 - names of this package
 )
 # What `journal.checkpoints.superseded` removes once the next one is there: `last` and `best` may be the same bytes.
 _REPLACED_NEXT = text(
     f"""
     SELECT b.size FROM events e JOIN blobs b ON {_REFERS}
-    WHERE e.run_id = :run_id AND e.key = :role AND e.key != 'final' AND b.state = 'present'
+    WHERE e.run_id = :run_id AND e.key = :role AND e.key != :final AND b.state = 'present'
       AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.sha256 = b.sha256 AND d.state IN ('pending', 'claimed'))
-      AND NOT EXISTS (SELECT 1 FROM events e WHERE {_REFERS} AND (e.key = 'final' OR {_IS_NEWEST})
+      AND NOT EXISTS (SELECT 1 FROM events e WHERE {_REFERS} AND (e.key = :final OR {_IS_NEWEST})
                         AND (e.run_id, e.key) != (:run_id, :role))
     ORDER BY e.id DESC LIMIT 1
     """  # noqa: S608 - constants of this module
@@ -97,7 +103,7 @@ class Step:
     """
 
     find: Callable[[Connection, int], Rows]
-    take: Callable[[Connection, Rows], Mapping[str, Loss]]
+    take: Callable[[Connection, Rows], Losses]
 
 
 def size_of(rows: Rows) -> int:
@@ -107,7 +113,7 @@ def size_of(rows: Rows) -> int:
 
 def replaced_next(connection: Connection, run_id: str, role: str) -> int:
     """Return the bytes that go by themselves when the run gets its next checkpoint of a role."""
-    return connection.execute(_REPLACED_NEXT, {"run_id": run_id, "role": role}).scalar() or 0
+    return connection.execute(_REPLACED_NEXT, {"run_id": run_id, "role": role, "final": FINAL}).scalar() or 0
 
 
 def checkpoints_not_final(connection: Connection, excess: int) -> Rows:
@@ -143,12 +149,12 @@ def _oldest_arrived_run(connection: Connection, _: int) -> Rows:
         return [row for row in oldest if row.id in wanted][:1]
 
 
-def _console(connection: Connection, excess: int) -> Rows:
+def _events(connection: Connection, excess: int) -> Rows:
     found: list[Row[Any]] = []
     size = 0
-    with connection.execute(_CONSOLE) as rows:
+    with connection.execute(_EVENTS) as rows:
         for row in rows:
-            if size >= min(excess, CONSOLE_AT_ONCE):
+            if size >= min(excess, EVENTS_AT_ONCE):
                 break
             found.append(row)
             size += row.size
@@ -167,21 +173,21 @@ def _enough(rows: Rows, excess: int) -> Rows:
     return [row for row in rows if row.sha256 in chosen]
 
 
-def _remove_bytes(connection: Connection, rows: Rows) -> Mapping[str, Loss]:
+def _remove_bytes(connection: Connection, rows: Rows) -> Losses:
     prunable.mark_removed(connection, {row.sha256 for row in rows})
-    return {}
+    return ()
 
 
-def _delete_runs(connection: Connection, rows: Rows) -> Mapping[str, Loss]:
+def _delete_runs(connection: Connection, rows: Rows) -> Losses:
     pruning.delete_runs(connection, [row.id for row in rows])
     prunable.mark_removed(connection, {row.sha256 for row in prunable.unreferenced(connection)})
-    return {}
+    return ()
 
 
-def _give_up(what: str) -> Callable[[Connection, Rows], Mapping[str, Loss]]:
+def _give_up(what: str) -> Callable[[Connection, Rows], Losses]:
     """Return what removes bytes that have not arrived, and closes the deliveries that wait for them."""
 
-    def take(connection: Connection, rows: Rows) -> Mapping[str, Loss]:
+    def take(connection: Connection, rows: Rows) -> Losses:
         gone = {row.sha256 for row in rows}
         prunable.mark_removed(connection, gone)
         table = tables.deliveries
@@ -193,17 +199,18 @@ def _give_up(what: str) -> Callable[[Connection, Rows], Mapping[str, Loss]]:
     return take
 
 
-def _delete_console(connection: Connection, rows: Rows) -> Mapping[str, Loss]:
+def _delete_events(connection: Connection, rows: Rows) -> Losses:
     statement = delete(tables.events).where(tables.events.c.id == bindparam("gone"))
     connection.execute(statement, [{"gone": row.id} for row in rows])
-    return _losses("console chunks", rows)
+    by_kind = {kind: [row for row in rows if row.kind == kind] for kind in EVICTABLE}
+    return [loss for kind, gone in by_kind.items() for loss in _losses(of(kind).evicted_as or kind, gone)]
 
 
-def _losses(what: str, rows: Iterable[Row[Any]]) -> dict[str, Loss]:
+def _losses(what: str, rows: Iterable[Row[Any]]) -> list[tuple[str, Loss]]:
     """Return what each run loses."""
     by_run = groupby(sorted(rows, key=lambda row: str(row.run_id)), key=lambda row: str(row.run_id))
     sizes = {run_id: [row.size for row in group] for run_id, group in by_run}
-    return {run_id: Loss(what, len(each), sum(each)) for run_id, each in sizes.items()}
+    return [(run_id, Loss(what, len(each), sum(each))) for run_id, each in sizes.items()]
 
 
 WITHOUT_LOSS = (
@@ -214,4 +221,4 @@ WITHOUT_LOSS = (
 _REPLACED_ONES = Step(_checkpoints_replaced, _give_up("checkpoints that newer ones had replaced"))
 CHECKPOINTS = (_REPLACED_ONES, Step(checkpoints_not_final, _give_up("checkpoints")))
 CHECKPOINTS_FOR_LAST = (_REPLACED_ONES, Step(checkpoints_for_last, _give_up("checkpoints")))
-CONSOLE = (Step(_console, _delete_console),)
+EVENTS = (Step(_events, _delete_events),)

@@ -7,7 +7,7 @@ Measuring costs two pragmas and a sum over the checkpoints' rows, so nothing has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert
@@ -15,13 +15,14 @@ from sqlalchemy import Connection, insert
 from journal.checkpoints.blobs import BlobStore
 from journal.clock import now_text
 from journal.encoding import encode
-from journal.kinds import FINAL, GIVEN_UP
-from journal.losses import Loss, loss_payload
+from journal.kinds import FINAL, GIVEN_UP, LAST
+from journal.losses import loss_payload
 from journal.retention.eviction import (
     CHECKPOINTS,
     CHECKPOINTS_FOR_LAST,
-    CONSOLE,
+    EVENTS,
     WITHOUT_LOSS,
+    Losses,
     Step,
     replaced_next,
     size_of,
@@ -31,8 +32,6 @@ from journal.schema import tables
 from journal.sessions import session_rows
 from journal.storage.database import Begin
 
-LAST = "last"
-"""Role of the checkpoint that a training goes on from."""
 SLACK = 20
 """Console text is given up until a 20th of the limit is free, so that it does not happen at every heartbeat."""
 
@@ -89,7 +88,7 @@ class Space:
         """Give up what may be given up, until the journal is within its limit; return whether it is."""
         self._free(0, (*WITHOUT_LOSS, *CHECKPOINTS))
         if not self._fits(0):
-            self._free(self._limit // SLACK, CONSOLE)
+            self._free(self._limit // SLACK, EVENTS)
         return self._fits(0)
 
     def for_checkpoint(self, size: int, run_id: str, role: str) -> bool:
@@ -108,7 +107,7 @@ class Space:
         checkpoints = CHECKPOINTS_FOR_LAST if role == LAST else CHECKPOINTS
         if role != FINAL and not self._could_fit(needed, checkpoints[-1]):
             return False
-        self._free(needed, (*checkpoints, *(CONSOLE if role == FINAL else ())))
+        self._free(needed, (*checkpoints, *(EVENTS if role == FINAL else ())))
         return role == FINAL or self._fits(needed)
 
     def _could_fit(self, needed: int, step: Step) -> bool:
@@ -149,9 +148,9 @@ class Space:
         self._blobs.clear()
 
 
-def _record_losses(connection: Connection, losses: Mapping[str, Loss], reason: str) -> None:
+def _record_losses(connection: Connection, losses: Losses, reason: str) -> None:
     """Write one event for each run, in a session of its own, in the transaction that gives the things up."""
-    for run_id, loss in losses.items():
+    for run_id, loss in losses:
         session = session_rows.for_upkeep(connection, run_id)
         values = {"run_id": run_id, "kind": GIVEN_UP, "key": loss.what, "created_at": now_text()}
         payload = encode(loss_payload(reason, [loss]))

@@ -11,14 +11,15 @@ from sqlalchemy import Connection, Row, bindparam, select, text, update
 from journal.checkpoints.blobs import BlobStore
 from journal.checkpoints.salvage import lost_snapshots
 from journal.clock import to_text
+from journal.kinds import CHECKPOINT, NOT_FOR_PLATFORMS, listed
 from journal.schema import plausible_times, tables
 
 _D = tables.deliveries
 
 # Everything of the run has arrived everywhere it goes, or was given up on purpose; and nothing was written lately.
-# One whose every destination was given up goes nowhere any more. Usage events never go anywhere.
+# One whose every destination was given up goes nowhere any more. What is for no platform holds up nothing.
 _SETTLED = text(
-    """
+    f"""
     SELECT r.id, EXISTS (SELECT 1 FROM targets t WHERE t.run_id = r.id AND t.dropped_at IS NULL) AS goes_somewhere
     FROM runs r
     WHERE r.id IN (SELECT run_id FROM targets)
@@ -26,20 +27,20 @@ _SETTLED = text(
       AND r.id NOT IN (SELECT run_id FROM deliveries WHERE state = 'dead')
       AND NOT EXISTS (SELECT 1 FROM targets t JOIN events e ON e.run_id = t.run_id
                       WHERE t.run_id = r.id AND t.dropped_at IS NULL AND e.id > t.planned_through
-                        AND e.kind != 'usage')
+                        AND e.kind NOT IN ({listed(NOT_FOR_PLATFORMS)}))
       AND EXISTS (SELECT 1 FROM events e WHERE e.run_id = r.id)
       AND NOT EXISTS (SELECT 1 FROM events e
                       WHERE e.run_id = r.id AND e.created_at >= :before AND e.created_at <= :latest_now)
-    """
+    """  # noqa: S608 - names of this package
 )
 _UNREFERENCED = text(
-    """
+    f"""
     SELECT b.sha256, b.size FROM blobs b
     WHERE b.state = 'present'
       AND b.sha256 NOT IN (SELECT sha256 FROM deliveries WHERE sha256 IS NOT NULL)
       AND NOT EXISTS (SELECT 1 FROM events e
-                      WHERE e.kind = 'checkpoint' AND json_extract(e.payload, '$.sha256') = +b.sha256)
-    """
+                      WHERE e.kind = '{CHECKPOINT}' AND json_extract(e.payload, '$.sha256') = +b.sha256)
+    """  # noqa: S608 - names of this package
 )
 # The deliveries that a target began with, of stage 0 or 1, are gone; what was planned later has higher stages. A target
 # that had none is given a stage for this.

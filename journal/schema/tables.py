@@ -25,6 +25,7 @@ from sqlalchemy import (
     text,
 )
 
+from journal.kinds import CHECKPOINT, CONSOLE, EPOCH, EVALUATED, MILESTONES, TRAINED, VALIDATED, listed
 from journal.records import OPEN_STATES
 
 METADATA = MetaData()
@@ -93,11 +94,11 @@ events = Table(
 )
 Index("ix_events_identity", events.c.session_id, events.c.seq, unique=True)
 # Partial: they cost the hot path nothing, because only checkpoint events are in them.
-Index("ix_events_checkpoints", events.c.run_id, events.c.key, sqlite_where=text("kind = 'checkpoint'"))
+Index("ix_events_checkpoints", events.c.run_id, events.c.key, sqlite_where=text(f"kind = '{CHECKPOINT}'"))
 Index(
     "ix_events_blobs",
     func.json_extract(events.c.payload, text("'$.sha256'")),
-    sqlite_where=text("kind = 'checkpoint'"),
+    sqlite_where=text(f"kind = '{CHECKPOINT}'"),
 )
 
 blobs = Table(
@@ -237,7 +238,7 @@ def place(event: FromClause, session: FromClause) -> ColumnElement[int]:
     return session.c.generation.op("<<")(40).self_group() + event.c.seq
 
 
-EPOCH_TRAINED = """kind = 'epoch_end' AND (instr(payload, '"val/') OR NOT instr(payload, '"metrics/'))"""
+EPOCH_TRAINED = f"""kind = '{EPOCH}' AND (instr(payload, '"{VALIDATED}') OR NOT instr(payload, '"{EVALUATED}'))"""
 """The condition for events that tell of an epoch, and not of the final evaluation: that one has validation metrics and,
 unlike a validation between epochs, no validation losses. Its number tells nothing, as a training may end early."""
 
@@ -254,12 +255,12 @@ def epochs(run: str) -> str:
     of_run = f"FROM events e WHERE e.run_id = {run}.id AND"
     return f"""coalesce(
           nullif((SELECT count(DISTINCT key) {of_run} {EPOCH_TRAINED}), 0),
-          (SELECT count(DISTINCT key) {of_run} kind = 'epoch_end') -
+          (SELECT count(DISTINCT key) {of_run} kind = '{EPOCH}') -
           (SELECT count(DISTINCT key) = 2 AND count(DISTINCT losses) = 1 FROM (
              SELECT e.key, (SELECT json_group_object(m.key, m.value) FROM json_each(e.payload, '$.metrics') m
-                            WHERE m.key LIKE 'train/%') AS losses
+                            WHERE m.key LIKE '{TRAINED}%') AS losses
              FROM events e JOIN sessions s ON s.id = e.session_id
-             WHERE e.run_id = {run}.id AND e.kind = 'epoch_end' AND json_valid(e.payload)
+             WHERE e.run_id = {run}.id AND e.kind = '{EPOCH}' AND json_valid(e.payload)
              ORDER BY {RANK} DESC LIMIT 2)))"""  # noqa: S608 - constants of this module
 
 
@@ -277,23 +278,23 @@ VIEWS: dict[str, str] = {
     "metrics": f"""
         SELECT e.run_id AS run, json_extract(e.payload, '$.epoch') AS epoch, m.key AS name, m.value AS value
         FROM (SELECT e.id, max({RANK}) FROM events e JOIN sessions s ON s.id = e.session_id
-              WHERE e.kind = 'epoch_end' GROUP BY e.run_id, e.key) newest
+              WHERE e.kind = '{EPOCH}' GROUP BY e.run_id, e.key) newest
         JOIN events e ON e.id = newest.id, json_each(e.payload, '$.metrics') m
         ORDER BY e.run_id, epoch, name""",  # noqa: S608 - a constant of this module
     "console": f"""
         SELECT e.run_id AS run, json_extract(e.payload, '$.chunkId') AS chunk,
                json_extract(e.payload, '$.content') AS content, e.created_at
-        FROM events e JOIN sessions s ON s.id = e.session_id WHERE e.kind = 'console_output'
+        FROM events e JOIN sessions s ON s.id = e.session_id WHERE e.kind = '{CONSOLE}'
         ORDER BY e.run_id, {RANK}""",  # noqa: S608 - a constant of this module
-    "checkpoints": """
+    "checkpoints": f"""
         SELECT e.run_id AS run, json_extract(e.payload, '$.epoch') AS epoch, e.key AS role,
                json_extract(e.payload, '$.filename') AS filename, json_extract(e.payload, '$.sha256') AS sha256,
                json_extract(e.payload, '$.size') AS size, b.state AS bytes_are, d.states AS delivery, e.created_at
         FROM events e LEFT JOIN blobs b ON b.sha256 = json_extract(e.payload, '$.sha256')
         LEFT JOIN (SELECT first_event, group_concat(state) AS states FROM deliveries WHERE lane = 'upload'
                    GROUP BY first_event) d ON d.first_event = e.id
-        WHERE e.kind = 'checkpoint'
-        ORDER BY e.id""",
+        WHERE e.kind = '{CHECKPOINT}'
+        ORDER BY e.id""",  # noqa: S608 - a constant of this package
     "dead_letters": """
         SELECT d.id, r.name AS run, d.run_id, t.base_url AS destination, d.kind, d.last_error AS reason, d.attempts,
                d.first_event, d.last_event, d.settled_at
@@ -309,7 +310,7 @@ VIEWS: dict[str, str] = {
         FROM runs r
         LEFT JOIN (SELECT run_id, count(*) AS events FROM events GROUP BY run_id) e ON e.run_id = r.id
         LEFT JOIN (SELECT e.run_id, e.kind, max({RANK}) FROM events e JOIN sessions s ON s.id = e.session_id
-                   WHERE e.kind IN ('training_started', 'training_complete', 'training_failed')
+                   WHERE e.kind IN ({listed(MILESTONES)})
                    GROUP BY e.run_id) m ON m.run_id = r.id
         LEFT JOIN (SELECT run_id, count(*) AS sessions FROM sessions WHERE purpose IS NULL GROUP BY run_id) s
           ON s.run_id = r.id

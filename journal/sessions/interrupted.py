@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, insert, select, text
 
 from journal.clock import now_text, to_text
 from journal.encoding import encode
-from journal.kinds import INTERRUPTED, REGISTRATION
+from journal.kinds import INTERRUPTED, MILESTONES, listed, of
 from journal.schema import tables
 from journal.schema.tables import RANK
 from journal.sessions import session_rows
@@ -27,20 +27,20 @@ _LEFT = ("abandoned", "exited")
 """Outcomes of sessions whose process left the training without an end."""
 # The last training's session of each run, where nothing has been written of its end.
 _LAST = text(
-    """
+    f"""
     SELECT s.* FROM sessions s
     WHERE s.purpose IS NULL
       AND s.id = (SELECT n.id FROM sessions n WHERE n.run_id = s.run_id AND n.purpose IS NULL
                   ORDER BY n.generation DESC, n.id DESC LIMIT 1)
       AND NOT EXISTS (SELECT 1 FROM sessions i WHERE i.run_id = s.run_id AND i.parent = s.uuid
-                      AND i.purpose = 'interrupted')
-    """
+                      AND i.purpose = '{INTERRUPTED}')
+    """  # noqa: S608 - names of this package
 )
 # What a run told last, whenever that came in.
 _LAST_WORD = text(
     f"""
     SELECT e.kind FROM events e JOIN sessions s ON s.id = e.session_id
-    WHERE e.run_id = :run_id AND e.kind IN ('training_started', 'training_complete', 'training_failed')
+    WHERE e.run_id = :run_id AND e.kind IN ({listed(MILESTONES)})
     ORDER BY {RANK} DESC LIMIT 1
     """  # noqa: S608 - names of this package
 )
@@ -72,7 +72,7 @@ def _ended(connection: Connection, now: datetime) -> Iterator[Row[Any]]:
     for row in connection.execute(_LAST).all():
         if row.run_id not in live and _is_over(row, now):  # few are: only of these all events are looked at
             last = connection.execute(_LAST_WORD, {"run_id": row.run_id}).scalar()
-            if last == REGISTRATION:
+            if last is not None and of(last).tells_state == "running":
                 yield row
 
 

@@ -11,21 +11,15 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, bindparam, text
 
-from journal.kinds import INTERRUPTED, MILESTONES, REGISTRATION
+from journal.kinds import CHECKPOINT, REGISTRATION, STATES, of
 from journal.records import Event
 from journal.schema.tables import rank
-
-EPOCH = "epoch_end"
-CHECKPOINT = "checkpoint"
-_MILESTONES = frozenset({*MILESTONES, INTERRUPTED})
-_STATES = {*_MILESTONES, "training_progress", "system_metrics"} - {REGISTRATION}
-"""Kinds of which only the newest counts, and which a session's mere beginning makes old."""
 
 
 def newest_checkpoint(other: str) -> str:
     """Return the query for the id of the newest checkpoint of the run and role that the event `other` is of."""
     return f"""(SELECT newer.id FROM events newer JOIN sessions its ON its.id = newer.session_id
-                WHERE newer.run_id = {other}.run_id AND newer.kind = 'checkpoint' AND newer.key = {other}.key
+                WHERE newer.run_id = {other}.run_id AND newer.kind = '{CHECKPOINT}' AND newer.key = {other}.key
                 ORDER BY {rank("newer", "its")} DESC, newer.id DESC LIMIT 1)"""  # noqa: S608 - names of this package
 
 
@@ -42,7 +36,7 @@ _NEWER = text(
     SELECT 1 FROM events e JOIN sessions s ON s.id = e.session_id
     WHERE e.run_id = :run_id AND e.id < :id AND s.generation > :generation AND e.kind = :kind
       AND (:key IS NULL OR e.key = :key)
-      AND (:kind != 'checkpoint' OR CASE WHEN :any_role THEN json_extract(e.payload, '$.publish') = 1
+      AND (NOT :by_role OR CASE WHEN :any_role THEN json_extract(e.payload, '$.publish') = 1
                                          ELSE e.key IN :roles END)
     LIMIT 1
     """
@@ -90,16 +84,16 @@ def overtaken(
 
 
 def _is_old(connection: Connection, event: Event, roles: Collection[str] | None) -> bool:
-    if event.kind in _STATES:
-        return True
-    if event.kind not in {REGISTRATION, EPOCH, CHECKPOINT}:
-        return False
+    superseded_by = of(event.kind).superseded_by
+    if superseded_by in {None, "session"}:
+        return superseded_by is not None
     values = {
         "run_id": event.run_id,
         "id": event.id,
         "generation": event.generation,
         "kind": event.kind,
-        "key": event.key if event.kind == EPOCH else None,
+        "key": event.key if superseded_by == "key" else None,
+        "by_role": superseded_by == "role",
         "any_role": roles is None,
         "roles": list(roles or ()),
     }
@@ -111,14 +105,12 @@ def _is_out_of_turn(connection: Connection, event: Event) -> bool:
 
     A start that no other one came before is sent all the same: it makes the run known.
     """
-    if event.kind in _MILESTONES:
-        kinds = _MILESTONES
-    elif event.kind in _STATES or event.kind == EPOCH:
-        kinds = frozenset({event.kind})
-    else:
+    kind = of(event.kind)
+    if kind.superseded_by in {None, "role"}:
         return False
     place = {"session_id": event.session_id, "seq": event.seq, "id": event.id}
-    what = {"kinds": list(kinds), "key": event.key if event.kind == EPOCH else None}
+    same = STATES if kind.tells_state else (event.kind,)
+    what = {"kinds": list(same), "key": event.key if kind.superseded_by == "key" else None}
     if connection.execute(_LATER_IN_SESSION, {**place, **what}).first() is None:
         return False
     if event.kind != REGISTRATION:

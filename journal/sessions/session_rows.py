@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, text
 
 from journal.clock import now_text
+from journal.kinds import CONSOLE
 from journal.schema import tables
 from journal.sessions.identity import TWIN, UNKNOWN, UPKEEP, Newest, Session, derived
 from journal.sessions.liveness import boot_id, host_name
@@ -17,11 +18,11 @@ _S = tables.sessions
 _E = tables.events
 _LAST_CHUNK = text(
     """
-    SELECT max(CAST((SELECT e.key FROM events e WHERE e.session_id = s.id AND e.kind = 'console_output'
+    SELECT max(CAST((SELECT e.key FROM events e WHERE e.session_id = s.id AND e.kind = :kind
                      ORDER BY e.seq DESC LIMIT 1) AS INTEGER))
     FROM sessions s WHERE s.run_id = :run_id
     """
-)
+).bindparams(kind=CONSOLE)
 
 
 def newest(connection: Connection, run_id: str, before: str | None = None) -> Newest:

@@ -24,7 +24,7 @@ from journal.checkpoints.salvage import LostSnapshot
 from journal.clock import now_text
 from journal.encoding import encode
 from journal.errors import JournalUnavailable, from_sqlite
-from journal.kinds import MILESTONES
+from journal.kinds import CHECKPOINT, MILESTONES
 from journal.outbox import backlog, targets
 from journal.outbox.routing import route
 from journal.records import Event, Run, Signal, Target
@@ -227,7 +227,7 @@ class Writer:
             "state": "present",
             "created_at": now_text(),
         }
-        [entry] = session.entries([("checkpoint", role, encode(facts), now_text())])
+        [entry] = session.entries([(CHECKPOINT, role, encode(facts), now_text())])
         row = self._row(session)
         with self._transaction(durable=True) as connection:
             self._blobs.publish(snapshot)  # inside the transaction, so that nobody removes the same bytes meanwhile

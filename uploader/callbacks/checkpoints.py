@@ -9,6 +9,7 @@ from typing import Any
 
 from journal.checkpoints.blobs import identity
 from journal.checkpoints.salvage import stamped
+from journal.kinds import BEST, FINAL, LAST
 from uploader.callbacks.results import best_epoch
 from uploader.callbacks.trainer import Trainer
 
@@ -46,9 +47,9 @@ def saved_files(trainer: Trainer, *, is_first: bool) -> list[SavedFile]:
     is_best = trainer.fitness == trainer.best_fitness  # the trainer's own rule for writing best.pt
     files = []
     if last.is_file():
-        files.append(SavedFile(last, "last", trainer.epoch, publish=not best.is_file(), is_best=is_best))
+        files.append(SavedFile(last, LAST, trainer.epoch, publish=not best.is_file(), is_best=is_best))
     if best.is_file() and (is_best or is_first):
-        files.append(SavedFile(best, "best", best_epoch(trainer), publish=True, is_best=True))
+        files.append(SavedFile(best, BEST, best_epoch(trainer), publish=True, is_best=True))
     return files
 
 
@@ -56,9 +57,9 @@ def final_file(trainer: Trainer) -> SavedFile | None:
     """Return what remains of a finished training: `best.pt`, else `last.pt`, else nothing."""
     last, best = Path(trainer.last), Path(trainer.best)
     if best.is_file():
-        return SavedFile(best, "final", best_epoch(trainer), publish=True, is_best=True)
+        return SavedFile(best, FINAL, best_epoch(trainer), publish=True, is_best=True)
     if last.is_file():
-        return SavedFile(last, "final", trainer.epoch, publish=True, is_best=False)
+        return SavedFile(last, FINAL, trainer.epoch, publish=True, is_best=False)
     return None
 
 

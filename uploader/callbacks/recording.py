@@ -15,7 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from journal.kinds import GIVEN_UP
+from journal.kinds import (
+    BATCH,
+    BEST,
+    COMPLETE,
+    CONSOLE,
+    EPOCH,
+    FAILED,
+    GIVEN_UP,
+    LAST,
+    MODEL_SAVED,
+    REGISTRATION,
+)
 from journal.losses import loss_payload
 from uploader.callbacks.checkpoints import SavedFile, final_file, save_payload, saved_files
 from uploader.callbacks.console import Chunk, ConsoleCapture
@@ -103,9 +114,9 @@ class Recording:
             "system": self._system.sample(),
         }
         key = str(self._recorder.session_number)
-        self._events.event("training_started", self._redactor.value(payload), key)
+        self._events.event(REGISTRATION, self._redactor.value(payload), key)
         for epoch, told in self._recorder.origin.epochs:  # a copy that goes on would not be whole without them
-            self._events.event("epoch_end", json.loads(told), epoch)
+            self._events.event(EPOCH, json.loads(told), epoch)
         _say(f"recording this training as run {self._recorder.run_id}; `{self._recorder.drain_command}` delivers it")
         if model := self._recorder.origin.model:
             _say(f"this training goes on as model {model}, which Ultralytics has streamed it to")
@@ -132,7 +143,7 @@ class Recording:
         batch = getattr(trainer, "batch_size", None)
         if batch is not None and str(batch) != self._batch:
             self._batch = str(batch)
-            self._events.event("batch", {"batch": batch}, self._batch)
+            self._events.event(BATCH, {"batch": batch}, self._batch)
 
     def epoch_end(self, trainer: Trainer) -> None:
         """Record an epoch's metrics, and those of the final evaluation under one epoch more.
@@ -142,7 +153,7 @@ class Recording:
         self.goes_on()  # a trainer of somebody's own may not have said that it is set up
         epoch = trainer.epoch + (trainer.epoch == self._last_epoch)
         self._last_epoch = epoch
-        self._events.event("epoch_end", epoch_payload(trainer, epoch, self._system.sample()), str(epoch))
+        self._events.event(EPOCH, epoch_payload(trainer, epoch, self._system.sample()), str(epoch))
 
     def model_saved(self, trainer: Trainer) -> None:
         """Record a save and have its files snapshotted in the background."""
@@ -161,7 +172,7 @@ class Recording:
         if trainer is None or not trainer.stop or validator.training:
             return
         if getattr(trainer, "validator", None) is validator and (result := final_file(trainer)):
-            role = "last" if result.path == Path(trainer.last) else "best"
+            role = LAST if result.path == Path(trainer.last) else BEST
             self._saved(trainer, [replace(result, role=role)], final=True)
 
     def complete(self, trainer: Trainer) -> None:
@@ -181,7 +192,7 @@ class Recording:
         payload["plots"], losses = without_large(payload["plots"])
         if losses:
             self._events.event(GIVEN_UP, loss_payload("they are too large to be sent", losses), "plots")
-        self._events.event("training_complete", self._redactor.results(payload))
+        self._events.event(COMPLETE, self._redactor.results(payload))
         self._is_complete = True
 
     def close(self, error: BaseException | None) -> None:
@@ -224,7 +235,7 @@ class Recording:
             _say(f"run {self._recorder.run_id} was finished before and did not go on; it stays as it is")
         elif outcome == "failed" and how:
             attempt("the last epoch", self._catch_up)
-            self._events.event("training_failed", how.payload())
+            self._events.event(FAILED, how.payload())
         self._recorder.finish(outcome)
 
     def _catch_up(self) -> None:
@@ -244,7 +255,7 @@ class Recording:
         # The trainer has not synced its files: a power cut would take them along with this event, so waiting for the
         # disk, which is busy writing them, would gain nothing. Killing the process harms neither.
         payload = {**save_payload(trainer, files), **facts}
-        self._events.event("model_saved", payload, str(trainer.epoch), durability="process")
+        self._events.event(MODEL_SAVED, payload, str(trainer.epoch), durability="process")
         for file in files:
             self._snapshot(file)
 
@@ -255,7 +266,7 @@ class Recording:
 
     def _journal_console(self, chunk: Chunk) -> None:
         payload = chunk.payload()
-        self._events.event("console_output", self._redactor.value(payload), str(chunk.id))
+        self._events.event(CONSOLE, self._redactor.value(payload), str(chunk.id))
 
 
 def current_recording() -> Recording | None:

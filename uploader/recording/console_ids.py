@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-CONSOLE = "console_output"
 MOST_CHUNKS = 100_000
 """So many chunks a session may have printed where only its beginning is known: half a million lines."""
 

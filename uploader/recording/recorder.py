@@ -22,6 +22,7 @@ from typing import Any
 from journal.checkpoints.blobs import Identity, identity
 from journal.checkpoints.salvage import stamped
 from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
+from journal.kinds import FINAL, MODEL_SAVED
 from journal.records import Run
 from journal.sessions.identity import UNKNOWN, Session
 from journal.storage.database import Durability
@@ -182,9 +183,9 @@ class Recorder:
             return
         self._asked[role] = stamp
         request = SnapshotRequest(path.absolute(), role, epoch, publish, is_best, stamp)
-        if role == "final":
+        if role == FINAL:
             file = {"role": role, "path": str(request.path), "publish": publish, "isBest": is_best, **stamped(stamp)}
-            self.event("model_saved", {"epoch": epoch, "final": True, "files": [file]}, str(epoch))
+            self.event(MODEL_SAVED, {"epoch": epoch, "final": True, "files": [file]}, str(epoch))
         with self._wake:
             self._requests[role] = request
             self._wake.notify_all()
@@ -299,13 +300,13 @@ class Recorder:
         stamp = identity(request.path)
         passing = isinstance(error, (SourceChanged, JournalBusy))
         with self._wake:
-            if request.role == "final" and passing and stamp and request.tries < _FINAL_TRIES:
+            if request.role == FINAL and passing and stamp and request.tries < _FINAL_TRIES:
                 self._requests.setdefault(request.role, replace(request, identity=stamp, tries=request.tries + 1))
                 return
             if self._asked.get(request.role) == request.identity:
                 del self._asked[request.role]
         # Who rewrote a checkpoint asks for the new one: that is no loss. And a journal that is full says so itself.
-        replaced = isinstance(error, SourceChanged) and request.role != "final" and stamp is not None
+        replaced = isinstance(error, SourceChanged) and request.role != FINAL and stamp is not None
         is_said = replaced or isinstance(error, OverLimit)
         LOGGER.log(logging.DEBUG if is_said else logging.WARNING, "%s was not snapshotted: %s", request.path, error)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from journal.errors import JournalError, JournalUnavailable
-from journal.kinds import GIVEN_UP
+from journal.kinds import CHECKPOINT, GIVEN_UP
 from journal.losses import Loss, loss_payload
 from journal.sessions.identity import Session
 from journal.wording import next_command
@@ -90,7 +90,7 @@ class RemovedJournal:
 
     def _without_checkpoints(self, events: Sequence[Event]) -> list[Event]:
         """Return those that can be told elsewhere, and count the others, whose bytes are gone."""
-        kept = [event for event in events if event.kind != "checkpoint"]
+        kept = [event for event in events if event.kind != CHECKPOINT]
         self._lost += len(events) - len(kept)
         return kept
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from journal.clock import now_text
 from journal.encoding import storable
 from journal.errors import JournalError, JournalUnavailable, OverLimit
-from journal.kinds import GIVEN_UP
+from journal.kinds import COMPLETE, CONSOLE, GIVEN_UP
 from journal.locations import DEFAULT_MAX_SIZE, default_journal, expanded, fallback_folders
 from journal.losses import Loss, loss_payload
 from journal.records import Run, Signal
@@ -30,7 +30,7 @@ from journal.storage.database import Durability
 from journal.wording import next_command
 from journal.writing.fallback import FallbackFile
 from journal.writing.payloads import drafts
-from uploader.recording.console_ids import CONSOLE, ChunkIds
+from uploader.recording.console_ids import ChunkIds
 from uploader.recording.open_session import OpenSession
 from uploader.recording.place_warnings import warn_of_places
 from uploader.recording.recovery import RemovedJournal, ingest_fallback, removal_payload
@@ -165,7 +165,7 @@ class SessionWriter:
 
     def is_complete(self) -> bool:
         """Return whether the run's last milestone is its completion; False when the journal cannot say."""
-        return self._ask(lambda writer: writer.milestone(self.run.id), None) == "training_complete"
+        return self._ask(lambda writer: writer.milestone(self.run.id), None) == COMPLETE
 
     def signals(self, *, wait: bool = True) -> list[Signal] | None:
         """Return what platforms told this session; nothing when the journal cannot be read.

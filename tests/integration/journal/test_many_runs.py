@@ -80,7 +80,7 @@ LOOKS: dict[str, Callable[[Connection], object]] = {
     "replaced checkpoints": lambda connection: eviction._checkpoints_replaced(connection, 1),
     "other checkpoints": lambda connection: eviction.checkpoints_not_final(connection, 1),
     "needed bytes": lambda connection: connection.execute(text(f"SELECT {NEEDED} FROM blobs b")).all(),
-    "console": lambda connection: eviction._console(connection, 1),
+    "console": lambda connection: eviction._events(connection, 1),
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from support.journals import Bench, bench, dead_pid, finish, python, rows
 
 from journal.records import Outcome
-from journal.retention.eviction import CONSOLE_AT_ONCE
+from journal.retention.eviction import EVENTS_AT_ONCE
 from journal.retention.limit import Space
 
 MB = 1_000_000
@@ -238,7 +238,7 @@ def test_console_text_that_is_planned_stays(at: Bench) -> None:
 
 def test_no_more_console_text_is_deleted_at_once_than_an_event_may_wait_for(at: Bench) -> None:
     for number in range(3):
-        at.event("console_output", {"content": "x" * (CONSOLE_AT_ONCE // 2)}, str(number))
+        at.event("console_output", {"content": "x" * (EVENTS_AT_ONCE // 2)}, str(number))
     assert not shrink(at, by=at.writer.size().total - 1)
     assert [count for _, count, _ in told(at)] == [2, 1]
 

@@ -23,20 +23,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from journal.encoding import encode
-from journal.kinds import CHECKPOINT, FINAL, REGISTRATION
+from journal.kinds import CHECKPOINT, EPOCH, EPOCHS_TOGETHER, FINAL, LAST, REGISTRATION
 from journal.records import Event, PlannedDelivery
 from uploader.platforms.base import NOT_RESUMED
 from uploader.platforms.hub.client import RESUMED
 from uploader.platforms.stages import Plan, milestone, next_stage
 
-EPOCH = "epoch_end"
-METRICS = "metrics"
-"""Kind of the deliveries that hold metrics."""
 KINDS = frozenset({REGISTRATION, EPOCH, CHECKPOINT})
 """Kinds of events that matter to HUB."""
 CONTEXT = {REGISTRATION: 1, EPOCH: 2}
 """How many of the last events of a kind `plan` has to know, also when they are planned already."""
-LAST = "last"
 ROLES = frozenset({LAST, FINAL})
 """Roles of the checkpoints that HUB is sent."""
 COUNTED_SINCE = (8, 4, 52)
@@ -128,7 +124,7 @@ def _deliveries(section: Sequence[Event], epochs: Mapping[int, _Epoch], stage: i
         stage += 2 if batch[0].replaces else 0
         texts = {str(epoch.number): json.dumps(epoch.metrics) for epoch in batch}
         body = encode({"type": "metrics", "metrics": texts})
-        yield PlannedDelivery(METRICS, "message", stage, batch[0].event.id, batch[-1].event.id, body)
+        yield PlannedDelivery(EPOCHS_TOGETHER, "message", stage, batch[0].event.id, batch[-1].event.id, body)
     saves = [event for event in section if event.kind == CHECKPOINT and event.key == LAST]
     if saves:
         file = json.loads(saves[-1].payload)

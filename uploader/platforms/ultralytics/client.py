@@ -17,6 +17,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from journal.kinds import COMPLETE, FAILED
 from uploader.errors import Refused, Transient
 from uploader.platforms.answers import brief, host_of, is_id, said
 from uploader.platforms.base import Identity, Known, Message, Progress, Receipt, Upload
@@ -31,7 +32,7 @@ from uploader.platforms.uploads.upload import MANY_ATTEMPTS, Storage
 
 UPLOAD = "/api/webhooks/models/upload"
 
-_ENDS = frozenset({"training_complete", "training_failed"})
+_ENDS = frozenset({COMPLETE, FAILED})
 _WITHOUT_FILE = "all else of the run is sent without it. Have that put right there, then `retry`"
 
 
@@ -82,7 +83,7 @@ class UltralyticsPlatform:
         if message.event in _ENDS and message.identity.ids.get(OLDER):
             return Receipt({"received": True, "ignored": GONE_ON})
         data = message.data_json
-        if message.event == "training_complete":
+        if message.event == COMPLETE:
             data = json.dumps(_with_model_file(json.loads(data), message.identity.ids))
             # What was added may differ from one attempt to the next, when a checkpoint arrived or was given up in
             # between; then the request differs and needs its own key. The platform keeps one completion a model.

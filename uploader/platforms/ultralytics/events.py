@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from journal.kinds import REGISTRATION
 from uploader.errors import DeliveryError, Forbidden, Refused, Transient
 from uploader.platforms.answers import brief, deleted, is_id, said, words
 from uploader.platforms.base import Identity, Message
@@ -14,7 +15,6 @@ from uploader.platforms.http.json_api import JsonApi
 
 METRICS = "/api/webhooks/training/metrics"
 
-REGISTRATION = "training_started"
 _IDS = ("modelId", "runId", "modelSlug", "modelUrl")
 _SAID = ("received", "event", "mode", "cancelled", "action", "reason", "warning", "ignored")
 

@@ -9,12 +9,22 @@ from typing import Any
 
 from journal.clock import from_text
 from journal.encoding import encode
-from journal.kinds import CHECKPOINT, CONSOLE, FAILED, GIVEN_UP, INTERRUPTED, MILESTONES
+from journal.kinds import (
+    CHECKPOINT,
+    CONSOLE,
+    EPOCH,
+    FAILED,
+    GIVEN_UP,
+    INTERRUPTED,
+    MILESTONES,
+    PROGRESS,
+    SYSTEM_METRICS,
+)
 from journal.losses import in_words
 from journal.records import Event, PlannedDelivery
 from uploader.platforms.stages import Plan, next_stage
 
-MESSAGES = frozenset({*MILESTONES, CONSOLE, "epoch_end", "system_metrics", "training_progress"})
+MESSAGES = frozenset({*MILESTONES, CONSOLE, EPOCH, SYSTEM_METRICS, PROGRESS})
 """Kinds of events that are sent as they are; what was given up is told as console text. Others stay in the journal."""
 
 LONGEST_CONSOLE = 64 * 1024

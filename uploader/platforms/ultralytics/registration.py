@@ -13,6 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from journal.kinds import REGISTRATION
 from uploader.errors import Forbidden, Refused, RunGone, Transient
 from uploader.platforms.answers import brief, is_id, said
 from uploader.platforms.base import NOT_RESUMED, Identity, Message, Receipt
@@ -20,7 +21,6 @@ from uploader.platforms.http.json_api import JsonApi
 from uploader.platforms.http.one_at_a_time import Turns
 from uploader.platforms.session_lineage import Session, is_apart
 from uploader.platforms.ultralytics.events import (
-    REGISTRATION,
     Events,
     about,
     ids_of,
