@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import uploader.names  # noqa: F401 (first, as what follows may be another project's)
+
+# isort: split
 from uploader.recording.recorder import Recorder
 
 __all__ = ["Recorder"]

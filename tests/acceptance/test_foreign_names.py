@@ -18,6 +18,8 @@ import journal
 ROOT = Path(__file__).parents[2]
 USE = "import uploader; uploader.load_hub_model"
 BY_PATH = "from uploader.callbacks.attach import attach"
+OWN_LOOP = "from uploader.recorder import Recorder"
+OPTIONS = "from uploader.sink import JournalOptions"
 THEIRS = '__version__ = "0.4.0"\n'
 
 
@@ -57,7 +59,10 @@ def run(site: Path, *arguments: str, cwd: Path | None = None) -> subprocess.Comp
     return subprocess.run(command, env=environment, cwd=where, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(("name", "code"), [("journal", USE), ("journal", BY_PATH), ("uploader", BY_PATH)])
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("journal", USE), ("journal", BY_PATH), ("journal", OWN_LOOP), ("journal", OPTIONS), ("uploader", BY_PATH)],
+)
 def test_the_first_import_says_whose_files_took_the_place_of_ours(site: Path, name: str, code: str) -> None:
     install_over(site, f"{name}-of-others", f"{name}/__init__.py")
     said = run(site, "-c", code).stderr
