@@ -23,6 +23,7 @@ from journal.doctor.surroundings import (
     check_modes,
     check_size,
 )
+from journal.doctor.unreached import check_reached
 from journal.errors import JournalError, JournalUnavailable
 from journal.reading.presence import is_awaited
 from journal.retention.limit import measure_by
@@ -101,6 +102,7 @@ def _look_inside(database: Path, deep: bool) -> _Inside:
             inside.findings += check_branches(connection)
             inside.findings += check_blobs(connection, database.parent / "blobs", deep=deep)
             inside.findings += check_refused(connection, database.parent)
+            inside.findings += check_reached(connection, database.parent)
     except (OSError, JournalUnavailable) as error:
         inside.findings.append(unreadable(error))
     except (JournalError, sqlite3.Error) as error:

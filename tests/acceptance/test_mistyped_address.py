@@ -40,9 +40,10 @@ def test_what_the_drain_says_sends_the_run_to_the_right_one(folder: Path, tmp_pa
             with closing(journals.journal.outbox()) as outbox:
                 outbox.route(run.id, outbox.add_destination("ultralytics", url).id)
         assert command(folder, wrong, "drain", "--run", "mistyped").returncode == 3
-        for told in (command(folder, platform.url, "drain"), command(folder, platform.url, "status")):
+        for name in ("drain", "status", "doctor"):
+            told = command(folder, platform.url, name)
             (cure,) = re.findall(r"`python -m uploader (route [^`]+)`", told.stdout)
-        assert told.returncode == 0
+            assert f"--from {wrong} " in cure
         moved = command(folder, platform.url, *shlex.split(cure.replace("URL", platform.url)))
         assert "sends 1 run to" in moved.stdout
         drained = command(folder, platform.url, "drain")

@@ -15,11 +15,11 @@ from random import Random
 import pytest
 from support.damage import blob, contents, overwrite, statement
 from support.disks import make_read_only, small_disk
-from support.journals import bench, dead_pid, finish, python
+from support.journals import PLATFORM, URL, bench, dead_pid, finish, python
 
 import journal
 from journal.doctor import Examination, examine
-from journal.records import Run
+from journal.records import Outcome, Run
 from journal.storage.database import APPLICATION_ID
 from journal.writing.fallback import FallbackFile
 
@@ -295,3 +295,18 @@ def test_no_damage_is_too_much_for_the_doctor(folder: Path, seed: int) -> None:
     before = contents(folder)
     look(folder)
     assert contents(folder) == before
+
+
+@pytest.mark.parametrize("outcome", ["release", "retry", "delivered"])
+def test_an_address_where_nobody_was_ever_reached_is_named_with_the_way_out(tmp_path: Path, outcome: str) -> None:
+    with bench(tmp_path / "journal") as at:
+        at.plan(at.message("training_started"))
+        (claim,) = at.claim()
+        at.record(Outcome(claim, outcome, error="cannot be reached", ids={} if outcome == "delivered" else None))
+    if outcome != "release":
+        assert codes(tmp_path / "journal") == set()
+        return
+    (finding,) = look(tmp_path / "journal").findings
+    assert (finding.code, finding.weight) == ("never-reached", "notice")
+    assert f"1 run waits for {URL}" in finding.detail
+    assert f"route --from {URL} --platform {PLATFORM} --to URL" in finding.next_step
