@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from support.damage import blob, contents, overwrite, statement
@@ -297,16 +298,30 @@ def test_no_damage_is_too_much_for_the_doctor(folder: Path, seed: int) -> None:
     assert contents(folder) == before
 
 
-@pytest.mark.parametrize("outcome", ["release", "retry", "delivered"])
-def test_an_address_where_nobody_was_ever_reached_is_named_with_the_way_out(tmp_path: Path, outcome: str) -> None:
-    with bench(tmp_path / "journal") as at:
+def tried(folder: Path, **outcome: Any) -> None:
+    """Make a journal with a registration that came to this; that was not tried, when it came to nothing."""
+    with bench(folder) as at:
         at.plan(at.message("training_started"))
-        (claim,) = at.claim()
-        at.record(Outcome(claim, outcome, error="cannot be reached", ids={} if outcome == "delivered" else None))
-    if outcome != "release":
-        assert codes(tmp_path / "journal") == set()
-        return
+        if outcome:
+            (claim,) = at.claim()
+            at.record(Outcome(claim, error="cannot be reached", **outcome))
+
+
+def test_an_address_where_nobody_was_ever_reached_is_named_with_the_way_out(tmp_path: Path) -> None:
+    tried(tmp_path / "journal", result="release")
     (finding,) = look(tmp_path / "journal").findings
     assert (finding.code, finding.weight) == ("never-reached", "notice")
     assert f"1 run waits for {URL}" in finding.detail
     assert f"route --from {URL} --platform {PLATFORM} --to URL" in finding.next_step
+
+
+@pytest.mark.parametrize("outcome", [{}, {"result": "retry"}, {"result": "delivered", "ids": {}}])
+def test_one_that_was_not_tried_or_may_have_heard_of_it_is_not(tmp_path: Path, outcome: dict[str, Any]) -> None:
+    tried(tmp_path / "journal", **outcome)
+    assert codes(tmp_path / "journal") == set()
+
+
+def test_nor_is_one_that_knows_a_run_whose_deliveries_were_pruned(tmp_path: Path) -> None:
+    tried(tmp_path / "journal", result="release")
+    statement(tmp_path / "journal", "UPDATE targets SET state = 'registered'")
+    assert codes(tmp_path / "journal") == set()
