@@ -90,6 +90,7 @@ def test_a_loop_of_ones_own_goes_on_as_the_same_run_is_delivered_by_cron_and_rea
     command = line.split(None, 5)[5].replace(PYTHON, shlex.quote(sys.executable))
     drained = run(home, "sh", "-c", command)
     assert drained.returncode == 0, drained.stdout + drained.stderr
+    assert drained.stdout.count("View model at") == 1  # two sessions, one model
 
     read = run(home, sys.executable, "-I", str(EXAMPLES / "read_journal.py"), home["UPLOADER_JOURNAL"])
     assert read.returncode == 0, read.stderr

@@ -81,8 +81,9 @@ class Outcomes:
                 _note_model(outcome.claim, outcome.ids.get("modelId") or outcome.claim.ids.get("modelId"))
         self.delivered.update(o.claim.destination_id for o in written if o.result == "delivered")
         for outcome in written:
+            known = self.models[outcome.claim.destination_id]
             pages = (detail for kind, detail in outcome.signals if kind == "model")
-            self.models[outcome.claim.destination_id].extend(pages)
+            known.extend(page for page in pages if page not in known)  # a resumed run is announced again
         return sum(outcome.result not in {"retry", "release"} for outcome in written)
 
     def _outcome(self, finished: Finished) -> Outcome:
