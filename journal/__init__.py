@@ -5,6 +5,11 @@ It knows nothing of HTTP, Ultralytics or torch. `journal.open()` is the way in; 
 
 from __future__ import annotations
 
+import sys
+
+if sys.platform == "win32":  # before a module of the standard library is missing in the middle of something
+    raise ImportError("offline-uploader runs on Linux and macOS; on Windows, run it and the training under WSL")
+
 from journal.encoding import encode
 from journal.errors import JournalError
 from journal.folder import Journal

@@ -49,7 +49,7 @@ def fullness(error: OSError, folder: Path) -> str:
     """Return in words what is used up, of an error in `FULL` about a file in a folder."""
     if error.errno == errno.EDQUOT:
         return "the disk quota is used up"
-    with suppress(OSError, AttributeError):  # there is no such call on Windows
+    with suppress(OSError):
         disk = os.statvfs(folder)
         if disk.f_files and not disk.f_favail:
             return "no space left (the disk has no free inodes: it holds too many files)"
@@ -63,7 +63,7 @@ def hand_over(file: Path, folder: Path) -> None:
         file: What was made.
         folder: The journal.
     """
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+    if os.geteuid() != 0:
         return
     with suppress(OSError):
         owner = folder.stat()
@@ -74,7 +74,7 @@ def hand_over(file: Path, folder: Path) -> None:
 def owner_of(file: Path) -> str | None:
     """Return who owns a file, or the folder that it would be in, when that is another user; else None."""
     for place in (file, file.parent):
-        with suppress(OSError, AttributeError):
+        with suppress(OSError):
             uid = place.stat().st_uid
             return None if uid == os.geteuid() else _name(uid)
     return None
@@ -83,9 +83,9 @@ def owner_of(file: Path) -> str | None:
 def _name(uid: int) -> str:
     if uid == 0:
         return "root"
-    try:
-        import pwd
+    import pwd  # for messages only
 
+    try:
         return pwd.getpwuid(uid).pw_name
-    except (ImportError, KeyError):
+    except KeyError:
         return f"user {uid}"

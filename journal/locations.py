@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,7 +73,7 @@ def _usual_fallbacks() -> list[Path]:
 
 def _own_name() -> str:
     """Return a name that no other user chooses; by number, because a container's user may have no name."""
-    return "offline-uploader" if sys.platform == "win32" else f"offline-uploader-{os.getuid()}"
+    return f"offline-uploader-{os.getuid()}"
 
 
 def _user_data() -> Path:

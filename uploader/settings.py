@@ -1,8 +1,9 @@
 """What the environment and the Ultralytics settings file say; the one reader of both.
 
+Where the journal is, and how large it may be, is read by `journal.locations`.
+
 | variable | meaning | default |
 |---|---|---|
-| `UPLOADER_JOURNAL` | folder of the journal | a per-user data folder |
 | `UPLOADER_PROJECT` | project for runs that named none | `offline-runs` |
 | `ULTRALYTICS_PLATFORM_URL` | where runs that chose nothing go | `https://platform.ultralytics.com` |
 | `ULTRALYTICS_API_KEY` | the key | `api_key` in the Ultralytics `settings.json` |
@@ -47,7 +48,7 @@ class Settings:
     """One reading of the environment.
 
     Attributes:
-        journal: Folder of the journal that a person named, or None for the default of `journal.open`.
+        journal: Folder of the journal that is worked on, where messages have to name it; None for the default one.
         chosen_platform_url: The platform's base URL if the environment names one, else None.
         api_key: Key of the platform, or None. Never shown by `repr`.
         key_file: The settings file in which a key is looked for, for messages.
@@ -138,11 +139,9 @@ class Settings:
             SettingsError: A URL in it is no usable base URL.
         """
         env = os.environ if environ is None else environ
-        folder = env.get("UPLOADER_JOURNAL")
         key_file = _config_folder(env) / "settings.json"
         saved, fault = _saved_key(key_file)
         return cls(
-            journal=_expanded(folder) if folder else None,
             chosen_platform_url=_url(env, "ULTRALYTICS_PLATFORM_URL"),
             api_key=_bare(env.get("ULTRALYTICS_API_KEY", "")) or saved,
             key_file=key_file,

@@ -177,8 +177,6 @@ def digest(path: Path) -> str | None:
 
 def sync_folder(folder: Path) -> None:
     """Make the folder's entries durable; a rename without this can vanish in a power cut."""
-    if sys.platform == "win32":  # folders cannot be opened there, and NTFS journals names itself
-        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -205,7 +203,7 @@ def _identity(status: os.stat_result) -> Identity:
 
 def _copy(source: int, target: Path) -> tuple[str, int]:
     """Copy by reflink, else byte by byte; return sha256 and size of the durable copy."""
-    descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o600)
+    descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     try:
         cloned = _reflink(source, descriptor)
         hashed = _hash(descriptor) if cloned else _copy_and_hash(source, descriptor)

@@ -102,8 +102,6 @@ def check_fallback_folder() -> Iterator[Finding]:
 
 def readable_by_others(folder: Path) -> list[Path]:
     """Return what of the journal other users of the machine may touch."""
-    if os.name == "nt":
-        return []
     inside = [path for name in _FOLDERS for path in (folder / name, *(folder / name).rglob("*"))]
     ours = [folder, *folder.glob("journal.db*"), *inside]
     return [path for path in ours if path.exists() and path.stat().st_mode & _OTHERS]

@@ -78,8 +78,6 @@ def boot_id() -> str:
 
 
 def _process_exists(pid: int) -> bool:
-    if os.name == "nt":  # there signal 0 would end the process
-        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -107,8 +107,6 @@ def forget() -> None:
 
 def _is_open_here(file: File, number: int) -> bool:
     """Return whether this process has the file open by another descriptor, as far as the system tells."""
-    if os.name == "nt":  # locks belong to the handle there
-        return False
     try:
         others = [int(name) for name in os.listdir(_OURS)]  # noqa: PTH208 - it is no folder of ours
     except (OSError, ValueError):

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from journal.storage.connections import CountedConnection
 from journal.storage.write_gate import Gate
 
+FOLDED_AT_BYTES = 16 << 20
+"""So large the log grows before it is folded back, where nobody is in the way."""
 _FEW_PAGES = 64
 """So many pages are copied while writers wait."""
 _ROUNDS = 5

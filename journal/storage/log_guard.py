@@ -10,7 +10,7 @@ process holds, beside SQLite's own locks:
 
 Both are compatible with everything that is done with a journal in WAL mode, also by others: reading, writing, folding,
 `VACUUM`, backups. They refuse what would end WAL mode. In a rollback journal they would lock every writer out, so there
-they are not taken; nor on macOS and Windows, which do not have them (or not from Python).
+they are not taken; nor on macOS, which does not have them (or not from Python).
 """
 
 from __future__ import annotations

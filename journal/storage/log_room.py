@@ -21,9 +21,10 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from journal.storage.connections import CountedConnection
+from journal.storage.folding import FOLDED_AT_BYTES
 
-ROOM_BYTES = 16 << 20
-"""About 1,300 events of twelve floats."""
+ROOM_BYTES = FOLDED_AT_BYTES
+"""What the log takes until it is folded back: about 1,300 events of twelve floats."""
 SPARE_BYTES = 8 * ROOM_BYTES
 """On a disk with less left the room is worth more to others."""
 _PIECE = 256 << 10

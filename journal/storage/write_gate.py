@@ -10,24 +10,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 import time
 import weakref
 from contextlib import suppress
+from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from pathlib import Path
 from types import TracebackType
 
-if sys.platform == "win32":
-
-    def flock(number: int, operation: int) -> None:
-        """Do nothing: what is locked there stays locked."""
-
-    LOCK_UN = _AT_ONCE = 0
-else:
-    from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
-
-    _AT_ONCE = LOCK_EX | LOCK_NB
-
+_AT_ONCE = LOCK_EX | LOCK_NB
 _PAUSES = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025)  # as SQLite waits, then 25 ms each time
 
 
@@ -48,9 +38,8 @@ class Gate:
         self.depth = 0
         self._seconds = seconds
         self._number: int | None = None
-        if sys.platform != "win32":
-            with suppress(OSError):
-                self._number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with suppress(OSError):
+            self._number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         _GATES.add(self)
 
     def enter(self, seconds: float | None = None) -> None:

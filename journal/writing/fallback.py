@@ -311,6 +311,6 @@ def _events(path: Path) -> int | None:
 def _is_ours(folder: Path) -> bool:
     """Return whether the folder exists and belongs to this user; in a shared temporary folder it might not."""
     try:
-        return os.name == "nt" or folder.lstat().st_uid == os.getuid()
+        return folder.lstat().st_uid == os.getuid()
     except OSError:
         return False

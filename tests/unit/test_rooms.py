@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -66,6 +67,30 @@ def imported_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("where", SOURCES)
 def test_threads_signals_and_environment_stay_with_their_owners(where: str) -> None:
     assert trespasses((ROOT / where).read_text("utf-8"), where) == []
+
+
+def variables(source: str) -> set[str]:
+    """Return the environment's variables of ours that a module reads, by whatever mapping."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "get" and node.args:
+            found.add(ast.unparse(node.args[0]).strip("'"))
+        elif isinstance(node, ast.Subscript):
+            found.add(ast.unparse(node.slice).strip("'"))
+    return {name for name in found if name.startswith(("UPLOADER_", "ULTRALYTICS_", "HUB_"))}
+
+
+def test_each_variable_is_read_in_one_place() -> None:
+    readers = Counter(name for where in SOURCES for name in variables((ROOT / where).read_text("utf-8")))
+    assert {"UPLOADER_JOURNAL", "UPLOADER_MAX_SIZE", "ULTRALYTICS_API_KEY"} <= readers.keys()
+    assert [name for name, count in readers.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("where", SOURCES)
+def test_only_the_first_import_asks_for_windows(where: str) -> None:
+    """It refuses: there is no branch for a system on which nothing was ever tried."""
+    source = (ROOT / where).read_text("utf-8")
+    assert where == "journal/__init__.py" or not {"os.name", "win32"} & set(re.findall(r"os\.name\b|win32", source))
 
 
 @pytest.mark.parametrize(

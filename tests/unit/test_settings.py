@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from journal.locations import chosen_journal
 from uploader.errors import NoKey, SettingsError
 from uploader.keys import key_for, no_key_at_all
 from uploader.settings import Settings
@@ -27,14 +28,12 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     settings = Settings.load(
         {
             "HOME": str(tmp_path),
-            "UPLOADER_JOURNAL": str(tmp_path / "journal"),
             "UPLOADER_PROJECT": "mine",
             "ULTRALYTICS_PLATFORM_URL": " http://localhost:8000/ ",
             "ULTRALYTICS_API_KEY": " ul_key\n",
             "SSL_CERT_FILE": "ca.pem",
         }
     )
-    assert settings.journal == tmp_path / "journal"
     assert settings.default_project == "mine"
     assert settings.platform_url == settings.chosen_platform_url == "http://localhost:8000"
     assert settings.api_key == "ul_key"
@@ -177,8 +176,8 @@ def said_of(settings: Settings) -> str:
 def test_a_user_without_a_home_has_settings_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "home", without_a_home)
     monkeypatch.setattr(Path, "expanduser", without_a_home)
-    settings = Settings.load({"ULTRALYTICS_API_KEY": "ul_key", "UPLOADER_JOURNAL": "~/journal"})
-    assert (settings.api_key, settings.journal) == ("ul_key", Path("~/journal"))
+    environ = {"ULTRALYTICS_API_KEY": "ul_key", "UPLOADER_JOURNAL": "~/journal"}
+    assert (Settings.load(environ).api_key, chosen_journal(environ)) == ("ul_key", Path("~/journal").absolute())
 
 
 def without_a_home(*_: object) -> Path:

@@ -22,6 +22,7 @@ from journal.clock import to_text, utc_now
 from journal.errors import DiskFull, JournalBusy, JournalError, JournalUnavailable
 from journal.outbox.outbox import Outbox
 from journal.records import LANES, Lane
+from journal.storage.folding import FOLDED_AT_BYTES
 from uploader.delivery import run_routing
 from uploader.delivery.drain_lock import drain_lock
 from uploader.delivery.drain_options import DrainOptions
@@ -44,7 +45,6 @@ GRACE_SECONDS = 5.0
 """How long what is under way may take after the drain was told to stop."""
 ABORT_SECONDS = 0.5
 """How long uploads may take to notice that they are to end."""
-LARGE_WAL = 16 * 1024 * 1024
 """Bytes of write-ahead log from which it is folded back."""
 FOLD_REST_SECONDS = 5.0
 """How long the log is let be where somebody was in the way of that."""
@@ -304,6 +304,6 @@ class Drain:
         if time.monotonic() >= self._next_renewal:
             self._feed.renew(self._senders.held())
             self._next_renewal = time.monotonic() + self._options.timing.renewal
-        is_due = time.monotonic() >= self._next_fold and self._journal.wal_bytes() > LARGE_WAL
+        is_due = time.monotonic() >= self._next_fold and self._journal.wal_bytes() > FOLDED_AT_BYTES
         if is_due and not self._outbox.fold_wal():
             self._next_fold = time.monotonic() + FOLD_REST_SECONDS

@@ -37,7 +37,7 @@ def write_model_file(folder: Path, run_id: str, model_id: str) -> None:
     try:
         mark = folder / RUN_FILE
         is_its = json.loads(mark.read_bytes()).get("run") == run_id
-        is_ours = not hasattr(os, "geteuid") or mark.stat().st_uid == os.geteuid()
+        is_ours = mark.stat().st_uid == os.geteuid()
     except (OSError, ValueError, AttributeError, RecursionError):
         return
     if is_its and is_ours and read_model_file(folder) != model_id:

@@ -26,6 +26,7 @@ from journal.kinds import FINAL, MODEL_SAVED
 from journal.records import Run
 from journal.sessions.identity import UNKNOWN, Session
 from journal.storage.database import Durability
+from journal.storage.folding import FOLDED_AT_BYTES
 from uploader.recording.resumption import NOWHERE, Origin, find_origin
 from uploader.recording.run_file import remove_model_file, write_run_file
 from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
@@ -33,7 +34,6 @@ from uploader.recording.session_writer import JournalOptions, SessionWriter, new
 LOGGER = logging.getLogger("uploader")
 
 HEARTBEAT_SECONDS = 30.0
-WAL_LIMIT_BYTES = 16 << 20
 # The trainer has finished by then; a snapshot that takes longer than this is on a disk that hangs.
 FINAL_SECONDS = 600.0
 _FINAL_TRIES = 5
@@ -274,7 +274,7 @@ class Recorder:
                     self._serve(request)
                 if time.monotonic() >= beat_at:
                     beat_at = time.monotonic() + HEARTBEAT_SECONDS
-                    self._writer.maintain(WAL_LIMIT_BYTES)
+                    self._writer.maintain(FOLDED_AT_BYTES)
             except Exception:  # the next checkpoint, above all the final one, has to find the thread alive
                 LOGGER.exception("A checkpoint or a heartbeat failed in an unexpected way; training goes on")
 

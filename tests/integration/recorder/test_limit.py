@@ -14,7 +14,8 @@ from support.journals import rows
 
 import journal
 from journal.checkpoints.blobs import identity
-from uploader.recording.recorder import WAL_LIMIT_BYTES, Recorder
+from journal.storage.folding import FOLDED_AT_BYTES
+from uploader.recording.recorder import Recorder
 from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
 
 LIMIT = 1_000_000
@@ -64,7 +65,7 @@ def test_after_a_sleep_of_the_machine_a_trainings_own_run_is_no_ended_one(part: 
         outbox.plan(outbox.targets()[0], [], through=outbox.last_event(part.run.id), stage=0)
         with opened._transaction() as connection:
             connection.exec_driver_sql("UPDATE sessions SET heartbeat_at = '2020-01-01T00:00:00.000000Z'")
-    part.maintain(WAL_LIMIT_BYTES)
+    part.maintain(FOLDED_AT_BYTES)
     assert rows(folder, "SELECT kind FROM events") == [("epoch_end",)]
 
 
@@ -76,7 +77,7 @@ def test_a_checkpoint_without_place_is_not_taken_and_the_next_events_are(
         with pytest.raises(journal.JournalError, match="is at its limit of 1 MB"):
             save(part, save_dir / "last.pt", "last", letter)
     fill(part, 500_000)  # metrics are written whatever the limit says
-    part.maintain(WAL_LIMIT_BYTES)
+    part.maintain(FOLDED_AT_BYTES)
     save(part, save_dir / "best.pt", "final", "f", 2 * LIMIT)
     assert present(folder) == ["f"]
     assert told(folder) == [("checkpoints not taken", 1)] * 2
@@ -89,7 +90,7 @@ def test_a_checkpoint_without_place_is_not_taken_and_the_next_events_are(
 def test_console_text_goes_when_the_recorders_thread_looks(part: SessionWriter, folder: Path) -> None:
     for number in range(300):
         part.event("console_output", {"chunkId": number, "content": "x" * 5_000, "lineCount": 1}, str(number))
-    part.maintain(WAL_LIMIT_BYTES)
+    part.maintain(FOLDED_AT_BYTES)
     (left,) = rows(folder, "SELECT count(*) FROM events WHERE kind = 'console_output'")[0]
     assert 0 < left < 250
     assert told(folder) == [("console chunks", 300 - left)]
@@ -108,7 +109,7 @@ def test_events_do_not_wait_for_what_is_given_up(part: SessionWriter, monkeypatc
         return []
 
     monkeypatch.setattr("journal.retention.eviction.prunable.unreferenced", find)
-    thread = threading.Thread(target=part.maintain, args=(WAL_LIMIT_BYTES,))
+    thread = threading.Thread(target=part.maintain, args=(FOLDED_AT_BYTES,))
     thread.start()
     assert looking.wait(60)
     part.event("epoch_end", {"epoch": 1}, "1")

@@ -22,8 +22,8 @@ from support.scripted_server import Reply, ScriptedServer, received, scripted_se
 from journal.checkpoints.blobs import identity
 from journal.clock import utc_now
 from journal.doctor.repair import recover_journal
+from journal.storage.folding import FOLDED_AT_BYTES
 from journal.writing import writer
-from uploader.recording.recorder import WAL_LIMIT_BYTES
 from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, SessionWriter, new_run
 from uploader.server.running import running
 
@@ -64,8 +64,8 @@ def save(part: SessionWriter, path: Path) -> None:
 def test_a_heartbeat_notices(part: SessionWriter, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     shutil.rmtree(folder)
     part.event("epoch_end", {"epoch": 1}, "1")  # into a file without a name
-    part.maintain(WAL_LIMIT_BYTES)
-    part.maintain(WAL_LIMIT_BYTES)
+    part.maintain(FOLDED_AT_BYTES)
+    part.maintain(FOLDED_AT_BYTES)
     part.event("epoch_end", {"epoch": 2}, "2")
     assert kinds(folder) == ["training_started", "epoch_end", "epoch_end", "epoch_end"]
     assert rows(folder, "SELECT count(*), count(heartbeat_at) FROM sessions") == [(1, 1)]
@@ -84,7 +84,7 @@ def test_events_stay_who_they_are(part: SessionWriter, folder: Path) -> None:
     resumed.event("epoch_end", {"epoch": 1}, "1")
     before = rows(folder, identities)
     shutil.rmtree(folder)
-    resumed.maintain(WAL_LIMIT_BYTES)
+    resumed.maintain(FOLDED_AT_BYTES)
     assert rows(folder, identities) == before
     assert len({session for session, *_ in before}) == 2
     resumed.event("epoch_end", {"epoch": 2}, "2")
@@ -108,7 +108,7 @@ def test_the_end_notices(part: SessionWriter, folder: Path) -> None:
 
 def test_a_journal_in_its_place_is_used(part: SessionWriter, folder: Path) -> None:
     folder.rename(folder.with_name("moved away"))
-    part.maintain(WAL_LIMIT_BYTES)
+    part.maintain(FOLDED_AT_BYTES)
     part.event("epoch_end", {"epoch": 1}, "1")
     assert kinds(folder) == ["training_started", "epoch_end", "epoch_end"]
     assert kinds(folder.with_name("moved away")) == ["training_started", "epoch_end"]
@@ -117,7 +117,7 @@ def test_a_journal_in_its_place_is_used(part: SessionWriter, folder: Path) -> No
 def test_checkpoints_that_went_with_it_are_said_to_be_lost(part: SessionWriter, folder: Path, save_dir: Path) -> None:
     save(part, save_dir / "last.pt")
     shutil.rmtree(folder)
-    part.maintain(WAL_LIMIT_BYTES)
+    part.maintain(FOLDED_AT_BYTES)
     assert kinds(folder) == ["training_started", "epoch_end", "given_up"]
     (payload,) = rows(folder, "SELECT payload FROM events WHERE kind = 'given_up'")[0]
     assert json.loads(payload)["items"] == [{"what": "checkpoints", "count": 1, "bytes": 0}]
@@ -128,7 +128,7 @@ def test_a_folder_that_cannot_be_made_again_leaves_the_fallback_file(
 ) -> None:
     shutil.rmtree(folder)
     folder.write_text("a file where a folder should be")
-    part.maintain(WAL_LIMIT_BYTES)
+    part.maintain(FOLDED_AT_BYTES)
     part.event("epoch_end", {"epoch": 1}, "1")
     assert len(list(fallbacks.iterdir())) == 1
 
@@ -137,7 +137,7 @@ def in_the_way(part: SessionWriter, folder: Path) -> None:
     """Remove the journal in such a way that a heartbeat cannot make it anew."""
     shutil.rmtree(folder)
     folder.write_text("a file where a folder should be")
-    part.maintain(WAL_LIMIT_BYTES)
+    part.maintain(FOLDED_AT_BYTES)
 
 
 def test_what_cannot_be_taken_over_at_once_is_taken_over_later(
@@ -186,7 +186,7 @@ def test_an_older_copy_in_the_place_of_the_database_loses_nothing(
     resumed.event("epoch_end", {"epoch": 2}, "2")
     older.replace(folder / "journal.db")
     resumed.event("epoch_end", {"epoch": 3}, "3")
-    resumed.maintain(WAL_LIMIT_BYTES)
+    resumed.maintain(FOLDED_AT_BYTES)
     resumed.event("epoch_end", {"epoch": 4}, "4")
     resumed.close("complete")
     events = [line for file in fallbacks.iterdir() for line in file.read_text().splitlines()[1:]]
@@ -235,7 +235,7 @@ def test_another_try_begins_where_the_last_one_stopped(
 
         with monkeypatch.context() as context:
             context.setattr(writer.Writer, "copy", copy_and_lock)
-            part.maintain(WAL_LIMIT_BYTES)
+            part.maintain(FOLDED_AT_BYTES)
         assert keys(folder) == ["1", "0"]
     part.close("complete")
     assert keys(folder) == ["1", "0", "1", "2"]
@@ -264,7 +264,7 @@ def test_a_journal_that_was_moved_away_and_back_is_not_doubled(
 ) -> None:
     folder.rename(folder.with_name("moved away"))
     folder.write_text("a file where a folder should be")
-    part.maintain(WAL_LIMIT_BYTES)
+    part.maintain(FOLDED_AT_BYTES)
     folder.unlink()
     folder.with_name("moved away").rename(folder)
     part.close("complete")

@@ -76,7 +76,7 @@ def load_hub_model(identifier: str | Path, *, journal: str | Path | None = None)
     what = parse_identifier(str(identifier), settings.hub_web)
     if what.model_id is None:
         return HubModel(str(what.filename))
-    root = expanded(journal) if journal is not None else settings.journal or default_journal()
+    root = expanded(journal) if journal is not None else default_journal()
     folder = root / "hub" / _folder_name(what.model_id)
     url = f"{settings.hub_web}/models/{what.model_id}"
     try:

@@ -95,9 +95,6 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _fsync_folder(folder: Path) -> None:
-    # Windows cannot open a folder; its rename is journaled by the file system itself.
-    if os.name == "nt":
-        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
