@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from uploader.commands.output_streams import patient_streams
+from uploader.commands.output_streams import tolerant_streams
 
 # Each is the function of that name in the module of that name, loaded when it is used.
 COMMANDS = ("doctor", "drain", "drop", "prune", "resend", "retry", "route", "serve", "status")
@@ -18,7 +18,7 @@ class LazyGroup(click.Group):
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Run a command; what it prints, and where that goes, changes nothing of what it does."""
-        with patient_streams():
+        with tolerant_streams():
             return super().main(*arguments, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

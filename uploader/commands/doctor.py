@@ -13,7 +13,9 @@ import click
 
 from journal.sizes import readable
 from journal.wording import count
-from uploader.commands.shared import JOURNAL_UNUSABLE, journal_option, require_journal
+from uploader.commands.dialogue import JOURNAL_UNUSABLE
+from uploader.commands.journal_access import require_journal
+from uploader.commands.journal_option import journal_option
 
 if TYPE_CHECKING:
     from journal.doctor import Examination, Finding, Recovery

@@ -13,8 +13,10 @@ from typing import Any, NoReturn
 import click
 
 from journal.wording import count, next_command
-from uploader.commands.draining import Ended, drain_all, worst
-from uploader.commands.shared import fail, journals_option, letters_in_words, place
+from uploader.commands.dialogue import fail
+from uploader.commands.drain_runner import Ended, drain_all, worst
+from uploader.commands.journal_option import journals_option
+from uploader.commands.phrases import letters_in_words, place
 from uploader.delivery.summary import DestinationSummary, Summary
 from uploader.settings import PLATFORMS, ULTRALYTICS
 

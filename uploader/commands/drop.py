@@ -12,7 +12,11 @@ import click
 
 from journal.wording import count, next_command
 from uploader.addresses import is_same_place
-from uploader.commands.shared import ask, journal_option, named_letters, named_runs, opened_journal, place, require_yes
+from uploader.commands.dialogue import ask, require_yes
+from uploader.commands.journal_access import opened_journal
+from uploader.commands.journal_option import journal_option
+from uploader.commands.phrases import place
+from uploader.commands.selection import named_letters, named_runs
 from uploader.keys import address_options
 from uploader.settings import PLATFORMS, ULTRALYTICS
 

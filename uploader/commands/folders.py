@@ -27,12 +27,12 @@ class Folder(click.Path):
         if not os.fspath(value):
             self.fail("it is empty, as from a variable that is not set; name a folder", param, ctx)
         folder = expanded(value)
-        if why := why_none(folder):
+        if why := unusable_reason(folder):
             self.fail(f"{folder} {why}; name another folder", param, ctx)
         return folder
 
 
-def why_none(folder: Path) -> str | None:
+def unusable_reason(folder: Path) -> str | None:
     """Return in words why there can be no folder of this name; None where there is one, or it is not known."""
     try:
         return None if stat.S_ISDIR(folder.stat().st_mode) else "is no folder"

@@ -18,7 +18,7 @@ from typing import Any, TextIO, cast
 _STANDARD = range(3)
 
 
-class Patient:
+class TolerantStream:
     """A text stream that takes whatever is written to it, and says once when that goes nowhere.
 
     It has no `buffer`: click would write past this object where the stream is ASCII.
@@ -64,7 +64,7 @@ class Patient:
 
 
 @contextmanager
-def patient_streams() -> Iterator[None]:
+def tolerant_streams() -> Iterator[None]:
     """Have standard output and error take everything inside, whatever becomes of it."""
     _occupy()
     usual = sys.stdout, sys.stderr
@@ -72,8 +72,8 @@ def patient_streams() -> Iterator[None]:
         out, error = (stream or nowhere for stream in usual)
         for stream in (out, error):
             _accept_all_text(stream)
-        sys.stderr = cast("TextIO", Patient(error, None))
-        sys.stdout = cast("TextIO", Patient(out, sys.stderr))
+        sys.stderr = cast("TextIO", TolerantStream(error, None))
+        sys.stdout = cast("TextIO", TolerantStream(out, sys.stderr))
         try:
             yield
         finally:

@@ -11,7 +11,9 @@ from pathlib import Path
 import click
 
 from journal.wording import count
-from uploader.commands.shared import ask, journal_option, opened_journal, require_yes
+from uploader.commands.dialogue import ask, require_yes
+from uploader.commands.journal_access import opened_journal
+from uploader.commands.journal_option import journal_option
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

@@ -12,7 +12,10 @@ import click
 
 from journal.wording import count, next_command
 from uploader.addresses import is_same_place, shown
-from uploader.commands.shared import journal_option, named_runs, opened_journal, place
+from uploader.commands.journal_access import opened_journal
+from uploader.commands.journal_option import journal_option
+from uploader.commands.phrases import place
+from uploader.commands.selection import named_runs
 
 if TYPE_CHECKING:
     from journal import Journal

@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from journal.wording import count
-from uploader.commands.shared import Letters, journal_option, named_letters, opened_journal
+from uploader.commands.journal_access import opened_journal
+from uploader.commands.journal_option import journal_option
+from uploader.commands.selection import Letters, named_letters
 
 
 @click.command()

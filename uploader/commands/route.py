@@ -12,7 +12,10 @@ import click
 
 from journal.wording import count, next_command
 from uploader.addresses import base_url, is_same_place
-from uploader.commands.shared import journal_option, named_runs, opened_journal, place
+from uploader.commands.journal_access import opened_journal
+from uploader.commands.journal_option import journal_option
+from uploader.commands.phrases import place
+from uploader.commands.selection import named_runs
 from uploader.errors import SettingsError
 from uploader.keys import address_options
 from uploader.settings import PLATFORMS, ULTRALYTICS

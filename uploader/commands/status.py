@@ -13,15 +13,9 @@ import click
 
 from journal.sizes import readable
 from journal.wording import count, drain_at, next_command
-from uploader.commands.shared import (
-    in_fallback_files,
-    journal_errors,
-    journal_option,
-    letters_in_words,
-    place,
-    require_journal,
-    settings_for,
-)
+from uploader.commands.journal_access import journal_errors, require_journal, settings_for
+from uploader.commands.journal_option import journal_option
+from uploader.commands.phrases import in_fallback_files, letters_in_words, place
 from uploader.errors import KeyNotForHere, NoKey, SettingsError
 from uploader.keys import address_options, key_for
 from uploader.settings import Settings

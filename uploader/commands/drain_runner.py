@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from journal.wording import next_command
-from uploader.commands.shared import JOURNAL_UNUSABLE, USAGE, require_journal, settings_for
+from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE
+from uploader.commands.journal_access import require_journal, settings_for
 from uploader.delivery.summary import ALL_DELIVERED, DEAD_LETTERS, NO_CREDENTIALS, WORK_REMAINS, Summary
 from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
 from uploader.keys import ADDRESS_VARIABLES, address_options

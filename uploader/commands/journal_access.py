@@ -1,0 +1,94 @@
+"""Opening the journal for a command, and ending the command when there is none or it cannot be used."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
+from uploader.commands.phrases import in_fallback_files
+from uploader.settings import Settings
+
+if TYPE_CHECKING:
+    from journal import Journal
+
+
+def require_journal(folder: Path | None, command: str, *, as_json: bool) -> None:
+    """End the command when there is no journal, and make none: who mistyped its folder must be told.
+
+    Args:
+        folder: The folder that a person named; None for the default, where nothing may have been recorded yet.
+        command: The command's name, for the message.
+        as_json: Whether to print one JSON object.
+    """
+    from journal.locations import default_journal
+    from journal.reading.presence import is_there, waiting
+
+    where = folder or default_journal()
+    if is_there(where):
+        return
+    message, beside = f"there is no journal in {where}", len(waiting(where))
+    if beside:
+        message += f" yet; {in_fallback_files(beside, where)}"
+    if folder is not None:
+        advice = "" if beside else "; name its folder by --journal or UPLOADER_JOURNAL"
+        fail(message + advice, command, JOURNAL_UNUSABLE, as_json=as_json)
+    message += "" if beside else "; nothing was recorded yet"
+    click.echo(json.dumps({"exit_code": 0, "message": message}) if as_json else f"uploader {command}: {message}")
+    sys.exit(0)
+
+
+@contextmanager
+def opened_journal(folder: Path | None, command: str, *, as_json: bool = False) -> Iterator[Journal]:
+    """Open the journal for a command; when there is none, or it or the work with it fails, say so and exit.
+
+    Args:
+        folder: The folder that a person named, None for the default.
+        command: The command's name, for the message.
+        as_json: Whether to say so in JSON.
+    """
+    require_journal(folder, command, as_json=as_json)
+    with journal_errors(command, as_json=as_json):
+        from journal.folder import open_with_room
+
+        with open_with_room(folder) as opened:
+            yield opened
+
+
+@contextmanager
+def journal_errors(command: str, *, as_json: bool) -> Iterator[None]:
+    """Say what went wrong with the journal inside, and exit.
+
+    Args:
+        command: The command's name, for the message.
+        as_json: Whether to say so in JSON.
+    """
+    from journal.errors import JournalError, UnknownRow
+
+    try:
+        yield
+    except UnknownRow as error:
+        fail(str(error), command, USAGE, as_json=as_json)
+    except JournalError as error:
+        fail(str(error), command, JOURNAL_UNUSABLE, as_json=as_json)
+
+
+def settings_for(folder: Path | None) -> Settings:
+    """Read the environment for work on a journal, so that messages name the journal where they have to.
+
+    Args:
+        folder: The folder that a person named, None for the default.
+
+    Raises:
+        SettingsError: A URL in the environment is no usable base URL.
+    """
+    from journal.locations import default_journal
+
+    return replace(Settings.load(), journal=None if folder == default_journal() else folder)
