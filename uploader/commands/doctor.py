@@ -1,4 +1,4 @@
-"""`uploader doctor`: look a journal over, and salvage what can be read of a damaged one."""
+"""`uploader doctor`: check a journal, and recover what can be read of a damaged one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import click
 from journal.sizes import readable
 from journal.wording import count
 from uploader.commands.dialogue import JOURNAL_UNUSABLE
+from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import require_journal
 from uploader.commands.journal_option import journal_option
 
@@ -22,25 +23,23 @@ if TYPE_CHECKING:
 
 _NOUNS = {"deliveries": "delivery", "fallback_imports": "fallback import"}
 """What a row of a table is, where it is not the table's name without its -s."""
-_EPILOG = """\b
-Exit codes:
-  0  the journal is healthy, or was made so by --repair; there may be
-     things worth knowing
+_CODES = """
+  0  the journal is healthy, or --repair made it so; there may be notices
   1  there is trouble, each with its next step; a damaged journal stays
-     so, as --repair copies what can be read into a new one
-"""
+     damaged, as --repair copies what can be read into a new one"""
+_EPILOG = epilog("doctor", "doctor --deep", "doctor --journal runs/journal --repair", codes=_CODES)
 
 
 @click.command(epilog=_EPILOG)
 @journal_option
-@click.option("--deep", is_flag=True, help="Read every checkpoint through, however large.")
+@click.option("--deep", is_flag=True, help="Also read and hash every checkpoint, however large.")
 @click.option("--repair", is_flag=True, help="Copy what can be read of a damaged journal into a new folder beside it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(journal: Path | None, deep: bool, repair: bool, as_json: bool) -> None:
-    """Look the journal over, also one in use; change nothing.
+    """Check the journal, which may be in use, without changing it.
 
-    --repair takes other users' permissions away in place. What can be read of a damaged journal it copies into a new
-    one, JOURNAL-recovered-TIME; the damaged one stays as it is.
+    With --repair, other users lose their permissions on the journal, and what can be read of a damaged journal is
+    copied into a new one, JOURNAL-recovered-TIME; the damaged one stays as it is.
     """
     from journal.locations import default_journal
 
@@ -56,7 +55,7 @@ def doctor(journal: Path | None, deep: bool, repair: bool, as_json: bool) -> Non
 
 
 def _examine(folder: Path, deep: bool) -> Examination:
-    """Look over the journal, and what is installed here under the names of our modules."""
+    """Check the journal, and whether another project has overwritten our modules."""
     from journal.doctor import examine
 
     examination = examine(folder, deep=deep)
@@ -78,7 +77,7 @@ def _check_names() -> Iterator[Finding]:
 
 
 def _repair(examination: Examination) -> dict[str, Any]:
-    """Do what can be done; return what was, or why not."""
+    """Repair what can be repaired; return what was done, or why it failed."""
     from journal import JournalError
     from journal.clock import utc_now
     from journal.doctor import DAMAGE, close_to_others, recover_journal
@@ -96,7 +95,7 @@ def _repair(examination: Examination) -> dict[str, Any]:
 
 
 def _as_json(examination: Examination, repairs: dict[str, Any]) -> str:
-    """Return everything that was found and done as one object."""
+    """Return all findings and repairs as one object."""
     shown = {**asdict(examination), "healthy": examination.healthy, "repairs": repairs}
     return json.dumps(shown, default=lambda value: str(value) if isinstance(value, Path) else asdict(value))
 

@@ -1,4 +1,4 @@
-"""`uploader drain`: deliver what the journal holds."""
+"""`uploader drain`: deliver what a journal holds."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ import click
 from journal.wording import count, next_command
 from uploader.commands.dialogue import fail
 from uploader.commands.drain_runner import Ended, drain_all, worst
+from uploader.commands.help_texts import epilog
 from uploader.commands.journal_option import journals_option
 from uploader.commands.phrases import letters_in_words, place
 from uploader.delivery.summary import DestinationSummary, Summary
 from uploader.settings import PLATFORMS, ULTRALYTICS
 
-_EPILOG = """\b
-Exit codes, the first that fits:
+_CODES = """ (the first that fits)
   2  the arguments or settings cannot be used
   1  the journal cannot be used
   5  the API key or the address of a platform with work left is missing
      here, or the key was refused; everything is kept
-  3  work remains: the platform is offline or backs off, the drain was
-     stopped, a file that a training left could not be taken in, or
+  3  work remains: the platform is offline or asked to wait, the drain
+     was stopped, a file that a training left could not be read, or
      another drain works on this journal
-  4  dead letters, or runs that were refused as a whole: all else is
-     delivered, these the platform refused
+  4  dead letters, or runs that were refused as a whole: the platform
+     refused these, everything else is delivered
   0  everything is delivered
 
-SIGINT or SIGTERM end a drain within seconds; the exit code tells what
+SIGINT or SIGTERM stops a drain within seconds; the exit code tells what
 remains. A second one ends it at once; nothing is lost by that either.
 """
-_LONGEST = 10**9  # seconds, about thirty years; --watch goes on for ever
+_EPILOG = epilog("drain", "drain --max-time 500", "drain --watch", "drain --to http://127.0.0.1:8765", codes=_CODES)
+_LONGEST = 10**9  # seconds, about thirty years; --watch has no limit
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
-    """Return a length of time that can be waited for; `nan`, which compares with nothing, is none."""
+    """Check a number of seconds; `nan` fails the comparison, as it should."""
     if value is not None and not 0 <= value <= _LONGEST:
-        raise click.BadParameter(f"{value:g} is no number of seconds from 0 to {_LONGEST:,}", ctx, param)
+        raise click.BadParameter(f"{value:g} is not a number of seconds from 0 to {_LONGEST:,}", ctx, param)
     return value
 
 
@@ -52,11 +53,11 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
 @click.option(
     "--to",
     metavar="URL",
-    help="Deliver the runs to this platform too, besides where they go anyway; your key goes there.",
+    help="Deliver the runs to this platform as well; your key is sent to it.",
 )
-@click.option("--platform", type=click.Choice(PLATFORMS), help="What --to speaks.  [default: ultralytics]")
-@click.option("--watch", is_flag=True, help="Go on for ever, also with what is recorded meanwhile.")
-@click.option("--max-time", type=float, callback=_seconds, metavar="SECONDS", help="Go on trying for so long.")
+@click.option("--platform", type=click.Choice(PLATFORMS), help="The API of --to.  [default: ultralytics]")
+@click.option("--watch", is_flag=True, help="Never stop; deliver what is recorded meanwhile, too.")
+@click.option("--max-time", type=float, callback=_seconds, metavar="SECONDS", help="Keep trying for this long.")
 @click.option(
     "--parallel",
     type=click.IntRange(1, 256),
@@ -64,21 +65,21 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
     show_default=True,
     envvar="UPLOADER_PARALLEL",
     show_envvar=True,
-    help="How many messages to have under way at once, for each platform.",
+    help="How many messages to send at once, for each platform.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 def drain(journals: tuple[Path, ...], as_json: bool, platform: str | None, **options: Any) -> NoReturn:
     """Deliver what the journal holds, until nothing more can be done now.
 
-    A key goes only to the platform that it was set for: ULTRALYTICS_API_KEY to ULTRALYTICS_PLATFORM_URL, else to the
-    public one; HUB_API_KEY to ULTRALYTICS_HUB_API likewise. What the journal holds for any other address is kept, and
-    waits until you name that address in these variables, or by --to.
+    A key is sent only to the platform that it was set for: ULTRALYTICS_API_KEY to ULTRALYTICS_PLATFORM_URL or the
+    public platform, HUB_API_KEY to ULTRALYTICS_HUB_API or the public HUB. What the journal holds for any other address
+    waits until you name that address in these variables or by --to.
 
-    Several journals are drained at once, with one summary and one exit code. --watch never ends by itself: without a
-    key, or with one that is refused, it says so, reads the settings again now and then, and goes on when it is let in.
+    Several journals are drained at once, with one summary and one exit code. With --watch, a missing or refused key is
+    reported, and the settings are read again now and then until there is one that works.
     """
     if platform and not options["to"]:
-        raise click.UsageError("--platform says what the platform at --to speaks; give --to as well")
+        raise click.UsageError("--platform names the API of --to; give --to as well")
     if len(journals) > 1 and options["runs"]:
         raise click.UsageError("--run names runs of one journal; give one --journal with it")
     from uploader.delivery.drain_options import DrainOptions
@@ -133,7 +134,7 @@ def _as_text(summary: Summary, folder: Path) -> str:
         lines.append("stopped before the end")
     if summary.left_beside:
         lines.append(f"not taken in, of what trainings left beside the journal: {', '.join(summary.left_beside)}")
-        lines.append(f"  put the cause right, then `{next_command('drain', folder)}`")
+        lines.append(f"  remove the cause, then `{next_command('drain', folder)}`")
     if not summary.destinations:
         lines.append("the journal holds no runs to deliver")
     return "\n".join([*lines, *(_line(one, folder) for one in summary.destinations)])
@@ -147,13 +148,13 @@ def _line(one: DestinationSummary, folder: Path) -> str:
     if one.dead:
         parts.append(f"{count(one.dead, 'dead letter')}: {letters_in_words(one.dead_letters)}")
         parts.append(
-            f"`{next_command('retry ID', folder)}` sends one again, `{next_command('drop ID', folder)}` gives up"
+            f"`{next_command('retry ID', folder)}` sends one again, `{next_command('drop ID', folder)}` drops it"
         )
     if one.blocked:
         parts.append(f"{count(one.blocked, 'run')} refused as a whole")
     if one.waiting:
         command = next_command("retry --all", folder)
-        parts.append(f"what is recorded of that ({one.waiting}) waits: put the cause right, then `{command}`")
+        parts.append(f"what is recorded of that ({one.waiting}) waits: remove the cause, then `{command}`")
     if one.error:
         parts.append(one.error)
     if one.next_attempt_at:

@@ -1,4 +1,4 @@
-"""Running one drain for each journal that a person named, and what they came to together."""
+"""Runs one drain for each journal that a person named, and combines their outcomes."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _WORST_FIRST = (USAGE, JOURNAL_UNUSABLE, NO_CREDENTIALS, WORK_REMAINS, DEAD_LETT
 
 @dataclass(frozen=True)
 class Ended:
-    """What the drain of one journal came to.
+    """The outcome of one journal's drain.
 
     Attributes:
         journal: The folder.
-        result: Its summary, or why there is none.
+        result: The drain's summary, or the error that kept it from having one.
     """
 
     journal: Path
@@ -42,7 +42,7 @@ class Ended:
 
     @property
     def exit_code(self) -> int:
-        """The exit code that it would have had alone."""
+        """The exit code of a drain of this journal alone."""
         if isinstance(self.result, Summary):
             return self.result.exit_code
         codes = ((SettingsError, USAGE), (CredentialsRefused, NO_CREDENTIALS), (DrainLocked, WORK_REMAINS))
@@ -50,7 +50,7 @@ class Ended:
 
 
 def worst(ended: Sequence[Ended]) -> int:
-    """Return the exit code of several drains: the first that fits, in the order that `drain --help` gives."""
+    """Return the exit code of several drains: the first that fits, in the order of `drain --help`."""
     codes = {one.exit_code for one in ended}
     return next(code for code in _WORST_FIRST if code in codes)
 
@@ -117,7 +117,7 @@ def _is_there(folder: Path) -> bool:
 
 
 def _comes_later(folder: Path, options: DrainOptions) -> bool:
-    """Return whether a journal that is not there is to be made: it is waited for, or events for it wait beside it."""
+    """Return whether a missing journal may be created: a drain watches for it, or fallback files hold events for it."""
     from journal.reading.presence import is_awaited
 
     if options.watch and not _is_there(folder):
@@ -126,7 +126,7 @@ def _comes_later(folder: Path, options: DrainOptions) -> bool:
 
 
 def _warn_of_other_platforms(ended: Ended) -> None:
-    """Say that no run goes where the environment points: a run keeps the platform that it was given first."""
+    """Warn when no run goes where the environment points: a run keeps the platform that it was first given."""
     if not isinstance(ended.result, Summary):
         return
     for platform, chosen in settings_for(ended.journal).chosen_routes:

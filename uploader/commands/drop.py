@@ -1,4 +1,4 @@
-"""`uploader drop`: give up dead letters, or a whole destination."""
+"""`uploader drop`: stop trying to deliver dead letters, or anything more to a destination."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 from journal.wording import count, next_command
 from uploader.addresses import is_same_place
 from uploader.commands.dialogue import ask, require_yes
+from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.phrases import place
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
     from journal.outbox.dropping import Dropped
 
 
-@click.command()
+_EPILOG = epilog("status", "drop 12 15", "drop train-3", "drop --to http://127.0.0.1:8765")
+
+
+@click.command(epilog=_EPILOG)
 @click.argument("which", metavar="[ID|RUN]...", nargs=-1)
 @click.option(
     "--to",
     metavar="URL",
-    help="Give up everything that has not arrived at this platform; its name, where no address is known.",
+    help="Drop everything that has not arrived at this platform; give its name if its address is not known.",
 )
 @click.option(
     "--platform", type=click.Choice(PLATFORMS), help=f"What it speaks.  [default: {ULTRALYTICS}, or as --to names]"
@@ -51,11 +55,11 @@ def drop(
     journal: Path | None,
     as_json: bool,
 ) -> None:
-    """Give up dead letters for good, or all that has not arrived at a platform which is gone.
+    """Drop dead letters, or everything that has not arrived at a platform that no longer exists.
 
-    `status` lists the IDs; a RUN, by its name or the beginning of its id, stands for all of its. What is given up no
-    longer counts as work, and its rows stay in the journal, as dropped. Nothing more is planned for a platform that was
-    given up; `drain --to URL` takes it up again, with what went with it.
+    `status` lists the IDs. RUN, a run's name or the beginning of its id, stands for all dead letters of that run.
+    What is dropped stays in the journal but no longer counts as work. Nothing more is planned for a dropped platform;
+    `drain --to URL` resumes it, including what was dropped with it.
     """
     if bool(which) == bool(to) or (runs and not to):
         raise click.UsageError("give the IDs of dead letters, or runs; or --to URL, and maybe --run")
@@ -68,13 +72,13 @@ def drop(
     with opened_journal(journal, "drop", as_json=as_json) as opened:
         if to is None:
             letters = _letters(opened, which)
-            ask(f"Give up {count(len(letters), 'dead letter')} for good?", yes=yes)
-            dropped = opened.drop(letters)
-            click.echo(json.dumps({"dropped": dropped}) if as_json else f"Gave up {count(dropped, 'dead letter')}.")
+            ask(f"Drop {count(len(letters), 'dead letter')} for good?", yes=yes)
+            number = opened.drop(letters)
+            click.echo(json.dumps({"dropped": number}) if as_json else f"Dropped {count(number, 'dead letter')}.")
             return
-        given_up = _drop_destination(opened, platform, to, runs, yes=yes)
+        dropped = _drop_destination(opened, platform, to, runs, yes=yes)
         again = next_command(f"drain --to {address_options(platform, to or 'URL')}", opened.path)
-    click.echo(json.dumps(asdict(given_up)) if as_json else _as_text(given_up, again))
+    click.echo(json.dumps(asdict(dropped)) if as_json else _as_text(dropped, again))
 
 
 def _letters(opened: Journal, which: Sequence[str]) -> tuple[int, ...]:
@@ -82,7 +86,7 @@ def _letters(opened: Journal, which: Sequence[str]) -> tuple[int, ...]:
 
     letters = named_letters(opened, which)
     if not letters.ids:
-        raise UnknownRow("there are no dead letters of that; to give up what waits for a platform, `drop --to URL`")
+        raise UnknownRow("these runs have no dead letters; to drop what waits for a platform, use `drop --to URL`")
     return letters.ids
 
 
@@ -98,7 +102,7 @@ def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequenc
     if not found:
         raise UnknownRow(f"nothing goes to {place(platform, to)}; {where}")
     chosen = named_runs(opened, prefixes) or None
-    ask(f"Give up everything that has not arrived at {place(platform, to)}?", yes=yes)
+    ask(f"Drop everything that has not arrived at {place(platform, to)}?", yes=yes)
     try:
         return opened.drop_destination(found[0], chosen)
     except UnknownRow as error:
@@ -107,6 +111,6 @@ def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequenc
 
 def _as_text(dropped: Dropped, again: str) -> str:
     return (
-        f"Gave it up for {count(dropped.runs, 'run')}, with {count(dropped.deliveries, 'delivery')} that had not "
-        f"arrived. `{again}` takes it up again."
+        f"Dropped it for {count(dropped.runs, 'run')}, with {count(dropped.deliveries, 'delivery')} that had not "
+        f"arrived. `{again}` resumes it."
     )

@@ -11,13 +11,13 @@ import click
 
 
 class Folder(click.Path):
-    """A folder that is there, or could be made; absolute, and with its `~` resolved.
+    """A folder that exists or can be created; made absolute, with its `~` expanded.
 
-    Files that are given to services and containers hold a `~` as it is, and no shell resolves it.
+    A `~` in the configuration file of a service or container is expanded by no shell.
     """
 
     def __init__(self) -> None:
-        """Take no files."""
+        """Refuse files."""
         super().__init__(file_okay=False, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
@@ -25,7 +25,7 @@ class Folder(click.Path):
         from journal.locations import expanded
 
         if not os.fspath(value):
-            self.fail("it is empty, as from a variable that is not set; name a folder", param, ctx)
+            self.fail("it is empty, perhaps from a variable that is not set; name a folder", param, ctx)
         folder = expanded(value)
         if why := unusable_reason(folder):
             self.fail(f"{folder} {why}; name another folder", param, ctx)
@@ -33,12 +33,12 @@ class Folder(click.Path):
 
 
 def unusable_reason(folder: Path) -> str | None:
-    """Return in words why there can be no folder of this name; None where there is one, or it is not known."""
+    """Return why a path cannot be used as a folder; None if it can, or if that cannot be told."""
     try:
-        return None if stat.S_ISDIR(folder.stat().st_mode) else "is no folder"
+        return None if stat.S_ISDIR(folder.stat().st_mode) else "is not a folder"
     except (FileNotFoundError, PermissionError):
         return None
     except NotADirectoryError:
-        return "cannot be made, as a part of it is no folder"
+        return "cannot be created, as a part of its path is not a folder"
     except OSError as error:
         return f"cannot be used ({error.strerror})"

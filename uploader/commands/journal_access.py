@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def require_journal(folder: Path | None, command: str, *, as_json: bool) -> None:
-    """End the command when there is no journal, and make none: who mistyped its folder must be told.
+    """End the command when there is no journal, without creating one: the folder may be mistyped.
 
     Args:
         folder: The folder that a person named; None for the default, where nothing may have been recorded yet.
@@ -47,12 +47,12 @@ def require_journal(folder: Path | None, command: str, *, as_json: bool) -> None
 
 @contextmanager
 def opened_journal(folder: Path | None, command: str, *, as_json: bool = False) -> Iterator[Journal]:
-    """Open the journal for a command; when there is none, or it or the work with it fails, say so and exit.
+    """Open the journal for a command; if there is none, or it cannot be used, end the command with a message.
 
     Args:
         folder: The folder that a person named, None for the default.
         command: The command's name, for the message.
-        as_json: Whether to say so in JSON.
+        as_json: Whether to print the message as JSON.
     """
     require_journal(folder, command, as_json=as_json)
     with journal_errors(command, as_json=as_json):
@@ -64,11 +64,11 @@ def opened_journal(folder: Path | None, command: str, *, as_json: bool = False) 
 
 @contextmanager
 def journal_errors(command: str, *, as_json: bool) -> Iterator[None]:
-    """Say what went wrong with the journal inside, and exit.
+    """End the command with a message when the journal fails within the block.
 
     Args:
         command: The command's name, for the message.
-        as_json: Whether to say so in JSON.
+        as_json: Whether to print the message as JSON.
     """
     from journal.errors import JournalError, UnknownRow
 
@@ -81,13 +81,13 @@ def journal_errors(command: str, *, as_json: bool) -> Iterator[None]:
 
 
 def settings_for(folder: Path | None) -> Settings:
-    """Read the environment for work on a journal, so that messages name the journal where they have to.
+    """Read the settings for work on a journal; commands in messages name it unless it is the default one.
 
     Args:
         folder: The folder that a person named, None for the default.
 
     Raises:
-        SettingsError: A URL in the environment is no usable base URL.
+        SettingsError: A URL in the environment cannot be used.
     """
     from journal.locations import default_journal
 

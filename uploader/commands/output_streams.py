@@ -1,7 +1,7 @@
-"""What a command prints must not decide what becomes of its work.
+"""Output streams that never fail: a command does its work whether or not its output can be written.
 
-The reader of a pipe may go away (`status | head -1`), a disk may be full (`> /dev/full`), a terminal may not know a
-character (`LANG=C`, Windows-1252), and there may be no output at all (`>&-`). None of it fails a command.
+The reader of a pipe may exit (`status | head -1`), a disk may be full (`> /dev/full`), a terminal may not know a
+character (`LANG=C`, Windows-1252), and there may be no output at all (`>&-`). None of these fails a command.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ _STANDARD = range(3)
 
 
 class TolerantStream:
-    """A text stream that takes whatever is written to it, and says once when that goes nowhere.
+    """A text stream whose writes never fail; it reports once that output is lost.
 
-    It has no `buffer`: click would write past this object where the stream is ASCII.
+    It has no `buffer`, as click would write to that directly when the stream's encoding is ASCII.
     """
 
     def __init__(self, stream: TextIO, beside: TextIO | None) -> None:
-        """Stand in front of a stream.
+        """Wrap a stream.
 
         Args:
             stream: The stream.
-            beside: Where to say that nothing can be written; None for nowhere.
+            beside: Where to report that output is lost; None for nowhere.
         """
         self._stream = stream
         self._beside = beside
         self._is_broken = False
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the stream has."""
+        """Delegate to the stream."""
         if name == "buffer":
             raise AttributeError(name)
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write, or drop the text."""
+        """Write the text, or discard it when that fails."""
         self._attempt(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Write what was held back, or drop it."""
+        """Flush the stream, or discard what it holds when that fails."""
         self._attempt(self._stream.flush)
 
     def _attempt(self, write: Any) -> None:
@@ -60,12 +60,12 @@ class TolerantStream:
             _discard(self._stream)
             if getattr(error, "errno", None) != errno.EPIPE and self._beside is not None:
                 why = getattr(error, "strerror", None) or error
-                self._beside.write(f"uploader: what this command prints cannot be written ({why}); it goes on\n")
+                self._beside.write(f"uploader: this command's output cannot be written ({why}); its work goes on\n")
 
 
 @contextmanager
 def tolerant_streams() -> Iterator[None]:
-    """Have standard output and error take everything inside, whatever becomes of it."""
+    """Replace standard output and error by streams that never fail while the block runs."""
     _occupy()
     usual = sys.stdout, sys.stderr
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
@@ -83,7 +83,7 @@ def tolerant_streams() -> Iterator[None]:
 
 
 def _occupy() -> None:
-    """Fill the standard descriptors that are closed: a file of ours that got their number would be printed into."""
+    """Open closed standard descriptors on the null device, lest a file of ours get their number and be printed into."""
     for number in _STANDARD:
         try:
             os.fstat(number)
@@ -93,14 +93,14 @@ def _occupy() -> None:
 
 
 def _accept_all_text(stream: object) -> None:
-    """Write out what the stream's encoding has no character for."""
+    """Have the stream escape characters that its encoding does not have."""
     if isinstance(stream, io.TextIOWrapper):
         with suppress(OSError, ValueError):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _discard(stream: TextIO) -> None:
-    """Let what the stream still holds go nowhere: Python writes it when it ends, and would fail then."""
+    """Send what the stream still holds to the null device: Python flushes it at exit, and would fail then."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:

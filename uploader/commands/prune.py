@@ -1,4 +1,4 @@
-"""`uploader prune`: make room by taking out what has arrived."""
+"""`uploader prune`: free space by deleting what has arrived."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 
 from journal.wording import count
 from uploader.commands.dialogue import ask, require_yes
+from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 
@@ -24,36 +25,42 @@ def _age(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:
 
     found = re.fullmatch(r"(\d+)([smhdw])", value)
     if not found:
-        raise click.BadParameter(f"{value!r} is no age; give a number and one of s, m, h, d, w, e.g. 30d", ctx, param)
+        raise click.BadParameter(
+            f"{value!r} is not an age; write a number and one of s, m, h, d, w, such as 30d", ctx, param
+        )
     try:
         age = timedelta(**{_UNITS[found[2]]: int(found[1])})
         utc_now() - age
     except OverflowError:
-        raise click.BadParameter(f"{value!r} is longer ago than the calendar goes", ctx, param) from None
+        raise click.BadParameter(f"{value!r} is too long; dates begin with the year 1", ctx, param) from None
     return age
 
 
-@click.command()
+@click.command(epilog=epilog("prune", "prune --older-than 30d", "prune --given-up"))
 @click.option(
-    "--older-than", callback=_age, metavar="AGE", default="0s", help="Only runs that ended so long ago: 12h, 30d."
+    "--older-than",
+    callback=_age,
+    metavar="AGE",
+    default="0s",
+    help="Only runs that ended at least so long ago: 12h, 30d.",
 )
 @click.option(
-    "--given-up", is_flag=True, help="Also runs that `drop --to` gave up everywhere: what never arrived is lost."
+    "--given-up", is_flag=True, help="Also delete runs that `drop --to` dropped everywhere; what never arrived is lost."
 )
 @click.option("--yes", is_flag=True, help="With --given-up: do it without asking.")
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def prune(*, older_than: timedelta, given_up: bool, yes: bool, journal: Path | None, as_json: bool) -> None:
-    """Take out the events and checkpoints of runs that have arrived whole, everywhere they go.
+    """Delete the events and checkpoints of runs that have arrived completely, everywhere they go.
 
-    Runs with anything pending or dead, runs that were given up everywhere, and runs that are being trained, are left
-    alone. A pruned run can still be resumed: the journal keeps what the platform called it.
+    Runs that are still training, runs with anything pending or dead, and runs that were dropped everywhere are kept. A
+    pruned run can still be resumed: the journal keeps the platform's ids.
     """
     from journal.clock import utc_now
 
     if given_up:
         require_yes("prune", yes=yes, as_json=as_json)
-        ask("Delete runs that were given up, with all that never arrived?", yes=yes)
+        ask("Delete runs that were dropped, with everything of them that never arrived?", yes=yes)
     with opened_journal(journal, "prune", as_json=as_json) as opened:
         pruned = opened.prune(utc_now() - older_than, given_up=given_up)
     what = f"{count(pruned.events, 'event')}, {count(pruned.blobs, 'checkpoint')} ({count(pruned.bytes, 'byte')})"

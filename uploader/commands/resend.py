@@ -12,6 +12,7 @@ import click
 
 from journal.wording import count, next_command
 from uploader.addresses import is_same_place, shown
+from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.phrases import place
@@ -22,24 +23,18 @@ if TYPE_CHECKING:
     from journal.records import Target
 
 
-@click.command()
+@click.command(epilog=epilog("resend train-3", "resend --all --to http://127.0.0.1:8765", "drain"))
 @click.argument("runs", metavar="RUN...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All runs.")
 @click.option("--to", metavar="URL", help="Only to this platform.  [default: wherever each run goes]")
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def resend(*, runs: tuple[str, ...], everything: bool, to: str | None, journal: Path | None, as_json: bool) -> None:
-    r"""Have the next drain send runs again from their first event, as to a platform that has lost its data.
+    """Send runs again from their first event, as to a platform that has lost its data.
 
-    A RUN is given by its name or the beginning of its id. Its model goes on where the platform still has it, and is
-    made anew where it is gone; what it refused before is tried again, too. Everything goes out under new ids, so that a
-    platform does not take it for what it had. What the platform has is replaced by the same: nothing appears twice.
-
-    \b
-    Examples:
-      python -m uploader resend train-3
-      python -m uploader resend --all --to http://127.0.0.1:8765
-      python -m uploader drain
+    RUN is a run's name or the beginning of its id. The next drain does the sending. If the platform still has the
+    run's model, that model is updated; otherwise a new one is created. Dead letters are sent again too. Nothing
+    appears twice on a platform that has the data already.
     """
     if everything == bool(runs):
         raise click.UsageError("name the RUNs to send again, or give --all")

@@ -1,4 +1,4 @@
-"""`uploader retry`: give dead letters another life."""
+"""`uploader retry`: send dead letters again."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pathlib import Path
 import click
 
 from journal.wording import count
+from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.selection import Letters, named_letters
 
 
-@click.command()
+@click.command(epilog=epilog("status", "retry 12 15", "retry train-3", "retry --all"))
 @click.argument("which", metavar="[ID|RUN]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All dead letters, and all runs that were refused as a whole.")
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def retry(which: tuple[str, ...], everything: bool, journal: Path | None, as_json: bool) -> None:
-    """Give dead letters another life, after what the platform refused was put right.
+    """Send dead letters again, once the cause of the refusal is removed.
 
-    `status` lists their IDs and the reasons; a RUN, by its name or the beginning of its id, stands for all of its. Runs
-    that were refused as a whole go on with them, and one that is named, or each with --all, also without a dead letter.
-    The next drain delivers them, under the same chunk ids; one that a newer delivery has replaced, as when the run was
-    resumed, it leaves out. Checkpoints that are gone from the journal are taken from the run's folder again, if they
-    are there unchanged.
+    `status` lists their IDs and the reasons. RUN, a run's name or the beginning of its id, stands for all dead letters
+    of that run; naming it also lifts a refusal of the run as a whole. The next drain delivers them under the same chunk
+    ids, leaving out those that a newer delivery has superseded. A checkpoint that the journal no longer has is read
+    again from the run's folder, if the file there is unchanged.
     """
     if everything == bool(which):
         raise click.UsageError("give the IDs of dead letters, or runs, or --all")
@@ -36,7 +36,7 @@ def retry(which: tuple[str, ...], everything: bool, journal: Path | None, as_jso
         retaken = opened.retake(chosen)
         revived = outbox.revive(chosen, letters.runs)
     text = f"{count(revived.letters, 'dead letter')} for the next drain to deliver"
-    text += f"; {revived.replaced} given up for what is newer" if revived.replaced else ""
+    text += f"; {revived.replaced} superseded by newer deliveries" if revived.replaced else ""
     text += f"; {count(revived.runs, 'run')} that had been refused as a whole may go on" if revived.runs else ""
     text += f"; {count(retaken, 'checkpoint')} taken from the run's folder again" if retaken else ""
     numbers = {"retried": revived.letters, "replaced": revived.replaced, "unblocked": revived.runs, "retaken": retaken}

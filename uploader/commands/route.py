@@ -12,6 +12,7 @@ import click
 
 from journal.wording import count, next_command
 from uploader.addresses import base_url, is_same_place
+from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.phrases import place
@@ -25,13 +26,20 @@ if TYPE_CHECKING:
     from journal.outbox.redirecting import Redirected
 
 
-@click.command()
+_EPILOG = epilog(
+    "route train-3 --project warehouse",
+    "route 7c1f --project team/warehouse --name night-shift",
+    "route --from http://gpu-sever:8765 --to http://gpu-server:8765",
+)
+
+
+@click.command(epilog=_EPILOG)
 @click.argument("run", metavar="RUN", required=False)
 @click.option("--project", metavar="PROJECT", help="The project: its name, or OWNER/PROJECT for somebody else's.")
-@click.option("--name", metavar="NAME", help="What the run is to be called in it.")
-@click.option("--to", metavar="URL", help="Where the run is to go, in place of where nothing of it was ever sent.")
+@click.option("--name", metavar="NAME", help="The run's new name.")
+@click.option("--to", metavar="URL", help="Send the run here instead of to addresses where nothing of it was sent.")
 @click.option(
-    "--from", "origin", metavar="URL", help="With --to: in place of this address alone; without RUN, all runs."
+    "--from", "origin", metavar="URL", help="With --to: replace only this address; without RUN, for all runs."
 )
 @click.option(
     "--platform", type=click.Choice(PLATFORMS), default=ULTRALYTICS, help="What --to speaks.", show_default=True
@@ -49,19 +57,13 @@ def route(
     journal: Path | None,
     as_json: bool,
 ) -> None:
-    r"""Give a run that waits, or was refused, another project or name; or send it somewhere else.
+    """Change the project, the name or the platform of a run that no platform has yet.
 
-    RUN is its name, or the beginning of its id. A run that a platform refused as a whole, because its key may not write
-    to that project, may go on under the new one. A platform that has taken the run already keeps what it calls it:
-    rename the model there. Names are spelled as the platform does it: lower case, a-z, digits and hyphens.
+    RUN is a run's name or the beginning of its id. Use it for a run that waits, or that a platform refused because the
+    key may not write to its project. A platform that has the run already keeps the name it knows: rename the model
+    there. Names are spelled as the platform spells them: lower-case letters a-z, digits and hyphens.
 
-    --to is for an address that was mistyped when the run was recorded: what nobody there was ever sent goes to URL.
-
-    \b
-    Examples:
-      python -m uploader route train-3 --project warehouse
-      python -m uploader route 7c1f --project team/warehouse --name night-shift
-      python -m uploader route --from http://gpu-sever:8765 --to http://gpu-server:8765
+    --to corrects an address that was mistyped when the run was recorded.
     """
     if (to is None) == (project is None and name is None):
         raise click.UsageError("say what is to change: --project, --name, or both; or where it is to go: --to")
@@ -122,12 +124,12 @@ def _renamed(run: str, project: str | None, name: str | None, journal: Path | No
     kept = f" {' and '.join(renamed.kept)} has it already and keeps what it calls it." if renamed.kept else ""
     text = f"The next `{drain}` announces the run as {named}.{kept}"
     if again:
-        text = f"The run is {named} now. It was given up, so no drain announces it until `{again}` takes it up again."
+        text = f"The run is {named} now. It was dropped, so no drain announces it until `{again}` resumes it."
     return json.dumps(asdict(renamed)) if as_json else text
 
 
 def _way_back(opened: Journal, run_id: str) -> str | None:
-    """Return the command that takes up a run which was given up everywhere; None for any other run."""
+    """Return the command that resumes a run that was dropped everywhere; None for any other run."""
     targets = next(run.targets for run in opened.report() if run.id == run_id)
     if not targets or any(target.dropped_at is None for target in targets):
         return None

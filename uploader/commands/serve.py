@@ -1,4 +1,4 @@
-"""`uploader serve`: run the local platform until it is told to stop."""
+"""`uploader serve`: run the local platform until it is stopped."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import platformdirs
 
 from uploader.addresses import base_url
 from uploader.commands.folders import Folder
+from uploader.commands.help_texts import epilog
 from uploader.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -26,32 +27,38 @@ _option = partial(click.option, show_envvar=True, show_default=True)
 
 
 def _default_data() -> Path:
-    """Return the usual folder; who has no home is to name one, as the temporary folder may be cleaned."""
+    """Return the per-user data folder; a user without a home folder has to name one."""
     try:
         folder = platformdirs.user_data_path("offline-uploader")
     except RuntimeError:
         folder = Path("~")
     if not folder.is_absolute():
-        raise click.UsageError("this user has no home folder; name one for what arrives by --data")
+        raise click.UsageError("this user has no home folder; name a folder for the platform's data by --data")
     return folder / "local-platform"
 
 
 def _base_url(context: click.Context, option: click.Parameter, url: str | None) -> str | None:
-    """Return an address in its one form."""
+    """Return an address in its canonical form."""
     try:
         return url and base_url(url)
     except SettingsError as error:
         raise click.BadParameter(str(error), context, option) from None
 
 
-@click.command()
+_CODES = """
+  0  stopped by Ctrl-C or SIGTERM
+  1  the server could not start, or failed; the message says why
+  2  the arguments cannot be used"""
+
+
+@click.command(epilog=epilog("serve", "serve --data /srv/platform --host 0.0.0.0 --port 8765", codes=_CODES))
 @_option(
     "--data",
     type=Folder(),
     default=_default_data,
     show_default="a per-user data folder",
     envvar="UPLOADER_SERVE_DATA",
-    help="Folder for everything that arrives.",
+    help="Folder for everything that is delivered.",
 )
 @_option("--host", default="127.0.0.1", envvar="UPLOADER_SERVE_HOST", help="Address to listen on.")
 @_option(
@@ -65,7 +72,7 @@ def _base_url(context: click.Context, option: click.Parameter, url: str | None) 
     "--api-key",
     envvar="UPLOADER_SERVE_API_KEY",
     show_default="one made on the first start and kept in the folder",
-    help="Key to ask for. Give it in the environment: arguments are visible to other users.",
+    help="Key that clients must send. Set it in the environment: arguments are visible to other users.",
 )
 @_option(
     "--idempotency/--no-idempotency",
@@ -78,7 +85,7 @@ def _base_url(context: click.Context, option: click.Parameter, url: str | None) 
     type=click.Choice(["2025", "2026"]),
     default="2026",
     envvar="UPLOADER_SERVE_CONTRACT",
-    help="Contract to speak; that of late 2025 answers events without ids.",
+    help="Version of the platform's API; that of late 2025 answers events without ids.",
 )
 @_option(
     "--url",
@@ -97,9 +104,9 @@ def serve(
     contract: Contract,
     url: str | None,
 ) -> None:
-    """Run a local platform that trainings and drains can report to.
+    """Run a local platform that drains deliver to, with pages that show the runs.
 
-    It stops, finishing what it has begun, on Ctrl-C or SIGTERM.
+    It prints the address and the key to use. Ctrl-C or SIGTERM stops it, once requests in progress are finished.
     """
     try:
         from uploader.server.running import running

@@ -13,6 +13,7 @@ import click
 
 from journal.sizes import readable
 from journal.wording import count, drain_at, next_command
+from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, require_journal, settings_for
 from uploader.commands.journal_option import journal_option
 from uploader.commands.phrases import in_fallback_files, letters_in_words, place
@@ -28,11 +29,15 @@ _AT_ONCE = "with the next drain"
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-@click.command()
+@click.command(epilog=epilog("status", "status --json", "status --journal runs/journal"))
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(journal: Path | None, as_json: bool) -> None:
-    """Show runs, and what of them is pending, delivered or refused."""
+    """Show the journal's runs, and what is delivered, pending or refused of each.
+
+    For each platform that a run goes to, status says what is in the way and which command helps. It only reads, so it
+    is safe beside a training and a drain.
+    """
     from journal.read_only import look_at
 
     require_journal(journal, "status", as_json=as_json)
@@ -43,7 +48,7 @@ def status(journal: Path | None, as_json: bool) -> None:
 
 
 def _limit() -> int | None:
-    """Return how much a journal may hold, in bytes, as far as that can be told."""
+    """Return the journal's size limit in bytes; None, with a message, when the setting cannot be read."""
     from journal.errors import JournalError
     from journal.locations import default_max_size
 
@@ -73,7 +78,7 @@ def _as_text(view: View, limit: int | None) -> str:
 
 
 def _settings(folder: Path) -> Settings | None:
-    """Return where keys may go, as far as that can be told: what is recorded is shown in any case."""
+    """Return the settings; None, with a message, when they cannot be used, as the journal is shown in any case."""
     try:
         return settings_for(folder)
     except SettingsError as error:
@@ -86,7 +91,7 @@ def _run(run: RunReport, folder: Path, settings: Settings | None) -> str:
     state = f"{run.state}, pruned; since then" if run.pruned else f"{run.state},"
     head = f"\n{name}  {run.id}\n  {state} {count(run.epochs, 'epoch')}, {count(run.events, 'event')}"
     targets = (_target(target, folder, settings, pruned=run.pruned) for target in run.targets)
-    forks = [f"{count(run.forks, 'session')} went on with it at the same time as another one; `doctor` names where"]
+    forks = [f"{count(run.forks, 'session')} continued it at the same time as another one; `doctor` names where"]
     lines = [*(forks if run.forks else []), *targets]
     return "\n".join([head, *(f"  {line}" for line in lines)]) + _unrouted(run)
 
@@ -100,7 +105,7 @@ def _target(target: TargetReport, folder: Path, settings: Settings | None, *, pr
     if target.dropped_at:
         command = next_command(f"drain --to {address_options(target.platform, target.base_url or 'URL')}", folder)
         resumable = f"; `{command}` resumes it" if not pruned or target.state != "new" else ""
-        lines.append(f"given up on {target.dropped_at[:10]}{resumable}")
+        lines.append(f"dropped on {target.dropped_at[:10]}{resumable}")
         return "\n    ".join(lines)
     lines += _obstacles(target, folder, settings)
     return "\n    ".join(lines)
@@ -124,7 +129,7 @@ def _numbers(target: TargetReport) -> str:
 
 
 def _obstacles(target: TargetReport, folder: Path, settings: Settings | None) -> Iterator[str]:
-    """Yield what is in the way of what has not arrived."""
+    """Yield what keeps the rest from being delivered."""
     waits = bool(target.pending or target.unplanned)
     retry = next_command("retry --all", folder)
     if target.reason:
@@ -132,7 +137,7 @@ def _obstacles(target: TargetReport, folder: Path, settings: Settings | None) ->
         if target.dead:
             yield f"dead: {letters_in_words(target.dead_letters)}"
         if waits:
-            yield f"what is recorded since waits: put the cause right, then `{retry}`"
+            yield f"what was recorded since waits: remove the cause, then `{retry}`"
         return
     if waits and settings and (error := _no_key(target, settings)):
         yield f"paused: no key for it here; {error}" if isinstance(error, KeyNotForHere) else f"paused: {error}"
@@ -140,7 +145,7 @@ def _obstacles(target: TargetReport, folder: Path, settings: Settings | None) ->
         when = _when(target.next_attempt_at)
         spaced = target.is_spaced and when != _AT_ONCE
         yield (
-            f"waits: the next checkpoint goes {when}; while a run is trained they keep a distance"
+            f"waits: the next checkpoint goes {when}; uploads are spaced out while the run trains"
             if spaced
             else (f"next attempt {when}")
         )
@@ -148,7 +153,7 @@ def _obstacles(target: TargetReport, folder: Path, settings: Settings | None) ->
         yield f"last error: {target.last_error}"
     if target.dead:
         yield f"dead: {letters_in_words(target.dead_letters)}"
-        yield f"its dead letters go out again after `{retry}`; put the cause right first"
+        yield f"once the cause is removed, `{retry}` sends its dead letters again"
 
 
 def _no_key(target: TargetReport, settings: Settings) -> NoKey | None:
@@ -156,7 +161,7 @@ def _no_key(target: TargetReport, settings: Settings) -> NoKey | None:
         key_for(settings, target.platform, target.base_url or settings.address_of(target.platform) or "")
     except NoKey as error:
         return error
-    except SettingsError:  # a platform of a later version: the drain says so
+    except SettingsError:  # a platform that only a later version knows: the drain reports it
         pass
     return None
 

@@ -1,0 +1,44 @@
+"""The `--journal` option: a folder that a person named, or that of the environment."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from uploader.commands.folders import Folder, unusable_reason
+
+
+def _named(context: click.Context, option: click.Parameter, given: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return the folders that a person named, without duplicates, or the one in the environment.
+
+    Click does not read the variable itself, as it would split a path at a colon.
+    """
+    from journal.locations import chosen_journal
+
+    by_place = {folder.resolve(): folder for folder in given}
+    chosen = chosen_journal()
+    if chosen and not by_place and (why := unusable_reason(chosen)):
+        raise click.BadParameter(f"UPLOADER_JOURNAL: {chosen} {why}; name another folder", context, option)
+    return tuple(by_place.values()) or ((chosen,) if chosen else ())
+
+
+def _the_one(context: click.Context, option: click.Parameter, given: tuple[Path, ...]) -> Path | None:
+    named = _named(context, option, given)
+    if len(named) > 1:
+        raise click.BadParameter("give one journal; only `drain` takes several", context, option)
+    return named[0] if named else None
+
+
+_option = partial(click.option, type=Folder(), multiple=True)
+_DEFAULT = "[env var: UPLOADER_JOURNAL; default: a per-user data folder]"
+journal_option = _option(
+    "--journal", callback=_the_one, help=f"Folder of the journal, as in attach(journal=...).  {_DEFAULT}"
+)
+journals_option = _option(
+    "--journal",
+    "journals",
+    callback=_named,
+    help=f"Folder of the journal, as in attach(journal=...); may be given several times.  {_DEFAULT}",
+)

@@ -1,0 +1,40 @@
+"""What several commands say in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uploader.addresses import shown
+from uploader.settings import ULTRALYTICS
+
+if TYPE_CHECKING:
+    from journal.reading.report import DeadLetter
+
+
+def in_fallback_files(number: int, folder: Path) -> str:
+    """Return a sentence on events in fallback files, and the command that ingests them.
+
+    Args:
+        number: How many fallback files hold them.
+        folder: The journal.
+    """
+    from journal.wording import count, next_command
+
+    return f"events for it wait in {count(number, 'fallback file')}; `{next_command('drain', folder)}` takes them in"
+
+
+def letters_in_words(letters: Sequence[DeadLetter], limit: int = 3) -> str:
+    """Return dead letters with the ids that `retry` and `drop` take, and the reason of the first one."""
+    named = ", ".join(f"{one.id} ({one.kind})" for one in letters[:limit])
+    more = f" and {len(letters) - limit} more" if len(letters) > limit else ""
+    why = f": {letters[0].reason}" if letters[0].reason else ""
+    return f"{named}{more}{why}"
+
+
+def place(platform: str, url: str) -> str:
+    """Return a platform's address for people; it names the API, too, as one server may offer both."""
+    if not url:
+        return f"{platform} (chosen by name)"
+    return shown(url) if platform == ULTRALYTICS else f"{shown(url)} ({platform})"

@@ -1,0 +1,75 @@
+"""Which runs and dead letters a person named on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uploader.errors import SettingsError
+
+if TYPE_CHECKING:
+    from journal import Journal
+
+_SHOWN_OF_ID = 8
+"""Run ids are shown with this many characters; a shorter number is the id of a dead letter."""
+
+
+@dataclass(frozen=True)
+class Letters:
+    """Dead letters that a person named, by themselves or by their run.
+
+    Attributes:
+        ids: Ids of the dead letters.
+        runs: Ids of the runs that were named; all their dead letters are among `ids`.
+    """
+
+    ids: tuple[int, ...]
+    runs: tuple[str, ...]
+
+
+def named_letters(opened: Journal, words: Sequence[str]) -> Letters:
+    """Return the dead letters that words name: each word is the id of one, or names a run and so all of its.
+
+    Args:
+        opened: The journal.
+        words: What a person typed.
+
+    Raises:
+        UnknownRow: A word names neither a dead letter nor a run.
+    """
+    report = opened.report()
+    by_run = {run.id: [one.id for target in run.targets for one in target.dead_letters] for run in report}
+    every = {str(each) for ids in by_run.values() for each in ids}
+    numbers = [int(word) for word in words if word in every]
+    others = [word for word in words if word not in every]
+    names = {run.name for run in report}
+    strange = [word for word in others if word.isdecimal() and word not in names and not _begins_id(by_run, word)]
+    opened.require_dead([int(word) for word in strange])
+    runs = tuple(named_runs(opened, others)) if others else ()
+    ids = dict.fromkeys([*numbers, *(each for run in runs for each in by_run[run])])
+    return Letters(tuple(ids), runs)
+
+
+def named_runs(opened: Journal, words: Sequence[str]) -> list[str]:
+    """Return the ids of the runs that words name, each by its name, its id or the beginning of its id.
+
+    Raises:
+        UnknownRow: A word fits no run, or several.
+    """
+    from contextlib import closing
+
+    from journal.errors import UnknownRow
+    from uploader.delivery.run_routing import choose_runs
+
+    with closing(opened.outbox()) as outbox:
+        runs = outbox.runs()
+    try:
+        return choose_runs(runs, words, opened.path) or []
+    except SettingsError as error:
+        raise UnknownRow(str(error)) from error
+
+
+def _begins_id(runs: Iterable[str], word: str) -> bool:
+    """Return whether digits are the beginning of a run's id rather than the id of a dead letter."""
+    return len(word) >= _SHOWN_OF_ID and any(run.startswith(word) for run in runs)
