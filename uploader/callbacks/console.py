@@ -19,6 +19,7 @@ from typing import Any
 
 from journal.writing.payloads import cut_text
 from uploader.callbacks.streams import STREAMS
+from uploader.console_chunks import chunk_payload, joined
 
 LOGGER = logging.getLogger("uploader")
 
@@ -50,18 +51,13 @@ class Chunk:
 
     def payload(self) -> dict[str, Any]:
         """Return the data of the platform's `console_output` event."""
-        return {
-            "chunkId": self.id,
-            "content": self.content,
-            "lineCount": self.lines,
-            "progress": dict(self.progress),
-        }
+        return chunk_payload(self.id, self.content, self.lines, self.progress)
 
 
 def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
     """Return consecutive chunks as one: the first's id, all lines, the last's progress."""
-    content = "\n".join(chunk.content for chunk in chunks if chunk.lines)
-    return Chunk(chunks[0].id, content, sum(chunk.lines for chunk in chunks), chunks[-1].progress)
+    told = joined([chunk.payload() for chunk in chunks])
+    return Chunk(told["chunkId"], told["content"], told["lineCount"], told["progress"])
 
 
 class ConsoleCapture:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from journal.clock import from_text
 from journal.encoding import encode
@@ -22,6 +21,7 @@ from journal.kinds import (
 )
 from journal.losses import in_words
 from journal.records import Event, PlannedDelivery
+from uploader.console_chunks import chunk_payload, joined
 from uploader.platforms.stages import Plan, next_stage
 
 MESSAGES = frozenset({*MILESTONES, CONSOLE, EPOCH, SYSTEM_METRICS, PROGRESS})
@@ -112,8 +112,7 @@ def _told(event: Event) -> Event:
     # Other chunks count on from the millisecond in which their session began.
     chunk_id = int(from_text(event.created_at).timestamp() * 1000)
     content = f"Uploader: given up: {losses}, because {told['reason']}"
-    payload = {"chunkId": chunk_id, "content": content, "lineCount": 1, "progress": {}}
-    return replace(event, kind=CONSOLE, payload=encode(payload))
+    return replace(event, kind=CONSOLE, payload=encode(chunk_payload(chunk_id, content, 1, {})))
 
 
 def _delivery(group: Sequence[Event], stage: int) -> PlannedDelivery:
@@ -123,15 +122,5 @@ def _delivery(group: Sequence[Event], stage: int) -> PlannedDelivery:
         return PlannedDelivery(
             CHECKPOINT, "upload", stage, first.id, last.id, first.payload, file["sha256"], file["role"]
         )
-    body = first.payload if len(group) == 1 else encode(_joined([json.loads(e.payload) for e in group]))
+    body = first.payload if len(group) == 1 else encode(joined([json.loads(e.payload) for e in group]))
     return PlannedDelivery(first.kind, "message", stage, first.id, last.id, body)
-
-
-def _joined(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Join chunks of console text: known by the first one's id, with the progress bars as they were last."""
-    return {
-        **chunks[0],
-        "content": "\n".join(chunk["content"] for chunk in chunks if chunk["content"]),
-        "lineCount": sum(chunk["lineCount"] for chunk in chunks),
-        "progress": chunks[-1].get("progress", {}),
-    }
