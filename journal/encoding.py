@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from collections.abc import Mapping
 from typing import Any
+
+from journal.strikes import is_of_handler
 
 # SQLite's JSON functions refuse text that nests deeper than 1,000 levels: one such row would break the views.
 _MAX_DEPTH = 50
@@ -16,7 +17,21 @@ _CUT = "…"
 # As text they would take 20 times as many bytes as this, and as Python's numbers twice that.
 _MOST_NUMBERS = 2_000_000
 # Made once: `json.dumps` with options makes an encoder for each call, and this is the hot path.
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 _ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+class _Tolerance:
+    """Passes over errors, but not over what a signal handler raises."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        return isinstance(error, Exception) and not is_of_handler(error)
+
+
+_TOLERANCE = _Tolerance()
 
 
 def encode(payload: Mapping[str, Any]) -> str:
@@ -26,10 +41,32 @@ def encode(payload: Mapping[str, Any]) -> str:
     word for becomes its `str`. What nests too deep, or contains itself, is cut off. The common case costs one
     look and one encoding.
     """
-    with contextlib.suppress(Exception):  # also a mapping that another thread writes to
+    with _TOLERANCE:  # also a mapping that another thread writes to
         if not _is_deep(payload, _MAX_DEPTH):
             return _dumps(payload)
     return _dumps(_plain(payload, _MAX_DEPTH, frozenset()))
+
+
+def plain(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the payload with what `encode` would write in the place of each value that is not JSON's own."""
+    if _is_plain(payload, _MAX_DEPTH):
+        return payload
+    made: Mapping[str, Any] = _plain(payload, _MAX_DEPTH, frozenset())
+    return made
+
+
+def is_plain(payload: Mapping[str, Any]) -> bool:
+    """Return whether nobody's code but Python's own runs when the payload is encoded."""
+    return _is_plain(payload, _MAX_DEPTH)
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if kind is dict:
+        return depth > 0 and all(type(key) is str and _is_plain(item, depth - 1) for key, item in value.items())
+    return (kind is list or kind is tuple) and depth > 0 and all(_is_plain(item, depth - 1) for item in value)
 
 
 def _dumps(value: Any) -> str:
@@ -59,7 +96,7 @@ def _plain(value: Any, depth: int, inside: frozenset[int]) -> Any:
         return _scalar(value)
     if depth == 0 or id(value) in inside:
         return _CUT
-    with contextlib.suppress(Exception):  # a foreign object may raise anything at all
+    with _TOLERANCE:  # a foreign object may raise anything at all
         return _members(value, depth - 1, inside | {id(value)})
     return _text(value)
 
@@ -90,7 +127,7 @@ def _numbers(value: Any) -> int:
 
 
 def _text(value: Any) -> str:
-    with contextlib.suppress(Exception):
+    with _TOLERANCE:
         return storable(str(value))
     return f"<{type(value).__name__}>"
 

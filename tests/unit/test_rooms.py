@@ -24,6 +24,7 @@ OWNERS = {
         "uploader/delivery/",
         "uploader/server/",
         "uploader/recording/recorder.py",
+        "uploader/recording/shelter.py",
     ),
     "signal.signal": ("uploader/commands/",),
     "os.environ": ("journal/locations.py", "uploader/settings.py"),

@@ -20,6 +20,7 @@ from typing import Any
 from journal.writing.payloads import cut_text
 from uploader.callbacks.streams import STREAMS
 from uploader.console_chunks import chunk_payload, joined
+from uploader.recording.shelter import shelter, theirs, works_for
 
 LOGGER = logging.getLogger("uploader")
 
@@ -75,6 +76,7 @@ class ConsoleCapture:
         self._afterwards: Callable[[], object] = lambda: None
         self._with_bars = False
         self._is_open = False
+        self._shelter = shelter()
         self._heard_at = 0.0
         self._heard: queue.SimpleQueue[_Heard | None] = queue.SimpleQueue()
         self._chunks: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
@@ -108,6 +110,7 @@ class ConsoleCapture:
         """Give the streams back and return when every chunk is journaled; harmless when not capturing."""
         if not self._is_open:
             return
+        theirs(self._shelter.say_all)  # as long as it is heard
         self._is_open = False
         STREAMS.forget(self._hear)
         logging.getLogger("ultralytics").removeHandler(self._handler)
@@ -138,6 +141,7 @@ class ConsoleCapture:
 
     def _make_chunks(self) -> None:
         """Make chunks until `stop`; whatever ends this, the other thread ends, too, and nobody waits for it."""
+        works_for(self._shelter)
         try:
             self._take_all()
         finally:
@@ -183,6 +187,7 @@ class ConsoleCapture:
 
     def _run(self) -> None:
         """Journal chunks until `stop`. Those that wait go as one, so that a slow disk does not fall behind."""
+        works_for(self._shelter)
         while (chunk := self._chunks.get()) is not None:
             if self._journal_waiting(chunk):
                 return

@@ -9,6 +9,7 @@ from functools import lru_cache
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
+from journal.strikes import is_of_handler
 from uploader.callbacks.redact import Redactor
 
 
@@ -42,7 +43,9 @@ def failure(error: BaseException, redactor: Redactor) -> Failure:
 def _words(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001  of a class of somebody's
+    except Exception as raised:  # of a class of somebody's
+        if is_of_handler(raised):
+            raise
         return ""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from journal.strikes import is_of_handler
 from uploader.callbacks.trainer import Trainer
 
 
@@ -55,7 +56,9 @@ def model_info(trainer: Trainer) -> dict[str, Any] | None:
 
     try:
         info = model_info_for_loggers(trainer)
-    except Exception:  # noqa: BLE001 - profiling runs the model, a custom one may fail in any way
+    except Exception as error:  # profiling runs the model, a custom one may fail in any way
+        if is_of_handler(error):
+            raise
         return None
     return {
         "parameters": info.get("model/parameters", 0),

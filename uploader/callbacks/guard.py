@@ -7,7 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from uploader.callbacks.shelter import Job, shelter
+from journal.strikes import is_of_handler
+from uploader.recording.shelter import Job, shelter
 
 Self = TypeVar("Self")
 Value = TypeVar("Value")
@@ -52,7 +53,9 @@ def attempt(what: str, part: Callable[[], Value]) -> Value | None:
     """
     try:
         return part()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
+        if is_of_handler(error):
+            raise
         _log.warning("Uploader: %s cannot be recorded (%s: %s)", what, type(error).__name__, error)
         return None
 

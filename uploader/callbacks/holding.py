@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from journal.storage.database import Durability
+from uploader.recording.recorder import settled
 
 
 class Write(Protocol):
@@ -42,6 +43,7 @@ class Holding:
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
         """Pass an event on, or keep it."""
+        payload = settled(payload)  # not under the lock
         if self._held is not None:
             with self._lock:
                 if self._held is not None:

@@ -12,9 +12,11 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from journal.encoding import plain
 from journal.kinds import (
     BATCH,
     BEST,
@@ -27,7 +29,7 @@ from journal.kinds import (
     MODEL_SAVED,
     REGISTRATION,
 )
-from journal.losses import loss_payload
+from journal.losses import Loss, loss_payload
 from uploader.callbacks.checkpoints import SavedFile, final_file, save_payload, saved_files
 from uploader.callbacks.console import Chunk, ConsoleCapture
 from uploader.callbacks.endings import UNTOLD, Failure, escaped_from, failure
@@ -38,11 +40,11 @@ from uploader.callbacks.holding import Holding
 from uploader.callbacks.plots import without_large
 from uploader.callbacks.redact import Redactor
 from uploader.callbacks.results import completion_payload
-from uploader.callbacks.shelter import shelter
 from uploader.callbacks.signals import Orders
 from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Trainer
 from uploader.recording.recorder import Recorder
+from uploader.recording.shelter import shelter, theirs
 
 
 class Recording:
@@ -80,7 +82,7 @@ class Recording:
         self._seen: Failure | None = None
         self._is_built = self._is_training = False
         self._last_epoch: int | None = None
-        self._batch = str(getattr(trainer.args, "batch", None))
+        self._batch = theirs(lambda: str(getattr(trainer.args, "batch", None)))
         self._has_saved = False
         self._is_complete = False
         self._is_closed = False
@@ -100,11 +102,9 @@ class Recording:
         self.comes_first()
         atexit.register(self.abandon)
         weakref.finalize(trainer, self._console.give_up, self._end_unseen).atexit = False
-        self._is_built = hasattr(trainer, "data")  # else it is, and fails, while its trainer is made
+        self._is_built = theirs(lambda: hasattr(trainer, "data"))  # else it is, and fails, while its trainer is made
         payload = {
-            "trainArgs": {name: str(value) for name, value in vars(trainer.args).items()},
-            "epochs": trainer.epochs,
-            "device": str(trainer.device),
+            **theirs(partial(_asked_for, trainer)),
             "environment": {
                 **describe_environment(),
                 "uploaderRun": self._recorder.run_id,
@@ -140,7 +140,7 @@ class Recording:
 
         AutoBatch finds one; a device without enough memory halves it.
         """
-        batch = getattr(trainer, "batch_size", None)
+        batch = theirs(lambda: plain({"batch": getattr(trainer, "batch_size", None)}))["batch"]
         if batch is not None and str(batch) != self._batch:
             self._batch = str(batch)
             self._events.event(BATCH, {"batch": batch}, self._batch)
@@ -151,14 +151,16 @@ class Recording:
         Trainers before 8.4.52 report the latter under the last epoch again, which would replace that epoch's losses.
         """
         self.goes_on()  # a trainer of somebody's own may not have said that it is set up
-        epoch = trainer.epoch + (trainer.epoch == self._last_epoch)
-        self._last_epoch = epoch
-        self._events.event(EPOCH, epoch_payload(trainer, epoch, self._system.sample()), str(epoch))
+        epoch = theirs(lambda: trainer.epoch)
+        self._last_epoch = epoch = epoch + (epoch == self._last_epoch)
+        system = self._system.sample()
+        payload = theirs(lambda: plain(epoch_payload(trainer, epoch, system)))
+        self._events.event(EPOCH, payload, str(epoch))
 
     def model_saved(self, trainer: Trainer) -> None:
         """Record a save and have its files snapshotted in the background."""
         self.goes_on()
-        self._saved(trainer, saved_files(trainer, is_first=not self._has_saved))
+        self._saved(trainer, theirs(lambda: saved_files(trainer, is_first=not self._has_saved)))
         self._has_saved = True
 
     def evaluates(self, validator: Any) -> None:
@@ -169,11 +171,8 @@ class Recording:
         what the evaluation has told of, or changed.
         """
         trainer = self._trainer()
-        if trainer is None or not trainer.stop or validator.training:
-            return
-        if getattr(trainer, "validator", None) is validator and (result := final_file(trainer)):
-            role = LAST if result.path == Path(trainer.last) else BEST
-            self._saved(trainer, [replace(result, role=role)], final=True)
+        if trainer is not None and (result := theirs(partial(_result_before, trainer, validator))):
+            self._saved(trainer, [result], final=True)
 
     def complete(self, trainer: Trainer) -> None:
         """Record the end of a training: the rest of the console, the final checkpoint, the results.
@@ -183,13 +182,13 @@ class Recording:
         """
         self.goes_on()
         self._console.stop()
-        if final := final_file(trainer):
-            if final.path == Path(trainer.last):
+        final, is_last = theirs(partial(_result, trainer))
+        payload, losses = theirs(partial(_results, trainer))
+        if final:
+            if is_last:
                 _say("best.pt is missing, so last.pt is kept as the training's result", logging.WARNING)
             self._snapshot(final)
             self._recorder.wait_for_snapshots()
-        payload = completion_payload(trainer)
-        payload["plots"], losses = without_large(payload["plots"])
         if losses:
             self._events.event(GIVEN_UP, loss_payload("they are too large to be sent", losses), "plots")
         self._events.event(COMPLETE, self._redactor.results(payload))
@@ -229,7 +228,7 @@ class Recording:
             self._is_closed = True
         atexit.unregister(self.abandon)
         self._console.stop()
-        how = failure(error, self._redactor) if error is not None else otherwise
+        how = theirs(partial(failure, error, self._redactor)) if error is not None else otherwise
         outcome = "complete" if self._is_complete else "failed" if how else "abandoned"
         if self._events.holds:
             _say(f"run {self._recorder.run_id} was finished before and did not go on; it stays as it is")
@@ -241,7 +240,7 @@ class Recording:
     def _catch_up(self) -> None:
         """Record the epoch that is complete, but not told of: a callback before ours has raised as it was told."""
         trainer = self._trainer()
-        if trainer is not None and trainer.epoch != self._last_epoch and is_written_down(trainer):
+        if trainer is not None and theirs(lambda: trainer.epoch != self._last_epoch and is_written_down(trainer)):
             self.epoch_end(trainer)
 
     def _is_heard(self) -> bool:
@@ -254,8 +253,8 @@ class Recording:
     def _saved(self, trainer: Trainer, files: Sequence[SavedFile], **facts: bool) -> None:
         # The trainer has not synced its files: a power cut would take them along with this event, so waiting for the
         # disk, which is busy writing them, would gain nothing. Killing the process harms neither.
-        payload = {**save_payload(trainer, files), **facts}
-        self._events.event(MODEL_SAVED, payload, str(trainer.epoch), durability="process")
+        payload = theirs(lambda: plain({**save_payload(trainer, files), **facts}))
+        self._events.event(MODEL_SAVED, payload, str(payload["epoch"]), durability="process")
         for file in files:
             self._snapshot(file)
 
@@ -267,6 +266,33 @@ class Recording:
     def _journal_console(self, chunk: Chunk) -> None:
         payload = chunk.payload()
         self._events.event(CONSOLE, self._redactor.value(payload), str(chunk.id))
+
+
+def _asked_for(trainer: Trainer) -> dict[str, Any]:
+    """Return what the start of a training tells of what it was asked to do."""
+    asked = {name: str(value) for name, value in vars(trainer.args).items()}
+    return {"trainArgs": asked, "epochs": trainer.epochs, "device": str(trainer.device)}
+
+
+def _result_before(trainer: Trainer, validator: Any) -> SavedFile | None:
+    """Return the file that a training's final evaluation begins with, as a save; None for another evaluation."""
+    if not trainer.stop or validator.training or getattr(trainer, "validator", None) is not validator:
+        return None
+    result, is_last = _result(trainer)
+    return replace(result, role=LAST if is_last else BEST) if result else None
+
+
+def _result(trainer: Trainer) -> tuple[SavedFile | None, bool]:
+    """Return the file that a training results in, and whether it is that of the last epoch."""
+    result = final_file(trainer)
+    return result, result is not None and result.path == Path(trainer.last)
+
+
+def _results(trainer: Trainer) -> tuple[Mapping[str, Any], list[Loss]]:
+    """Return what a training results in, and what is left out of it."""
+    payload = completion_payload(trainer)
+    payload["plots"], losses = without_large(payload["plots"])
+    return plain(payload), losses
 
 
 def current_recording() -> Recording | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from uploader.callbacks.trainer import Trainer
+from uploader.recording.shelter import theirs
 
 SHORTEST = 0.1
 """Seconds between two looks between batches, at least."""
@@ -68,4 +69,4 @@ class Orders:
             why = told["cancelled"] or "no reason given"
             self._say(f"the platform cancelled this training, which stops as soon as its trainer can ({why})")
         if self._is_cancelled:
-            trainer.stop = True
+            theirs(lambda: setattr(trainer, "stop", True))

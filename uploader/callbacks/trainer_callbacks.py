@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from uploader.callbacks.upstream import session_model, silence_upstream, started
 from uploader.errors import SettingsError
 from uploader.recording.recorder import Recorder
 from uploader.recording.session_writer import JournalOptions
+from uploader.recording.shelter import theirs
 from uploader.settings import Settings
 
 ATTRIBUTE = "uploader"
@@ -74,7 +76,7 @@ class PlatformCallbacks:
         """Start or continue the run. Runs while the trainer is built, before data and model are loaded."""
         if not _is_main_process():
             return
-        self._begin(trainer, resume=bool(trainer.args.resume))
+        self._begin(trainer, resume=theirs(lambda: bool(trainer.args.resume)))
 
     @guarded
     def on_pretrain_routine_end(self, trainer: Trainer) -> None:
@@ -135,7 +137,7 @@ class PlatformCallbacks:
     @guarded
     def on_val_start(self, validator: Any) -> None:
         """Take notice of a training's final evaluation, which has its result checked."""
-        if validator.args.mode != "val" and (recording := current_recording()):
+        if (recording := current_recording()) and theirs(lambda: validator.args.mode != "val"):
             recording.evaluates(validator)
 
     def _under_way(self, trainer: Trainer, *, begins: bool = False) -> Recording | None:
@@ -149,50 +151,94 @@ class PlatformCallbacks:
             begins: Whether a training begins now.
         """
         recording = recording_of(trainer)
-        last = getattr(trainer, ATTRIBUTE, None)
+        last = vars(trainer).get(ATTRIBUTE)
         if recording is not None or not isinstance(last, Recording) or not (begins or last.is_of_another_process):
             return recording
         return self._begin(trainer, resume=True)
 
     def _begin(self, trainer: Trainer, *, resume: bool) -> Recording:
         recording = self._recording(trainer, resume=resume)
-        setattr(trainer, ATTRIBUTE, recording)
-        silence_upstream(trainer)  # now that it is known what upstream has begun
+        theirs(partial(_take_over, trainer, recording))
         recording.begin(trainer)
         return recording
 
     def _recording(self, trainer: Trainer, *, resume: bool) -> Recording:
+        settings = _settings()
+        facts = theirs(partial(_facts, trainer, settings.visible_gpus))
+        project, name = self.project or facts.project, self.name or facts.name
         recorder = Recorder.start(
             self.options,
-            project=project_slug(self.project or trainer.args.project, _sweeps(trainer)),
-            name=run_slug(self.name or trainer.args.name),
-            save_dir=Path(trainer.save_dir),
+            project=project_slug(project, facts.sweeps),
+            name=run_slug(name),
+            save_dir=facts.save_dir,
             resume=resume,
-            checkpoint=_resumed_from(trainer.args.resume),
-            started=started_model(trainer),
+            checkpoint=facts.checkpoint,
+            started=facts.started,
         )
-        for words in respelled(
-            {"project": self.project or trainer.args.project, "name": self.name or trainer.args.name}
-        ):
+        for words in respelled({"project": project, "name": name}):
             logging.getLogger("ultralytics").info("Uploader: %s", words)
-        settings = _settings()
-        device = trainer.device
-        gpus = training_gpus(device.type, device.index, str(trainer.args.device), settings.visible_gpus)
         secrets = [key for key in (settings.api_key, settings.hub_key) if key]
-        hub_model = self.hub_model or session_model(trainer)
         came = recorder.origin
-        known = {"hubModel": hub_model, "platformModel": came.model, "uploaderCopyOf": came.copy_of}
+        known = {
+            "hubModel": self.hub_model or facts.hub_model,
+            "platformModel": came.model,
+            "uploaderCopyOf": came.copy_of,
+        }
         told = {name: value for name, value in known.items() if value}
-        return Recording(trainer, recorder, SystemSampler(gpus), Redactor(secrets), told)
+        return Recording(trainer, recorder, SystemSampler(facts.gpus), Redactor(secrets), told)
 
 
 def recording_of(trainer: object) -> Recording | None:
     """Return the recording of a trainer while it is under way; else None, and on all but the first rank."""
-    recording = getattr(trainer, ATTRIBUTE, None)
+    recording = getattr(trainer, "__dict__", {}).get(ATTRIBUTE)  # no code of the trainer's class runs for it
     if not (isinstance(recording, Recording) and recording.is_open):
         return None
     recording.comes_first()
     return recording
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a trainer tells before it begins.
+
+    Attributes:
+        project: What the training was called, as far as it was.
+        name: The same.
+        sweeps: See `project_slug`.
+        save_dir: The trainer's folder.
+        checkpoint: What it is resumed from.
+        started: Id of the model that upstream has registered for it.
+        hub_model: Id of the one that upstream's session of HUB has.
+        gpus: See `training_gpus`.
+    """
+
+    project: str | None
+    name: str | None
+    sweeps: Path
+    save_dir: Path
+    checkpoint: Path | None
+    started: str | None
+    hub_model: str | None
+    gpus: list[int] | None
+
+
+def _facts(trainer: Trainer, visible_gpus: str) -> _Facts:
+    args, device = trainer.args, trainer.device
+    return _Facts(
+        project=str(args.project) if args.project else None,
+        name=str(args.name) if args.name else None,
+        sweeps=_sweeps(trainer),
+        save_dir=Path(trainer.save_dir),
+        checkpoint=_resumed_from(args.resume),
+        started=started_model(trainer),
+        hub_model=session_model(trainer),
+        gpus=training_gpus(device.type, device.index, str(args.device), visible_gpus),
+    )
+
+
+def _take_over(trainer: Trainer, recording: Recording) -> None:
+    setattr(trainer, ATTRIBUTE, recording)
+    silence_upstream(trainer)  # now that it is known what upstream has begun
 
 
 def _resumed_from(resume: object) -> Path | None:

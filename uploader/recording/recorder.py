@@ -21,6 +21,7 @@ from typing import Any
 
 from journal.checkpoints.blobs import Identity, identity
 from journal.checkpoints.salvage import stamped
+from journal.encoding import is_plain, plain
 from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
 from journal.kinds import FINAL, MODEL_SAVED
 from journal.records import Run
@@ -30,6 +31,7 @@ from journal.storage.folding import FOLDED_AT_BYTES
 from uploader.recording.resumption import NOWHERE, Origin, find_origin
 from uploader.recording.run_file import remove_model_file, write_run_file
 from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
+from uploader.recording.shelter import shelter, sheltered, theirs, whole, works_for
 
 LOGGER = logging.getLogger("uploader")
 
@@ -119,12 +121,14 @@ class Recorder:
         self._ended = False
         self._hurried = False
         self._asked: dict[str, Identity] = {}
+        self._shelter = shelter()
         self._thread = threading.Thread(target=self._work, name="uploader-snapshots", daemon=True)
         self._thread.start()
         self._pid = os.getpid()
         atexit.register(self.finish, "exited")
 
     @classmethod
+    @sheltered
     def start(
         cls,
         options: JournalOptions,
@@ -168,8 +172,13 @@ class Recorder:
             key: The natural key within the kind (epoch, chunk id).
             durability: What this event is to survive; None for what the journal was opened with.
         """
+        self._write_whole(kind, settled(payload), key, durability)
+
+    @sheltered
+    def _write_whole(self, kind: str, payload: Mapping[str, Any], key: str, durability: Durability | None) -> None:
         self._writer.event(kind, payload, key, durability)
 
+    @sheltered
     def checkpoint(self, path: Path, *, role: str, epoch: int, publish: bool, is_best: bool) -> None:
         """Have a checkpoint file snapshotted in the background; return at once.
 
@@ -195,6 +204,7 @@ class Recorder:
         """The writer under its former name, for scripts that reach for it."""
         return self._writer
 
+    @sheltered
     def reopen(self) -> None:
         """Note that a run that was finished goes on."""
         self._remember(False)
@@ -208,7 +218,17 @@ class Recorder:
         Returns:
             False when that took too long, or is not to be waited for any more.
         """
-        return self._wait_until(lambda: not self._requests and not self._busy, timeout)
+        is_given_up = threading.Event()
+
+        def give_up() -> None:
+            is_given_up.set()
+            with self._wake:
+                self._wake.notify_all()
+
+        def is_over() -> bool:
+            return is_given_up.is_set() or not (self._requests or self._busy)
+
+        return whole(partial(self._wait_until, is_over, timeout), give_up)
 
     def hurry(self) -> None:
         """Have nobody wait for snapshots any more: a person wants the process to end."""
@@ -216,6 +236,7 @@ class Recorder:
             self._hurried = True
             self._wake.notify_all()
 
+    @sheltered
     def told(self, *, wait: bool = True) -> dict[str, str] | None:
         """Return what platforms told this session: `cancelled` and why, `model` and the address of its page.
 
@@ -235,8 +256,10 @@ class Recorder:
         Args:
             outcome: `complete`, `failed`, `exited`, … as the journal shows it.
         """
-        if os.getpid() != self._pid:  # a child that exits runs what was registered before the fork
-            return
+        if os.getpid() == self._pid:  # a child that exits runs what was registered before the fork
+            whole(partial(self._finish, outcome), self.hurry)
+
+    def _finish(self, outcome: str) -> None:
         with self._wake:
             if self._finished:
                 return
@@ -258,6 +281,7 @@ class Recorder:
 
     def _work(self) -> None:
         """Serve requests until told to close, and note the end."""
+        works_for(self._shelter)
         try:
             self._serve_all()
         finally:
@@ -309,6 +333,11 @@ class Recorder:
         replaced = isinstance(error, SourceChanged) and request.role != FINAL and stamp is not None
         is_said = replaced or isinstance(error, OverLimit)
         LOGGER.log(logging.DEBUG if is_said else logging.WARNING, "%s was not snapshotted: %s", request.path, error)
+
+
+def settled(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a payload that no code of the person's is in: that is called in their own thread, if there is any."""
+    return payload if is_plain(payload) else theirs(partial(plain, payload))
 
 
 def _begin(

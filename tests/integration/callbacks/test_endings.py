@@ -287,3 +287,85 @@ except SoftLimit:
     assert len(journal.events("training_complete")) == 1
     assert journal.events("training_failed") == []
     assert journal.outcomes() == ["complete"]
+
+
+def test_a_training_within_a_lock_that_everything_of_the_persons_takes(journal: Any, tmp_path: Path) -> None:
+    """Metrics, attributes, errors, streams and log handlers: their thread has the lock, and waits for our work."""
+    code = """
+import logging
+lock = threading.RLock()
+class Metric:
+    def tolist(self):
+        with lock:
+            return 0.25
+class Failed(Exception):
+    def __str__(self):
+        with lock:
+            return "in their own words"
+class Stream:
+    def __init__(self, stream):
+        self.stream = stream
+    def write(self, text):
+        with lock:
+            return self.stream.write(text)
+    def flush(self):
+        pass
+class Handler(logging.Handler):
+    def emit(self, record):
+        with lock:
+            print("handled:", record.getMessage(), "in", threading.current_thread().name)
+class Locked(SmallTrainer):
+    def _get(self):
+        with lock:
+            return {"val/loss": Metric()}
+    metrics = property(_get, lambda self, value: None)
+def fail(trainer):
+    raise Failed
+go_on.set()
+for name in ("ultralytics", "uploader"):
+    logging.getLogger(name).addHandler(Handler())
+sys.stdout = Stream(sys.stdout)
+trainer.ours.teardown(trainer)
+with lock:
+    Locked(Path(sys.argv[1]), "good").train()
+    try:
+        Locked(Path(sys.argv[1]), "bad", during=fail).train()
+    except Failed:
+        print("failed")
+"""
+    ended = run(code.replace("sys.argv[1]", repr(str(tmp_path))), tmp_path)
+    assert ended.stdout.count("failed\n") == 1, ended.stderr
+    assert "in uploader-" not in ended.stdout
+    assert "handled: Uploader: recording this training" in ended.stdout
+    assert ends(journal) == {"run": "abandoned", "good": "complete", "bad": "failed"}
+    assert journal.events("epoch_end")[0]["metrics"] == {"val/loss": 0.25}
+    assert journal.events("training_failed") == [{"error": "in their own words", "code": "Failed"}]
+
+
+def test_what_strikes_while_a_trainer_is_read_gets_through_and_nothing_of_it_is_lost(
+    build: Build, journal: Any
+) -> None:
+    class Limit(Exception):
+        """Would be taken for an error of the trainer's."""
+
+    struck: list[str] = []
+
+    class Metric:
+        def tolist(self) -> float:
+            if not struck:
+                struck.append("once")
+                signal.raise_signal(signal.SIGALRM)
+            return 0.25
+
+    def strike(*_: object) -> None:
+        raise Limit
+
+    trainer = build(during=lambda trainer: trainer.metrics.update({"mAP": Metric()}))
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        with pytest.raises(Limit):
+            trainer.train()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert [epoch["metrics"]["mAP"] for epoch in journal.events("epoch_end")] == [0.25]
+    assert journal.events("training_failed") == [{"error": "Limit", "code": "Limit"}]

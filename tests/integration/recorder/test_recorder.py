@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import signal
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -389,3 +391,141 @@ def test_a_resumed_training_does_not_heed_the_cancellation_of_the_one_before(sta
     resumed.event("training_started", {}, "2")
     tell(folder, "cancelled", "again")
     assert resumed.cancelled() == "again"
+
+
+class Alarm(Exception):
+    """As a task queue's time limit."""
+
+
+class Strikes:
+    """A signal handler that raises, once each time that it is armed."""
+
+    is_armed = False
+
+    def __call__(self, *_: object) -> None:
+        if self.is_armed:
+            self.is_armed = False
+            raise Alarm
+
+
+@pytest.fixture
+def strikes() -> Iterator[Strikes]:
+    """Have one called again and again."""
+    strike = Strikes()
+    before = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0004)
+    yield strike
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a thread struck in being started
+def test_a_signal_handler_that_raises_in_the_midst_of_an_event_reaches_who_writes_and_halves_nothing(
+    start: Start, folder: Path, strikes: Strikes
+) -> None:
+    recorder = start(durability="process")
+    written: list[int] = []
+    struck: list[int] = []
+    for number in range(300):
+        try:
+            strikes.is_armed = True
+            recorder.event("epoch_end", {"epoch": number, "metrics": {"loss": Loss(number)}}, str(number))
+            written.append(number)
+            strikes.is_armed = False
+        except Alarm:
+            struck.append(number)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    recorder.event("epoch_end", {"epoch": 300}, "300")
+    there = [int(key) for (key,) in rows(folder, "SELECT key FROM events WHERE kind = 'epoch_end' ORDER BY id")]
+    assert there == sorted(set(there))  # none twice, none before another
+    assert {*written} <= {*there} <= {*written, *struck, 300}
+    assert struck
+    numbers = [seq for (seq,) in rows(folder, "SELECT seq FROM events ORDER BY id")]
+    assert numbers == sorted(numbers)
+    assert rows(folder, "PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.parametrize("call", ["event", "finish", "checkpoint"])
+def test_what_is_being_written_as_a_signal_handler_raises_is_written(
+    start: Start, folder: Path, save_dir: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    recorder = start()
+    was_struck = threading.Event()
+
+    def strike(*_: object) -> None:
+        raise Alarm
+
+    def is_struck(real: Callable[..., Any], *arguments: Any) -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+        assert was_struck.wait(60)
+        real(*arguments)
+
+    for name in ("event", "close"):
+        monkeypatch.setattr(recorder._writer, name, partial(is_struck, getattr(recorder._writer, name)))
+    calls: dict[str, Callable[[], object]] = {
+        "event": lambda: recorder.event("epoch_end", {"epoch": 0}, "0"),
+        "finish": lambda: recorder.finish("complete"),
+        "checkpoint": lambda: save(recorder, save_dir / "best.pt", b"weights", role="final"),
+    }
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        with pytest.raises(Alarm):
+            calls[call]()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        was_struck.set()
+    monkeypatch.undo()
+    recorder.told()  # after what was interrupted
+    if call == "finish":
+        assert rows(folder, "SELECT outcome FROM sessions") == [("complete",)]
+    else:
+        assert rows(folder, "SELECT kind FROM events WHERE kind != 'checkpoint'") == [
+            ("epoch_end" if call == "event" else "model_saved",)
+        ]
+
+
+class Loss:
+    """A value of the caller's own class, which is asked for its number in the caller's thread."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._thread = threading.current_thread()
+
+    def tolist(self) -> float:
+        return self._number / 4 if threading.current_thread() is self._thread else -1.0
+
+
+def test_values_of_the_callers_are_read_in_the_callers_thread(start: Start, folder: Path) -> None:
+    recorder = start()
+    recorder.event("epoch_end", {"loss": Loss(3)}, "0")
+    assert rows(folder, "SELECT json_extract(payload, '$.loss') FROM events WHERE kind = 'epoch_end'") == [(0.75,)]
+
+
+@pytest.mark.parametrize("call", ["wait_for_snapshots", "finish"])
+def test_a_wait_for_snapshots_that_is_interrupted_ends(
+    start: Start, save_dir: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    recorder = start()
+    gate = Gate(recorder, monkeypatch)
+    save(recorder, save_dir / "last.pt", b"weights")
+    assert gate.arrived.acquire(timeout=60)
+
+    def interrupt(*_: object) -> None:
+        raise Alarm
+
+    def press() -> None:
+        while not recorder._wake._waiters:  # type: ignore[attr-defined]
+            pass
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    thread = threading.Thread(target=press)
+    thread.start()
+    try:
+        with pytest.raises(Alarm):
+            getattr(recorder, call)(*["failed"] * (call == "finish"))
+    finally:
+        thread.join()
+        signal.signal(signal.SIGALRM, before)
+        gate.passes.release()
+    recorder.told()  # after what was interrupted

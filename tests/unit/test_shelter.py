@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import subprocess
 import sys
@@ -17,9 +18,9 @@ from typing import Any
 import pytest
 
 from uploader.callbacks.guard import guard
-from uploader.callbacks.shelter import Shelter, shelter
+from uploader.recording.shelter import Shelter, shelter, theirs, works_for
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 class Alarm(Exception):
@@ -167,11 +168,186 @@ def test_the_work_sees_the_context_that_it_was_given_in(made: Shelter) -> None:
     assert seen == ["a flow"]
 
 
+def test_what_is_theirs_is_done_in_their_thread(made: Shelter) -> None:
+    """They may hold a lock, also one of those that only the thread which holds it may take again."""
+    lock = threading.RLock()
+    done: list[Any] = []
+
+    def take() -> str:
+        with lock:
+            return threading.current_thread().name
+
+    def work() -> None:
+        done.append(theirs(take))
+        done.append(theirs(lambda: done[0]))
+
+    with lock:
+        assert made.run(work) is None
+    assert done == [threading.current_thread().name] * 2
+
+
+def test_what_threads_of_ours_log_is_logged_in_their_thread(made: Shelter, caplog: pytest.LogCaptureFixture) -> None:
+    lock = threading.RLock()
+    logger = logging.getLogger("uploader")
+    logged: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            with lock:
+                logged.append(f"{record.getMessage()} in {threading.current_thread().name}")
+
+    def work() -> None:
+        logger.warning("of the work")
+        another = threading.Thread(target=lambda: (works_for(made), logger.warning("of another one")))
+        another.start()
+        another.join()
+
+    logger.addHandler(handler := Handler())
+    try:
+        with lock:
+            assert made.run(work) is None
+    finally:
+        logger.removeHandler(handler)
+    assert logged == [f"{text} in {threading.current_thread().name}" for text in ("of the work", "of another one")]
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+
+
+def test_an_error_of_a_piece_is_the_works(made: Shelter) -> None:
+    def fail() -> None:
+        raise ValueError("theirs")
+
+    def work() -> None:
+        with pytest.raises(ValueError, match="theirs"):
+            theirs(fail)
+
+    assert made.run(work) is None
+
+
+def test_a_piece_that_is_struck_is_done_again_and_what_struck_it_reaches_the_thread(
+    made: Shelter, struck: type[BaseException]
+) -> None:
+    tries: list[int] = []
+    done: list[str] = []
+
+    def piece() -> str:
+        tries.append(len(tries))
+        if len(tries) == 1:
+            strike_main()
+        return "read"
+
+    with pytest.raises(struck):
+        made.run(lambda: done.append(theirs(piece)))
+    assert made.run(lambda: done.append("next")) is None
+    assert (tries, done) == ([0, 1], ["read", "next"])
+
+
+def test_a_piece_that_never_ends_well_ends_its_work(made: Shelter) -> None:
+    tries: list[int] = []
+
+    def leave() -> None:
+        tries.append(len(tries))
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        made.run(lambda: theirs(leave))
+    for _ in tries * 2:
+        with pytest.raises(SystemExit):
+            made.run(lambda: None)
+    assert made.run(lambda: None) is None
+    assert tries == [0, 1, 2]
+
+
+def test_a_signal_handler_that_replaces_itself_is_known_by_what_it_raises(made: Shelter) -> None:
+    class Handler:
+        def __call__(self, *_: object) -> None:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            raise Alarm
+
+    strikes = [strike_main]
+    before = signal.signal(signal.SIGALRM, Handler())
+    try:
+        with pytest.raises(Alarm):
+            made.run(lambda: theirs(lambda: strikes and strikes.pop()()))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert made.run(lambda: None) is None
+
+
+def test_what_a_signal_handler_records_in_the_midst_of_a_piece_waits_for_nothing(made: Shelter) -> None:
+    done: list[str] = []
+
+    def record(*_: object) -> None:
+        assert shelter().run(lambda: done.append(theirs(lambda: "the handler's"))) is None
+
+    before = signal.signal(signal.SIGALRM, record)
+    try:
+        assert made.run(lambda: (theirs(strike_main), done.append("the work's"))) is None
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert done == ["the handler's", "the work's"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_pieces_that_are_struck_all_the_time_lose_nothing(made: Shelter) -> None:
+    is_armed = False
+
+    def strike(*_: object) -> None:
+        nonlocal is_armed
+        if is_armed:
+            is_armed = False
+            raise Alarm
+
+    begun: list[int] = []
+    done: list[int] = []
+    struck: list[int] = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        done.append(theirs(lambda: number + 0 * sum(range(2000))))
+
+    before = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0003)
+    for number in range(400):
+        try:
+            is_armed = True
+            assert made.run(partial(work, number)) is None
+            is_armed = False
+        except Alarm:
+            struck.append(number)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+    assert made.run(partial(work, 400)) is None
+    assert done == begun
+    assert {*range(401)} - {*done} <= {*struck}
+    assert struck
+
+
+def test_a_thread_that_has_ended_is_not_waited_for() -> None:
+    done: list[str] = []
+    go_on, over = threading.Event(), threading.Event()
+
+    def work() -> None:
+        go_on.wait(60)
+        done.append(theirs(lambda: "read"))
+        over.set()
+
+    def begin() -> None:
+        mine = shelter()
+        mine.run(work, seconds=0.0)
+
+    thread = threading.Thread(target=begin)
+    thread.start()
+    thread.join()
+    go_on.set()
+    assert over.wait(60)
+    assert done == ["read"]
+
+
 def in_a_process(code: str) -> subprocess.CompletedProcess[str]:
     prelude = f"""
 import os, signal, sys, threading
 sys.path.insert(0, {str(ROOT)!r})
-from uploader.callbacks.shelter import shelter
+from uploader.recording.shelter import shelter
 """
     return subprocess.run([sys.executable, "-c", prelude + code], timeout=60, capture_output=True, text=True)
 
