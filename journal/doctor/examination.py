@@ -16,6 +16,7 @@ from journal.doctor.findings import Finding, notice
 from journal.doctor.row_checks import check_file, check_rows, damaged, is_ours, unreadable
 from journal.doctor.source import reading
 from journal.doctor.surroundings import (
+    check_age,
     check_disk,
     check_fallback_folder,
     check_fallbacks,
@@ -67,7 +68,7 @@ def examine(folder: Path, *, deep: bool = False, fallback_folders: Iterable[Path
     inside = _Inside() if findings else _look_inside(database, deep)
     findings += [*inside.findings, *check_library()]
     if is_ours(database):
-        findings += check_modes(folder)
+        findings += [*check_modes(folder), *check_age(database)]
     if os.access(folder, os.X_OK):
         findings += check_disk(folder, inside.mode)
         findings += check_size(folder, inside.bytes)

@@ -13,6 +13,7 @@ from journal.disk import owner_of, why_full
 from journal.doctor.findings import Finding, mending_owner, notice, some, trouble
 from journal.errors import JournalError
 from journal.sizes import readable
+from journal.storage import log_base
 from journal.storage.database import check_sqlite
 from journal.wording import count, drain_at, next_command
 from journal.writing import fallback_owners
@@ -42,6 +43,14 @@ def check_disk(folder: Path, mode: str | None) -> Iterator[Finding]:
     """
     yield from _check_space(folder)
     yield from _check_file_system(folder, mode)
+
+
+def check_age(database: Path) -> Iterator[Finding]:
+    """Check that the database is not an older copy that was put over the journal, when no log was left."""
+    if log_base.is_older_than_noted(database):
+        detail = f"{database} was newer once: an older copy has taken its place"
+        advice = "Put the newer file back if you have it. Else go on: before anything is sent, platforms are asked."
+        yield notice("database-older", detail, advice)
 
 
 def check_modes(folder: Path) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
 """Whether this journal may be an older copy of another one, and what it holds of a run, for a platform to be asked.
 
 A journal is copied for a backup, to be drained elsewhere, or along with its machine, while trainings go on writing to
-the first one. A copy lies elsewhere, or is another file: only then is there a reason to doubt.
+the first one. A copy lies elsewhere, is another file, or is older than what was in its place once (it was put over the
+journal): only then is there a reason to doubt.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from journal.kinds import COMPLETE, EPOCH
 from journal.records import Known
 from journal.retention import prunable
 from journal.sessions.identity import PLACE, place_of
+from journal.storage import log_base
 
 _PLACE = text("SELECT value FROM facts WHERE name = :name")
 _SESSIONS = text("SELECT uuid, generation FROM sessions WHERE run_id = :run_id")
@@ -26,9 +28,10 @@ _ENDED = text("SELECT 1 FROM events WHERE run_id = :run_id AND kind = :kind LIMI
 
 
 def is_elsewhere(connection: Connection, database: Path) -> bool:
-    """Return whether this is another file than the one that was made as this journal."""
+    """Return whether this is not the file that was made as this journal, or is older than that was."""
     noted = connection.execute(_PLACE, {"name": PLACE}).scalar()
-    return noted is not None and noted != place_of(database)
+    is_another = noted is not None and noted != place_of(database)
+    return is_another or log_base.is_older_than_noted(database)
 
 
 def known(connection: Connection, run_id: str) -> Known:

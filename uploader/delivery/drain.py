@@ -22,6 +22,7 @@ from journal.clock import to_text, utc_now
 from journal.errors import DiskFull, JournalBusy, JournalError, JournalUnavailable
 from journal.outbox.outbox import Outbox
 from journal.records import LANES, Lane
+from journal.storage import log_base
 from journal.storage.folding import FOLDED_AT_BYTES
 from uploader.delivery import run_routing
 from uploader.delivery.drain_lock import drain_lock
@@ -178,6 +179,7 @@ class Drain:
         self._progress.close()
         with suppress(JournalUnavailable):
             self._outbox.fold_wal()
+        log_base.note(self._journal.database)
 
     def _summary(self, seconds: float) -> Summary:
         runs = [run for run in self._journal.report() if self._run_ids is None or run.id in self._run_ids]

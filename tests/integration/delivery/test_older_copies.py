@@ -14,6 +14,7 @@ from support.journals import rows
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, Training, recordings
 
+from journal.doctor import examine
 from journal.sessions.identity import Session
 from uploader.delivery.summary import Summary
 from uploader.platforms.base import Known
@@ -90,6 +91,27 @@ def test_an_older_copy_changes_nothing_and_says_what_to_do(journals: Recordings,
     assert "the platform has epochs up to 1, and this journal up to 0: this journal is an older copy" in reason
     assert f"`route {training.run.id} --name NAME`" in reason
     assert rows(copy, "SELECT count(*) FROM deliveries WHERE state != 'pending'") == [(0,)]
+
+
+def test_one_that_was_put_over_the_journal_itself_is_known_too(api: Api, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    with recordings(folder) as mine:
+        training = begin(mine)
+        training.epoch(0)
+        assert mine.journal.fold_wal()
+        older = shutil.copy(folder / "journal.db", tmp_path / "older.db")
+        training.epoch(1)
+        training.checkpoint(b"newer weights")
+        training.complete()
+        training.end()
+        assert mine.drain(api.url).exit_code == 0
+    before, inode = shown(api), (folder / "journal.db").stat().st_ino
+    shutil.copyfile(older, folder / "journal.db")
+    assert (folder / "journal.db").stat().st_ino == inode
+    assert "database-older" in {finding.code for finding in examine(folder, fallback_folders=[]).findings}
+    summary = drained(folder, api.url)
+    assert (summary.exit_code, summary.destinations[0].blocked) == (4, 1)
+    assert shown(api) == before
 
 
 @pytest.mark.parametrize("api", [True], indirect=True)
