@@ -9,7 +9,7 @@ from typing import Any
 from uploader.masking import REDACTED, Keys
 
 _NAME = (
-    r"(?:api(?:[_-]|\\u005f|%5f)?key|access[_-]?key(?:[_-]?id)?|private[_-]?key|token|secret|password|passwd|passphrase"
+    r"(?:api(?:[_-]|\\u005f|%5f)?key|access[_-]?key(?:[_-]?id)?|account[_-]?key|private[_-]?key|token|secret|password|passwd|passphrase"
     r"|authorization)"
 )
 _SECRET_NAME = re.compile(rf"(?i).*{_NAME}")
@@ -37,6 +37,11 @@ _RULES = (
     ),
     # Authorization headers without their name
     re.compile(rf"(?i)(?P<kept>\bbearer\s+)(?=\S{{8}}){_BARE}"),
+    # tokens that tell themselves by their form: GitHub, Hugging Face, GitLab, JSON Web Tokens
+    re.compile(
+        r"(?P<kept>\b)(?:gh[pousr]_\w{30,}|github_pat_\w{30,}|hf_[A-Za-z0-9]{30,}|glpat-[\w-]{20,}"
+        r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,})"
+    ),
     # user:password@ and token@ in URLs
     re.compile(r"(?P<kept>\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://)[^\s/@\"']+(?=@)"),
     # the parts of a signed URL that give access: AWS, Google, Azure, CloudFront, resumable uploads

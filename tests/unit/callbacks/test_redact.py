@@ -169,3 +169,18 @@ def test_no_line_takes_long(line: str) -> None:
 @pytest.mark.parametrize("line", ['token="' * 40_000, "token='\\\"" * 40_000, "token=\\" * 40_000, "cookie:" * 40_000])
 def test_no_secret_takes_long(line: str) -> None:
     Redactor().text(line)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "ghp_" + "a1B2" * 9,
+        "github_pat_" + "a1B2_" * 9,
+        "hf_" + "aB" * 17,
+        "glpat-" + "a1B-" * 5,
+        f"eyJ{'x' * 9}.eyJ{'y' * 9}.{'s-_9' * 5}",
+    ],
+)
+def test_a_token_that_tells_itself_by_its_form_is_taken_out(token: str) -> None:
+    assert Redactor().text(f"logged in with {token} as me") == "logged in with *** as me"
+    assert Redactor().text(f"AccountKey={token};EndpointSuffix=x") == "AccountKey=***;EndpointSuffix=x"
