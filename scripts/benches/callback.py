@@ -1,0 +1,72 @@
+"""What an epoch's callback costs a real training, with a thread of its own for the work and without one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benches.measure import Result, Setting, seconds, table
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+
+from dataset import make_dataset
+from torchvision_ops import ensure_torchvision_ops
+
+EPOCHS = 60
+WITHOUT, WITH = "done by the training thread itself", "done by a thread beside it"
+
+
+def run(setting: Setting) -> Result:
+    """Train a tiny model, whose epochs take turns."""
+    os.environ.update(YOLO_OFFLINE="true", YOLO_CONFIG_DIR=str(setting.folder))
+    ensure_torchvision_ops()
+    from ultralytics import YOLO
+
+    import uploader
+
+    readings: dict[str, list[float]] = {WITHOUT: [], WITH: []}
+    model: Any = uploader.attach(YOLO("yolo11n.yaml"), journal=setting.folder / "journal")
+    _measure(readings)
+    model.train(data=str(make_dataset(setting.folder)), epochs=max(4, setting.rounds(EPOCHS)), **_options(setting))
+    taken = {name: values[1:] for name, values in readings.items()}  # the first ones look at the model
+    return Result((table("An epoch's callback", "ms", taken, 1e3),), (), NOTES)
+
+
+def _options(setting: Setting) -> dict[str, Any]:
+    small = {"imgsz": 32, "batch": 4, "fraction": 0.1, "workers": 0, "device": "cpu"}
+    quiet = {"plots": False, "verbose": False, "val": False, "amp": False, "patience": 0}
+    return {**small, **quiet, "project": str(setting.folder / "runs"), "name": "bench"}
+
+
+def _measure(readings: dict[str, list[float]]) -> None:
+    """Have each epoch's callback measured, every other one without a thread of its own."""
+    from uploader.callbacks.trainer_callbacks import PlatformCallbacks
+    from uploader.recording import shelter
+
+    real, sheltered = PlatformCallbacks.on_fit_epoch_end, shelter.Shelter.run
+    turns = _turns()
+
+    def by_itself(self: object, job: shelter.Job, *_: object) -> Exception | None:
+        return shelter._passing(shelter._outcome(job))
+
+    def measured(self: PlatformCallbacks, trainer: Any) -> None:
+        name = next(turns)
+        shelter.Shelter.run = sheltered if name == WITH else by_itself  # type: ignore[method-assign,assignment]
+        readings[name].append(seconds(lambda: real(self, trainer)))
+        shelter.Shelter.run = sheltered  # type: ignore[method-assign]
+
+    PlatformCallbacks.on_fit_epoch_end = measured  # type: ignore[method-assign]
+
+
+def _turns() -> Iterator[str]:
+    while True:
+        yield from (WITHOUT, WITH)
+
+
+NOTES = (
+    "A real training of yolo11n on the CPU, durability `full`; every other epoch's callback is done as if there were "
+    "no thread beside. The whole callback is in the figures: the machine is sampled, the event is on the disk.",
+)
