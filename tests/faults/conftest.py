@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from journal.storage import log_room
-from uploader.recording import session_writer
+from uploader.recording import journal_connection
 
 
 @pytest.fixture(autouse=True)
 def _usual_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put sizes and waits back after each test: the suites make them small to have many rounds a second."""
     monkeypatch.setattr(log_room, "ROOM_BYTES", log_room.ROOM_BYTES)
-    monkeypatch.setattr(session_writer, "BUSY_SECONDS", session_writer.BUSY_SECONDS)
+    monkeypatch.setattr(journal_connection, "BUSY_SECONDS", journal_connection.BUSY_SECONDS)

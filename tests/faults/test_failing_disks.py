@@ -27,8 +27,9 @@ import journal
 from journal.checkpoints.blobs import identity
 from journal.doctor import examine
 from journal.errors import DiskFull, JournalUnwritable
+from uploader.recording.journal_connection import RETRY_SECONDS
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, SessionWriter, new_run
+from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
 
 NO_STRACE = why_no_strace()
 RUN_ID = "5f0c5a1e-0000-4000-8000-000000000001"
@@ -187,7 +188,8 @@ def test_a_process_that_can_open_no_more_files_goes_on(tmp_path: Path, beside: P
     code = """
 import resource, sys
 from pathlib import Path
-from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, SessionWriter, new_run
+from uploader.recording.journal_connection import RETRY_SECONDS
+from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
 seconds = 0.0
 usual = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (0, usual[1]))
@@ -209,7 +211,7 @@ session.close("complete")
 def test_a_journal_that_is_locked_for_too_long_costs_no_event(
     tmp_path: Path, beside: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("uploader.recording.session_writer.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("uploader.recording.journal_connection.BUSY_SECONDS", 0.05)
     folder = tmp_path / "journal"
     with bench(folder) as at:
         session = writer_on(folder, clock)

@@ -180,15 +180,6 @@ def removal_payload(checkpoints: int) -> dict[str, Any]:
     return loss_payload(reason, [Loss("checkpoints", checkpoints, 0)])
 
 
-def ingest_fallback(file: FallbackFile, opened: OpenSession, most_bytes: int) -> None:
-    """Take a fallback file into the journal, and delete it unless it has grown meanwhile; leave one that is larger."""
-    size = file.size()
-    if size <= most_bytes:
-        opened.writer.ingest(file, opened.session_id)
-        if file.size() == size:
-            file.remove()
-
-
 def _report_loss(what: str, removed: OpenSession, why: object) -> None:
     LOGGER.error(
         "%s this training wrote to %s before it was removed could not be taken over, and is lost unless the folder was "

@@ -19,7 +19,8 @@ from journal.doctor import examine, recover_journal
 from journal.errors import CorruptJournal
 from journal.records import Run
 from journal.storage import log_base
-from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, SessionWriter
+from uploader.recording.journal_connection import RETRY_SECONDS
+from uploader.recording.session_writer import JournalOptions, SessionWriter
 
 TRAIN = """
 import os, signal, sys, journal

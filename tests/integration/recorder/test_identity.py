@@ -61,7 +61,7 @@ def test_a_session_that_only_a_fallback_file_knows_keeps_its_place(
 ) -> None:
     """It began while the journal was locked, and is taken in after the one that came next."""
     record(folder, save_dir).finish("exited")
-    monkeypatch.setattr("uploader.recording.session_writer.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("uploader.recording.journal_connection.BUSY_SECONDS", 0.05)
     with locked(folder):
         waiting = record(folder, save_dir, resume=True)
         waiting.event("epoch_end", {}, "waiting")

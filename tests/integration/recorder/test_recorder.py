@@ -130,7 +130,7 @@ def test_a_late_event_goes_to_the_session_that_has_ended(start: Start, folder: P
     recorder.event("console_output", {"content": "late"})
     assert rows(folder, "SELECT kind, session_id FROM events") == [("console_output", 1)]
     assert rows(folder, "SELECT outcome FROM sessions") == [("complete",)]
-    assert recorder._writer._opened is None
+    assert recorder._writer._connection._opened is None
 
 
 def test_options_go_to_other_processes() -> None:

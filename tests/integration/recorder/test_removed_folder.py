@@ -24,7 +24,8 @@ from journal.clock import utc_now
 from journal.doctor.repair import recover_journal
 from journal.storage.folding import FOLDED_AT_BYTES
 from journal.writing import writer
-from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, SessionWriter, new_run
+from uploader.recording.journal_connection import RETRY_SECONDS
+from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
 from uploader.server.running import running
 
 RUN_ID = "11111111-1111-1111-1111-111111111111"
@@ -145,7 +146,7 @@ def test_what_cannot_be_taken_over_at_once_is_taken_over_later(
 ) -> None:
     in_the_way(part, folder)
     folder.unlink()
-    monkeypatch.setattr(part, "_clock", lambda: time.monotonic() + RETRY_SECONDS)
+    monkeypatch.setattr(part._connection, "_clock", lambda: time.monotonic() + RETRY_SECONDS)
     part.event("epoch_end", {"epoch": 1}, "1")
     assert keys(folder) == ["1", "0", "1"]
 
@@ -205,7 +206,7 @@ def test_what_can_be_written_nowhere_is_said_to_be_lost(
     part: SessionWriter, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     in_the_way(part, folder)
-    monkeypatch.setattr(part, "_fallback_folders", [folder])
+    monkeypatch.setattr(part._fallback, "folders", [folder])
     part.close("complete")
     assert "What this training wrote" in caplog.text
     assert "is lost unless" in caplog.text
@@ -221,7 +222,7 @@ def test_another_try_begins_where_the_last_one_stopped(
 ) -> None:
     """Here another process locks the new journal in the middle."""
     monkeypatch.setattr(writer, "_COPIED_AT_ONCE", 2)
-    monkeypatch.setattr("uploader.recording.session_writer.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("uploader.recording.journal_connection.BUSY_SECONDS", 0.05)
     for epoch in (1, 2):
         part.event("epoch_end", {"epoch": epoch}, str(epoch))
     shutil.rmtree(folder)
@@ -275,7 +276,7 @@ def test_a_connection_that_was_closed_meanwhile_reads_no_other_journal(
     part: SessionWriter, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As before a fork; opened again it would find the new journal, and copy that into itself."""
-    link = part._opened
+    link = part._connection._opened
     assert link is not None
     shutil.rmtree(folder)
     link.writer.close()

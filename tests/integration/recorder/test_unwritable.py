@@ -21,9 +21,10 @@ import journal
 from journal.migrations import NEWEST_VERSION
 from journal.storage.connections import CountedConnection
 from journal.writing import fallback_intake, payloads
-from uploader.recording import session_writer
+from uploader.recording import journal_connection, session_fallback
+from uploader.recording.journal_connection import RETRY_SECONDS
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import RETRY_SECONDS, JournalOptions, SessionWriter, new_run
+from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
 
 
 class Clock:
@@ -135,7 +136,7 @@ def test_a_journal_that_is_back_is_used_again(folder: Path, save_dir: Path, fall
 def test_a_large_fallback_file_is_left_to_the_drain(
     folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_writer, "CATCH_UP_BYTES", 100)
+    monkeypatch.setattr(session_fallback, "CATCH_UP_BYTES", 100)
     clock = Clock()
     in_the_way(folder)
     part = make_writer(folder, save_dir, clock)
@@ -186,7 +187,7 @@ def test_a_fallback_file_that_is_gone_stops_nothing(folder: Path, save_dir: Path
 def test_a_journal_that_is_locked_again_while_it_catches_up_waits_for_the_next_time(
     folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_writer, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(journal_connection, "BUSY_SECONDS", 0.05)
     clock = Clock()
     part = make_writer(folder, save_dir, clock)
     with locked(folder):
@@ -216,7 +217,7 @@ def test_trouble_that_lasts_is_said_once(
 def test_a_busy_journal_is_left_alone_for_a_while(
     folder: Path, save_dir: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_writer, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(journal_connection, "BUSY_SECONDS", 0.05)
     clock = Clock()
     part = make_writer(folder, save_dir, clock)
     with locked(folder):
@@ -302,7 +303,7 @@ def test_the_warning_names_the_folder_that_holds_the_events(
     in_the_way(folder)
     blocked, job = tmp_path / "file", tmp_path / "job"
     blocked.touch()
-    monkeypatch.setattr(session_writer, "fallback_folders", lambda: [blocked / "fallback", job / "fallback"])
+    monkeypatch.setattr(session_fallback, "fallback_folders", lambda: [blocked / "fallback", job / "fallback"])
     recorder = record(folder, save_dir)
     assert not warnings(caplog)  # nobody knows yet where events go
     for epoch in range(2):

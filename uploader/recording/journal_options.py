@@ -1,0 +1,26 @@
+"""Which journal a training is recorded into, and where its runs go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from journal.locations import DEFAULT_MAX_SIZE
+from journal.storage.database import Durability
+
+
+@dataclass(frozen=True)
+class JournalOptions:
+    """Which journal, and where its runs go; holds no secret and can be pickled to other processes.
+
+    Attributes:
+        journal: The folder; None for the default.
+        durability: `full` survives a power cut, `process` a killed process.
+        routes: Platform name and base URL of each destination. An empty URL leaves the address, and no route at all the
+            whole choice, to the first drain.
+        max_size: Size in bytes from which the journal evicts what it may; see `journal.retention.eviction`.
+    """
+
+    journal: str | None = None
+    durability: Durability = "full"
+    routes: tuple[tuple[str, str], ...] = ()
+    max_size: int = DEFAULT_MAX_SIZE

@@ -1,0 +1,45 @@
+"""Keeps a training's journal within its size limit."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from journal.errors import JournalError
+from journal.sizes import readable
+from journal.wording import next_command
+from uploader.recording.open_session import OpenSession
+
+LOGGER = logging.getLogger("uploader")
+
+
+class SizeLimit:
+    """The size limit of one journal, which warns once when it cannot be kept.
+
+    Attributes:
+        limit: Bytes.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        """Take the limit in bytes of the journal in a folder."""
+        self.limit = limit
+        self._folder = folder
+        self._has_warned = False
+
+    def enforce(self, opened: OpenSession, size: int = 0, role: str | None = None) -> bool:
+        """Evict what may be evicted; see `OpenSession.enforce_limit`. A failure is ignored, as it is tried again."""
+        try:
+            fits = opened.enforce_limit(self.limit, size, role)
+        except (JournalError, OSError) as error:
+            LOGGER.debug("the journal's size limit could not be enforced: %s", error)
+            return True
+        if not fits and not self._has_warned:
+            self._has_warned = True
+            LOGGER.warning(
+                "The journal %s has reached its limit of %s (UPLOADER_MAX_SIZE), also without what may be given up. "
+                "Metrics and the final checkpoint are still kept; other checkpoints are not. Make room: `%s`.",
+                self._folder,
+                readable(self.limit),
+                next_command("drain", self._folder),
+            )
+        return fits
