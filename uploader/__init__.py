@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
+    from uploader.by_address import load_hub_model, resolve_platform_uri
     from uploader.callbacks.attach import attach, detach
-    from uploader.platforms.hub.loading import HubModel, load_hub_model
-    from uploader.platforms.ultralytics.resolve import resolve_platform_uri
+    from uploader.platforms.hub.loading import HubModel
 
 DISTRIBUTION = "offline-uploader"  # other projects have modules of this name: `uploader.names` looks at this
 
@@ -28,8 +28,8 @@ _HOMES = {
     "HubModel": "uploader.platforms.hub.loading",
     "attach": "uploader.callbacks.attach",
     "detach": "uploader.callbacks.attach",
-    "load_hub_model": "uploader.platforms.hub.loading",
-    "resolve_platform_uri": "uploader.platforms.ultralytics.resolve",
+    "load_hub_model": "uploader.by_address",
+    "resolve_platform_uri": "uploader.by_address",
 }
 
 

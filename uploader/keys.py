@@ -4,10 +4,12 @@ A journal names addresses too, and it may come from elsewhere, or have been chan
 
 | key | goes to |
 |---|---|
-| `ULTRALYTICS_API_KEY`, else the one in the settings file | `ULTRALYTICS_PLATFORM_URL`, else the public platform |
-| `HUB_API_KEY` | `ULTRALYTICS_HUB_API`, else the public HUB |
-| the first one, without a `HUB_API_KEY` | `ULTRALYTICS_HUB_API`, or the public HUB if it is the public platform's |
+| a platform's own, of its variable or the file that it is saved in | the address in its variable, else its public one |
+| where it has none, that of the platform in `fallback_key_of` | the same, but see below |
 | either | what `drain --to` names, while that drain lasts |
+
+A key that stands in goes to a public address only if the platform that it is of is at its own public one: the public
+HUB, which takes the key of Ultralytics Platform, is not shown that of a server of one's own.
 """
 
 from __future__ import annotations
@@ -19,11 +21,9 @@ from pathlib import Path
 
 from uploader.addresses import base_url, is_same_place, shown
 from uploader.errors import KeyNotForHere, NoAddress, NoKey, SettingsError
-from uploader.settings import DEFAULT_HUB_API, DEFAULT_PLATFORM_URL, HUB, ULTRALYTICS, Settings
-
-ADDRESS_VARIABLES = {ULTRALYTICS: "ULTRALYTICS_PLATFORM_URL", HUB: "ULTRALYTICS_HUB_API"}
-"""What names a platform's address in the environment."""
-_KEY_VARIABLES = {ULTRALYTICS: "ULTRALYTICS_API_KEY", HUB: "HUB_API_KEY"}
+from uploader.platforms.registry import DEFAULT, spec_of
+from uploader.platforms.spec import PlatformSpec
+from uploader.settings import Settings
 
 
 def key_for(settings: Settings, platform: str, url: str) -> str:
@@ -31,7 +31,7 @@ def key_for(settings: Settings, platform: str, url: str) -> str:
 
     Args:
         settings: Holds the keys, and the addresses that a person named.
-        platform: `ultralytics` or `hub`.
+        platform: Name of its API.
         url: Its base URL, as the journal holds it; "" where nobody knows it.
 
     Raises:
@@ -40,17 +40,14 @@ def key_for(settings: Settings, platform: str, url: str) -> str:
         KeyNotForHere: Nobody named this address, so no key is for it.
         NoKey: It was named, and there is no key.
     """
-    settings.url_of(platform)
+    spec = spec_of(platform)
     if not url:
-        raise NoAddress(_address_wanted(settings.journal, platform))
+        raise NoAddress(_address_wanted(settings.journal, spec))
     if not any(is_same_place(url, named) for named in _addresses(settings, platform)):
-        raise KeyNotForHere(_cure(settings.journal, platform, url))
-    key = settings.api_key if platform == ULTRALYTICS else _hub_key(settings, url)
+        raise KeyNotForHere(_cure(settings.journal, spec, url))
+    key = settings.account(platform).key or _fallback_key(settings, spec, url)
     if not key:
-        saved = "" if settings.api_key else f", or api_key in {settings.key_file}"
-        raise NoKey(
-            f"there is no API key for {shown(url)}: set {_KEY_VARIABLES[platform]}{saved}{key_file_fault(settings)}"
-        )
+        raise NoKey(f"there is no API key for {shown(url)}: set {spec.key_variable}{_or_saved(settings, spec)}")
     return key
 
 
@@ -59,7 +56,7 @@ def named_too(settings: Settings, platform: str, url: str) -> Settings:
 
     Args:
         settings: The others.
-        platform: `ultralytics` or `hub`.
+        platform: Name of its API.
         url: What the person gave.
 
     Raises:
@@ -73,20 +70,29 @@ def named_too(settings: Settings, platform: str, url: str) -> Settings:
 
 def address_options(platform: str, url: str) -> str:
     """Return what names a platform behind `--to` on the command line."""
-    return shown(url) if platform == ULTRALYTICS else f"{shown(url)} --platform {platform}"
+    return shown(url) if platform == DEFAULT.name else f"{shown(url)} --platform {platform}"
 
 
 def no_key_at_all(settings: Settings) -> str:
     """Return what to say where runs go nowhere yet, and neither a key nor an address says where they are to go."""
+    login = f", or {DEFAULT.login}" if DEFAULT.login else ""
     return (
-        "there is no API key: set ULTRALYTICS_API_KEY, or run `yolo login`; "
-        f"ULTRALYTICS_PLATFORM_URL names a platform other than {DEFAULT_PLATFORM_URL}{key_file_fault(settings)}"
+        f"there is no API key: set {DEFAULT.key_variable}{login}; "
+        f"{DEFAULT.url_variable} names a platform other than {DEFAULT.default_url}{_key_file_fault(settings, DEFAULT)}"
     )
 
 
-def key_file_fault(settings: Settings) -> str:
-    """Return what is wrong with the settings file that a key may be in, as the end of a message; "" when nothing is."""
-    return f"; {settings.key_file}: {settings.key_file_fault}" if settings.key_file_fault else ""
+def _or_saved(settings: Settings, spec: PlatformSpec) -> str:
+    """Return where else a key may be put, and what is wrong with that file, as the end of a message."""
+    holder = spec_of(spec.fallback_key_of) if spec.fallback_key_of else spec
+    account = settings.account(holder.name)
+    saved = f", or api_key in {account.saved.file}" if account.saved and not account.key else ""
+    return f"{saved}{_key_file_fault(settings, holder)}"
+
+
+def _key_file_fault(settings: Settings, spec: PlatformSpec) -> str:
+    saved = settings.account(spec.name).saved
+    return f"; {saved.file}: {saved.fault}" if saved and saved.fault else ""
 
 
 def _addresses(settings: Settings, platform: str) -> Iterator[str]:
@@ -95,30 +101,30 @@ def _addresses(settings: Settings, platform: str) -> Iterator[str]:
     yield from (url for name, url in settings.named if name == platform)
 
 
-def _hub_key(settings: Settings, url: str) -> str | None:
-    """Return HUB's own key, else the platform's; but the public HUB is not shown that of a platform of one's own."""
-    is_ours = not is_same_place(settings.platform_url, DEFAULT_PLATFORM_URL)
-    if settings.hub_key or (is_ours and is_same_place(url, DEFAULT_HUB_API)):
-        return settings.hub_key
-    return settings.api_key
+def _fallback_key(settings: Settings, spec: PlatformSpec, url: str) -> str | None:
+    """Return another platform's key that stands in; but a public address is not shown that of a server of one's own."""
+    if spec.fallback_key_of is None:
+        return None
+    is_own = not is_same_place(settings.url_of(spec.fallback_key_of), spec_of(spec.fallback_key_of).default_url)
+    return None if is_own and is_same_place(url, spec.default_url) else settings.account(spec.fallback_key_of).key
 
 
-def _cure(journal: Path | None, platform: str, url: str) -> str:
-    place = _options(journal, address_options(platform, url))
+def _cure(journal: Path | None, spec: PlatformSpec, url: str) -> str:
+    place = _options(journal, address_options(spec.name, url))
     return (
-        f"set {ADDRESS_VARIABLES[platform]}={shown(url)} and its key ({_KEY_VARIABLES[platform]}), or send yours there "
+        f"set {spec.url_variable}={shown(url)} and its key ({spec.key_variable}), or send yours there "
         f"by `python -m uploader drain --to {place}`; if it was mistyped, `python -m uploader route --from {place} "
         "--to URL` sends to the right one what was to go there; if it is gone for good, `python -m uploader drop --to "
         f"{place}`"
     )
 
 
-def _address_wanted(journal: Path | None, platform: str) -> str:
-    public = f"; the key alone stands for {DEFAULT_PLATFORM_URL}" if platform == ULTRALYTICS else ""
+def _address_wanted(journal: Path | None, spec: PlatformSpec) -> str:
+    public = f"; the key alone stands for {spec.default_url}" if spec.is_default else ""
     return (
-        f"set {ADDRESS_VARIABLES[platform]} and its key ({_KEY_VARIABLES[platform]}){public}; or name the address by "
-        f"`python -m uploader drain --to {_options(journal, address_options(platform, 'URL'))}`; if nothing is to go "
-        f"there after all, `python -m uploader drop --to {_options(journal, platform)}`"
+        f"set {spec.url_variable} and its key ({spec.key_variable}){public}; or name the address by "
+        f"`python -m uploader drain --to {_options(journal, address_options(spec.name, 'URL'))}`; if nothing is to go "
+        f"there after all, `python -m uploader drop --to {_options(journal, spec.name)}`"
     )
 
 

@@ -25,7 +25,8 @@ from uploader.delivery.drain import Drain
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.summary import Summary
 from uploader.delivery.timing import Timing
-from uploader.settings import Settings
+from uploader.platforms.registry import NAMES
+from uploader.settings import Account, Settings
 
 KEY = "ul_soak_key"
 JOURNAL_UNUSABLE, BROKEN = 1, 70
@@ -60,12 +61,8 @@ class Job:
     @property
     def settings(self) -> Settings:
         """What a person would have set for it."""
-        return Settings(
-            api_key=KEY,
-            hub_key=KEY,
-            chosen_platform_url=self.url if ULTRALYTICS in self.platforms else None,
-            chosen_hub_url=self.url if HUB in self.platforms else None,
-        )
+        urls = {name: self.url if name in self.platforms else None for name in NAMES}
+        return Settings(accounts={name: Account(url, KEY) for name, url in urls.items()})
 
     @property
     def options(self) -> DrainOptions:

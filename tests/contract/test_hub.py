@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 from support.scripted_server import Reply, ScriptedServer, hub_received
+from support.settings import settings
 
+from uploader.connecting import connect
 from uploader.errors import CredentialsRefused, Refused, RunGone, Transient
 from uploader.platforms.base import Identity, Known, Message, Upload
 from uploader.platforms.hub.client import HubPlatform
-from uploader.platforms.registry import connect
-from uploader.settings import Settings
 
 MODEL = {"config": {"epochs": 3}, "dataset": {"name": "ds/data.yaml"}, "lineage": {}, "meta": {"name": "yolo11n.yaml"}}
 METRICS = {"type": "metrics", "metrics": {"0": '{"train/box_loss": 6.6}', "1": '{"train/box_loss": 4.9}'}}
@@ -146,8 +146,8 @@ def test_a_model_is_read(client: HubPlatform, server: ScriptedServer) -> None:
 
 
 def test_the_registry_knows_it_and_asks_for_a_key(client: HubPlatform, server: ScriptedServer) -> None:
-    named = Settings(chosen_hub_url=server.url)
-    connected = connect("hub", server.url, replace(named, hub_key="hub_key"), connections=1)
+    named = settings(hub=server.url)
+    connected = connect("hub", server.url, settings(hub=server.url, hub_key="hub_key"), connections=1)
     connected.close()
     assert isinstance(connected, HubPlatform)
     with pytest.raises(CredentialsRefused, match="HUB_API_KEY"):

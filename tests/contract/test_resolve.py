@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from support.scripted_server import Reply, Request, Script, ScriptedServer, free_port, scripted_server
 
-from uploader.platforms.ultralytics.resolve import resolve_platform_uri
+from uploader.by_address import resolve_platform_uri
 
 DATASET = "ul://me/datasets/coco 8"
 MODEL = "ul://me/demo/train-2"

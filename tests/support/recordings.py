@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.settings import settings
+
 import journal
 from journal.checkpoints.blobs import identity
 from journal.records import Run
@@ -94,11 +96,9 @@ class Recordings:
         **options: Any,
     ) -> Summary:
         """Run a drain to its end where a platform, and maybe a HUB, are configured."""
-        settings = Settings(
-            api_key=api_key, hub_key=api_key, chosen_platform_url=url, chosen_hub_url=hub, default_project=project
-        )
+        chosen = settings(api_key, url, hub_key=api_key, hub=hub, default_project=project)
         with closing(self.journal.outbox()) as outbox:
-            return Drain(self.journal, outbox, settings, DrainOptions(**options)).run()
+            return Drain(self.journal, outbox, chosen, DrainOptions(**options)).run()
 
     @contextmanager
     def draining(
@@ -112,11 +112,9 @@ class Recordings:
         **options: Any,
     ) -> Iterator[Running]:
         """Run a drain in a thread of its own; the block may stop it, and it is stopped at the block's end."""
-        settings = Settings(
-            api_key=key, hub_key=key, chosen_platform_url=url or None, chosen_hub_url=hub, default_project=project
-        )
+        chosen = settings(key, url, hub_key=key, hub=hub, default_project=project)
         with closing(self.journal.outbox()) as outbox:
-            running = Running(Drain(self.journal, outbox, settings, DrainOptions(**options), reread=reread))
+            running = Running(Drain(self.journal, outbox, chosen, DrainOptions(**options), reread=reread))
             try:
                 yield running
             finally:

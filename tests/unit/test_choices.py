@@ -25,7 +25,7 @@ def test_a_size_is_bytes_or_text() -> None:
 @pytest.mark.parametrize("given", [3, 1.5, b"hub", [3], ["hub", None], {"hub": 1, 2: 3}, [["hub"]], object()])
 def test_a_platform_is_a_name_or_several(given: Any) -> None:
     with pytest.raises(SettingsError, match=r"^platform must be one of ultralytics, hub, or a list of them; not "):
-        choose_routes(Settings(), given, None, is_hub=False)
+        choose_routes(Settings(), given, None)
 
 
 @pytest.mark.parametrize("argument", ["project", "name", "base_url", "hub_model"])
@@ -41,7 +41,7 @@ def test_a_name_or_a_url_is_text(argument: str) -> None:
 
 def test_a_base_url_that_cannot_be_used_is_named() -> None:
     with pytest.raises(SettingsError, match=r"^base_url: a platform URL must look like https://host"):
-        choose_routes(Settings(), None, "nowhere", is_hub=False)
+        choose_routes(Settings(), None, "nowhere")
 
 
 @pytest.mark.parametrize("given", [3, b"journal", ["journal"]])

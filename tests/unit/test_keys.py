@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from support.settings import settings
 
 from uploader.errors import KeyNotForHere, NoKey, SettingsError
 from uploader.keys import key_for, named_too
@@ -11,19 +10,19 @@ from uploader.settings import Settings
 PUBLIC, HUB = "https://platform.ultralytics.com", "https://api.ultralytics.com"
 OWN, OWN_HUB = "http://box:8765", "http://box:8766"
 PLATFORM_KEY, HUB_KEY = "ul_platform", "ul_hub"
-PLAIN = Settings(api_key=PLATFORM_KEY)
-AT_HOME = replace(PLAIN, chosen_platform_url=OWN)
+PLAIN = settings(PLATFORM_KEY)
+AT_HOME = settings(PLATFORM_KEY, OWN)
 
 
-def key(settings: Settings, platform: str, url: str) -> str | None:
+def key(chosen: Settings, platform: str, url: str) -> str | None:
     try:
-        return key_for(settings, platform, url)
+        return key_for(chosen, platform, url)
     except NoKey:
         return None
 
 
 @pytest.mark.parametrize(
-    ("settings", "platform", "url", "expected"),
+    ("chosen", "platform", "url", "expected"),
     [
         (PLAIN, "ultralytics", PUBLIC, PLATFORM_KEY),
         (PLAIN, "ultralytics", f"{PUBLIC}:443/", PLATFORM_KEY),
@@ -35,17 +34,17 @@ def key(settings: Settings, platform: str, url: str) -> str | None:
         (PLAIN, "hub", HUB, PLATFORM_KEY),
         (PLAIN, "hub", OWN_HUB, None),
         (PLAIN, "hub", PUBLIC, None),
-        (replace(PLAIN, hub_key=HUB_KEY), "hub", HUB, HUB_KEY),
-        (replace(PLAIN, hub_key=HUB_KEY), "ultralytics", PUBLIC, PLATFORM_KEY),
-        (replace(PLAIN, chosen_hub_url=OWN_HUB), "hub", OWN_HUB, PLATFORM_KEY),
-        (replace(PLAIN, chosen_hub_url=OWN_HUB), "hub", HUB, None),
+        (settings(PLATFORM_KEY, hub_key=HUB_KEY), "hub", HUB, HUB_KEY),
+        (settings(PLATFORM_KEY, hub_key=HUB_KEY), "ultralytics", PUBLIC, PLATFORM_KEY),
+        (settings(PLATFORM_KEY, hub=OWN_HUB), "hub", OWN_HUB, PLATFORM_KEY),
+        (settings(PLATFORM_KEY, hub=OWN_HUB), "hub", HUB, None),
         (AT_HOME, "hub", HUB, None),
-        (replace(AT_HOME, hub_key=HUB_KEY), "hub", HUB, HUB_KEY),
-        (replace(AT_HOME, chosen_hub_url=OWN_HUB), "hub", OWN_HUB, PLATFORM_KEY),
+        (settings(PLATFORM_KEY, OWN, hub_key=HUB_KEY), "hub", HUB, HUB_KEY),
+        (settings(PLATFORM_KEY, OWN, hub=OWN_HUB), "hub", OWN_HUB, PLATFORM_KEY),
     ],
 )
-def test_a_key_goes_where_it_was_set_for(settings: Settings, platform: str, url: str, expected: str | None) -> None:
-    assert key(settings, platform, url) == expected
+def test_a_key_goes_where_it_was_set_for(chosen: Settings, platform: str, url: str, expected: str | None) -> None:
+    assert key(chosen, platform, url) == expected
 
 
 def test_what_a_person_names_gets_its_key_and_nothing_else_does() -> None:
@@ -60,7 +59,7 @@ def test_what_a_person_names_gets_its_key_and_nothing_else_does() -> None:
 
 def test_a_missing_key_is_told_from_one_that_is_for_elsewhere() -> None:
     with pytest.raises(NoKey, match=r"set ULTRALYTICS_API_KEY, or api_key in .*settings\.json") as none:
-        key_for(Settings(), "ultralytics", PUBLIC)
+        key_for(Settings.load({"HOME": "/nowhere"}), "ultralytics", PUBLIC)
     assert not isinstance(none.value, KeyNotForHere)
     with pytest.raises(NoKey, match="set HUB_API_KEY"):
         key_for(AT_HOME, "hub", HUB)
@@ -79,7 +78,7 @@ def test_a_platform_of_a_later_version_is_told(url: str) -> None:
 
 
 def test_a_platform_chosen_by_name_is_where_the_environment_says_else_where_a_person_says() -> None:
-    there = named_too(replace(PLAIN, chosen_hub_url=OWN_HUB), "hub", HUB)
+    there = named_too(settings(PLATFORM_KEY, hub=OWN_HUB), "hub", HUB)
     assert there.address_of("hub") == OWN_HUB
     assert named_too(PLAIN, "hub", HUB).address_of("hub") == HUB
     assert PLAIN.address_of("hub") is None

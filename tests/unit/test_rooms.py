@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from uploader.platforms.registry import PLATFORMS
+
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
     path.relative_to(ROOT).as_posix() for room in ("journal", "uploader") for path in (ROOT / room).rglob("*.py")
@@ -83,6 +85,8 @@ def variables(source: str) -> set[str]:
 
 def test_each_variable_is_read_in_one_place() -> None:
     readers = Counter(name for where in SOURCES for name in variables((ROOT / where).read_text("utf-8")))
+    for spec in PLATFORMS:  # settings read what a spec names
+        readers.update({spec.url_variable, spec.key_variable, *spec.further_urls, *spec.further_variables})
     assert {"UPLOADER_JOURNAL", "UPLOADER_MAX_SIZE", "ULTRALYTICS_API_KEY"} <= readers.keys()
     assert [name for name, count in readers.items() if count > 1] == []
 
@@ -110,7 +114,7 @@ def test_a_trespass_is_seen(source: str, name: str) -> None:
     assert trespasses(source, "uploader/other.py") == [name]
 
 
-@pytest.mark.parametrize("package", ["journal", "uploader", "uploader.callbacks"])
+@pytest.mark.parametrize("package", ["journal", "uploader", "uploader.callbacks", "uploader.by_address"])
 def test_what_training_imports_is_lean(package: str) -> None:
     heavy = {"click", "requests", "starlette", "torch", "ultralytics", "urllib3", "uvicorn"}
     code = f"import json, sys, {package}; print(json.dumps(sorted(sys.modules)))"

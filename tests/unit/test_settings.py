@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,15 @@ import pytest
 from journal.locations import chosen_journal
 from uploader.errors import NoKey, SettingsError
 from uploader.keys import key_for, no_key_at_all
-from uploader.settings import Settings
+from uploader.platforms.hub import pages_of
+from uploader.platforms.spec import SavedKey
+from uploader.settings import Account, Settings
+
+CONFIG = "Library/Application Support" if sys.platform == "darwin" else ".config"
+
+
+def key(environ: dict[str, str]) -> str | None:
+    return Settings.load(environ).account("ultralytics").key
 
 
 def save_key(config: Path, content: object) -> None:
@@ -19,8 +28,9 @@ def save_key(config: Path, content: object) -> None:
 
 def test_defaults_when_nothing_is_set(tmp_path: Path) -> None:
     settings = Settings.load({"HOME": str(tmp_path)})
-    assert settings == Settings(key_file=settings.key_file)
-    assert settings.platform_url == "https://platform.ultralytics.com"
+    saved = SavedKey(tmp_path / CONFIG / "Ultralytics" / "settings.json")
+    assert settings == Settings(accounts={"ultralytics": Account(saved=saved), "hub": Account()})
+    assert settings.url_of("ultralytics") == "https://platform.ultralytics.com"
     assert settings.default_project == "offline-runs"
 
 
@@ -35,8 +45,9 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         }
     )
     assert settings.default_project == "mine"
-    assert settings.platform_url == settings.chosen_platform_url == "http://localhost:8000"
-    assert settings.api_key == "ul_key"
+    platform = settings.account("ultralytics")
+    assert settings.url_of("ultralytics") == platform.url == "http://localhost:8000"
+    assert platform.key == "ul_key"
     assert settings.ca_bundle == "ca.pem"
 
 
@@ -44,32 +55,33 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
 def test_the_saved_key_is_found(tmp_path: Path, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     save_key(tmp_path, {"api_key": "ul_saved"})
-    settings = Settings.load({variable: str(tmp_path), "HOME": "/nowhere"})
-    assert settings.api_key == "ul_saved"
-    assert settings.key_file == tmp_path / "Ultralytics" / "settings.json"
+    platform = Settings.load({variable: str(tmp_path), "HOME": "/nowhere"}).account("ultralytics")
+    assert platform.key == "ul_saved"
+    assert platform.saved is not None
+    assert platform.saved.file == tmp_path / "Ultralytics" / "settings.json"
 
 
 def test_on_macos_the_settings_are_in_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
     save_key(tmp_path / "Library" / "Application Support", {"api_key": "ul_mac"})
-    assert Settings.load({"HOME": str(tmp_path)}).api_key == "ul_mac"
+    assert key({"HOME": str(tmp_path)}) == "ul_mac"
 
 
 def test_the_environment_goes_before_the_saved_key(tmp_path: Path) -> None:
     save_key(tmp_path, {"api_key": "ul_saved"})
     environ = {"YOLO_CONFIG_DIR": str(tmp_path), "ULTRALYTICS_API_KEY": "ul_env"}
-    assert Settings.load(environ).api_key == "ul_env"
+    assert key(environ) == "ul_env"
 
 
 @pytest.mark.parametrize("content", ["not json", [], {}, {"api_key": ""}, {"api_key": 7}])
 def test_a_settings_file_without_a_key_is_no_error(tmp_path: Path, content: object) -> None:
     save_key(tmp_path, content)
-    assert Settings.load({"YOLO_CONFIG_DIR": str(tmp_path)}).api_key is None
+    assert key({"YOLO_CONFIG_DIR": str(tmp_path)}) is None
 
 
-@pytest.mark.parametrize(("mode", "key"), [(0o700, "ul_mine"), (0o777, None)])
+@pytest.mark.parametrize(("mode", "expected"), [(0o700, "ul_mine"), (0o777, None)])
 def test_a_fallback_folder_is_believed_only_when_it_is_private(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, key: str | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, expected: str | None
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("os.getuid", lambda: tmp_path.stat().st_uid)
@@ -77,7 +89,7 @@ def test_a_fallback_folder_is_believed_only_when_it_is_private(
     fallback.mkdir()
     (fallback / "settings.json").write_text('{"api_key": "ul_mine"}')
     fallback.chmod(mode)
-    assert Settings.load({"YOLO_CONFIG_DIR": str(tmp_path / "missing")}).api_key == key
+    assert key({"YOLO_CONFIG_DIR": str(tmp_path / "missing")}) == expected
 
 
 @pytest.mark.parametrize("variable", ["ULTRALYTICS_PLATFORM_URL", "ULTRALYTICS_HUB_API", "ULTRALYTICS_HUB_WEB"])
@@ -87,14 +99,15 @@ def test_a_url_that_cannot_be_used_is_told_with_its_variable(variable: str) -> N
 
 
 def test_the_key_is_not_shown() -> None:
-    assert "secret" not in repr(Settings(api_key="ul_secret"))
+    assert "secret" not in repr(Settings.load({"ULTRALYTICS_API_KEY": "ul_secret", "HOME": "/nowhere"}))
+    assert "secret" not in repr(SavedKey(Path(), "ul_secret"))
 
 
 def test_hub_has_its_own_addresses_and_may_have_its_own_key(tmp_path: Path) -> None:
     plain = Settings.load({"HOME": str(tmp_path), "ULTRALYTICS_API_KEY": "ul_key"})
-    assert (plain.hub_url, plain.hub_web) == ("https://api.ultralytics.com", "https://hub.ultralytics.com")
-    assert plain.hub_key is None
-    assert not plain.is_colab
+    assert plain.url_of("hub") == "https://api.ultralytics.com"
+    assert pages_of(plain.account("hub").options) == "https://hub.ultralytics.com"
+    assert plain.account("hub") == Account()
     chosen = Settings.load(
         {
             "HOME": str(tmp_path),
@@ -105,15 +118,16 @@ def test_hub_has_its_own_addresses_and_may_have_its_own_key(tmp_path: Path) -> N
             "COLAB_RELEASE_TAG": "1",
         }
     )
-    assert chosen.hub_url == chosen.chosen_hub_url == "http://localhost:8765"
-    assert chosen.hub_web == "http://localhost:8766"
-    assert chosen.hub_key == "hub_key"
-    assert chosen.is_colab
-    assert "hub_key" not in repr(chosen).replace("hub_key=", "")
+    hub = chosen.account("hub")
+    assert chosen.url_of("hub") == hub.url == "http://localhost:8765"
+    assert pages_of(hub.options) == "http://localhost:8766"
+    assert hub.key == "hub_key"
+    assert hub.options["COLAB_RELEASE_TAG"] == "1"
+    assert "hub_key" not in repr(chosen)
 
 
 @pytest.mark.parametrize(
-    ("given", "key"),
+    ("given", "expected"),
     [
         ('"ul_key"', "ul_key"),
         ("' ul_key '\r\n", "ul_key"),
@@ -123,11 +137,11 @@ def test_hub_has_its_own_addresses_and_may_have_its_own_key(tmp_path: Path) -> N
         (" \n", None),
     ],
 )
-def test_what_came_with_a_key_is_no_part_of_it(tmp_path: Path, given: str, key: str | None) -> None:
+def test_what_came_with_a_key_is_no_part_of_it(tmp_path: Path, given: str, expected: str | None) -> None:
     save_key(tmp_path, {"api_key": given})
     settings = Settings.load({"ULTRALYTICS_API_KEY": given, "HUB_API_KEY": given, "HOME": str(tmp_path)})
-    assert (settings.api_key, settings.hub_key) == (key, key)
-    assert Settings.load({"YOLO_CONFIG_DIR": str(tmp_path)}).api_key == key
+    assert (settings.account("ultralytics").key, settings.account("hub").key) == (expected, expected)
+    assert key({"YOLO_CONFIG_DIR": str(tmp_path)}) == expected
 
 
 @pytest.mark.parametrize(
@@ -143,8 +157,10 @@ def test_what_came_with_a_key_is_no_part_of_it(tmp_path: Path, given: str, key: 
 def test_the_settings_file_is_read_in_the_encodings_that_editors_write(tmp_path: Path, content: bytes) -> None:
     save_key(tmp_path, "")
     (tmp_path / "Ultralytics" / "settings.json").write_bytes(content)
-    settings = Settings.load({"YOLO_CONFIG_DIR": str(tmp_path)})
-    assert (settings.api_key, settings.key_file_fault) == ("ul_saved", None)
+    platform = Settings.load({"YOLO_CONFIG_DIR": str(tmp_path)}).account("ultralytics")
+    assert platform.key == "ul_saved"
+    assert platform.saved is not None
+    assert platform.saved.fault is None
 
 
 @pytest.mark.parametrize("content", [b"", b'{"api_key": "ul_sa', b"\0\0\0\0", b"[" * 100_000])
@@ -152,9 +168,9 @@ def test_a_damaged_settings_file_is_named(tmp_path: Path, content: bytes) -> Non
     save_key(tmp_path, "")
     (tmp_path / "Ultralytics" / "settings.json").write_bytes(content)
     settings = Settings.load({"YOLO_CONFIG_DIR": str(tmp_path)})
-    assert settings.api_key is None
+    assert settings.account("ultralytics").key is None
     for said in (no_key_at_all(settings), said_of(settings)):
-        assert f"{settings.key_file}: it is damaged" in said
+        assert f"{tmp_path / 'Ultralytics' / 'settings.json'}: it is damaged" in said
 
 
 def test_a_settings_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -164,12 +180,14 @@ def test_a_settings_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_settings_file_is_no_fault(tmp_path: Path) -> None:
-    assert Settings.load({"YOLO_CONFIG_DIR": str(tmp_path)}).key_file_fault is None
+    saved = Settings.load({"YOLO_CONFIG_DIR": str(tmp_path)}).account("ultralytics").saved
+    assert saved is not None
+    assert saved.fault is None
 
 
 def said_of(settings: Settings) -> str:
     with pytest.raises(NoKey) as raised:
-        key_for(settings, "ultralytics", settings.platform_url)
+        key_for(settings, "ultralytics", settings.url_of("ultralytics"))
     return str(raised.value)
 
 
@@ -177,7 +195,7 @@ def test_a_user_without_a_home_has_settings_all_the_same(monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "home", without_a_home)
     monkeypatch.setattr(Path, "expanduser", without_a_home)
     environ = {"ULTRALYTICS_API_KEY": "ul_key", "UPLOADER_JOURNAL": "~/journal"}
-    assert (Settings.load(environ).api_key, chosen_journal(environ)) == ("ul_key", Path("~/journal").absolute())
+    assert (key(environ), chosen_journal(environ)) == ("ul_key", Path("~/journal").absolute())
 
 
 def without_a_home(*_: object) -> Path:

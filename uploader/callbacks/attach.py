@@ -14,6 +14,7 @@ from journal.storage.database import Durability
 from uploader.callbacks.attachment import put_in, take_out
 from uploader.callbacks.recording_options import check_texts, choose_options, choose_routes
 from uploader.callbacks.trainer_callbacks import PlatformCallbacks, recording_of
+from uploader.platforms.hub import HUB, pages_of
 from uploader.platforms.hub.identifier import parse_identifier
 from uploader.settings import Settings
 
@@ -72,8 +73,9 @@ def attach(
     _check_kind(model_or_trainer)
     check_texts(project=project, name=name, base_url=base_url, hub_model=hub_model)
     settings = Settings.load()
-    hub_id = parse_identifier(hub_model, settings.hub_web).model_id if hub_model else None
-    routes = choose_routes(settings, platform, base_url, is_hub=hub_model is not None)
+    pages = pages_of(settings.account(HUB.name).options)
+    hub_id = parse_identifier(hub_model, pages).model_id if hub_model else None
+    routes = choose_routes(settings, platform, base_url, implied=None if hub_model is None else HUB.name)
     options = choose_options(journal, durability, routes, max_size)
     callbacks = PlatformCallbacks(options, project, name, hub_id)
     put_in(model_or_trainer, callbacks)

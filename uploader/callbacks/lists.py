@@ -19,8 +19,8 @@ class Recorder(Protocol):
     """What runs at the end of each event; can be pickled to other processes."""
 
     @property
-    def is_for_hub(self) -> bool:
-        """Whether it reports to HUB in upstream's place."""
+    def platforms(self) -> frozenset[str]:
+        """Names of the platforms to which it reports in upstream's place."""
 
     def callback(self, event: str) -> Callback | None:
         """Return what runs at an event, None for nothing."""
@@ -46,7 +46,7 @@ class RecordedLists(defaultdict[str, list[Callback]]):
         ours = self.recorder.callback(event)
         if ours is None:
             return listed
-        return _Turn(listed or [], reporting(event, hub=self.recorder.is_for_hub), ours)
+        return _Turn(listed or [], reporting(event, self.recorder.platforms), ours)
 
     def __copy__(self) -> RecordedLists:
         return RecordedLists(self, self.recorder)

@@ -13,11 +13,9 @@ from journal.sizes import parse_size
 from journal.storage.database import Durability
 from uploader.addresses import base_url as checked_url
 from uploader.errors import SettingsError
+from uploader.platforms.registry import DEFAULT, NAMES, spec_of
 from uploader.recording.session_writer import JournalOptions
-from uploader.settings import HUB, PLATFORMS, ULTRALYTICS, Settings
-
-Route = tuple[str, str]
-"""Name of a platform's API, and its base URL; "" where the first drain that knows it decides."""
+from uploader.settings import Route, Settings
 
 
 def check_texts(**arguments: object) -> None:
@@ -53,23 +51,29 @@ def choose_options(
 
 
 def choose_routes(
-    settings: Settings, platform: str | Sequence[str] | None, base_url: str | None, *, is_hub: bool
+    settings: Settings, platform: str | Sequence[str] | None, base_url: str | None, *, implied: str | None = None
 ) -> tuple[Route, ...]:
     """Return where the runs go: to what was named here, else to what the environment names.
 
     A platform that is named while the environment has no address for it has "": the first drain that knows one decides.
 
+    Args:
+        settings: Say what the environment names.
+        platform: What was named.
+        base_url: Where the one platform is, if that was said.
+        implied: Name of a platform that another argument implies.
+
     Raises:
         SettingsError: A platform is unknown, or a URL cannot be used.
     """
     names = _names(platform)
-    if is_hub and HUB not in names:
-        names.append(HUB)
+    if implied and implied not in names:
+        names.append(implied)
     if not base_url:
         return _addressed(settings, names) or settings.chosen_routes
     if len(names) > 1:
         raise SettingsError("a base URL is that of one platform; for several, set their URLs in the environment")
-    name = names[0] if names else ULTRALYTICS
+    name = names[0] if names else DEFAULT.name
     _addressed(settings, [name])
     try:
         return ((name, checked_url(base_url)),)
@@ -80,7 +84,7 @@ def choose_routes(
 def _addressed(settings: Settings, names: Sequence[str]) -> tuple[Route, ...]:
     """Return where platforms are; one that is unknown is told now, not when the run is delivered."""
     for name in names:
-        settings.url_of(name)
+        spec_of(name)
     chosen = dict(settings.chosen_routes)
     return tuple((name, chosen.get(name, "")) for name in names)
 
@@ -88,9 +92,7 @@ def _addressed(settings: Settings, names: Sequence[str]) -> tuple[Route, ...]:
 def _names(platform: object) -> list[str]:
     names = [platform] if isinstance(platform, str) else [] if platform is None else platform
     if not (isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)):
-        raise SettingsError(
-            f"platform must be one of {', '.join(PLATFORMS)}, or a list of them; not {_shown(platform)}"
-        )
+        raise SettingsError(f"platform must be one of {', '.join(NAMES)}, or a list of them; not {_shown(platform)}")
     return list(names)
 
 

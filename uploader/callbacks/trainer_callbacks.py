@@ -63,9 +63,9 @@ class PlatformCallbacks:
     hub_model: str | None = None
 
     @property
-    def is_for_hub(self) -> bool:
-        """Whether the run goes to HUB."""
-        return any(platform == "hub" for platform, _ in self.options.routes)
+    def platforms(self) -> frozenset[str]:
+        """Names of the platforms that were chosen for the run."""
+        return frozenset(platform for platform, _ in self.options.routes)
 
     def callback(self, event: str) -> Callback | None:
         """Return the callback for an event, None where there is none."""
@@ -177,7 +177,6 @@ class PlatformCallbacks:
         )
         for words in respelled({"project": project, "name": name}):
             logging.getLogger("ultralytics").info("Uploader: %s", words)
-        secrets = [key for key in (settings.api_key, settings.hub_key) if key]
         came = recorder.origin
         known = {
             "hubModel": self.hub_model or facts.hub_model,
@@ -185,7 +184,7 @@ class PlatformCallbacks:
             "uploaderCopyOf": came.copy_of,
         }
         told = {name: value for name, value in known.items() if value}
-        return Recording(trainer, recorder, SystemSampler(facts.gpus), Redactor(secrets), told)
+        return Recording(trainer, recorder, SystemSampler(facts.gpus), Redactor(settings.keys), told)
 
 
 def recording_of(trainer: object) -> Recording | None:

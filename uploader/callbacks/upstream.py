@@ -9,36 +9,33 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from uploader.callbacks.streams import NAMES
 from uploader.callbacks.trainer import Callback
+from uploader.platforms.registry import PLATFORMS
+from uploader.platforms.spec import UpstreamReporting
 
 _MODULE = "ultralytics.utils.callbacks.platform"
-_HUB_MODULE = "ultralytics.utils.callbacks.hub"
-_HUB_SESSION = (
-    "on_pretrain_routine_start",
-    "on_pretrain_routine_end",
-    "on_fit_epoch_end",
-    "on_model_save",
-    "on_train_end",
-)
-"""Those of upstream's HUB callbacks that report a training; the others send usage events."""
+_REPORTING = tuple((spec.name, spec.upstream) for spec in PLATFORMS if spec.upstream)
 _DEEPEST = 32
 """Streams that may stand on one another."""
 
 
-def reporting(event: str, *, hub: bool) -> tuple[Callback, ...]:
-    """Return upstream's callbacks for an event that report to Platform, and to HUB where ours report there."""
-    found = (_imported(_MODULE).get(event), _hub_session().get(event) if hub else None)
+def reporting(event: str, platforms: Collection[str]) -> tuple[Callback, ...]:
+    """Return upstream's callbacks for an event that report a training in the place of which ours do.
+
+    Args:
+        event: The event.
+        platforms: Names of the platforms that ours report to.
+    """
+    found = (_reporting(event, each) for name, each in _REPORTING if each.always or name in platforms)
     return tuple(callback for callback in found if callback is not None)
 
 
-def _hub_session() -> Mapping[str, Callback]:
-    """Return upstream's callbacks that report a training to HUB."""
-    found = _imported(_HUB_MODULE)
-    return {event: found[event] for event in _HUB_SESSION if event in found}
+def _reporting(event: str, of: UpstreamReporting) -> Callback | None:
+    return _imported(of.module).get(event) if of.events is None or event in of.events else None
 
 
 def _imported(module: str) -> Mapping[str, Callback]:

@@ -19,7 +19,7 @@ from uploader.commands.help_texts import epilog
 from uploader.commands.journal_option import journals_option
 from uploader.commands.phrases import letters_in_words, place
 from uploader.delivery.summary import DestinationSummary, Summary
-from uploader.settings import PLATFORMS, ULTRALYTICS
+from uploader.platforms.registry import DEFAULT, NAMES
 
 _CODES = """ (the first that fits)
   2  the arguments or settings cannot be used
@@ -55,7 +55,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
     metavar="URL",
     help="Deliver the runs to this platform as well; your key is sent to it.",
 )
-@click.option("--platform", type=click.Choice(PLATFORMS), help="The API of --to.  [default: ultralytics]")
+@click.option("--platform", type=click.Choice(NAMES), help=f"The API of --to.  [default: {DEFAULT.name}]")
 @click.option("--watch", is_flag=True, help="Never stop; deliver what is recorded meanwhile, too.")
 @click.option("--max-time", type=float, callback=_seconds, metavar="SECONDS", help="Keep trying for this long.")
 @click.option(
@@ -85,7 +85,7 @@ def drain(journals: tuple[Path, ...], as_json: bool, platform: str | None, **opt
     from uploader.delivery.drain_options import DrainOptions
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    ended = drain_all(journals or (None,), DrainOptions(platform=platform or ULTRALYTICS, **options), as_json=as_json)
+    ended = drain_all(journals or (None,), DrainOptions(platform=platform or DEFAULT.name, **options), as_json=as_json)
     if len(ended) == 1:
         _show(ended[0], as_json=as_json)
     else:

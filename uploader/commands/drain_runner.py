@@ -18,7 +18,8 @@ from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE
 from uploader.commands.journal_access import require_journal, settings_for
 from uploader.delivery.summary import ALL_DELIVERED, DEAD_LETTERS, NO_CREDENTIALS, WORK_REMAINS, Summary
 from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
-from uploader.keys import ADDRESS_VARIABLES, address_options
+from uploader.keys import address_options
+from uploader.platforms.registry import spec_of
 
 if TYPE_CHECKING:
     from uploader.delivery.drain import Drain
@@ -133,8 +134,9 @@ def _warn_of_other_platforms(ended: Ended) -> None:
         used = {one.url for one in ended.result.destinations if one.platform == platform}
         if used and chosen not in used:
             command = next_command(f"drain --to {address_options(platform, chosen)}", ended.journal)
+            variable = spec_of(platform).url_variable
             click.echo(
-                f"No run here goes to {chosen} ({ADDRESS_VARIABLES[platform]}): each keeps the platform it was given "
+                f"No run here goes to {chosen} ({variable}): each keeps the platform it was given "
                 f"first. `{command}` delivers them there too.",
                 err=True,
             )

@@ -19,7 +19,7 @@ from uploader.commands.journal_option import journal_option
 from uploader.commands.phrases import place
 from uploader.commands.selection import named_letters, named_runs
 from uploader.keys import address_options
-from uploader.settings import PLATFORMS, ULTRALYTICS
+from uploader.platforms.registry import DEFAULT, NAMES
 
 if TYPE_CHECKING:
     from journal import Journal
@@ -37,7 +37,7 @@ _EPILOG = epilog("status", "drop 12 15", "drop train-3", "drop --to http://127.0
     help="Drop everything that has not arrived at this platform; give its name if its address is not known.",
 )
 @click.option(
-    "--platform", type=click.Choice(PLATFORMS), help=f"What it speaks.  [default: {ULTRALYTICS}, or as --to names]"
+    "--platform", type=click.Choice(NAMES), help=f"What it speaks.  [default: {DEFAULT.name}, or as --to names]"
 )
 @click.option(
     "--run", "runs", multiple=True, metavar="RUN", help="With --to: only this run, by its name or the start of its id."
@@ -63,11 +63,11 @@ def drop(
     """
     if bool(which) == bool(to) or (runs and not to):
         raise click.UsageError("give the IDs of dead letters, or runs; or --to URL, and maybe --run")
-    if to in PLATFORMS:  # chosen by its name, with no address yet
+    if to in NAMES:  # chosen by its name, with no address yet
         if platform not in {None, to}:
             raise click.UsageError(f"--platform {platform} and --to {to} are two platforms")
         platform, to = to, ""
-    platform = platform or ULTRALYTICS
+    platform = platform or DEFAULT.name
     require_yes("drop", yes=yes, as_json=as_json)
     with opened_journal(journal, "drop", as_json=as_json) as opened:
         if to is None:

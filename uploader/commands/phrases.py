@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uploader.addresses import shown
-from uploader.settings import ULTRALYTICS
+from uploader.platforms.registry import DEFAULT
 
 if TYPE_CHECKING:
     from journal.reading.report import DeadLetter
@@ -37,4 +37,4 @@ def place(platform: str, url: str) -> str:
     """Return a platform's address for people; it names the API, too, as one server may offer both."""
     if not url:
         return f"{platform} (chosen by name)"
-    return shown(url) if platform == ULTRALYTICS else f"{shown(url)} ({platform})"
+    return shown(url) if platform == DEFAULT.name else f"{shown(url)} ({platform})"

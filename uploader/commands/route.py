@@ -19,7 +19,7 @@ from uploader.commands.phrases import place
 from uploader.commands.selection import named_runs
 from uploader.errors import SettingsError
 from uploader.keys import address_options
-from uploader.settings import PLATFORMS, ULTRALYTICS
+from uploader.platforms.registry import DEFAULT, NAMES
 
 if TYPE_CHECKING:
     from journal import Journal
@@ -41,9 +41,7 @@ _EPILOG = epilog(
 @click.option(
     "--from", "origin", metavar="URL", help="With --to: replace only this address; without RUN, for all runs."
 )
-@click.option(
-    "--platform", type=click.Choice(PLATFORMS), default=ULTRALYTICS, help="What --to speaks.", show_default=True
-)
+@click.option("--platform", type=click.Choice(NAMES), default=DEFAULT.name, help="What --to speaks.", show_default=True)
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def route(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from uploader.delivery.timing import Timing
-from uploader.settings import ULTRALYTICS
+from uploader.platforms.registry import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class DrainOptions:
 
     runs: tuple[str, ...] = ()
     to: str | None = None
-    platform: str = ULTRALYTICS
+    platform: str = DEFAULT.name
     watch: bool = False
     max_time: float | None = None
     parallel: int = 16

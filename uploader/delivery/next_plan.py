@@ -1,55 +1,31 @@
-"""Which platform's runs are planned how, and reading what that takes."""
+"""Planning a run's next events as its platform's planner does, and reading what that takes."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import cache
 
 from journal.outbox.outbox import Outbox
 from journal.records import Event, PlannedDelivery, Target
-from uploader.platforms.hub import planner as hub_planner
-from uploader.platforms.stages import Plan
-from uploader.platforms.ultralytics import planner
+from uploader.platforms.plans import Plan, Planning
+from uploader.platforms.registry import DEFAULT, NAMES, imported, spec_of
 
 
-@dataclass(frozen=True)
-class Planning:
-    """How the events of a run become deliveries to one kind of platform.
-
-    Attributes:
-        plan: Next events, stage so far, the last events of `context` before them, and the generation of the session
-            that the last event before them is of, to a plan.
-        kinds: Kinds of events that matter; None for all.
-        roles: Roles of the checkpoints that are sent; None for those that were published, whatever their role.
-        context: How many of the last events of a kind `plan` has to know, also when they are planned already.
-        rest_seconds: Least time between two plans of a run whose backlog is planned. What happens meanwhile is
-            planned together, and so sent together.
-    """
-
-    plan: Callable[[Sequence[Event], int, Sequence[Event], int], Plan]
-    kinds: frozenset[str] | None = None
-    roles: frozenset[str] | None = None
-    context: Mapping[str, int] = field(default_factory=dict)
-    rest_seconds: float = 0.0
-
-
-_EACH_EVENT = Planning(lambda events, stage, _, generation: planner.plan(events, stage, generation))
-_BY_PLATFORM: Mapping[str, Planning] = {
-    # Upstream sends metrics to HUB every 3 seconds at most.
-    "hub": Planning(hub_planner.plan, hub_planner.KINDS, hub_planner.ROLES, hub_planner.CONTEXT, rest_seconds=3.0),
-}
-
-
+@cache
 def planning_for(platform: str) -> Planning:
     """Return how runs are planned that go to a platform.
 
     Args:
-        platform: Name of its API.
+        platform: Name of its API. One that this version does not know is planned like the default: nothing of it is
+            sent, and it is counted what waits.
     """
-    return _BY_PLATFORM.get(platform, _EACH_EVENT)
+    spec = spec_of(platform) if platform in NAMES else DEFAULT
+    planning: Planning = imported(spec.planner)
+    return planning
 
 
 def plan_next(outbox: Outbox, target: Target, limit: int) -> tuple[Plan, int]:

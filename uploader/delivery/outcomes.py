@@ -17,8 +17,8 @@ from uploader.delivery.next_plan import planning_for
 from uploader.delivery.retry_policy import FIRST_WAIT, READ_WAIT, Random, outcome_of_failure
 from uploader.errors import Foreign, Transient
 from uploader.platforms.base import Receipt
+from uploader.platforms.registry import keeps_model_file
 from uploader.recording.model_file import write_model_file
-from uploader.settings import ULTRALYTICS
 
 _LOG = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Outcomes:
         written = [outcome for outcome in self._unwritten if outcome not in stale] if stale else self._unwritten
         self._unwritten = []
         for outcome in written:
-            if outcome.claim.kind == REGISTRATION and outcome.ids and self._platform(outcome.claim) == ULTRALYTICS:
+            if outcome.claim.kind == REGISTRATION and outcome.ids and keeps_model_file(self._platform(outcome.claim)):
                 _note_model(outcome.claim, outcome.ids.get("modelId") or outcome.claim.ids.get("modelId"))
         self.delivered.update(o.claim.destination_id for o in written if o.result == "delivered")
         for outcome in written:

@@ -14,6 +14,7 @@ from journal.clock import utc_now
 from journal.outbox.outbox import Outbox
 from journal.records import Claim, Destination, Target
 from uploader.addresses import shown
+from uploader.connecting import connect
 from uploader.delivery import run_routing
 from uploader.delivery.attempt import Finished
 from uploader.delivery.drain_options import DrainOptions
@@ -22,7 +23,6 @@ from uploader.delivery.sender import Sender, SenderContext
 from uploader.errors import NoKey
 from uploader.keys import named_too
 from uploader.platforms.base import Identity, Platform
-from uploader.platforms.registry import connect
 from uploader.settings import Settings
 
 _LOG = logging.getLogger("uploader")

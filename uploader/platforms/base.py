@@ -20,6 +20,21 @@ NOT_RESUMED = frozenset({"False", "None", "0", ""})
 
 
 @dataclass(frozen=True)
+class Access:
+    """How to reach one platform, as settings say.
+
+    Attributes:
+        url: Its base URL, without a trailing slash.
+        key: Returns the key to send there, or raises `NoKey`.
+        ca_bundle: File or folder of certificates to trust, or None for the usual ones.
+    """
+
+    url: str
+    key: Callable[[], str]
+    ca_bundle: str | None = None
+
+
+@dataclass(frozen=True)
 class Identity:
     """Who a delivery is about.
 

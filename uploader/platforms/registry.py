@@ -1,72 +1,50 @@
-"""Which client speaks to which platform."""
+"""The platforms that this version can deliver to. To add one is one line here and one folder beside this file."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
 
-from uploader.addresses import is_readable_on_the_way, shown
-from uploader.errors import UploaderError
-from uploader.keys import key_for
-from uploader.platforms.base import Platform
-from uploader.platforms.http.transport import ANSWER_SECONDS, Transport
-from uploader.platforms.hub.client import HubPlatform
-from uploader.platforms.ultralytics.client import UltralyticsPlatform
-from uploader.settings import Settings
+from uploader.errors import SettingsError
+from uploader.platforms.hub import HUB
+from uploader.platforms.spec import PlatformSpec
+from uploader.platforms.ultralytics import ULTRALYTICS
 
-_LOG = logging.getLogger("uploader")
+PLATFORMS: tuple[PlatformSpec, ...] = (
+    ULTRALYTICS,
+    HUB,
+)
+"""The first one is meant where an address is named without its platform."""
+
+DEFAULT = PLATFORMS[0]
+NAMES = tuple(spec.name for spec in PLATFORMS)
 
 
-def connect(
-    platform: str, base_url: str, settings: Settings, *, connections: int, answer_seconds: float = ANSWER_SECONDS
-) -> Platform:
-    """Return a client; nothing is sent yet.
-
-    Args:
-        platform: Name of the platform's API, as the journal holds it.
-        base_url: Where it is.
-        settings: Holds the keys and the certificates to trust.
-        connections: How many are kept open.
-        answer_seconds: Longest wait for an answer, and for each further 64 KiB of it, before it is given up on.
+def spec_of(name: str) -> PlatformSpec:
+    """Return the platform of a name.
 
     Raises:
-        NoKey: There is no key for this address.
-        UploaderError: No client speaks that API.
+        SettingsError: There is none.
     """
-    make = _CLIENTS.get(platform)
-    if make is None:
-        raise UploaderError(f"this version cannot deliver to a platform of the kind '{platform}'")
-    transport = Transport(connections=connections, ca_bundle=settings.ca_bundle, answer_seconds=answer_seconds)
-    return make(base_url, settings, transport)
+    for spec in PLATFORMS:
+        if spec.name == name:
+            return spec
+    raise SettingsError(f"'{name}' is no platform that this version knows; it knows {', '.join(NAMES)}")
 
 
-def connect_hub(base_url: str, settings: Settings, transport: Transport) -> HubPlatform:
-    """Return a client of HUB; nothing is sent yet.
-
-    Args:
-        base_url: Where its API is.
-        settings: Holds the key.
-        transport: The connections.
-
-    Raises:
-        NoKey: There is no key for this address.
-    """
-    key = _key(HubPlatform.name, base_url, settings)
-    return HubPlatform(base_url, key, transport, place="colab" if settings.is_colab else "local")
+def keeps_model_file(name: str) -> bool:
+    """Return whether a platform's models are known by a file in their runs' folders; no unknown one's are."""
+    return any(spec.name == name and spec.keeps_model_file for spec in PLATFORMS)
 
 
-def _connect_ultralytics(base_url: str, settings: Settings, transport: Transport) -> UltralyticsPlatform:
-    return UltralyticsPlatform(base_url, _key(UltralyticsPlatform.name, base_url, settings), transport)
+def secret_names() -> Iterator[str]:
+    """Yield the headers and fields whose values are secrets although their names do not tell."""
+    for spec in PLATFORMS:
+        yield from spec.secret_names
 
 
-def _key(platform: str, base_url: str, settings: Settings) -> str:
-    key = key_for(settings, platform, base_url)
-    if is_readable_on_the_way(base_url):
-        _LOG.warning("%s has no TLS: others on the network can read the key; use https where you can", shown(base_url))
-    return key
-
-
-_CLIENTS: dict[str, Callable[[str, Settings, Transport], Platform]] = {
-    UltralyticsPlatform.name: _connect_ultralytics,
-    HubPlatform.name: connect_hub,
-}
+def imported(where: str) -> Any:
+    """Return what a spec names, as `module:name`; its module is imported now."""
+    module, _, name = where.partition(":")
+    return getattr(import_module(module), name)

@@ -7,25 +7,7 @@ So a run is registered first and completed last, and in between metrics do not w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from journal.kinds import MILESTONES
-from journal.records import PlannedDelivery
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What becomes of a span of events.
-
-    Attributes:
-        deliveries: What is to be sent.
-        through: Id of the last event that was looked at.
-        stage: Stage of the last delivery, or the one given when there is none.
-    """
-
-    deliveries: tuple[PlannedDelivery, ...]
-    through: int
-    stage: int
 
 
 def next_stage(stage: int, kind: str, *, is_other_session: bool = False) -> int:

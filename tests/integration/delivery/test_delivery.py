@@ -12,10 +12,10 @@ import pytest
 from support.journals import rows
 from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, in_order, received, scripted_server
+from support.settings import settings
 
 from uploader.delivery.fair_planning import FIRST_BATCH
 from uploader.delivery.run_routing import route
-from uploader.settings import Settings
 
 
 def events(server: ScriptedServer) -> list[str]:
@@ -242,7 +242,7 @@ def test_a_key_alone_is_no_default_for_a_run_that_is_sent_somewhere(
 ) -> None:
     journals.whole()
     with closing(journals.journal.outbox()) as outbox:
-        route(outbox, None, to=("ultralytics", "http://127.0.0.1:9"), settings=Settings(api_key=KEY))
+        route(outbox, None, to=("ultralytics", "http://127.0.0.1:9"), settings=settings(KEY))
     assert [target.base_url for target in journals.journal.report()[0].targets] == ["http://127.0.0.1:9"]
 
 
@@ -298,7 +298,6 @@ def test_progress_hears_of_deliveries_and_bytes(journals: Recordings, server: Sc
 
     from uploader.delivery.drain import Drain
     from uploader.delivery.drain_options import DrainOptions
-    from uploader.settings import Settings
 
     class Listener:
         def __init__(self) -> None:
@@ -319,9 +318,8 @@ def test_progress_hears_of_deliveries_and_bytes(journals: Recordings, server: Sc
 
     journals.whole(content=b"x" * 100_000)
     listener = Listener()
-    settings = Settings(api_key=KEY, chosen_platform_url=server.url)
     with closing(journals.journal.outbox()) as outbox:
-        Drain(journals.journal, outbox, settings, DrainOptions(), progress=listener).run()
+        Drain(journals.journal, outbox, settings(KEY, server.url), DrainOptions(), progress=listener).run()
     assert listener.deliveries == 9
     assert list(listener.uploads) == ["train/final.pt 100000"]
     assert listener.uploads["train/final.pt 100000"][-1] == 100_000

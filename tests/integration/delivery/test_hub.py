@@ -15,6 +15,7 @@ import pytest
 from support.journals import rows
 from support.recordings import KEY, Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, hub_received, in_order, scripted_server
+from support.settings import settings
 
 from journal.clock import utc_now
 from journal.outbox.outbox import Outbox
@@ -24,7 +25,6 @@ from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
 from uploader.delivery.sender import BYTES_UNDER_WAY
 from uploader.delivery.timing import Timing
-from uploader.settings import Settings
 
 UNUSED = "http://unused.invalid"
 LOSSES = {"train/box_loss": 1.0}
@@ -309,9 +309,9 @@ def test_a_run_that_chose_nothing_goes_where_the_drain_is_told(journals: Recordi
     training = journals.begin()
     training.started(trainArgs={"model": "yolo11n.pt"})
     training.end()
-    settings = Settings(hub_key=KEY, chosen_hub_url=hub.url)
+    chosen = settings(hub_key=KEY, hub=hub.url)
     with closing(journals.journal.outbox()) as outbox:
-        assert Drain(journals.journal, outbox, settings, DrainOptions()).run().exit_code == 0
+        assert Drain(journals.journal, outbox, chosen, DrainOptions()).run().exit_code == 0
     assert paths(hub) == ["/v1/models"]
 
 

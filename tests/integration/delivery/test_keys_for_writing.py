@@ -10,6 +10,7 @@ import pytest
 from support.journals import rows
 from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, Request, Script, ScriptedServer, received
+from support.settings import settings
 
 from uploader.delivery import senders
 from uploader.delivery.sender import READS_REFUSED
@@ -84,7 +85,7 @@ def test_a_watching_drain_says_so_and_goes_on_when_it_may_read(
 
     def reread() -> Settings:
         key = "ul_another" if may_read.is_set() else KEY
-        return Settings(api_key=key, chosen_platform_url=server.url)
+        return settings(key, server.url)
 
     timing = Timing(reread=0.01, reopen=0.2 if allowed == "the same key" else 1.0)
     with journals.draining(server.url, watch=True, timing=timing, reread=reread):

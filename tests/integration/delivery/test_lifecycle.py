@@ -17,6 +17,7 @@ import pytest
 from support.journals import dead_pid, rows
 from support.recordings import KEY, Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, hearing, received, scripted_server
+from support.settings import settings
 
 from journal.errors import DiskFull, JournalUnwritable
 from journal.records import Claim
@@ -139,7 +140,7 @@ class Looks:
         with self._changed:
             self._count += 1
             self._changed.notify_all()
-        return Settings(api_key=KEY, hub_key=KEY, chosen_platform_url=self._url)
+        return settings(KEY, self._url, hub_key=KEY)
 
     def wait(self, count: int) -> None:
         with self._changed:
@@ -151,7 +152,7 @@ def test_a_watching_drain_without_a_key_waits_for_one(
 ) -> None:
     journals.whole()
     server.script, complete = hearing("training_complete")
-    found = Settings(api_key=KEY, chosen_platform_url=server.url)
+    found = settings(KEY, server.url)
     with journals.draining("", key=None, watch=True, timing=Timing(reread=0.01), reread=lambda: found):
         assert "there is no API key" in told.get(timeout=30)
         assert complete.wait(30)

@@ -15,17 +15,17 @@ from queue import SimpleQueue
 import pytest
 from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, ScriptedServer, free_port
+from support.settings import settings
 
 from journal.clock import utc_now
 from journal.outbox.outbox import Outbox
+from uploader.connecting import connect
 from uploader.delivery.attempt import Finished
 from uploader.delivery.feed import Feed
 from uploader.delivery.outcomes import Outcomes
 from uploader.delivery.progress import Silent
 from uploader.delivery.sender import CLAIM_AHEAD, Sender, SenderContext
-from uploader.platforms.registry import connect
 from uploader.platforms.ultralytics.client import UltralyticsPlatform
-from uploader.settings import Settings
 
 RUNS, EPOCHS = 20, 500
 PARALLEL, UPLOADS = 4, 1
@@ -67,9 +67,8 @@ class SteppedDrain:
         destination = self.outbox.add_destination("ultralytics", url)
         for run in self.outbox.runs():
             self.outbox.route(run.id, destination.id)
-        settings = Settings(api_key=KEY, chosen_platform_url=url)
         context = SenderContext(
-            connect=partial(connect, settings=settings, connections=PARALLEL + UPLOADS),
+            connect=partial(connect, settings=settings(KEY, url), connections=PARALLEL + UPLOADS),
             blobs=self.journals.journal.blobs,
             default_project="demo",
             progress=Silent(),

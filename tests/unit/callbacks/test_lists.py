@@ -23,7 +23,7 @@ EVENT = "on_fit_epoch_end"
 class Ours:
     """Stands for what records."""
 
-    is_for_hub: bool = False
+    platforms: frozenset[str] = frozenset()
     seen: list[str] = field(default_factory=list)
 
     def callback(self, event: str) -> Callback | None:
@@ -115,10 +115,10 @@ def test_a_copy_records_too(lists: RecordedLists, copied: Callable[[RecordedList
 
 
 def test_it_is_pickled_with_what_records() -> None:
-    lists = pickle.loads(pickle.dumps(RecordedLists({EVENT: [print]}, Ours(is_for_hub=True))))
+    lists = pickle.loads(pickle.dumps(RecordedLists({EVENT: [print]}, Ours(frozenset({"hub"})))))
     assert lists[EVENT] == [print]
     assert lists["new"] == []
-    assert lists.recorder == Ours(is_for_hub=True)
+    assert lists.recorder == Ours(frozenset({"hub"}))
 
 
 @pytest.mark.parametrize(
@@ -133,5 +133,5 @@ def test_upstreams_reporting_is_left_out_wherever_it_is_added(
         monkeypatch.setitem(sys.modules, module.__name__, module)
         lists[EVENT].append(module.callbacks[EVENT])  # type: ignore[attr-defined]
     lists[EVENT].append(said("late"))
-    lists.recorder = Ours(is_for_hub=hub)
+    lists.recorder = Ours(frozenset({"hub"} if hub else {}))
     assert run(lists) == expected

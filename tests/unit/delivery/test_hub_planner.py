@@ -11,7 +11,7 @@ import pytest
 import journal
 from journal.records import Event
 from uploader.platforms.hub.planner import KINDS, LONGEST_METRICS, plan
-from uploader.platforms.stages import Plan
+from uploader.platforms.plans import Plan
 
 LOSSES = {"train/box_loss": 6.62147, "train/cls_loss": 4.42852, "train/dfl_loss": 4.21852}
 SCORES = {

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import journal
 from journal.kinds import MILESTONES
 from journal.records import Event
-from uploader.platforms.stages import Plan, next_stage
+from uploader.platforms.plans import Plan
+from uploader.platforms.stages import next_stage
 from uploader.platforms.ultralytics.planner import LONGEST_CONSOLE, plan
 
 KINDS = [

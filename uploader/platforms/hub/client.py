@@ -32,6 +32,7 @@ from uploader.platforms.http.file_body import BlobReader
 from uploader.platforms.http.json_api import JsonApi, checked_key
 from uploader.platforms.http.one_at_a_time import Turns
 from uploader.platforms.http.transport import Transport
+from uploader.platforms.hub import COLAB_VARIABLES, HUB
 from uploader.platforms.older_copy import ahead
 from uploader.platforms.uploads.multipart import FormReader
 
@@ -53,6 +54,12 @@ _NEWEST = 50
 _LONGEST_LIST = 16 * 1024 * 1024  # bytes
 
 
+def connect(base_url: str, key: str, transport: Transport, options: Mapping[str, str]) -> HubPlatform:
+    """Return a client, as the spec promises; nothing is sent yet."""
+    is_colab = any(name in options for name in COLAB_VARIABLES)
+    return HubPlatform(base_url, key, transport, place="colab" if is_colab else "local")
+
+
 class HubPlatform:
     """One destination: a HUB API's base URL and its key. Threads may share it.
 
@@ -60,7 +67,7 @@ class HubPlatform:
         heartbeat_seconds: How often HUB expects to hear that a training is alive.
     """
 
-    name = "hub"
+    name = HUB.name
     heartbeat_seconds = 300.0
 
     def __init__(

@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from journal.locations import default_journal, expanded
 from uploader.errors import (
     CredentialsRefused,
     DeliveryError,
@@ -26,9 +25,9 @@ from uploader.errors import (
     SettingsError,
     Unreachable,
 )
-from uploader.platforms.hub.identifier import Identifier, parse_identifier
+from uploader.platforms.base import Access
+from uploader.platforms.hub.identifier import Identifier
 from uploader.platforms.hub.model_state import Beginning, beginning
-from uploader.settings import Settings
 
 if TYPE_CHECKING:
     from uploader.platforms.http.transport import Transport
@@ -60,27 +59,26 @@ class HubModel:
     is_trained: bool = False
 
 
-def load_hub_model(identifier: str | Path, *, journal: str | Path | None = None) -> HubModel:
+def load(what: Identifier, access: Access | None, pages: str, root: Path) -> HubModel:
     """Load a model by its URL, or take a file's name as it is.
 
     Args:
-        identifier: `https://hub.ultralytics.com/models/ID`, with `?api_key=KEY` or without; or a `.pt` or `.yaml` name.
-        journal: Folder of the journal that keeps what is loaded; None for the usual one.
+        what: The model.
+        access: HUB's; None where nobody has said where it is.
+        pages: What the URLs of its models begin with.
+        root: Folder of the journal that keeps what is loaded.
 
     Raises:
-        SettingsError: The identifier is none of these.
+        SettingsError: The model's id can be none.
         ModelUnavailable: There is no such model, its dataset is not ready, the key is missing or refused, or there is
             no network, or no address of a HUB, and the model was never loaded before.
     """
-    settings = Settings.load()
-    what = parse_identifier(str(identifier), settings.hub_web)
     if what.model_id is None:
         return HubModel(str(what.filename))
-    root = expanded(journal) if journal is not None else default_journal()
     folder = root / "hub" / _folder_name(what.model_id)
-    url = f"{settings.hub_web}/models/{what.model_id}"
+    url = f"{pages}/models/{what.model_id}"
     try:
-        found = _fetch(what, settings, folder)
+        found = _fetch(what.model_id, access, folder)
     except (CredentialsRefused, Refused) as error:
         raise ModelUnavailable(f"{url} cannot be loaded: {error}") from None
     except DeliveryError as error:
@@ -94,20 +92,19 @@ def _folder_name(model_id: str) -> str:
     return model_id
 
 
-def _fetch(what: Identifier, settings: Settings, folder: Path) -> Beginning:
+def _fetch(model_id: str, access: Access | None, folder: Path) -> Beginning:
     """Ask HUB, get the weights, and remember both.
 
     Raises:
         DeliveryError: It cannot be had now, or from nowhere: no address is set.
     """
-    if settings.chosen_hub_url is None:
+    if access is None:
         raise Unreachable(_NO_SERVER)
     from uploader.platforms.http.transport import Transport
 
-    settings = replace(settings, hub_key=what.api_key or settings.hub_key)
-    transport = Transport(connections=1, ca_bundle=settings.ca_bundle)
+    transport = Transport(connections=1, ca_bundle=access.ca_bundle)
     try:
-        found = beginning(_ask(str(what.model_id), settings, transport))
+        found = beginning(_ask(model_id, access, transport))
         for each in (folder.parents[1], folder.parent, folder):  # the mode is that of the last folder of a path
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _is_url(found.source):
@@ -120,26 +117,26 @@ def _fetch(what: Identifier, settings: Settings, folder: Path) -> Beginning:
     return found
 
 
-def _ask(model_id: str, settings: Settings, transport: Transport) -> Mapping[str, Any]:
+def _ask(model_id: str, access: Access, transport: Transport) -> Mapping[str, Any]:
     """Return what HUB says of a model."""
-    from uploader.platforms.registry import connect_hub
+    from uploader.platforms.hub.client import HubPlatform
 
     try:
-        client = connect_hub(settings.hub_url, settings, transport)
+        client = HubPlatform(access.url, access.key(), transport)
         client.authenticate()
         return client.model(model_id)
     except (CredentialsRefused, Forbidden) as error:
-        return _ask_without_key(model_id, settings, transport, error)
+        return _ask_without_key(model_id, access, transport, error)
 
 
 def _ask_without_key(
-    model_id: str, settings: Settings, transport: Transport, refused: CredentialsRefused | Forbidden
+    model_id: str, access: Access, transport: Transport, refused: CredentialsRefused | Forbidden
 ) -> Mapping[str, Any]:
     """Return what HUB tells everybody of a model; where it tells nothing, the key is what is at fault."""
     from uploader.platforms.hub.client import HubPlatform
 
     try:
-        facts = HubPlatform(settings.hub_url, None, transport).model(model_id)
+        facts = HubPlatform(access.url, None, transport).model(model_id)
     except (CredentialsRefused, Refused) as error:
         raise CredentialsRefused(f"{refused}; and without a key, {error}") from None
     if not isinstance(refused, NoKey):

@@ -27,7 +27,8 @@ from journal.kinds import CHECKPOINT, EPOCH, EPOCHS_TOGETHER, FINAL, LAST, REGIS
 from journal.records import Event, PlannedDelivery
 from uploader.platforms.base import NOT_RESUMED
 from uploader.platforms.hub.client import RESUMED
-from uploader.platforms.stages import Plan, milestone, next_stage
+from uploader.platforms.plans import Plan, Planning
+from uploader.platforms.stages import milestone, next_stage
 
 KINDS = frozenset({REGISTRATION, EPOCH, CHECKPOINT})
 """Kinds of events that matter to HUB."""
@@ -256,3 +257,7 @@ def _value(text: str) -> Any:
         return ast.literal_eval(text)
     except (SyntaxError, ValueError):
         return text
+
+
+# Upstream sends metrics to HUB every 3 seconds at most.
+PLANNING = Planning(plan, KINDS, ROLES, CONTEXT, rest_seconds=3.0)

@@ -25,6 +25,7 @@ from uploader.platforms.http.json_api import JsonApi, bearer
 from uploader.platforms.http.one_at_a_time import Turns
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.older_copy import ahead
+from uploader.platforms.ultralytics import ULTRALYTICS
 from uploader.platforms.ultralytics.events import Events, about, kept, own_key, reference, signals_of
 from uploader.platforms.ultralytics.reconcile import find_model
 from uploader.platforms.ultralytics.registration import CONFLICT, GONE_ON, OLDER, Registrations
@@ -40,10 +41,15 @@ class _UploadLost(Transient):
     """The platform does not know an upload any more, or does not take it up as it is; another one may do."""
 
 
+def connect(base_url: str, key: str, transport: Transport, options: Mapping[str, str]) -> UltralyticsPlatform:
+    """Return a client, as the spec promises; nothing is sent yet."""
+    return UltralyticsPlatform(base_url, key, transport)
+
+
 class UltralyticsPlatform:
     """One destination: a base URL and its key. Threads may share it."""
 
-    name = "ultralytics"
+    name = ULTRALYTICS.name
 
     def __init__(self, base_url: str, api_key: str, transport: Transport) -> None:
         """Prepare; nothing is sent yet.

@@ -22,7 +22,8 @@ from journal.kinds import (
 from journal.losses import in_words
 from journal.records import Event, PlannedDelivery
 from uploader.console_chunks import chunk_payload, joined
-from uploader.platforms.stages import Plan, next_stage
+from uploader.platforms.plans import Plan, Planning
+from uploader.platforms.stages import next_stage
 
 MESSAGES = frozenset({*MILESTONES, CONSOLE, EPOCH, SYSTEM_METRICS, PROGRESS})
 """Kinds of events that are sent as they are; what was given up is told as console text. Others stay in the journal."""
@@ -124,3 +125,6 @@ def _delivery(group: Sequence[Event], stage: int) -> PlannedDelivery:
         )
     body = first.payload if len(group) == 1 else encode(joined([json.loads(e.payload) for e in group]))
     return PlannedDelivery(first.kind, "message", stage, first.id, last.id, body)
+
+
+PLANNING = Planning(lambda events, stage, _, generation: plan(events, stage, generation))

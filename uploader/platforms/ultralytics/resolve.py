@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from uploader.errors import CredentialsRefused, DeliveryError
-from uploader.settings import Settings
+from uploader.platforms.base import Access
 
 if TYPE_CHECKING:
     from uploader.platforms.answers import Answer
@@ -18,20 +17,14 @@ _PREFIX = "ul://"
 _OLDER = ("/api/webhooks/", "/api/v1/")
 _MODEL_SECONDS = 90.0
 _DATASET_SECONDS = 3600.0  # a platform may build the export while we wait
-_LOG = logging.getLogger(__name__)
 
 
-def resolve_platform_uri(uri: str, hard: bool = True) -> str | None:
-    """Ask the platform for the signed URL of a dataset or a model.
-
-    The platform is the one of `ULTRALYTICS_PLATFORM_URL`, the key that of `ULTRALYTICS_API_KEY` or the settings file.
+def resolve(uri: str, access: Access) -> str:
+    """Ask a platform for the signed URL of a dataset or a model.
 
     Args:
         uri: `ul://user/datasets/slug` for a dataset, `ul://user/project/model` for a model's weights.
-        hard: Whether what is not found, or a platform that cannot be reached, is an error.
-
-    Returns:
-        The signed URL; None when there is none and `hard` is False.
+        access: The platform's.
 
     Raises:
         ValueError: The URI is malformed, or the key is missing or not accepted.
@@ -39,21 +32,10 @@ def resolve_platform_uri(uri: str, hard: bool = True) -> str | None:
         FileNotFoundError: There is no such dataset or model, or the model has no weights yet.
         RuntimeError: It is still processing, or the platform answered in a way it should not.
         ConnectionError: The platform cannot be reached, or cannot answer now.
-        SettingsError: `ULTRALYTICS_PLATFORM_URL` is no URL.
     """
-    endpoints = _endpoints(uri)
-    settings = Settings.load()
-    if not settings.api_key:
-        raise ValueError(f"an API key is needed for {uri}: set ULTRALYTICS_API_KEY or api_key in {settings.key_file}")
-    try:
-        url = _ask(endpoints, settings, uri)
-        if url is None:
-            raise FileNotFoundError(f"{settings.platform_url} has no dataset or model weights for {uri}")
-    except (FileNotFoundError, ConnectionError) as error:
-        if hard:
-            raise
-        _LOG.warning("%s", error)
-        return None
+    url = _ask(_endpoints(uri), access, uri)
+    if url is None:
+        raise FileNotFoundError(f"{access.url} has no dataset or model weights for {uri}")
     return url
 
 
@@ -79,20 +61,20 @@ def _endpoints(uri: str) -> _Endpoints:
     return _Endpoints(f"/api/{model}/files", older, _MODEL_SECONDS)
 
 
-def _ask(endpoints: _Endpoints, settings: Settings, uri: str) -> str | None:
+def _ask(endpoints: _Endpoints, access: Access, uri: str) -> str | None:
     """Return the URL, or None when no endpoint knows the resource; older endpoints answer with a redirect to it."""
     from uploader.platforms.http.json_api import bearer
     from uploader.platforms.http.transport import Transport
 
     try:
-        headers = {**bearer(settings.api_key or ""), "Accept": "application/json"}
+        headers = {**bearer(access.key()), "Accept": "application/json"}
     except CredentialsRefused as error:
         raise ValueError(f"{uri} cannot be resolved: {error}") from None
-    transport = Transport(connections=1, ca_bundle=settings.ca_bundle, answer_seconds=endpoints.seconds)
+    transport = Transport(connections=1, ca_bundle=access.ca_bundle, answer_seconds=endpoints.seconds)
 
     def request(method: str, path: str) -> Answer:
         try:
-            return transport.request(method, settings.platform_url + path, headers=headers, is_api=True)
+            return transport.request(method, access.url + path, headers=headers, is_api=True)
         except DeliveryError as error:
             raise ConnectionError(f"{uri} cannot be resolved now: {error}") from None
 
