@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from journal.strikes import is_of_handler
+from journal.handler_errors import raised_in_handler
 
 # SQLite's JSON functions refuse text that nests deeper than 1,000 levels: one such row would break the views.
 _MAX_DEPTH = 50
@@ -28,7 +28,7 @@ class _Tolerance:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        return isinstance(error, Exception) and not is_of_handler(error)
+        return isinstance(error, Exception) and not raised_in_handler(error)
 
 
 _TOLERANCE = _Tolerance()

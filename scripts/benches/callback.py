@@ -44,19 +44,19 @@ def _options(setting: Setting) -> dict[str, Any]:
 def _measure(readings: dict[str, list[float]]) -> None:
     """Have each epoch's callback measured, every other one without a thread of its own."""
     from uploader.callbacks.trainer_callbacks import PlatformCallbacks
-    from uploader.recording import shelter
+    from uploader.recording import serial_executor
 
-    real, sheltered = PlatformCallbacks.on_fit_epoch_end, shelter.Shelter.run
+    real, run = PlatformCallbacks.on_fit_epoch_end, serial_executor.SerialExecutor.run
     turns = _turns()
 
-    def by_itself(self: object, job: shelter.Job, *_: object) -> Exception | None:
-        return shelter._passing(shelter._outcome(job))
+    def by_itself(self: object, job: serial_executor.Job, *_: object) -> Exception | None:
+        return serial_executor._passing(serial_executor._outcome(job))
 
     def measured(self: PlatformCallbacks, trainer: Any) -> None:
         name = next(turns)
-        shelter.Shelter.run = sheltered if name == WITH else by_itself  # type: ignore[method-assign,assignment]
+        serial_executor.SerialExecutor.run = run if name == WITH else by_itself  # type: ignore[method-assign,assignment]
         readings[name].append(seconds(lambda: real(self, trainer)))
-        shelter.Shelter.run = sheltered  # type: ignore[method-assign]
+        serial_executor.SerialExecutor.run = run  # type: ignore[method-assign]
 
     PlatformCallbacks.on_fit_epoch_end = measured  # type: ignore[method-assign]
 

@@ -26,7 +26,7 @@ OWNERS = {
         "uploader/delivery/",
         "uploader/server/",
         "uploader/recording/recorder.py",
-        "uploader/recording/shelter.py",
+        "uploader/recording/serial_executor.py",
     ),
     "signal.signal": ("uploader/commands/",),
     "os.environ": ("journal/locations.py", "uploader/settings.py"),

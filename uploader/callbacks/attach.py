@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from journal.storage.database import Durability
-from uploader.callbacks.attachment import put_in, take_out
+from uploader.callbacks.attachment import install, uninstall
 from uploader.callbacks.recording_options import check_texts, choose_options, choose_routes
 from uploader.callbacks.trainer_callbacks import PlatformCallbacks, recording_of
 from uploader.platforms.hub import HUB, pages_of
@@ -78,7 +78,7 @@ def attach(
     routes = choose_routes(settings, platform, base_url, implied=None if hub_model is None else HUB.name)
     options = choose_options(journal, durability, routes, max_size)
     callbacks = PlatformCallbacks(options, project, name, hub_id)
-    put_in(model_or_trainer, callbacks)
+    install(model_or_trainer, callbacks)
     if _is_trainer(model_or_trainer) and not getattr(model_or_trainer, "ddp", False):
         _close(model_or_trainer)
         callbacks.on_pretrain_routine_start(cast("Trainer", model_or_trainer))  # it ran this event while it was built
@@ -101,7 +101,7 @@ def detach(model_or_trainer: ModelOrTrainer) -> ModelOrTrainer:
         TypeError: It is neither a model nor a trainer.
     """
     _check_kind(model_or_trainer)
-    if take_out(model_or_trainer) and _is_trainer(model_or_trainer):
+    if uninstall(model_or_trainer) and _is_trainer(model_or_trainer):
         _close(model_or_trainer)
     return model_or_trainer
 

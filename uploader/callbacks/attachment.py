@@ -8,18 +8,18 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from uploader.callbacks.children import recording_children
-from uploader.callbacks.lists import RecordedLists
-from uploader.callbacks.recording import over_afterwards
+from uploader.callbacks.callback_lists import RecordedLists
+from uploader.callbacks.child_processes import recording_child_processes
+from uploader.callbacks.recording import closing_trainings
 from uploader.callbacks.trainer_callbacks import PlatformCallbacks
 
-_STARTS = ("train", "tune")
+_TRAINING_METHODS = ("train", "tune")
 """Methods that may start trainings in other processes."""
 _ATTACHED = "uploader_attached"
 """Where an object keeps the callbacks that were put into it."""
 
 
-class _Start:
+class _RecordedMethod:
     """A method that trains, of a model or trainer that is recorded: its child processes are recorded, too.
 
     It stands in the object's own dictionary, and is pickled and copied with it.
@@ -43,7 +43,7 @@ class _Start:
             return start(*args, **options)
         if not isinstance(self.owner.callbacks, RecordedLists):  # replaced as a whole
             self.owner.callbacks = RecordedLists(self.owner.callbacks, callbacks)
-        with recording_children(callbacks, self.name), over_afterwards(self.owner):
+        with recording_child_processes(callbacks, self.name), closing_trainings(self.owner):
             return start(*args, **options)
 
     def _method(self) -> Callable[..., Any]:
@@ -51,20 +51,20 @@ class _Start:
         return method
 
 
-def put_in(owner: Any, callbacks: PlatformCallbacks) -> None:
+def install(owner: Any, callbacks: PlatformCallbacks) -> None:
     """Have a model's or trainer's trainings recorded, in the place of what was put in before."""
-    take_out(owner)
+    uninstall(owner)
     owner.callbacks = RecordedLists(owner.callbacks, callbacks)
     vars(owner)[_ATTACHED] = callbacks
-    for name in _STARTS:
+    for name in _TRAINING_METHODS:
         if callable(getattr(type(owner), name, None)):
-            vars(owner)[name] = _Start(owner, name)
+            vars(owner)[name] = _RecordedMethod(owner, name)
 
 
-def take_out(owner: Any) -> bool:
-    """Undo `put_in`; return whether there was anything to undo."""
-    for name in _STARTS:
-        if isinstance(start := vars(owner).get(name), _Start):
+def uninstall(owner: Any) -> bool:
+    """Undo `install`; return whether there was anything to undo."""
+    for name in _TRAINING_METHODS:
+        if isinstance(start := vars(owner).get(name), _RecordedMethod):
             del vars(owner)[name]
             vars(owner).update({name: start.before} if start.before else {})
     was_there = vars(owner).pop(_ATTACHED, None) is not None

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from journal.writing.payloads import cut_text
-from uploader.callbacks.streams import STREAMS
+from uploader.callbacks.console_streams import STREAMS
 from uploader.console_chunks import chunk_payload, joined
-from uploader.recording.shelter import shelter, theirs, works_for
+from uploader.recording.serial_executor import bind_thread, executor, in_caller
 
 LOGGER = logging.getLogger("uploader")
 
@@ -66,21 +66,21 @@ class ConsoleCapture:
 
     Args:
         journal: Called with one chunk at a time, in order, from a thread of the capture.
-        hears: Whether what the calling thread prints is to be captured.
+        accepts: Whether what the calling thread prints is to be captured.
     """
 
-    def __init__(self, journal: Callable[[Chunk], None], hears: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, journal: Callable[[Chunk], None], accepts: Callable[[], bool] = lambda: True) -> None:
         self._journal = journal
-        self._hears = hears
+        self._accepts = accepts
         self._logger: Any = None
         self._afterwards: Callable[[], object] = lambda: None
         self._with_bars = False
         self._is_open = False
-        self._shelter = shelter()
-        self._heard_at = 0.0
-        self._heard: queue.SimpleQueue[_Heard | None] = queue.SimpleQueue()
+        self._executor = executor()
+        self._printed_at = 0.0
+        self._printed: queue.SimpleQueue[_Printed | None] = queue.SimpleQueue()
         self._chunks: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
-        self._handler = _LogHandler(self._hear)
+        self._handler = _LogHandler(self._receive)
         self._threads = [
             threading.Thread(target=self._make_chunks, name="uploader-console", daemon=True),
             threading.Thread(target=self._run, name="uploader-console-journal", daemon=True),
@@ -103,45 +103,45 @@ class ConsoleCapture:
             thread.start()
         self._is_open = True
         _running.add(self)
-        STREAMS.listen(self._hear)
+        STREAMS.add_listener(self._receive)
         logging.getLogger("ultralytics").addHandler(self._handler)
 
     def stop(self) -> None:
         """Give the streams back and return when every chunk is journaled; harmless when not capturing."""
         if not self._is_open:
             return
-        theirs(self._shelter.say_all)  # as long as it is heard
+        in_caller(self._executor.say_all)  # as long as it is heard
         self._is_open = False
-        STREAMS.forget(self._hear)
+        STREAMS.remove_listener(self._receive)
         logging.getLogger("ultralytics").removeHandler(self._handler)
         _running.discard(self)
-        self._heard.put(None)
+        self._printed.put(None)
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
 
-    def give_up(self, afterwards: Callable[[], object]) -> None:
+    def stop_later(self, afterwards: Callable[[], object]) -> None:
         """Capture nothing more, and have a thread of the capture stop it and then call `afterwards`.
 
         For the garbage collector, which calls this in the middle of anything: nothing here waits or takes a lock.
         """
         if self._is_open:
             self._afterwards = afterwards
-            self._heard.put(None)
+            self._printed.put(None)
 
-    def leave(self) -> None:
+    def reset_in_child(self) -> None:
         """Let a forked child print as before: its lines are not the run's, and the threads did not come along."""
         self._is_open = False
 
-    def _hear(self, text: str, bar: object) -> None:
+    def _receive(self, text: str, bar: object) -> None:
         """Take what was printed, by whichever thread; nothing here can fail, wait, or be entered again to its harm."""
-        if self._is_open and self._hears():
+        if self._is_open and self._accepts():
             taken = text if len(text) <= LONGEST_WRITE else cut_text(text, LONGEST_CHUNK // 2)
-            self._heard.put(_Heard(taken, bar, time.monotonic()))
+            self._printed.put(_Printed(taken, bar, time.monotonic()))
 
     def _make_chunks(self) -> None:
         """Make chunks until `stop`; whatever ends this, the other thread ends, too, and nobody waits for it."""
-        works_for(self._shelter)
+        bind_thread(self._executor)
         try:
             self._take_all()
         finally:
@@ -152,33 +152,33 @@ class ConsoleCapture:
             LOGGER.exception("A training that nobody holds any more was not ended in the journal")
 
     def _take_all(self) -> None:
-        """Give the logger what is heard, and have it make a chunk of what waits now and then, until `stop`."""
+        """Give the logger what is printed, and have it make a chunk of what waits now and then, until `stop`."""
         flush_at = time.monotonic() + SECONDS_PER_CHUNK
-        while (heard := self._next(flush_at)) is not None:
+        while (printed := self._next(flush_at)) is not None:
             try:
                 if time.monotonic() >= flush_at:
                     flush_at = time.monotonic() + SECONDS_PER_CHUNK
                     self._logger._flush_buffer()
-                self._give(heard)
+                self._give(printed)
             except Exception:  # of a version that does not know what to do with a text; the next ones may pass
                 LOGGER.debug("something printed was not recorded", exc_info=True)
         if self._with_bars:
             self._logger.progress.clear()  # of bars that outlive the capture
         self._logger._flush_buffer()
 
-    def _next(self, until: float) -> _Heard | None:
-        """Return what was heard next, or nothing at all once `until` has come."""
+    def _next(self, until: float) -> _Printed | None:
+        """Return what was printed next, or nothing at all once `until` has come."""
         try:
-            return self._heard.get(timeout=max(0.0, until - time.monotonic()))
+            return self._printed.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
             return _NOTHING
 
-    def _give(self, heard: _Heard) -> None:
-        if heard.at - self._heard_at >= _SAME_LINE_SECONDS:
+    def _give(self, printed: _Printed) -> None:
+        if printed.at - self._printed_at >= _SAME_LINE_SECONDS:
             self._logger.last_time = 0.0  # this thread may be late: what counts is when it was printed
-        self._heard_at = heard.at
-        if heard.text or heard.bar is not None:
-            self._logger._queue_log(heard.text, *([heard.bar] if self._with_bars else []))
+        self._printed_at = printed.at
+        if printed.text or printed.bar is not None:
+            self._logger._queue_log(printed.text, *([printed.bar] if self._with_bars else []))
 
     def _put(self, content: str, line_count: int, chunk_id: int) -> None:
         """Take a chunk from the logger."""
@@ -187,7 +187,7 @@ class ConsoleCapture:
 
     def _run(self) -> None:
         """Journal chunks until `stop`. Those that wait go as one, so that a slow disk does not fall behind."""
-        works_for(self._shelter)
+        bind_thread(self._executor)
         while (chunk := self._chunks.get()) is not None:
             if self._journal_waiting(chunk):
                 return
@@ -204,7 +204,7 @@ class ConsoleCapture:
 
 
 @dataclass(frozen=True)
-class _Heard:
+class _Printed:
     """What was printed at once.
 
     Attributes:
@@ -218,7 +218,7 @@ class _Heard:
     at: float
 
 
-_NOTHING = _Heard("", None, 0.0)
+_NOTHING = _Printed("", None, 0.0)
 
 
 class _LogHandler(logging.Handler):
@@ -226,7 +226,7 @@ class _LogHandler(logging.Handler):
 
     def __init__(self, hear: Callable[[str, object], None]) -> None:
         super().__init__()
-        self._hear = hear
+        self._receive = hear
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass on a record; the handler that shows it says what is wrong with one."""
@@ -234,7 +234,7 @@ class _LogHandler(logging.Handler):
             text = self.format(record)
         except Exception:  # noqa: BLE001  whatever somebody's arguments raise
             return
-        self._hear(f"{text}\n", None)
+        self._receive(f"{text}\n", None)
 
 
 _running: set[ConsoleCapture] = set()
@@ -242,7 +242,7 @@ _running: set[ConsoleCapture] = set()
 
 def _leave_child() -> None:
     for capture in _running:
-        capture.leave()
+        capture.reset_in_child()
     _running.clear()
 
 

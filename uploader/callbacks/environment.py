@@ -9,7 +9,7 @@ import socket
 import sys
 from typing import Any
 
-from uploader.callbacks.guard import attempt
+from uploader.callbacks.guard import optional
 
 _GIB = 1 << 30
 
@@ -22,7 +22,7 @@ def describe_environment() -> dict[str, Any]:
     parts = {"software": _software, "machine": _machine, "git state": _git, "GPUs": _gpus}
     found: dict[str, Any] = {}
     for what, part in parts.items():
-        found.update(attempt(f"the {what}", part) or {})
+        found.update(optional(f"the {what}", part) or {})
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from journal.strikes import is_of_handler
+from journal.handler_errors import raised_in_handler
 from uploader.callbacks.trainer import Trainer
 
 
@@ -57,7 +57,7 @@ def model_info(trainer: Trainer) -> dict[str, Any] | None:
     try:
         info = model_info_for_loggers(trainer)
     except Exception as error:  # profiling runs the model, a custom one may fail in any way
-        if is_of_handler(error):
+        if raised_in_handler(error):
             raise
         return None
     return {

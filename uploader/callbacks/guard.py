@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from journal.strikes import is_of_handler
-from uploader.recording.shelter import Job, shelter
+from journal.handler_errors import raised_in_handler
+from uploader.recording.serial_executor import Job, executor
 
 Self = TypeVar("Self")
 Value = TypeVar("Value")
@@ -40,11 +40,11 @@ def guard(training: object, name: str, job: Job, when_interrupted: Job | None = 
         job: What is to be done.
         when_interrupted: Called when the wait for it is interrupted.
     """
-    if (error := shelter().run(job, when_interrupted)) is not None:
+    if (error := executor().run(job, when_interrupted)) is not None:
         _report(training, name, error)
 
 
-def attempt(what: str, part: Callable[[], Value]) -> Value | None:
+def optional(what: str, part: Callable[[], Value]) -> Value | None:
     """Return what `part` returns, or None where it fails: one part must not take the rest with it.
 
     Args:
@@ -54,7 +54,7 @@ def attempt(what: str, part: Callable[[], Value]) -> Value | None:
     try:
         return part()
     except Exception as error:
-        if is_of_handler(error):
+        if raised_in_handler(error):
             raise
         _log.warning("Uploader: %s cannot be recorded (%s: %s)", what, type(error).__name__, error)
         return None

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from journal.losses import Loss
-from uploader.callbacks.guard import attempt
+from uploader.callbacks.guard import optional
 
 CURVE_POINTS = 101
 """Points per curve: steps of 0.01 on an axis from 0 to 1."""
@@ -27,7 +27,7 @@ def collect_plots(trainer: Any) -> list[dict[str, Any]]:
         chosen.setdefault(data["type"], data)
     if "pr_curve" in chosen:
         chosen["pr_curve"] = {**chosen["pr_curve"], **_partial_classes(validator)}
-    made = (attempt(f"the plot {kind}", partial(resample, plot)) for kind, plot in chosen.items())
+    made = (optional(f"the plot {kind}", partial(resample, plot)) for kind, plot in chosen.items())
     return [plot for plot in made if plot is not None]
 
 

@@ -32,19 +32,19 @@ from journal.kinds import (
 from journal.losses import Loss, loss_payload
 from uploader.callbacks.checkpoints import SavedFile, final_file, save_payload, saved_files
 from uploader.callbacks.console import Chunk, ConsoleCapture
-from uploader.callbacks.endings import UNTOLD, Failure, escaped_from, failure
 from uploader.callbacks.environment import describe_environment
 from uploader.callbacks.epochs import epoch_payload, is_written_down
-from uploader.callbacks.guard import attempt, guard
-from uploader.callbacks.holding import Holding
+from uploader.callbacks.event_buffer import EventBuffer
+from uploader.callbacks.guard import guard, optional
+from uploader.callbacks.platform_signals import PlatformSignals
 from uploader.callbacks.plots import without_large
 from uploader.callbacks.redact import Redactor
 from uploader.callbacks.results import completion_payload
-from uploader.callbacks.signals import Orders
 from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Trainer
+from uploader.callbacks.training_failure import UNKNOWN_FAILURE, Failure, escaped_from, failure
 from uploader.recording.recorder import Recorder
-from uploader.recording.shelter import shelter, theirs
+from uploader.recording.serial_executor import executor, in_caller
 
 
 class Recording:
@@ -58,7 +58,7 @@ class Recording:
         origin: What else the environment tells of where the training comes from.
 
     Attributes:
-        orders: What platforms have said of the training.
+        signals: What platforms have said of the training.
     """
 
     def __init__(
@@ -71,18 +71,18 @@ class Recording:
     ) -> None:
         self._trainer = weakref.ref(trainer)
         self._recorder = recorder
-        self._events = Holding(recorder.event, holds=recorder.was_complete)
+        self._events = EventBuffer(recorder.event, is_buffering=recorder.was_complete)
         self._system = system
         self._redactor = redactor
         self._origin = dict(origin or {})
-        self._console = ConsoleCapture(self._journal_console, self._is_heard)
-        self.orders = Orders(recorder.told, _say)
+        self._console = ConsoleCapture(self._record_console, self._owns_output)
+        self.signals = PlatformSignals(recorder.told, _log)
         self._pid = os.getpid()
         self._ending = threading.Lock()
-        self._seen: Failure | None = None
+        self._seen_failure: Failure | None = None
         self._is_built = self._is_training = False
         self._last_epoch: int | None = None
-        self._batch = theirs(lambda: str(getattr(trainer.args, "batch", None)))
+        self._batch = in_caller(lambda: str(getattr(trainer.args, "batch", None)))
         self._has_saved = False
         self._is_complete = False
         self._is_closed = False
@@ -99,12 +99,12 @@ class Recording:
 
     def begin(self, trainer: Trainer) -> None:
         """Record the start and begin to capture the console."""
-        self.comes_first()
+        self.make_current()
         atexit.register(self.abandon)
-        weakref.finalize(trainer, self._console.give_up, self._end_unseen).atexit = False
-        self._is_built = theirs(lambda: hasattr(trainer, "data"))  # else it is, and fails, while its trainer is made
+        weakref.finalize(trainer, self._console.stop_later, self._end_unseen).atexit = False
+        self._is_built = in_caller(lambda: hasattr(trainer, "data"))  # else it is, and fails, while its trainer is made
         payload = {
-            **theirs(partial(_asked_for, trainer)),
+            **in_caller(partial(_asked_for, trainer)),
             "environment": {
                 **describe_environment(),
                 "uploaderRun": self._recorder.run_id,
@@ -117,30 +117,30 @@ class Recording:
         self._events.event(REGISTRATION, self._redactor.value(payload), key)
         for epoch, told in self._recorder.origin.epochs:  # a copy that goes on would not be whole without them
             self._events.event(EPOCH, json.loads(told), epoch)
-        _say(f"recording this training as run {self._recorder.run_id}; `{self._recorder.drain_command}` delivers it")
+        _log(f"recording this training as run {self._recorder.run_id}; `{self._recorder.drain_command}` delivers it")
         if model := self._recorder.origin.model:
-            _say(f"this training goes on as model {model}, which Ultralytics has streamed it to")
+            _log(f"this training goes on as model {model}, which Ultralytics has streamed it to")
         self._console.start()
 
-    def comes_first(self) -> None:
+    def make_current(self) -> None:
         """Take notice that it is this training which this thread is at: what the thread prints belongs to it."""
-        trainings = shelter().trainings
+        trainings = executor().trainings
         if trainings[-1:] != [self]:
             trainings[:] = [*(one for one in trainings if one is not self and one.is_open), self]
 
-    def goes_on(self) -> None:
+    def confirm_started(self) -> None:
         """Take notice that the trainer is set up, or trains: a run that was finished is not any more."""
         self._is_training = True
-        if self._events.holds:
+        if self._events.is_buffering:
             self._recorder.reopen()
-            self._events.let_go()
+            self._events.flush()
 
-    def trains_with(self, trainer: Trainer) -> None:
+    def record_batch(self, trainer: Trainer) -> None:
         """Record the batch size that is trained with, where it is another one than was asked for.
 
         AutoBatch finds one; a device without enough memory halves it.
         """
-        batch = theirs(lambda: plain({"batch": getattr(trainer, "batch_size", None)}))["batch"]
+        batch = in_caller(lambda: plain({"batch": getattr(trainer, "batch_size", None)}))["batch"]
         if batch is not None and str(batch) != self._batch:
             self._batch = str(batch)
             self._events.event(BATCH, {"batch": batch}, self._batch)
@@ -150,20 +150,20 @@ class Recording:
 
         Trainers before 8.4.52 report the latter under the last epoch again, which would replace that epoch's losses.
         """
-        self.goes_on()  # a trainer of somebody's own may not have said that it is set up
-        epoch = theirs(lambda: trainer.epoch)
+        self.confirm_started()  # a trainer of somebody's own may not have said that it is set up
+        epoch = in_caller(lambda: trainer.epoch)
         self._last_epoch = epoch = epoch + (epoch == self._last_epoch)
         system = self._system.sample()
-        payload = theirs(lambda: plain(epoch_payload(trainer, epoch, system)))
+        payload = in_caller(lambda: plain(epoch_payload(trainer, epoch, system)))
         self._events.event(EPOCH, payload, str(epoch))
 
     def model_saved(self, trainer: Trainer) -> None:
         """Record a save and have its files snapshotted in the background."""
-        self.goes_on()
-        self._saved(trainer, theirs(lambda: saved_files(trainer, is_first=not self._has_saved)))
+        self.confirm_started()
+        self._saved(trainer, in_caller(lambda: saved_files(trainer, is_first=not self._has_saved)))
         self._has_saved = True
 
-    def evaluates(self, validator: Any) -> None:
+    def before_final_evaluation(self, validator: Any) -> None:
         """Take the result of a training in before its final evaluation.
 
         Upstream has just taken the optimizer out of its files: what was saved before is not there any more, and what is
@@ -171,7 +171,7 @@ class Recording:
         what the evaluation has told of, or changed.
         """
         trainer = self._trainer()
-        if trainer is not None and (result := theirs(partial(_result_before, trainer, validator))):
+        if trainer is not None and (result := in_caller(partial(_result_before, trainer, validator))):
             self._saved(trainer, [result], final=True)
 
     def complete(self, trainer: Trainer) -> None:
@@ -180,13 +180,13 @@ class Recording:
         The checkpoint is journaled before the results: a platform then has the weights when it hears that the
         training is complete. The training is over, so that waiting for the disk holds nothing up.
         """
-        self.goes_on()
+        self.confirm_started()
         self._console.stop()
-        final, is_last = theirs(partial(_result, trainer))
-        payload, losses = theirs(partial(_results, trainer))
+        final, is_last = in_caller(partial(_result, trainer))
+        payload, losses = in_caller(partial(_results, trainer))
         if final:
             if is_last:
-                _say("best.pt is missing, so last.pt is kept as the training's result", logging.WARNING)
+                _log("best.pt is missing, so last.pt is kept as the training's result", logging.WARNING)
             self._snapshot(final)
             self._recorder.wait_for_snapshots()
         if losses:
@@ -219,7 +219,10 @@ class Recording:
     def _end_unseen(self) -> None:
         error = getattr(sys, "last_value", None)
         is_over = self._is_training or not self._is_built
-        self._end(error if escaped_from(error, self._trainer()) else None, self._seen or (UNTOLD if is_over else None))
+        self._end(
+            error if escaped_from(error, self._trainer()) else None,
+            self._seen_failure or (UNKNOWN_FAILURE if is_over else None),
+        )
 
     def _end(self, error: BaseException | None, otherwise: Failure | None = None) -> None:
         with self._ending:
@@ -228,32 +231,32 @@ class Recording:
             self._is_closed = True
         atexit.unregister(self.abandon)
         self._console.stop()
-        how = theirs(partial(failure, error, self._redactor)) if error is not None else otherwise
+        how = in_caller(partial(failure, error, self._redactor)) if error is not None else otherwise
         outcome = "complete" if self._is_complete else "failed" if how else "abandoned"
-        if self._events.holds:
-            _say(f"run {self._recorder.run_id} was finished before and did not go on; it stays as it is")
+        if self._events.is_buffering:
+            _log(f"run {self._recorder.run_id} was finished before and did not go on; it stays as it is")
         elif outcome == "failed" and how:
-            attempt("the last epoch", self._catch_up)
+            optional("the last epoch", self._catch_up)
             self._events.event(FAILED, how.payload())
         self._recorder.finish(outcome)
 
     def _catch_up(self) -> None:
         """Record the epoch that is complete, but not told of: a callback before ours has raised as it was told."""
         trainer = self._trainer()
-        if trainer is not None and theirs(lambda: trainer.epoch != self._last_epoch and is_written_down(trainer)):
+        if trainer is not None and in_caller(lambda: trainer.epoch != self._last_epoch and is_written_down(trainer)):
             self.epoch_end(trainer)
 
-    def _is_heard(self) -> bool:
+    def _owns_output(self) -> bool:
         """Return whether what this thread prints belongs to this training: to the one that it is at, if to any."""
         error = sys.exc_info()[1]
         if error is not None and escaped_from(error, self._trainer()):
-            self._seen = failure(error, self._redactor)  # whoever caught it is telling of it
+            self._seen_failure = failure(error, self._redactor)  # whoever caught it is telling of it
         return current_recording() in (None, self)
 
     def _saved(self, trainer: Trainer, files: Sequence[SavedFile], **facts: bool) -> None:
         # The trainer has not synced its files: a power cut would take them along with this event, so waiting for the
         # disk, which is busy writing them, would gain nothing. Killing the process harms neither.
-        payload = theirs(lambda: plain({**save_payload(trainer, files), **facts}))
+        payload = in_caller(lambda: plain({**save_payload(trainer, files), **facts}))
         self._events.event(MODEL_SAVED, payload, str(payload["epoch"]), durability="process")
         for file in files:
             self._snapshot(file)
@@ -263,7 +266,7 @@ class Recording:
             file.path, role=file.role, epoch=file.epoch, publish=file.publish, is_best=file.is_best
         )
 
-    def _journal_console(self, chunk: Chunk) -> None:
+    def _record_console(self, chunk: Chunk) -> None:
         payload = chunk.payload()
         self._events.event(CONSOLE, self._redactor.value(payload), str(chunk.id))
 
@@ -297,11 +300,11 @@ def _results(trainer: Trainer) -> tuple[Mapping[str, Any], list[Loss]]:
 
 def current_recording() -> Recording | None:
     """Return the recording of the training that this thread is at, or None where there is none."""
-    return next((one for one in reversed(shelter().trainings) if one.is_open), None)
+    return next((one for one in reversed(executor().trainings) if one.is_open), None)
 
 
 @contextmanager
-def over_afterwards(owner: object = None) -> Iterator[None]:
+def closing_trainings(owner: object = None) -> Iterator[None]:
     """Close what is still open of the trainings that this thread begins in the block, with the error that ends it.
 
     A call that trains is over when it returns, whatever upstream has told of that: older versions do not tear
@@ -310,7 +313,7 @@ def over_afterwards(owner: object = None) -> Iterator[None]:
     Args:
         owner: The trainer that is called, if it is one: its training had begun before.
     """
-    before = [one for one in shelter().trainings if one is not getattr(owner, "uploader", None)]
+    before = [one for one in executor().trainings if one is not getattr(owner, "uploader", None)]
     error: BaseException | None = None
     try:
         yield
@@ -318,11 +321,11 @@ def over_afterwards(owner: object = None) -> Iterator[None]:
         error = raised
         raise
     finally:
-        for one in [one for one in shelter().trainings if one not in before]:
+        for one in [one for one in executor().trainings if one not in before]:
             one.close(error) if error is not None else one.abandon()
 
 
-def _say(message: str, level: int = logging.INFO) -> None:
+def _log(message: str, level: int = logging.INFO) -> None:
     from ultralytics.utils import LOGGER
 
     LOGGER.log(level, f"Uploader: {message}")

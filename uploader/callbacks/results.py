@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from uploader.callbacks.guard import attempt
+from uploader.callbacks.guard import optional
 from uploader.callbacks.plots import collect_plots
 from uploader.callbacks.trainer import Trainer
 
@@ -26,8 +26,8 @@ def completion_payload(trainer: Trainer) -> dict[str, Any]:
     """
     return {
         "results": _results(trainer),
-        "classNames": attempt("the class names", lambda: class_names(trainer)),
-        "plots": attempt("the plots", lambda: collect_plots(trainer)) or [],
+        "classNames": optional("the class names", lambda: class_names(trainer)),
+        "plots": optional("the plots", lambda: collect_plots(trainer)) or [],
     }
 
 
@@ -39,7 +39,7 @@ def _results(trainer: Trainer) -> dict[str, Any]:
     }
     if calibration := getattr(trainer, "depth_calibration", None):
         results["calibration"] = calibration
-    if validation := attempt("the validation", lambda: _validation(trainer)):
+    if validation := optional("the validation", lambda: _validation(trainer)):
         results["validation"] = validation
     return results
 

@@ -22,8 +22,8 @@ from uploader.callbacks.trainer import Callback, Trainer
 from uploader.callbacks.upstream import session_model, silence_upstream, started_model
 from uploader.errors import SettingsError
 from uploader.recording.recorder import Recorder
+from uploader.recording.serial_executor import in_caller
 from uploader.recording.session_writer import JournalOptions
-from uploader.recording.shelter import theirs
 from uploader.settings import Settings
 
 ATTRIBUTE = "uploader"
@@ -76,37 +76,37 @@ class PlatformCallbacks:
         """Start or continue the run. Runs while the trainer is built, before data and model are loaded."""
         if not _is_main_process():
             return
-        self._begin(trainer, resume=theirs(lambda: bool(trainer.args.resume)))
+        self._begin(trainer, resume=in_caller(lambda: bool(trainer.args.resume)))
 
     @guarded
     def on_pretrain_routine_end(self, trainer: Trainer) -> None:
         """Apply an early cancellation; the trainer's setup has reset `stop`."""
         if recording := self._under_way(trainer, begins=True):
-            recording.goes_on()
-            recording.orders.look(trainer)
+            recording.confirm_started()
+            recording.signals.check(trainer)
 
     @guarded
     def on_train_epoch_start(self, trainer: Trainer) -> None:
         """Look for a cancellation."""
         if (recording := recording_of(trainer)) and _trains_alone():
-            recording.orders.look(trainer)
+            recording.signals.check(trainer)
 
     def on_train_batch_end(self, trainer: Trainer) -> None:
         """Look for a cancellation now and then: newer trainers stop between two batches.
 
         Guarded only when there is something to do: a batch is too short for it.
         """
-        if (recording := recording_of(trainer)) and recording.orders.are_due() and _trains_alone():
-            orders = recording.orders
-            guard(trainer, "on_train_batch_end", lambda: orders.glance(trainer))
+        if (recording := recording_of(trainer)) and recording.signals.is_due() and _trains_alone():
+            signals = recording.signals
+            guard(trainer, "on_train_batch_end", lambda: signals.check_between_batches(trainer))
 
     @guarded
     def on_fit_epoch_end(self, trainer: Trainer) -> None:
         """Record the epoch; runs once more after the final evaluation."""
         if recording := self._under_way(trainer):
-            recording.trains_with(trainer)
+            recording.record_batch(trainer)
             recording.epoch_end(trainer)
-            recording.orders.look(trainer)
+            recording.signals.check(trainer)
 
     @guarded
     def on_model_save(self, trainer: Trainer) -> None:
@@ -132,13 +132,13 @@ class PlatformCallbacks:
     def on_train_start(self, trainer: Trainer) -> None:
         """Record what is known now that the trainer is set up."""
         if recording := recording_of(trainer):
-            recording.trains_with(trainer)
+            recording.record_batch(trainer)
 
     @guarded
     def on_val_start(self, validator: Any) -> None:
         """Take notice of a training's final evaluation, which has its result checked."""
-        if (recording := current_recording()) and theirs(lambda: validator.args.mode != "val"):
-            recording.evaluates(validator)
+        if (recording := current_recording()) and in_caller(lambda: validator.args.mode != "val"):
+            recording.before_final_evaluation(validator)
 
     def _under_way(self, trainer: Trainer, *, begins: bool = False) -> Recording | None:
         """Return the trainer's recording, begun again where it has ended.
@@ -158,13 +158,13 @@ class PlatformCallbacks:
 
     def _begin(self, trainer: Trainer, *, resume: bool) -> Recording:
         recording = self._recording(trainer, resume=resume)
-        theirs(partial(_take_over, trainer, recording))
+        in_caller(partial(_take_over, trainer, recording))
         recording.begin(trainer)
         return recording
 
     def _recording(self, trainer: Trainer, *, resume: bool) -> Recording:
         settings = _settings()
-        facts = theirs(partial(_facts, trainer, settings.visible_gpus))
+        facts = in_caller(partial(_facts, trainer, settings.visible_gpus))
         project, name = self.project or facts.project, self.name or facts.name
         recorder = Recorder.start(
             self.options,
@@ -192,7 +192,7 @@ def recording_of(trainer: object) -> Recording | None:
     recording = getattr(trainer, "__dict__", {}).get(ATTRIBUTE)  # no code of the trainer's class runs for it
     if not (isinstance(recording, Recording) and recording.is_open):
         return None
-    recording.comes_first()
+    recording.make_current()
     return recording
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from uploader.callbacks.streams import NAMES
+from uploader.callbacks.console_streams import NAMES
 from uploader.callbacks.trainer import Callback
 from uploader.platforms.registry import PLATFORMS
 from uploader.platforms.spec import UpstreamReporting

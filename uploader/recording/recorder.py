@@ -30,8 +30,8 @@ from journal.storage.database import Durability
 from journal.storage.folding import FOLDED_AT_BYTES
 from uploader.recording.resumption import NOWHERE, Origin, find_origin
 from uploader.recording.run_file import remove_model_file, write_run_file
+from uploader.recording.serial_executor import bind_thread, executor, in_caller, run_uninterrupted, uninterrupted
 from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
-from uploader.recording.shelter import shelter, sheltered, theirs, whole, works_for
 
 LOGGER = logging.getLogger("uploader")
 
@@ -121,14 +121,14 @@ class Recorder:
         self._ended = False
         self._hurried = False
         self._asked: dict[str, Identity] = {}
-        self._shelter = shelter()
+        self._executor = executor()
         self._thread = threading.Thread(target=self._work, name="uploader-snapshots", daemon=True)
         self._thread.start()
         self._pid = os.getpid()
         atexit.register(self.finish, "exited")
 
     @classmethod
-    @sheltered
+    @uninterrupted
     def start(
         cls,
         options: JournalOptions,
@@ -174,11 +174,11 @@ class Recorder:
         """
         self._write_whole(kind, settled(payload), key, durability)
 
-    @sheltered
+    @uninterrupted
     def _write_whole(self, kind: str, payload: Mapping[str, Any], key: str, durability: Durability | None) -> None:
         self._writer.event(kind, payload, key, durability)
 
-    @sheltered
+    @uninterrupted
     def checkpoint(self, path: Path, *, role: str, epoch: int, publish: bool, is_best: bool) -> None:
         """Have a checkpoint file snapshotted in the background; return at once.
 
@@ -204,7 +204,7 @@ class Recorder:
         """The writer under its former name, for scripts that reach for it."""
         return self._writer
 
-    @sheltered
+    @uninterrupted
     def reopen(self) -> None:
         """Note that a run that was finished goes on."""
         self._remember(False)
@@ -228,7 +228,7 @@ class Recorder:
         def is_over() -> bool:
             return is_given_up.is_set() or not (self._requests or self._busy)
 
-        return whole(partial(self._wait_until, is_over, timeout), give_up)
+        return run_uninterrupted(partial(self._wait_until, is_over, timeout), give_up)
 
     def hurry(self) -> None:
         """Have nobody wait for snapshots any more: a person wants the process to end."""
@@ -236,7 +236,7 @@ class Recorder:
             self._hurried = True
             self._wake.notify_all()
 
-    @sheltered
+    @uninterrupted
     def told(self, *, wait: bool = True) -> dict[str, str] | None:
         """Return what platforms told this session: `cancelled` and why, `model` and the address of its page.
 
@@ -257,7 +257,7 @@ class Recorder:
             outcome: `complete`, `failed`, `exited`, … as the journal shows it.
         """
         if os.getpid() == self._pid:  # a child that exits runs what was registered before the fork
-            whole(partial(self._finish, outcome), self.hurry)
+            run_uninterrupted(partial(self._finish, outcome), self.hurry)
 
     def _finish(self, outcome: str) -> None:
         with self._wake:
@@ -281,7 +281,7 @@ class Recorder:
 
     def _work(self) -> None:
         """Serve requests until told to close, and note the end."""
-        works_for(self._shelter)
+        bind_thread(self._executor)
         try:
             self._serve_all()
         finally:
@@ -337,7 +337,7 @@ class Recorder:
 
 def settled(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a payload that no code of the person's is in: that is called in their own thread, if there is any."""
-    return payload if is_plain(payload) else theirs(partial(plain, payload))
+    return payload if is_plain(payload) else in_caller(partial(plain, payload))
 
 
 def _begin(

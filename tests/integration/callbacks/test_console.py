@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from uploader.callbacks.console import LONGEST_CHUNK, Chunk, ConsoleCapture, _Heard, join_chunks
+from uploader.callbacks.console import LONGEST_CHUNK, Chunk, ConsoleCapture, _Printed, join_chunks
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
 
@@ -254,10 +254,10 @@ def test_a_line_that_comes_again_later_is_there_twice_however_late_it_is_taken(
 ) -> None:
     times = iter([0.0, 0.0, 1.0, 1.0])
     capture.start()
-    monkeypatch.setattr(capture, "_hear", lambda text: capture._heard.put(_Heard(text, None, next(times))))
+    monkeypatch.setattr(capture, "_receive", lambda text: capture._printed.put(_Printed(text, None, next(times))))
     for _ in range(2):
-        capture._hear("again")  # type: ignore[call-arg]
-        capture._hear("\n")  # type: ignore[call-arg]
+        capture._receive("again")  # type: ignore[call-arg]
+        capture._receive("\n")  # type: ignore[call-arg]
     monkeypatch.undo()
     capture.stop()
     assert chunks.lines() == ["again", "again"]

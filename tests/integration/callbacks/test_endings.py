@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.trainers import SmallTrainer
 
-from uploader.callbacks.recording import over_afterwards
+from uploader.callbacks.recording import closing_trainings
 from uploader.callbacks.trainer_callbacks import recording_of
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
@@ -131,7 +131,7 @@ def test_one_that_failed_in_a_call_is_over_with_the_call(build: Build, journal: 
     before = sys.stdout
     for _ in range(2):
         try:
-            with over_afterwards():
+            with closing_trainings():
                 build(fails=True)
         except FileNotFoundError as error:
             kept.append(error)  # as a future keeps it, and with it the trainer
@@ -144,7 +144,7 @@ def test_a_version_that_does_not_tear_down_is_over_with_the_call(build: Build, j
         raise ValueError("in an epoch")
 
     trainer = build(tears_down=False, during=fail)
-    with pytest.raises(ValueError, match="in an epoch"), over_afterwards(trainer):
+    with pytest.raises(ValueError, match="in an epoch"), closing_trainings(trainer):
         trainer.train()
     assert journal.events("training_failed") == [{"error": "in an epoch", "code": "ValueError"}]
 

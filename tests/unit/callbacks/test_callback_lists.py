@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from uploader.callbacks.lists import RecordedLists
+from uploader.callbacks.callback_lists import RecordedLists
 from uploader.callbacks.trainer import Callback
 
 EVENT = "on_fit_epoch_end"

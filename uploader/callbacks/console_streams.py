@@ -20,13 +20,13 @@ Listener = Callable[[str, object], None]
 """Takes what was written and, where it is a frame of a progress bar, the bar's id, else None. It must not fail."""
 
 NAMES = ("stdout", "stderr")
-_KEPT = 16
+_MOST_RETIRED = 16
 """Streams of ours that stand nowhere any more. `print` holds no reference to the stream that it writes to, so that one
 which another thread gives back meanwhile has to live on."""
 _OWN = frozenset({"write", "writelines", "progress"})
 
 
-class HeardStream:
+class TeeStream:
     """Stands in for a stream: is like it in everything, and tells who listens what is written.
 
     Args:
@@ -61,7 +61,7 @@ class HeardStream:
             for listener in self._listeners:
                 listener(text, bar)
         if not self._listeners:
-            STREAMS.give_back(self)
+            STREAMS.restore(self)
 
     def _is_patched(self) -> bool:
         """Return whether somebody has put a method of their own here, which would be lost with this stream."""
@@ -126,55 +126,55 @@ class Streams:
     def __init__(self) -> None:
         """Nothing stands anywhere."""
         self._lock = threading.RLock()
-        self._heard: list[HeardStream] = []
-        self._kept: deque[HeardStream] = deque(maxlen=_KEPT)
+        self._tees: list[TeeStream] = []
+        self._retired: deque[TeeStream] = deque(maxlen=_MOST_RETIRED)
 
-    def listen(self, listener: Listener) -> None:
+    def add_listener(self, listener: Listener) -> None:
         """Have a listener told what is written to stdout and stderr from now on; where one is None there is nothing."""
         with self._lock:
             for name in NAMES:
                 if (stream := getattr(sys, name, None)) is not None:
-                    heard = self._stand_in(stream)
-                    setattr(sys, name, heard)
-                    if listener not in heard._listeners:
-                        vars(heard)["_listeners"] = (*heard._listeners, listener)
+                    tee = self._tee_for(stream)
+                    setattr(sys, name, tee)
+                    if listener not in tee._listeners:
+                        vars(tee)["_listeners"] = (*tee._listeners, listener)
 
-    def forget(self, listener: Listener) -> None:
+    def remove_listener(self, listener: Listener) -> None:
         """Tell a listener nothing more, and give back what nobody listens to."""
         with self._lock:
-            for heard in list(self._heard):
-                vars(heard)["_listeners"] = tuple(one for one in heard._listeners if one != listener)
-            for heard in [one for one in self._heard if not one._listeners]:
-                self._heard = [one for one in self._heard if one is not heard]
-                self._kept.append(heard)
-                self.give_back(heard)
+            for tee in list(self._tees):
+                vars(tee)["_listeners"] = tuple(one for one in tee._listeners if one != listener)
+            for tee in [one for one in self._tees if not one._listeners]:
+                self._tees = [one for one in self._tees if one is not tee]
+                self._retired.append(tee)
+                self.restore(tee)
 
-    def forget_all(self) -> None:
+    def remove_all_listeners(self) -> None:
         """Tell nobody anything more, as in a forked child, without waiting for a lock that its parent may have held."""
-        for heard in self._heard:
-            vars(heard)["_listeners"] = ()
-        self._kept.extend(self._heard)
-        self._heard = []
+        for tee in self._tees:
+            vars(tee)["_listeners"] = ()
+        self._retired.extend(self._tees)
+        self._tees = []
         self._lock = threading.RLock()
 
-    def give_back(self, heard: HeardStream) -> None:
+    def restore(self, tee: TeeStream) -> None:
         """Put a stream back wherever one of ours, to which nobody listens, stands for it and is not patched."""
         with self._lock:
             for name in NAMES:
-                if getattr(sys, name, None) is heard and not (heard._listeners or heard._is_patched()):
-                    setattr(sys, name, heard._stream)
+                if getattr(sys, name, None) is tee and not (tee._listeners or tee._is_patched()):
+                    setattr(sys, name, tee._stream)
 
-    def _stand_in(self, stream: Any) -> HeardStream:
+    def _tee_for(self, stream: Any) -> TeeStream:
         """Return the stream of ours that this one is, or that stands for it already, else a new one."""
-        known = (one for one in [*self._heard, *self._kept] if one is stream or one._stream is stream)
-        heard = next(known, None) or HeardStream(stream)
-        if not any(one is heard for one in self._heard):
-            self._heard.append(heard)
-        return heard
+        known = (one for one in [*self._tees, *self._retired] if one is stream or one._stream is stream)
+        tee = next(known, None) or TeeStream(stream)
+        if not any(one is tee for one in self._tees):
+            self._tees.append(tee)
+        return tee
 
 
 STREAMS = Streams()
 """The process's."""
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=STREAMS.forget_all)
+    os.register_at_fork(after_in_child=STREAMS.remove_all_listeners)

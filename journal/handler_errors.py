@@ -16,18 +16,18 @@ from typing import Any
 _known: set[CodeType] = set()
 
 
-def note_handlers() -> None:
+def register_handlers() -> None:
     """Take notice of the handlers that are installed: one may replace itself before it raises. It costs some 10 µs."""
     if threading.current_thread() is threading.main_thread():
         handlers = (signal.getsignal(number) for number in signal.valid_signals())
         _known.update(code for handler in handlers if (code := _code(handler)) is not None)
 
 
-def is_of_handler(error: BaseException) -> bool:
+def raised_in_handler(error: BaseException) -> bool:
     """Return whether an error was raised in a signal handler, one written in Python."""
     if threading.current_thread() is not threading.main_thread():
         return False
-    note_handlers()
+    register_handlers()
     return any(frame.f_code in _known for frame, _ in traceback.walk_tb(error.__traceback__))
 
 

@@ -2,7 +2,7 @@
 
 `tune()` and trainings on several data sets run the command line once for each, and a multi-GPU training runs workers.
 Whatever was attached stays behind, except where the callbacks are pickled for the workers (8.4.16x on). So the command
-is run by way of `launched.py`, which attaches first; how upstream trains is not changed by it.
+is run by way of `child_entry.py`, which attaches first; how upstream trains is not changed by it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from uploader.callbacks.lists import RecordedLists
+from uploader.callbacks.callback_lists import RecordedLists
 from uploader.recording.session_writer import JournalOptions
 
 if TYPE_CHECKING:
     from uploader.callbacks.trainer_callbacks import PlatformCallbacks
 
-LAUNCHER = str(Path(__file__).with_name("launched.py"))
-_STARTERS = {
+LAUNCHER = str(Path(__file__).with_name("child_entry.py"))
+_SPAWNING_MODULES = {
     "train": ("ultralytics.engine.trainer",),
     "tune": ("ultralytics.engine.trainer", "ultralytics.engine.tuner"),
 }
@@ -39,14 +39,14 @@ _log = logging.getLogger("ultralytics")
 
 
 @contextlib.contextmanager
-def recording_children(callbacks: PlatformCallbacks, method: str = "train") -> Iterator[None]:
+def recording_child_processes(callbacks: PlatformCallbacks, method: str = "train") -> Iterator[None]:
     """Record what upstream trains in other processes meanwhile, as far as it is started by this thread.
 
     Args:
         callbacks: What records.
         method: `train` or `tune`.
     """
-    _stand_before_subprocess(method)
+    _wrap_subprocess(method)
     token = _attached.set(callbacks)
     try:
         yield
@@ -54,7 +54,7 @@ def recording_children(callbacks: PlatformCallbacks, method: str = "train") -> I
         _attached.reset(token)
 
 
-def adopt(description: str) -> None:
+def attach_in_child(description: str) -> None:
     """Record the trainings of this process, which was started for them.
 
     Args:
@@ -70,7 +70,7 @@ def adopt(description: str) -> None:
     callbacks = PlatformCallbacks(options, **content)
     defaults = upstream.get_default_callbacks
     upstream.get_default_callbacks = lambda: RecordedLists(defaults(), callbacks)
-    _stand_before_subprocess("train")
+    _wrap_subprocess("train")
     _attached.set(callbacks)
 
 
@@ -96,7 +96,7 @@ class _Subprocess(ModuleType):
 
     def run(self, command: Any, *args: Any, **options: Any) -> Any:
         """Run upstream's command, or one that does the same and records it."""
-        ours = _ours(command)
+        ours = _recorded(command)
         try:
             return subprocess.run(ours or command, *args, **options)  # noqa: PLW1510 - as upstream has it
         except subprocess.CalledProcessError as error:
@@ -104,7 +104,7 @@ class _Subprocess(ModuleType):
             raise
 
 
-def _ours(command: Any) -> list[str] | None:
+def _recorded(command: Any) -> list[str] | None:
     callbacks = _attached.get()
     if callbacks is None or _carries_callbacks(command):
         return None
@@ -121,8 +121,8 @@ def _carries_callbacks(command: Any) -> bool:
     return script.suffix == ".py" and script.with_suffix(".pt").is_file()
 
 
-def _stand_before_subprocess(method: str) -> None:
-    for name in _STARTERS[method]:
+def _wrap_subprocess(method: str) -> None:
+    for name in _SPAWNING_MODULES[method]:
         with contextlib.suppress(Exception):  # one that cannot be imported starts nothing
             module = importlib.import_module(name)
             if getattr(module, "subprocess", None) is subprocess:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from uploader.callbacks.streams import STREAMS, HeardStream
+from uploader.callbacks.console_streams import STREAMS, TeeStream
 
 ROOT = Path(__file__).parents[3]
 
@@ -49,7 +49,7 @@ class Process:
     def listen(self, listener: Any = None) -> Any:
         """Begin to listen, and return the listener."""
         self._listeners.append(Heard() if listener is None else listener)
-        STREAMS.listen(self._listeners[-1])
+        STREAMS.add_listener(self._listeners[-1])
         return self._listeners[-1]
 
     def written(self) -> str:
@@ -59,7 +59,7 @@ class Process:
 
     def end(self) -> None:
         for listener in self._listeners:
-            STREAMS.forget(listener)
+            STREAMS.remove_listener(listener)
         self.out.close()
         self.err.close()
 
@@ -99,7 +99,7 @@ def test_a_stream_is_used_as_if_nobody_listened(use: Any, process: Process) -> N
     process.out.seek(0)
     process.begin()
     process.listen()
-    assert type(sys.stdout) is HeardStream
+    assert type(sys.stdout) is TeeStream
     assert use(sys.stdout) == expected
 
 
@@ -158,7 +158,7 @@ def test_a_stream_for_both_stays_one(process: Process) -> None:
     heard = process.listen()
     assert sys.stdout is sys.stderr
     print("once", file=sys.stderr)
-    STREAMS.forget(heard)
+    STREAMS.remove_listener(heard)
     assert sys.stdout is sys.stderr is process.out
     assert heard.text == "once\n"
 
@@ -169,7 +169,7 @@ def test_a_stream_that_is_none_stays_none(name: str, process: Process) -> None:
     heard = process.listen()
     assert getattr(sys, name) is None
     print("heard", file=sys.stderr if name == "stdout" else sys.stdout)
-    STREAMS.forget(heard)
+    STREAMS.remove_listener(heard)
     assert getattr(sys, name) is None
     assert heard.text == "heard\n"
 
@@ -179,9 +179,9 @@ def test_two_who_listen_stop_in_any_order(first: int, process: Process) -> None:
     process.begin()
     both = [process.listen(), process.listen()]
     print("both")
-    STREAMS.forget(both[first])
+    STREAMS.remove_listener(both[first])
     print("one")
-    STREAMS.forget(both[1 - first])
+    STREAMS.remove_listener(both[1 - first])
     assert sys.stdout is process.out
     print("nobody")
     assert both[first].text == "both\n"
@@ -192,9 +192,9 @@ def test_threads_that_start_and_stop_at_once_leave_nothing_behind(process: Proce
     def listen_often() -> None:
         for _ in range(200):
             heard = Heard()
-            STREAMS.listen(heard)
+            STREAMS.add_listener(heard)
             print("x")
-            STREAMS.forget(heard)
+            STREAMS.remove_listener(heard)
 
     process.begin()
     threads = [threading.Thread(target=listen_often) for _ in range(4)]
@@ -210,7 +210,7 @@ def test_a_stream_that_somebody_put_there_meanwhile_stays(process: Process) -> N
     heard = process.listen()
     theirs = io.StringIO()
     sys.stdout = theirs
-    STREAMS.forget(heard)
+    STREAMS.remove_listener(heard)
     assert sys.stdout is theirs
 
 
@@ -218,7 +218,7 @@ def test_a_redirection_that_outlives_us_gives_back_the_stream_itself(process: Pr
     process.begin()
     heard = process.listen()
     with contextlib.redirect_stdout(io.StringIO()) as theirs:
-        STREAMS.forget(heard)
+        STREAMS.remove_listener(heard)
         print("redirected")
     print("back")  # what it gave back was ours
     assert sys.stdout is process.out
@@ -231,7 +231,7 @@ def test_a_redirection_that_we_outlive_is_given_back_by_itself(process: Process)
         heard = process.listen()
         print("heard")
     assert sys.stdout is process.out
-    STREAMS.forget(heard)
+    STREAMS.remove_listener(heard)
     assert sys.stdout is process.out
     assert theirs.getvalue() == heard.text == "heard\n"
 
@@ -250,9 +250,9 @@ def test_a_wrapper_between_two_who_listen_keeps_its_place(process: Process) -> N
     sys.stdout = wrapper
     above = process.listen()
     print("both")
-    STREAMS.forget(below)
+    STREAMS.remove_listener(below)
     print("one")
-    STREAMS.forget(above)
+    STREAMS.remove_listener(above)
     assert sys.stdout is wrapper
     print("nobody")
     assert process.written() == "BOTH\nONE\nNOBODY\n"
@@ -268,7 +268,7 @@ def test_a_method_that_somebody_put_on_the_stream_is_not_lost(process: Process) 
     before = stream.write
     stream.write = lambda text: (theirs.append(text), before(text))[1]
     print("one")
-    STREAMS.forget(heard)
+    STREAMS.remove_listener(heard)
     print("two")
     assert "".join(theirs) == "one\ntwo\n"
     stream.write = before
@@ -284,7 +284,7 @@ def test_other_attributes_are_set_at_the_stream(process: Process) -> None:
     stream: Any = sys.stdout
     stream.parent_header, stream.mark = 7, 8
     del stream.mark
-    STREAMS.forget(heard)
+    STREAMS.remove_listener(heard)
     assert vars(process.out)["parent_header"] == 7
     assert not hasattr(process.out, "mark")
 
@@ -295,7 +295,7 @@ def test_a_log_handler_that_was_made_meanwhile_goes_on(process: Process) -> None
     logger = logging.Logger("made meanwhile")
     logger.addHandler(logging.StreamHandler(sys.stdout))
     logger.warning("heard")
-    STREAMS.forget(heard)
+    STREAMS.remove_listener(heard)
     logger.warning("not heard")
     assert heard.text == "heard\n"
     assert process.written() == "heard\nnot heard\n"
@@ -304,7 +304,7 @@ def test_a_log_handler_that_was_made_meanwhile_goes_on(process: Process) -> None
 def in_a_process(code: str) -> int:
     """Run code in a process of its own, which can import ours; return how it ended."""
     prelude = f"import os, sys, threading\nsys.path.insert(0, {str(ROOT)!r})\n"
-    imports = "from uploader.callbacks.streams import STREAMS\n"
+    imports = "from uploader.callbacks.console_streams import STREAMS\n"
     return subprocess.run([sys.executable, "-c", prelude + imports + code], timeout=60).returncode
 
 
@@ -321,11 +321,11 @@ class Slow:
         pass
 held, given_back, listener = threading.Event(), threading.Event(), lambda text, bar: None
 sys.stdout = Slow()
-STREAMS.listen(listener)
+STREAMS.add_listener(listener)
 printing = threading.Thread(target=print, args=("held",))
 printing.start()
 held.wait()
-STREAMS.forget(listener)
+STREAMS.remove_listener(listener)
 given_back.set()
 printing.join()
 """
@@ -335,7 +335,7 @@ printing.join()
 def test_a_forked_child_tells_nobody_and_has_its_stream_back() -> None:
     code = """
 before, told = sys.stdout, []
-STREAMS.listen(lambda text, bar: told.append(text))
+STREAMS.add_listener(lambda text, bar: told.append(text))
 at_it = threading.Event()
 def hold():
     with STREAMS._lock:

@@ -18,7 +18,7 @@ import cloudpickle
 import pytest
 
 import uploader
-from uploader.callbacks.children import LAUNCHER, recorded_command, recording_children
+from uploader.callbacks.child_processes import LAUNCHER, recorded_command, recording_child_processes
 
 ROOT = Path(__file__).parents[3]
 COMMAND_LINE = [sys.executable, "-m", "ultralytics.cfg.__init__"]
@@ -85,13 +85,16 @@ def test_an_unknown_command_runs_and_is_said_not_to_be_recorded(
     from ultralytics.engine import trainer as upstream
 
     model = uploader.attach(ultralytics.YOLO("yolo11n.yaml"), journal=journal.folder)
-    with recording_children(model.callbacks.recorder):
+    with recording_child_processes(model.callbacks.recorder):
         assert upstream.subprocess.run([sys.executable, "-c", "raise SystemExit(7)"]).returncode == 7
         assert "not recorded: its command is unknown" in caplog.text
     caplog.clear()
     upstream.subprocess.run([sys.executable, "-c", ""], check=True)
     assert caplog.text == ""
-    with recording_children(model.callbacks.recorder), pytest.raises(upstream.subprocess.CalledProcessError) as failed:
+    with (
+        recording_child_processes(model.callbacks.recorder),
+        pytest.raises(upstream.subprocess.CalledProcessError) as failed,
+    ):
         upstream.subprocess.run([*COMMAND_LINE, "unknown"], check=True, capture_output=True)
     assert (failed.value.cmd, failed.value.returncode) == ([*COMMAND_LINE, "unknown"], 9)  # as upstream would show it
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
-from journal.strikes import is_of_handler
+from journal.handler_errors import raised_in_handler
 from uploader.callbacks.redact import Redactor
 
 
@@ -30,7 +30,7 @@ class Failure:
         return {"error": self.error, "code": self.code}
 
 
-UNTOLD = Failure("the training ended before it was complete, and its error was handled elsewhere", "Unknown")
+UNKNOWN_FAILURE = Failure("the training ended before it was complete, and its error was handled elsewhere", "Unknown")
 """Of a training that is over while nobody has seen why."""
 
 
@@ -44,7 +44,7 @@ def _words(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as raised:  # of a class of somebody's
-        if is_of_handler(raised):
+        if raised_in_handler(raised):
             raise
         return ""
 

@@ -7,8 +7,8 @@ is done to its end, each piece after the one before.
 
 What belongs to the person (a trainer's attributes, values of their classes, whatever handles log records) is touched by
 their own thread alone, while it waits: it may hold a lock that another thread would wait for, as a `with lock:` around
-a training does. So the work asks for such pieces with `theirs`, and what threads of ours log, that thread logs. A piece
-that is struck is done again when the thread comes back, at the latest when the process ends.
+a training does. So the work asks for such pieces with `in_caller`, and what threads of ours log, that thread logs. A
+piece that is struck is done again when the thread comes back, at the latest when the process ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from journal.strikes import is_of_handler, note_handlers
+from journal.handler_errors import raised_in_handler, register_handlers
 
 Value = TypeVar("Value")
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -66,7 +66,7 @@ class _Piece:
         self.answer: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
 
 
-class Shelter:
+class SerialExecutor:
     """Does the work of one thread.
 
     Args:
@@ -76,7 +76,7 @@ class Shelter:
         trainings: The recordings of that thread's trainings, the one at work last.
     """
 
-    def __init__(self, outer: Shelter | None = None) -> None:
+    def __init__(self, outer: SerialExecutor | None = None) -> None:
         """There is no thread before there is work, and none after it."""
         self.trainings: list[Any] = outer.trainings if outer else []
         self._owner = threading.current_thread()
@@ -87,7 +87,7 @@ class Shelter:
         self._asked: _Piece | None = None
         self._unsaid: deque[logging.LogRecord] = deque()
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
-        _shelters.add(self)
+        _executors.add(self)
 
     def run(self, job: Job, when_interrupted: Job | None = None, seconds: float | None = None) -> Exception | None:
         """Do a job after those before it, and return the error that ended it.
@@ -160,7 +160,7 @@ class Shelter:
     def _work_apart(self) -> None:
         """Work in a thread of ours; one that was struck as it was being started may have another one beside it."""
         with self._at_work:
-            works_for(self)
+            bind_thread(self)
             _here.may_ask = True
             self._work()
 
@@ -196,7 +196,7 @@ class Shelter:
         try:
             piece.answer.put(self._do(piece.do))
         except BaseException as error:
-            piece.failures += not is_of_handler(error)
+            piece.failures += not raised_in_handler(error)
             if piece.failures == _TRIES:
                 piece.answer.put((None, error))
                 piece.is_answered = True
@@ -208,56 +208,56 @@ class Shelter:
 
         What a signal handler, or somebody's own class, has to record meanwhile is not to wait for what waits for this.
         """
-        note_handlers()
-        before, _here.shelter = shelter(), Shelter(self)
+        register_handlers()
+        before, _here.executor = executor(), SerialExecutor(self)
         try:
             return piece(), None
         except Exception as error:
-            if is_of_handler(error):
+            if raised_in_handler(error):
                 raise
             return None, error
         finally:
-            _here.shelter = before
+            _here.executor = before
 
     def _await_all(self) -> None:
         self.run(lambda: None, seconds=_EXIT_SECONDS)
 
 
-def shelter() -> Shelter:
+def executor() -> SerialExecutor:
     """Return the one of this thread, or of the thread whose work this one does."""
-    found: Shelter | None = getattr(_here, "shelter", None)
+    found: SerialExecutor | None = getattr(_here, "executor", None)
     if found is None:
-        found = _here.shelter = Shelter()
+        found = _here.executor = SerialExecutor()
     return found
 
 
-def works_for(owner: Shelter) -> None:
+def bind_thread(owner: SerialExecutor) -> None:
     """Take notice that this thread is one of ours, and whose work it does."""
-    _here.shelter, _here.is_ours = owner, True
+    _here.executor, _here.is_ours = owner, True
 
 
-def theirs(piece: Callable[[], Value]) -> Value:
+def in_caller(piece: Callable[[], Value]) -> Value:
     """Do a piece of work that touches what is the person's, where their locks are; return what it returns.
 
     It may be done more than once, so it changes nothing that this would harm. No lock of ours is held meanwhile.
     """
-    return shelter().ask(piece) if getattr(_here, "may_ask", False) else piece()
+    return executor().ask(piece) if getattr(_here, "may_ask", False) else piece()
 
 
-def whole(job: Callable[[], Value], when_interrupted: Job | None = None) -> Value:
-    """Do a job as `Shelter.run` does, and return what it returns, or raise what it raises."""
+def run_uninterrupted(job: Callable[[], Value], when_interrupted: Job | None = None) -> Value:
+    """Do a job as `SerialExecutor.run` does, and return what it returns, or raise what it raises."""
     returned: list[Value] = []
-    if (error := shelter().run(lambda: returned.append(job()), when_interrupted)) is not None:
+    if (error := executor().run(lambda: returned.append(job()), when_interrupted)) is not None:
         raise error
     return returned[0]
 
 
-def sheltered(method: Method) -> Method:
+def uninterrupted(method: Method) -> Method:
     """Have a method done to its end, whatever strikes the thread that calls it."""
 
     @wraps(method)
     def done(*arguments: Any, **options: Any) -> Any:
-        return whole(lambda: method(*arguments, **options))
+        return run_uninterrupted(lambda: method(*arguments, **options))
 
     return cast("Method", done)
 
@@ -295,22 +295,22 @@ class _Later(logging.Filter):
     """Keeps back what threads of ours log."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (_is_ours() and shelter().keep(record))
+        return not (_is_ours() and executor().keep(record))
 
 
 def _say_what_is_left() -> None:
-    for found in list(_shelters):
+    for found in list(_executors):
         found.say_all()
 
 
 def _leave_parents() -> None:
     """A child has none of these threads, and no training in progress."""
     vars(_here).clear()
-    _shelters.clear()
+    _executors.clear()
 
 
 _here = threading.local()
-_shelters: weakref.WeakSet[Shelter] = weakref.WeakSet()
+_executors: weakref.WeakSet[SerialExecutor] = weakref.WeakSet()
 _later = _Later()
 for _name in _LOGGERS:
     logging.getLogger(_name).addFilter(_later)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from uploader.callbacks.trainer import Trainer
-from uploader.recording.shelter import theirs
+from uploader.recording.serial_executor import in_caller
 
 SHORTEST = 0.1
 """Seconds between two looks between batches, at least."""
@@ -23,7 +23,7 @@ class Told(Protocol):
         ...
 
 
-class Orders:
+class PlatformSignals:
     """Does what platforms have said: stops the trainer when the training is cancelled, says where its model is.
 
     Args:
@@ -34,39 +34,39 @@ class Orders:
 
     def __init__(self, told: Told, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._told = told
-        self._say = say
+        self._log = say
         self._clock = clock
-        self._look_at = 0.0
+        self._check_at = 0.0
         self._is_cancelled = False
         self._has_shown_model = False
 
-    def look(self, trainer: Trainer) -> None:
+    def check(self, trainer: Trainer) -> None:
         """Look, and obey."""
-        self._heed(trainer, self._told())
+        self._apply(trainer, self._told())
 
-    def are_due(self) -> bool:
+    def is_due(self) -> bool:
         """Return whether there is something to do between two batches."""
-        return self._is_cancelled or self._clock() >= self._look_at
+        return self._is_cancelled or self._clock() >= self._check_at
 
-    def glance(self, trainer: Trainer) -> None:
+    def check_between_batches(self, trainer: Trainer) -> None:
         """Do so between two batches: now and then, without waiting for anybody."""
         now = self._clock()
-        if self._is_cancelled or now < self._look_at:
-            self._heed(trainer, None)
+        if self._is_cancelled or now < self._check_at:
+            self._apply(trainer, None)
             return
         told = self._told(wait=False)
         done = self._clock()
-        self._look_at = done + max(SHORTEST, SHARE * (done - now))
-        self._heed(trainer, told)
+        self._check_at = done + max(SHORTEST, SHARE * (done - now))
+        self._apply(trainer, told)
 
-    def _heed(self, trainer: Trainer, told: Mapping[str, str] | None) -> None:
+    def _apply(self, trainer: Trainer, told: Mapping[str, str] | None) -> None:
         told = told or {}
         if (page := told.get("model")) and not self._has_shown_model:
             self._has_shown_model = True
-            self._say(f"View model at {page}")
+            self._log(f"View model at {page}")
         if "cancelled" in told and not self._is_cancelled:
             self._is_cancelled = True
             why = told["cancelled"] or "no reason given"
-            self._say(f"the platform cancelled this training, which stops as soon as its trainer can ({why})")
+            self._log(f"the platform cancelled this training, which stops as soon as its trainer can ({why})")
         if self._is_cancelled:
-            theirs(lambda: setattr(trainer, "stop", True))
+            in_caller(lambda: setattr(trainer, "stop", True))

@@ -20,24 +20,24 @@ class Write(Protocol):
         ...
 
 
-class Holding:
+class EventBuffer:
     """Passes events on; those of a finished run only when it is certain that it goes on.
 
     A finished run that is resumed by mistake is refused by the trainer after its start was announced. Announced is for
-    good: the platform would show the run as running, and then as failed. Until `let_go` its events are in memory.
+    good: the platform would show the run as running, and then as failed. Until `flush` its events are in memory.
 
     Args:
         write: Takes the events.
         holds: Whether to hold them back.
     """
 
-    def __init__(self, write: Write, *, holds: bool) -> None:
+    def __init__(self, write: Write, *, is_buffering: bool) -> None:
         self._write = write
         self._lock = threading.RLock()  # a signal handler may write while the thread under it does
-        self._held: list[tuple[str, Mapping[str, Any], str, Durability | None]] | None = [] if holds else None
+        self._held: list[tuple[str, Mapping[str, Any], str, Durability | None]] | None = [] if is_buffering else None
 
     @property
-    def holds(self) -> bool:
+    def is_buffering(self) -> bool:
         """Whether events are held back."""
         return self._held is not None
 
@@ -51,7 +51,7 @@ class Holding:
                     return
         self._write(kind, payload, key, durability)
 
-    def let_go(self) -> None:
+    def flush(self) -> None:
         """Pass on what was held back, and from now on everything at once."""
         with self._lock:
             while self._held:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from uploader.callbacks.guard import guard
-from uploader.recording.shelter import Shelter, shelter, theirs, works_for
+from uploader.recording.serial_executor import SerialExecutor, bind_thread, executor, in_caller
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,8 +40,8 @@ def struck(request: pytest.FixtureRequest) -> Iterator[type[BaseException]]:
 
 
 @pytest.fixture
-def made() -> Shelter:
-    return Shelter()
+def made() -> SerialExecutor:
+    return SerialExecutor()
 
 
 def strike_main() -> None:
@@ -49,7 +49,7 @@ def strike_main() -> None:
 
 
 def test_what_strikes_the_thread_that_waits_reaches_it_and_the_work_is_done(
-    made: Shelter, struck: type[BaseException]
+    made: SerialExecutor, struck: type[BaseException]
 ) -> None:
     done: list[str] = []
     was_struck, was_told = threading.Event(), threading.Event()
@@ -77,7 +77,7 @@ def test_the_guard_lets_pass_what_strikes_the_training(struck: type[BaseExceptio
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a thread struck in being started
-def test_a_thread_that_is_struck_all_the_time_loses_nothing_and_does_nothing_twice(made: Shelter) -> None:
+def test_a_thread_that_is_struck_all_the_time_loses_nothing_and_does_nothing_twice(made: SerialExecutor) -> None:
     is_armed = False
 
     def strike(*_: object) -> None:
@@ -111,7 +111,7 @@ def test_a_thread_that_is_struck_all_the_time_loses_nothing_and_does_nothing_twi
     assert len(returned) < 400  # some were struck
 
 
-def test_an_error_of_the_work_is_returned_and_what_is_no_error_is_raised(made: Shelter) -> None:
+def test_an_error_of_the_work_is_returned_and_what_is_no_error_is_raised(made: SerialExecutor) -> None:
     def fail(error: BaseException) -> None:
         raise error
 
@@ -121,11 +121,11 @@ def test_an_error_of_the_work_is_returned_and_what_is_no_error_is_raised(made: S
         made.run(lambda: fail(SystemExit()))
 
 
-def test_work_within_work_is_done_at_once_and_knows_whose_it_is(made: Shelter) -> None:
+def test_work_within_work_is_done_at_once_and_knows_whose_it_is(made: SerialExecutor) -> None:
     done: list[str] = []
 
     def outer() -> None:
-        assert shelter() is made
+        assert executor() is made
         made.run(lambda: done.append("inner"))
         done.append("outer")
 
@@ -133,7 +133,7 @@ def test_work_within_work_is_done_at_once_and_knows_whose_it_is(made: Shelter) -
     assert done == ["inner", "outer"]
 
 
-def test_a_thread_that_cannot_be_started_costs_nothing(made: Shelter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_be_started_costs_nothing(made: SerialExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -144,7 +144,7 @@ def test_a_thread_that_cannot_be_started_costs_nothing(made: Shelter, monkeypatc
 
 
 def test_what_waits_is_done_before_it_where_no_thread_can_be_started(
-    made: Shelter, monkeypatch: pytest.MonkeyPatch
+    made: SerialExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     errors: list[type[BaseException]] = [KeyboardInterrupt, RuntimeError]
 
@@ -159,7 +159,7 @@ def test_what_waits_is_done_before_it_where_no_thread_can_be_started(
     assert done == ["struck", "next"]
 
 
-def test_the_work_sees_the_context_that_it_was_given_in(made: Shelter) -> None:
+def test_the_work_sees_the_context_that_it_was_given_in(made: SerialExecutor) -> None:
     """Others' log handlers and streams ask for it."""
     here: ContextVar[str] = ContextVar("here")
     here.set("a flow")
@@ -168,7 +168,7 @@ def test_the_work_sees_the_context_that_it_was_given_in(made: Shelter) -> None:
     assert seen == ["a flow"]
 
 
-def test_what_is_theirs_is_done_in_their_thread(made: Shelter) -> None:
+def test_what_is_theirs_is_done_in_their_thread(made: SerialExecutor) -> None:
     """They may hold a lock, also one of those that only the thread which holds it may take again."""
     lock = threading.RLock()
     done: list[Any] = []
@@ -178,15 +178,17 @@ def test_what_is_theirs_is_done_in_their_thread(made: Shelter) -> None:
             return threading.current_thread().name
 
     def work() -> None:
-        done.append(theirs(take))
-        done.append(theirs(lambda: done[0]))
+        done.append(in_caller(take))
+        done.append(in_caller(lambda: done[0]))
 
     with lock:
         assert made.run(work) is None
     assert done == [threading.current_thread().name] * 2
 
 
-def test_what_threads_of_ours_log_is_logged_in_their_thread(made: Shelter, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_threads_of_ours_log_is_logged_in_their_thread(
+    made: SerialExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
     lock = threading.RLock()
     logger = logging.getLogger("uploader")
     logged: list[str] = []
@@ -198,7 +200,7 @@ def test_what_threads_of_ours_log_is_logged_in_their_thread(made: Shelter, caplo
 
     def work() -> None:
         logger.warning("of the work")
-        another = threading.Thread(target=lambda: (works_for(made), logger.warning("of another one")))
+        another = threading.Thread(target=lambda: (bind_thread(made), logger.warning("of another one")))
         another.start()
         another.join()
 
@@ -212,19 +214,19 @@ def test_what_threads_of_ours_log_is_logged_in_their_thread(made: Shelter, caplo
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
 
 
-def test_an_error_of_a_piece_is_the_works(made: Shelter) -> None:
+def test_an_error_of_a_piece_is_the_works(made: SerialExecutor) -> None:
     def fail() -> None:
         raise ValueError("theirs")
 
     def work() -> None:
         with pytest.raises(ValueError, match="theirs"):
-            theirs(fail)
+            in_caller(fail)
 
     assert made.run(work) is None
 
 
 def test_a_piece_that_is_struck_is_done_again_and_what_struck_it_reaches_the_thread(
-    made: Shelter, struck: type[BaseException]
+    made: SerialExecutor, struck: type[BaseException]
 ) -> None:
     tries: list[int] = []
     done: list[str] = []
@@ -236,12 +238,12 @@ def test_a_piece_that_is_struck_is_done_again_and_what_struck_it_reaches_the_thr
         return "read"
 
     with pytest.raises(struck):
-        made.run(lambda: done.append(theirs(piece)))
+        made.run(lambda: done.append(in_caller(piece)))
     assert made.run(lambda: done.append("next")) is None
     assert (tries, done) == ([0, 1], ["read", "next"])
 
 
-def test_a_piece_that_never_ends_well_ends_its_work(made: Shelter) -> None:
+def test_a_piece_that_never_ends_well_ends_its_work(made: SerialExecutor) -> None:
     tries: list[int] = []
 
     def leave() -> None:
@@ -249,7 +251,7 @@ def test_a_piece_that_never_ends_well_ends_its_work(made: Shelter) -> None:
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        made.run(lambda: theirs(leave))
+        made.run(lambda: in_caller(leave))
     for _ in tries * 2:
         with pytest.raises(SystemExit):
             made.run(lambda: None)
@@ -257,7 +259,7 @@ def test_a_piece_that_never_ends_well_ends_its_work(made: Shelter) -> None:
     assert tries == [0, 1, 2]
 
 
-def test_a_signal_handler_that_replaces_itself_is_known_by_what_it_raises(made: Shelter) -> None:
+def test_a_signal_handler_that_replaces_itself_is_known_by_what_it_raises(made: SerialExecutor) -> None:
     class Handler:
         def __call__(self, *_: object) -> None:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -267,28 +269,28 @@ def test_a_signal_handler_that_replaces_itself_is_known_by_what_it_raises(made: 
     before = signal.signal(signal.SIGALRM, Handler())
     try:
         with pytest.raises(Alarm):
-            made.run(lambda: theirs(lambda: strikes and strikes.pop()()))
+            made.run(lambda: in_caller(lambda: strikes and strikes.pop()()))
     finally:
         signal.signal(signal.SIGALRM, before)
     assert made.run(lambda: None) is None
 
 
-def test_what_a_signal_handler_records_in_the_midst_of_a_piece_waits_for_nothing(made: Shelter) -> None:
+def test_what_a_signal_handler_records_in_the_midst_of_a_piece_waits_for_nothing(made: SerialExecutor) -> None:
     done: list[str] = []
 
     def record(*_: object) -> None:
-        assert shelter().run(lambda: done.append(theirs(lambda: "the handler's"))) is None
+        assert executor().run(lambda: done.append(in_caller(lambda: "the handler's"))) is None
 
     before = signal.signal(signal.SIGALRM, record)
     try:
-        assert made.run(lambda: (theirs(strike_main), done.append("the work's"))) is None
+        assert made.run(lambda: (in_caller(strike_main), done.append("the work's"))) is None
     finally:
         signal.signal(signal.SIGALRM, before)
     assert done == ["the handler's", "the work's"]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_pieces_that_are_struck_all_the_time_lose_nothing(made: Shelter) -> None:
+def test_pieces_that_are_struck_all_the_time_lose_nothing(made: SerialExecutor) -> None:
     is_armed = False
 
     def strike(*_: object) -> None:
@@ -303,7 +305,7 @@ def test_pieces_that_are_struck_all_the_time_lose_nothing(made: Shelter) -> None
 
     def work(number: int) -> None:
         begun.append(number)
-        done.append(theirs(lambda: number + 0 * sum(range(2000))))
+        done.append(in_caller(lambda: number + 0 * sum(range(2000))))
 
     before = signal.signal(signal.SIGALRM, strike)
     signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0003)
@@ -328,11 +330,11 @@ def test_a_thread_that_has_ended_is_not_waited_for() -> None:
 
     def work() -> None:
         go_on.wait(60)
-        done.append(theirs(lambda: "read"))
+        done.append(in_caller(lambda: "read"))
         over.set()
 
     def begin() -> None:
-        mine = shelter()
+        mine = executor()
         mine.run(work, seconds=0.0)
 
     thread = threading.Thread(target=begin)
@@ -347,7 +349,7 @@ def in_a_process(code: str) -> subprocess.CompletedProcess[str]:
     prelude = f"""
 import os, signal, sys, threading
 sys.path.insert(0, {str(ROOT)!r})
-from uploader.recording.shelter import shelter
+from uploader.recording.serial_executor import executor
 """
     return subprocess.run([sys.executable, "-c", prelude + code], timeout=60, capture_output=True, text=True)
 
@@ -360,7 +362,7 @@ def work():
     released.wait()
     print("done")
 threading.Thread(target=lambda: (threading.main_thread().join(), released.set()), daemon=True).start()
-shelter().run(work)
+executor().run(work)
 """
     ended = in_a_process(code)
     assert ended.stdout == "done\n", ended.stderr
@@ -373,7 +375,7 @@ def work():
     threading.main_thread().join()
     os.kill(os.getpid(), signal.SIGINT)
     threading.Event().wait()
-shelter().run(work)
+executor().run(work)
 """
     ended = in_a_process(code)
     assert ended.stdout == "the rest of what runs at exit\n", ended.stderr
@@ -385,10 +387,10 @@ def fork():
     global child
     child = os.fork()
     if not child:
-        shelter().run(lambda: print("of the child", flush=True))
+        executor().run(lambda: print("of the child", flush=True))
         os._exit(0)
 begun, over = threading.Event(), threading.Event()
-worker = threading.Thread(target=lambda: shelter().run(lambda: (begun.set(), over.wait())))
+worker = threading.Thread(target=lambda: executor().run(lambda: (begun.set(), over.wait())))
 worker.start()
 begun.wait()
 fork()
@@ -400,7 +402,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
     assert (ended.returncode, ended.stdout) == (0, "of the child\n"), ended.stderr
 
 
-def test_no_thread_is_left(made: Shelter) -> None:
+def test_no_thread_is_left(made: SerialExecutor) -> None:
     threads: list[Any] = []
     made.run(lambda: threads.append(threading.current_thread()))
     threads[0].join(60)

@@ -46,7 +46,7 @@ class RecordedLists(defaultdict[str, list[Callback]]):
         ours = self.recorder.callback(event)
         if ours is None:
             return listed
-        return _Turn(listed or [], reporting(event, self.recorder.platforms), ours)
+        return _EventCallbacks(listed or [], reporting(event, self.recorder.platforms), ours)
 
     def __copy__(self) -> RecordedLists:
         return RecordedLists(self, self.recorder)
@@ -57,7 +57,7 @@ class RecordedLists(defaultdict[str, list[Callback]]):
         return RecordedLists, (dict(self), self.recorder)
 
 
-class _Turn:
+class _EventCallbacks:
     """One event: a list without upstream's reporting, ours behind it.
 
     A callback that is added to the list while it runs is called as well, before ours. Made for each batch: that has to

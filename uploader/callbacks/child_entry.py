@@ -1,7 +1,7 @@
-"""Runs a training of upstream's in a process of its own, recorded; started by its path, see `children.py`.
+"""Runs a training of upstream's in a process of its own, recorded; started by its path, see `child_processes.py`.
 
-    python launched.py DESCRIPTION -m MODULE ARGUMENT...
-    python launched.py DESCRIPTION FILE
+    python child_entry.py DESCRIPTION -m MODULE ARGUMENT...
+    python child_entry.py DESCRIPTION FILE
 
 The module or file runs as if it had been started directly: nothing here may keep it from that.
 """
@@ -22,20 +22,20 @@ def _main() -> None:
     sys.argv = command[1:] if is_module else command
     if sys.path and os.path.abspath(sys.path[0]) == here:  # not where Python was told to leave it out
         sys.path[0] = os.getcwd() if is_module else os.path.dirname(os.path.abspath(command[0]))
-    _adopt(os.path.dirname(os.path.dirname(here)), description)
+    _attach(os.path.dirname(os.path.dirname(here)), description)
     if is_module:
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     else:
         runpy.run_path(sys.argv[0], run_name="__main__")
 
 
-def _adopt(root: str, description: str) -> None:
+def _attach(root: str, description: str) -> None:
     """Attach in this process; our folder is on the path only for it, then behind all others."""
     sys.path.insert(0, root)
     try:
-        from uploader.callbacks.children import adopt
+        from uploader.callbacks.child_processes import attach_in_child
 
-        adopt(description)
+        attach_in_child(description)
     except Exception as error:  # noqa: BLE001 - the training runs whatever it is
         print(f"Uploader: this training is not recorded ({type(error).__name__}: {error})", file=sys.stderr)  # noqa: T201
     sys.path.remove(root)
