@@ -1,77 +1,21 @@
-"""What the contract suite needs to know of each platform's client. A new client adds itself to `CLIENTS`."""
+"""The contract suite runs for each platform of the registry, by what `support/contracts/NAME.py` says of its client."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support.scripted_server import Request, Script, ScriptedServer, hub_received, received, scripted_server
+from support.contract import Client
+from support.scripted_server import ScriptedServer, scripted_server
 
 from uploader.platforms.base import Identity, Message, Platform, Upload
-from uploader.platforms.http.transport import Transport
-from uploader.platforms.hub.client import HubPlatform
-from uploader.platforms.ultralytics.client import UltralyticsPlatform
+from uploader.platforms.registry import NAMES
 
-KEY = "ul_contract_key"
 CONTENT = bytes(range(256)) * 4096  # one megabyte
-
-
-@dataclass(frozen=True)
-class Client:
-    """How to make a client of one platform, and what it calls things.
-
-    Attributes:
-        connect: Base URL, the longest silence in seconds, and options of the transport, to a client.
-        ids: A registered run's ids.
-        answers: What a server of that platform answers when all is well.
-        data_of: A message's data, out of the request that carries it.
-        file_of: An upload's bytes, out of the request that carries them; None for any other request.
-    """
-
-    connect: Callable[..., Platform]
-    ids: dict[str, object]
-    answers: Script
-    data_of: Callable[[Request], Any]
-    file_of: Callable[[Request], bytes | None]
-
-
-def file_in_form(request: Request) -> bytes | None:
-    """Return the file of a multipart form: what is between its headers and the last boundary."""
-    kind, _, boundary = request.headers.get("content-type", "").partition("; boundary=")
-    if kind != "multipart/form-data":
-        return None
-    last = request.body.removesuffix(f"\r\n--{boundary}--\r\n".encode()).rpartition(f"--{boundary}\r\n".encode())[2]
-    return last.partition(b"\r\n\r\n")[2]
-
-
-def ultralytics(url: str, patience: float = 30.0, **options: Any) -> Platform:
-    return UltralyticsPlatform(url, KEY, Transport(answer_seconds=patience, **options))
-
-
-def hub(url: str, patience: float = 30.0, **options: Any) -> Platform:
-    return HubPlatform(url, KEY, Transport(answer_seconds=patience, **options), upload_seconds=patience)
-
-
-CLIENTS = {
-    "ultralytics": Client(
-        ultralytics,
-        {"modelId": "m-1", "runId": 7},
-        received,
-        lambda request: request.json()["data"],
-        lambda request: request.body if request.method == "PUT" else None,
-    ),
-    "hub": Client(
-        hub,
-        {"modelId": "m-1"},
-        hub_received,
-        lambda request: request.json(),
-        file_in_form,
-    ),
-}
+CLIENTS: dict[str, Client] = {name: import_module(f"support.contracts.{name}").CLIENT for name in NAMES}
 
 
 @pytest.fixture(params=list(CLIENTS))

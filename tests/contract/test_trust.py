@@ -31,7 +31,7 @@ CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 class Client(Protocol):
-    """The part of `conftest.Client` that is needed here."""
+    """The part of `support.contract.Client` that is needed here."""
 
     answers: Script
     connect: Callable[..., Platform]

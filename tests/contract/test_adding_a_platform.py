@@ -1,0 +1,88 @@
+"""docs/adding-a-platform.md works: its toy, built from its text, passes the contract suite and is delivered to."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.recordings import Recordings
+from support.scripted_server import Reply, Request, scripted_server
+
+import journal
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "adding-a-platform.md").read_text("utf-8")
+COPIED = ("journal", "uploader", "tests/contract", "tests/support")
+BLOCK = re.compile(r"^`([\w/.]+)`:\n\n```(python|diff)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+CONTENT = b"weights" * 1000
+
+
+def changed(text: str, diff: str) -> str:
+    """Return a text in which each added line follows the line before it, or takes the place of the removed one."""
+    before, removes = "", False
+    for line in diff.splitlines(keepends=True):
+        if line.startswith("+"):
+            assert text.count(before) == 1, f"{before!r} is not there once"
+            text = text.replace(before, line[1:] if removes else before + line[1:])
+        removes, before = line.startswith("-"), line[1:]
+    return text
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a copy of the project with the toy in it."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in COPIED:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for path, kind, text in BLOCK.findall(PAGE):
+        file = folder / path
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text if kind == "python" else changed(file.read_text("utf-8"), text), "utf-8")
+    return folder
+
+
+def run(copy: Path, *arguments: str, **environ: str) -> str:
+    """Run a module in the copy, which must succeed; return what it printed."""
+    env = {**os.environ, "PYTHONPATH": str(copy), "HOME": str(copy), **environ}
+    done = subprocess.run([sys.executable, "-m", *arguments], cwd=copy, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_toy_passes_the_contract_suite(copy: Path) -> None:
+    suite = ["tests/contract/test_every_client.py", "-k", "toy", "-p", "no:cacheprovider"]
+    passed = re.search(r"(\d+) passed", run(copy, "pytest", "-q", *suite))
+    assert passed is not None
+    assert int(passed[1]) > 100
+
+
+def test_the_walls_stand_with_the_toy(copy: Path) -> None:
+    code = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
+    env = {**os.environ, "PYTHONPATH": str(copy)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=copy, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_journal_is_delivered_to_the_toy(copy: Path, tmp_path: Path) -> None:
+    """By the command line, with nothing but the variables that the spec names."""
+
+    def answers(request: Request) -> Reply:
+        return Reply(body={"run": "r-1"} if request.path == "/runs" else {"stored": True})
+
+    with journal.open(tmp_path / "journal") as opened:
+        Recordings(opened, opened.writer()).whole(content=CONTENT)
+    with scripted_server(answers) as server:
+        run(copy, "uploader", "drain", "--journal", str(opened.path), TOY_URL=server.url, TOY_KEY="toy_key")
+        requests = server.requests
+    assert {request.headers["x-toy-pass"] for request in requests} == {"toy_key"}
+    first, *between, last = requests
+    assert first.path == "/runs"
+    assert {request.json()["data"]["epoch"] for request in between if request.path.endswith("/events")} == {0, 1, 2}
+    assert [request.body for request in between if "/files/" in request.path] == [CONTENT]
+    assert (last.path, last.json()["event"]) == ("/runs/r-1/events", "training_complete")
