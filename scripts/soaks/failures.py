@@ -25,6 +25,7 @@ from soaks.processes import Child
 from soaks.traces import count_calls, spread, start_traced
 from soaks.workload import RUN_ID, Report
 from uploader.recording import journal_connection, session_writer
+from uploader.recording.checkpoint_file import CheckpointFile
 
 # SQLite reads, writes and syncs by pread64, pwrite64 and fdatasync; write, fsync, rename and mkdir are ours alone.
 # "+": it fails from then on.
@@ -80,7 +81,7 @@ def training(folder: Path, report: Report) -> None:
         if number % 4 == 0:
             with suppress(journal.JournalError, OSError):  # as the recorder does
                 source = _saved(folder.parent / f"epoch{number}.pt")
-                session.add_checkpoint(source, identity(source) or (0, 0, 0), "last", {})
+                session.add_checkpoint(CheckpointFile(source, "last", 0, True, False, identity(source) or (0, 0, 0)))
     session.close("complete")
 
 

@@ -27,6 +27,7 @@ import journal
 from journal.checkpoints.blobs import identity
 from journal.doctor import examine
 from journal.errors import DiskFull, JournalUnwritable
+from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.journal_connection import RETRY_SECONDS
 from uploader.recording.recorder import Recorder
 from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
@@ -171,7 +172,7 @@ def test_a_disk_that_fails_under_a_training_costs_no_event(
         source = beside.parent / "last.pt"
         source.write_bytes(b"weights")
         with pytest.raises((journal.JournalError, OSError)):
-            session.add_checkpoint(source, identity(source), "last", {})
+            session.add_checkpoint(CheckpointFile(source, "last", 0, True, False, identity(source) or (0, 0, 0)))
         session.close("complete")
 
     child = Child(training)

@@ -25,7 +25,7 @@ OWNERS = {
         "uploader/callbacks/",
         "uploader/delivery/",
         "uploader/server/",
-        "uploader/recording/recorder.py",
+        "uploader/recording/snapshot_thread.py",
         "uploader/recording/serial_executor.py",
     ),
     "signal.signal": ("uploader/commands/",),

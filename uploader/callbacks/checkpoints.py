@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from journal.checkpoints.blobs import identity
-from journal.checkpoints.salvage import stamped
 from journal.kinds import BEST, FINAL, LAST
 from uploader.callbacks.results import best_epoch
 from uploader.callbacks.trainer import Trainer
+from uploader.recording.checkpoint_file import CheckpointFile
 
 
-@dataclass(frozen=True)
-class SavedFile:
-    """A checkpoint file.
-
-    Attributes:
-        path: The trainer's file.
-        role: `last`, `best` or `final`.
-        epoch: The epoch whose weights it holds, from 0.
-        publish: Whether a platform that shows one model per run is to get this one.
-        is_best: Whether it holds the best weights so far.
-    """
-
-    path: Path
-    role: str
-    epoch: int
-    publish: bool
-    is_best: bool
-
-
-def saved_files(trainer: Trainer, *, is_first: bool) -> list[SavedFile]:
+def saved_files(trainer: Trainer, *, is_first: bool) -> list[CheckpointFile]:
     """Return the files that a save has written.
 
     Upstream publishes `best.pt` where there is one, else `last.pt`.
@@ -45,40 +24,24 @@ def saved_files(trainer: Trainer, *, is_first: bool) -> list[SavedFile]:
     """
     last, best = Path(trainer.last), Path(trainer.best)
     is_best = trainer.fitness == trainer.best_fitness  # the trainer's own rule for writing best.pt
-    files = []
-    if last.is_file():
-        files.append(SavedFile(last, LAST, trainer.epoch, publish=not best.is_file(), is_best=is_best))
-    if best.is_file() and (is_best or is_first):
-        files.append(SavedFile(best, BEST, best_epoch(trainer), publish=True, is_best=True))
-    return files
+    has_best = best.is_file()
+    files = [CheckpointFile.of(last, LAST, epoch=trainer.epoch, publish=not has_best, is_best=is_best)]
+    if has_best and (is_best or is_first):
+        files.append(CheckpointFile.of(best, BEST, epoch=best_epoch(trainer), publish=True, is_best=True))
+    return [file for file in files if file]
 
 
-def final_file(trainer: Trainer) -> SavedFile | None:
+def final_file(trainer: Trainer) -> CheckpointFile | None:
     """Return what remains of a finished training: `best.pt`, else `last.pt`, else nothing."""
-    last, best = Path(trainer.last), Path(trainer.best)
-    if best.is_file():
-        return SavedFile(best, FINAL, best_epoch(trainer), publish=True, is_best=True)
-    if last.is_file():
-        return SavedFile(last, FINAL, trainer.epoch, publish=True, is_best=False)
-    return None
+    best = CheckpointFile.of(Path(trainer.best), FINAL, epoch=best_epoch(trainer), publish=True, is_best=True)
+    return best or CheckpointFile.of(Path(trainer.last), FINAL, epoch=trainer.epoch, publish=True, is_best=False)
 
 
-def save_payload(trainer: Trainer, files: Sequence[SavedFile]) -> dict[str, Any]:
+def save_payload(trainer: Trainer, files: Sequence[CheckpointFile]) -> dict[str, Any]:
     """Return the payload of `model_saved`: every save, whether or not its checkpoint is delivered later."""
     return {
         "epoch": trainer.epoch,
         "fitness": trainer.fitness,
         "best_fitness": trainer.best_fitness,
-        "files": [_noted(file) for file in files],
-    }
-
-
-def _noted(file: SavedFile) -> dict[str, Any]:
-    found = identity(file.path)
-    return {
-        "role": file.role,
-        "path": str(file.path.absolute()),
-        "publish": file.publish,
-        "isBest": file.is_best,
-        **(stamped(found) if found else {}),
+        "files": [file.save_facts() for file in files],
     }

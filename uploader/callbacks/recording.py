@@ -30,7 +30,7 @@ from journal.kinds import (
     REGISTRATION,
 )
 from journal.losses import Loss, loss_payload
-from uploader.callbacks.checkpoints import SavedFile, final_file, save_payload, saved_files
+from uploader.callbacks.checkpoints import final_file, save_payload, saved_files
 from uploader.callbacks.console import Chunk, ConsoleCapture
 from uploader.callbacks.environment import describe_environment
 from uploader.callbacks.epochs import epoch_payload, is_written_down
@@ -43,6 +43,7 @@ from uploader.callbacks.results import completion_payload
 from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Trainer
 from uploader.callbacks.training_failure import UNKNOWN_FAILURE, Failure, escaped_from, failure
+from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.recorder import Recorder
 from uploader.recording.serial_executor import executor, in_caller
 
@@ -187,7 +188,7 @@ class Recording:
         if final:
             if is_last:
                 _log("best.pt is missing, so last.pt is kept as the training's result", logging.WARNING)
-            self._snapshot(final)
+            self._recorder.snapshot(final)
             self._recorder.wait_for_snapshots()
         if losses:
             self._events.event(GIVEN_UP, loss_payload("they are too large to be sent", losses), "plots")
@@ -253,18 +254,13 @@ class Recording:
             self._seen_failure = failure(error, self._redactor)  # whoever caught it is telling of it
         return current_recording() in (None, self)
 
-    def _saved(self, trainer: Trainer, files: Sequence[SavedFile], **facts: bool) -> None:
+    def _saved(self, trainer: Trainer, files: Sequence[CheckpointFile], **facts: bool) -> None:
         # The trainer has not synced its files: a power cut would take them along with this event, so waiting for the
         # disk, which is busy writing them, would gain nothing. Killing the process harms neither.
         payload = in_caller(lambda: plain({**save_payload(trainer, files), **facts}))
         self._events.event(MODEL_SAVED, payload, str(payload["epoch"]), durability="process")
         for file in files:
-            self._snapshot(file)
-
-    def _snapshot(self, file: SavedFile) -> None:
-        self._recorder.checkpoint(
-            file.path, role=file.role, epoch=file.epoch, publish=file.publish, is_best=file.is_best
-        )
+            self._recorder.snapshot(file)
 
     def _record_console(self, chunk: Chunk) -> None:
         payload = chunk.payload()
@@ -277,7 +273,7 @@ def _asked_for(trainer: Trainer) -> dict[str, Any]:
     return {"trainArgs": asked, "epochs": trainer.epochs, "device": str(trainer.device)}
 
 
-def _result_before(trainer: Trainer, validator: Any) -> SavedFile | None:
+def _result_before(trainer: Trainer, validator: Any) -> CheckpointFile | None:
     """Return the file that a training's final evaluation begins with, as a save; None for another evaluation."""
     if not trainer.stop or validator.training or getattr(trainer, "validator", None) is not validator:
         return None
@@ -285,10 +281,10 @@ def _result_before(trainer: Trainer, validator: Any) -> SavedFile | None:
     return replace(result, role=LAST if is_last else BEST) if result else None
 
 
-def _result(trainer: Trainer) -> tuple[SavedFile | None, bool]:
+def _result(trainer: Trainer) -> tuple[CheckpointFile | None, bool]:
     """Return the file that a training results in, and whether it is that of the last epoch."""
     result = final_file(trainer)
-    return result, result is not None and result.path == Path(trainer.last)
+    return result, result is not None and result.path == Path(trainer.last).absolute()
 
 
 def _results(trainer: Trainer) -> tuple[Mapping[str, Any], list[Loss]]:

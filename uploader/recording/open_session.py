@@ -16,8 +16,8 @@ from journal.storage.database import Durability
 
 if TYPE_CHECKING:
     from journal import Journal
-    from journal.checkpoints.blobs import Identity
     from journal.writing.writer import Writer
+    from uploader.recording.checkpoint_file import CheckpointFile
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,15 @@ class OpenSession:
         """Write an event of the session."""
         self.writer.append(self.run.id, self.session_id, kind, payload, key)
 
-    def add_checkpoint(self, source: Path, expected: Identity, role: str, payload: Mapping[str, Any]) -> None:
-        """Snapshot a file, as it was when `expected` was taken of it, into the journal and refer to it.
+    def add_checkpoint(self, file: CheckpointFile) -> None:
+        """Snapshot a file, as it was when it was looked at, into the journal and refer to it.
 
         Raises:
             JournalError: It could not be done.
         """
-        snapshot = self.journal.blobs.snapshot(source, expected)
+        snapshot = self.journal.blobs.snapshot(file.path, file.identity)
         try:
-            self.writer.add_checkpoint(self.run.id, self.session_id, snapshot, role, payload)
+            self.writer.add_checkpoint(self.run.id, self.session_id, snapshot, file.role, file.checkpoint_facts())
         finally:
             self.journal.blobs.discard(snapshot)
 

@@ -1,76 +1,32 @@
-"""One training session's recorder: events at once, checkpoints by a thread of its own.
+"""One training session's recorder: events are written at once, checkpoints by a thread of its own.
 
 The callbacks talk to a `Recorder` and to nothing else. It never raises into the trainer and never touches the network.
-It owns one thread, which snapshots checkpoints, writes heartbeats and folds the write-ahead log; the thread is started
-in `start` and joined in `finish`.
 """
 
 from __future__ import annotations
 
 import atexit
-import logging
 import os
-import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from journal.checkpoints.blobs import Identity, identity
-from journal.checkpoints.salvage import stamped
 from journal.encoding import is_plain, plain
-from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
 from journal.kinds import FINAL, MODEL_SAVED
 from journal.records import Run
 from journal.sessions.identity import UNKNOWN, Session
 from journal.storage.database import Durability
-from journal.storage.folding import FOLDED_AT_BYTES
+from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.resumption import NOWHERE, Origin, find_origin
 from uploader.recording.run_file import remove_model_file, write_run_file
-from uploader.recording.serial_executor import bind_thread, executor, in_caller, run_uninterrupted, uninterrupted
+from uploader.recording.serial_executor import in_caller, run_uninterrupted, uninterrupted
 from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
+from uploader.recording.snapshot_thread import SnapshotThread
 
-LOGGER = logging.getLogger("uploader")
-
-HEARTBEAT_SECONDS = 30.0
 # The trainer has finished by then; a snapshot that takes longer than this is on a disk that hangs.
 FINAL_SECONDS = 600.0
-_FINAL_TRIES = 5
-
-
-@dataclass(frozen=True)
-class SnapshotRequest:
-    """A checkpoint file to be taken into the journal.
-
-    Attributes:
-        path: The trainer's file.
-        role: `last`, `best` or `final`.
-        epoch: The epoch that it was saved in.
-        publish: Whether a platform that shows one model per run is to get this one.
-        is_best: Whether it is the best so far.
-        identity: The file's inode, size and modification time when it was asked for.
-        tries: How often it was attempted.
-    """
-
-    path: Path
-    role: str
-    epoch: int
-    publish: bool
-    is_best: bool
-    identity: Identity
-    tries: int = 0
-
-    def payload(self) -> dict[str, Any]:
-        """Return the facts for the checkpoint event."""
-        return {
-            "epoch": self.epoch,
-            "filename": self.path.name,
-            "publish": self.publish,
-            "isBest": self.is_best,
-        }
 
 
 class Recorder:
@@ -113,17 +69,7 @@ class Recorder:
         self.origin = origin
         self.session_number = writer.session_number()
         self.drain_command = writer.drain_command
-        self._wake = threading.Condition()
-        self._requests: dict[str, SnapshotRequest] = {}
-        self._busy = False
-        self._closing = False
-        self._finished = False
-        self._ended = False
-        self._hurried = False
-        self._asked: dict[str, Identity] = {}
-        self._executor = executor()
-        self._thread = threading.Thread(target=self._work, name="uploader-snapshots", daemon=True)
-        self._thread.start()
+        self._snapshots = SnapshotThread(writer)
         self._pid = os.getpid()
         atexit.register(self.finish, "exited")
 
@@ -180,24 +126,33 @@ class Recorder:
 
     @uninterrupted
     def checkpoint(self, path: Path, *, role: str, epoch: int, publish: bool, is_best: bool) -> None:
+        """Have a checkpoint file snapshotted in the background, as `snapshot` does.
+
+        Args:
+            path: The file; nothing is done where there is none.
+            role: `last`, `best` or `final`.
+            epoch: The epoch whose weights it holds, from 0.
+            publish: Whether a platform that shows one model per run is to get this one.
+            is_best: Whether it holds the best weights so far.
+        """
+        if file := CheckpointFile.of(path, role, epoch=epoch, publish=publish, is_best=is_best):
+            self.snapshot(file)
+
+    @uninterrupted
+    def snapshot(self, file: CheckpointFile) -> None:
         """Have a checkpoint file snapshotted in the background; return at once.
 
-        A request that is still waiting is replaced by a newer one of the same role, and one whose file was rewritten
-        before it was copied is dropped: the save that rewrote it asks for itself. A file that has not changed since it
-        was last snapshotted is not taken again. A `final` one is journaled as a save first, so that it can be taken in
-        later if this process dies now, and is tried until it succeeds.
+        A request that still waits is replaced by a newer one of the same role. A file that was rewritten before it was
+        copied is skipped, as the save that rewrote it makes a request of its own, and so is one that has not changed
+        since its last snapshot. A `final` file is journaled as a save first, so that it can be salvaged if this process
+        dies now, and is tried again until it succeeds.
         """
-        stamp = identity(path)
-        if stamp is None or self._asked.get(role) == stamp:
+        if not self._snapshots.is_new(file):
             return
-        self._asked[role] = stamp
-        request = SnapshotRequest(path.absolute(), role, epoch, publish, is_best, stamp)
-        if role == FINAL:
-            file = {"role": role, "path": str(request.path), "publish": publish, "isBest": is_best, **stamped(stamp)}
-            self.event(MODEL_SAVED, {"epoch": epoch, "final": True, "files": [file]}, str(epoch))
-        with self._wake:
-            self._requests[role] = request
-            self._wake.notify_all()
+        if file.role == FINAL:
+            payload = {"epoch": file.epoch, "final": True, "files": [file.save_facts()]}
+            self.event(MODEL_SAVED, payload, str(file.epoch))
+        self._snapshots.request(file)
 
     @property
     def _sink(self) -> SessionWriter:
@@ -210,31 +165,19 @@ class Recorder:
         self._remember(False)
 
     def wait_for_snapshots(self, timeout: float = FINAL_SECONDS) -> bool:
-        """Wait until no snapshot is asked for or being taken.
+        """Wait until every requested snapshot is taken.
 
         Args:
             timeout: The longest wait, in seconds.
 
         Returns:
-            False when that took too long, or is not to be waited for any more.
+            False when that took too long, or the wait was cut short.
         """
-        is_given_up = threading.Event()
-
-        def give_up() -> None:
-            is_given_up.set()
-            with self._wake:
-                self._wake.notify_all()
-
-        def is_over() -> bool:
-            return is_given_up.is_set() or not (self._requests or self._busy)
-
-        return run_uninterrupted(partial(self._wait_until, is_over, timeout), give_up)
+        return self._snapshots.wait(timeout)
 
     def hurry(self) -> None:
-        """Have nobody wait for snapshots any more: a person wants the process to end."""
-        with self._wake:
-            self._hurried = True
-            self._wake.notify_all()
+        """End every wait for snapshots: a person wants the process to end."""
+        self._snapshots.hurry()
 
     @uninterrupted
     def told(self, *, wait: bool = True) -> dict[str, str] | None:
@@ -260,79 +203,12 @@ class Recorder:
             run_uninterrupted(partial(self._finish, outcome), self.hurry)
 
     def _finish(self, outcome: str) -> None:
-        with self._wake:
-            if self._finished:
-                return
-            self._finished = self._closing = True
-            self._wake.notify_all()
+        if not self._snapshots.close(FINAL_SECONDS):
+            return
         atexit.unregister(self.finish)
-        if self._wait_until(lambda: self._ended, FINAL_SECONDS):
-            self._thread.join()
         if outcome == "complete":
             self._remember(True)
         self._writer.close(outcome)
-
-    def _wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait for what the thread does; not for long, not when hurried, and not for a thread that is not there."""
-        with self._wake:
-            if os.getpid() == self._pid:
-                self._wake.wait_for(lambda: condition() or self._ended or self._hurried, timeout)
-            return condition()
-
-    def _work(self) -> None:
-        """Serve requests until told to close, and note the end."""
-        bind_thread(self._executor)
-        try:
-            self._serve_all()
-        finally:
-            with self._wake:
-                self._ended = True
-                self._wake.notify_all()
-
-    def _serve_all(self) -> None:
-        """Serve requests until told to close, with a heartbeat in between."""
-        beat_at = time.monotonic() + HEARTBEAT_SECONDS
-        while (request := self._next_request(beat_at)) or not self._closing:
-            try:
-                if request:
-                    self._serve(request)
-                if time.monotonic() >= beat_at:
-                    beat_at = time.monotonic() + HEARTBEAT_SECONDS
-                    self._writer.maintain(FOLDED_AT_BYTES)
-            except Exception:  # the next checkpoint, above all the final one, has to find the thread alive
-                LOGGER.exception("A checkpoint or a heartbeat failed in an unexpected way; training goes on")
-
-    def _next_request(self, until: float) -> SnapshotRequest | None:
-        """Wait for a request, but not past `until` on the monotonic clock; the oldest role first."""
-        with self._wake:
-            self._busy = False
-            self._wake.notify_all()
-            self._wake.wait_for(lambda: self._requests or self._closing, max(0.0, until - time.monotonic()))
-            if not self._requests:
-                return None
-            self._busy = True
-            return self._requests.pop(next(iter(self._requests)))
-
-    def _serve(self, request: SnapshotRequest) -> None:
-        try:
-            self._writer.add_checkpoint(request.path, request.identity, request.role, request.payload())
-        except (JournalError, OSError) as error:
-            self._not_taken(request, error)
-
-    def _not_taken(self, request: SnapshotRequest, error: Exception) -> None:
-        """Ask again for a final checkpoint, because nobody else will; any other one may be asked for again."""
-        stamp = identity(request.path)
-        passing = isinstance(error, (SourceChanged, JournalBusy))
-        with self._wake:
-            if request.role == FINAL and passing and stamp and request.tries < _FINAL_TRIES:
-                self._requests.setdefault(request.role, replace(request, identity=stamp, tries=request.tries + 1))
-                return
-            if self._asked.get(request.role) == request.identity:
-                del self._asked[request.role]
-        # Who rewrote a checkpoint asks for the new one: that is no loss. And a journal that is full says so itself.
-        replaced = isinstance(error, SourceChanged) and request.role != FINAL and stamp is not None
-        is_said = replaced or isinstance(error, OverLimit)
-        LOGGER.log(logging.DEBUG if is_said else logging.WARNING, "%s was not snapshotted: %s", request.path, error)
 
 
 def settled(payload: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -37,8 +37,8 @@ from uploader.recording.session_fallback import SessionFallback
 from uploader.recording.size_limit import SizeLimit
 
 if TYPE_CHECKING:
-    from journal.checkpoints.blobs import Identity
     from journal.writing.writer import Writer
+    from uploader.recording.checkpoint_file import CheckpointFile
 
 __all__ = ["JournalOptions", "SessionWriter", "new_run"]
 LOGGER = logging.getLogger("uploader")
@@ -95,8 +95,8 @@ class SessionWriter:
             if self._is_closed:  # the event came late
                 self._release()
 
-    def add_checkpoint(self, source: Path, expected: Identity, role: str, payload: Mapping[str, Any]) -> None:
-        """Snapshot a file, as it was when `expected` was taken of it, into the journal and refer to it.
+    def add_checkpoint(self, file: CheckpointFile) -> None:
+        """Snapshot a file, as it was when it was looked at, into the journal and refer to it.
 
         Raises:
             JournalError: It could not be done; `SourceChanged` when the trainer rewrote the file meanwhile, `OverLimit`
@@ -107,10 +107,10 @@ class SessionWriter:
         if opened is None:
             raise JournalUnavailable(f"{self.folder} cannot be written")
         # Outside the lock: both may take long, and events must not wait.
-        if not self._limit.enforce(opened, expected[1], role):
-            self._refuse(expected[1], role)
+        if not self._limit.enforce(opened, file.size, file.role):
+            self._refuse(file)
         try:
-            opened.add_checkpoint(source, expected, role, payload)
+            opened.add_checkpoint(file)
         finally:
             if self._is_closed:  # nobody waited for it
                 opened.close()
@@ -198,9 +198,9 @@ class SessionWriter:
         with self._lock:
             return self._connection.query(question, default)
 
-    def _refuse(self, size: int, role: str) -> NoReturn:
+    def _refuse(self, file: CheckpointFile) -> NoReturn:
         reason = f"the journal has reached its limit of {self._limit.limit} bytes"
-        self.event(GIVEN_UP, loss_payload(reason, [Loss("checkpoints not taken", 1, size)]), role)
+        self.event(GIVEN_UP, loss_payload(reason, [Loss("checkpoints not taken", 1, file.size)]), file.role)
         raise OverLimit(f"{self.folder} is at its limit of {readable(self._limit.limit)}")
 
     def _release(self) -> None:

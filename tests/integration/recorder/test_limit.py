@@ -13,8 +13,8 @@ import pytest
 from support.journals import rows
 
 import journal
-from journal.checkpoints.blobs import identity
 from journal.storage.folding import FOLDED_AT_BYTES
+from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.recorder import Recorder
 from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
 
@@ -32,9 +32,9 @@ def part(folder: Path, save_dir: Path) -> Iterator[SessionWriter]:
 
 def save(part: SessionWriter, path: Path, role: str, letter: str, size: int = WEIGHTS) -> None:
     path.write_bytes(letter.encode() * size)
-    stamp = identity(path)
-    assert stamp
-    part.add_checkpoint(path, stamp, role, {"publish": True})
+    file = CheckpointFile.of(path, role, epoch=0, publish=True, is_best=False)
+    assert file
+    part.add_checkpoint(file)
 
 
 def told(folder: Path) -> list[tuple[str, int]]:

@@ -514,7 +514,7 @@ def test_a_wait_for_snapshots_that_is_interrupted_ends(
         raise Alarm
 
     def press() -> None:
-        while not recorder._wake._waiters:  # type: ignore[attr-defined]
+        while not recorder._snapshots._wake._waiters:  # type: ignore[attr-defined]
             pass
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
 

@@ -19,11 +19,11 @@ from support.platform_api import Api
 from support.recordings import KEY, recordings
 from support.scripted_server import Reply, ScriptedServer, received, scripted_server
 
-from journal.checkpoints.blobs import identity
 from journal.clock import utc_now
 from journal.doctor.repair import recover_journal
 from journal.storage.folding import FOLDED_AT_BYTES
 from journal.writing import writer
+from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.journal_connection import RETRY_SECONDS
 from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
 from uploader.server.running import running
@@ -59,7 +59,9 @@ def keys(folder: Path) -> list[str]:
 
 def save(part: SessionWriter, path: Path) -> None:
     path.write_bytes(b"weights")
-    part.add_checkpoint(path, identity(path) or (0, 0, 0), "last", {"publish": True})
+    file = CheckpointFile.of(path, "last", epoch=0, publish=True, is_best=False)
+    assert file
+    part.add_checkpoint(file)
 
 
 def test_a_heartbeat_notices(part: SessionWriter, folder: Path, caplog: pytest.LogCaptureFixture) -> None:

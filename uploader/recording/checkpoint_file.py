@@ -1,0 +1,61 @@
+"""A trainer's checkpoint file: one value from the callback that sees it saved to the journal that snapshots it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from journal.checkpoints.blobs import Identity, identity
+from journal.checkpoints.salvage import stamped
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """A checkpoint file as it was when somebody looked at it.
+
+    Attributes:
+        path: The trainer's file, absolute.
+        role: `last`, `best` or `final`.
+        epoch: The epoch whose weights it holds, from 0.
+        publish: Whether a platform that shows one model per run is to get this one.
+        is_best: Whether it holds the best weights so far.
+        identity: Inode, size and modification time.
+    """
+
+    path: Path
+    role: str
+    epoch: int
+    publish: bool
+    is_best: bool
+    identity: Identity
+
+    @classmethod
+    def of(cls, path: Path, role: str, *, epoch: int, publish: bool, is_best: bool) -> CheckpointFile | None:
+        """Return the file as it is now; None where there is none."""
+        found = identity(path) if path.is_file() else None
+        return None if found is None else cls(path.absolute(), role, epoch, publish, is_best, found)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.identity[1]
+
+    def refreshed(self) -> CheckpointFile | None:
+        """Return the file with its present identity; None where it is gone."""
+        found = identity(self.path)
+        return None if found is None else replace(self, identity=found)
+
+    def save_facts(self) -> dict[str, Any]:
+        """Return what a `model_saved` event tells of the file, so that it can be salvaged later."""
+        return {
+            "role": self.role,
+            "path": str(self.path),
+            "publish": self.publish,
+            "isBest": self.is_best,
+            **stamped(self.identity),
+        }
+
+    def checkpoint_facts(self) -> dict[str, Any]:
+        """Return what a `checkpoint` event tells of the file, beside the facts of its bytes."""
+        return {"epoch": self.epoch, "filename": self.path.name, "publish": self.publish, "isBest": self.is_best}

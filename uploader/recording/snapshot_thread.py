@@ -1,0 +1,165 @@
+"""The recorder's thread: snapshots checkpoint files, writes heartbeats and maintains the journal.
+
+Events never wait for it. It is started with the recorder, and joined when the recorder finishes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from journal.checkpoints.blobs import Identity
+from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
+from journal.kinds import FINAL
+from journal.storage.folding import FOLDED_AT_BYTES
+from uploader.recording.checkpoint_file import CheckpointFile
+from uploader.recording.serial_executor import bind_thread, executor, run_uninterrupted
+from uploader.recording.session_writer import SessionWriter
+
+LOGGER = logging.getLogger("uploader")
+
+HEARTBEAT_SECONDS = 30.0
+_FINAL_TRIES = 5
+
+
+class _Request(NamedTuple):
+    """A file to snapshot, and how often that was tried."""
+
+    file: CheckpointFile
+    tries: int = 0
+
+
+class SnapshotThread:
+    """Snapshots the newest file of each role that was requested, one at a time."""
+
+    def __init__(self, writer: SessionWriter) -> None:
+        """Start the thread.
+
+        Args:
+            writer: Takes the checkpoints; its journal is maintained.
+        """
+        self._writer = writer
+        self._wake = threading.Condition()
+        self._requests: dict[str, _Request] = {}
+        self._newest: dict[str, Identity] = {}
+        self._is_busy = False
+        self._is_closing = False
+        self._has_ended = False
+        self._is_hurried = False
+        self._executor = executor()
+        self._thread = threading.Thread(target=self._work, name="uploader-snapshots", daemon=True)
+        self._thread.start()
+        self._pid = os.getpid()
+
+    def is_new(self, file: CheckpointFile) -> bool:
+        """Return whether the file is another one than was requested last for its role."""
+        return self._newest.get(file.role) != file.identity
+
+    def request(self, file: CheckpointFile) -> None:
+        """Have a file snapshotted, in place of one of the same role that still waits."""
+        self._newest[file.role] = file.identity
+        with self._wake:
+            self._requests[file.role] = _Request(file)
+            self._wake.notify_all()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until every request is served; return False when that took too long, or the wait was cut short."""
+        is_interrupted = threading.Event()
+
+        def interrupt() -> None:
+            is_interrupted.set()
+            with self._wake:
+                self._wake.notify_all()
+
+        def is_over() -> bool:
+            return is_interrupted.is_set() or not (self._requests or self._is_busy)
+
+        return run_uninterrupted(partial(self._wait_until, is_over, timeout), interrupt)
+
+    def hurry(self) -> None:
+        """End every wait: a person wants the process to end."""
+        with self._wake:
+            self._is_hurried = True
+            self._wake.notify_all()
+
+    def close(self, timeout: float) -> bool:
+        """Serve the requests that are left and join the thread; return False when it was closed before."""
+        with self._wake:
+            if self._is_closing:
+                return False
+            self._is_closing = True
+            self._wake.notify_all()
+        if self._wait_until(lambda: self._has_ended, timeout):
+            self._thread.join()
+        return True
+
+    def _wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait for the thread, unless it is gone, in another process, or nobody is to wait any more."""
+        with self._wake:
+            if os.getpid() == self._pid:
+                self._wake.wait_for(lambda: condition() or self._has_ended or self._is_hurried, timeout)
+            return condition()
+
+    def _work(self) -> None:
+        bind_thread(self._executor)
+        try:
+            self._serve_all()
+        finally:
+            with self._wake:
+                self._has_ended = True
+                self._wake.notify_all()
+
+    def _serve_all(self) -> None:
+        """Serve requests until told to close, with a heartbeat in between."""
+        beat_at = time.monotonic() + HEARTBEAT_SECONDS
+        while (request := self._next_request(beat_at)) or not self._is_closing:
+            try:
+                if request:
+                    self._serve(request)
+                if time.monotonic() >= beat_at:
+                    beat_at = time.monotonic() + HEARTBEAT_SECONDS
+                    self._writer.maintain(FOLDED_AT_BYTES)
+            except Exception:  # the thread has to live on for the next checkpoint, above all the final one
+                LOGGER.exception("A checkpoint or a heartbeat failed in an unexpected way; training goes on")
+
+    def _next_request(self, until: float) -> _Request | None:
+        """Wait for a request, but not past `until` on the monotonic clock; the role that waits longest comes first."""
+        with self._wake:
+            self._is_busy = False
+            self._wake.notify_all()
+            self._wake.wait_for(lambda: self._requests or self._is_closing, max(0.0, until - time.monotonic()))
+            if not self._requests:
+                return None
+            self._is_busy = True
+            return self._requests.pop(next(iter(self._requests)))
+
+    def _serve(self, request: _Request) -> None:
+        try:
+            self._writer.add_checkpoint(request.file)
+        except (JournalError, OSError) as error:
+            if not self._try_again(request, error):
+                self._report(request.file, error)
+
+    def _try_again(self, request: _Request, error: Exception) -> bool:
+        """Request a final checkpoint again, because nobody else will; of any other one a later save does."""
+        file, is_passing = request.file, isinstance(error, (SourceChanged, JournalBusy))
+        now = file.refreshed()
+        with self._wake:
+            if file.role == FINAL and is_passing and now and request.tries < _FINAL_TRIES:
+                self._requests.setdefault(file.role, _Request(now, request.tries + 1))
+                return True
+            if self._newest.get(file.role) == file.identity:
+                del self._newest[file.role]
+        return False
+
+    @staticmethod
+    def _report(file: CheckpointFile, error: Exception) -> None:
+        """Log a failure; as a warning unless the save that rewrote the file requests it, or the journal has warned."""
+        is_replaced = isinstance(error, SourceChanged) and file.role != FINAL and file.path.exists()
+        level = logging.DEBUG if is_replaced or isinstance(error, OverLimit) else logging.WARNING
+        LOGGER.log(level, "%s was not snapshotted: %s", file.path, error)
