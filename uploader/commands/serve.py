@@ -20,8 +20,8 @@ from uploader.commands.help_texts import epilog
 from uploader.errors import SettingsError
 
 if TYPE_CHECKING:
+    from uploader.server.local_platform import Contract
     from uploader.server.running import RunningServer
-    from uploader.server.services import Contract
 
 _option = partial(click.option, show_envvar=True, show_default=True)
 
@@ -109,8 +109,8 @@ def serve(
     It prints the address and the key to use. Ctrl-C or SIGTERM stops it, once requests in progress are finished.
     """
     try:
+        from uploader.server.data_folder import KEY_FILE, FolderInUseError, FolderUnusableError
         from uploader.server.running import running
-        from uploader.server.services import KEY_FILE, FolderInUseError, FolderUnusableError
         from uploader.server.storage.store import StoreVersionError
     except ImportError as error:
         raise click.ClickException(f"{error.name} is missing: pip install 'offline-uploader[serve]'") from error
@@ -139,7 +139,7 @@ def _catch_signals() -> SimpleQueue[str]:
 
 def _announce(server: RunningServer, host: str, *, new_key: bool, own_key: bool) -> None:
     from uploader.server.api.auth import is_loopback
-    from uploader.server.services import KEY_FILE
+    from uploader.server.data_folder import KEY_FILE
 
     if not (host == "localhost" or is_loopback(host)):
         click.echo(

@@ -1,4 +1,4 @@
-"""The application: endpoints, the key check and error answers over one platform."""
+"""The ASGI application: routes, middleware and error handlers for one platform."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from uploader.server.api import bodies, hub_endpoints, readback, storage_endpoints, tus_endpoints, webhooks
-from uploader.server.api.auth import RefuseOtherSites, RequireKey
-from uploader.server.api.slow_bodies import PacedBodies
+from uploader.server.api.auth import RejectCrossSite, RequireKey
+from uploader.server.api.body_timeout import BodyTimeout
 from uploader.server.http_errors import ApiError
 from uploader.server.limits import Limits
+from uploader.server.local_platform import Platform
 from uploader.server.pages import hub_pages, training_pages
-from uploader.server.public_address import WithoutPrefix
-from uploader.server.services import Platform
+from uploader.server.public_address import StripPrefix
 
 
 def create_app(platform: Platform, limits: Limits) -> Starlette:
@@ -29,10 +29,10 @@ def create_app(platform: Platform, limits: Limits) -> Starlette:
             *hub_pages.routes,
         ],
         middleware=[
-            Middleware(WithoutPrefix, url=platform.url),
-            Middleware(RefuseOtherSites),
+            Middleware(StripPrefix, url=platform.url),
+            Middleware(RejectCrossSite),
             Middleware(RequireKey, key=platform.api_key, is_behind_proxy=platform.url is not None),
-            Middleware(PacedBodies, within=limits.body),
+            Middleware(BodyTimeout, seconds=limits.body),
         ],
         exception_handlers={
             ApiError: bodies.answer_api_error,

@@ -1,19 +1,18 @@
-"""Refusals of the local platform, each tied to the HTTP status that carries it.
+"""Errors that the local platform answers with, each with its HTTP status.
 
 ApiError
-├── Malformed       400  the request is not what HTTP or JSON allow
-├── Unauthorized    401  no key, or the wrong one
-├── Forbidden       403  a signature that is bad or has expired, a private dataset
+├── Malformed       400  not valid HTTP or JSON, or an incomplete body
+├── Forbidden       403  a wrong or expired signature, or a private dataset
 ├── NotFound        404  no such model, upload, file or dataset
-├── TooSlow         408  the rest of the body did not come in time
-├── Conflict        409  known, but not in a state that allows this
-├── Gone            410  an unfinished upload whose time is over
-├── WrongTusVersion 412  another version of tus than the one spoken
-├── TooLarge        413  above a stated limit
-├── WrongMediaType  415  a body of another kind than the one taken
-├── Invalid         422  well-formed JSON that says something impossible
+├── TooSlow         408  the rest of the body did not arrive in time
+├── Conflict        409  it exists, but its state does not allow the request
+├── Gone            410  an unfinished upload that has expired
+├── WrongTusVersion 412  an unsupported version of tus
+├── TooLarge        413  larger than a limit allows
+├── WrongMediaType  415  a body of an unsupported media type
+├── Invalid         422  valid JSON with a missing or invalid field
 ├── Locked          423  another request is writing to the same upload
-└── WrongChecksum   460  bytes that are not those that were announced (the number is tus's own)
+└── WrongChecksum   460  the bytes do not match their checksum (a status of tus's own)
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from typing import ClassVar
 
 
 class ApiError(Exception):
-    """A request that is refused. The message is shown to the client, so it carries no secret.
+    """A refused request. The message is shown to the client, so it must not contain secrets.
 
     Attributes:
         status: HTTP status code of the answer.
-        headers: Headers that belong to it.
+        headers: Additional headers of the answer.
     """
 
     status = 500
@@ -40,58 +39,52 @@ class Malformed(ApiError):
     status = 400
 
 
-class Unauthorized(ApiError):
-    """The API key is missing or wrong."""
-
-    status = 401
-
-
 class Forbidden(ApiError):
-    """The caller may not have this."""
+    """The client may not access this."""
 
     status = 403
 
 
 class NotFound(ApiError):
-    """The thing named does not exist here."""
+    """What the request names does not exist here."""
 
     status = 404
 
 
 class TooSlow(ApiError):
-    """The client sends its body too slowly, or no more of it."""
+    """The client sends its body too slowly, or has stopped sending."""
 
     status = 408
     headers: ClassVar[Mapping[str, str]] = {"Connection": "close"}
 
 
 class Conflict(ApiError):
-    """The thing named exists, but its state does not allow the request."""
+    """What the request names exists, but its state does not allow the request."""
 
     status = 409
 
 
 class Gone(ApiError):
-    """The thing named was here, and its time is over."""
+    """What the request names has expired."""
 
     status = 410
 
 
 class WrongTusVersion(ApiError):
-    """The request speaks a version of tus that is not spoken here."""
+    """The request uses a version of tus that is not supported here."""
 
     status = 412
     headers: ClassVar[Mapping[str, str]] = {"Tus-Version": "1.0.0"}
 
 
 class TooLarge(ApiError):
-    """The body or the file is above a limit."""
+    """The body or the file is larger than a limit allows."""
 
     status = 413
 
 
 class WrongMediaType(ApiError):
-    """The body is of a kind that is not taken here."""
+    """The body's media type is not supported here."""
 
     status = 415
 
@@ -109,6 +102,6 @@ class Locked(ApiError):
 
 
 class WrongChecksum(ApiError):
-    """The bytes are not those that were announced; none of them is kept."""
+    """The bytes do not match the announced checksum; none of them is kept."""
 
     status = 460

@@ -1,27 +1,27 @@
-"""How long the server waits, and for how many. No client can hold a connection for ever, or keep the others out."""
+"""Time-outs and connection limits, so that no client can hold a connection forever or shut the others out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-LEAST_BODY = 64 * 1024
-"""Bytes of a body that must come within `Limits.body` seconds of waiting: about 1 kB a second for those of a minute."""
+MIN_BODY_BYTES = 64 * 1024
+"""Bytes of a body that must arrive within `Limits.body` seconds of waiting; by default about 1 kB a second."""
 
-LARGEST_HEAD = 16 * 1024
-"""Bytes of a request's head that may wait for its end."""
+MAX_HEAD_BYTES = 16 * 1024
+"""Largest request head, in bytes."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Patience in seconds, and the number of connections.
+    """Time-outs in seconds, and the number of connections.
 
     Attributes:
-        head: From a connection's or a request's first sign until the end of the request's head.
-        body: Waiting for each `LEAST_BODY` bytes of a body, or for its end.
-        answer: Waiting for a client that reads nothing of its answer.
-        idle: Between two requests of one connection. Longer than the pauses of a client, whose next request would meet
-            a closing connection.
-        connections: Open at once; those above are answered 503.
+        head: From the connection, or a request's first byte, to the end of the request's head.
+        body: Waiting for each `MIN_BODY_BYTES` bytes of a body, or for its end.
+        answer: Waiting for a client that does not read its answer.
+        idle: Between two requests on one connection. Longer than the drain's pauses, so that its next request does not
+            meet a closing connection.
+        connections: Connections open at once; further ones are answered 503.
     """
 
     head: float = 30

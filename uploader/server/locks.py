@@ -1,4 +1,4 @@
-"""Locks by name, for requests that must not run at the same time. Only for the event loop's thread."""
+"""Named locks for requests that must not run at the same time. For use in the event loop's thread only."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from weakref import WeakValueDictionary
 
 
 class Locks:
-    """Gives each name a lock, which goes away with its last user."""
+    """Provides one lock per name, which exists as long as somebody uses it."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def of(self, name: str) -> asyncio.Lock:
-        """Return the lock of a name; keep a reference to it while it matters."""
+        """Return the lock of a name; keep a reference to it as long as you need it."""
         return self._locks.setdefault(name, asyncio.Lock())

@@ -1,7 +1,7 @@
-"""HTTP/1.1 over one connection: uvicorn's, with an end to its patience.
+"""uvicorn's HTTP/1.1 protocol with two more time-outs.
 
-uvicorn bounds how long a connection may be idle between two requests, and neither how long the head of a request may
-take nor how long a client may read nothing of its answer.
+uvicorn limits how long a connection may be idle between two requests, but neither how long the head of a request may
+take nor how long a client may leave its answer unread.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from uploader.server.limits import Limits
 
 
 class BoundedProtocol(H11Protocol):
-    """Ends connections whose client does not go on. Made by `bounded`."""
+    """Closes connections whose client makes no progress. Created by `bounded`."""
 
     limits: ClassVar[Limits]
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin to wait for the first request."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Start the time-out for the first request."""
         super().connection_made(transport)
         self._head = _Deadline(self.loop, self.limits.head, transport.abort)
         self._answer = _Deadline(self.loop, self.limits.answer, transport.abort)
         self._head.start()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; from the first one of a request on, all of its head must come in time."""
+        """Receive bytes. The time-out for a request's head starts with its first byte."""
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._head.stop()
@@ -36,24 +36,24 @@ class BoundedProtocol(H11Protocol):
             self._head.start()
 
     def pause_writing(self) -> None:
-        """Take note that the client does not read what is sent."""
+        """Start the time-out for a client that has stopped reading."""
         super().pause_writing()
         self._answer.start()
 
     def resume_writing(self) -> None:
-        """Take note that it does."""
+        """Stop that time-out."""
         super().resume_writing()
         self._answer.stop()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
+        """Stop all time-outs."""
         super().connection_lost(exc)
         self._head.stop()
         self._answer.stop()
 
 
 def bounded(limits: Limits) -> type[BoundedProtocol]:
-    """Return the protocol with these limits; uvicorn makes one for each connection by itself."""
+    """Return a protocol class with these limits; uvicorn instantiates it for each connection."""
 
     class Bounded(BoundedProtocol):
         pass
@@ -63,7 +63,7 @@ def bounded(limits: Limits) -> type[BoundedProtocol]:
 
 
 class _Deadline:
-    """Calls a function unless it is stopped in time; started again, it does not begin anew."""
+    """Calls a function unless it is stopped in time. Starting it again while it runs has no effect."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, act: Callable[[], None]) -> None:
         self._loop = loop

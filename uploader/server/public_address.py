@@ -1,8 +1,8 @@
-"""How clients reach this server: by itself, or through a proxy that has it under a path of its own.
+"""The address by which clients reach this server: directly, or through a proxy under a path prefix.
 
-A proxy that takes its path off says so in `X-Forwarded-Prefix`. That anybody can send it does no harm: it changes
-nothing but the URLs in the answer to whoever sent it. `serve --url` says it for proxies that do not, and may
-leave the path on.
+A proxy that strips its prefix says so in `X-Forwarded-Prefix`. Any client can send that header, which does no harm: it
+changes only the URLs in the answer to that client. `serve --url` names the address for proxies that do not send the
+header; those may also leave the prefix in place.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 _PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 
 
-class WithoutPrefix:
-    """Takes a path off that a proxy left on.
+class StripPrefix:
+    """Strips a path prefix that a proxy left in place.
 
     Args:
-        app: The application behind.
-        url: By which clients reach the server; None when nobody said.
+        app: The next ASGI application.
+        url: The address from `serve --url`, or None.
     """
 
     def __init__(self, app: ASGIApp, url: str | None) -> None:
@@ -29,28 +29,28 @@ class WithoutPrefix:
         self._prefix = _path(url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on."""
+        """Pass the request on."""
         if self._prefix and scope["type"] == "http" and f"{scope['path']}/".startswith(f"{self._prefix}/"):
             scope = {**scope, "path": scope["path"][len(self._prefix) :] or "/"}
         await self._app(scope, receive, send)
 
 
 def address(request: Request, url: str | None) -> str:
-    """Return by which address the client reached this server, without a slash at the end.
+    """Return the address by which the client reached this server, without a trailing slash.
 
     Args:
-        request: The client's.
-        url: What a person said; None when nobody did.
+        request: The client's request.
+        url: The address from `serve --url`, or None.
     """
     return url or str(request.base_url).rstrip("/") + prefix(request, url)
 
 
 def prefix(request: Request, url: str | None) -> str:
-    """Return the path under which a proxy has this server, "" without one; see `address`."""
+    """Return the path prefix of this server behind a proxy, or an empty string; see `address`."""
     if url:
         return _path(url)
-    said = request.headers.get("x-forwarded-prefix", "").rstrip("/")
-    return said if _PREFIX.fullmatch(said) else ""
+    given = request.headers.get("x-forwarded-prefix", "").rstrip("/")
+    return given if _PREFIX.fullmatch(given) else ""
 
 
 def _path(url: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Running the local platform: its socket, its thread, and an orderly end."""
+"""Running the local platform: its socket, its thread and its shutdown."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from typing import Any
 import uvicorn
 
 from uploader.server.app import create_app
-from uploader.server.limits import LARGEST_HEAD, Limits
+from uploader.server.data_folder import opened
+from uploader.server.limits import MAX_HEAD_BYTES, Limits
+from uploader.server.local_platform import Platform
 from uploader.server.protocol import bounded
-from uploader.server.services import Platform, opened
 
-_FINISH_WITHIN = 10  # seconds that requests in flight have to finish once the server is told to stop
-_USUAL = Limits()
+_SHUTDOWN_SECONDS = 10  # time for requests in flight to finish when the server is stopped
+_DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A server that answers.
+    """A server that accepts requests.
 
     Attributes:
-        url: Its base URL, without a slash at the end.
-        api_key: The key it asks for.
+        url: Its base URL, without a trailing slash.
+        api_key: The key that clients must present.
         data: Its data folder.
     """
 
@@ -43,24 +44,24 @@ def running(
     host: str = "127.0.0.1",
     port: int = 0,
     on_exit: Callable[[], None] = lambda: None,
-    limits: Limits = _USUAL,
+    limits: Limits = _DEFAULT_LIMITS,
     **options: Any,
 ) -> Iterator[RunningServer]:
-    """Run the local platform in a thread of this process for as long as the block lasts.
+    """Run the local platform in a thread of this process until the block ends.
 
-    It answers when the block begins. At its end requests in flight are finished, and the thread is joined.
+    It accepts requests when the block begins. At its end, requests in flight are finished and the thread is joined.
 
     Args:
-        data: Folder for everything; made when it does not exist.
+        data: Folder for everything; created if it does not exist.
         host: Address to listen on.
-        port: TCP port; 0 takes a free one.
-        on_exit: Called in the server's thread when it ends, for whatever reason.
-        limits: How long it waits, and for how many.
-        options: `api_key`, `contract`, `idempotency`, `url_lifetime`, `clock` and `url`, as `services.opened` has them.
+        port: TCP port; 0 chooses a free one.
+        on_exit: Called in the server's thread when the server ends, for whatever reason.
+        limits: Time-outs and the number of connections.
+        options: `api_key`, `contract`, `idempotency`, `url_lifetime`, `clock` and `url` of `data_folder.opened`.
 
     Raises:
-        FolderInUseError: Another server works on the folder.
-        StoreVersionError: A newer version wrote the folder.
+        FolderInUseError: Another server is using the folder.
+        StoreVersionError: The folder was written by a newer version.
         FolderUnusableError: The folder cannot be used.
         OSError: The address cannot be used.
     """
@@ -78,16 +79,16 @@ def running(
 @contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Naming TCP lets asyncio see that it is TCP and switch Nagle's algorithm off, which would hold back the body of
-    # every answer for 40 ms until the client has acknowledged its headers.
+    # asyncio recognises TCP only if it is named. It then turns off Nagle's algorithm, which would hold back the body of
+    # every answer for 40 ms, until the client has acknowledged the headers.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
         except OSError as error:
             reason = error.strerror or error
-            raise OSError(f"{host}, port {port}: {reason}. Choose others by --host and --port") from error
-        # Listening from here on: who connects before the thread is ready is served when it is.
+            raise OSError(f"{host}, port {port}: {reason}. Choose another with --host or --port") from error
+        # Clients that connect before the thread is ready wait in this queue.
         listener.listen(1024)
         yield listener
 
@@ -98,15 +99,15 @@ def _server(platform: Platform, limits: Limits) -> uvicorn.Server:
         http=bounded(limits),
         ws="none",
         lifespan="off",
-        access_log=False,  # request lines hold the signatures of storage URLs
-        log_config=None,  # logging belongs to the program
+        access_log=False,  # request lines contain the signatures of storage URLs
+        log_config=None,  # the program configures logging
         log_level="warning",
         server_header=False,
         headers=[("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")],
-        h11_max_incomplete_event_size=LARGEST_HEAD,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         limit_concurrency=limits.connections,
         timeout_keep_alive=limits.idle,
-        timeout_graceful_shutdown=_FINISH_WITHIN,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
     return uvicorn.Server(config)
 

@@ -12,7 +12,7 @@ from support.recordings import KEY, recordings
 from journal.checkpoints.salvage import RUN_FILE
 from uploader.recording.recorder import Recorder
 from uploader.recording.session_writer import JournalOptions
-from uploader.server.rules import training
+from uploader.server.rules import registration
 from uploader.server.running import running
 
 SESSIONS = 4
@@ -46,7 +46,7 @@ def test_all_are_one_model_in_the_state_of_the_last(
     if who_knows == "the platform":
         (run / RUN_FILE).unlink()
     else:  # as the public one
-        monkeypatch.setattr(training, "_later_sessions", lambda *_: None)
+        monkeypatch.setattr(registration, "_model_of_later_sessions", lambda *_: None)
     with running(tmp_path / "platform", api_key=KEY, idempotency=False) as server:
         for number in order:
             with recordings(tmp_path / f"journal{number}") as opened:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from support.platform_api import EVENTS, UPLOAD, Api, put
 
-from uploader.server.api.idempotency import KEPT_AFTER_THE_END
+from uploader.server.api.idempotency import RETENTION
 from uploader.server.running import running
 
 START = {"event": "training_started", "data": {}, "project": "demo", "name": "train"}
@@ -112,7 +112,7 @@ def test_long_after_a_training_only_its_registration_is_remembered(tmp_path: Pat
             assert api.post(UPLOAD, wish, key=f"ticket {name}").status_code == 200
         api.event("training_complete", {}, key="end a", modelId=ended["modelId"])
         everything = ["end a", "epoch a", "epoch b", "start a", "start b", "ticket a", "ticket b"]
-        now[0] += KEPT_AFTER_THE_END.total_seconds()
+        now[0] += RETENTION.total_seconds()
         api.start("other")
         assert answers_kept(tmp_path) == everything
         now[0] += 1

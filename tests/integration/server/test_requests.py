@@ -12,8 +12,8 @@ import requests
 from support.platform_api import EVENTS, UPLOAD, Api
 
 from uploader.server.api.bodies import MAX_JSON
+from uploader.server.data_folder import FolderInUseError
 from uploader.server.running import RunningServer, running
-from uploader.server.services import FolderInUseError
 
 
 def test_without_the_key_nothing_is_told(server: RunningServer) -> None:

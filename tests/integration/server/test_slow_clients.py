@@ -15,7 +15,7 @@ import requests
 from support.platform_api import EVENTS, Api
 from support.tus_api import BYTES, begun, offset
 
-from uploader.server.limits import LARGEST_HEAD, Limits
+from uploader.server.limits import MAX_HEAD_BYTES, Limits
 from uploader.server.running import RunningServer, running
 
 KEY = "ul_test_key"
@@ -93,7 +93,7 @@ def test_a_head_without_end_is_refused(tmp_path: Path) -> None:
         running(tmp_path, api_key=KEY, limits=Limits(head=ENDLESS)) as server,
         connected(server.url) as connection,
     ):
-        connection.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * LARGEST_HEAD)
+        connection.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * MAX_HEAD_BYTES)
         assert trickle(connection, b"x" * 1024).startswith(b"HTTP/1.1 400 ")
 
 

@@ -1,1 +1,1 @@
-"""The endpoints that clients of the platforms talk to."""
+"""HTTP endpoints for clients of the platforms."""

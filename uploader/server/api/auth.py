@@ -1,4 +1,4 @@
-"""Who may ask. Every path needs the key unless this module says otherwise."""
+"""Authentication: which requests need the API key, and which are refused even with it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from uploader.server.api.bodies import Json
 
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_BY_PROXIES = {"forwarded", "via", "x-real-ip"}
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_PROXY_HEADERS = {"forwarded", "via", "x-real-ip"}
 
 
-class RefuseOtherSites:
-    """Refuses requests that change something where a page of another site has a browser make them.
+class RejectCrossSite:
+    """Rejects state-changing requests that a page of another site makes through a browser (CSRF).
 
-    Browsers name the site (`Sec-Fetch-Site`, `Origin`); programs do not.
+    Browsers state the origin (`Sec-Fetch-Site`, `Origin`); other programs do not.
 
     Args:
-        app: The application behind.
+        app: The next ASGI application.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403, or hand the request on."""
-        if scope["type"] != "http" or scope["method"] in _READING or not is_of_another_site(Headers(scope=scope)):
+        """Answer 403, or pass the request on."""
+        if scope["type"] != "http" or scope["method"] in _SAFE_METHODS or not is_cross_site(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
         answer = Json({"error": "A page of another site may not change anything here"}, status_code=403)
@@ -38,16 +38,16 @@ class RefuseOtherSites:
 
 
 class RequireKey:
-    """Lets requests through that carry the API key, and those that need none.
+    """Passes on requests that carry the API key, and those that need none.
 
-    The key travels as `Authorization: Bearer KEY`, for HUB as `x-api-key: KEY`. To read, a browser may send it as the
-    password of `Basic`; that it does by itself, whichever site's page makes the request. No key is needed for signed
-    storage URLs, nor for the pages when browser and server are on the same machine.
+    Clients send the key as `Authorization: Bearer KEY`, clients of HUB as `x-api-key: KEY`. For reading, it is also
+    accepted as the password of `Basic`, which a browser sends automatically whichever site's page makes the request.
+    Signed storage URLs need no key, nor do the pages when browser and server are on the same machine.
 
     Args:
-        app: The application behind.
+        app: The next ASGI application.
         key: The API key.
-        is_behind_proxy: Whether a proxy is known to be in front, so that nobody comes here directly.
+        is_behind_proxy: Whether the server is known to be behind a proxy, so that no client connects directly.
     """
 
     def __init__(self, app: ASGIApp, key: str, *, is_behind_proxy: bool = False) -> None:
@@ -56,7 +56,7 @@ class RequireKey:
         self._is_behind_proxy = is_behind_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401, or hand the request on."""
+        """Answer 401, or pass the request on."""
         if scope["type"] != "http" or self._admits(scope):
             await self._app(scope, receive, send)
             return
@@ -70,20 +70,20 @@ class RequireKey:
 
     def _admits(self, scope: Scope) -> bool:
         path, headers = scope["path"], Headers(scope=scope)
-        is_here = not self._is_behind_proxy and is_local(scope, headers)
-        if path.startswith("/storage/") or (is_page(path) and is_here):
+        is_local_client = not self._is_behind_proxy and is_local(scope, headers)
+        if path.startswith("/storage/") or (is_page(path) and is_local_client):
             return True
-        presented = presented_key(headers, reads=scope["method"] in _READING)
+        presented = presented_key(headers, reads=scope["method"] in _SAFE_METHODS)
         return hmac.compare_digest(presented.encode(), self._key.encode())
 
 
 def is_page(path: str) -> bool:
-    """Tell whether a path is one of the pages for people."""
+    """Tell whether a path is one of the HTML pages."""
     return path in ("/", "/style.css") or path.startswith(("/runs/", "/hub/", "/models/"))
 
 
-def is_of_another_site(headers: Headers) -> bool:
-    """Tell whether a browser says that a page of another site makes the request."""
+def is_cross_site(headers: Headers) -> bool:
+    """Tell whether a browser states that a page of another site makes the request."""
     if (site := headers.get("sec-fetch-site")) is not None:
         return site.lower() not in {"same-origin", "none"}
     origin = headers.get("origin")
@@ -91,11 +91,11 @@ def is_of_another_site(headers: Headers) -> bool:
 
 
 def presented_key(headers: Headers, *, reads: bool) -> str:
-    """Return the key that a request carries, or an empty string, which is never a key.
+    """Return the key that a request carries, or an empty string, which is never a valid key.
 
     Args:
-        headers: The request's.
-        reads: Whether it changes nothing.
+        headers: Headers of the request.
+        reads: Whether the request only reads.
     """
     if key := headers.get("x-api-key"):
         return key.strip()
@@ -108,14 +108,14 @@ def presented_key(headers: Headers, *, reads: bool) -> str:
 
 
 def is_local(scope: Scope, headers: Headers) -> bool:
-    """Tell whether a request comes from this machine and was meant for it.
+    """Tell whether a request comes from this machine and was addressed to it.
 
-    The name that the browser asked for is checked too, or any web site could have its own name point here and read
-    the pages (DNS rebinding); and a proxy in front means that the real client is elsewhere. One that says nothing of
-    itself cannot be told from a browser here.
+    The Host header is checked too; otherwise any web site could point its own name at this machine and read the pages
+    (DNS rebinding). A request through a proxy comes from a client elsewhere, but a proxy on this machine that adds no
+    headers cannot be told from a local browser.
     """
     client = scope.get("client")
-    if not client or any(name in _BY_PROXIES or name.startswith("x-forwarded-") for name in headers):
+    if not client or any(name in _PROXY_HEADERS or name.startswith("x-forwarded-") for name in headers):
         return False
     host = headers.get("host", "").lower()
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
@@ -123,7 +123,7 @@ def is_local(scope: Scope, headers: Headers) -> bool:
 
 
 def is_loopback(address: str) -> bool:
-    """Tell whether an IP address is of the machine itself; a name is not."""
+    """Tell whether a text is a loopback IP address; host names are not."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

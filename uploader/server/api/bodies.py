@@ -1,4 +1,4 @@
-"""Bodies in and out: size limits, JSON, and errors as JSON."""
+"""Request and response bodies: size limits, JSON, and errors as JSON."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from uploader.server.api.json_cost import require_affordable
+from uploader.server.api.json_cost import check_cost
 from uploader.server.http_errors import ApiError, Invalid, Malformed, TooLarge, TooSlow
 
 MAX_JSON = 32 * 1024 * 1024
-"""Largest JSON body taken, in bytes."""
+"""Largest JSON body accepted, in bytes."""
 
-_BLOCK = 1024 * 1024  # bytes handed to a thread at once: a thread for each network packet would cost more than the disk
+_BLOCK = 1024 * 1024  # bytes given to a thread at once: a thread call per network packet would cost more than the disk
 
 
 class Json(Response):
-    """A JSON answer. ASCII only, because a payload may hold half of a surrogate pair, which UTF-8 cannot carry."""
+    """A JSON answer in ASCII, because a payload may contain a lone surrogate, which UTF-8 cannot encode."""
 
     media_type = "application/json"
 
@@ -31,11 +31,11 @@ class Json(Response):
 
 
 async def read_body(request: Request, limit: int = MAX_JSON) -> bytes:
-    """Return the whole body.
+    """Return the complete body.
 
     Raises:
-        TooLarge: It is, or says that it is, longer than `limit` bytes; it is not read further.
-        Malformed: The client went away before the end.
+        TooLarge: It is, or is announced to be, longer than `limit` bytes. The rest is not read.
+        Malformed: The client disconnected before the end.
     """
     if content_length(request, default=0) > limit:
         raise TooLarge(f"The body is larger than {limit} bytes")
@@ -53,12 +53,12 @@ async def read_body(request: Request, limit: int = MAX_JSON) -> bytes:
 async def blocks(request: Request, limit: int) -> AsyncIterator[bytes]:
     """Yield the body in blocks of about 1 MB.
 
-    What arrived before it broke off is yielded before the error is raised.
+    If the body breaks off, what arrived is yielded before the error is raised.
 
     Raises:
-        TooLarge: It has more than `limit` bytes; what is above is not yielded.
-        Malformed: The client went away before the end.
-        TooSlow: The client did not go on.
+        TooLarge: It has more than `limit` bytes; the excess is not yielded.
+        Malformed: The client disconnected before the end.
+        TooSlow: The client stopped sending.
     """
     block, taken = bytearray(), 0
     broken: ApiError | None = None
@@ -66,7 +66,7 @@ async def blocks(request: Request, limit: int) -> AsyncIterator[bytes]:
         async for chunk in request.stream():
             taken += len(chunk)
             if taken > limit:
-                raise TooLarge(f"The body has more than the {limit} bytes that are allowed here")
+                raise TooLarge(f"The body is longer than the {limit} bytes allowed here")
             block += chunk
             if len(block) >= _BLOCK:
                 yield bytes(block)
@@ -81,7 +81,7 @@ async def blocks(request: Request, limit: int) -> AsyncIterator[bytes]:
 
 
 def content_length(request: Request, default: int) -> int:
-    """Return the length that the client announces, or `default` when it announces none."""
+    """Return the announced length of the body, or `default` if none is announced."""
     value = request.headers.get("content-length", "")
     return int(value) if value.isascii() and value.isdigit() else default
 
@@ -90,11 +90,11 @@ def parse_json(body: bytes) -> Any:
     """Return the value of a JSON body.
 
     Raises:
-        Malformed: It is not JSON; NaN and Infinity are not.
-        Invalid: It holds a number that would be read as infinity.
-        TooLarge: Its values would take too much memory.
+        Malformed: It is not valid JSON (NaN and Infinity are not).
+        Invalid: It contains a number that would be parsed as infinity.
+        TooLarge: Its values would need too much memory.
     """
-    require_affordable(body)
+    check_cost(body)
     try:
         return json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
@@ -106,25 +106,25 @@ def _refuse_constant(name: str) -> None:
 
 
 def _finite(text: str) -> float:
-    """Return a number that can be told again: 1e999 would be read as infinity, which no JSON can hold."""
+    """Return a number that JSON can express; 1e999 would be parsed as infinity, which it cannot."""
     number = float(text)
     if math.isinf(number):
-        raise Invalid("The body holds a number that JSON cannot carry")
+        raise Invalid("The body contains a number that is too large for a float")
     return number
 
 
 async def answer_api_error(_: Request, error: Exception) -> Response:
-    """Answer a refusal with its status."""
+    """Answer a refused request with the status of its error."""
     assert isinstance(error, ApiError)
     return Json({"error": str(error)}, status_code=error.status, headers=error.headers)
 
 
 async def answer_http_error(_: Request, error: Exception) -> Response:
-    """Answer what the router refuses: an unknown path or method."""
+    """Answer a request that the router refuses: an unknown path or method."""
     assert isinstance(error, HTTPException)
     return Json({"error": error.detail}, status_code=error.status_code, headers=error.headers)
 
 
 async def answer_crash(_: Request, __: Exception) -> Response:
-    """Answer an unexpected error without its details, which go to the log."""
+    """Answer an unexpected error without its details, which go to the log only."""
     return Json({"error": "The server failed on this request; its log says why"}, status_code=500)

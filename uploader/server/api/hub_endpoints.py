@@ -1,4 +1,4 @@
-"""`/v1/…`: the API of Ultralytics HUB, as far as trainings use it.
+"""`/v1/…`: the part of the Ultralytics HUB API that trainings use.
 
 Every answer is `{"success": true, "message": …, "data": …}`.
 """
@@ -21,7 +21,7 @@ from uploader.server.api import hub_messages, storage_endpoints
 from uploader.server.api.bodies import Json, content_length, parse_json, read_body
 from uploader.server.api.webhooks import act_once
 from uploader.server.http_errors import Invalid, Malformed, NotFound
-from uploader.server.services import platform_of
+from uploader.server.local_platform import platform_of
 from uploader.server.storage.hub_store import HubModel, HubRows, HubWeights, Kind
 from uploader.server.storage.statements import Rows
 
@@ -31,23 +31,23 @@ _LISTED = 100
 
 
 def authenticate(_: Request) -> Response:
-    """Say that the key is accepted; a request with another one does not get here."""
+    """Confirm that the key is valid; a request with an invalid key is rejected before it gets here."""
     return _done("Authenticated", {})
 
 
 async def create_model(request: Request) -> Response:
-    """Make a model."""
+    """Create a model."""
     body = await read_body(request)
     return await run_in_threadpool(_create, request, body)
 
 
 def list_models(request: Request) -> Response:
-    """List the newest models; `lastRecordId`, where there are more, is the `last_doc_id` of the next page."""
+    """List the newest models. If there are more, `lastRecordId` is the `last_doc_id` to ask for the next page with."""
     asked, before = request.query_params.get("limit", ""), request.query_params.get("last_doc_id")
     limit = min(int(asked), _LISTED) if asked.isascii() and asked.isdigit() and len(asked) < 10 else _LISTED
     with platform_of(request).store.read() as rows:
         if before is not None and rows.hub.model(before) is None:
-            raise NotFound("The model after which the list was to go on was deleted: begin it again")
+            raise NotFound("The model after which this page begins was deleted: list the models from the beginning")
         models = rows.hub.models(limit + 1, before)
         results = [_described(request, rows.hub, model) for model in models[:limit]]
         page = {"results": results, "total": rows.hub.count()}
@@ -63,20 +63,20 @@ def get_model(request: Request) -> Response:
 
 
 async def update_model(request: Request) -> Response:
-    """Change parts of a model: their fields are added to those that are there."""
+    """Update parts of a model by merging the given fields into them."""
     body = await read_body(request)
     return await run_in_threadpool(_update, request, body)
 
 
 def delete_model(request: Request) -> Response:
-    """Remove a model with all that belongs to it."""
+    """Delete a model with its metrics and weights."""
     with platform_of(request).store.write(durable=True) as rows:
         rows.hub.delete(_found(rows.hub, request).id)
     return _done("Model deleted", {})
 
 
 async def put_metrics(request: Request) -> Response:
-    """Keep metrics of any number of epochs."""
+    """Store the metrics of any number of epochs."""
     body = await read_body(request)
     return await run_in_threadpool(_put_metrics, request, body)
 
@@ -89,7 +89,7 @@ def get_metrics(request: Request) -> Response:
 
 
 async def put_weights(request: Request) -> Response:
-    """Keep the file of a form as the model's last or best weights; they count once they are on disk."""
+    """Store the file of a form as the model's last or best weights, acknowledged once they are on disk."""
     storage_endpoints.check_size(content_length(request, default=0))
     await run_in_threadpool(_check_model, request)
     try:
@@ -97,12 +97,12 @@ async def put_weights(request: Request) -> Response:
             return await run_in_threadpool(_put_weights, request, form)
     except ClientDisconnect as error:
         raise Malformed("The form ended early") from error
-    except FormParserError as error:  # which newer versions of Starlette answer themselves
-        raise Malformed("The form cannot be read") from error
+    except FormParserError as error:  # newer versions of Starlette answer this error themselves
+        raise Malformed("The form cannot be parsed") from error
 
 
 async def heartbeat(request: Request) -> Response:
-    """Take note that a machine is at work on a model, and tell what it is called here."""
+    """Record that a machine is training a model, and return the id that it has here."""
     body = await read_body(request)
     return await run_in_threadpool(_heartbeat, request, body)
 
@@ -119,7 +119,7 @@ def get_weights(request: Request) -> Response:
 
 
 def weights_url(request: Request, model_id: str, kind: Kind) -> str:
-    """Return a signed URL of a model's weights."""
+    """Return a signed URL for a model's weights."""
     return platform_of(request).signed_url(request, "GET", f"/storage/hub/{model_id}/{kind}.pt")
 
 
@@ -202,7 +202,7 @@ def _heartbeat(request: Request, body: bytes) -> Response:
 
 
 def _check_model(request: Request) -> None:
-    """Refuse a file for a model that is not there before it is received."""
+    """Refuse a file for an unknown model before its bytes are received."""
     with platform_of(request).store.read() as rows:
         _found(rows.hub, request)
 
@@ -210,7 +210,7 @@ def _check_model(request: Request) -> None:
 def _found(rows: HubRows, request: Request) -> HubModel:
     model = rows.model(request.path_params["model"])
     if model is None:
-        raise NotFound("No such model here: it was never made, or deleted")
+        raise NotFound("No such model here: it was never created, or it was deleted")
     return model
 
 

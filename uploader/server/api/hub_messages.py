@@ -1,6 +1,6 @@
-"""What clients of HUB's API say, checked, and what they read back. Pure functions, no I/O.
+"""Requests of HUB's clients, validated, and the models that they read back. Pure functions, no I/O.
 
-The names of what is read are those that `hub-sdk` 0.0.25 looks for.
+The field names are those that `hub-sdk` 0.0.25 reads.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from uploader.server.api.json_cost import require_affordable
+from uploader.server.api.json_cost import check_cost
 from uploader.server.http_errors import Invalid
 from uploader.server.storage.hub_store import HubModel, HubWeights, Kind
 
 Status = Literal["new", "connected", "disconnected", "trained"]
-"""`connected` while heartbeats come, `disconnected` when something was reported and none come, `trained` when the final
-weights arrived, else `new`."""
+"""`trained` once the final weights have arrived; before that `connected` while heartbeats arrive, `disconnected` when
+something was reported but no heartbeats arrive, else `new`."""
 
 MISSED_HEARTBEATS = timedelta(seconds=2 * 300)
-"""A machine that says nothing for two intervals is gone."""
+"""A machine counts as disconnected after two heartbeat intervals without one."""
 
 PARTS = ("config", "dataset", "lineage", "meta")
 
 
 @dataclass(frozen=True)
 class WeightsForm:
-    """The fields beside an uploaded file."""
+    """The form fields sent with an uploaded file."""
 
     kind: Kind
     epoch: int
@@ -37,10 +37,10 @@ class WeightsForm:
 
 
 def model_parts(body: Any) -> dict[str, dict[str, Any]]:
-    """Read the parts of a model that a body names.
+    """Return the parts of a model that a body contains.
 
     Raises:
-        Invalid: The body or a part is no object.
+        Invalid: The body or a part is not an object.
     """
     if not isinstance(body, dict):
         raise Invalid("The body must be an object")
@@ -52,24 +52,24 @@ def model_parts(body: Any) -> dict[str, dict[str, Any]]:
 
 
 def metrics(body: Any) -> dict[int, dict[str, Any]]:
-    """Read the metrics of epochs: each is an object as JSON text, under its number.
+    """Return the metrics of epochs. The body maps each epoch's number to a JSON text that holds an object.
 
     Raises:
-        Invalid: They are not.
+        Invalid: The body has another form.
     """
     epochs = body.get("metrics") if isinstance(body, dict) and body.get("type") == "metrics" else None
     if not isinstance(epochs, dict):
         raise Invalid("The body must be {'type': 'metrics', 'metrics': {epoch: JSON text}}")
     texts = "".join(text for text in epochs.values() if isinstance(text, str))
-    require_affordable(texts.encode("utf-8", "surrogatepass"))
+    check_cost(texts.encode("utf-8", "surrogatepass"))
     return {_epoch(number): _object(text) for number, text in epochs.items()}
 
 
 def weights_form(fields: Mapping[str, Any]) -> WeightsForm:
-    """Read the fields beside an uploaded file.
+    """Return the form fields sent with an uploaded file.
 
     Raises:
-        Invalid: One is missing or of the wrong kind.
+        Invalid: A field is missing or has the wrong type.
     """
     final = {"epoch": False, "final": True}.get(str(fields.get("type")))
     if final is None:
@@ -81,13 +81,13 @@ def weights_form(fields: Mapping[str, Any]) -> WeightsForm:
 
 
 def status(model: HubModel, weights: Mapping[Kind, HubWeights], epochs: int, now: str) -> Status:
-    """Return the state that HUB showed of a model.
+    """Return a model's state as HUB reported it.
 
     Args:
         model: The model.
         weights: Its weights.
-        epochs: Of how many epochs it has metrics.
-        now: ISO 8601 in UTC.
+        epochs: Number of epochs that it has metrics of.
+        now: Current time, ISO 8601 in UTC.
     """
     if "best" in weights:
         return "trained"
@@ -104,9 +104,9 @@ def described(
     Args:
         model: The model.
         weights: Its weights.
-        urls: Where to get them.
-        epochs: Of how many epochs it has metrics.
-        now: ISO 8601 in UTC.
+        urls: Where to download them.
+        epochs: Number of epochs that it has metrics of.
+        now: Current time, ISO 8601 in UTC.
     """
     config, parent, architecture = model.config, _name(model.lineage, "parent"), _name(model.lineage, "architecture")
     arguments = {
@@ -143,7 +143,7 @@ def described(
 
 
 def _name(lineage: Mapping[str, Any], of: str) -> Any:
-    """Return the name of what a model comes from; a lineage holds whatever a client has said."""
+    """Return the name of a model's parent or architecture. The lineage is whatever JSON a client sent."""
     origin = lineage.get(of)
     return origin.get("name") if isinstance(origin, dict) else None
 
@@ -164,7 +164,7 @@ def _epoch(value: Any) -> int:
     except (TypeError, ValueError):
         number = -1
     if not 0 <= number < 2**63:
-        raise Invalid("an epoch must be a number from 0 on")
+        raise Invalid("an epoch must be a number, 0 or greater")
     return number
 
 
@@ -174,12 +174,12 @@ def _object(text: Any) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise Invalid("the metrics of an epoch must be an object as JSON text")
+        raise Invalid("the metrics of an epoch must be a JSON text that holds an object")
     return value
 
 
 def _finite(text: str) -> float | None:
-    """Return a number, None for one that is read as infinity: no JSON can hold that."""
+    """Return a number, or None if it would be parsed as infinity, which JSON cannot express."""
     number = float(text)
     return number if math.isfinite(number) else None
 
@@ -195,5 +195,5 @@ def _score(fields: Mapping[str, Any]) -> float:
 
 
 def _moment(text: str) -> datetime:
-    # Python 3.10 does not read the "Z".
+    # Python 3.10 does not accept the "Z".
     return datetime.fromisoformat(text.replace("Z", "+00:00"))

@@ -1,12 +1,12 @@
-"""`Idempotency-Key`: the same request twice has the effect of one, and gets the same answer.
+"""`Idempotency-Key`: a request that is sent twice takes effect once and gets the same answer both times.
 
-The first answer is stored in the transaction that has the effect, so neither can exist without the other, and of
-duplicates that arrive together one acts while the others wait for the store and then find its answer. A refused
-request had no effect and leaves no answer: it may be tried again.
+The first answer is stored in the transaction that makes the change, so neither exists without the other. When
+duplicates arrive at once, one makes the change while the others wait for the store and then find its answer. A refused
+request changed nothing and stores no answer, so it can be retried.
 
-Answers about a model are forgotten with it, or some time after it ended, when all of it has long been delivered: what
-is said again then finds its place all the same, because epochs, console text and checkpoints have keys of their own.
-Registrations have none, so the answers to those stay.
+Answers about a model are deleted with the model, or some time after its training ended, when all of it was delivered
+long ago. A request repeated after that still does no harm, because epochs, console text and checkpoints have keys of
+their own. Registrations have none, so their answers are kept.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from uploader.server.storage.statements import Rows
 
 HEADER = "Idempotency-Key"
 
-KEPT_AFTER_THE_END = timedelta(days=30)
-"""Time after the end of a training for which answers about it are kept."""
+RETENTION = timedelta(days=30)
+"""How long answers about a training are kept after its end."""
 
 _MAX_LENGTH = 255
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What makes two requests the same: method and path, the client's key, and the sha256 of the body."""
+    """What identifies a request: method and path, the client's key, and the sha256 of the body."""
 
     scope: str
     key: str
@@ -49,12 +49,12 @@ def identify(method: str, path: str, key: str, body: bytes) -> Identity:
 
 
 def once(rows: Rows, identity: Identity | None, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Act, or return the answer that the same request got before.
+    """Run `act`, or return the answer that the same request got before.
 
     Args:
-        rows: The store's tables, in the writing transaction in which `act` has its effect.
-        identity: The request's identity, or None for one that is always executed.
-        act: Has the effect and returns the answer.
+        rows: The store's tables, in the writing transaction that `act` uses.
+        identity: The request's identity, or None to run `act` in any case.
+        act: Makes the change and returns the answer.
 
     Raises:
         Invalid: The key was used before with another body.
@@ -64,14 +64,14 @@ def once(rows: Rows, identity: Identity | None, act: Callable[[], dict[str, Any]
     known = rows.answers.get(identity.scope, identity.key)
     if known is None:
         answer = act()
-        rows.answers.insert(identity.scope, identity.key, identity.digest, answer, _goes_with(answer))
+        rows.answers.insert(identity.scope, identity.key, identity.digest, answer, _deleted_with(answer))
         return answer
     digest, answer = known
     if digest != identity.digest:
-        raise Invalid(f"This {HEADER} was used before with another body: give each request its own")
+        raise Invalid(f"This {HEADER} was used before with another body: use a new key for each request")
     return answer
 
 
-def _goes_with(answer: dict[str, Any]) -> str | None:
-    """Return the model that an answer is about, None if it is one to a registration, which names a new run or model."""
+def _deleted_with(answer: dict[str, Any]) -> str | None:
+    """Return the model that an answer is deleted with; None for a registration, which creates a run or model."""
     return None if "runId" in answer else answer.get("modelId")

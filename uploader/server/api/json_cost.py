@@ -1,38 +1,39 @@
-"""How much memory a JSON text may take once it is parsed, told by its bytes. Pure.
+"""An estimate of the memory that a JSON text needs once it is parsed, made from its bytes. Pure.
 
-A text of 30 MB that holds nothing but `[]` becomes ten million lists. What costs are the signs outside of its strings.
+A text of 30 MB that contains nothing but `[]` becomes ten million lists. The estimate counts the brackets, commas and
+colons outside strings.
 """
 
 from __future__ import annotations
 
 from uploader.server.http_errors import TooLarge
 
-MOST = 384 * 1024 * 1024
-"""Bytes that the values of one text may take. A matrix of 1,200 classes takes an eighth of it."""
+MAX_COST = 384 * 1024 * 1024
+"""Bytes that the values of one text may need. A confusion matrix of 1,200 classes needs an eighth of this."""
 
-_HARMLESS = 1024 * 1024  # bytes of a text that cannot take more than a fifth of that
-_WINDOW = 1024 * 1024  # bytes that are looked at at once
+_HARMLESS = 1024 * 1024  # a text of at most this many bytes needs at most a fifth of `MAX_COST`
+_WINDOW = 1024 * 1024  # bytes scanned at once
 _STRING = 56
-_PRICES = {b"[": 96, b"{": 240, b",": 32, b":": 80}  # bytes for each list, object, element and name, rounded up
+_COSTS = {b"[": 96, b"{": 240, b",": 32, b":": 80}  # bytes per list, object, element and name, rounded up
 
 
-def require_affordable(text: bytes) -> None:
-    """Refuse a text whose values would take too much memory.
+def check_cost(text: bytes) -> None:
+    """Refuse a text whose values would need too much memory.
 
     Raises:
-        TooLarge: They would.
+        TooLarge: The estimate is above `MAX_COST`.
     """
-    if len(text) > _HARMLESS and cost(text) > MOST:
-        raise TooLarge("The JSON holds more values than are taken at once: send it in parts")
+    if len(text) > _HARMLESS and cost(text) > MAX_COST:
+        raise TooLarge("The JSON contains more values than are accepted at once: send it in parts")
 
 
 def cost(text: bytes) -> int:
-    """Return about how many bytes the values of a JSON text take, without what is in its strings."""
-    plain = text.replace(b"\\\\", b"").replace(b'\\"', b"")  # every quotation mark that is left begins or ends a string
-    total, inside = 0, 0
+    """Estimate how many bytes the values of a JSON text need, without the characters of its strings."""
+    plain = text.replace(b"\\\\", b"").replace(b'\\"', b"")  # each remaining quotation mark begins or ends a string
+    total, in_string = 0, 0
     for start in range(0, len(plain), _WINDOW):
         parts = plain[start : start + _WINDOW].split(b'"')
-        outside = b"".join(parts[inside::2])
-        total += sum(outside.count(sign) * price for sign, price in _PRICES.items()) + _STRING * (len(parts) // 2)
-        inside ^= (len(parts) - 1) % 2
+        structure = b"".join(parts[in_string::2])
+        total += sum(structure.count(sign) * each for sign, each in _COSTS.items()) + _STRING * (len(parts) // 2)
+        in_string ^= (len(parts) - 1) % 2
     return total

@@ -1,4 +1,4 @@
-"""What the platform knows, as the SDK and `resolve_platform_uri` ask for it: the account, models, dataset exports."""
+"""The read API used by the SDK and `resolve_platform_uri`: the account, models and dataset exports."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from starlette.routing import Route
 
 from uploader.server.api import storage_endpoints, views
 from uploader.server.api.bodies import Json
-from uploader.server.api.views import Everything
+from uploader.server.api.views import ModelSnapshot
 from uploader.server.http_errors import Invalid, NotFound
+from uploader.server.local_platform import Platform, platform_of
 from uploader.server.rules import training
-from uploader.server.services import Platform, platform_of
 from uploader.server.storage import datasets
 from uploader.server.storage.statements import Rows
 from uploader.server.storage.store_records import Model
 
 
 def summarize_account(request: Request) -> Response:
-    """Tell the key's owner, under whose name the models are; servers of late 2025 did not."""
+    """Return the account of the API key, which owns the models. Servers of late 2025 did not have this endpoint."""
     platform = platform_of(request)
     if platform.contract == "2025":
         raise NotFound("No such page")
@@ -31,12 +31,12 @@ def list_models(request: Request) -> Response:
     owner, project = request.path_params["owner"], request.path_params["project"]
     limit = _limit(request)
     with platform_of(request).store.read() as rows:
-        models = [views.summary(Everything.of(rows, each)) for each in rows.models(owner, project, limit)]
+        models = [views.summary(ModelSnapshot.of(rows, each)) for each in rows.models(owner, project, limit)]
     return Json({"models": models, "region": views.REGION})
 
 
 def get_model(request: Request) -> Response:
-    """Show one model with everything reported for it."""
+    """Return one model with everything reported for it."""
     it = _everything(request)
     return Json({"model": views.detail(it), "isOwner": it.model.owner == platform_of(request).owner})
 
@@ -49,7 +49,7 @@ def delete_model(request: Request) -> Response:
 
 
 def get_training(request: Request) -> Response:
-    """Show how far a training is."""
+    """Return the progress of a training."""
     return Json({"job": views.job(_everything(request), platform_of(request).now())})
 
 
@@ -62,7 +62,7 @@ def cancel_training(request: Request) -> Response:
 
 
 def list_files(request: Request) -> Response:
-    """List a model's checkpoints with signed URLs: first the one that is the model, then the others, newest first."""
+    """List a model's checkpoints with signed URLs: its weights first, then the others, newest first."""
     it = _everything(request)
     others = [each for each in reversed(it.checkpoints) if each != it.weights]
     platform = platform_of(request)
@@ -79,7 +79,7 @@ def list_files(request: Request) -> Response:
 
 
 def redirect_to_model(request: Request) -> Response:
-    """Answer a redirect to the signed URL of the model's file, as servers did before the SDK."""
+    """Redirect to the signed URL of the model's weights, as servers did before the SDK."""
     it = _everything(request)
     if it.weights is None:
         raise NotFound("The model has no weights yet")
@@ -88,12 +88,12 @@ def redirect_to_model(request: Request) -> Response:
 
 
 def export_dataset(request: Request) -> Response:
-    """Return the signed URL of a dataset's file."""
+    """Return a signed URL for a dataset's file."""
     return Json({"downloadUrl": _dataset_url(request), "cached": True})
 
 
 def redirect_to_dataset(request: Request) -> Response:
-    """Answer a redirect to the signed URL of a dataset's file, as servers did before the SDK."""
+    """Redirect to the signed URL of a dataset's file, as servers did before the SDK."""
     return RedirectResponse(_dataset_url(request), status_code=302)
 
 
@@ -138,9 +138,9 @@ def _model(rows: Rows, request: Request) -> Model:
     return model
 
 
-def _everything(request: Request) -> Everything:
+def _everything(request: Request) -> ModelSnapshot:
     with platform_of(request).store.read() as rows:
-        return Everything.of(rows, _model(rows, request))
+        return ModelSnapshot.of(rows, _model(rows, request))
 
 
 def _dataset_url(request: Request) -> str:

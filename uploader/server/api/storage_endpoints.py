@@ -1,4 +1,4 @@
-"""`/storage/…`: the bytes themselves, behind signed URLs that need no other credentials."""
+"""`/storage/…`: uploading and downloading files through signed URLs, which need no other credentials."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from starlette.routing import Route
 
 from uploader.server.api.bodies import Json, blocks, content_length
 from uploader.server.http_errors import Malformed, NotFound, TooLarge
-from uploader.server.rules import training
-from uploader.server.services import Platform, platform_of
+from uploader.server.local_platform import Platform, platform_of
+from uploader.server.rules import uploads
 from uploader.server.storage import datasets
 from uploader.server.storage.store_records import Checkpoint, Upload
 
 MAX_FILE = 64 * 1024**3
-"""Largest file taken, in bytes."""
+"""Largest file accepted, in bytes."""
 
 
 def upload_path(upload_id: str) -> str:
@@ -27,7 +27,7 @@ def upload_path(upload_id: str) -> str:
 
 
 def checkpoint_path(checkpoint: Checkpoint) -> str:
-    """Return the path of a checkpoint; it ends in the file's name, which clients save it under."""
+    """Return the path of a checkpoint. It ends in the file's name, under which clients save it."""
     return f"/storage/checkpoints/{checkpoint.id}/{checkpoint.filename}"
 
 
@@ -37,42 +37,42 @@ def dataset_path(owner: str, slug: str) -> str:
 
 
 def check_size(size: int | None) -> None:
-    """Raise `TooLarge` for a file of more bytes than are taken; None is unknown, and passes."""
+    """Raise `TooLarge` for a file that is larger than `MAX_FILE`; None (unknown) is accepted."""
     if size is not None and size > MAX_FILE:
         raise TooLarge(f"The file is larger than {MAX_FILE} bytes")
 
 
 def check_signature(request: Request, platform: Platform, method: str | None = None) -> None:
-    """Let a request through that came by a signed URL.
+    """Check the signature of a signed URL.
 
     Args:
         request: The request.
-        platform: Whose signature it must be.
-        method: What the URL must be signed for, by default the request's method.
+        platform: The platform that must have signed it.
+        method: The method that the URL must be signed for; by default that of the request.
 
     Raises:
-        Forbidden: The signature does not fit, or has expired.
+        Forbidden: The signature is wrong or has expired.
     """
     query = request.query_params
     expires, signature = query.get("expires", ""), query.get("signature", "")
-    # The path that was routed: `request.url` would be put together with whatever the Host header says.
+    # Not `request.url`, which is built from the client's Host header.
     path = request.scope["path"]
     platform.signer.check(method or request.method, path, expires, signature, platform.clock())
 
 
 def file_answer(path: Path) -> Response:
-    """Return the answer that sends a file.
+    """Return an answer that sends a file.
 
     Raises:
-        NotFound: It is gone.
+        NotFound: The file no longer exists.
     """
     if not path.is_file():
-        raise NotFound("The file is not here any more")
+        raise NotFound("The file no longer exists")
     return FileResponse(path, media_type="application/octet-stream")
 
 
 def find_upload(platform: Platform, upload_id: str) -> Upload:
-    """Return an upload.
+    """Return the upload with this id.
 
     Raises:
         NotFound: There is none.
@@ -85,7 +85,7 @@ def find_upload(platform: Platform, upload_id: str) -> Upload:
 
 
 async def put_upload(request: Request) -> Response:
-    """Receive the bytes of an upload. They count once all of them are on disk."""
+    """Receive the bytes of an upload; they are acknowledged once all of them are on disk."""
     platform = platform_of(request)
     check_signature(request, platform)
     upload = await run_in_threadpool(find_upload, platform, request.path_params["upload"])
@@ -93,7 +93,7 @@ async def put_upload(request: Request) -> Response:
 
     def finish() -> None:
         with platform.store.write(durable=True) as rows:
-            training.finish_upload(rows, upload, sha256, size, platform.now())
+            uploads.finish(rows, upload, sha256, size, platform.now())
 
     await run_in_threadpool(finish)
     return Json({"sha256": sha256, "size": size})
@@ -128,7 +128,7 @@ def _expected_size(request: Request, upload: Upload) -> int | None:
     announced = content_length(request, default=-1)
     sizes = {size for size in (announced, upload.declared_size) if size not in (-1, None)}
     if len(sizes) > 1:
-        raise Malformed(f"The file was said to have {upload.declared_size} bytes, not {announced}")
+        raise Malformed(f"The upload was announced with {upload.declared_size} bytes, not {announced}")
     expected = next(iter(sizes), None)
     check_size(expected)
     return expected
@@ -143,7 +143,7 @@ async def _receive(request: Request, platform: Platform, upload: Upload) -> tupl
         if expected is not None and incoming.size != expected:
             raise Malformed(f"The file ended after {incoming.size} of {expected} bytes")
         if upload.declared_sha256 not in (None, incoming.sha256):
-            raise Malformed(f"The file was said to have the SHA-256 {upload.declared_sha256}, not {incoming.sha256}")
-        # Leaving the context flushes to disk, which takes long for a large file: not on the event loop.
+            raise Malformed(f"The upload was announced with SHA-256 {upload.declared_sha256}, not {incoming.sha256}")
+        # Leaving the context flushes a large file to disk, which takes too long for the event loop.
         await run_in_threadpool(stack.pop_all().close)
     return incoming.sha256, incoming.size

@@ -1,4 +1,4 @@
-"""What clients read back, in the SDK's field names (`ultralytics_platform.types`). Pure functions over records."""
+"""Models as clients read them, with the SDK's field names (`ultralytics_platform.types`). Pure functions."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from uploader.server.rules.training import weights
+from uploader.server.rules.uploads import weights
 from uploader.server.storage.statements import Rows
 from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoch, Model
 
 REGION = "us"
-"""The SDK knows us, eu and ap; this machine is none of them."""
+"""The SDK accepts us, eu and ap; for this server the value means nothing."""
 
 
 @dataclass(frozen=True)
-class Everything:
-    """A model with all that was reported for it, read as one consistent picture."""
+class ModelSnapshot:
+    """A model with everything reported for it, read in one transaction."""
 
     model: Model
     epochs: list[Epoch]
@@ -25,8 +25,8 @@ class Everything:
     run_ids: list[int]
 
     @classmethod
-    def of(cls, rows: Rows, model: Model, newest_chunks: int = -1) -> Everything:
-        """Read everything about a model; of its console, which may be long, only the newest chunks if a number says."""
+    def of(cls, rows: Rows, model: Model, newest_chunks: int = -1) -> ModelSnapshot:
+        """Read a model. `newest_chunks` limits how much of its console is read, which may be long; -1 reads all."""
         return cls(
             model=model,
             epochs=rows.epochs(model.id),
@@ -44,18 +44,18 @@ class Everything:
 
     @property
     def epochs_done(self) -> int:
-        """How many of the epochs that the newest training is to have are there; an earlier one may have had more."""
+        """Number of epochs that have arrived, without those beyond the total (earlier trainings may have more)."""
         total = self.model.epochs
         return sum(total is None or each.epoch < total for each in self.epochs)
 
     @property
     def weights(self) -> Checkpoint | None:
-        """The checkpoint that is the model."""
+        """The checkpoint that is offered as the model's weights."""
         return weights(self.model, self.checkpoints)
 
 
-def summary(it: Everything) -> dict[str, Any]:
-    """Return a model as a list shows it: everything but its plots. Fields without a value are left out."""
+def summary(it: ModelSnapshot) -> dict[str, Any]:
+    """Return a model as it appears in lists: everything except its plots. Fields without a value are omitted."""
     model, file = it.model, it.weights
     fields = {
         "id": model.id,
@@ -95,13 +95,13 @@ def summary(it: Everything) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def detail(it: Everything) -> dict[str, Any]:
-    """Return a model by itself, with its plots."""
+def detail(it: ModelSnapshot) -> dict[str, Any]:
+    """Return a single model, with its plots."""
     return {**summary(it), "plots": it.model.plots or [], "metadata": {}}
 
 
-def job(it: Everything, now: str) -> dict[str, Any]:
-    """Return the progress of a model's training; times in milliseconds."""
+def job(it: ModelSnapshot, now: str) -> dict[str, Any]:
+    """Return the progress of a model's training. Durations are in milliseconds."""
     model = it.model
     done = it.epochs_done
     total = model.epochs or done
@@ -155,7 +155,7 @@ def _error(model: Model) -> dict[str, Any] | None:
     return model.error and {**model.error, "timestamp": model.completed_at}
 
 
-def _best(it: Everything) -> dict[str, Any]:
+def _best(it: ModelSnapshot) -> dict[str, Any]:
     if it.model.results and "bestEpoch" in it.model.results:
         return {name: it.model.results.get(name) for name in ("bestEpoch", "bestFitness")}
     rated = [each for each in it.epochs if isinstance(each.data.get("fitness"), (int, float))]
@@ -163,7 +163,7 @@ def _best(it: Everything) -> dict[str, Any]:
     return {"bestEpoch": best and best.epoch, "bestFitness": best and best.data["fitness"]}
 
 
-def _metrics(it: Everything) -> dict[str, Any] | None:
+def _metrics(it: ModelSnapshot) -> dict[str, Any] | None:
     if it.model.results and isinstance(it.model.results.get("metrics"), dict):
         metrics: dict[str, Any] = it.model.results["metrics"]
         return metrics
@@ -180,7 +180,7 @@ def _main_arguments(train_args: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _number(value: Any) -> float | None:
-    # Trainers send every argument as a string; a list of sizes stays out.
+    # Trainers send every argument as a string; a list of sizes is not a number.
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -192,5 +192,5 @@ def _milliseconds(start: str, end: str) -> float:
 
 
 def _moment(text: str) -> datetime:
-    # Python 3.10 does not read the "Z".
+    # Python 3.10 does not accept the "Z".
     return datetime.fromisoformat(text.replace("Z", "+00:00"))

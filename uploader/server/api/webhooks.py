@@ -1,4 +1,4 @@
-"""`POST /api/webhooks/training/metrics` and `POST /api/webhooks/models/upload`: how trainings report."""
+"""The endpoints that trainings report to: `POST /api/webhooks/training/metrics`, `POST /api/webhooks/models/upload`."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from starlette.routing import Route
 
 from uploader.server.api import idempotency, storage_endpoints, tus_endpoints
 from uploader.server.api.bodies import Json, parse_json, read_body
-from uploader.server.rules import messages, training, transfers
-from uploader.server.services import Platform, base_url, platform_of
+from uploader.server.local_platform import Platform, base_url, platform_of
+from uploader.server.rules import messages, registration, training, transfers, uploads
 from uploader.server.storage import ordering
 from uploader.server.storage.statements import Rows
 
 _MILESTONES = frozenset({"training_started", "checkpoint_saved", "training_complete", "training_failed"})
-"""Events whose answer means: this, and all before it, survives a power cut here too."""
+"""Events that are acknowledged only once they, and all before them, would survive a power cut here as well."""
 
 
 async def training_metrics(request: Request) -> Response:
-    """Take one training event."""
+    """Receive one training event."""
     body = await read_body(request)
     return Json(await run_in_threadpool(_take_event, request, body))
 
 
 async def models_upload(request: Request) -> Response:
-    """Prepare for one file and say where to PUT it."""
+    """Prepare to receive one file, and return the URL to PUT it to."""
     body = await read_body(request)
     return Json(await run_in_threadpool(_prepare_upload, request, body))
 
@@ -42,14 +42,14 @@ routes = [
 def act_once(
     platform: Platform, request: Request, body: bytes, act: Callable[[Rows], dict[str, Any]], *, durable: bool = False
 ) -> dict[str, Any]:
-    """Act on the store in one transaction, or repeat the answer to the same request.
+    """Run `act` in one transaction of the store, or repeat the answer to the same request.
 
     Args:
-        platform: Whose store it is.
-        request: Carries the idempotency key, if there is one.
-        body: Its body.
-        act: Has the effect and returns the answer.
-        durable: Whether the effect is to survive a power cut.
+        platform: The platform whose store is changed.
+        request: The request; it may carry an idempotency key.
+        body: The request's body.
+        act: Makes the change and returns the answer.
+        durable: Whether the change must survive a power cut.
     """
     key = request.headers.get(idempotency.HEADER) if platform.idempotency else None
     identity = None if key is None else idempotency.identify(request.method, request.scope["path"], key, body)
@@ -68,39 +68,39 @@ def _take_event(request: Request, body: bytes) -> dict[str, Any]:
 
     def act(rows: Rows) -> dict[str, Any]:
         if event.event == "training_started":
-            rows.answers.forget(ended_before=platform.ago(idempotency.KEPT_AFTER_THE_END))
-            return training.start(rows, event, now, unique_names=platform.contract != "2025")
+            rows.answers.forget(ended_before=platform.ago(idempotency.RETENTION))
+            return registration.start(rows, event, now, unique_names=platform.contract != "2025")
         return training.record(rows, event, now)
 
     facts = act_once(platform, request, body, act, durable=event.event in _MILESTONES)
     if platform.contract == "2025":
         return {"received": True}
-    # The address is that of this request, not that of the first one under the same key.
+    # The base URL is that of this request, which may differ from that of the first one with the same key.
     url = {"modelUrl": f"{base_url(request)}{facts['modelUrl']}"} if "modelUrl" in facts else {}
     return {"received": True, "event": event.event, "mode": "remote", **facts, **url}
 
 
 def _prepare_upload(request: Request, body: bytes) -> dict[str, Any]:
     platform = platform_of(request)
-    wish = messages.upload_request(parse_json(body), platform.owner, _order(request))
-    storage_endpoints.check_size(wish.size)
+    wanted = messages.upload_request(parse_json(body), platform.owner, _order(request))
+    storage_endpoints.check_size(wanted.size)
     now = platform.now()
-    facts = act_once(platform, request, body, lambda rows: training.expect_upload(rows, wish, now))
-    # Signed anew for the same upload: the answer to a repeated request must not hold a URL that has expired.
-    path = storage_endpoints.upload_path(facts["uploadPath"].removeprefix(training.STAGING))
+    facts = act_once(platform, request, body, lambda rows: uploads.expect(rows, wanted, now))
+    # Signed again each time: the answer to a repeated request must not contain a URL that has expired.
+    path = storage_endpoints.upload_path(uploads.id_of(facts["uploadPath"]))
     answer = {"uploadUrl": platform.signed_url(request, "PUT", path), "gcsPath": facts["gcsPath"]}
     if platform.contract == "2025":
         return answer
-    return answer | facts | _resumable(request, platform, wish, facts)
+    return answer | facts | _resumable(request, platform, wanted, facts)
 
 
 def _resumable(
-    request: Request, platform: Platform, wish: messages.UploadRequest, facts: dict[str, Any]
+    request: Request, platform: Platform, wanted: messages.UploadRequest, facts: dict[str, Any]
 ) -> dict[str, Any]:
-    """Offer the same upload in pieces, to clients that know what runs are."""
-    if wish.run_id is None:
+    """Offer a resumable upload of the same file, to clients that know run ids."""
+    if wanted.run_id is None:
         return {}
-    upload_id = facts["uploadPath"].removeprefix(training.STAGING)
+    upload_id = uploads.id_of(facts["uploadPath"])
     with platform.store.write() as rows:
         begun = transfers.resume(rows, upload_id, platform)
     urls = {"create": tus_endpoints.creation_url(request, platform, upload_id)}

@@ -1,4 +1,4 @@
-"""Curves of a training as SVG, made from its epochs. Pure functions."""
+"""SVG charts of a training's metrics. Pure functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_CHARTS = 60
 
 
 def charts(epochs: list[Epoch]) -> list[Element]:
-    """Return one figure for each metric; a loss of training and validation is one figure with two lines."""
+    """Return one figure per metric; training and validation loss share a figure with two lines."""
     figures: dict[str, dict[str, list[Point]]] = {}
     for name, points in series(epochs).items():
         split, _, rest = name.partition("/")
@@ -28,7 +28,7 @@ def charts(epochs: list[Epoch]) -> list[Element]:
 
 
 def series(epochs: Iterable[Epoch]) -> dict[str, list[Point]]:
-    """Return the values of each metric by name; epochs in which it is no finite number are left out."""
+    """Return the values of each metric by name, without epochs in which it is not a finite number."""
     found: dict[str, list[Point]] = {}
     for each in epochs:
         for name, value in (each.data.get("metrics") or {}).items():
@@ -64,7 +64,7 @@ def _curves(lines: dict[str, list[Point]]) -> list[Element]:
         places = [_place(point, bounds) for point in points]
         text = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         curves.append(element("polyline", points=text, class_=f"line{number % 2}"))
-        # A line of one point is invisible; the newest point is worth seeing in any case.
+        # A line of a single point would be invisible, so the newest point is also drawn as a dot.
         x, y = places[-1]
         curves.append(element("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=2.5, class_=f"dot{number % 2}"))
     return curves
@@ -79,6 +79,6 @@ def _place(point: Point, bounds: tuple[int, int, float, float]) -> tuple[float, 
     first, last, low, high = bounds
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
     x = (point[0] - first) / (last - first) if last > first else 0.5
-    # Halved first: the span of two huge values may be above what a float holds.
+    # Halved first, because the difference of two huge values may overflow.
     y = (point[1] / 2 - low / 2) / (high / 2 - low / 2) if high / 2 > low / 2 else 0.5
     return _LEFT + x * width, _TOP + (1 - y) * height

@@ -1,4 +1,4 @@
-"""HUB's models on the pages for people: a table on `/`, and `/hub/MODEL`, also as `/models/MODEL`, for each."""
+"""HUB's models as HTML: a table on `/`, and a page per model at `/hub/MODEL` and `/models/MODEL`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from starlette.routing import Route
 from uploader.server.api import hub_messages
 from uploader.server.api.hub_endpoints import weights_url
 from uploader.server.http_errors import NotFound
+from uploader.server.local_platform import platform_of
 from uploader.server.pages.markup import element, table
 from uploader.server.pages.page_parts import curves, detail_page, details, progress, section, status
-from uploader.server.services import platform_of
 from uploader.server.storage.hub_store import HubModel, HubRows, HubWeights
 from uploader.server.storage.store_records import Epoch
 
@@ -21,7 +21,7 @@ _MAX_MODELS = 500
 
 
 def overview(rows: HubRows, now: str) -> list[Element]:
-    """Return the newest models as a section, or nothing when there are none."""
+    """Return a section with the newest models, or an empty list if there are none."""
     models = rows.models(_MAX_MODELS)
     if not models:
         return []
@@ -30,13 +30,13 @@ def overview(rows: HubRows, now: str) -> list[Element]:
 
 
 def show_model(request: Request) -> Response:
-    """Show one model: its state, curves, weights and settings."""
+    """Show one model: its state, charts, weights and settings."""
     platform = platform_of(request)
     with platform.store.read() as store:
         rows = store.hub
         model = rows.model(request.path_params["model"])
         if model is None:
-            raise NotFound("No such model here: it was never made, or deleted")
+            raise NotFound("No such model here: it was never created, or it was deleted")
         metrics, weights = rows.epochs(model.id), list(rows.weights(model.id).values())
         state = hub_messages.status(model, rows.weights(model.id), len(metrics), platform.now())
     epochs = [Epoch(number, {"metrics": each}, "") for number, each in metrics.items()]
@@ -47,7 +47,7 @@ def show_model(request: Request) -> Response:
 
 routes = [
     Route("/hub/{model}", show_model, methods=["GET"]),
-    Route("/models/{model}", show_model, methods=["GET"]),  # as identifiers have it: {ULTRALYTICS_HUB_WEB}/models/ID
+    Route("/models/{model}", show_model, methods=["GET"]),  # as in HUB's model URLs: {ULTRALYTICS_HUB_WEB}/models/ID
 ]
 
 

@@ -1,4 +1,4 @@
-"""HTML as trees, so that text is escaped by construction and never by remembering to."""
+"""HTML as element trees, so that text is always escaped, without anybody having to remember it."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def document(title: str, *body: Element | str, refresh: int | None = None, prefi
     Args:
         title: Its title.
         body: What is on it.
-        refresh: Seconds after which the browser loads it again; None for never.
-        prefix: Path under which this server is; links to its own pages get it.
+        refresh: Seconds after which the browser reloads it; None for never.
+        prefix: Path prefix of this server, added to links to its own pages.
     """
     head = element(
         "head",
@@ -56,7 +56,7 @@ def document(title: str, *body: Element | str, refresh: int | None = None, prefi
     for each in page.iter():
         if (target := each.get("href", "")).startswith("/"):
             each.set("href", prefix + target)
-    # ASCII with character references: payloads may hold half of a surrogate pair, which UTF-8 cannot carry.
+    # ASCII with character references, because payloads may contain a lone surrogate, which UTF-8 cannot encode.
     text: bytes = tostring(page, encoding="us-ascii", method="html")
     return b"<!doctype html>\n" + text
 

@@ -1,4 +1,4 @@
-"""The pages for people: `/` lists the trainings, `/runs/OWNER/PROJECT/MODEL` shows one."""
+"""Trainings as HTML: `/` lists them, `/runs/OWNER/PROJECT/MODEL` shows one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from uploader.server.api import storage_endpoints
-from uploader.server.api.views import Everything
+from uploader.server.api.views import ModelSnapshot
 from uploader.server.http_errors import NotFound
+from uploader.server.local_platform import platform_of
 from uploader.server.pages import hub_pages
 from uploader.server.pages.markup import element, table
 from uploader.server.pages.page_parts import HEADERS, curves, detail_page, details, page, progress, section, status
-from uploader.server.rules.training import page_path
-from uploader.server.services import platform_of
+from uploader.server.rules.models import page_path
 from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Overview
 
 _STYLE = Path(__file__).parent / "static" / "style.css"
@@ -38,12 +38,12 @@ def list_runs(request: Request) -> Response:
 
 
 def show_run(request: Request) -> Response:
-    """Show one training: its state, curves, checkpoints and the end of its console."""
+    """Show one training: its state, charts, checkpoints and the end of its console."""
     with platform_of(request).store.read() as rows:
         model = rows.model_by_slug(*(request.path_params[part] for part in ("owner", "project", "model")))
         if model is None:
-            raise NotFound("No such training here: it was never registered, or deleted")
-        it = Everything.of(rows, model, newest_chunks=_CONSOLE_CHUNKS)
+            raise NotFound("No such training here: it was never registered, or it was deleted")
+        it = ModelSnapshot.of(rows, model, newest_chunks=_CONSOLE_CHUNKS)
     parts = {"Environment": model.environment, "Arguments": model.train_args, "Results": model.results}
     return detail_page(
         request,
@@ -54,7 +54,7 @@ def show_run(request: Request) -> Response:
 
 
 def style(_: Request) -> Response:
-    """Send the style sheet."""
+    """Return the style sheet."""
     return Response(_STYLE.read_bytes(), media_type="text/css", headers=HEADERS)
 
 
@@ -70,7 +70,7 @@ def _overview_row(it: Overview) -> list[Element | str]:
     return [link, status(it.status), progress(it.epochs_arrived, it.epochs), str(it.checkpoints), it.started_at]
 
 
-def _state(it: Everything) -> Element:
+def _state(it: ModelSnapshot) -> Element:
     model = it.model
     facts: list[list[Element | str]] = [
         ["Status", status(model.status)],

@@ -1,1 +1,1 @@
-"""What the platform makes of what it is told. Rules over its tables, apart from HTTP."""
+"""The platform's rules: how requests change its tables, independent of HTTP."""

@@ -1,4 +1,4 @@
-"""What clients say, checked: the parts of a request body as typed values. Pure functions, no I/O."""
+"""Request bodies, validated and parsed into typed values. Pure functions, no I/O."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ EVENTS = frozenset(
         "training_failed",
     }
 )
-"""Events of `POST /api/webhooks/training/metrics`, as the SDK 0.1.99 lists them."""
+"""Events of `POST /api/webhooks/training/metrics`, as listed by the SDK 0.1.99."""
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_INTEGERS = range(-(2**63), 2**63)  # what SQLite holds
+_INTEGERS = range(-(2**63), 2**63)  # the range of SQLite's INTEGER
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a model is: `owner/project/name`, all three as slugs, and the project's name as it was written."""
+    """A model's address, `owner/project/name`, all three as slugs; and the project's name as it was written."""
 
     owner: str
     project: str
@@ -39,7 +39,7 @@ class Address:
 
 @dataclass(frozen=True)
 class TrainingEvent:
-    """One event and the model it is for: named by `model_id`, or else by `address`."""
+    """One event and its model, which is named by `model_id` or else by `address`."""
 
     event: str
     data: dict[str, Any]
@@ -50,7 +50,7 @@ class TrainingEvent:
 
 @dataclass(frozen=True)
 class UploadRequest:
-    """A wish to send one file. Without `run_id` the client is an older one that announces nothing afterwards."""
+    """A request to upload one file. Without `run_id` it is from an older client, which sends no event afterwards."""
 
     filename: str
     size: int | None
@@ -62,10 +62,10 @@ class UploadRequest:
 
 
 def training_event(body: Any, default_owner: str, order: Order | None = None) -> TrainingEvent:
-    """Read a training event.
+    """Parse a training event.
 
     Raises:
-        Invalid: A field is missing or of the wrong type, or the event is unknown.
+        Invalid: A field is missing or has the wrong type, or the event is unknown.
     """
     fields = mapping(body, "The body")
     event = text(fields.get("event"), "event")
@@ -77,10 +77,10 @@ def training_event(body: Any, default_owner: str, order: Order | None = None) ->
 
 
 def upload_request(body: Any, default_owner: str, order: Order | None = None) -> UploadRequest:
-    """Read a request for an upload URL.
+    """Parse a request for an upload URL.
 
     Raises:
-        Invalid: A field is missing or of the wrong type.
+        Invalid: A field is missing or has the wrong type.
     """
     fields = mapping(body, "The body")
     model_id, address = _target(fields, default_owner)
@@ -96,16 +96,16 @@ def upload_request(body: Any, default_owner: str, order: Order | None = None) ->
 
 
 def slugify(value: str) -> str:
-    """Return `value` as it appears in addresses: lower case, words joined by hyphens, at most 128 characters."""
+    """Return `value` as a slug: lower case, words joined by hyphens, at most 128 characters."""
     words = re.sub(r"[^a-z0-9\s-]", "", value.lower())
     return re.sub(r"[\s-]+", "-", words).strip("-")[:128]
 
 
 def safe_filename(value: str) -> str:
-    """Return the last component of a file name with only letters, digits, dots, underscores and hyphens.
+    """Return the last component of a path, reduced to letters, digits, dots, underscores and hyphens.
 
     Raises:
-        Invalid: Nothing is left of it.
+        Invalid: No character is left.
     """
     name = re.sub(r"[^A-Za-z0-9._-]", "_", re.split(r"[/\\]", value)[-1]).lstrip(".")[-128:]
     if not name:
@@ -114,7 +114,7 @@ def safe_filename(value: str) -> str:
 
 
 def mapping(value: Any, what: str) -> dict[str, Any]:
-    """Return `value` if it is a JSON object, else raise `Invalid`; null counts as empty."""
+    """Return `value` if it is a JSON object, or an empty one for null; else raise `Invalid`."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -123,14 +123,14 @@ def mapping(value: Any, what: str) -> dict[str, Any]:
 
 
 def text(value: Any, what: str) -> str:
-    """Return `value` if it is a string with something in it, else raise `Invalid`."""
+    """Return `value` if it is a string that is not blank, else raise `Invalid`."""
     if not isinstance(value, str) or not value.strip():
         raise Invalid(f"'{what}' must be a string")
     return value
 
 
 def optional_integer(fields: dict[str, Any], name: str, minimum: int = _INTEGERS.start) -> int | None:
-    """Return a field that is an integer (1.0 is one) of at least `minimum`, or absent or null; else raise `Invalid`."""
+    """Return an integer field of at least `minimum` (1.0 is one), or None if it is absent; else raise `Invalid`."""
     value = fields.get(name)
     if value is None:
         return None
@@ -154,7 +154,7 @@ def _target(fields: dict[str, Any], default_owner: str) -> tuple[str | None, Add
     if fields.get("modelId") is not None:
         return text(fields["modelId"], "modelId"), None
     if fields.get("project") is None:
-        raise Invalid("'modelId' or 'project' is needed to know the model")
+        raise Invalid("'modelId' or 'project' is required to identify the model")
     return None, _address(text(fields["project"], "project"), fields.get("name") or "train", default_owner)
 
 
@@ -169,9 +169,9 @@ def _address(project: str, name: Any, default_owner: str) -> Address:
 
 
 def readable(slug: str) -> str:
-    """Return a name as it was written, where it is spelled in punycode because none of its letters fits an address."""
-    prefix, _, spelled = slug.partition("-")
+    """Return a name as it was written: decode it if it is punycode, as names without any letter of a slug are."""
+    prefix, _, encoded = slug.partition("-")
     try:
-        return spelled.encode("ascii").decode("punycode") if prefix == "xn" else slug
+        return encoded.encode("ascii").decode("punycode") if prefix == "xn" else slug
     except UnicodeError:
         return slug

@@ -1,1 +1,1 @@
-"""What the server keeps: one SQLite file, and files of bytes beside it."""
+"""The server's storage: one SQLite file, and the uploaded files beside it."""

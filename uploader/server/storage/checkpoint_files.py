@@ -1,4 +1,4 @@
-"""Checkpoint bytes on disk, each file named by the sha256 of its content."""
+"""Checkpoint files on disk, each named by the sha256 of its content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 
 class IncomingFile:
-    """Bytes that are arriving: written to a temporary name and hashed on the way."""
+    """A file being received: written under a temporary name and hashed along the way."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -28,7 +28,7 @@ class IncomingFile:
 
     @property
     def sha256(self) -> str:
-        """Hex digest of the bytes so far."""
+        """Hex digest of the bytes written so far."""
         return self._hash.hexdigest()
 
 
@@ -36,7 +36,7 @@ class Files:
     """A folder of immutable files.
 
     Args:
-        root: The folder; made when it does not exist.
+        root: The folder; created if it does not exist.
     """
 
     def __init__(self, root: Path) -> None:
@@ -44,12 +44,12 @@ class Files:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def path(self, sha256: str) -> Path:
-        """Return where the bytes with this digest are, or would be."""
+        """Return the path of the file with this digest, whether or not it exists."""
         return self._root / sha256[:2] / sha256
 
     @contextmanager
     def incoming(self) -> Iterator[IncomingFile]:
-        """Receive one file; it is kept under its digest, on disk, when the block ends, and discarded if that raises."""
+        """Receive one file. It is on disk under its digest when the block ends, and discarded if the block raises."""
         part = self._root / f"{secrets.token_hex(8)}.part"
         try:
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
@@ -62,7 +62,7 @@ class Files:
             part.unlink(missing_ok=True)
 
     def keep(self, source: Path, sha256: str) -> None:
-        """Keep the bytes of a file, which are on disk and have this digest. The file itself stays."""
+        """Keep a copy of a file that is on disk and has this digest. The file itself stays where it is."""
         part = self._root / f"{secrets.token_hex(8)}.part"
         try:
             _link(source, part)
@@ -71,7 +71,7 @@ class Files:
             part.unlink(missing_ok=True)
 
     def remove_except(self, kept: Iterable[str]) -> None:
-        """Remove every file whose digest is not in `kept`, and what interrupted arrivals left."""
+        """Remove every file whose digest is not in `kept`, and leftovers of interrupted uploads."""
         names = set(kept)
         for path in [*self._root.glob("*.part"), *self._root.glob("??/*")]:
             if path.name not in names:
@@ -88,7 +88,7 @@ class Files:
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
-    except OSError:  # a file system without links, such as exFAT
+    except OSError:  # a file system without hard links, such as exFAT
         shutil.copyfile(source, target)
         with target.open("rb+") as stream:
             os.fsync(stream.fileno())

@@ -1,7 +1,7 @@
-"""Datasets: files that a person puts into `DATA/datasets/OWNER/SLUG.ndjson`.
+"""Datasets: files that the operator puts into `DATA/datasets/OWNER/SLUG.ndjson`.
 
-Two empty files beside one change how it is served: `SLUG.processing` means that it is not ready yet, and `SLUG.private`
-that only its owner may have it.
+Two empty marker files beside a dataset change how it is served: with `SLUG.processing` it is not ready yet, with
+`SLUG.private` only its owner may read it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def file_of(data: Path, owner: str, slug: str) -> Path:
-    """Return where a dataset's file is, or would be.
+    """Return the path of a dataset's file, whether or not it exists.
 
     Raises:
-        NotFound: A name is one that no dataset can have, such as `..`.
+        NotFound: A name that no dataset can have, such as `..`.
     """
     if not (_NAME.fullmatch(owner) and _NAME.fullmatch(slug)):
         raise NotFound(f"No dataset '{owner}/{slug}' here")
@@ -26,7 +26,7 @@ def file_of(data: Path, owner: str, slug: str) -> Path:
 
 
 def check_export(data: Path, owner: str, slug: str, reader: str) -> None:
-    """Make sure that `reader` can have a dataset now.
+    """Check that `reader` may export a dataset now.
 
     Raises:
         Conflict: It is still processing.

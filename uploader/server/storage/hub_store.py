@@ -1,4 +1,4 @@
-"""The store's tables of HUB's API: models, the metrics of their epochs, and their weights."""
+"""The store's tables for HUB's API: models, the metrics of their epochs, and their weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 Kind = Literal["last", "best"]
-"""`last` is what a training goes on from, `best` what it ended with."""
+"""`last` is the checkpoint that a training resumes from, `best` its final result."""
 
 _PARTS = ("config", "dataset", "lineage", "meta")
 
@@ -31,10 +31,10 @@ _PUT_WEIGHTS = """
 
 @dataclass(frozen=True)
 class HubModel:
-    """A model of HUB. Times are ISO 8601 in UTC; `config` to `meta` are the JSON objects received.
+    """A model of HUB. Times are ISO 8601 in UTC; `config` to `meta` are JSON objects as received.
 
     Attributes:
-        agent_id: What this server calls the machine that trains it, None before its first heartbeat.
+        agent_id: Id that this server gave the machine that trains it, None before its first heartbeat.
         heartbeat_at: Time of the last heartbeat.
     """
 
@@ -51,7 +51,7 @@ class HubModel:
 
 @dataclass(frozen=True)
 class HubWeights:
-    """A model's weights of one kind: which bytes, of which epoch (from 0), and, of the best, their mAP."""
+    """A model's weights of one kind: their digest and size, their epoch (from 0) and, for the best, their mAP."""
 
     model_id: str
     kind: Kind
@@ -64,7 +64,7 @@ class HubWeights:
 
 
 class HubRows:
-    """Statements on these tables, valid inside one `Store.write` or `Store.read` block."""
+    """Queries on these tables, valid inside one `Store.write` or `Store.read` block."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -74,11 +74,11 @@ class HubRows:
         return next(iter(self._models("WHERE id = ?", model_id)), None)
 
     def models(self, limit: int, before: str | None = None) -> list[HubModel]:
-        """Return the newest models, the newest first.
+        """Return the newest models, newest first.
 
         Args:
-            limit: At most so many.
-            before: Only those that were made before the model with this id, none where there is no such model.
+            limit: Maximum number of models.
+            before: Return only models created before the one with this id; none if there is no such model.
         """
         if before is None:
             return self._models("ORDER BY rowid DESC LIMIT ?", limit)
@@ -102,11 +102,11 @@ class HubRows:
         self._connection.execute(f"UPDATE hub_models SET {assignments} WHERE id = ?", [*values, model_id])  # noqa: S608
 
     def delete(self, model_id: str) -> None:
-        """Remove a model, its metrics and its weights."""
+        """Delete a model, its metrics and its weights."""
         self._connection.execute("DELETE FROM hub_models WHERE id = ?", [model_id])
 
     def put_epoch(self, model_id: str, epoch: int, metrics: Mapping[str, Any], now: str) -> None:
-        """Keep an epoch's metrics; those that were sent before are replaced."""
+        """Store an epoch's metrics in place of earlier ones."""
         self._connection.execute(_PUT_EPOCH, [model_id, epoch, json.dumps(metrics), now])
 
     def epochs(self, model_id: str) -> dict[int, dict[str, Any]]:
@@ -115,12 +115,12 @@ class HubRows:
         return {epoch: json.loads(text) for epoch, text in self._connection.execute(statement, [model_id])}
 
     def count_epochs(self, model_id: str) -> int:
-        """Return of how many epochs a model has metrics."""
+        """Return the number of epochs that a model has metrics of."""
         statement = "SELECT count(*) FROM hub_epochs WHERE model_id = ?"
         return int(self._connection.execute(statement, [model_id]).fetchone()[0])
 
     def put_weights(self, weights: HubWeights) -> None:
-        """Keep a model's weights of one kind in place of those before."""
+        """Store a model's weights of one kind in place of earlier ones."""
         self._connection.execute(_PUT_WEIGHTS, asdict(weights))
 
     def weights(self, model_id: str) -> dict[Kind, HubWeights]:

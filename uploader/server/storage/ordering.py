@@ -1,7 +1,7 @@
-"""Which of two messages about the same is the later one, as clients tell it; without that, what comes last counts.
+"""Which of two messages about the same thing is the later one. Without an order from the client, the last to arrive is.
 
-A client's header names the span of events that a message is made of: the generation of their session (a run's later
-sessions have higher ones), the session's name, and the numbers of the first and the last event in it.
+The client's header names the span of events that a message was made from: the generation of their session (later
+sessions of a run have higher ones), the session's name, and the numbers of the first and the last event.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 HEADER = "Uploader-Order"
 IGNORED = "it is older than what is here"
-"""What a client is told of a message that changes nothing."""
+"""Reason given to a client whose message changed nothing."""
 
 _BITS = 40
 
 
 @dataclass(frozen=True)
 class Order:
-    """Where a message belongs.
+    """A message's position in its run.
 
     Attributes:
-        rank: Grows within a run.
+        rank: Increases within a run.
         session: Name of the session.
-        first: Number of the first event that it is made of.
+        first: Number of the first event that the message was made from.
         last: Number of the last one.
     """
 
@@ -33,7 +33,7 @@ class Order:
 
 
 def read(header: str | None) -> Order | None:
-    """Return the order that a header tells; None where it tells none: `2 SESSION 17 SESSION 21`."""
+    """Return the order in a header such as `2 SESSION 17 SESSION 21`, or None if there is none."""
     parts = (header or "").split(" ")
     if len(parts) != 5 or parts[1] != parts[3] or not all(part.isascii() and part.isdigit() for part in parts[::2]):
         return None
@@ -44,5 +44,5 @@ def read(header: str | None) -> Order | None:
 
 
 def is_older(order: Order | None, rank: int | None) -> bool:
-    """Return whether a message is older than what has this rank; not where either does not tell."""
+    """Tell whether a message is older than something of this rank; if either has no order, it is not."""
     return order is not None and rank is not None and order.rank < rank

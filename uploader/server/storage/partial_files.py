@@ -1,4 +1,4 @@
-"""The bytes of transfers that have not ended, each in one file that only grows."""
+"""The bytes received by unfinished transfers, each in one append-only file."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from uploader.server.tus_headers import Checksum
 _BLOCK = 1024 * 1024  # bytes
 
 
-class Sink(Protocol):
-    """Takes bytes."""
+class Writable(Protocol):
+    """Accepts bytes."""
 
     def write(self, data: bytes, /) -> object:
-        """Take more bytes."""
+        """Append bytes."""
 
 
 class PartialFiles:
-    """A folder of files that grow.
+    """A folder of append-only files.
 
-    A file's size is the offset that clients are told. Bytes under a checksum are written to a file beside it first, so
-    that it never holds any that were not checked, whenever the process ends.
+    A file's size is the offset that is reported to clients. Bytes with a checksum are first written to a second file
+    and checked, so that the first one never contains unchecked bytes, even if the process is killed.
 
     Args:
-        root: The folder; made when it does not exist.
+        root: The folder; created if it does not exist.
     """
 
     def __init__(self, root: Path) -> None:
@@ -38,22 +38,22 @@ class PartialFiles:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def path(self, name: str) -> Path:
-        """Return where a file is, or would be."""
+        """Return the path of a file, whether or not it exists."""
         return self._root / f"{name}.part"
 
     def size(self, name: str) -> int:
-        """Return how many bytes a file has; 0 when there is none."""
+        """Return the size of a file in bytes, or 0 if it does not exist."""
         try:
             return self.path(name).stat().st_size
         except FileNotFoundError:
             return 0
 
     @contextmanager
-    def receiving(self, name: str, checksum: Checksum | None) -> Iterator[Sink]:
-        """Add to a file what is written inside the block, at once; under a checksum, at its end and only as a whole.
+    def receiving(self, name: str, checksum: Checksum | None) -> Iterator[Writable]:
+        """Append to a file: at once, or with a checksum when the block ends, and only if all bytes match it.
 
         Raises:
-            WrongChecksum: The bytes are not those that were announced.
+            WrongChecksum: The bytes do not match the checksum.
         """
         if checksum is None:
             with _opened(self.path(name), "ab") as stream:
@@ -63,9 +63,11 @@ class PartialFiles:
                 yield sink
 
     def digest(self, name: str) -> str:
-        """Bring a file to the disk, and return the SHA-256 of its bytes as hex digits."""
+        """Flush a file to disk, and return the SHA-256 of its bytes as hex digits."""
         whole = hashlib.sha256()
-        with _opened(self.path(name), "ab+") as stream:  # made if nothing ever arrived: an empty file is one, too
+        with _opened(
+            self.path(name), "ab+"
+        ) as stream:  # "a" creates the file if nothing has arrived, as for an empty file
             os.fsync(stream.fileno())
             stream.seek(0)
             while block := stream.read(_BLOCK):
@@ -73,24 +75,24 @@ class PartialFiles:
         return whole.hexdigest()
 
     def remove(self, name: str) -> None:
-        """Remove a file, if there is one."""
+        """Remove a file if it exists."""
         self.path(name).unlink(missing_ok=True)
 
     def remove_except(self, names: set[str]) -> None:
-        """Remove every file but these, and what was never checked. Safe only while nothing arrives."""
+        """Remove all files except these, and unchecked bytes. Safe only while no transfer is receiving."""
         kept = {self.path(name) for name in names}
         for path in set(self._root.iterdir()) - kept:
             path.unlink()
 
     @contextmanager
-    def _checked(self, name: str, checksum: Checksum) -> Iterator[Sink]:
+    def _checked(self, name: str, checksum: Checksum) -> Iterator[Writable]:
         path = self._root / f"{name}.chunk"
         try:
             with _opened(path, "wb+") as chunk:
                 sink = _Hashing(chunk, checksum.algorithm)
                 yield sink
                 if sink.digest != checksum.digest:
-                    raise WrongChecksum("The bytes do not have the checksum that was announced: send them again")
+                    raise WrongChecksum("The bytes do not match the announced checksum: send them again")
                 chunk.seek(0)
                 with _opened(self.path(name), "ab") as stream:
                     shutil.copyfileobj(chunk, stream, _BLOCK)
@@ -99,7 +101,7 @@ class PartialFiles:
 
 
 class _Hashing:
-    """Writes to a file and hashes on the way."""
+    """Writes to a file and hashes along the way."""
 
     def __init__(self, stream: BinaryIO, algorithm: str) -> None:
         self._stream = stream
@@ -112,7 +114,7 @@ class _Hashing:
 
     @property
     def digest(self) -> bytes:
-        """Digest of the bytes so far."""
+        """Digest of the bytes written so far."""
         return self._hash.digest()
 
 
@@ -120,4 +122,4 @@ def _opened(path: Path, mode: str) -> BinaryIO:
     def private(name: str, flags: int) -> int:
         return os.open(name, flags, 0o600)
 
-    return cast(BinaryIO, open(path, mode, opener=private))  # Path.open knows no opener
+    return cast(BinaryIO, open(path, mode, opener=private))  # Path.open has no `opener`

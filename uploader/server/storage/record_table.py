@@ -1,4 +1,4 @@
-"""Frozen records as rows of the tables that bear their fields."""
+"""Reading and writing records as rows of the tables that have their fields as columns."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _JSON = frozenset(
         "data",
     }
 )
-"""Columns that hold JSON text."""
+"""Columns that contain JSON text."""
 
 # Table and column names in the statements below are those of `records`, never from a request.
 
@@ -43,7 +43,7 @@ def insert(connection: sqlite3.Connection, record: Model | Upload) -> None:
     """Add a record to its table.
 
     Raises:
-        Invalid: A field holds a number that JSON cannot carry.
+        Invalid: A field contains a number that JSON cannot express.
     """
     names = [field.name for field in fields(record)]
     marks = ", ".join("?" * len(names))
@@ -53,7 +53,7 @@ def insert(connection: sqlite3.Connection, record: Model | Upload) -> None:
 
 
 def select(connection: sqlite3.Connection, kind: type[Record], where: str, *parameters: Any) -> list[Record]:
-    """Return the records of a table for which a WHERE clause holds, in the order that it names."""
+    """Return the records that a WHERE clause selects, in the order that it names."""
     names = [field.name for field in fields(kind)]
     statement = f"SELECT {', '.join(names)} FROM {_TABLES[kind]} {where}"  # noqa: S608
     rows = connection.execute(statement, [storable(each) for each in parameters])
@@ -61,26 +61,26 @@ def select(connection: sqlite3.Connection, kind: type[Record], where: str, *para
 
 
 def first(connection: sqlite3.Connection, kind: type[Record], where: str, *parameters: Any) -> Record | None:
-    """Return the first of the records that `select` returns, None when there are none."""
+    """Return the first record that `select` returns, or None."""
     return next(iter(select(connection, kind, where, *parameters)), None)
 
 
 def encode(name: str, value: Any) -> Any:
-    """Return what a column of this name holds for a value.
+    """Return a value as it is stored in the column of this name.
 
     Raises:
-        Invalid: It holds a number that JSON cannot carry.
+        Invalid: It contains a number that JSON cannot express.
     """
     if name not in _JSON or value is None:
         return storable(value)
     try:
         return json.dumps(value, allow_nan=False)
     except ValueError as error:
-        raise Invalid(f"'{name}' holds a number that JSON cannot carry") from error
+        raise Invalid(f"'{name}' contains a number that JSON cannot express") from error
 
 
 def storable(value: Any) -> Any:
-    """Return a value as SQLite takes it: JSON can carry half of a surrogate pair, which UTF-8 cannot."""
+    """Return a value that SQLite accepts: JSON can contain a lone surrogate, which UTF-8 cannot encode."""
     return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 

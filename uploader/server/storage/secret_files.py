@@ -1,4 +1,4 @@
-"""Secrets that live in the data folder, readable by their owner alone."""
+"""Secrets stored in the data folder, readable by their owner only."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def read_or_make(path: Path, make: Callable[[], str]) -> str:
-    """Return the secret kept in a file, made with mode 0600 on first use.
+def read_or_create(path: Path, make: Callable[[], str]) -> str:
+    """Return the secret stored in a file, which is created with mode 0600 on first use.
 
     Raises:
         OSError: The file cannot be read or written.

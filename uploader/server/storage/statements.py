@@ -1,4 +1,4 @@
-"""All statements on the store's tables: those of models and what trainings report here, the others by name."""
+"""Queries on the store's tables: models, runs, epochs and console text here, the other tables as properties."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ _OVERVIEWS = """
 
 
 class Rows:
-    """Statements on the tables, valid inside one `Store.write` or `Store.read` block."""
+    """Queries on the tables, valid inside one `Store.write` or `Store.read` block."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     @property
     def hub(self) -> HubRows:
-        """The tables of HUB's API, in the same transaction."""
+        """The tables for HUB's API, in the same transaction."""
         return HubRows(self._connection)
 
     @property
@@ -61,12 +61,12 @@ class Rows:
 
     @property
     def answers(self) -> AnswerRows:
-        """The table of first answers, in the same transaction."""
+        """The table of answers by idempotency key, in the same transaction."""
         return AnswerRows(self._connection)
 
     @property
     def transfers(self) -> TransferRows:
-        """The table of files that arrive in pieces, in the same transaction."""
+        """The table of resumable uploads, in the same transaction."""
         return TransferRows(self._connection)
 
     # Models and runs
@@ -82,13 +82,13 @@ class Rows:
         )
 
     def numbered_slugs(self, owner: str, project: str, slug: str) -> set[str]:
-        """Return which of the project's models are at this slug, or at one that begins with it and a hyphen."""
+        """Return the project's slugs that are this one, or begin with it and a hyphen."""
         query = """SELECT slug FROM models WHERE owner = ? AND project = ?
-                   AND (slug = ? OR slug > ? || '-' AND slug < ? || '.')"""  # what sorts behind `-`
+                   AND (slug = ? OR slug > ? || '-' AND slug < ? || '.')"""  # "." follows "-" in ASCII
         return {found for (found,) in self._connection.execute(query, [owner, project, slug, slug, slug])}
 
     def model_by_name(self, owner: str, project: str, name: str) -> Model | None:
-        """Return the newest model that was registered under this name, whatever slug it was given."""
+        """Return the newest model registered under this name, whatever slug it got."""
         where = "WHERE owner = ? AND project = ? AND name = ? ORDER BY rowid DESC LIMIT 1"
         return record_table.first(self._connection, Model, where, owner, project, name)
 
@@ -98,12 +98,12 @@ class Rows:
         return record_table.select(self._connection, Model, where, owner, project, limit)
 
     def models_of_run(self, owner: str, run: str) -> list[Model]:
-        """Return an owner's models whose client has said that they are of this run, the newest first."""
+        """Return an owner's models that their clients registered for this run, newest first."""
         where = "WHERE owner = ? AND json_extract(environment, '$.uploaderRun') = ? ORDER BY rowid DESC"
         return record_table.select(self._connection, Model, where, owner, run)
 
     def overviews(self, limit: int) -> list[Overview]:
-        """Return one line about each of the newest models."""
+        """Return a summary of each of the newest models."""
         return [Overview(*row) for row in self._connection.execute(_OVERVIEWS, [limit])]
 
     def insert_model(self, model: Model) -> None:
@@ -117,7 +117,7 @@ class Rows:
         self._connection.execute(f"UPDATE models SET {assignments} WHERE id = ?", [*values, model_id])  # noqa: S608
 
     def delete_model(self, model_id: str) -> None:
-        """Remove a model and everything recorded for it."""
+        """Delete a model and everything recorded for it."""
         self._connection.execute("DELETE FROM models WHERE id = ?", [model_id])
 
     def insert_run(self, model_id: str, started_at: str) -> int:
@@ -133,7 +133,7 @@ class Rows:
     # What trainings report, by natural key
 
     def put_epoch(self, model_id: str, epoch: Epoch, order: Order | None = None) -> bool:
-        """Keep an epoch, and return whether it was; one that was trained again replaces the earlier one."""
+        """Store an epoch in place of an earlier one, and return True; return False if a newer one is stored."""
         known = self._connection.execute(_EPOCH_RANK, [model_id, epoch.epoch]).fetchone()
         if is_older(order, known[0] if known else None):
             return False
@@ -142,12 +142,12 @@ class Rows:
         return True
 
     def put_chunk(self, model_id: str, chunk: ConsoleChunk, order: Order | None = None) -> bool:
-        """Keep a console chunk under its id, and return whether it was.
+        """Store a console chunk under its id, and return whether it was stored.
 
-        One whose events are among those of a longer chunk is not: its text is there. A longer one takes the place of
-        those that it holds.
+        A chunk whose events are all part of a longer stored chunk is not stored, because its text is there already. A
+        longer chunk replaces the shorter ones that it contains.
         """
-        told = (order.rank, order.session, order.first, order.last) if order else (None,) * 4
+        position = (order.rank, order.session, order.first, order.last) if order else (None,) * 4
         if order:
             span = {"model_id": model_id, "session": order.session, "first": order.first, "last": order.last}
             if self._connection.execute(_COVERED, span).fetchone():
@@ -158,13 +158,13 @@ class Rows:
             record_table.storable(chunk.chunk_id),
             record_table.encode("data", chunk.data),
             chunk.timestamp,
-            *told,
+            *position,
         ]
         self._connection.execute(_PUT_CHUNK, row)
         return True
 
     def forget_ranks(self, model_id: str) -> None:
-        """Let what a model has be replaced by anything: another run goes on under its name."""
+        """Let everything stored for a model be replaced, whatever its order: another run now uses its name."""
         for table in ("epochs", "console", "uploads", "checkpoints"):
             self._connection.execute(f"UPDATE {table} SET rank = NULL WHERE model_id = ?", [model_id])  # noqa: S608
         self._connection.execute("UPDATE console SET session = NULL WHERE model_id = ?", [model_id])
@@ -174,7 +174,7 @@ class Rows:
         return record_table.select(self._connection, Epoch, "WHERE model_id = ? ORDER BY epoch", model_id)
 
     def chunks(self, model_id: str, newest: int) -> list[ConsoleChunk]:
-        """Return a model's newest console chunks in order of their ids; -1 means all."""
+        """Return a model's newest console chunks, ordered by id; -1 means all."""
         found = record_table.select(
             self._connection, ConsoleChunk, "WHERE model_id = ? ORDER BY chunk_id DESC LIMIT ?", model_id, newest
         )

@@ -1,7 +1,7 @@
-"""The local platform's state in one SQLite file. The tables are in `schema`, the statements on them in `rows`.
+"""The local platform's state in one SQLite file. The tables are in `store_schema`, the queries in `statements`.
 
-One connection writes, under a lock, in short transactions; every reader opens its own. So a slow page never holds
-up a training, and no two connections ever checkpoint the WAL while the other commits.
+One connection writes, under a lock, in short transactions; every reader opens its own. So a slow page never delays a
+training, and no connection checkpoints the WAL while another commits.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ class Store:
     """Opens the file, and owns its writing connection.
 
     Args:
-        path: The SQLite file; made, with its tables, when it does not exist.
+        path: The SQLite file; created with its tables if it does not exist.
 
     Raises:
-        StoreVersionError: A newer version wrote the file.
+        StoreVersionError: The file was written by a newer version.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
         path.touch(mode=0o600)
-        # check_same_thread is SQLite's guard against unlocked sharing; the lock is what allows sharing here.
+        # check_same_thread guards against sharing without a lock; here a lock protects the connection.
         self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             self._prepare()
@@ -46,7 +46,7 @@ class Store:
         found = self._writer.execute("PRAGMA user_version").fetchone()[0]
         if found > store_schema.VERSION:
             raise StoreVersionError(
-                f"{self._path} has layout {found}, this program knows {store_schema.VERSION}: upgrade it"
+                f"{self._path} has layout {found}, this program knows {store_schema.VERSION}: upgrade the program"
             )
         for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000"):
             self._writer.execute(f"PRAGMA {pragma}")
@@ -55,11 +55,11 @@ class Store:
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Rows]:
-        """Yield the tables inside one transaction: all of the block is committed, or, if it raises, none of it.
+        """Yield the tables inside one transaction, which is rolled back if the block raises.
 
         Args:
-            durable: Whether the commit, and with it every earlier one, is to survive a power cut. The others survive
-                the end of the process only, which makes them several times faster.
+            durable: Whether the commit, and with it every earlier one, must survive a power cut. Other commits survive
+                only the end of the process, and are several times faster.
         """
         with self._lock:
             self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
@@ -68,13 +68,13 @@ class Store:
                 yield Rows(self._writer)
                 self._writer.execute("COMMIT")
             except BaseException:
-                if self._writer.in_transaction:  # SQLite ends it by itself when the disk is full
+                if self._writer.in_transaction:  # when the disk is full, SQLite has already rolled back
                     self._writer.execute("ROLLBACK")
                 raise
 
     @contextmanager
     def read(self) -> Iterator[Rows]:
-        """Yield the tables as one consistent picture that later writes do not change."""
+        """Yield a consistent snapshot of the tables, which later writes do not change."""
         with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
             connection.execute("PRAGMA query_only=ON")
             connection.execute("BEGIN")

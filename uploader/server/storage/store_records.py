@@ -1,4 +1,4 @@
-"""Frozen values of the local platform, one for each table of its store."""
+"""The records of the local platform, one class per table of its store."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Status = Literal["running", "completed", "failed", "cancelled"]
-"""State of a model. `training_started` makes it running; `cancelled` is left by no event (see `effects`)."""
+"""State of a model. `training_started` makes it running; no event changes `cancelled` (see `rules.changes`)."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model as the platform keeps it: what the trainings registered under its id have reported so far.
+    """A model: what the trainings registered under its id have reported so far.
 
-    Times are ISO 8601 in UTC. `train_args` to `error` are the JSON values received, unchanged.
+    Times are ISO 8601 in UTC. `train_args` to `error` are JSON values as received.
     """
 
     id: str
@@ -43,7 +43,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Overview:
-    """One line about a model: where it is, how far, and how many epochs and checkpoints have arrived."""
+    """A summary of a model: its address, its state, and how many epochs and checkpoints have arrived."""
 
     id: str
     owner: str
@@ -58,7 +58,7 @@ class Overview:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One `epoch_end`: its data as received and the time (ISO 8601, UTC) at which this content arrived first."""
+    """One `epoch_end`: its data as received, and when this content first arrived (ISO 8601, UTC)."""
 
     epoch: int
     data: dict[str, Any]
@@ -67,7 +67,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class ConsoleChunk:
-    """One `console_output`: its data as received, under the id the client gave it."""
+    """One `console_output`: its data as received, under the id that the client gave it."""
 
     chunk_id: int | str
     data: dict[str, Any]
@@ -76,13 +76,13 @@ class ConsoleChunk:
 
 @dataclass(frozen=True)
 class Upload:
-    """Permission to send one file, and, once it has arrived, which bytes (`sha256`, `size`) those were.
+    """A file that a client may upload and, once it has arrived, its `sha256` and `size`.
 
     Attributes:
-        declared_size: How many bytes the client said it would send, None if it did not.
-        declared_sha256: Their digest, as lower-case hex digits, None if it did not say.
-        rank: Where the file belongs among the run's, see `ordering`; None if the client did not say.
-        promotes: Whether the bytes become a checkpoint on arrival. Clients that hold a run id say so themselves with
+        declared_size: Size in bytes that the client announced, or None.
+        declared_sha256: Digest that the client announced, as lower-case hex digits, or None.
+        rank: The file's position in its run (see `ordering`), or None if the client sent no order.
+        promotes: Whether the bytes become a checkpoint on arrival. Clients that know their run id announce it with
             `checkpoint_saved`; older ones send no such event.
     """
 
@@ -102,7 +102,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A promoted upload: the bytes `sha256` of `size` bytes belong to a run under `path`, the name given to clients."""
+    """An upload that became a checkpoint of its run. `path` is the name that clients know it by."""
 
     id: int
     model_id: str

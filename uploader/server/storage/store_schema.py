@@ -1,4 +1,4 @@
-"""The store's tables. `PRAGMA user_version` names the version of this layout."""
+"""The store's tables. `PRAGMA user_version` is the version of their layout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CREATE TABLE models (
     project      TEXT NOT NULL,
     project_name TEXT NOT NULL,
     slug         TEXT NOT NULL,
-    name         TEXT NOT NULL,     -- slug that was asked for; `slug` is it, made unique
+    name         TEXT NOT NULL,     -- the slug requested; `slug` is that, made unique
     status       TEXT NOT NULL,
     created_at   TEXT NOT NULL,
     updated_at   TEXT NOT NULL,
@@ -126,19 +126,19 @@ CREATE TABLE hub_weights (
 _TRANSFERS = """
 ALTER TABLE uploads ADD COLUMN declared_sha256 TEXT;
 
-CREATE TABLE transfers (            -- files that arrive in pieces; how far they are, their partial files say
+CREATE TABLE transfers (            -- resumable uploads; the size of its partial file is how far each is
     id        TEXT PRIMARY KEY,
     upload_id TEXT NOT NULL REFERENCES uploads ON DELETE CASCADE,
     size      INTEGER NOT NULL,
     sha256    TEXT,
-    metadata  TEXT NOT NULL,        -- what the client said of it, as it said it
+    metadata  TEXT NOT NULL,        -- the header Upload-Metadata, as received
     expires   INTEGER NOT NULL,     -- Unix seconds
     finished  INTEGER NOT NULL
 );
 CREATE INDEX transfers_by_upload ON transfers (upload_id);
 """
 
-_ANSWERS_GO = """
+_EXPIRING_ANSWERS = """
 ALTER TABLE answers ADD COLUMN model_id TEXT REFERENCES models ON DELETE CASCADE;  -- NULL: stays
 CREATE INDEX answers_by_model ON answers (model_id);
 UPDATE answers SET model_id = json_extract(answer, '$.modelId')
@@ -146,18 +146,18 @@ UPDATE answers SET model_id = json_extract(answer, '$.modelId')
 """
 
 _ORDER = """
-ALTER TABLE models ADD COLUMN rank INTEGER;       -- of the last start or end; NULL, as all below, where nobody told it
+ALTER TABLE models ADD COLUMN rank INTEGER;       -- of the last start or end; NULL, as all below, without an order
 ALTER TABLE epochs ADD COLUMN rank INTEGER;
 ALTER TABLE console ADD COLUMN rank INTEGER;
-ALTER TABLE console ADD COLUMN session TEXT;      -- whose events a chunk is made of: numbers `first` to `last`
+ALTER TABLE console ADD COLUMN session TEXT;      -- a chunk is made of this session's events `first` to `last`
 ALTER TABLE console ADD COLUMN first INTEGER;
 ALTER TABLE console ADD COLUMN last INTEGER;
 ALTER TABLE uploads ADD COLUMN rank INTEGER;
 ALTER TABLE checkpoints ADD COLUMN rank INTEGER;
 """
 
-STEPS = (_PLATFORM, _HUB, _TRANSFERS, _ANSWERS_GO, _ORDER)
-"""Each leads from the layout before it to the next; the first from an empty file."""
+STEPS = (_PLATFORM, _HUB, _TRANSFERS, _EXPIRING_ANSWERS, _ORDER)
+"""Migrations, in order: each leads to the next layout, the first from an empty file."""
 
 VERSION = len(STEPS)
-"""Layout written by this code; a file with a higher one is refused."""
+"""The layout that this code writes; a file with a higher one is refused."""

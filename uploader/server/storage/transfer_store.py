@@ -1,4 +1,4 @@
-"""The store's table of transfers: files that arrive in pieces."""
+"""The store's table of transfers, that is, resumable uploads."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _RESUMABLE = """
 
 @dataclass(frozen=True)
 class Transfer:
-    """A file that arrives in pieces. How far it is, the size of its partial file says.
+    """A resumable upload of one file. The size of its partial file is how far it has got.
 
     Attributes:
-        id: Its name in URLs, and that of its partial file.
-        upload_id: The upload that it is for.
-        size: Bytes of the whole file.
-        sha256: Their digest as lower-case hex digits, None where nobody said it.
-        metadata: What the client said of it, in the form of the header `Upload-Metadata`.
-        expires: Unix seconds from which on it is given up.
+        id: Its name in URLs, and the name of its partial file.
+        upload_id: The upload that it belongs to.
+        size: Size of the whole file in bytes.
+        sha256: Digest of the whole file as lower-case hex digits, or None if not announced.
+        metadata: The header `Upload-Metadata`, as received.
+        expires: When it expires, in Unix seconds.
         finished: Whether the file is stored.
     """
 
@@ -40,7 +40,7 @@ class Transfer:
 
 
 class TransferRows:
-    """Statements on this table, valid inside one `Store.write` or `Store.read` block."""
+    """Queries on this table, valid inside one `Store.write` or `Store.read` block."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -50,7 +50,7 @@ class TransferRows:
         return self._one("WHERE id = ?", transfer_id)
 
     def resumable(self, upload: Upload, now: float) -> Transfer | None:
-        """Return the transfer of the bytes that an upload declared, for the same model and run, if there is one."""
+        """Return a transfer of the same bytes for the same model and run as an upload, or None."""
         declared = (upload.declared_size, upload.declared_sha256)
         return self._one(_RESUMABLE, upload.model_id, upload.run_id, *declared, now)
 
@@ -58,8 +58,8 @@ class TransferRows:
         """Add a transfer."""
         self._connection.execute("INSERT INTO transfers VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(transfer))
 
-    def hand_over(self, transfer_id: str, upload_id: str) -> None:
-        """Let a transfer be for another upload from now on."""
+    def reassign(self, transfer_id: str, upload_id: str) -> None:
+        """Assign a transfer to another upload."""
         self._connection.execute("UPDATE transfers SET upload_id = ? WHERE id = ?", [upload_id, transfer_id])
 
     def finish(self, transfer_id: str) -> None:
@@ -67,18 +67,18 @@ class TransferRows:
         self._connection.execute("UPDATE transfers SET finished = 1 WHERE id = ?", [transfer_id])
 
     def delete(self, transfer_id: str) -> None:
-        """Remove a transfer."""
+        """Delete a transfer."""
         self._connection.execute("DELETE FROM transfers WHERE id = ?", [transfer_id])
 
     def delete_expired(self, now: float) -> list[str]:
-        """Remove every transfer whose time is over at `now` (Unix seconds), and return their ids."""
+        """Delete every transfer that has expired at `now` (Unix seconds), and return their ids."""
         ids = [row[0] for row in self._connection.execute("SELECT id FROM transfers WHERE expires <= ?", [now])]
         for each in ids:
             self.delete(each)
         return ids
 
     def unfinished(self) -> set[str]:
-        """Return the ids of the transfers whose partial files are needed."""
+        """Return the ids of the transfers whose partial files are still needed."""
         return {row[0] for row in self._connection.execute("SELECT id FROM transfers WHERE NOT finished")}
 
     def _one(self, where: str, *parameters: object) -> Transfer | None:

@@ -1,4 +1,4 @@
-"""The store's tables of uploads and of the checkpoints that they became."""
+"""The store's tables of uploads and checkpoints."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _USED_FILES = """
 
 
 class UploadRows:
-    """Statements on these tables, valid inside one `Store.write` or `Store.read` block."""
+    """Queries on these tables, valid inside one `Store.write` or `Store.read` block."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -33,7 +33,7 @@ class UploadRows:
         return record_table.first(self._connection, Upload, "WHERE id = ?", upload_id)
 
     def at(self, model_id: str, path: str) -> Upload | None:
-        """Return the upload to this path whose bytes arrived last."""
+        """Return the newest upload to this path whose bytes have arrived."""
         where = "WHERE model_id = ? AND path = ? AND sha256 NOT NULL ORDER BY rowid DESC LIMIT 1"
         return record_table.first(self._connection, Upload, where, model_id, path)
 
@@ -47,7 +47,7 @@ class UploadRows:
         self._connection.execute(statement, [sha256, size, upload_id])
 
     def promote(self, upload: Upload, saved_at: str) -> None:
-        """Make a checkpoint of arrived bytes; those that the run already has keep their place."""
+        """Make a checkpoint of an upload that has arrived; if the run already has these bytes, its checkpoint stays."""
         self._connection.execute(_PUT_CHECKPOINT, {**vars(upload), "saved_at": saved_at})
 
     def checkpoint(self, checkpoint_id: int) -> Checkpoint | None:
@@ -55,16 +55,16 @@ class UploadRows:
         return record_table.first(self._connection, Checkpoint, "WHERE id = ?", checkpoint_id)
 
     def checkpoints(self, model_id: str) -> list[Checkpoint]:
-        """Return a model's checkpoints in the order in which they were promoted."""
+        """Return a model's checkpoints in the order in which they became checkpoints."""
         return record_table.select(self._connection, Checkpoint, "WHERE model_id = ? ORDER BY id", model_id)
 
     def forget_files(self, before: str) -> set[str]:
-        """Forget what arrived for uploads from before a time (ISO 8601) and became no checkpoint.
+        """Forget the files of uploads created before a time (ISO 8601) that did not become checkpoints.
 
-        The uploads themselves stay: their clients may come back and send the file again.
+        The uploads themselves stay, since their clients may still send the file again.
 
         Returns:
-            The sha256 of every file that is still referred to.
+            The sha256 of every file that is still referenced.
         """
         self._connection.execute(_FORGET_FILES, [before])
         return {row[0] for row in self._connection.execute(_USED_FILES)}

@@ -1,4 +1,4 @@
-"""What each training event changes, decided without I/O.
+"""The changes that each training event makes to its model, decided without I/O.
 
 State of a model:
 
@@ -6,8 +6,8 @@ State of a model:
                          │     └─── training_failed ────> failed
                          └── cancelled by the user ──> cancelled
 
-A further training_started on the same model (a resumed training) makes it running again, unless it was cancelled: a
-cancelled model keeps its state whatever arrives, though the partial results of its training are still taken.
+Another training_started on the same model (a resumed training) makes it running again, unless it was cancelled: a
+cancelled model keeps its state whatever arrives, though partial results of its training are still accepted.
 """
 
 from __future__ import annotations
@@ -22,36 +22,35 @@ from uploader.server.storage.store_records import ConsoleChunk, Epoch, Model, St
 
 
 @dataclass(frozen=True)
-class Effects:
-    """Changes to one model: fields to set, and an epoch or a console chunk to keep."""
+class Changes:
+    """Changes to one model: fields to set, and an epoch or a console chunk to store."""
 
     model: dict[str, Any] = field(default_factory=dict)
     epoch: Epoch | None = None
     chunk: ConsoleChunk | None = None
 
 
-def of_event(event: str, data: dict[str, Any], model: Model, now: str) -> Effects:
-    """Return what an event changes on `model`, as it is before.
+def from_event(event: str, data: dict[str, Any], model: Model, now: str) -> Changes:
+    """Return the changes that an event makes to `model`.
 
     Args:
-        event: Any event but `training_started` and `checkpoint_saved`, which concern runs and files.
+        event: Any event except `training_started` and `checkpoint_saved`, which concern runs and files.
         data: The event's data as received.
-        model: The model as it is now.
+        model: The model before the event.
         now: Time of receipt, ISO 8601 in UTC.
 
     Raises:
-        Invalid: The data lacks a field, or one has the wrong type.
+        Invalid: A field of the data is missing or has the wrong type.
     """
-    effects = _RULES[event](data, now)
+    changes = _RULES[event](data, now)
     kept = {"status"} if model.status == "cancelled" else set()
-    if model.completed_at:  # told again, it is still the same end
+    if model.completed_at:  # reported again, it is still the same end
         kept.add("completed_at")
-    changes = {name: value for name, value in effects.model.items() if name not in kept}
-    return replace(effects, model=changes)
+    return replace(changes, model={name: value for name, value in changes.model.items() if name not in kept})
 
 
-def of_start(data: dict[str, Any], now: str) -> dict[str, Any]:
-    """Return the model fields that a `training_started` sets, on a new model and on a resumed one alike.
+def from_start(data: dict[str, Any], now: str) -> dict[str, Any]:
+    """Return the model fields that a `training_started` sets, for a new model and for a resumed one.
 
     Raises:
         Invalid: A field has the wrong type.
@@ -71,49 +70,49 @@ def of_start(data: dict[str, Any], now: str) -> dict[str, Any]:
     return {**changes, **_model_info(data)}
 
 
-def _epoch_end(data: dict[str, Any], now: str) -> Effects:
+def _epoch_end(data: dict[str, Any], now: str) -> Changes:
     epoch = _required_integer(data, "epoch")
     mapping(data.get("metrics"), "'metrics'")
     total = optional_integer(data, "total_epochs") or optional_integer(data, "epochs_total")
     changes = _model_info(data) | ({"epochs": total} if total else {})
-    return Effects(changes, epoch=Epoch(epoch, data, now))
+    return Changes(changes, epoch=Epoch(epoch, data, now))
 
 
-def _console_output(data: dict[str, Any], now: str) -> Effects:
+def _console_output(data: dict[str, Any], now: str) -> Changes:
     chunk_id = data.get("chunkId")
     if not isinstance(chunk_id, str):
         chunk_id = _required_integer(data, "chunkId")
     if not isinstance(data.get("content"), str):
         raise Invalid("'content' must be a string")
-    return Effects(chunk=ConsoleChunk(chunk_id, data, now))
+    return Changes(chunk=ConsoleChunk(chunk_id, data, now))
 
 
-def _training_complete(data: dict[str, Any], now: str) -> Effects:
+def _training_complete(data: dict[str, Any], now: str) -> Changes:
     details = {
         "error": None,
         "results": mapping(data.get("results"), "'results'"),
         "class_names": _optional_list(data, "classNames"),
         "plots": _optional_list(data, "plots"),
     }
-    return Effects(_end("completed", now) | details)
+    return Changes(_end("completed", now) | details)
 
 
-def _training_failed(data: dict[str, Any], now: str) -> Effects:
+def _training_failed(data: dict[str, Any], now: str) -> Changes:
     cause = data.get("error")
     error = cause if isinstance(cause, dict) else {"message": str(cause or "Training failed")}
     code = data.get("code")
-    return Effects(_end("failed", now) | {"error": error | ({} if code is None else {"code": str(code)})})
+    return Changes(_end("failed", now) | {"error": error | ({} if code is None else {"code": str(code)})})
 
 
-def _system_metrics(data: dict[str, Any], now: str) -> Effects:
-    return Effects({"system": data, "updated_at": now})
+def _system_metrics(data: dict[str, Any], now: str) -> Changes:
+    return Changes({"system": data, "updated_at": now})
 
 
-def _training_progress(data: dict[str, Any], now: str) -> Effects:
-    return Effects({"progress": data, "updated_at": now})
+def _training_progress(data: dict[str, Any], now: str) -> Changes:
+    return Changes({"progress": data, "updated_at": now})
 
 
-_RULES: dict[str, Callable[[dict[str, Any], str], Effects]] = {
+_RULES: dict[str, Callable[[dict[str, Any], str], Changes]] = {
     "epoch_end": _epoch_end,
     "console_output": _console_output,
     "training_complete": _training_complete,

@@ -1,0 +1,133 @@
+"""Registering a training: which model a `training_started` belongs to, and the new run that it gets there."""
+
+from __future__ import annotations
+
+import secrets
+from itertools import chain, count
+from typing import Any
+
+from uploader.server.http_errors import Conflict
+from uploader.server.rules import changes, models
+from uploader.server.rules.messages import Address, TrainingEvent, mapping
+from uploader.server.storage.ordering import IGNORED, is_older
+from uploader.server.storage.statements import Rows
+from uploader.server.storage.store_records import Model
+
+
+def start(rows: Rows, event: TrainingEvent, now: str, *, unique_names: bool = True) -> dict[str, Any]:
+    """Register a training as a new run, either of a new model or of the model that the event names.
+
+    Args:
+        rows: The store's tables, in a writing transaction.
+        event: A `training_started`.
+        now: Time of receipt, ISO 8601 in UTC.
+        unique_names: Whether a name that is already taken makes another model. Clients of 2025 know no ids, so for
+            them the same name is the same model.
+
+    Returns:
+        `modelId`, `runId`, `modelSlug` and `modelUrl` (a path). For a cancelled model: `modelId` and the fields of
+        `models.CANCELLED`, without a run.
+
+    Raises:
+        NotFound: No model has the id that the event names.
+        Conflict: Another copy of the run has already continued the model.
+        Invalid: A field of the data has the wrong type.
+    """
+    if later := _model_of_later_sessions(rows, event):
+        return {**_ids(later, rows.run_ids(later.id)[0]), "ignored": IGNORED}
+    model = _named(rows, event, unique_names)
+    if model and model.status == "cancelled":
+        return {"modelId": model.id, **models.CANCELLED}
+    if model and _is_another_copy(model, event.data):
+        raise Conflict(
+            f"Model '{model.id}' was already continued by another copy of this run: register without 'modelId'"
+        )
+    if model and _run_of(model.environment) != _run_of(event.data.get("environment")):
+        rows.forget_ranks(model.id)
+    elif model and is_older(event.order, model.rank):
+        return {**_ids(model, rows.run_ids(model.id)[0]), "ignored": IGNORED}
+    fields = changes.from_start(event.data, now) | {"rank": event.order.rank if event.order else None}
+    if model:
+        rows.update_model(model.id, fields)
+    else:
+        assert event.address is not None  # `messages` accepts no event without an id or an address
+        model = _insert_model(rows, event.address, fields, now)
+    return _ids(model, rows.insert_run(model.id, now))
+
+
+def _ids(model: Model, run_id: int) -> dict[str, Any]:
+    return {
+        "modelId": model.id,
+        "runId": run_id,
+        "modelSlug": model.slug,
+        "modelUrl": models.page_path(model.owner, model.project, model.slug),
+    }
+
+
+def _run_of(environment: object) -> object:
+    """Return the run that a training names as its own, or None if it names none."""
+    return environment.get("uploaderRun") if isinstance(environment, dict) else None
+
+
+def _is_another_copy(model: Model, data: dict[str, Any]) -> bool:
+    """Tell whether the starting session and the model's last known one are different sessions of one generation.
+
+    Sessions that follow each other have different generations, so these two belong to two copies of the run. Clients
+    check this before they register; the check here catches two clients that register at the same time.
+    """
+    starting, known = (
+        mapping(place.get("environment"), "'environment'") for place in (data, {"environment": model.environment})
+    )
+    ours, theirs = _session(starting), _session(known)
+    return ours.get("uuid") != theirs.get("uuid") and None is not ours.get("generation") == theirs.get("generation")
+
+
+def _session(environment: dict[str, Any]) -> dict[str, Any]:
+    session = environment.get("uploaderSession")
+    return session if isinstance(session, dict) else {}
+
+
+def _model_of_later_sessions(rows: Rows, event: TrainingEvent) -> Model | None:
+    """Return the model that later sessions of the same run created, if an earlier session now registers as new.
+
+    This happens when sessions have a journal each and the later ones are delivered first. A session that belongs to a
+    copy of the run is not an ancestor of those later sessions, so it does not match.
+    """
+    environment = mapping(event.data.get("environment"), "'environment'") or {}
+    run, uuid = environment.get("uploaderRun"), _session(environment).get("uuid")
+    if event.model_id is not None or event.address is None or not (isinstance(run, str) and isinstance(uuid, str)):
+        return None
+    found = rows.models_of_run(event.address.owner, run)
+    return next((model for model in found if model.status != "cancelled" and uuid in _ancestors(model)), None)
+
+
+def _ancestors(model: Model) -> list[object]:
+    listed = _session(model.environment or {}).get("ancestors")
+    return listed if isinstance(listed, list) else []
+
+
+def _named(rows: Rows, event: TrainingEvent, unique_names: bool) -> Model | None:
+    if event.model_id is not None:
+        return models.find(rows, event)
+    return None if unique_names else models.at(rows, event.address)
+
+
+def _insert_model(rows: Rows, address: Address, fields: dict[str, Any], now: str) -> Model:
+    model = Model(
+        id=secrets.token_hex(12),
+        owner=address.owner,
+        project=address.project,
+        project_name=address.project_name,
+        slug=_free_slug(rows, address),
+        name=address.name,
+        created_at=now,
+        **fields,
+    )
+    rows.insert_model(model)
+    return model
+
+
+def _free_slug(rows: Rows, address: Address) -> str:
+    taken = rows.numbered_slugs(address.owner, address.project, address.name)
+    numbered = (f"{address.name}-{number}" for number in count(2))
+    return next(slug for slug in chain([address.name], numbered) if slug not in taken)
