@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
+LONGEST_BACKOFF = timedelta(minutes=5)
+"""The longest wait of our own after a failure."""
+LONGEST_RETRY_AFTER = timedelta(hours=1)
+"""The longest wait that a platform may ask for: its clock or its figure may be wrong."""
 _FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 

@@ -24,6 +24,8 @@ from typing import Literal
 
 from journal.disk import FULL, fullness, owner_of, why_full
 
+PROGRAM = "python -m uploader"
+"""What a person types before the name of a command; see `journal.next_steps`."""
 _NO_PLACE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 
@@ -137,7 +139,7 @@ def _full(why: str, path: Path) -> DiskFull:
 
 def repair_command(journal: Path) -> str:
     """Return what a person types to have what can be read of a damaged journal copied."""
-    return f'python -m uploader doctor --repair --journal "{journal}"'
+    return f'{PROGRAM} doctor --repair --journal "{journal}"'
 
 
 def no_shared_memory(cause: BaseException, path: Path) -> JournalUnwritable:

@@ -190,15 +190,19 @@ class Journal:
         with self._transaction() as connection:
             return interrupted.note(connection, utc_now())
 
-    def retake(self, delivery_ids: Sequence[int] | None = None) -> int:
-        """Take in again what dead letters (these, or all) miss, where the trainer still has it; return how many files.
+    def retake(self, names: Sequence[str], delivery_ids: Sequence[int] | None = None) -> int:
+        """Take in again what dead letters miss, where the trainer still has it; return how many files.
+
+        Args:
+            names: Of the trainer's files, below a run's folder.
+            delivery_ids: The dead letters; None for all.
 
         Raises:
             JournalUnavailable: They cannot be written.
         """
         with self._transaction(read_only=True) as connection:
             missing = retaking.missing(connection, self.blobs, delivery_ids)
-        return sum(self._take_again(one) for one in missing)
+        return sum(self._take_again(one, names) for one in missing)
 
     def recognition(self) -> Recognition:
         """Return what knows whose a file, a folder or a model is."""
@@ -228,8 +232,8 @@ class Journal:
             return False
         return True
 
-    def _take_again(self, wanted: Missing) -> bool:
-        snapshot = retaking.find(self.blobs, wanted)
+    def _take_again(self, wanted: Missing, names: Sequence[str]) -> bool:
+        snapshot = retaking.find(self.blobs, wanted, names)
         if snapshot is None:
             return False
         try:

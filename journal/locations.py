@@ -12,7 +12,7 @@ from platformdirs import user_data_path
 
 from journal.disk import why_no_files
 from journal.errors import JournalError
-from journal.sizes import parse_size
+from journal.quantities import parse_size
 
 DEFAULT_MAX_SIZE = 50 * 10**9
 """A few hundred checkpoints of the largest models: what a disk could keep is not lost to a limit that nobody chose."""

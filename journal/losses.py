@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from journal.sizes import readable
+from journal.quantities import readable
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ from journal.checkpoints.blobs import BlobStore, Snapshot, identity
 from journal.errors import SourceChanged
 from journal.schema import tables
 
-# The names under which Ultralytics keeps a run's checkpoints, below its folder.
-_FILES = ("weights/best.pt", "weights/last.pt")
 _WANTED = text(
     """
     SELECT d.id, d.sha256, b.size, r.save_dir
@@ -45,15 +43,20 @@ def missing(connection: Connection, blobs: BlobStore, delivery_ids: Sequence[int
     return [one for one in wanted if not (blobs.folder / one.sha256).is_file()]
 
 
-def find(blobs: BlobStore, wanted: Missing) -> Snapshot | None:
+def find(blobs: BlobStore, wanted: Missing, names: Sequence[str]) -> Snapshot | None:
     """Return a copy of the run's file that still has the very bytes, for `take_in`, or None when there is none.
 
     It takes as long as the file is large, so it is done when no lock is held that an event could wait for.
 
+    Args:
+        blobs: The journal's.
+        wanted: What is missing.
+        names: Of the trainer's files, below the run's folder.
+
     Raises:
         JournalUnavailable: The copy cannot be written.
     """
-    return next(_copies(blobs, wanted), None)
+    return next(_copies(blobs, wanted, names), None)
 
 
 def take_in(connection: Connection, blobs: BlobStore, snapshot: Snapshot) -> None:
@@ -69,8 +72,8 @@ def take_in(connection: Connection, blobs: BlobStore, snapshot: Snapshot) -> Non
     connection.execute(update(table).where(table.c.sha256 == snapshot.sha256).values(state="present"))
 
 
-def _copies(blobs: BlobStore, wanted: Missing) -> Iterator[Snapshot]:
-    for file in (Path(wanted.save_dir, name) for name in _FILES):
+def _copies(blobs: BlobStore, wanted: Missing, names: Sequence[str]) -> Iterator[Snapshot]:
+    for file in (Path(wanted.save_dir, name) for name in names):
         stamp = identity(file)
         if stamp is None or stamp[1] != wanted.size:
             continue

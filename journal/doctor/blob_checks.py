@@ -16,8 +16,9 @@ from journal.disk import owner_of
 from journal.doctor.findings import Finding, mending_owner, notice, some, trouble
 from journal.doctor.row_checks import tells_identities
 from journal.kinds import CHECKPOINT
+from journal.next_steps import next_command
+from journal.quantities import count
 from journal.schema.tables import rank
-from journal.wording import count, next_command
 
 HASHED_BY_DEFAULT = 1 << 30
 """Bytes that are read through when nobody asked for all."""

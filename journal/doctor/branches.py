@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from journal.doctor.findings import Finding, notice, some
 from journal.doctor.row_checks import tells_identities
+from journal.quantities import count
 from journal.sessions.identity import TWIN
-from journal.wording import count
 
 _FORKS = """
     SELECT r.name, s.run_id, s.generation, group_concat(s.host, ' and ') AS hosts

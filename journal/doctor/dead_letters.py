@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from journal.doctor.findings import Finding, some, trouble
-from journal.wording import count, next_command
+from journal.next_steps import next_command
+from journal.quantities import count
 
 _DEAD = """
     SELECT d.id, d.kind, r.name, coalesce(d.last_error, 'no reason given')
@@ -26,7 +27,7 @@ def check_refused(connection: sqlite3.Connection, folder: Path) -> Iterator[Find
         connection: The journal's database, also one of an earlier schema.
         folder: The journal.
     """
-    retry, drop = (f"`{next_command(f'{name} ID', folder)}`" for name in ("retry", "drop"))
+    retry, drop = (f"`{next_command(words, folder)}`" for words in ("retry ID", "drop ID"))
     if dead := _rows(connection, _DEAD):
         which = some([f"{number} ({kind} of {run}): {why}" for number, kind, run, why in dead])
         advice = f"Put the cause right, then {retry}; {drop} gives one up for good."

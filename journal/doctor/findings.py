@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from journal.wording import next_command
+from journal.next_steps import next_command
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from journal.clock import now_text
 from journal.doctor.row_checks import damaged_deliveries
-from journal.wording import count
+from journal.quantities import count
 
 _BLOCKED = "what the platform calls this run was lost in a damaged journal; sending it again might double it"
 _DAMAGED = "its bytes were damaged on this disk; the events that it was made from are in the journal"

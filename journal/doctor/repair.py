@@ -21,8 +21,8 @@ from journal.doctor.rescue import TABLES, Rescue
 from journal.errors import CorruptJournal, JournalUnwritable, from_os, from_sqlite
 from journal.folder import open_journal
 from journal.kinds import CHECKPOINT
+from journal.quantities import count
 from journal.sessions import identity
-from journal.wording import count
 
 _REFERRED_TO = f"""
     SELECT sha256 FROM blobs WHERE state = 'present'

@@ -13,8 +13,8 @@ from typing import Any
 from journal.doctor.pages import leaf_rows
 from journal.doctor.source import copy_database
 from journal.doctor.table_reading import Gap, Row, readable_rows
+from journal.quantities import count
 from journal.sessions.identity import JOURNAL
-from journal.wording import count
 
 TABLES = (
     "facts",

@@ -11,9 +11,9 @@ from journal.doctor.findings import Finding, repair, some, trouble
 from journal.errors import CorruptJournal, JournalError, JournalUnavailable, NewerJournal, from_os
 from journal.ids import chunk_id, digest
 from journal.migrations import NEWEST_VERSION
+from journal.next_steps import next_command
 from journal.storage import connections, log_base
 from journal.storage.database import APPLICATION_ID, check_header, check_log
-from journal.wording import next_command
 
 DAMAGE = frozenset({"database-damaged", "database-overwritten", "reference-broken", "text-damaged", "delivery-damaged"})
 """The findings that a repair can do something about: it copies what is whole into a new journal."""

@@ -12,10 +12,10 @@ from journal import locations
 from journal.disk import owner_of, why_full
 from journal.doctor.findings import Finding, mending_owner, notice, some, trouble
 from journal.errors import JournalError
-from journal.sizes import readable
+from journal.next_steps import drain_at, next_command
+from journal.quantities import count, readable
 from journal.storage import log_base
 from journal.storage.database import check_sqlite
-from journal.wording import count, drain_at, next_command
 from journal.writing import fallback_owners
 from journal.writing.fallback import unreadable_reason
 

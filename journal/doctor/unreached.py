@@ -9,7 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from journal.doctor.findings import Finding, notice
-from journal.wording import count, next_command
+from journal.next_steps import next_command
+from journal.quantities import count
 
 _UNREACHED = """
     SELECT d.platform, d.base_url, count(*) FROM destinations d JOIN targets t ON t.destination_id = d.id

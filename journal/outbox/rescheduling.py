@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, update
 
-from journal.clock import now_text, to_text
+from journal.clock import LONGEST_RETRY_AFTER, now_text, to_text
 from journal.errors import UnknownRow
 from journal.kinds import CHECKPOINT
 from journal.outbox import routing
@@ -49,7 +49,7 @@ def make_due(connection: Connection, now: datetime) -> int:
     What waits longer than a platform may ask for was written before the clock was set back.
     """
     waits = _D.c.next_attempt_at > to_text(now)
-    is_ours = or_(_D.c.held == 0, _D.c.next_attempt_at > plausible_times.latest(now, plausible_times.HOLD))
+    is_ours = or_(_D.c.held == 0, _D.c.next_attempt_at > plausible_times.latest(now, LONGEST_RETRY_AFTER))
     return _update_open(connection, "pending", {"next_attempt_at": to_text(now)}, waits, is_ours)
 
 

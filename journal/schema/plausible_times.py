@@ -11,17 +11,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, FromClause, and_, bindparam, case, or_
 
-from journal.clock import to_text
+from journal.clock import LONGEST_BACKOFF, LONGEST_RETRY_AFTER, to_text
 from journal.schema import tables
 
 SKEW = timedelta(minutes=2)
 """Two clocks that are right, or one that is being corrected, differ by no more."""
-BACKOFF = timedelta(minutes=5)
-"""The longest wait of our own after a failure (`uploader/delivery/retry_policy.py`)."""
-HOLD = timedelta(hours=1)
-"""The longest wait that a platform's `Retry-After` is heeded for (`uploader/platforms/answers.py`)."""
 LEASE = timedelta(minutes=10)
-"""The longest lease of a claim that its own drain does not ask for (`uploader/delivery/timing.py` has one minute)."""
+"""The longest lease that a drain is taken to have asked for, unless it is our own and asks for a longer one."""
 
 _D = tables.deliveries
 
@@ -46,8 +42,8 @@ def values(now: datetime, lease: timedelta = LEASE) -> dict[str, str]:
     return {
         "now": to_text(now),
         "latest_now": latest(now),
-        "latest_backoff": latest(now, BACKOFF),
-        "latest_hold": latest(now, HOLD),
+        "latest_backoff": latest(now, LONGEST_BACKOFF),
+        "latest_hold": latest(now, LONGEST_RETRY_AFTER),
         "latest_lease": latest(now, max(LEASE, lease)),
     }
 
@@ -78,4 +74,4 @@ def next_attempt() -> ColumnElement[str]:
 
 def attempt_at(moment: str, now: datetime) -> str:
     """Return a stored time of an attempt as it is shown: now, where it is further ahead than any could be."""
-    return moment if moment <= latest(now, HOLD) else to_text(now)
+    return moment if moment <= latest(now, LONGEST_RETRY_AFTER) else to_text(now)

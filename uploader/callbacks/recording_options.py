@@ -9,7 +9,7 @@ from typing import get_args
 
 from journal.errors import JournalError
 from journal.locations import chosen_journal, default_max_size, expanded
-from journal.sizes import parse_size
+from journal.quantities import parse_size
 from journal.storage.database import Durability
 from uploader.addresses import base_url as checked_url
 from uploader.errors import SettingsError

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from journal.sizes import readable
-from journal.wording import count
+from journal.quantities import count, readable
 from uploader.commands.dialogue import JOURNAL_UNUSABLE
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import require_journal

@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 import click
 
-from journal.wording import count, next_command
+from journal.next_steps import next_command
+from journal.quantities import count
 from uploader.commands.dialogue import fail
 from uploader.commands.drain_runner import Ended, drain_all, worst
 from uploader.commands.help_texts import epilog

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from journal.wording import next_command
+from journal.next_steps import next_command
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE
 from uploader.commands.journal_access import require_journal, settings_for
 from uploader.delivery.summary import ALL_DELIVERED, DEAD_LETTERS, NO_CREDENTIALS, WORK_REMAINS, Summary

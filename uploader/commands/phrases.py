@@ -20,7 +20,8 @@ def in_fallback_files(number: int, folder: Path) -> str:
         number: How many fallback files hold them.
         folder: The journal.
     """
-    from journal.wording import count, next_command
+    from journal.next_steps import next_command
+    from journal.quantities import count
 
     return f"events for it wait in {count(number, 'fallback file')}; `{next_command('drain', folder)}` takes them in"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from journal.wording import count
+from journal.quantities import count
 from uploader.commands.dialogue import ask, require_yes
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal

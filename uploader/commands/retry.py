@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from journal.wording import count
+from journal.quantities import count
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
@@ -28,12 +28,14 @@ def retry(which: tuple[str, ...], everything: bool, journal: Path | None, as_jso
     ids, leaving out those that a newer delivery has superseded. A checkpoint that the journal no longer has is read
     again from the run's folder, if the file there is unchanged.
     """
+    from uploader.recording.model_file import CHECKPOINTS
+
     if everything == bool(which):
         raise click.UsageError("give the IDs of dead letters, or runs, or --all")
     with opened_journal(journal, "retry", as_json=as_json) as opened, closing(opened.outbox()) as outbox:
         letters = Letters((), ()) if everything else named_letters(opened, which)
         chosen = None if everything else letters.ids
-        retaken = opened.retake(chosen)
+        retaken = opened.retake(CHECKPOINTS, chosen)
         revived = outbox.revive(chosen, letters.runs)
     text = f"{count(revived.letters, 'dead letter')} for the next drain to deliver"
     text += f"; {revived.replaced} superseded by newer deliveries" if revived.replaced else ""

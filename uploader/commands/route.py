@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from journal.wording import count, next_command
+from journal.next_steps import next_command
+from journal.quantities import count
 from uploader.addresses import base_url, is_same_place
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from journal.sizes import readable
-from journal.wording import count, drain_at, next_command
+from journal.next_steps import drain_at, next_command
+from journal.quantities import count, readable
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, require_journal, settings_for
 from uploader.commands.journal_option import journal_option

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from journal.clock import to_text
+from journal.clock import LONGEST_BACKOFF, to_text
 from journal.kinds import REGISTRATION
 from journal.records import Claim, Outcome
 from uploader.delivery.timing import Timing
@@ -40,7 +40,7 @@ from uploader.errors import (
 
 FIRST_WAIT = Timing.first_wait
 READ_WAIT = Timing.reopen
-LONGEST_WAIT = 300.0
+LONGEST_WAIT = LONGEST_BACKOFF.total_seconds()
 
 _LET_THROUGH = (
     "it was answered so again and again, while others arrived: what stands in between does not let it through. Have "

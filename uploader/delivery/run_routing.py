@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from journal.next_steps import next_command
 from journal.outbox.outbox import Outbox
 from journal.records import Run
-from journal.wording import next_command
 from uploader.addresses import shown
 from uploader.errors import NoKey, SettingsError
 from uploader.keys import no_key_at_all

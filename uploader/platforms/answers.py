@@ -12,10 +12,8 @@ from urllib.parse import urlsplit
 from urllib3 import Retry
 from urllib3.exceptions import InvalidHeader
 
+from journal.clock import LONGEST_RETRY_AFTER
 from uploader.errors import CredentialsRefused, DeliveryError, Forbidden, Foreign, Refused, RunGone, Transient
-
-LONGEST_RETRY_AFTER = 3600.0
-"""A server that asks for more is asked again after an hour: its clock or its figure may be wrong."""
 
 PROXY_LOGIN = (
     "a proxy asks for a login: put it into the proxy's URL, as in HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, with "
@@ -208,6 +206,6 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     if value is None:
         return None
     try:
-        return min(Retry().parse_retry_after(value), LONGEST_RETRY_AFTER)
+        return min(Retry().parse_retry_after(value), LONGEST_RETRY_AFTER.total_seconds())
     except (InvalidHeader, ValueError, OverflowError):  # more digits, or a later year, than Python counts
         return None

@@ -1,7 +1,7 @@
-"""The small file in a run's folder by which Ultralytics' own streaming knows the model that a training goes on as.
+"""Ultralytics' own files in a run's folder, above all the small one that names the model that a training goes on as.
 
-Upstream writes it when it registers a training, and reads it when one is resumed. So ours do both, too: a training goes
-on as the same model whoever records its next session.
+Upstream writes that when it registers a training, and reads it when one is resumed. So ours do both, too: a training
+goes on as the same model whoever records its next session.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from pathlib import Path
 
 from journal.checkpoints.salvage import RUN_FILE
 
+CHECKPOINTS = ("weights/best.pt", "weights/last.pt")
+"""The files in which Ultralytics keeps a run's checkpoints, below its folder."""
 MODEL_FILE = "platform_model_id.txt"
 _LONGEST = 200
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from journal.errors import JournalError, JournalUnavailable
 from journal.kinds import CHECKPOINT, GIVEN_UP
 from journal.losses import Loss, loss_payload
+from journal.next_steps import next_command
 from journal.sessions.identity import Session
-from journal.wording import next_command
 from journal.writing.fallback import FallbackFile
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from journal.errors import JournalError
 from journal.locations import fallback_folders
+from journal.next_steps import next_command
 from journal.records import Run
 from journal.sessions.identity import Entry, Session
-from journal.wording import next_command
 from journal.writing.fallback import FallbackFile
 
 if TYPE_CHECKING:

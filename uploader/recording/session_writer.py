@@ -22,11 +22,11 @@ from journal.errors import JournalError, JournalUnavailable, OverLimit
 from journal.kinds import COMPLETE, CONSOLE, GIVEN_UP
 from journal.locations import default_journal, expanded
 from journal.losses import Loss, loss_payload
+from journal.next_steps import next_command
+from journal.quantities import readable
 from journal.records import Run, Signal
 from journal.sessions.identity import Draft, Session
-from journal.sizes import readable
 from journal.storage.database import Durability
-from journal.wording import next_command
 from journal.writing.payloads import drafts
 from uploader.recording.console_ids import ChunkIds
 from uploader.recording.journal_connection import JournalConnection

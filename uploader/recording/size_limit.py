@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 from journal.errors import JournalError
-from journal.sizes import readable
-from journal.wording import next_command
+from journal.next_steps import next_command
+from journal.quantities import readable
 from uploader.recording.open_session import OpenSession
 
 LOGGER = logging.getLogger("uploader")

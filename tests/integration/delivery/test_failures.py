@@ -30,6 +30,7 @@ from journal.checkpoints.blobs import Snapshot
 from journal.clock import from_text, utc_now
 from uploader.delivery import drain
 from uploader.delivery.timing import Timing
+from uploader.recording.model_file import CHECKPOINTS
 from uploader.server.running import running
 
 TOO_BAD = Reply(422, {"error": "impossible"})
@@ -474,7 +475,7 @@ def test_a_missing_checkpoint_is_taken_from_the_runs_folder_if_it_is_there(
         weights.mkdir(parents=True)
         (weights / "best.pt").write_bytes(left)
     with closing(journals.journal.outbox()) as outbox:
-        assert (journals.journal.retake(), outbox.revive().letters) == (retaken, 1)
+        assert (journals.journal.retake(CHECKPOINTS), outbox.revive().letters) == (retaken, 1)
     assert journals.drain(server.url).exit_code == (0 if retaken else 4)
     assert blob.exists() == bool(retaken)
 
@@ -498,8 +499,8 @@ def test_a_training_may_write_while_a_missing_checkpoint_is_copied(
 
         monkeypatch.setattr(journals.journal.blobs, "snapshot", copy)
         [(number,)] = rows(journals.journal.path, "SELECT id FROM dead_letters")
-        assert journals.journal.retake([number + 1]) == 0
-        assert journals.journal.retake([number]) == 1
+        assert journals.journal.retake(CHECKPOINTS, [number + 1]) == 0
+        assert journals.journal.retake(CHECKPOINTS, [number]) == 1
     assert sorted(path.name for path in blob.parent.iterdir() if path.name.startswith(".")) == []
 
 

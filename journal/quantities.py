@@ -1,4 +1,4 @@
-"""Sizes as people write them."""
+"""Sizes and numbers of things, as people write and read them."""
 
 from __future__ import annotations
 
@@ -28,3 +28,9 @@ def readable(size: float) -> str:
             return f"{size:.0f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things in words: `1 run`, `2 runs`, `3 deliveries`."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"

@@ -1,17 +1,16 @@
-"""Numbers and commands as people read them."""
+"""What a person types next, in messages that name the next step.
+
+Errors name it wherever they are raised, also in a script that imports this package alone. So the names of commands are
+known here, though no command is; a test compares each that is named with those that there are.
+"""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
 
+from journal.errors import PROGRAM
 from journal.locations import default_journal
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number of things in words: `1 run`, `2 runs`, `3 deliveries`."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{number} {noun if number == 1 else plural}"
 
 
 def drain_at(place: str) -> str:
@@ -30,5 +29,5 @@ def next_command(arguments: str, journal: Path) -> str:
         arguments: The command and its own options: `drain --watch`.
         journal: The folder. It is named where the command would take another one.
     """
-    command = f"python -m uploader {arguments}"
+    command = f"{PROGRAM} {arguments}"
     return command if journal == default_journal() else f"{command} --journal {shlex.quote(str(journal.absolute()))}"

@@ -4,7 +4,7 @@ import pytest
 
 from journal.errors import JournalError
 from journal.locations import DEFAULT_MAX_SIZE, default_max_size
-from journal.sizes import parse_size, readable
+from journal.quantities import parse_size, readable
 
 
 @pytest.mark.parametrize(
