@@ -43,8 +43,8 @@ def base_url(text: str) -> str:
         raise SettingsError(f"a platform URL must look like https://host or http://host:port; not {_shown(text)}")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise SettingsError(
-            f"a platform URL must not hold a key or a query, as {_shown(text)} does; the key goes into "
-            "ULTRALYTICS_API_KEY"
+            f"a platform URL must not hold a key or a query, as {_shown(text)} does; the key goes into a variable "
+            "of the environment, which `python -m uploader drain --help` names"
         )
     shown_port = "" if port in {None, _USUAL_PORTS[parts.scheme]} else f":{port}"
     shown_host = f"[{host}]" if ":" in host else host

@@ -54,13 +54,16 @@ class Examination:
         return all(finding.weight != "trouble" for finding in self.findings)
 
 
-def examine(folder: Path, *, deep: bool = False, fallback_folders: Iterable[Path] | None = None) -> Examination:
+def examine(
+    folder: Path, *, deep: bool = False, fallback_folders: Iterable[Path] | None = None, kept: Iterable[str] = ()
+) -> Examination:
     """Look a journal over without changing it; a journal in use may be looked over too.
 
     Args:
         folder: The journal.
         deep: Whether to read every checkpoint through, however large.
         fallback_folders: Where fallback files may be; by default where this user's trainings put them.
+        kept: Folders in the journal's that are kept for others, and are nobody else's business either.
     """
     database = folder / "journal.db"
     beside = locations.fallback_folders() if fallback_folders is None else list(fallback_folders)
@@ -68,7 +71,7 @@ def examine(folder: Path, *, deep: bool = False, fallback_folders: Iterable[Path
     inside = _Inside() if findings else _look_inside(database, deep)
     findings += [*inside.findings, *check_library()]
     if is_ours(database):
-        findings += [*check_modes(folder), *check_age(database)]
+        findings += [*check_modes(folder, kept), *check_age(database)]
     if os.access(folder, os.X_OK):
         findings += check_disk(folder, inside.mode)
         findings += check_size(folder, inside.bytes)

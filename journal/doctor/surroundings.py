@@ -22,7 +22,6 @@ from journal.writing.fallback import unreadable_reason
 LITTLE_SPACE = 256 << 20
 LARGE_LOG = 128 << 20
 _NETWORK = ("nfs", "cifs", "smb", "9p", "lustre", "gpfs", "beegfs", "ceph", "afp", "webdav", "fuse")
-_FOLDERS = ("blobs", "hub")  # checkpoints, and models of HUB that were loaded
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -53,7 +52,7 @@ def check_age(database: Path) -> Iterator[Finding]:
         yield notice("database-older", detail, advice)
 
 
-def check_modes(folder: Path) -> Iterator[Finding]:
+def check_modes(folder: Path, kept: Iterable[str] = ()) -> Iterator[Finding]:
     """Check who may touch a folder that holds a journal; the permissions of any other are not ours to judge."""
     refused = [str(path) for path in _not_writable(folder)]
     if refused:
@@ -61,7 +60,7 @@ def check_modes(folder: Path) -> Iterator[Finding]:
         advice = "Mend owner and permissions, or copy the folder to another disk: trainings and drains have to write."
         advice = mending_owner(folder) if any(owner_of(Path(path)) for path in refused) else advice
         yield trouble("journal-unwritable", detail, advice)
-    opened = [str(path) for path in readable_by_others(folder)]
+    opened = [str(path) for path in readable_by_others(folder, kept)]
     if opened:
         detail = f"other users of this machine may read or write {some(opened)}"
         command = next_command("doctor --repair", folder)
@@ -109,16 +108,21 @@ def check_fallback_folder() -> Iterator[Finding]:
         yield trouble("fallback-unfit", why, "Set it to a folder in which this user may write, or not at all.")
 
 
-def readable_by_others(folder: Path) -> list[Path]:
-    """Return what of the journal other users of the machine may touch."""
-    inside = [path for name in _FOLDERS for path in (folder / name, *(folder / name).rglob("*"))]
+def readable_by_others(folder: Path, kept: Iterable[str] = ()) -> list[Path]:
+    """Return what of the journal other users of the machine may touch, and of the folders that are kept in its own."""
+    inside = [path for name in ("blobs", *kept) for path in (folder / name, *(folder / name).rglob("*"))]
     ours = [folder, *folder.glob("journal.db*"), *inside]
     return [path for path in ours if path.exists() and path.stat().st_mode & _OTHERS]
 
 
-def close_to_others(folder: Path) -> list[Path]:
-    """Take away other users' permissions; return what had them."""
-    opened = readable_by_others(folder)
+def close_to_others(folder: Path, kept: Iterable[str] = ()) -> list[Path]:
+    """Take away other users' permissions; return what had them.
+
+    Args:
+        folder: The journal.
+        kept: Folders in it that are kept for others.
+    """
+    opened = readable_by_others(folder, kept)
     for path in opened:
         path.chmod(path.stat().st_mode & ~_OTHERS)
     return opened

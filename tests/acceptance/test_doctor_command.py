@@ -64,14 +64,17 @@ def test_a_damaged_journal_is_copied_as_far_as_it_can_be_read(tmp_path: Path) ->
     assert ", 1 run, 1 session, " in told
 
 
-def test_permissions_are_mended_in_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", ["", "hub"])  # the second one is where models of HUB are kept
+def test_permissions_are_mended_in_place(tmp_path: Path, which: str) -> None:
     folder = journal_of(tmp_path / "journal", 3)
-    folder.chmod(0o755)
+    opened = folder / which
+    opened.mkdir(exist_ok=True)
+    opened.chmod(0o755)
     assert doctor(folder).returncode == 1
     done = doctor(folder, "--repair")
     assert done.returncode == 0
     assert f"{folder}: healthy, " in done.stdout
     assert "trouble" not in done.stdout
-    assert f"permissions away from {folder}" in done.stdout
-    assert folder.stat().st_mode & 0o777 == 0o700
+    assert f"permissions away from {opened}" in done.stdout
+    assert opened.stat().st_mode & 0o777 == 0o700
     assert doctor(folder).returncode == 0

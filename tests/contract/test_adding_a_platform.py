@@ -48,25 +48,23 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(copy: Path, *arguments: str, **environ: str) -> str:
-    """Run a module in the copy, which must succeed; return what it printed."""
+    """Run Python in the copy, which must succeed; return what it printed."""
     env = {**os.environ, "PYTHONPATH": str(copy), "HOME": str(copy), **environ}
-    done = subprocess.run([sys.executable, "-m", *arguments], cwd=copy, env=env, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, *arguments], cwd=copy, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def test_the_toy_passes_the_contract_suite(copy: Path) -> None:
     suite = ["tests/contract/test_every_client.py", "-k", "toy", "-p", "no:cacheprovider"]
-    passed = re.search(r"(\d+) passed", run(copy, "pytest", "-q", *suite))
+    passed = re.search(r"(\d+) passed", run(copy, "-m", "pytest", "-q", *suite))
     assert passed is not None
     assert int(passed[1]) > 100
 
 
 def test_the_walls_stand_with_the_toy(copy: Path) -> None:
     code = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
-    env = {**os.environ, "PYTHONPATH": str(copy)}
-    done = subprocess.run([sys.executable, "-c", code], cwd=copy, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run(copy, "-c", code)
 
 
 def test_a_journal_is_delivered_to_the_toy(copy: Path, tmp_path: Path) -> None:
@@ -78,7 +76,7 @@ def test_a_journal_is_delivered_to_the_toy(copy: Path, tmp_path: Path) -> None:
     with journal.open(tmp_path / "journal") as opened:
         Recordings(opened, opened.writer()).whole(content=CONTENT)
     with scripted_server(answers) as server:
-        run(copy, "uploader", "drain", "--journal", str(opened.path), TOY_URL=server.url, TOY_KEY="toy_key")
+        run(copy, "-m", "uploader", "drain", "--journal", str(opened.path), TOY_URL=server.url, TOY_KEY="toy_key")
         requests = server.requests
     assert {request.headers["x-toy-pass"] for request in requests} == {"toy_key"}
     first, *between, last = requests
@@ -86,3 +84,9 @@ def test_a_journal_is_delivered_to_the_toy(copy: Path, tmp_path: Path) -> None:
     assert {request.json()["data"]["epoch"] for request in between if request.path.endswith("/events")} == {0, 1, 2}
     assert [request.body for request in between if "/files/" in request.path] == [CONTENT]
     assert (last.path, last.json()["event"]) == ("/runs/r-1/events", "training_complete")
+
+
+def test_the_toys_secrets_are_taken_out_of_what_is_recorded(copy: Path) -> None:
+    told = "TOY_KEY=abc123 X-Toy-Pass: abc123"
+    code = f"from uploader.callbacks.redact import Redactor; print(Redactor().text({told!r}))"
+    assert run(copy, "-c", code) == "TOY_KEY=*** X-Toy-Pass: ***\n"

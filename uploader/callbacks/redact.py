@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from uploader.masking import REDACTED, Keys
+from uploader.platforms.registry import secret_names
 
+_OF_PLATFORMS = "".join(rf"|{re.escape(name)}" for name in secret_names())
 _NAME = (
     r"(?:api(?:[_-]|\\u005f|%5f)?key|access[_-]?key(?:[_-]?id)?|account[_-]?key|private[_-]?key|token|secret|password|passwd|passphrase"
-    r"|authorization)"
+    rf"|authorization{_OF_PLATFORMS})"
 )
 _SECRET_NAME = re.compile(rf"(?i).*{_NAME}")
 

@@ -17,8 +17,9 @@ from uploader.callbacks.trainer import Callback
 from uploader.platforms.registry import PLATFORMS
 from uploader.platforms.spec import UpstreamReporting
 
-_MODULE = "ultralytics.utils.callbacks.platform"
 _REPORTING = tuple((spec.name, spec.upstream) for spec in PLATFORMS if spec.upstream)
+_MODULE = next(each.module for _, each in _REPORTING if each.always)
+"""The one that reports every training, and captures the console for it."""
 _DEEPEST = 32
 """Streams that may stand on one another."""
 

@@ -16,6 +16,7 @@ from uploader.commands.dialogue import JOURNAL_UNUSABLE
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import require_journal
 from uploader.commands.journal_option import journal_option
+from uploader.platforms.registry import journal_folders
 
 if TYPE_CHECKING:
     from journal.doctor import Examination, Finding, Recovery
@@ -57,7 +58,7 @@ def _examine(folder: Path, deep: bool) -> Examination:
     """Check the journal, and whether another project has overwritten our modules."""
     from journal.doctor import examine
 
-    examination = examine(folder, deep=deep)
+    examination = examine(folder, deep=deep, kept=journal_folders())
     return replace(examination, findings=(*examination.findings, *_check_names()))
 
 
@@ -85,7 +86,7 @@ def _repair(examination: Examination) -> dict[str, Any]:
     try:
         codes = {finding.code for finding in examination.findings}
         if "open-to-others" in codes:
-            done["closed"] = [str(path) for path in close_to_others(examination.journal)]
+            done["closed"] = [str(path) for path in close_to_others(examination.journal, journal_folders())]
         if codes & DAMAGE:
             done["recovery"] = recover_journal(examination.journal, utc_now())
     except (JournalError, OSError) as error:

@@ -16,7 +16,7 @@ from journal.next_steps import next_command
 from journal.quantities import count
 from uploader.commands.dialogue import fail
 from uploader.commands.drain_runner import Ended, drain_all, worst
-from uploader.commands.help_texts import epilog
+from uploader.commands.help_texts import epilog, key_addresses
 from uploader.commands.journal_option import journals_option
 from uploader.commands.phrases import letters_in_words, place
 from uploader.delivery.summary import DestinationSummary, Summary
@@ -38,6 +38,14 @@ SIGINT or SIGTERM stops a drain within seconds; the exit code tells what
 remains. A second one ends it at once; nothing is lost by that either.
 """
 _EPILOG = epilog("drain", "drain --max-time 500", "drain --watch", "drain --to http://127.0.0.1:8765", codes=_CODES)
+_HELP = f"""Deliver what the journal holds, until nothing more can be done now.
+
+A key is sent only to the platform that it was set for: {key_addresses()}. What the journal holds for any other address
+waits until you name that address in these variables or by --to.
+
+Several journals are drained at once, with one summary and one exit code. With --watch, a missing or refused key is
+reported, and the settings are read again now and then until there is one that works.
+"""
 _LONGEST = 10**9  # seconds, about thirty years; --watch has no limit
 
 
@@ -48,7 +56,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
     return value
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, help=_HELP)
 @journals_option
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run, by its name or the start of its id.")
 @click.option(
@@ -70,15 +78,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 def drain(journals: tuple[Path, ...], as_json: bool, platform: str | None, **options: Any) -> NoReturn:
-    """Deliver what the journal holds, until nothing more can be done now.
-
-    A key is sent only to the platform that it was set for: ULTRALYTICS_API_KEY to ULTRALYTICS_PLATFORM_URL or the
-    public platform, HUB_API_KEY to ULTRALYTICS_HUB_API or the public HUB. What the journal holds for any other address
-    waits until you name that address in these variables or by --to.
-
-    Several journals are drained at once, with one summary and one exit code. With --watch, a missing or refused key is
-    reported, and the settings are read again now and then until there is one that works.
-    """
+    """Deliver what the journal holds."""
     if platform and not options["to"]:
         raise click.UsageError("--platform names the API of --to; give --to as well")
     if len(journals) > 1 and options["runs"]:

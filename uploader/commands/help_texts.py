@@ -1,6 +1,8 @@
-"""The closing part of each command's help: examples and exit codes."""
+"""What the help of several commands says: examples, exit codes, and which key is sent where."""
 
 from __future__ import annotations
+
+from uploader.platforms.registry import PLATFORMS
 
 _USUAL_CODES = """
   0  done
@@ -17,3 +19,9 @@ def epilog(*examples: str, codes: str = _USUAL_CODES) -> str:
     """
     lines = "\n".join(f"  python -m uploader {example}" for example in examples)
     return f"\b\nExamples:\n{lines}\n\n\b\nExit codes:{codes}"
+
+
+def key_addresses() -> str:
+    """Return the variable of each platform's key, and where that is sent."""
+    public = {spec.name: f" or the public {spec.title}" if spec.default_url else "" for spec in PLATFORMS}
+    return ", ".join(f"{spec.key_variable} to {spec.url_variable}{public[spec.name]}" for spec in PLATFORMS)

@@ -18,6 +18,7 @@ from uploader.addresses import base_url
 from uploader.commands.folders import Folder
 from uploader.commands.help_texts import epilog
 from uploader.errors import SettingsError
+from uploader.platforms.registry import DEFAULT
 
 if TYPE_CHECKING:
     from uploader.server.local_platform import Contract
@@ -157,8 +158,8 @@ def _announce(server: RunningServer, host: str, *, new_key: bool, own_key: bool)
 
 
 def _show_exports(address: str, key: str) -> None:
-    click.echo(f"  export ULTRALYTICS_PLATFORM_URL={address}")
-    click.echo(f"  export ULTRALYTICS_API_KEY={key}")
+    click.echo(f"  export {DEFAULT.url_variable}={address}")
+    click.echo(f"  export {DEFAULT.key_variable}={key}")
 
 
 def _for_others(url: str) -> str:

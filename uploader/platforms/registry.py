@@ -39,9 +39,14 @@ def keeps_model_file(name: str) -> bool:
 
 
 def secret_names() -> Iterator[str]:
-    """Yield the headers and fields whose values are secrets although their names do not tell."""
+    """Yield the variables, headers and fields whose values are secrets by what the platforms say."""
     for spec in PLATFORMS:
-        yield from spec.secret_names
+        yield from (spec.key_variable, *spec.secret_names)
+
+
+def journal_folders() -> tuple[str, ...]:
+    """Return the folders that platforms keep in a journal's."""
+    return tuple(spec.journal_folder for spec in PLATFORMS if spec.journal_folder)
 
 
 def imported(where: str) -> Any:

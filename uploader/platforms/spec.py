@@ -60,8 +60,9 @@ class PlatformSpec:
         fallback_key_of: Name of the platform whose key stands in where its own is missing, else None.
         further_urls: Environment variables with other addresses that it needs, and what they are when they are not set.
         further_variables: Other environment variables that it reads.
-        secret_names: Headers and fields whose values are secrets, where their names do not tell: those that hold
-            `key`, `token`, `secret`, `password` or `authorization` do.
+        secret_names: Headers and fields whose values are secrets, where their names do not tell, as `token`, `secret`,
+            `password`, `api_key` and `authorization` do. `key_variable` is one anyway.
+        journal_folder: Folder in a journal's in which it keeps what it has loaded, "" where it keeps nothing.
         upstream: Ultralytics' own reporting to it, if there is any.
         keeps_model_file: Whether Ultralytics' own reporting knows a run's model by a file in the run's folder, which a
             drain then writes.
@@ -81,5 +82,6 @@ class PlatformSpec:
     further_urls: Mapping[str, str] = field(default_factory=dict)
     further_variables: tuple[str, ...] = ()
     secret_names: tuple[str, ...] = ()
+    journal_folder: str = ""
     upstream: UpstreamReporting | None = None
     keeps_model_file: bool = False

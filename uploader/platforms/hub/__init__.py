@@ -21,6 +21,7 @@ HUB = PlatformSpec(
     fallback_key_of="ultralytics",
     further_urls={WEB_VARIABLE: DEFAULT_WEB},
     further_variables=COLAB_VARIABLES,
+    journal_folder="hub",
     upstream=UpstreamReporting(
         "ultralytics.utils.callbacks.hub",  # its other callbacks send usage events
         frozenset(

@@ -26,6 +26,7 @@ from uploader.errors import (
     Unreachable,
 )
 from uploader.platforms.base import Access
+from uploader.platforms.hub import HUB
 from uploader.platforms.hub.identifier import Identifier
 from uploader.platforms.hub.model_state import Beginning, beginning
 
@@ -75,7 +76,7 @@ def load(what: Identifier, access: Access | None, pages: str, root: Path) -> Hub
     """
     if what.model_id is None:
         return HubModel(str(what.filename))
-    folder = root / "hub" / _folder_name(what.model_id)
+    folder = root / HUB.journal_folder / _folder_name(what.model_id)
     url = f"{pages}/models/{what.model_id}"
     try:
         found = _fetch(what.model_id, access, folder)
