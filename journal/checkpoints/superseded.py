@@ -32,7 +32,7 @@ _REPLACED = text(
 )
 
 
-def give_up(connection: Connection, blobs: BlobStore, run_id: str, role: str) -> list[str]:
+def evict(connection: Connection, blobs: BlobStore, run_id: str, role: str) -> list[str]:
     """Remove the bytes of the run's replaced checkpoints of a role; return their sha256.
 
     The files go before the transaction ends, while the write lock keeps everybody from storing the same bytes again.

@@ -184,7 +184,7 @@ def _delete_runs(connection: Connection, rows: Rows) -> Losses:
     return ()
 
 
-def _give_up(what: str) -> Callable[[Connection, Rows], Losses]:
+def _evict(what: str) -> Callable[[Connection, Rows], Losses]:
     """Return what removes bytes that have not arrived, and closes the deliveries that wait for them."""
 
     def take(connection: Connection, rows: Rows) -> Losses:
@@ -218,7 +218,7 @@ WITHOUT_LOSS = (
     Step(bytes_arrived, _remove_bytes),
     Step(_oldest_arrived_run, _delete_runs),
 )
-_REPLACED_ONES = Step(_checkpoints_replaced, _give_up("checkpoints that newer ones had replaced"))
-CHECKPOINTS = (_REPLACED_ONES, Step(checkpoints_not_final, _give_up("checkpoints")))
-CHECKPOINTS_FOR_LAST = (_REPLACED_ONES, Step(checkpoints_for_last, _give_up("checkpoints")))
+_REPLACED_ONES = Step(_checkpoints_replaced, _evict("checkpoints that newer ones had replaced"))
+CHECKPOINTS = (_REPLACED_ONES, Step(checkpoints_not_final, _evict("checkpoints")))
+CHECKPOINTS_FOR_LAST = (_REPLACED_ONES, Step(checkpoints_for_last, _evict("checkpoints")))
 EVENTS = (Step(_events, _delete_events),)

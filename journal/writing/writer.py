@@ -235,7 +235,7 @@ class Writer:
             event_id = self._insert(session, row, entry, None)
         # What cannot be removed now is removed with the next checkpoint.
         with suppress(JournalUnavailable, OSError), self._transaction() as connection:
-            superseded.give_up(connection, self._blobs, session.run_id, role)
+            superseded.evict(connection, self._blobs, session.run_id, role)
         self._blobs.discard(snapshot)
         self._blobs.clear()
         return event_id

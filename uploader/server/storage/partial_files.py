@@ -59,8 +59,8 @@ class PartialFiles:
             with _opened(self.path(name), "ab") as stream:
                 yield stream
         else:
-            with self._checked(name, checksum) as sink:
-                yield sink
+            with self._checked(name, checksum) as writable:
+                yield writable
 
     def digest(self, name: str) -> str:
         """Flush a file to disk, and return the SHA-256 of its bytes as hex digits."""
@@ -89,9 +89,9 @@ class PartialFiles:
         path = self._root / f"{name}.chunk"
         try:
             with _opened(path, "wb+") as chunk:
-                sink = _Hashing(chunk, checksum.algorithm)
-                yield sink
-                if sink.digest != checksum.digest:
+                writable = _Hashing(chunk, checksum.algorithm)
+                yield writable
+                if writable.digest != checksum.digest:
                     raise WrongChecksum("The bytes do not match the announced checksum: send them again")
                 chunk.seek(0)
                 with _opened(self.path(name), "ab") as stream:
