@@ -173,11 +173,11 @@ def test_a_trainer_that_was_built_and_not_used_has_not_failed(build: Build, jour
 def collected(journal: Any) -> None:
     """Wait until what nobody holds any more is collected, and the threads that end its recording are gone.
 
-    One that a signal struck while it was being started, in another test, is listed for good and has no identity.
+    One that a signal struck while it was being started, in another test, is listed for good and does not live.
     """
     gc.collect()
     for thread in threading.enumerate():
-        if thread.name.startswith("uploader-") and thread.ident is not None:
+        if thread.name.startswith("uploader-") and thread.is_alive():
             thread.join(60)
 
 
