@@ -34,8 +34,8 @@ def connect(kind: Client) -> Iterator[Callable[..., Platform]]:
     """Make clients that are closed at the end."""
     made: list[Platform] = []
 
-    def make(url: str, *patience: float) -> Platform:
-        made.append(kind.connect(url, *patience))
+    def make(url: str, *timeout: float) -> Platform:
+        made.append(kind.connect(url, *timeout))
         return made[-1]
 
     yield make

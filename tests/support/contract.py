@@ -40,8 +40,8 @@ class Client:
 def connects(spec: PlatformSpec) -> Callable[..., Platform]:
     """Return what makes clients as the drain does."""
 
-    def connect(url: str, patience: float = 30.0, **options: Any) -> Platform:
-        client: Platform = imported(spec.client)(url, KEY, Transport(answer_seconds=patience, **options), {})
+    def connect(url: str, timeout: float = 30.0, **options: Any) -> Platform:
+        client: Platform = imported(spec.client)(url, KEY, Transport(answer_seconds=timeout, **options), {})
         return client
 
     return connect

@@ -26,7 +26,7 @@ _ID = 2048  # characters of an id, which may be a URL
 _FIGURE = 32  # characters of a figure or a date in a header
 _LATER = frozenset({408, 421, 423, 425, 429})
 _PROXY_LOGIN = 407
-_STRANGER = "something that is not the platform's: a proxy or the network's sign-in page may stand in between"
+_FOREIGN = "something that is not the platform's: a proxy or the network's sign-in page may stand in between"
 _SAYING = ("error", "message", "detail", "reason", "errors")
 # What a page or a storage's XML says of itself, each tag once.
 _MARKED = tuple(re.compile(rb"(?i)<%b\b[^<>]*>([^<]+)</" % tag) for tag in (b"code", b"message", b"title"))
@@ -92,18 +92,18 @@ def success(answer: Answer, host: str) -> dict[str, Any]:
     if content is None and not answer.is_whole:
         raise AnswerTooLong(f"{host} answered with more than {len(answer.body)} bytes", status=answer.status)
     if content is None:
-        raise strange(answer, host)
+        raise foreign(answer, host)
     return content
 
 
-def strange(answer: Answer, host: str) -> Foreign:
+def foreign(answer: Answer, host: str) -> Foreign:
     """Return the error for an answer that is not of who was asked.
 
     Args:
         answer: The answer.
         host: Who was asked, for the message.
     """
-    return Foreign(f"{host} answered {answer.status} with {_STRANGER}{detail(answer)}", status=answer.status)
+    return Foreign(f"{host} answered {answer.status} with {_FOREIGN}{detail(answer)}", status=answer.status)
 
 
 def refusal(answer: Answer, host: str, *, speaks_json: bool = True) -> DeliveryError:
@@ -129,7 +129,7 @@ def refusal(answer: Answer, host: str, *, speaks_json: bool = True) -> DeliveryE
         target = host_of(answer.headers.get("Location", ""))
         return Transient(f"{said} and points to {target}, which is not followed; check the URL", status=status)
     if answer.is_page or (speaks_json and answer.json() is None):
-        return strange(answer, host)
+        return foreign(answer, host)
     return (Forbidden if status == 403 else Refused)(said, status=status)
 
 

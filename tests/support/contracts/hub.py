@@ -12,9 +12,9 @@ from uploader.platforms.http.transport import Transport
 from uploader.platforms.hub.client import HubPlatform
 
 
-def connect(url: str, patience: float = 30.0, **options: Any) -> Platform:
+def connect(url: str, timeout: float = 30.0, **options: Any) -> Platform:
     """Return a client that waits no longer for the answer to a file than for any other."""
-    return HubPlatform(url, KEY, Transport(answer_seconds=patience, **options), upload_seconds=patience)
+    return HubPlatform(url, KEY, Transport(answer_seconds=timeout, **options), upload_seconds=timeout)
 
 
 def file_in_form(request: Request) -> bytes | None:

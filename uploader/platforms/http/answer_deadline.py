@@ -1,11 +1,11 @@
-"""Answers that must keep coming.
+"""Answers with a deadline.
 
-The library's time-out is for each packet: a server that sends a byte now and then, or `100 Continue` for ever, would
-hold a thread for ever. Here a time-out is for the whole head of an answer, and then for each `LEAST` bytes of its body;
-what only keeps the connection busy, such as trailers without end, buys no time.
+The library's timeout applies to each packet: a server that sends a byte now and then, or endless `100 Continue`, would
+block a thread forever. Here the timeout applies to the whole head of an answer, and then to each `LEAST` bytes of its
+body. What merely keeps the connection busy, such as endless trailers, does not extend it.
 
-Nor do interim answers, such as `103 Early Hints`: any number of them may come before the answer itself (RFC 9110,
-15.2), and they are passed over. The library does so with `100 Continue` alone.
+Neither do interim answers such as `103 Early Hints`, any number of which may precede the answer (RFC 9110, 15.2). They
+are skipped; the library skips `100 Continue` only.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 LEAST = 64 * 1024
-"""Bytes of a body that must be read within one time-out, if it has so many."""
+"""Bytes of a body that must arrive within one timeout, if it has that many."""
 MOST_INTERIM = 100
-"""So many interim answers are passed over; a server that sends more has none of another kind."""
+"""How many interim answers are skipped; a server that sends more is taken to have no other."""
 
 _SWITCHING_PROTOCOLS = 101  # nothing follows it; nobody here asks for that
 
 
-class PatientAdapter(HTTPAdapter):
-    """Sends requests as the library does, also through proxies, and bounds the wait for their answers."""
+class DeadlineAdapter(HTTPAdapter):
+    """Sends requests as the library does, through proxies, too, and limits the wait for answers."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Make the connections to hosts."""
@@ -45,8 +45,8 @@ class PatientAdapter(HTTPAdapter):
         return manager
 
 
-class PatientResponse(HTTPResponse):
-    """An answer that is read within the time-out that its socket has when the answer is begun."""
+class DeadlineResponse(HTTPResponse):
+    """An answer that must arrive within the timeout that its socket has when the answer begins."""
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
@@ -54,7 +54,7 @@ class PatientResponse(HTTPResponse):
         self.fp = io.BufferedReader(self._source)
 
     def _read_status(self) -> tuple[str, int, str]:
-        """Return the first line of the answer itself; a proxy's answer to CONNECT is read by way of this, too."""
+        """Return the status line of the final answer; a proxy's answer to CONNECT is read by this, too."""
         for _ in range(MOST_INTERIM + 1):
             version, status, reason = super()._read_status()  # type: ignore[misc]  # known to no stub
             if not 100 <= status < 200 or status == _SWITCHING_PROTOCOLS:
@@ -63,18 +63,18 @@ class PatientResponse(HTTPResponse):
         raise HTTPException("only interim answers came")
 
     def read(self, amt: int | None = None) -> bytes:
-        """Return bytes of the body; they buy time for the next ones."""
+        """Return bytes of the body; enough of them extend the deadline."""
         data = super().read(amt)
         self._source.came(len(data))
         return data
 
 
 class _Source(io.RawIOBase):
-    """A socket's bytes, until the time is over.
+    """A socket's bytes, until the deadline.
 
     Args:
         raw: Where they come from.
-        sock: The same as a socket; its time-out is how long a wait may be in all.
+        sock: The socket below; its timeout is the longest wait in all.
     """
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
@@ -87,7 +87,7 @@ class _Source(io.RawIOBase):
         self._until = time.monotonic() + (self._within or 0.0)
 
     def came(self, size: int) -> None:
-        """Take note of bytes of the body."""
+        """Count bytes of the body."""
         self._came += size
         if self._came >= LEAST:
             self._came = 0
@@ -117,15 +117,15 @@ class _Source(io.RawIOBase):
 
 
 def _bound(manager: Any) -> None:
-    """Have all new connections of a pool manager made with patience."""
+    """Make all new connections of a pool manager observe the deadline."""
     pools = manager.pool_classes_by_scheme
-    manager.pool_classes_by_scheme = {scheme: _patient(pool) for scheme, pool in pools.items()}
+    manager.pool_classes_by_scheme = {scheme: _with_deadline(pool) for scheme, pool in pools.items()}
 
 
 @functools.cache
-def _patient(pool: Any) -> Any:
+def _with_deadline(pool: Any) -> Any:
     connection = pool.ConnectionCls
-    if connection.response_class is PatientResponse:
+    if connection.response_class is DeadlineResponse:
         return pool
-    own = type(connection.__name__, (connection,), {"response_class": PatientResponse})
+    own = type(connection.__name__, (connection,), {"response_class": DeadlineResponse})
     return type(pool.__name__, (pool,), {"ConnectionCls": own})

@@ -100,7 +100,7 @@ class JsonApi:
 
         Args:
             path: Begins with a slash; the list takes a `limit`.
-            most: So many entries are wished for. Half as many are asked for when they are too long, down to one.
+            most: How many entries to ask for; when they are too long, half as many, down to one.
             longest: Most bytes of an answer that are read.
 
         Raises:
@@ -129,7 +129,7 @@ class JsonApi:
 
 
 def bearer(api_key: str) -> dict[str, str]:
-    """Return the header that carries a key to Ultralytics Platform.
+    """Return the header that carries a key as a bearer token.
 
     Raises:
         CredentialsRefused: It holds characters that no header can carry, so it is not a key.

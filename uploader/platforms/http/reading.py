@@ -1,4 +1,4 @@
-"""Reading answers: all of them and no more than was wished for, however they are cut, packed or drawn out."""
+"""Reads answers whole, and no more of them than was asked for, however they are cut, compressed or drawn out."""
 
 from __future__ import annotations
 

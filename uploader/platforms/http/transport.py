@@ -17,7 +17,7 @@ import requests
 from uploader.errors import DeliveryError, SettingsError, Transient
 from uploader.platforms.answers import Answer, host_of, refusal
 from uploader.platforms.failures import TRANSPORT_ERRORS, classify
-from uploader.platforms.http.answer_deadline import PatientAdapter
+from uploader.platforms.http.answer_deadline import DeadlineAdapter
 from uploader.platforms.http.file_body import Body
 from uploader.platforms.http.log_filter import hidden_path, hide_queries
 from uploader.platforms.http.proxies import proxies_for, proxy_to
@@ -59,7 +59,7 @@ class Transport:
         if ca_bundle and not Path(ca_bundle).exists():
             raise SettingsError(f"there are no certificates in {ca_bundle}; check REQUESTS_CA_BUNDLE and its like")
         hide_queries()
-        self._adapter = PatientAdapter(pool_maxsize=connections)
+        self._adapter = DeadlineAdapter(pool_maxsize=connections)
         self._verify = ca_bundle or True
         self._connect_seconds = connect_seconds
         self._answer_seconds = answer_seconds
@@ -160,7 +160,7 @@ def _checked(url: str) -> str | None:
 
 
 def _in_blocks(body: bytes | Body | None) -> bytes | io.BytesIO | Body:
-    """Have a large body written block by block: the time-out is for each write, and a slow link needs many."""
+    """Make a large body go out block by block: the timeout applies to each write, and a slow link needs many."""
     if not body:
         return b""  # an empty stream would go out chunked, which storages refuse
     return io.BytesIO(body) if isinstance(body, bytes) and len(body) > _WRITE_WHOLE else body

@@ -30,7 +30,7 @@ from uploader.platforms.answers import brief, deleted, host_of, is_id, said
 from uploader.platforms.base import Identity, Known, Message, Progress, Receipt, Upload
 from uploader.platforms.http.file_body import BlobReader
 from uploader.platforms.http.json_api import JsonApi, checked_key
-from uploader.platforms.http.one_at_a_time import Turns
+from uploader.platforms.http.list_lock import ListLock
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.hub import COLAB_VARIABLES, HUB
 from uploader.platforms.older_copy import ahead
@@ -96,7 +96,7 @@ class HubPlatform:
         self._transport = transport
         self._host = host_of(base_url)
         self._upload_seconds = upload_seconds
-        self._lists = Turns()
+        self._lists = ListLock()
         self._agent = f"python-{platform.python_version()}-{place}"
 
     def close(self) -> None:
@@ -128,17 +128,17 @@ class HubPlatform:
         The model of a resumed training whose journal was lost is looked for. One that was deleted meanwhile takes no
         more sessions; the run then goes on as a new one.
         """
-        wish = json.loads(message.data_json)
-        is_resumed = bool(wish.pop(RESUMED, False))
-        if MODEL_ID in wish:  # a model that was there before the run, of which nothing could be made anew
-            known = message.identity.ids.get(MODEL_ID, wish[MODEL_ID])
+        request = json.loads(message.data_json)
+        is_resumed = bool(request.pop(RESUMED, False))
+        if MODEL_ID in request:  # a model that was there before the run, of which nothing could be made anew
+            known = message.identity.ids.get(MODEL_ID, request[MODEL_ID])
         else:
             known = self._own(message, is_resumed=is_resumed)
         if known is not None:
             return Receipt({}, {MODEL_ID: known})
         # Another request than the one that made the run's first model: under that one's key its answer is repeated.
         key = f"{message.chunk_id}.new" if MODEL_ID in message.identity.ids else message.chunk_id
-        body = json.dumps(wish) if is_resumed else message.data_json
+        body = json.dumps(request) if is_resumed else message.data_json
         answer = self._confirmed(self._api.post("/v1/models", body, key=key))
         data = answer.get("data")
         if not isinstance(data, dict) or not is_id(data.get("id")):
@@ -148,7 +148,7 @@ class HubPlatform:
 
     def ahead(self, identity: Identity, known: Known) -> str | None:
         """Return what HUB has of a run that a journal does not: a later epoch, or the end. It tells no sessions."""
-        with self._lists.turn():
+        with self._lists.held():
             model_id = identity.ids.get(MODEL_ID) or self._made_for(identity.run_uuid)
             if model_id is None:
                 return None
@@ -174,7 +174,7 @@ class HubPlatform:
             return known
         if known is None and message.attempt == 1 and not is_resumed:
             return None
-        with self._lists.turn():
+        with self._lists.held():
             return self._made_for(message.identity.run_uuid)
 
     def _is_there(self, model_id: object) -> bool:

@@ -115,7 +115,7 @@ def _is_milestone(event: Event) -> bool:
 def _milestone_delivery(event: Event, stage: int, latest: Sequence[_Epoch]) -> PlannedDelivery:
     if event.kind == CHECKPOINT:
         return _final(event, stage, latest)
-    body = encode(model_wish(json.loads(event.payload)))
+    body = encode(model_request(json.loads(event.payload)))
     return PlannedDelivery(REGISTRATION, "message", stage, event.id, event.id, body)
 
 
@@ -218,7 +218,7 @@ def epoch_metrics(payload: Mapping[str, Any]) -> dict[str, Any]:
     return {**told, **{_FACTS[name]: value for name, value in info.items() if name in _FACTS}}
 
 
-def model_wish(data: Mapping[str, Any]) -> dict[str, Any]:
+def model_request(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a model is made from, or `{"modelId": …}` of the existing one that is trained.
 
     That of a resumed training has `resumed` besides, which HUB is not told: its client looks for the run's model first.

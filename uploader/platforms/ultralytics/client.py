@@ -22,7 +22,7 @@ from uploader.errors import Refused, Transient
 from uploader.platforms.answers import brief, host_of, is_id, said
 from uploader.platforms.base import Identity, Known, Message, Progress, Receipt, Upload
 from uploader.platforms.http.json_api import JsonApi, bearer
-from uploader.platforms.http.one_at_a_time import Turns
+from uploader.platforms.http.list_lock import ListLock
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.older_copy import ahead
 from uploader.platforms.ultralytics import ULTRALYTICS
@@ -66,7 +66,7 @@ class UltralyticsPlatform:
         self._transport = transport
         self._host = host_of(base_url)
         self._storage = Storage(transport, self._host)
-        self._lists = Turns()
+        self._lists = ListLock()
         self._events = Events(self._api, self._host)
         self._registrations = Registrations(self._api, self._events, self._host, self._lists)
 
@@ -80,7 +80,7 @@ class UltralyticsPlatform:
 
     def ahead(self, identity: Identity, known: Known) -> str | None:
         """Return what the platform has of a run that a journal does not; see `older_copy.ahead`."""
-        with self._lists.turn():
+        with self._lists.held():
             model = find_model(self._api, identity)
         return ahead(model, known) if model else None
 
@@ -130,16 +130,16 @@ class UltralyticsPlatform:
 
     def _ask_place(self, upload: Upload) -> dict[str, Any]:
         # Without a key: a repeated answer could hold a URL that has expired.
-        wish = {
+        request = {
             "filename": upload.filename,
             **reference(upload.identity),
             "size": upload.size,
             "sha256": upload.sha256,
         }
         if (run_id := upload.identity.ids.get("runId")) is not None:
-            wish["runId"] = run_id
+            request["runId"] = run_id
         try:
-            place = self._api.post(UPLOAD, json.dumps(wish), order=upload.order)
+            place = self._api.post(UPLOAD, json.dumps(request), order=upload.order)
         except Refused as error:
             raise about(upload.identity, error) from None
         if not isinstance(place.get("uploadUrl"), str):

@@ -75,7 +75,7 @@ def newest_session(api: JsonApi, identity: Identity) -> Session | None:
     """Return the session that a known model has heard of last; None where it tells none, or cannot be read.
 
     So it is, too, where a page or no words at all say that there is no such path, as an older platform's web server
-    does: waiting for another answer would hold each resumed training for ever.
+    does: waiting for another answer would hold up each resumed training forever.
 
     Raises:
         DeliveryError: The platform could not be read now.

@@ -18,7 +18,7 @@ from uploader.errors import Forbidden, Refused, RunGone, Transient
 from uploader.platforms.answers import brief, is_id, said
 from uploader.platforms.base import NOT_RESUMED, Identity, Message, Receipt
 from uploader.platforms.http.json_api import JsonApi
-from uploader.platforms.http.one_at_a_time import Turns
+from uploader.platforms.http.list_lock import ListLock
 from uploader.platforms.session_lineage import Session, is_apart
 from uploader.platforms.ultralytics.events import (
     Events,
@@ -44,7 +44,7 @@ _LOG = logging.getLogger("uploader")
 class Registrations:
     """Announces sessions. Threads may share it."""
 
-    def __init__(self, api: JsonApi, events: Events, host: str, lists: Turns) -> None:
+    def __init__(self, api: JsonApi, events: Events, host: str, lists: ListLock) -> None:
         """Prepare.
 
         Args:
@@ -107,10 +107,10 @@ class Registrations:
             if (apart := self._kept_apart(message)) is not None:
                 return apart
             # The other copy's session is in our own journal, so both are told as one run, this one without its place.
-            placeless = _without_session(message)
-            if placeless is None:
+            without_place = _without_session(message)
+            if without_place is None:
                 raise
-            answer = self._events.send(placeless, placeless.data_json)
+            answer = self._events.send(without_place, without_place.data_json)
         if answer.get("cancelled") and "modelId" in message.identity.ids:
             return self._register_anew(message)
         return self._registered(answer, message.identity, found)
@@ -131,15 +131,15 @@ class Registrations:
             return Receipt({**ids_of(ids), "received": True, "ignored": GONE_ON}, ids)
         if theirs is None or not is_apart(ours, theirs, identity.sessions):
             return None
-        nameless = replace(identity, name=f"{identity.name}-copy", ids={})
-        fresh = replace(message, chunk_id=f"{message.chunk_id}.copy", identity=nameless)
+        unregistered = replace(identity, name=f"{identity.name}-copy", ids={})
+        fresh = replace(message, chunk_id=f"{message.chunk_id}.copy", identity=unregistered)
         earlier = find_session(self._api, identity, ours) if message.attempt > 1 else None
         if earlier is not None:
             receipt = Receipt({**earlier, "received": True}, earlier)
         else:
-            receipt = self._registered(self._events.send(fresh, fresh.data_json), nameless)
+            receipt = self._registered(self._events.send(fresh, fresh.data_json), unregistered)
         why = f"model {brief(identity.ids['modelId'])} has gone on with another copy of run {identity.run_uuid}"
-        _LOG.warning("%s: %s; this one becomes the model %s", self._host, why, nameless.name)
+        _LOG.warning("%s: %s; this one becomes the model %s", self._host, why, unregistered.name)
         ids = {**NOTHING_UPLOADED, **(receipt.ids or {})}
         return replace(receipt, answer={**receipt.answer, "warning": why}, ids=ids)
 
@@ -165,16 +165,16 @@ class Registrations:
 
     def _find(self, identity: Identity, session: Session | None = None) -> dict[str, Any] | None:
         try:
-            with self._lists.turn():
+            with self._lists.held():
                 return find_registration(self._api, identity, session)
         except Forbidden as error:
             raise about(identity, error, registers=True) from None
 
     def _register_anew(self, message: Message) -> Receipt:
         # Another request than the first one, so it needs another key: under the first the answer would be repeated.
-        nameless = replace(message.identity, ids={})
-        fresh = replace(message, chunk_id=f"{message.chunk_id}.new", identity=nameless)
-        receipt = self._arrived(fresh) or self._registered(self._events.send(fresh, fresh.data_json), nameless)
+        unregistered = replace(message.identity, ids={})
+        fresh = replace(message, chunk_id=f"{message.chunk_id}.new", identity=unregistered)
+        receipt = self._arrived(fresh) or self._registered(self._events.send(fresh, fresh.data_json), unregistered)
         return replace(receipt, ids={**NOTHING_UPLOADED, **(receipt.ids or {})})
 
     def _registered(

@@ -120,13 +120,13 @@ def _signed(url: object, answer: Answer, uri: str) -> str:
 
 def _check(answer: Answer, uri: str) -> None:
     """Raise the error that an unsuccessful answer stands for."""
-    from uploader.platforms.answers import strange
+    from uploader.platforms.answers import foreign
 
     status = answer.status
     if status == 401:
         raise ValueError(f"the platform does not accept the API key for {uri}; check ULTRALYTICS_API_KEY")
     if 400 <= status < 500 and answer.is_page:
-        raise ConnectionError(f"{uri} cannot be resolved now: {strange(answer, 'the platform')}")
+        raise ConnectionError(f"{uri} cannot be resolved now: {foreign(answer, 'the platform')}")
     if status == 403:
         raise PermissionError(f"this API key has no access to {uri}")
     if status == 409:

@@ -1,6 +1,6 @@
-"""Where interrupted uploads go on, for as long as a client lives.
+"""Where interrupted uploads continue, for as long as a client lives.
 
-A ticket holds URLs that let whoever has them upload. So tickets are kept in memory only, and nothing of them is shown.
+A resume point holds URLs that let whoever has them upload. They are kept in memory only and never shown.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 
 from uploader.platforms.uploads.resumable import Session
 
-MOST_TICKETS = 64
-"""So many are kept; an upload whose ticket was given up begins anew."""
+MOST_RESUME_POINTS = 64
+"""How many are kept; an upload whose point was dropped starts over."""
 
 
 @dataclass(frozen=True)
-class Ticket:
-    """A place that the platform gave for one upload.
+class ResumePoint:
+    """Where one upload continues.
 
     Attributes:
-        place: The platform's answer.
-        session: Through which the file goes there in chunks; None as long as there is none.
+        place: The platform's answer that says where to upload to.
+        session: The session that takes the file in chunks; None before it is created.
         offset: How many bytes the server has; None when it must be asked.
     """
 
@@ -32,32 +32,32 @@ class Ticket:
     offset: int | None = None
 
 
-class Tickets:
-    """Tickets of interrupted uploads, the latest of them. Threads may share it."""
+class ResumePoints:
+    """The resume points of the latest interrupted uploads. Threads may share it."""
 
-    def __init__(self, most: int = MOST_TICKETS) -> None:
-        """Begin without any.
+    def __init__(self, most: int = MOST_RESUME_POINTS) -> None:
+        """Start empty.
 
         Args:
             most: How many are kept.
         """
         self._most = most
-        self._kept: OrderedDict[str, Ticket] = OrderedDict()
+        self._kept: OrderedDict[str, ResumePoint] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, chunk_id: str) -> Ticket | None:
-        """Return the ticket of an upload, or None."""
+    def find(self, chunk_id: str) -> ResumePoint | None:
+        """Return the resume point of an upload, or None."""
         with self._lock:
             return self._kept.get(chunk_id)
 
-    def keep(self, chunk_id: str, ticket: Ticket) -> None:
-        """Keep a ticket, and give up the one that was kept first when there are too many."""
+    def keep(self, chunk_id: str, point: ResumePoint) -> None:
+        """Keep a resume point, and drop the oldest one when there are too many."""
         with self._lock:
-            self._kept[chunk_id] = ticket
+            self._kept[chunk_id] = point
             if len(self._kept) > self._most:
                 self._kept.popitem(last=False)
 
     def forget(self, chunk_id: str) -> None:
-        """Give up the ticket of an upload, if there is one."""
+        """Drop the resume point of an upload, if there is one."""
         with self._lock:
             self._kept.pop(chunk_id, None)

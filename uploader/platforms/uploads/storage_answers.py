@@ -7,7 +7,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from uploader.platforms.answers import Answer, detail, refusal, strange
+from uploader.platforms.answers import Answer, detail, foreign, refusal
 from uploader.platforms.base import Upload
 from uploader.platforms.uploads.resumable import PlaceHidden, PlaceRefused
 
@@ -38,7 +38,7 @@ def check_taken(answer: Answer, host: str) -> None:
     if not answer.ok:
         raise refusal(answer, host, speaks_json=False)
     if answer.status == _OK and answer.is_page:
-        raise strange(answer, host)
+        raise foreign(answer, host)
 
 
 def difference(answer: Answer, upload: Upload) -> str | None:

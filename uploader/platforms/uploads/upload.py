@@ -15,7 +15,7 @@ from uploader.platforms.http.transport import Transport
 from uploader.platforms.uploads import tus
 from uploader.platforms.uploads.gcs import GcsSession, is_session
 from uploader.platforms.uploads.resumable import OutOfStep, PlaceLost, PlaceRefused, Session, chunk_size, transfer
-from uploader.platforms.uploads.resume_points import Ticket, Tickets
+from uploader.platforms.uploads.resume_points import ResumePoint, ResumePoints
 from uploader.platforms.uploads.storage_answers import STORAGE_SECONDS, check_taken, difference
 
 FRESH_URLS = 6
@@ -39,7 +39,7 @@ class Storage:
         """
         self._transport = transport
         self._platform = platform
-        self._tickets = Tickets()
+        self._points = ResumePoints()
         self._refused: Counter[str] = Counter()
 
     def store(self, upload: Upload, ask: Callable[[], Place], progress: Progress) -> Place:
@@ -58,15 +58,15 @@ class Storage:
             DeliveryError: The file is not there as a whole. The storage's 401 and 403 are about its URL, never about
                 our key.
         """
-        ticket = self._tickets.find(upload.chunk_id)
+        point = self._points.find(upload.chunk_id)
         try:
-            return self._deliver(upload, ticket, progress) if ticket else self._to_new_place(upload, ask, progress)
+            return self._deliver(upload, point, progress) if point else self._to_new_place(upload, ask, progress)
         except PlaceLost:  # once: a place that was given a moment ago should be good
             return self._to_new_place(upload, ask, progress)
 
     def _to_new_place(self, upload: Upload, ask: Callable[[], Place], progress: Progress) -> Place:
         try:
-            place = self._deliver(upload, Ticket(ask()), progress)
+            place = self._deliver(upload, ResumePoint(ask()), progress)
         except PlaceRefused as error:
             self._refused[upload.chunk_id] += 1
             self._bear(upload, error)
@@ -92,33 +92,33 @@ class Storage:
 
     def forget(self, upload: Upload) -> None:
         """Begin with a new place next time: the upload is complete, or got lost."""
-        self._tickets.forget(upload.chunk_id)
+        self._points.forget(upload.chunk_id)
 
-    def _deliver(self, upload: Upload, ticket: Ticket, progress: Progress) -> Place:
+    def _deliver(self, upload: Upload, point: ResumePoint, progress: Progress) -> Place:
         try:
-            begun = ticket if ticket.session else self._begin(upload, ticket.place)
+            begun = point if point.session else self._begin(upload, point.place)
             if begun.session is None:
-                self._put(upload, ticket.place["uploadUrl"], progress)
+                self._put(upload, point.place["uploadUrl"], progress)
             else:
-                self._tickets.keep(upload.chunk_id, replace(begun, offset=None))
+                self._points.keep(upload.chunk_id, replace(begun, offset=None))
                 self._transfer(upload, begun.session, begun.offset, progress)
         except Unreachable as error:
-            if host_of(ticket.place["uploadUrl"]) == self._platform:
+            if host_of(point.place["uploadUrl"]) == self._platform:
                 raise
             # Only uploads have to wait for a storage that is down.
             raise Transient(f"the storage of {self._platform}: {error}") from None
-        return ticket.place
+        return point.place
 
-    def _begin(self, upload: Upload, place: Place) -> Ticket:
+    def _begin(self, upload: Upload, place: Place) -> ResumePoint:
         """Find out how the file gets to a new place."""
         url = place["uploadUrl"]
         if is_session(url):
             # An empty file has no last chunk that could end the session; asking for its offset does.
-            return Ticket(place, GcsSession(self._transport, url, upload), 0 if upload.size else None)
+            return ResumePoint(place, GcsSession(self._transport, url, upload), 0 if upload.size else None)
         if upload.size <= chunk_size(upload.size):
-            return Ticket(place)  # with one chunk there is nothing to go on with
+            return ResumePoint(place)  # with one chunk there is nothing to go on with
         session, offset = tus.begin(self._transport, place.get("tus"), upload)
-        return Ticket(place, session, offset)
+        return ResumePoint(place, session, offset)
 
     def _transfer(self, upload: Upload, session: Session, offset: int | None, progress: Progress) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Long answers are read one at a time, whatever the number of threads."""
+"""Long lists are read by one thread at a time, because each takes much memory."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 
 
-class Turns:
-    """Lets one thread at a time read what takes hundreds of megabytes, such as a list of models."""
+class ListLock:
+    """Held while a list of models, which may take hundreds of megabytes, is read and searched."""
 
     def __init__(self) -> None:
         self._lock = Lock()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for the thread's turn; what it has freed at the end is the system's again."""
+    def held(self) -> Iterator[None]:
+        """Hold the lock; afterwards the memory that was freed is returned to the system."""
         with self._lock:
             try:
                 yield
@@ -25,6 +25,6 @@ class Turns:
 
 
 def _trim() -> None:
-    # After blocks of this size glibc keeps for each thread what it has freed, up to as much as the list took.
+    # glibc would keep it for each thread: after blocks of this size, up to as much as the list took.
     with suppress(OSError, TypeError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

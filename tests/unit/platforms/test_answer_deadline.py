@@ -7,7 +7,7 @@ from http.client import HTTPException
 import pytest
 
 from uploader.platforms.http import answer_deadline
-from uploader.platforms.http.answer_deadline import LEAST, MOST_INTERIM, PatientResponse
+from uploader.platforms.http.answer_deadline import LEAST, MOST_INTERIM, DeadlineResponse
 
 WITHIN = 10.0
 SIZE = 4 * LEAST
@@ -29,7 +29,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def answer(clock: Clock) -> Iterator[PatientResponse]:
+def answer(clock: Clock) -> Iterator[DeadlineResponse]:
     """An answer that has arrived; how long it took is the clock's."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -37,17 +37,17 @@ def answer(clock: Clock) -> Iterator[PatientResponse]:
         theirs.sendall(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE)
         theirs.sendall(bytes(SIZE))
         ours.settimeout(WITHIN)
-        yield PatientResponse(ours, method="GET")
+        yield DeadlineResponse(ours, method="GET")
 
 
-def test_a_body_that_keeps_coming_may_take_long(answer: PatientResponse, clock: Clock) -> None:
+def test_a_body_that_keeps_coming_may_take_long(answer: DeadlineResponse, clock: Clock) -> None:
     answer.begin()
     for _ in range(4):
         clock.now += WITHIN - 1
         assert len(answer.read(LEAST)) == LEAST
 
 
-def test_bytes_that_are_too_few_buy_no_time(answer: PatientResponse, clock: Clock) -> None:
+def test_bytes_that_are_too_few_buy_no_time(answer: DeadlineResponse, clock: Clock) -> None:
     answer.begin()
     answer.read(LEAST - 8)
     clock.now += WITHIN - 1
@@ -57,13 +57,13 @@ def test_bytes_that_are_too_few_buy_no_time(answer: PatientResponse, clock: Cloc
         answer.read(LEAST)
 
 
-def test_the_head_has_its_time_and_no_more(answer: PatientResponse, clock: Clock) -> None:
+def test_the_head_has_its_time_and_no_more(answer: DeadlineResponse, clock: Clock) -> None:
     clock.now += WITHIN
     with pytest.raises(TimeoutError, match="too slowly"):
         answer.begin()
 
 
-def test_the_sockets_own_time_out_stays(answer: PatientResponse, clock: Clock) -> None:
+def test_the_sockets_own_time_out_stays(answer: DeadlineResponse, clock: Clock) -> None:
     clock.now += WITHIN - 1
     answer.begin()
     assert answer._source._sock.gettimeout() == WITHIN
@@ -74,7 +74,7 @@ def test_so_many_interim_answers_are_passed_over_and_no_more(too_many: int) -> N
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n" * (MOST_INTERIM + too_many) + b"HTTP/1.1 204 Done\r\n\r\n")
-        response = PatientResponse(ours, method="GET")
+        response = DeadlineResponse(ours, method="GET")
         if too_many:
             with pytest.raises(HTTPException, match="only interim"):
                 response.begin()
