@@ -77,7 +77,7 @@ def attach(
     hub_id = parse_identifier(hub_model, pages).model_id if hub_model else None
     routes = choose_routes(settings, platform, base_url, implied=None if hub_model is None else HUB.name)
     options = choose_options(journal, durability, routes, max_size)
-    callbacks = PlatformCallbacks(options, project, name, hub_id)
+    callbacks = PlatformCallbacks(options, project, name, {HUB.model_field: hub_id} if hub_id else {})
     install(model_or_trainer, callbacks)
     if _is_trainer(model_or_trainer) and not getattr(model_or_trainer, "ddp", False):
         _close(model_or_trainer)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from uploader.callbacks.redact import Redactor
 from uploader.callbacks.slugs import project_slug, respelled, run_slug
 from uploader.callbacks.system import SystemSampler, training_gpus
 from uploader.callbacks.trainer import Callback, Trainer
-from uploader.callbacks.upstream import session_model, silence_upstream, started_model
+from uploader.callbacks.upstream import STREAMED_AS, silence_upstream, started_model, trained_models
 from uploader.errors import SettingsError
 from uploader.recording.recorder import Recorder
 from uploader.recording.serial_executor import in_caller
@@ -54,13 +55,14 @@ class PlatformCallbacks:
         options: Which journal, how durable, for which destination.
         project: Project to record under instead of the training's own.
         name: Name to record under instead of the training's own.
-        hub_model: Id of the HUB model that is trained, if there is one already; upstream's session may know it, too.
+        models: Ids of the platforms' models that are trained, by the field that a registration has for each; the
+            trainer may know of some, too.
     """
 
     options: JournalOptions
     project: str | None = None
     name: str | None = None
-    hub_model: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def platforms(self) -> frozenset[str]:
@@ -179,8 +181,9 @@ class PlatformCallbacks:
             logging.getLogger("ultralytics").info("Uploader: %s", words)
         came = recorder.origin
         known = {
-            "hubModel": self.hub_model or facts.hub_model,
-            "platformModel": came.model,
+            **facts.models,
+            **self.models,
+            STREAMED_AS: came.model,
             "uploaderCopyOf": came.copy_of,
         }
         told = {name: value for name, value in known.items() if value}
@@ -207,7 +210,7 @@ class _Facts:
         save_dir: The trainer's folder.
         checkpoint: What it is resumed from.
         started: Id of the model that upstream has registered for it.
-        hub_model: Id of the one that upstream's session of HUB has.
+        models: See `trained_models`.
         gpus: See `training_gpus`.
     """
 
@@ -217,7 +220,7 @@ class _Facts:
     save_dir: Path
     checkpoint: Path | None
     started: str | None
-    hub_model: str | None
+    models: Mapping[str, str]
     gpus: list[int] | None
 
 
@@ -230,7 +233,7 @@ def _facts(trainer: Trainer, visible_gpus: str) -> _Facts:
         save_dir=Path(trainer.save_dir),
         checkpoint=_resumed_from(args.resume),
         started=started_model(trainer),
-        hub_model=session_model(trainer),
+        models=trained_models(trainer),
         gpus=training_gpus(device.type, device.index, str(args.device), visible_gpus),
     )
 

@@ -20,6 +20,8 @@ from uploader.platforms.spec import UpstreamReporting
 _REPORTING = tuple((spec.name, spec.upstream) for spec in PLATFORMS if spec.upstream)
 _MODULE = next(each.module for _, each in _REPORTING if each.always)
 """The one that reports every training, and captures the console for it."""
+STREAMED_AS = next(spec.model_field for spec in PLATFORMS if spec.upstream and spec.upstream.always)
+"""Field of a registration that holds the id of the model that it has streamed the run to."""
 _DEEPEST = 32
 """Streams that may stand on one another."""
 
@@ -49,10 +51,10 @@ def _imported(module: str) -> Mapping[str, Callback]:
     return callbacks
 
 
-def session_model(trainer: Any) -> str | None:
-    """Return the id of the HUB model that upstream was given by its URL, `YOLO("https://…/models/ID")`; 8.3 only."""
-    model_id = getattr(getattr(getattr(trainer, "hub_session", None), "model", None), "id", None)
-    return None if model_id is None else str(model_id)
+def trained_models(trainer: Any) -> dict[str, str]:
+    """Return the ids of the models that a trainer was given to train, by the field that a registration has for each."""
+    known = {spec.model_field: spec.trained_model(trainer) for spec in PLATFORMS if spec.trained_model}
+    return {field: model_id for field, model_id in known.items() if model_id}
 
 
 def started_model(trainer: Any) -> str | None:

@@ -63,6 +63,9 @@ class PlatformSpec:
         secret_names: Headers and fields whose values are secrets, where their names do not tell, as `token`, `secret`,
             `password`, `api_key` and `authorization` do. `key_variable` is one anyway.
         journal_folder: Folder in a journal's in which it keeps what it has loaded, "" where it keeps nothing.
+        model_field: Field of a registration's `environment` that holds the id of the model that a run goes on as.
+        trained_model: Returns the id of the platform's model that a trainer of Ultralytics trains, or None; None where
+            no trainer knows of any.
         upstream: Ultralytics' own reporting to it, if there is any.
         keeps_model_file: Whether Ultralytics' own reporting knows a run's model by a file in the run's folder, which a
             drain then writes.
@@ -83,5 +86,7 @@ class PlatformSpec:
     further_variables: tuple[str, ...] = ()
     secret_names: tuple[str, ...] = ()
     journal_folder: str = ""
+    model_field: str = ""
+    trained_model: Callable[[object], str | None] | None = None
     upstream: UpstreamReporting | None = None
     keeps_model_file: bool = False

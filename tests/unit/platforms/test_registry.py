@@ -21,7 +21,12 @@ ELSEWHERE = {
     # The server is a program of its own, which speaks the APIs of both and knows nothing of ours.
     "uploader/server/",
 }
-OF_THE_LIBRARY = {"uploader/recording/serial_executor.py"}  # names loggers, one of which is that of Ultralytics
+EXCEPTIONS = {
+    # Names loggers, one of which is that of Ultralytics.
+    "uploader/recording/serial_executor.py": "ultralytics",
+    # Looks in the journal's rows for the model that a training was streamed to; SQL cannot ask a spec.
+    "journal/checkpoints/recognition.py": "platformModel",
+}
 KNOW_A_PLATFORM = {
     "uploader",  # its public names
     "uploader.platforms.registry",  # lists them
@@ -41,6 +46,7 @@ def own_words(spec: PlatformSpec) -> set[str]:
         spec.url_variable,
         spec.key_variable,
         spec.default_url,
+        spec.model_field,
         *spec.further_urls,
         *spec.further_urls.values(),
         *spec.further_variables,
@@ -72,7 +78,7 @@ def trespasses(source: str) -> list[str]:
 @pytest.mark.parametrize("where", SOURCES)
 def test_no_other_module_knows_a_platform_by_its_name(where: str) -> None:
     found = trespasses((ROOT / where).read_text("utf-8"))
-    assert [text for text in found if not (where in OF_THE_LIBRARY and text == "ultralytics")] == []
+    assert [text for text in found if not (where in EXCEPTIONS and EXCEPTIONS[where] in text)] == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,13 @@ WEB_VARIABLE = "ULTRALYTICS_HUB_WEB"
 DEFAULT_WEB = "https://hub.ultralytics.com"
 COLAB_VARIABLES = ("COLAB_RELEASE_TAG", "COLAB_BACKEND_VERSION")
 
+
+def _trained_model(trainer: object) -> str | None:
+    """Return the id of the model that upstream was given by its URL, `YOLO("https://…/models/ID")`; 8.3 only."""
+    model_id = getattr(getattr(getattr(trainer, "hub_session", None), "model", None), "id", None)
+    return None if model_id is None else str(model_id)
+
+
 HUB = PlatformSpec(
     name="hub",
     title="Ultralytics HUB",
@@ -22,6 +29,8 @@ HUB = PlatformSpec(
     further_urls={WEB_VARIABLE: DEFAULT_WEB},
     further_variables=COLAB_VARIABLES,
     journal_folder="hub",
+    model_field="hubModel",
+    trained_model=_trained_model,
     upstream=UpstreamReporting(
         "ultralytics.utils.callbacks.hub",  # its other callbacks send usage events
         frozenset(

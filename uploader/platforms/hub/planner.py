@@ -26,6 +26,7 @@ from journal.encoding import encode
 from journal.kinds import CHECKPOINT, EPOCH, EPOCHS_TOGETHER, FINAL, LAST, REGISTRATION
 from journal.records import Event, PlannedDelivery
 from uploader.platforms.base import NOT_RESUMED
+from uploader.platforms.hub import HUB
 from uploader.platforms.hub.client import RESUMED
 from uploader.platforms.plans import Plan, Planning
 from uploader.platforms.stages import milestone, next_stage
@@ -227,7 +228,7 @@ def model_request(data: Mapping[str, Any]) -> dict[str, Any]:
         data: Of `training_started`; its `trainArgs` are text.
     """
     environment = data.get("environment") or {}
-    if existing := environment.get("hubModel"):
+    if existing := environment.get(HUB.model_field):
         return {"modelId": existing}
     run = environment.get("uploaderRun")
     args = data.get("trainArgs") or {}

@@ -16,6 +16,7 @@ ULTRALYTICS = PlatformSpec(
     is_default=True,
     saved_key=saved_key,
     login="run `yolo login`",
+    model_field="platformModel",
     upstream=UpstreamReporting("ultralytics.utils.callbacks.platform", always=True),
     keeps_model_file=True,
 )

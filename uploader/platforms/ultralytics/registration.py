@@ -20,6 +20,7 @@ from uploader.platforms.base import NOT_RESUMED, Identity, Message, Receipt
 from uploader.platforms.http.json_api import JsonApi
 from uploader.platforms.http.list_lock import ListLock
 from uploader.platforms.session_lineage import Session, is_apart
+from uploader.platforms.ultralytics import ULTRALYTICS
 from uploader.platforms.ultralytics.events import (
     Events,
     about,
@@ -214,10 +215,10 @@ def _mismatch(answer: Mapping[str, Any], ids: Mapping[str, Any], identity: Ident
 
 def _streamed(message: Message) -> str | None:
     """Return the id of the model that upstream's streaming has made of a training that the journal knows none of."""
-    if "modelId" in message.identity.ids or '"platformModel"' not in message.data_json:
+    if "modelId" in message.identity.ids or f'"{ULTRALYTICS.model_field}"' not in message.data_json:
         return None
     environment = json.loads(message.data_json).get("environment")
-    model_id = environment.get("platformModel") if isinstance(environment, dict) else None
+    model_id = environment.get(ULTRALYTICS.model_field) if isinstance(environment, dict) else None
     return model_id if isinstance(model_id, str) and is_id(model_id) else None
 
 
