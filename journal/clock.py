@@ -27,6 +27,15 @@ def to_text(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).strftime(_FORMAT)
 
 
+def texts(now: datetime, **after: timedelta) -> dict[str, str]:
+    """Return the texts of a moment, called `now`, and of others so and so long after it, by their names.
+
+    Raises:
+        ValueError: The time has no zone.
+    """
+    return {"now": to_text(now), **{name: to_text(now + wait) for name, wait in after.items()}}
+
+
 def from_text(value: str) -> datetime:
     """Return the aware time that a row's text stands for."""
     return datetime.strptime(value, _FORMAT).replace(tzinfo=timezone.utc)

@@ -22,9 +22,10 @@ from journal.checkpoints.salvage import LostSnapshot, lost_snapshots
 from journal.clock import utc_now
 from journal.errors import BlobError, JournalUnavailable, from_sqlite
 from journal.migrations import NEWEST_VERSION, migrate
-from journal.outbox import rescheduling, resending
+from journal.outbox import redelivery, resending
 from journal.outbox.dropping import Dropped, drop_destination
 from journal.outbox.outbox import Outbox
+from journal.outbox.redelivery import Revived
 from journal.outbox.redirecting import Redirected, redirect
 from journal.outbox.resending import Renamed
 from journal.reading.left_beside import left_beside
@@ -116,19 +117,32 @@ class Journal:
             UnknownRow: One of them is not.
         """
         with self._transaction(read_only=True) as connection:
-            rescheduling.require_dead(connection, delivery_ids)
+            redelivery.require_dead(connection, delivery_ids)
+
+    def revive(self, delivery_ids: Sequence[int] | None = None, run_ids: Sequence[str] = ()) -> Revived:
+        """Give dead letters (these, or all) that nothing newer replaced another life, and unblock their runs (or all).
+
+        Args:
+            delivery_ids: The dead letters; None for all.
+            run_ids: Runs that are unblocked in any case.
+
+        Raises:
+            UnknownRow: One of them is no dead letter; none was revived.
+        """
+        with self._transaction() as connection:
+            return redelivery.revive(connection, delivery_ids, run_ids)
 
     def drop(self, delivery_ids: Sequence[int]) -> int:
-        """Give up dead letters for good; their rows stay as `dropped`. Return how many.
+        """Drop dead letters for good; their rows stay as `dropped`. Return how many.
 
         Raises:
             UnknownRow: One of them is no dead letter; none was dropped.
         """
         with self._transaction() as connection:
-            return rescheduling.drop(connection, delivery_ids)
+            return redelivery.drop(connection, delivery_ids)
 
     def drop_destination(self, destination_id: int, run_ids: Sequence[str] | None = None) -> Dropped:
-        """Give up what has not arrived at a destination (of these runs, or all), and plan nothing more for it.
+        """Drop what has not arrived at a destination (of these runs, or all), and plan nothing more for it.
 
         Raises:
             UnknownRow: None of the runs goes there.

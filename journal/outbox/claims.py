@@ -1,23 +1,30 @@
-"""Which deliveries are due, and taking them: the conditions of `Outbox.claim`, one by one."""
+"""Deliveries that are taken to be sent: by one owner at a time, until its lease runs out, under a fence that grows.
+
+What an overtaken owner reports is refused by its fence (`settling.py`).
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, or_, select, update
 
 from journal.clock import from_text, to_text
-from journal.kinds import FINAL, REGISTRATION
-from journal.outbox.fairness import QUEUES, SOON, Queue, first_of_each_name, interleave
-from journal.outbox.kept_out import is_passed
-from journal.records import FORMER_PROJECTS, Claim, Lane, Run
+from journal.kinds import REGISTRATION
+from journal.outbox.due import due, waiting
+from journal.outbox.fairness import QUEUES, SOON, first_of_each_name, interleave
+from journal.records import FORMER_PROJECTS, LANES, Claim, Lane, Run
 from journal.schema import plausible_times, tables
-from journal.sessions.liveness import live_runs, live_sessions
+from journal.sessions.liveness import live
+from journal.storage.database import Begin
+
+UPLOAD_SPACING_SECONDS = 900.0
+"""A live run's checkpoints are uploaded at most every 15 minutes, as the platform's own client does."""
 
 _D = tables.deliveries
 _T = tables.targets
@@ -25,38 +32,154 @@ _R = tables.runs
 _S = tables.sessions
 
 
-def find_due(
-    connection: Connection,
-    destination_id: int,
-    *,
-    lane: Lane,
-    limit: int,
-    now: datetime,
-    run_ids: Sequence[str] | None,
-    upload_spacing: timedelta,
-    max_bytes: int | None = None,
-    first_queue: int = 0,
-    least_tried: bool = False,
-    lease_seconds: float = 0.0,
-) -> Sequence[Row[Any]]:
-    """Return what may be sent now, in the order in which it is to go, as rows for `take` and `from_row`.
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be taken of a lane.
 
-    At least one if any.
+    Attributes:
+        lane: Small messages or uploads.
+        limit: At most so many.
+        max_bytes: At most so many bytes of messages, unless the first alone has more; None for no bound.
+        first_queue: The queue that gives the first; counted on from claim to claim, so that claims of a single
+            delivery are spread over the queues, too.
+        least_tried: Whether those go first that were tried least: a single one that the platform never answers is not
+            what it is to be probed with again.
     """
-    moments = plausible_times.values(now, timedelta(seconds=lease_seconds))
-    values: dict[str, Any] = {"destination_id": destination_id, "limit": limit, "run_ids": run_ids, **moments}
-    values |= {"live_runs": live_runs(connection, now), "soon": to_text(now + SOON)}
-    if lane == "upload":
-        values["live_sessions"] = live_sessions(connection, now)
-        values["spaced_before"] = to_text(now - upload_spacing)
-    queues = [connection.execute(_due(lane, queue, run_ids is not None, least_tried), values).all() for queue in QUEUES]
+
+    lane: Lane
+    limit: int
+    max_bytes: int | None = None
+    first_queue: int = 0
+    least_tried: bool = False
+
+
+class Claims:
+    """The claims of a journal's deliveries. Each method is one transaction."""
+
+    def __init__(self, begin: Begin) -> None:
+        """Use the connection on which `begin` begins a transaction."""
+        self._begin = begin
+
+    def take(
+        self,
+        destination_id: int,
+        *wanted: Wanted,
+        owner: str,
+        lease_seconds: float,
+        now: datetime,
+        run_ids: Sequence[str] | None = None,
+        upload_spacing_seconds: float = UPLOAD_SPACING_SECONDS,
+        default_project: str = "",
+    ) -> list[Claim]:
+        """Take due deliveries, for this owner alone until the lease runs out.
+
+        Three queues give one each, in turn: registrations in the order in which the runs were trained, what runs that
+        are trained at this moment have to send, and all else.
+
+        A delivery is due when its time has come, everything of a lower stage is settled, its run is registered at the
+        destination (or it is the registration), and, for a checkpoint, when no earlier one of the run is open. While
+        the session that saved it is alive, a checkpoint also waits until the last upload is
+        `upload_spacing_seconds` ago, unless it is final. Two registrations of runs of one name are never under way at
+        once, as a platform numbers them in the order in which they arrive.
+
+        Args:
+            destination_id: Where to.
+            wanted: How many of which.
+            owner: Who claims; shown to people.
+            lease_seconds: How long they are ours without `renew`.
+            now: The current time.
+            run_ids: Only these runs, else all.
+            upload_spacing_seconds: The least time between two uploads of one live run.
+            default_project: Where registrations of runs that named no project go.
+        """
+        lease, spacing = timedelta(seconds=lease_seconds), timedelta(seconds=upload_spacing_seconds)
+        values: dict[str, Any] = {"destination_id": destination_id, "run_ids": run_ids}
+        values |= plausible_times.values(now, lease, soon=SOON, spaced_before=-spacing, leased_until=lease)
+        with self._begin() as connection:
+            living = live(connection, now)
+            values |= {"live_runs": living.runs, "live_sessions": living.sessions}
+            chosen = [id_ for one in wanted for id_ in _choose(connection, one, values)]
+            if not chosen:
+                return []
+            by_id = {row.id: row for row in connection.execute(_BY_ID, {"ids": chosen})}
+            found = [by_id[id_] for id_ in chosen]
+            _mark(connection, found, owner, values)
+            _note_projects(connection, found, default_project)
+            sessions = _sessions_of(connection, found)
+            former = _former_projects(connection, found)
+        return [_claim(row, sessions, former) for row in found]
+
+    def renew(self, held: Sequence[Claim], *, lease_seconds: float, now: datetime) -> None:
+        """Lengthen the leases of claims that are still ours."""
+        until = to_text(now + timedelta(seconds=lease_seconds))
+        ours = (_D.c.id == bindparam("delivery_id"), _D.c.fence == bindparam("held_fence"), _D.c.state == "claimed")
+        claims = [{"delivery_id": claim.delivery_id, "held_fence": claim.fence} for claim in held]
+        with self._begin() as connection:
+            if claims:
+                connection.execute(update(_D).where(*ours).values(lease_until=until), claims)
+
+    def next_due(
+        self,
+        destination_id: int,
+        *,
+        now: datetime,
+        run_ids: Sequence[str] | None = None,
+        upload_spacing_seconds: float = UPLOAD_SPACING_SECONDS,
+    ) -> dict[Lane, datetime]:
+        """Return of each lane the earliest time at which `take` would find something pending, where it ever would.
+
+        It may be past.
+        """
+        values: dict[str, Any] = {"destination_id": destination_id, "run_ids": run_ids, **plausible_times.values(now)}
+        spacing = timedelta(seconds=upload_spacing_seconds)
+        with self._begin(read_only=True) as connection:
+            values["live_sessions"] = live(connection, now).sessions
+            found = {
+                lane: [
+                    _due_at(row, spacing, values["latest_now"])
+                    for row in connection.execute(waiting(lane, run_ids is not None), values)
+                ]
+                for lane in LANES
+            }
+        return {lane: min(times) for lane, times in found.items() if times}
+
+    def reclaim(self) -> int:
+        """Make every claimed delivery pending again; for the holder of the drain's lock, when it starts."""
+        with self._begin() as connection:
+            return connection.execute(_RECLAIM).rowcount
+
+    def make_due(self, now: datetime) -> int:
+        """Let deliveries that wait be tried at once, except where the platform asked for the wait.
+
+        What waits longer than a platform may ask for was written before the clock was set back.
+        """
+        values = plausible_times.values(now)
+        with self._begin() as connection:
+            return connection.execute(_MAKE_DUE, {"due": values["now"], "longest_hold": values["latest_hold"]}).rowcount
+
+
+_RECLAIM = (
+    update(_D).where(tables.is_open(_D), _D.c.state == "claimed").values(state="pending", owner=None, lease_until=None)
+)
+_MAKE_DUE = (
+    update(_D)
+    .where(tables.is_open(_D), _D.c.state == "pending", _D.c.next_attempt_at > bindparam("due"))
+    .where(or_(_D.c.held == 0, _D.c.next_attempt_at > bindparam("longest_hold")))
+    .values(next_attempt_at=bindparam("due"))
+)
+
+
+def _choose(connection: Connection, wanted: Wanted, values: Mapping[str, Any]) -> list[int]:
+    """Return the ids of what may be sent now, in the order in which it is to go; at least one if any."""
+    some_runs, parameters = values["run_ids"] is not None, {**values, "limit": wanted.limit}
+    queues = [
+        connection.execute(due(wanted.lane, queue, some_runs, wanted.least_tried), parameters).all() for queue in QUEUES
+    ]
     registrations = list(first_of_each_name(queues[0]))
-    if least_tried:
+    if wanted.least_tried:
         registrations.sort(key=lambda row: row.attempts)
-    in_order = interleave([registrations, *queues[1:]], first_queue)
-    chosen = _fitting(islice(in_order, limit), max_bytes)
-    found = {row.id: row for row in connection.execute(_BY_ID, {"ids": chosen})} if chosen else {}
-    return [found[one] for one in chosen]
+    in_order = interleave([registrations, *queues[1:]], wanted.first_queue)
+    return _fitting(islice(in_order, wanted.limit), wanted.max_bytes)
 
 
 def _fitting(rows: Iterable[Row[Any]], max_bytes: int | None) -> list[int]:
@@ -71,126 +194,10 @@ def _fitting(rows: Iterable[Row[Any]], max_bytes: int | None) -> list[int]:
     return chosen
 
 
-def next_due(
-    connection: Connection,
-    destination_id: int,
-    *,
-    lane: Lane,
-    now: datetime,
-    run_ids: Sequence[str] | None,
-    upload_spacing: timedelta,
-) -> datetime | None:
-    """Return the earliest time at which something pending is due, else None; it may be past."""
-    values: dict[str, Any] = {"destination_id": destination_id, "run_ids": run_ids, **plausible_times.values(now)}
-    if lane == "message":
-        rows = connection.execute(_waiting(lane, run_ids is not None), values)
-        return min((from_text(row.next_attempt_at) for row in rows), default=None)
-    values["live_sessions"] = live_sessions(connection, now)
-    rows = connection.execute(_waiting(lane, run_ids is not None), values)
-    return min((_due_at(row, upload_spacing, values["latest_now"]) for row in rows), default=None)
-
-
 def _due_at(upload: Row[Any], spacing: timedelta, believed: str) -> datetime:
     due_at = from_text(upload.next_attempt_at)
     is_spaced = upload.spaced and upload.last_upload_at <= believed
     return max(due_at, from_text(upload.last_upload_at) + spacing) if is_spaced else due_at
-
-
-# The statements are built once and cached: building one takes longer than running it.
-
-
-@cache
-def _due(lane: Lane, queue: Queue, some_runs: bool, least_tried: bool) -> Select[Any]:
-    """Return the statement for id and size of what may be sent at `now`, of a queue.
-
-    Not for the bodies, which are read of those alone that are taken: sorting would hold all of them in memory. Of
-    registrations all that are open, as later runs of the same name may wait for them.
-    """
-    query = _sendable(lane, some_runs)
-    size = func.length(_D.c.body).label("size")
-    if queue == "registrations":
-        is_soon = or_(
-            _D.c.state == "claimed", plausible_times.attempt_is_due(), _D.c.next_attempt_at <= bindparam("soon")
-        )
-        query = query.add_columns(size, _D.c.attempts, _R.c.project, _R.c.name)
-        query = query.add_columns(_timely().label("timely"), is_soon.label("soon"))
-        return query.where(_T.c.state == "new").order_by(tables.RUN_NUMBER)
-    is_live = _D.c.run_id.in_(bindparam("live_runs", expanding=True))
-    query = query.add_columns(size).where(_timely(), is_live if queue == "live" else ~is_live)
-    if lane == "upload":
-        query = query.where(or_(~_is_spaced(), plausible_times.has_come(_T.c.last_upload_at, "spaced_before")))
-    order = [_D.c.attempts, _D.c.id] if least_tried else [_D.c.id]
-    return query.where(_T.c.state != "new").order_by(*order).limit(bindparam("limit"))
-
-
-def _timely() -> ColumnElement[bool]:
-    """Return the condition for deliveries that wait no longer, or whose owner let its lease run out."""
-    return or_(
-        and_(_D.c.state == "pending", plausible_times.attempt_is_due()),
-        and_(_D.c.state == "claimed", plausible_times.has_come(_D.c.lease_until, believed="latest_lease")),
-    )
-
-
-@cache
-def _waiting(lane: Lane, some_runs: bool) -> Select[Any]:
-    """Return the statement for when pending deliveries are due: of messages the first, of uploads each."""
-    query = _sendable(lane, some_runs).where(_D.c.state == "pending")
-    attempt = plausible_times.next_attempt().label("next_attempt_at")
-    if lane == "upload":
-        return query.with_only_columns(attempt, _T.c.last_upload_at, _is_spaced().label("spaced"))
-    return query.with_only_columns(attempt).order_by(attempt).limit(1)
-
-
-def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
-    """Return the statement for open deliveries that wait for nothing but their time.
-
-    A run that is not registered there sends its first registration, and nothing else: not even what was recorded
-    before it, which happens when the registration went to a fallback file. Of a registered run all lower stages are
-    settled, but for what the end of a session passes (`kept_out.py`). Uploads of a run go one after the other, so
-    that an older checkpoint never arrives after a newer one. Of a blocked run that was known there only the next
-    session's registration goes: it may make the run known again. What is under way is settled before, as its refusal
-    would block the run once more.
-    """
-    earlier = _D.alias("earlier")
-    open_before = exists().where(
-        earlier.c.destination_id == _D.c.destination_id,
-        earlier.c.run_id == _D.c.run_id,
-        tables.is_open(earlier),
-    )
-    was_known = and_(_T.c.state == "blocked", _T.c.ids != "{}")
-    under_way = open_before.where(earlier.c.state == "claimed", earlier.c.id != _D.c.id)
-    first_registration = ~open_before.where(earlier.c.kind == REGISTRATION, earlier.c.id < _D.c.id)
-    query = (
-        select(_D.c.id)
-        .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
-        .join(_R, _R.c.id == _D.c.run_id)
-        .where(_D.c.destination_id == bindparam("destination_id"), _D.c.lane == lane, tables.is_open(_D))
-        .where(
-            or_(
-                and_(
-                    _T.c.state == "registered",
-                    ~open_before.where(earlier.c.stage < _D.c.stage, ~is_passed(earlier, _D)),
-                ),
-                and_(_T.c.state == "new", _D.c.kind == REGISTRATION, first_registration),
-                and_(was_known, _D.c.kind == REGISTRATION, first_registration, ~under_way),
-            )
-        )
-    )
-    if lane == "upload":
-        query = query.where(~open_before.where(earlier.c.lane == "upload", earlier.c.id < _D.c.id))
-    return query.where(_D.c.run_id.in_(bindparam("run_ids", expanding=True))) if some_runs else query
-
-
-def _is_spaced() -> ColumnElement[bool]:
-    """Return the condition for a checkpoint that keeps a distance to the last upload: of a live session, not final.
-
-    One that was begun before has kept it already.
-    """
-    of_live_session = exists().where(
-        tables.events.c.id == _D.c.first_event,
-        tables.events.c.session_id.in_(bindparam("live_sessions", expanding=True)),
-    )
-    return and_(_D.c.role != FINAL, _D.c.fence == 0, of_live_session)
 
 
 _BY_ID = (
@@ -213,32 +220,26 @@ _BY_ID = (
 )
 
 
-def take(connection: Connection, rows: Sequence[Row[Any]], owner: str, now: datetime, lease_seconds: float) -> None:
+def _mark(connection: Connection, rows: Sequence[Row[Any]], owner: str, values: Mapping[str, Any]) -> None:
     """Mark the rows as claimed, each under its next fence."""
-    values = {
-        "state": "claimed",
-        "owner": owner,
-        "lease_until": to_text(now + timedelta(seconds=lease_seconds)),
-        "fence": _D.c.fence + 1,
-        "attempts": _D.c.attempts + 1,
-    }
-    if rows:
-        connection.execute(update(_D).where(_D.c.id.in_([row.id for row in rows])).values(values))
+    taken = {"state": "claimed", "owner": owner, "lease_until": values["leased_until"]}
+    counted = {"fence": _D.c.fence + 1, "attempts": _D.c.attempts + 1}
+    connection.execute(update(_D).where(_D.c.id.in_([row.id for row in rows])).values(**taken, **counted))
     for row in rows:
         if row.lane == "upload":
             here = (_T.c.run_id == row.run_id, _T.c.destination_id == row.destination_id)
-            connection.execute(update(_T).where(*here).values(last_upload_at=to_text(now)))
+            connection.execute(update(_T).where(*here).values(last_upload_at=values["now"]))
 
 
 _NOTE = update(_D).where(_D.c.id == bindparam("noted")).values(receipt=bindparam("note"))
 
 
-def note_projects(connection: Connection, rows: Sequence[Row[Any]], default_project: str) -> None:
+def _note_projects(connection: Connection, rows: Sequence[Row[Any]], default_project: str) -> None:
     """Take down, before registrations are sent, to which projects: their answers may be lost.
 
     Args:
         connection: In a write transaction.
-        rows: As they were just before `take`.
+        rows: As they were just before they were taken.
         default_project: Of runs that named none. The next drain may have another.
     """
     notes = [
@@ -263,7 +264,7 @@ def _noted(receipt: str | None) -> list[str]:
     return [each for each in projects if isinstance(each, str)] if isinstance(projects, list) else []
 
 
-def sessions_of(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, frozenset[str]]:
+def _sessions_of(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, frozenset[str]]:
     """Return the uuids of the sessions of each run that is to be registered."""
     runs = {row.run_id for row in rows if row.kind == REGISTRATION}
     query = select(_S.c.run_id, _S.c.uuid).where(_S.c.run_id.in_(runs), _S.c.uuid.is_not(None))
@@ -271,7 +272,7 @@ def sessions_of(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, f
     return {run: frozenset(row.uuid for row in found if row.run_id == run) for run in runs}
 
 
-def former_projects(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, tuple[str, ...]]:
+def _former_projects(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, tuple[str, ...]]:
     """Return where these registrations, and those that they take the place of, were sent before, by delivery."""
     found: dict[int, tuple[str, ...]] = {}
     for row in (each for each in rows if each.kind == REGISTRATION and each.attempts):
@@ -286,13 +287,13 @@ def _replaced_by(row: Row[Any]) -> tuple[ColumnElement[bool], ...]:
     return (_D.c.chunk_id >= base, _D.c.chunk_id < f"{base}/", _D.c.state == "superseded")
 
 
-def from_row(row: Row[Any], sessions: Mapping[str, frozenset[str]], former: Mapping[int, tuple[str, ...]]) -> Claim:
-    """Return the claim for a row as it was just before `take`.
+def _claim(row: Row[Any], sessions: Mapping[str, frozenset[str]], former: Mapping[int, tuple[str, ...]]) -> Claim:
+    """Return the claim for a row as it was just before it was taken.
 
     Args:
         row: The delivery.
-        sessions: From `sessions_of`.
-        former: From `former_projects`.
+        sessions: From `_sessions_of`.
+        former: From `_former_projects`.
     """
     return Claim(
         delivery_id=row.id,

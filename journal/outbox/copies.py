@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from journal.kinds import COMPLETE, EPOCH
 from journal.records import Known
 from journal.retention import prunable
 from journal.sessions.identity import PLACE, place_of
 from journal.storage import log_base
+from journal.storage.database import Begin
 
 _PLACE = text("SELECT value FROM facts WHERE name = :name")
 _SESSIONS = text("SELECT uuid, generation FROM sessions WHERE run_id = :run_id")
@@ -27,20 +28,29 @@ _EPOCHS = text("SELECT max(CAST(key AS INTEGER)) FROM events WHERE run_id = :run
 _ENDED = text("SELECT 1 FROM events WHERE run_id = :run_id AND kind = :kind LIMIT 1").bindparams(kind=COMPLETE)
 
 
-def is_elsewhere(connection: Connection, database: Path) -> bool:
-    """Return whether this is not the file that was made as this journal, or is older than that was."""
-    noted = connection.execute(_PLACE, {"name": PLACE}).scalar()
-    is_another = noted is not None and noted != place_of(database)
-    return is_another or log_base.is_older_than_noted(database)
+class Copies:
+    """What tells whether a journal is an older copy."""
 
+    def __init__(self, begin: Begin, database: Path) -> None:
+        """Use the connection on which `begin` begins a transaction, to this file."""
+        self._begin = begin
+        self._database = database
 
-def known(connection: Connection, run_id: str) -> Known:
-    """Return what the journal holds of a run, as far as a platform tells the same."""
-    sessions: Sequence[Any] = connection.execute(_SESSIONS, {"run_id": run_id}).all()
-    is_whole = run_id not in prunable.pruned(connection)
-    return Known(
-        sessions=frozenset(row.uuid for row in sessions),
-        generation=max((row.generation for row in sessions), default=0),
-        last_epoch=connection.execute(_EPOCHS, {"run_id": run_id}).scalar() if is_whole else None,
-        is_complete=not is_whole or connection.execute(_ENDED, {"run_id": run_id}).first() is not None,
-    )
+    def is_elsewhere(self) -> bool:
+        """Return whether this is not the file that was made as this journal, or is older than that was."""
+        with self._begin(read_only=True) as connection:
+            noted = connection.execute(_PLACE, {"name": PLACE}).scalar()
+        is_another = noted is not None and noted != place_of(self._database)
+        return is_another or log_base.is_older_than_noted(self._database)
+
+    def known(self, run_id: str) -> Known:
+        """Return what the journal holds of a run, as far as a platform tells the same."""
+        with self._begin(read_only=True) as connection:
+            sessions: Sequence[Any] = connection.execute(_SESSIONS, {"run_id": run_id}).all()
+            is_whole = run_id not in prunable.pruned(connection)
+            return Known(
+                sessions=frozenset(row.uuid for row in sessions),
+                generation=max((row.generation for row in sessions), default=0),
+                last_epoch=connection.execute(_EPOCHS, {"run_id": run_id}).scalar() if is_whole else None,
+                is_complete=not is_whole or connection.execute(_ENDED, {"run_id": run_id}).first() is not None,
+            )

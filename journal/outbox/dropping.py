@@ -1,4 +1,4 @@
-"""Giving a destination of runs up, as when its server is gone for good, and taking it up again."""
+"""Dropping a destination of runs, as when its server is gone for good, and restoring it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, select, update
 
 from journal.clock import now_text
 from journal.errors import UnknownRow
-from journal.outbox.rescheduling import send_after_all
-from journal.outbox.routing import unblock
+from journal.outbox.redelivery import send_after_all
+from journal.outbox.targets import unblock
 from journal.schema import tables
 
 _D = tables.deliveries
@@ -19,7 +19,7 @@ _T = tables.targets
 
 @dataclass(frozen=True)
 class Dropped:
-    """What was given up.
+    """What was dropped.
 
     Attributes:
         runs: Runs that no longer go there.
@@ -31,7 +31,7 @@ class Dropped:
 
 
 def drop_destination(connection: Connection, destination_id: int, run_ids: Sequence[str] | None) -> Dropped:
-    """Give up what has not arrived at a destination, and plan nothing more for it.
+    """Drop what has not arrived at a destination, and plan nothing more for it.
 
     A drain that has some of it under way meanwhile finds its claims overtaken.
 
@@ -75,10 +75,10 @@ def unbind(connection: Connection, run_id: str, destination_id: int) -> bool:
     return True
 
 
-def take_up(connection: Connection, run_id: str, destination_id: int) -> None:
-    """Have what was given up with a run's destination delivered after all; one that was not is left as it is.
+def restore(connection: Connection, run_id: str, destination_id: int) -> None:
+    """Have what was dropped with a run's destination delivered after all; one that was not is left as it is.
 
-    Dead letters that a person had given up one by one stay as they are.
+    Dead letters that a person had dropped one by one stay as they are.
     """
     here = (_T.c.run_id == run_id, _T.c.destination_id == destination_id)
     dropped_at = connection.execute(select(_T.c.dropped_at).where(*here)).scalar_one_or_none()

@@ -14,40 +14,54 @@ from journal.kinds import FINAL
 from journal.outbox.resending import known_attempts, next_chunk_id
 from journal.records import PlannedDelivery, Target
 from journal.schema import tables
+from journal.storage.database import Begin
 
 _D = tables.deliveries
 _T = tables.targets
 
 
-def plan(
-    connection: Connection, target: Target, planned: Sequence[PlannedDelivery], *, through: int, stage: int
-) -> None:
-    """Write deliveries for the target's events up to `through`.
+class Plans:
+    """Deliveries that are made."""
+
+    def __init__(self, begin: Begin) -> None:
+        """Use the connection on which `begin` begins a transaction."""
+        self._begin = begin
+
+    def write(self, target: Target, planned: Sequence[PlannedDelivery], *, through: int, stage: int) -> int:
+        """Fix deliveries for the target's events up to `through`, in one transaction; return how many they are.
+
+        A pending upload that is not final is superseded by a later one, because a platform shows one model per run.
+
+        Raises:
+            StaleClaim: Another drain planned for this target meanwhile, or a person dropped it; nothing was written.
+        """
+        run, destination = target.run.id, target.destination.id
+        with self._begin() as connection:
+            _advance(connection, target, through, stage)
+            if planned:
+                spans = _identities(connection, {id_ for one in planned for id_ in (one.first_event, one.last_event)})
+                now = now_text()
+                rows = [_row(target, delivery, spans, now) for delivery in planned]
+                connection.execute(insert(_D), _sent_before(connection, rows))
+            if any(delivery.lane == "upload" for delivery in planned):
+                _supersede_older_uploads(connection, run, destination)
+        return len(planned)
+
+
+def _advance(connection: Connection, target: Target, through: int, stage: int) -> None:
+    """Note how far the target is planned.
 
     Raises:
-        StaleClaim: Another drain planned for this target meanwhile, or a person gave it up.
+        StaleClaim: It is no longer as far as it was, or was dropped.
     """
-    run, destination = target.run.id, target.destination.id
     moved = connection.execute(
         update(_T)
-        .where(_T.c.run_id == run, _T.c.destination_id == destination)
+        .where(_T.c.run_id == target.run.id, _T.c.destination_id == target.destination.id)
         .where(_T.c.planned_through == target.planned_through, _T.c.dropped_at.is_(None))
         .values(planned_through=through, stage=stage)
     )
     if moved.rowcount != 1:
-        raise StaleClaim(f"run {run} was planned by another drain, or given up, meanwhile")
-    if planned:
-        spans = _identities(connection, {id_ for one in planned for id_ in (one.first_event, one.last_event)})
-        rows = [_row(target, delivery, spans) for delivery in planned]
-        connection.execute(insert(_D), _sent_before(connection, rows))
-    if any(delivery.lane == "upload" for delivery in planned):
-        _supersede_older_uploads(connection, run, destination)
-
-
-def open_deliveries(connection: Connection, run_id: str, destination_id: int) -> int:
-    """Return how many deliveries of the run are pending or claimed there."""
-    here = (_D.c.run_id == run_id, _D.c.destination_id == destination_id, tables.is_open(_D))
-    return int(connection.execute(select(func.count()).where(*here)).scalar_one())
+        raise StaleClaim(f"run {target.run.id} was planned by another drain, or dropped, meanwhile")
 
 
 def _identities(connection: Connection, events: Collection[int]) -> Mapping[int, tuple[str, int]]:
@@ -66,9 +80,10 @@ def _sent_before(connection: Connection, rows: list[dict[str, Any]]) -> list[dic
     return rows
 
 
-def _row(target: Target, delivery: PlannedDelivery, identities: Mapping[int, tuple[str, int]]) -> dict[str, Any]:
+def _row(
+    target: Target, delivery: PlannedDelivery, identities: Mapping[int, tuple[str, int]], now: str
+) -> dict[str, Any]:
     """Return the row of a planned delivery: this is where its bytes and its chunk id are fixed."""
-    now = now_text()
     first, last = (identities.get(event, ("", event)) for event in (delivery.first_event, delivery.last_event))
     covered = span(first, last)
     return {

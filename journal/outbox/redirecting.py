@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 
 from journal.errors import UnknownRow
-from journal.outbox import dropping, routing
+from journal.outbox import dropping, targets
 from journal.schema import tables
 
 _D = tables.deliveries
@@ -60,7 +60,7 @@ def redirect(
         raise UnknownRow("something was sent there of each of these runs, and may have arrived")
     for row in moved:
         dropping.unbind(connection, row.run_id, row.destination_id)
-        routing.route(connection, row.run_id, platform, base_url)
+        targets.route(connection, row.run_id, platform, base_url)
     return Redirected(tuple(dict.fromkeys(row.run_id for row in moved)), kept)
 
 

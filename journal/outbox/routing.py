@@ -1,80 +1,82 @@
-"""Where runs go: destinations, and the (run, destination) rows called targets.
-
-A platform that was chosen by its name, while nobody knew its address, is a destination without one (""). Nothing is
-planned for it. The first address of that platform which the run is given takes its place.
-"""
+"""Which runs and destinations there are, and which run goes where."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, case, delete, exists, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from collections.abc import Sequence
 
-from journal.errors import UnknownRow
-from journal.kinds import REGISTRATION
-from journal.records import Destination
+from sqlalchemy import select
+
+from journal.outbox import dropping
+from journal.outbox.targets import add_destination, add_target, targets
+from journal.records import Destination, Run, Target
+from journal.retention import prunable
 from journal.schema import tables
+from journal.storage.database import Begin
 
 
-def add_destination(connection: Connection, platform: str, base_url: str) -> Destination:
-    """Return the destination, made if it is new."""
-    table, base_url = tables.destinations, base_url.rstrip("/")
-    values = {"platform": platform, "base_url": base_url}
-    connection.execute(upsert(table).values(values).on_conflict_do_nothing())
-    query = select(table).where(table.c.platform == platform, table.c.base_url == base_url)
-    return Destination(**connection.execute(query).one()._asdict())
+class Routes:
+    """Where a journal's runs go. Each method is one transaction."""
 
+    def __init__(self, begin: Begin) -> None:
+        """Use the connection on which `begin` begins a transaction."""
+        self._begin = begin
 
-def add_target(connection: Connection, run_id: str, destination_id: int) -> None:
-    """Send the run to the destination; a target that exists is left as it is.
+    def destinations(self) -> list[Destination]:
+        """Return all destinations."""
+        with self._begin(read_only=True) as connection:
+            return [Destination(**row._asdict()) for row in connection.execute(select(tables.destinations))]
 
-    Raises:
-        UnknownRow: There is no such run.
-    """
-    run = connection.execute(select(tables.runs).where(tables.runs.c.id == run_id)).first()
-    if run is None:
-        raise UnknownRow(f"the journal holds no run {run_id}")
-    values = {
-        "run_id": run_id,
-        "destination_id": destination_id,
-        "state": "new",
-        "ids": "{}",
-        "planned_through": 0,
-        "stage": 0,
-        "last_upload_at": run.created_at,  # the first upload waits as if the run's start had been one
-    }
-    connection.execute(upsert(tables.targets).values(values).on_conflict_do_nothing())
-    _forget_unaddressed(connection, run_id)
+    def add_destination(self, platform: str, base_url: str) -> Destination:
+        """Return the destination, made if it is new."""
+        with self._begin() as connection:
+            return add_destination(connection, platform, base_url)
 
+    def add(self, run_id: str, *destination_ids: int) -> None:
+        """Send the run to all of the destinations or, when that fails, to none.
 
-def _forget_unaddressed(connection: Connection, run_id: str) -> None:
-    """Remove targets without an address where the run has another of the same platform."""
-    target, place = tables.targets, tables.destinations
-    other, there = target.alias(), place.alias()
-    addressed = select(there.c.platform).where(
-        other.c.run_id == run_id, other.c.destination_id == there.c.id, there.c.base_url != ""
-    )
-    settled = select(place.c.id).where(place.c.base_url == "", place.c.platform.in_(addressed))
-    connection.execute(delete(target).where(target.c.run_id == run_id, target.c.destination_id.in_(settled)))
+        One that was dropped is restored, any other that it has already is left as it is.
+        """
+        with self._begin() as connection:
+            for destination_id in destination_ids:
+                add_target(connection, run_id, destination_id)
+                dropping.restore(connection, run_id, destination_id)
 
+    def unbind(self, bound: Sequence[tuple[str, int]]) -> int:
+        """Forget that these runs go to these destinations, by their ids, where nobody has taken anything of them.
 
-def route(connection: Connection, run_id: str, platform: str, base_url: str) -> Destination:
-    """Send the run to the platform at this address; "" leaves it to the first drain that knows one."""
-    destination = add_destination(connection, platform, base_url)
-    add_target(connection, run_id, destination.id)
-    return destination
+        Return how many did not arrive anywhere there.
+        """
+        with self._begin() as connection:
+            return sum(dropping.unbind(connection, run_id, destination_id) for run_id, destination_id in bound)
 
+    def runs(self) -> list[Run]:
+        """Return all runs, oldest first."""
+        query = select(tables.runs).order_by(tables.runs.c.created_at)
+        with self._begin(read_only=True) as connection:
+            return [Run(**row._asdict()) for row in connection.execute(query)]
 
-def unblock(connection: Connection, run_id: str, destination_id: int) -> None:
-    """Let a target that the platform refused be tried again; an older server registers without giving ids."""
-    target, delivery = tables.targets, tables.deliveries
-    registered = exists().where(
-        delivery.c.run_id == run_id,
-        delivery.c.destination_id == destination_id,
-        delivery.c.kind == REGISTRATION,
-        delivery.c.state == "delivered",
-    )
-    connection.execute(
-        update(target)
-        .where(target.c.run_id == run_id, target.c.destination_id == destination_id, target.c.state == "blocked")
-        .values(state=case((or_(target.c.ids != "{}", registered), "registered"), else_="new"), reason=None)
-    )
+    def unrouted_runs(self, run_ids: Sequence[str] | None = None) -> list[Run]:
+        """Return the runs (of those named) that go nowhere yet."""
+        query = select(tables.runs).where(tables.runs.c.id.not_in(select(tables.targets.c.run_id)))
+        if run_ids is not None:
+            query = query.where(tables.runs.c.id.in_(run_ids))
+        with self._begin(read_only=True) as connection:
+            return [Run(**row._asdict()) for row in connection.execute(query)]
+
+    def pruned_runs(self, destination_id: int) -> set[str]:
+        """Return the runs that cannot arrive whole at this destination, which does not know them: they were pruned."""
+        with self._begin(read_only=True) as connection:
+            return prunable.pruned(connection, known_at=destination_id)
+
+    def targets(
+        self, *, destination_id: int | None = None, run_ids: Sequence[str] | None = None, dropped: bool = False
+    ) -> list[Target]:
+        """Return the (run, destination) pairs, oldest run first.
+
+        Args:
+            destination_id: Only those that go there.
+            run_ids: Only those of these runs.
+            dropped: Those that were dropped, too.
+        """
+        with self._begin(read_only=True) as connection:
+            return targets(connection, run_ids, destination_id=destination_id, dropped=dropped)

@@ -1,20 +1,27 @@
-"""Writing what attempts came to: the second half of a claim's life."""
+"""What attempts came to, and whether a claim is worth another one: the second half of its life."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from journal.clock import to_text
 from journal.encoding import encode, storable
-from journal.outbox.kept_out import PAGE
+from journal.kinds import CHECKPOINT
+from journal.outbox.kept_out import PAGE, is_kept_out
 from journal.records import Claim, Outcome, State
 from journal.schema import tables
+from journal.storage.database import Begin
 
 _D = tables.deliveries
+_E = tables.events
+_R = tables.runs
+_S = tables.sessions
 _T = tables.targets
 
 _STATE_AFTER: dict[str, State] = {
@@ -34,7 +41,7 @@ _SETTLE = (
         next_attempt_at=bindparam("due"),
         held=bindparam("is_held"),
         last_error=bindparam("error"),
-        receipt=func.coalesce(bindparam("answer"), _D.c.receipt),  # else what `claims.note_projects` wrote
+        receipt=func.coalesce(bindparam("answer"), _D.c.receipt),  # else what `claims._note_projects` wrote
         settled_at=bindparam("settled"),
         owner=None,
         lease_until=None,
@@ -42,10 +49,67 @@ _SETTLE = (
 )
 
 
-def record(connection: Connection, finished: Sequence[Outcome], now: str) -> list[Outcome]:
-    """Write the outcomes whose claim still holds; return the others."""
-    current = _fences(connection, [outcome.claim.delivery_id for outcome in finished])
-    valid = [one for one in finished if current.get(one.claim.delivery_id) == one.claim.fence]
+class Settlement:
+    """The outcomes of a journal's claims. Each method is one transaction."""
+
+    def __init__(self, begin: Begin) -> None:
+        """Use the connection on which `begin` begins a transaction."""
+        self._begin = begin
+
+    def record(self, finished: Sequence[Outcome], *, now: datetime) -> list[Outcome]:
+        """Write what attempts came to, all in one transaction; return those that another drain has overtaken."""
+        if not finished:
+            return []
+        moment = to_text(now)
+        with self._begin() as connection:
+            current = _fences(connection, [outcome.claim.delivery_id for outcome in finished])
+            valid = [one for one in finished if current.get(one.claim.delivery_id) == one.claim.fence]
+            _write(connection, valid, moment)
+        return [outcome for outcome in finished if outcome not in valid] if len(valid) < len(finished) else []
+
+    def may_be_skipped(self, claim: Claim, roles: Collection[str] | None = None) -> bool:
+        """Return whether the claimed checkpoint need not arrive, and its bytes may be gone.
+
+        A later one is delivered in its place, or it was evicted.
+
+        Args:
+            claim: Of a checkpoint.
+            roles: Roles of the checkpoints that its destination is sent; None for those that were published.
+        """
+        published = func.json_extract(_E.c.payload, "$.publish") == 1
+        own = _E.alias()
+        its = _S.alias()
+        place = select(tables.place(own, its)).where(own.c.id == claim.last_event, its.c.id == own.c.session_id)
+        later = exists().where(
+            _S.c.id == _E.c.session_id,
+            _E.c.run_id == claim.run.id,
+            _E.c.kind == CHECKPOINT,
+            tables.place(_E, _S) > place.scalar_subquery(),
+            or_(published if roles is None else _E.c.key.in_(roles), _E.c.key == claim.role),
+        )
+        evicted = exists().where(tables.blobs.c.sha256 == claim.sha256, tables.blobs.c.state == "removed")
+        with self._begin(read_only=True) as connection:
+            return bool(connection.execute(select(or_(later, evicted))).scalar_one())
+
+    def is_kept_out(self, claim: Claim) -> bool:
+        """Return whether something in between lets others through and this delivery not; see `kept_out`."""
+        with self._begin(read_only=True) as connection:
+            return is_kept_out(connection, claim)
+
+    def model_of_another(self, claim: Claim, model_id: object) -> str | None:
+        """Return the name of another run that the claim's destination calls by the same id, else None."""
+        query = (
+            select(_R.c.name)
+            .join(_T, _T.c.run_id == _R.c.id)
+            .where(_T.c.destination_id == claim.destination_id, _T.c.run_id != claim.run.id, _T.c.state == "registered")
+            .where(func.json_extract(_T.c.ids, "$.modelId") == model_id)
+        )
+        with self._begin(read_only=True) as connection:
+            return connection.execute(query.limit(1)).scalar_one_or_none()
+
+
+def _write(connection: Connection, valid: Sequence[Outcome], now: str) -> None:
+    """Write outcomes whose claims still hold."""
     if valid:
         connection.execute(_SETTLE, [_settlement(outcome, now) for outcome in valid])
     failed = [_attempt(outcome, now) for outcome in valid if outcome.error]
@@ -54,7 +118,6 @@ def record(connection: Connection, finished: Sequence[Outcome], now: str) -> lis
     for outcome in valid:
         if outcome.ids is not None or outcome.signals or outcome.block:
             _update_target(connection, outcome, now)
-    return [outcome for outcome in finished if outcome not in valid] if len(valid) < len(finished) else []
 
 
 def _fences(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
@@ -110,7 +173,7 @@ def _words(words: str | None) -> str | None:
 
 
 def _session(claim: Claim) -> ColumnElement[int]:
-    """Return the session that a delivery is of; the run's newest when the event was given up after it was planned."""
+    """Return the session that a delivery is of; the run's newest when the event was evicted after it was planned."""
     events, sessions = tables.events, tables.sessions
     of_event = select(events.c.session_id).where(events.c.id == claim.first_event).scalar_subquery()
     of_training = (sessions.c.run_id == claim.run.id, sessions.c.purpose.is_(None))

@@ -1,117 +1,125 @@
-"""Reading which runs there are, and where they go."""
+"""Where runs go: destinations, and the (run, destination) rows called targets.
+
+A platform that was chosen by its name, while nobody knew its address, is a destination without one (""). Nothing is
+planned for it. The first address of that platform which the run is given takes its place.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, distinct, exists, func, or_, select
+from sqlalchemy import Connection, Row, case, delete, exists, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
 
+from journal.errors import UnknownRow
 from journal.kinds import REGISTRATION
-from journal.records import Claim, Destination, Run, Target
-from journal.schema import plausible_times, tables
+from journal.records import Destination, Run, Target
+from journal.schema import tables
 
-_D = tables.deliveries
-_E = tables.events
+_P = tables.destinations
 _R = tables.runs
 _T = tables.targets
 
-
-def runs(connection: Connection) -> list[Run]:
-    """Return all runs, oldest first."""
-    return [Run(**row._asdict()) for row in connection.execute(select(_R).order_by(_R.c.created_at))]
-
-
-def unrouted_runs(connection: Connection, run_ids: Sequence[str] | None) -> list[Run]:
-    """Return the runs (of those named) that go nowhere yet."""
-    query = select(_R).where(_R.c.id.not_in(select(_T.c.run_id)))
-    if run_ids is not None:
-        query = query.where(_R.c.id.in_(run_ids))
-    return [Run(**row._asdict()) for row in connection.execute(query)]
+TARGETS = (
+    select(_T, _R, _P)
+    .join(_R, _R.c.id == _T.c.run_id)
+    .join(_P, _P.c.id == _T.c.destination_id)
+    .order_by(tables.RUN_NUMBER)
+)
+"""The statement for all of them, oldest run first."""
 
 
 def targets(
-    connection: Connection,
-    destination_id: int | None,
-    run_ids: Sequence[str] | None,
-    *,
-    behind: bool = False,
-    dropped: bool = False,
-    state: str | None = None,
-    after: Run | None = None,
-    limit: int | None = None,
+    connection: Connection, run_ids: Sequence[str] | None, *, destination_id: int | None = None, dropped: bool = False
 ) -> list[Target]:
-    """Return the (run, destination) pairs, oldest run first; see `Outbox.targets`.
+    """Return where runs go.
 
-    Those that were given up are left out, unless `dropped`.
+    Args:
+        connection: Any.
+        run_ids: Only these runs; None for all.
+        destination_id: Only what goes there.
+        dropped: Those that were dropped, too.
     """
-    query = (
-        select(_T, _R, tables.destinations)
-        .join(_R, _R.c.id == _T.c.run_id)
-        .join(tables.destinations, tables.destinations.c.id == _T.c.destination_id)
-        .limit(limit)
-    )
-    if after is not None:
-        number = select(tables.RUN_NUMBER).where(_R.c.id == after.id).scalar_subquery()
-        query = query.order_by((number < tables.RUN_NUMBER).desc())
-    query = query.order_by(tables.RUN_NUMBER)
-    if state is not None:
-        query = query.where(_T.c.state == state)
+    query = TARGETS
     if not dropped:
         query = query.where(_T.c.dropped_at.is_(None))
     if destination_id is not None:
         query = query.where(_T.c.destination_id == destination_id)
     if run_ids is not None:
         query = query.where(_T.c.run_id.in_(run_ids))
-    if behind:
-        unplanned = exists().where(_E.c.run_id == _T.c.run_id, _E.c.id > _T.c.planned_through)
-        is_resumed = and_(_T.c.ids != "{}", unplanned.where(_E.c.kind == REGISTRATION))
-        query = query.where(unplanned, ~_is_registering(), or_(_T.c.state != "blocked", is_resumed))
-    return [_target(row) for row in connection.execute(query)]
+    return [from_row(row) for row in connection.execute(query)]
 
 
-def registering(connection: Connection, destination_id: int, run_ids: Sequence[str] | None, now: datetime) -> int:
-    """Return how many runs there have a registration that was planned and is due, or under way."""
-    query = (
-        select(func.count(distinct(_D.c.run_id)))
-        .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
-        .where(_D.c.destination_id == destination_id, _D.c.kind == REGISTRATION, tables.is_open(_D))
-        .where(_T.c.state == "new", plausible_times.attempt_is_due())
-    )
-    if run_ids is not None:
-        query = query.where(_D.c.run_id.in_(run_ids))
-    return int(connection.execute(query, plausible_times.values(now)).scalar_one())
-
-
-def model_of_another(connection: Connection, claim: Claim, model_id: object) -> str | None:
-    """Return the name of another run that the claim's destination calls by the same id, else None."""
-    query = (
-        select(_R.c.name)
-        .join(_T, _T.c.run_id == _R.c.id)
-        .where(_T.c.destination_id == claim.destination_id, _T.c.run_id != claim.run.id, _T.c.state == "registered")
-        .where(func.json_extract(_T.c.ids, "$.modelId") == model_id)
-    )
-    return connection.execute(query.limit(1)).scalar_one_or_none()
-
-
-def _is_registering() -> ColumnElement[bool]:
-    """Return the condition for targets that nothing can be sent to but a registration, which is planned already.
-
-    Their stage does not tell it: what the registration went behind, when it was in a fallback file, has a stage too.
-    """
-    planned = exists().where(
-        _D.c.destination_id == _T.c.destination_id,
-        _D.c.run_id == _T.c.run_id,
-        _D.c.kind == REGISTRATION,
-        tables.is_open(_D),
-    )
-    return and_(_T.c.state == "new", planned)
-
-
-def _target(row: Row[Any]) -> Target:
+def from_row(row: Row[Any]) -> Target:
+    """Return a row of `TARGETS`."""
     run = Run(row.run_id, row.project, row.name, row.save_dir, row.created_at)
     destination = Destination(row.destination_id, row.platform, row.base_url)
     ids = json.loads(row.ids)
     return Target(run, destination, row.state, row.reason, ids, row.planned_through, row.stage, row.dropped_at)
+
+
+def add_destination(connection: Connection, platform: str, base_url: str) -> Destination:
+    """Return the destination, made if it is new."""
+    table, base_url = tables.destinations, base_url.rstrip("/")
+    values = {"platform": platform, "base_url": base_url}
+    connection.execute(upsert(table).values(values).on_conflict_do_nothing())
+    query = select(table).where(table.c.platform == platform, table.c.base_url == base_url)
+    return Destination(**connection.execute(query).one()._asdict())
+
+
+def add_target(connection: Connection, run_id: str, destination_id: int) -> None:
+    """Send the run to the destination; a target that exists is left as it is.
+
+    Raises:
+        UnknownRow: There is no such run.
+    """
+    run = connection.execute(select(tables.runs).where(tables.runs.c.id == run_id)).first()
+    if run is None:
+        raise UnknownRow(f"the journal holds no run {run_id}")
+    values = {
+        "run_id": run_id,
+        "destination_id": destination_id,
+        "state": "new",
+        "ids": "{}",
+        "planned_through": 0,
+        "stage": 0,
+        "last_upload_at": run.created_at,  # the first upload waits as if the run's start had been one
+    }
+    connection.execute(upsert(tables.targets).values(values).on_conflict_do_nothing())
+    _forget_unaddressed(connection, run_id)
+
+
+def _forget_unaddressed(connection: Connection, run_id: str) -> None:
+    """Remove targets without an address where the run has another of the same platform."""
+    target, place = tables.targets, tables.destinations
+    other, there = target.alias(), place.alias()
+    addressed = select(there.c.platform).where(
+        other.c.run_id == run_id, other.c.destination_id == there.c.id, there.c.base_url != ""
+    )
+    settled = select(place.c.id).where(place.c.base_url == "", place.c.platform.in_(addressed))
+    connection.execute(delete(target).where(target.c.run_id == run_id, target.c.destination_id.in_(settled)))
+
+
+def route(connection: Connection, run_id: str, platform: str, base_url: str) -> Destination:
+    """Send the run to the platform at this address; "" leaves it to the first drain that knows one."""
+    destination = add_destination(connection, platform, base_url)
+    add_target(connection, run_id, destination.id)
+    return destination
+
+
+def unblock(connection: Connection, run_id: str, destination_id: int) -> None:
+    """Let a target that the platform refused be tried again; an older server registers without giving ids."""
+    target, delivery = tables.targets, tables.deliveries
+    registered = exists().where(
+        delivery.c.run_id == run_id,
+        delivery.c.destination_id == destination_id,
+        delivery.c.kind == REGISTRATION,
+        delivery.c.state == "delivered",
+    )
+    connection.execute(
+        update(target)
+        .where(target.c.run_id == run_id, target.c.destination_id == destination_id, target.c.state == "blocked")
+        .values(state=case((or_(target.c.ids != "{}", registered), "registered"), else_="new"), reason=None)
+    )

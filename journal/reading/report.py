@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, text
 
 from journal.clock import from_text, to_text
 from journal.kinds import FINAL, MILESTONES, NOT_FOR_PLATFORMS, RunState, listed, of
-from journal.outbox.outbox import UPLOAD_SPACING_SECONDS
+from journal.outbox.claims import UPLOAD_SPACING_SECONDS
 from journal.retention import prunable
 from journal.schema import plausible_times
 from journal.schema.tables import RANK, epochs

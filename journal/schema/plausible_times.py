@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, FromClause, and_, bindparam, case, or_
 
-from journal.clock import LONGEST_BACKOFF, LONGEST_RETRY_AFTER, to_text
+from journal.clock import LONGEST_BACKOFF, LONGEST_RETRY_AFTER, texts, to_text
 from journal.schema import tables
 
 SKEW = timedelta(minutes=2)
@@ -32,20 +32,22 @@ def latest(now: datetime, ahead: timedelta = timedelta(0)) -> str:
     return to_text(now + ahead + SKEW)
 
 
-def values(now: datetime, lease: timedelta = LEASE) -> dict[str, str]:
+def values(now: datetime, lease: timedelta = LEASE, **after: timedelta) -> dict[str, str]:
     """Return the parameters of the conditions below.
 
     Args:
         now: The current time.
         lease: The longest that whoever asks may have given, if that is longer than usual.
+        after: Further moments, each so and so long after now.
     """
-    return {
-        "now": to_text(now),
-        "latest_now": latest(now),
-        "latest_backoff": latest(now, LONGEST_BACKOFF),
-        "latest_hold": latest(now, LONGEST_RETRY_AFTER),
-        "latest_lease": latest(now, max(LEASE, lease)),
-    }
+    return texts(
+        now,
+        latest_now=SKEW,
+        latest_backoff=LONGEST_BACKOFF + SKEW,
+        latest_hold=LONGEST_RETRY_AFTER + SKEW,
+        latest_lease=max(LEASE, lease) + SKEW,
+        **after,
+    )
 
 
 def has_come(moment: ColumnElement[str], by: str = "now", believed: str = "latest_now") -> ColumnElement[bool]:

@@ -4,18 +4,40 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
-from journal.clock import to_text
+from journal.clock import texts
 from journal.encoding import storable
 from journal.schema import plausible_times, tables
 
 # A session writes its heartbeat every 30 seconds; four missed ones and it is taken for dead.
 HEARTBEAT_TIMEOUT = timedelta(seconds=120)
+
+
+@dataclass(frozen=True)
+class Live:
+    """What is being written to at this moment.
+
+    Attributes:
+        runs: Ids of the runs that have a live session.
+        sessions: Ids of the live sessions.
+    """
+
+    runs: Sequence[str]
+    sessions: Sequence[int]
+
+
+def live(connection: Connection, now: datetime) -> Live:
+    """Return what is being written to."""
+    found = _live(connection, now)
+    return Live(sorted({session.run_id for session in found}), [session.id for session in found])
 
 
 def live_runs(connection: Connection, now: datetime) -> list[str]:
@@ -28,18 +50,20 @@ def live_sessions(connection: Connection, now: datetime) -> list[int]:
     return [session.id for session in _live(connection, now)]
 
 
+_HEARD_OF = select(tables.sessions).where(
+    tables.sessions.c.ended_at.is_(None), tables.sessions.c.heartbeat_at >= bindparam("oldest")
+)
+
+
 def _live(connection: Connection, now: datetime) -> list[Row[Any]]:
     """Return the sessions that are open, heard of lately, and not known to be dead.
 
     A heartbeat from the future tells nothing; then only a process that is seen here is known to be alive.
     """
-    query = select(tables.sessions).where(
-        tables.sessions.c.ended_at.is_(None),
-        tables.sessions.c.heartbeat_at >= to_text(now - HEARTBEAT_TIMEOUT),
-    )
-    found = [row for row in connection.execute(query) if not is_dead(row.host, row.boot_id, row.pid)]
-    believed = plausible_times.latest(now)
-    return [row for row in found if row.heartbeat_at <= believed or is_here(row.host, row.boot_id)]
+    moments = texts(now, oldest=-HEARTBEAT_TIMEOUT, believed=plausible_times.SKEW)
+    heard_of = connection.execute(_HEARD_OF, {"oldest": moments["oldest"]})
+    found = [row for row in heard_of if not is_dead(row.host, row.boot_id, row.pid)]
+    return [row for row in found if row.heartbeat_at <= moments["believed"] or is_here(row.host, row.boot_id)]
 
 
 def is_here(host: str, boot: str) -> bool:
@@ -65,7 +89,10 @@ def is_dead(host: str, boot: str, pid: int) -> bool:
 
 def host_name() -> str:
     """Return this machine's name as it can be stored: one that was set in another encoding is no valid text."""
-    return storable(platform.node())
+    return _as_text(platform.node())
+
+
+_as_text = cache(storable)
 
 
 def boot_id() -> str:

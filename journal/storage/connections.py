@@ -16,6 +16,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from journal.errors import from_sqlite
 from journal.storage import descriptors, log_guard, write_gate
 from journal.storage.descriptors import LOCK, File, file_of
 from journal.storage.log_guard import Guard
@@ -91,7 +95,8 @@ class CountedConnection(sqlite3.Connection):
     def commit(self) -> None:
         """Commit; where that fails, the transaction is still to be rolled back."""
         super().commit()
-        self._gate.leave()
+        if self._gate.depth:  # not after reading
+            self._gate.leave()
 
     def rollback(self) -> None:
         """Roll back; without a transaction it does nothing."""
@@ -250,6 +255,36 @@ class CountedConnection(sqlite3.Connection):
         """Copy all of the log into the database, with everybody kept from writing; return False where readers are."""
         _, frames, folded = self.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return bool(frames == folded)
+
+
+@contextmanager
+def transaction(connection: Connection, database: Path, *, read_only: bool = False) -> Iterator[Connection]:
+    """Begin a transaction, and commit it at the end of the block.
+
+    Args:
+        connection: SQLAlchemy's.
+        database: The file, for messages.
+        read_only: Whether nothing is written in it.
+
+    Raises:
+        JournalError: It failed; nothing was written.
+    """
+    connection = connection.execution_options(read_only=read_only)
+    try:
+        with connection.begin():
+            yield connection
+    except (DBAPIError, sqlite3.Error) as error:
+        raise from_sqlite(error, database) from error
+
+
+def begin(connection: Connection) -> None:
+    """Begin a transaction as its option `read_only` says; SQLAlchemy calls it."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, CountedConnection)
+    if connection.get_execution_options().get("read_only", False):
+        driver.begin_reading()
+    else:
+        driver.begin()
 
 
 def connect(database: Path, *, timeout: float, **options: Any) -> CountedConnection:

@@ -153,7 +153,7 @@ def make_engine(database: Path, durability: Durability, busy_seconds: float = BU
         return _connect(database, durability, busy_seconds)
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", connections.begin)
     return engine
 
 
@@ -166,15 +166,6 @@ def committing(connection: sqlite3.Connection, durability: Durability) -> Iterat
         yield
     finally:
         connection.execute(f"PRAGMA synchronous={usual}")
-
-
-def _begin(connection: Connection) -> None:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, connections.CountedConnection)
-    if connection.get_execution_options().get("read_only", False):
-        driver.begin_reading()
-    else:
-        driver.begin()
 
 
 def _connect(database: Path, durability: Durability, busy_seconds: float) -> sqlite3.Connection:

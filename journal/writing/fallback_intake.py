@@ -23,7 +23,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal.clock import from_text, now_text
 from journal.encoding import encode, storable
-from journal.outbox.routing import route
+from journal.outbox.targets import route
 from journal.schema import tables
 from journal.sessions import session_rows
 from journal.sessions.identity import Session

@@ -26,7 +26,7 @@ from journal.encoding import encode
 from journal.errors import JournalUnavailable, from_sqlite
 from journal.kinds import CHECKPOINT, MILESTONES
 from journal.outbox import backlog, targets
-from journal.outbox.routing import route
+from journal.outbox.targets import route
 from journal.records import Event, Run, Signal, Target
 from journal.retention.limit import Size, Space, measure
 from journal.schema import tables
@@ -248,7 +248,7 @@ class Writer:
     def targets(self, run_id: str) -> list[Target]:
         """Return the run's targets, including those that were dropped."""
         with self._transaction(read_only=True) as connection:
-            return targets.targets(connection, None, [run_id], dropped=True)
+            return targets.targets(connection, [run_id], dropped=True)
 
     def copy_target(self, known: Target) -> None:
         """Copy a target of another journal, with the platform's ids and whether it was dropped."""

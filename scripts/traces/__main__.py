@@ -24,7 +24,8 @@ from types import FrameType
 from typing import Any
 
 import journal
-from journal.outbox.outbox import Outbox
+from journal.outbox.backlog import Backlogs
+from journal.outbox.settling import Settlement
 from uploader.delivery.drain import Drain
 from uploader.delivery.drain_options import DrainOptions
 from uploader.recording.recorder import Recorder
@@ -34,7 +35,7 @@ from uploader.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = tuple(f"{ROOT / name}{os.sep}" for name in ("journal", "uploader"))
-BEGINS, ENDS = Outbox.backlog.__code__, Outbox.record.__code__
+BEGINS, ENDS = Backlogs.read.__code__, Settlement.record.__code__
 """The way out: the last call of the one before the first settled delivery, to the return of the other."""
 
 

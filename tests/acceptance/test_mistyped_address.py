@@ -38,7 +38,7 @@ def test_what_the_drain_says_sends_the_run_to_the_right_one(folder: Path, tmp_pa
         for name, url in (("mistyped", wrong), ("other", platform.url)):
             run = journals.whole(name).run
             with closing(journals.journal.outbox()) as outbox:
-                outbox.route(run.id, outbox.add_destination("ultralytics", url).id)
+                outbox.routes.add(run.id, outbox.routes.add_destination("ultralytics", url).id)
         assert command(folder, wrong, "drain", "--run", "mistyped").returncode == 3
         for name in ("drain", "status", "doctor"):
             told = command(folder, platform.url, name)

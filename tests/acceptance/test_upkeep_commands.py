@@ -15,6 +15,7 @@ from support.journals import rows
 
 import journal
 from journal.clock import utc_now
+from journal.outbox.claims import Wanted
 from journal.records import Outcome, PlannedDelivery
 
 GONE = ("--to", "http://127.0.0.1:9")
@@ -33,18 +34,18 @@ def folder(tmp_path: Path) -> Path:
         weights.write_bytes(b"weights")
         writer.add_checkpoint(run.id, session, opened.blobs.snapshot(weights), "final", {"filename": "best.pt"})
         writer.end_session(session, "complete")
-        destination = outbox.add_destination("ultralytics", "http://127.0.0.1:9")
-        outbox.route(run.id, destination.id)
+        destination = outbox.routes.add_destination("ultralytics", "http://127.0.0.1:9")
+        outbox.routes.add(run.id, destination.id)
         planned = [
             PlannedDelivery("training_started", "message", 1, 1, 1, "{}"),
             PlannedDelivery("epoch_end", "message", 2, 2, 2, "{}"),
         ]
-        outbox.plan(outbox.targets()[0], planned, through=3, stage=2)
+        outbox.plans.write(outbox.routes.targets()[0], planned, through=3, stage=2)
         for outcome in ({"result": "delivered", "ids": {"modelId": "m"}}, {"result": "dead", "error": "refused"}):
-            claimed = outbox.claim(
-                destination.id, lane="message", limit=1, owner="me", lease_seconds=60, now=utc_now() + timedelta(1)
+            claimed = outbox.claims.take(
+                destination.id, Wanted("message", 1), owner="me", lease_seconds=60, now=utc_now() + timedelta(1)
             )
-            outbox.record([Outcome(claimed[0], **outcome)], now=utc_now())
+            outbox.settlement.record([Outcome(claimed[0], **outcome)], now=utc_now())
         writer.close()
         outbox.close()
     return tmp_path / "kept"
@@ -140,7 +141,7 @@ def test_a_run_that_was_given_up_everywhere_is_pruned_only_when_that_is_asked_fo
 
 def test_what_was_given_up_at_one_place_does_not_keep_a_run_from_being_pruned(folder: Path) -> None:
     with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
-        outbox.route(_run_id(folder), outbox.add_destination("hub", "http://127.0.0.1:8").id)
+        outbox.routes.add(_run_id(folder), outbox.routes.add_destination("hub", "http://127.0.0.1:8").id)
     _run(folder, "drop", "2", "--yes")
     assert _json(folder, "prune")["runs"] == 0
     _run(folder, "drop", "--to", "http://127.0.0.1:8", "--platform", "hub", "--yes")
@@ -220,7 +221,7 @@ def _states(folder: Path, kind: str = "%") -> list[str]:
 
 def test_the_ids_that_retry_and_drop_want_are_shown(folder: Path) -> None:
     with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
-        outbox.route(_run_id(folder), outbox.add_destination("ultralytics", "http://127.0.0.1:9").id)
+        outbox.routes.add(_run_id(folder), outbox.routes.add_destination("ultralytics", "http://127.0.0.1:9").id)
     assert "dead: 2 (epoch_end): refused" in _run(folder, "status").stdout
     assert "dead letter: 2 (epoch_end): refused" in _run(folder, "drain", "--to", "http://127.0.0.1:9").stdout
     (target,) = json.loads(_run(folder, "status", "--json").stdout)["runs"][0]["targets"]

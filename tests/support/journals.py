@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,8 +18,10 @@ import journal
 from journal.checkpoints.blobs import identity
 from journal.clock import utc_now
 from journal.errors import JournalBusy
+from journal.outbox.backlog import Backlog, read
+from journal.outbox.claims import Wanted
 from journal.outbox.outbox import Outbox
-from journal.records import Claim, Destination, Outcome, PlannedDelivery, Run, Target
+from journal.records import Claim, Destination, Lane, Outcome, PlannedDelivery, Run, Target
 from journal.storage.database import BUSY_SECONDS
 from journal.writing.writer import Writer
 
@@ -72,6 +74,14 @@ def python(code: str, *arguments: object, **options: Any) -> subprocess.Popen[st
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, **options)
 
 
+def backlog(
+    outbox: Outbox, run_id: str, *, after: int = 0, limit: int = 100, kinds: Collection[str] | None = None
+) -> Backlog:
+    """Return a run's next events."""
+    with outbox.begin(read_only=True) as connection:
+        return read(connection, run_id, after, limit, kinds)
+
+
 @dataclass(frozen=True)
 class Bench:
     """One run of one journal, and one destination of it."""
@@ -96,7 +106,7 @@ class Bench:
         return snapshot.sha256
 
     def target(self) -> Target:
-        return self.outbox.targets(destination_id=self.destination.id, run_ids=[self.run.id])[0]
+        return self.outbox.routes.targets(destination_id=self.destination.id, run_ids=[self.run.id])[0]
 
     def message(self, kind: str = "epoch_end", stage: int = 1, body: str = "{}") -> PlannedDelivery:
         """Append an event and return a delivery of it."""
@@ -115,14 +125,27 @@ class Bench:
         target = self.target()
         through = max([target.planned_through, *(delivery.last_event for delivery in planned)])
         stage = max([target.stage, *(delivery.stage for delivery in planned)])
-        self.outbox.plan(target, planned, through=through, stage=stage)
+        self.outbox.plans.write(target, planned, through=through, stage=stage)
 
     def claim(self, lane: Any = "message", **options: Any) -> list[Claim]:
-        defaults = {"limit": 100, "owner": "test", "lease_seconds": 60.0, "now": utc_now()}
-        return self.outbox.claim(self.destination.id, lane=lane, **{**defaults, **options})
+        chosen = {
+            name: options.pop(name) for name in {"limit", "max_bytes", "first_queue", "least_tried"} & options.keys()
+        }
+        wanted = Wanted(lane, **{"limit": 100, **chosen})
+        defaults = {"owner": "test", "lease_seconds": 60.0, "now": utc_now()}
+        return self.outbox.claims.take(self.destination.id, wanted, **{**defaults, **options})
+
+    def next_due(self, lane: Lane = "message", *, now: datetime | None = None, **options: Any) -> datetime | None:
+        found = self.outbox.claims.next_due(self.destination.id, now=now or utc_now(), **options)
+        return found.get(lane)
+
+    def behind(self) -> list[Target]:
+        """Return the target, in a list, when it has something to plan."""
+        states = ("new", "registered", "blocked")
+        return [one for state in states for one in self.outbox.backlogs.behind(self.destination.id, state)]
 
     def record(self, *outcomes: Outcome) -> list[Outcome]:
-        return self.outbox.record(outcomes, now=utc_now())
+        return self.outbox.settlement.record(outcomes, now=utc_now())
 
     def register(self) -> None:
         """Plan and deliver the registration."""
@@ -147,8 +170,8 @@ def bench(folder: Path, *, pid: int | None = None, run_id: str | None = None) ->
         writer, outbox = opened.writer(), opened.outbox()
         run = writer.start_run(project="demo", name="run", save_dir=str(folder.parent), run_id=run_id)
         session_id = writer.start_session(run.id, pid)
-        destination = outbox.add_destination(PLATFORM, URL)
-        outbox.route(run.id, destination.id)
+        destination = outbox.routes.add_destination(PLATFORM, URL)
+        outbox.routes.add(run.id, destination.id)
         try:
             yield Bench(opened, writer, outbox, run, session_id, destination)
         finally:

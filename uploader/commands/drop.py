@@ -97,7 +97,7 @@ def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequenc
     from journal.errors import UnknownRow
 
     with closing(opened.outbox()) as outbox:
-        places = [one for one in outbox.destinations() if one.platform == platform]
+        places = [one for one in outbox.routes.destinations() if one.platform == platform]
     found = [one.id for one in places if one.base_url == to or is_same_place(one.base_url, to)]
     where = f"`{next_command('status', opened.path)}` lists where runs go"
     if not found:

@@ -63,7 +63,7 @@ def _chosen(opened: Journal, words: tuple[str, ...], to: str | None) -> Iterator
     runs = set(named_runs(opened, words))
     pruned = {run.id: run.name for run in opened.report() if run.pruned}
     with closing(opened.outbox()) as outbox:
-        targets = outbox.targets(run_ids=sorted(runs) if words else None, dropped=True)
+        targets = outbox.routes.targets(run_ids=sorted(runs) if words else None, dropped=True)
     found = [one for one in targets if to is None or is_same_place(one.destination.base_url, to)]
     if words and (lost := [pruned[run] for run in sorted(runs) if run in pruned]):
         raise UnknownRow(f"the events of {', '.join(lost)} were pruned after they had arrived; nothing is left to send")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from pathlib import Path
 
 import click
@@ -32,11 +31,11 @@ def retry(which: tuple[str, ...], everything: bool, journal: Path | None, as_jso
 
     if everything == bool(which):
         raise click.UsageError("give the IDs of dead letters, or runs, or --all")
-    with opened_journal(journal, "retry", as_json=as_json) as opened, closing(opened.outbox()) as outbox:
+    with opened_journal(journal, "retry", as_json=as_json) as opened:
         letters = Letters((), ()) if everything else named_letters(opened, which)
         chosen = None if everything else letters.ids
         retaken = opened.retake(CHECKPOINTS, chosen)
-        revived = outbox.revive(chosen, letters.runs)
+        revived = opened.revive(chosen, letters.runs)
     text = f"{count(revived.letters, 'dead letter')} for the next drain to deliver"
     text += f"; {revived.replaced} superseded by newer deliveries" if revived.replaced else ""
     text += f"; {count(revived.runs, 'run')} that had been refused as a whole may go on" if revived.runs else ""

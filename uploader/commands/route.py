@@ -94,7 +94,7 @@ def _redirect(opened: Journal, words: list[str], platform: str, url: str, origin
     from journal.errors import UnknownRow
 
     with closing(opened.outbox()) as outbox:
-        places = [one for one in outbox.destinations() if one.platform == platform]
+        places = [one for one in outbox.routes.destinations() if one.platform == platform]
     found = [one.id for one in places if origin in {None, one.base_url} or is_same_place(one.base_url, origin or "")]
     where = f"`{next_command('status', opened.path)}` lists where runs go"
     if origin and not found:

@@ -63,7 +63,7 @@ def named_runs(opened: Journal, words: Sequence[str]) -> list[str]:
     from uploader.delivery.run_routing import choose_runs
 
     with closing(opened.outbox()) as outbox:
-        runs = outbox.runs()
+        runs = outbox.routes.runs()
     try:
         return choose_runs(runs, words, opened.path) or []
     except SettingsError as error:

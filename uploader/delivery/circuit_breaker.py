@@ -118,6 +118,10 @@ class LaneBreakers:
         """Return what may be sent of a lane; see `CircuitBreaker.state`."""
         return min((breaker.state(now) for breaker in self._breakers(lane)), key=_FROM_STRICTEST.index)
 
+    def states(self, now: float) -> tuple[State, State]:
+        """Return what may be sent of messages, and what of uploads."""
+        return self.state("message", now), self.state("upload", now)
+
     def resumes_at(self, lane: Lane) -> float:
         """Return when the lane's pause is over; it may be past."""
         return max(breaker.resumes_at for breaker in self._breakers(lane))

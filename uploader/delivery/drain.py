@@ -21,7 +21,6 @@ from journal import Journal
 from journal.clock import to_text, utc_now
 from journal.errors import DiskFull, JournalBusy, JournalError, JournalUnavailable
 from journal.outbox.outbox import Outbox
-from journal.records import LANES, Lane
 from journal.storage import log_base
 from journal.storage.folding import FOLDED_AT_BYTES
 from uploader.delivery import run_routing
@@ -84,7 +83,7 @@ class Drain:
         self._options = options
         self._progress = progress or Silent()
         self._stopping = Event()
-        self._run_ids = run_routing.choose_runs(outbox.runs(), options.runs, journal.path)
+        self._run_ids = run_routing.choose_runs(outbox.routes.runs(), options.runs, journal.path)
         self._senders = Senders(
             outbox,
             journal.blobs,
@@ -151,14 +150,14 @@ class Drain:
         self._journal.salvage()
         self._journal.note_interrupted()  # behind what it left
         self._next_intake = time.monotonic() + self._options.timing.intake
-        self._outbox.reclaim()  # what a killed drain held: we have the lock, so it is gone
-        self._outbox.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff
+        self._outbox.claims.reclaim()  # what a killed drain held: we have the lock, so it is gone
+        self._outbox.claims.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff
         self._look_around()
 
     def _unbind(self) -> None:
         """Leave runs where they were when the address of `--to` never answered as a platform: it may be mistyped."""
         with suppress(JournalUnavailable):
-            if self._outbox.unbind(self._senders.unproven()):
+            if self._outbox.routes.unbind(self._senders.unproven()):
                 _LOG.warning(
                     "%s never answered as a platform, so nothing is bound to it: check the address, and name it again.",
                     self._options.to,
@@ -232,7 +231,7 @@ class Drain:
         if self._options.watch and time.monotonic() >= self._next_intake:
             self._take_in()
         for sender in self._senders:
-            self._feed.feed(sender)
+            self._feed.fill(sender)
 
     def _look_around(self) -> None:
         self._outbox.require_in_place()
@@ -268,11 +267,9 @@ class Drain:
         """Return the seconds until something can be sent, 0 for now, infinity when nothing waits to be."""
         if sender.closed:
             return math.inf
-        return min(self._wait_for_lane(sender, lane) for lane in LANES)
-
-    def _wait_for_lane(self, sender: Sender, lane: Lane) -> float:
-        due = self._feed.next_due(sender, lane)
-        return math.inf if due is None else max(sender.paused_for(lane), (due - utc_now()).total_seconds(), 0.0)
+        due, now = self._feed.next_due(sender), utc_now()
+        waits = (max(sender.paused_for(lane), (at - now).total_seconds(), 0.0) for lane, at in due.items())
+        return min(waits, default=math.inf)
 
     def _collect(self, seconds: float) -> None:
         """Take what is finished, and gather a little more of it to be recorded together."""

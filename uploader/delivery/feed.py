@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
 
 from journal.clock import utc_now
+from journal.outbox.claims import Wanted
 from journal.outbox.outbox import Outbox
 from journal.records import LANES, Claim, Known, Lane
 from journal.sessions.liveness import host_name
 from uploader.delivery.fair_planning import FairPlanner
-from uploader.delivery.sender import BYTES_UNDER_WAY, Sender
+from uploader.delivery.sender import BYTES_UNDER_WAY, Room, Sender
 from uploader.delivery.timing import Timing
 
 
@@ -44,46 +45,62 @@ class Feed:
         self._planner = FairPlanner(outbox, run_ids, clock)
         self._claims_made = {lane: count() for lane in LANES}
         self._lease_seconds = lease_seconds
-        self._may_be_copy = outbox.is_elsewhere()
+        self._may_be_copy = outbox.copies.is_elsewhere()
         self._known: dict[str, Known] = {}
         self._run_ids = run_ids
         self._owner = f"process {os.getpid()} on {host_name()}"
 
-    def feed(self, sender: Sender) -> None:
-        """Start as much as the sender has room for."""
+    def fill(self, sender: Sender) -> None:
+        """Start as much as the sender has room for; uploads are planned along with the messages around them."""
+        room = sender.room()
+        if room.messages:
+            self._fill_with_messages(sender, room)
+        if room.is_probe or not room.messages:
+            room = sender.room()
+            if room.uploads:
+                sender.start(self._claim(sender.destination.id, self._uploads(room)))
+
+    def _fill_with_messages(self, sender: Sender, room: Room) -> None:
+        """Start messages, and uploads with them unless a single message is to show whether anything arrives."""
         destination_id = sender.destination.id
-        while (room := sender.room("message")) and (space := sender.space()) > 0:
+        while room.messages:
             planned = self._planner.plan_first(destination_id)
-            claims = self._claim(destination_id, "message", room, space)
+            uploads = [] if room.is_probe else self._uploads(room)
+            claims = self._claim(destination_id, [self._messages(room), *uploads])
             sender.start(claims)
-            if 2 * sender.space() < BYTES_UNDER_WAY:  # no further ahead, for large ones
-                break
-            if len(claims) < room and not self._planner.plan_next(destination_id) + planned:
-                break
-        if room := sender.room("upload"):  # planned along with the messages around them
-            sender.start(self._claim(destination_id, "upload", room))
+            left = sender.room()
+            if 2 * left.max_bytes < BYTES_UNDER_WAY:  # no further ahead, for large ones
+                return
+            taken = sum(claim.lane == "message" for claim in claims)
+            if taken < room.messages and not self._planner.plan_next(destination_id) + planned:
+                return
+            room = left
+
+    def _messages(self, room: Room) -> Wanted:
+        first, is_single = next(self._claims_made["message"]), room.messages == 1
+        return Wanted("message", room.messages, room.max_bytes, first_queue=first, least_tried=is_single)
+
+    def _uploads(self, room: Room) -> list[Wanted]:
+        if not room.uploads:
+            return []
+        return [Wanted("upload", room.uploads, first_queue=next(self._claims_made["upload"]))]
 
     def renew(self, claims: Sequence[Claim]) -> None:
         """Keep claims that are under way ours."""
-        self._outbox.renew(claims, lease_seconds=self._lease_seconds, now=utc_now())
+        self._outbox.claims.renew(claims, lease_seconds=self._lease_seconds, now=utc_now())
 
-    def next_due(self, sender: Sender, lane: Lane) -> datetime | None:
-        """Return when the sender's next delivery of the lane is due, None when none waits; it may be past."""
-        return self._outbox.next_due(sender.destination.id, lane=lane, now=utc_now(), run_ids=self._run_ids)
+    def next_due(self, sender: Sender) -> Mapping[Lane, datetime]:
+        """Return when the sender's next delivery of each lane is due, where one waits; it may be past."""
+        return self._outbox.claims.next_due(sender.destination.id, now=utc_now(), run_ids=self._run_ids)
 
-    def _claim(self, destination_id: int, lane: Lane, limit: int, max_bytes: int | None = None) -> list[Claim]:
-        first = next(self._claims_made[lane])
-        claims = self._outbox.claim(
+    def _claim(self, destination_id: int, wanted: Sequence[Wanted]) -> list[Claim]:
+        claims = self._outbox.claims.take(
             destination_id,
-            lane=lane,
-            limit=limit,
+            *wanted,
             owner=self._owner,
             lease_seconds=self._lease_seconds,
             now=utc_now(),
             run_ids=self._run_ids,
-            max_bytes=max_bytes,
-            first_queue=first,
-            least_tried=lane == "message" and limit == 1,  # a probe
             default_project=self._default_project,
         )
         if not self._may_be_copy:
@@ -93,5 +110,5 @@ class Feed:
     def _known_of(self, run_id: str) -> Known:
         """Return what the journal held of a run when something of it was first claimed: then the platform is asked."""
         if run_id not in self._known:
-            self._known[run_id] = self._outbox.known(run_id)
+            self._known[run_id] = self._outbox.copies.known(run_id)
         return self._known[run_id]

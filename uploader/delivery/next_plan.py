@@ -1,15 +1,14 @@
-"""Planning a run's next events as its platform's planner does, and reading what that takes."""
+"""Planning a run's next events as its platform's planner does. Pure."""
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 
-from journal.outbox.outbox import Outbox
+from journal.outbox.backlog import Unplanned
 from journal.records import Event, PlannedDelivery, Target
 from uploader.platforms.plans import Plan, Planning
 from uploader.platforms.registry import DEFAULT, NAMES, imported, spec_of
@@ -28,39 +27,34 @@ def planning_for(platform: str) -> Planning:
     return planning
 
 
-def plan_next(outbox: Outbox, target: Target, limit: int) -> tuple[Plan, int]:
-    """Plan a target's next events; nothing is written.
+def plan_next(unplanned: Unplanned, target: Target, limit: int) -> tuple[Plan, int]:
+    """Plan a target's next events. Pure.
 
     Args:
-        outbox: The journal's.
+        unplanned: What `Backlogs.read` returned.
         target: The run at its destination.
-        limit: At most so many events that matter there.
+        limit: At most so many events that matter there were read.
 
     Returns:
         The plan, and how many events that matter were looked at; fewer than `limit` are the whole backlog. Of large
         events fewer are planned, and are said to be `limit`.
     """
-    planning, run_id = planning_for(target.destination.platform), target.run.id
-    # Before the events are read, so that none which comes in between is taken for one that does not matter.
-    last = 0 if planning.kinds is None else outbox.last_event(run_id)
-    backlog = outbox.backlog(run_id, after=target.planned_through, limit=limit, kinds=planning.kinds)
-    if not backlog.events:
-        return Plan((), max(last, target.planned_through), target.stage), 0
-    late = outbox.overtaken(run_id, backlog.events, planning.roles)
-    plan = _plan(outbox, target, [event for event in backlog.events if event.id not in late])
-    kept = tuple(_kept(planning, [event for event in backlog.events if event.id in late], plan.stage))
-    plan = replace(plan, deliveries=(*plan.deliveries, *kept), through=backlog.events[-1].id)
-    if not backlog.is_whole:
-        return plan, limit
-    return replace(plan, through=max(last, plan.through)), len(backlog.events)
-
-
-def _plan(outbox: Outbox, target: Target, events: Sequence[Event]) -> Plan:
+    events, last = unplanned.events, unplanned.last_event
     if not events:
-        return Plan((), target.planned_through, target.stage)
-    planning, stage = planning_for(target.destination.platform), target.stage
-    generation = outbox.generation_at(target.run.id, target.planned_through)
-    before = _context(outbox, target, planning)
+        return Plan((), max(last, target.planned_through), target.stage), 0
+    planning = planning_for(target.destination.platform)
+    plan = _plan(planning, unplanned, target, [event for event in events if event.id not in unplanned.late])
+    kept = tuple(_kept(planning, [event for event in events if event.id in unplanned.late], plan.stage))
+    plan = replace(plan, deliveries=(*plan.deliveries, *kept), through=events[-1].id)
+    if not unplanned.is_whole:
+        return plan, limit
+    return replace(plan, through=max(last, plan.through)), len(events)
+
+
+def _plan(planning: Planning, unplanned: Unplanned, target: Target, events: Sequence[Event]) -> Plan:
+    stage, before, generation = target.stage, unplanned.before, unplanned.generation
+    if not events:
+        return Plan((), target.planned_through, stage)
     try:
         return planning.plan(events, stage, before, generation)
     except Exception:
@@ -91,9 +85,3 @@ def _is_whole(planning: Planning, event: Event) -> bool:
 def _set_aside(event: Event, stage: int) -> PlannedDelivery:
     """Return what the deliverer makes a dead letter of: its body is the damaged text as a string, and so no object."""
     return PlannedDelivery(event.kind, "message", stage, event.id, event.id, json.dumps(event.payload))
-
-
-def _context(outbox: Outbox, target: Target, planning: Planning) -> Sequence[Event]:
-    run, through = target.run.id, target.planned_through
-    found = [outbox.newest_events(run, kind, through=through, limit=most) for kind, most in planning.context.items()]
-    return sorted(itertools.chain(*found), key=lambda event: event.id)

@@ -71,7 +71,7 @@ class Outcomes:
 
         What cannot be written stays for the next time.
         """
-        stale = self._outbox.record(self._unwritten, now=utc_now())
+        stale = self._outbox.settlement.record(self._unwritten, now=utc_now())
         for outcome in stale:
             _LOG.warning("delivery %s was taken over by another drain", outcome.claim.delivery_id)
         written = [outcome for outcome in self._unwritten if outcome not in stale] if stale else self._unwritten
@@ -98,7 +98,7 @@ class Outcomes:
             replaced=self._is_replaced(claim),
             first_wait=self._first_wait,
             read_wait=self._read_wait,
-            alone=isinstance(result, Foreign) and self._outbox.is_kept_out(claim),
+            alone=isinstance(result, Foreign) and self._outbox.settlement.is_kept_out(claim),
         )
 
     def _checked(self, finished: Finished) -> Receipt | Exception:
@@ -109,7 +109,7 @@ class Outcomes:
         model_id = result.ids["modelId"]
         waiting = (one for one in self._unwritten if one.claim.destination_id == claim.destination_id)
         name = next((one.claim.run.name for one in waiting if one.ids and one.ids.get("modelId") == model_id), None)
-        if other := name or self._outbox.model_of_another(claim, model_id):
+        if other := name or self._outbox.settlement.model_of_another(claim, model_id):
             return Transient(
                 f"the platform answered the registration with the model of another run, {other}", status=200
             )
@@ -118,10 +118,10 @@ class Outcomes:
     def _is_replaced(self, claim: Claim) -> bool:
         if claim.lane != "upload" or claim.role == FINAL:
             return False
-        return self._outbox.may_be_skipped(claim, planning_for(self._platform(claim)).roles)
+        return self._outbox.settlement.may_be_skipped(claim, planning_for(self._platform(claim)).roles)
 
     def _platform(self, claim: Claim) -> str:
-        return next(one.platform for one in self._outbox.destinations() if one.id == claim.destination_id)
+        return next(one.platform for one in self._outbox.routes.destinations() if one.id == claim.destination_id)
 
 
 def _note_model(claim: Claim, model_id: object) -> None:

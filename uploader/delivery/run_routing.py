@@ -90,11 +90,11 @@ def route(
     """
     bound: list[tuple[str, int]] = []
     if to is not None:
-        _send(outbox, outbox.unrouted_runs(run_ids), settings.chosen_routes)
-        chosen = outbox.runs() if run_ids is None else [run for run in outbox.runs() if run.id in run_ids]
+        _send(outbox, outbox.routes.unrouted_runs(run_ids), settings.chosen_routes)
+        chosen = outbox.routes.runs() if run_ids is None else [run for run in outbox.routes.runs() if run.id in run_ids]
         bound = _send(outbox, _whole(outbox, chosen, *to), [to])
     _bind(outbox, run_ids, settings.address_of)
-    unrouted = outbox.unrouted_runs(run_ids)
+    unrouted = outbox.routes.unrouted_runs(run_ids)
     if unrouted and not settings.default_routes:
         raise NoKey(no_key_at_all(settings))
     _send(outbox, unrouted, settings.default_routes)
@@ -103,7 +103,7 @@ def route(
 
 def _whole(outbox: Outbox, runs: Sequence[Run], platform: str, url: str) -> list[Run]:
     """Return the runs that arrive whole at a platform, and say which do not: a part would look like all there was."""
-    pruned = outbox.pruned_runs(outbox.add_destination(platform, url).id)
+    pruned = outbox.routes.pruned_runs(outbox.routes.add_destination(platform, url).id)
     left_out = [run for run in runs if run.id in pruned]
     if left_out:
         reasons = "; ".join(f"{run.name} ({run.id}) {_why_pruned(outbox, run)}" for run in left_out)
@@ -115,13 +115,13 @@ def _whole(outbox: Outbox, runs: Sequence[Run], platform: str, url: str) -> list
 
 
 def _why_pruned(outbox: Outbox, run: Run) -> str:
-    places = [target.destination.base_url for target in outbox.targets(run_ids=[run.id])]
+    places = [target.destination.base_url for target in outbox.routes.targets(run_ids=[run.id])]
     return f"after it had arrived at {' and '.join(places)}" if places else "after it had been given up"
 
 
 def _bind(outbox: Outbox, run_ids: Sequence[str] | None, address_of: Callable[[str], str | None]) -> None:
     """Give platforms that were chosen by their names the addresses that are known here, for good."""
-    for target in outbox.targets(run_ids=run_ids):
+    for target in outbox.routes.targets(run_ids=run_ids):
         platform = target.destination.platform
         if not target.destination.base_url and (url := address_of(platform)):
             _send(outbox, [target.run], [(platform, url)])
@@ -134,8 +134,11 @@ def _send(outbox: Outbox, runs: Sequence[Run], routes: Sequence[tuple[str, str]]
     """
     if not runs:
         return []
-    places = [outbox.add_destination(platform, url).id for platform, url in routes]
-    known = {(one.run.id, one.destination.id) for one in outbox.targets(run_ids=[run.id for run in runs], dropped=True)}
+    places = [outbox.routes.add_destination(platform, url).id for platform, url in routes]
+    known = {
+        (one.run.id, one.destination.id)
+        for one in outbox.routes.targets(run_ids=[run.id for run in runs], dropped=True)
+    }
     for run in runs:
-        outbox.route(run.id, *places)
+        outbox.routes.add(run.id, *places)
     return [(run.id, place) for run in runs for place in places if (run.id, place) not in known]

@@ -73,6 +73,23 @@ class SenderContext:
     clock: Callable[[], float] = time.monotonic
 
 
+@dataclass(frozen=True)
+class Room:
+    """What a sender can take on.
+
+    Attributes:
+        messages: So many messages.
+        max_bytes: And so many bytes of them, unless one alone has more.
+        uploads: So many uploads.
+        is_probe: Whether all of it is one probe: a message or, where none is due, an upload.
+    """
+
+    messages: int = 0
+    max_bytes: int = 0
+    uploads: int = 0
+    is_probe: bool = False
+
+
 class Sender:
     """A destination that is delivered to. The drain's main thread owns it.
 
@@ -115,26 +132,22 @@ class Sender:
             self._heartbeating = _heartbeating_of(self._platform)
             self._pools = _worker_pools(destination, self._platform, context)
 
-    def room(self, lane: Lane) -> int:
-        """Return how many more deliveries of the lane may be claimed.
+    def room(self) -> Room:
+        """Return what may be claimed now.
 
         Messages are claimed again when half of them are done: each time costs a transaction.
         """
-        now = self._clock()
-        state = self._breakers.state(lane, now)
-        if self.closed or state == "open":
-            return 0
-        if state == "half-open":  # a message goes beside an upload, which may be under way for long
-            is_host_trusted = self._breakers.state("message", now) == "closed"
-            probing = self._under_way[lane] if lane == "message" or is_host_trusted else len(self.held)
-            return 0 if probing else 1
-        limit = self._limits[lane]
-        free = limit - self._under_way[lane]
-        return free if lane == "upload" or 2 * free >= limit else 0
-
-    def space(self) -> int:
-        """Return how many bytes of messages may be claimed on top of those under way."""
-        return BYTES_UNDER_WAY - sum(len(claim.body) for claim in self.held.values())
+        message, upload = self._breakers.states(self._clock())
+        if self.closed or message == "open":
+            return Room()
+        space = BYTES_UNDER_WAY - sum(len(claim.body) for claim in self.held.values())
+        if message == "half-open":  # a message goes beside an upload, which may be under way for long
+            probes = int(not self._under_way["message"] and space > 0)
+            return Room(probes, space, int(not self.held and upload != "open"), is_probe=True)
+        limit, sent = self._limits["message"], self._under_way["message"]
+        messages = limit - sent if 2 * sent <= limit and space > 0 else 0
+        most = {"closed": self._limits["upload"], "half-open": 1, "open": 0}[upload]
+        return Room(messages, space, max(0, most - self._under_way["upload"]))
 
     def start(self, claims: Sequence[Claim]) -> None:
         """Have claims delivered."""

@@ -102,7 +102,7 @@ class Senders:
         if self._options.watch:
             self._look_at_settings()
         self._route()
-        for target in self._outbox.targets(run_ids=self._run_ids):
+        for target in self._outbox.routes.targets(run_ids=self._run_ids):
             if target.destination.id not in self._senders:
                 self._senders[target.destination.id] = self._open(target.destination)
 
@@ -150,7 +150,7 @@ class Senders:
         live = self._outbox.live_runs(utc_now()) if senders else []
         chosen = [run for run in live if self._run_ids is None or run in self._run_ids]
         for sender in senders:
-            targets = self._outbox.targets(destination_id=sender.destination.id, run_ids=chosen)
+            targets = self._outbox.routes.targets(destination_id=sender.destination.id, run_ids=chosen)
             sender.keep_alive([self._identity(target) for target in targets if target.state == "registered"])
 
     def finish(self, finished: Finished) -> None:
@@ -171,7 +171,7 @@ class Senders:
     @property
     def have_room(self) -> bool:
         """Whether more messages may be claimed for any."""
-        return any(sender.room("message") for sender in self)
+        return any(sender.room().messages for sender in self)
 
     def close(self, timeout: float) -> None:
         """End uploads where they are, and the threads within `timeout` seconds for each sender."""

@@ -101,19 +101,19 @@ def test_a_dead_sessions_checkpoint_is_not_spaced_even_when_the_run_goes_on(dead
 
 
 def test_when_the_next_message_is_due(live: Bench) -> None:
-    assert live.outbox.next_due(live.destination.id, lane="message", now=utc_now()) is None
+    assert live.next_due("message") is None
     live.plan(live.message("training_started"), live.message("epoch_end", stage=2))
     [claim] = live.claim()
     due = later(100)
     live.record(Outcome(claim, "retry", next_attempt_at=due.strftime("%Y-%m-%dT%H:%M:%S.%fZ")))
     # The epoch's own time is past, but it waits for the registration.
-    assert live.outbox.next_due(live.destination.id, lane="message", now=utc_now()) == due
+    assert live.next_due("message") == due
 
 
 def test_when_the_next_spaced_upload_is_due(live: Bench) -> None:
     live.register()
     live.plan(live.upload(live.checkpoint(b"one")))
-    due = live.outbox.next_due(live.destination.id, lane="upload", now=utc_now())
+    due = live.next_due("upload")
     assert due is not None
     assert timedelta(seconds=800) < due - utc_now() <= timedelta(seconds=900)
 
@@ -121,26 +121,26 @@ def test_when_the_next_spaced_upload_is_due(live: Bench) -> None:
 def test_what_is_under_way_is_not_due(live: Bench) -> None:
     live.plan(live.message("training_started"))
     live.claim()
-    assert live.outbox.next_due(live.destination.id, lane="message", now=utc_now()) is None
+    assert live.next_due("message") is None
 
 
 def test_targets_that_are_behind(live: Bench) -> None:
-    assert live.outbox.targets(behind=True) == []
+    assert live.behind() == []
     live.event()
-    assert [target.run.id for target in live.outbox.targets(behind=True)] == [live.run.id]
+    assert [target.run.id for target in live.behind()] == [live.run.id]
     live.plan(live.message())
-    assert live.outbox.targets(behind=True) == []
+    assert live.behind() == []
 
 
 def test_a_target_whose_registration_waits_is_not_behind(live: Bench) -> None:
     live.plan(live.message("epoch_end", stage=0), live.message("training_complete"))
     live.event()
-    assert live.outbox.targets(behind=True) != []  # the registration is still to come
+    assert live.behind() != []  # the registration is still to come
     live.plan(live.message("training_started", stage=3))
     live.event()
-    assert live.outbox.targets(behind=True) == []
+    assert live.behind() == []
     live.record(Outcome(live.claim()[0], "delivered", ids={}))
-    assert live.outbox.targets(behind=True) != []
+    assert live.behind() != []
 
 
 @pytest.mark.parametrize(("publish", "newer"), [(True, True), (False, False)])
@@ -148,6 +148,6 @@ def test_only_a_published_checkpoint_replaces_another(dead: Bench, publish: bool
     dead.register()
     dead.plan(dead.upload(dead.checkpoint(b"old", "best"), "best"))
     [claim] = dead.claim("upload")
-    assert not dead.outbox.may_be_skipped(claim)
+    assert not dead.outbox.settlement.may_be_skipped(claim)
     dead.checkpoint(b"new", "last", publish=publish)
-    assert dead.outbox.may_be_skipped(claim) == newer
+    assert dead.outbox.settlement.may_be_skipped(claim) == newer

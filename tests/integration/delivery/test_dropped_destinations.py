@@ -57,7 +57,7 @@ def test_others_go_on(journals: Recordings, server: ScriptedServer) -> None:
     journals.writer.route(training.run.id, "ultralytics", f"http://127.0.0.1:{free_port()}")
     gone = destination(journals)
     with closing(journals.journal.outbox()) as outbox:
-        outbox.route(training.run.id, outbox.add_destination("ultralytics", server.url).id)
+        outbox.routes.add(training.run.id, outbox.routes.add_destination("ultralytics", server.url).id)
     journals.journal.drop_destination(gone)
     [one] = journals.drain(server.url).destinations
     assert (one.url, one.state, one.delivered) == (server.url, "up to date", 9)
@@ -88,7 +88,7 @@ def test_what_was_about_to_be_planned_is_not(tmp_path: Path) -> None:
         target, message = at.target(), at.message("training_started")
         at.journal.drop_destination(at.destination.id)
         with pytest.raises(StaleClaim):
-            at.outbox.plan(target, [message], through=message.last_event, stage=1)
+            at.outbox.plans.write(target, [message], through=message.last_event, stage=1)
         assert at.states() == []
 
 
@@ -100,5 +100,5 @@ def test_dead_letters_that_were_dropped_one_by_one_stay_dropped(tmp_path: Path) 
         first, *_ = (number for (number,) in rows(at.journal.path, "SELECT id FROM deliveries ORDER BY id"))
         at.journal.drop([first])
         at.journal.drop_destination(at.destination.id)
-        at.outbox.route(at.run.id, at.destination.id)
+        at.outbox.routes.add(at.run.id, at.destination.id)
         assert at.states() == ["dropped", "pending"]

@@ -28,6 +28,7 @@ from support.scripted_server import (
 
 from journal.checkpoints.blobs import Snapshot
 from journal.clock import from_text, utc_now
+from journal.outbox.claims import Wanted
 from uploader.delivery import drain
 from uploader.delivery.timing import Timing
 from uploader.recording.model_file import CHECKPOINTS
@@ -220,8 +221,7 @@ def test_a_registration_that_was_taken_and_then_refused_is_not_made_again(
         codes = []
         for _ in range(3):
             codes.append(journals.drain(front.url).exit_code)
-            with closing(journals.journal.outbox()) as outbox:
-                outbox.revive()
+            journals.journal.revive()
         assert codes[-1] == 0
         assert len(Api(platform.url, KEY).get("/api/models/local/demo")["models"]) == 1
 
@@ -304,8 +304,7 @@ def test_a_storage_that_forbids_a_file_holds_nothing_else_up(journals: Recording
     [(reason,)] = rows(journals.journal.path, "SELECT reason FROM dead_letters")
     assert "AccessDenied" in reason
     server.script = received
-    with closing(journals.journal.outbox()) as outbox:
-        outbox.revive()
+    journals.journal.revive()
     assert journals.drain(server.url).exit_code == 0
 
 
@@ -404,8 +403,7 @@ def test_dead_letters_can_be_given_another_life(journals: Recordings, server: Sc
     server.script = answering(TOO_BAD, event="training_started")
     assert journals.drain(server.url).exit_code == 4
     server.script = received
-    with closing(journals.journal.outbox()) as outbox:
-        assert outbox.revive().letters == 1
+    assert journals.journal.revive().letters == 1
     assert journals.drain(server.url).exit_code == 0
 
 
@@ -474,8 +472,7 @@ def test_a_missing_checkpoint_is_taken_from_the_runs_folder_if_it_is_there(
         weights = Path(training.run.save_dir) / "weights"
         weights.mkdir(parents=True)
         (weights / "best.pt").write_bytes(left)
-    with closing(journals.journal.outbox()) as outbox:
-        assert (journals.journal.retake(CHECKPOINTS), outbox.revive().letters) == (retaken, 1)
+    assert (journals.journal.retake(CHECKPOINTS), journals.journal.revive().letters) == (retaken, 1)
     assert journals.drain(server.url).exit_code == (0 if retaken else 4)
     assert blob.exists() == bool(retaken)
 
@@ -650,9 +647,9 @@ def test_events_that_were_written_beside_the_journal_are_taken_in(
 def test_what_a_killed_drain_held_is_delivered(journals: Recordings, server: ScriptedServer) -> None:
     journals.whole()
     with closing(journals.journal.outbox()) as outbox:
-        destination = outbox.add_destination("ultralytics", server.url)
+        destination = outbox.routes.add_destination("ultralytics", server.url)
     journals.drain(server.url, max_time=0.0)
     with closing(journals.journal.outbox()) as outbox:
-        options = {"limit": 9, "owner": "killed", "lease_seconds": 3600.0, "now": utc_now()}
-        outbox.claim(destination.id, lane="message", **options)
+        options = {"owner": "killed", "lease_seconds": 3600.0, "now": utc_now()}
+        outbox.claims.take(destination.id, Wanted("message", 9), **options)
     assert journals.drain(server.url).exit_code == 0

@@ -116,7 +116,7 @@ def over(tmp_path: Path) -> Iterator[Bench]:
 def another(at: Bench, name: str, *, pid: int | None = None) -> Bench:
     """Return another run of the same journal, which is live unless its process is gone."""
     run = at.writer.start_run(project="demo", name=name, save_dir=f"/{name}")
-    at.outbox.route(run.id, at.destination.id)
+    at.outbox.routes.add(run.id, at.destination.id)
     return replace(at, run=run, session_id=at.writer.start_session(run.id, pid))
 
 

@@ -11,6 +11,7 @@ import pytest
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, Training
 
+from journal.outbox.backlog import Selection
 from uploader.delivery.next_plan import plan_next
 from uploader.server.running import running
 
@@ -65,12 +66,13 @@ def test_what_was_given_up_while_it_waited_to_be_sent(journals: Recordings, api:
     """The upload was planned by a drain that could reach nobody."""
     training = begun(journals)
     with closing(journals.journal.outbox()) as outbox:
-        destination = outbox.add_destination("ultralytics", api.url)
-        outbox.route(training.run.id, destination.id)
-        (target,) = outbox.targets()
-        last = outbox.last_event(training.run.id)
-        plan, _ = plan_next(outbox, target, last)
-        outbox.plan(target, plan.deliveries, through=plan.through, stage=plan.stage)
+        destination = outbox.routes.add_destination("ultralytics", api.url)
+        outbox.routes.add(training.run.id, destination.id)
+        (target,) = outbox.routes.targets()
+        unplanned = outbox.backlogs.read(target, 1000, Selection())
+        assert unplanned is not None
+        plan, _ = plan_next(unplanned, target, 1000)
+        outbox.plans.write(target, plan.deliveries, through=plan.through, stage=plan.stage)
     shrink(journals, by=MB // 2)
     training.end("crashed")
     assert journals.drain(api.url).exit_code == 0

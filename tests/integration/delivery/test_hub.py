@@ -19,11 +19,11 @@ from support.settings import settings
 
 from journal.clock import utc_now
 from journal.outbox.outbox import Outbox
-from journal.records import Claim, Destination, Lane, Outcome
+from journal.records import Claim, Destination, Outcome
 from uploader.delivery.drain import Drain
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
-from uploader.delivery.sender import BYTES_UNDER_WAY
+from uploader.delivery.sender import BYTES_UNDER_WAY, Room
 from uploader.delivery.timing import Timing
 
 UNUSED = "http://unused.invalid"
@@ -220,30 +220,29 @@ class Everything:
         self.kinds: list[str] = []
         self._outbox = outbox
 
-    def room(self, lane: Lane) -> int:
-        return 10
-
-    def space(self) -> int:
-        return BYTES_UNDER_WAY
+    def room(self) -> Room:
+        return Room(10, BYTES_UNDER_WAY, 10)
 
     def start(self, claims: Sequence[Claim]) -> None:
         self.kinds += [claim.kind for claim in claims]
-        self._outbox.record([Outcome(claim, "delivered", ids={"modelId": "m-1"}) for claim in claims], now=utc_now())
+        self._outbox.settlement.record(
+            [Outcome(claim, "delivered", ids={"modelId": "m-1"}) for claim in claims], now=utc_now()
+        )
 
 
 def test_epochs_of_a_live_run_are_gathered_for_three_seconds(journals: Recordings, hub: ScriptedServer) -> None:
     now = 100.0
     with closing(journals.journal.outbox()) as outbox:
         training = begin(journals, hub.url)
-        sender = Everything(outbox, outbox.targets()[0].destination)
+        sender = Everything(outbox, outbox.routes.targets()[0].destination)
         feed = Feed(outbox, None, clock=lambda: now)
-        feed.feed(sender)
+        feed.fill(sender)
         for number in range(3):
             epoch(training, number)
-            feed.feed(sender)
+            feed.fill(sender)
         assert sender.kinds == ["training_started"]
         now += 3.0
-        feed.feed(sender)
+        feed.fill(sender)
         assert sender.kinds == ["training_started", "metrics"]
 
 

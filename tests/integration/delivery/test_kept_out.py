@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 import pytest
 from support.journals import rows
 from support.recordings import Recordings
@@ -22,8 +20,7 @@ def keeping_out(part: bytes, page: Reply) -> Script:
 
 
 def revive(journals: Recordings) -> None:
-    with closing(journals.journal.outbox()) as outbox:
-        outbox.revive()
+    journals.journal.revive()
 
 
 def states(journals: Recordings) -> dict[str, str]:

@@ -161,7 +161,7 @@ def test_hub_is_not_told_either(journals: Recordings, tmp_path: Path) -> None:
     resumed(journals, first)
     with running(tmp_path / "platform", api_key=KEY) as server:
         with closing(journals.journal.outbox()) as outbox:
-            outbox.route(first.run.id, outbox.add_destination("hub", server.url).id)
+            outbox.routes.add(first.run.id, outbox.routes.add_destination("hub", server.url).id)
         assert journals.drain(server.url, hub=server.url).exit_code == 0
         shutil.copytree(hidden, tmp_path / "fallback")
         assert journals.drain(server.url, hub=server.url).exit_code == 0

@@ -20,6 +20,7 @@ from support.scripted_server import Reply, Request, ScriptedServer, free_port, h
 from journal.clock import utc_now
 from journal.doctor import examine
 from journal.errors import UnknownRow
+from journal.outbox.backlog import Selection
 from journal.outbox.outbox import Outbox
 from journal.retention.eviction import bytes_arrived
 from uploader.server.running import running
@@ -27,7 +28,7 @@ from uploader.server.running import running
 
 def resend(journals: Recordings) -> None:
     with closing(journals.journal.outbox()) as outbox:
-        targets = outbox.targets(dropped=True)
+        targets = outbox.routes.targets(dropped=True)
     for target in targets:
         journals.journal.resend(target.run.id, target.destination.id)
 
@@ -124,10 +125,12 @@ def test_what_is_sent_again_has_ids_of_its_own_which_the_doctor_knows(
 def plan_all(outbox: Outbox) -> None:
     from uploader.delivery.next_plan import plan_next
 
-    (target,) = outbox.targets()
-    plan, _ = plan_next(outbox, target, 100)
+    (target,) = outbox.routes.targets()
+    unplanned = outbox.backlogs.read(target, 100, Selection())
+    assert unplanned is not None
+    plan, _ = plan_next(unplanned, target, 100)
     assert plan.deliveries
-    outbox.plan(target, plan.deliveries, through=plan.through, stage=plan.stage)
+    outbox.plans.write(target, plan.deliveries, through=plan.through, stage=plan.stage)
 
 
 def test_bytes_that_are_to_be_sent_again_have_not_arrived(journals: Recordings, server: ScriptedServer) -> None:
@@ -199,7 +202,7 @@ def test_a_run_that_a_project_refuses_arrives_in_another(
 def test_what_was_never_sent_keeps_its_ids(journals: Recordings) -> None:
     run = journals.whole().run
     with closing(journals.journal.outbox()) as outbox:
-        outbox.route(run.id, outbox.add_destination("ultralytics", "http://127.0.0.1:9").id)
+        outbox.routes.add(run.id, outbox.routes.add_destination("ultralytics", "http://127.0.0.1:9").id)
         plan_all(outbox)
     query = "SELECT id, chunk_id, state FROM deliveries"
     before = rows(journals.journal.path, query)
@@ -328,7 +331,7 @@ def test_a_platform_that_has_the_run_keeps_its_name(journals: Recordings, server
         journals.journal.rename(run.id, name="other")
     journals.drain(f"http://127.0.0.1:{free_port()}", to=f"http://127.0.0.1:{free_port()}")
     with closing(journals.journal.outbox()) as outbox:
-        outbox.route(run.id, outbox.add_destination("ultralytics", "http://127.0.0.1:9").id)
+        outbox.routes.add(run.id, outbox.routes.add_destination("ultralytics", "http://127.0.0.1:9").id)
     assert journals.journal.rename(run.id, name="other").kept == (server.url,)
 
 
@@ -337,6 +340,6 @@ def test_a_run_that_a_platform_knows_by_its_name_keeps_it(journals: Recordings, 
     with running(tmp_path / "platform", api_key=KEY, contract="2025") as platform:
         journals.drain(platform.url)
         with closing(journals.journal.outbox()) as outbox:
-            outbox.route(run.id, outbox.add_destination("ultralytics", "http://127.0.0.1:9").id)
+            outbox.routes.add(run.id, outbox.routes.add_destination("ultralytics", "http://127.0.0.1:9").id)
         with pytest.raises(UnknownRow, match="by its project and name"):
             journals.journal.rename(run.id, name="other")

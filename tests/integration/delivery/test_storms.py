@@ -62,11 +62,11 @@ class SteppedDrain:
     def start(self, url: str) -> None:
         """Begin as a drain does, after whatever another one left."""
         self.results: SimpleQueue[Finished | None] = SimpleQueue()
-        self.outbox.reclaim()
-        self.outbox.make_due(self.clock.utc_now())
-        destination = self.outbox.add_destination("ultralytics", url)
-        for run in self.outbox.runs():
-            self.outbox.route(run.id, destination.id)
+        self.outbox.claims.reclaim()
+        self.outbox.claims.make_due(self.clock.utc_now())
+        destination = self.outbox.routes.add_destination("ultralytics", url)
+        for run in self.outbox.routes.runs():
+            self.outbox.routes.add(run.id, destination.id)
         context = SenderContext(
             connect=partial(connect, settings=settings(KEY, url), connections=PARALLEL + UPLOADS),
             blobs=self.journals.journal.blobs,
@@ -85,7 +85,7 @@ class SteppedDrain:
 
     def send(self) -> None:
         """Send what may be sent at this moment, and take down what came of it."""
-        self.feed.feed(self.sender)
+        self.feed.fill(self.sender)
         while self.sender.held:
             finished = self.results.get(timeout=60)
             assert finished is not None
@@ -101,7 +101,7 @@ class SteppedDrain:
         until = self.clock.seconds + seconds
         while self.clock.seconds < until:
             self.send()
-            due = self.feed.next_due(self.sender, "message")
+            due = self.feed.next_due(self.sender).get("message")
             assert due is not None
             waits = (self.sender.paused_for("message"), (due - self.clock.utc_now()).total_seconds(), 0.05)
             self.clock.seconds += max(waits)

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.journals import URL, Bench, bench, dead_pid, finish, later, python, rows
+from support.journals import URL, Bench, backlog, bench, dead_pid, finish, later, python, rows
 
 from journal.clock import from_text, to_text, utc_now
 from journal.errors import StaleClaim, UnknownRow
 from journal.outbox.fairness import PATIENCE
-from journal.outbox.rescheduling import Revived
+from journal.outbox.redelivery import Revived
 from journal.records import Claim, Outcome
 
 SHA = "0" * 64
@@ -142,7 +142,7 @@ def test_runs_do_not_wait_for_each_other(at: Bench) -> None:
     at.plan(at.message("training_started", 1))
     other = at.writer.start_run(project=None, name="other", save_dir="/other")
     neighbour = replace(at, run=other, session_id=at.writer.start_session(other.id))
-    at.outbox.route(other.id, at.destination.id)
+    at.outbox.routes.add(other.id, at.destination.id)
     neighbour.register()
     neighbour.plan(neighbour.message(stage=2))
     assert kinds(neighbour.claim(run_ids=[other.id])) == ["epoch_end"]
@@ -150,9 +150,9 @@ def test_runs_do_not_wait_for_each_other(at: Bench) -> None:
 
 
 def test_destinations_do_not_wait_for_each_other(registered: Bench) -> None:
-    second = registered.outbox.add_destination("ultralytics", "https://second.example/")
+    second = registered.outbox.routes.add_destination("ultralytics", "https://second.example/")
     assert second.base_url == "https://second.example"
-    registered.outbox.route(registered.run.id, second.id)
+    registered.outbox.routes.add(registered.run.id, second.id)
     there = replace(registered, destination=second)
     there.plan(there.message("training_started", 1), there.message(stage=2))
     registered.plan(registered.message(stage=2))
@@ -164,11 +164,11 @@ def test_a_blocked_run_sends_nothing_until_it_is_revived(registered: Bench) -> N
     registered.plan(registered.message(stage=2), registered.message(stage=2))
     gone, _ = registered.claim()
     registered.record(Outcome(gone, "dead", error="404", block="deleted there"))
-    registered.outbox.reclaim()
+    registered.outbox.claims.reclaim()
     assert registered.target().reason == "deleted there"
     assert registered.claim() == []
-    assert registered.outbox.next_due(registered.destination.id, lane="message", now=utc_now()) is None
-    assert registered.outbox.revive().letters == 1
+    assert registered.next_due("message") is None
+    assert registered.journal.revive().letters == 1
     assert registered.target().state == "registered"
     assert len(registered.claim()) == 2
 
@@ -177,7 +177,7 @@ def test_a_run_whose_registration_was_refused_is_new_again_when_revived(at: Benc
     at.plan(at.message("training_started"))
     (claim,) = at.claim()
     at.record(Outcome(claim, "dead", error="422", block="422"))
-    at.outbox.revive([claim.delivery_id])
+    at.journal.revive([claim.delivery_id])
     assert at.target().state == "new"
     assert kinds(at.claim()) == ["training_started"]
 
@@ -188,7 +188,7 @@ def test_a_server_without_ids_knows_a_revived_run_all_the_same(at: Bench) -> Non
     at.record(Outcome(registration, "delivered", ids={}))
     (epoch,) = at.claim()
     at.record(Outcome(epoch, "dead", error="404", block="gone"))
-    at.outbox.revive()
+    at.journal.revive()
     assert kinds(at.claim()) == ["epoch_end"]
 
 
@@ -210,7 +210,7 @@ def test_a_run_that_was_never_registered_stays_blocked_without_dead_letters_unti
     at.record(Outcome(claim, "dead", error="422", block="422"))
     at.journal.drop([claim.delivery_id])
     assert at.target().state == "blocked"
-    assert at.outbox.revive() == Revived(letters=0, replaced=0, runs=1)
+    assert at.journal.revive() == Revived(letters=0, replaced=0, runs=1)
     assert at.target().state == "new"
 
 
@@ -248,7 +248,7 @@ def test_only_the_overtaken_part_of_a_batch_is_refused(registered: Bench) -> Non
     slow, quick = registered.claim(lease_seconds=1)
     registered.claim(owner="second", now=later(5), limit=1)
     outcomes = [Outcome(slow, "delivered"), Outcome(quick, "delivered")]
-    assert registered.outbox.record(outcomes, now=utc_now()) == outcomes[:1]
+    assert registered.outbox.settlement.record(outcomes, now=utc_now()) == outcomes[:1]
     assert registered.states()[1:] == ["claimed", "delivered"]
 
 
@@ -269,10 +269,10 @@ def test_a_renewed_lease_holds_longer_and_an_overtaken_one_is_not_renewed(regist
         return now + timedelta(seconds=seconds)
 
     (ours,) = registered.claim(lease_seconds=60, now=now)
-    registered.outbox.renew([ours], lease_seconds=60, now=at(50))
+    registered.outbox.claims.renew([ours], lease_seconds=60, now=at(50))
     assert registered.claim(owner="second", now=at(100)) == []
     (theirs,) = registered.claim(owner="second", lease_seconds=60, now=at(111))
-    registered.outbox.renew([ours], lease_seconds=9999, now=at(112))
+    registered.outbox.claims.renew([ours], lease_seconds=9999, now=at(112))
     assert registered.claim(owner="third", now=at(180))[0].fence == theirs.fence + 1
 
 
@@ -285,9 +285,7 @@ def test_a_retry_waits_for_its_time_and_a_release_does_not_count(registered: Ben
     at = later(30)
     registered.record(Outcome(claim, "retry", error="503", next_attempt_at=to_text(at)))
     assert registered.claim(now=at - timedelta(seconds=1)) == []
-    assert registered.outbox.next_due(registered.destination.id, lane="message", now=utc_now()) == from_text(
-        to_text(at)
-    )
+    assert registered.next_due("message") == from_text(to_text(at))
     (claim,) = registered.claim(now=at)
     assert claim.attempt == 2
     tried = rows(registered.journal.path, "SELECT number, result, error FROM attempts ORDER BY id")
@@ -300,7 +298,7 @@ def test_making_due_leaves_alone_what_the_platform_asked_to_wait(registered: Ben
     hour = to_text(later(3600))
     registered.record(Outcome(backing_off, "retry", error="503", next_attempt_at=hour))
     registered.record(Outcome(held, "retry", error="429", next_attempt_at=hour, held=True))
-    assert registered.outbox.make_due(utc_now()) == 1
+    assert registered.outbox.claims.make_due(utc_now()) == 1
     assert [claim.delivery_id for claim in registered.claim()] == [backing_off.delivery_id]
 
 
@@ -315,13 +313,13 @@ def test_order_is_that_of_the_ids_whatever_the_clock_said(at: Bench, monkeypatch
     first = at.event(key="first")
     monkeypatch.setattr("journal.writing.writer.now_text", lambda: to_text(later(-365 * 86400)))
     second = at.event(key="second")
-    assert [event.id for event in at.outbox.backlog(at.run.id, after=0, limit=10).events] == [first, second]
+    assert [event.id for event in backlog(at.outbox, at.run.id, after=0, limit=10).events] == [first, second]
 
 
 def test_reclaiming_frees_what_a_killed_drain_held(registered: Bench) -> None:
     registered.plan(registered.message(stage=2))
     (ours,) = registered.claim(lease_seconds=9999)
-    assert registered.outbox.reclaim() == 1
+    assert registered.outbox.claims.reclaim() == 1
     (again,) = registered.claim(owner="second")
     assert again.fence == ours.fence + 1
     assert len(registered.record(Outcome(ours, "delivered"))) == 1
@@ -333,7 +331,7 @@ def test_only_the_dead_letters_that_are_named_are_revived(registered: Bench) -> 
     registered.record(Outcome(one, "dead", error="400"), Outcome(other, "dead", error="413"))
     letters = rows(registered.journal.path, "SELECT id, reason FROM dead_letters ORDER BY id")
     assert letters == [(one.delivery_id, "400"), (other.delivery_id, "413")]
-    assert registered.outbox.revive([other.delivery_id]).letters == 1
+    assert registered.journal.revive([other.delivery_id]).letters == 1
     assert [claim.delivery_id for claim in registered.claim()] == [other.delivery_id]
 
 
@@ -342,11 +340,13 @@ def test_two_drains_in_two_processes_never_claim_the_same_delivery(registered: B
     code = """
 import sys, journal
 from journal.clock import utc_now
+from journal.outbox.claims import Wanted
 with journal.open(sys.argv[1]) as opened:
     outbox = opened.outbox()
     now = utc_now()
     for _ in range(200):
-        found = outbox.claim(int(sys.argv[2]), lane="message", limit=3, owner=sys.argv[3], lease_seconds=600, now=now)
+        three = Wanted("message", 3)
+        found = outbox.claims.take(int(sys.argv[2]), three, owner=sys.argv[3], lease_seconds=600, now=now)
         if not found:
             break
         print(*[claim.delivery_id for claim in found])
@@ -364,7 +364,7 @@ with journal.open(sys.argv[1]) as opened:
 def test_uploads_of_a_live_session_are_spaced(registered: Bench) -> None:
     started = from_text(registered.run.created_at)
     add_upload(registered)
-    due = registered.outbox.next_due(registered.destination.id, lane="upload", now=utc_now(), upload_spacing_seconds=60)
+    due = registered.next_due("upload", upload_spacing_seconds=60)
     assert due == started + timedelta(seconds=60)
     assert registered.claim("upload", now=due - timedelta(seconds=1), upload_spacing_seconds=60) == []
     assert len(registered.claim("upload", now=due, upload_spacing_seconds=60)) == 1
@@ -385,7 +385,7 @@ def test_an_upload_that_was_begun_is_not_spaced_again(registered: Bench, result:
     add_upload(registered)
     (first,) = registered.claim("upload", upload_spacing_seconds=0)
     registered.record(Outcome(first, result, error="reset"))  # type: ignore[arg-type]
-    assert registered.outbox.next_due(registered.destination.id, lane="upload", now=utc_now()) <= utc_now()  # type: ignore[operator]
+    assert registered.next_due("upload") <= utc_now()  # type: ignore[operator]
     assert len(registered.claim("upload")) == 1
 
 
@@ -441,9 +441,9 @@ def test_a_claimed_upload_is_not_superseded_under_its_owner(over: Bench) -> None
 def test_only_a_checkpoint_that_is_published_replaces_one(over: Bench, publish: bool, replaced: bool) -> None:
     add_upload(over, "best")
     (claim,) = over.claim("upload")
-    assert not over.outbox.may_be_skipped(claim)
+    assert not over.outbox.settlement.may_be_skipped(claim)
     over.event("checkpoint", {"publish": publish, "sha256": SHA}, "last")
-    assert over.outbox.may_be_skipped(claim) == replaced
+    assert over.outbox.settlement.may_be_skipped(claim) == replaced
 
 
 # --- planning, routing, signals
@@ -466,8 +466,8 @@ def test_chunk_ids_are_the_same_when_planned_again_from_a_copy(at: Bench, tmp_pa
 
 
 def test_another_destination_has_other_chunk_ids(at: Bench) -> None:
-    second = replace(at, destination=at.outbox.add_destination("ultralytics", "https://second.example"))
-    at.outbox.route(at.run.id, second.destination.id)
+    second = replace(at, destination=at.outbox.routes.add_destination("ultralytics", "https://second.example"))
+    at.outbox.routes.add(at.run.id, second.destination.id)
     planned = at.message("training_started")
     at.plan(planned)
     second.plan(planned)
@@ -478,22 +478,22 @@ def test_the_slower_of_two_planners_writes_nothing(at: Bench) -> None:
     target, planned = at.target(), at.message("training_started")
     at.plan(planned)
     with pytest.raises(StaleClaim, match="another drain"):
-        at.outbox.plan(target, [at.message()], through=99, stage=9)
+        at.outbox.plans.write(target, [at.message()], through=99, stage=9)
     assert at.states() == ["pending"]
     assert at.target().planned_through == planned.last_event
 
 
 def test_runs_without_a_destination_are_found_and_routed_once(at: Bench) -> None:
     lost = at.writer.start_run(project=None, name="lost", save_dir="/lost")
-    assert [run.id for run in at.outbox.unrouted_runs()] == [lost.id]
-    assert at.outbox.unrouted_runs([at.run.id]) == []
-    at.outbox.route(lost.id, at.destination.id)
-    at.outbox.route(lost.id, at.destination.id)
+    assert [run.id for run in at.outbox.routes.unrouted_runs()] == [lost.id]
+    assert at.outbox.routes.unrouted_runs([at.run.id]) == []
+    at.outbox.routes.add(lost.id, at.destination.id)
+    at.outbox.routes.add(lost.id, at.destination.id)
     at.writer.route(lost.id, "ultralytics", URL + "/")
-    assert at.outbox.unrouted_runs() == []
-    assert len(at.outbox.targets(run_ids=[lost.id])) == 1
+    assert at.outbox.routes.unrouted_runs() == []
+    assert len(at.outbox.routes.targets(run_ids=[lost.id])) == 1
     with pytest.raises(UnknownRow):
-        at.outbox.route("nobody", at.destination.id)
+        at.outbox.routes.add("nobody", at.destination.id)
 
 
 def test_a_signal_belongs_to_the_session_whose_event_was_answered(registered: Bench) -> None:

@@ -13,6 +13,7 @@ from support.journals import Bench, dead_pid, later
 
 from journal.checkpoints.blobs import STALE_SECONDS
 from journal.clock import from_text, to_text, utc_now
+from journal.outbox.backlog import registering
 from journal.records import Lane, Outcome
 from journal.schema import plausible_times
 
@@ -32,7 +33,7 @@ def change(at: Bench, statement: str, *values: object) -> None:
 
 
 def next_due(at: Bench, lane: Lane, now: datetime) -> datetime | None:
-    return at.outbox.next_due(at.destination.id, lane=lane, now=now)
+    return at.next_due(lane, now=now)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,9 @@ def test_a_lease_from_the_future_is_over(registered: Bench) -> None:
 def test_a_registration_that_waits_until_next_year_is_awaited_now(at: Bench) -> None:
     at.plan(at.message("training_started"))
     change(at, "UPDATE deliveries SET next_attempt_at = ?", to_text(later(YEAR)))
-    assert at.outbox.registering(at.destination.id, now=utc_now()) == 1
+    there = {"destination_id": at.destination.id, "run_ids": None, **plausible_times.values(utc_now())}
+    with at.outbox.begin(read_only=True) as connection:
+        assert registering(connection, there) == 1
 
 
 @pytest.mark.parametrize(("ahead", "waits"), [(60, True), (HOUR, False), (YEAR, False)])

@@ -86,9 +86,9 @@ def test_it_is_kept_out_once_others_arrived_since(bench_: Bench) -> None:
     (claim,) = bench_.claim()
     bench_.record(Outcome(claim, "retry", error="403", foreign=True))
     (late,) = (one for one in bench_.claim(now=later(120)) if one.kind == "epoch_end")
-    assert not bench_.outbox.is_kept_out(late)  # the registration arrived before
+    assert not bench_.outbox.settlement.is_kept_out(late)  # the registration arrived before
     bench_.record(Outcome(late, "retry", error="403", next_attempt_at=to_text(later(60)), foreign=True))
     (end,) = bench_.claim()
     bench_.record(Outcome(end, "delivered"))
     (late,) = bench_.claim(now=later(120))
-    assert bench_.outbox.is_kept_out(late)
+    assert bench_.outbox.settlement.is_kept_out(late)

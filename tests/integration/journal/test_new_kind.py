@@ -22,7 +22,8 @@ RECORDS = """
 import json, sys
 from contextlib import closing
 from pathlib import Path
-from support.journals import bench
+from support.journals import backlog, bench
+from journal.sessions import order
 from uploader.platforms.ultralytics.planner import plan
 
 with bench(Path(sys.argv[1])) as at:
@@ -30,18 +31,20 @@ with bench(Path(sys.argv[1])) as at:
     first, newer = (at.writer.append(at.run.id, later, "sample", {"text": "x" * 50_000}, key) for key in "12")
     late = at.event("sample", {}, "1")  # of the older session: the newer one has told of the same
     other = at.event("sample", {}, "3")
-    events = at.outbox.backlog(at.run.id, after=0, limit=10).events
+    events = backlog(at.outbox, at.run.id, after=0, limit=10).events
+    with at.outbox.begin(read_only=True) as connection:
+        overtaken = order.overtaken(connection, at.run.id, events, None)
     told = {
         "planned": [delivery.kind for delivery in plan(events, 0).deliveries],
-        "overtaken": [event == late for event in sorted(at.outbox.overtaken(at.run.id, events, None))],
+        "overtaken": [event == late for event in sorted(overtaken)],
         "unplanned": at.journal.report()[0].targets[0].unplanned,
     }
     with closing(at.journal.writer()) as writer:
         writer.space(at.writer.size().total - 60_000).for_events()
-    told["left"] = [event.key for event in at.outbox.backlog(at.run.id, after=0, limit=10).events if event.id <= other]
+    told["left"] = [event.key for event in backlog(at.outbox, at.run.id, after=0, limit=10).events if event.id <= other]
     told["lost"] = [
         item["what"]
-        for event in at.outbox.backlog(at.run.id, after=0, limit=10, kinds=["given_up"]).events
+        for event in backlog(at.outbox, at.run.id, after=0, limit=10, kinds=["given_up"]).events
         for item in json.loads(event.payload)["items"]
     ]
     print(json.dumps(told))

@@ -23,7 +23,7 @@ def over(folder: Path) -> Iterator[Bench]:
 def plan_all(at: Bench) -> None:
     """Have everything looked at; what is not planned now goes nowhere."""
     (last,) = rows(at.journal.path, "SELECT max(id) FROM events")[0]
-    at.outbox.plan(at.target(), [], through=last, stage=1)
+    at.outbox.plans.write(at.target(), [], through=last, stage=1)
 
 
 def events(at: Bench) -> int:

@@ -23,7 +23,7 @@ def opened(tmp_path: Path) -> Iterator[Bench]:
 
 
 def places(opened: Bench, run_id: str | None = None) -> list[str]:
-    return [one.destination.base_url for one in opened.outbox.targets(run_ids=[run_id or opened.run.id])]
+    return [one.destination.base_url for one in opened.outbox.routes.targets(run_ids=[run_id or opened.run.id])]
 
 
 def test_a_run_of_which_nothing_was_sent_goes_elsewhere_whole(opened: Bench) -> None:
@@ -31,7 +31,7 @@ def test_a_run_of_which_nothing_was_sent_goes_elsewhere_whole(opened: Bench) -> 
     opened.record(Outcome(claim, "release", error="cannot be reached"))
     moved = opened.journal.redirect([opened.run.id], PLATFORM, RIGHT)
     assert (moved.runs, moved.kept) == ((opened.run.id,), ())
-    (target,) = opened.outbox.targets()
+    (target,) = opened.outbox.routes.targets()
     assert (target.destination.base_url, target.planned_through, target.state) == (RIGHT, 0, "new")
     assert opened.states() == []
 
@@ -50,7 +50,7 @@ def test_one_of_which_something_may_have_arrived_stays(opened: Bench, outcome: d
 
 def test_it_stays_beside_others_that_go(opened: Bench) -> None:
     other = opened.writer.start_run(project="demo", name="other", save_dir="/other")
-    opened.outbox.route(other.id, opened.destination.id)
+    opened.outbox.routes.add(other.id, opened.destination.id)
     opened.claim()
     moved = opened.journal.redirect(None, PLATFORM, RIGHT, origin=opened.destination.id)
     assert (moved.runs, moved.kept) == ((other.id,), (opened.run.id,))
@@ -58,8 +58,10 @@ def test_it_stays_beside_others_that_go(opened: Bench) -> None:
 
 
 def test_other_addresses_and_platforms_of_a_run_stay(opened: Bench) -> None:
-    second, hub = (opened.outbox.add_destination(*each) for each in ((PLATFORM, "https://b"), ("hub", "https://h")))
-    opened.outbox.route(opened.run.id, second.id, hub.id)
+    second, hub = (
+        opened.outbox.routes.add_destination(*each) for each in ((PLATFORM, "https://b"), ("hub", "https://h"))
+    )
+    opened.outbox.routes.add(opened.run.id, second.id, hub.id)
     opened.journal.redirect([opened.run.id], PLATFORM, RIGHT, origin=second.id)
     assert sorted(places(opened)) == ["https://h", URL, RIGHT]
     opened.journal.redirect([opened.run.id], PLATFORM, RIGHT)

@@ -10,7 +10,7 @@ import pytest
 from support.journals import Bench, later, rows
 
 from journal.clock import from_text, utc_now
-from journal.outbox.outbox import UPLOAD_SPACING_SECONDS
+from journal.outbox.claims import UPLOAD_SPACING_SECONDS
 
 
 def epoch(at: Bench, number: int, loss: float, **metrics: float) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
-from support.journals import bench, finish, python, rows
+from support.journals import backlog, bench, finish, python, rows
 
 import journal
 from journal import migrations
@@ -78,11 +78,11 @@ def test_an_older_version_goes_on_writing_while_its_journal_is_brought_up_to_dat
         with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
             old.execute(event, ("1", now))
             old.execute("UPDATE sessions SET heartbeat_at = ?", (now,))
-            [target] = outbox.targets()
+            [target] = outbox.routes.targets()
             assert (target.state, target.planned_through) == ("new", 0)
-            assert [one.key for one in outbox.backlog("r", after=0, limit=9).events] == ["0", "1"]
+            assert [one.key for one in backlog(outbox, "r").events] == ["0", "1"]
             assert opened.drop_destination(1).runs == 1
-            assert outbox.targets() == []
+            assert outbox.routes.targets() == []
 
 
 @pytest.mark.parametrize("version", range(1, migrations.NEWEST_VERSION))

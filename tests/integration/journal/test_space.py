@@ -101,8 +101,8 @@ def test_what_has_arrived_at_one_of_two_destinations_is_no_arrived_one(at: Bench
     at.register()
     at.plan(at.upload(at.checkpoint(content("b"), "best"), "best"))
     deliver_upload(at)
-    other = at.outbox.add_destination("hub", "https://hub.example")
-    at.outbox.route(at.run.id, other.id)
+    other = at.outbox.routes.add_destination("hub", "https://hub.example")
+    at.outbox.routes.add(at.run.id, other.id)
     at.checkpoint(content("a"), "last")
     assert shrink(at, by=MB // 2)
     assert told(at) == [("checkpoints", 1, MB)]
@@ -112,8 +112,8 @@ def test_what_has_arrived_is_no_loss_where_another_destination_was_given_up(at: 
     at.register()
     at.plan(at.upload(at.checkpoint(content("f"), "final"), "final"))
     deliver_upload(at)
-    other = at.outbox.add_destination("hub", "https://hub.example")
-    at.outbox.route(at.run.id, other.id)
+    other = at.outbox.routes.add_destination("hub", "https://hub.example")
+    at.outbox.routes.add(at.run.id, other.id)
     assert not shrink(at, by=MB // 2)
     at.journal.drop_destination(other.id)
     assert shrink(at, by=MB // 2)
@@ -137,7 +137,7 @@ def test_runs_that_have_arrived_whole_go_before_anything_that_has_not(folder: Pa
         arrived.register()
         print_much(arrived)
         (last,) = rows(folder, "SELECT max(id) FROM events")[0]
-        arrived.outbox.plan(arrived.target(), [], through=last, stage=1)
+        arrived.outbox.plans.write(arrived.target(), [], through=last, stage=1)
         with bench(folder) as at:
             at.checkpoint(content("l"), "last")
             print_much(at, 5)
@@ -229,7 +229,7 @@ def test_console_text_that_is_planned_stays(at: Bench) -> None:
     at.register()
     print_much(at, 10)
     (last,) = rows(at.journal.path, "SELECT max(id) FROM events")[0]
-    at.outbox.plan(at.target(), [at.planned(last, "console_output")], through=last, stage=1)
+    at.outbox.plans.write(at.target(), [at.planned(last, "console_output")], through=last, stage=1)
     print_much(at, 10)
     assert not shrink(at, by=MB)
     assert kinds(at)["console_output"] == 10
@@ -328,7 +328,7 @@ def test_a_given_up_checkpoint_is_no_dead_letter(at: Bench) -> None:
     assert shrink(at, by=MB // 2)
     at.plan(at.upload(sha256, "best"))
     (claim,) = at.claim("upload", upload_spacing_seconds=0.0)
-    assert at.outbox.may_be_skipped(claim)
+    assert at.outbox.settlement.may_be_skipped(claim)
 
 
 def test_a_signal_about_text_that_was_given_up_meanwhile_is_kept(at: Bench) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from support.disks import make_read_only, small_disk
-from support.journals import Bench, bench, finish, insist, python, rows
+from support.journals import Bench, backlog, bench, finish, insist, python, rows
 
 import journal
 from journal.clock import utc_now
 from journal.errors import JournalBusy, JournalUnwritable
+from journal.outbox.backlog import open_deliveries
 from journal.records import Outcome
 from journal.storage.database import Durability, make_engine
 
@@ -56,8 +57,8 @@ with insist(journal.open, folder) as opened:
     at.register()
     writers = [python(code, at.journal.path, at.run.id, name) for name in range(6)]
     delivered: list[str] = []
-    while any(writer.poll() is None for writer in writers) or at.outbox.targets(behind=True) or is_open(at):
-        events = at.outbox.backlog(at.run.id, after=at.target().planned_through, limit=100).events
+    while any(writer.poll() is None for writer in writers) or at.behind() or is_open(at):
+        events = backlog(at.outbox, at.run.id, after=at.target().planned_through, limit=100).events
         insist(at.plan, *(at.planned(event.id, body=event.payload) for event in events))
         claims = insist(at.claim, limit=50)
         insist(at.record, *(Outcome(claim, "delivered") for claim in claims))
@@ -73,7 +74,9 @@ with insist(journal.open, folder) as opened:
 
 
 def is_open(at: Bench) -> int:
-    return at.outbox.open_deliveries(at.run.id, at.destination.id)
+    target = at.target()
+    with at.outbox.begin(read_only=True) as connection:
+        return open_deliveries(connection, target)
 
 
 def test_what_was_acknowledged_survives_sigkill(folder: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.journals import rows
+from support.journals import backlog, rows
 
 import journal
 from journal.storage.folding import FOLDED_AT_BYTES
@@ -61,8 +61,8 @@ def test_a_new_checkpoint_makes_an_older_one_give_way(part: SessionWriter, folde
 def test_after_a_sleep_of_the_machine_a_trainings_own_run_is_no_ended_one(part: SessionWriter, folder: Path) -> None:
     fill(part, 2 * LIMIT)
     with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
-        outbox.route(part.run.id, outbox.add_destination("ultralytics", "http://here").id)
-        outbox.plan(outbox.targets()[0], [], through=outbox.last_event(part.run.id), stage=0)
+        outbox.routes.add(part.run.id, outbox.routes.add_destination("ultralytics", "http://here").id)
+        outbox.plans.write(outbox.routes.targets()[0], [], through=backlog(outbox, part.run.id).events[-1].id, stage=0)
         with opened._transaction() as connection:
             connection.exec_driver_sql("UPDATE sessions SET heartbeat_at = '2020-01-01T00:00:00.000000Z'")
     part.maintain(FOLDED_AT_BYTES)

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.journals import finish, python, rows
+from support.journals import backlog, finish, python, rows
 
 import journal
 from journal.checkpoints.salvage import RUN_FILE
 from journal.clock import utc_now
 from journal.errors import JournalBusy
+from journal.outbox.claims import Wanted
 from journal.records import Outcome, PlannedDelivery
 from uploader.recording.recorder import Recorder
 from uploader.recording.session_writer import JournalOptions
@@ -357,14 +358,14 @@ def tell(folder: Path, kind: str, detail: str) -> None:
     """Deliver the next event and have the platform answer with a signal, as a drain does."""
     with journal.open(folder) as opened:
         outbox = opened.outbox()
-        (target,) = outbox.targets()
-        (event,) = outbox.backlog(target.run.id, after=target.planned_through, limit=1).events
+        (target,) = outbox.routes.targets()
+        (event,) = backlog(outbox, target.run.id, after=target.planned_through, limit=1).events
         planned = PlannedDelivery("training_started", "message", target.stage, event.id, event.id, event.payload)
-        outbox.plan(target, [planned], through=event.id, stage=target.stage)
-        claim = outbox.claim(
-            target.destination.id, lane="message", limit=1, owner="test", lease_seconds=60, now=utc_now()
+        outbox.plans.write(target, [planned], through=event.id, stage=target.stage)
+        claim = outbox.claims.take(
+            target.destination.id, Wanted("message", 1), owner="test", lease_seconds=60, now=utc_now()
         )[0]
-        outbox.record([Outcome(claim, "delivered", ids={}, signals=((kind, detail),))], now=utc_now())
+        outbox.settlement.record([Outcome(claim, "delivered", ids={}, signals=((kind, detail),))], now=utc_now())
         outbox.close()
 
 

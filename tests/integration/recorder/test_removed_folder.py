@@ -319,7 +319,7 @@ def test_a_platform_that_was_given_up_stays_given_up(
     session.event("training_started", {"epochs": 3}, "1")
     drain(folder, server.url)
     with recordings(folder) as journals, closing(journals.journal.outbox()) as outbox:
-        [place] = [each for each in outbox.destinations() if each.base_url]
+        [place] = [each for each in outbox.routes.destinations() if each.base_url]
         journals.journal.drop_destination(place.id, None)
     server.requests.clear()
     shutil.rmtree(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 from journal.outbox.outbox import Outbox
@@ -12,7 +13,7 @@ from uploader.platforms.base import Receipt
 
 
 class Unwritten:
-    """An outbox that knows no model yet."""
+    """A settlement that knows no model yet."""
 
     def model_of_another(self, claim: Claim, model_id: object) -> str | None:
         return None
@@ -25,7 +26,7 @@ def registered(name: str, destination_id: int = 1, *, is_new: bool = True) -> Fi
 
 
 def results(*finished: Finished) -> list[Any]:
-    outcomes = Outcomes(cast(Outbox, Unwritten()), lambda: 0.0)
+    outcomes = Outcomes(cast(Outbox, SimpleNamespace(settlement=Unwritten())), lambda: 0.0)
     for each in finished:
         outcomes.add(each)
     return [outcome.result for outcome in outcomes._unwritten]

@@ -52,26 +52,26 @@ class Drains:
         block = "gone" if result == "dead" and self.random.random() < 0.3 else None
         for claim in self.claims[-3:][: self.random.randint(1, 3)]:
             outcome = Outcome(claim, result, ids={} if result == "delivered" else None, error=result, block=block)
-            self.at.outbox.record([outcome], now=self.now)
+            self.at.outbox.settlement.record([outcome], now=self.now)
 
     def wait(self) -> None:
         self.now += timedelta(seconds=self.random.choice([1, 120]))
 
     def renew(self) -> None:
-        self.at.outbox.renew(self.claims, lease_seconds=60.0, now=self.now)
+        self.at.outbox.claims.renew(self.claims, lease_seconds=60.0, now=self.now)
 
     def reclaim(self) -> None:
-        self.at.outbox.reclaim()
+        self.at.outbox.claims.reclaim()
 
     def make_due(self) -> None:
-        self.at.outbox.make_due(self.now)
+        self.at.outbox.claims.make_due(self.now)
 
     def revive(self) -> None:
-        self.at.outbox.revive()
+        self.at.journal.revive()
 
     def drop(self) -> None:
         self.at.journal.drop_destination(self.at.destination.id)
-        self.at.outbox.route(self.at.run.id, self.at.destination.id)
+        self.at.outbox.routes.add(self.at.run.id, self.at.destination.id)
 
 
 def test_the_table_names_every_state_and_those_that_end() -> None:

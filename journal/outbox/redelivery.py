@@ -1,21 +1,17 @@
-"""Deliveries that are not under way: letting them be tried again, and telling which need not arrive."""
+"""Dead letters: letting them be tried again, or dropping them, and the runs that they block."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, exists, or_, select, update
 
-from journal.clock import LONGEST_RETRY_AFTER, now_text, to_text
+from journal.clock import now_text
 from journal.errors import UnknownRow
-from journal.kinds import CHECKPOINT
-from journal.outbox import routing
+from journal.outbox import targets
 from journal.outbox.replaced import replaced, send_rest
-from journal.records import Claim, State
-from journal.schema import plausible_times, tables
+from journal.schema import tables
 
 _D = tables.deliveries
 _E = tables.events
@@ -36,21 +32,6 @@ class Revived:
     letters: int
     replaced: int
     runs: int
-
-
-def reclaim(connection: Connection) -> int:
-    """Make every claimed delivery pending again; return how many."""
-    return _update_open(connection, "claimed", {"state": "pending", "owner": None, "lease_until": None})
-
-
-def make_due(connection: Connection, now: datetime) -> int:
-    """Let pending deliveries be tried at once, except where the platform asked for the wait; return how many.
-
-    What waits longer than a platform may ask for was written before the clock was set back.
-    """
-    waits = _D.c.next_attempt_at > to_text(now)
-    is_ours = or_(_D.c.held == 0, _D.c.next_attempt_at > plausible_times.latest(now, LONGEST_RETRY_AFTER))
-    return _update_open(connection, "pending", {"next_attempt_at": to_text(now)}, waits, is_ours)
 
 
 def revive(connection: Connection, delivery_ids: Sequence[int] | None, run_ids: Sequence[str] = ()) -> Revived:
@@ -96,7 +77,7 @@ def _unblock(connection: Connection, chosen: ColumnElement[bool]) -> int:
     query = select(_T.c.run_id, _T.c.destination_id).where(_T.c.state == "blocked", chosen)
     blocked = connection.execute(query).all()
     for run_id, destination_id in blocked:
-        routing.unblock(connection, run_id, destination_id)
+        targets.unblock(connection, run_id, destination_id)
     return len(blocked)
 
 
@@ -120,7 +101,7 @@ def require_dead(connection: Connection, delivery_ids: Sequence[int]) -> None:
 
 
 def drop(connection: Connection, delivery_ids: Sequence[int]) -> int:
-    """Give up dead letters for good; their rows stay as `dropped`. Return how many.
+    """Drop dead letters for good; their rows stay as `dropped`. Return how many.
 
     A run that was blocked goes on after its last one.
 
@@ -132,27 +113,3 @@ def drop(connection: Connection, delivery_ids: Sequence[int]) -> int:
     dropped = connection.execute(update(_D).where(_D.c.id.in_(delivery_ids)).values(values)).rowcount
     unblock_emptied(connection, delivery_ids)
     return dropped
-
-
-def may_be_skipped(connection: Connection, claim: Claim, roles: Collection[str] | None) -> bool:
-    """Return whether a checkpoint need not arrive; see `Outbox.may_be_skipped`."""
-    published = func.json_extract(_E.c.payload, "$.publish") == 1
-    own = _E.alias()
-    its = _S.alias()
-    place = select(tables.place(own, its)).where(own.c.id == claim.last_event, its.c.id == own.c.session_id)
-    later = exists().where(
-        _S.c.id == _E.c.session_id,
-        _E.c.run_id == claim.run.id,
-        _E.c.kind == CHECKPOINT,
-        tables.place(_E, _S) > place.scalar_subquery(),
-        or_(published if roles is None else _E.c.key.in_(roles), _E.c.key == claim.role),
-    )
-    given_up = exists().where(tables.blobs.c.sha256 == claim.sha256, tables.blobs.c.state == "removed")
-    return bool(connection.execute(select(or_(later, given_up))).scalar_one())
-
-
-def _update_open(
-    connection: Connection, state: State, values: Mapping[str, Any], *conditions: ColumnElement[bool]
-) -> int:
-    chosen = (tables.is_open(_D), _D.c.state == state, *conditions)
-    return connection.execute(update(_D).where(*chosen).values(values)).rowcount

@@ -1,0 +1,115 @@
+"""Which deliveries are due: the conditions of `Claims.take`, one by one.
+
+The statements are built once and cached: building one takes longer than running it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, false, func, or_, select
+
+from journal.kinds import FINAL, REGISTRATION
+from journal.outbox.fairness import Queue
+from journal.outbox.kept_out import is_passed
+from journal.records import Lane
+from journal.schema import plausible_times, tables
+
+_D = tables.deliveries
+_T = tables.targets
+_R = tables.runs
+
+
+@cache
+def due(lane: Lane, queue: Queue, some_runs: bool, least_tried: bool) -> Select[Any]:
+    """Return the statement for id and size of what may be sent at `now`, of a queue.
+
+    Not for the bodies, which are read of those alone that are taken: sorting would hold all of them in memory. Of
+    registrations all that are open, as later runs of the same name may wait for them.
+    """
+    query = _sendable(lane, some_runs)
+    size = func.length(_D.c.body).label("size")
+    if queue == "registrations":
+        is_soon = or_(
+            _D.c.state == "claimed", plausible_times.attempt_is_due(), _D.c.next_attempt_at <= bindparam("soon")
+        )
+        query = query.add_columns(size, _D.c.attempts, _R.c.project, _R.c.name)
+        query = query.add_columns(_timely().label("timely"), is_soon.label("soon"))
+        return query.where(_T.c.state == "new").order_by(tables.RUN_NUMBER)
+    is_live = _D.c.run_id.in_(bindparam("live_runs", expanding=True))
+    query = query.add_columns(size).where(_timely(), is_live if queue == "live" else ~is_live)
+    if lane == "upload":
+        query = query.where(or_(~_is_spaced(), plausible_times.has_come(_T.c.last_upload_at, "spaced_before")))
+    order = [_D.c.attempts, _D.c.id] if least_tried else [_D.c.id]
+    return query.where(_T.c.state != "new").order_by(*order).limit(bindparam("limit"))
+
+
+def _timely() -> ColumnElement[bool]:
+    """Return the condition for deliveries that wait no longer, or whose owner let its lease run out."""
+    return or_(
+        and_(_D.c.state == "pending", plausible_times.attempt_is_due()),
+        and_(_D.c.state == "claimed", plausible_times.has_come(_D.c.lease_until, believed="latest_lease")),
+    )
+
+
+@cache
+def waiting(lane: Lane, some_runs: bool) -> Select[Any]:
+    """Return the statement for when pending deliveries are due: of messages the first, of uploads each."""
+    query = _sendable(lane, some_runs).where(_D.c.state == "pending")
+    attempt = plausible_times.next_attempt().label("next_attempt_at")
+    if lane == "upload":
+        return query.with_only_columns(attempt, _T.c.last_upload_at, _is_spaced().label("spaced"))
+    return query.with_only_columns(attempt, _T.c.last_upload_at, false().label("spaced")).order_by(attempt).limit(1)
+
+
+def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
+    """Return the statement for open deliveries that wait for nothing but their time.
+
+    A run that is not registered there sends its first registration, and nothing else: not even what was recorded
+    before it, which happens when the registration went to a fallback file. Of a registered run all lower stages are
+    settled, but for what the end of a session passes (`kept_out.py`). Uploads of a run go one after the other, so
+    that an older checkpoint never arrives after a newer one. Of a blocked run that was known there only the next
+    session's registration goes: it may make the run known again. What is under way is settled before, as its refusal
+    would block the run once more.
+    """
+    earlier = _D.alias("earlier")
+    open_before = exists().where(
+        earlier.c.destination_id == _D.c.destination_id,
+        earlier.c.run_id == _D.c.run_id,
+        tables.is_open(earlier),
+    )
+    was_known = and_(_T.c.state == "blocked", _T.c.ids != "{}")
+    under_way = open_before.where(earlier.c.state == "claimed", earlier.c.id != _D.c.id)
+    first_registration = ~open_before.where(earlier.c.kind == REGISTRATION, earlier.c.id < _D.c.id)
+    query = (
+        select(_D.c.id)
+        .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
+        .join(_R, _R.c.id == _D.c.run_id)
+        .where(_D.c.destination_id == bindparam("destination_id"), _D.c.lane == lane, tables.is_open(_D))
+        .where(
+            or_(
+                and_(
+                    _T.c.state == "registered",
+                    ~open_before.where(earlier.c.stage < _D.c.stage, ~is_passed(earlier, _D)),
+                ),
+                and_(_T.c.state == "new", _D.c.kind == REGISTRATION, first_registration),
+                and_(was_known, _D.c.kind == REGISTRATION, first_registration, ~under_way),
+            )
+        )
+    )
+    if lane == "upload":
+        query = query.where(~open_before.where(earlier.c.lane == "upload", earlier.c.id < _D.c.id))
+    return query.where(_D.c.run_id.in_(bindparam("run_ids", expanding=True))) if some_runs else query
+
+
+def _is_spaced() -> ColumnElement[bool]:
+    """Return the condition for a checkpoint that keeps a distance to the last upload: of a live session, not final.
+
+    One that was begun before has kept it already.
+    """
+    of_live_session = exists().where(
+        tables.events.c.id == _D.c.first_event,
+        tables.events.c.session_id.in_(bindparam("live_sessions", expanding=True)),
+    )
+    return and_(_D.c.role != FINAL, _D.c.fence == 0, of_live_session)
