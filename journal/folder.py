@@ -6,12 +6,11 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from journal import locations
 from journal.checkpoints import retaking
@@ -35,7 +34,7 @@ from journal.retention.limit import Size, measure
 from journal.retention.pruning import Pruned
 from journal.sessions import interrupted
 from journal.sessions.identity import journal_uuid
-from journal.storage.connections import CountedConnection
+from journal.storage.connections import CountedConnection, transaction
 from journal.storage.database import BUSY_SECONDS, Durability, check_header, check_sqlite, make_engine, make_folder
 from journal.storage.folding import fold_wal
 from journal.writing import fallback, fallback_intake, fallback_owners
@@ -61,6 +60,7 @@ class Journal:
         self.blobs = BlobStore(path / "blobs")
         self.uuid: str | None = None
         self._engine: Engine = make_engine(self.database, durability, busy_seconds)
+        self._connection: Connection | None = None
 
     def writer(self) -> Writer:
         """Return a new writer; the caller closes it."""
@@ -289,13 +289,20 @@ class Journal:
         self.close()
 
     @contextmanager
+    def on_one_connection(self) -> Iterator[None]:
+        """Do what is done in the block on one connection: to open one costs more than most of what it is used for."""
+        with self._engine.connect() as connection:
+            self._connection = connection
+            try:
+                yield
+            finally:
+                self._connection = None
+
+    @contextmanager
     def _transaction(self, *, read_only: bool = False) -> Iterator[Connection]:
-        try:
-            options = {"read_only": read_only}
-            with self._engine.execution_options(**options).begin() as connection:
-                yield connection
-        except (DBAPIError, sqlite3.Error) as error:
-            raise from_sqlite(error, self.database) from error
+        with ExitStack() as stack:
+            kept = self._connection or stack.enter_context(self._engine.connect())
+            yield stack.enter_context(transaction(kept, self.database, read_only=read_only))
 
 
 def open_with_room(path: str | Path | None = None) -> Journal:

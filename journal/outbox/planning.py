@@ -73,7 +73,7 @@ def _identities(connection: Connection, events: Collection[int]) -> Mapping[int,
 
 def _sent_before(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Give what is sent again (`resending.py`) ids of its own, and let it know that it is no first attempt."""
-    known = known_attempts(connection, (row["chunk_id"] for row in rows))
+    known = known_attempts(connection, [row["chunk_id"] for row in rows])
     for row in (row for row in rows if row["chunk_id"] in known):
         row["attempts"] = known[row["chunk_id"]]
         row["chunk_id"] = next_chunk_id(connection, row["chunk_id"])

@@ -7,7 +7,7 @@ What is sent again is another delivery of the same events: its row is a new one,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, Select, and_, func, insert, not_, or_, select, update
@@ -153,9 +153,9 @@ def _announce_anew(connection: Connection, run_id: str, destination_id: int, pro
     return len(tried)
 
 
-def known_attempts(connection: Connection, chunk_ids: Iterable[str]) -> dict[str, int]:
+def known_attempts(connection: Connection, chunk_ids: Sequence[str]) -> dict[str, int]:
     """Return which of these chunk ids were given out before, and how often each was tried at least, one at least."""
-    query = select(_D.c.chunk_id, _D.c.attempts).where(_D.c.chunk_id.in_(list(chunk_ids)))
+    query = select(_D.c.chunk_id, _D.c.attempts).where(_D.c.chunk_id.in_(chunk_ids))
     return {row.chunk_id: max(1, row.attempts) for row in connection.execute(query)}
 
 

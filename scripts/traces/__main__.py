@@ -1,8 +1,8 @@
 """Counts the calls that one epoch's event takes, and how often they lead into another file.
 
-Three ways, each of the functions of `journal` and `uploader` on the main thread alone, one request at a time:
+Three ways, each of the functions of `journal` and `uploader` on the main thread, one request at a time:
 
-* in: from the recorder's `event` to its return;
+* in: from the recorder's `event` to its return, with the thread of ours that does it meanwhile;
 * out: from the read that takes the event off the journal to the end of the transaction that settles its delivery;
 * drain: the whole `run` of the drain around it.
 
@@ -15,6 +15,7 @@ import argparse
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from types import FrameType
 from typing import Any
 
 import journal
+from journal.outbox import settling
 from journal.outbox.backlog import Backlogs
 from journal.outbox.settling import Settlement
 from uploader.delivery.drain import Drain
@@ -36,7 +38,9 @@ from uploader.settings import Settings
 ROOT = Path(__file__).parents[2]
 PACKAGES = tuple(f"{ROOT / name}{os.sep}" for name in ("journal", "uploader"))
 BEGINS, ENDS = Backlogs.read.__code__, Settlement.record.__code__
-"""The way out: the last call of the one before the first settled delivery, to the return of the other."""
+"""The way out: from the call of the one that found the event to the return of the other that settled its delivery."""
+SETTLES = settling._settlement.__code__
+"""Called for each outcome that is written: the drain has one."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,12 @@ class Step:
 
 
 @contextmanager
-def traced() -> Iterator[list[Step]]:
-    """Note the steps of this thread through our packages while the block runs."""
+def traced(*, with_threads: bool = False) -> Iterator[list[Step]]:
+    """Note the steps of this thread through our packages while the block runs.
+
+    Args:
+        with_threads: Note those of threads that are started meanwhile, too.
+    """
     steps: list[Step] = []
 
     def note(frame: FrameType, event: str, argument: object) -> None:
@@ -62,9 +70,11 @@ def traced() -> Iterator[list[Step]]:
             steps.append(Step(event, file, code.co_name, code, argument if event == "return" else None))
 
     sys.setprofile(note)
+    threading.setprofile(note if with_threads else None)
     try:
         yield steps
     finally:
+        threading.setprofile(None)
         sys.setprofile(None)
 
 
@@ -74,8 +84,9 @@ def way_out(steps: list[Step]) -> list[Step]:
         i for i, step in enumerate(steps) if step.code is BEGINS and step.event == "return" and step.outcome.events
     ]
     begin = max(i for i, step in enumerate(steps[: found[0]]) if step.code is BEGINS and step.event == "call")
-    settled = [i for i, step in enumerate(steps) if step.code is ENDS and step.event == "return"]
-    return steps[begin : settled[-1] + 1]
+    settled = [i for i, step in enumerate(steps) if step.code is SETTLES and step.event == "call"]
+    ends = (i for i, step in enumerate(steps) if i > settled[0] and step.code is ENDS and step.event == "return")
+    return steps[begin : next(ends) + 1]
 
 
 def changes(steps: list[Step]) -> int:
@@ -117,7 +128,7 @@ def main() -> None:
         recorder.event("training_started", {"trainArgs": {}, "epochs": 2, "environment": {}}, "1")
         recorder.event("epoch_end", {"epoch": 0, "metrics": {"loss": 1.0}}, "0")
         drained(folder, Settings.load())
-        with traced() as steps_in:
+        with traced(with_threads=True) as steps_in:  # the work is done by a thread of ours, which is waited for
             recorder.event("epoch_end", {"epoch": 1, "metrics": {"loss": 0.5}}, "1")
         whole = drained(folder, Settings.load())
         recorder.finish("complete")

@@ -122,7 +122,8 @@ class Drain:
                 self._finish()
             finally:
                 self._close()
-            summary = self._summary(time.monotonic() - began)
+            with self._journal.on_one_connection():
+                summary = self._summary(time.monotonic() - began)
             self._unbind()
             return summary
 
@@ -146,9 +147,10 @@ class Drain:
     # --- before and after
 
     def _prepare(self) -> None:
-        self._journal.ingest_fallbacks()
-        self._journal.salvage()
-        self._journal.note_interrupted()  # behind what it left
+        with self._journal.on_one_connection():
+            self._journal.ingest_fallbacks()
+            self._journal.salvage()
+            self._journal.note_interrupted()  # behind what it left
         self._next_intake = time.monotonic() + self._options.timing.intake
         self._outbox.claims.reclaim()  # what a killed drain held: we have the lock, so it is gone
         self._outbox.claims.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff
@@ -203,6 +205,7 @@ class Drain:
     # --- the loop
 
     def _deliver(self) -> None:
+        self._next_renewal = time.monotonic() + self._options.timing.renewal  # nothing was claimed yet
         while not self._stopping.is_set():
             try:
                 self._write()

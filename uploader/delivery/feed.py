@@ -52,38 +52,20 @@ class Feed:
 
     def fill(self, sender: Sender) -> None:
         """Start as much as the sender has room for; uploads are planned along with the messages around them."""
-        room = sender.room()
-        if room.messages:
-            self._fill_with_messages(sender, room)
-        if room.is_probe or not room.messages:
-            room = sender.room()
-            if room.uploads:
-                sender.start(self._claim(sender.destination.id, self._uploads(room)))
-
-    def _fill_with_messages(self, sender: Sender, room: Room) -> None:
-        """Start messages, and uploads with them unless a single message is to show whether anything arrives."""
-        destination_id = sender.destination.id
+        destination_id, room, has_asked = sender.destination.id, sender.room(), False
         while room.messages:
+            has_asked = not room.is_probe  # else a message is to show first whether anything arrives
             planned = self._planner.plan_first(destination_id)
-            uploads = [] if room.is_probe else self._uploads(room)
-            claims = self._claim(destination_id, [self._messages(room), *uploads])
+            claims = self._claim(destination_id, room if has_asked else replace(room, uploads=0))
             sender.start(claims)
-            left = sender.room()
-            if 2 * left.max_bytes < BYTES_UNDER_WAY:  # no further ahead, for large ones
-                return
+            before, room = room, sender.room()
+            if 2 * room.max_bytes < BYTES_UNDER_WAY:  # no further ahead, for large ones
+                break
             taken = sum(claim.lane == "message" for claim in claims)
-            if taken < room.messages and not self._planner.plan_next(destination_id) + planned:
-                return
-            room = left
-
-    def _messages(self, room: Room) -> Wanted:
-        first, is_single = next(self._claims_made["message"]), room.messages == 1
-        return Wanted("message", room.messages, room.max_bytes, first_queue=first, least_tried=is_single)
-
-    def _uploads(self, room: Room) -> list[Wanted]:
-        if not room.uploads:
-            return []
-        return [Wanted("upload", room.uploads, first_queue=next(self._claims_made["upload"]))]
+            if taken < before.messages and not self._planner.plan_next(destination_id) + planned:
+                break
+        if room.uploads and not has_asked:
+            sender.start(self._claim(destination_id, replace(room, messages=0)))
 
     def renew(self, claims: Sequence[Claim]) -> None:
         """Keep claims that are under way ours."""
@@ -93,7 +75,19 @@ class Feed:
         """Return when the sender's next delivery of each lane is due, where one waits; it may be past."""
         return self._outbox.claims.next_due(sender.destination.id, now=utc_now(), run_ids=self._run_ids)
 
-    def _claim(self, destination_id: int, wanted: Sequence[Wanted]) -> list[Claim]:
+    def _claim(self, destination_id: int, room: Room) -> list[Claim]:
+        rooms: dict[Lane, int] = {"message": room.messages, "upload": room.uploads}
+        wanted = [
+            Wanted(
+                lane,
+                limit,
+                max_bytes=room.max_bytes if lane == "message" else None,
+                first_queue=next(self._claims_made[lane]),
+                least_tried=lane == "message" and limit == 1,  # a probe
+            )
+            for lane, limit in rooms.items()
+            if limit
+        ]
         claims = self._outbox.claims.take(
             destination_id,
             *wanted,
