@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
 
 from journal.clock import from_text, to_text
 from journal.kinds import REGISTRATION
+from journal.outbox.announcements import Announcement, announce
 from journal.outbox.due import due, waiting
 from journal.outbox.fairness import QUEUES, SOON, first_of_each_name, interleave
-from journal.records import FORMER_PROJECTS, LANES, Claim, Lane, Run
+from journal.records import LANES, Claim, Lane, Run
 from journal.schema import plausible_times, tables
 from journal.sessions.liveness import live
 from journal.storage.database import Begin
@@ -73,8 +74,8 @@ class Claims:
     ) -> list[Claim]:
         """Take due deliveries, for this owner alone until the lease runs out.
 
-        Three queues give one each, in turn: registrations in the order in which the runs were trained, what runs that
-        are trained at this moment have to send, and all else.
+        Three queues give one each, one after the other: registrations in the order in which the runs were trained, what
+        runs that are trained at this moment have to send, and all else.
 
         A delivery is due when its time has come, everything of a lower stage is settled, its run is registered at the
         destination (or it is the registration), and, for a checkpoint, when no earlier one of the run is open. While
@@ -104,10 +105,9 @@ class Claims:
             by_id = {row.id: row for row in connection.execute(_BY_ID, {"ids": chosen})}
             found = [by_id[id_] for id_ in chosen]
             _mark(connection, found, owner, values)
-            _note_projects(connection, found, default_project)
-            sessions = _sessions_of(connection, found)
-            former = _former_projects(connection, found)
-        return [_claim(row, sessions, former) for row in found]
+            registrations = [row for row in found if row.kind == REGISTRATION]
+            announced = announce(connection, registrations, default_project) if registrations else {}
+        return [_claim(row, announced.get(row.id, Announcement())) for row in found]
 
     def renew(self, held: Sequence[Claim], *, lease_seconds: float, now: datetime) -> None:
         """Lengthen the leases of claims that are still ours."""
@@ -231,70 +231,8 @@ def _mark(connection: Connection, rows: Sequence[Row[Any]], owner: str, values: 
             connection.execute(update(_T).where(*here).values(last_upload_at=values["now"]))
 
 
-_NOTE = update(_D).where(_D.c.id == bindparam("noted")).values(receipt=bindparam("note"))
-
-
-def _note_projects(connection: Connection, rows: Sequence[Row[Any]], default_project: str) -> None:
-    """Take down, before registrations are sent, to which projects: their answers may be lost.
-
-    Args:
-        connection: In a write transaction.
-        rows: As they were just before they were taken.
-        default_project: Of runs that named none. The next drain may have another.
-    """
-    notes = [
-        {
-            "noted": row.id,
-            "note": json.dumps({FORMER_PROJECTS: sorted({*_noted(row.receipt), row.project or default_project})}),
-        }
-        for row in rows
-        if row.kind == REGISTRATION
-    ]
-    if notes:
-        connection.execute(_NOTE, notes)
-
-
-def _noted(receipt: str | None) -> list[str]:
-    """Return the projects that a registration's row tells of; a damaged one tells of none."""
-    try:
-        note = json.loads(receipt or "{}")
-    except (ValueError, RecursionError):
-        return []
-    projects = note.get(FORMER_PROJECTS) if isinstance(note, dict) else None
-    return [each for each in projects if isinstance(each, str)] if isinstance(projects, list) else []
-
-
-def _sessions_of(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, frozenset[str]]:
-    """Return the uuids of the sessions of each run that is to be registered."""
-    runs = {row.run_id for row in rows if row.kind == REGISTRATION}
-    query = select(_S.c.run_id, _S.c.uuid).where(_S.c.run_id.in_(runs), _S.c.uuid.is_not(None))
-    found = connection.execute(query).all() if runs else []
-    return {run: frozenset(row.uuid for row in found if row.run_id == run) for run in runs}
-
-
-def _former_projects(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, tuple[str, ...]]:
-    """Return where these registrations, and those that they take the place of, were sent before, by delivery."""
-    found: dict[int, tuple[str, ...]] = {}
-    for row in (each for each in rows if each.kind == REGISTRATION and each.attempts):
-        receipts = connection.execute(select(_D.c.receipt).where(*_replaced_by(row))).scalars()
-        found[row.id] = tuple({project for receipt in (*receipts, row.receipt) for project in _noted(receipt)})
-    return found
-
-
-def _replaced_by(row: Row[Any]) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions for the deliveries of the same event there that were superseded: by their chunk ids."""
-    base = row.chunk_id.partition(".")[0]
-    return (_D.c.chunk_id >= base, _D.c.chunk_id < f"{base}/", _D.c.state == "superseded")
-
-
-def _claim(row: Row[Any], sessions: Mapping[str, frozenset[str]], former: Mapping[int, tuple[str, ...]]) -> Claim:
-    """Return the claim for a row as it was just before it was taken.
-
-    Args:
-        row: The delivery.
-        sessions: From `_sessions_of`.
-        former: From `_former_projects`.
-    """
+def _claim(row: Row[Any], announcement: Announcement) -> Claim:
+    """Return the claim for a row as it was just before it was taken."""
     return Claim(
         delivery_id=row.id,
         chunk_id=row.chunk_id,
@@ -310,7 +248,7 @@ def _claim(row: Row[Any], sessions: Mapping[str, frozenset[str]], former: Mappin
         first_event=row.first_event,
         last_event=row.last_event,
         role=row.role,
-        sessions=sessions.get(row.run_id, frozenset()) if row.kind == REGISTRATION else frozenset(),
+        sessions=announcement.sessions,
         order=f"{row.generation} {row.span}" if row.span and row.generation else None,
-        former_projects=former.get(row.id, ()),
+        former_projects=announcement.former_projects,
     )

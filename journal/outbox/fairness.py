@@ -1,6 +1,6 @@
 """Whose delivery is sent next, of those that are due. Pure.
 
-Three queues take turns, one delivery each, so that none of them can keep another waiting:
+Three queues are interleaved, one delivery of each, so that none of them can keep another waiting:
 
 - `registrations`, the oldest run's first: nothing else of a run can be sent before, and they are small;
 - `live`, what runs have to send that are trained at this moment: somebody is watching them, and may want to stop one;

@@ -49,7 +49,7 @@ def resend(connection: Connection, run_id: str, destination_id: int) -> int:
     Args:
         connection: In a write transaction.
         run_id: Uuid of the run.
-        destination_id: Where to; it is taken up again if it was given up.
+        destination_id: Where to; it is restored if it was dropped.
     """
     here = (_D.c.run_id == run_id, _D.c.destination_id == destination_id)
     gone = {"state": "superseded", "settled_at": now_text(), "owner": None, "lease_until": None}

@@ -166,7 +166,7 @@ class Drain:
                 )
 
     def _finish(self) -> None:
-        """Wait for what is under way, then for uploads to notice that they are to end; give the rest up."""
+        """Wait for what is under way, then for uploads to notice that they are to end; abandon the rest."""
         for sender in self._senders:
             self._outcomes.release(sender.withdraw())
         self._take_until_idle(GRACE_SECONDS)

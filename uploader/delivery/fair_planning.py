@@ -3,7 +3,7 @@
 - Before anything is claimed, runs that the platform does not know yet are planned, in the order in which they were
   trained and until enough registrations wait; runs that it knows no more, and were resumed; and all runs that are being
   trained at this moment.
-- When too little waits, all others are planned in turn, a part of the backlog of each.
+- When too little waits, all others are planned, a part of the backlog of each.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REGISTRATIONS = 64
 
 
 class FairPlanner:
-    """Plans the chosen runs' events in turn."""
+    """Plans the chosen runs' events, a part of one run after a part of another."""
 
     def __init__(self, outbox: Outbox, run_ids: Sequence[str] | None, clock: Callable[[], float]) -> None:
         """Prepare.

@@ -80,8 +80,8 @@ def route(
     Args:
         outbox: The journal's.
         run_ids: The chosen runs; None for all.
-        to: Name of the API and base URL of one more destination for each of them, or None. One that was given up is
-            taken up again.
+        to: Name of the API and base URL of one more destination for each of them, or None. One that was dropped is
+            restored.
         settings: Where those go that go nowhere yet, or chose a platform by its name.
 
     Raises:

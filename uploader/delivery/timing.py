@@ -10,7 +10,7 @@ class Timing:
     """The figures of one drain, all in seconds. The defaults are meant for real networks.
 
     Attributes:
-        answer: Longest wait for a platform's answer, and for each further 64 KiB of it, before it is given up on.
+        answer: Longest wait for a platform's answer, and for each further 64 KiB of it, before it times out.
         first_wait: Wait after the first failure of a delivery or a host; it doubles with each further one.
         shortest_wait: Least wait for anything, so that nothing can make a drain spin.
         lease: How long a claim is ours without being renewed.
