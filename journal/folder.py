@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from copy import copy
 from datetime import datetime
 from pathlib import Path
 
@@ -69,6 +70,15 @@ class Journal:
     def outbox(self) -> Outbox:
         """Return a new outbox; the caller closes it."""
         return Outbox(self._engine, self.database)
+
+    def on_connection_of(self, outbox: Outbox) -> Journal:
+        """Return this journal for the owner of an outbox: what it does goes over the outbox's connection.
+
+        To open one takes longer than most of what it is used for.
+        """
+        shared = copy(self)
+        shared._connection = outbox.connection
+        return shared
 
     def report(self) -> list[RunReport]:
         """Return the state of each run."""
@@ -287,16 +297,6 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
-
-    @contextmanager
-    def on_one_connection(self) -> Iterator[None]:
-        """Do what is done in the block on one connection: to open one costs more than most of what it is used for."""
-        with self._engine.connect() as connection:
-            self._connection = connection
-            try:
-                yield
-            finally:
-                self._connection = None
 
     @contextmanager
     def _transaction(self, *, read_only: bool = False) -> Iterator[Connection]:

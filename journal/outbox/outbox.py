@@ -30,7 +30,8 @@ class Outbox:
     """Deliveries of one journal. Every method raises a `JournalError` when the file cannot be used.
 
     Attributes:
-        begin: Begins a transaction on the outbox's connection.
+        connection: The one connection, of the thread that owns the outbox.
+        begin: Begins a transaction on it.
         routes: Where runs go.
         backlogs: What no delivery was planned for yet.
         plans: Deliveries that are made.
@@ -42,8 +43,8 @@ class Outbox:
     def __init__(self, engine: Engine, database: Path) -> None:
         """Connect; `close` disconnects."""
         self._database = database
-        self._connection = engine.connect()
-        self.begin: Begin = partial(transaction, self._connection, database)
+        self.connection = engine.connect()
+        self.begin: Begin = partial(transaction, self.connection, database)
         self.routes = Routes(self.begin)
         self.backlogs = Backlogs(self.begin)
         self.plans = Plans(self.begin)
@@ -53,7 +54,7 @@ class Outbox:
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        self.connection.close()
 
     def live_runs(self, now: datetime) -> list[str]:
         """Return the ids of the runs that are being trained, as far as is known."""
@@ -81,6 +82,6 @@ class Outbox:
             raise from_sqlite(error, self._database) from error
 
     def _driver(self) -> CountedConnection:
-        driver = self._connection.connection.driver_connection
+        driver = self.connection.connection.driver_connection
         assert isinstance(driver, CountedConnection)
         return driver

@@ -78,7 +78,7 @@ class Drain:
         Raises:
             SettingsError: A chosen run is not in the journal, or `options.to` is no URL.
         """
-        self._journal = journal
+        self._journal = journal.on_connection_of(outbox)
         self._outbox = outbox
         self._options = options
         self._progress = progress or Silent()
@@ -122,8 +122,7 @@ class Drain:
                 self._finish()
             finally:
                 self._close()
-            with self._journal.on_one_connection():
-                summary = self._summary(time.monotonic() - began)
+            summary = self._summary(time.monotonic() - began)
             self._unbind()
             return summary
 
@@ -147,10 +146,9 @@ class Drain:
     # --- before and after
 
     def _prepare(self) -> None:
-        with self._journal.on_one_connection():
-            self._journal.ingest_fallbacks()
-            self._journal.salvage()
-            self._journal.note_interrupted()  # behind what it left
+        self._journal.ingest_fallbacks()
+        self._journal.salvage()
+        self._journal.note_interrupted()  # behind what it left
         self._next_intake = time.monotonic() + self._options.timing.intake
         self._outbox.claims.reclaim()  # what a killed drain held: we have the lock, so it is gone
         self._outbox.claims.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff
@@ -159,7 +157,7 @@ class Drain:
     def _unbind(self) -> None:
         """Leave runs where they were when the address of `--to` never answered as a platform: it may be mistyped."""
         with suppress(JournalUnavailable):
-            if self._outbox.routes.unbind(self._senders.unproven()):
+            if (bound := self._senders.unproven()) and self._outbox.routes.unbind(bound):
                 _LOG.warning(
                     "%s never answered as a platform, so nothing is bound to it: check the address, and name it again.",
                     self._options.to,
