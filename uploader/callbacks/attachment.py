@@ -10,7 +10,7 @@ from typing import Any
 
 from uploader.callbacks.callback_lists import RecordedLists
 from uploader.callbacks.child_processes import recording_child_processes
-from uploader.callbacks.recording import closing_trainings
+from uploader.callbacks.current_training import closing_trainings
 from uploader.callbacks.trainer_callbacks import PlatformCallbacks
 
 _TRAINING_METHODS = ("train", "tune")

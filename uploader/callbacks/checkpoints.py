@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,14 @@ def final_file(trainer: Trainer) -> CheckpointFile | None:
     """Return what remains of a finished training: `best.pt`, else `last.pt`, else nothing."""
     best = CheckpointFile.of(Path(trainer.best), FINAL, epoch=best_epoch(trainer), publish=True, is_best=True)
     return best or CheckpointFile.of(Path(trainer.last), FINAL, epoch=trainer.epoch, publish=True, is_best=False)
+
+
+def file_before_evaluation(trainer: Trainer, validator: Any) -> CheckpointFile | None:
+    """Return the file that a training's final evaluation begins with; None when it is another evaluation."""
+    if not trainer.stop or validator.training or getattr(trainer, "validator", None) is not validator:
+        return None
+    file = final_file(trainer)
+    return replace(file, role=BEST if file.is_best else LAST) if file else None
 
 
 def save_payload(trainer: Trainer, files: Sequence[CheckpointFile]) -> dict[str, Any]:

@@ -9,43 +9,39 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from journal.encoding import plain
 from journal.kinds import (
     BATCH,
-    BEST,
     COMPLETE,
     CONSOLE,
     EPOCH,
     FAILED,
     GIVEN_UP,
-    LAST,
     MODEL_SAVED,
     REGISTRATION,
 )
-from journal.losses import Loss, loss_payload
-from uploader.callbacks.checkpoints import final_file, save_payload, saved_files
+from journal.losses import loss_payload
+from uploader.callbacks.checkpoints import file_before_evaluation, final_file, save_payload, saved_files
 from uploader.callbacks.console import Chunk, ConsoleCapture
+from uploader.callbacks.current_training import current_recording, make_current
 from uploader.callbacks.environment import describe_environment
 from uploader.callbacks.epochs import epoch_payload, is_written_down
 from uploader.callbacks.event_buffer import EventBuffer
 from uploader.callbacks.guard import guard, optional
 from uploader.callbacks.platform_signals import PlatformSignals
-from uploader.callbacks.plots import without_large
 from uploader.callbacks.redact import Redactor
-from uploader.callbacks.results import completion_payload
+from uploader.callbacks.results import recorded_results
 from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Trainer
+from uploader.callbacks.trainer_facts import start_facts
 from uploader.callbacks.training_failure import UNKNOWN_FAILURE, Failure, escaped_from, failure
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.recorder import Recorder
-from uploader.recording.serial_executor import executor, in_caller
+from uploader.recording.serial_executor import in_caller
 
 
 class Recording:
@@ -100,12 +96,12 @@ class Recording:
 
     def begin(self, trainer: Trainer) -> None:
         """Record the start and begin to capture the console."""
-        self.make_current()
+        make_current(self)
         atexit.register(self.abandon)
         weakref.finalize(trainer, self._console.stop_later, self._end_unseen).atexit = False
         self._is_built = in_caller(lambda: hasattr(trainer, "data"))  # else it is, and fails, while its trainer is made
         payload = {
-            **in_caller(partial(_asked_for, trainer)),
+            **in_caller(partial(start_facts, trainer)),
             "environment": {
                 **describe_environment(),
                 "uploaderRun": self._recorder.run_id,
@@ -122,12 +118,6 @@ class Recording:
         if model := self._recorder.origin.model:
             _log(f"this training goes on as model {model}, which Ultralytics has streamed it to")
         self._console.start()
-
-    def make_current(self) -> None:
-        """Take notice that it is this training which this thread is at: what the thread prints belongs to it."""
-        trainings = executor().trainings
-        if trainings[-1:] != [self]:
-            trainings[:] = [*(one for one in trainings if one is not self and one.is_open), self]
 
     def confirm_started(self) -> None:
         """Take notice that the trainer is set up, or trains: a run that was finished is not any more."""
@@ -172,7 +162,7 @@ class Recording:
         what the evaluation has told of, or changed.
         """
         trainer = self._trainer()
-        if trainer is not None and (result := in_caller(partial(_result_before, trainer, validator))):
+        if trainer is not None and (result := in_caller(partial(file_before_evaluation, trainer, validator))):
             self._saved(trainer, [result], final=True)
 
     def complete(self, trainer: Trainer) -> None:
@@ -183,10 +173,10 @@ class Recording:
         """
         self.confirm_started()
         self._console.stop()
-        final, is_last = in_caller(partial(_result, trainer))
-        payload, losses = in_caller(partial(_results, trainer))
+        final = in_caller(partial(final_file, trainer))
+        payload, losses = in_caller(partial(recorded_results, trainer))
         if final:
-            if is_last:
+            if not final.is_best:
                 _log("best.pt is missing, so last.pt is kept as the training's result", logging.WARNING)
             self._recorder.snapshot(final)
             self._recorder.wait_for_snapshots()
@@ -265,60 +255,6 @@ class Recording:
     def _record_console(self, chunk: Chunk) -> None:
         payload = chunk.payload()
         self._events.event(CONSOLE, self._redactor.value(payload), str(chunk.id))
-
-
-def _asked_for(trainer: Trainer) -> dict[str, Any]:
-    """Return what the start of a training tells of what it was asked to do."""
-    asked = {name: str(value) for name, value in vars(trainer.args).items()}
-    return {"trainArgs": asked, "epochs": trainer.epochs, "device": str(trainer.device)}
-
-
-def _result_before(trainer: Trainer, validator: Any) -> CheckpointFile | None:
-    """Return the file that a training's final evaluation begins with, as a save; None for another evaluation."""
-    if not trainer.stop or validator.training or getattr(trainer, "validator", None) is not validator:
-        return None
-    result, is_last = _result(trainer)
-    return replace(result, role=LAST if is_last else BEST) if result else None
-
-
-def _result(trainer: Trainer) -> tuple[CheckpointFile | None, bool]:
-    """Return the file that a training results in, and whether it is that of the last epoch."""
-    result = final_file(trainer)
-    return result, result is not None and result.path == Path(trainer.last).absolute()
-
-
-def _results(trainer: Trainer) -> tuple[Mapping[str, Any], list[Loss]]:
-    """Return what a training results in, and what is left out of it."""
-    payload = completion_payload(trainer)
-    payload["plots"], losses = without_large(payload["plots"])
-    return plain(payload), losses
-
-
-def current_recording() -> Recording | None:
-    """Return the recording of the training that this thread is at, or None where there is none."""
-    return next((one for one in reversed(executor().trainings) if one.is_open), None)
-
-
-@contextmanager
-def closing_trainings(owner: object = None) -> Iterator[None]:
-    """Close what is still open of the trainings that this thread begins in the block, with the error that ends it.
-
-    A call that trains is over when it returns, whatever upstream has told of that: older versions do not tear
-    down after an error, and none does before it trains.
-
-    Args:
-        owner: The trainer that is called, if it is one: its training had begun before.
-    """
-    before = [one for one in executor().trainings if one is not getattr(owner, "uploader", None)]
-    error: BaseException | None = None
-    try:
-        yield
-    except BaseException as raised:
-        error = raised
-        raise
-    finally:
-        for one in [one for one in executor().trainings if one not in before]:
-            one.close(error) if error is not None else one.abandon()
 
 
 def _log(message: str, level: int = logging.INFO) -> None:

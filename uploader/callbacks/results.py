@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from journal.encoding import plain
+from journal.losses import Loss
 from uploader.callbacks.guard import optional
-from uploader.callbacks.plots import collect_plots
+from uploader.callbacks.plots import collect_plots, without_large
 from uploader.callbacks.trainer import Trainer
 
 SAMPLE_LIMIT = 5_000
@@ -29,6 +31,13 @@ def completion_payload(trainer: Trainer) -> dict[str, Any]:
         "classNames": optional("the class names", lambda: class_names(trainer)),
         "plots": optional("the plots", lambda: collect_plots(trainer)) or [],
     }
+
+
+def recorded_results(trainer: Trainer) -> tuple[Mapping[str, Any], list[Loss]]:
+    """Return `completion_payload` as plain values without plots that are too large, and what was left out."""
+    payload = completion_payload(trainer)
+    payload["plots"], losses = without_large(payload["plots"])
+    return plain(payload), losses
 
 
 def _results(trainer: Trainer) -> dict[str, Any]:

@@ -11,16 +11,17 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from uploader.callbacks.current_training import current_recording, make_current
 from uploader.callbacks.guard import guard, guarded
-from uploader.callbacks.recording import Recording, current_recording
+from uploader.callbacks.recording import Recording
 from uploader.callbacks.redact import Redactor
 from uploader.callbacks.slugs import project_slug, respelled, run_slug
-from uploader.callbacks.system import SystemSampler, training_gpus
+from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Callback, Trainer
-from uploader.callbacks.upstream import STREAMED_AS, silence_upstream, started_model, trained_models
+from uploader.callbacks.trainer_facts import trainer_facts
+from uploader.callbacks.upstream import STREAMED_AS, silence_upstream
 from uploader.errors import SettingsError
 from uploader.recording.recorder import Recorder
 from uploader.recording.serial_executor import in_caller
@@ -160,13 +161,13 @@ class PlatformCallbacks:
 
     def _begin(self, trainer: Trainer, *, resume: bool) -> Recording:
         recording = self._recording(trainer, resume=resume)
-        in_caller(partial(_take_over, trainer, recording))
+        in_caller(partial(_replace_upstream, trainer, recording))
         recording.begin(trainer)
         return recording
 
     def _recording(self, trainer: Trainer, *, resume: bool) -> Recording:
         settings = _settings()
-        facts = in_caller(partial(_facts, trainer, settings.visible_gpus))
+        facts = in_caller(partial(trainer_facts, trainer, settings.visible_gpus))
         project, name = self.project or facts.project, self.name or facts.name
         recorder = Recorder.start(
             self.options,
@@ -195,57 +196,13 @@ def recording_of(trainer: object) -> Recording | None:
     recording = getattr(trainer, "__dict__", {}).get(ATTRIBUTE)  # no code of the trainer's class runs for it
     if not (isinstance(recording, Recording) and recording.is_open):
         return None
-    recording.make_current()
+    make_current(recording)
     return recording
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """What a trainer tells before it begins.
-
-    Attributes:
-        project: What the training was called, as far as it was.
-        name: The same.
-        sweeps: See `project_slug`.
-        save_dir: The trainer's folder.
-        checkpoint: What it is resumed from.
-        started: Id of the model that upstream has registered for it.
-        models: See `trained_models`.
-        gpus: See `training_gpus`.
-    """
-
-    project: str | None
-    name: str | None
-    sweeps: Path
-    save_dir: Path
-    checkpoint: Path | None
-    started: str | None
-    models: Mapping[str, str]
-    gpus: list[int] | None
-
-
-def _facts(trainer: Trainer, visible_gpus: str) -> _Facts:
-    args, device = trainer.args, trainer.device
-    return _Facts(
-        project=str(args.project) if args.project else None,
-        name=str(args.name) if args.name else None,
-        sweeps=_sweeps(trainer),
-        save_dir=Path(trainer.save_dir),
-        checkpoint=_resumed_from(args.resume),
-        started=started_model(trainer),
-        models=trained_models(trainer),
-        gpus=training_gpus(device.type, device.index, str(args.device), visible_gpus),
-    )
-
-
-def _take_over(trainer: Trainer, recording: Recording) -> None:
+def _replace_upstream(trainer: Trainer, recording: Recording) -> None:
     setattr(trainer, ATTRIBUTE, recording)
     silence_upstream(trainer)  # now that it is known what upstream has begun
-
-
-def _resumed_from(resume: object) -> Path | None:
-    """Return the checkpoint that a training is resumed from: the trainer puts its path in the place of `True`."""
-    return Path(resume) if isinstance(resume, (str, Path)) and Path(resume).is_file() else None
 
 
 def _is_main_process() -> bool:
@@ -259,13 +216,6 @@ def _trains_alone() -> bool:
     from ultralytics.utils import RANK
 
     return bool(RANK == -1)
-
-
-def _sweeps(trainer: Trainer) -> Path:
-    """Return where upstream puts the folder of a training on several data sets whose project was not named."""
-    from ultralytics.utils import SETTINGS
-
-    return Path(SETTINGS["runs_dir"], trainer.args.task)
 
 
 def _settings() -> Settings:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.trainers import SmallTrainer
 
-from uploader.callbacks.recording import closing_trainings
+from uploader.callbacks.current_training import closing_trainings
 from uploader.callbacks.trainer_callbacks import recording_of
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
