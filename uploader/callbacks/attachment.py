@@ -1,4 +1,4 @@
-"""What is put into a model or trainer so that its trainings are recorded, and taken out again."""
+"""Installs our callbacks in a model or trainer, and uninstalls them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from uploader.callbacks.trainer_callbacks import PlatformCallbacks
 _TRAINING_METHODS = ("train", "tune")
 """Methods that may start trainings in other processes."""
 _ATTACHED = "uploader_attached"
-"""Where an object keeps the callbacks that were put into it."""
+"""The attribute that holds the installed callbacks."""
 
 
 class _RecordedMethod:
-    """A method that trains, of a model or trainer that is recorded: its child processes are recorded, too.
+    """Wraps a method that trains, so that trainings in its child processes are recorded, too.
 
-    It stands in the object's own dictionary, and is pickled and copied with it.
+    It is in the object's own dictionary, and is pickled and copied with the object.
     """
 
     def __init__(self, owner: Any, name: str) -> None:
@@ -33,13 +33,13 @@ class _RecordedMethod:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """What the method takes, for help and editors."""
+        """The wrapped method's signature, for help and editors."""
         return inspect.signature(self._method())
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         start = self._method()
         callbacks: PlatformCallbacks | None = vars(self.owner).get(_ATTACHED)
-        if callbacks is None:  # taken out, while somebody else stands before this
+        if callbacks is None:  # uninstalled, while somebody else's wrapper still calls this one
             return start(*args, **options)
         if not isinstance(self.owner.callbacks, RecordedLists):  # replaced as a whole
             self.owner.callbacks = RecordedLists(self.owner.callbacks, callbacks)
@@ -52,7 +52,7 @@ class _RecordedMethod:
 
 
 def install(owner: Any, callbacks: PlatformCallbacks) -> None:
-    """Have a model's or trainer's trainings recorded, in the place of what was put in before."""
+    """Have a model's or trainer's trainings recorded, replacing what was installed before."""
     uninstall(owner)
     owner.callbacks = RecordedLists(owner.callbacks, callbacks)
     vars(owner)[_ATTACHED] = callbacks

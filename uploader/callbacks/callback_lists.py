@@ -1,8 +1,8 @@
-"""The lists of callbacks of a model or trainer that is recorded.
+"""The callback lists of a model or trainer that is recorded.
 
-Upstream's own reporting is added to a trainer when it is built, behind whatever a person has added, and so it sees what
-their callbacks have changed. Ours stands in no list, where others would be added behind it, and lists are emptied,
-replaced and reset: it is what runs last, whatever the list of an event holds.
+Upstream adds its own reporting to a trainer when it is built, after a person's callbacks, so that it sees what these
+have changed. Our callbacks are in no list, because others could be added after them, and lists are emptied, replaced
+and reset. They run last instead, whatever an event's list holds.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from uploader.callbacks.upstream import reporting
 
 
 class Recorder(Protocol):
-    """What runs at the end of each event; can be pickled to other processes."""
+    """Provides the callback that runs last at each event; can be pickled to other processes."""
 
     @property
     def platforms(self) -> frozenset[str]:
         """Names of the platforms to which it reports in upstream's place."""
 
     def callback(self, event: str) -> Callback | None:
-        """Return what runs at an event, None for nothing."""
+        """Return what runs at an event; None for nothing."""
 
 
 class RecordedLists(defaultdict[str, list[Callback]]):
-    """Lists of callbacks by event, with a recorder that runs last.
+    """Callback lists by event, with a recorder that runs last.
 
-    It equals the same lists without a recorder, so that upstream trains as it does without one.
+    They equal the same lists without a recorder, so that upstream trains as it does without one.
 
     Attributes:
         recorder: What runs last.
     """
 
     def __init__(self, lists: Mapping[str, list[Callback]], recorder: Recorder) -> None:
-        """Take over lists as they are, so that who holds one still adds to it."""
+        """Keep the given lists themselves, so that whoever holds one still adds to it."""
         super().__init__(list, lists)
         self.recorder = recorder
 
     def get(self, event: str, otherwise: Any = None) -> Any:
-        """Return what runs at an event; upstream asks so, each time, and only to run it."""
+        """Return what runs at an event; upstream calls this each time, and only to run the result."""
         listed = super().get(event, otherwise)
         ours = self.recorder.callback(event)
         if ours is None:
@@ -58,10 +58,10 @@ class RecordedLists(defaultdict[str, list[Callback]]):
 
 
 class _EventCallbacks:
-    """One event: a list without upstream's reporting, ours behind it.
+    """The callbacks of one event: those of a list but upstream's reporting, then ours.
 
-    A callback that is added to the list while it runs is called as well, before ours. Made for each batch: that has to
-    cost nothing.
+    A callback that is added to the list meanwhile is called as well, before ours. This is created for each batch, so it
+    must cost next to nothing.
     """
 
     __slots__ = ("_listed", "_ours", "_unwanted")

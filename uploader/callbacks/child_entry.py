@@ -1,9 +1,9 @@
-"""Runs a training of upstream's in a process of its own, recorded; started by its path, see `child_processes.py`.
+"""Runs one of upstream's trainings in a child process and records it; started by its path, see `child_processes.py`.
 
     python child_entry.py DESCRIPTION -m MODULE ARGUMENT...
     python child_entry.py DESCRIPTION FILE
 
-The module or file runs as if it had been started directly: nothing here may keep it from that.
+The module or file runs as if it had been started directly; nothing here may prevent that.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def _main() -> None:
 
 
 def _attach(root: str, description: str) -> None:
-    """Attach in this process; our folder is on the path only for it, then behind all others."""
+    """Attach in this process; our folder is first on the path only meanwhile, then last."""
     sys.path.insert(0, root)
     try:
         from uploader.callbacks.child_processes import attach_in_child
 
         attach_in_child(description)
-    except Exception as error:  # noqa: BLE001 - the training runs whatever it is
+    except Exception as error:  # noqa: BLE001 - the training runs in any case
         print(f"Uploader: this training is not recorded ({type(error).__name__}: {error})", file=sys.stderr)  # noqa: T201
     sys.path.remove(root)
     if root not in sys.path:

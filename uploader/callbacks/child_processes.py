@@ -1,8 +1,8 @@
-"""Trainings that upstream starts in processes of their own, recorded as those of this process are.
+"""Records trainings that upstream starts in child processes.
 
-`tune()` and trainings on several data sets run the command line once for each, and a multi-GPU training runs workers.
-Whatever was attached stays behind, except where the callbacks are pickled for the workers (8.4.16x on). So the command
-is run by way of `child_entry.py`, which attaches first; how upstream trains is not changed by it.
+`tune()` and trainings on several data sets run upstream's command line for each, and a multi-GPU training runs workers.
+What was attached in this process is not attached there, except where the callbacks are pickled for the workers (from
+8.4.16x on). So the command is run by way of `child_entry.py`, which attaches first and changes nothing else.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SPAWNING_MODULES = {
     "train": ("ultralytics.engine.trainer",),
     "tune": ("ultralytics.engine.trainer", "ultralytics.engine.tuner"),
 }
-"""Upstream's modules that start such processes, each by `subprocess.run`, by the method that comes to them."""
+"""The modules of upstream that start such processes by `subprocess.run`, by the method that gets to them."""
 _COMMAND_LINE = "ultralytics.cfg.__init__"
 _WORKERS = frozenset({"torch.distributed.run", "torch.distributed.launch"})
 
@@ -40,10 +40,10 @@ _log = logging.getLogger("ultralytics")
 
 @contextlib.contextmanager
 def recording_child_processes(callbacks: PlatformCallbacks, method: str = "train") -> Iterator[None]:
-    """Record what upstream trains in other processes meanwhile, as far as it is started by this thread.
+    """Record the trainings that this thread has upstream start in child processes inside the block.
 
     Args:
-        callbacks: What records.
+        callbacks: The callbacks that record.
         method: `train` or `tune`.
     """
     _wrap_subprocess(method)
@@ -55,10 +55,10 @@ def recording_child_processes(callbacks: PlatformCallbacks, method: str = "train
 
 
 def attach_in_child(description: str) -> None:
-    """Record the trainings of this process, which was started for them.
+    """Record the trainings of this child process.
 
     Args:
-        description: Of the callbacks that were attached in the process before.
+        description: Describes the callbacks that were attached in the parent.
     """
     from ultralytics.utils import callbacks as upstream
 
@@ -75,11 +75,11 @@ def attach_in_child(description: str) -> None:
 
 
 def recorded_command(command: Sequence[str], description: str) -> list[str] | None:
-    """Return a command that records what `command` trains, None where it is none of upstream's trainings.
+    """Return a command that does what `command` does and records it; None when that is no training of upstream's.
 
     Args:
-        command: What upstream runs.
-        description: Of the callbacks; holds no secret.
+        command: The command that upstream runs.
+        description: Describes the callbacks; holds no secret.
     """
     if _COMMAND_LINE in command[1:3]:
         return [command[0], LAUNCHER, description, *command[1:]]
@@ -89,7 +89,7 @@ def recorded_command(command: Sequence[str], description: str) -> list[str] | No
 
 
 class _Subprocess(ModuleType):
-    """The module `subprocess`, as those of upstream's see it."""
+    """Replaces the module `subprocess` in upstream's modules."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(subprocess, name)
@@ -123,7 +123,7 @@ def _carries_callbacks(command: Any) -> bool:
 
 def _wrap_subprocess(method: str) -> None:
     for name in _SPAWNING_MODULES[method]:
-        with contextlib.suppress(Exception):  # one that cannot be imported starts nothing
+        with contextlib.suppress(Exception):  # a module that cannot be imported starts no processes
             module = importlib.import_module(name)
             if getattr(module, "subprocess", None) is subprocess:
                 vars(module)["subprocess"] = _Subprocess("subprocess")

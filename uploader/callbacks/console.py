@@ -1,8 +1,8 @@
-"""What a training prints, in chunks of five lines or five seconds, made by Ultralytics' own `ConsoleLogger`.
+"""Captures what a training prints, in chunks of five lines or five seconds, made by Ultralytics' own `ConsoleLogger`.
 
-Whoever prints only puts the text into a queue, which no lock, no error and no signal handler of theirs can harm. One
-thread makes chunks of it, and another one journals them: the first never waits for the disk, so that each line has its
-time.
+Whoever prints only puts the text into a queue, which none of their locks, errors or signal handlers can disturb. One
+thread makes chunks of it, and another journals them: the first never waits for the disk, so that each line gets the
+time at which it was printed.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ SECONDS_PER_CHUNK = 5.0
 LONGEST_CHUNK = 64 * 1024
 """Most characters of text in a chunk."""
 LONGEST_WRITE = 1024 * 1024
-"""Most characters that are taken of what is printed at once; of more, half a chunk is: no person reads that."""
+"""A single write that is longer is cut to half a chunk, as nobody reads more."""
 _SAME_LINE_SECONDS = 0.1
-"""Upstream leaves out a line that comes again within this time, measured when it is given to its logger."""
+"""Upstream skips a line that is repeated within this time, measured when its logger gets it."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class ConsoleCapture:
 
     Args:
         journal: Called with one chunk at a time, in order, from a thread of the capture.
-        accepts: Whether what the calling thread prints is to be captured.
+        accepts: Returns whether what the calling thread prints is to be captured.
     """
 
     def __init__(self, journal: Callable[[Chunk], None], accepts: Callable[[], bool] = lambda: True) -> None:
@@ -95,7 +95,7 @@ class ConsoleCapture:
         from ultralytics.utils.logger import ConsoleLogger
 
         self._logger = ConsoleLogger(batch_size=LINES_PER_CHUNK, flush_interval=SECONDS_PER_CHUNK, on_flush=self._put)
-        # Older versions count from 0, which a resumed run would do again.
+        # Older versions count from 0, and a resumed run would do so again.
         self._logger.chunk_id = max(self._logger.chunk_id, int(time.time() * 1000))
         self._logger.active = True  # its own streams and timer are not used
         self._with_bars = hasattr(self._logger, "progress")  # not in 8.3
@@ -107,7 +107,7 @@ class ConsoleCapture:
         logging.getLogger("ultralytics").addHandler(self._handler)
 
     def stop(self) -> None:
-        """Give the streams back and return when every chunk is journaled; harmless when not capturing."""
+        """Restore the streams and return when every chunk is journaled; does nothing when not capturing."""
         if not self._is_open:
             return
         in_caller(self._executor.say_all)  # as long as it is heard
@@ -121,26 +121,26 @@ class ConsoleCapture:
                 thread.join()
 
     def stop_later(self, afterwards: Callable[[], object]) -> None:
-        """Capture nothing more, and have a thread of the capture stop it and then call `afterwards`.
+        """Have a thread of the capture stop it and then call `afterwards`.
 
-        For the garbage collector, which calls this in the middle of anything: nothing here waits or takes a lock.
+        The garbage collector calls this in the middle of anything, so nothing here waits or takes a lock.
         """
         if self._is_open:
             self._afterwards = afterwards
             self._printed.put(None)
 
     def reset_in_child(self) -> None:
-        """Let a forked child print as before: its lines are not the run's, and the threads did not come along."""
+        """Stop capturing in a forked child, whose output is not the run's and which has none of the threads."""
         self._is_open = False
 
     def _receive(self, text: str, bar: object) -> None:
-        """Take what was printed, by whichever thread; nothing here can fail, wait, or be entered again to its harm."""
+        """Queue what any thread printed; nothing here can fail or wait, and it is reentrant."""
         if self._is_open and self._accepts():
             taken = text if len(text) <= LONGEST_WRITE else cut_text(text, LONGEST_CHUNK // 2)
             self._printed.put(_Printed(taken, bar, time.monotonic()))
 
     def _make_chunks(self) -> None:
-        """Make chunks until `stop`; whatever ends this, the other thread ends, too, and nobody waits for it."""
+        """Make chunks until `stop`; whatever ends this thread ends the other one, too, so that nobody waits for it."""
         bind_thread(self._executor)
         try:
             self._take_all()
@@ -148,7 +148,7 @@ class ConsoleCapture:
             self._chunks.put(None)
         try:
             self._afterwards()
-        except Exception:  # nobody else is there to hear of it
+        except Exception:  # nobody else would notice
             LOGGER.exception("A training that nobody holds any more was not ended in the journal")
 
     def _take_all(self) -> None:
@@ -160,7 +160,7 @@ class ConsoleCapture:
                     flush_at = time.monotonic() + SECONDS_PER_CHUNK
                     self._logger._flush_buffer()
                 self._give(printed)
-            except Exception:  # of a version that does not know what to do with a text; the next ones may pass
+            except Exception:  # a version of upstream's logger cannot handle a text; it may handle the next ones
                 LOGGER.debug("something printed was not recorded", exc_info=True)
         if self._with_bars:
             self._logger.progress.clear()  # of bars that outlive the capture
@@ -181,12 +181,12 @@ class ConsoleCapture:
             self._logger._queue_log(printed.text, *([printed.bar] if self._with_bars else []))
 
     def _put(self, content: str, line_count: int, chunk_id: int) -> None:
-        """Take a chunk from the logger."""
+        """Queue a chunk from the logger."""
         progress = dict(self._logger.progress_sent) if self._with_bars else {}
         self._chunks.put(Chunk(chunk_id, cut_text(content, LONGEST_CHUNK), line_count, progress))
 
     def _run(self) -> None:
-        """Journal chunks until `stop`. Those that wait go as one, so that a slow disk does not fall behind."""
+        """Journal chunks until `stop`. Waiting chunks are joined, so that a slow disk does not fall behind."""
         bind_thread(self._executor)
         while (chunk := self._chunks.get()) is not None:
             if self._journal_waiting(chunk):
@@ -205,12 +205,12 @@ class ConsoleCapture:
 
 @dataclass(frozen=True)
 class _Printed:
-    """What was printed at once.
+    """A single write to the console.
 
     Attributes:
-        text: What.
-        bar: Id of the progress bar that it is a frame of; None when it is none.
-        at: When, on the monotonic clock.
+        text: The text.
+        bar: Id of the progress bar that it is a frame of; None for other text.
+        at: The time on the monotonic clock.
     """
 
     text: str
@@ -222,14 +222,14 @@ _NOTHING = _Printed("", None, 0.0)
 
 
 class _LogHandler(logging.Handler):
-    """Passes on what is logged, as upstream's does; a record that cannot be formatted is no one's error but its own."""
+    """Passes on what is logged, as upstream's handler does, and skips a record that cannot be formatted."""
 
     def __init__(self, hear: Callable[[str, object], None]) -> None:
         super().__init__()
         self._receive = hear
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass on a record; the handler that shows it says what is wrong with one."""
+        """Pass on a record; the handler that shows it reports one that cannot be formatted."""
         try:
             text = self.format(record)
         except Exception:  # noqa: BLE001  whatever somebody's arguments raise

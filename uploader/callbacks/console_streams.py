@@ -1,10 +1,9 @@
-"""Listening to what a process prints, in such a way that whoever uses its streams finds them as they were.
+"""Tees what a process prints, so that whoever else uses its streams finds them as they were.
 
-`sys.stdout` and `sys.stderr` belong to everybody: they are replaced, redirected, wrapped, patched and closed by others,
-before, while and after a training is listened to. So one ledger for the process keeps which stream of ours stands
-where, and gives back only what is still in its place: never over a stream that somebody has put there meanwhile, and
-never so that somebody's patch is lost. A stream of ours that cannot be given back at once only passes on what it is
-told, and is given back when it is used.
+`sys.stdout` and `sys.stderr` are shared: others replace, redirect, wrap, patch and close them before, during and after
+a training. So one registry of the process knows which of our tees is where, and restores a stream only if our tee is
+still in its place: it never overwrites a stream that somebody else has put there, and never loses somebody's patch. A
+tee that cannot be removed at once only passes on what is written, and is removed on its next use.
 """
 
 from __future__ import annotations
@@ -17,28 +16,28 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 Listener = Callable[[str, object], None]
-"""Takes what was written and, where it is a frame of a progress bar, the bar's id, else None. It must not fail."""
+"""Takes what was written, and the id of the progress bar that it is a frame of, else None. It must not fail."""
 
 NAMES = ("stdout", "stderr")
 _MOST_RETIRED = 16
-"""Streams of ours that stand nowhere any more. `print` holds no reference to the stream that it writes to, so that one
-which another thread gives back meanwhile has to live on."""
+"""How many removed tees are kept alive: `print` holds no reference to the stream that it writes to, and another thread
+may remove the tee meanwhile."""
 _OWN = frozenset({"write", "writelines", "progress"})
 
 
 class TeeStream:
-    """Stands in for a stream: is like it in everything, and tells who listens what is written.
+    """Stands in for a stream: behaves like it in everything, and tells listeners what is written.
 
     Args:
-        stream: The one that it stands for.
+        stream: The stream that it stands in for.
     """
 
     def __init__(self, stream: Any) -> None:
-        """Nobody listens yet."""
+        """Begin without listeners."""
         vars(self).update(_stream=stream, _listeners=())
 
     def write(self, text: Any) -> Any:
-        """Write to the stream, whose errors are the writer's as ever, and tell it."""
+        """Write to the stream, whose errors reach the caller, and tell the listeners."""
         written = self._stream.write(text)
         self._tell(text, None)
         return written
@@ -49,7 +48,7 @@ class TeeStream:
             self.write(line)
 
     def progress(self, bar: object, frame: str) -> None:
-        """Write a frame of a progress bar; newer versions of Ultralytics look for this method."""
+        """Write a frame of a progress bar; newer versions of Ultralytics use this method if there is one."""
         if beneath := getattr(self._stream, "progress", None):
             beneath(bar, frame)
         else:
@@ -64,22 +63,22 @@ class TeeStream:
             STREAMS.restore(self)
 
     def _is_patched(self) -> bool:
-        """Return whether somebody has put a method of their own here, which would be lost with this stream."""
+        """Return whether somebody has replaced one of our methods, which would be lost with this tee."""
         return any(name in vars(self) and vars(self)[name] != getattr(type(self), name).__get__(self) for name in _OWN)
 
     def __getattr__(self, name: str) -> Any:
-        """Return what is not said here from the stream."""
+        """Delegate everything else to the stream."""
         return getattr(vars(self).get("_stream"), name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Set it at the stream, except for what would be called here in vain, or by itself."""
+        """Set attributes of the stream, except for methods that this tee has itself."""
         if name in _OWN:
             vars(self)[name] = value
         else:
             setattr(self._stream, name, value)
 
     def __delattr__(self, name: str) -> None:
-        """Delete it where it was set."""
+        """Delete an attribute where it was set."""
         if name in vars(self):
             del vars(self)[name]
         else:
@@ -87,7 +86,7 @@ class TeeStream:
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        """Return the stream's class: who reconfigures a stream asks `isinstance` first."""
+        """Return the stream's class, as code that reconfigures a stream checks `isinstance` first."""
         return type(vars(self).get("_stream"))
 
     def __dir__(self) -> Iterable[str]:
@@ -107,7 +106,7 @@ class TeeStream:
         return next(self._stream)
 
     def __enter__(self) -> Any:
-        """Enter the stream's context, and stay in its place."""
+        """Enter the stream's context, and return this tee."""
         self._stream.__enter__()
         return self
 
@@ -116,21 +115,21 @@ class TeeStream:
         return self._stream.__exit__(*error)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Be copied, or refused to be, as the stream."""
+        """Be copied, or refuse to be, as the stream does."""
         return self._stream.__reduce_ex__(protocol)
 
 
 class Streams:
-    """Which streams of ours stand where in this process; undone in any order, by any thread."""
+    """The registry of this process's tees; they are removed in any order, by any thread."""
 
     def __init__(self) -> None:
-        """Nothing stands anywhere."""
+        """Begin without tees."""
         self._lock = threading.RLock()
         self._tees: list[TeeStream] = []
         self._retired: deque[TeeStream] = deque(maxlen=_MOST_RETIRED)
 
     def add_listener(self, listener: Listener) -> None:
-        """Have a listener told what is written to stdout and stderr from now on; where one is None there is nothing."""
+        """Tell a listener what is written to stdout and stderr from now on, leaving out a stream that is None."""
         with self._lock:
             for name in NAMES:
                 if (stream := getattr(sys, name, None)) is not None:
@@ -140,7 +139,7 @@ class Streams:
                         vars(tee)["_listeners"] = (*tee._listeners, listener)
 
     def remove_listener(self, listener: Listener) -> None:
-        """Tell a listener nothing more, and give back what nobody listens to."""
+        """Stop telling a listener, and remove tees without listeners."""
         with self._lock:
             for tee in list(self._tees):
                 vars(tee)["_listeners"] = tuple(one for one in tee._listeners if one != listener)
@@ -150,7 +149,7 @@ class Streams:
                 self.restore(tee)
 
     def remove_all_listeners(self) -> None:
-        """Tell nobody anything more, as in a forked child, without waiting for a lock that its parent may have held."""
+        """Stop telling all listeners, without the lock, which a thread of a forked child's parent may have held."""
         for tee in self._tees:
             vars(tee)["_listeners"] = ()
         self._retired.extend(self._tees)
@@ -158,14 +157,14 @@ class Streams:
         self._lock = threading.RLock()
 
     def restore(self, tee: TeeStream) -> None:
-        """Put a stream back wherever one of ours, to which nobody listens, stands for it and is not patched."""
+        """Put a stream back wherever a tee without listeners stands in for it, unless the tee is patched."""
         with self._lock:
             for name in NAMES:
                 if getattr(sys, name, None) is tee and not (tee._listeners or tee._is_patched()):
                     setattr(sys, name, tee._stream)
 
     def _tee_for(self, stream: Any) -> TeeStream:
-        """Return the stream of ours that this one is, or that stands for it already, else a new one."""
+        """Return the tee that a stream is or has already, else a new one."""
         known = (one for one in [*self._tees, *self._retired] if one is stream or one._stream is stream)
         tee = next(known, None) or TeeStream(stream)
         if not any(one is tee for one in self._tees):
@@ -174,7 +173,7 @@ class Streams:
 
 
 STREAMS = Streams()
-"""The process's."""
+"""The registry of this process."""
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=STREAMS.remove_all_listeners)

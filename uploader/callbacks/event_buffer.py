@@ -1,4 +1,4 @@
-"""Events of a session that may turn out to be none."""
+"""Holds back events until it is certain that the run continues."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Write(Protocol):
 
 
 class EventBuffer:
-    """Passes events on; those of a finished run only when it is certain that it goes on.
+    """Passes events on; those of a finished run only once it is certain that the run continues.
 
-    A finished run that is resumed by mistake is refused by the trainer after its start was announced. Announced is for
-    good: the platform would show the run as running, and then as failed. Until `flush` its events are in memory.
+    When a finished run is resumed by mistake, the trainer refuses after its start event. An event cannot be taken back:
+    the platform would show the run as running, and then as failed. Until `flush`, events are kept in memory.
 
     Args:
         write: Takes the events.
-        holds: Whether to hold them back.
+        is_buffering: Whether to hold them back.
     """
 
     def __init__(self, write: Write, *, is_buffering: bool) -> None:
@@ -52,7 +52,7 @@ class EventBuffer:
         self._write(kind, payload, key, durability)
 
     def flush(self) -> None:
-        """Pass on what was held back, and from now on everything at once."""
+        """Pass on what was held back, and every later event at once."""
         with self._lock:
             while self._held:
                 self._write(*self._held.pop(0))

@@ -1,4 +1,4 @@
-"""Keeps every error of ours out of the training, and everything else in its way."""
+"""Keeps our errors out of the training, and lets everybody else's through."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ _log = logging.getLogger("ultralytics")
 
 
 def guarded(callback: Callable[[Self, Any], None]) -> Callable[[Self, Any], None]:
-    """Make a callback that never raises into the trainer, and that nothing which is raised there can stop halfway.
+    """Make a callback that raises no error into the trainer, and that no signal handler can stop halfway.
 
-    It costs a new thread, about a tenth of a millisecond: nothing for what happens at each batch. The first error of
-    each callback of a training is logged as a warning; later ones of the same callback, which would repeat each epoch,
-    only at debug level. What is no `Exception` (KeyboardInterrupt, SystemExit) passes, and so does whatever a signal
-    handler raises.
+    It costs a new thread, about a tenth of a millisecond, which is too much for each batch. The first error of each
+    callback of a training is logged as a warning; later ones of the same callback, which may recur each epoch, at debug
+    level only. KeyboardInterrupt, SystemExit and whatever a signal handler raises are passed on.
     """
 
     @functools.wraps(callback)
@@ -32,20 +31,20 @@ def guarded(callback: Callable[[Self, Any], None]) -> Callable[[Self, Any], None
 
 
 def guard(training: object, name: str, job: Job, when_interrupted: Job | None = None) -> None:
-    """Do a job as `guarded` has a callback done.
+    """Do a job as `guarded` does a callback.
 
     Args:
         training: Whose errors are counted.
-        name: What is said to be not recorded where it fails.
+        name: What the log message names when the job fails.
         job: What is to be done.
-        when_interrupted: Called when the wait for it is interrupted.
+        when_interrupted: Called when the wait for the job is interrupted.
     """
     if (error := executor().run(job, when_interrupted)) is not None:
         _report(training, name, error)
 
 
 def optional(what: str, part: Callable[[], Value]) -> Value | None:
-    """Return what `part` returns, or None where it fails: one part must not take the rest with it.
+    """Return what `part` returns, or None when it fails, so that one part cannot cost the rest.
 
     Args:
         what: The part's name, for the warning.

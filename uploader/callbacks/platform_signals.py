@@ -1,4 +1,4 @@
-"""What platforms have told a training meanwhile, through the journal, and obeying it."""
+"""Signals that platforms send a training through the journal, and what is done about them."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from uploader.callbacks.trainer import Trainer
 from uploader.recording.serial_executor import in_caller
 
 SHORTEST = 0.1
-"""Seconds between two looks between batches, at least."""
+"""The shortest time between two checks between batches, in seconds."""
 SHARE = 200
-"""A look between batches may take one part in so many of the time, at most."""
+"""Checks between batches may take at most this fraction of the time: one part in 200."""
 
 
 class Told(Protocol):
-    """What platforms have told, as `Recorder.told` does."""
+    """Returns what platforms have told, as `Recorder.told` does."""
 
     def __call__(self, *, wait: bool = True) -> Mapping[str, str] | None:
-        """Return it by kind; None when that takes waiting, which was not wanted."""
+        """Return the signals by kind; None when that would take waiting although `wait` is False."""
         ...
 
 
 class PlatformSignals:
-    """Does what platforms have said: stops the trainer when the training is cancelled, says where its model is.
+    """Acts on signals: stops the trainer when the training is cancelled, and shows the address of its model.
 
     Args:
-        told: Asks for it.
-        say: Tells a person.
+        told: Returns the signals.
+        say: Shows a message to the person.
         clock: Seconds; never goes back.
     """
 
@@ -41,7 +41,7 @@ class PlatformSignals:
         self._has_shown_model = False
 
     def check(self, trainer: Trainer) -> None:
-        """Look, and obey."""
+        """Check for signals and act on them."""
         self._apply(trainer, self._told())
 
     def is_due(self) -> bool:
@@ -49,7 +49,7 @@ class PlatformSignals:
         return self._is_cancelled or self._clock() >= self._check_at
 
     def check_between_batches(self, trainer: Trainer) -> None:
-        """Do so between two batches: now and then, without waiting for anybody."""
+        """Do the same between two batches: now and then, and without waiting for another thread."""
         now = self._clock()
         if self._is_cancelled or now < self._check_at:
             self._apply(trainer, None)

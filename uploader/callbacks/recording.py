@@ -1,4 +1,4 @@
-"""One training in progress: its recorder, its console and what has been said. Lives at `trainer.uploader`."""
+"""One training in progress, recorded: its recorder, its console and its state. Lives at `trainer.uploader`."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class Recording:
     """Turns what happens to one trainer into events of one recorder.
 
     Args:
-        trainer: The training that is recorded; only a weak reference is kept.
-        recorder: Where events go; owned from here on.
+        trainer: The trainer; only a weak reference is kept.
+        recorder: Where events go; owned by this object from now on.
         system: Samples the machine.
-        redactor: Takes secrets out of text.
-        origin: What else the environment tells of where the training comes from.
+        redactor: Removes secrets from text.
+        origin: Further members of the start event's `environment`: where the training comes from.
 
     Attributes:
-        signals: What platforms have said of the training.
+        signals: What platforms tell the training.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Recording:
         make_current(self)
         atexit.register(self.abandon)
         weakref.finalize(trainer, self._console.stop_later, self._end_unseen).atexit = False
-        self._is_built = in_caller(lambda: hasattr(trainer, "data"))  # else it is, and fails, while its trainer is made
+        self._is_built = in_caller(lambda: hasattr(trainer, "data"))  # otherwise an error can end it while it is built
         payload = {
             **in_caller(partial(start_facts, trainer)),
             "environment": {
@@ -112,24 +112,24 @@ class Recording:
         }
         key = str(self._recorder.session_number)
         self._events.event(REGISTRATION, self._redactor.value(payload), key)
-        for epoch, told in self._recorder.origin.epochs:  # a copy that goes on would not be whole without them
+        for epoch, told in self._recorder.origin.epochs:  # a continued copy would be incomplete without them
             self._events.event(EPOCH, json.loads(told), epoch)
         _log(f"recording this training as run {self._recorder.run_id}; `{self._recorder.drain_command}` delivers it")
         if model := self._recorder.origin.model:
-            _log(f"this training goes on as model {model}, which Ultralytics has streamed it to")
+            _log(f"this training continues as model {model}, which Ultralytics has streamed it to")
         self._console.start()
 
     def confirm_started(self) -> None:
-        """Take notice that the trainer is set up, or trains: a run that was finished is not any more."""
+        """Note that the training really runs, so that a run that was finished is continued."""
         self._is_training = True
         if self._events.is_buffering:
             self._recorder.reopen()
             self._events.flush()
 
     def record_batch(self, trainer: Trainer) -> None:
-        """Record the batch size that is trained with, where it is another one than was asked for.
+        """Record the batch size if it differs from the requested one.
 
-        AutoBatch finds one; a device without enough memory halves it.
+        AutoBatch chooses one, and it is halved on a device without enough memory.
         """
         batch = in_caller(lambda: plain({"batch": getattr(trainer, "batch_size", None)}))["batch"]
         if batch is not None and str(batch) != self._batch:
@@ -137,11 +137,11 @@ class Recording:
             self._events.event(BATCH, {"batch": batch}, self._batch)
 
     def epoch_end(self, trainer: Trainer) -> None:
-        """Record an epoch's metrics, and those of the final evaluation under one epoch more.
+        """Record an epoch's metrics; those of the final evaluation get an epoch number of their own.
 
-        Trainers before 8.4.52 report the latter under the last epoch again, which would replace that epoch's losses.
+        Trainers before 8.4.52 report these under the last epoch again, which would replace that epoch's losses.
         """
-        self.confirm_started()  # a trainer of somebody's own may not have said that it is set up
+        self.confirm_started()  # a custom trainer may not have run the callback at the end of its setup
         epoch = in_caller(lambda: trainer.epoch)
         self._last_epoch = epoch = epoch + (epoch == self._last_epoch)
         system = self._system.sample()
@@ -155,11 +155,11 @@ class Recording:
         self._has_saved = True
 
     def before_final_evaluation(self, validator: Any) -> None:
-        """Take the result of a training in before its final evaluation.
+        """Record the training's result before its final evaluation.
 
-        Upstream has just taken the optimizer out of its files: what was saved before is not there any more, and what is
-        there would be lost with a process that is killed in the evaluation. It is a save like those before: `final` is
-        what the evaluation has told of, or changed.
+        Upstream has just stripped the optimizer from its files, so the earlier saves are gone, and the stripped files
+        would be lost if the process were killed during the evaluation. They are recorded as an ordinary save; the file
+        after the evaluation is the `final` one.
         """
         trainer = self._trainer()
         if trainer is not None and (result := in_caller(partial(file_before_evaluation, trainer, validator))):
@@ -168,8 +168,8 @@ class Recording:
     def complete(self, trainer: Trainer) -> None:
         """Record the end of a training: the rest of the console, the final checkpoint, the results.
 
-        The checkpoint is journaled before the results: a platform then has the weights when it hears that the
-        training is complete. The training is over, so that waiting for the disk holds nothing up.
+        The checkpoint is journaled before the results, so that a platform has the weights when it learns that the
+        training is complete. Waiting for the disk delays nothing, as the training is over.
         """
         self.confirm_started()
         self._console.stop()
@@ -188,8 +188,8 @@ class Recording:
     def close(self, error: BaseException | None) -> None:
         """End the session; only the first call, in the process that began it, does anything.
 
-        How it ended is written first. Then it is waited for the snapshots, which who waits may interrupt: what was not
-        taken by then, the drain takes in from where the trainer left it.
+        The outcome is written first. The wait for snapshots that follows may be interrupted: the next drain salvages
+        the checkpoints that were not snapshotted by then.
 
         Args:
             error: What ended the training early, else None.
@@ -198,11 +198,11 @@ class Recording:
             guard(self, "the end", lambda: self._end(error), self._recorder.hurry)
 
     def abandon(self) -> None:
-        """Close a training that was never torn down.
+        """Close a training whose teardown never ran.
 
-        It failed while its trainer was built, or its Ultralytics is too old to tear down after an error, or its process
-        ends. Its error is what was seen of it, or the last one that the interpreter reported. A trainer that was built
-        and then not used has not failed.
+        It failed while its trainer was built, or this version of Ultralytics runs no teardown after an error, or the
+        process ends. Its error is the one that was seen, or the last one that the interpreter reported. A trainer that
+        was built and then not used has not failed.
         """
         if self.is_open:
             guard(self, "the end", self._end_unseen, self._recorder.hurry)
@@ -225,23 +225,23 @@ class Recording:
         how = in_caller(partial(failure, error, self._redactor)) if error is not None else otherwise
         outcome = "complete" if self._is_complete else "failed" if how else "abandoned"
         if self._events.is_buffering:
-            _log(f"run {self._recorder.run_id} was finished before and did not go on; it stays as it is")
+            _log(f"run {self._recorder.run_id} was finished before and was not continued; it stays as it is")
         elif outcome == "failed" and how:
             optional("the last epoch", self._catch_up)
             self._events.event(FAILED, how.payload())
         self._recorder.finish(outcome)
 
     def _catch_up(self) -> None:
-        """Record the epoch that is complete, but not told of: a callback before ours has raised as it was told."""
+        """Record an epoch that is complete but was not reported, because a callback before ours raised an error."""
         trainer = self._trainer()
         if trainer is not None and in_caller(lambda: trainer.epoch != self._last_epoch and is_written_down(trainer)):
             self.epoch_end(trainer)
 
     def _owns_output(self) -> bool:
-        """Return whether what this thread prints belongs to this training: to the one that it is at, if to any."""
+        """Return whether what this thread prints belongs to this training: to its current one, or to none."""
         error = sys.exc_info()[1]
         if error is not None and escaped_from(error, self._trainer()):
-            self._seen_failure = failure(error, self._redactor)  # whoever caught it is telling of it
+            self._seen_failure = failure(error, self._redactor)  # whoever caught it is printing it
         return current_recording() in (None, self)
 
     def _saved(self, trainer: Trainer, files: Sequence[CheckpointFile], **facts: bool) -> None:

@@ -1,7 +1,7 @@
 """The callbacks that a trainer runs.
 
-They go to DDP workers by pickle, inside `trainer.callbacks`: an object of this module holds options and nothing
-else. What a training in progress needs is made when it starts and lives at the trainer's `uploader`.
+They are pickled to DDP workers inside `trainer.callbacks`, so an object of this module holds options and nothing else.
+The state of a training in progress is created when it starts, and lives at `trainer.uploader`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class PlatformCallbacks:
     """Records a training into the journal, event by event; none of its callbacks raises or uses the network.
 
     Attributes:
-        options: Which journal, how durable, for which destination.
+        options: Which journal, how durable, for which destinations.
         project: Project to record under instead of the training's own.
         name: Name to record under instead of the training's own.
         models: Ids of the platforms' models that are trained, by the field that a registration has for each; the
@@ -71,7 +71,7 @@ class PlatformCallbacks:
         return frozenset(platform for platform, _ in self.options.routes)
 
     def callback(self, event: str) -> Callback | None:
-        """Return the callback for an event, None where there is none."""
+        """Return the callback for an event; None when there is none."""
         return getattr(self, event) if event in EVENTS else None
 
     @guarded
@@ -83,21 +83,21 @@ class PlatformCallbacks:
 
     @guarded
     def on_pretrain_routine_end(self, trainer: Trainer) -> None:
-        """Apply an early cancellation; the trainer's setup has reset `stop`."""
+        """Apply an early cancellation, as the trainer's setup has reset `stop`."""
         if recording := self._under_way(trainer, begins=True):
             recording.confirm_started()
             recording.signals.check(trainer)
 
     @guarded
     def on_train_epoch_start(self, trainer: Trainer) -> None:
-        """Look for a cancellation."""
+        """Check for a cancellation."""
         if (recording := recording_of(trainer)) and _trains_alone():
             recording.signals.check(trainer)
 
     def on_train_batch_end(self, trainer: Trainer) -> None:
-        """Look for a cancellation now and then: newer trainers stop between two batches.
+        """Check for a cancellation now and then, as newer trainers stop between two batches.
 
-        Guarded only when there is something to do: a batch is too short for it.
+        It is guarded only when there is something to do, which would otherwise cost too much in each batch.
         """
         if (recording := recording_of(trainer)) and recording.signals.is_due() and _trains_alone():
             signals = recording.signals
@@ -124,9 +124,9 @@ class PlatformCallbacks:
             recording.complete(trainer)
 
     def teardown(self, trainer: Trainer) -> None:
-        """End the session. The trainer calls this in a `finally`, where an error that ends it is being handled.
+        """End the session. The trainer calls this in a `finally` block, while the error that ends it is handled.
 
-        Not as the others are guarded: that error is this thread's.
+        It is not guarded as the others are, since that error is visible in this thread only.
         """
         if recording := recording_of(trainer):
             recording.close(sys.exc_info()[1])
@@ -139,15 +139,14 @@ class PlatformCallbacks:
 
     @guarded
     def on_val_start(self, validator: Any) -> None:
-        """Take notice of a training's final evaluation, which has its result checked."""
+        """Record the training's result when its final evaluation begins."""
         if (recording := current_recording()) and in_caller(lambda: validator.args.mode != "val"):
             recording.before_final_evaluation(validator)
 
     def _under_way(self, trainer: Trainer, *, begins: bool = False) -> Recording | None:
-        """Return the trainer's recording, begun again where it has ended.
+        """Return the trainer's recording, begun again if it has ended.
 
-        So it has for a trainer that trains a second time, and for one that trains on in a forked child: either is a
-        session more of the same run.
+        A trainer may train a second time, or continue in a forked child; either is another session of the same run.
 
         Args:
             trainer: The trainer.
@@ -192,7 +191,7 @@ class PlatformCallbacks:
 
 
 def recording_of(trainer: object) -> Recording | None:
-    """Return the recording of a trainer while it is under way; else None, and on all but the first rank."""
+    """Return the recording of a trainer while its training runs; None otherwise, and on every rank but the first."""
     recording = getattr(trainer, "__dict__", {}).get(ATTRIBUTE)  # no code of the trainer's class runs for it
     if not (isinstance(recording, Recording) and recording.is_open):
         return None
@@ -212,15 +211,15 @@ def _is_main_process() -> bool:
 
 
 def _trains_alone() -> bool:
-    """Return whether there are no other workers, which would wait for a batch of this one if it stopped in an epoch."""
+    """Return whether there are no other workers; they would hang if this one stopped in the middle of an epoch."""
     from ultralytics.utils import RANK
 
     return bool(RANK == -1)
 
 
 def _settings() -> Settings:
-    """Read the environment of this process: options are pickled to disk for DDP, and a key must not be."""
+    """Read the settings in this process: options are pickled to disk for DDP, which keys must not be."""
     try:
         return Settings.load()
-    except SettingsError:  # a bad URL in the environment is the drain's to report
+    except SettingsError:  # the drain reports a bad URL in the environment
         return Settings()

@@ -64,12 +64,12 @@ def start_facts(trainer: Trainer) -> dict[str, Any]:
 
 
 def _resumed_from(resume: object) -> Path | None:
-    """Return the checkpoint that a training is resumed from: the trainer puts its path in the place of `True`."""
+    """Return the checkpoint that a training is resumed from: the trainer replaces `True` by its path."""
     return Path(resume) if isinstance(resume, (str, Path)) and Path(resume).is_file() else None
 
 
 def _sweeps(trainer: Trainer) -> Path:
-    """Return where upstream puts the folder of a training on several data sets whose project was not named."""
+    """Return the folder in which upstream puts trainings on several data sets when no project was named."""
     from ultralytics.utils import SETTINGS
 
     return Path(SETTINGS["runs_dir"], trainer.args.task)

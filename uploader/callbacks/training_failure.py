@@ -1,4 +1,4 @@
-"""What a training died of, in its own words, as far as anybody has seen it."""
+"""How a training failed, as far as its error can be seen."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from uploader.callbacks.redact import Redactor
 
 @dataclass(frozen=True)
 class Failure:
-    """How a training failed; the error itself would keep alive all that it passed through.
+    """How a training failed; keeping the error itself would keep alive every frame that it passed through.
 
     Attributes:
-        error: Its words, without secrets.
-        code: Its class.
+        error: The error's message, without secrets.
+        code: The error's class.
     """
 
     error: str
@@ -31,11 +31,11 @@ class Failure:
 
 
 UNKNOWN_FAILURE = Failure("the training ended before it was complete, and its error was handled elsewhere", "Unknown")
-"""Of a training that is over while nobody has seen why."""
+"""The failure of a training that has ended without anybody seeing why."""
 
 
 def failure(error: BaseException, redactor: Redactor) -> Failure:
-    """Return what an error tells."""
+    """Return an error as a failure."""
     code = type(error).__name__
     return Failure(redactor.text(_words(error)) or code, code)
 
@@ -50,16 +50,16 @@ def _words(error: BaseException) -> str:
 
 
 def escaped_from(error: BaseException | None, owner: object) -> bool:
-    """Return whether an error was raised in, or passed, a method of `owner`, none of which this thread is in any more.
+    """Return whether an error came out of a method of `owner`, and this thread has left all of its methods.
 
     Args:
-        error: Maybe one that is being handled.
-        owner: Such as a trainer; None where it is gone.
+        error: The error, such as one that is being handled.
+        owner: An object such as a trainer; None when it is gone.
     """
     if error is None or owner is None:
         return False
     running = _stack()
-    # Of frames that run no locals are asked: a copy of them would stay, and with it the error, and all that it passed.
+    # Locals of running frames are not read: a copy of them would stay, and with it the error and all that it passed.
     ended = (frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame not in running)
     if not any(frame.f_locals.get("self") is owner for frame in ended):
         return False
