@@ -56,7 +56,7 @@ def fullness(error: OSError, folder: Path) -> str:
     return "no space left"
 
 
-def hand_over(file: Path, folder: Path) -> None:
+def give_to_owner_of(file: Path, folder: Path) -> None:
     """Give a file to the owner of the journal's folder, where root has made it: a drain by `sudo` must shut nobody out.
 
     Args:

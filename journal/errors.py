@@ -42,7 +42,7 @@ class JournalUnwritable(JournalUnavailable):
 
 
 class JournalBusy(JournalUnavailable):
-    """The write lock was not had within the busy time-out."""
+    """Another process kept the write lock beyond the busy time-out."""
 
 
 class DiskFull(JournalUnavailable):

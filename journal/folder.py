@@ -28,9 +28,9 @@ from journal.outbox.outbox import Outbox
 from journal.outbox.redelivery import Revived
 from journal.outbox.redirecting import Redirected, redirect
 from journal.outbox.resending import Renamed
-from journal.reading.left_beside import left_beside
+from journal.reading.beside import left_beside
 from journal.reading.report import RunReport, make_report
-from journal.retention import prunable, pruning, relief
+from journal.retention import full_disk, prunable, pruning
 from journal.retention.limit import Size, measure
 from journal.retention.pruning import Pruned
 from journal.sessions import interrupted
@@ -308,7 +308,7 @@ class Journal:
 def open_with_room(path: str | Path | None = None) -> Journal:
     """Open a journal as `open_journal` does, also on a full disk if something in the journal has arrived: that goes."""
     folder = locations.expanded(path) if path is not None else locations.default_journal()
-    freed = relief.relieve(folder) if (folder / "journal.db").exists() else set()
+    freed = full_disk.make_room(folder) if (folder / "journal.db").exists() else set()
     journal = open_journal(folder)
     if freed:
         with journal._transaction() as connection:

@@ -89,7 +89,7 @@ def _home_data() -> Path | None:
     return found if found.is_absolute() else None
 
 
-def is_makeshift(folder: Path) -> bool:
+def is_temporary(folder: Path) -> bool:
     """Return whether a journal is under the temporary folder for want of a home: who cleans that takes it away."""
     return _home_data() is None and folder == _user_data() / "journal"
 

@@ -84,7 +84,7 @@ def _apply(connection: sqlite3.Connection, database: Path) -> bool:
         for statement in _statements(step.sql):
             connection.execute(statement)
         connection.execute("INSERT INTO schema_migrations VALUES (?, ?, ?)", (step.version, step.name, now_text()))
-    identity.complete(connection)
+    identity.assign(connection)
     _recreate_views(connection)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={NEWEST_VERSION}")

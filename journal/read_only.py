@@ -32,7 +32,7 @@ class View:
     fallbacks_elsewhere: dict[str, int]
 
 
-def look_at(folder: Path | None = None) -> View:
+def read_journal(folder: Path | None = None) -> View:
     """Read the state of a journal; of one that cannot be written, in a copy of its database.
 
     Args:
@@ -46,10 +46,10 @@ def look_at(folder: Path | None = None) -> View:
         with open_journal(path) as opened:
             return _view(opened, path)
     except (JournalUnwritable, DiskFull):
-        return _look_at_copy(path)
+        return _read_copy(path)
 
 
-def _look_at_copy(path: Path) -> View:
+def _read_copy(path: Path) -> View:
     from journal.doctor.source import copy_database  # the doctor is needed nowhere else on the way
 
     with tempfile.TemporaryDirectory(prefix="uploader-status-") as scratch:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from journal.disk import hand_over
+from journal.disk import give_to_owner_of
 from journal.errors import BlobMissing, SourceChanged, from_os
 
 _CHUNK = 1 << 20
@@ -92,7 +92,7 @@ class BlobStore:
                 if expected not in {None, before}:
                     raise SourceChanged(f"{source} was rewritten before it was copied")
                 sha256, size = _copy(reader.fileno(), copy)
-                hand_over(copy, self.folder)
+                give_to_owner_of(copy, self.folder)
                 # By name: that also tells another file in its place; its inode is not used again while it is open.
                 if before != identity(source):
                     raise SourceChanged(f"{source} was rewritten while it was copied")

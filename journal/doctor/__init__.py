@@ -6,10 +6,10 @@ old one; `close_to_others` is the one repair in place.
 
 from __future__ import annotations
 
+from journal.doctor.environment_checks import close_to_others
 from journal.doctor.examination import Examination, examine
 from journal.doctor.findings import Finding
 from journal.doctor.repair import Recovery, recover_journal
 from journal.doctor.row_checks import DAMAGE
-from journal.doctor.surroundings import close_to_others
 
 __all__ = ["DAMAGE", "Examination", "Finding", "Recovery", "close_to_others", "examine", "recover_journal"]

@@ -11,13 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from journal.checkpoints.blobs import STALE_SECONDS
-from journal.checkpoints.superseded import NEEDED
 from journal.disk import owner_of
-from journal.doctor.findings import Finding, mending_owner, notice, some, trouble
+from journal.doctor.findings import Finding, give_back_owner, notice, some, trouble
 from journal.doctor.row_checks import tells_identities
 from journal.kinds import CHECKPOINT
 from journal.next_steps import next_command
 from journal.quantities import count
+from journal.retention.prunable import NEEDED
 from journal.schema.tables import rank
 
 HASHED_BY_DEFAULT = 1 << 30
@@ -93,7 +93,9 @@ def _unreadable(files: list[Path], why: str, journal: Path) -> Finding:
     owner = owner_of(files[0])
     whose = f", which {'belongs' if len(files) == 1 else 'belong'} to {owner}" if owner else ""
     detail = f"{count(len(files), 'checkpoint')} cannot be read ({why}){whose}: {some([str(file) for file in files])}"
-    return trouble("blob-unreadable", detail, mending_owner(journal) if owner else "Make them readable for this user.")
+    return trouble(
+        "blob-unreadable", detail, give_back_owner(journal) if owner else "Make them readable for this user."
+    )
 
 
 def is_whole(path: Path) -> bool:

@@ -10,12 +10,8 @@ from pathlib import Path
 
 from journal import locations
 from journal.doctor.blob_checks import check_blobs
-from journal.doctor.branches import check_branches
-from journal.doctor.dead_letters import check_refused
-from journal.doctor.findings import Finding, notice
-from journal.doctor.row_checks import check_file, check_rows, damaged, is_ours, unreadable
-from journal.doctor.source import reading
-from journal.doctor.surroundings import (
+from journal.doctor.delivery_checks import check_reached, check_refused
+from journal.doctor.environment_checks import (
     check_age,
     check_disk,
     check_fallback_folder,
@@ -24,9 +20,11 @@ from journal.doctor.surroundings import (
     check_modes,
     check_size,
 )
-from journal.doctor.unreached import check_reached
+from journal.doctor.findings import Finding, notice
+from journal.doctor.row_checks import check_file, check_forks, check_rows, damaged, is_ours, unreadable
+from journal.doctor.source import reading
 from journal.errors import JournalError, JournalUnavailable
-from journal.reading.presence import is_awaited
+from journal.reading.beside import is_awaited
 from journal.retention.limit import measure_by
 
 
@@ -103,7 +101,7 @@ def _look_inside(database: Path, deep: bool) -> _Inside:
             inside.blobs = connection.execute("SELECT count(*) FROM blobs WHERE state = 'present'").fetchone()[0]
             inside.bytes = measure_by(lambda question: int(connection.execute(question).fetchone()[0])).total
             inside.findings += check_rows(connection, database.parent)
-            inside.findings += check_branches(connection)
+            inside.findings += check_forks(connection)
             inside.findings += check_blobs(connection, database.parent / "blobs", deep=deep)
             inside.findings += check_refused(connection, database.parent)
             inside.findings += check_reached(connection, database.parent)

@@ -43,7 +43,7 @@ def repair(journal: Path) -> str:
     return f"Run `{command}`: it copies what can be read into a new journal and leaves this one."
 
 
-def mending_owner(journal: Path) -> str:
+def give_back_owner(journal: Path) -> str:
     """Return the next step where files of a journal belong to somebody else."""
     command = f'sudo chown -R "$(id -un)" {shlex.quote(str(journal.absolute()))}'
     return f"`{command}` gives them back; they belong to whoever ran a command there, as by `sudo`."

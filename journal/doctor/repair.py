@@ -12,16 +12,16 @@ from datetime import datetime
 from pathlib import Path
 
 from journal.checkpoints.blobs import BlobStore
-from journal.checkpoints.superseded import NEEDED
 from journal.clock import now_text
 from journal.doctor.blob_checks import is_whole
 from journal.doctor.findings import some
-from journal.doctor.mending import mend
+from journal.doctor.rebuilding import mend
 from journal.doctor.rescue import TABLES, Rescue
 from journal.errors import CorruptJournal, JournalUnwritable, from_os, from_sqlite
 from journal.folder import open_journal
 from journal.kinds import CHECKPOINT
 from journal.quantities import count
+from journal.retention.prunable import NEEDED
 from journal.sessions import identity
 
 _REFERRED_TO = f"""
@@ -64,13 +64,13 @@ def recover_journal(folder: Path, now: datetime) -> Recovery:
     """
     recovery = Recovery(folder.with_name(f"{folder.name}-recovered-{now:%Y%m%dT%H%M%SZ}"))
     with _new_journal(recovery.folder) as new, tempfile.TemporaryDirectory(dir=recovery.folder) as scratch:
-        identity.forget(new)
+        identity.withdraw(new)
         rescue = Rescue(new, Path(scratch))
         rescue.copy_rows(folder / "journal.db")
         if not rescue.kept.total():
             raise CorruptJournal(f"nothing could be read of {folder / 'journal.db'}; it was left as it is")
         mended = mend(new, rescue.newest_event)
-        identity.settle(new)
+        identity.adopt(new)
         recovery.lost, recovery.changed = [*rescue.lost, *mended.lost], mended.changed
         _copy_blobs(new, folder / "blobs", recovery)
         recovery.kept = {table: new.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}

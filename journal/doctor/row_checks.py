@@ -1,4 +1,4 @@
-"""What is wrong with the rows: the file's structure, its references, its texts, and the bodies of its deliveries."""
+"""What is wrong with the file and its rows: structure, references, texts, bodies of deliveries, and forked runs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from journal.doctor.findings import Finding, repair, some, trouble
+from journal.doctor.findings import Finding, notice, repair, some, trouble
 from journal.errors import CorruptJournal, JournalError, JournalUnavailable, NewerJournal, from_os
 from journal.ids import chunk_id, digest
 from journal.migrations import NEWEST_VERSION
 from journal.next_steps import next_command
+from journal.quantities import count
+from journal.sessions.identity import TWIN
 from journal.storage import connections, log_base
 from journal.storage.database import APPLICATION_ID, check_header, check_log
 
@@ -19,6 +21,11 @@ DAMAGE = frozenset({"database-damaged", "database-overwritten", "reference-broke
 """The findings that a repair can do something about: it copies what is whole into a new journal."""
 
 _TEXTS = {"events": "payload", "deliveries": "body", "targets": "ids"}
+_FORKS = """
+    SELECT r.name, s.run_id, s.generation, group_concat(s.host, ' and ') AS hosts
+    FROM sessions s JOIN runs r ON r.id = s.run_id
+    WHERE s.purpose IS NULL GROUP BY s.run_id, s.generation HAVING count(*) > 1 ORDER BY r.created_at, s.generation
+"""
 
 
 def damaged(error: Exception, database: Path) -> Finding:
@@ -135,3 +142,22 @@ def _check_deliveries(connection: sqlite3.Connection, step: str) -> Iterator[Fin
 
 def _chunk_id(parts: dict[str, Any]) -> str:
     return chunk_id(body_digest=digest(parts.pop("body")), **parts)
+
+
+def check_forks(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Name the runs that two machines, or two copies of a folder, went on with at once.
+
+    Args:
+        connection: The journal's database.
+    """
+    if not tells_identities(connection):
+        return
+    forks = [f"{name} ({run_id}) on {hosts}" for name, run_id, _, hosts in connection.execute(_FORKS)]
+    if forks:
+        detail = f"two sessions went on with one run at once: {some(forks)}"
+        advice = "All of their events are kept; where both tell of the same epoch, the one that is further is shown."
+        yield notice("run-forked", detail, advice)
+    twins = connection.execute("SELECT count(*) FROM sessions WHERE purpose = ?", (TWIN,)).fetchone()[0]
+    if twins:
+        detail = f"events with numbers that other events have, too, are kept in {count(twins, 'session')} beside"
+        yield notice("numbers-twice", detail, "A machine was set back to a snapshot while it trained: look into both.")

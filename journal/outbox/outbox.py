@@ -21,7 +21,7 @@ from journal.outbox.planning import Plans
 from journal.outbox.routing import Routes
 from journal.outbox.settling import Settlement
 from journal.sessions.liveness import live_runs
-from journal.storage.connections import CountedConnection, is_severed, transaction
+from journal.storage.connections import CountedConnection, is_unlinked, transaction
 from journal.storage.database import Begin
 from journal.storage.folding import fold_wal
 
@@ -68,7 +68,7 @@ class Outbox:
             JournalUnwritable: It was removed or replaced; what is written goes into a file without a name.
         """
         driver = self._driver()
-        if driver.is_cut_off or is_severed(self._database, driver.file):
+        if driver.has_lost_its_file or is_unlinked(self._database, driver.file):
             raise JournalUnwritable(
                 f"{self._database}, or its log, was removed or replaced while it was in use; a training that still "
                 "writes makes it anew with its run. Run the command again for what is there now"

@@ -80,7 +80,7 @@ _EVENTS = text(
     ORDER BY e.id
     """  # noqa: S608 - names of this package
 )
-# What `journal.checkpoints.superseded` removes once the next one is there: `last` and `best` may be the same bytes.
+# What `prunable.evict_superseded` removes once the next one is there: `last` and `best` may be the same bytes.
 _REPLACED_NEXT = text(
     f"""
     SELECT b.size FROM events e JOIN blobs b ON {_REFERS}

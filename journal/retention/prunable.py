@@ -1,4 +1,8 @@
-"""What may be taken out of a journal: runs that have arrived whole, and bytes that nothing refers to."""
+"""What may be taken out of a journal: runs that have arrived whole, and bytes that nothing needs.
+
+A newer checkpoint supersedes an older one of the same role. Its bytes stay as long as a final checkpoint, the newest of
+any role of any run, or an open delivery refers to them.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,9 @@ from sqlalchemy import Connection, Row, bindparam, select, text, update
 from journal.checkpoints.blobs import BlobStore
 from journal.checkpoints.salvage import lost_snapshots
 from journal.clock import to_text
-from journal.kinds import CHECKPOINT, NOT_FOR_PLATFORMS, listed
+from journal.kinds import CHECKPOINT, FINAL, NOT_FOR_PLATFORMS, listed
 from journal.schema import plausible_times, tables
+from journal.sessions.order import newest_checkpoint
 
 _D = tables.deliveries
 
@@ -52,6 +57,23 @@ _PRUNED = text(
       AND NOT EXISTS (SELECT 1 FROM targets here WHERE here.run_id = t.run_id AND here.destination_id = :known_at
                         AND (here.dropped_at IS NULL OR here.state != 'new'))
     """
+)
+NEEDED = f"""
+    (b.sha256 IN (SELECT sha256 FROM deliveries WHERE state IN ('pending', 'claimed') AND sha256 IS NOT NULL)
+     OR EXISTS (
+        SELECT 1 FROM events o
+        WHERE o.kind = '{CHECKPOINT}' AND json_extract(o.payload, '$.sha256') = +b.sha256
+          AND (o.key = '{FINAL}' OR o.id = {newest_checkpoint("o")})))"""  # noqa: S608 - names of this package
+"""The SQL condition under which the bytes of a row `b` of `blobs` must stay."""
+
+_SUPERSEDED = text(
+    f"""
+    SELECT DISTINCT b.sha256
+    FROM events e JOIN blobs b ON b.sha256 = json_extract(e.payload, '$.sha256')
+    WHERE e.run_id = :run_id AND e.kind = '{CHECKPOINT}' AND e.key = :role AND b.state = 'present'
+      AND e.id != {newest_checkpoint("e")}
+      AND NOT {NEEDED}
+    """  # noqa: S608 - a constant of this module
 )
 
 
@@ -110,3 +132,16 @@ def clear_removed(connection: Connection, blobs: BlobStore) -> None:
     for sha256 in blobs.names():
         if sha256 in removed:
             blobs.remove(sha256)
+
+
+def evict_superseded(connection: Connection, blobs: BlobStore, run_id: str, role: str) -> list[str]:
+    """Remove the bytes of the run's superseded checkpoints of a role; return their sha256.
+
+    The files go before the transaction ends, while the write lock keeps everybody from storing the same bytes again.
+    A crash in between leaves a row that says `present`, and a later delivery finds the checkpoint superseded.
+    """
+    superseded = [row.sha256 for row in connection.execute(_SUPERSEDED, {"run_id": run_id, "role": role})]
+    for sha256 in superseded:
+        blobs.remove(sha256)
+        connection.execute(update(tables.blobs).where(tables.blobs.c.sha256 == sha256).values(state="removed"))
+    return superseded

@@ -132,20 +132,20 @@ def place_of(database: Path) -> str:
     return f"{host_name()} {database.resolve().parent} {inode}"
 
 
-def forget(connection: sqlite3.Connection) -> None:
-    """Take out what `complete` makes, so that rows of another journal come in as they are, and its name with them."""
+def withdraw(connection: sqlite3.Connection) -> None:
+    """Take out what `assign` makes, so that rows of another journal come in as they are, and its name with them."""
     connection.execute("DELETE FROM facts")
     for name in TRIGGERS:
         connection.execute(f"DROP TRIGGER {name}")
 
 
-def settle(connection: sqlite3.Connection) -> None:
-    """Do what `complete` does for rows that were brought here to stay."""
+def adopt(connection: sqlite3.Connection) -> None:
+    """Do what `assign` does for rows that were brought here to stay."""
     connection.execute("DELETE FROM facts WHERE name = ?", (PLACE,))
-    complete(connection)
+    assign(connection)
 
 
-def complete(connection: sqlite3.Connection) -> None:
+def assign(connection: sqlite3.Connection) -> None:
     """Give rows of earlier versions their identities, and make the triggers that do so for later ones.
 
     Two copies that are migrated apart get the same ones: they follow from what the rows hold.
@@ -154,7 +154,7 @@ def complete(connection: sqlite3.Connection) -> None:
         connection: In a write transaction.
     """
     connection.create_function("derived_uuid", -1, derived, deterministic=True)
-    for statement in _COMPLETE:
+    for statement in _ASSIGN:
         connection.execute(statement)
     (_, _, database), *_ = connection.execute("PRAGMA database_list").fetchall()
     names = {JOURNAL: str(uuid.uuid4()), PLACE: place_of(Path(database))}
@@ -164,7 +164,7 @@ def complete(connection: sqlite3.Connection) -> None:
         connection.execute(f"CREATE TRIGGER {name} {rule}")
 
 
-_COMPLETE = (
+_ASSIGN = (
     """UPDATE sessions SET uuid = derived_uuid('session', run_id, id, pid, host, boot_id, started_at)
        WHERE uuid IS NULL""",
     """UPDATE sessions SET generation = (SELECT count(*) FROM sessions o WHERE o.run_id = sessions.run_id

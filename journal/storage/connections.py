@@ -1,8 +1,8 @@
 """Connections that keep what they need of the journal's files, whatever else happens to these.
 
-A connection counts towards its process's guard (`log_guard.py`) from its opening to its close, and holds the gate
-(`write_gate.py`) in each write transaction. Before it writes it looks whether the log is still the one that it was
-opened with: what goes into a removed one is seen by nobody else.
+From its opening to its close a connection shares the locks that its process holds on the log (`log_locks.py`). In each
+write transaction it holds the write lock (`write_lock.py`). Before it writes it checks that the log is still the one
+that it was opened with: what goes into a removed one is seen by nobody else.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from journal.errors import from_sqlite
-from journal.storage import descriptors, log_guard, write_gate
+from journal.storage import descriptors, log_locks, write_lock
 from journal.storage.descriptors import LOCK, File, file_of
-from journal.storage.log_guard import Guard
-from journal.storage.write_gate import Gate
+from journal.storage.log_locks import LogLocks
+from journal.storage.write_lock import WriteLock
 
 
 class LogRemoved(sqlite3.OperationalError):
@@ -56,19 +56,19 @@ _FATES = {
 
 
 class CountedConnection(sqlite3.Connection):
-    """A connection that counts as open until it is closed; one that is never closed counts for ever.
+    """A connection that is counted as open until it is closed; one that is never closed is counted to the end.
 
     Attributes:
         database: The file, by name.
         file: Device and inode of it, until the connection is closed.
-        rests: Set before it is closed for a fork only: the guard stays.
+        is_for_fork: Set before it is closed for a fork only: the locks stay.
     """
 
     database: Path
     file: File | None = None
-    rests = False
-    _gate: Gate
-    _guard: Guard | None = None
+    is_for_fork = False
+    _write_lock: WriteLock
+    _log_locks: LogLocks | None = None
     _log: str = ""
     _log_inode: int | None = None
     _place: str = ""
@@ -82,28 +82,28 @@ class CountedConnection(sqlite3.Connection):
 
         Raises:
             LogRemoved: Nothing was begun.
-            sqlite3.Error: The lock was not had, or the file cannot be used.
+            sqlite3.Error: Another process kept the lock for too long, or the file cannot be used.
         """
-        self._gate.enter(seconds)
+        self._write_lock.acquire(seconds)
         try:
             self.require_log()
             self.execute("BEGIN IMMEDIATE")
         except BaseException:
-            self._gate.leave()
+            self._write_lock.release()
             raise
 
     def commit(self) -> None:
         """Commit; where that fails, the transaction is still to be rolled back."""
         super().commit()
-        if self._gate.depth:  # not after reading
-            self._gate.leave()
+        if self._write_lock.depth:  # not after reading
+            self._write_lock.release()
 
     def rollback(self) -> None:
         """Roll back; without a transaction it does nothing."""
         try:
             super().rollback()
         finally:
-            self._gate.leave()
+            self._write_lock.release()
 
     def write(self, statement: str, row: Sequence[Any]) -> int:
         """Execute one statement in a transaction of its own, or in the open one; return the id of the row it made.
@@ -112,7 +112,7 @@ class CountedConnection(sqlite3.Connection):
             LogRemoved: Nothing was written.
             sqlite3.Error: It was not written.
         """
-        self._gate.enter()
+        self._write_lock.acquire()
         try:
             try:  # as `require_log`, for what is usual
                 log, base = os.stat(self._log), os.stat(self._place)  # noqa: PTH116
@@ -125,10 +125,10 @@ class CountedConnection(sqlite3.Connection):
             # In autocommit mode one INSERT is one transaction that takes the write lock at once.
             return self.execute(statement, row).lastrowid or 0
         finally:
-            self._gate.leave()
+            self._write_lock.release()
 
     @contextmanager
-    def keeping_others_out(self, seconds: float) -> Iterator[None]:
+    def exclusively(self, seconds: float) -> Iterator[None]:
         """Keep other processes of this software from writing, outside of a transaction.
 
         Args:
@@ -138,53 +138,53 @@ class CountedConnection(sqlite3.Connection):
             LogRemoved: The log is no longer the one that the connection was opened with.
             sqlite3.OperationalError: They went on for longer.
         """
-        self._gate.enter(seconds)
+        self._write_lock.acquire(seconds)
         try:
             self.require_log()
             yield
         finally:
-            self._gate.leave()
+            self._write_lock.release()
 
     def close(self) -> None:
         """Close it; doing so again does nothing."""
         with LOCK:
-            if self._guard is None:
+            if self._log_locks is None:
                 super().close()
                 return
-            guard, self._guard, self.file = self._guard, None, None
+            locks, self._log_locks, self.file = self._log_locks, None, None
             try:
-                if guard.connections > 1 or self.rests:
+                if locks.connections > 1 or self.is_for_fork:
                     super().close()
                 else:
-                    self._close_last(guard)
+                    self._close_last(locks)
             finally:
-                self._gate.close()
-                log_guard.leave(guard, rests=self.rests)
+                self._write_lock.close()
+                log_locks.release(locks, is_for_fork=self.is_for_fork)
 
-    def _close_last(self, guard: Guard) -> None:
+    def _close_last(self, locks: LogLocks) -> None:
         """Let SQLite fold the log and delete it, if no other process has it either."""
         try:
-            self._gate.enter(0)  # so that nobody opens, writes and vanishes between the two
+            self._write_lock.acquire(0)  # so that nobody opens, writes and vanishes between the two
         except sqlite3.OperationalError:  # somebody else is there
             super().close()
             return
-        if not self.is_cut_off and not guard.is_overwritten(self.database):
-            guard.unlock()
+        if not self.has_lost_its_file and not locks.is_overwritten(self.database):
+            locks.unlock()
             if sys.version_info >= (3, 12):  # before, it cannot be switched off
                 self.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, False)
         super().close()
 
-    def settle(self, mode: str) -> None:
-        """Take notice of the journal mode that was chosen, and with WAL keep the log where it is."""
-        if mode == "wal" and self._guard is not None:
-            self._guard.lock(self.database)
+    def keep_log(self, mode: str) -> None:
+        """With WAL as the journal mode, lock the log, and remember which file it is."""
+        if mode == "wal" and self._log_locks is not None:
+            self._log_locks.lock(self.database)
             with suppress(OSError):
                 self._log_inode = os.stat(self._log).st_ino  # noqa: PTH116
 
     @property
-    def is_cut_off(self) -> bool:
+    def has_lost_its_file(self) -> bool:
         """Whether the log is not the one that the connection was opened with, though the database is in its place."""
-        return not self._has_its_log() and not is_severed(self.database, self.file)
+        return not self._has_its_log() and not is_unlinked(self.database, self.file)
 
     def log_bytes(self) -> int:
         """Return the log's length, 0 where there is none."""
@@ -221,7 +221,7 @@ class CountedConnection(sqlite3.Connection):
         if self.in_transaction or self._log_inode is None:
             return
         self._require_base()
-        if self.is_cut_off:
+        if self.has_lost_its_file:
             is_saved = not self.log_bytes() and self._fold_all()
             raise LogRemoved(self.database, "saved" if is_saved else "hidden")
         if self._has_its_log() and not self.log_bytes():  # folded by another process, or emptied by hand
@@ -240,7 +240,7 @@ class CountedConnection(sqlite3.Connection):
             base = os.stat(self._place)  # noqa: PTH116
             if base.st_mtime_ns == self._changed_at or (base.st_dev, base.st_ino) != self.file:
                 return  # as it was, or another file, which is another matter
-            if self._guard is not None and self._guard.is_overwritten(self.database):
+            if self._log_locks is not None and self._log_locks.is_overwritten(self.database):
                 raise Overwritten
             self._changed_at = base.st_mtime_ns
 
@@ -301,17 +301,17 @@ def connect(database: Path, *, timeout: float, **options: Any) -> CountedConnect
         sqlite3.Error: It cannot be opened.
     """
     with LOCK:  # nothing is locked before the first statement
-        guard = log_guard.join(database)
+        locks = log_locks.acquire(database)
         try:
-            if guard.is_overwritten(database):
+            if locks.is_overwritten(database):
                 raise Overwritten
             uri = f"{database.absolute().as_uri()}?mode=rw"
             connection = sqlite3.connect(uri, uri=True, factory=CountedConnection, timeout=timeout, **options)
         except BaseException:
-            log_guard.leave(guard)
+            log_locks.release(locks)
             raise
-        connection.database, connection.file, connection._guard = database, guard.file, guard
-        connection._gate = Gate(database.parent, timeout)
+        connection.database, connection.file, connection._log_locks = database, locks.file, locks
+        connection._write_lock = WriteLock(database.parent, timeout)
         connection._place = str(database.absolute())
         connection._log = f"{connection._place}-wal"
         return connection
@@ -338,13 +338,13 @@ def first_bytes(database: Path, count: int) -> bytes | None:
     Raises:
         OSError: It cannot be read.
     """
-    if log_guard.is_open(database):
+    if log_locks.is_open(database):
         return None
     with descriptors.reading(database) as number:
         return descriptors.read_at(number, count, 0)
 
 
-def is_severed(database: Path, file: File | None) -> bool:
+def is_unlinked(database: Path, file: File | None) -> bool:
     """Return whether the database was removed or replaced: what is written then goes into a file without a name.
 
     Args:
@@ -361,8 +361,8 @@ def is_severed(database: Path, file: File | None) -> bool:
 
 def forget() -> None:
     """Let go of what a forked child has inherited: the locks are its parent's."""
-    write_gate.forget()
-    log_guard.forget()
+    write_lock.forget()
+    log_locks.forget()
 
 
 def _is_read_only(path: Path) -> bool:

@@ -26,7 +26,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 
-from journal.disk import hand_over, why_full
+from journal.disk import give_to_owner_of, why_full
 from journal.errors import (
     CorruptJournal,
     JournalError,
@@ -78,7 +78,7 @@ def make_folder(folder: Path) -> None:
         (folder / "blobs").mkdir(mode=0o700, exist_ok=True)
         connections.create(database)
         for made in (folder / "blobs", database):
-            hand_over(made, folder)
+            give_to_owner_of(made, folder)
     except OSError as error:
         raise from_os(error, database) from error
 
@@ -189,7 +189,7 @@ def _set_pragmas(
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute("PRAGMA mmap_size=0")
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.settle(_choose_journal_mode(connection, database.parent, busy_seconds))
+        connection.keep_log(_choose_journal_mode(connection, database.parent, busy_seconds))
         connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
         if sys.platform == "darwin":
             connection.execute("PRAGMA fullfsync=ON")  # there a plain fsync does not reach the disk

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from journal.storage.connections import CountedConnection
-from journal.storage.write_gate import Gate
+from journal.storage.write_lock import WriteLock
 
 FOLDED_AT_BYTES = 16 << 20
 """So large the log grows before it is folded back, where nobody is in the way."""
@@ -44,12 +44,12 @@ def fold_wal(connection: CountedConnection) -> bool:
 @contextmanager
 def _alone(connection: CountedConnection) -> Iterator[None]:
     """Keep every other process of this software from folding."""
-    gate = Gate(connection.database.parent / "blobs", 0)
+    write_lock = WriteLock(connection.database.parent / "blobs", 0)
     try:
-        gate.enter()
+        write_lock.acquire()
         yield
     finally:
-        gate.close()
+        write_lock.close()
 
 
 @contextmanager
@@ -89,6 +89,6 @@ def _lengthen(connection: CountedConnection) -> None:
 
 
 def _cut(connection: CountedConnection) -> bool:
-    with connection.keeping_others_out(_PATIENCE):
+    with connection.exclusively(_PATIENCE):
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy

@@ -2,8 +2,8 @@
 
 A child that opened its own beside an inherited one would share SQLite's book-keeping with it, hold no lock of its own,
 and lose what it writes when the parent closes last and removes the log (https://sqlite.org/howtocorrupt.html, "Carrying
-an open database connection across a fork"). So every holder of one is closed before a fork, and kept from opening until
-it is over; each side then opens its own when it needs one. The locks that keep the log (`log_guard.py`) stay with the
+an open database connection across a fork"). So every connection is closed before a fork, and none is opened until it is
+over; each side then opens its own when it needs one. The locks that keep the log (`log_locks.py`) stay with the
 parent meanwhile.
 """
 
@@ -31,16 +31,16 @@ class Connected(Protocol):
 
     lock: threading.RLock
 
-    def rest(self) -> None:
-        """Close the connection for a moment; the next use opens one again."""
+    def close_for_fork(self) -> None:
+        """Close the connection; the next use opens another one."""
 
 
 _connected: weakref.WeakSet[Connected] = weakref.WeakSet()
 _forking = threading.Lock()
-_at_rest: list[Connected] = []
+_closed: list[Connected] = []
 
 
-def keep_out(holder: Connected) -> None:
+def register(holder: Connected) -> None:
     """Have the holder closed before each fork, as long as it lives."""
     _connected.add(holder)
 
@@ -49,9 +49,9 @@ def _before_fork() -> None:
     _forking.acquire()
     for holder in list(_connected):
         holder.lock.acquire()
-        _at_rest.append(holder)
+        _closed.append(holder)
         with suppress(DBAPIError, sqlite3.Error):
-            holder.rest()
+            holder.close_for_fork()
     LOCK.acquire()  # last: who connects holds its own lock before it asks for this one
 
 
@@ -62,8 +62,8 @@ def _after_fork_in_child() -> None:
 
 def _after_fork() -> None:
     LOCK.release()
-    while _at_rest:
-        _at_rest.pop().lock.release()
+    while _closed:
+        _closed.pop().lock.release()
     _forking.release()
 
 

@@ -16,7 +16,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from journal.disk import hand_over
+from journal.disk import give_to_owner_of
 from journal.storage import descriptors
 
 _NOTE = "journal.db-newest"
@@ -43,7 +43,7 @@ def note(database: Path) -> None:
         if (now := number(database)) > noted(database):
             draft = database.with_name(f"{_NOTE}.tmp")
             draft.touch(mode=0o600)
-            hand_over(draft, database.parent)
+            give_to_owner_of(draft, database.parent)
             draft.write_text(f"{now}\n", encoding="ascii")
             draft.replace(database.with_name(_NOTE))
 

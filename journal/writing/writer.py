@@ -18,7 +18,6 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
-from journal.checkpoints import superseded
 from journal.checkpoints.blobs import BlobStore, Snapshot
 from journal.checkpoints.salvage import LostSnapshot
 from journal.clock import now_text
@@ -28,6 +27,7 @@ from journal.kinds import CHECKPOINT, MILESTONES
 from journal.outbox import backlog, targets
 from journal.outbox.targets import route
 from journal.records import Event, Run, Signal, Target
+from journal.retention import prunable
 from journal.retention.limit import Size, Space, measure
 from journal.schema import tables
 from journal.sessions import session_rows
@@ -74,9 +74,9 @@ class Writer:
         return self._connection.file
 
     @property
-    def is_cut_off(self) -> bool:
+    def has_lost_its_file(self) -> bool:
         """Whether the log was removed under the connection, so that only this connection can still read it."""
-        return self._connection.is_cut_off
+        return self._connection.has_lost_its_file
 
     def append(
         self,
@@ -235,7 +235,7 @@ class Writer:
             event_id = self._insert(session, row, entry, None)
         # What cannot be removed now is removed with the next checkpoint.
         with suppress(JournalUnavailable, OSError), self._transaction() as connection:
-            superseded.evict(connection, self._blobs, session.run_id, role)
+            prunable.evict_superseded(connection, self._blobs, session.run_id, role)
         self._blobs.discard(snapshot)
         self._blobs.clear()
         return event_id

@@ -43,7 +43,7 @@ class WriterConnection:
         self._on_close = on_close
         self._connection: Connection | None = None
         self._driver: CountedConnection | None = None
-        fork_safety.keep_out(self)
+        fork_safety.register(self)
 
     @property
     def file(self) -> tuple[int, int] | None:
@@ -51,9 +51,9 @@ class WriterConnection:
         return self._driver.file if self._driver is not None else None
 
     @property
-    def is_cut_off(self) -> bool:
+    def has_lost_its_file(self) -> bool:
         """Whether the log was removed under the connection, so that only this connection can still read it."""
-        return self._driver is not None and self._driver.is_cut_off
+        return self._driver is not None and self._driver.has_lost_its_file
 
     def driver(self) -> CountedConnection:
         """Return the driver's connection, opening one when there is none."""
@@ -107,11 +107,11 @@ class WriterConnection:
             except (DBAPIError, sqlite3.Error) as error:
                 raise from_sqlite(error, self._database) from error
 
-    def rest(self) -> None:
+    def close_for_fork(self) -> None:
         """Close the connection while this process forks, but keep the locks on the journal's files."""
         with self.lock:
             if self._driver is not None:
-                self._driver.rests = True
+                self._driver.is_for_fork = True
             self.close()
 
     def close(self) -> None:

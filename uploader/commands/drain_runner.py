@@ -112,14 +112,14 @@ def _place(folder: Path | None) -> Path:
 
 
 def _is_there(folder: Path) -> bool:
-    from journal.reading.presence import is_there
+    from journal.reading.beside import is_there
 
     return is_there(folder)
 
 
 def _comes_later(folder: Path, options: DrainOptions) -> bool:
     """Return whether a missing journal may be created: a drain watches for it, or fallback files hold events for it."""
-    from journal.reading.presence import is_awaited
+    from journal.reading.beside import is_awaited
 
     if options.watch and not _is_there(folder):
         click.echo(f"There is no journal in {folder} yet; waiting for one.", err=True)

@@ -29,7 +29,7 @@ def require_journal(folder: Path | None, command: str, *, as_json: bool) -> None
         as_json: Whether to print one JSON object.
     """
     from journal.locations import default_journal
-    from journal.reading.presence import is_there, waiting
+    from journal.reading.beside import is_there, waiting
 
     where = folder or default_journal()
     if is_there(where):

@@ -38,11 +38,11 @@ def status(journal: Path | None, as_json: bool) -> None:
     For each platform that a run goes to, status says what is in the way and which command helps. It only reads, so it
     is safe beside a training and a drain.
     """
-    from journal.read_only import look_at
+    from journal.read_only import read_journal
 
     require_journal(journal, "status", as_json=as_json)
     with journal_errors("status", as_json=as_json):
-        view = look_at(journal)
+        view = read_journal(journal)
     limit = _limit()
     click.echo(_as_json(view, limit) if as_json else _as_text(view, limit))
 

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from journal.checkpoints.blobs import delete
 from journal.clock import now_text
-from journal.disk import hand_over
+from journal.disk import give_to_owner_of
 from journal.errors import from_os
 from journal.sessions.liveness import host_name
 from uploader.errors import DrainLocked
@@ -40,7 +40,7 @@ def drain_lock(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise from_os(error, folder / LOCK) from error
     try:
-        hand_over(folder / LOCK, folder)
+        give_to_owner_of(folder / LOCK, folder)
         with suppress(OSError):  # it is only for the message that a second drain shows
             _write_holder(folder)
         yield
@@ -53,7 +53,7 @@ def _write_holder(folder: Path) -> None:
     me = {"pid": os.getpid(), "host": host_name(), "started_at": now_text()}
     draft = folder / f"{HOLDER}.tmp"
     draft.touch(mode=0o600)
-    hand_over(draft, folder)
+    give_to_owner_of(draft, folder)
     draft.write_text(json.dumps(me), encoding="utf-8")
     draft.replace(folder / HOLDER)  # whole or not at all: a second drain may be reading
 

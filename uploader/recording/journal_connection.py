@@ -91,7 +91,7 @@ class JournalConnection:
 
     def verified(self) -> OpenSession | None:
         """Return the open session as `get` does, having created the journal again if somebody has removed it."""
-        if self._opened is not None and self._opened.is_severed():
+        if self._opened is not None and self._opened.is_unlinked():
             LOGGER.warning("%s was removed while this training writes to it; it is created again.", self.folder)
             self._removed.append(RemovedJournal(self._opened))
             self._opened = self.ready = self.session_id = None
@@ -111,7 +111,7 @@ class JournalConnection:
         self._retry_at = self._clock() + RETRY_SECONDS
         # A lock that could not be released ends with its connection; the next call opens one. But what a removed
         # journal holds can be read only as long as it is open.
-        if self._opened is not None and not self._opened.is_severed():
+        if self._opened is not None and not self._opened.is_unlinked():
             self._opened.writer.close()
         self.cause = self.cause or error
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from journal.errors import JournalError
 from journal.records import Run
 from journal.sessions.identity import Session
-from journal.storage.connections import is_severed
+from journal.storage.connections import is_unlinked
 from journal.storage.database import Durability
 
 if TYPE_CHECKING:
@@ -106,12 +106,12 @@ class OpenSession:
             space = beside.space(limit)
             return space.for_checkpoint(size, self.run.id, role) if role else space.for_events()
 
-    def is_severed(self) -> bool:
+    def is_unlinked(self) -> bool:
         """Return whether the database or its log was removed or replaced.
 
         What is written then goes into a file without a name.
         """
-        return self.writer.is_cut_off or is_severed(self.journal.database, self.file)
+        return self.writer.has_lost_its_file or is_unlinked(self.journal.database, self.file)
 
     def close(self) -> None:
         """Let go of the files."""

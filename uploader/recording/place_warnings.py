@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from journal.locations import is_makeshift, unfit_fallback
+from journal.locations import is_temporary, unfit_fallback
 
 LOGGER = logging.getLogger("uploader")
 
@@ -17,7 +17,7 @@ def warn_of_places(journal: Path, *, is_named: bool) -> None:
         journal: The journal's folder.
         is_named: Whether the training's script named it.
     """
-    if not is_named and is_makeshift(journal):
+    if not is_named and is_temporary(journal):
         LOGGER.warning(
             "This user has no home folder, so the journal is in %s, which may be cleaned; set UPLOADER_JOURNAL to "
             "a folder that stays.",

@@ -43,7 +43,7 @@ class RemovedJournal:
         """
         removed = self._journal
         is_back = opened.file == removed.file == removed.writer.file  # it was moved away, and back
-        if is_back and not removed.writer.is_cut_off:
+        if is_back and not removed.writer.has_lost_its_file:
             return
         try:
             for target in self._ask(lambda writer: writer.targets(opened.run.id)):

@@ -256,12 +256,12 @@ def test_a_journal_that_cannot_be_read_is_said_to_be(folder: Path) -> None:
 import os, sys
 from pathlib import Path
 import psutil
-import journal.doctor, journal.doctor.source, journal.read_only, journal.reading.presence
+import journal.doctor, journal.doctor.source, journal.read_only, journal.reading.beside
 if os.getuid() == 0:
     os.setuid(54321)  # root may read anything
 folder = Path(sys.argv[1])
 try:
-    print(journal.reading.presence.is_there(folder), journal.read_only.look_at(folder))
+    print(journal.reading.beside.is_there(folder), journal.read_only.read_journal(folder))
 except journal.JournalError as error:
     print(error)
 print([finding.code for finding in journal.doctor.examine(folder, fallback_folders=[]).findings])

@@ -14,7 +14,7 @@ import requests
 from support.scripted_server import Reply, Request, ScriptedServer, scripted_server
 
 import uploader
-from journal.doctor.surroundings import close_to_others
+from journal.doctor.environment_checks import close_to_others
 from uploader.errors import ModelUnavailable, SettingsError
 from uploader.server.running import RunningServer, running
 

@@ -14,7 +14,7 @@ from support.journals import Bench, bench, finish, locked, python, rows
 import journal
 from journal.storage import folding
 from journal.storage.connections import CountedConnection
-from journal.storage.write_gate import Gate
+from journal.storage.write_lock import WriteLock
 from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
 
 PATIENT = 3600.0
@@ -54,8 +54,8 @@ def test_it_does_not_wait_for_a_writer(folder: Path) -> None:
 
 def test_one_process_folds_at_a_time(at: Bench) -> None:
     at.event()
-    other = Gate(at.journal.blobs.folder, 0)
-    other.enter()
+    other = WriteLock(at.journal.blobs.folder, 0)
+    other.acquire()
     assert not at.journal.fold_wal()
     other.close()
     assert at.journal.fold_wal()
@@ -101,7 +101,7 @@ def test_most_of_the_log_is_copied_beside_writers_and_none_writes_while_it_is_cu
     at: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    copy, keep_out = folding._copy, CountedConnection.keeping_others_out
+    copy, keep_out = folding._copy, CountedConnection.exclusively
 
     def write() -> None:
         said.append(*finish([python(WRITE, at.journal.path, at.run.id)]))
@@ -117,7 +117,7 @@ def test_most_of_the_log_is_copied_beside_writers_and_none_writes_while_it_is_cu
             yield
 
     monkeypatch.setattr(folding, "_copy", copy_and_write)
-    monkeypatch.setattr(CountedConnection, "keeping_others_out", keep_out_and_write)
+    monkeypatch.setattr(CountedConnection, "exclusively", keep_out_and_write)
     at.event()
     assert at.journal.fold_wal()
     assert said == ["written\n", "JournalBusy\n"]

@@ -41,7 +41,7 @@ def copy(at: Bench) -> None:
 
 
 def look(at: Bench) -> None:
-    read_only.look_at(at.journal.path)
+    read_only.read_journal(at.journal.path)
 
 
 def look_over(at: Bench) -> None:
@@ -49,7 +49,7 @@ def look_over(at: Bench) -> None:
 
 
 def read_a_copy(at: Bench) -> None:
-    read_only._look_at_copy(at.journal.path)
+    read_only._read_copy(at.journal.path)
 
 
 @pytest.mark.parametrize("meddle", [copy, look, look_over, read_a_copy])
@@ -238,7 +238,7 @@ def test_the_lock_lasts_while_the_process_forks(at: Bench) -> None:
     """Its connections are closed then; who looks at that moment must not take the log for nobody's."""
     at.outbox.close()
     at.event()
-    at.writer._connection.rest()
+    at.writer._connection.close_for_fork()
     copy(at)
     assert is_locked(at.journal.database, 0x40000002)
     at.event()

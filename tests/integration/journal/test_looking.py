@@ -17,6 +17,6 @@ def test_a_journal_on_a_full_disk_is_looked_at_in_a_copy(tmp_path: Path) -> None
             training.started()
             training.epoch(0)
         fill(disk)
-        view = read_only.look_at(disk / "journal")
+        view = read_only.read_journal(disk / "journal")
         assert view.path == disk / "journal"
         assert [(run.name, run.epochs) for run in view.runs] == [("train", 1)]

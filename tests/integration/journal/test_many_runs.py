@@ -14,11 +14,11 @@ from support.journals import finish, python, rows
 
 import journal
 from journal.checkpoints import salvage
-from journal.checkpoints.superseded import NEEDED
 from journal.clock import utc_now
 from journal.outbox.replaced import replaced
 from journal.reading import report
 from journal.retention import eviction, prunable, pruning
+from journal.retention.prunable import NEEDED
 from journal.sessions.liveness import live_runs
 
 LONG_AGO = "2020-01-01T00:00:00.000000Z"

@@ -1,12 +1,16 @@
-"""Whether there is a journal, told without making one."""
+"""Whether there is a journal, told without making one, and what trainings left beside it that it does not have."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from journal import locations
-from journal.writing import fallback_owners
+from journal.checkpoints.salvage import lost_snapshots
+from journal.writing import fallback, fallback_owners
 
 
 def is_there(folder: Path) -> bool:
@@ -31,3 +35,19 @@ def waiting(folder: Path, fallback_folders: Iterable[Path] | None = None) -> lis
     """
     beside = locations.fallback_folders() if fallback_folders is None else fallback_folders
     return [path for _, path in fallback_owners.files_by_owner(fallback_owners.owner_at(folder), beside).own]
+
+
+def left_beside(connection: Connection, folder: Path, beside: Iterable[Path], now: datetime) -> list[tuple[str, Path]]:
+    """Return each such file after the uuid of its run; "" where nobody can tell whose it is, as it cannot be read.
+
+    Args:
+        connection: To the journal's database.
+        folder: Where the journal is.
+        beside: Where fallback files may be.
+        now: The current time.
+    """
+    found = fallback_owners.files_by_owner(fallback_owners.owner(connection, folder), beside)
+    waiting = set(fallback.not_ingested(connection, [path for _, path in found.own]))
+    files = [(header.run.id, path) for header, path in found.own if path in waiting]
+    files += [("", path) for path in found.unreadable if fallback.unreadable_reason(path)]
+    return files + [(lost.run_id, lost.path) for lost in lost_snapshots(connection, now)]

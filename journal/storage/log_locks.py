@@ -1,4 +1,4 @@
-"""Keeping a journal's log where it is, whatever else this process does with the journal's files.
+"""Locks that keep a journal's log where it is, whatever else this process does with the journal's files.
 
 Whoever opens and closes `journal.db` by hand in this process (a copy of the folder, a header that is looked at) takes
 SQLite's locks off it. Another process would then take the journal for unused, fold its log and delete it, while this
@@ -27,7 +27,7 @@ _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510  # https://sqlite.org/src/file/src
 _INDEX_IN_USE = 128  # https://sqlite.org/walformat.html, "WAL locks"
 
 
-class Guard:
+class LogLocks:
     """What one process holds on a database as long as it has connections to it.
 
     Attributes:
@@ -88,22 +88,22 @@ class Guard:
         descriptors.let_go(self.file)
 
 
-_GUARDS: dict[File, Guard] = {}
+_LOCKS: dict[File, LogLocks] = {}
 
 
-def join(database: Path) -> Guard:
-    """Return the guard of a database for one more connection.
+def acquire(database: Path) -> LogLocks:
+    """Return the locks on a database, for one more connection.
 
     Raises:
         OSError: It cannot be opened.
     """
     with LOCK:
-        guard = _GUARDS.get(descriptors.file_of(database))
-        if guard is None:
-            guard = Guard(database)
-            _GUARDS[guard.file] = guard
-        guard.connections += 1
-        return guard
+        locks = _LOCKS.get(descriptors.file_of(database))
+        if locks is None:
+            locks = LogLocks(database)
+            _LOCKS[locks.file] = locks
+        locks.connections += 1
+        return locks
 
 
 def is_open(database: Path) -> bool:
@@ -113,23 +113,23 @@ def is_open(database: Path) -> bool:
         OSError: There is no such file.
     """
     with LOCK:
-        guard = _GUARDS.get(descriptors.file_of(database))
-        return guard is not None and guard.connections > 0
+        locks = _LOCKS.get(descriptors.file_of(database))
+        return locks is not None and locks.connections > 0
 
 
-def leave(guard: Guard, *, rests: bool = False) -> None:
-    """Count a connection less; the last one ends the guard, unless it is only at rest while this process forks."""
+def release(locks: LogLocks, *, is_for_fork: bool = False) -> None:
+    """Take a connection off the count; the last one ends the locks, unless it is closed for a fork only."""
     with LOCK:
-        guard.connections -= 1
-        if guard.connections <= 0 and not rests and _GUARDS.get(guard.file) is guard:
-            del _GUARDS[guard.file]
-            guard.close()
+        locks.connections -= 1
+        if locks.connections <= 0 and not is_for_fork and _LOCKS.get(locks.file) is locks:
+            del _LOCKS[locks.file]
+            locks.close()
 
 
 def forget() -> None:
     """Let go of everything: for a forked child, whose parent keeps the locks by its own descriptors."""
-    while _GUARDS:
-        _GUARDS.popitem()[1].abandon()
+    while _LOCKS:
+        _LOCKS.popitem()[1].abandon()
     descriptors.forget()
 
 

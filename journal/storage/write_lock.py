@@ -21,15 +21,15 @@ _AT_ONCE = LOCK_EX | LOCK_NB
 _PAUSES = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025)  # as SQLite waits, then 25 ms each time
 
 
-class Gate:
-    """The lock of one connection. It may be entered again by whoever holds it, as a signal handler does.
+class WriteLock:
+    """The lock of one connection. Whoever holds it may acquire it again, as a signal handler does.
 
     Attributes:
-        depth: How often it is entered.
+        depth: How often it is acquired.
     """
 
     def __init__(self, folder: Path, seconds: float) -> None:
-        """Open it; where it cannot be had, there is SQLite's own lock only.
+        """Open it; where the folder cannot be opened, there is SQLite's own lock only.
 
         Args:
             folder: What is locked.
@@ -40,16 +40,16 @@ class Gate:
         self._number: int | None = None
         with suppress(OSError):
             self._number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        _GATES.add(self)
+        _LOCKS.add(self)
 
-    def enter(self, seconds: float | None = None) -> None:
+    def acquire(self, seconds: float | None = None) -> None:
         """Wait for the lock.
 
         Args:
             seconds: How long; None for the usual time.
 
         Raises:
-            sqlite3.OperationalError: It was not had in time; the words are SQLite's.
+            sqlite3.OperationalError: Another process held it for longer; the words are SQLite's.
         """
         self.depth += 1
         if self.depth > 1 or self._number is None:
@@ -61,7 +61,7 @@ class Gate:
         except OSError:  # a file system without such locks
             pass
         except BaseException:
-            self.leave()
+            self.release()
             raise
 
     def _wait(self, number: int, seconds: float) -> None:
@@ -74,11 +74,11 @@ class Gate:
                     return flock(number, _AT_ONCE)
             raise sqlite3.OperationalError("database is locked")
         except BaseException:
-            self.leave()
+            self.release()
             raise
 
-    def leave(self) -> None:
-        """Let go of it, unless it was entered more often; one that is not held stays as it is."""
+    def release(self) -> None:
+        """Let go of it, unless it was acquired more often; one that is not held stays as it is."""
         if self.depth:
             self.depth -= 1
             if not self.depth and self._number is not None:
@@ -87,11 +87,11 @@ class Gate:
 
     def __enter__(self) -> None:
         """Wait for the lock."""
-        self.enter()
+        self.acquire()
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         """Let go of it."""
-        self.leave()
+        self.release()
 
     def close(self) -> None:
         """Let go of it for good."""
@@ -108,11 +108,11 @@ class Gate:
             os.close(number)
 
 
-_GATES: weakref.WeakSet[Gate] = weakref.WeakSet()
+_LOCKS: weakref.WeakSet[WriteLock] = weakref.WeakSet()
 
 
 def forget() -> None:
-    """Abandon every gate: for a forked child."""
-    for gate in list(_GATES):
+    """Abandon every lock: for a forked child."""
+    for lock in list(_LOCKS):
         with suppress(OSError):
-            gate.abandon()
+            lock.abandon()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from journal import locations
 from journal.disk import owner_of, why_full
-from journal.doctor.findings import Finding, mending_owner, notice, some, trouble
+from journal.doctor.findings import Finding, give_back_owner, notice, some, trouble
 from journal.errors import JournalError
 from journal.next_steps import drain_at, next_command
 from journal.quantities import count, readable
@@ -58,7 +58,7 @@ def check_modes(folder: Path, kept: Iterable[str] = ()) -> Iterator[Finding]:
     if refused:
         detail = f"this user cannot write to {some(refused)}"
         advice = "Mend owner and permissions, or copy the folder to another disk: trainings and drains have to write."
-        advice = mending_owner(folder) if any(owner_of(Path(path)) for path in refused) else advice
+        advice = give_back_owner(folder) if any(owner_of(Path(path)) for path in refused) else advice
         yield trouble("journal-unwritable", detail, advice)
     opened = [str(path) for path in readable_by_others(folder, kept)]
     if opened:

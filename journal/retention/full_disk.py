@@ -20,7 +20,7 @@ ENOUGH = 64 << 20
 """Bytes that are freed at once: enough for a log in which the rest can be written down."""
 
 
-def relieve(folder: Path) -> set[str]:
+def make_room(folder: Path) -> set[str]:
     """Delete bytes of a journal that no delivery needs, where its disk is full; return the sha256 of each.
 
     Their rows are to be marked as soon as the journal can be opened. Where it is in use, or cannot be read so, nothing
