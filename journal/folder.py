@@ -130,7 +130,7 @@ class Journal:
             redelivery.require_dead(connection, delivery_ids)
 
     def revive(self, delivery_ids: Sequence[int] | None = None, run_ids: Sequence[str] = ()) -> Revived:
-        """Give dead letters (these, or all) that nothing newer replaced another life, and unblock their runs (or all).
+        """Redeliver dead letters (these, or all) that nothing newer replaced, and unblock their runs (or all).
 
         Args:
             delivery_ids: The dead letters; None for all.

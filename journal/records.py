@@ -236,7 +236,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one attempt came to; `Outbox.record` writes it.
+    """What one attempt came to; `Settlement.record` writes it.
 
     Attributes:
         claim: The claim it is the outcome of.

@@ -32,7 +32,7 @@ class Announcement:
 def announce(
     connection: Connection, registrations: Sequence[Row[Any]], default_project: str
 ) -> dict[int, Announcement]:
-    """Return what goes with registrations, by delivery, and take down where they are sent now.
+    """Return what goes with registrations, by delivery, and note where they are sent now.
 
     Args:
         connection: In a write transaction.
@@ -56,7 +56,7 @@ _NOTE = update(_D).where(_D.c.id == bindparam("noted")).values(receipt=bindparam
 
 
 def _note(connection: Connection, registrations: Sequence[Row[Any]], default_project: str) -> None:
-    """Take down, before registrations are sent, to which projects: their answers may be lost."""
+    """Note to which projects registrations are sent, before they are: their answers may be lost."""
     notes = [
         {
             "noted": row.id,
@@ -68,7 +68,7 @@ def _note(connection: Connection, registrations: Sequence[Row[Any]], default_pro
 
 
 def _noted(receipt: str | None) -> list[str]:
-    """Return the projects that a registration's row tells of; a damaged one tells of none."""
+    """Return the projects that a registration's row names; a damaged one names none."""
     try:
         note = json.loads(receipt or "{}")
     except (ValueError, RecursionError):

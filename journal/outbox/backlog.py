@@ -1,4 +1,4 @@
-"""What no delivery was planned for yet: which targets have something, and what."""
+"""Events that no delivery was planned for yet: which targets have any, and which."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from journal.sessions.liveness import live
 from journal.storage.database import Begin
 
 BYTES_AT_ONCE = 8 << 20
-"""Events are read until their payloads come to so many characters, so that memory does not grow with large ones."""
+"""Events are read until their payloads add up to this many characters, so that large ones do not fill the memory."""
 
 _D = tables.deliveries
 _E = tables.events
@@ -43,7 +43,7 @@ class Backlog:
 
 @dataclass(frozen=True)
 class Unplanned(Backlog):
-    """The next events of a target, and what planning them takes.
+    """The next events of a target, and what their planning depends on.
 
     Attributes:
         last_event: Id of the run's newest event, whatever its kind.

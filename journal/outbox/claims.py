@@ -126,7 +126,7 @@ class Claims:
         run_ids: Sequence[str] | None = None,
         upload_spacing_seconds: float = UPLOAD_SPACING_SECONDS,
     ) -> dict[Lane, datetime]:
-        """Return of each lane the earliest time at which `take` would find something pending, where it ever would.
+        """Return the earliest time at which `take` would find something pending, for each lane that has anything.
 
         It may be past.
         """

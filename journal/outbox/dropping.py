@@ -76,7 +76,7 @@ def unbind(connection: Connection, run_id: str, destination_id: int) -> bool:
 
 
 def restore(connection: Connection, run_id: str, destination_id: int) -> None:
-    """Have what was dropped with a run's destination delivered after all; one that was not is left as it is.
+    """Make what was dropped with a run's destination pending again; one that was not dropped is left as it is.
 
     Dead letters that a person had dropped one by one stay as they are.
     """

@@ -46,7 +46,7 @@ def due(lane: Lane, queue: Queue, some_runs: bool, least_tried: bool) -> Select[
 
 
 def _timely() -> ColumnElement[bool]:
-    """Return the condition for deliveries that wait no longer, or whose owner let its lease run out."""
+    """Return the condition for deliveries whose wait is over, or whose lease has expired."""
     return or_(
         and_(_D.c.state == "pending", plausible_times.attempt_is_due()),
         and_(_D.c.state == "claimed", plausible_times.has_come(_D.c.lease_until, believed="latest_lease")),
@@ -104,7 +104,7 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
 
 
 def _is_spaced() -> ColumnElement[bool]:
-    """Return the condition for a checkpoint that keeps a distance to the last upload: of a live session, not final.
+    """Return the condition for a checkpoint that is spaced from the last upload: of a live session, not final.
 
     One that was begun before has kept it already.
     """

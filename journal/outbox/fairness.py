@@ -21,10 +21,10 @@ Queue = Literal["registrations", "live", "others"]
 QUEUES: tuple[Queue, ...] = get_args(Queue)
 
 PATIENCE = 3
-"""So many attempts at a registration, which are seconds, and later runs of that name do not wait for it any more."""
+"""After this many attempts at a registration, a matter of seconds, later runs of that name no longer wait for it."""
 
 SOON = timedelta(minutes=1)
-"""Nor for one that is due later, as when the platform has asked for a wait and another drain has started since."""
+"""Nor do they wait for one that is due later than this, as when the platform has asked for a wait."""
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Deliveries that something in between, such as a firewall or a limit on a request's size, answers by a page each time.
+"""Deliveries that an intermediary, such as a firewall or a limit on a request's size, answers with a page each time.
 
 A page is no verdict, so one that it answers is tried again; most often it stands for a while before everything, as
 during a deployment of an ingress. Where it is about one delivery alone, that must not hold the end of its run for ever.
@@ -19,10 +19,10 @@ from journal.records import Claim
 from journal.schema import plausible_times, tables
 
 PAGE = "page"
-"""Result of an attempt that something in between has answered."""
+"""The result of an attempt that an intermediary answered."""
 PAGES = 6
-"""They take 16 seconds at least, as waits double from one second on. In front of two servers of which one answers by
-pages, one delivery in 64 sees so many."""
+"""That many take at least 16 seconds, as waits double from one second on. Behind a balancer with two
+servers, of which one answers with pages, one delivery in 64 gets that many."""
 
 _A = tables.attempts
 _D = tables.deliveries

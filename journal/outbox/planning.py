@@ -1,4 +1,4 @@
-"""Fixing what is sent: rows of deliveries, whose bytes and chunk ids never change from here on."""
+"""Making deliveries: rows whose bytes and chunk ids never change from here on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _T = tables.targets
 
 
 class Plans:
-    """Deliveries that are made."""
+    """The planned deliveries of a journal."""
 
     def __init__(self, begin: Begin) -> None:
         """Use the connection on which `begin` begins a transaction."""
@@ -65,14 +65,14 @@ def _advance(connection: Connection, target: Target, through: int, stage: int) -
 
 
 def _identities(connection: Connection, events: Collection[int]) -> Mapping[int, tuple[str, int]]:
-    """Return of events, by their ids, the session's uuid and the number there."""
+    """Return the identity of each event, by its id: the session's uuid and its number there."""
     table, sessions = tables.events, tables.sessions
     query = select(table.c.id, sessions.c.uuid, table.c.seq).join(sessions, sessions.c.id == table.c.session_id)
     return {row.id: (row.uuid, row.seq) for row in connection.execute(query.where(table.c.id.in_(events)))}
 
 
 def _sent_before(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give what is sent again (`resending.py`) ids of its own, and let it know that it is no first attempt."""
+    """Give deliveries that are sent again (`resending.py`) new chunk ids, and the attempts of their predecessors."""
     known = known_attempts(connection, [row["chunk_id"] for row in rows])
     for row in (row for row in rows if row["chunk_id"] in known):
         row["attempts"] = known[row["chunk_id"]]

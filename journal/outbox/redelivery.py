@@ -1,4 +1,4 @@
-"""Dead letters: letting them be tried again, or dropping them, and the runs that they block."""
+"""Dead letters: redelivering or dropping them, and unblocking their runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _T = tables.targets
 
 @dataclass(frozen=True)
 class Revived:
-    """What was given another life.
+    """What is redelivered.
 
     Attributes:
         letters: Dead letters that are pending again.
@@ -35,7 +35,7 @@ class Revived:
 
 
 def revive(connection: Connection, delivery_ids: Sequence[int] | None, run_ids: Sequence[str] = ()) -> Revived:
-    """Give dead letters another life, unless newer deliveries have replaced them, and unblock their runs.
+    """Make dead letters pending again, unless newer deliveries have replaced them, and unblock their runs.
 
     Args:
         connection: In a write transaction.
@@ -63,7 +63,7 @@ def revive(connection: Connection, delivery_ids: Sequence[int] | None, run_ids: 
 
 
 def unblock_emptied(connection: Connection, delivery_ids: Sequence[int]) -> None:
-    """Let runs go on that these dropped deliveries were the last dead letters of.
+    """Unblock runs whose last dead letters these dropped deliveries were.
 
     Not runs that the platform never knew: without their registration, nothing of them can be sent.
     """

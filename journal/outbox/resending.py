@@ -41,7 +41,7 @@ class Renamed:
 
 
 def resend(connection: Connection, run_id: str, destination_id: int) -> int:
-    """Have a run planned again at a destination from its first event; return how many events that are.
+    """Plan a run again at a destination from its first event; return how many events it has.
 
     What the platform called the run is kept: it is asked to go on with that model, and one that is gone there is made
     anew. Deliveries of before are superseded; a drain that has one under way finds its claim overtaken.
@@ -154,7 +154,7 @@ def _announce_anew(connection: Connection, run_id: str, destination_id: int, pro
 
 
 def known_attempts(connection: Connection, chunk_ids: Sequence[str]) -> dict[str, int]:
-    """Return which of these chunk ids were given out before, and how often each was tried at least, one at least."""
+    """Return which of these chunk ids were used before, with the number of attempts at each, at least one."""
     query = select(_D.c.chunk_id, _D.c.attempts).where(_D.c.chunk_id.in_(chunk_ids))
     return {row.chunk_id: max(1, row.attempts) for row in connection.execute(query)}
 

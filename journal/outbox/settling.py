@@ -1,4 +1,4 @@
-"""What attempts came to, and whether a claim is worth another one: the second half of its life."""
+"""Settling claims: what attempts came to, and whether a claim is worth another one."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Settlement:
             return bool(connection.execute(select(or_(later, evicted))).scalar_one())
 
     def is_kept_out(self, claim: Claim) -> bool:
-        """Return whether something in between lets others through and this delivery not; see `kept_out`."""
+        """Return whether an intermediary lets others through but not this delivery; see `kept_out.py`."""
         with self._begin(read_only=True) as connection:
             return is_kept_out(connection, claim)
 
@@ -151,7 +151,7 @@ def _attempt(outcome: Outcome, now: str) -> dict[str, Any]:
 
 
 def _update_target(connection: Connection, outcome: Outcome, now: str) -> None:
-    """Keep what the platform called the run, what it told it, or that it refuses it."""
+    """Store the platform's ids for the run, its signals, or that it refuses the run."""
     run_id, destination_id = outcome.claim.run.id, outcome.claim.destination_id
     here = update(_T).where(_T.c.run_id == run_id, _T.c.destination_id == destination_id)
     if outcome.ids is not None:
@@ -168,7 +168,7 @@ def _update_target(connection: Connection, outcome: Outcome, now: str) -> None:
 
 
 def _words(words: str | None) -> str | None:
-    """Return a server's words as they can be stored: valid JSON may hold half of an emoji."""
+    """Return a server's text in a form that can be stored: valid JSON may hold half of an emoji."""
     return None if words is None else storable(words)
 
 

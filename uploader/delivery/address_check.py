@@ -11,7 +11,7 @@ _ITS_FAILURE = 500
 
 
 def may_be_a_platforms(result: Receipt | Exception) -> bool:
-    """Return whether what an attempt came to may be a platform's doing.
+    """Return whether the result of an attempt may have come from a platform.
 
     It is not where nobody was reached, where the address knows no such path, and where a sign-in page or a proxy
     answered: so do mistyped addresses. After anything else a platform may have heard of the run.

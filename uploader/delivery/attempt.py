@@ -1,4 +1,4 @@
-"""One attempt at one delivery: from what the journal claimed to what the platform's client takes."""
+"""One attempt at one delivery: from a claim to a call of the platform's client."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Deliverer:
         self._comparing = Lock()
 
     def attempt(self, claim: Claim) -> Finished:
-        """Make one attempt; what goes wrong is part of the result."""
+        """Make one attempt; an error is part of the result."""
         try:
             return Finished(claim, self._deliver(claim))
         except DeliveryError as error:

@@ -28,7 +28,7 @@ _FROM_STRICTEST: tuple[State, ...] = ("open", "half-open", "closed")
 LONGEST_PAUSE = 60.0
 """Most seconds between two probes, so that a watching drain notices a network that is back."""
 FAILURES_IN_A_ROW = 5
-"""So many answers that say "later", with no other between them, and the host is left alone for a while."""
+"""After this many answers in a row that say "later", the breaker opens."""
 
 
 class CircuitBreaker:
@@ -86,7 +86,7 @@ class CircuitBreaker:
             self.resumes_at = now + max(asked, wait)
 
     def _ends_trust(self, error: DeliveryError) -> bool:
-        """Count a failure; return whether the host is to be left alone after it."""
+        """Count a failure; return whether the breaker opens."""
         if isinstance(error, Unreachable):
             self.unreachable += 1
             return True

@@ -1,4 +1,4 @@
-"""The drain's main loop: plan → claim → deliver → record, until nothing more can be done now.
+"""The drain's main loop: plan → claim → deliver → record, until nothing is left that can be done now.
 
 The main thread owns the journal's outbox, and so all SQL; the senders' threads do HTTP. Finished attempts come back
 through one queue and are recorded in batches, one transaction each.
@@ -40,14 +40,14 @@ TICK_SECONDS = 1.0
 GATHER_SECONDS = 0.02
 """How long finished attempts are gathered before they are recorded together."""
 WORTH_WAITING = 30.0
-"""A drain that is to end some time waits so many seconds for what backs off."""
+"""A drain that does not watch waits this many seconds at most for a delivery's backoff."""
 GRACE_SECONDS = 5.0
-"""How long what is under way may take after the drain was told to stop."""
+"""How long attempts in flight may take after the drain was told to stop."""
 ABORT_SECONDS = 0.5
-"""How long uploads may take to notice that they are to end."""
+"""How long uploads may take to notice that they have been aborted."""
 """Bytes of write-ahead log from which it is folded back."""
 FOLD_REST_SECONDS = 5.0
-"""How long the log is let be where somebody was in the way of that."""
+"""How long to wait before folding again when another process was in the way."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Drain:
         self._trouble = ""
 
     def stop(self) -> None:
-        """Have `run` claim nothing more, finish what is under way within seconds, and return."""
+        """Make `run` claim nothing more, finish the attempts in flight within seconds, and return."""
         self._stopping.set()
         self._senders.results.put(None)
 
@@ -128,7 +128,7 @@ class Drain:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the journal's lock; a drain that watches waits for another one's end."""
+        """Hold the journal's lock; a watching drain waits for another one to end."""
         said = False
         while True:
             try:
@@ -164,7 +164,7 @@ class Drain:
                 )
 
     def _finish(self) -> None:
-        """Wait for what is under way, then for uploads to notice that they are to end; abandon the rest."""
+        """Wait for the attempts in flight, then abort uploads; abandon what is left."""
         for sender in self._senders:
             self._outcomes.release(sender.withdraw())
         self._take_until_idle(GRACE_SECONDS)
@@ -219,7 +219,7 @@ class Drain:
                 self._put_off(error)
 
     def _put_off(self, error: JournalUnavailable) -> None:
-        """Say once why the journal cannot be written, and wait a little."""
+        """Warn once why the journal cannot be written, and wait a little."""
         if str(error) != self._trouble:
             _LOG.warning("%s", error)
         self._trouble = str(error)
@@ -249,7 +249,7 @@ class Drain:
                 _LOG.warning("What a training left beside the journal was not taken in: %s", error)
 
     def _patience(self) -> float | None:
-        """Return the seconds to wait for the next thing to happen; None when this drain is to end."""
+        """Return the seconds to wait for the next thing to happen; None when nothing is left to wait for."""
         left = self._deadline - time.monotonic()
         if left <= 0:
             return None
@@ -265,7 +265,7 @@ class Drain:
         return None if wait > longest else max(wait, self._options.timing.shortest_wait)
 
     def _wait_for(self, sender: Sender) -> float:
-        """Return the seconds until something can be sent, 0 for now, infinity when nothing waits to be."""
+        """Return the seconds until something can be sent: 0 for now, infinity when nothing is pending."""
         if sender.closed:
             return math.inf
         due, now = self._feed.next_due(sender), utc_now()
@@ -273,7 +273,7 @@ class Drain:
         return min(waits, default=math.inf)
 
     def _collect(self, seconds: float) -> None:
-        """Take what is finished, and gather a little more of it to be recorded together."""
+        """Take a finished attempt, and gather a few more, so that they are recorded in one transaction."""
         self._take(seconds)
         gather_until = time.monotonic() + GATHER_SECONDS
         while self._senders.under_way and not self._senders.have_room and (left := gather_until - time.monotonic()) > 0:
@@ -300,7 +300,7 @@ class Drain:
         self._progress.settled(self._outcomes.write())
 
     def _keep_up(self) -> None:
-        """Do what has to be done now and then: renew leases, fold the write-ahead log back."""
+        """Do the periodic work: renew leases, fold the write-ahead log back."""
         if time.monotonic() >= self._next_renewal:
             self._feed.renew(self._senders.held())
             self._next_renewal = time.monotonic() + self._options.timing.renewal

@@ -1,4 +1,4 @@
-"""From the journal to the senders: plans what is missing, claims what is due."""
+"""The feed of the senders: plans what is not planned yet, claims what is due."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ class Feed:
             sender.start(self._claim(destination_id, replace(room, messages=0)))
 
     def renew(self, claims: Sequence[Claim]) -> None:
-        """Keep claims that are under way ours."""
+        """Renew the leases of claims in flight."""
         self._outbox.claims.renew(claims, lease_seconds=self._lease_seconds, now=utc_now())
 
     def next_due(self, sender: Sender) -> Mapping[Lane, datetime]:
-        """Return when the sender's next delivery of each lane is due, where one waits; it may be past."""
+        """Return when the next delivery of each lane is due, if one is pending; it may be past."""
         return self._outbox.claims.next_due(sender.destination.id, now=utc_now(), run_ids=self._run_ids)
 
     def _claim(self, destination_id: int, room: Room) -> list[Claim]:

@@ -1,4 +1,4 @@
-"""Telling a platform that trainings are alive: now or never, so none of it is journaled, retried or sent late."""
+"""Heartbeats, by which a platform knows that trainings are alive: never journaled, retried or sent late."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Heartbeats:
         self._thread.start()
 
     def keep(self, living: Sequence[Identity]) -> None:
-        """Have a heartbeat sent for each of these runs whose last one is long enough ago; forget all others."""
+        """Send a heartbeat for each of these runs that is due one; forget all others."""
         now = self._clock()
         self._due = {run.run_uuid: self._due.get(run.run_uuid, now) for run in living}
         for run in living:

@@ -1,4 +1,4 @@
-"""What attempts came to: gathered, and written to the journal in batches."""
+"""The outcomes of attempts: gathered, and written to the journal in batches."""
 
 from __future__ import annotations
 
@@ -54,26 +54,26 @@ class Outcomes:
         self._unwritten: list[Outcome] = []
 
     def add(self, finished: Finished) -> None:
-        """Take down what an attempt came to."""
+        """Add the outcome of an attempt."""
         self._unwritten.append(self._outcome(finished))
 
     def release(self, claims: Iterable[Claim]) -> None:
-        """Take down that these were not attempted."""
+        """Add that these were not attempted."""
         self._unwritten += [Outcome(claim, "release") for claim in claims]
 
     def abandon(self, claims: Iterable[Claim]) -> None:
-        """Take down that these were attempted and nobody waited for the answer: they may have arrived."""
+        """Add that these attempts were abandoned before their answers came: they may have arrived."""
         error = "the drain ended before the answer came"
         self._unwritten += [Outcome(claim, "retry", error=error) for claim in claims]
 
     def write(self) -> int:
-        """Write everything down in one transaction; return how many deliveries were settled.
+        """Write all outcomes in one transaction; return how many deliveries were settled.
 
         What cannot be written stays for the next time.
         """
         stale = self._outbox.settlement.record(self._unwritten, now=utc_now())
         for outcome in stale:
-            _LOG.warning("delivery %s was taken over by another drain", outcome.claim.delivery_id)
+            _LOG.warning("delivery %s was claimed by another drain meanwhile", outcome.claim.delivery_id)
         written = [outcome for outcome in self._unwritten if outcome not in stale] if stale else self._unwritten
         self._unwritten = []
         for outcome in written:

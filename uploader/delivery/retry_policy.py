@@ -52,7 +52,7 @@ Random = Callable[[], float]
 
 
 def backoff(failures: int, random: Random, longest: float = LONGEST_WAIT, first: float = FIRST_WAIT) -> float:
-    """Return the seconds to wait after so many failures in a row: doubling, and between half and all of that.
+    """Return the backoff after this many failures in a row, in seconds: it doubles, jittered between half and all.
 
     Args:
         failures: At least 1.

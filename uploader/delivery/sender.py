@@ -1,4 +1,4 @@
-"""One destination while a drain runs: its client, its threads, its breaker, and the claims under way."""
+"""One destination while a drain runs: its client, its worker pools, its circuit breakers and the claims in flight."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from uploader.errors import (
 from uploader.platforms.base import Heartbeating, Identity, Platform, Receipt
 
 CLAIM_AHEAD = 4
-"""So many messages for each thread are claimed at once, so that threads need not wait for the journal."""
+"""This many messages are claimed for each thread, so that no thread waits for the journal."""
 BYTES_UNDER_WAY = 32 << 20
-"""Characters of messages under way at once, unless one alone has more: large ones go one or two at a time."""
+"""Characters of messages in flight at once, unless one alone has more: large ones go one or two at a time."""
 MORE_PROBES = 3
-"""A host that answered before and is unreachable now gets so many more probes before it counts as unreachable."""
+"""A host that answered before gets this many more probes before it counts as unreachable."""
 
 
 READS_REFUSED = 3
-"""So many refusals of reading, and nothing taken yet: the key is good for nothing. There are as many queues, which
-take turns in being probed with, so each had its chance to show what the key may write."""
+"""After this many refusals to read, with nothing accepted, the key counts as good for nothing. There are as many
+queues, and probes come from each in rotation, so each had a chance to show what the key may write."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Sender:
             self._pools[claim.lane].submit(claim)
 
     def finish(self, finished: Finished) -> None:
-        """Take notice of an attempt that is over."""
+        """Note the result of an attempt."""
         self._let_go(finished.claim)
         lane, result, now = finished.claim.lane, finished.result, self._clock()
         self._is_proven = self._is_proven or may_be_a_platforms(result)
@@ -175,14 +175,14 @@ class Sender:
                 self._errors.setdefault(lane, str(error))
 
     def _put_off(self, error: ReadRefused) -> None:
-        """Go on with what needs not be read first: the key may be one for writing."""
+        """Go on with what needs no reading first: the key may be for writing only."""
         self.unread = error
         self._reads_refused += 1
         if self._reads_refused >= READS_REFUSED:
             self.closed = self.refused
 
     def withdraw(self) -> list[Claim]:
-        """Take back what no thread has begun."""
+        """Withdraw the claims that no thread has begun."""
         claims = [claim for pool in self._pools.values() for claim in pool.withdraw()]
         for claim in claims:
             self._let_go(claim)
@@ -194,14 +194,14 @@ class Sender:
 
     @property
     def refused(self) -> UploaderError | None:
-        """Why nothing is sent there, or was taken as far as was tried, else None."""
+        """Why nothing is sent there, or nothing that was tried was accepted; else None."""
         if self.closed or self.unread is None or self._breakers.host.reached:
             return self.closed
         return CredentialsRefused(self.unread.answer)
 
     @property
     def error(self) -> str | None:
-        """Why the last messages or uploads that were tried are put off, else None."""
+        """Why the last messages or uploads that were tried are being delayed, else None."""
         return self._errors.get("message") or self._errors.get("upload")
 
     @property
@@ -216,7 +216,7 @@ class Sender:
 
     @property
     def is_unreachable(self) -> bool:
-        """Whether the host was probed often enough, for a drain that is to end some time."""
+        """Whether the host was probed often enough for a drain that does not watch."""
         host = self._breakers.host
         return host.unreachable > (MORE_PROBES if host.reached else 0)
 
@@ -230,7 +230,7 @@ class Sender:
         return self._heartbeating is not None
 
     def keep_alive(self, living: Sequence[Identity]) -> None:
-        """Have the platform told that these runs are being trained, when that is due and it can be reached."""
+        """Send heartbeats for these runs when they are due and the platform can be reached."""
         if self._heartbeating is None or self.paused:
             return
         self._heartbeats = self._heartbeats or Heartbeats(
@@ -249,7 +249,7 @@ class Sender:
 
 
 def _as_failure(error: Exception) -> DeliveryError:
-    """Return an error as one that the breaker counts: after a fault of our own nobody knows what has arrived."""
+    """Return an error as one that the breakers count: after a fault of our own, nobody knows what has arrived."""
     return error if isinstance(error, DeliveryError) else UnknownOutcome(str(error) or type(error).__name__)
 
 

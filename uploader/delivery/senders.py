@@ -1,4 +1,4 @@
-"""All destinations of one drain: opened as runs turn up that go there, watched and closed together."""
+"""The senders of one drain, one for each destination: opened when a run goes there, and closed together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LOG = logging.getLogger("uploader")
 
 
 class Senders:
-    """A drain's destinations. The drain's main thread owns it.
+    """A drain's senders. The drain's main thread owns them.
 
     Attributes:
         results: Where finished attempts are put; None in it wakes the reader up.
@@ -117,7 +117,7 @@ class Senders:
         self._to = None
 
     def _look_at_settings(self) -> None:
-        """Read the settings again where something is in the way, and open again what may be let in now."""
+        """Read the settings again while a platform refuses us, and reopen the senders that may be let in now."""
         now = time.monotonic()
         if now < self._next_reread or not (self._limited() or None in self._said):
             return
@@ -132,7 +132,7 @@ class Senders:
             self._senders[sender.destination.id] = self._open(sender.destination)
 
     def _limited(self) -> list[Sender]:
-        """Return the senders through which not everything is sent, and nothing is under way."""
+        """Return the senders that may not send everything and have nothing in flight."""
         return [sender for sender in self if (sender.closed or sender.unread) and not sender.held]
 
     def unproven(self) -> list[tuple[str, int]]:
@@ -145,7 +145,7 @@ class Senders:
         return [each for each in self._bound if each[0] not in kept and each[1] not in proven]
 
     def keep_alive(self) -> None:
-        """Tell the platforms that want to know it which runs are being trained."""
+        """Tell the platforms that take heartbeats which runs are being trained."""
         senders = [sender for sender in self if sender.wants_heartbeats]
         live = self._outbox.live_runs(utc_now()) if senders else []
         chosen = [run for run in live if self._run_ids is None or run in self._run_ids]
@@ -154,7 +154,7 @@ class Senders:
             sender.keep_alive([self._identity(target) for target in targets if target.state == "registered"])
 
     def finish(self, finished: Finished) -> None:
-        """Take notice of an attempt that is over."""
+        """Note the result of an attempt."""
         sender = self._senders[finished.claim.destination_id]
         sender.finish(finished)
         self._tell(sender)
@@ -165,12 +165,12 @@ class Senders:
 
     @property
     def under_way(self) -> bool:
-        """Whether anything is."""
+        """Whether any attempt is in flight."""
         return any(sender.held for sender in self)
 
     @property
     def have_room(self) -> bool:
-        """Whether more messages may be claimed for any."""
+        """Whether any sender has room for more messages."""
         return any(sender.room().messages for sender in self)
 
     def close(self, timeout: float) -> None:
@@ -185,7 +185,7 @@ class Senders:
         return sender
 
     def _tell(self, sender: Sender) -> None:
-        """Say at once why nothing is sent, where a drain watches; any other one's summary tells it in a moment."""
+        """Say at once why nothing is sent, if this drain watches; any other one says it in its summary."""
         reason = sender.refused or sender.unread
         if reason is not None and self._options.watch:
             url = sender.destination.base_url
@@ -195,13 +195,13 @@ class Senders:
             self._say(sender.destination.id, f"{place}: {what}; {reason} ({waits})")
 
     def _say(self, about: int | None, text: str) -> None:
-        """Warn, but not twice of the same."""
+        """Warn, but do not repeat the last warning about the same destination."""
         if self._said.get(about) != text:
             self._said[about] = text
             _LOG.warning("%s", text)
 
     def _named(self, settings: Settings) -> Settings:
-        """Return settings in which the address of `--to` is named, too."""
+        """Return the settings with the address of `--to` added."""
         options = self._options
         return settings if options.to is None else named_too(settings, options.platform, options.to)
 

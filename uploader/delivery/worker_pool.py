@@ -1,4 +1,4 @@
-"""The threads of a drain. They do HTTP and read blobs, and touch neither the journal nor each other."""
+"""The worker threads of a drain. They do HTTP and read blobs, and touch neither the journal nor each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 class WorkerPool(Generic[Job, Result]):
-    """A few threads that take jobs in order and put what comes of each into a queue."""
+    """Threads that take jobs in order and put the result of each into a queue."""
 
     def __init__(self, name: str, size: int, work: Callable[[Job], Result], results: SimpleQueue[Result]) -> None:
         """Start the threads.
@@ -35,11 +35,11 @@ class WorkerPool(Generic[Job, Result]):
             thread.start()
 
     def submit(self, job: Job) -> None:
-        """Have a job done when a thread is free."""
+        """Queue a job for the next free thread."""
         self._jobs.put(job)
 
     def withdraw(self) -> list[Job]:
-        """Take back the jobs that no thread has begun."""
+        """Remove and return the jobs that no thread has begun."""
         jobs: list[Job] = []
         while True:
             try:

@@ -1,4 +1,4 @@
-"""The rules of `Outbox.claim` that a drain stands on, beyond those of a single delivery."""
+"""The rules of `Claims.take` that a drain stands on, beyond those of a single delivery."""
 
 from __future__ import annotations
 
