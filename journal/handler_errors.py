@@ -1,7 +1,7 @@
-"""Telling what a signal handler has raised from an error of whatever it has interrupted.
+"""Tells errors that a signal handler raised from errors of the code that it interrupted.
 
 A handler runs in the main thread, between any two instructions, and what it raises (a time limit, a second Ctrl-C)
-comes out of those as if it were theirs. Whoever replaces errors by something else asks here first.
+seems to come from these. Code that swallows or replaces errors has to check this first.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _known: set[CodeType] = set()
 
 
 def register_handlers() -> None:
-    """Take notice of the handlers that are installed: one may replace itself before it raises. It costs some 10 µs."""
+    """Note the installed handlers, as one may replace itself before it raises; this takes about 10 µs."""
     if threading.current_thread() is threading.main_thread():
         handlers = (signal.getsignal(number) for number in signal.valid_signals())
         _known.update(code for handler in handlers if (code := _code(handler)) is not None)
 
 
 def raised_in_handler(error: BaseException) -> bool:
-    """Return whether an error was raised in a signal handler, one written in Python."""
+    """Return whether an error was raised in a signal handler that is written in Python."""
     if threading.current_thread() is not threading.main_thread():
         return False
     register_handlers()
@@ -32,7 +32,7 @@ def raised_in_handler(error: BaseException) -> bool:
 
 
 def _code(handler: Any) -> CodeType | None:
-    """Return what runs when a handler is called: a function, a method, a partial or an object that can be called."""
+    """Return the code that runs when a handler is called: a function, method, partial or callable object."""
     while isinstance(handler, partial):
         handler = handler.func
     if not callable(handler):

@@ -50,7 +50,7 @@ def _measure(readings: dict[str, list[float]]) -> None:
     turns = _turns()
 
     def by_itself(self: object, job: serial_executor.Job, *_: object) -> Exception | None:
-        return serial_executor._passing(serial_executor._outcome(job))
+        return serial_executor._unless_exiting(serial_executor._outcome(job))
 
     def measured(self: PlatformCallbacks, trainer: Any) -> None:
         name = next(turns)

@@ -110,7 +110,7 @@ class ConsoleCapture:
         """Restore the streams and return when every chunk is journaled; does nothing when not capturing."""
         if not self._is_open:
             return
-        in_caller(self._executor.say_all)  # as long as it is heard
+        in_caller(self._executor.emit_logs)  # as long as it is heard
         self._is_open = False
         STREAMS.remove_listener(self._receive)
         logging.getLogger("ultralytics").removeHandler(self._handler)

@@ -1,4 +1,4 @@
-"""Ids of console chunks: a platform shows them in the order of their ids, which begin at the time of day."""
+"""Ids of console chunks, which begin at the current time: a platform shows chunks in the order of their ids."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Mapping
 from typing import Any
 
 MOST_CHUNKS = 100_000
-"""So many chunks a session may have printed where only its beginning is known: half a million lines."""
+"""How many chunks a session is assumed to have when only its start is known: half a million lines."""
 
 
 class ChunkIds:
-    """Keeps a session's chunks above all earlier ones of the run, whatever the clock says.
+    """Keeps the ids of a session's chunks above those of the run's earlier sessions, whatever the clock says.
 
-    A machine without a clock of its own begins each boot at the same time; one that was wrong is set back.
+    A machine without a battery-backed clock begins each boot at the same time, and a wrong clock may be set back.
 
     Attributes:
-        reserved: No chunk of the session is likely to have a higher id, so that the next session may begin there when
-            it knows no more than this.
+        reserved: An id that the session's chunks are unlikely to exceed; the next session may begin there if it knows
+            nothing else.
     """
 
     def __init__(self, before: int) -> None:
-        """Begin above an id."""
+        """Begin above the given id."""
         self._before = before
         self._shift: int | None = None
         self.reserved = max(before, int(time.time() * 1000)) + MOST_CHUNKS
 
     def placed(self, payload: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], str]:
-        """Return a chunk's payload and key; all chunks of a session are moved by as much as the first one needs."""
+        """Return a chunk's payload and key, with the id shifted by as much as the session's first chunk needs."""
         number = payload.get("chunkId")
         if not isinstance(number, int):
             return payload, key

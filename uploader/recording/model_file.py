@@ -1,7 +1,7 @@
-"""Ultralytics' own files in a run's folder, above all the small one that names the model that a training goes on as.
+"""Ultralytics' own files in a run's folder, above all the model file, in which it notes the training's model.
 
-Upstream writes that when it registers a training, and reads it when one is resumed. So ours do both, too: a training
-goes on as the same model whoever records its next session.
+Upstream writes that when it registers a training, and reads it when the training is resumed. We do both, too, so that a
+training continues as the same model whoever records its next session.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LONGEST = 200
 
 
 def read_model_file(folder: Path) -> str | None:
-    """Return the id that a folder's file holds; None where there is none, or what it holds can be none."""
+    """Return the model id in a folder's model file; None when there is no file, or it holds no valid id."""
     try:
         model_id = (folder / MODEL_FILE).read_text("utf-8").strip()
     except (OSError, ValueError):
@@ -29,9 +29,9 @@ def read_model_file(folder: Path) -> str | None:
 
 
 def write_model_file(folder: Path, run_id: str, model_id: str) -> None:
-    """Write the id into a run's folder, where that is this machine's and this user's, and says that it is the run's.
+    """Write a model's id into a run's folder if that is on this machine, this user's, and the run's by its run file.
 
-    Upstream ends a training when it cannot write its file, so a drain of another user leaves none.
+    A drain of another user writes none: upstream ends a training that cannot overwrite the file.
 
     Raises:
         OSError: It cannot be written.

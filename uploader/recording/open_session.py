@@ -1,4 +1,4 @@
-"""An open journal with a session's row in it: one life of the connection that a `SessionWriter` holds."""
+"""An open journal and the session that is written to it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OpenSession:
-    """An open journal.
+    """An open journal and the session that is written to it.
 
     Attributes:
-        journal: The folder.
+        journal: The journal.
         writer: Writes the events.
         run: The run that is written.
         session_id: The session's row.
@@ -49,17 +49,17 @@ class OpenSession:
         durability: Durability,
         busy_seconds: float,
     ) -> OpenSession:
-        """Open the journal and write the run, its destinations and the session, unless they are there.
+        """Open the journal and write the run, its destinations and the session, unless it has them.
 
         Raises:
-            JournalError: It cannot be used; nothing is left open.
+            JournalError: The journal cannot be used; nothing is left open.
         """
         import journal
 
         opened = journal.open(folder, durability=durability, busy_seconds=busy_seconds)
         writer = opened.writer()
         try:
-            # Reading is possible where writing is not: a fallback file then tells whose it is, and which place it has.
+            # Even a journal that cannot be written can be read: a fallback file then has its uuid and the generation.
             session.journal = opened.uuid
             session.place(writer.newest_session(run.id))
             writer.start_run(project=run.project, name=run.name, save_dir=run.save_dir, run_id=run.id)
@@ -88,21 +88,21 @@ class OpenSession:
             self.journal.blobs.discard(snapshot)
 
     def enforce_limit(self, limit: int, size: int = 0, role: str | None = None) -> bool:
-        """Give up what may be given up where the journal passes its limit, or would with a new checkpoint.
+        """Evict what may be evicted if the journal exceeds its limit, or would with a new checkpoint.
 
         Args:
             limit: Bytes.
-            size: Of the new checkpoint.
-            role: Its role; None when there is none.
+            size: Size of the new checkpoint.
+            role: Role of the new checkpoint; None when there is none.
 
         Returns:
-            Whether the checkpoint is to be taken, or, where there is none, whether the journal is within its limit.
+            Whether to take the checkpoint, or, without one, whether the journal is within its limit.
         """
         if self.writer.size().total + size <= limit:
             return True
-        # After a machine has slept the last heartbeat is old: our own run must not be taken for one that has ended.
+        # After the machine has slept the last heartbeat is old, and our own run would be taken for one that has ended.
         self.writer.heartbeat(self.session_id)
-        with closing(self.journal.writer()) as beside:  # one that no event waits for
+        with closing(self.journal.writer()) as beside:  # another writer, which no event waits for
             space = beside.space(limit)
             return space.for_checkpoint(size, self.run.id, role) if role else space.for_events()
 
@@ -114,6 +114,6 @@ class OpenSession:
         return self.writer.has_lost_its_file or is_unlinked(self.journal.database, self.file)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self.writer.close()
         self.journal.close()

@@ -1,4 +1,4 @@
-"""What is to be said, when a training begins, of the places in which its events are kept."""
+"""Warnings, when a training begins, about the folders in which its events are kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOGGER = logging.getLogger("uploader")
 
 
 def warn_of_places(journal: Path, *, is_named: bool) -> None:
-    """Warn where what is kept may be lost, or is kept elsewhere than a person said.
+    """Warn if the journal may be lost, or if a configured folder cannot be used.
 
     Args:
         journal: The journal's folder.
@@ -20,7 +20,7 @@ def warn_of_places(journal: Path, *, is_named: bool) -> None:
     if not is_named and is_temporary(journal):
         LOGGER.warning(
             "This user has no home folder, so the journal is in %s, which may be cleaned; set UPLOADER_JOURNAL to "
-            "a folder that stays.",
+            "a permanent folder.",
             journal,
         )
     if unfit := unfit_fallback():

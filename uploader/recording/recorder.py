@@ -36,7 +36,7 @@ class Recorder:
         run_id: Uuid of the run.
         resumed: Whether the run was known before this session.
         was_complete: Whether the run was finished before this session.
-        session: Numbers this session's events; who it is, to others.
+        session: Identifies this session and numbers its events.
         origin: Where the training comes from.
         session_number: 1 for the run's first session.
         drain_command: What a person types to deliver the journal.
@@ -56,8 +56,8 @@ class Recorder:
         Args:
             writer: Where events go.
             resumed: Whether the run was known before.
-            remember: Notes in the run's folder whose it is, and whether the run is finished.
-            was_complete: Whether it was before.
+            remember: Writes the run file, with whether the run is finished.
+            was_complete: Whether the run was finished before.
             origin: Where the training comes from.
         """
         self._writer = writer
@@ -86,16 +86,16 @@ class Recorder:
         checkpoint: Path | None = None,
         started: str | None = None,
     ) -> Recorder:
-        """Begin a session, of the run that is resumed where it is known, else of a new run.
+        """Begin a session of the run that is resumed, if that is known, else of a new run.
 
         Args:
-            options: Which journal, and where to.
-            project: Slug, or None where the training named no project.
-            name: Slug.
-            save_dir: The trainer's folder; a small file in it names the run, so that it is found again.
+            options: Which journal, and which destinations.
+            project: Slug of the project; None when the training names none.
+            name: Slug of the run's name.
+            save_dir: The trainer's folder; the run file in it identifies the run when it is resumed.
             resume: Whether the training continues an earlier one.
-            checkpoint: The file that it is resumed from, where that is known; see `uploader.recording.resumption`.
-            started: Id of the model that upstream has registered for it a moment ago.
+            checkpoint: The file that it is resumed from, if known; see `uploader.recording.resumption`.
+            started: Id of the model that upstream has just registered for it.
         """
         save_dir = save_dir.absolute()
         find = partial(find_origin, options, save_dir, resume=resume, checkpoint=checkpoint, started=started)
@@ -114,9 +114,9 @@ class Recorder:
 
         Args:
             kind: What happened.
-            payload: Anything; what JSON cannot carry is replaced.
+            payload: Anything; values that JSON cannot represent are replaced.
             key: The natural key within the kind (epoch, chunk id).
-            durability: What this event is to survive; None for what the journal was opened with.
+            durability: `full` or `process`; None for that of the journal.
         """
         self._write_whole(kind, settled(payload), key, durability)
 
@@ -161,7 +161,7 @@ class Recorder:
 
     @uninterrupted
     def reopen(self) -> None:
-        """Note that a run that was finished goes on."""
+        """Note in the run file that a finished run is continued."""
         self._remember(False)
 
     def wait_for_snapshots(self, timeout: float = FINAL_SECONDS) -> bool:
@@ -212,16 +212,17 @@ class Recorder:
 
 
 def settled(payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a payload that no code of the person's is in: that is called in their own thread, if there is any."""
+    """Return a payload as plain values; code of a person's classes is called in their own thread."""
     return payload if is_plain(payload) else in_caller(partial(plain, payload))
 
 
 def _begin(
     options: JournalOptions, find: Callable[[], Origin], run: Callable[[str], Run]
 ) -> tuple[Origin, SessionWriter]:
-    """Open a session of the run that goes on, or of a new one.
+    """Open a session of the run that is continued, or of a new one.
 
-    Another copy of the run may begin to go on between the look and the session: then there is another look.
+    Another copy of the run may be continued after the run was found and before the session begins; then it is looked
+    for again.
     """
     origin, writer = _open(options, find(), run)
     if (

@@ -1,4 +1,4 @@
-"""Bringing a run over from a journal whose files were removed under the training, and from fallback files."""
+"""Recovers a run from a journal whose files were removed while the training has them open."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ T = TypeVar("T")
 
 
 class RemovedJournal:
-    """What a removed journal holds of a run, and how much of it is copied; its bytes are there while it is open."""
+    """A removed journal, whose content can be read as long as it is open, and how much of a run is copied from it."""
 
     def __init__(self, removed: OpenSession) -> None:
-        """Nothing is copied yet."""
+        """Take the open session; nothing is copied yet."""
         self._journal = removed
         self._after = self._lost = 0
 
     def copy_into(self, opened: OpenSession) -> None:
-        """Copy the run into a journal, from where the last try stopped. What can never be had is said to be lost.
+        """Copy the run into another journal, continuing where the last try stopped; log what cannot be read any more.
 
-        What platforms call it comes first: announced under no such id, it would become a second model there.
-        Checkpoints cannot be had any more; that they are lost is recorded.
+        The platforms' ids of the run come first: registered without them, it would become a second model there.
+        Checkpoints are lost with the removed folder, which is recorded.
 
         Raises:
-            JournalError: Not now; nothing is lost by another try.
+            JournalError: It cannot be done now; nothing is lost by another try.
         """
         removed = self._journal
-        is_back = opened.file == removed.file == removed.writer.file  # it was moved away, and back
+        is_back = opened.file == removed.file == removed.writer.file  # the folder was moved away and back
         if is_back and not removed.writer.has_lost_its_file:
             return
         try:
@@ -58,14 +58,14 @@ class RemovedJournal:
             self._lost = 0
 
     def write_to_fallback(self, folders: Sequence[Path], routes: Sequence[tuple[str, str]]) -> int:
-        """Write what was not copied to fallback files, which the next drain takes in; say so, and let go of it.
+        """Write what was not copied to fallback files, which the next drain ingests, and close the removed journal.
 
         Args:
             folders: Where fallback files may be.
-            routes: Where the run goes.
+            routes: Platform name and base URL of each destination of the run.
 
         Returns:
-            How many checkpoints cannot be had any more.
+            How many checkpoints are lost.
         """
         files = _FallbackFiles(self._journal, folders, routes)
         try:
@@ -81,7 +81,7 @@ class RemovedJournal:
         return self._lost
 
     def close(self) -> None:
-        """Let go of the removed files, and so of what they hold."""
+        """Close the removed files, which loses their content."""
         self._journal.close()
 
     def _copy(self, events: Sequence[Event], opened: OpenSession, session_ids: Mapping[int, int]) -> None:
@@ -89,24 +89,24 @@ class RemovedJournal:
         self._after = events[-1].id
 
     def _without_checkpoints(self, events: Sequence[Event]) -> list[Event]:
-        """Return those that can be told elsewhere, and count the others, whose bytes are gone."""
+        """Return the events that are not checkpoints, and count those that are, since their bytes are gone."""
         kept = [event for event in events if event.kind != CHECKPOINT]
         self._lost += len(events) - len(kept)
         return kept
 
     def _events(self) -> Sequence[Event]:
-        """Return the next ones that are not copied."""
+        """Return the next events that are not copied yet."""
         return self._ask(lambda writer: writer.backlog(self._journal.run.id, self._after))
 
     def _ask(self, question: Callable[[Writer], T]) -> T:
-        """Ask the removed journal, and no other one that has its place: a connection that was closed would find that.
+        """Query the removed journal, never one that has taken its place, which a new connection would open.
 
         Raises:
-            JournalUnavailable: It does not answer now.
-            _Unreadable: It never will.
+            JournalUnavailable: It cannot be read now.
+            _Unreadable: It can never be read again.
         """
         writer = self._journal.writer
-        with writer.lock:  # held while this process forks, which closes connections
+        with writer.lock:  # a fork closes connections, and waits for this lock
             if writer.file != self._journal.file:
                 raise _Unreadable("no connection to it is open any more")
             try:
@@ -118,13 +118,13 @@ class RemovedJournal:
 
 
 class _FallbackFiles:
-    """Fallback files of what a removed journal holds: one of each session, whose events keep their numbers.
+    """Fallback files of a removed journal: one for each session, whose events keep their sequence numbers.
 
-    So nothing is doubled where the next journal has some of them.
+    So nothing is doubled if the next journal already has some of them.
     """
 
     def __init__(self, removed: OpenSession, folders: Sequence[Path], routes: Sequence[tuple[str, str]]) -> None:
-        """Nothing is written yet."""
+        """Create no file yet."""
         self._journal, self._folders, self._routes = removed, folders, routes
         self._files: dict[int, FallbackFile] = {}
         self.count = 0
@@ -137,7 +137,7 @@ class _FallbackFiles:
             sessions: The rows of the run's sessions in that journal.
 
         Raises:
-            JournalUnwritable: No folder takes a file, or takes more.
+            JournalUnwritable: No file can be created or extended in any of the folders.
         """
         rows = {row.id: row for row in sessions}
         for event in events:
@@ -148,13 +148,13 @@ class _FallbackFiles:
             self.count += 1
 
     def close(self) -> None:
-        """Close the files, and say where they are."""
+        """Close the files, and log where they are."""
         for file in self._files.values():
             file.close()
         if self.count:
             LOGGER.warning(
                 "%s events that this training wrote to %s before it was removed or replaced could not be taken over, "
-                "as it could not be made anew. They are in %s, which the next `%s` takes in.",
+                "as it could not be created again. They are in %s, which the next `%s` takes in.",
                 self.count,
                 self._journal.journal.path,
                 ", ".join(str(path) for file in self._files.values() for path in file.paths),
@@ -166,16 +166,16 @@ class _FallbackFiles:
         session = Session(removed.run.id, row.uuid, row.generation, row.parent, row.purpose)
         session.journal = removed.journal.uuid
         file = FallbackFile(self._folders, removed.journal.path, removed.run, routes=self._routes, session=session)
-        file.header = replace(file.header, started_at=row.started_at)  # files are taken in by that order
+        file.header = replace(file.header, started_at=row.started_at)  # files are ingested in that order
         return file
 
 
 class _Unreadable(Exception):
-    """What a removed journal held cannot be read any more."""
+    """A removed journal cannot be read any more."""
 
 
 def removal_payload(checkpoints: int) -> dict[str, Any]:
-    """Return what is recorded of checkpoints that were lost with their journal."""
+    """Return the payload that records checkpoints lost with their journal."""
     reason = "the journal's folder was removed while the training went on"
     return loss_payload(reason, [Loss("checkpoints", checkpoints, 0)])
 

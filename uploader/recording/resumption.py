@@ -1,8 +1,8 @@
-"""Which run a training goes on with.
+"""Finds the run that a resumed training continues.
 
-A path names no run: folders are moved, copied, mounted elsewhere and used again. So what is resumed decides: the small
-file beside the checkpoint, then what the journal noted of the checkpoint itself, and only then the folder that is
-trained into.
+A path does not identify a run: folders are moved, copied, mounted elsewhere and used again. So the checkpoint that is
+resumed decides: first the run file beside it, then what the journal recorded of the checkpoint itself, and only then
+the folder that is trained into.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Origin:
     """Where a training comes from.
 
     Attributes:
-        known: The run that goes on; None where one begins.
-        model: Id of the model that upstream has streamed the training to, where it goes on as that.
-        copy_of: Uuid of the run that somebody else has gone on with, where this is a copy of its folder.
+        known: The run that is continued; None for a new run.
+        model: Id of the model that upstream has streamed the training to, if it continues as that model.
+        copy_of: Uuid of a run that was continued elsewhere, if this training begins in a copy of its folder.
         epochs: Number and payload, as JSON text, of the epochs that were trained before the copy was made.
     """
 
@@ -48,7 +48,7 @@ class Origin:
 
 
 NOWHERE = Origin()
-"""That of a training that begins."""
+"""The origin of a new training."""
 
 
 def find_origin(
@@ -60,8 +60,8 @@ def find_origin(
         options: Which journal.
         save_dir: The folder that is trained into.
         resume: Whether it is resumed.
-        checkpoint: The file that it is resumed from, where that is known.
-        started: Id of the model that upstream has registered for it a moment ago.
+        checkpoint: The file that it is resumed from, if that is known.
+        started: Id of the model that upstream has just registered for it.
     """
     known = known_run(options, save_dir, checkpoint) if resume else None
     if known and (elsewhere := _newer_copy(options, known)):
@@ -96,17 +96,17 @@ def find_origin(
         )
         return Origin(known)
     if known and _query_journal(options, lambda recognition: recognition.has_run(known.run)):
-        return Origin(None, streamed)  # upstream has gone on since, as a model of its own
+        return Origin(None, streamed)  # upstream has continued it since, as another model
     return Origin(known, streamed)
 
 
 def known_run(options: JournalOptions, save_dir: Path, checkpoint: Path | None) -> KnownRun | None:
-    """Return the run that a resumed training goes on with, or None where nobody knows it.
+    """Return the run that a resumed training continues; None when it is not known.
 
     Args:
         options: Which journal.
         save_dir: The folder that is trained into.
-        checkpoint: The file that is resumed from; None where only the folder is known.
+        checkpoint: The file that is resumed from; None when only the folder is known.
     """
     if known := next(filter(None, map(KnownRun.read, beside(checkpoint))), None):
         return known
@@ -117,14 +117,14 @@ def known_run(options: JournalOptions, save_dir: Path, checkpoint: Path | None) 
             return KnownRun(*saved, found=folder.parent if folder.name == "weights" else folder)
         before = None if _is_within(checkpoint, save_dir) else _written_at(checkpoint)
     known = KnownRun.read(save_dir)
-    if known and (before is None or known.begun_at <= before):  # a later run's folder has nothing to do with it
+    if known and (before is None or known.begun_at <= before):  # else a later run has used the folder
         return known
     run = _query_journal(options, lambda recognition: recognition.in_folder(save_dir, before))
     return KnownRun(run) if run else None
 
 
 def _newer_copy(options: JournalOptions, known: KnownRun) -> str | None:
-    """Return where a run went on since a copy of its folder was made, None where this is its newest."""
+    """Return where a run was continued since this copy of its folder was made; None when this is the newest one."""
     if known.newest == UNKNOWN or known.found is None:
         return None
     first = Path(known.folder) if known.folder else known.found
@@ -132,7 +132,7 @@ def _newer_copy(options: JournalOptions, known: KnownRun) -> str | None:
     if there and there.run == known.run and there.newest != known.newest and there.newest[0] >= known.newest[0]:
         return str(first)
     ahead = _query_journal(options, lambda recognition: recognition.newer_session(known.run, known.newest))
-    # Where it went on in this very folder, only the small file could not be written, or is from a backup.
+    # If it was continued in this very folder, its run file could not be written, or is from a backup.
     if ahead is None or (ahead.save_dir and _is_same(Path(ahead.save_dir), known.found)):
         return None
     return ahead.save_dir or "another folder"
@@ -145,7 +145,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def beside(checkpoint: Path | None) -> Iterator[Path]:
-    """Yield the folders that a checkpoint may be a run's in: upstream keeps it in `weights`, people move it."""
+    """Yield the folders that may be the run's: upstream keeps checkpoints in `weights`, and people move them."""
     if checkpoint is None:
         return
     for path in (checkpoint.absolute(), Path(os.path.realpath(checkpoint))):

@@ -1,4 +1,4 @@
-"""The small file in a run's folder that tells whose it is."""
+"""The run file: a small file in a run's folder that identifies the run."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from uploader.recording.session_writer import SessionWriter
 LOGGER = logging.getLogger("uploader")
 
 _MOST = 1 << 22
-"""The order of a run's events has no room for more generations."""
+"""The number by which a run's events are ordered has no room for more generations."""
 
 
 @dataclass(frozen=True)
 class KnownRun:
-    """What the small file in a run's folder tells.
+    """What is known of a run when it is resumed, usually from its run file.
 
     Attributes:
         run: Uuid of the run.
-        newest: The session that wrote it.
-        begun_at: When the run began, ISO; "" where an earlier version wrote the file.
+        newest: The session that wrote the file.
+        begun_at: When the run began, as an ISO time; "" if an earlier version wrote the file.
         is_complete: Whether the run was finished.
-        folder: Where it was written, "" where an earlier version did: another folder than `found` was moved or copied.
-        found: Where it is.
-        chunks: The ids of that session's console chunks are not likely to be higher.
-        ancestors: Uuids of the sessions that led to that one, the oldest first.
+        folder: Where the file was written; "" if an earlier version wrote it. If that is not `found`, the folder was
+            moved or copied.
+        found: Where the file is now.
+        chunks: An id that the session's console chunks are unlikely to exceed.
+        ancestors: Uuids of the sessions that led to that session, oldest first.
     """
 
     run: str
@@ -46,7 +47,7 @@ class KnownRun:
 
     @classmethod
     def read(cls, folder: Path) -> KnownRun | None:
-        """Return what a folder's file tells; None where there is none, or none of ours."""
+        """Read a folder's run file; return None when there is none, or it is not valid."""
         try:
             told = json.loads((folder / RUN_FILE).read_text("utf-8"))
             known = cls(
@@ -65,10 +66,10 @@ class KnownRun:
 
 
 def _is_sound(known: KnownRun) -> bool:
-    """Return whether the journal and the file system can take what a file tells: somebody may have edited it.
+    """Return whether the values of a run file, which somebody may have edited, can be used.
 
     Raises:
-        ValueError: A text cannot be stored, or a session's name is none.
+        ValueError: A text cannot be stored, or the session's uuid is not a uuid.
     """
     for text in (known.begun_at, known.folder):
         text.encode()
@@ -78,18 +79,18 @@ def _is_sound(known: KnownRun) -> bool:
 
 
 def remove_model_file(save_dir: Path) -> None:
-    """Take away what upstream has noted of an earlier training in a folder, so that it does not go on as its model."""
+    """Remove the file in which upstream noted the model of an earlier training, which is not to be continued."""
     with suppress(OSError):
         (save_dir / MODEL_FILE).unlink(missing_ok=True)
 
 
 def write_run_file(writer: SessionWriter, save_dir: Path, known: KnownRun | None, is_complete: bool) -> None:
-    """Write the small file by which the run is found again; a temporary name first, so that it is never torn.
+    """Write the run file, under a temporary name first, so that it is never incomplete.
 
     Args:
-        writer: The session.
+        writer: Writes the session.
         save_dir: The folder that is trained into.
-        known: What was known of the run before; None for a new one.
+        known: What was known of the run before; None for a new run.
         is_complete: Whether the run is finished.
     """
     begun_at = known.begun_at if known else writer.run.created_at

@@ -1,14 +1,14 @@
-"""A thread beside each thread that records, in which our work is done.
+"""Does our work in a thread beside the one that calls us, so that no signal handler can interrupt it.
 
-Signal handlers run in the main thread, between any two of its instructions. What one raises (a second Ctrl-C, the time
-limit of a task queue) would strike in the midst of ours: taken for an error of ours and swallowed, or ending what is
-half written. So the thread that records only waits. What strikes it there goes where it was meant to go, and the work
-is done to its end, each piece after the one before.
+Signal handlers run in the main thread, between any two of its instructions. An exception raised by one (a second
+Ctrl-C, the time limit of a task queue) would hit our code in the middle: it would be taken for an error of ours and
+swallowed, or leave something half written. So the calling thread only waits. An exception that hits it there goes where
+it was meant to go, and the work is completed, job after job.
 
-What belongs to the person (a trainer's attributes, values of their classes, whatever handles log records) is touched by
-their own thread alone, while it waits: it may hold a lock that another thread would wait for, as a `with lock:` around
-a training does. So the work asks for such pieces with `in_caller`, and what threads of ours log, that thread logs. A
-piece that is struck is done again when the thread comes back, at the latest when the process ends.
+A person's objects (a trainer's attributes, values of their classes, log handlers) are touched by their own thread only,
+while it waits: it may hold a lock that another thread would wait for, as with a `with lock:` around a training. So our
+work has such tasks done by `in_caller`, and what our threads log is logged by that thread. A task that is interrupted
+is done again when the calling thread is back, at the latest when the process ends.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from journal.handler_errors import raised_in_handler, register_handlers
 Value = TypeVar("Value")
 Method = TypeVar("Method", bound=Callable[..., Any])
 Job = Callable[[], object]
-_LOOK_UP_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 _EXIT_SECONDS = 600.0
-"""A process that ends waits so long for what it has interrupted, at most; that is interrupted in turn as ever."""
+"""How long a process that ends waits for interrupted work, at most; a person can interrupt that wait, too."""
 _TRIES = 3
-"""What each try of a piece raises, though it is no error and of no signal handler that is known, is the piece's own."""
+"""A task that raises something in each of so many tries has raised it itself, and no unknown signal handler did."""
 _LOGGERS = (
     "uploader",
     "ultralytics",
@@ -44,11 +44,11 @@ _LOGGERS = (
     "journal.writing.fallback_intake",
     "journal.checkpoints.salvage",
 )
-"""What our threads log to."""
+"""The loggers that our threads use."""
 
 
 class _Task:
-    """Work, and what became of it."""
+    """A job and its outcome."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -56,8 +56,8 @@ class _Task:
         self.outcome: BaseException | None = None
 
 
-class _Piece:
-    """A part of the work that is done by the thread which waits for it; until it is answered, whenever that waits."""
+class _CallerTask:
+    """A part of a job that the calling thread does while it waits, until it is answered."""
 
     def __init__(self, do: Job) -> None:
         self.do = do
@@ -67,89 +67,90 @@ class _Piece:
 
 
 class SerialExecutor:
-    """Does the work of one thread.
+    """Does the jobs of one calling thread in a thread of its own, one after the other.
 
     Args:
-        outer: The shelter for which that thread does a piece at this moment.
+        outer: The executor whose task the calling thread is doing at this moment.
 
     Attributes:
-        trainings: The recordings of that thread's trainings, the one at work last.
+        trainings: The recordings of the calling thread's trainings, the current one last.
     """
 
     def __init__(self, outer: SerialExecutor | None = None) -> None:
-        """There is no thread before there is work, and none after it."""
+        """Start no thread yet; there is one only while there are jobs."""
         self.trainings: list[Any] = outer.trainings if outer else []
         self._owner = threading.current_thread()
-        self._lock = threading.RLock()  # a signal handler may have work of its own
+        self._lock = threading.RLock()  # a signal handler may have jobs of its own
         self._tasks: deque[_Task] = deque()
         self._thread: threading.Thread | None = None
-        self._at_work = threading.Lock()
-        self._asked: _Piece | None = None
-        self._unsaid: deque[logging.LogRecord] = deque()
-        self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._working = threading.Lock()
+        self._caller_task: _CallerTask | None = None
+        self._deferred_logs: deque[logging.LogRecord] = deque()
+        self._wake_ups: queue.SimpleQueue[None] = queue.SimpleQueue()
         _executors.add(self)
 
     def run(self, job: Job, when_interrupted: Job | None = None, seconds: float | None = None) -> Exception | None:
         """Do a job after those before it, and return the error that ended it.
 
         Args:
-            job: What is to be done. It goes on when the wait for it is interrupted.
-            when_interrupted: Called then, before the exception goes on.
+            job: What is to be done. It continues when the wait for it is interrupted.
+            when_interrupted: Called in that case, before the exception is passed on.
             seconds: The longest wait; None for as long as it takes.
 
         Raises:
-            BaseException: What struck the waiting thread, or what the job raised that is no `Exception`.
+            BaseException: What a signal handler raised in the waiting thread, or what the job raised if that is not an
+                `Exception`.
         """
-        if _is_ours():  # a job of a job; no signal handler runs here
-            return _passing(_outcome(job))
-        here = contextvars.copy_context()  # as log handlers and streams of others ask for it
+        if _is_ours():  # a job within a job; no signal handler runs in our thread
+            return _unless_exiting(_outcome(job))
+        here = contextvars.copy_context()  # which others' log handlers and streams may use
         task = _Task(lambda: here.run(job))
-        try:  # also what strikes here: the job may be handed over by then
+        try:  # around the hand-over, too, as it may be interrupted when the job is already queued
             self._hand_over(task)
             self._await(task, seconds)
         except BaseException:
-            atexit.unregister(self._await_all)
-            atexit.register(self._await_all)  # now, so that it is the first of what runs at exit
+            atexit.unregister(self._finish_at_exit)
+            atexit.register(self._finish_at_exit)  # registered last, so that it runs first
             if when_interrupted is not None:
                 when_interrupted()
             raise
-        self.say_all()
-        return _passing(task.outcome)
+        self.emit_logs()
+        return _unless_exiting(task.outcome)
 
-    def ask(self, do: Callable[[], Value]) -> Value:
-        """Have the thread that waits do a piece of the work, and return what that returns, or raise what it raises."""
-        piece = self._asked = _Piece(do)
-        self._news.put(None)
+    def run_in_caller(self, do: Callable[[], Value]) -> Value:
+        """Have the waiting thread do a part of the job; return what that returns, or raise what it raises."""
+        part = self._caller_task = _CallerTask(do)
+        self._wake_ups.put(None)
         try:
             while self._owner.is_alive():
                 with suppress(queue.Empty):
-                    value, error = piece.answer.get(timeout=_LOOK_UP_SECONDS)
+                    value, error = part.answer.get(timeout=_POLL_SECONDS)
                     return cast("Value", _returned(value, error))
         finally:
-            self._asked = None  # it holds what others wait to see let go, such as a trainer
+            self._caller_task = None  # it may keep alive an object such as a trainer
         return do()
 
-    def keep(self, record: logging.LogRecord) -> bool:
-        """Keep what a thread of ours logs, for the thread that it works for; not where that has ended."""
+    def defer_log(self, record: logging.LogRecord) -> bool:
+        """Keep what our thread logs for the calling thread; return False if that thread has ended."""
         if not self._owner.is_alive():
             return False
-        self._unsaid.append(record)
-        self._news.put(None)
+        self._deferred_logs.append(record)
+        self._wake_ups.put(None)
         return True
 
-    def say_all(self) -> None:
-        """Log what threads of ours had to log; in none of those."""
-        while self._unsaid and not _is_ours():
-            record = self._unsaid.popleft()
-            self._do(lambda record=record: logging.getLogger(record.name).handle(record))  # type: ignore[misc]
+    def emit_logs(self) -> None:
+        """Log what our threads have deferred; does nothing in one of these threads."""
+        while self._deferred_logs and not _is_ours():
+            record = self._deferred_logs.popleft()
+            self._do_here(lambda record=record: logging.getLogger(record.name).handle(record))  # type: ignore[misc]
 
     def _hand_over(self, task: _Task) -> None:
-        """Give a job to the thread; where none can be started, as at the end of the interpreter, do all that waits."""
+        """Queue a job for the thread; if none can be started, as when the interpreter exits, do all jobs here."""
         with self._lock:
             self._tasks.append(task)
             if self._thread is not None and self._thread.is_alive():
                 return
-            self._thread = threading.Thread(target=self._work_apart, name="uploader-callbacks", daemon=True)
+            self._thread = threading.Thread(target=self._work_in_thread, name="uploader-callbacks", daemon=True)
             try:
                 self._thread.start()
                 return
@@ -157,11 +158,11 @@ class SerialExecutor:
                 self._thread = None
         self._work()
 
-    def _work_apart(self) -> None:
-        """Work in a thread of ours; one that was struck as it was being started may have another one beside it."""
-        with self._at_work:
+    def _work_in_thread(self) -> None:
+        """Work in our thread; if its start was interrupted, a second thread may have been started beside it."""
+        with self._working:
             bind_thread(self)
-            _here.may_ask = True
+            _here.may_use_caller = True
             self._work()
 
     def _work(self) -> None:
@@ -171,47 +172,47 @@ class SerialExecutor:
                     self._thread = None
                     return
                 task = self._tasks.popleft()
-            task.outcome, task.job = _outcome(task.job), _nothing  # what it holds is let go before its end is told
+            task.outcome, task.job = _outcome(task.job), _nothing  # released before its end is reported
             task.is_done = True
-            self._news.put(None)
+            self._wake_ups.put(None)
 
     def _await(self, task: _Task, seconds: float | None) -> None:
-        """Wait for a task, and do what is asked for meanwhile.
+        """Wait for a task, and do the tasks that are for the calling thread.
 
-        It looks up now and then: a signal that another thread was given does not end a wait.
+        It polls, since a signal that was delivered to another thread does not end a wait.
         """
         until = None if seconds is None else time.monotonic() + seconds
         while not task.is_done and (until is None or time.monotonic() < until):
             with suppress(queue.Empty):
-                self._news.get(timeout=_LOOK_UP_SECONDS)
-            self.say_all()
-            piece = self._asked
-            if piece is not None and not piece.is_answered:
-                self._serve(piece)
-        with suppress(queue.Empty):  # of what was looked at already
+                self._wake_ups.get(timeout=_POLL_SECONDS)
+            self.emit_logs()
+            part = self._caller_task
+            if part is not None and not part.is_answered:
+                self._do_caller_task(part)
+        with suppress(queue.Empty):  # wake-ups that were handled already
             while True:
-                self._news.get_nowait()
+                self._wake_ups.get_nowait()
 
-    def _serve(self, piece: _Piece) -> None:
+    def _do_caller_task(self, part: _CallerTask) -> None:
         try:
-            piece.answer.put(self._do(piece.do))
+            part.answer.put(self._do_here(part.do))
         except BaseException as error:
-            piece.failures += not raised_in_handler(error)
-            if piece.failures == _TRIES:
-                piece.answer.put((None, error))
-                piece.is_answered = True
+            part.failures += not raised_in_handler(error)
+            if part.failures == _TRIES:
+                part.answer.put((None, error))
+                part.is_answered = True
             raise
-        piece.is_answered = True
+        part.is_answered = True
 
-    def _do(self, piece: Callable[[], Value]) -> tuple[Value | None, Exception | None]:
-        """Do a piece here, and return what it returns and its error; raise what strikes it.
+    def _do_here(self, part: Callable[[], Value]) -> tuple[Value | None, Exception | None]:
+        """Do a part of a job here; return what it returns and its error, and raise what a signal handler raises.
 
-        What a signal handler, or somebody's own class, has to record meanwhile is not to wait for what waits for this.
+        What a signal handler, or a person's class, records meanwhile must not wait for the job, which waits for this.
         """
         register_handlers()
         before, _here.executor = executor(), SerialExecutor(self)
         try:
-            return piece(), None
+            return part(), None
         except Exception as error:
             if raised_in_handler(error):
                 raise
@@ -219,12 +220,12 @@ class SerialExecutor:
         finally:
             _here.executor = before
 
-    def _await_all(self) -> None:
+    def _finish_at_exit(self) -> None:
         self.run(lambda: None, seconds=_EXIT_SECONDS)
 
 
 def executor() -> SerialExecutor:
-    """Return the one of this thread, or of the thread whose work this one does."""
+    """Return the executor of this thread, or of the thread whose jobs this one does."""
     found: SerialExecutor | None = getattr(_here, "executor", None)
     if found is None:
         found = _here.executor = SerialExecutor()
@@ -232,20 +233,20 @@ def executor() -> SerialExecutor:
 
 
 def bind_thread(owner: SerialExecutor) -> None:
-    """Take notice that this thread is one of ours, and whose work it does."""
+    """Note that this thread is one of ours, and whose jobs it does."""
     _here.executor, _here.is_ours = owner, True
 
 
-def in_caller(piece: Callable[[], Value]) -> Value:
-    """Do a piece of work that touches what is the person's, where their locks are; return what it returns.
+def in_caller(part: Callable[[], Value]) -> Value:
+    """Do a part of a job that touches a person's objects in the thread that holds their locks; return its result.
 
-    It may be done more than once, so it changes nothing that this would harm. No lock of ours is held meanwhile.
+    It may be done more than once, so it has to be idempotent. No lock of ours may be held meanwhile.
     """
-    return executor().ask(piece) if getattr(_here, "may_ask", False) else piece()
+    return executor().run_in_caller(part) if getattr(_here, "may_use_caller", False) else part()
 
 
 def run_uninterrupted(job: Callable[[], Value], when_interrupted: Job | None = None) -> Value:
-    """Do a job as `SerialExecutor.run` does, and return what it returns, or raise what it raises."""
+    """Do a job as `SerialExecutor.run` does; return what it returns, or raise what it raises."""
     returned: list[Value] = []
     if (error := executor().run(lambda: returned.append(job()), when_interrupted)) is not None:
         raise error
@@ -253,7 +254,7 @@ def run_uninterrupted(job: Callable[[], Value], when_interrupted: Job | None = N
 
 
 def uninterrupted(method: Method) -> Method:
-    """Have a method done to its end, whatever strikes the thread that calls it."""
+    """Make a method run to its end even if its caller is interrupted."""
 
     @wraps(method)
     def done(*arguments: Any, **options: Any) -> Any:
@@ -284,37 +285,37 @@ def _outcome(job: Job) -> BaseException | None:
     return None
 
 
-def _passing(error: BaseException | None) -> Exception | None:
-    """Return an error; raise what is none, such as SystemExit."""
+def _unless_exiting(error: BaseException | None) -> Exception | None:
+    """Return an error, but raise what is not an `Exception`, such as SystemExit."""
     if error is None or isinstance(error, Exception):
         return error
     raise error
 
 
-class _Later(logging.Filter):
-    """Keeps back what threads of ours log."""
+class _DeferringFilter(logging.Filter):
+    """Defers what our threads log."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (_is_ours() and executor().keep(record))
+        return not (_is_ours() and executor().defer_log(record))
 
 
-def _say_what_is_left() -> None:
+def _emit_at_exit() -> None:
     for found in list(_executors):
-        found.say_all()
+        found.emit_logs()
 
 
-def _leave_parents() -> None:
-    """A child has none of these threads, and no training in progress."""
+def _reset_in_child() -> None:
+    """Forget, in a forked child, threads that it does not have and trainings that are its parent's."""
     vars(_here).clear()
     _executors.clear()
 
 
 _here = threading.local()
 _executors: weakref.WeakSet[SerialExecutor] = weakref.WeakSet()
-_later = _Later()
+_filter = _DeferringFilter()
 for _name in _LOGGERS:
-    logging.getLogger(_name).addFilter(_later)
-atexit.register(_say_what_is_left)
+    logging.getLogger(_name).addFilter(_filter)
+atexit.register(_emit_at_exit)
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_parents)
+    os.register_at_fork(after_in_child=_reset_in_child)
