@@ -15,7 +15,7 @@ GLOSSARY = (ROOT / "docs" / "glossary.md").read_text("utf-8")
 ROWS = re.findall(r"^\| \*\*(.+?)\*\* \|.*\| (.+?) \|$", GLOSSARY, re.MULTILINE)
 
 REPLACED = (
-    "adopt books channel channels choices courier couriers crew dispensable expendable feeder link orders "
+    "books channel channels choices courier couriers crew dispensable expendable feeder link orders "
     "pace pulse quiet shelter sink sinks strikes supplies takeover"
 ).split()
 ELSEWHERE = {
