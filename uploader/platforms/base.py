@@ -1,7 +1,7 @@
-"""What every platform client is, and the values that go in and come out.
+"""What a platform client is, and the values that go in and come out.
 
-A client speaks one HTTP API. It turns one message or one upload into requests, and tells what came of it: a
-`Receipt`, or one of the errors below `uploader.errors.DeliveryError`. It neither retries nor knows of the journal.
+A client speaks one HTTP API. It turns one message or one upload into requests, and returns a `Receipt` or raises a
+`uploader.errors.DeliveryError`. It neither retries nor knows the journal.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 Progress = Callable[[int], None]
-"""Told, from the uploading thread and for each block, how many bytes of an upload have been sent so far, or confirmed
-where the server says how many it has. It may raise to end it."""
+"""Called by the uploading thread, for each block, with the number of bytes sent so far, or confirmed if the server
+reports that. It may raise to abort the upload."""
 
 NOT_RESUMED = frozenset({"False", "None", "0", ""})
-"""What the argument `resume` may be, as text, in a training that begins."""
+"""Values of the argument `resume`, as text, of a training that is not resumed."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,16 @@ class Access:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a delivery is about.
+    """The run that a delivery is about.
 
     Attributes:
-        run_uuid: The run's id of this machine.
+        run_uuid: The run's id in the journal.
         project: The project's name.
         name: The run's name.
-        ids: What the platform calls the run; empty until it was registered, or where the platform gives no ids.
-        sessions: Uuids of the run's sessions that are known here; a registration needs them.
-        former_projects: Where a registration was sent before, and may have been taken.
-        has_gone_on: Whether there may be later sessions of the run than those that are known here.
+        ids: The platform's ids of the run; empty before it is registered, or if the platform gives none.
+        sessions: Uuids of the run's known sessions; a registration needs them.
+        former_projects: Where a registration was sent before and may have been accepted.
+        has_gone_on: Whether the run may have later sessions than the known ones.
     """
 
     run_uuid: str
@@ -64,8 +64,8 @@ class Known:
     Attributes:
         sessions: Uuids of its sessions.
         generation: The highest of theirs.
-        last_epoch: The last epoch; None where there is none, or that is not known any more.
-        is_complete: Whether it has the training's end.
+        last_epoch: The last epoch; None if there is none, or it is no longer known.
+        is_complete: Whether it has the end of the training.
     """
 
     sessions: frozenset[str]
@@ -79,12 +79,12 @@ class Message:
     """One small JSON message.
 
     Attributes:
-        chunk_id: The idempotency key; every attempt at the same delivery has the same one.
+        chunk_id: The idempotency key, the same for every attempt at this delivery.
         event: The event's name.
         data_json: The event's data, as JSON text of an object.
-        identity: Who it is about.
-        attempt: 1 for the first try. Above it, an earlier try may have arrived.
-        order: Where it belongs in its run, for a platform that goes by that.
+        identity: The run that it is about.
+        attempt: 1 for the first; above that, an earlier attempt may have arrived.
+        order: Its place in the run, for a platform that orders by it.
     """
 
     chunk_id: str
@@ -100,15 +100,15 @@ class Upload:
     """One file.
 
     Attributes:
-        chunk_id: The idempotency key; every attempt at the same delivery has the same one.
+        chunk_id: The idempotency key, the same for every attempt at this delivery.
         path: Where the bytes are.
         size: How many they are.
         sha256: Their digest, 64 hex digits.
-        filename: What the platform is to call the file.
-        identity: Who it is about.
-        attempt: 1 for the first try. Above it, an earlier try may have arrived.
-        form: What is sent along with the file, where the platform takes such fields.
-        order: Where it belongs in its run, for a platform that goes by that.
+        filename: The name of the file on the platform.
+        identity: The run that it is about.
+        attempt: 1 for the first; above that, an earlier attempt may have arrived.
+        form: Fields that accompany the file, on platforms that take them.
+        order: Its place in the run, for a platform that orders by it.
     """
 
     chunk_id: str
@@ -127,10 +127,10 @@ class Receipt:
     """The platform's positive answer.
 
     Attributes:
-        answer: What is worth keeping of it; no secrets.
-        ids: What later deliveries of the run need to know, to be added to `Identity.ids`; None when nothing.
-        signals: (kind, detail) pairs that the training should be told, e.g. `("cancelled", reason)`.
-        is_new: Whether the ids are of a model that the platform has just made, so that they can be nobody else's.
+        answer: What is kept of it; no secrets.
+        ids: Ids that later deliveries of the run need, to be added to `Identity.ids`; None for none.
+        signals: (kind, detail) pairs for the training, such as `("cancelled", reason)`.
+        is_new: Whether the ids are of a model that the platform has just created, so no other run can have them.
     """
 
     answer: Mapping[str, Any]
@@ -141,27 +141,27 @@ class Receipt:
 
 @runtime_checkable
 class Heartbeating(Protocol):
-    """A client of a platform that is told, now and then, that a training is alive."""
+    """A client of a platform that takes heartbeats of running trainings."""
 
     heartbeat_seconds: float
 
     def heartbeat(self, identity: Identity, agent_id: Any) -> Any:
-        """Say that a registered run's training is alive; take and return what the platform calls this machine.
+        """Report that a registered run's training is alive; take and return the platform's name for this machine.
 
-        That is any JSON value, None where it has no name yet.
+        The name is any JSON value, None before the first heartbeat.
 
         Raises:
-            DeliveryError: Nobody took notice.
+            DeliveryError: The platform did not confirm it.
         """
         ...
 
 
 @runtime_checkable
 class Comparing(Protocol):
-    """A client of a platform that tells what it has of a run."""
+    """A client of a platform that can report what it has of a run."""
 
     def ahead(self, identity: Identity, known: Known) -> str | None:
-        """Return what the platform has of a run that a journal does not, in words; None where that is nothing.
+        """Describe what the platform has of a run that a journal does not; None if there is nothing.
 
         Raises:
             DeliveryError: The platform could not be read now.
@@ -172,13 +172,13 @@ class Comparing(Protocol):
 class Platform(Protocol):
     """A client of one platform's API. Its methods are called from many threads at once.
 
-    Each method but `close` raises a `DeliveryError` when there is no positive answer.
+    Each method except `close` raises a `DeliveryError` unless there is a positive answer.
     """
 
     name: str
 
     def register(self, message: Message) -> Receipt:
-        """Announce a run, or that it goes on; `Receipt.ids` is never None."""
+        """Announce a run, or a further session of it; `Receipt.ids` is never None."""
         ...
 
     def send(self, message: Message) -> Receipt:
@@ -186,9 +186,9 @@ class Platform(Protocol):
         ...
 
     def upload(self, upload: Upload, progress: Progress) -> Receipt:
-        """Deliver one file of a registered run, from disk; `progress` hears of the bytes."""
+        """Deliver one file of a registered run, from disk, and report the bytes to `progress`."""
         ...
 
     def close(self) -> None:
-        """Give up idle connections."""
+        """Close idle connections."""
         ...

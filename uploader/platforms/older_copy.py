@@ -1,7 +1,6 @@
-"""Whether a platform has more of a run than the journal that is being delivered: then that is an older copy. Pure.
+"""Whether a platform has more of a run than the journal, which then is an older copy. Pure.
 
-What an older copy holds would put older weights, shorter text or an earlier state over what the newer one has
-delivered.
+An older copy would replace what the newer one has delivered by older weights, shorter text or an earlier state.
 """
 
 from __future__ import annotations
@@ -14,15 +13,15 @@ from uploader.platforms.session_lineage import Session
 
 
 def ahead(model: Mapping[str, Any], known: Known) -> str | None:
-    """Return what a platform's model has that the journal does not, in words; None where it has no more.
+    """Describe what a platform's model has that the journal does not; None if there is nothing.
 
     Args:
-        model: As the platform tells it.
+        model: As the platform lists it.
         known: What the journal holds of the run.
     """
     session = Session.of(model)
     if session is not None and session.uuid not in known.sessions:
-        # Of the same generation it is another branch, which is told by the registration.
+        # One of the same generation is another branch, which the registration detects.
         return "a later session" if session.generation > known.generation else None
     told = last_epoch(model)
     if told is not None and known.last_epoch is not None and told > known.last_epoch:
@@ -31,7 +30,7 @@ def ahead(model: Mapping[str, Any], known: Known) -> str | None:
 
 
 def last_epoch(model: Mapping[str, Any]) -> int | None:
-    """Return the last epoch that a model has, None where it has none or does not say."""
+    """Return a model's last epoch, or None if it has none or does not say."""
     results = model.get("trainResults")
     told = [each.get("epoch") for each in results if isinstance(each, dict)] if isinstance(results, list) else []
     return max((number for number in told if isinstance(number, int)), default=None)

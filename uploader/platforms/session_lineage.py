@@ -1,7 +1,7 @@
-"""Sessions of a run, as their registrations and the platform's models tell them, and whether one goes on from another.
+"""Sessions of a run, as registrations and the platform's models name them, and whether one continues another.
 
-Each carries its own uuid, that of the session that it continues, and a generation: one more than the one before it. Two
-copies of a machine, or of a run's folder, that go on apart have sessions of one generation.
+Each has a uuid, the uuid of the session that it continues, and a generation, one above that session's. Two copies of a
+machine or of a run's folder that continue separately have sessions of the same generation.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Session:
-    """A process's part of a run.
+    """One process's part of a run.
 
     Attributes:
         uuid: Its own.
         generation: 1 for a run's first.
         parent: Uuid of the session that it continues; None for the first.
-        ancestors: Uuids of all that led to it, as far as they are told; with the parent.
+        ancestors: Uuids of all known sessions that led to it, including the parent.
     """
 
     uuid: str
@@ -30,7 +30,7 @@ class Session:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Session | None:
-        """Return the session that an environment tells of; None where it is of an earlier version, or another client.
+        """Return the session that an environment names; None if an earlier version or another client wrote it.
 
         Args:
             data: A registration's data, or a platform's model: both have an `environment`.
@@ -48,24 +48,24 @@ class Session:
         return cls(name, generation, parent, frozenset([*led, *([parent] if parent else [])]))
 
     def is_of_line(self, other: Session) -> bool:
-        """Return whether the other is this one, or one of the two has led to the other."""
+        """Return whether the two are the same, or one led to the other."""
         return self.uuid == other.uuid or other.uuid in self.ancestors or self.uuid in other.ancestors
 
     @classmethod
     def told(cls, data_json: str) -> Session | None:
-        """Return the session that a registration tells of."""
+        """Return the session that a registration names."""
         return cls.of(json.loads(data_json)) if '"uploaderSession"' in data_json else None
 
 
 def is_apart(ours: Session, theirs: Session, known: Collection[str]) -> bool:
-    """Return whether a session that a model has heard of last is none of those that lead to ours, or follow it.
+    """Return whether a model's newest session neither led to ours nor follows it.
 
     Args:
-        ours: What is to be registered.
-        theirs: The model's last.
-        known: Uuids of the run's sessions that our journal has.
+        ours: The session to register.
+        theirs: The model's newest.
+        known: Uuids of the run's sessions in our journal.
     """
     if ours.is_of_line(theirs) or theirs.uuid in known:
         return False
-    # An older one may have led to ours through others that the platform has not heard of.
+    # An older one may have led to ours through sessions that the platform does not know.
     return theirs.generation >= ours.generation - 1

@@ -1,8 +1,8 @@
-"""What has to wait for what, whichever the platform. Pure.
+"""Which delivery has to wait for which, on any platform. Pure.
 
-The milestones `training_started`, `training_complete` and `training_failed` each have a stage of their own, and what
-lies between two of them shares one, as far as it is of one session. A delivery waits for all lower stages of its run.
-So a run is registered first and completed last, and in between metrics do not wait for a slow checkpoint.
+The milestones `training_started`, `training_complete` and `training_failed` each have a stage of their own; what lies
+between two of them, and belongs to one session, shares a stage. A delivery waits for all lower stages of its run. So a
+run is registered first and completed last, and between the two, metrics do not wait for a slow checkpoint.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from journal.kinds import MILESTONES
 def next_stage(stage: int, kind: str, *, is_other_session: bool = False) -> int:
     """Return the stage of an event's delivery that follows one of stage `stage`: milestones are odd, the rest even.
 
-    What two sessions tell of the same goes one after the other, also where no milestone lies between.
+    Two sessions never share a stage, even without a milestone between them.
     """
     if kind in MILESTONES:
         return milestone(stage)

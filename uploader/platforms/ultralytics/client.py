@@ -38,7 +38,7 @@ _WITHOUT_FILE = "all else of the run is sent without it. Have that put right the
 
 
 class _UploadLost(Transient):
-    """The platform does not know an upload any more, or does not take it up as it is; another one may do."""
+    """The platform no longer knows an upload, or does not accept it as it is; a new upload may succeed."""
 
 
 def connect(base_url: str, key: str, transport: Transport, options: Mapping[str, str]) -> UltralyticsPlatform:
@@ -85,24 +85,24 @@ class UltralyticsPlatform:
         return ahead(model, known) if model else None
 
     def send(self, message: Message) -> Receipt:
-        """Send any other event; the end of a session that others followed is none of the model's."""
+        """Send any other event, except the end of a session that others have followed: it is not the model's end."""
         if message.event in _ENDS and message.identity.ids.get(OLDER):
             return Receipt({"received": True, "ignored": GONE_ON})
         data = message.data_json
         if message.event == COMPLETE:
             data = json.dumps(_with_model_file(json.loads(data), message.identity.ids))
-            # What was added may differ from one attempt to the next, when a checkpoint arrived or was given up in
-            # between; then the request differs and needs its own key. The platform keeps one completion a model.
+            # What is added may differ between attempts, when a checkpoint arrived or was evicted meanwhile. Then the
+            # request differs and needs its own key. The platform keeps one completion per model.
             message = replace(message, chunk_id=own_key(message.chunk_id, data))
         answer = self._events.send(message, data)
         return Receipt(kept(answer), signals=signals_of(answer))
 
     def upload(self, upload: Upload, progress: Progress) -> Receipt:
-        """Send a checkpoint's bytes to the storage and have the platform take it up.
+        """Send a checkpoint's bytes to the storage and have the platform accept them.
 
         Raises:
-            Refused: The platform takes up none of the uploads that it gives a place for, of which there were enough.
-            DeliveryError: It has not taken it up.
+            Refused: The platform accepted none of many uploads to places that it gave.
+            DeliveryError: It did not accept this one.
         """
         if upload.identity.ids.get(OLDER) and "runId" not in upload.identity.ids:
             raise Refused(
@@ -129,7 +129,7 @@ class UltralyticsPlatform:
         return Receipt(told, ids, signals_of(answer))
 
     def _ask_place(self, upload: Upload) -> dict[str, Any]:
-        # Without a key: a repeated answer could hold a URL that has expired.
+        # Without an idempotency key: a repeated answer could hold an expired URL.
         request = {
             "filename": upload.filename,
             **reference(upload.identity),
@@ -163,7 +163,7 @@ class UltralyticsPlatform:
 
 
 def _with_model_file(data: dict[str, Any], ids: Mapping[str, Any]) -> dict[str, Any]:
-    """Add to `training_complete` what only the deliveries before it could tell."""
+    """Add to `training_complete` what only earlier deliveries could learn."""
     file = {name: ids[name] for name in ("modelPath", "modelSize") if ids.get(name) is not None}
     run = {"runId": ids["runId"]} if "runId" in ids else {}
     return {**data, "results": {**(data.get("results") or {}), **file}, **run}
@@ -174,5 +174,5 @@ def _is_promoted(identity: Identity, place: Mapping[str, Any]) -> bool:
 
 
 def _promotion_key(upload: Upload, place: Mapping[str, Any]) -> str:
-    # Each attempt stores the file at a place of its own, so its request differs and needs its own key.
+    # Each attempt stores the file in a place of its own, so its request differs and needs its own key.
     return own_key(upload.chunk_id, str(place.get("uploadPath")))

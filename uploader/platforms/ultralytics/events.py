@@ -1,4 +1,4 @@
-"""Messages to the platform's one endpoint for events, and what is made of its answers."""
+"""Messages to the platform's endpoint for events, and what its answers mean."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METRICS = "/api/webhooks/training/metrics"
 _IDS = ("modelId", "runId", "modelSlug", "modelUrl")
 _SAID = ("received", "event", "mode", "cancelled", "action", "reason", "warning", "ignored")
 
-# What a message holds of the run is frozen, but for the project where it named none: that is the drain's.
+# What a message says of the run is frozen, except the project of a run that named none, which the drain adds.
 _NAMED_OTHERWISE = (
     "the run was registered before under another project or name: set UPLOADER_PROJECT to that project, then `retry`"
 )
@@ -42,12 +42,12 @@ class Events:
         self._host = host
 
     def send(self, message: Message, data: str) -> dict[str, Any]:
-        """Send an event with this data, as JSON text; return the answer.
+        """Send an event with this data, which is JSON text, and return the answer.
 
         Raises:
-            DeliveryError: It does not say that the event was received.
+            DeliveryError: The answer does not say that the event was received.
         """
-        # Assembled as text: the data is JSON already, and parsing it again would cost more than the rest.
+        # Assembled as text: the data is JSON already, and parsing it would cost more than all the rest.
         head = json.dumps({"event": message.event, **reference(message.identity)})
         try:
             return self.post(f'{head[:-1]}, "data": {data}}}', message.chunk_id, message.order)
@@ -55,10 +55,10 @@ class Events:
             raise about(message.identity, error, registers=message.event == REGISTRATION) from None
 
     def post(self, body: str, key: str, order: str | None) -> dict[str, Any]:
-        """Send a whole request under its idempotency key; return the answer.
+        """Send a complete request under its idempotency key and return the answer.
 
         Raises:
-            DeliveryError: It does not say that the event was received.
+            DeliveryError: The answer does not say that the event was received.
         """
         answer = self._api.post(METRICS, body, key=key, order=order)
         if answer.get("received") is not True:
@@ -68,14 +68,14 @@ class Events:
 
 
 def reference(identity: Identity) -> dict[str, Any]:
-    """Name the run by the platform's id, or by its address as long as the platform gave none."""
+    """Name the run by the platform's id, or by project and name while there is none."""
     if "modelId" in identity.ids:
         return {"modelId": identity.ids["modelId"]}
     return {"project": identity.project, "name": identity.name}
 
 
 def about(identity: Identity, error: Refused, *, registers: bool = False) -> DeliveryError:
-    """Tell a model that is not there any more, and a run that was named otherwise before, from any other refusal."""
+    """Distinguish a deleted model, and a run that had another name before, from any other refusal."""
     if isinstance(error, Forbidden) and registers:
         return Forbidden(f"{error}; {_NOT_ALLOWED.format(brief(identity.project))}", status=error.status)
     if error.status == 404 and "modelId" in identity.ids:
@@ -86,12 +86,12 @@ def about(identity: Identity, error: Refused, *, registers: bool = False) -> Del
 
 
 def ids_of(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ids that an answer gives."""
+    """Return the ids in an answer."""
     return {name: answer[name] for name in _IDS if is_id(answer.get(name))}
 
 
 def signals_of(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Return what an answer tells the training."""
+    """Return what an answer signals to the training."""
     if not answer.get("cancelled"):
         return ()
     why = words(str(answer.get("reason") or answer.get("action") or ""))
@@ -104,5 +104,5 @@ def kept(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def own_key(chunk_id: str, what_differs: str) -> str:
-    """Return the key of a request that is not the same at each attempt of its delivery."""
+    """Return the key of a request that may differ between attempts at its delivery."""
     return f"{chunk_id}.{hashlib.sha256(what_differs.encode()).hexdigest()[:16]}"

@@ -1,4 +1,4 @@
-"""From events to what Ultralytics Platform is sent: which, and joined how. Pure."""
+"""Which events Ultralytics Platform is sent, and how they are joined. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from uploader.platforms.plans import Plan, Planning
 from uploader.platforms.stages import next_stage
 
 MESSAGES = frozenset({*MILESTONES, CONSOLE, EPOCH, SYSTEM_METRICS, PROGRESS})
-"""Kinds of events that are sent as they are; what was given up is told as console text. Others stay in the journal."""
+"""Kinds of events that are sent as they are. Losses are sent as console text; all others stay in the journal."""
 
 LONGEST_CONSOLE = 64 * 1024
 """Most bytes of console text in one delivery, unless a single event has more."""
@@ -52,7 +52,7 @@ def plan(events: Sequence[Event], stage: int, generation: int = 0) -> Plan:
 
 
 def _groups(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Yield the events to send, those that go together in one list."""
+    """Yield the events to send, those that are sent together in one list."""
     together: list[Event] = []
     size, grows, is_gapless = 0, False, True
     previous = events[0]
@@ -75,15 +75,15 @@ def _groups(events: Sequence[Event]) -> Iterator[list[Event]]:
 
 
 def _follows(event: Event, previous: Event) -> bool:
-    """Return whether nothing can have been printed between two events that comes in later."""
+    """Return whether no event between these two can still come in."""
     return event.session_id == previous.session_id and event.seq - previous.seq <= 1
 
 
 def _joins(event: Event) -> bool:
-    """Return whether an event is a chunk of console text as our own are; any other is sent as it is.
+    """Return whether an event is a chunk of console text in our format; any other is sent as it is.
 
     Raises:
-        ValueError: It is no JSON object.
+        ValueError: Its payload is not a JSON object.
     """
     content = json.loads(event.payload)
     if not isinstance(content, dict):
@@ -99,10 +99,10 @@ def _is_sent(event: Event) -> bool:
 
 
 def _told(event: Event) -> Event:
-    """Return what the platform has no word for as what it has one for.
+    """Translate an event that the platform does not know into one that it does.
 
-    An interrupted training has failed there, until it is resumed. A loss is a line of console text, the one place where
-    the platform shows what a run has to say.
+    An interrupted training counts as failed there until it is resumed. A loss becomes a line of console text, the only
+    place where the platform can show it.
     """
     if event.kind == INTERRUPTED:
         return replace(event, kind=FAILED)

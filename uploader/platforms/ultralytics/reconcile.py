@@ -1,9 +1,9 @@
-"""Whether an earlier attempt at a registration arrived, told by reading the platform.
+"""Finds out, by reading the platform, whether an earlier attempt at a registration arrived.
 
 The platform has no idempotency keys. When the answer to a `training_started` was lost, sending it again could make a
-second model. So before it is sent again the models of the project are read: the run's uuid travels in `environment`.
+second model. So before that, the models of the project are read: the run's uuid travels in `environment`.
 
-What this cannot see: a request that is handled only after the reading, because it was still on its way.
+This cannot see a request that was still on its way and is handled after the reading.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ Value = TypeVar("Value")
 
 _NO_SUCH_PATH = frozenset({404, 405})
 _NEWEST = 50
-"""So many models of a project are looked at: what is looked for was registered a moment ago."""
+"""How many models of a project are read: the one that is looked for was registered a moment ago."""
 _LONGEST_LIST = 64 * 1024 * 1024  # bytes; each model comes with all its epochs and console text
 
 
 def find_registration(api: JsonApi, identity: Identity, session: Session | None = None) -> dict[str, Any] | None:
-    """Return the ids that an earlier attempt at this registration was given, or None when there was none.
+    """Return the ids that an earlier attempt at this registration received, or None if none arrived.
 
     Args:
         api: The platform's endpoints.
         identity: The run; with ids when it is a session of a run that the platform knows.
-        session: The session, where it is told.
+        session: The session, if the registration names it.
 
     Raises:
         DeliveryError: The platform could not be read now.
@@ -53,7 +53,7 @@ def find_registration(api: JsonApi, identity: Identity, session: Session | None 
 
 
 def _moved(api: JsonApi, identity: Identity, session: Session | None) -> dict[str, Any] | None:
-    """Look in the projects that the run had before; where one may not be read, nothing of it was taken."""
+    """Look in the run's former projects; one that may not be read cannot have taken it."""
     for project in {*identity.former_projects} - {identity.project}:
         with suppress(Forbidden):
             if found := _new(_models(api, project), identity.run_uuid, session):
@@ -62,7 +62,7 @@ def _moved(api: JsonApi, identity: Identity, session: Session | None) -> dict[st
 
 
 def find_session(api: JsonApi, identity: Identity, session: Session) -> dict[str, Any] | None:
-    """Return the ids of the model that heard of this session last, or None when there is none.
+    """Return the ids of the model whose newest session is this one, or None when there is none.
 
     Raises:
         DeliveryError: The platform could not be read now.
@@ -72,10 +72,10 @@ def find_session(api: JsonApi, identity: Identity, session: Session) -> dict[str
 
 
 def newest_session(api: JsonApi, identity: Identity) -> Session | None:
-    """Return the session that a known model has heard of last; None where it tells none, or cannot be read.
+    """Return the newest session of a known model; None when it names none, or cannot be read.
 
-    So it is, too, where a page or no words at all say that there is no such path, as an older platform's web server
-    does: waiting for another answer would hold up each resumed training forever.
+    A page or an empty answer that says that there is no such path counts as unreadable: an older platform's web server
+    answers so, and waiting for another answer would hold up each resumed training forever.
 
     Raises:
         DeliveryError: The platform could not be read now.
@@ -91,7 +91,7 @@ def newest_session(api: JsonApi, identity: Identity) -> Session | None:
 
 
 def find_model(api: JsonApi, identity: Identity) -> Mapping[str, Any] | None:
-    """Return what the platform has of a run, known to it or not; None where it has nothing, or cannot tell.
+    """Return the platform's model of a run, whether its id is known here or not; None if it has none, or cannot tell.
 
     Raises:
         DeliveryError: The platform could not be read now.
@@ -114,7 +114,7 @@ def _carries(model: Mapping[str, Any], run_uuid: str) -> bool:
 
 
 def _named(api: JsonApi, identity: Identity) -> Iterator[Mapping[str, Any]]:
-    """Yield the known model: by its name where that is known, which is much less to read."""
+    """Yield the known model, read by its name if that is known: that is much less to read."""
     slug, model_id = identity.ids.get("modelSlug"), identity.ids["modelId"]
     for owner, name in _places(api, identity.project):
         path = "/".join(quote(part, safe="") for part in (owner, name, str(slug or "")))
@@ -124,9 +124,9 @@ def _named(api: JsonApi, identity: Identity) -> Iterator[Mapping[str, Any]]:
 
 
 def _new(models: Iterable[Mapping[str, Any]], run_uuid: str, session: Session | None) -> dict[str, Any] | None:
-    """Return the ids of the model that carries the run's uuid; of several, of the one in whose line the session is.
+    """Return the ids of the model that carries the run's uuid; of several, the one whose lineage the session is in.
 
-    A cancelled one takes no more sessions, so it is never the answer to a registration that is to be repeated.
+    A cancelled model takes no more sessions, so it cannot be the result of a registration that is to be repeated.
     """
     found = []
     for model in models:
@@ -146,10 +146,10 @@ def _ids_of(model: Mapping[str, Any]) -> dict[str, Any]:
 def _resumed(
     models: Iterable[Mapping[str, Any]], ids: Mapping[str, Any], session: Session | None
 ) -> dict[str, Any] | None:
-    """Return the id of a run that the known model has got beyond the known one, unless that is another session's.
+    """Return the id of a run that the known model has received after the known one, unless it is another session's.
 
-    Only a platform that lists run ids, as numbers, can tell. On another one the session becomes one run more of the
-    same model, which does no harm: epochs and console text belong to the model.
+    Only a platform that lists run ids as numbers can tell. Elsewhere the session becomes one more run of the same
+    model, which does no harm: epochs and console text belong to the model.
     """
     known = ids.get("runId", 0)
     for model in models:
@@ -184,7 +184,7 @@ def _listed(api: JsonApi, path: str) -> Iterator[dict[str, Any]]:
 
 
 def _places(api: JsonApi, project: str) -> Iterator[tuple[str, str]]:
-    """Yield the (owner, project) pairs that a training's `project` may stand for; only the platform knows its users."""
+    """Yield the (owner, project) pairs that a training's `project` may mean; only the platform knows its users."""
     owner, slash, name = project.partition("/")
     if slash:
         yield owner.lower(), name
@@ -195,10 +195,10 @@ def _places(api: JsonApi, project: str) -> Iterator[tuple[str, str]]:
 
 
 def _read(ask: Callable[[], dict[str, Any]], field: str, kind: type[Value]) -> Value | None:
-    """Return a field of an answer; None for what is not there, or not on a server of this age.
+    """Return a field of an answer; None for what does not exist, or not on a server of this age.
 
     Raises:
-        DeliveryError: There is no answer now, or one without the field: then nothing is known.
+        DeliveryError: There is no answer now, or it lacks the field, so nothing is known.
     """
     try:
         answer = ask()

@@ -1,7 +1,7 @@
 """Registrations: which model a session is announced to, and whether an earlier attempt has arrived.
 
-A session goes on with the model that is known of its run, with the one that upstream's streaming has made, or with one
-that is found by the run's uuid; else it becomes a new one. What the known model has gone on without is kept apart.
+A session continues the model that is known for its run, the one that upstream's streaming created, or one that is found
+by the run's uuid; otherwise it becomes a new model. A session that the known model has continued without is kept apart.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from uploader.platforms.ultralytics.events import (
 from uploader.platforms.ultralytics.reconcile import find_registration, find_session, newest_session
 
 OLDER = "isOlder"
-"""An id of ours: the model has gone on with what a run's newest session here has led to."""
+"""An id of ours: the model has continued with a session that follows the newest one of the run here."""
 NOTHING_UPLOADED = {"modelPath": None, "modelSize": None}
-"""Ids of a model that takes another one's place: what they were is the other one's."""
+"""Ids of a model that replaces another one, whose upload they must not name."""
 GONE_ON = "the model has gone on with a later session of the run"
 CONFLICT = 409
 _OWN_IDS = ("modelId", "runId")
@@ -52,7 +52,7 @@ class Registrations:
             api: The platform's endpoints.
             events: Sends the announcements.
             host: The platform's name, for messages.
-            lists: Has lists of models read one at a time.
+            lists: Held while a list of models is read.
         """
         self._api = api
         self._events = events
@@ -60,18 +60,18 @@ class Registrations:
         self._lists = lists
 
     def register(self, message: Message) -> Receipt:
-        """Send `training_started`: under the known model if there is one, else as a new model.
+        """Send `training_started`: for the known model if there is one, else as a new model.
 
-        When an earlier attempt may have arrived, that is looked up first; so is the model of a resumed training whose
-        journal was lost. A model that was deleted or cancelled meanwhile takes no more sessions; the run then goes on
-        as a new one.
+        When an earlier attempt may have arrived, that is looked up first, and so is the model of a resumed training
+        whose journal was lost. A model that has been deleted or cancelled takes no more sessions; the run then
+        continues as a new one.
         """
         receipt = self._go_on(message) or self._begin(message)
         is_newest = {OLDER: None} if OLDER in message.identity.ids else {}
         return replace(receipt, ids={**is_newest, **(receipt.ids or {})})
 
     def _go_on(self, message: Message) -> Receipt | None:
-        """Register under the model that upstream's streaming has made, if it did and if that still takes sessions."""
+        """Register with the model that upstream's streaming created, if there is one and it still takes sessions."""
         model_id = _streamed(message)
         if model_id is None:
             return None
@@ -91,7 +91,7 @@ class Registrations:
         found = self._forgotten(message)
         message = replace(message, identity=replace(message.identity, ids={**message.identity.ids, **found}))
         if "modelId" in message.identity.ids:
-            # Another request than the one that made the model; a journal that was made anew gives both the same id.
+            # A different request from the one that created the model; a rebuilt journal gives both the same chunk id.
             own = own_key(message.chunk_id, json.dumps(reference(message.identity)))
             message = replace(message, chunk_id=own)
         try:
@@ -107,7 +107,7 @@ class Registrations:
                 raise
             if (apart := self._kept_apart(message)) is not None:
                 return apart
-            # The other copy's session is in our own journal, so both are told as one run, this one without its place.
+            # The other copy's session is in our own journal: both are one run, and this one goes without its lineage.
             without_place = _without_session(message)
             if without_place is None:
                 raise
@@ -117,11 +117,11 @@ class Registrations:
         return self._registered(answer, message.identity, found)
 
     def _kept_apart(self, message: Message) -> Receipt | None:
-        """Register as a model of its own what is not what the known model has gone on with, else return None.
+        """Register as a separate model what the known model has not continued with; otherwise return None.
 
-        What has led there is late: announced, it would have the model run again, and end as it did. Anything else is a
-        copy: of a machine, or of a run's folder, of which another one was resumed, too. What that trains must not
-        replace what the other one has.
+        A session that led to the model's newest one is late: announced, it would reopen the model and end it again.
+        Anything else comes from a copy of a machine or of a run's folder, where another copy was resumed, too. What it
+        trains must not replace the other's results.
         """
         ours, identity = Session.told(message.data_json), message.identity
         if ours is None or "modelId" not in identity.ids:
@@ -145,7 +145,7 @@ class Registrations:
         return replace(receipt, answer={**receipt.answer, "warning": why}, ids=ids)
 
     def _arrived(self, message: Message) -> Receipt | None:
-        """Return the receipt of an earlier attempt at a registration, as far as reading can tell."""
+        """Return the receipt of an earlier attempt at the registration, if the platform shows that it arrived."""
         if message.attempt == 1:
             return None
         ids = self._find(message.identity, Session.told(message.data_json))
@@ -153,12 +153,12 @@ class Registrations:
             return None
         if "runId" in ids:
             return Receipt({**ids, "received": True}, ids)
-        # The platform tells the model but not its runs; going on with the model gives one.
+        # The platform lists the model but not its runs; continuing the model creates one.
         known = replace(message, chunk_id=f"{message.chunk_id}.found", identity=replace(message.identity, ids=ids))
         return self._registered(self._events.send(known, known.data_json), known.identity, ids)
 
     def _forgotten(self, message: Message) -> Mapping[str, Any]:
-        """Return the ids of the model that a training goes on with, or led to, when the journal does not know them."""
+        """Return the ids of the model that a training continues, or led to, when the journal does not know them."""
         may_be_there = message.identity.has_gone_on or _is_resumed(message.data_json)
         if "modelId" in message.identity.ids or not may_be_there:
             return {}
@@ -172,7 +172,7 @@ class Registrations:
             raise about(identity, error, registers=True) from None
 
     def _register_anew(self, message: Message) -> Receipt:
-        # Another request than the first one, so it needs another key: under the first the answer would be repeated.
+        # A different request from the first, so it needs its own key: under the first, that answer would be repeated.
         unregistered = replace(message.identity, ids={})
         fresh = replace(message, chunk_id=f"{message.chunk_id}.new", identity=unregistered)
         receipt = self._arrived(fresh) or self._registered(self._events.send(fresh, fresh.data_json), unregistered)
@@ -185,12 +185,11 @@ class Registrations:
 
         Args:
             answer: The platform's.
-            identity: What the request named; with ids where it was about a model that is known.
-            found: What was known of the model besides.
+            identity: What the request named; with ids if it was for a known model.
+            found: What else was known of the model.
 
         Raises:
-            Transient: The answer gives ids that cannot be used, or those of something else. One without any is that of
-                an older server.
+            Transient: The answer's ids are unusable, or belong to something else. An older server answers without any.
         """
         ids = ids_of(answer)
         if why := _mismatch(answer, ids, identity):
@@ -201,7 +200,7 @@ class Registrations:
 
 
 def _mismatch(answer: Mapping[str, Any], ids: Mapping[str, Any], identity: Identity) -> str | None:
-    """Return in what way the answer to a registration is not about it, else None."""
+    """Return how the answer to a registration does not fit it, else None."""
     unusable = [name for name in _OWN_IDS if name in answer and name not in ids]
     if unusable := [name for name in unusable if name == "runId" or name not in identity.ids]:
         return f"no usable {' and no usable '.join(unusable)}"
@@ -214,7 +213,7 @@ def _mismatch(answer: Mapping[str, Any], ids: Mapping[str, Any], identity: Ident
 
 
 def _streamed(message: Message) -> str | None:
-    """Return the id of the model that upstream's streaming has made of a training that the journal knows none of."""
+    """Return the id of the model that upstream's streaming created for a run without a known model."""
     if "modelId" in message.identity.ids or f'"{ULTRALYTICS.model_field}"' not in message.data_json:
         return None
     environment = json.loads(message.data_json).get("environment")
@@ -223,7 +222,7 @@ def _streamed(message: Message) -> str | None:
 
 
 def _is_resumed(data_json: str) -> bool:
-    """Return whether a registration is that of a training that goes on; `trainArgs` are texts."""
+    """Return whether a registration is of a resumed training; the values of `trainArgs` are text."""
     if '"resume"' not in data_json:
         return False
     args = json.loads(data_json).get("trainArgs")
@@ -231,7 +230,7 @@ def _is_resumed(data_json: str) -> bool:
 
 
 def _without_session(message: Message) -> Message | None:
-    """Return a registration that does not tell which session it is; None where it tells none anyway."""
+    """Return a registration without its session; None if it has none anyway."""
     if Session.told(message.data_json) is None:
         return None
     data = json.loads(message.data_json)

@@ -1,4 +1,4 @@
-"""`ul://` addresses of datasets and models, resolved to signed URLs that anybody may fetch for a while."""
+"""Resolves `ul://` addresses of datasets and models to signed URLs, which anybody may fetch for a while."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _endpoints(uri: str) -> _Endpoints:
 
 
 def _ask(endpoints: _Endpoints, access: Access, uri: str) -> str | None:
-    """Return the URL, or None when no endpoint knows the resource; older endpoints answer with a redirect to it."""
+    """Return the URL, or None if no endpoint knows the resource; older endpoints redirect to it."""
     from uploader.platforms.http.json_api import bearer
     from uploader.platforms.http.transport import Transport
 
@@ -96,7 +96,7 @@ def _first_redirect(endpoints: _Endpoints, request: Callable[[str, str], Answer]
 
 
 def _url_in(answer: Answer, uri: str) -> str | None:
-    """Return the URL of a current answer: of the dataset, or of the first of a model's files."""
+    """Return the URL in a current answer: that of the dataset, or of the first of a model's files."""
     _check(answer, uri)
     content = answer.json() or {}
     files = content.get("files")
