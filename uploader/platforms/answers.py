@@ -21,22 +21,22 @@ PROXY_LOGIN = (
 )
 """What a 407 means."""
 
-_WORDS = 200  # characters of a server's own words that are kept
+_WORDS = 200  # characters that are kept of a server's message
 _ID = 2048  # characters of an id, which may be a URL
 _FIGURE = 32  # characters of a figure or a date in a header
 _LATER = frozenset({408, 421, 423, 425, 429})
 _PROXY_LOGIN = 407
 _FOREIGN = "something that is not the platform's: a proxy or the network's sign-in page may stand in between"
 _SAYING = ("error", "message", "detail", "reason", "errors")
-# What a page or a storage's XML says of itself, each tag once.
+# The tags of a page or a storage's XML that hold its message.
 _MARKED = tuple(re.compile(rb"(?i)<%b\b[^<>]*>([^<]+)</" % tag) for tag in (b"code", b"message", b"title"))
 _PAGE = re.compile(rb"(?i)[\s\xef\xbb\xbf]*<(?!\?xml|error\b)")
-_BEGINNING = 4096  # bytes of an answer without JSON in which its words are looked for
+_BEGINNING = 4096  # bytes of an answer without JSON that are searched for a message
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer that came to its end, or to the most that is read of one.
+    """An HTTP answer, read to its end or up to a limit.
 
     Attributes:
         status: The HTTP status.
@@ -65,13 +65,13 @@ class Answer:
 
     @property
     def is_page(self) -> bool:
-        """Whether it is HTML, meant for a person: no API and no storage speaks so."""
+        """Whether it is HTML, meant for a person: neither an API nor a storage answers so."""
         is_named_so = "html" in self.headers.get("Content-Type", "").lower()
         return bool(self.body.strip() and (is_named_so or _PAGE.match(self.body))) and self.json() is None
 
 
 class AnswerTooLong(Transient):
-    """The answer has more bytes than are read, so that it tells nothing."""
+    """The answer has more bytes than are read, so it cannot be used."""
 
 
 def success(answer: Answer, host: str) -> dict[str, Any]:
@@ -82,9 +82,8 @@ def success(answer: Answer, host: str) -> dict[str, Any]:
         host: Who gave it, for messages.
 
     Raises:
-        AnswerTooLong: It says so, in more bytes than were read.
-        DeliveryError: The status says otherwise, or a success does not hold a JSON object, as with the sign-in
-            page of a hotel's network.
+        AnswerTooLong: It is a success, with more bytes than were read.
+        DeliveryError: It is no success, or one without a JSON object, such as the sign-in page of a hotel's network.
     """
     if not answer.ok:
         raise refusal(answer, host)
@@ -97,7 +96,7 @@ def success(answer: Answer, host: str) -> dict[str, Any]:
 
 
 def foreign(answer: Answer, host: str) -> Foreign:
-    """Return the error for an answer that is not of who was asked.
+    """Return the error for an answer that did not come from who was asked.
 
     Args:
         answer: The answer.
@@ -109,13 +108,13 @@ def foreign(answer: Answer, host: str) -> Foreign:
 def refusal(answer: Answer, host: str, *, speaks_json: bool = True) -> DeliveryError:
     """Return the error that an unsuccessful status stands for.
 
-    A 4xx that does not hold a JSON object is not the platform's: whoever stands in between, such as an ingress during a
-    deployment, has no say in what becomes of a delivery.
+    A 4xx without a JSON object is not the platform's: whoever stands in between, such as an ingress during a
+    deployment, must not decide on a delivery.
 
     Args:
         answer: The answer.
         host: Who gave it, for the message.
-        speaks_json: Whether that is how it refuses; a storage does so in XML or without words, but by no page.
+        speaks_json: Whether it refuses in JSON; a storage does so in XML or without a body, but never with a page.
     """
     status = answer.status
     said = f"{host} answered {status}{_rate_limit(answer.headers)}{detail(answer)}"
@@ -134,25 +133,25 @@ def refusal(answer: Answer, host: str, *, speaks_json: bool = True) -> DeliveryE
 
 
 def deleted(error: Refused) -> RunGone:
-    """Return what a 404 for a run's model means, and what to do about it."""
+    """Return the error for a 404 on a run's model, with the next step."""
     cure = "`retry` helps only once it is restored; if it never is, `drop --to URL --run ID` gives up the rest"
     return RunGone(f"{error}; the model was deleted there: {cure}", status=error.status)
 
 
 def is_id(value: object) -> bool:
-    """Return whether a server's value can be the id that it says it is."""
+    """Return whether a server's value can be an id."""
     if isinstance(value, str):
         return 0 < len(value) <= _ID
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def brief(value: object) -> object:
-    """Return what is kept of a server's value that is no id: figures as they are, of anything else the first words."""
+    """Return what is kept of a server's value other than an id: numbers as they are, of the rest the first words."""
     return value if value is None or isinstance(value, (int, float)) else words(str(value))
 
 
 def words(text: str) -> str:
-    """Return a server's own words, short and without what follows a question mark: it may be a signature."""
+    """Shorten a server's message, and remove what follows a question mark, which may be a signature."""
     short = re.sub(r"\?\S+", "?…", " ".join(text.split()))[:_WORDS]
     return short.encode("utf-8", "backslashreplace").decode()  # valid JSON may hold half of an emoji
 
@@ -166,12 +165,12 @@ def host_of(url: str) -> str:
 
 
 def said(content: Mapping[str, Any]) -> str:
-    """Return the server's own words about an error, short and after a colon; empty where it has none."""
+    """Return the server's message about an error, shortened and after a colon; "" if there is none."""
     return f": {short}" if (short := words(_text(content))) else ""
 
 
 def detail(answer: Answer) -> str:
-    """Return what an answer says, after a colon: in JSON, in a storage's XML, as a page's title or a line of text."""
+    """Return an answer's message after a colon: from JSON, a storage's XML, a page's title or plain text."""
     if (content := answer.json()) is not None:
         return said(content)
     text = answer.body[:_BEGINNING]
@@ -182,7 +181,7 @@ def detail(answer: Answer) -> str:
 
 
 def _text(value: object) -> str:
-    """Return the first words in what a server says of an error: as a text, an object with one, or a list of these."""
+    """Return the first text in a server's description of an error: a text, an object with one, or a list of these."""
     if isinstance(value, Mapping):
         return next(filter(None, (_text(value[name]) for name in _SAYING if name in value)), "")
     if isinstance(value, list):
@@ -191,7 +190,7 @@ def _text(value: object) -> str:
 
 
 def _rate_limit(headers: Mapping[str, str]) -> str:
-    """Return how many requests are left of how many, and for how long, where the server counts them."""
+    """Return how many requests are left, and for how long, if the server says so."""
     left, limit = headers.get("X-RateLimit-Remaining"), headers.get("X-RateLimit-Limit")
     if left is None or limit is None:
         return ""
@@ -201,7 +200,7 @@ def _rate_limit(headers: Mapping[str, str]) -> str:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return `Retry-After`, in seconds or as a date, as seconds from now; None when absent or not understood."""
+    """Return `Retry-After`, given in seconds or as a date, in seconds from now; None if absent or invalid."""
     value = headers.get("Retry-After")
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""Errors of the transport, and what each means for a delivery. Pure."""
+"""What errors of the transport mean for a delivery. Pure."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from uploader.errors import DeliveryError, Transient, UnknownOutcome, Unreachabl
 from uploader.platforms.answers import PROXY_LOGIN
 
 TRANSPORT_ERRORS = (requests.RequestException, pool_errors.HTTPError, HTTPException, OSError, ValueError)
-"""All that the transport raises. Beyond its own errors: bad addresses are ValueErrors, the socket's are OSErrors."""
+"""Everything the transport raises: its own errors, ValueErrors for bad addresses, OSErrors of the socket."""
 
 _NOTHING_SENT = (
     requests.ConnectTimeout,
     pool_errors.ConnectTimeoutError,
     pool_errors.NewConnectionError,
 )
-"""Not the library's `ProxyError`: that is whatever went wrong on a connection through a proxy."""
-_UNTRUSTED = (ssl.SSLCertVerificationError, CertificateError)  # the other is of the library's own comparison of names
+"""Not the library's `ProxyError`, which covers everything that goes wrong on a connection through a proxy."""
+_UNTRUSTED = (ssl.SSLCertVerificationError, CertificateError)  # the second comes from the library's own check of names
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _CLOCK = {9: "is not valid yet", 10: "has expired"}
-"""OpenSSL's codes of certificates whose time it is not, by the clock of this machine."""
+"""OpenSSL's codes for certificates that are not valid at this time, by this machine's clock."""
 _HANDSHAKE = re.compile("WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|HANDSHAKE_FAILURE|HTTP_REQUEST")
-"""TLS errors that come before a request is sent. Any other one may come in the middle of an answer."""
+"""TLS errors that precede the request. Any other may occur in the middle of an answer."""
 _BAD_ADDRESS = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,
@@ -39,12 +39,12 @@ _BAD_ADDRESS = (
 
 
 def classify(error: Exception, host: str, proxy: str | None = None) -> DeliveryError:
-    """Return what an error of the transport means for a delivery; its text, which may quote URLs, is not used.
+    """Return what an error of the transport means for a delivery, without its text, which may quote URLs.
 
     Args:
         error: One of `TRANSPORT_ERRORS`.
-        host: Whom it was about, for the message.
-        proxy: Host and port of the proxy that led there, if any.
+        host: The host that was asked, for the message.
+        proxy: Host and port of the proxy in between, if any.
     """
     chain = list(_chain(error))
     if untrusted := next((each for each in chain if isinstance(each, _UNTRUSTED)), None):
@@ -82,7 +82,7 @@ def _no_tunnel(host: str, proxy: str | None, status: str) -> str:
 
 
 def _words(error: BaseException) -> str:
-    """Return the text that an error was made of, if it is one."""
+    """Return an error's text, if it has one."""
     return error.args[-1] if error.args and isinstance(error.args[-1], str) else ""
 
 
@@ -91,7 +91,7 @@ def _failed_handshake(error: BaseException) -> bool:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and those inside it: libraries wrap by argument, attribute and cause."""
+    """Yield the error and those that it wraps, by argument, attribute, cause or context."""
     seen: set[int] = set()
     todo: list[object] = [error]
     while todo:
@@ -103,7 +103,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _reason(chain: list[BaseException]) -> str:
-    """Return the system's own words if there are any, else the innermost error's name as words."""
+    """Return the system's message if there is one, else the name of the innermost error in words."""
     for each in chain:
         if isinstance(each, OSError) and each.strerror and not isinstance(each, requests.RequestException):
             return str(each.strerror)

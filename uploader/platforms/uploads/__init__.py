@@ -1,1 +1,1 @@
-"""A checkpoint's bytes to where the platform says, from where an earlier attempt was cut."""
+"""Uploads of checkpoints to the place that the platform names, resumed where an earlier attempt was interrupted."""

@@ -51,22 +51,22 @@ class GcsSession:
         """Ask how many bytes the server has.
 
         Raises:
-            PlaceLost: It does not have the session any more, or holds another file.
-            DeliveryError: There was no answer to go on with.
+            PlaceLost: It no longer has the session, or holds another file.
+            DeliveryError: There was no usable answer.
         """
         return self._put("*", b"")
 
     def send(self, offset: int, chunk: Chunk) -> int:
-        """Send a chunk; the server may take the beginning of it only.
+        """Send a chunk, of which the server may take only the beginning.
 
         Raises:
-            PlaceLost: It does not have the session any more, or holds another file.
-            DeliveryError: There was no answer to go on with.
+            PlaceLost: It no longer has the session, or holds another file.
+            DeliveryError: There was no usable answer.
         """
         return self._put(f"{offset}-{offset + len(chunk) - 1}", chunk)
 
     def abandon(self) -> None:
-        """End the session, as far as the server can be reached."""
+        """Cancel the session, if the server can be reached."""
         with suppress(DeliveryError):
             self._transport.request("DELETE", self._url)
 
@@ -81,7 +81,7 @@ class GcsSession:
         return self._upload.size
 
     def _received(self, answer: Answer) -> int:
-        """Return how many bytes an unfinished session has; without a range it has none."""
+        """Return how many bytes an unfinished session has; without a range, none."""
         told = answer.headers.get("Range")
         if told is None:
             return 0

@@ -1,6 +1,6 @@
-"""Uploads that go on where they were cut: the file goes out in chunks, and the server tells how much of it it has.
+"""Resumable uploads: the file is sent in chunks, and the server reports how many bytes it has.
 
-Sessions of tus (`tus.py`) and of Google Cloud Storage (`gcs.py`) differ in their requests only; what to send next, and
+Sessions of tus (`tus.py`) and of Google Cloud Storage (`gcs.py`) differ only in their requests. What to send next, and
 when to leave an interrupted upload to a later attempt, is decided here.
 """
 
@@ -15,46 +15,46 @@ from uploader.platforms.base import Progress, Upload
 from uploader.platforms.http.file_body import BlobReader, Chunk
 
 LEAST_CHUNK = 256 * 1024
-"""Bytes. Google Cloud Storage takes multiples of it."""
+"""Bytes. Google Cloud Storage requires multiples of it."""
 MOST_CHUNK = 8 * 1024 * 1024
-"""Bytes; a chunk is held in memory, because its checksum goes ahead of it."""
+"""Bytes. A chunk is held in memory, because its checksum is sent first."""
 CHUNKS = 256
-"""A file goes out in about so many. A cut costs one of them at most, so that 20 cuts cost 8 % of a large file."""
+"""About how many a file is sent in. An interruption costs one at most, so 20 of them cost 8 % of a large file."""
 FRUITLESS = 6
-"""So many failures in a row without a new byte end an attempt. By then even the largest chunk has become the least."""
+"""How many failures in a row without a new byte end an attempt. By then the largest chunk has shrunk to the least."""
 INTERRUPTIONS = 100
-"""So many failures in all end an attempt, whatever was sent in between."""
+"""How many failures in total end an attempt, whatever was sent in between."""
 
 
 class OutOfStep(Transient):
-    """The server took the chunk not, or not wholly; its offset tells how to go on."""
+    """The server took none, or only part, of the chunk; its offset tells where to continue."""
 
 
 class StillBusy(Transient):
-    """The server is at work on an earlier request, maybe one whose connection broke; the place is good."""
+    """The server is still handling an earlier request, maybe one whose connection broke; the place is good."""
 
 
 class PlaceLost(Transient):
-    """The place for the upload has expired, is gone, or holds something else: another one must be asked for."""
+    """The place for the upload has expired, is gone, or holds something else: a new one is needed."""
 
 
 class PlaceRefused(PlaceLost):
-    """The storage itself refuses the place: its time is over, or the storage does not let the platform's users in."""
+    """The storage refuses the place: it has expired, or the storage does not admit the platform's users."""
 
 
 class PlaceHidden(PlaceLost, Foreign):
-    """Whether the place is good is not known: a page came instead of the storage's answer."""
+    """Whether the place is good is unknown: a page came instead of the storage's answer."""
 
 
 class Session(Protocol):
-    """One upload at one server. Its methods raise `DeliveryError` when there is no answer to go on with."""
+    """One upload at one server. Its methods raise `DeliveryError` when there is no usable answer."""
 
     def offset(self) -> int:
         """Ask how many bytes the server has.
 
         Raises:
-            StillBusy: It is at work on an earlier request.
-            PlaceLost: It does not have the session any more.
+            StillBusy: It is still handling an earlier request.
+            PlaceLost: It no longer has the session.
         """
         ...
 
@@ -62,22 +62,22 @@ class Session(Protocol):
         """Send a chunk that begins at `offset`, and return how many bytes the server has then.
 
         Raises:
-            OutOfStep: It took nothing of it.
-            StillBusy: It is at work on an earlier request.
-            PlaceLost: It does not have the session any more, or says that it holds another file.
+            OutOfStep: It took none of it.
+            StillBusy: It is still handling an earlier request.
+            PlaceLost: It no longer has the session, or reports another file.
         """
         ...
 
     def abandon(self) -> None:
-        """Let the server forget what it has, as far as it can be told to."""
+        """Tell the server, if it supports that, to discard what it has."""
         ...
 
 
 def chunk_size(size: int, fruitless: int = 0) -> int:
-    """Return how many bytes of a file are sent at once; each failure without a new byte halves them.
+    """Return the size of a chunk; each failure without a new byte halves it.
 
     Args:
-        size: Of the file, bytes.
+        size: The file's, in bytes.
         fruitless: Failures in a row.
     """
     usual = min(max(size // CHUNKS, LEAST_CHUNK), MOST_CHUNK) >> fruitless
@@ -85,7 +85,7 @@ def chunk_size(size: int, fruitless: int = 0) -> int:
 
 
 def goes_on(fruitless: int, interruptions: int) -> bool:
-    """Return whether an attempt goes on after a failure, rather than leaving the upload to a later attempt.
+    """Return whether an attempt continues after a failure, rather than leaving the upload to a later one.
 
     Args:
         fruitless: Failures in a row without a new byte, this one included.
@@ -96,14 +96,14 @@ def goes_on(fruitless: int, interruptions: int) -> bool:
 
 @dataclass
 class Account:
-    """What the server said that it has, and what has befallen the attempt.
+    """What the server has confirmed, and the failures of this attempt.
 
     Attributes:
-        reach: So many bytes at most can have arrived.
-        offset: So many the server has; None when it must be asked.
-        confirmed: So many it had when it last said so.
+        reach: How many bytes can have arrived at most.
+        offset: How many the server has; None when it must be asked.
+        confirmed: How many it had when it last reported.
         fruitless: Failures in a row without a new byte.
-        interruptions: Failures in all.
+        interruptions: Failures in total.
     """
 
     reach: int
@@ -113,10 +113,10 @@ class Account:
     interruptions: int = 0
 
     def told(self, offset: int) -> None:
-        """Take the server's word, even when it has fewer bytes than before; it cannot have bytes that were not sent.
+        """Accept the offset that the server reports, even a smaller one; it cannot have bytes that were not sent.
 
         Raises:
-            PlaceLost: It says that it has more.
+            PlaceLost: It reports more.
         """
         if offset > self.reach:
             raise PlaceLost(f"the storage says that it has {offset} bytes, but only {self.reach} were sent to it")
@@ -125,18 +125,18 @@ class Account:
         self.offset = self.confirmed = offset
 
     def took(self, start: int, offset: int) -> None:
-        """Take the server's word after a chunk that began at `start`.
+        """Accept the offset that the server reports after a chunk that began at `start`.
 
         Raises:
-            OutOfStep: It took nothing of it.
-            PlaceLost: It says that it has more than was sent.
+            OutOfStep: It took none of the chunk.
+            PlaceLost: It reports more than was sent.
         """
         self.told(offset)
         if offset <= start:
             raise OutOfStep(f"the storage took no byte of those from {start} on")
 
     def failed(self) -> bool:
-        """Count a failure, before which anything may have arrived; return whether the attempt goes on."""
+        """Count a failure, before which any part may have arrived; return whether the attempt continues."""
         self.offset = None
         self.fruitless += 1
         self.interruptions += 1
@@ -144,17 +144,17 @@ class Account:
 
 
 def transfer(upload: Upload, session: Session, progress: Progress, *, offset: int | None = None) -> None:
-    """Send what the server does not have, until it has the whole file.
+    """Send what the server lacks until it has the whole file.
 
     Args:
         upload: The file.
-        session: Where it goes.
-        progress: Hears how many bytes the server has confirmed, again and again while a chunk is on its way.
+        session: The upload at the server.
+        progress: Told how many bytes the server has confirmed, repeatedly while a chunk is being sent.
         offset: How many bytes the server has; None when it must be asked.
 
     Raises:
-        PlaceLost: Another place is needed.
-        DeliveryError: It ended early; what the server has stays there.
+        PlaceLost: A new place is needed.
+        DeliveryError: It ended early; the server keeps what it has.
     """
     account = Account(upload.size if offset is None else offset, offset)
     with BlobReader(upload.path, upload.size, upload.sha256, lambda _: progress(account.confirmed)) as blob:
@@ -168,7 +168,7 @@ def transfer(upload: Upload, session: Session, progress: Progress, *, offset: in
 
 
 def _step(account: Account, session: Session, blob: BlobReader, heard: Callable[[], None]) -> None:
-    """Make one request: ask for the offset where it is not known, else send the chunk that begins there."""
+    """Make one request: ask for the offset if it is unknown, else send the chunk that begins there."""
     if account.offset is None:
         account.told(session.offset())
         return

@@ -1,4 +1,4 @@
-"""What a storage answers: whether its URL is over, and, as far as it tells, whether it has the bytes it was sent."""
+"""What a storage's answers mean: whether the URL has expired, and whether the right bytes were stored."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from uploader.platforms.uploads.resumable import PlaceHidden, PlaceRefused
 STORAGE_SECONDS = 600.0
 """Longest wait for a storage's answer after the last byte: it may be writing a large file."""
 
-_OK = 200  # a page under 201 is a server's that has made the file, as Apache says it
-_TOO_LARGE = 413  # of a proxy's page, too: each time will be the same
+_OK = 200  # a page with 201 is the answer of a server, such as Apache, that has stored the file
+_TOO_LARGE = 413  # from a proxy, too: it will be the same each time
 _EXPIRED = frozenset({400, 401, 403, 404, 410})
 
 
 def check_taken(answer: Answer, host: str) -> None:
-    """Let a success through.
+    """Raise the error that a storage's answer stands for, unless it is a success.
 
     Args:
-        answer: A storage's, to a request without our key.
+        answer: The storage's answer to a request without our key.
         host: Who gave it, for messages.
 
     Raises:
-        PlaceRefused: The URL is over: what a storage says with 400, 401, 403, 404 or 410 is about its URL, never about
-            our key or the file.
+        PlaceRefused: The URL has expired: a storage's 400, 401, 403, 404 and 410 concern its URL, never our key or the
+            file.
         PlaceHidden: The same, in a page that may be a proxy's.
-        DeliveryError: Anything else but a success, of which a page under 200 is none: a sign-in page took no file.
+        DeliveryError: Any other failure, including a page with status 200: a sign-in page has stored nothing.
     """
     if answer.status in _EXPIRED or answer.status == _TOO_LARGE:
         kind = PlaceHidden if answer.is_page and answer.status != _TOO_LARGE else PlaceRefused
@@ -42,10 +42,10 @@ def check_taken(answer: Answer, host: str) -> None:
 
 
 def difference(answer: Answer, upload: Upload) -> str | None:
-    """Return what the storage says that it has instead of the file, or None.
+    """Describe what the storage has instead of the file, by its own account; None if that is right.
 
-    Google's tells the length and the MD5 in headers, or in a JSON object at the end of some sessions; the local
-    platform the length and the sha256 in its body.
+    Google's reports length and MD5 in headers, or in a JSON object at the end of some sessions; the local platform
+    reports length and sha256 in the body.
 
     Args:
         answer: A success.
@@ -62,7 +62,7 @@ def difference(answer: Answer, upload: Upload) -> str | None:
 
 
 def _md5(path: Path) -> str:
-    """Return a file's MD5 in base 64, as Google's storage tells it."""
+    """Return a file's MD5 in base 64, as Google's storage reports it."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(1024 * 1024):

@@ -44,8 +44,8 @@ class Offer:
 
     Attributes:
         creates: Whether it speaks this version, and uploads can be begun.
-        algorithm: Of the chunks' checksums; None where it takes none.
-        terminates: Whether an upload can be given up.
+        algorithm: That of the chunks' checksums; None if it takes none.
+        terminates: Whether an upload can be cancelled.
     """
 
     creates: bool
@@ -71,9 +71,9 @@ class TusSession:
         """Ask how many bytes the server has.
 
         Raises:
-            StillBusy: It is at work on an earlier request.
-            PlaceLost: It does not have the upload any more.
-            DeliveryError: There was no answer to go on with.
+            StillBusy: It is still handling an earlier request.
+            PlaceLost: It no longer has the upload.
+            DeliveryError: There was no usable answer.
         """
         return self._told(self._transport.request("HEAD", self._url, headers=_VERSION_HEADER))
 
@@ -81,10 +81,10 @@ class TusSession:
         """Send a chunk.
 
         Raises:
-            OutOfStep: The server took nothing of it: its offset is another, or it got other bytes.
-            StillBusy: It is at work on an earlier request.
-            PlaceLost: It does not have the upload any more.
-            DeliveryError: There was no answer to go on with.
+            OutOfStep: The server took none of it: its offset differs, or other bytes arrived.
+            StillBusy: It is still handling an earlier request.
+            PlaceLost: It no longer has the upload.
+            DeliveryError: There was no usable answer.
         """
         headers = {
             **_VERSION_HEADER,
@@ -97,7 +97,7 @@ class TusSession:
         )
 
     def abandon(self) -> None:
-        """Let the server forget the upload, where it can and is reached."""
+        """Tell the server to discard the upload, if it supports that and can be reached."""
         if self._offer.terminates:
             with suppress(DeliveryError):
                 self._transport.request("DELETE", self._url, headers=_VERSION_HEADER)
@@ -111,7 +111,7 @@ class TusSession:
 
 
 def begin(transport: Transport, urls: object, upload: Upload) -> tuple[TusSession | None, int | None]:
-    """Begin an upload, or go on with the one that the platform remembers of an earlier process.
+    """Begin an upload, or resume the one that the platform remembers from an earlier process.
 
     Args:
         transport: The connections.
@@ -124,7 +124,7 @@ def begin(transport: Transport, urls: object, upload: Upload) -> tuple[TusSessio
 
     Raises:
         PlaceLost: The URL has expired.
-        DeliveryError: There was no answer to go on with.
+        DeliveryError: There was no usable answer.
     """
     if not isinstance(urls, dict) or not isinstance(urls.get("create"), str):
         return None, None
@@ -137,7 +137,7 @@ def begin(transport: Transport, urls: object, upload: Upload) -> tuple[TusSessio
 
 
 def _ask(transport: Transport, url: str) -> Offer:
-    """Ask what a server can do; one that does not know tus can do nothing."""
+    """Ask what a server supports; one that does not know tus supports nothing."""
     answer = transport.request("OPTIONS", url, headers=_VERSION_HEADER)
     if (
         not answer.ok
@@ -175,7 +175,7 @@ def _location(answer: Answer, url: str) -> str:
 
 
 def _check(answer: Answer, host: str) -> None:
-    """Raise the error that an answer stands for, if it is not a success."""
+    """Raise the error that an answer stands for, unless it is a success."""
     if answer.status == _LOCKED:
         raise StillBusy(f"{host} is still at work on an earlier request ({_LOCKED})", status=_LOCKED)
     if answer.status in _OUT_OF_STEP:

@@ -1,4 +1,4 @@
-"""A checkpoint's bytes to where the platform says: in chunks where the server knows how to go on, else in one piece."""
+"""Uploads a checkpoint to the place that the platform names: resumably if the server can, else with one PUT."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from uploader.platforms.uploads.resume_points import ResumePoint, ResumePoints
 from uploader.platforms.uploads.storage_answers import STORAGE_SECONDS, check_taken, difference
 
 FRESH_URLS = 6
-"""So many new URLs in a row that the storage refuses, and it is taken to forbid the file."""
+"""When the storage has refused this many new URLs in a row, it is taken to forbid the file."""
 MANY_ATTEMPTS = 8
-"""From this attempt on the new URLs of one are enough: drains that end early would never come to that number."""
+"""From this attempt on, the new URLs of one attempt suffice: short drains would never reach that number."""
 
 Place = Mapping[str, Any]
-"""The platform's answer to the wish to upload; its `uploadUrl` is a text."""
+"""The platform's answer to a request for a place to upload to; its `uploadUrl` is text."""
 
 
 class Storage:
@@ -43,25 +43,24 @@ class Storage:
         self._refused: Counter[str] = Counter()
 
     def store(self, upload: Upload, ask: Callable[[], Place], progress: Progress) -> Place:
-        """Have the storage take the file; go on with what an earlier attempt began.
+        """Store the file, resuming what an earlier attempt began.
 
         Args:
             upload: The file.
             ask: Asks the platform for a new place.
-            progress: Hears of the bytes.
+            progress: Told the number of bytes.
 
         Returns:
-            The place in which it is. It is remembered, unless the file went there in one piece, until `forget`.
+            The place that holds it. Unless the file went there in one piece, it is remembered until `forget`.
 
         Raises:
-            Refused: It refuses each new URL that the platform gives, of which there were enough.
-            DeliveryError: The file is not there as a whole. The storage's 401 and 403 are about its URL, never about
-                our key.
+            Refused: The storage refused each of many new URLs from the platform.
+            DeliveryError: The file is not stored completely. The storage's 401 and 403 concern its URL, never our key.
         """
         point = self._points.find(upload.chunk_id)
         try:
             return self._deliver(upload, point, progress) if point else self._to_new_place(upload, ask, progress)
-        except PlaceLost:  # once: a place that was given a moment ago should be good
+        except PlaceLost:  # once: a new place should be good
             return self._to_new_place(upload, ask, progress)
 
     def _to_new_place(self, upload: Upload, ask: Callable[[], Place], progress: Progress) -> Place:
@@ -75,10 +74,10 @@ class Storage:
         return place
 
     def _bear(self, upload: Upload, error: PlaceRefused) -> None:
-        """Let a refusal pass, unless it was one too many.
+        """Tolerate a refusal unless it was one too many.
 
         Raises:
-            Refused: It was.
+            Refused: It was one too many.
         """
         enough = 2 if upload.attempt >= MANY_ATTEMPTS else FRESH_URLS
         if self._refused[upload.chunk_id] < enough:
@@ -91,7 +90,7 @@ class Storage:
         ) from None
 
     def forget(self, upload: Upload) -> None:
-        """Begin with a new place next time: the upload is complete, or got lost."""
+        """Start with a new place next time: the upload is complete, or lost."""
         self._points.forget(upload.chunk_id)
 
     def _deliver(self, upload: Upload, point: ResumePoint, progress: Progress) -> Place:
@@ -105,18 +104,18 @@ class Storage:
         except Unreachable as error:
             if host_of(point.place["uploadUrl"]) == self._platform:
                 raise
-            # Only uploads have to wait for a storage that is down.
+            # Only uploads must wait for a storage that is down.
             raise Transient(f"the storage of {self._platform}: {error}") from None
         return point.place
 
     def _begin(self, upload: Upload, place: Place) -> ResumePoint:
-        """Find out how the file gets to a new place."""
+        """Choose how to upload the file to a new place."""
         url = place["uploadUrl"]
         if is_session(url):
-            # An empty file has no last chunk that could end the session; asking for its offset does.
+            # An empty file has no last chunk to complete the session; asking for the offset completes it.
             return ResumePoint(place, GcsSession(self._transport, url, upload), 0 if upload.size else None)
         if upload.size <= chunk_size(upload.size):
-            return ResumePoint(place)  # with one chunk there is nothing to go on with
+            return ResumePoint(place)  # a single chunk cannot be resumed
         session, offset = tus.begin(self._transport, place.get("tus"), upload)
         return ResumePoint(place, session, offset)
 
@@ -124,7 +123,7 @@ class Storage:
         try:
             transfer(upload, session, progress, offset=offset)
         except Transient as error:
-            # No answer to wait for, but something wrong with this very place: next time another one is asked for.
+            # Waiting will not help: this place is unusable, so the next attempt asks for another.
             if isinstance(error, (PlaceLost, OutOfStep)) or error.status is None:
                 self.forget(upload)
             raise
