@@ -1,8 +1,8 @@
-"""Trains a small YOLO and records it: no network is needed, and no key.
+"""Train a small YOLO model and record it, without a network or a key.
 
     python examples/attach_training.py --data data.yaml --epochs 3
 
-Where the journal is, UPLOADER_JOURNAL says; `python -m uploader drain` delivers it.
+UPLOADER_JOURNAL names the journal; `python -m uploader drain` delivers it.
 """
 
 from __future__ import annotations

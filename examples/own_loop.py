@@ -1,8 +1,8 @@
-"""Records a training loop of one's own. Killed and started again with the same folder, it goes on as the same run.
+"""Record your own training loop. If it is killed and started again with the same folder, it continues the same run.
 
     python examples/own_loop.py --folder runs/line
 
-Where the journal is, UPLOADER_JOURNAL says; `python -m uploader drain` delivers it.
+UPLOADER_JOURNAL names the journal; `python -m uploader drain` delivers it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from uploader.recorder import Recorder
 from uploader.sink import JournalOptions
 
-POINTS = [(x / 10, 3 * x / 10 + 1) for x in range(10)]  # what is learned: 3 x + 1
+POINTS = [(x / 10, 3 * x / 10 + 1) for x in range(10)]  # the line to learn: 3 x + 1
 
 
 def load(path: Path) -> tuple[int, float, float]:
-    """Return the next epoch, and the line that was learned so far."""
+    """Return the next epoch, and the line learned so far."""
     if not path.exists():
         return 0, 0.0, 0.0
     saved = json.loads(path.read_text())
@@ -27,7 +27,7 @@ def load(path: Path) -> tuple[int, float, float]:
 
 
 def save(path: Path, epoch: int, slope: float, offset: float) -> None:
-    """Write the weights, so that whoever reads them finds either the old ones or the new ones."""
+    """Write the weights atomically: a reader finds either the old ones or the new ones."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
     new.write_text(json.dumps({"epoch": epoch, "slope": slope, "offset": offset}))
@@ -35,7 +35,7 @@ def save(path: Path, epoch: int, slope: float, offset: float) -> None:
 
 
 def learn(slope: float, offset: float) -> tuple[float, float, float]:
-    """Take a step of gradient descent; return the loss before it, and the line after it."""
+    """Take one step of gradient descent; return the loss before it and the line after it."""
     errors = [(slope * x + offset - y, x) for x, y in POINTS]
     loss = sum(error**2 for error, _ in errors) / len(errors)
     rate = 0.5 / len(errors)
@@ -43,7 +43,7 @@ def learn(slope: float, offset: float) -> tuple[float, float, float]:
 
 
 def train(folder: Path, epochs: int, kill_after: int | None = None) -> None:
-    """Train until the last epoch, or until a platform wants it to stop."""
+    """Train until the last epoch, or until a platform cancels the training."""
     weights = folder / "weights" / "best.pt"
     first, slope, offset = load(weights)
     recorder = Recorder.start(
@@ -53,13 +53,13 @@ def train(folder: Path, epochs: int, kill_after: int | None = None) -> None:
         save_dir=folder,
         resume=first > 0,
     )
-    # `uploaderRun` is how the run is known again should the answer to its registration be lost.
+    # `uploaderRun` identifies the run if the answer to its registration is lost.
     started = {"epochs": epochs, "environment": {"uploaderRun": recorder.run_id}}
     recorder.event("training_started", started, str(recorder.session_number))
     for epoch in range(first, epochs):
         loss, slope, offset = learn(slope, offset)
         save(weights, epoch, slope, offset)
-        # Durable when this returns, and the network is not touched: a killed process loses nothing of it.
+        # Durable when this returns, without touching the network: a killed process does not lose it.
         recorder.event("epoch_end", {"epoch": epoch, "metrics": {"train/loss": loss}}, str(epoch))
         if kill_after == epoch:
             os.kill(os.getpid(), 9)
@@ -75,7 +75,7 @@ def train(folder: Path, epochs: int, kill_after: int | None = None) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="where the weights go")
+    parser.add_argument("--folder", type=Path, required=True, help="folder for the weights")
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--kill-after", type=int, metavar="EPOCH", help="SIGKILL itself after this epoch")
     given = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Prints what a journal holds, with nothing but Python: no package has to be installed, and nothing is changed.
+"""Print the content of a journal with plain Python, without installing anything and without changing it.
 
 python examples/read_journal.py ~/uploader-journal
 """
@@ -16,8 +16,8 @@ CHECKPOINTS = "SELECT role, epoch, size, delivery FROM checkpoints WHERE run = ?
 
 
 def main(folder: Path) -> None:
-    """Print each run, the ends of its curves, and its checkpoints."""
-    # mode=ro: a journal that is being written to may be read, too. Never copy journal.db without its -wal beside it.
+    """Print each run, the first and last values of its curves, and its checkpoints."""
+    # With mode=ro, a journal can be read while it is written. Never copy journal.db without the -wal file beside it.
     with closing(sqlite3.connect(f"file:{folder / 'journal.db'}?mode=ro", uri=True)) as database:
         database.row_factory = sqlite3.Row
         for run in database.execute(RUNS).fetchall():

@@ -1,7 +1,7 @@
-# Shared by the scripts of this folder; sourced, not run.
+# Shared by the scripts in this folder; sourced, not executed.
 #
-# PYTHON  the interpreter that makes the environment   (default: python3)
-# VENV    where the environment is, made when missing  (default: .venv in the checkout)
+# PYTHON  the interpreter for the environment               (default: python3)
+# VENV    folder of the environment, created if missing     (default: .venv in the checkout)
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 PYTHON="${PYTHON:-python3}"
@@ -14,13 +14,13 @@ die() {
 
 make_venv() {
     "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-        die "Python 3.10 or newer is needed, and $PYTHON is not it. Name one: PYTHON=python3.12 $0"
+        die "Python 3.10 or newer is required, but $PYTHON is older. Name another one: PYTHON=python3.12 $0"
     "$PYTHON" -m venv "$VENV" ||
-        die "$PYTHON cannot make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv"
+        die "$PYTHON cannot create a virtual environment. On Debian and Ubuntu: apt-get install python3-venv"
 }
 
-# ensure_venv EXTRAS: the project with these extras is installed in $VENV, from the pinned versions.
-# The stamp remembers what was installed, so that only a change of the requirements installs again.
+# ensure_venv EXTRAS: make sure that the project with these extras is installed in $VENV, with the pinned versions.
+# The stamp file records what was installed, so that it is installed again only if the requirements change.
 ensure_venv() {
     local extras="$1" stamp="$VENV/.installed-$1" wanted
     wanted="$(cd "$ROOT" && { pwd && cat pyproject.toml constraints.txt; } | cksum)"
@@ -31,7 +31,7 @@ ensure_venv() {
     [ -x "$VENV/bin/python" ] || make_venv
     "$VENV/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
         --constraint "$ROOT/constraints.txt" --editable "$ROOT[$extras]" ||
-        die "The installation failed; the reason is above. Run the command again once it is mended."
+        die "The installation failed; the reason is above. Fix it, then run the command again."
     printf '%s\n' "$wanted" >"$stamp"
 }
 
