@@ -1,4 +1,4 @@
-"""Addresses of platforms: the one form in which they are stored and compared. Pure."""
+"""Addresses of platforms, and the canonical form in which they are stored and compared. Pure."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from urllib.parse import urlsplit
 from uploader.errors import SettingsError
 
 _USUAL_PORTS = {"http": 80, "https": 443}
-# What one reader of URLs takes for the end of a host, and another for a part of it.
+# One URL parser takes these for the end of a host, another for a part of it.
 _AMBIGUOUS = re.compile(r"[\s\\\x00-\x1f\x7f]")
-# Where people put keys and passwords, also in what is no URL; each keeps what stands before the secret.
+# Where people put keys and passwords, even in what is no URL; each keeps what precedes the secret.
 _MAYBE_SECRET = (
     re.compile(r"(?s)^([a-zA-Z][a-zA-Z0-9+.-]*://|).*(?=@)"),
     re.compile(r"(?s)([?#=\s]).+"),
     re.compile(r"(:)(?!//|\d{1,5}(?:/|$))[^/]+"),  # a password without its host, where a port would be
-    re.compile(r"()[\w-]{20,}"),  # longer than the names of most hosts: maybe a key in the wrong place
+    re.compile(r"()[\w-]{20,}"),  # longer than most host names: maybe a misplaced key
 )
 
 
 def base_url(text: str) -> str:
-    """Check a platform's base URL and bring it into the one form in which it is stored.
+    """Check a platform's base URL and return it in canonical form.
 
     Args:
         text: What a person gave.
 
     Returns:
-        The URL: scheme and host in lower case, no usual port, no trailing slash. Two are the same place only when
-        these are equal.
+        The URL with scheme and host in lower case, without the default port or a trailing slash. Two URLs lead to the
+        same place only if these are equal.
 
     Raises:
-        SettingsError: It is not http(s), names no host, or holds credentials, a query or a fragment, which
-            would end up in the journal. What may be a secret in it is not shown.
+        SettingsError: It is not http(s), names no host, or holds credentials, a query or a fragment, which would end up
+            in the journal. The message hides what may be a secret.
     """
     try:
         parts = urlsplit(text)
@@ -52,7 +52,7 @@ def base_url(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Return an address for messages: as it is where it can be one, else without what may be a secret in it.
+    """Return an address for messages: a valid one as it is, any other without what may be a secret.
 
     Args:
         text: What a person gave, or what a journal holds.
@@ -65,7 +65,7 @@ def shown(text: str) -> str:
 
 
 def is_same_place(url: str, other: str) -> bool:
-    """Return whether two base URLs lead to the same place; one that cannot be used leads nowhere."""
+    """Return whether two base URLs lead to the same place; an invalid one leads nowhere."""
     try:
         return base_url(url) == base_url(other)
     except SettingsError:
@@ -73,7 +73,7 @@ def is_same_place(url: str, other: str) -> bool:
 
 
 def is_readable_on_the_way(url: str) -> bool:
-    """Return whether others on the network can read what is sent to a base URL: no TLS, and not to this machine."""
+    """Return whether others on the network can read what is sent there: without TLS, and not to this machine."""
     parts = urlsplit(url)
     return parts.scheme == "http" and not _is_this_machine(parts.hostname or "")
 

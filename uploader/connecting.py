@@ -1,4 +1,4 @@
-"""Clients of platforms, made with the keys and certificates that settings hold."""
+"""Creates clients of platforms with the keys and certificates from the settings."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def connect(
 
 
 def access(platform: str, settings: Settings) -> Access:
-    """Return how to reach a platform at the address that settings name, else at its public one.
+    """Return how to reach a platform at the address in the settings, else at its public one.
 
     Args:
         platform: Name of its API.

@@ -1,6 +1,7 @@
-"""Which key goes where: to the address that it was given for, and to no other. Pure.
+"""Which key is sent where: to the address that it was set for, and to no other. Pure.
 
-A journal names addresses too, and it may come from elsewhere, or have been changed. That alone sends no key there.
+A journal names addresses, too, but it may come from elsewhere, or have been changed. So no key is sent to an address
+merely because a journal names it.
 
 | key | goes to |
 |---|---|
@@ -8,8 +9,8 @@ A journal names addresses too, and it may come from elsewhere, or have been chan
 | where it has none, that of the platform in `fallback_key_of` | the same, but see below |
 | either | what `drain --to` names, while that drain lasts |
 
-A key that stands in goes to a public address only if the platform that it is of is at its own public one: the public
-HUB, which takes the key of Ultralytics Platform, is not shown that of a server of one's own.
+Another platform's key is sent to a public address only if that platform's own address is its public one: the public
+HUB, which accepts keys of Ultralytics Platform, never receives the key of a private server.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ def key_for(settings: Settings, platform: str, url: str) -> str:
     Args:
         settings: Holds the keys, and the addresses that a person named.
         platform: Name of its API.
-        url: Its base URL, as the journal holds it; "" where nobody knows it.
+        url: Its base URL, as the journal holds it; "" if it is unknown.
 
     Raises:
         SettingsError: The platform is unknown.
         NoAddress: It is "".
-        KeyNotForHere: Nobody named this address, so no key is for it.
-        NoKey: It was named, and there is no key.
+        KeyNotForHere: Nobody named this address, so no key is meant for it.
+        NoKey: It was named, but there is no key.
     """
     spec = spec_of(platform)
     if not url:
@@ -52,10 +53,10 @@ def key_for(settings: Settings, platform: str, url: str) -> str:
 
 
 def named_too(settings: Settings, platform: str, url: str) -> Settings:
-    """Return settings in which a person has named one more address, by `--to`.
+    """Return settings with one more address, which a person named by `--to`.
 
     Args:
-        settings: The others.
+        settings: Without it.
         platform: Name of its API.
         url: What the person gave.
 
@@ -69,12 +70,12 @@ def named_too(settings: Settings, platform: str, url: str) -> Settings:
 
 
 def address_options(platform: str, url: str) -> str:
-    """Return what names a platform behind `--to` on the command line."""
+    """Return the arguments that name a platform after `--to`."""
     return shown(url) if platform == DEFAULT.name else f"{shown(url)} --platform {platform}"
 
 
 def no_key_at_all(settings: Settings) -> str:
-    """Return what to say where runs go nowhere yet, and neither a key nor an address says where they are to go."""
+    """Return the message for runs without a destination when neither a key nor an address is set."""
     login = f", or {DEFAULT.login}" if DEFAULT.login else ""
     return (
         f"there is no API key: set {DEFAULT.key_variable}{login}; "
@@ -83,7 +84,7 @@ def no_key_at_all(settings: Settings) -> str:
 
 
 def _or_saved(settings: Settings, spec: PlatformSpec) -> str:
-    """Return where else a key may be put, and what is wrong with that file, as the end of a message."""
+    """Return, as the end of a message, the file that may hold a key, and what is wrong with it."""
     holder = spec_of(spec.fallback_key_of) if spec.fallback_key_of else spec
     account = settings.account(holder.name)
     saved = f", or api_key in {account.saved.file}" if account.saved and not account.key else ""
@@ -96,13 +97,13 @@ def _key_file_fault(settings: Settings, spec: PlatformSpec) -> str:
 
 
 def _addresses(settings: Settings, platform: str) -> Iterator[str]:
-    """Yield where a platform's key goes."""
+    """Yield the addresses to which a platform's key may be sent."""
     yield settings.url_of(platform)
     yield from (url for name, url in settings.named if name == platform)
 
 
 def _fallback_key(settings: Settings, spec: PlatformSpec, url: str) -> str | None:
-    """Return another platform's key that stands in; but a public address is not shown that of a server of one's own."""
+    """Return the other platform's key, except a private server's for a public address."""
     if spec.fallback_key_of is None:
         return None
     is_own = not is_same_place(settings.url_of(spec.fallback_key_of), spec_of(spec.fallback_key_of).default_url)

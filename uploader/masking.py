@@ -1,4 +1,4 @@
-"""Taking the keys that are in use out of text. Pure."""
+"""Removes the keys that are in use from text. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 REDACTED = "***"
 
 _TELLING, _TELLING_MIXED = 16, 8
-# What says that a key comes next, and the few signs between the two. In JSON keys are in quotes, and figures are not.
+# Words that announce a key, and the few characters between. In JSON, keys are quoted and numbers are not.
 _NAMED = (
     r"(?i)(?P<kept>(?:key|token|secret|password|passwd|passphrase|authorization|bearer|basic)"
     r"(?:[^\w\n]{1,8}|[^\w\n]{1,3}is[^\w\n]{1,3}))(?<![\"']:)(?<![\"']: )"
@@ -16,21 +16,21 @@ _NAMED = (
 
 
 def tells_itself(key: str) -> bool:
-    """Return whether a text that holds these characters can hold them only because of the key.
+    """Return whether these characters in a text can only be the key.
 
-    A real key has 40. `a`, `test` or `training` are a word of any text, or a part of one: who tries a server out has
-    such keys, and would see `***` all over a console, and the ids in a platform's answers torn.
+    A real key has 40 characters. `a`, `test` or `training` occur in any text: somebody who tries out a server has such
+    a key, and would see `***` all over the console and in the ids of a platform's answers.
     """
     is_mixed = not (key.isalpha() or key.isdecimal())
     return len(key) >= (_TELLING_MIXED if is_mixed else _TELLING)
 
 
 class Keys:
-    """Keys that are in use, and what of a text is one of them."""
+    """The keys that are in use, to be removed from texts."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        """Take notice of them; empty ones are none."""
-        # The longest first: one key may be a part of another.
+        """Prepare for these keys; empty ones are ignored."""
+        # The longest first, because a key may be part of another.
         known = sorted({key for key in keys if key}, key=len, reverse=True)
         self._raw = [key.encode() for key in known]
         self._telling = [key for key in known if tells_itself(key)]
@@ -39,15 +39,15 @@ class Keys:
         self._words = re.compile(rf"(?P<kept>)(?<![\w-])(?:{words})(?![\w-])") if words else None
 
     def may_be_in(self, body: bytes) -> bool:
-        """Return whether there is anything to be taken out of a body."""
+        """Return whether a body may hold one of the keys."""
         return any(key in body for key in self._raw)
 
     def out_of(self, text: str) -> str:
-        """Return a text without keys: without short ones where something names them, as `key` or `Bearer` does."""
+        """Return a text without keys; short ones are removed only after a word such as `key` or `Bearer`."""
         return _without(self._named, self._without_telling(text))
 
     def out_of_failure(self, text: str) -> str:
-        """Return what a server says of a failure: without short keys wherever one stands by itself, too."""
+        """Return a server's description of a failure, also without short keys wherever one is a word of its own."""
         return _without(self._words, self.out_of(text))
 
     def _without_telling(self, text: str) -> str:

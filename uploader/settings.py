@@ -1,4 +1,4 @@
-"""What the environment says; the one reader of it beside `journal.locations`, which reads where the journal is.
+"""Settings from the environment. Only `journal.locations` reads it as well, for the place of the journal.
 
 | variable | meaning | default |
 |---|---|---|
@@ -6,7 +6,7 @@
 | `CUDA_VISIBLE_DEVICES` | GPUs that a training may use, for its system metrics | all |
 | `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` | certificates to trust | those of `certifi` |
 
-Each platform's address, key and whatever else it reads are named in its spec, in its folder below `uploader/platforms`.
+The variables of each platform are named in its spec, in its folder below `uploader/platforms`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ Route = tuple[str, str]
 
 @dataclass(frozen=True)
 class Account:
-    """What the environment says of one platform.
+    """The settings of one platform.
 
     Attributes:
-        url: The base URL that it names, without a trailing slash, else None.
+        url: The base URL from the environment, without a trailing slash, else None.
         key: The key, or None. Never shown by `repr`.
-        saved: The file in which a key was looked for, if there is one for this platform.
-        options: What else the platform reads, by variable, as far as it is set.
+        saved: The file that may hold a saved key, if the platform has one.
+        options: The platform's other variables, as far as they are set.
     """
 
     url: str | None = None
@@ -51,12 +51,12 @@ class Settings:
     """One reading of the environment.
 
     Attributes:
-        journal: Folder of the journal that is worked on, where messages have to name it; None for the default one.
+        journal: Folder of the journal, if messages have to name it; None for the default one.
         default_project: Project for runs that named none.
-        ca_bundle: File or folder of certificates to trust, or None for the usual ones.
-        visible_gpus: What CUDA is told to show, e.g. `2,3`; empty for every GPU.
-        accounts: What is said of each platform, by its name.
-        named: Name of the API and base URL of the platforms that a person named beyond the environment.
+        ca_bundle: File or folder of certificates to trust, or None for the default ones.
+        visible_gpus: The GPUs that CUDA may use, e.g. `2,3`; empty for all.
+        accounts: The settings of each platform, by its name.
+        named: Name of the API and base URL of each platform that a person named on the command line.
     """
 
     journal: Path | None = None
@@ -67,11 +67,11 @@ class Settings:
     named: tuple[Route, ...] = ()
 
     def account(self, platform: str) -> Account:
-        """Return what is said of a platform; of one that nothing is said of, that."""
+        """Return the settings of a platform, empty ones if there are none."""
         return self.accounts.get(platform, Account())
 
     def with_key(self, platform: str, key: str) -> Settings:
-        """Return settings in which a platform has another key."""
+        """Return settings with another key for a platform."""
         return replace(self, accounts={**self.accounts, platform: replace(self.account(platform), key=key)})
 
     @property
@@ -86,20 +86,20 @@ class Settings:
 
     @property
     def default_routes(self) -> tuple[Route, ...]:
-        """Each platform that gets runs which chose none.
+        """Each platform for runs without a chosen one.
 
-        There is none while no address and no key is set: such a drain delivers nothing, and must not decide for good.
+        There is none while neither an address nor a key is set: such a drain must not decide for good.
         """
         return self.chosen_routes or self._public_routes
 
     @property
     def _public_routes(self) -> tuple[Route, ...]:
-        """The public address of each platform for which its key alone stands."""
+        """The public address of each platform for which a key alone is enough."""
         public = (spec for spec in PLATFORMS if spec.is_default)
         return tuple((spec.name, spec.default_url) for spec in public if self.account(spec.name).key)
 
     def address_of(self, platform: str) -> str | None:
-        """Return the base URL that a person or the environment gives a platform which was chosen by its name.
+        """Return the base URL of a platform that was chosen by name, if a person or the environment gives one.
 
         Args:
             platform: Name of its API.
@@ -108,13 +108,13 @@ class Settings:
         return next((url for name, url in known if name == platform), None)
 
     def url_of(self, platform: str) -> str:
-        """Return the base URL of a platform without a trailing slash: the environment's, else the public one.
+        """Return a platform's base URL without a trailing slash: the environment's, else the public one.
 
         Args:
             platform: Name of its API.
 
         Returns:
-            It is "" where there is neither.
+            The URL; "" if there is neither.
 
         Raises:
             SettingsError: This version knows no such platform.
@@ -123,7 +123,7 @@ class Settings:
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the environment, and the files in which keys are saved where it has none.
+        """Read the environment, and the files with saved keys.
 
         Args:
             environ: The variables; the process's own when None.
@@ -163,7 +163,7 @@ def _url(env: Mapping[str, str], name: str) -> str | None:
 
 
 def _bare(key: str) -> str:
-    """Return a key without what came with it: quotes of an env file, spaces, the line's end, a byte order mark."""
+    """Strip a key of quotes from an env file, white space and byte order marks."""
     key = key.strip(_AROUND_KEYS)
     if len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
         key = key[1:-1].strip(_AROUND_KEYS)

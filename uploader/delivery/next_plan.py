@@ -19,8 +19,8 @@ def planning_for(platform: str) -> Planning:
     """Return how runs are planned that go to a platform.
 
     Args:
-        platform: Name of its API. One that this version does not know is planned like the default: nothing of it is
-            sent, and it is counted what waits.
+        platform: Name of its API. One that this version does not know is planned like the default: nothing is sent to
+            it, but what waits is counted.
     """
     spec = spec_of(platform) if platform in NAMES else DEFAULT
     planning: Planning = imported(spec.planner)

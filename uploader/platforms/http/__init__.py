@@ -1,1 +1,1 @@
-"""Requests and whole answers: every failure is classified, every wait has an end."""
+"""Sends requests and reads complete answers; every failure is classified, every wait is limited."""

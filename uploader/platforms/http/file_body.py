@@ -1,4 +1,4 @@
-"""A checkpoint's bytes on their way out."""
+"""Request bodies that are read block by block, such as the bytes of a checkpoint."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from uploader.errors import BlobUnusable, DeliveryError
 from uploader.platforms.base import Progress
 
 BLOCK = 64 * 1024
-"""Bytes that are handed out at once where the reader does not say how many."""
+"""Bytes per block, unless the reader asks for another number."""
 
 
 class BlobUnreadable(DeliveryError):
-    """The file cannot be read now, and maybe later: too many files are open, or its disk does not answer."""
+    """The file cannot be read now, but maybe later: too many files are open, or its disk does not respond."""
 
 
 class Body(ABC):
-    """The body of a request, read block by block; its length is known before."""
+    """The body of a request, read block by block; its length is known beforehand."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -44,7 +44,7 @@ class Chunk(Body):
 
         Args:
             data: The bytes.
-            heard: Called for each block that is handed out; it may raise to end the request.
+            heard: Called for each block that is read; it may raise to abort the request.
         """
         self.data = data
         self._heard = heard
@@ -65,8 +65,8 @@ class Chunk(Body):
 class BlobReader(Body):
     """Reads a file, as the body of a request or piece by piece.
 
-    The digest is checked before the last bytes are handed out. So a file that is not the one that was journaled never
-    arrives whole, and the platform never stores it.
+    The digest is checked before the last bytes are returned. So a file that is not the one that was journaled never
+    arrives completely, and the platform never stores it.
     """
 
     def __init__(self, path: Path, size: int, sha256: str, progress: Progress) -> None:
@@ -76,7 +76,7 @@ class BlobReader(Body):
             path: Where it is.
             size: How many bytes it must have.
             sha256: The digest that they must have, 64 hex digits.
-            progress: Hears, for each block, how far in the file it ends.
+            progress: Told, for each block, at which offset it ends.
 
         Raises:
             BlobUnusable: The file is missing, or has another size.
@@ -109,7 +109,7 @@ class BlobReader(Body):
         return self._size
 
     def seek(self, offset: int) -> None:
-        """Go on from `offset`; bytes that are skipped count for the digest all the same.
+        """Continue at `offset`; skipped bytes are still part of the digest.
 
         Raises:
             BlobUnusable: The file is not the one that was journaled.
@@ -122,8 +122,8 @@ class BlobReader(Body):
         self._mark = self._position, self._digest.copy()
 
     def _go_back(self, offset: int) -> None:
-        # The last place that was sought is remembered: an interrupted piece is sent again, and reading the whole file
-        # up to it each time would take long.
+        # The last offset is remembered, because an interrupted chunk is sent again, and reading the file up to it each
+        # time would take long.
         self._position, digest = self._mark if self._mark[0] <= offset else (0, hashlib.sha256())
         self._digest = digest.copy()
         self._file.seek(self._position)

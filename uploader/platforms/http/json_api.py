@@ -1,4 +1,4 @@
-"""A platform's JSON endpoints, and the headers that carry its key: to its base URL, and nowhere else."""
+"""A platform's JSON endpoints. Its key goes to its base URL and nowhere else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class JsonApi:
     """A platform's JSON endpoints behind one base URL and one key.
 
     Attributes:
-        known: What was read of the key's account, which need not be asked for again over a link that often breaks.
+        known: What was read of the key's account, so that it need not be asked for again over an unreliable link.
     """
 
     def __init__(self, base_url: str, credentials: Mapping[str, str], transport: Transport) -> None:
@@ -25,7 +25,7 @@ class JsonApi:
 
         Args:
             base_url: Without a trailing slash.
-            credentials: Headers that carry the key; they go to `base_url` only.
+            credentials: Headers with the key; they go to `base_url` only.
             transport: The connections.
         """
         self.known: dict[str, str] = {}
@@ -35,18 +35,18 @@ class JsonApi:
         self._transport = transport
 
     def post(self, path: str, body: str, *, key: str | None = None, order: str | None = None) -> dict[str, Any]:
-        """Send JSON text and return the JSON object that a success answers with.
+        """Send JSON text and return the JSON object of a successful answer.
 
         Args:
             path: Begins with a slash.
             body: JSON text.
-            key: Goes out as `Idempotency-Key`.
-            order: Goes out as `Uploader-Order`: where the message belongs in its run.
+            key: Sent as `Idempotency-Key`.
+            order: Sent as `Uploader-Order`: the message's place in its run.
 
         Raises:
-            DeliveryError: There was no success, or it was not the platform's.
+            DeliveryError: The answer is no success, or not the platform's.
         """
-        # A lone half of a surrogate pair cannot travel as UTF-8; as an escape it can, and JSON allows it.
+        # UTF-8 cannot encode half of a surrogate pair; JSON can, as an escape.
         return self.post_body(path, body.encode("utf-8", "backslashreplace"), "application/json", key=key, order=order)
 
     def post_body(
@@ -59,18 +59,18 @@ class JsonApi:
         order: str | None = None,
         answer_seconds: float | None = None,
     ) -> dict[str, Any]:
-        """Send a body of any type and return the JSON object that a success answers with.
+        """Send a body of any type and return the JSON object of a successful answer.
 
         Args:
             path: Begins with a slash.
             body: What to send.
             content_type: Of the body.
-            key: Goes out as `Idempotency-Key`.
-            order: Goes out as `Uploader-Order`.
+            key: Sent as `Idempotency-Key`.
+            order: Sent as `Uploader-Order`.
             answer_seconds: Longest wait for the answer; None for the transport's own.
 
         Raises:
-            DeliveryError: There was no success, or it was not the platform's.
+            DeliveryError: The answer is no success, or not the platform's.
         """
         headers = {**self._headers, "Content-Type": content_type}
         if key is not None:
@@ -80,15 +80,15 @@ class JsonApi:
         return self._request("POST", path, headers=headers, body=body, answer_seconds=answer_seconds)
 
     def get(self, path: str, *, longest: int = LONGEST_ANSWER) -> dict[str, Any]:
-        """Return the JSON object that a success answers with.
+        """Return the JSON object of a successful answer.
 
         Args:
             path: Begins with a slash.
-            longest: Most bytes of an answer that are read.
+            longest: How many bytes of an answer are read at most.
 
         Raises:
-            ReadRefused: The key is not accepted for that.
-            DeliveryError: There was no success, or it was not the platform's.
+            ReadRefused: The key is not accepted for reading this.
+            DeliveryError: The answer is no success, or not the platform's.
         """
         try:
             return self._request("GET", path, headers=self._headers, longest=longest)
@@ -96,17 +96,17 @@ class JsonApi:
             raise ReadRefused(str(error)) from None
 
     def newest(self, path: str, most: int, longest: int) -> dict[str, Any]:
-        """Return what a list answers with: its newest entries, as many as fit.
+        """Return the answer of a list: its newest entries, as many as fit.
 
         Args:
             path: Begins with a slash; the list takes a `limit`.
             most: How many entries to ask for; when they are too long, half as many, down to one.
-            longest: Most bytes of an answer that are read.
+            longest: How many bytes of an answer are read at most.
 
         Raises:
             AnswerTooLong: A single entry is longer.
-            ReadRefused: The key is not accepted for that.
-            DeliveryError: There was no success, or it was not the platform's.
+            ReadRefused: The key is not accepted for reading this.
+            DeliveryError: The answer is no success, or not the platform's.
         """
         try:
             return self.get(f"{path}?limit={most}", longest=longest)
@@ -120,10 +120,10 @@ class JsonApi:
         return success(self._without_keys(answer), host_of(self._base_url))
 
     def _without_keys(self, answer: Answer) -> Answer:
-        """Take out a key that the server repeats: answers end up in receipts and messages."""
+        """Remove a key that the server repeats, because answers end up in receipts and messages."""
         if not self._keys.may_be_in(answer.body):
             return answer
-        text = answer.body.decode("latin-1")  # each byte a character, whatever it is
+        text = answer.body.decode("latin-1")  # one character per byte, whatever it is
         told = self._keys.out_of(text) if answer.ok else self._keys.out_of_failure(text)
         return replace(answer, body=told.encode("latin-1"))
 
@@ -132,16 +132,16 @@ def bearer(api_key: str) -> dict[str, str]:
     """Return the header that carries a key as a bearer token.
 
     Raises:
-        CredentialsRefused: It holds characters that no header can carry, so it is not a key.
+        CredentialsRefused: It holds characters that a header cannot carry, so it is not a key.
     """
     return {"Authorization": f"Bearer {checked_key(api_key)}"}
 
 
 def checked_key(api_key: str) -> str:
-    """Return a key that a header can carry.
+    """Return the key if a header can carry it.
 
     Raises:
-        CredentialsRefused: It holds characters that no header can carry, so it is not a key.
+        CredentialsRefused: It holds characters that a header cannot carry, so it is not a key.
     """
     if not (api_key.isascii() and api_key.isprintable()):
         raise CredentialsRefused("the API key holds characters that no key has; copy it again")

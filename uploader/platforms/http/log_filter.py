@@ -16,7 +16,7 @@ _under_way = threading.local()
 
 
 class _WithoutQueries(logging.Filter):
-    """Takes the queries out of the URLs of a record, and the path that is hidden in this thread; lets it pass."""
+    """Removes queries from the URLs in a record, and the path that is hidden in this thread."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = _hidden(record.getMessage()), ()
@@ -27,10 +27,10 @@ class _WithoutQueries(logging.Filter):
 
 
 def hide_queries() -> None:
-    """Have the libraries log URLs without what follows the question mark.
+    """Make the libraries log URLs without what follows the question mark.
 
-    They log them at their debug level, and as warnings of answers that are out of order. A filter is one logger's, not
-    that of those below it; called again, it finds those that were made meanwhile.
+    They log URLs at debug level, and in warnings about malformed answers. A filter applies to one logger and not to
+    those below it, so this is called again to cover loggers that were created meanwhile.
     """
     for name in (*_LIBRARIES, *list(logging.root.manager.loggerDict)):
         if name.partition(".")[0] in _LIBRARIES:
@@ -41,9 +41,9 @@ def hide_queries() -> None:
 
 @contextmanager
 def hidden_path(url: str) -> Iterator[None]:
-    """Have the libraries log nothing of a URL's path either, in this thread and until the block ends.
+    """Make the libraries leave out a URL's path, too, in this thread and until the block ends.
 
-    The URL of an upload is a right to write there, and where it holds no signature its path is that right.
+    The URL of an upload is a credential; without a signature, its path is.
     """
     _under_way.path = urlsplit(url).path
     try:

@@ -1,4 +1,4 @@
-"""The proxies that the environment names, and what is wrong with one that cannot be used."""
+"""The proxies that the environment names, and why one cannot be used."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def proxy_to(url: str, proxies: dict[str, str]) -> str | None:
 
 
 def _whole(proxy: str) -> str:
-    """Return a proxy's URL with a scheme: the library takes the host of `proxy:3128` for one."""
+    """Return a proxy's URL with a scheme: the library would take the host of `proxy:3128` for it."""
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
 @functools.lru_cache(maxsize=64)
 def _fault(proxy: str) -> str | None:
-    """Return why what is named as a proxy can be none, without showing it: it may hold a password."""
+    """Return why a value is no usable proxy, without showing it, as it may hold a password."""
     try:
         parts = parse_url(_whole(proxy))
     except ValueError:

@@ -14,17 +14,17 @@ import urllib3
 
 from uploader.platforms.http.answer_deadline import LEAST
 
-_FIRST_FINAL = 200  # statuses below it announce an answer that is still to come
+_FIRST_FINAL = 200  # lower statuses announce an answer that is still to come
 _PACKED = frozenset({"gzip", "x-gzip", "deflate"})
 _ANY_HEADER = 47  # of zlib: gzip's or its own
 
 
 def read(response: requests.Response, longest: int) -> tuple[bytes, bool]:
-    """Return a body up to the limit, and whether that is all; the connection is closed when more would come.
+    """Return a body up to the limit, and whether that is all of it; if not, the connection is closed.
 
     Args:
         response: The answer, of which nothing was read.
-        longest: So many bytes at most are returned.
+        longest: How many bytes are returned at most.
 
     Raises:
         HTTPException: There is no whole answer.
@@ -47,15 +47,15 @@ def read(response: requests.Response, longest: int) -> tuple[bytes, bool]:
 
 
 def _require_whole(raw: urllib3.BaseHTTPResponse, size: int) -> None:
-    """Refuse a body that ended early; before urllib3 2 the library takes it for a whole one."""
+    """Refuse a body that ended early, which urllib3 before 2 accepts as complete."""
     if raw.length_remaining:
         raise HTTPException(f"it ended after {size} bytes, {raw.length_remaining} too early")
 
 
 def _unpacked(body: bytes, encoding: str, longest: int) -> bytes:
-    """Return a body that was packed though nobody asked for it, up to one byte above the limit.
+    """Decompress a body that was compressed without having been asked for, up to one byte above the limit.
 
-    The library would unpack as much as there is: a thousand times what was sent.
+    The library has no limit, and a body may expand a thousandfold.
     """
     if not body or encoding.strip().lower() not in _PACKED:
         return body
@@ -70,7 +70,7 @@ def _unpacked(body: bytes, encoding: str, longest: int) -> bytes:
 
 
 def save(raw: urllib3.BaseHTTPResponse, target: Path) -> None:
-    """Write a body under a temporary name of its own first, in a file that only this user can read.
+    """Write a body to a file that only this user can read, under a unique temporary name first.
 
     Args:
         raw: The body, of which nothing was read.

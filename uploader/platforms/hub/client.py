@@ -9,12 +9,12 @@
     POST /v1/models/{id}/upload              a checkpoint, as a form with the file in it
     POST /v1/agent/heartbeat/models/{id}     this machine is at work on the model
 
-The key travels as `x-api-key`. Upstream repeats a request after 408, 502 and 504 only and then forgets it. Here those,
-every other 5xx and 429 (when `Retry-After` is over) are `Transient`: only a positive answer completes a delivery.
+The key is sent as `x-api-key`. Upstream repeats a request only after 408, 502 and 504, and then drops it. Here those,
+every other 5xx and 429 are `Transient`: only a positive answer completes a delivery.
 
-HUB has no idempotency keys. When the answer that made a model was lost, the next attempt reads the newest models first:
-the run's uuid travels in `meta`, and the model that has it is the one that was made. So it is for a training that was
-resumed, when the journal does not know its model or HUB does not know it any more.
+HUB has no idempotency keys. When the answer to the creation of a model was lost, the next attempt reads the newest
+models first: the run's uuid is in `meta`, and identifies the model that was created. The same is done for a resumed
+training whose model the journal does not know, or HUB no longer has.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ from uploader.platforms.older_copy import ahead
 from uploader.platforms.uploads.multipart import FormReader
 
 UPLOAD_SECONDS = 600.0
-"""HUB may store a file elsewhere before it answers."""
+"""Longest wait for the answer to a file, which HUB may store elsewhere first."""
 MODEL_ID = "modelId"
-"""Name of the one id that HUB gives."""
+"""Name of HUB's only id."""
 RUN = "uploaderRun"
 """Name of the run's uuid in a model's `meta`."""
 RESUMED = "resumed"
-"""What the body of a registration has besides, which is not sent: the training goes on with one of before."""
+"""Field of a registration's body that is not sent: the training was resumed."""
 
 _TRAINED = "trained"
 """Status of a model whose training has ended."""
 _UNTOLD = frozenset({200, 404, 405})
-"""An answer of another kind, or a page that says that there is no such path."""
+"""Statuses of answers in another form, or of pages for a path that does not exist."""
 _NEWEST = 50
-"""So many models are looked at: what is looked for was made a moment ago."""
+"""How many models are read: the one that is looked for was created a moment ago."""
 _LONGEST_LIST = 16 * 1024 * 1024  # bytes
 
 
@@ -83,10 +83,10 @@ class HubPlatform:
 
         Args:
             base_url: Without a trailing slash.
-            api_key: The key; None for what everybody may read.
+            api_key: The key; None to read what is public.
             transport: The connections; closed by `close`.
-            place: `colab` in a Colab notebook, else `local`; a part of the agent's name.
-            upload_seconds: Longest wait for the answer after the last byte of a file.
+            place: `colab` in a Colab notebook, else `local`; part of the agent's name.
+            upload_seconds: Longest wait for an answer after the last byte of a file.
 
         Raises:
             CredentialsRefused: The key cannot be one.
@@ -104,7 +104,7 @@ class HubPlatform:
         self._transport.close()
 
     def authenticate(self) -> None:
-        """Have the key checked.
+        """Check the key.
 
         Raises:
             DeliveryError: It is not accepted, or nobody answers.
@@ -123,20 +123,20 @@ class HubPlatform:
         return data
 
     def register(self, message: Message) -> Receipt:
-        """Make a model, unless the run has one: it was resumed, began from a model's URL, or was registered before.
+        """Create a model, unless the run has one: it was resumed, began from a model's URL, or was registered before.
 
-        The model of a resumed training whose journal was lost is looked for. One that was deleted meanwhile takes no
-        more sessions; the run then goes on as a new one.
+        The model of a resumed training whose journal was lost is looked up. One that has been deleted takes no more
+        sessions; the run then continues as a new model.
         """
         request = json.loads(message.data_json)
         is_resumed = bool(request.pop(RESUMED, False))
-        if MODEL_ID in request:  # a model that was there before the run, of which nothing could be made anew
+        if MODEL_ID in request:  # a model that existed before the run, which cannot be created again
             known = message.identity.ids.get(MODEL_ID, request[MODEL_ID])
         else:
             known = self._own(message, is_resumed=is_resumed)
         if known is not None:
             return Receipt({}, {MODEL_ID: known})
-        # Another request than the one that made the run's first model: under that one's key its answer is repeated.
+        # A different request from the one that created the first model: under that key, its answer would be repeated.
         key = f"{message.chunk_id}.new" if MODEL_ID in message.identity.ids else message.chunk_id
         body = json.dumps(request) if is_resumed else message.data_json
         answer = self._confirmed(self._api.post("/v1/models", body, key=key))
@@ -147,7 +147,7 @@ class HubPlatform:
         return Receipt({MODEL_ID: data["id"]}, {MODEL_ID: data["id"]}, is_new=True)
 
     def ahead(self, identity: Identity, known: Known) -> str | None:
-        """Return what HUB has of a run that a journal does not: a later epoch, or the end. It tells no sessions."""
+        """Describe what HUB has of a run that a journal does not: a later epoch, or the end. It knows no sessions."""
         with self._lists.held():
             model_id = identity.ids.get(MODEL_ID) or self._made_for(identity.run_uuid)
             if model_id is None:
@@ -157,18 +157,18 @@ class HubPlatform:
         return ahead({"status": "completed" if is_over else None, "trainResults": metrics}, known)
 
     def _told(self, path: str) -> Any:
-        """Return what HUB tells there; None where it has no such thing, or does not tell."""
+        """Return the data at a path; None if HUB has no such thing, or does not show it."""
         try:
             return self._confirmed(self._api.get(path)).get("data")
         except (Refused, ReadRefused):
             return None
         except Transient as error:
-            if error.status in _UNTOLD:  # another attempt would be answered alike
+            if error.status in _UNTOLD:  # another attempt would get the same answer
                 return None
             raise
 
     def _own(self, message: Message, *, is_resumed: bool) -> object:
-        """Return the id of the model that the run has there, None where it has none, or has it no more."""
+        """Return the id of the run's model; None if it has none, or no longer has it."""
         known = message.identity.ids.get(MODEL_ID)
         if known is not None and self._is_there(known):
             return known
@@ -180,7 +180,7 @@ class HubPlatform:
     def _is_there(self, model_id: object) -> bool:
         try:
             self._api.get(_path(model_id))
-        except ReadRefused:  # a key that may not look
+        except ReadRefused:  # a key that may not read
             return True
         except Refused as error:
             return error.status != 404  # a server that shows no models
@@ -195,7 +195,7 @@ class HubPlatform:
         return self._received(answer)
 
     def upload(self, upload: Upload, progress: Progress) -> Receipt:
-        """Send a checkpoint with the fields of its form."""
+        """Send a checkpoint, with its form fields."""
         path = f"{_path(_model_of(upload.identity))}/upload"
         with BlobReader(upload.path, upload.size, upload.sha256, progress) as file:
             form = FormReader(upload.form, upload.filename, file)
@@ -209,17 +209,17 @@ class HubPlatform:
         return Receipt({**receipt.answer, "sha256": upload.sha256})
 
     def heartbeat(self, identity: Identity, agent_id: Any) -> Any:
-        """Say that a run's training is alive.
+        """Report that a run's training is alive.
 
         Args:
             identity: The run.
-            agent_id: What HUB called this machine at the last heartbeat, None at the first.
+            agent_id: HUB's name for this machine from the last heartbeat; None at the first.
 
         Returns:
-            What HUB calls it from now on.
+            HUB's name for it from now on.
 
         Raises:
-            DeliveryError: Nobody took notice.
+            DeliveryError: HUB did not confirm it.
         """
         body = json.dumps({"agent": self._agent, "agentId": agent_id})
         answer = self._api.post(f"/v1/agent/heartbeat{_path(_model_of(identity), version='')}", body)
@@ -227,14 +227,14 @@ class HubPlatform:
         return data.get("agentId") if isinstance(data, dict) else None
 
     def _made_for(self, run_uuid: str) -> object:
-        """Return the id of the model that an earlier attempt has made for a run, else None.
+        """Return the id of the model that an earlier attempt created for a run, else None.
 
         Raises:
-            DeliveryError: That cannot be known now.
+            DeliveryError: This cannot be determined now.
         """
         try:
             data = self._confirmed(self._api.newest("/v1/models", _NEWEST, _LONGEST_LIST)).get("data")
-        except Forbidden:  # what may not be read may be there
+        except Forbidden:  # it may exist all the same
             raise
         except Refused:
             return None  # a server that lists no models
@@ -248,7 +248,7 @@ class HubPlatform:
         return Receipt({name: brief(confirmed[name]) for name in ("success", "message") if name in confirmed})
 
     def _confirmed(self, answer: dict[str, Any] | Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return an answer of HUB's own kind: `{"success": true, "message": …, "data": …}`, of which parts may lack."""
+        """Return an answer in HUB's form, `{"success": true, "message": …, "data": …}`, some parts may be absent."""
         if answer.get("success") is True or ("success" not in answer and "data" in answer):
             return answer
         raise Transient(f"{self._host} answered without saying that it succeeded{said(answer)}", status=200)
@@ -263,13 +263,13 @@ def _model_of(identity: Identity) -> object:
 
 
 def _is_of(model: Any, run_uuid: str) -> bool:
-    """Return whether a listed model was made for a run."""
+    """Return whether a listed model was created for a run."""
     meta = model.get("meta") if isinstance(model, dict) else None
     return isinstance(meta, dict) and meta.get(RUN) == run_uuid and is_id(model.get("id"))
 
 
 def _about_model(error: Refused) -> DeliveryError:
-    """Tell a model that is not there any more from any other refusal."""
+    """Distinguish a deleted model from any other refusal."""
     if error.status == 404:
         return deleted(error)
     return error

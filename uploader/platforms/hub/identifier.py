@@ -1,4 +1,4 @@
-"""What a person may call a HUB model."""
+"""How a person may name a HUB model."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from uploader.errors import SettingsError
 
 @dataclass(frozen=True)
 class Identifier:
-    """A model that HUB has, or the file that a new one begins with.
+    """A model of HUB, or the file that a new one begins with.
 
     Attributes:
         model_id: HUB's id, None for a file.
         filename: The `.pt` or `.yaml` file, None for a model of HUB.
-        api_key: The key in the URL, if there was one. It is for loading only, and kept nowhere.
+        api_key: The key in the URL, if any. It is used for loading only, and not kept.
     """
 
     model_id: str | None = None
@@ -26,11 +26,11 @@ class Identifier:
 
 
 def parse_identifier(text: str, hub_web: str) -> Identifier:
-    """Read what a person calls a model: `{hub_web}/models/ID[?api_key=KEY]`, or the name of a `.pt` or `.yaml` file.
+    """Parse `{hub_web}/models/ID[?api_key=KEY]`, or the name of a `.pt` or `.yaml` file.
 
     Args:
         text: What the person gave.
-        hub_web: What URLs of HUB's models begin with.
+        hub_web: What the URLs of HUB's models begin with.
 
     Raises:
         SettingsError: It is neither.
@@ -46,7 +46,7 @@ def parse_identifier(text: str, hub_web: str) -> Identifier:
 
 
 def _in_one_form(text: str) -> str:
-    """Return a URL as settings hold theirs, and anything else as it is."""
+    """Return a URL in the form of those in settings, and anything else as it is."""
     try:
         return base_url(text.partition("#")[0])
     except SettingsError:

@@ -1,6 +1,6 @@
-"""Loading a model of HUB: over the network once, from then on also without.
+"""Loads a model of HUB: over the network once, from then on also without it.
 
-What was loaded is kept in the journal's folder, under `hub/<model id>/`: a small JSON file, and the weights. Signed
+A loaded model is kept in the journal's folder, under `hub/<model id>/`, as a small JSON file and the weights. Signed
 URLs are not kept.
 """
 
@@ -47,11 +47,11 @@ class HubModel:
     """A model to train or to use.
 
     Attributes:
-        model_file: What to give to `YOLO(...)`: a path, or a name that Ultralytics knows.
-        train_args: What to give to `train(...)`; empty for a trained model and for a file.
-        url: The model's page, for `attach(..., hub_model=url)`; None for a file, of which HUB makes a new model when
-            the run is delivered.
-        is_trained: Whether its training is over.
+        model_file: The argument of `YOLO(...)`: a path, or a name that Ultralytics knows.
+        train_args: Arguments of `train(...)`; empty for a trained model and for a file.
+        url: The model's page, for `attach(..., hub_model=url)`; None for a file, for which HUB creates a model when the
+            run is delivered.
+        is_trained: Whether its training has finished.
     """
 
     model_file: str
@@ -61,16 +61,16 @@ class HubModel:
 
 
 def load(what: Identifier, access: Access | None, pages: str, root: Path) -> HubModel:
-    """Load a model by its URL, or take a file's name as it is.
+    """Load a model by its URL, or return a file's name as it is.
 
     Args:
         what: The model.
-        access: HUB's; None where nobody has said where it is.
+        access: HUB's; None if its address is unknown.
         pages: What the URLs of its models begin with.
-        root: Folder of the journal that keeps what is loaded.
+        root: Folder of the journal that keeps loaded models.
 
     Raises:
-        SettingsError: The model's id can be none.
+        SettingsError: The model's id is invalid.
         ModelUnavailable: There is no such model, its dataset is not ready, the key is missing or refused, or there is
             no network, or no address of a HUB, and the model was never loaded before.
     """
@@ -94,10 +94,10 @@ def _folder_name(model_id: str) -> str:
 
 
 def _fetch(model_id: str, access: Access | None, folder: Path) -> Beginning:
-    """Ask HUB, get the weights, and remember both.
+    """Ask HUB, download the weights, and keep both.
 
     Raises:
-        DeliveryError: It cannot be had now, or from nowhere: no address is set.
+        DeliveryError: It cannot be loaded now, or at all, because no address is set.
     """
     if access is None:
         raise Unreachable(_NO_SERVER)
@@ -106,7 +106,7 @@ def _fetch(model_id: str, access: Access | None, folder: Path) -> Beginning:
     transport = Transport(connections=1, ca_bundle=access.ca_bundle)
     try:
         found = beginning(_ask(model_id, access, transport))
-        for each in (folder.parents[1], folder.parent, folder):  # the mode is that of the last folder of a path
+        for each in (folder.parents[1], folder.parent, folder):  # `mode` applies to the last folder of a path only
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _is_url(found.source):
             target = folder / _file_name(found.source)
@@ -119,7 +119,7 @@ def _fetch(model_id: str, access: Access | None, folder: Path) -> Beginning:
 
 
 def _ask(model_id: str, access: Access, transport: Transport) -> Mapping[str, Any]:
-    """Return what HUB says of a model."""
+    """Return HUB's facts of a model."""
     from uploader.platforms.hub.client import HubPlatform
 
     try:
@@ -133,7 +133,7 @@ def _ask(model_id: str, access: Access, transport: Transport) -> Mapping[str, An
 def _ask_without_key(
     model_id: str, access: Access, transport: Transport, refused: CredentialsRefused | Forbidden
 ) -> Mapping[str, Any]:
-    """Return what HUB tells everybody of a model; where it tells nothing, the key is what is at fault."""
+    """Return HUB's public facts of a model; if there are none, the key is at fault."""
     from uploader.platforms.hub.client import HubPlatform
 
     try:
@@ -146,28 +146,28 @@ def _ask_without_key(
 
 
 def _file_name(url: str) -> str:
-    """Return what to call a downloaded file: as it is called there, if that can be a model's file."""
+    """Return the name for a downloaded file: its own, if that is a valid name of a model's file."""
     name = PurePosixPath(urlsplit(url).path).name
     return name if name.endswith((".pt", ".yaml")) and len(name.encode()) <= _LONGEST_NAME else "weights.pt"
 
 
 def _remember(folder: Path, found: Beginning) -> None:
-    """Keep what needs no network to be used: a dataset behind a signed URL is not kept."""
+    """Keep what can be used without a network; a dataset with a signed URL is not kept."""
     args = {name: value for name, value in found.train_args.items() if not _holds_secret(value)}
     is_kept = Path(found.source).parent == folder
     source = Path(found.source).name if is_kept else found.source
     facts = {**asdict(found), "source": source, "train_args": args, "is_kept": is_kept}
-    # A name of its own, as another process may load the same model; only this user can read such a file.
+    # A unique name, because another process may load the same model; only this user can read such a file.
     with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", encoding="utf-8", delete=False) as draft:
         json.dump(facts, draft, indent=1)
     Path(draft.name).replace(folder / _FACTS)
 
 
 def _remembered(folder: Path, url: str, error: DeliveryError) -> Beginning:
-    """Return what was loaded before."""
+    """Return what was kept of an earlier load."""
     try:
         facts = {**json.loads((folder / _FACTS).read_text("utf-8"))}
-        is_kept = facts.pop("is_kept", (folder / facts["source"]).is_file())  # earlier ones did not say
+        is_kept = facts.pop("is_kept", (folder / facts["source"]).is_file())  # earlier versions did not write it
         known = Beginning(**facts)
     except (OSError, ValueError, TypeError, KeyError):
         raise ModelUnavailable(f"{url} was not loaded before and cannot be now: {error}") from None
@@ -185,7 +185,7 @@ def _is_url(text: str) -> bool:
 
 
 def _holds_secret(value: Any) -> bool:
-    """Return whether a URL in it may give access to something: it is signed, or has a password."""
+    """Return whether a URL in it may be a credential: it is signed, or has a password."""
     if isinstance(value, (Mapping, list)):
         return any(map(_holds_secret, value.values() if isinstance(value, Mapping) else value))
     return isinstance(value, str) and _is_url(value) and ("?" in value or "@" in value.split("/")[2])

@@ -1,4 +1,4 @@
-"""What follows from a HUB model's state: which file to begin with, and which arguments to train it with. Pure."""
+"""Which file and which arguments to train a HUB model with, by its state. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from uploader.errors import ModelUnavailable
 
 @dataclass(frozen=True)
 class Beginning:
-    """How to go on with a model.
+    """How to continue with a model.
 
     Attributes:
         source: The file to load: a name that Ultralytics knows (`yolo11n.pt`, `yolo11n.yaml`), or a URL.
-        train_args: Arguments to train it with, without those that nobody chose; empty for a model that is trained
-            already.
-        is_trained: Whether it is.
+        train_args: Arguments to train it with, as far as they were chosen; empty for a trained model.
+        is_trained: Whether it is trained already.
     """
 
     source: str
@@ -26,7 +25,7 @@ class Beginning:
 
 
 def beginning(facts: Mapping[str, Any]) -> Beginning:
-    """Tell how to go on with a model: use it, resume its training, or begin it.
+    """Return how to continue with a model: use it, resume its training, or begin it.
 
     Args:
         facts: HUB's answer about the model, in the names of `hub-sdk` 0.0.25.

@@ -1,4 +1,4 @@
-"""A form with one file as the body of a request (RFC 7578), the file read from disk as it is sent."""
+"""A form with one file as a request body (RFC 7578); the file is read from disk while it is sent."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from uploader.platforms.http.file_body import BLOCK, BlobReader, Body
 
 
 class FormReader(Body):
-    """Reads a form once: its fields, then the file, then the end.
+    """Reads a form once: its fields, the file, the closing boundary.
 
     Args:
-        fields: Names and values; values are sent as their text.
-        name: Name of the file's field, and of the file.
-        file: Opened, and closed by the caller.
+        fields: Names and values; values are sent as text.
+        name: The name of the file, and of its field.
+        file: Opened and closed by the caller.
     """
 
     def __init__(self, fields: Mapping[str, Any], name: str, file: BlobReader) -> None:
@@ -38,7 +38,7 @@ class FormReader(Body):
         """Return the next bytes, at most `size`; none at the end.
 
         Raises:
-            BlobUnusable: The file is not the one that was journaled; it has not been sent whole then.
+            BlobUnusable: The file is not the one that was journaled; it has not been sent completely.
         """
         limit = BLOCK if size < 0 else size
         if self._head:
