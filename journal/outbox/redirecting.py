@@ -50,7 +50,9 @@ def redirect(
     there = [_T.c.dropped_at.is_(None), _P.c.platform == platform, _P.c.base_url != base_url]
     there += [] if run_ids is None else [_T.c.run_id.in_(run_ids)]
     there += [] if origin is None else [_T.c.destination_id == origin]
-    joined = select(_T.c.run_id, _T.c.destination_id, _is_untouched().label("is_untouched")).join(_P)
+    joined = select(_T.c.run_id, _T.c.destination_id, _is_untouched().label("is_untouched")).join(
+        _P, _P.c.id == _T.c.destination_id
+    )
     found = connection.execute(joined.where(*there)).all()
     if not found:
         raise UnknownRow("none of these runs goes there")

@@ -1,213 +1,173 @@
-"""The latest schema: tables as SQLAlchemy Core, the views that people read, and triggers for rows of earlier versions.
+"""Names for the tables and their columns in queries, the views that people read, and triggers for older writers' rows.
 
-Times are ISO 8601 text in UTC, which sorts by time. Payloads, bodies and receipts are JSON text. Migrating an older
-file gives exactly what `METADATA`, `VIEWS` and `TRIGGERS` describe; a test compares the two.
+What a table is (its keys, constraints and indexes) stands in the steps (`0001_initial.sql` and later ones), and there
+alone: these names make nothing. A test compares them with the columns of a migrated file.
+
+Times are ISO 8601 text in UTC, which sorts by time. Payloads, bodies and receipts are JSON text.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    DDL,
-    CheckConstraint,
-    Column,
-    ColumnElement,
-    ForeignKey,
-    FromClause,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    UniqueConstraint,
-    event,
-    func,
-    literal_column,
-    text,
-)
+from sqlalchemy import ColumnElement, FromClause, Integer, Text, column, literal_column, table
 
 from journal.kinds import CHECKPOINT, CONSOLE, EPOCH, EVALUATED, MILESTONES, TRAINED, VALIDATED, listed
 from journal.records import OPEN_STATES
 
-METADATA = MetaData()
-
-schema_migrations = Table(
+schema_migrations = table(
     "schema_migrations",
-    METADATA,
-    Column("version", Integer, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("applied_at", Text, nullable=False),
+    column("version", Integer),
+    column("name", Text),
+    column("applied_at", Text),
 )
 
 # About the journal itself.
-facts = Table(
+facts = table(
     "facts",
-    METADATA,
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
+    column("name", Text),
+    column("value", Text),
 )
 
-runs = Table(
+runs = table(
     "runs",
-    METADATA,
-    Column("id", Text, primary_key=True),
-    Column("project", Text),
-    Column("name", Text, nullable=False),
-    Column("save_dir", Text, nullable=False),
-    Column("created_at", Text, nullable=False),
+    column("id", Text),
+    column("project", Text),
+    column("name", Text),
+    column("save_dir", Text),
+    column("created_at", Text),
 )
 
 RUN_NUMBER: ColumnElement[int] = literal_column("runs.rowid", Integer)
 """Runs count up in the order in which they began; their dates may not, as clocks are set."""
 
-sessions = Table(
+sessions = table(
     "sessions",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("run_id", Text, ForeignKey("runs.id"), nullable=False, index=True),
-    Column("pid", Integer, nullable=False),
-    Column("host", Text, nullable=False),
-    Column("boot_id", Text, nullable=False),
-    Column("started_at", Text, nullable=False),
-    Column("heartbeat_at", Text, nullable=False),
-    Column("ended_at", Text),
-    Column("outcome", Text),
-    Column("uuid", Text),
-    Column("generation", Integer),  # 1 + the highest that was known of the run
-    Column("parent", Text),  # uuid of the session that it continues
-    Column("purpose", Text),  # why it wrote, where it is no training's
+    column("id", Integer),
+    column("run_id", Text),
+    column("pid", Integer),
+    column("host", Text),
+    column("boot_id", Text),
+    column("started_at", Text),
+    column("heartbeat_at", Text),
+    column("ended_at", Text),
+    column("outcome", Text),
+    column("uuid", Text),
+    column("generation", Integer),  # 1 + the highest that was known of the run
+    column("parent", Text),  # uuid of the session that it continues
+    column("purpose", Text),  # why it wrote, where it is no training's
 )
-Index("ix_sessions_uuid", sessions.c.uuid, unique=True)
 
-# AUTOINCREMENT: ids are never used again, so a cursor stays right after delivered rows were pruned.
-events = Table(
+# Ids are never used again (AUTOINCREMENT), so a cursor stays right after delivered rows were pruned.
+events = table(
     "events",
-    METADATA,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("run_id", Text, ForeignKey("runs.id"), nullable=False, index=True),
-    Column("session_id", Integer, ForeignKey("sessions.id"), nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("payload", Text, nullable=False),
-    Column("created_at", Text, nullable=False),
-    Column("seq", Integer),
-    sqlite_autoincrement=True,
-)
-Index("ix_events_identity", events.c.session_id, events.c.seq, unique=True)
-# Partial: they cost the hot path nothing, because only checkpoint events are in them.
-Index("ix_events_checkpoints", events.c.run_id, events.c.key, sqlite_where=text(f"kind = '{CHECKPOINT}'"))
-Index(
-    "ix_events_blobs",
-    func.json_extract(events.c.payload, text("'$.sha256'")),
-    sqlite_where=text(f"kind = '{CHECKPOINT}'"),
+    column("id", Integer),
+    column("run_id", Text),
+    column("session_id", Integer),
+    column("kind", Text),
+    column("key", Text),
+    column("payload", Text),
+    column("created_at", Text),
+    column("seq", Integer),
 )
 
-blobs = Table(
+blobs = table(
     "blobs",
-    METADATA,
-    Column("sha256", Text, primary_key=True),
-    Column("size", Integer, nullable=False),
-    Column("state", Text, CheckConstraint("state IN ('present', 'removed')"), nullable=False),
-    Column("created_at", Text, nullable=False),
+    column("sha256", Text),
+    column("size", Integer),
+    column("state", Text),
+    column("created_at", Text),
 )
 
-destinations = Table(
+destinations = table(
     "destinations",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("platform", Text, nullable=False),
-    Column("base_url", Text, nullable=False),
-    UniqueConstraint("platform", "base_url"),
+    column("id", Integer),
+    column("platform", Text),
+    column("base_url", Text),
 )
 
-targets = Table(
+targets = table(
     "targets",
-    METADATA,
-    Column("run_id", Text, ForeignKey("runs.id"), primary_key=True),
-    Column("destination_id", Integer, ForeignKey("destinations.id"), primary_key=True),
-    Column("state", Text, CheckConstraint("state IN ('new', 'registered', 'blocked')"), nullable=False),
-    Column("reason", Text),
-    Column("ids", Text, nullable=False),
-    Column("planned_through", Integer, nullable=False),
-    Column("stage", Integer, nullable=False),
-    Column("last_upload_at", Text, nullable=False),
-    Column("dropped_at", Text),  # when a person gave it up
+    column("run_id", Text),
+    column("destination_id", Integer),
+    column("state", Text),
+    column("reason", Text),
+    column("ids", Text),
+    column("planned_through", Integer),
+    column("stage", Integer),
+    column("last_upload_at", Text),
+    column("dropped_at", Text),  # when a person gave it up
 )
 
-deliveries = Table(
+deliveries = table(
     "deliveries",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
-    Column("destination_id", Integer, ForeignKey("destinations.id"), nullable=False),
-    Column("chunk_id", Text, nullable=False, unique=True),
-    Column("kind", Text, nullable=False),
-    Column("lane", Text, CheckConstraint("lane IN ('message', 'upload')"), nullable=False),
-    Column("stage", Integer, nullable=False),
-    Column("first_event", Integer, nullable=False),
-    Column("last_event", Integer, nullable=False),
-    Column("body", Text, nullable=False),
-    Column("sha256", Text),
-    Column("role", Text),
-    Column(
-        "state",
-        Text,
-        CheckConstraint("state IN ('pending', 'claimed', 'delivered', 'dead', 'superseded', 'dropped')"),
-        nullable=False,
-    ),
-    Column("attempts", Integer, nullable=False),
-    Column("next_attempt_at", Text, nullable=False),
-    Column("held", Integer, nullable=False),  # 1: the platform itself asked for the wait (Retry-After)
-    Column("owner", Text),
-    Column("lease_until", Text),
-    Column("fence", Integer, nullable=False),
-    Column("last_error", Text),
-    Column("receipt", Text),
-    Column("created_at", Text, nullable=False),
-    Column("settled_at", Text),
-    Column("span", Text),  # what the chunk id was made from; NULL where it was made from ids
+    column("id", Integer),
+    column("run_id", Text),
+    column("destination_id", Integer),
+    column("chunk_id", Text),
+    column("kind", Text),
+    column("lane", Text),
+    column("stage", Integer),
+    column("first_event", Integer),
+    column("last_event", Integer),
+    column("body", Text),
+    column("sha256", Text),
+    column("role", Text),
+    column("state", Text),
+    column("attempts", Integer),
+    column("next_attempt_at", Text),
+    column("held", Integer),  # 1: the platform itself asked for the wait (Retry-After)
+    column("owner", Text),
+    column("lease_until", Text),
+    column("fence", Integer),
+    column("last_error", Text),
+    column("receipt", Text),
+    column("created_at", Text),
+    column("settled_at", Text),
+    column("span", Text),  # what the chunk id was made from; NULL where it was made from ids
 )
-# Only open deliveries are looked for; settled ones grow without end and stay out of the index.
-Index(
-    "ix_deliveries_open",
-    deliveries.c.destination_id,
-    deliveries.c.run_id,
-    deliveries.c.stage,
-    sqlite_where=text("state IN ('pending', 'claimed')"),
-)
-Index("ix_deliveries_dead", deliveries.c.run_id, sqlite_where=text("state = 'dead'"))
 
-attempts = Table(
+attempts = table(
     "attempts",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("delivery_id", Integer, ForeignKey("deliveries.id"), nullable=False, index=True),
-    Column("number", Integer, nullable=False),
-    Column("result", Text, nullable=False),
-    Column("error", Text),
-    Column("at", Text, nullable=False),
+    column("id", Integer),
+    column("delivery_id", Integer),
+    column("number", Integer),
+    column("result", Text),
+    column("error", Text),
+    column("at", Text),
 )
 
-signals = Table(
+signals = table(
     "signals",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("run_id", Text, ForeignKey("runs.id"), nullable=False, index=True),
-    Column("session_id", Integer, ForeignKey("sessions.id"), nullable=False),
-    Column("destination_id", Integer, ForeignKey("destinations.id"), nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("created_at", Text, nullable=False),
-    UniqueConstraint("session_id", "destination_id", "kind"),
+    column("id", Integer),
+    column("run_id", Text),
+    column("session_id", Integer),
+    column("destination_id", Integer),
+    column("kind", Text),
+    column("detail", Text),
+    column("created_at", Text),
 )
 
 # How far each fallback file was taken in, so that taking it in twice changes nothing.
-fallback_imports = Table(
+fallback_imports = table(
     "fallback_imports",
-    METADATA,
-    Column("name", Text, primary_key=True),
-    Column("session_id", Integer, ForeignKey("sessions.id"), nullable=False),
-    Column("lines", Integer, nullable=False),
-    Column("updated_at", Text, nullable=False),
+    column("name", Text),
+    column("session_id", Integer),
+    column("lines", Integer),
+    column("updated_at", Text),
+)
+
+TABLES = (
+    schema_migrations,
+    facts,
+    runs,
+    sessions,
+    events,
+    blobs,
+    destinations,
+    targets,
+    deliveries,
+    attempts,
+    signals,
+    fallback_imports,
 )
 
 
@@ -340,6 +300,3 @@ TRIGGERS: dict[str, str] = {
         END""",
 }
 """What gives a row its identity that was inserted without one, by an earlier version or by hand."""
-for _name, _rule in TRIGGERS.items():
-    _made = DDL(f"CREATE TRIGGER {_name} {_rule}".replace("%", "%%"))  # type: ignore[no-untyped-call]
-    event.listen(METADATA, "after_create", _made)
