@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from journal.handler_errors import raised_in_handler
@@ -16,8 +16,10 @@ _MAX_BITS = 14_000
 _CUT = "…"
 # As text they would take 20 times as many bytes as this, and as Python's numbers twice that.
 _MOST_NUMBERS = 2_000_000
-# Made once: `json.dumps` with options makes an encoder for each call, and this is the hot path.
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+_CONTAINERS = frozenset({dict, list, tuple})
+_KEYS = frozenset({str})
+# Made once: `json.dumps` with options makes an encoder for each call, and this is the hot path.
 _ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -41,32 +43,40 @@ def encode(payload: Mapping[str, Any]) -> str:
     word for becomes its `str`. What nests too deep, or contains itself, is cut off. The common case costs one
     look and one encoding.
     """
-    with _TOLERANCE:  # also a mapping that another thread writes to
-        if not _is_deep(payload, _MAX_DEPTH):
+    try:
+        if not _is_deep(payload):
             return _dumps(payload)
+    except Exception as error:  # also of a mapping that another thread writes to
+        if raised_in_handler(error):
+            raise
     return _dumps(_plain(payload, _MAX_DEPTH, frozenset()))
 
 
 def plain(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the payload with what `encode` would write in the place of each value that is not JSON's own."""
-    if _is_plain(payload, _MAX_DEPTH):
+    if is_plain(payload):
         return payload
     made: Mapping[str, Any] = _plain(payload, _MAX_DEPTH, frozenset())
     return made
 
 
 def is_plain(payload: Mapping[str, Any]) -> bool:
-    """Return whether nobody's code but Python's own runs when the payload is encoded."""
-    return _is_plain(payload, _MAX_DEPTH)
-
-
-def _is_plain(value: Any, depth: int) -> bool:
-    kind = type(value)
-    if kind in _SCALARS:
-        return True
-    if kind is dict:
-        return depth > 0 and all(type(key) is str and _is_plain(item, depth - 1) for key, item in value.items())
-    return (kind is list or kind is tuple) and depth > 0 and all(_is_plain(item, depth - 1) for item in value)
+    """Return whether encoding the payload runs no code but Python's own."""
+    levels: list[Iterator[Any]] = [iter((payload,))]
+    while levels:  # without recursion, as this is the hot path
+        for value in levels[-1]:
+            kind = type(value)
+            if kind in _SCALARS:
+                continue
+            if kind not in _CONTAINERS or len(levels) > _MAX_DEPTH:
+                return False
+            if kind is dict and not {*map(type, value)} <= _KEYS:
+                return False
+            levels.append(iter(value.values() if kind is dict else value))
+            break
+        else:
+            levels.pop()
+    return True
 
 
 def _dumps(value: Any) -> str:
@@ -75,12 +85,18 @@ def _dumps(value: Any) -> str:
     return encoded
 
 
-def _is_deep(value: Any, depth: int) -> bool:
-    """Return whether containers nest more than `depth` levels; those that contain themselves do."""
-    if isinstance(value, dict):
-        return depth == 0 or any(_is_deep(item, depth - 1) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return depth == 0 or any(_is_deep(item, depth - 1) for item in value)
+def _is_deep(payload: Mapping[str, Any]) -> bool:
+    """Return whether containers nest more than `_MAX_DEPTH` levels, as do those that contain themselves."""
+    levels: list[Iterator[Any]] = [iter((payload,))]
+    while levels:  # without recursion, as this is the hot path
+        for value in levels[-1]:
+            if isinstance(value, (dict, list, tuple)):
+                if len(levels) > _MAX_DEPTH:
+                    return True
+                levels.append(iter(value.values() if isinstance(value, dict) else value))
+                break
+        else:
+            levels.pop()
     return False
 
 

@@ -93,7 +93,11 @@ class Session:
         """Return drafts with their numbers, for whoever keeps others from numbering at this moment."""
         if self._pid != os.getpid():
             self._begin_anew()
-        return [(*draft, self.next()) for draft in drafts]
+        entries: list[Entry] = []
+        for draft in drafts:
+            self.last += 1
+            entries.append((*draft, self.last))
+        return entries
 
     def next(self) -> int:
         """Return the next number."""

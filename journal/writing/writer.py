@@ -114,7 +114,7 @@ class Writer:
             durability: `full` or `process`; None for that of the journal.
         """
         with self.lock:
-            row = self._row(session)
+            row = self._rows.get(session.uuid) or self._begin(session)
             try:
                 for entry in entries:
                     self._connection.newest = self._insert(session, row, entry, durability)
@@ -345,7 +345,7 @@ class Writer:
 
     def _insert(self, session: Session, row: int, entry: Entry, durability: Durability | None) -> int:
         """Write an event, under the next free sequence number if its own is taken."""
-        driver = self._raw()
+        driver = self._connection.current or self._raw()
         try:
             with committing(driver, durability) if durability else nullcontext():
                 return driver.write(_INSERT_EVENT, (session.run_id, row, *entry))

@@ -26,6 +26,7 @@ class WriterConnection:
     Attributes:
         lock: Held by whoever uses the connection, and while this process forks.
         newest: Id of the last event that was written through it.
+        current: The driver's connection while there is one; see `driver`.
     """
 
     def __init__(self, engine: Engine, database: Path, on_close: Callable[[], object]) -> None:
@@ -42,27 +43,27 @@ class WriterConnection:
         self._database = database
         self._on_close = on_close
         self._connection: Connection | None = None
-        self._driver: CountedConnection | None = None
+        self.current: CountedConnection | None = None
         fork_safety.register(self)
 
     @property
     def file(self) -> tuple[int, int] | None:
         """Device and inode of the database file that is open; None while there is no connection."""
-        return self._driver.file if self._driver is not None else None
+        return self.current.file if self.current is not None else None
 
     @property
     def has_lost_its_file(self) -> bool:
         """Whether the log was removed under the connection, so that only this connection can still read it."""
-        return self._driver is not None and self._driver.has_lost_its_file
+        return self.current is not None and self.current.has_lost_its_file
 
     def driver(self) -> CountedConnection:
         """Return the driver's connection, opening one when there is none."""
-        if self._driver is None:
+        if self.current is None:
             self._connection = self._engine.connect()
             driver = self._connection.connection.driver_connection
             assert isinstance(driver, CountedConnection)
-            self._driver = driver
-        return self._driver
+            self.current = driver
+        return self.current
 
     @contextmanager
     def transaction(self, *, read_only: bool = False, durable: bool = False) -> Iterator[Connection]:
@@ -110,8 +111,8 @@ class WriterConnection:
     def close_for_fork(self) -> None:
         """Close the connection while this process forks, but keep the locks on the journal's files."""
         with self.lock:
-            if self._driver is not None:
-                self._driver.is_for_fork = True
+            if self.current is not None:
+                self.current.is_for_fork = True
             self.close()
 
     def close(self) -> None:
@@ -119,7 +120,7 @@ class WriterConnection:
         with self.lock:
             if self._connection is not None:
                 self._connection.close()
-            self._connection = self._driver = None
+            self._connection = self.current = None
             self._on_close()
 
     def _begin(self, stack: ExitStack, read_only: bool, durable: bool) -> Connection:

@@ -110,6 +110,15 @@ def drained(folder: Path, settings: Settings) -> list[Step]:
     return steps
 
 
+@contextmanager
+def recorded(folder: Path, save_dir: Path) -> Iterator[Recorder]:
+    """Begin a training in a journal, and end it after the block."""
+    recorder = Recorder.start(JournalOptions(str(folder)), project="p", name="n", save_dir=save_dir, resume=False)
+    recorder.event("training_started", {"trainArgs": {}, "epochs": 2, "environment": {}}, "1")
+    yield recorder
+    recorder.finish("complete")
+
+
 def main() -> None:
     """Record a start and two epochs, and follow the second one."""
     parser = argparse.ArgumentParser(
@@ -124,14 +133,15 @@ def main() -> None:
             ULTRALYTICS_PLATFORM_URL=server.url,
             ULTRALYTICS_API_KEY=server.api_key,
         )
-        recorder = Recorder.start(JournalOptions(str(folder)), project="p", name="n", save_dir=Path(name), resume=False)
-        recorder.event("training_started", {"trainArgs": {}, "epochs": 2, "environment": {}}, "1")
-        recorder.event("epoch_end", {"epoch": 0, "metrics": {"loss": 1.0}}, "0")
-        drained(folder, Settings.load())
-        with traced(with_threads=True) as steps_in:  # the work is done by a thread of ours, which is waited for
+        with recorded(Path(name) / "in", Path(name)) as recorder:  # a log that nobody has just folded, as usual
+            recorder.event("epoch_end", {"epoch": 0, "metrics": {"loss": 1.0}}, "0")
+            with traced(with_threads=True) as steps_in:  # the work is done by a thread of ours, which is waited for
+                recorder.event("epoch_end", {"epoch": 1, "metrics": {"loss": 0.5}}, "1")
+        with recorded(folder, Path(name)) as recorder:
+            recorder.event("epoch_end", {"epoch": 0, "metrics": {"loss": 1.0}}, "0")
+            drained(folder, Settings.load())
             recorder.event("epoch_end", {"epoch": 1, "metrics": {"loss": 0.5}}, "1")
-        whole = drained(folder, Settings.load())
-        recorder.finish("complete")
+            whole = drained(folder, Settings.load())
     ways = {"in": steps_in, "out": way_out(whole), "drain": whole}
     print(
         "| way | calls | files | changes of file |\n|---|---|---|---|", *(row(*way) for way in ways.items()), sep="\n"

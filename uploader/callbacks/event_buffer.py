@@ -43,8 +43,8 @@ class EventBuffer:
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
         """Pass an event on, or keep it."""
-        payload = settled(payload)  # not under the lock
         if self._held is not None:
+            payload = settled(payload)  # outside the lock
             with self._lock:
                 if self._held is not None:
                     self._held.append((kind, payload, key, durability))

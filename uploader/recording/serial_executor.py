@@ -258,6 +258,8 @@ def uninterrupted(method: Method) -> Method:
 
     @wraps(method)
     def done(*arguments: Any, **options: Any) -> Any:
+        if getattr(_here, "is_ours", False):  # as `SerialExecutor.run` does it, for each event
+            return method(*arguments, **options)
         return run_uninterrupted(lambda: method(*arguments, **options))
 
     return cast("Method", done)
