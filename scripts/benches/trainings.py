@@ -11,8 +11,9 @@ from typing import Any
 import journal
 from benches.append import METRICS
 from benches.servers import KEY
+from uploader.platforms.registry import DEFAULT, PLATFORMS
 
-_ADDRESSES = {"ultralytics": "ULTRALYTICS_PLATFORM_URL", "hub": "ULTRALYTICS_HUB_API"}
+_ADDRESSES = {spec.name: spec.url_variable for spec in PLATFORMS}
 
 
 def record(folder: Path, epochs: int) -> Path:
@@ -44,7 +45,7 @@ def uploader(*arguments: object) -> list[str]:
 def environment(url: str, platform: str = "ultralytics") -> dict[str, str]:
     """Return an environment in which drains go to `url`, as one platform only: with two a run would go to both."""
     own = {name: value for name, value in os.environ.items() if name not in _ADDRESSES.values()}
-    return {**own, _ADDRESSES[platform]: url, "ULTRALYTICS_API_KEY": KEY}
+    return {**own, _ADDRESSES[platform]: url, DEFAULT.key_variable: KEY}
 
 
 def drain(folder: Path, url: str) -> None:

@@ -11,10 +11,11 @@ import journal
 from benches import memory, servers
 from benches.measure import Result, Setting, Table, Target, in_turn, table
 from journal.checkpoints.blobs import identity
+from uploader.platforms.registry import PLATFORMS
 
 SMALL, LARGE = 5_000_000, 500_000_000  # bytes
 ROUNDS = 2
-PLATFORMS = {"hub": "HUB", "ultralytics": "Ultralytics Platform"}
+_TITLES = {spec.name: spec.title for spec in reversed(PLATFORMS)}
 _BLOCK = bytes(range(256)) * 4096
 _names = count()
 
@@ -23,7 +24,7 @@ def run(setting: Setting) -> Result:
     """Measure the peak of a drain that uploads one checkpoint to the local platform."""
     sizes = (SMALL // 100, LARGE // 100) if setting.quick else (SMALL, LARGE)
     with servers.local_platform(setting.folder / "platform") as url:
-        found = [compare(setting.folder, url, platform, sizes, setting.rounds(ROUNDS)) for platform in PLATFORMS]
+        found = [compare(setting.folder, url, platform, sizes, setting.rounds(ROUNDS)) for platform in _TITLES]
     targets = [Target(f"large checkpoint over small, {_place(each)}", each.rows[-1].ratio, 1.1) for each in found]
     return Result(
         tuple(found),
@@ -35,7 +36,7 @@ def run(setting: Setting) -> Result:
 def compare(folder: Path, url: str, platform: str, sizes: Sequence[int], rounds: int) -> Table:
     """Measure drains that upload checkpoints of these sizes (bytes) to one platform; the first is the baseline."""
     contenders = {f"{size / 1e6:,.0f} MB": _peak(folder, url, platform, size) for size in sizes}
-    title = f"Peak memory of a drain that uploads, {PLATFORMS[platform]}"
+    title = f"Peak memory of a drain that uploads, {_TITLES[platform]}"
     return table(title, "MB", in_turn(contenders, rounds), 1e-6)
 
 

@@ -9,6 +9,8 @@ from uploader.platforms.spec import PlatformSpec, UpstreamReporting
 WEB_VARIABLE = "ULTRALYTICS_HUB_WEB"
 DEFAULT_WEB = "https://hub.ultralytics.com"
 COLAB_VARIABLES = ("COLAB_RELEASE_TAG", "COLAB_BACKEND_VERSION")
+RESUMED = "resumed"
+"""Field of a planned registration that the client does not send: the training was resumed."""
 
 
 def _trained_model(trainer: object) -> str | None:

@@ -32,7 +32,7 @@ from uploader.platforms.http.file_body import BlobReader
 from uploader.platforms.http.json_api import JsonApi, checked_key
 from uploader.platforms.http.list_lock import ListLock
 from uploader.platforms.http.transport import Transport
-from uploader.platforms.hub import COLAB_VARIABLES, HUB
+from uploader.platforms.hub import COLAB_VARIABLES, HUB, RESUMED
 from uploader.platforms.older_copy import ahead
 from uploader.platforms.uploads.multipart import FormReader
 
@@ -42,8 +42,6 @@ MODEL_ID = "modelId"
 """Name of HUB's only id."""
 RUN = "uploaderRun"
 """Name of the run's uuid in a model's `meta`."""
-RESUMED = "resumed"
-"""Field of a registration's body that is not sent: the training was resumed."""
 
 _TRAINED = "trained"
 """Status of a model whose training has ended."""

@@ -1,16 +1,16 @@
-"""From events to what HUB takes of them: a model, metrics of many epochs at once, checkpoints. Pure.
+"""Plans what HUB is sent of a run: a model, the metrics of many epochs at once, checkpoints. Pure.
 
 As upstream 8.3.245 does it:
 
-- An epoch's metrics are the training losses and the validation metrics, at epoch 0 also facts about the model. What
-  the platform gets besides (`lr`, fitness, console, system, results) is not sent.
-- The final evaluation, which knows no validation losses and trains nothing, replaces the last epoch before 8.4.52.
-  There its event has a number of its own in the journal; here it gets the last epoch's. From then on upstream gives it
-  one more.
-- While a training runs its `last.pt` is uploaded, at its end `best.pt`, with the mAP of the final evaluation.
+- An epoch's metrics are the training losses and the validation metrics; epoch 0 also has facts about the model. What
+  Ultralytics Platform gets in addition (`lr`, fitness, console, system, results) is not sent.
+- The final evaluation, which has no validation losses and trains nothing, replaces the last epoch before 8.4.52. In the
+  journal its event has a number of its own; here it gets that of the last epoch. Since then, upstream gives it the next
+  number.
+- While a training runs, its `last.pt` is uploaded; at its end, `best.pt` with the mAP of the final evaluation.
 
-Unlike there, epochs that wait together travel together, and the model is made when the journal is drained. Its `meta`
-carries the run's uuid, so that it is found again when the answer that made it was lost.
+Unlike upstream, waiting epochs are sent together, and the model is created when the journal is drained. Its `meta`
+holds the run's uuid, so that it is found again when the answer to its creation was lost.
 """
 
 from __future__ import annotations
@@ -26,21 +26,20 @@ from journal.encoding import encode
 from journal.kinds import CHECKPOINT, EPOCH, EPOCHS_TOGETHER, FINAL, LAST, REGISTRATION
 from journal.records import Event, PlannedDelivery
 from uploader.platforms.base import NOT_RESUMED
-from uploader.platforms.hub import HUB
-from uploader.platforms.hub.client import RESUMED
+from uploader.platforms.hub import HUB, RESUMED
 from uploader.platforms.plans import Plan, Planning
 from uploader.platforms.stages import milestone, next_stage
 
 KINDS = frozenset({REGISTRATION, EPOCH, CHECKPOINT})
 """Kinds of events that matter to HUB."""
 CONTEXT = {REGISTRATION: 1, EPOCH: 2}
-"""How many of the last events of a kind `plan` has to know, also when they are planned already."""
+"""How many of the last events of a kind `plan` needs, even if they are planned already."""
 ROLES = frozenset({LAST, FINAL})
 """Roles of the checkpoints that HUB is sent."""
 COUNTED_SINCE = (8, 4, 52)
-"""The first version of Ultralytics that tells the final evaluation under one epoch more, and not under the last."""
+"""The first version of Ultralytics that counts the final evaluation as one epoch more, and not as the last."""
 LONGEST_METRICS = 256 * 1024
-"""Most bytes of metrics in one request, unless one epoch has more."""
+"""Most bytes of metrics in one request, unless a single epoch has more."""
 
 _MAP = "metrics/mAP50-95(B)"
 _UNSENT = frozenset({"lr", "fitness"})
@@ -53,10 +52,10 @@ class _Epoch:
 
     Attributes:
         event: The event.
-        number: The epoch that HUB is told.
-        metrics: What HUB is told of it.
-        replaces: Whether the epoch before has the same number; it has to arrive first.
-        trained: The last epoch that was trained by then: a final evaluation trains none.
+        number: The epoch's number at HUB.
+        metrics: The metrics that HUB is sent.
+        replaces: Whether the epoch before has the same number and must arrive first.
+        trained: The last epoch trained by then; a final evaluation trains none.
     """
 
     event: Event
@@ -70,10 +69,10 @@ def plan(events: Sequence[Event], stage: int, before: Sequence[Event] = (), gene
     """Plan the next events of one run.
 
     Args:
-        events: In order, at least one, of `KINDS`; the first follows the last one planned.
-        stage: Stage of the last planned delivery of the run, 0 when there is none.
-        before: The run's last events of `CONTEXT` that were planned already, in order.
-        generation: Of the session that the last event before them is of, 0 when there is none.
+        events: At least one, in order, of `KINDS`; the first follows the last planned one.
+        stage: Stage of the run's last planned delivery, 0 if there is none.
+        before: The run's last planned events of `CONTEXT`, in order.
+        generation: Generation of the session of the last event before them, 0 if there is none.
 
     Raises:
         Exception: One of them is damaged.
@@ -97,7 +96,7 @@ def plan(events: Sequence[Event], stage: int, before: Sequence[Event] = (), gene
 
 
 def _sections(events: Iterable[Event]) -> Iterator[list[Event]]:
-    """Yield each milestone by itself, and what one session tells between two of them together."""
+    """Yield each milestone alone, and what one session records between two of them together."""
     section: list[Event] = []
     for event in events:
         is_other = bool(section) and event.generation != section[0].generation
@@ -121,7 +120,7 @@ def _milestone_delivery(event: Event, stage: int, latest: Sequence[_Epoch]) -> P
 
 
 def _deliveries(section: Sequence[Event], epochs: Mapping[int, _Epoch], stage: int) -> Iterator[PlannedDelivery]:
-    """Yield the metrics and the newest checkpoint of what lies between two milestones."""
+    """Yield the metrics and the newest checkpoint between two milestones."""
     for batch in _batches([epochs[event.id] for event in section if event.kind == EPOCH]):
         stage += 2 if batch[0].replaces else 0
         texts = {str(epoch.number): json.dumps(epoch.metrics) for epoch in batch}
@@ -135,7 +134,7 @@ def _deliveries(section: Sequence[Event], epochs: Mapping[int, _Epoch], stage: i
 
 
 def _final(event: Event, stage: int, latest: Sequence[_Epoch]) -> PlannedDelivery:
-    """Return the upload that ends a training; `best.pt` whatever file it is, as upstream falls back to `last.pt`."""
+    """Return the upload that ends a training, as `best.pt` even if it is `last.pt`, to which upstream falls back."""
     number = latest[0].trained if latest else json.loads(event.payload)["epoch"]
     score = (latest[0].metrics.get(_MAP) if latest else None) or 0.0
     return _upload(event, stage, "best.pt", {"epoch": number, "type": "final", "map": score})
@@ -148,7 +147,7 @@ def _upload(event: Event, stage: int, filename: str, form: Mapping[str, Any]) ->
 
 
 def _batches(epochs: Iterable[_Epoch]) -> Iterator[list[_Epoch]]:
-    """Yield epochs that fit into one request."""
+    """Yield lists of epochs that fit into one request."""
     batch: list[_Epoch] = []
     size = 0
     for epoch in epochs:
@@ -163,7 +162,7 @@ def _batches(epochs: Iterable[_Epoch]) -> Iterator[list[_Epoch]]:
 
 
 def _epochs(events: Iterable[Event]) -> Iterator[_Epoch]:
-    """Yield the `epoch_end` among the events, each with the number under which HUB knows it."""
+    """Yield the epochs among the events, each with its number at HUB."""
     epoch: _Epoch | None = None
     is_counted = False
     for event in events:
@@ -188,9 +187,9 @@ def _epoch(event: Event, before: _Epoch | None, is_counted: bool) -> _Epoch:
 
 
 def _is_final_evaluation(metrics: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
-    """Tell it by its metrics: no epoch was trained for it, and outside of a training the validator gives no losses.
+    """Recognise it by its metrics: outside of a training, the validator returns no losses.
 
-    Validators of one's own may give none for any epoch. Then only the training losses tell, which are as they were.
+    A custom validator may return none for any epoch. Then the training losses decide, which have not changed.
     """
     kinds = {name.partition("/")[0] for name in metrics}
     is_evaluated = "metrics" in kinds and "val" not in kinds
@@ -201,7 +200,7 @@ def counts_final_evaluation(data: Mapping[str, Any]) -> bool:
     """Return whether a training's version of Ultralytics gives the final evaluation a number of its own.
 
     Args:
-        data: Of `training_started`.
+        data: The payload of `training_started`.
     """
     version = str((data.get("environment") or {}).get("ultralyticsVersion", ""))
     parts = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
@@ -209,10 +208,10 @@ def counts_final_evaluation(data: Mapping[str, Any]) -> bool:
 
 
 def epoch_metrics(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what HUB is told of an epoch.
+    """Return the metrics that HUB is sent of an epoch.
 
     Args:
-        payload: Of `epoch_end`.
+        payload: The payload of `epoch_end`.
     """
     told = {name: value for name, value in (payload.get("metrics") or {}).items() if name not in _UNSENT}
     info = (payload.get("modelInfo") or {}) if payload["epoch"] == 0 else {}
@@ -220,12 +219,12 @@ def epoch_metrics(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def model_request(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a model is made from, or `{"modelId": …}` of the existing one that is trained.
+    """Return the request that creates a model, or `{"modelId": …}` for an existing one.
 
-    That of a resumed training has `resumed` besides, which HUB is not told: its client looks for the run's model first.
+    For a resumed training it has `resumed`, which is not sent: the client then looks for the run's model first.
 
     Args:
-        data: Of `training_started`; its `trainArgs` are text.
+        data: The payload of `training_started`; the values of its `trainArgs` are text.
     """
     environment = data.get("environment") or {}
     if existing := environment.get(HUB.model_field):
