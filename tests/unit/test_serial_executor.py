@@ -361,7 +361,12 @@ def work():
     os.kill(os.getpid(), signal.SIGINT)
     released.wait()
     print("done")
-threading.Thread(target=lambda: (threading.main_thread().join(), released.set()), daemon=True).start()
+def release():
+    try:
+        threading.main_thread().join()  # up to Python 3.12 it may raise where two threads see the end at once
+    finally:
+        released.set()
+threading.Thread(target=release, daemon=True).start()
 executor().run(work)
 """
     ended = in_a_process(code)

@@ -21,7 +21,7 @@ from journal.storage.database import Durability
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.resumption import NOWHERE, Origin, find_origin
 from uploader.recording.run_file import remove_model_file, write_run_file
-from uploader.recording.serial_executor import in_caller, run_uninterrupted, uninterrupted
+from uploader.recording.serial_executor import in_caller, is_in_our_thread, run_uninterrupted, uninterrupted
 from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
 from uploader.recording.snapshot_thread import SnapshotThread
 
@@ -112,17 +112,16 @@ class Recorder:
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
         """Write one event; it is durable when this returns.
 
+        If a signal handler raises meanwhile, the event may or may not have been written, but never half. Only the work
+        of callbacks is handed to another thread, where it cannot be interrupted: that costs as much as two events do.
+
         Args:
             kind: What happened.
             payload: Anything; values that JSON cannot represent are replaced.
             key: The natural key within the kind (epoch, chunk id).
             durability: `full` or `process`; None for that of the journal.
         """
-        self._write_whole(kind, settled(payload), key, durability)
-
-    @uninterrupted
-    def _write_whole(self, kind: str, payload: Mapping[str, Any], key: str, durability: Durability | None) -> None:
-        self._writer.event(kind, payload, key, durability)
+        self._writer.event(kind, settled(payload), key, durability)
 
     @uninterrupted
     def checkpoint(self, path: Path, *, role: str, epoch: int, publish: bool, is_best: bool) -> None:
@@ -213,7 +212,7 @@ class Recorder:
 
 def settled(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a payload as plain values; code of a person's classes is called in their own thread."""
-    return payload if is_plain(payload) else in_caller(partial(plain, payload))
+    return payload if not is_in_our_thread() or is_plain(payload) else in_caller(partial(plain, payload))
 
 
 def _begin(

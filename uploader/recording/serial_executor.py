@@ -101,7 +101,7 @@ class SerialExecutor:
             BaseException: What a signal handler raised in the waiting thread, or what the job raised if that is not an
                 `Exception`.
         """
-        if _is_ours():  # a job within a job; no signal handler runs in our thread
+        if is_in_our_thread():  # a job within a job; no signal handler runs in our thread
             return _unless_exiting(_outcome(job))
         here = contextvars.copy_context()  # which others' log handlers and streams may use
         task = _Task(lambda: here.run(job))
@@ -140,7 +140,7 @@ class SerialExecutor:
 
     def emit_logs(self) -> None:
         """Log what our threads have deferred; does nothing in one of these threads."""
-        while self._deferred_logs and not _is_ours():
+        while self._deferred_logs and not is_in_our_thread():
             record = self._deferred_logs.popleft()
             self._do_here(lambda record=record: logging.getLogger(record.name).handle(record))  # type: ignore[misc]
 
@@ -265,7 +265,8 @@ def uninterrupted(method: Method) -> Method:
     return cast("Method", done)
 
 
-def _is_ours() -> bool:
+def is_in_our_thread() -> bool:
+    """Return whether this thread does jobs for another one."""
     return getattr(_here, "is_ours", False)
 
 
@@ -298,7 +299,7 @@ class _DeferringFilter(logging.Filter):
     """Defers what our threads log."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (_is_ours() and executor().defer_log(record))
+        return not (is_in_our_thread() and executor().defer_log(record))
 
 
 def _emit_at_exit() -> None:

@@ -446,7 +446,7 @@ def test_a_signal_handler_that_raises_in_the_midst_of_an_event_reaches_who_write
     assert rows(folder, "PRAGMA integrity_check") == [("ok",)]
 
 
-@pytest.mark.parametrize("call", ["event", "finish", "checkpoint"])
+@pytest.mark.parametrize("call", ["finish", "checkpoint"])
 def test_what_is_being_written_as_a_signal_handler_raises_is_written(
     start: Start, folder: Path, save_dir: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
@@ -464,7 +464,6 @@ def test_what_is_being_written_as_a_signal_handler_raises_is_written(
     for name in ("event", "close"):
         monkeypatch.setattr(recorder._writer, name, partial(is_struck, getattr(recorder._writer, name)))
     calls: dict[str, Callable[[], object]] = {
-        "event": lambda: recorder.event("epoch_end", {"epoch": 0}, "0"),
         "finish": lambda: recorder.finish("complete"),
         "checkpoint": lambda: save(recorder, save_dir / "best.pt", b"weights", role="final"),
     }
@@ -480,9 +479,7 @@ def test_what_is_being_written_as_a_signal_handler_raises_is_written(
     if call == "finish":
         assert rows(folder, "SELECT outcome FROM sessions") == [("complete",)]
     else:
-        assert rows(folder, "SELECT kind FROM events WHERE kind != 'checkpoint'") == [
-            ("epoch_end" if call == "event" else "model_saved",)
-        ]
+        assert rows(folder, "SELECT kind FROM events WHERE kind != 'checkpoint'") == [("model_saved",)]
 
 
 class Loss:
