@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import journal
-from journal.outbox.outbox import Outbox
+from journal.outbox.claims import Claims
 from soaks.lines import JOURNAL, LOCAL_PLATFORM, UPLOADER, OnLine, tracing
 from uploader.delivery import drain as drain_module
 from uploader.delivery.drain import Drain
@@ -163,4 +163,4 @@ def _take_the_lock_away() -> None:
         return nullcontext()
 
     drain_module.drain_lock = no_lock
-    Outbox.reclaim = lambda _: 0
+    Claims.reclaim = lambda _: 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -160,6 +160,5 @@ class Round:
 
 def _revive(folder: Path) -> None:
     """Do what a person does with dead letters."""
-    with ExitStack() as stack:
-        opened = stack.enter_context(journal.open(folder))
-        stack.enter_context(closing(opened.outbox())).revive()
+    with journal.open(folder) as opened:
+        opened.revive()

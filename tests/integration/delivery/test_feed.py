@@ -1,0 +1,79 @@
+"""What a feed claims for a sender: uploads along with messages, and of a probe one delivery alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import cast
+
+import pytest
+from support.journals import Bench, bench
+
+from journal.records import Claim
+from uploader.delivery.feed import Feed
+from uploader.delivery.sender import BYTES_UNDER_WAY, Room, Sender
+
+PROBE = Room(1, BYTES_UNDER_WAY, 1, is_probe=True)
+SHA = "a" * 64
+
+
+class Taking:
+    """A sender that has room once, and notes what it is given at a time."""
+
+    def __init__(self, at: Bench, room: Room) -> None:
+        self.destination = at.destination
+        self.given: list[list[str]] = []
+        self._room = room
+
+    def room(self) -> Room:
+        return Room(0, BYTES_UNDER_WAY) if any(self.given) else self._room
+
+    def start(self, claims: Sequence[Claim]) -> None:
+        self.given.append([claim.lane for claim in claims])
+
+
+@pytest.fixture
+def registered(tmp_path: Path) -> Iterator[Bench]:
+    with bench(tmp_path / "journal") as at:
+        at.register()
+        yield at
+
+
+def given(at: Bench, room: Room) -> list[list[str]]:
+    sender = Taking(at, room)
+    Feed(at.outbox, None).fill(cast("Sender", sender))
+    return [lanes for lanes in sender.given if lanes]
+
+
+def add_upload(at: Bench) -> None:
+    at.event("checkpoint", {"publish": True, "sha256": SHA}, "final")
+    at.plan(at.upload(SHA, "final", 2))
+
+
+def test_uploads_are_claimed_along_with_messages(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2))
+    add_upload(registered)
+    assert given(registered, Room(4, BYTES_UNDER_WAY, 2)) == [["message", "upload"]]
+
+
+def test_a_probe_is_a_message_where_one_is_due(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2))
+    add_upload(registered)
+    assert given(registered, PROBE) == [["message"]]
+
+
+def test_a_probe_is_an_upload_where_no_message_is_due(registered: Bench) -> None:
+    add_upload(registered)
+    assert given(registered, PROBE) == [["upload"]]
+
+
+def test_a_probe_is_a_message_that_is_not_planned_yet_before_it_is_an_upload(registered: Bench) -> None:
+    add_upload(registered)
+    registered.event()
+    assert given(registered, PROBE) == [["message"]]
+
+
+def test_where_messages_have_no_room_uploads_are_claimed_alone(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2))
+    add_upload(registered)
+    assert given(registered, Room(0, BYTES_UNDER_WAY, 2)) == [["upload"]]
