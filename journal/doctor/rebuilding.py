@@ -1,4 +1,4 @@
-"""Making recovered rows a journal again: references, claims, and what is known to be lost or is not as it was."""
+"""Turning recovered rows into a consistent journal: references, claims, and a list of what was lost or changed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from journal.quantities import count
 _BLOCKED = "what the platform calls this run was lost in a damaged journal; sending it again might double it"
 _DAMAGED = "its bytes were damaged on this disk; the events that it was made from are in the journal"
 
-# Each step, and what a row is that it makes, and what that means ("" where it is not worth saying). In this order:
-# what is no JSON goes, then what was lost is made again from what refers to it.
+# Each step, the noun for a row that it affects, and what that means for a person ("" where it is not reported). The
+# order matters: rows without valid JSON are deleted first, then missing rows are recreated from the rows that refer to
+# them.
 _STEPS = (
     ("DELETE FROM targets WHERE NOT json_valid(ids)", "", ""),
     ("UPDATE deliveries SET receipt = NULL WHERE receipt IS NOT NULL AND NOT json_valid(receipt)", "", ""),
@@ -47,7 +48,7 @@ _STEPS = (
 
 @dataclass
 class Mended:
-    """What came of mending, in words.
+    """What rebuilding did, in words.
 
     Attributes:
         lost: Rows that are not in the new journal.

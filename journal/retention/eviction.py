@@ -1,16 +1,14 @@
-"""What may be given up when a journal is to become smaller.
+"""What may be evicted when a journal has to become smaller, and in which order.
 
-In this order:
+1. Bytes that no event refers to, and bytes that were delivered to every destination of their runs. Nothing is lost.
+2. Runs that were delivered completely, the oldest first: rows and bytes, as `prune` does it. Nothing is lost.
+3. Checkpoints that were not delivered, if the run has a newer one of the same role.
+4. Other checkpoints that were not delivered and are not final: those of the oldest run first, and within a run `last`
+   before `best`. To make room for a new `last`, no run's newest `best` is evicted.
+5. Console text (`kinds.EVICTABLE`) that is not part of a delivery yet, the oldest first.
 
-1. Bytes that no event refers to, and bytes that have arrived wherever their runs still go. Nothing is lost by these.
-2. Runs that have arrived whole, the oldest first: rows and bytes, what `prune` takes. Nothing is lost by these either.
-3. Checkpoints that have not arrived, of which the run has a newer one of the same role.
-4. Other checkpoints that have not arrived and are not final, the oldest run's first, and of a run `last` before `best`;
-   for a new `last` no run's newest `best`.
-5. Console text (`kinds.EVICTABLE`) that no delivery was planned for yet, the oldest first.
-
-Never: metrics, the start and the end of a run, a final checkpoint that has not arrived. A delivery that was planned
-keeps its bytes, which are frozen; a checkpoint that a drain is uploading stays too.
+Never evicted: metrics, the start and end of a run, a final checkpoint that was not delivered, the body of a planned
+delivery, and a checkpoint that a drain is uploading.
 """
 
 from __future__ import annotations
@@ -53,8 +51,9 @@ _ARRIVED_BYTES = text(
     ORDER BY b.created_at
     """  # noqa: S608 - constants of this module
 )
-# One row for each run that refers to the bytes, so that each is told; no final checkpoint may refer to them. That a
-# claimed delivery is an open one is said, too: SQLite takes the index of open deliveries for that condition only.
+# One row for each run that refers to the bytes, so that the loss is recorded for each of them. No final checkpoint may
+# refer to them. The condition on open states looks redundant beside `claimed`, but SQLite uses the partial index of
+# open deliveries only where it is written out.
 _UNDELIVERED = """
     SELECT b.sha256, b.size, e.run_id
     FROM blobs b JOIN events e ON {refers} JOIN runs r ON r.id = e.run_id
@@ -95,11 +94,11 @@ _REPLACED_NEXT = text(
 
 @dataclass(frozen=True)
 class Step:
-    """One kind of things that may go.
+    """One category of data that may be evicted.
 
     Attributes:
-        find: Returns so much of it as covers a number of bytes, or all there is; nothing when there is none.
-        take: Takes what was found out of the tables; returns what each run has lost by it.
+        find: Returns rows that cover a number of bytes, or all rows there are.
+        take: Removes the rows found from the tables; returns what each run loses.
     """
 
     find: Callable[[Connection, int], Rows]
@@ -107,22 +106,22 @@ class Step:
 
 
 def size_of(rows: Rows) -> int:
-    """Return the bytes that rows of `sha256` and `size` stand for, each blob once."""
+    """Return the total size of the blobs in these rows, counting each blob once."""
     return sum({row.sha256: row.size for row in rows}.values())
 
 
 def replaced_next(connection: Connection, run_id: str, role: str) -> int:
-    """Return the bytes that go by themselves when the run gets its next checkpoint of a role."""
+    """Return how many bytes the run's next checkpoint of a role will supersede."""
     return connection.execute(_REPLACED_NEXT, {"run_id": run_id, "role": role, "final": FINAL}).scalar() or 0
 
 
 def checkpoints_not_final(connection: Connection, excess: int) -> Rows:
-    """Return checkpoints that have not arrived and are not final, the oldest run's first."""
+    """Return checkpoints that were not delivered and are not final, those of the oldest run first."""
     return _enough(connection.execute(_NOT_FINAL).all(), excess)
 
 
 def checkpoints_for_last(connection: Connection, excess: int) -> Rows:
-    """Return those of them that may go for a `last`: a run's `best`, the result so far, is none."""
+    """Return those that may be evicted for a `last`: not a run's newest `best`, which is its result so far."""
     return _enough(connection.execute(_NOT_FINAL_NOR_BEST).all(), excess)
 
 
@@ -136,12 +135,12 @@ def bytes_unreferenced(connection: Connection, excess: int) -> Rows:
 
 
 def bytes_arrived(connection: Connection, excess: int) -> Rows:
-    """Return bytes that have arrived wherever their runs still go."""
+    """Return bytes that were delivered to every destination of their runs."""
     return _enough(connection.execute(_ARRIVED_BYTES).all(), excess)
 
 
 def _oldest_arrived_run(connection: Connection, _: int) -> Rows:
-    """Return one run: what it takes up is not known before it is gone."""
+    """Return one run at a time, because the space that a run takes up is known only after it was deleted."""
     now = utc_now()
     arrived = prunable.prunable(connection, now, now, live_runs(connection, now))
     table, wanted = tables.runs, set(arrived)

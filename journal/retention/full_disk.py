@@ -1,7 +1,7 @@
-"""Making room on a disk that is full: there not even what would make room can be written down first.
+"""Making room on a full disk, where not even the eviction itself can be recorded first.
 
-Bytes that have arrived wherever their runs go, and those that nothing refers to, are deleted before their rows say so.
-To find them nothing is written: the database is read without the index of its log, which would need space.
+Blobs that were delivered to every destination, or that nothing refers to, are deleted before their rows are updated.
+Finding them writes nothing: the database is read without the shared-memory index of its log, which would need space.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from journal.disk import why_full
 from journal.retention.eviction import bytes_arrived, bytes_unreferenced
 
 ENOUGH = 64 << 20
-"""Bytes that are freed at once: enough for a log in which the rest can be written down."""
+"""How many bytes are freed: enough for a log, in which the rest can then be recorded."""
 
 
 def make_room(folder: Path) -> set[str]:
     """Delete bytes of a journal that no delivery needs, where its disk is full; return the sha256 of each.
 
-    Their rows are to be marked as soon as the journal can be opened. Where it is in use, or cannot be read so, nothing
-    is done.
+    The caller marks their rows as soon as the journal can be opened. A journal that is in use, or that cannot be read
+    in this way, is left alone.
     """
     if why_full(folder) is None:
         return set()
@@ -45,7 +45,7 @@ def _needless(connection: Connection) -> set[str]:
 
 
 def _connect(database: Path) -> sqlite3.Connection:
-    """Open without writing: where no other process has it open there is no index, and exclusively none is needed."""
+    """Open without writing: while no other process has it open there is no index, and exclusive locking needs none."""
     log = database.with_name(f"{database.name}-wal")
     is_whole = not log.exists() or not log.stat().st_size
     options = "mode=ro&immutable=1" if is_whole else "mode=rw"

@@ -1,8 +1,8 @@
 """The size of a journal, and keeping it within a limit.
 
-What is counted is what the journal holds: the database's pages in use and the checkpoints. Not counted are the
-write-ahead log, which is folded back at 16 MB, pages that SQLite keeps to use again, and a copy that is being made.
-Measuring costs two pragmas and a sum over the checkpoints' rows, so nothing has to be kept in step.
+The size is that of the database's used pages and of the checkpoints. Not counted are the write-ahead log (see
+`folding.FOLDED_AT_BYTES`), free pages that SQLite keeps, and a checkpoint that is being copied. Measuring takes two
+pragmas and a sum over the checkpoints' rows, so no running total has to be maintained.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from journal.sessions import session_rows
 from journal.storage.database import Begin
 
 SLACK = 20
-"""Console text is given up until a 20th of the limit is free, so that it does not happen at every heartbeat."""
+"""Console text is evicted until a 20th of the limit is free, so that it does not happen at every heartbeat."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def measure_by(ask: Callable[[str], int]) -> Size:
 
 
 class Space:
-    """A journal and its limit. What goes is recorded in the transaction that takes it out; its bytes go afterwards."""
+    """A journal and its limit. Each eviction is recorded in its own transaction; the files are deleted afterwards."""
 
     def __init__(self, begin: Begin, blobs: BlobStore, limit: int) -> None:
         """Do nothing yet.
@@ -85,16 +85,16 @@ class Space:
         self._limit = limit
 
     def for_events(self) -> bool:
-        """Give up what may be given up, until the journal is within its limit; return whether it is."""
+        """Evict until the journal is within its limit; return whether it is."""
         self._free(0, (*WITHOUT_LOSS, *CHECKPOINTS))
         if not self._fits(0):
             self._free(self._limit // SLACK, EVENTS)
         return self._fits(0)
 
     def for_checkpoint(self, size: int, run_id: str, role: str) -> bool:
-        """Give things up for a new checkpoint; return whether it is to be taken, as a final one always is.
+        """Make room for a new checkpoint; return whether to store it. A final one is always stored.
 
-        One that has no place even so is not worth the others, and none is worth the console's text.
+        Nothing is evicted for a checkpoint that would not fit even then, and console text only for a final one.
 
         Args:
             size: Bytes.
@@ -128,13 +128,13 @@ class Space:
                 self._take(step, needed)
 
     def _is_there(self, step: Step, needed: int) -> bool:
-        """Return whether something of a step has to go; looking may take long, and holds nobody up."""
+        """Return whether a step has something to evict; the search may take long, and locks nobody out."""
         with self._begin(read_only=True) as connection:
             excess = self._excess(connection, needed)
             return excess > 0 and bool(step.find(connection, excess))
 
     def _take(self, step: Step, needed: int) -> None:
-        """Take one transaction's share of a step, or nothing where another process has made room meanwhile."""
+        """Evict what fits into one transaction, or nothing if another process has made room meanwhile."""
         with self._begin(durable=True) as connection:
             excess = self._excess(connection, needed)
             if excess > 0 and (found := step.find(connection, excess)):
@@ -149,7 +149,7 @@ class Space:
 
 
 def _record_losses(connection: Connection, losses: Losses, reason: str) -> None:
-    """Write one event for each run, in a session of its own, in the transaction that gives the things up."""
+    """Record one event per run, in a session of its own, in the transaction of the eviction."""
     for run_id, loss in losses:
         session = session_rows.for_upkeep(connection, run_id)
         values = {"run_id": run_id, "kind": GIVEN_UP, "key": loss.what, "created_at": now_text()}

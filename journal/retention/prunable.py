@@ -1,7 +1,7 @@
-"""What may be taken out of a journal: runs that have arrived whole, and bytes that nothing needs.
+"""What may be deleted from a journal: runs that were delivered completely, and blobs that nothing needs.
 
-A newer checkpoint supersedes an older one of the same role. Its bytes stay as long as a final checkpoint, the newest of
-any role of any run, or an open delivery refers to them.
+A newer checkpoint supersedes an older one of the same role. The older one's bytes are kept as long as a final
+checkpoint, the newest one of any role of any run, or an open delivery refers to them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from journal.sessions.order import newest_checkpoint
 
 _D = tables.deliveries
 
-# Everything of the run has arrived everywhere it goes, or was given up on purpose; and nothing was written lately.
-# One whose every destination was given up goes nowhere any more. What is for no platform holds up nothing.
+# Everything of the run was delivered to each destination, or dropped by a person, and nothing was written lately. Kinds
+# that are for no platform do not count as undelivered.
 _SETTLED = text(
     f"""
     SELECT r.id, EXISTS (SELECT 1 FROM targets t WHERE t.run_id = r.id AND t.dropped_at IS NULL) AS goes_somewhere
@@ -80,16 +80,17 @@ _SUPERSEDED = text(
 def prunable(
     connection: Connection, before: datetime, now: datetime, live: Collection[str], *, given_up: bool = False
 ) -> list[str]:
-    """Return the runs that have arrived whole, were last written to before a time, and are not live.
+    """Return the runs that were delivered completely, were last written to before a time, and are not live.
 
-    One with a checkpoint that is still to be salvaged has not, nor has one whose every destination was given up.
+    A run with a checkpoint that is still to be salvaged is not one of them, nor is one whose every destination was
+    dropped.
 
     Args:
         connection: Any.
         before: The time.
         now: The current one; an event from the future does not keep its run.
         live: Runs that are being written to.
-        given_up: Also those whose every destination was given up, whatever of them has arrived.
+        given_up: Also runs whose every destination was dropped, whether or not anything was delivered.
     """
     settled = connection.execute(_SETTLED, {"before": to_text(before), "latest_now": plausible_times.latest(now)}).all()
     lost = {one.run_id for one in lost_snapshots(connection, now)}
@@ -103,7 +104,7 @@ def pruned(connection: Connection, *, known_at: int | None = None) -> set[str]:
 
     Args:
         connection: Any.
-        known_at: Leave out those that go to this destination, and those that it knows though it was given up.
+        known_at: Leave out the runs that go to this destination, and those that it knows although it was dropped.
     """
     return set(connection.execute(_PRUNED, {"known_at": known_at}).scalars())
 
@@ -114,7 +115,7 @@ def unreferenced(connection: Connection) -> Sequence[Row[Any]]:
 
 
 def mark_removed(connection: Connection, sha256s: Collection[str]) -> None:
-    """Write that the bytes are given up; `clear_removed` takes them out once that is committed."""
+    """Mark blobs as removed; `clear_removed` deletes their files once that is committed."""
     table = tables.blobs
     removed = update(table).where(table.c.sha256 == bindparam("gone")).values(state="removed")
     if sha256s:
@@ -122,7 +123,7 @@ def mark_removed(connection: Connection, sha256s: Collection[str]) -> None:
 
 
 def clear_removed(connection: Connection, blobs: BlobStore) -> None:
-    """Take the bytes out of the store whose rows say that they were given up.
+    """Delete the files of blobs that are marked as removed.
 
     Args:
         connection: In a write transaction, so that nobody stores the same bytes again at this moment.

@@ -1,8 +1,8 @@
-"""Taking runs out of a journal in pieces, each a transaction of its own, so that no event waits for long.
+"""Deleting runs in pieces, each a transaction of its own, so that no event waits for long.
 
-What is to go is read first, once over all rows. Each piece then looks again whether its run is still settled. A run
-whose deletion was cut short is a pruned one: the deliveries that it began with go first, and the next time takes the
-rest.
+What to delete is determined first, in one pass over all rows. Before each piece is deleted, its run is checked again. A
+run whose deletion was interrupted counts as pruned, because its first deliveries are deleted first; the next call
+deletes the rest.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from journal.storage.database import Begin
 _D = tables.deliveries
 _E = tables.events
 _ROWS = 2_000
-"""So many deliveries, or events, are deleted while others wait."""
+"""How many deliveries or events are deleted in one transaction, while others wait."""
 _PAUSE_SECONDS = 0.03
-"""Between two pieces: who waits for the lock looks every 25 ms."""
+"""Between two pieces; a process that waits for the lock tries again every 25 ms."""
 
 _EVENTS = text("SELECT run_id, count(*) AS amount, max(id) AS newest FROM events GROUP BY run_id")
 _IS_OPEN = text(
@@ -58,13 +58,13 @@ class Pruned:
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a run.
+    """A part of a run that is deleted in one transaction.
 
     Attributes:
         run_id: The run.
         newest: Id of its newest event.
-        deliveries: Ids of deliveries that go.
-        events: How many events go, the oldest of those that are there.
+        deliveries: Ids of the deliveries to delete.
+        events: How many events to delete, the oldest first.
     """
 
     run_id: str
@@ -81,7 +81,7 @@ class Piece:
 def prune(
     begin: Begin, before: datetime, now: datetime, *, given_up: bool, pause: Callable[[float], object] = time.sleep
 ) -> Pruned:
-    """Take out the events and deliveries of runs that have arrived whole, and mark the bytes that nothing refers to.
+    """Delete the events and deliveries of runs that were delivered completely, and mark unreferenced blobs as removed.
 
     Args:
         begin: Begins a transaction.
@@ -128,7 +128,7 @@ def delete_piece(connection: Connection, piece: Piece) -> int:
 
 
 def batches(ids: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
-    """Yield so many at once: SQLite before 3.32 takes 999 parameters."""
+    """Yield ids in batches: SQLite before 3.32 allows 999 parameters."""
     return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
@@ -144,7 +144,7 @@ def _pieces(connection: Connection, runs: Collection[str]) -> Iterator[Piece]:
 
 
 def _deliveries(connection: Connection, runs: Collection[str]) -> Mapping[str, array[int]]:
-    """Return the ids of the runs' deliveries, in order. They have no index by run: one look at all is for all runs."""
+    """Return the ids of the runs' deliveries, in order. There is no index by run, so one scan serves all runs."""
     found: dict[str, array[int]] = {run: array("q") for run in runs}
     with connection.execute(text("SELECT run_id, id FROM deliveries ORDER BY id")) as rows:
         for run_id, number in rows:
@@ -154,7 +154,7 @@ def _deliveries(connection: Connection, runs: Collection[str]) -> Mapping[str, a
 
 
 def _shares(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
-    """Yield the pieces in groups of about so many rows as one transaction takes."""
+    """Yield the pieces in groups, each about as many rows as one transaction deletes."""
     before = 0
 
     def share(piece: Piece) -> int:
@@ -166,5 +166,5 @@ def _shares(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
 
 
 def _is_open(connection: Connection, piece: Piece) -> bool:
-    """Return whether something of the run is to be sent after all, or was written meanwhile."""
+    """Return whether the run has something to send again, or new events."""
     return bool(connection.execute(_IS_OPEN, {"run_id": piece.run_id, "newest": piece.newest}).scalar())
