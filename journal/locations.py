@@ -33,7 +33,7 @@ def default_max_size(environ: Mapping[str, str] = os.environ) -> int:
     """Return the bytes that `UPLOADER_MAX_SIZE` lets a journal have, else `DEFAULT_MAX_SIZE`.
 
     Raises:
-        JournalError: It is no size.
+        JournalError: It is not a size.
     """
     chosen = environ.get("UPLOADER_MAX_SIZE", "").strip()
     try:

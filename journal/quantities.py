@@ -17,7 +17,7 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
     if not size:
-        raise ValueError(f"{text!r} is no size; write a number and one of {', '.join(_UNITS)}, such as 20GB")
+        raise ValueError(f"{text!r} is not a size; write a number and one of {', '.join(_UNITS)}, such as 20GB")
     return size
 
 

@@ -551,7 +551,7 @@ def test_a_limit_that_is_no_size_hides_nothing(journals: Recordings, environment
     environment["UPLOADER_MAX_SIZE"] = "plenty"
     code, out, error = run(environment, "status")
     assert (code, "finished, 3 epochs" in out) == (0, True)
-    assert error.startswith("uploader status: UPLOADER_MAX_SIZE: 'plenty' is no size")
+    assert error.startswith("uploader status: UPLOADER_MAX_SIZE: 'plenty' is not a size")
     code, out, _ = run(environment, "status", "--json")
     assert (code, json.loads(out)["max_bytes"], len(json.loads(out)["runs"])) == (0, None, 1)
     assert drained(environment)["exit_code"] == 0

@@ -14,7 +14,7 @@ from uploader.settings import Settings
 
 @pytest.mark.parametrize("size", [0, -1, "0", "20 gb", 1.5, float("nan"), True, [], b"20GB"])
 def test_what_is_no_size_is_refused_before_the_training(size: Any) -> None:
-    with pytest.raises(SettingsError, match=r"^max_size: .* is no size; write a "):
+    with pytest.raises(SettingsError, match=r"^max_size: .* is not a size; write a "):
         choose_options(None, "full", (), size)
 
 

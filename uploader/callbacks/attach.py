@@ -1,4 +1,4 @@
-"""Puts our callbacks into a model or trainer in place of upstream's, and takes them out again."""
+"""Attaches our callbacks to a model or trainer in place of upstream's, and detaches them."""
 
 from __future__ import annotations
 
@@ -36,39 +36,38 @@ def attach(
     hub_model: str | None = None,
     max_size: int | str | None = None,
 ) -> ModelOrTrainer:
-    """Record the trainings of a model, or the one of a trainer, into a journal.
+    """Record the trainings of a model, or the training of a trainer, into a journal.
 
-    Upstream's own Platform streaming is left out, so that a training is not streamed twice. Ours runs after all other
-    callbacks, whenever those were added. What upstream trains in processes of its own is recorded, too: `tune()`,
-    several data sets, several GPUs. Attaching again replaces what was attached before. No network is needed, now or
-    while training.
+    Upstream's own Platform streaming is disabled, so that a training is not streamed twice. Our callbacks run after all
+    others, whenever those were added. Trainings that upstream starts in child processes are recorded, too: `tune()`,
+    several data sets, several GPUs. Attaching again replaces what was attached before. No network is needed, neither
+    now nor while training.
 
     Args:
-        model_or_trainer: An Ultralytics model (`YOLO(...)`), or a trainer that was built but does not train yet. A
-            trainer of a multi-GPU training records in its first worker.
+        model_or_trainer: An Ultralytics model (`YOLO(...)`), or a trainer that does not train yet. The trainer of a
+            multi-GPU training records in its first worker.
         journal: Folder of the journal; None for `UPLOADER_JOURNAL`, else a per-user data folder.
         project: Project to record under; None for the training's own.
         name: Name to record under; None for the training's own.
-        durability: `full` survives a power cut, `process` the death of the process only.
-        platform: `ultralytics`, `hub`, or a list of both; each gets the run in its own way. None for those whose URL
-            is in the environment (`ULTRALYTICS_PLATFORM_URL`, `ULTRALYTICS_HUB_API`), else what the first drain is
-            configured for.
-        base_url: Where the one platform is; None for its URL in the environment, else the one that the first drain
-            knows. Without `platform` it is an Ultralytics Platform's.
-        hub_model: URL of the HUB model that is trained, or what `load_hub_model` takes besides; it implies HUB. Without
-            a URL a model is made there when the run is delivered.
-        max_size: From which size on the journal gives up what it may: bytes, or text such as `20GB`. None for
+        durability: With `full`, events survive a power cut; with `process`, only the death of the process.
+        platform: `ultralytics`, `hub`, or a list of both. None for those whose URL is in the environment
+            (`ULTRALYTICS_PLATFORM_URL`, `ULTRALYTICS_HUB_API`), else for what the first drain is configured for.
+        base_url: Address of the one platform; None for its URL in the environment, else for the one that the first
+            drain knows. Without `platform` it is the address of an Ultralytics Platform.
+        hub_model: URL of the HUB model that is trained, or anything else that `load_hub_model` accepts; it implies HUB.
+            Without it, a model is created there when the run is delivered.
+        max_size: The size from which the journal evicts what it may: bytes, or text such as `20GB`. None for
             `UPLOADER_MAX_SIZE`, else 50 GB.
 
     Returns:
         The same model or trainer.
 
     Raises:
-        TypeError: It is neither.
+        TypeError: It is neither a model nor a trainer.
         ValueError: The durability is unknown.
-        SettingsError: A platform is unknown, a URL or a size, here or in the environment, cannot be used, an argument
-            has a wrong type, or the journal is a file. One that cannot be written is none:
-            its events go to a fallback file.
+        SettingsError: A platform is unknown; a URL or a size, here or in the environment, cannot be used; an argument
+            has a wrong type; or the journal is a file. A journal that cannot be written raises no error: events go to
+            a fallback file then.
     """
     _check_kind(model_or_trainer)
     check_texts(project=project, name=name, base_url=base_url, hub_model=hub_model)
@@ -81,18 +80,18 @@ def attach(
     install(model_or_trainer, callbacks)
     if _is_trainer(model_or_trainer) and not getattr(model_or_trainer, "ddp", False):
         _close(model_or_trainer)
-        callbacks.on_pretrain_routine_start(cast("Trainer", model_or_trainer))  # it ran this event while it was built
+        callbacks.on_pretrain_routine_start(cast("Trainer", model_or_trainer))  # which ran while the trainer was built
     return model_or_trainer
 
 
 def detach(model_or_trainer: ModelOrTrainer) -> ModelOrTrainer:
-    """Stop recording and give upstream its place back; harmless where nothing is attached.
+    """Stop recording and enable upstream's own callbacks again; does nothing if nothing is attached.
 
-    A model's next trainer is given upstream's callbacks when it is built. A trainer gets them back now; a training
-    that is under way ends its session in the journal, without a result.
+    A model's next trainer gets upstream's callbacks when it is built, a trainer gets them now. A training in progress
+    ends its session in the journal, without a result.
 
     Args:
-        model_or_trainer: What was attached.
+        model_or_trainer: The model or trainer.
 
     Returns:
         The same model or trainer.
@@ -122,7 +121,7 @@ def _is_trainer(value: object) -> bool:
 
 
 def _is_a(value: object, module: str, name: str) -> bool:
-    """Check against a class of a module that is not imported for it: where it is not, there are no instances."""
+    """Return whether a value is an instance of a class, without importing its module: else there are no instances."""
     kind = getattr(sys.modules.get(module), name, None)
     return isinstance(kind, type) and isinstance(value, kind)
 

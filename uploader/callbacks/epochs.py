@@ -43,7 +43,7 @@ def epoch_metrics(trainer: Trainer) -> dict[str, Any]:
 
 
 def is_written_down(trainer: Trainer) -> bool:
-    """Return whether the epoch that the trainer is at is the last one in its own file of results, and so complete."""
+    """Return whether the trainer's current epoch is complete: the last one in its own results file."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         last = Path(trainer.csv).read_text("utf-8").rstrip().rpartition("\n")[2]  # type: ignore[attr-defined]
         return int(float(last.partition(",")[0])) == trainer.epoch + 1

@@ -78,7 +78,7 @@ def _data(owner: Any) -> list[Mapping[str, Any]]:
 
 
 def _partial_classes(validator: Any) -> dict[str, list[int]]:
-    """Curves have rows only for classes with labels: say which, when some class has none."""
+    """Return which classes the curves cover, if not all: they have rows only for classes with labels."""
     covered = getattr(getattr(validator, "metrics", None), "ap_class_index", None)
     if covered is None or len(covered) >= len(validator.names):
         return {}

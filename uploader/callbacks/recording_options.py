@@ -1,4 +1,4 @@
-"""What a person chose for recording, here or in the environment, checked before the training begins."""
+"""Checks what a person chose for recording, by arguments or in the environment, before the training begins."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def choose_options(
 
     Raises:
         ValueError: The durability is unknown.
-        SettingsError: The journal is no folder, or the size cannot be used.
+        SettingsError: The journal is not a folder, or the size cannot be used.
     """
     if durability not in get_args(Durability):
         raise ValueError(f"durability must be one of {get_args(Durability)}, not {durability!r}")
-    # Now, because the working folder may have changed when it is used.
+    # Resolved now, because the working folder may have changed when it is used.
     folder = chosen_journal() if journal is None else journal
     return JournalOptions(
         journal=None if folder is None else _folder(folder),
@@ -97,30 +97,30 @@ def _names(platform: object) -> list[str]:
 
 
 def _folder(journal: object) -> str:
-    """Return a journal's folder, which need not be there, nor be one that can be made.
+    """Return a journal's folder, which need not exist, and may not even be creatable.
 
-    What is there and is no folder is a mistake of whoever named it. Everything else may be trouble of the machine,
-    which must not keep a training from starting, and may be over when it does.
+    A path that exists and is not a folder is a mistake of whoever named it. Everything else may be a problem of the
+    machine, which must not keep a training from starting, and may be solved by then.
     """
     if not isinstance(journal, (str, os.PathLike)):
         raise SettingsError(f"journal must be the path of a folder; not {_shown(journal)}")
     folder = expanded(journal).absolute()
     if os.path.exists(folder) and not os.path.isdir(folder):  # noqa: PTH110, PTH112 - these never raise
-        raise SettingsError(f"journal must be a folder, which is made where there is none; {folder} is a file")
+        raise SettingsError(f"journal must be a folder, which is created if it does not exist; {folder} is a file")
     return str(folder)
 
 
 def _shown(value: object) -> str:
-    """Return what was given, without what may be a key."""
+    """Return a description of a value that does not show text, which may be a key."""
     kind = type(value).__name__
     return f"{value!r} ({kind})" if isinstance(value, (int, float)) else f"a {kind}"
 
 
 def _max_size(chosen: int | str | None) -> int:
-    """Return bytes.
+    """Return a size in bytes.
 
     Raises:
-        SettingsError: It is no size, or none that anything fits into.
+        SettingsError: The value is not a size, or not a positive one.
     """
     try:
         size = default_max_size() if chosen is None else parse_size(chosen) if isinstance(chosen, str) else chosen
@@ -129,5 +129,5 @@ def _max_size(chosen: int | str | None) -> int:
     except ValueError as error:
         raise SettingsError(f"max_size: {error}") from error
     if isinstance(size, bool) or not isinstance(size, int) or size <= 0:
-        raise SettingsError(f"max_size: {size!r} is no size; write a whole number of bytes, or text such as '20GB'")
+        raise SettingsError(f"max_size: {size!r} is not a size; write a whole number of bytes, or text such as '20GB'")
     return size

@@ -1,4 +1,4 @@
-"""Takes secrets out of text before it is written to the journal."""
+"""Removes secrets from text before it is written to the journal."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _NAME = (
 )
 _SECRET_NAME = re.compile(rf"(?i).*{_NAME}")
 
-# What stands between a name and its secret where a tool has coloured the text, or put JSON into JSON.
+# What is between a name and its secret if a tool has coloured the text, or put JSON into JSON.
 _COLOUR = r"(?:\x1b|\\x1b|\\u001b|\\033)\[[\d;:]{0,20}m"
 _GAP = rf"(?:{_COLOUR}|\s){{0,6}}"
 _IS = rf"(?:{_COLOUR}|\\{{0,7}}[\"']|\s){{0,6}}[=:]{_GAP}"
-# A secret in quotes ends with the same quote, else with the line: what is escaped more often is a part of it.
+# A quoted secret ends with the same quote, else with the line; quotes that are escaped more often are part of it.
 _QUOTED = r"(?P<prefix>[bru]{0,2})(?P<quote>\\{0,7}[\"'])(?:(?!(?P=quote))(?:\\+[\"']?|[^\\\n]))+(?P=quote)?"
 _BARE = r"[^\s\"'\\&,;)\]}\x1b]+"
 _REST = r"(?![\"'\\])[^\n\"'\x1b]+(?:(?<==)\"[^\"\n]*\"[^\n\"'\x1b]*)*"
 
-# Each rule keeps what stands before the secret, so that a reader still sees what was there.
+# Each rule keeps what precedes the secret, so that a reader still sees what was there.
 _RULES = (
     # headers whose value is more than one word: a scheme and the secret, or parts of it
     re.compile(

@@ -72,7 +72,7 @@ def _dataset(trainer: Trainer) -> Mapping[str, Any]:
 
 
 def _validation(trainer: Trainer) -> dict[str, Any] | None:
-    """Only detection has metrics by image, and not in 8.3."""
+    """Return the validation sample; only detection has metrics by image, and not in 8.3."""
     if trainer.args.task != "detect":
         return None
     box = getattr(getattr(getattr(trainer, "validator", None), "metrics", None), "box", None)
@@ -110,5 +110,5 @@ def evenly_spaced(items: Sequence[Any], limit: int) -> Sequence[Any]:
 
 
 def _rows(ranked: Iterable[tuple[str, ImageMetrics]]) -> list[list[Any]]:
-    """A platform dataset names its images `<id>_<name>`: the id is what it knows an image by."""
+    """Return rows for images; a platform's data set names its images `<id>_<name>`, and identifies them by the id."""
     return [[Path(name).stem.split("_", 1)[0], row["tp"], row["fp"], row["fn"]] for name, row in ranked]

@@ -1,7 +1,7 @@
-"""Names as the platform spells them, which is upstream's rule: lower case, the letters a to z, digits, hyphens.
+"""Names as the platform spells them, by upstream's rule: lower-case letters a to z, digits and hyphens.
 
-Where that rule leaves nothing of a name, upstream sends an empty one. Such a name is spelled in punycode here, as
-domain names are: two of them stay two, and a reader gets the name back by decoding it.
+If that rule leaves nothing of a name, upstream sends an empty one. Here such a name is spelled in punycode, as domain
+names are, so that different names stay different and can be decoded.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import PurePath
 MAX_LENGTH = 128
 """The platform keeps at most this many characters of a slug."""
 PUNYCODE = "xn-"
-"""What a name begins with that is spelled in punycode."""
+"""The prefix of a name that is spelled in punycode."""
 
 _UNKEPT = re.compile(r"[^a-z0-9\s-]")
 _SWEEP = re.compile(r"multitrain-?\d*")
-"""The folder that upstream makes of itself for a training on several data sets, and names their project after."""
+"""The folder that upstream creates for a training on several data sets, after which it names their project."""
 
 
 def slugify(text: str) -> str:
@@ -27,14 +27,14 @@ def slugify(text: str) -> str:
 
 
 def project_slug(project: object, sweeps: object = None) -> str | None:
-    """Return the slug of a training's `project` argument, or None where it names none.
+    """Return the slug of a training's `project` argument; None when it names no project.
 
-    `owner/project` names a project of somebody else: the owner is kept as it is, since only the platform knows how
-    its owners are spelled. An absolute path is a place on this machine: its last folder is the project.
+    `owner/project` names somebody else's project: the owner is kept as it is, since only the platform knows how it
+    spells owners. Of an absolute path the last folder is the project.
 
     Args:
         project: The argument.
-        sweeps: Where upstream puts the folder of a training on several data sets whose project was not named.
+        sweeps: The folder in which upstream puts trainings on several data sets when no project was named.
     """
     raw = _named(str(project or ""), sweeps)
     owner, slash, rest = raw.partition("/")
@@ -49,10 +49,10 @@ def run_slug(name: object) -> str:
 
 
 def respelled(names: dict[str, object]) -> Iterator[str]:
-    """Yield what became of names of which the platform's rule leaves nothing, in words.
+    """Yield a message for each name that is spelled in punycode.
 
     Args:
-        names: What a person called things, by what they are.
+        names: The names that a person gave, by what they name.
     """
     for what, name in names.items():
         slug = _spelled(str(name or "").rpartition("/")[2])

@@ -1,4 +1,4 @@
-"""How busy the machine is, sampled with Ultralytics' own `SystemLogger`."""
+"""Samples how busy the machine is, with Ultralytics' own `SystemLogger`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class SystemSampler:
         return {**metrics, "gpus": self._chosen(metrics.get("gpus") or {})}
 
     def _chosen(self, gpus: dict[str, Any]) -> dict[str, Any]:
-        """Versions without `gpus=` report every GPU."""
+        """Return the chosen GPUs' metrics: versions without `gpus=` report every GPU."""
         return gpus if self._gpus is None else {key: gpus[key] for key in map(str, self._gpus) if key in gpus}
 
 

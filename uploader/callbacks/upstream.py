@@ -1,7 +1,7 @@
-"""Ultralytics' own Platform and HUB callbacks: known, and silenced where they have begun.
+"""Ultralytics' own Platform and HUB callbacks: which they are, and how to silence those that have begun.
 
-They come from dictionaries of the library and are added to every trainer when it is built. They stream the same
-training as ours, so that only one of the two may be active.
+They come from dictionaries of the library and are added to every trainer when it is built. They would report the same
+training as ours, so only one of the two may be active.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from uploader.platforms.spec import UpstreamReporting
 
 _REPORTING = tuple((spec.name, spec.upstream) for spec in PLATFORMS if spec.upstream)
 _MODULE = next(each.module for _, each in _REPORTING if each.always)
-"""The one that reports every training, and captures the console for it."""
+"""The module of upstream that reports every training and captures its console."""
 STREAMED_AS = next(spec.model_field for spec in PLATFORMS if spec.upstream and spec.upstream.always)
-"""Field of a registration that holds the id of the model that it has streamed the run to."""
+"""The field of a registration that holds the id of the model that upstream has streamed the run to."""
 _DEEPEST = 32
-"""Streams that may stand on one another."""
+"""How many nested streams are looked through."""
 
 
 def reporting(event: str, platforms: Collection[str]) -> tuple[Callback, ...]:
-    """Return upstream's callbacks for an event that report a training in the place of which ours do.
+    """Return upstream's callbacks for an event that ours replace.
 
     Args:
         event: The event.
@@ -42,33 +42,33 @@ def _reporting(event: str, of: UpstreamReporting) -> Callback | None:
 
 
 def _imported(module: str) -> Mapping[str, Callback]:
-    """Return the callbacks of a module of upstream's; none where it is not imported, so that no list can hold one.
+    """Return the callbacks of one of upstream's modules; none if it is not imported, as no list can hold them then.
 
-    To import it is the trainer's, after it has seeded the random numbers: 8.3 draws one of them in doing so, and a
-    training that was seeded alike would have other results if we had done it before.
+    The trainer has to import it, after seeding the random numbers: 8.3 draws one in doing so, and a training with the
+    same seed would have other results if we had imported it before.
     """
     callbacks: Mapping[str, Callback] = getattr(sys.modules.get(module), "callbacks", {})
     return callbacks
 
 
 def trained_models(trainer: Any) -> dict[str, str]:
-    """Return the ids of the models that a trainer was given to train, by the field that a registration has for each."""
+    """Return the ids of the models that a trainer was given to train, by their fields in a registration."""
     known = {spec.model_field: spec.trained_model(trainer) for spec in PLATFORMS if spec.trained_model}
     return {field: model_id for field, model_id in known.items() if model_id}
 
 
 def started_model(trainer: Any) -> str | None:
-    """Return the id of the Platform's model that upstream's start has registered for a trainer, if it ran already."""
+    """Return the id of the model that upstream has registered for a trainer, if its start callback has run."""
     state = getattr(trainer, "platform", None)
     model_id = state.get("model_id") if isinstance(state, dict) else None
     return model_id if isinstance(model_id, str) and model_id else None
 
 
 def silence_upstream(trainer: Any) -> None:
-    """Stop what upstream's start has begun for this trainer: its console capture, and the state its callbacks need.
+    """Stop what upstream's start callback has begun for this trainer: its console capture and its callbacks' state.
 
-    Versions keep the capture in different places, and some lose it; the streams know it in all of them. So they do
-    those of other trainings, which upstream goes on to stream.
+    Versions keep the capture in different places, and some lose it, but the streams refer to it in all of them. They
+    refer to those of other trainings, too, which upstream continues to stream.
     """
     for capture in _captures():
         if _is_of(trainer, capture):
@@ -77,7 +77,7 @@ def silence_upstream(trainer: Any) -> None:
 
 
 def _captures() -> list[Any]:
-    """Return upstream's captures of the console, from the one that was begun last; one stands on another."""
+    """Return upstream's captures of the console, which are nested, from the one that was begun last."""
     found: list[Any] = []
     for name in NAMES:
         stream = getattr(sys, name)
@@ -97,8 +97,8 @@ def _owner(stream: object) -> Any:
 def _is_of(trainer: Any, capture: Any) -> bool:
     """Return whether a capture was begun for this trainer.
 
-    Where the trainer does not hold it, because upstream's start failed or in 8.3, it is told by what it sends: chunks
-    under the trainer's project and name, and of no model.
+    If the trainer does not hold it, because upstream's start failed or in 8.3, it is recognized by what it sends:
+    chunks with the trainer's project and name, and without a model.
     """
     state = getattr(trainer, "platform", None)
     if isinstance(state, dict) and state.get("console_logger") is not None:
@@ -111,7 +111,7 @@ def _is_of(trainer: Any, capture: Any) -> bool:
 
 
 def _names(trainer: Any) -> tuple[str, str]:
-    """Return what upstream streams a training under; 8.3 has no rule for it."""
+    """Return the project and name that upstream streams a training under; 8.3 has no rule for it."""
     rule = getattr(sys.modules.get(_MODULE), "_get_project_name", None)
     if rule is None:
         return str(trainer.args.project), str(trainer.args.name or "train")
@@ -120,7 +120,7 @@ def _names(trainer: Any) -> tuple[str, str]:
 
 
 def _stop(capture: Any) -> None:
-    """Stop a capture, and leave what stands on it: upstream puts back what it found there, whoever is there by now."""
+    """Stop a capture but keep the streams above it: upstream restores what it found, whatever is there by now."""
     kind = getattr(type(capture), "_ConsoleCapture", None)
     streams = {name: getattr(sys, name) for name in NAMES}
     above = {name: one for name, one in streams.items() if not (type(one) is kind and _owner(one) is capture)}

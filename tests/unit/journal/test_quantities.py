@@ -19,7 +19,7 @@ def test_sizes_are_read(text: str, size: int) -> None:
     "text", ["", "20", "20 gb", "GB", "-1GB", "1e3MB", "0GB", "0.1B", "20GB of it", "٢GB", "1,5GB"]
 )
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no size; write a number and one of B, kB, MB"):
+    with pytest.raises(ValueError, match="is not a size; write a number and one of B, kB, MB"):
         parse_size(text)
 
 
@@ -33,5 +33,5 @@ def test_sizes_are_written(size: float, text: str) -> None:
 def test_the_environment_chooses_the_limit() -> None:
     assert default_max_size({}) == default_max_size({"UPLOADER_MAX_SIZE": " "}) == DEFAULT_MAX_SIZE
     assert default_max_size({"UPLOADER_MAX_SIZE": "20GB"}) == 20 * 10**9
-    with pytest.raises(JournalError, match="UPLOADER_MAX_SIZE: '20' is no size"):
+    with pytest.raises(JournalError, match="UPLOADER_MAX_SIZE: '20' is not a size"):
         default_max_size({"UPLOADER_MAX_SIZE": "20"})
