@@ -119,8 +119,8 @@ def journal_process(folder: Path) -> AbstractContextManager[Operation]:
 @contextmanager
 def recorder_full(folder: Path) -> Iterator[Operation]:
     """Ours, as the callbacks call it: never raises, falls back, knows the session."""
+    from uploader.recording.journal_options import JournalOptions
     from uploader.recording.recorder import Recorder
-    from uploader.recording.session_writer import JournalOptions
 
     options = JournalOptions(journal=str(folder / "journal"))
     recorder = Recorder.start(options, project="bench", name="append", save_dir=folder, resume=False)

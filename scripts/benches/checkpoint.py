@@ -16,8 +16,8 @@ from pathlib import Path
 from benches.append import EVENT, raw
 from benches.measure import Result, Setting, Table, Target, in_turn, seconds, table
 from journal.encoding import encode
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions
 
 SIZE = 100_000_000
 PERIOD = 2.0

@@ -24,7 +24,7 @@ from soaks.places import keep_when_found, scratch
 from soaks.processes import Child
 from soaks.traces import count_calls, spread, start_traced
 from soaks.workload import RUN_ID, Report
-from uploader.recording import journal_connection, session_writer
+from uploader.recording import journal_connection, journal_options, session_writer
 from uploader.recording.checkpoint_file import CheckpointFile
 
 # SQLite reads, writes and syncs by pread64, pwrite64 and fdatasync; write, fsync, rename and mkdir are ours alone.
@@ -70,7 +70,7 @@ def training(folder: Path, report: Report) -> None:
     os.environ["UPLOADER_FALLBACK"] = str(folder.parent / "fallback")
     log_room.ROOM_BYTES, journal_connection.BUSY_SECONDS = 0, 0.1
     session = session_writer.SessionWriter(
-        session_writer.JournalOptions(journal=str(folder)),
+        journal_options.JournalOptions(journal=str(folder)),
         session_writer.new_run(RUN_ID, project="soak", name="soak", save_dir=folder.parent),
         clock=partial(next, itertools.count(0, 20)),  # so that a journal that failed is tried again soon
     )

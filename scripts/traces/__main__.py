@@ -30,8 +30,8 @@ from journal.outbox.backlog import Backlogs
 from journal.outbox.settling import Settlement
 from uploader.delivery.drain import Drain
 from uploader.delivery.drain_options import DrainOptions
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions
 from uploader.server.running import running
 from uploader.settings import Settings
 

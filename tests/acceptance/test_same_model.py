@@ -45,7 +45,7 @@ def test_upstream_goes_on_as_the_model_that_ours_began(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions
+from uploader.recording.journal_options import JournalOptions
 run = Path(sys.argv[2])
 recorder = Recorder.start(JournalOptions(sys.argv[1]), project="demo", name="t1", save_dir=run, resume=False)
 recorder.event("training_started", {"trainArgs": {"save_dir": str(run)}, "environment": {}}, "1")

@@ -29,8 +29,9 @@ from journal.doctor import examine
 from journal.errors import DiskFull, JournalUnwritable
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.journal_connection import RETRY_SECONDS
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
+from uploader.recording.session_writer import SessionWriter, new_run
 
 NO_STRACE = why_no_strace()
 RUN_ID = "5f0c5a1e-0000-4000-8000-000000000001"
@@ -190,7 +191,8 @@ def test_a_process_that_can_open_no_more_files_goes_on(tmp_path: Path, beside: P
 import resource, sys
 from pathlib import Path
 from uploader.recording.journal_connection import RETRY_SECONDS
-from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
+from uploader.recording.journal_options import JournalOptions
+from uploader.recording.session_writer import SessionWriter, new_run
 seconds = 0.0
 usual = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (0, usual[1]))

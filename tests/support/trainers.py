@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from uploader.callbacks.trainer_callbacks import PlatformCallbacks
-from uploader.recording.session_writer import JournalOptions
+from uploader.recording.journal_options import JournalOptions
 
 
 class SmallTrainer:

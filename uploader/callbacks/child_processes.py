@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from uploader.callbacks.callback_lists import RecordedLists
-from uploader.recording.session_writer import JournalOptions
+from uploader.recording.journal_options import JournalOptions
 
 if TYPE_CHECKING:
     from uploader.callbacks.trainer_callbacks import PlatformCallbacks

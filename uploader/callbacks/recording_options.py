@@ -14,7 +14,7 @@ from journal.storage.database import Durability
 from uploader.addresses import base_url as checked_url
 from uploader.errors import SettingsError
 from uploader.platforms.registry import DEFAULT, NAMES, spec_of
-from uploader.recording.session_writer import JournalOptions
+from uploader.recording.journal_options import JournalOptions
 from uploader.settings import Route, Settings
 
 

@@ -23,9 +23,9 @@ from uploader.callbacks.trainer import Callback, Trainer
 from uploader.callbacks.trainer_facts import trainer_facts
 from uploader.callbacks.upstream import STREAMED_AS, silence_upstream
 from uploader.errors import SettingsError
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
 from uploader.recording.serial_executor import in_caller
-from uploader.recording.session_writer import JournalOptions
 from uploader.settings import Settings
 
 ATTRIBUTE = "uploader"

@@ -19,10 +19,11 @@ from journal.records import Run
 from journal.sessions.identity import UNKNOWN, Session
 from journal.storage.database import Durability
 from uploader.recording.checkpoint_file import CheckpointFile
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.resumption import NOWHERE, Origin, find_origin
 from uploader.recording.run_file import remove_model_file, write_run_file
 from uploader.recording.serial_executor import in_caller, is_in_our_thread, run_uninterrupted, uninterrupted
-from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
+from uploader.recording.session_writer import SessionWriter, new_run
 from uploader.recording.snapshot_thread import SnapshotThread
 
 # The trainer has finished by then; a snapshot that takes longer than this is on a disk that hangs.

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, TypeVar
 from journal.clock import to_text
 from journal.errors import JournalError
 from journal.sessions.identity import UNKNOWN
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.model_file import read_model_file
 from uploader.recording.run_file import KnownRun
-from uploader.recording.session_writer import JournalOptions
 
 if TYPE_CHECKING:
     from journal.checkpoints.recognition import Recognition

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from journal.writing.writer import Writer
     from uploader.recording.checkpoint_file import CheckpointFile
 
-__all__ = ["JournalOptions", "SessionWriter", "new_run"]
 LOGGER = logging.getLogger("uploader")
 T = TypeVar("T")
 

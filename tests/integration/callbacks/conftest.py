@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions
 
 
 @dataclass(frozen=True)

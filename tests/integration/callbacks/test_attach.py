@@ -16,8 +16,8 @@ import pytest
 import uploader
 from uploader.callbacks.trainer_callbacks import EVENTS, PlatformCallbacks, recording_of
 from uploader.errors import SettingsError
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions
 
 ROOT = Path(__file__).parents[3]
 

@@ -11,8 +11,8 @@ import pytest
 from support.platform_api import Api
 from support.recordings import KEY, recordings
 
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions
 from uploader.server.running import running
 
 

@@ -10,8 +10,8 @@ from support.platform_api import Api
 from support.recordings import KEY, recordings
 
 from journal.checkpoints.salvage import RUN_FILE
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions
 from uploader.server.rules import registration
 from uploader.server.running import running
 

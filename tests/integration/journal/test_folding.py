@@ -15,7 +15,8 @@ import journal
 from journal.storage import folding
 from journal.storage.connections import CountedConnection
 from journal.storage.write_lock import WriteLock
-from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
+from uploader.recording.journal_options import JournalOptions
+from uploader.recording.session_writer import SessionWriter, new_run
 
 PATIENT = 3600.0
 RUN_ID = "11111111-1111-1111-1111-111111111111"

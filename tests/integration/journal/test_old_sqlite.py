@@ -12,7 +12,8 @@ import journal
 from journal.doctor import examine
 from journal.errors import JournalUnwritable
 from journal.storage import database
-from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
+from uploader.recording.journal_options import JournalOptions
+from uploader.recording.session_writer import SessionWriter, new_run
 
 ROOT = Path(journal.__file__).parent
 # What came later, by the version: https://sqlite.org/changes.html

@@ -20,7 +20,8 @@ from journal.errors import CorruptJournal
 from journal.records import Run
 from journal.storage import log_base
 from uploader.recording.journal_connection import RETRY_SECONDS
-from uploader.recording.session_writer import JournalOptions, SessionWriter
+from uploader.recording.journal_options import JournalOptions
+from uploader.recording.session_writer import SessionWriter
 
 TRAIN = """
 import os, signal, sys, journal

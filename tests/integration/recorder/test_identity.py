@@ -15,8 +15,8 @@ from support.journals import locked, rows
 
 import journal
 from journal.writing.writer import Writer
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions
 
 NUMBERS = "SELECT e.seq, e.key FROM events e JOIN sessions s ON s.id = e.session_id ORDER BY s.generation, e.seq"
 SESSIONS = "SELECT uuid, generation, parent, purpose FROM sessions ORDER BY generation"

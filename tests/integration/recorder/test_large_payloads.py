@@ -17,7 +17,7 @@ RECORD = """
 import resource, sys
 from pathlib import Path
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions
+from uploader.recording.journal_options import JournalOptions
 options = JournalOptions(journal=sys.argv[1])
 recorder = Recorder.start(options, project=None, name="run", save_dir=Path(sys.argv[2]), resume=False)
 recorder.event("warm", {})

@@ -15,8 +15,9 @@ from support.journals import backlog, rows
 import journal
 from journal.storage.folding import FOLDED_AT_BYTES
 from uploader.recording.checkpoint_file import CheckpointFile
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
+from uploader.recording.session_writer import SessionWriter, new_run
 
 LIMIT = 1_000_000
 WEIGHTS = 300_000

@@ -15,10 +15,10 @@ import pytest
 
 from journal.checkpoints.blobs import identity
 from journal.checkpoints.salvage import RUN_FILE, stamped
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.model_file import MODEL_FILE
 from uploader.recording.recorder import Recorder
 from uploader.recording.resumption import find_origin
-from uploader.recording.session_writer import JournalOptions
 
 Start = Callable[..., Recorder]
 

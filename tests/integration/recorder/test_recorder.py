@@ -21,8 +21,8 @@ from journal.clock import utc_now
 from journal.errors import JournalBusy
 from journal.outbox.claims import Wanted
 from journal.records import Outcome, PlannedDelivery
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions
 
 Start = Callable[..., Recorder]
 
@@ -30,7 +30,8 @@ IN_A_PROCESS = """
 import os, signal, sys, threading
 from pathlib import Path
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions, SessionWriter
+from uploader.recording.journal_options import JournalOptions
+from uploader.recording.session_writer import SessionWriter
 options = JournalOptions(journal=sys.argv[1])
 recorder = Recorder.start(options, project=None, name="run", save_dir=Path(sys.argv[2]), resume=False)
 best = Path(sys.argv[2]) / "best.pt"

@@ -25,7 +25,8 @@ from journal.storage.folding import FOLDED_AT_BYTES
 from journal.writing import writer
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.journal_connection import RETRY_SECONDS
-from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
+from uploader.recording.journal_options import JournalOptions
+from uploader.recording.session_writer import SessionWriter, new_run
 from uploader.server.running import running
 
 RUN_ID = "11111111-1111-1111-1111-111111111111"

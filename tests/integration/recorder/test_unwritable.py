@@ -23,8 +23,9 @@ from journal.storage.connections import CountedConnection
 from journal.writing import fallback_intake, payloads
 from uploader.recording import journal_connection, session_fallback
 from uploader.recording.journal_connection import RETRY_SECONDS
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions, SessionWriter, new_run
+from uploader.recording.session_writer import SessionWriter, new_run
 
 
 class Clock:

@@ -9,8 +9,8 @@ from support.journals import rows
 
 import journal
 from uploader.callbacks.recording_options import choose_options
+from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
-from uploader.recording.session_writer import JournalOptions
 
 
 @pytest.fixture
