@@ -62,6 +62,12 @@ def test_the_toy_passes_the_contract_suite(copy: Path) -> None:
     assert int(passed[1]) > 100
 
 
+def test_the_toys_code_passes_the_linter(copy: Path) -> None:
+    files = [path for path, _, _ in BLOCK.findall(PAGE) if path.endswith(".py")]
+    run(copy, "-m", "ruff", "check", "--no-cache", *files)
+    run(copy, "-m", "ruff", "format", "--check", "--no-cache", *files)
+
+
 def test_the_walls_stand_with_the_toy(copy: Path) -> None:
     code = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
     run(copy, "-c", code)
