@@ -1,10 +1,10 @@
-"""Rows from the pages of a database file, when no tree leads to them any more.
+"""Reading rows directly from the pages of a database file, where its B-trees are damaged.
 
-SQL reaches a row through the schema and the inner pages of its table's tree; one damaged page among those hides all
-rows below. The rows themselves lie in leaf pages, each readable without any other but its overflow pages. The format is
-stable and documented: https://sqlite.org/fileformat2.html.
+SQL reaches a row through the schema and the inner pages of its table's B-tree; one damaged page among those hides all
+rows below it. The rows themselves are in leaf pages, and each of these can be read on its own, but for overflow pages.
+The format is stable and documented: https://sqlite.org/fileformat2.html.
 
-A leaf page that was freed keeps its bytes, so a row that was deleted, or an earlier state of one, may be found too.
+A freed leaf page keeps its bytes, so deleted rows and earlier versions of rows may be found, too.
 """
 
 from __future__ import annotations

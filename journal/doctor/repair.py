@@ -38,10 +38,10 @@ class Recovery:
 
     Attributes:
         folder: The new journal.
-        kept: Rows that the new journal has, by table.
+        kept: Number of rows in the new journal, by table.
         blobs: Checkpoints whose bytes were copied.
-        changed: What it has, but not as it was, in words.
-        lost: What could not be brought over, in words.
+        changed: What was changed, in words.
+        lost: What could not be copied, in words.
     """
 
     folder: Path
@@ -54,8 +54,8 @@ class Recovery:
 def recover_journal(folder: Path, now: datetime) -> Recovery:
     """Copy what can be read of a journal into a new one beside it, `<journal>-recovered-<time>`.
 
-    Claimed deliveries are pending in the new one. Nothing is planned anew: a delivery that was lost is not sent, though
-    its events may be there. What is written to the old journal after this began stays there.
+    Claimed deliveries are pending in the new one. Nothing is planned again: a delivery that was lost is not sent, even
+    if its events were recovered. Events that are written to the old journal after the copy has begun are not copied.
 
     Raises:
         CorruptJournal: Nothing at all could be read.
@@ -98,7 +98,7 @@ def _new_journal(folder: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _copy_blobs(new: sqlite3.Connection, source: Path, recovery: Recovery) -> None:
-    """Copy the bytes that rows or events refer to, as far as they are whole."""
+    """Copy the undamaged blobs that rows or events refer to."""
     store, missing = BlobStore(recovery.folder / "blobs"), []
     for (sha256,) in new.execute(_REFERRED_TO).fetchall():
         if is_whole(source / sha256):

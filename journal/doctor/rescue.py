@@ -1,4 +1,4 @@
-"""Bringing rows from a damaged database into a new one, by whatever way still leads to them."""
+"""Copying rows from a damaged database into a new one, by SQL and, where that fails, page by page."""
 
 from __future__ import annotations
 
@@ -14,25 +14,15 @@ from journal.doctor.pages import leaf_rows
 from journal.doctor.source import copy_database
 from journal.doctor.table_reading import Gap, Row, readable_rows
 from journal.quantities import count
+from journal.schema import tables
 from journal.sessions.identity import JOURNAL
 
-TABLES = (
-    "facts",
-    "runs",
-    "sessions",
-    "events",
-    "blobs",
-    "destinations",
-    "targets",
-    "deliveries",
-    "attempts",
-    "signals",
-    "fallback_imports",
-)
+TABLES = tuple(table.name for table in tables.TABLES if table is not tables.schema_migrations)
 _TYPES: Mapping[str, type] = {"INTEGER": int, "TEXT": str}
-# Types do not tell a destination from a row of `schema_migrations`; what stands in a column does, or that it is empty.
+# By its types alone a destination cannot be told from a row of `schema_migrations`. The content of a column tells, or
+# that it is empty.
 _EVIDENCE = {"destinations": ("base_url", "://"), "facts": ("name", JOURNAL)}
-# Columns that later versions added: rows that were written before end earlier.
+# How many columns later versions added; rows that were written before are that much shorter.
 _ADDED = {"targets": 1, "sessions": 4, "events": 1, "deliveries": 1}
 
 
@@ -41,7 +31,7 @@ class Rescue:
 
     Attributes:
         kept: How many rows of each table arrived.
-        newest_event: The highest event id that was given out, as far as the old database tells.
+        newest_event: The highest event id that was ever assigned, as far as the old database tells.
         lost: What could not be read, in words.
     """
 
@@ -55,7 +45,7 @@ class Rescue:
         self._shapes = [_Shape.of(new, table) for table in TABLES]
 
     def copy_rows(self, database: Path) -> None:
-        """Copy every row that SQL reaches; where it does not reach all, look through the pages for more."""
+        """Copy every row that SQL can read; if it cannot read all, search the pages for more."""
         copy = copy_database(database, self._scratch)
         with closing(sqlite3.connect(copy)) as old:
             try:
@@ -83,7 +73,7 @@ class Rescue:
                     self.lost.append(f"{shape.table}: row {found['rowid']} holds what it cannot hold")
 
     def _take(self, rowid: int, values: list[Any]) -> bool:
-        """Add a row whose table is told by its types, unless it is there already."""
+        """Insert a row, whose table is recognised by its types, unless it is there already."""
         for shape in self._shapes:
             row = shape.recognise(rowid, values)
             if row is not None:
@@ -124,7 +114,7 @@ class _Shape:
         return cls(table, columns, keys[0] if keys == ["id"] else None)
 
     def admits(self, row: Row) -> bool:
-        """Return whether each value has its column's type: SQLite itself would take any."""
+        """Return whether each value has its column's type, which SQLite itself does not enforce."""
         return all(
             isinstance(row.get(name), kind) or (nullable and row.get(name) is None)
             for name, (kind, nullable) in self.columns.items()

@@ -18,8 +18,8 @@ _BLOCK = 4096
 def reading(database: Path) -> Iterator[sqlite3.Connection]:
     """Open the database for reading.
 
-    A transaction that a dead process left half done has to be rolled back first, which a reader may not: then it is
-    a copy that is opened.
+    A transaction that a dead process left unfinished has to be rolled back first, which a read-only connection cannot
+    do: then a copy is opened.
 
     Raises:
         JournalError: It cannot be read, e.g. because it is no database any more.
@@ -64,9 +64,9 @@ def copy_database(database: Path, folder: Path) -> Path:
 
 
 def _hold(database: Path) -> sqlite3.Connection | None:
-    """Begin to read where somebody else has the database open, so that nothing is folded back between two copies.
+    """Begin reading if another process has the database open, so that its log is not folded back between two copies.
 
-    Return None where nobody has, and where it is too damaged to be read, and so to be written.
+    Return None if no other has it open, or if it is too damaged to be read, and so to be written.
     """
     if not database.with_name(f"{database.name}-shm").exists():
         return None
@@ -80,7 +80,7 @@ def _hold(database: Path) -> sqlite3.Connection | None:
 
 
 def _open(uri: str) -> sqlite3.Connection:
-    """Open, and read the schema: SQLite looks at the file only when it has to."""
+    """Open, and read the schema, because SQLite does not read the file before it needs to."""
     connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _GIVE_UP_AFTER = 100_000
-"""Row ids tried one after the other without an answer, before a table is taken to have ended."""
+"""After so many row ids in a row that cannot be read, the table is taken to have ended."""
 
 Row = dict[str, Any]
 
@@ -30,8 +30,8 @@ class Gap:
 def readable_rows(connection: sqlite3.Connection, table: str) -> Iterator[Row | Gap]:
     """Yield the rows that can be read as {column: value}, in the order of their row ids, and the gaps between them.
 
-    A page that is damaged makes SQLite fail for each row on it. The search goes on behind it, id by id. The row id is
-    in each row as `rowid`.
+    SQLite fails for each row on a damaged page, so the search continues after it id by id. Each row includes its id as
+    `rowid`.
 
     Args:
         connection: A copy of the damaged database.

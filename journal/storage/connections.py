@@ -367,4 +367,4 @@ def forget() -> None:
 
 def _is_read_only(path: Path) -> bool:
     """Return whether the file system is mounted so that nobody may write."""
-    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)

@@ -1,6 +1,6 @@
-"""Opening a journal's database: where it may be touched, how it commits, who may read it.
+"""Opening a journal's database: checks before it is touched, pragmas, permissions.
 
-What the pragmas stand on (https://sqlite.org/wal.html, https://sqlite.org/pragma.html):
+Why these pragmas (https://sqlite.org/wal.html, https://sqlite.org/pragma.html):
 
 * WAL with `synchronous=FULL` keeps every commit through a power cut; `NORMAL` keeps it through a killed process.
 * No connection auto-checkpoints, because SQLite up to 3.51.2 can corrupt a file when a checkpoint starts right after
@@ -45,14 +45,14 @@ Durability = Literal["full", "process"]
 APPLICATION_ID = 0x55504C4A  # "UPLJ"
 BUSY_SECONDS = 5.0
 OLDEST_SQLITE = (3, 26, 0)
-"""That of RHEL 8 and its kin, which clusters have. It knows no FILTER, RETURNING, nor UPSERT without a target."""
+"""The version of RHEL 8, which many clusters run. It has no FILTER, no RETURNING, and no UPSERT without a target."""
 _SYNCHRONOUS: dict[str, str] = {"full": "FULL", "process": "NORMAL"}
 # schema cookie, user_version and application_id: https://sqlite.org/fileformat2.html#database_header
 _HEADER = struct.Struct(">40xI16xI4xI")
 
 
 def check_sqlite() -> None:
-    """Refuse an SQLite that does not understand what is asked of it, in its own words: `near "AS": syntax error`.
+    """Refuse an SQLite that is too old for our SQL, before it fails with `near "AS": syntax error`.
 
     Raises:
         JournalUnwritable: It is too old.
@@ -86,7 +86,7 @@ def make_folder(folder: Path) -> None:
 def check_header(database: Path, newest_version: int) -> None:
     """Refuse a file that is no journal of ours, without opening it as a database and so without changing it.
 
-    One that this process has open already was looked at then.
+    A file that this process has open was checked when it was opened.
 
     Raises:
         CorruptJournal: It is no SQLite file.
@@ -105,14 +105,14 @@ def check_header(database: Path, newest_version: int) -> None:
     if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
         raise from_sqlite(sqlite3.DatabaseError("file is not a database"), database)
     schema_changes, version, application = _HEADER.unpack_from(header)
-    # Neither id nor tables: a journal whose making was cut short, or is under way in another process.
+    # Neither id nor tables: the journal's creation was interrupted, or is under way in another process.
     if application != APPLICATION_ID and (application or schema_changes):
         raise foreign(database)
     check_version(version, newest_version, database)
 
 
 def check_log(database: Path) -> None:
-    """Refuse a log whose database is empty: SQLite would delete it, and with it all that it holds.
+    """Refuse a log whose database is empty: SQLite would delete the log, and all that is in it.
 
     Raises:
         CorruptJournal: The database was removed or replaced.
@@ -159,7 +159,7 @@ def make_engine(database: Path, durability: Durability, busy_seconds: float = BU
 
 @contextmanager
 def committing(connection: sqlite3.Connection, durability: Durability) -> Iterator[None]:
-    """Commit with this durability inside, whatever the journal's own; not to be entered in a transaction."""
+    """Commit with this durability in the block, whatever the journal's is; not to be used inside a transaction."""
     usual = connection.execute("PRAGMA synchronous").fetchone()[0]
     connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
     try:
@@ -203,7 +203,7 @@ def _set_pragmas(
 
 
 def _choose_journal_mode(connection: sqlite3.Connection, folder: Path, busy_seconds: float) -> str:
-    """Use WAL where the file system carries it, else a rollback journal, which needs no shared memory; return which."""
+    """Use WAL if the file system supports it, else a rollback journal, which needs no shared memory; return which."""
     deadline = time.monotonic() + busy_seconds
     while True:
         try:
@@ -223,9 +223,9 @@ def _choose_journal_mode(connection: sqlite3.Connection, folder: Path, busy_seco
 
 
 def _shares_memory(folder: Path) -> bool:
-    """Return whether processes can share a file's memory there, which the log's index needs.
+    """Return whether files in this folder can be mapped as shared memory, which the log's index needs.
 
-    SQLite finds out only after it has switched the file to WAL, and then nobody can read it any more.
+    SQLite notices only after it has switched the file to WAL, and then nobody can read it any more.
     """
     try:
         with tempfile.TemporaryFile(dir=folder) as file:

@@ -1,8 +1,8 @@
 """Opening a database's files by hand without dropping anybody's locks.
 
 SQLite's locks are POSIX locks: they belong to the process, and closing any descriptor of a file takes all of them off
-it (https://sqlite.org/howtocorrupt.html, section 2.2), those of other people's connections in this process, too. So a
-descriptor is closed only when this process has no other one of the file; until then it is kept, and used again.
+it (https://sqlite.org/howtocorrupt.html, section 2.2), also those of connections that are not ours. So a descriptor is
+closed only when this process has no other descriptor of the file; until then it is kept and reused.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _KEPT: dict[File, _Kept] = {}
 
 
 def file_of(path: Path) -> File:
-    """Return which file has this name.
+    """Return device and inode of the file at this path.
 
     Raises:
-        OSError: None has, or it cannot be told.
+        OSError: There is no such file, or it cannot be examined.
     """
     status = path.stat()
     return status.st_dev, status.st_ino
 
 
 def hold(path: Path) -> tuple[File, int]:
-    """Return a descriptor that others may be reading by, too: use `read_at`. `let_go` of the file afterwards.
+    """Return a descriptor that may be shared, so read it with `read_at`; call `let_go` with the file afterwards.
 
     Raises:
         OSError: It cannot be opened.
@@ -50,7 +50,7 @@ def hold(path: Path) -> tuple[File, int]:
     with LOCK:
         file = file_of(path)
         if file not in _KEPT:
-            number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+            number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             status = os.fstat(number)
             file = status.st_dev, status.st_ino
             _KEPT.setdefault(file, _Kept(number))
@@ -59,7 +59,7 @@ def hold(path: Path) -> tuple[File, int]:
 
 
 def let_go(file: File) -> None:
-    """Close what `hold` returned, as soon as that harms nobody."""
+    """Close what `hold` returned, as soon as that releases nobody's locks."""
     with LOCK:
         kept = _KEPT.get(file)
         if kept is None:  # held by the process that this one was forked from
@@ -85,20 +85,16 @@ def reading(path: Path) -> Iterator[int]:
 
 
 def read_at(number: int, count: int, start: int) -> bytes:
-    """Return so many bytes from a place on, fewer at the file's end.
+    """Return `count` bytes from offset `start`, fewer at the end of the file.
 
     Raises:
         OSError: They cannot be read.
     """
-    if hasattr(os, "pread"):
-        return os.pread(number, count, start)
-    with LOCK:
-        os.lseek(number, start, os.SEEK_SET)
-        return os.read(number, count)
+    return os.pread(number, count, start)
 
 
 def forget() -> None:
-    """Close everything: for a forked child, which has inherited the descriptors and none of the locks."""
+    """Close everything in a forked child, which has inherited the descriptors but none of the locks."""
     while _KEPT:
         _, kept = _KEPT.popitem()
         with suppress(OSError):

@@ -1,8 +1,8 @@
-"""Folding the write-ahead log back into the database, without a writer having to wait for it.
+"""Folding the write-ahead log back into the database (SQLite's checkpoint), without making writers wait.
 
-Most of the log is copied by a `PASSIVE` checkpoint, beside which others go on writing; only the little that came
-meanwhile is left to a `TRUNCATE`, which holds the write lock. Nothing here waits for a reader: what is in the way now
-is tried again later, by whoever calls.
+Most of the log is copied by a `PASSIVE` checkpoint, during which others go on writing; only what was added meanwhile is
+left to a `TRUNCATE`, which holds the write lock. Nothing here waits for readers: if one is in the way, the caller tries
+again later.
 
 SQLite up to 3.51.2 can lose commits when a checkpoint begins on a log that was copied completely, while another
 connection begins that log anew. So one process folds at a time, the log is never complete when a `PASSIVE` begins
@@ -19,17 +19,17 @@ from journal.storage.connections import CountedConnection
 from journal.storage.write_lock import WriteLock
 
 FOLDED_AT_BYTES = 16 << 20
-"""So large the log grows before it is folded back, where nobody is in the way."""
+"""The log is folded back when it has reached this size."""
 _FEW_PAGES = 64
-"""So many pages are copied while writers wait."""
+"""At most so many pages are copied while writers wait."""
 _ROUNDS = 5
-"""So often the log is copied until few are left; whoever writes faster than that keeps it from being cut."""
+"""How often the log is copied until few pages are left; a faster writer keeps the log from being truncated."""
 _PATIENCE = 0.25
-"""Seconds to wait for a writer: it does not wait for us."""
+"""Seconds to wait for a writer; writers do not wait for us."""
 
 
 def fold_wal(connection: CountedConnection) -> bool:
-    """Copy the WAL back into the database and cut it to nothing; return False when somebody was in the way."""
+    """Copy the log into the database and truncate it; return False if a reader or writer was in the way."""
     if not connection.log_bytes():
         return True
     try:
@@ -63,7 +63,7 @@ def _unwaiting(connection: CountedConnection) -> Iterator[None]:
 
 
 def _copy(connection: CountedConnection) -> bool:
-    """Copy the log until few pages are left; return False when a reader keeps some of them."""
+    """Copy the log until few pages are left; return False if a reader needs some of them."""
     known = 0
     for _ in range(_ROUNDS):
         _lengthen(connection)
@@ -77,7 +77,7 @@ def _copy(connection: CountedConnection) -> bool:
 
 
 def _lengthen(connection: CountedConnection) -> None:
-    """Commit something that changes nothing, so that the log is not complete."""
+    """Commit a change without effect, so that the log is not completely copied."""
     connection.begin(_PATIENCE)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]

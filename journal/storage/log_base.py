@@ -1,7 +1,8 @@
-"""Whether a log belongs to the database beside it, or that was overwritten by an older copy.
+"""Whether a log belongs to the database beside it, or the database was overwritten by an older copy.
 
-SQLite goes by the names: an older `journal.db` that is copied over the file in place, beside a log that was begun on a
-newer one, is read as if the two were one. What comes out is damaged, or a mixture; folded, it stays so.
+SQLite pairs the two by name: if an older `journal.db` is copied over the file in place, beside a log that was begun on
+a newer one, it reads both as one database. The result is damaged or a mixture, and stays so once the log is folded
+back.
 
 Each commit that touches a database's first page counts up a number in that page, and a log is begun anew only when all
 of the one before is in the database. So the database has at least one less than what the log's first such page has;
@@ -29,7 +30,7 @@ _MAGIC = 0x377F0682  # or one more: the order of bytes in checksums
 def is_overwritten(database: Path) -> bool:
     """Return whether a database is older than what its log was begun on; False where that cannot be told.
 
-    It holds whatever others do meanwhile: the log is read first, and the database's number never goes down.
+    This is correct whatever others do meanwhile: the log is read first, and the database's number never decreases.
     """
     with suppress(OSError, struct.error):
         first = _first_in_log(database.with_name(f"{database.name}-wal"))
@@ -38,7 +39,7 @@ def is_overwritten(database: Path) -> bool:
 
 
 def note(database: Path) -> None:
-    """Keep the number beside the database, so that an older copy in its place is known for one, also without a log."""
+    """Store the number beside the database, so that an older copy in its place is recognised, also without a log."""
     with suppress(OSError, ValueError):
         if (now := number(database)) > noted(database):
             draft = database.with_name(f"{_NOTE}.tmp")
@@ -49,14 +50,14 @@ def note(database: Path) -> None:
 
 
 def noted(database: Path) -> int:
-    """Return the highest number that was kept beside a database, 0 where none can be read."""
+    """Return the highest number that was stored beside a database, 0 if none can be read."""
     with suppress(OSError, ValueError):
         return int(database.with_name(_NOTE).read_text(encoding="ascii"))
     return 0
 
 
 def is_older_than_noted(database: Path) -> bool:
-    """Return whether the database was newer once; False where that cannot be told."""
+    """Return whether the database was newer before; False if that cannot be determined."""
     with suppress(OSError):
         return number(database) < noted(database)
     return False

@@ -1,12 +1,12 @@
-"""Room in the write-ahead log, made before the events need it.
+"""Preallocating the write-ahead log.
 
 A commit that makes the log longer changes the file's length and blocks, so its fsync waits for the file system's own
-journal, and that, on ext4, for whatever anybody is writing at the time: a trainer's checkpoint of 100 MB holds an event
-up for tens of milliseconds. A commit that overwrites what the log already has waits for its own pages only.
+journal, and that, on ext4, for whatever anybody is writing at the time: a trainer's checkpoint of 100 MB delays an
+event by tens of milliseconds. A commit that overwrites existing bytes of the log waits for its own pages only.
 
-The room is zeros at the log's end. They are no frames, so recovery ends before them, and SQLite overwrites them. They
-are written in small pieces, each under the write lock, because a commit may lengthen the log at any other moment;
-between the pieces events go on, and the zeros are brought to the disk.
+The preallocated part is zeros. They are no valid frames, so recovery stops before them, and SQLite overwrites them.
+They are written in small pieces, each under the write lock, because a commit could lengthen the log at any other
+moment; between the pieces events can be written, and the zeros are synced.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from journal.storage.connections import CountedConnection
 from journal.storage.folding import FOLDED_AT_BYTES
 
 ROOM_BYTES = FOLDED_AT_BYTES
-"""What the log takes until it is folded back: about 1,300 events of twelve floats."""
+"""What the log holds until it is folded back: about 1,300 events of twelve floats."""
 SPARE_BYTES = 8 * ROOM_BYTES
-"""On a disk with less left the room is worth more to others."""
+"""A disk with less free space is left to others."""
 _PIECE = 256 << 10
 _FLUSHED_AT_ONCE = 1 << 20
 
@@ -42,13 +42,13 @@ def make_room(connection: sqlite3.Connection, database: Path, spare_bytes: int =
 def lengthen(is_locked: Locked, database: Path, spare_bytes: int = SPARE_BYTES, seconds: float = math.inf) -> None:
     """Make the log longer, up to about `ROOM_BYTES`, when it is shorter than half of that.
 
-    It only saves time, so where it cannot be done nothing is.
+    This only saves time, so errors are ignored.
 
     Args:
         is_locked: Holds the write lock.
         database: The file.
         spare_bytes: How much must be left on the disk.
-        seconds: No piece is begun after so long.
+        seconds: No piece is begun after this time.
     """
     log = database.with_name(f"{database.name}-wal")
     if ROOM_BYTES - _log_bytes(log) < ROOM_BYTES // 2:
@@ -68,7 +68,7 @@ def locked(connection: sqlite3.Connection) -> Iterator[None]:
     """Hold the write lock by a connection in autocommit mode, and write nothing.
 
     Raises:
-        sqlite3.Error: It was not had.
+        sqlite3.Error: Another process held it for too long.
     """
     if isinstance(connection, CountedConnection):
         connection.begin()

@@ -246,5 +246,4 @@ def _leave_child() -> None:
     _running.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_child)
+os.register_at_fork(after_in_child=_leave_child)

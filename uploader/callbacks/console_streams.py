@@ -175,5 +175,4 @@ class Streams:
 STREAMS = Streams()
 """The registry of this process."""
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=STREAMS.remove_all_listeners)
+os.register_at_fork(after_in_child=STREAMS.remove_all_listeners)

@@ -320,5 +320,4 @@ for _name in _LOGGERS:
     logging.getLogger(_name).addFilter(_filter)
 atexit.register(_emit_at_exit)
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_in_child)
+os.register_at_fork(after_in_child=_reset_in_child)
