@@ -21,6 +21,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+MODEL_ID = "modelId"
+"""Among the ids that a platform gives a run, the one by which it knows the run. Every client calls it so; only older
+servers of Ultralytics Platform give none."""
 FORMER_PROJECTS = "formerProjects"
 """In the receipt of a registration that was tried, until its answer is there: the projects that it was sent to, "" for
 a default one of which no more is known."""

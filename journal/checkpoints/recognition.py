@@ -18,6 +18,7 @@ from journal.checkpoints.salvage import stamped
 from journal.clock import utc_now
 from journal.encoding import storable
 from journal.kinds import CHECKPOINT, EPOCH, MODEL_SAVED, REGISTRATION
+from journal.records import MODEL_ID
 from journal.sessions.identity import Newest
 from journal.sessions.liveness import live_sessions
 from journal.storage.database import Begin
@@ -51,12 +52,12 @@ _IN_FOLDER = text(
 )
 
 _OF_MODEL = text(
-    """
-    SELECT run_id FROM targets WHERE json_valid(ids) AND json_extract(ids, '$.modelId') = :model
+    f"""
+    SELECT run_id FROM targets WHERE json_valid(ids) AND json_extract(ids, '$.{MODEL_ID}') = :model
     UNION
     SELECT run_id FROM events WHERE kind = :kind AND json_valid(payload)
       AND json_extract(payload, '$.environment.platformModel') = :model
-    """
+    """  # noqa: S608 - a name of this package
 ).bindparams(kind=REGISTRATION)
 # A session that is over and has written nothing has gone on with nothing: its trainer has refused, or it was killed.
 _NEWER = text(

@@ -15,12 +15,12 @@ from sqlalchemy import Connection, Row, Select, and_, func, insert, not_, or_, s
 from journal.clock import now_text
 from journal.errors import UnknownRow
 from journal.kinds import REGISTRATION
-from journal.records import FORMER_PROJECTS, Run
+from journal.records import FORMER_PROJECTS, MODEL_ID, Run
 from journal.schema import tables
 
 _D = tables.deliveries
 _T = tables.targets
-_IS_NAMELESS = func.json_extract(_T.c.ids, "$.modelId").is_(None)
+_IS_NAMELESS = func.json_extract(_T.c.ids, f"$.{MODEL_ID}").is_(None)
 """The condition for targets whose platform gave the run no id: it knows it by project and name, or not at all."""
 _NOT_COPIED = ("id", "chunk_id", "state", "next_attempt_at", "held", "owner", "lease_until", "settled_at", "receipt")
 

@@ -14,7 +14,7 @@ from journal.clock import to_text
 from journal.encoding import encode, storable
 from journal.kinds import CHECKPOINT
 from journal.outbox.kept_out import PAGE, is_kept_out
-from journal.records import Claim, Outcome, State
+from journal.records import MODEL_ID, Claim, Outcome, State
 from journal.schema import tables
 from journal.storage.database import Begin
 
@@ -102,7 +102,7 @@ class Settlement:
             select(_R.c.name)
             .join(_T, _T.c.run_id == _R.c.id)
             .where(_T.c.destination_id == claim.destination_id, _T.c.run_id != claim.run.id, _T.c.state == "registered")
-            .where(func.json_extract(_T.c.ids, "$.modelId") == model_id)
+            .where(func.json_extract(_T.c.ids, f"$.{MODEL_ID}") == model_id)
         )
         with self._begin(read_only=True) as connection:
             return connection.execute(query.limit(1)).scalar_one_or_none()

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import pytest
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, scripted_server
 
+from journal.records import MODEL_ID
 from uploader.errors import (
     BlobUnusable,
     CredentialsRefused,
@@ -74,6 +75,7 @@ def failure(action: Action, client: Platform) -> DeliveryError:
 def test_a_registration_returns_the_ids(client: Platform, registration: Message) -> None:
     receipt = client.register(registration)
     assert receipt.ids is not None
+    assert MODEL_ID in receipt.ids
     assert receipt.signals == ()
 
 

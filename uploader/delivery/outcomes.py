@@ -11,7 +11,7 @@ from pathlib import Path
 from journal.clock import utc_now
 from journal.kinds import FINAL, REGISTRATION
 from journal.outbox.outbox import Outbox
-from journal.records import Claim, Outcome
+from journal.records import MODEL_ID, Claim, Outcome
 from uploader.delivery.attempt import Finished
 from uploader.delivery.next_plan import planning_for
 from uploader.delivery.retry_policy import FIRST_WAIT, READ_WAIT, Random, outcome_of_failure
@@ -78,7 +78,7 @@ class Outcomes:
         self._unwritten = []
         for outcome in written:
             if outcome.claim.kind == REGISTRATION and outcome.ids and keeps_model_file(self._platform(outcome.claim)):
-                _note_model(outcome.claim, outcome.ids.get("modelId") or outcome.claim.ids.get("modelId"))
+                _note_model(outcome.claim, outcome.ids.get(MODEL_ID) or outcome.claim.ids.get(MODEL_ID))
         self.delivered.update(o.claim.destination_id for o in written if o.result == "delivered")
         for outcome in written:
             known = self.models[outcome.claim.destination_id]
@@ -106,9 +106,9 @@ class Outcomes:
         claim, result = finished.claim, finished.result
         if not (isinstance(result, Receipt) and result.is_new and result.ids):
             return result
-        model_id = result.ids["modelId"]
+        model_id = result.ids[MODEL_ID]
         waiting = (one for one in self._unwritten if one.claim.destination_id == claim.destination_id)
-        name = next((one.claim.run.name for one in waiting if one.ids and one.ids.get("modelId") == model_id), None)
+        name = next((one.claim.run.name for one in waiting if one.ids and one.ids.get(MODEL_ID) == model_id), None)
         if other := name or self._outbox.settlement.model_of_another(claim, model_id):
             return Transient(
                 f"the platform answered the registration with the model of another run, {other}", status=200

@@ -128,7 +128,8 @@ class Receipt:
 
     Attributes:
         answer: What is kept of it; no secrets.
-        ids: Ids that later deliveries of the run need, to be added to `Identity.ids`; None for none.
+        ids: Ids that later deliveries of the run need, to be added to `Identity.ids`; None for none. The one by which
+            the platform knows the run is called `journal.records.MODEL_ID`.
         signals: (kind, detail) pairs for the training, such as `("cancelled", reason)`.
         is_new: Whether the ids are of a model that the platform has just created, so no other run can have them.
     """

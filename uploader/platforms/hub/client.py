@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from journal.records import MODEL_ID
 from uploader.errors import DeliveryError, Forbidden, ReadRefused, Refused, Transient
 from uploader.platforms.answers import brief, deleted, host_of, is_id, said
 from uploader.platforms.base import Identity, Known, Message, Progress, Receipt, Upload
@@ -38,8 +39,6 @@ from uploader.platforms.uploads.multipart import FormReader
 
 UPLOAD_SECONDS = 600.0
 """Longest wait for the answer to a file, which HUB may store elsewhere first."""
-MODEL_ID = "modelId"
-"""Name of HUB's only id."""
 RUN = "uploaderRun"
 """Name of the run's uuid in a model's `meta`."""
 
