@@ -38,7 +38,7 @@ from journal.sessions.identity import journal_uuid
 from journal.storage.connections import CountedConnection, transaction
 from journal.storage.database import BUSY_SECONDS, Durability, check_header, check_sqlite, make_engine, make_folder
 from journal.storage.folding import fold_wal
-from journal.writing import fallback, fallback_intake, fallback_owners
+from journal.writing import fallback_format, fallback_intake, fallback_owners
 from journal.writing.writer import Writer
 
 _LOG = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class Journal:
         beside = locations.fallback_folders() if folders is None else folders
         with self._transaction(read_only=True) as connection:
             own = fallback_owners.files_by_owner(fallback_owners.owner(connection, path), beside).own
-            return len(fallback.not_ingested(connection, [file for _, file in own]))
+            return len(fallback_format.not_ingested(connection, [file for _, file in own]))
 
     def fallbacks_elsewhere(self, path: Path | None = None, folders: Iterable[Path] | None = None) -> dict[str, int]:
         """Return how many fallback files wait beside this journal for others, by where each of those is.

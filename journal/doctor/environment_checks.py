@@ -17,7 +17,7 @@ from journal.quantities import count, readable
 from journal.storage import log_base
 from journal.storage.database import check_sqlite
 from journal.writing import fallback_owners
-from journal.writing.fallback import unreadable_reason
+from journal.writing.fallback_format import unreadable_reason
 
 LITTLE_SPACE = 256 << 20
 LARGE_LOG = 128 << 20

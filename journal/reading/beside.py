@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from journal import locations
 from journal.checkpoints.salvage import lost_snapshots
-from journal.writing import fallback, fallback_owners
+from journal.writing import fallback_format, fallback_owners
 
 
 def is_there(folder: Path) -> bool:
@@ -47,7 +47,7 @@ def left_beside(connection: Connection, folder: Path, beside: Iterable[Path], no
         now: The current time.
     """
     found = fallback_owners.files_by_owner(fallback_owners.owner(connection, folder), beside)
-    waiting = set(fallback.not_ingested(connection, [path for _, path in found.own]))
+    waiting = set(fallback_format.not_ingested(connection, [path for _, path in found.own]))
     files = [(header.run.id, path) for header, path in found.own if path in waiting]
-    files += [("", path) for path in found.unreadable if fallback.unreadable_reason(path)]
+    files += [("", path) for path in found.unreadable if fallback_format.unreadable_reason(path)]
     return files + [(lost.run_id, lost.path) for lost in lost_snapshots(connection, now)]

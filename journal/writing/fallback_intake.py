@@ -30,7 +30,7 @@ from journal.sessions.identity import Session
 from journal.sessions.liveness import is_dead
 from journal.storage.database import Begin
 from journal.writing import fallback_owners
-from journal.writing.fallback import PARSE_ERRORS, Header, unreadable_reason, whole_lines
+from journal.writing.fallback_format import PARSE_ERRORS, Header, unreadable_reason, whole_lines
 
 Row = dict[str, Any]
 """Columns of an event by their names."""

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from journal.sessions.liveness import boot_id, host_name
-from journal.writing.fallback import Header, files, read_header
+from journal.writing.fallback_format import Header, files, read_header
 
 _NAME = "SELECT value FROM facts WHERE name = 'journal'"
 Query = Callable[[str], Iterable[Sequence[Any]]]

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Row, insert, select, update
+from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
@@ -24,9 +24,8 @@ from journal.clock import now_text
 from journal.encoding import encode
 from journal.errors import JournalUnavailable, from_sqlite
 from journal.kinds import CHECKPOINT, MILESTONES
-from journal.outbox import backlog, targets
 from journal.outbox.targets import route
-from journal.records import Event, Run, Signal, Target
+from journal.records import Run, Signal
 from journal.retention import prunable
 from journal.retention.limit import Size, Space, measure
 from journal.schema import tables
@@ -37,9 +36,9 @@ from journal.storage.database import Durability, committing
 from journal.writing import fallback_intake
 from journal.writing.fallback import FallbackFile
 from journal.writing.payloads import drafts
+from journal.writing.run_copy import RunCopy
 from journal.writing.writer_connection import WriterConnection
 
-_COPIED_AT_ONCE = 1_000
 # How long extending the log may take: the training waits for the first one, and heartbeats must not be late.
 _START_SECONDS = 0.5
 _BEAT_SECONDS = 10.0
@@ -240,49 +239,9 @@ class Writer:
         self._blobs.clear()
         return event_id
 
-    def backlog(self, run_id: str, after: int) -> Sequence[Event]:
-        """Return the run's next events with ids above `after`, in order; an empty sequence after the last one."""
-        with self._transaction(read_only=True) as connection:
-            return backlog.read(connection, run_id, after, _COPIED_AT_ONCE, None).events
-
-    def targets(self, run_id: str) -> list[Target]:
-        """Return the run's targets, including those that were dropped."""
-        with self._transaction(read_only=True) as connection:
-            return targets.targets(connection, [run_id], dropped=True)
-
-    def copy_target(self, known: Target) -> None:
-        """Copy a target of another journal, with the platform's ids and whether it was dropped."""
-        table = tables.targets
-        state = "registered" if known.ids else "new"
-        values = {"ids": encode(known.ids), "state": state, "dropped_at": known.dropped_at}
-        with self._transaction() as connection:
-            place = route(connection, known.run.id, known.destination.platform, known.destination.base_url)
-            here = (table.c.run_id == known.run.id, table.c.destination_id == place.id, table.c.ids == "{}")
-            connection.execute(update(table).where(*here).values(values))
-
-    def sessions(self, run_id: str) -> Sequence[Row[Any]]:
-        """Return the rows of the run's sessions, oldest first."""
-        table = tables.sessions
-        with self._transaction(read_only=True) as connection:
-            return connection.execute(select(table).where(table.c.run_id == run_id).order_by(table.c.id)).all()
-
-    def copy_sessions(self, rows: Sequence[Row[Any]]) -> dict[int, int]:
-        """Copy sessions of another journal unchanged; return their row ids here by their row ids there."""
-        with self._transaction() as connection:
-            return {row.id: session_rows.copy(connection, row) for row in rows}
-
-    def copy(self, session_ids: Mapping[int, int], events: Sequence[Event]) -> None:
-        """Copy events of another journal unchanged, leaving out those that are here already.
-
-        Args:
-            session_ids: From `copy_sessions`.
-            events: Events of these sessions.
-        """
-        here = [(e.run_id, session_ids[e.session_id], e.kind, e.key, e.payload, e.created_at, e.seq) for e in events]
-        rows = [dict(zip(_EVENT_COLUMNS, row, strict=True)) for row in here]
-        with self._transaction() as connection:
-            if rows:
-                connection.execute(upsert(tables.events).on_conflict_do_nothing(), rows)
+    def run_copy(self) -> RunCopy:
+        """Return what copies runs out of this journal, or into it."""
+        return RunCopy(self._transaction)
 
     def ingest(self, file: FallbackFile, session_id: int) -> None:
         """Ingest a fallback file into a session of this journal.

@@ -18,7 +18,8 @@ from soaks.workload import RUN_ID, Report, Training
 
 import journal
 from journal.records import Run
-from journal.writing.fallback import FallbackFile, read_header
+from journal.writing.fallback import FallbackFile
+from journal.writing.fallback_format import read_header
 
 SEED = 11
 why_not = cache(why_no_volume)

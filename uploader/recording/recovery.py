@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +17,7 @@ from journal.writing.fallback import FallbackFile
 
 if TYPE_CHECKING:
     from journal.records import Event
-    from journal.writing.writer import Writer
+    from journal.writing.run_copy import RunCopy
     from uploader.recording.open_session import OpenSession
 
 LOGGER = logging.getLogger("uploader")
@@ -45,12 +45,14 @@ class RemovedJournal:
         is_back = opened.file == removed.file == removed.writer.file  # the folder was moved away and back
         if is_back and not removed.writer.has_lost_its_file:
             return
+        here = opened.writer.run_copy()
         try:
-            for target in self._ask(lambda writer: writer.targets(opened.run.id)):
-                opened.writer.copy_target(target)
-            session_ids = opened.writer.copy_sessions(self._ask(lambda writer: writer.sessions(opened.run.id)))
+            for target in self._ask(lambda there: there.targets(opened.run.id)):
+                here.copy_target(target)
+            session_ids = here.copy_sessions(self._ask(lambda there: there.sessions(opened.run.id)))
             while events := self._events():
-                self._copy(events, opened, session_ids)
+                here.copy_events(session_ids, self._without_checkpoints(events))
+                self._after = events[-1].id
         except _Unreadable as error:
             _report_loss("What", self._journal, error)
         if self._lost:
@@ -71,7 +73,7 @@ class RemovedJournal:
         try:
             while events := self._events():
                 files.write(
-                    self._without_checkpoints(events), self._ask(lambda writer: writer.sessions(self._journal.run.id))
+                    self._without_checkpoints(events), self._ask(lambda there: there.sessions(self._journal.run.id))
                 )
                 self._after = events[-1].id
         except (JournalError, _Unreadable) as error:
@@ -84,10 +86,6 @@ class RemovedJournal:
         """Close the removed files, which loses their content."""
         self._journal.close()
 
-    def _copy(self, events: Sequence[Event], opened: OpenSession, session_ids: Mapping[int, int]) -> None:
-        opened.writer.copy(session_ids, self._without_checkpoints(events))
-        self._after = events[-1].id
-
     def _without_checkpoints(self, events: Sequence[Event]) -> list[Event]:
         """Return the events that are not checkpoints, and count those that are, since their bytes are gone."""
         kept = [event for event in events if event.kind != CHECKPOINT]
@@ -96,9 +94,9 @@ class RemovedJournal:
 
     def _events(self) -> Sequence[Event]:
         """Return the next events that are not copied yet."""
-        return self._ask(lambda writer: writer.backlog(self._journal.run.id, self._after))
+        return self._ask(lambda there: there.backlog(self._journal.run.id, self._after))
 
-    def _ask(self, question: Callable[[Writer], T]) -> T:
+    def _ask(self, question: Callable[[RunCopy], T]) -> T:
         """Query the removed journal, never one that has taken its place, which a new connection would open.
 
         Raises:
@@ -110,7 +108,7 @@ class RemovedJournal:
             if writer.file != self._journal.file:
                 raise _Unreadable("no connection to it is open any more")
             try:
-                return question(writer)
+                return question(writer.run_copy())
             except JournalUnavailable:
                 raise
             except JournalError as error:

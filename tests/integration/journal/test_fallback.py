@@ -25,7 +25,7 @@ from journal.errors import JournalUnwritable
 from journal.locations import fallback_folders
 from journal.records import Run
 from journal.sessions.identity import Session
-from journal.writing import fallback, fallback_intake
+from journal.writing import fallback, fallback_format, fallback_intake
 from journal.writing.fallback import FallbackFile
 
 RUN = Run("11111111-1111-1111-1111-111111111111", "demo", "run", "/runs/train", "2026-01-01T00:00:00.000000Z")
@@ -175,7 +175,7 @@ def test_two_who_take_a_file_in_at_once_take_each_line_once(
     monkeypatch.setattr(fallback_intake, "_LINES_AT_ONCE", 2)
     write_and_die(fallbacks, folder, events=5)
     (path,) = fallbacks.iterdir()
-    header = fallback.read_header(path)
+    header = fallback_format.read_header(path)
     assert header
     with journal.open(folder) as one, journal.open(folder) as other:
         first = fallback_intake.ingest_file(one._transaction, path, header)
@@ -203,7 +203,7 @@ def test_whose_a_large_file_is_costs_no_memory(folder: Path, fallbacks: Path) ->
     assert file.path is not None
     os.truncate(file.path, 64 << 20)
     tracemalloc.start()
-    assert fallback.read_header(file.path) is not None
+    assert fallback_format.read_header(file.path) is not None
     assert tracemalloc.get_traced_memory()[1] < 4 << 20
     tracemalloc.stop()
 

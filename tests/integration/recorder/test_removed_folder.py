@@ -22,7 +22,7 @@ from support.scripted_server import Reply, ScriptedServer, received, scripted_se
 from journal.clock import utc_now
 from journal.doctor.repair import recover_journal
 from journal.storage.folding import FOLDED_AT_BYTES
-from journal.writing import writer
+from journal.writing import run_copy
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.journal_connection import RETRY_SECONDS
 from uploader.recording.journal_options import JournalOptions
@@ -224,13 +224,13 @@ def test_another_try_begins_where_the_last_one_stopped(
     fallbacks: Path, part: SessionWriter, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here another process locks the new journal in the middle."""
-    monkeypatch.setattr(writer, "_COPIED_AT_ONCE", 2)
+    monkeypatch.setattr(run_copy, "_COPIED_AT_ONCE", 2)
     monkeypatch.setattr("uploader.recording.journal_connection.BUSY_SECONDS", 0.05)
     for epoch in (1, 2):
         part.event("epoch_end", {"epoch": epoch}, str(epoch))
     shutil.rmtree(folder)
     with ExitStack() as stack:
-        copy = writer.Writer.copy
+        copy = run_copy.RunCopy.copy_events
 
         def copy_and_lock(*arguments: Any) -> None:
             copy(*arguments)
@@ -238,7 +238,7 @@ def test_another_try_begins_where_the_last_one_stopped(
             holder.execute("BEGIN IMMEDIATE")
 
         with monkeypatch.context() as context:
-            context.setattr(writer.Writer, "copy", copy_and_lock)
+            context.setattr(run_copy.RunCopy, "copy_events", copy_and_lock)
             part.maintain(FOLDED_AT_BYTES)
         assert keys(folder) == ["1", "0"]
     part.close("complete")
