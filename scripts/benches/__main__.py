@@ -1,4 +1,4 @@
-"""The command: choose benches, run them, print them, keep them."""
+"""The command line: run the chosen benches, print their results, and store them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ DOCUMENT = machine.ROOT / "docs" / "performance.md"
 
 def main() -> None:
     """Run the benches that the command line names."""
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure what docs/performance.md states.")
-    parser.add_argument("bench", nargs="*", help=f"what to measure: {', '.join(BENCHES)}; all when none is named")
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure the figures of docs/performance.md.")
+    parser.add_argument("bench", nargs="*", help=f"what to measure: {', '.join(BENCHES)}; by default all")
     parser.add_argument("--folder", type=Path, default=Path(DISK), help=f"measure on this disk (default {DISK})")
-    parser.add_argument("--quick", action="store_true", help="a few rounds only: to see that it works, not to measure")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
-    parser.add_argument("--write", action="store_true", help="renew the figures in docs/performance.md")
+    parser.add_argument("--quick", action="store_true", help="a few rounds only, to see that it works")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    parser.add_argument("--write", action="store_true", help="update the figures in docs/performance.md")
     options = parser.parse_args()
     if unknown := set(options.bench) - set(BENCHES):
         parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
     if options.quick and options.write:
-        parser.error("--quick figures mean nothing and are not to be written")
+        parser.error("figures from --quick mean nothing and must not be written")
 
     facts = machine.facts(options.folder.resolve())
     print(*(f"{fact}: {value}" for fact, value in facts.items()), sep="\n")

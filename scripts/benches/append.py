@@ -1,4 +1,4 @@
-"""What one event of twelve floats costs, until the call returns."""
+"""The time that recording one event of twelve floats takes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT = "2026-01-01T00:00:00.000000Z"
 
 BLOCK = 25
 ROUNDS = 40
-RAW, ROOMY = "sqlite3: INSERT, COMMIT", "sqlite3, its log with room as ours"
+RAW, PREALLOCATED = "sqlite3: INSERT, COMMIT", "sqlite3, log preallocated as ours"
 OURS, RECORDER = "journal: Writer.append", "callbacks: Recorder.event"
 NEPTUNE, WANDB = "neptune-scale 0.30 offline: log_metrics", "wandb 0.31 offline: log"
 PEER = "journal, full: Writer.append"
@@ -28,7 +28,12 @@ PEER = "journal, full: Writer.append"
 
 def run(setting: Setting) -> Result:
     """Measure both durabilities against sqlite3, and the default one against two trackers."""
-    durable: dict[str, Opening] = {RAW: raw_full, ROOMY: raw_roomy, OURS: journal_full, RECORDER: recorder_full}
+    durable: dict[str, Opening] = {
+        RAW: raw_full,
+        PREALLOCATED: raw_preallocated,
+        OURS: journal_full,
+        RECORDER: recorder_full,
+    }
     full = _table(setting, "durability full", durable)
     process = _table(setting, "durability process", {RAW: raw_process, OURS: journal_process})
     peers = _table(setting, "trackers", {NEPTUNE: neptune, WANDB: wandb, PEER: journal_full})
@@ -40,11 +45,11 @@ def run(setting: Setting) -> Result:
         ),
         (
             "The sqlite3 baseline writes the same bytes, encoded beforehand, to a plain table with no index or "
-            "constraint, under the same pragmas. Ours also encodes the payload and takes the time.",
-            "A session lengthens its log before its events need it (log_room.py), so that a commit overwrites "
-            "instead of growing the file; the second row shows what that alone gives sqlite3.",
-            f"Each row is a process of its own; they take turns in blocks of {BLOCK} events.",
-            "neptune-scale commits each event to SQLite with synchronous=FULL; wandb hands it to another process and "
+            "constraint, under the same pragmas. Ours also encodes the payload and reads the clock.",
+            "A session preallocates its log before its events need it (log_room.py), so that a commit overwrites "
+            "instead of extending the file; the second row shows the effect of this alone on sqlite3.",
+            f"Each row is a separate process; they alternate in blocks of {BLOCK} events.",
+            "neptune-scale commits each event to SQLite with synchronous=FULL; wandb passes it to another process and "
             "does not wait for the disk.",
         ),
     )
@@ -57,7 +62,7 @@ def _table(setting: Setting, title: str, openings: dict[str, Opening]) -> Table:
 
 @contextmanager
 def raw(folder: Path, synchronous: str) -> Iterator[Operation]:
-    """The baseline: the least that a durable row in SQLite can cost from Python."""
+    """The baseline: the minimum that a durable row in SQLite can cost from Python."""
     connection = sqlite3.connect(folder / "raw.db")
     for pragma in ("wal_autocheckpoint=0", "mmap_size=0", "journal_mode=WAL", f"synchronous={synchronous}"):
         connection.execute(f"PRAGMA {pragma}")
@@ -81,7 +86,7 @@ def raw_full(folder: Path) -> AbstractContextManager[Operation]:
 
 
 @contextmanager
-def raw_roomy(folder: Path) -> Iterator[Operation]:
+def raw_preallocated(folder: Path) -> Iterator[Operation]:
     from journal.storage.log_room import make_room
 
     with raw(folder, "FULL") as operation:

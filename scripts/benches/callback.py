@@ -1,4 +1,4 @@
-"""What an epoch's callback costs a real training, with a thread of its own for the work and without one."""
+"""The time that an epoch's callback takes in a real training, with and without a separate thread for the work."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dataset import make_dataset
 from torchvision_ops import ensure_torchvision_ops
 
 EPOCHS = 60
-WITHOUT, WITH = "done by the training thread itself", "done by a thread beside it"
+WITHOUT, WITH = "done by the training thread itself", "done by a separate thread"
 
 
 def run(setting: Setting) -> Result:
-    """Train a tiny model, whose epochs take turns."""
+    """Train a tiny model; its epochs alternate between the two."""
     os.environ.update(YOLO_OFFLINE="true", YOLO_CONFIG_DIR=str(setting.folder))
     ensure_torchvision_ops()
     from ultralytics import YOLO
@@ -31,7 +31,7 @@ def run(setting: Setting) -> Result:
     model: Any = uploader.attach(YOLO("yolo11n.yaml"), journal=setting.folder / "journal")
     _measure(readings)
     model.train(data=str(make_dataset(setting.folder)), epochs=max(4, setting.rounds(EPOCHS)), **_options(setting))
-    taken = {name: values[1:] for name, values in readings.items()}  # the first ones look at the model
+    taken = {name: values[1:] for name, values in readings.items()}  # the first ones also examine the model
     return Result((table("An epoch's callback", "ms", taken, 1e3),), (), NOTES)
 
 
@@ -42,7 +42,7 @@ def _options(setting: Setting) -> dict[str, Any]:
 
 
 def _measure(readings: dict[str, list[float]]) -> None:
-    """Have each epoch's callback measured, every other one without a thread of its own."""
+    """Measure each epoch's callback, every other one without a separate thread."""
     from uploader.callbacks.trainer_callbacks import PlatformCallbacks
     from uploader.recording import serial_executor
 
@@ -67,6 +67,6 @@ def _turns() -> Iterator[str]:
 
 
 NOTES = (
-    "A real training of yolo11n on the CPU, durability `full`; every other epoch's callback is done as if there were "
-    "no thread beside. The whole callback is in the figures: the machine is sampled, the event is on the disk.",
+    "A real training of yolo11n on the CPU, durability `full`; every other epoch's callback runs without the separate "
+    "thread. The figures include the whole callback: sampling the machine and writing the event to disk.",
 )

@@ -1,4 +1,4 @@
-"""How long the training thread waits for a checkpoint of 100 MB to be recorded, beyond its own writing of it."""
+"""How long recording a checkpoint of 100 MB blocks the training thread, in addition to writing the file."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ BURST = 12
 PROBE_EVERY = 0.1
 
 COPY, OURS = "copy and fsync both files", "record save and snapshots, then an epoch"
-COMPUTE = "nothing but computing that takes 0.3 ms on an idle machine"
+COMPUTE = "only a computation that takes 0.3 ms on an idle machine"
 SAVE = "record save and snapshots: the callback alone"
-RAW, EVENT_ONLY, EVENT_FIRST = "sqlite3: INSERT, COMMIT", "epoch_end, no snapshot", "epoch_end, snapshots asked for"
-QUIET, BUSY = "no snapshot under way", "while snapshots are taken"
+RAW, EVENT_ONLY, EVENT_FIRST = "sqlite3: INSERT, COMMIT", "epoch_end, no snapshot", "epoch_end, snapshots requested"
+QUIET, BUSY = "no snapshot in progress", "while snapshots are taken"
 
 
 class Training:
@@ -65,7 +65,7 @@ class Training:
         return hashlib.sha256(self._bytes).hexdigest()
 
     def model_saved(self) -> None:
-        """Record the save and ask for both snapshots."""
+        """Record the save and request both snapshots."""
         files = [{"role": "last", "path": str(self._last)}, {"role": "best", "path": str(self._best)}]
         self.recorder.event("model_saved", {"epoch": self.epoch, "files": files}, str(self.epoch), durability="process")
         self.recorder.checkpoint(self._last, role="last", epoch=self.epoch, publish=False, is_best=False)
@@ -81,10 +81,10 @@ class Training:
         self.recorder.checkpoint(self._best, role="final", epoch=self.epoch, publish=True, is_best=True)
         self.recorder.finish("complete")
 
-    # --- what is compared; each is called right after a save and returns the training thread's wait in seconds
+    # --- The contenders; each is called right after a save and returns the training thread's wait in seconds.
 
     def copies(self) -> float:
-        """Keep both files the plain way: on the training thread."""
+        """Copy both files in the simplest way, on the training thread."""
         return seconds(lambda: _copy_durably(self._last)) + seconds(lambda: _copy_durably(self._best))
 
     def recorded(self) -> float:
@@ -100,11 +100,11 @@ class Training:
         return wait
 
     def computed(self) -> float:
-        """Compute for as long as the callbacks do: what this takes longer, the machine takes, not the journal."""
+        """Compute for as long as the callbacks do: any extra time is caused by the machine, not by the journal."""
         return seconds(lambda: [encode(EVENT) for _ in range(30)])
 
     def event_only(self) -> float:
-        """Record the epoch at once, with no snapshot; then, in peace, a few more."""
+        """Record the epoch at once, without a snapshot; then a few more, undisturbed."""
         wait = seconds(self.epoch_end)
         for _ in range(5):
             time.sleep(PROBE_EVERY)
@@ -112,12 +112,12 @@ class Training:
         return wait
 
     def event_first(self) -> float:
-        """Record the epoch right after the save, as ultralytics orders its callbacks."""
+        """Record the epoch right after the save, in the order of Ultralytics' callbacks."""
         self.model_saved()
         return seconds(self.epoch_end)
 
     def every_period(self, work: Callable[[], float]) -> Callable[[], list[float]]:
-        """Return a contender that saves, works, and lets the rest of the period pass."""
+        """Return a contender that saves, works, and waits for the rest of the period."""
 
         def once() -> list[float]:
             ends = time.monotonic() + PERIOD
@@ -131,7 +131,7 @@ class Training:
 
 
 def run(setting: Setting) -> Result:
-    """Measure saves two seconds apart, and then saves that come faster than snapshots can be taken."""
+    """Measure saves two seconds apart, and then saves that are faster than snapshots."""
     size = SIZE // 100 if setting.quick else SIZE
     training = Training(setting.folder, size)
     waits = _waits(training, setting.rounds(ROUNDS), size)
@@ -152,13 +152,14 @@ def run(setting: Setting) -> Result:
         ),
         (
             f"Saves are {PERIOD:.0f} s apart and rewrite last.pt and best.pt in place; the trainer's own writing is "
-            "not in the figures. The wait is that of the save's callback (its event, two requests for snapshots) and "
+            "not included. The wait is that of the save's callback (its event, two requests for snapshots) and "
             f"of an epoch's event {PROBE_EVERY * 1000:.0f} ms later, when the snapshots are being taken.",
-            "The second row tells what the machine itself does to whatever runs at that moment, without a journal.",
-            "Ultralytics reports the epoch right after the save. To be on the disk, that event waits until the disk "
-            "has taken what the trainer has just written, with snapshots or without; the second table shows how long.",
-            "The worst waits are single writes to the log that ext4 holds up while it commits its own journal, which "
-            "then waits for the trainer's files (seen with strace). They need no snapshot, and sqlite3 meets them too.",
+            "The second row shows how much the machine itself delays whatever runs at that moment, without a journal.",
+            "Ultralytics reports the epoch right after the save. That event is durable only once the disk has written "
+            "the trainer's files, with or without snapshots; the second table shows how long this takes.",
+            "The worst waits are single writes to the log that ext4 delays while it commits its own journal, which "
+            "then waits for the trainer's files (seen with strace). They occur without snapshots, "
+            "and with sqlite3, too.",
             f"Both snapshots were durable {statistics.median(training.durable_after):.2f} s after the save (median).",
             burst,
         ),
@@ -185,7 +186,7 @@ def _first_events(training: Training, setting: Setting) -> Table:
 
 
 def _burst(training: Training, saves: int) -> tuple[int, str]:
-    """Save without a pause; return how many of the newest and the final checkpoint were kept, and a sentence."""
+    """Save without a pause; return how many of the newest and the final checkpoint were kept, and a note."""
     first, started = training.epoch + 1, time.monotonic()
     for _ in range(saves):
         training.save()
@@ -197,12 +198,12 @@ def _burst(training: Training, saves: int) -> tuple[int, str]:
     kept = (newest in taken["last"]) + (training.sha256() in taken["final"])
     return kept, (
         f"Burst: of {saves} saves in {took:.1f} s, {len(taken['last'])} of last.pt and {len(taken['best'])} of best.pt "
-        "were snapshotted before the next one overwrote them, and the final one was."
+        "were snapshotted before the next one overwrote them, and so was the final one."
     )
 
 
 def _checkpoints(journal: Path, first_epoch: int) -> dict[str, list[str]]:
-    """Return the hashes that the journal holds of each role, from an epoch on."""
+    """Return the hashes that the journal has for each role, from an epoch on."""
     found: dict[str, list[str]] = {"last": [], "best": [], "final": []}
     with closing(sqlite3.connect(journal / "journal.db")) as database:
         for (text,) in database.execute("SELECT payload FROM events WHERE kind = 'checkpoint'"):

@@ -1,6 +1,6 @@
-"""A contender: one operation in a process of its own, run when told and timed there.
+"""A contender: one operation in a separate process, run on request and timed there.
 
-Each contender starts alike (a new interpreter) and has only itself to share memory, threads and locks with.
+All contenders start in the same way, with a new interpreter, and share no memory, threads or locks with each other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benches.measure import seconds
 
 Operation = Callable[[], object]
 Opening = Callable[[Path], AbstractContextManager[Operation]]
-"""Opens what the operation works on, in a folder, for as long as the context lasts; importable by name."""
+"""Opens what the operation works on, in a folder, until the context ends; importable by name."""
 
 START_SECONDS = 120.0
 
@@ -25,8 +25,8 @@ def contender(opening: Opening, folder: Path, block: int) -> Iterator[Callable[[
     """Start a process and yield a function that runs a block of operations in it and returns their times (seconds).
 
     Args:
-        opening: What to open there.
-        folder: Where; made here.
+        opening: What to open in it.
+        folder: Its folder; created here.
         block: How many operations each call runs, back to back.
 
     Raises:
@@ -60,7 +60,7 @@ def contender(opening: Opening, folder: Path, block: int) -> Iterator[Callable[[
 def contenders(
     openings: dict[str, Opening], folder: Path, block: int
 ) -> Iterator[dict[str, Callable[[], list[float]]]]:
-    """Start several, each in a folder of its own."""
+    """Start several contenders, each with its own folder."""
     with ExitStack() as stack:
         yield {
             name: stack.enter_context(contender(opening, folder / str(number), block))

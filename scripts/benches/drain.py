@@ -1,4 +1,4 @@
-"""How fast a backlog is delivered, against posting its events one by one."""
+"""How fast a backlog is delivered, compared with posting its events one by one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WEBHOOK = "/api/webhooks/training/metrics"
 
 
 def run(setting: Setting) -> Result:
-    """Measure at no delay and at 50 ms, against the local platform, and what the servers themselves can take."""
+    """Measure without delay and with 50 ms, against the local platform, and what the servers themselves can handle."""
     events = 50 if setting.quick else EVENTS
     with ExitStack() as stack:
         near = stack.enter_context(local_platform(setting.folder / "platform"))
@@ -35,13 +35,13 @@ def run(setting: Setting) -> Result:
         (direct, distant, ceiling),
         (Target("drain over one by one at 50 ms", distant.ratio(DRAIN), 10, at_least=True),),
         (
-            f"The drain is a new process that delivers {events:,} events of twelve floats and ends, start-up included, "
-            "sixteen at once (the default). One by one: each event on a new connection, in this process; "
-            f"a sample of {SAMPLE} stands for all.",
-            "The delay is made by a process between the two; opening a connection is not delayed, which favours "
+            f"The drain is a new process that delivers {events:,} events of twelve floats and ends (start-up "
+            "included), sixteen at once (the default). One by one: each event on a new connection, in this process; "
+            f"measured with a sample of {SAMPLE}.",
+            "The delay is added by a process between the two; opening a connection is not delayed, which favours "
             "one by one: on a real network each of its events would wait for two round trips.",
             "Client, delay and server share the machine's cores. The last table shows the drain against a server that "
-            "does nothing but answer: what is missing there is the local platform's work.",
+            "does nothing but answer; the difference is the local platform's work.",
         ),
     )
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def facts(folder: Path) -> dict[str, str]:
-    """Return what a figure depends on; `folder` is on the disk that is measured."""
+    """Return what figures depend on; `folder` is on the disk that is measured."""
     return {
         "CPU": f"{_cpu()}, {os.cpu_count()} cores",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
@@ -27,7 +27,7 @@ def facts(folder: Path) -> dict[str, str]:
 
 
 def file_system(folder: Path) -> str:
-    """Return the type of the file system that holds the folder."""
+    """Return the type of the folder's file system."""
     mounts = [mount for mount in psutil.disk_partitions(all=True) if folder.is_relative_to(mount.mountpoint)]
     return max(mounts, key=lambda mount: len(mount.mountpoint)).fstype if mounts else "unknown"
 

@@ -1,4 +1,4 @@
-"""What a bench measures and how: rounds in turn, percentiles, ratios, targets."""
+"""How a bench measures: alternating rounds, percentiles, ratios, targets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how thoroughly a bench is to measure.
+    """Where and how thoroughly a bench measures.
 
     Attributes:
         folder: An empty folder on the disk that is measured.
@@ -23,21 +23,21 @@ class Setting:
     quick: bool = False
 
     def rounds(self, wanted: int) -> int:
-        """Return how many rounds to run where `wanted` give a figure that can be trusted."""
+        """Return how many rounds to run; `wanted` is how many a reliable figure needs."""
         return 2 if self.quick else wanted
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing measured.
+    """One measured contender.
 
     Attributes:
-        name: What it was.
+        name: Its name.
         p50: The median, in the table's unit.
-        p95: What 95 of 100 readings were at least as good as, likewise.
-        worst: The worst reading, likewise.
-        count: How many readings.
-        ratio: The median over the baseline's median; the baseline itself has 1.
+        p95: The value that 95 of 100 readings did not exceed, in the same unit.
+        worst: The worst reading, in the same unit.
+        count: The number of readings.
+        ratio: The median divided by the baseline's median; 1 for the baseline itself.
     """
 
     name: str
@@ -50,11 +50,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that were measured in turn with one another; the first is the baseline.
+    """Rows that were measured alternately; the first is the baseline.
 
     Attributes:
         title: What the rows have in common.
-        unit: What the figures are in.
+        unit: The unit of the figures.
         rows: At least one.
     """
 
@@ -73,13 +73,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Target:
-    """A figure that the project set itself.
+    """A target that the project has set itself.
 
     Attributes:
-        text: What it says.
+        text: What is required.
         value: What was measured.
-        limit: What it is held against.
-        at_least: Whether the value must reach the limit, rather than stay within it.
+        limit: The required value.
+        at_least: Whether the value must reach the limit instead of staying below it.
     """
 
     text: str
@@ -89,13 +89,13 @@ class Target:
 
     @property
     def met(self) -> bool:
-        """Whether the figure is kept."""
+        """Whether the target is met."""
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a bench found, with what a reader must know to judge it."""
+    """What a bench measured, with notes that a reader needs to judge it."""
 
     tables: tuple[Table, ...]
     targets: tuple[Target, ...]
@@ -105,8 +105,8 @@ class Result:
 def in_turn(contenders: Mapping[str, Callable[[], Iterable[float]]], rounds: int) -> dict[str, list[float]]:
     """Run the contenders A, B, A, B, … and return each one's readings.
 
-    Whatever changes on the machine meanwhile then falls on all of them. Each round begins with another contender, so
-    that none always runs in the wake of the same one.
+    So whatever changes on the machine meanwhile affects all of them. Each round begins with another contender, so
+    that none always runs after the same one.
     """
     names = list(contenders)
     readings: dict[str, list[float]] = {name: [] for name in names}
@@ -124,10 +124,10 @@ def table(
 
     Args:
         title: What the rows have in common.
-        unit: What the figures are in after scaling.
-        readings: Of each row, as measured.
+        unit: The unit of the figures after scaling.
+        readings: The readings of each row, as measured.
         scale: Factor from the readings to the unit, e.g. 1e6 from seconds to µs.
-        more_is_better: Whether the worst reading is the lowest, as of rates.
+        more_is_better: Whether the lowest reading is the worst, as with rates.
     """
     baseline = statistics.median(next(iter(readings.values()))) * scale
     rows = [
@@ -137,14 +137,14 @@ def table(
 
 
 def _row(name: str, values: Sequence[float], baseline: float, more_is_better: bool) -> Row:
-    """Summarise one row; its p95 is what 95 of 100 readings are at least as good as."""
+    """Summarise one row; 95 of 100 readings are at least as good as its p95."""
     median = statistics.median(values)
     best_first = sorted(values, reverse=more_is_better)
     return Row(name, median, percentile(best_first, 0.95), best_first[-1], len(values), median / baseline)
 
 
 def percentile(best_first: Sequence[float], part: float) -> float:
-    """Return the first value that this part of the sorted values comes before or is (nearest rank)."""
+    """Return the nearest-rank percentile of sorted values; `part` is between 0 and 1."""
     return best_first[max(0, math.ceil(len(best_first) * part) - 1)]
 
 

@@ -1,4 +1,4 @@
-"""How much memory a drain takes, with a small and with a large backlog."""
+"""How much memory a drain needs for a small and for a large backlog."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _peak(folder: Path, url: str, events: int) -> Callable[[], list[float]]:
 
 
 def peak_of_drain(folder: Path, url: str, platform: str = "ultralytics") -> float:
-    """Drain a journal in a new process, see that everything arrived, and return its peak in bytes."""
+    """Drain a journal in a new process, check that everything arrived, and return its peak in bytes."""
     command = [sys.executable, "-c", _WATCH, *trainings.uploader("drain", "--journal", folder, "--json")]
     environment = trainings.environment(url, platform)
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Results as a table for the terminal, as JSON, and as sections of docs/performance.md."""
+"""Results as tables for the terminal, as JSON, and as sections of docs/performance.md."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def as_markdown(result: Result) -> str:
 
 
 def as_json(results: Mapping[str, Result], machine: Mapping[str, str]) -> str:
-    """Return results with the machine they were measured on."""
+    """Return results with the machine that they were measured on."""
     found = {name: asdict(result) for name, result in results.items()}
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return json.dumps({"at": when, "machine": dict(machine), "benches": found}, indent=2, ensure_ascii=False)
 
 
 def write_sections(document: Path, results: Mapping[str, Result], machine: Mapping[str, str]) -> None:
-    """Replace the sections of these benches in a document; what lies outside the markers stays.
+    """Replace the sections of these benches in a document; text outside the markers stays.
 
     Raises:
         ValueError: The document has no section for a bench.
@@ -85,7 +85,7 @@ def _target(target: Target) -> str:
 
 
 def _figure(value: float) -> str:
-    """Three digits that count; whole numbers from a hundred on."""
+    """Format with three significant digits; whole numbers from a hundred on."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""Servers for the benches, each a process: the local platform, a delay before it, one that only answers."""
+"""Servers for the benches, each in its own process: the local platform, a delay before it, one that only answers."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def local_platform(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def delayed(url: str, seconds: float) -> Iterator[str]:
-    """Yield a URL behind which the server at `url` seems farther away: each direction takes half of `seconds` longer.
+    """Yield a URL at which the server at `url` answers with a delay: each direction takes half of `seconds` longer.
 
-    Opening a connection costs nothing extra, unlike over a real network.
+    Unlike in a real network, opening a connection is not delayed.
     """
     target = int(url.rsplit(":", 1)[1])
     with _process(_delay_line, target, seconds / 2) as port:
@@ -49,7 +49,7 @@ def delayed(url: str, seconds: float) -> Iterator[str]:
 
 @contextmanager
 def answering() -> Iterator[str]:
-    """Yield the URL of a server that says yes to everything and keeps nothing."""
+    """Yield the URL of a server that accepts everything and stores nothing."""
     with _process(_answer_all) as port:
         yield f"http://{HOST}:{port}"
 
@@ -83,7 +83,7 @@ def _delay_line(pipe: Connection, target: int, seconds: float) -> None:
 
 
 class _Answering(asyncio.Protocol):
-    """Answers each request that is complete; the body's length is all it looks for."""
+    """Answers each complete request, and parses nothing but the body's length."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -97,7 +97,7 @@ class _Answering(asyncio.Protocol):
             self._transport.write(_RESPONSE)
 
     def _request_length(self) -> int:
-        """Return the length of the first request, 0 while its head is incomplete."""
+        """Return the length of the first request, or 0 while its head is incomplete."""
         head, end, _ = self._received.partition(b"\r\n\r\n")
         _, _, rest = head.lower().partition(b"content-length:")
         return len(head) + len(end) + int(rest.split(b"\r\n", 1)[0] or 0) if end else 0

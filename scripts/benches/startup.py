@@ -1,4 +1,4 @@
-"""How long `uploader status` takes, against importing what it stands on."""
+"""How long `uploader status` takes, compared with importing its dependencies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOTHING = 'python -c ""'
 
 
 def run(setting: Setting) -> Result:
-    """Measure new processes, in turn."""
+    """Measure new processes, alternately."""
     small = trainings.record(setting.folder / "small", 100)
     empty = trainings.record(setting.folder / "empty", 0)
     contenders = {

@@ -1,4 +1,4 @@
-"""Journals with a given number of events in them, and drains of them as a person starts them."""
+"""Journals with a given number of events, and drains of them through the command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ADDRESSES = {spec.name: spec.url_variable for spec in PLATFORMS}
 
 
 def record(folder: Path, epochs: int) -> Path:
-    """Make a journal of one ended training; return its folder."""
+    """Create a journal of one completed training; return its folder."""
     with journal.open(folder, durability="process") as opened:
         writer = opened.writer()
         run = writer.start_run(project="bench", name=folder.name, save_dir=str(folder))
@@ -43,12 +43,12 @@ def uploader(*arguments: object) -> list[str]:
 
 
 def environment(url: str, platform: str = "ultralytics") -> dict[str, str]:
-    """Return an environment in which drains go to `url`, as one platform only: with two a run would go to both."""
+    """Return an environment in which drains deliver to `url`, as a single platform: a run would go to both of two."""
     own = {name: value for name, value in os.environ.items() if name not in _ADDRESSES.values()}
     return {**own, _ADDRESSES[platform]: url, DEFAULT.key_variable: KEY}
 
 
 def drain(folder: Path, url: str) -> None:
-    """Drain a journal in a new process, and see that everything arrived."""
+    """Drain a journal in a new process, and check that everything arrived."""
     command = uploader("drain", "--journal", folder, "--json")
     subprocess.run(command, env=environment(url), stdout=subprocess.DEVNULL, check=True)

@@ -1,4 +1,4 @@
-"""How much memory a drain takes to upload a small and a large checkpoint, to each kind of platform."""
+"""How much memory a drain needs to upload a small and a large checkpoint, for each kind of platform."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _peak(folder: Path, url: str, platform: str, size: int) -> Callable[[], list
 
 
 def _record(folder: Path, url: str, platform: str, size: int) -> Path:
-    """Make a journal of one training that left a checkpoint of so many bytes; return its folder."""
+    """Create a journal of one training with a checkpoint of this size in bytes; return its folder."""
     folder.mkdir()
     source = folder / "best.pt"
     with source.open("wb") as file:

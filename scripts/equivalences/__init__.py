@@ -1,1 +1,1 @@
-"""The same training, streamed by upstream and recorded by ours: do both leave the same on a platform?"""
+"""Whether a training leaves the same on a platform when upstream streams it and when ours records it."""

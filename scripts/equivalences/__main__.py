@@ -1,4 +1,4 @@
-"""`scripts/equivalence`: run situations both ways, and print a table of what differs."""
+"""`scripts/equivalence`: run situations both ways, and print a table of the differences."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ SAME, FOR_A_REASON, FAULT, NOT_THERE = "same", "differs for a reason", "FAULT", 
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(sorted(SITUATIONS)), metavar="[SITUATION]...")
-@click.option("--version", help="Of Ultralytics; it is installed into --libraries.  [default: the installed one]")
+@click.option("--version", help="Version of Ultralytics, installed into --libraries.  [default: the installed one]")
 @click.option("--libraries", type=click.Path(path_type=Path), default=Path(tempfile.gettempdir(), "ultralytics"))
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep journals and platforms in this new folder.")
 def main(names: tuple[str, ...], version: str | None, libraries: Path, keep: Path | None) -> None:
-    """Train the same with upstream's own streaming and with ours; compare what a platform has of both."""
+    """Run the same trainings with upstream's own streaming and with ours, and compare what the platforms have."""
     library = _library(version, libraries) if version else None
     number = version or installed_version("ultralytics")
     click.echo(f"| situation ({number}) | outcome | what differs, and why | seconds |\n|---|---|---|---|")
@@ -47,13 +47,13 @@ def _row(name: str, library: Path | None, version: str, keep: Path | None) -> st
 
 
 def outcome_of(situation: Situation, folder: Path, library: Path | None, version: str) -> tuple[str, str]:
-    """Run a situation both ways; return the outcome, and what differs in words."""
+    """Run a situation both ways; return the outcome, and a description of the differences."""
     try:
         upstream, ours = both(situation, folder, library, version)
     except TrainingFailed as error:
         return FAULT, " ".join(str(error).split())
     if not upstream:
-        return FAULT, "upstream has streamed nothing"
+        return FAULT, "upstream streamed nothing"
     found = differences(upstream, ours)
     known = dict(situation.may_differ)
     for below, places in OLDER.items():
@@ -77,7 +77,7 @@ def _folder(kept: Path | None) -> AbstractContextManager[Path | str]:
 
 
 def _library(version: str, folder: Path) -> Path:
-    """Return a folder with a version of Ultralytics, which is kept for the next time."""
+    """Return a folder with a version of Ultralytics, installed once and kept."""
     target = folder / f"ul-{version}"
     if not target.is_dir():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target)]

@@ -1,4 +1,4 @@
-"""Runs a situation both ways, each with a platform of its own."""
+"""Running a situation both ways, each with its own platform."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ Models = list[dict[str, Any]]
 
 
 class TrainingFailed(Exception):
-    """A training or a drain ended otherwise than it should; holds the end of what it printed."""
+    """A training or a drain did not end as expected; contains the end of its output."""
 
 
 def both(situation: Situation, folder: Path, library: Path | None, version: str) -> tuple[Models, Models]:
-    """Return the platform's models by upstream's streaming, and by ours.
+    """Return the models that upstream's streaming leaves on its platform, and those that ours leaves.
 
     Args:
         situation: What is trained, and what happens.
-        folder: An empty one, for everything.
-        library: Where another version of Ultralytics is; None for the installed one.
-        version: Of Ultralytics.
+        folder: An empty folder for everything.
+        library: Folder of another version of Ultralytics; None for the installed one.
+        version: The version of Ultralytics.
 
     Raises:
-        TrainingFailed: One did not end as it should.
+        TrainingFailed: A process did not end as expected.
     """
     data = draw(situation.task, folder / "data")
-    plots = {"plots": False} if numbers(version) < (8, 4, 100) else {}  # they need SciPy there
+    plots = {"plots": False} if numbers(version) < (8, 4, 100) else {}  # they need SciPy in these versions
     arguments = json.dumps({**FIXED, **situation.arguments, **plots, "data": data})
     found = []
     for side in ("upstream", "ours"):
@@ -60,11 +60,11 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 class _Side:
-    """One of the two: where its processes run, and what they are told."""
+    """One of the two sides: where its processes run, and with which environment."""
 
     def __init__(self, name: str, folder: Path, library: Path | None, server: RunningServer) -> None:
         self._name = name
-        self._work = folder / "work"  # the same for both: paths are reported
+        self._work = folder / "work"  # the same for both, because paths are reported
         shutil.rmtree(self._work, ignore_errors=True)
         self._work.mkdir()
         paths = [
@@ -86,7 +86,7 @@ class _Side:
         }
 
     def run(self, step: str, command: Sequence[str]) -> None:
-        """Run a module in a process of its own, and see that it ends as the step says."""
+        """Run a module in a new process, and check that it ends as the step says."""
         options: dict[str, Any] = {"cwd": self._work, "env": self._environment, "text": True, "errors": "replace"}
         done = subprocess.run([sys.executable, "-m", *command], capture_output=True, check=False, **options)
         expected = {"killed": -9, "raises": 1}.get(step.partition(" ")[0], 0)
@@ -96,7 +96,7 @@ class _Side:
 
 
 def _models(server: RunningServer) -> Models:
-    """Return all models in the order in which they were made."""
+    """Return all models in the order of their creation."""
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {KEY}"
     listed = session.get(f"{server.url}/api/models/local/demo", params={"limit": 50}, timeout=30).json()["models"]

@@ -1,4 +1,4 @@
-"""What differs between two platforms' models of the same trainings. Pure."""
+"""Differences between two platforms' models of the same trainings. Pure."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any
 # Ids, times and machine readings, which two trainings of the same thing cannot share; bytes with dates inside.
 _OWN = re.compile(
     r"id|createdAt|updatedAt|startedAt|completedAt|savedAt|timestamp|runIds|speedMs|path|modelPath|modelSize|sha256|size"
-    r"|runId|gitCommit|gitCommitMessage"  # of this checkout, which may move on meanwhile
+    r"|runId|gitCommit|gitCommitMessage"  # of this checkout, which may change meanwhile
 )
 _SYSTEM = "system"
 _OURS = {"uploaderRun", "uploaderSession"}
 # Lines of the console whose existence or text depends on the machine's speed, and those of either reporter.
-_MOODY = re.compile(
+_VARYING = re.compile(
     r"image access|it/s|s/it|\dms|Results saved|Logging results|hours|cache|Scanning|[━─]|\d+G "
     r"|Platform:|Uploader:|^\s*$"
 )
 
 
 def differences(upstream: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return what differs, by place: both sides in words.
+    """Return the differences by place, each with a description of both sides.
 
     Args:
-        upstream: The models, as the platform shows them, in the order in which they were made.
-        ours: The same.
+        upstream: Upstream's models, as the platform shows them, in the order of their creation.
+        ours: Our models, likewise.
     """
     if len(upstream) != len(ours):
         return {"models": f"{len(upstream)} and {len(ours)}"}
@@ -48,7 +48,7 @@ def _compared(place: str, theirs: Any, mine: Any) -> Iterator[tuple[str, str]]:
             elif not _OWN.fullmatch(name):
                 yield from _compared(inner, *_readable(name, theirs[name], mine[name]))
     elif isinstance(theirs, list) and isinstance(mine, list):
-        if len(theirs) != len(mine):  # what differs then is at the end
+        if len(theirs) != len(mine):  # the difference is then at the end
             yield place, f"{len(theirs)} and {len(mine)} of them"
             theirs, mine = (side[: min(len(theirs), len(mine)) - 1] for side in (theirs, mine))
         for number, pair in enumerate(zip(theirs, mine, strict=False)):
@@ -58,7 +58,7 @@ def _compared(place: str, theirs: Any, mine: Any) -> Iterator[tuple[str, str]]:
 
 
 def _readable(name: str, theirs: Any, mine: Any) -> tuple[Any, Any]:
-    """Of what the machine reads, only the names can be compared."""
+    """Reduce machine readings to their names, because their values cannot be compared."""
     if name != _SYSTEM:
         return theirs, mine
     return sorted(theirs or {}), sorted(mine or {})
@@ -68,4 +68,4 @@ def _lines(chunks: Sequence[Mapping[str, Any]]) -> Counter[str]:
     """Return the console's lines without times and colours."""
     text = "\n".join(chunk["content"] for chunk in chunks if chunk["content"])
     plain = (re.sub(r"\x1b\[[0-9;]*m|^\[[^\]]*\] ", "", line).strip() for line in text.split("\n"))
-    return Counter(line for line in plain if not _MOODY.search(line))
+    return Counter(line for line in plain if not _VARYING.search(line))

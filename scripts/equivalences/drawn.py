@@ -1,4 +1,4 @@
-"""Tiny data sets, drawn, one for each task: a square or a disc on noise."""
+"""Tiny generated data sets, one for each task: a square or a disc on noise."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ NAMES = ("square", "disc")
 
 @dataclass(frozen=True)
 class Item:
-    """One image to be written.
+    """One image to write.
 
     Attributes:
         root: Folder of the data set.
         split: `train` or `val`.
-        name: Of its files, without what they end in.
+        name: Name of its files, without suffix.
         image: The pixels.
         kind: Index of its class.
-        box: Left, top, right, bottom of what is on it, in pixels.
+        box: Left, top, right and bottom of the shape, in pixels.
     """
 
     root: Path
@@ -41,7 +41,7 @@ class Item:
 
 
 def draw(task: str, root: Path) -> str:
-    """Draw a task's data set into a folder; return what a training is given as `data`."""
+    """Draw a task's data set into a folder; return the `data` argument for a training."""
     random = np.random.default_rng(0)
     for split, count in COUNTS.items():
         for number in range(count):
@@ -63,7 +63,7 @@ def _classify(item: Item) -> None:
 
 
 def _labelled(line: Callable[[tuple[int, ...]], list[float]]) -> Callable[[Item], None]:
-    """Return a writer of an image and a line of its label: the class, and what `line` makes of the box."""
+    """Return a writer of an image and its label: the class, and the numbers that `line` makes of the box."""
 
     def write(item: Item) -> None:
         item.save(item.image, f"images/{item.split}")

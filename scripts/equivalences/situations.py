@@ -1,4 +1,4 @@
-"""What is compared: trainings of each task, and what may happen to one."""
+"""The situations to compare: trainings of each task, and what may happen during one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIXED: Mapping[str, Any] = {
     "name": "t1",
     "epochs": 2,
 }
-"""The same training gives the same numbers."""
+"""Arguments with which the same training gives the same numbers."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Situation:
     """One comparison.
 
     Attributes:
-        model: What is trained from scratch.
-        task: Whose data set.
-        arguments: Of the training, besides `FIXED`.
-        steps: The processes that train, one after the other: what happens in each (see `trains.py`).
-        since: The first version of Ultralytics that can do it.
-        may_differ: What differs for a reason: places in a model, as patterns, and why.
-        models: How many there are at the end, where they are not one.
+        model: The model that is trained from scratch.
+        task: The task, which decides the data set.
+        arguments: Arguments of the training, in addition to `FIXED`.
+        steps: What happens in each training process, one after the other (see `trains.py`).
+        since: The first version of Ultralytics that supports it.
+        may_differ: Expected differences: patterns of places in a model, and the reasons.
+        models: How many models there are at the end.
     """
 
     model: str = "yolo11n-cls.yaml"
@@ -50,24 +50,24 @@ class Situation:
     models: int = 1
 
 
-_ENDED = "upstream reports no failure: its run is shown as running for good"
-_SAVED = "upstream uploads what is saved every 15 minutes; ours brings the last save when the training has ended"
-_AGAIN = {"trainResults.*.modelInfo": "a session that goes on tells it again: its model may be new to the platform"}
+_ENDED = "upstream reports no failure, so its run is shown as running forever"
+_SAVED = "upstream uploads the saved file every 15 minutes; ours uploads the last save when the training has ended"
+_AGAIN = {"trainResults.*.modelInfo": "a resumed session sends it again, because its model may be new to the platform"}
 _FAILED = {
     **dict.fromkeys(("status", "trainingError", "completedAt"), _ENDED),
     **dict.fromkeys(("checkpoints", "file", "hasWeights"), _SAVED),
 }
 _RANDOM = "the workers' file has a random name"
-_LATER = "it was added to the trainer behind upstream's callbacks; ours run after all others"
+_LATER = "it was added to the trainer after upstream's callbacks; ours run after all others"
 
-_CONTRACT = "8.3 speaks the API of late 2025, which has them among the metrics or not at all; ours that of today"
-_EVALUATED = "the final evaluation is told under the last epoch there, over its validation losses; ours under one more"
-_START = "readings of the machine are told from the first epoch on there; ours with the start, too, as today"
-_BEST = "the last epoch there, whichever was the best; ours tells the best, as 8.4.100 does"
-_ORDER = "a type's plots are told from the oldest there; ours from the newest, as today"
-_SAMPLE = "the validation sample is not told there; ours tells it, as today"
-_GOES_ON = "the console is recorded there until the process ends, whatever prints; ours until its training has ended"
-_ANOTHER = "a session that goes on is another model there; with ours it is the same, as with 8.4.190"
+_CONTRACT = "8.3 uses the API of late 2025, which has them among the metrics or not at all; ours uses today's"
+_EVALUATED = "upstream sends the final evaluation under the last epoch, over its losses; ours under the next number"
+_START = "upstream sends machine readings from the first epoch on; ours also with the start, as today"
+_BEST = "upstream sends the last epoch, whichever was the best; ours sends the best, as 8.4.100 does"
+_ORDER = "upstream sends the oldest plots of a type first; ours the newest, as today"
+_SAMPLE = "upstream sends no validation sample; ours does, as today"
+_GOES_ON = "upstream records the console until the process ends, whatever prints; ours until the training has ended"
+_ANOTHER = "with upstream a resumed session is another model; with ours it is the same, as with 8.4.190"
 OLDER: Mapping[tuple[int, int, int], Mapping[str, str]] = {
     (8, 4, 0): {
         **dict.fromkeys(("metrics.model/*", "trainResults.*.metrics.model/*"), _CONTRACT),
@@ -84,7 +84,7 @@ OLDER: Mapping[tuple[int, int, int], Mapping[str, str]] = {
         "results.validation": _SAMPLE,
     },
 }
-"""What differs in every situation with versions below these."""
+"""Expected differences in every situation, with versions below these."""
 
 SITUATIONS: Mapping[str, Situation] = {
     "detect": Situation("yolo11n.yaml", "detect"),
@@ -94,7 +94,7 @@ SITUATIONS: Mapping[str, Situation] = {
     "classify": Situation(),
     "semantic": Situation("yolo26n-sem.yaml", "semantic", since=(8, 4, 100)),
     "depth": Situation("yolo26n-depth.yaml", "depth", since=(8, 4, 190)),
-    # Earlier versions want larger pictures than these.
+    # Earlier versions need larger images than these.
     "rtdetr": Situation("rtdetr-l.yaml", "detect", {"epochs": 1}, since=(8, 4, 190)),
     "patience": Situation(arguments={"epochs": 8, "patience": 1, "lr0": 0.0}),
     "time": Situation(arguments={"time": 1.0}, steps=("time is up in epoch 2",)),
@@ -106,8 +106,8 @@ SITUATIONS: Mapping[str, Situation] = {
     "exception": Situation(arguments={"epochs": 3}, steps=("raises in epoch 2",), may_differ=_FAILED),
     "two-trainings": Situation(steps=("train twice",), models=2),
     "late-callbacks": Situation(steps=("callbacks are added late",), may_differ={"*.metrics/later": _LATER}),
-    # The address that 8.3 reports to is a constant, which only the first process can be told to replace.
+    # The address that 8.3 reports to is a constant, which can be replaced only in the first process.
     "ddp": Situation(steps=("workers",), since=(8, 4, 30), may_differ={"environment.command": _RANDOM}),
 }
 CHECKED = ("exception", "late-callbacks")
-"""Those that are a part of every check."""
+"""The situations that the test suite runs."""

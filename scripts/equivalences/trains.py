@@ -1,8 +1,8 @@
-"""One process of a situation: trains, by upstream's own streaming or by ours, and does what is to happen.
+"""One process of a situation: train with upstream's own streaming or with ours, and do what the step says.
 
 python -m equivalences.trains STEP MODEL ARGUMENTS(JSON)
 
-Which of the two is in `EQUIVALENCE`, and not on the command line, which is reported.
+`EQUIVALENCE` says which of the two; the command line cannot, because it is reported.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ IS_OURS = os.environ.get("EQUIVALENCE") == "ours"
 
 
 class Failure(Exception):
-    """What a training dies of."""
+    """The error that ends a training."""
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def _last() -> str:
 
 
 def _happenings(step: str) -> list[tuple[str, Callable[[Any], None]]]:
-    """Return what happens in a step: events, and what is done at them."""
+    """Return what happens in a step: callback events, and the action at each."""
     if step == "callbacks are added late":
         return [("on_train_start", _add_late), ("on_fit_epoch_end", _add_metric), ("on_train_end", _add_plot)]
     deeds = {"killed": _kill, "raises": _raise, "time": _take_time}
@@ -75,7 +75,7 @@ def _happenings(step: str) -> list[tuple[str, Callable[[Any], None]]]:
 
 
 def _kill(trainer: Any) -> None:
-    """Die as from a power cut, when upstream has sent what it has."""
+    """Kill the process, once upstream has sent what it has queued."""
     del trainer
     if executor := getattr(sys.modules.get("ultralytics.utils.callbacks.platform"), "_executor", None):
         executor.shutdown(wait=True)
@@ -103,9 +103,9 @@ def _add_plot(trainer: Any) -> None:
 
 
 def _speak_to_one_server() -> None:
-    """Have 8.3 report where the others do: its address is a constant."""
+    """Make 8.3 report to the same server as other versions; its address is a constant."""
     import requests
-    from ultralytics.utils import callbacks  # noqa: F401 - what is imported first
+    from ultralytics.utils import callbacks  # noqa: F401 - must be imported first
 
     here, post = os.environ["ULTRALYTICS_PLATFORM_URL"], requests.post
 

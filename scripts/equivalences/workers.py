@@ -1,4 +1,4 @@
-"""A multi-GPU training without GPUs: two processes on the CPU, which talk by gloo."""
+"""A multi-GPU training without GPUs: two processes on the CPU that communicate through gloo."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ultralytics.utils import LOCAL_RANK, RANK
 if LOCAL_RANK != -1:
 
     class OnCpu(torch.nn.parallel.DistributedDataParallel):
-        """Takes no device."""
+        """Ignores the device."""
 
         def __init__(self, module: Any, device_ids: Any = None, **options: Any) -> None:
             del device_ids
@@ -22,7 +22,7 @@ if LOCAL_RANK != -1:
 
 
 class Trainer(ClassificationTrainer):
-    """Starts two workers as for two GPUs."""
+    """Starts two workers, as for two GPUs."""
 
     ddp = property(lambda _: LOCAL_RANK == -1, lambda *_: None)
     world_size = property(lambda _: 2, lambda *_: None)
@@ -31,7 +31,7 @@ class Trainer(ClassificationTrainer):
         torch.distributed.init_process_group("gloo", rank=RANK, world_size=2)
 
     def final_eval(self) -> None:
-        """Evaluate on the CPU, which the validator of a worker does not."""
+        """Evaluate on the CPU, which a worker's validator does not do."""
         from ultralytics.engine import validator
 
         rank, validator.RANK = validator.RANK, -1

@@ -1,1 +1,1 @@
-"""Building a release and trying it as a stranger would."""
+"""Building a release, and testing it as a new user would use it."""

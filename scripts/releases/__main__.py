@@ -1,8 +1,8 @@
-"""Build the wheel and the source distribution, check their content, and try the wheel as a stranger would.
+"""Build the wheel and the source distribution, check their content, and test the wheel as a new user would use it.
 
-It is installed into a new environment, in the pinned versions of constraints.txt, and the README's quickstart is run
-from it outside of the checkout: a real training that is killed, resumed and delivered to a local platform. pip needs
-the network for it. Nothing is published.
+The wheel is installed into a new environment with the pinned versions of constraints.txt, and the README's quickstart
+is run outside of the checkout: a real training that is killed, resumed and delivered to a local platform. pip needs
+the network for this. Nothing is published.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _LOOK = "import uploader, journal; print(uploader.__version__, uploader.__file__
 
 
 def main() -> None:
-    """Take the steps; each that fails ends it with the reason."""
+    """Run the steps; the first that fails ends the program with the reason."""
     options = _parser().parse_args()
     if is_changed() and not options.dirty:
-        sys.exit("The checkout has changes that are in no commit. Commit them first, or try what is there by --dirty.")
+        sys.exit("The checkout has uncommitted changes. Commit them first, or use --dirty to include them.")
     with tempfile.TemporaryDirectory(prefix="uploader-release-") as temporary:
         _release(Path(temporary).resolve(), options)
 
@@ -70,17 +70,17 @@ def _install(wheel: Path, work: Path, *, reuse: bool) -> Path:
 
 
 def _look(python: Path, work: Path, version: str) -> None:
-    """Compare what is imported, and from where, with what was to be installed."""
+    """Check the version that is imported, and where it is imported from."""
     found, *places = _run([str(python), "-c", _LOOK], work).split()
     if found != version:
-        sys.exit(f"uploader.__version__ is {found}, and the version is {version}")
+        sys.exit(f"uploader.__version__ is {found}, but the version is {version}")
     if strays := [place for place in places if not Path(place).is_relative_to(python.parents[1])]:
-        sys.exit(f"not the installed modules are imported, but {', '.join(strays)}")
+        sys.exit(f"these modules are imported instead of the installed ones: {', '.join(strays)}")
     _run([str(python.parent / "uploader"), "--help"], work)
 
 
 def _run(command: list[str], work: Path) -> str:
-    """Run a command outside of the checkout, with nothing of it on the path; return what it prints."""
+    """Run a command outside of the checkout, without the checkout on the path; return its output."""
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
     done = subprocess.run(command, cwd=work, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -89,11 +89,11 @@ def _run(command: list[str], work: Path) -> str:
 
 
 def _keep(archives: Archives, out: Path | None) -> None:
-    _step("All of it works")
+    _step("Everything works")
     for archive in (archives.sdist, archives.wheel):
         print(f"  {hashlib.sha256(archive.read_bytes()).hexdigest()}  {archive.name}")
     if out is None:
-        print("  A trial: nothing was kept. --out dist keeps the two archives; publishing them is a step of its own.")
+        print("  Nothing was kept. --out dist keeps the two archives; publishing them is a separate step.")
         return
     out.mkdir(parents=True, exist_ok=True)
     for archive in (archives.sdist, archives.wheel):
@@ -109,12 +109,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/release", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, help="keep the archives in this folder; else it is a trial")
-    parser.add_argument("--dirty", action="store_true", help="build what is there, also what is in no commit")
+    parser.add_argument("--out", type=Path, help="keep the archives in this folder; by default they are deleted")
+    parser.add_argument("--dirty", action="store_true", help="include uncommitted changes")
     parser.add_argument(
-        "--reuse", action="store_true", help="fetch nothing: build and run with the packages that are installed here"
+        "--reuse", action="store_true", help="download nothing: build and run with the packages that are installed here"
     )
-    parser.add_argument("--no-quickstart", action="store_true", help="leave the training out")
+    parser.add_argument("--no-quickstart", action="store_true", help="skip the training")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The two archives: the source distribution is made from what git knows, and the wheel from the source distribution."""
+"""The two archives: the source distribution is built from the files that git knows, and the wheel from that."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _BUILD = "import sys, setuptools.build_meta as backend; getattr(backend, sys.arg
 
 @dataclass(frozen=True)
 class Archives:
-    """What a release is made of."""
+    """The archives of a release."""
 
     sdist: Path
     wheel: Path
 
 
 def git(*arguments: str) -> str:
-    """Return what a git command prints in the checkout."""
+    """Return the output of a git command in the checkout."""
     done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"A release is built from a git checkout, and git says: {done.stderr.strip()}")
+        sys.exit(f"A release is built from a git checkout, but git says: {done.stderr.strip()}")
     return done.stdout
 
 
 def is_changed() -> bool:
-    """Return whether the checkout has what no commit has."""
+    """Tell whether the checkout has uncommitted changes."""
     return bool(git("status", "--porcelain").strip())
 
 
 def export(folder: Path) -> Path:
-    """Copy what git has or would have, so that nothing else that lies in the checkout comes along."""
+    """Copy the files that git tracks or would add, and nothing else in the checkout."""
     for name in git("ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0"):
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -44,11 +44,11 @@ def export(folder: Path) -> Path:
 
 
 def make_environment(folder: Path, *, reuse: bool) -> Path:
-    """Make a virtual environment; return its interpreter.
+    """Create a virtual environment; return its interpreter.
 
     Args:
-        folder: Where to.
-        reuse: Whether the packages that are installed here are seen there, so that none has to be fetched.
+        folder: Where to create it.
+        reuse: Whether packages installed here are visible there, so that none has to be downloaded.
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     if reuse:
@@ -59,7 +59,7 @@ def make_environment(folder: Path, *, reuse: bool) -> Path:
 
 
 def install(python: Path, *arguments: str) -> None:
-    """Install into an environment, by the pip of this one."""
+    """Install into an environment with the pip of the current one."""
     quiet = ["--quiet", "--no-input", "--disable-pip-version-check"]
     subprocess.run([sys.executable, "-m", "pip", "--python", str(python), "install", *quiet, *arguments], check=True)
 

@@ -1,4 +1,4 @@
-"""What has to be in the archives, and what must not."""
+"""What the archives must and must not contain."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ENTRY_POINT = "uploader = uploader.__main__:main"
 
 
 def faults(archives: Archives, source: Path, version: str) -> Iterator[str]:
-    """Yield what is wrong with the archives.
+    """Yield the faults of the archives.
 
     Args:
-        archives: They.
-        source: The tree that they were made from.
-        version: What `pyproject.toml` says.
+        archives: The archives.
+        source: The tree that they were built from.
+        version: The version in `pyproject.toml`.
     """
     wanted = {path.relative_to(source).as_posix() for name in PACKAGES for path in _files(source / name)}
     yield from _faults_of_wheel(archives.wheel, wanted, version)
@@ -34,7 +34,7 @@ def faults(archives: Archives, source: Path, version: str) -> Iterator[str]:
 
 
 def is_unreleased(changelog: str) -> bool:
-    """Return whether the changelog calls its newest version one that is still to come."""
+    """Tell whether the changelog calls its newest version unreleased."""
     return "unreleased" in _newest(changelog).lower()
 
 
@@ -78,7 +78,7 @@ def _missing(where: str, wanted: set[str], inside: set[str]) -> Iterator[str]:
 def _faults_of_changelog(changelog: str, version: str) -> Iterator[str]:
     newest = _newest(changelog)
     if re.search(rf"(?<![\d.]){re.escape(version)}(?![\d.])", newest) is None:
-        yield f"the changelog's newest heading is {newest!r}, and the version is {version}"
+        yield f"the changelog's newest heading is {newest!r}, but the version is {version}"
 
 
 def _newest(changelog: str) -> str:

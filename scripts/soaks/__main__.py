@@ -1,4 +1,4 @@
-"""`scripts/soak`: run suites and print a table of what they came to."""
+"""`scripts/soak`: run suites and print a table of their results."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Suite:
     """One kind of fault.
 
     Attributes:
-        rounds: The full number; for suites of steps, the most of each kind.
+        rounds: The full number; for suites of steps, the maximum of each kind.
         run: Called with rounds, seed and the folder for findings.
-        why_not: Returns why it cannot run here, or None.
-        may_lose: Whether losing the newest events is no fault.
-        tally: What its figures are.
-        columns: Which of them the table shows.
+        why_not: Returns the reason why it cannot run here, or None.
+        may_lose: Whether it may lose the newest events.
+        tally: The class of its figures.
+        columns: The figures that the table shows.
     """
 
     rounds: int
@@ -98,11 +98,13 @@ SUITES = {
 
 @click.command()
 @click.argument("suites", nargs=-1, type=click.Choice(list(SUITES)))
-@click.option("--rounds", type=click.IntRange(1), help="Faults of each suite.  [default: each suite's full number]")
-@click.option("--seed", type=int, default=1, show_default=True, help="Decides every random choice.")
+@click.option(
+    "--rounds", type=click.IntRange(1), help="Number of faults per suite.  [default: each suite's full number]"
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of every random choice.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), default="soak-findings", show_default=True)
 def main(suites: tuple[str, ...], rounds: int | None, seed: int, keep: Path) -> None:
-    """Run SUITES, all by default; exit with 1 when one of them found something."""
+    """Run SUITES, all by default; exit with 1 if one of them found a fault."""
     names, found, columns = suites or tuple(SUITES), False, ()
     for name in names:
         suite = SUITES[name]
@@ -131,7 +133,7 @@ def _run(name: str, suite: Suite, rounds: int, seed: int, keep: Path) -> Tally |
 
 
 def _figure(value: int | Counter[str]) -> str:
-    """Return a number as it is, and a count of kinds as its sum and what it consists of."""
+    """Format a number, or the total and the parts of a counter."""
     if isinstance(value, int):
         return str(value)
     return f"{sum(value.values())}: {', '.join(f'{name} {count}' for name, count in sorted(value.items()))}"

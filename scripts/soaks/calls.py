@@ -1,21 +1,21 @@
-"""What a request to a platform is for: the fault suites break different things in different ways."""
+"""The purpose of a request to a platform; the fault suites break different requests in different ways."""
 
 from __future__ import annotations
 
 import json
 
-from soaks.weather import Call
+from soaks.fault_schedule import Call
 from soaks.wire import Request
 
 HEARTBEAT = "heartbeat"
-"""Label of the requests that say that a training is alive."""
+"""Label of heartbeat requests."""
 
 
 def describe(request: Request) -> tuple[Call, str]:
-    """Return what a request is for, and what tells it from others of its round.
+    """Return the purpose of a request, and a label that distinguishes it from others of its round.
 
     Args:
-        request: To the API of Ultralytics Platform or of HUB, or to their storage. Of one that brings a file the body
+        request: A request to the API of Ultralytics Platform or of HUB, or to their storage. The body of an upload
             may not have been read.
     """
     length, path = request.headers.get("content-length", "0"), request.path.partition("?")[0]

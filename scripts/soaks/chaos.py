@@ -1,6 +1,6 @@
-"""A reverse proxy that breaks requests by a schedule. Real sockets, one thread for each connection.
+"""A reverse proxy that breaks requests on a schedule. It uses real sockets, with one thread per connection.
 
-It knows HTTP and nothing of the platform behind it: what a request is for is told by a function that it is given.
+It knows HTTP, but nothing about the platform behind it: a function that is passed in tells the purpose of a request.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from dataclasses import replace
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from soaks.weather import Call, Schedule
+from soaks.fault_schedule import Call, Schedule
 from soaks.wire import Answer, Request, encode, read_body, read_head
 
 LATE_SECONDS = 0.45
-"""How long a late answer takes; the patience of the client under test is shorter."""
+"""How long a late answer takes; the time-out of the client under test is shorter."""
 OUTAGE_SECONDS = 0.005
 
 _RESET = struct.pack("ii", 1, 0)
@@ -44,18 +44,18 @@ Witness = Callable[[int, str], None]
 
 
 class Chaos:
-    """What is between client and platform.
+    """A proxy between client and platform.
 
     Attributes:
-        url: Where the client finds it.
+        url: Its URL for the client.
         faults: How often each fault happened.
-        seen: How often each request arrived, by its label.
+        seen: How often each request arrived, by label.
         requests: How many requests arrived.
-        witness: Told of each request's number, `arrived` and `handled`; it may end the client.
+        observer: Called with each request's number, and `arrived` or `handled`; it may end the client.
     """
 
     def __init__(self, upstream: str, describe: Describe, schedule: Schedule, elsewhere: str) -> None:
-        """Listen on loopback; `chaos` runs and ends it."""
+        """Listen on loopback; `chaos` starts and closes it."""
         self._upstream = urlsplit(upstream).netloc
         self._describe = describe
         self._schedule = schedule
@@ -72,22 +72,22 @@ class Chaos:
         self.faults: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         self.requests = 0
-        self.witness: Witness = lambda number, phase: None
+        self.observer: Witness = lambda number, phase: None
 
     def start(self) -> None:
         """Accept connections."""
         self._thread.start()
 
     def close(self) -> None:
-        """Reset what is open, and join all threads."""
+        """Reset open connections, and join all threads."""
         self._closing.set()
         self._thread.join()
         self._reset_all()
         for thread in list(self._open.values()):
             thread.join()
 
-    def settle(self) -> None:
-        """Wait until everything that clients sent before they ended is handled; none may run meanwhile."""
+    def wait_until_idle(self) -> None:
+        """Wait until all requests of clients that have ended are handled. No client may be running."""
         while self._open:
             time.sleep(0.001)
 
@@ -105,7 +105,7 @@ class Chaos:
         self._listener.close()
 
     def _be_away(self) -> None:
-        """Listen to nobody; come back when what was under way is handled."""
+        """Accept no connections until the requests in progress are handled."""
         self._listener.close()
         self._reset_all()
         time.sleep(OUTAGE_SECONDS)
@@ -114,10 +114,10 @@ class Chaos:
         self._listener = _listen(self._port)
 
     def _let_others_arrive(self) -> None:
-        """Wait until nothing is under way to the platform.
+        """Wait until no request to the platform is in progress.
 
-        A client here looks for its registration after milliseconds, and one that is still on its way then is a
-        documented limit.
+        In these tests a client looks for its registration after milliseconds; a registration that is still in transit
+        then is a documented limit.
         """
         while self._forwarding:
             time.sleep(0.001)
@@ -140,14 +140,14 @@ class Chaos:
                 self._open.pop(connection, None)
 
     def _handle(self, connection: socket.socket, head: Request, stream: BinaryIO) -> bool:
-        """Answer one request, or break it; return whether the connection goes on."""
+        """Answer one request, or break it; return whether the connection stays open."""
         length, is_file = int(head.headers.get("content-length", 0)), _is_file(head)
         body = b"" if is_file else read_body(stream, length)
         call, label = self._describe(replace(head, body=body))
         if call == "read":
             self._let_others_arrive()
         number, fault = self._next(call, label)
-        self.witness(number, "arrived")
+        self.observer(number, "arrived")
         if is_file:
             body = read_body(stream, length // 2 if fault == "reset in the body" else length)
         answer = self._break(replace(head, body=body), number, fault)
@@ -167,14 +167,14 @@ class Chaos:
             return self.requests, fault
 
     def _break(self, request: Request, number: int, fault: str | None) -> Answer | None:
-        """Return the answer to a request that met a fault; None resets the connection."""
+        """Return the answer to a request with a fault, or None to reset the connection."""
         if fault in _UNHANDLED:
             return self._unhandled(request, number, fault)
         sent = request
         if fault in {"torn", "torn and praised"}:
             sent = replace(request, body=request.body[: len(request.body) * 2 // 3])
         answer = self._forward(sent)
-        self.witness(number, "handled")
+        self.observer(number, "handled")
         return _spoil(answer, number, fault)
 
     def _unhandled(self, request: Request, number: int, fault: str) -> Answer | None:
@@ -214,7 +214,7 @@ class Chaos:
                 self._forwarding -= 1
 
     def _forward_part(self, request: Request) -> None:
-        """Let the platform see a body that ends early."""
+        """Send the platform a body that ends early."""
         host, _, port = self._upstream.partition(":")
         head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
         with socket.create_connection((host, int(port))) as upstream:
@@ -235,12 +235,12 @@ _UNHANDLED = {
 
 @contextmanager
 def chaos(upstream: str, describe: Describe, schedule: Schedule, elsewhere: str) -> Iterator[Chaos]:
-    """Run a proxy in front of `upstream` for as long as the block lasts.
+    """Run a proxy in front of `upstream` until the block ends.
 
     Args:
         upstream: The platform's base URL.
-        describe: What a request is for, and what tells it from others.
-        schedule: What breaks.
+        describe: Returns the purpose and the label of a request.
+        schedule: Which requests break.
         elsewhere: Base URL that redirects point to.
     """
     running = Chaos(upstream, describe, schedule, elsewhere)
@@ -252,7 +252,7 @@ def chaos(upstream: str, describe: Describe, schedule: Schedule, elsewhere: str)
 
 
 class Elsewhere:
-    """A host that must never be called: a socket that listens and answers nothing."""
+    """A host that must never be contacted: a socket that listens but never answers."""
 
     def __init__(self) -> None:
         """Listen on loopback."""
@@ -264,7 +264,7 @@ class Elsewhere:
         self._listener.close()
 
     def calls(self) -> list[bytes]:
-        """Return the beginnings of what was sent here."""
+        """Return the first bytes of each connection."""
         found = []
         self._listener.setblocking(False)
         with suppress(BlockingIOError):
@@ -286,12 +286,12 @@ def _listen(port: int) -> socket.socket:
 
 
 def _reset(connection: socket.socket) -> None:
-    """Have the connection end by a reset when it is closed."""
+    """Make closing the connection reset it."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
 def _spoil(answer: Answer, number: int, fault: str | None) -> Answer | None:
-    """Return what becomes of the platform's answer on its way back."""
+    """Return the platform's answer as the fault leaves it."""
     if fault == "dropped after":
         return None
     if fault == "late":

@@ -1,7 +1,7 @@
-"""Suites `cut-ext4` and `cut-xfs`: the power goes while a training writes; the machine comes back and looks.
+"""Suites `cut-ext4` and `cut-xfs`: the power fails while a training writes; afterwards the journal is checked.
 
-The file system is shut down without flushing its log, so what was not forced out is gone, as when the power goes. What
-this does not show: a disk that acknowledges a flush and keeps the bytes in a volatile cache.
+The file system is shut down without flushing its log, so everything that was not synced is lost, as in a power cut.
+This does not simulate a disk that acknowledges a flush but keeps the bytes in a volatile cache.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def run(file_system: str, cuts: int, seed: int, keep: Path, durability: Durabili
 
     Args:
         file_system: `ext4` or `xfs`.
-        cuts: How often the power goes.
-        seed: Decides what is written and when the power goes, as far as the scheduler lets it.
-        keep: Where a journal with a finding is copied to.
+        cuts: Number of power cuts.
+        seed: Decides what is written and when the power fails, as far as the scheduler allows.
+        keep: Folder that journals with a finding are copied to.
         durability: See `journal.open`.
     """
     with loop_volume(file_system) as volume:
@@ -51,13 +51,13 @@ def _cut_once(
     acknowledged: list[Acknowledged],
     durability: Durability,
 ) -> tuple[Path, Tally]:
-    """Write, cut, come back, look; `acknowledged` grows by what this writer was told."""
+    """Write, cut the power, remount and check. The writer's acknowledged writes are added to `acknowledged`."""
     folder = volume.root / "training" / "journal"
     folder.parent.mkdir(exist_ok=True)
     writer = Child(partial(write_until_killed, folder, seed, durability=durability))
     writer.wait_for_reports(random.choice((0, 0, 1, 5, 20, 60)))
     spin(random.uniform(0, 0.008))
-    before = writer.reported()  # what returns while the power goes proves nothing
+    before = writer.reported()  # a write that returns while the power fails proves nothing
     volume.cut_power()
     writer.kill()
     new = writer.reap()[:before]

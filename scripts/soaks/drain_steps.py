@@ -1,7 +1,7 @@
 """Suite `drain-line`: one journal, drained to both platforms, and the drain killed before each line of its code.
 
-Of each line it dies before the first time that it runs, and of one that runs more often before one time in the middle,
-too. The platforms know no idempotency keys. The network is calm: what is broken here is the drain.
+It is killed before the first execution of each line and, if a line runs more often, also before one in the middle. The
+platforms do not support idempotency keys. The network works: only the drain fails here.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from random import Random
 
 from soaks.calls import describe
 from soaks.chaos import Chaos, Elsewhere, chaos
-from soaks.drains import BROKEN, HUB, KEY, TIMING, ULTRALYTICS, Job, Nursery, drain
+from soaks.drains import BROKEN, HUB, KEY, TIMING, ULTRALYTICS, ForkServer, Job, drain
+from soaks.fault_schedule import Schedule
 from soaks.lines import DieAtLine, Line, LineCount
 from soaks.network_tally import NetworkTally
 from soaks.places import keep_when_found, scratch
 from soaks.traces import spread
 from soaks.trainings import record
 from soaks.verdict import compare
-from soaks.weather import Schedule
 from uploader.server.running import RunningServer, running
 
 _TRAINING = 15
-"""Seed of a training of two sessions, with epochs, console text and checkpoints."""
+"""Seed of a training with two sessions, epochs, console text and checkpoints."""
 _CALM = Schedule("calm", 0.0)
 # No answer is late here unless the machine is: a busy one must not turn a delivery into a retry.
 _PATIENT = replace(TIMING, answer=60.0)
@@ -35,24 +35,24 @@ _ALL_DELIVERED = 0
 
 
 def run(keep: Path, limit: int, file: str = ".py") -> Iterator[NetworkTally]:
-    """Kill the drain before each line, or at `limit` of these moments, evenly spread.
+    """Kill the drain before each line, or at `limit` of these points, evenly spread.
 
     Args:
-        keep: Where a journal with a finding is copied to.
-        limit: The most kills.
-        file: How the paths of the files end whose lines it is about.
+        keep: Folder that journals with a finding are copied to.
+        limit: Maximum number of kills.
+        file: Suffix of the paths of the files whose lines count.
     """
-    with closing(Nursery()) as nursery:
+    with closing(ForkServer()) as fork_server:
         deaths = [DieAtLine(times, line) for line, times in _moments() if line[0].endswith(file)]
         chosen = [deaths[step - 1] for step in spread(len(deaths), limit)]
         for first in range(0, len(chosen), _ROUNDS_PER_SERVER):
             with scratch() as folder, running(folder, api_key=KEY, idempotency=False) as server:
                 for number, death in enumerate(chosen[first : first + _ROUNDS_PER_SERVER], first):
-                    yield _die(death, number, server, nursery, keep)
+                    yield _die(death, number, server, fork_server, keep)
 
 
 def _moments() -> Iterator[tuple[Line, int]]:
-    """Drain once, and yield each line that it ran, with the times before which a drain is to die there."""
+    """Drain once, and yield each line that ran, with the executions before which to kill a drain."""
     count = LineCount()
     with (
         scratch() as folder,
@@ -64,16 +64,16 @@ def _moments() -> Iterator[tuple[Line, int]]:
         yield from ((line, time) for time in sorted({1, times // 2 + 1}))
 
 
-def _die(death: DieAtLine, number: int, server: RunningServer, nursery: Nursery, keep: Path) -> NetworkTally:
+def _die(death: DieAtLine, number: int, server: RunningServer, fork_server: ForkServer, keep: Path) -> NetworkTally:
     tally, project = NetworkTally(rounds=1, drains=2), f"line-{number}"
     place = f"{Path(death.line[0]).name}:{death.line[1]} time {death.times}" if death.line else ""
     with scratch() as folder:
         with _recorded(folder, server, project) as (job, between):
-            code = nursery.wait(nursery.start(replace(job, before_line=death)))
+            code = fork_server.wait(fork_server.start(replace(job, before_line=death)))
             tally.kills += code == -signal.SIGKILL
             if code == BROKEN:
-                tally.note("broken", "the drain ended by an error of its own")
-            between.settle()  # a registration that is still on its way is a documented limit
+                tally.note("broken", "the drain ended with an internal error")
+            between.wait_until_idle()  # a registration that is still in transit is a documented limit
             if drain(job).exit_code != _ALL_DELIVERED:
                 tally.note("stuck", "after the second drain")
             tally.requests = between.requests
@@ -85,7 +85,7 @@ def _die(death: DieAtLine, number: int, server: RunningServer, nursery: Nursery,
 
 @contextmanager
 def _recorded(folder: Path, server: RunningServer, project: str) -> Iterator[tuple[Job, Chaos]]:
-    """Record the training, and put a proxy that breaks nothing before the platforms."""
+    """Record the training, and put a proxy that breaks nothing in front of the platforms."""
     record(folder / "journal", Random(_TRAINING), project)
     with closing(Elsewhere()) as elsewhere, chaos(server.url, describe, _CALM, elsewhere.url) as between:
         yield Job(folder / "journal", between.url, (ULTRALYTICS, HUB), _PATIENT), between

@@ -1,7 +1,8 @@
-"""Drain processes that are meant to be killed, and the nursery that forks them.
+"""Drain processes that are meant to be killed, and the server process that forks them.
 
-A process with threads must not fork: a lock of SQLite's could be held at that moment, for ever in the child. So the
-nursery is forked before the servers' threads begin, has none itself, and forks the drains on request.
+A process with threads must not fork, because a lock of SQLite's that is held at that moment would stay locked in the
+child forever. So the fork server is forked before the servers' threads start, has no threads, and forks drains on
+request.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from uploader.settings import Account, Settings
 
 KEY = "ul_soak_key"
 JOURNAL_UNUSABLE, BROKEN = 1, 70
-"""Exit codes of a drain that could not use the journal, and of one that ended by an error of its own."""
+"""Exit codes of a drain that could not use the journal, and of one that ended with an internal error."""
 # A wait doubles with each failure, of which a checkpoint may have twenty here.
 TIMING = Timing(answer=0.3, first_wait=0.00001, shortest_wait=0.001, lease=60.0, renewal=20.0)
 ULTRALYTICS, HUB = "ultralytics", "hub"
@@ -42,12 +43,12 @@ class Job:
 
     Attributes:
         folder: The journal.
-        url: Where its runs go.
-        platforms: As whose API.
-        timing: How long it waits for what.
-        unlocked: Whether it works without the journal's lock, as another one may do at the same time.
-        watch_seconds: Goes on so long, whether or not there is anything to deliver; 0 ends when all is done.
-        before_line: Called before each line of our own code, whichever thread runs it; it may end the process.
+        url: Where its runs are delivered.
+        platforms: The APIs to use.
+        timing: Its time-outs and waits.
+        unlocked: Whether it works without the journal's lock, so that another drain can run at the same time.
+        watch_seconds: How long it watches; 0 ends when everything is done.
+        before_line: Called before each line of our own code, in any thread; it may end the process.
     """
 
     folder: Path
@@ -60,19 +61,19 @@ class Job:
 
     @property
     def settings(self) -> Settings:
-        """What a person would have set for it."""
+        """The settings that a person would have made."""
         urls = {name: self.url if name in self.platforms else None for name in NAMES}
         return Settings(accounts={name: Account(url, KEY) for name, url in urls.items()})
 
     @property
     def options(self) -> DrainOptions:
-        """What a person would have asked for."""
+        """The options that a person would have chosen."""
         watch = self.watch_seconds > 0
         return DrainOptions(timing=self.timing, parallel=8, watch=watch, max_time=self.watch_seconds if watch else None)
 
 
 def drain(job: Job) -> Summary:
-    """Run a drain in this process to its end; SIGTERM stops it, where this is the main thread."""
+    """Run a drain in this process to its end; SIGTERM stops it if this is the main thread."""
     with _traced(job.before_line), journal.open(job.folder) as opened, closing(opened.outbox()) as outbox:
         running = Drain(opened, outbox, job.settings, job.options)
         with _sigterm(running.stop):
@@ -95,8 +96,8 @@ def _traced(before_line: OnLine | None) -> AbstractContextManager[None]:
     return tracing(before_line, JOURNAL, UPLOADER, but=LOCAL_PLATFORM) if before_line else nullcontext()
 
 
-class Nursery:
-    """A process that forks drains. Make it before any thread is started."""
+class ForkServer:
+    """A process that forks drains. Create it before any thread is started."""
 
     def __init__(self) -> None:
         """Fork it."""
@@ -114,19 +115,19 @@ class Nursery:
         return pid
 
     def wait(self, pid: int) -> int:
-        """Return the exit code of a drain when it has ended; that of a killed one is the signal's, negative."""
+        """Wait for a drain and return its exit code; if it was killed, the negative number of the signal."""
         self._ours.send(pid)
         code: int = self._ours.recv()
         return code
 
     def close(self) -> None:
-        """End the nursery; drains that run are left behind."""
+        """End the fork server; running drains are left behind."""
         self._ours.close()
         os.waitpid(self._pid, 0)
 
 
 def _serve(requests: Connection[Any, Any]) -> None:
-    """Fork for jobs and wait for process ids until the pipe ends; never return into the parent's code."""
+    """Fork drains and wait for process ids until the pipe ends; never return into the parent's code."""
     while True:
         try:
             request = requests.recv()
@@ -149,15 +150,15 @@ def _drain_and_exit(job: Job) -> None:
             _take_the_lock_away()
         code = drain(job).exit_code
     except journal.JournalError:
-        code = JOURNAL_UNUSABLE  # two drains at once may keep each other waiting for too long
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the forked interpreter ends here
+        code = JOURNAL_UNUSABLE  # two drains at once may block each other for too long
+    except BaseException as error:  # noqa: BLE001 - the forked interpreter ends here in any case
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
     finally:
         os._exit(code)
 
 
 def _take_the_lock_away() -> None:
-    """Let two drains work at once. What only the holder of the lock may do, take back every claim, is not done."""
+    """Let two drains work at once. They then do not take back all claims, which only the lock's holder may do."""
 
     def no_lock(_: Path) -> AbstractContextManager[None]:
         return nullcontext()

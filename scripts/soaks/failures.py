@@ -1,8 +1,8 @@
-"""Suite `fail`: a training whose disk fails once, at each system call in turn; it goes on, and nothing is missing.
+"""Suite `fail`: a training's disk fails once, at each system call in turn; the training continues, and nothing is lost.
 
-What the journal cannot take is in the fallback file, which the judge takes in as the next drain does. An event whose
-commit failed after its bytes were written may be in both, and then twice in the journal: the platform tells such
-twins by their keys.
+Events that the journal could not take are in the fallback file, which the check ingests as the next drain would. If an
+event's commit failed after its bytes were written, the event may be in both, and then twice in the journal; the
+platform recognises such duplicates by their keys.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def run(keep: Path, limit: int) -> Iterator[Tally]:
     """Fail the n-th call of each kind: each of them, or `limit` of them, evenly spread.
 
     Args:
-        keep: Where a journal with a finding is copied to.
-        limit: The most failures of each kind.
+        keep: Folder that journals with a finding are copied to.
+        limit: Maximum number of failures of each kind.
     """
     calls = count_calls(training, {name for name, *_ in FAILURES})
     for name, error, on in FAILURES:
@@ -65,14 +65,14 @@ def run(keep: Path, limit: int) -> Iterator[Tally]:
 
 
 def training(folder: Path, report: Report) -> None:
-    """Write events and checkpoints as the recorder does, and the events that fail to a folder beside the journal."""
+    """Write events and checkpoints as the recorder does, and events that fail to a folder beside the journal."""
     logging.getLogger("uploader").setLevel(logging.CRITICAL)
     os.environ["UPLOADER_FALLBACK"] = str(folder.parent / "fallback")
     log_room.ROOM_BYTES, journal_connection.BUSY_SECONDS = 0, 0.1
     session = session_writer.SessionWriter(
         journal_options.JournalOptions(journal=str(folder)),
         session_writer.new_run(RUN_ID, project="soak", name="soak", save_dir=folder.parent),
-        clock=partial(next, itertools.count(0, 20)),  # so that a journal that failed is tried again soon
+        clock=partial(next, itertools.count(0, 20)),  # so that a failed journal is retried soon
     )
     for number in range(_EVENTS):
         payload = seal({"n": number, "text": f"epoch {number} " * 50})
@@ -86,7 +86,7 @@ def training(folder: Path, report: Report) -> None:
 
 
 def _saved(path: Path) -> Path:
-    """Write a checkpoint file by calls that no injection is for, except that it is opened."""
+    """Write a checkpoint file with calls that are never made to fail, except for opening it."""
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
     os.writev(descriptor, [bytes(5_000), path.name.encode()])
     os.close(descriptor)
@@ -113,7 +113,7 @@ def _take_in(folder: Path, _: Report) -> None:
 
 
 def _compare(database: Path, acknowledged: list[Acknowledged], tally: Tally) -> None:
-    """Every event is in the journal, by its payload: one that came by the fallback file has another id."""
+    """Check that every event is in the journal, by its payload, because ids change in the fallback file."""
     with closing(sqlite3.connect(database)) as connection:
         rows = connection.execute("SELECT key, payload FROM events WHERE kind = 'epoch_end'")
         there = {Acknowledged(int(key), digest(payload), is_blob=False) for key, payload in rows}

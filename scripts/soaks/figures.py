@@ -1,4 +1,4 @@
-"""What the figures of all suites have in common."""
+"""The base class of all suites' figures."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Own = TypeVar("Own", bound="Figures")
 
 @dataclass
 class Figures:
-    """Figures of one suite; each field can be added to its like."""
+    """Figures of one suite, which can be added field by field."""
 
     def add(self: Own, other: Own) -> None:
-        """Add another's figures to these."""
+        """Add other figures to these."""
         for one in fields(self):
             setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))

@@ -1,8 +1,8 @@
-"""Whether a HUB has exactly what was journaled, read by HUB's own API; see `verdict`.
+"""Whether a HUB has exactly what was journaled, read through HUB's own API; see `verdict`.
 
-What is expected is worked out here again from the journal's events, by what HUB is to end with: one model of each run,
-each epoch's metrics as they were last, of which the final evaluation replaces the last, the final checkpoint with its
-score. What other platforms get besides must not have come here.
+The expected state is derived here independently from the journal's events: one model per run, each epoch's latest
+metrics (the final evaluation replaces the last epoch's), the final checkpoint with its score. What is sent only to
+other platforms must not have arrived here.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ class Hub:
     key: str
 
     def get(self, path: str = "") -> Any:
-        """Read what is at a path below its models."""
+        """Read a path below its models."""
         request = urllib.request.Request(f"{self.url}/v1/models{path}", headers={"x-api-key": self.key})
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)["data"]
 
 
 def compare(folder: Path, url: str, key: str, _: str, tally: NetworkTally) -> None:
-    """Compare a journal that was delivered with what a local platform's HUB has.
+    """Compare a delivered journal with what a local platform's HUB has.
 
     Args:
         folder: The journal.
         url: The platform's base URL, not the proxy's.
         key: Its key.
-        _: HUB knows no projects.
-        tally: Takes what is found.
+        _: Unused, because HUB has no projects.
+        tally: Receives the findings.
     """
     there = Hub(url, key)
     models = there.get()["results"]
@@ -61,11 +61,11 @@ def _compare_metrics(
 ) -> None:
     epochs = _epochs(journaled)
     if told != [{"epoch": number, **epochs[number]} for number in sorted(epochs)]:
-        tally.note("lost", f"run {run_id}: HUB was told {told} instead of {epochs}")
+        tally.note("lost", f"run {run_id}: HUB received {told} instead of {epochs}")
 
 
 def _epochs(journaled: list[tuple[str, dict[str, Any]]]) -> dict[int, dict[str, Any]]:
-    """Return the metrics of each epoch; without validation losses they are the final evaluation's."""
+    """Return the metrics of each epoch; those without validation losses are from the final evaluation."""
     epochs: dict[int, dict[str, Any]] = {}
     latest = 0
     for data in (data for kind, data in journaled if kind == "epoch_end"):
@@ -85,15 +85,15 @@ def _compare_weights(
         tally.note("lost", f"run {run_id}: HUB has {best} and {model['status']} instead of {final} with {score}")
     newest = [data["sha256"] for data in saved if data["role"] == "last"][-1:]
     there = [last["sha256"]] if last else []
-    if there != newest and not _was_given_up(folder, run_id, newest):
+    if there != newest and not _was_superseded(folder, run_id, newest):
         tally.note("lost", f"run {run_id}: HUB has {last} as its last checkpoint instead of {newest}")
     for kind, url in (("best", model["weights"]), ("last", model["resume"])):
         if model["checkpoints"].get(kind) and _digest(url) != model["checkpoints"][kind]["sha256"]:
             tally.note("torn", f"run {run_id}: the bytes of HUB's {kind} checkpoint")
 
 
-def _was_given_up(folder: Path, run_id: str, newest: list[str]) -> bool:
-    """Return whether the newest checkpoint need not be there, because the final one was on its way already."""
+def _was_superseded(folder: Path, run_id: str, newest: list[str]) -> bool:
+    """Tell whether the newest checkpoint may be missing, because the final one was already in transit."""
     query = """SELECT 1 FROM deliveries JOIN destinations ON destinations.id = destination_id
         WHERE run_id = ? AND platform = 'hub' AND sha256 = ? AND state = 'superseded'"""
     return bool(rows(folder, query, run_id, *newest))

@@ -1,4 +1,4 @@
-"""Suite `kill`: writers that are ended by SIGKILL at a random moment, one or two at a time on the same journal."""
+"""Suite `kill`: writers are killed by SIGKILL at a random moment, one or two at a time on the same journal."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from soaks.workload import write_until_killed
 
 
 def run(rounds: int, seed: int, keep: Path) -> Iterator[Tally]:
-    """Yield the figures of each journal's life of some ten rounds.
+    """Yield the figures of each journal, which lives for about ten rounds.
 
     Args:
-        rounds: How many writers are killed.
-        seed: Decides what they write and when they are killed, as far as the scheduler lets it.
-        keep: Where a journal with a finding is copied to.
+        rounds: Number of writers to kill.
+        seed: Decides what they write and when they are killed, as far as the scheduler allows.
+        keep: Folder that journals with a finding are copied to.
     """
     done = 0
     while done < rounds:
@@ -31,7 +31,7 @@ def run(rounds: int, seed: int, keep: Path) -> Iterator[Tally]:
 
 
 def _live(folder: Path, seed: str, limit: int) -> Tally:
-    """Kill writers of one journal until it is old; inspect it after each time."""
+    """Kill writers of one journal several times; inspect it after each kill."""
     random, life, acknowledged = Random(seed), Tally(), list[Acknowledged]()
     age = min(limit, random.randint(4, 20))
     while life.rounds < age and not life.notes:

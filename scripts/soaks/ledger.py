@@ -1,7 +1,7 @@
-"""What a writer was told is safe, and whether it is: the judge of every suite.
+"""Acknowledged writes, and the check that they survived, for every suite.
 
-A writer reports each call that returned, as one line on a socket whose other end outlives it. After the fault,
-`inspect` opens the journal by SQLite alone, not by the code under test, and compares.
+A writer reports each call that returned, as one line on a socket that outlives it. After the fault, `inspect` opens the
+journal with SQLite alone, not with the code under test, and compares.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Acknowledged:
     """One event whose write returned.
 
     Attributes:
-        event_id: What the call returned.
-        sha256: Of the payload's text (an event), or of the bytes (a checkpoint).
+        event_id: The id that the call returned.
+        sha256: Digest of an event's payload text, or of a checkpoint's bytes.
         is_blob: Whether it is a checkpoint.
-        is_text: Whether it is console text, which may be given up.
+        is_text: Whether it is console text, which may be evicted.
     """
 
     event_id: int
@@ -37,19 +37,19 @@ class Acknowledged:
     is_text: bool = False
 
     def line(self) -> bytes:
-        """Return it as a line, short enough to be sent at once."""
+        """Return it as a line, short enough to be sent in one piece."""
         kind = "blob" if self.is_blob else "text" if self.is_text else "event"
         return f"{kind} {self.event_id} {self.sha256}\n".encode()
 
 
 def parse(lines: bytes) -> list[Acknowledged]:
-    """Return what whole lines say; a last line without its end was never reported."""
+    """Parse complete lines; a last line without its end does not count."""
     whole = (line.decode().split() for line in lines.split(b"\n")[:-1])
     return [Acknowledged(int(event_id), sha256, kind == "blob", kind == "text") for kind, event_id, sha256 in whole]
 
 
 def seal(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the payload with a digest of itself, so that it can be proved whole although it was not acknowledged."""
+    """Return the payload with a digest of itself, so that unacknowledged events can be checked for completeness."""
     return {**payload, "seal": digest(journal.encode(payload))}
 
 
@@ -63,16 +63,16 @@ class Tally(Figures):
     """The figures of one suite; all but the first three must be zero for durability `full`.
 
     Attributes:
-        rounds: Faults.
+        rounds: Number of faults.
         events: Acknowledged events.
         blobs: Acknowledged checkpoints.
-        lost: Acknowledged events that are missing, or differ.
-        torn: Events that are in the journal and not whole, acknowledged or not.
-        blobs_lost: Checkpoints that the journal still needs and that are missing, or differ.
-        corrupt: Journals that SQLite finds damaged, or that cannot be opened.
-        holes: Lost events before one that was kept: a loss must be the newest events only.
-        broken: Writers that failed by themselves.
-        notes: What was found, for people.
+        lost: Acknowledged events that are missing or different.
+        torn: Events in the journal that are incomplete, acknowledged or not.
+        blobs_lost: Checkpoints that the journal still needs, but that are missing or different.
+        corrupt: Journals that SQLite reports as damaged, or that cannot be opened.
+        holes: Lost events before one that was kept; only the newest events may be lost.
+        broken: Writers that ended with an internal error.
+        notes: Descriptions of the findings.
     """
 
     rounds: int = 0
@@ -87,25 +87,25 @@ class Tally(Figures):
     notes: list[str] = field(default_factory=list)
 
     def count(self, acknowledged: Iterable[Acknowledged]) -> None:
-        """Add what a writer was told."""
+        """Add acknowledged writes."""
         for one in acknowledged:
             self.blobs += one.is_blob
             self.events += not one.is_blob
 
     def fail(self, failures: Iterable[str | None]) -> None:
-        """Add the writers that ended by an error of their own."""
+        """Add writers that ended with an internal error."""
         found = [failure for failure in failures if failure]
         self.broken += len(found)
         self.notes += found
 
     @property
     def damaged(self) -> int:
-        """What no durability may show."""
+        """Faults that are not allowed with any durability."""
         return self.torn + self.blobs_lost + self.corrupt + self.holes + self.broken
 
 
 def total(tallies: Iterable[Tally]) -> Tally:
-    """Return the sum of many."""
+    """Return the sum of tallies."""
     result = Tally()
     for tally in tallies:
         result.add(tally)
@@ -113,11 +113,11 @@ def total(tallies: Iterable[Tally]) -> Tally:
 
 
 def inspect(folder: Path, acknowledged: Iterable[Acknowledged]) -> Tally:
-    """Compare a journal with what its writers were told; it is a copy of it that is opened.
+    """Compare a copy of a journal with the acknowledged writes.
 
     Args:
-        folder: The journal; it may not even exist.
-        acknowledged: From the journal's first day on.
+        folder: The journal; it need not exist.
+        acknowledged: All acknowledged writes since the journal was created.
     """
     expected = {one.event_id: one for one in acknowledged}
     tally = Tally()
@@ -131,7 +131,7 @@ def inspect(folder: Path, acknowledged: Iterable[Acknowledged]) -> Tally:
 
 
 def _copy(database: Path, scratch: Path) -> Path:
-    """Copy the database with its log and rollback journal, as a machine that boots again finds them."""
+    """Copy the database with its log and rollback journal, as found after a reboot."""
     for name in ("journal.db", "journal.db-wal", "journal.db-journal"):
         source = database.with_name(name)
         if source.exists():
@@ -182,12 +182,10 @@ def _check_events(connection: sqlite3.Connection, expected: Mapping[int, Acknowl
 
 
 def _check_blobs(connection: sqlite3.Connection, blobs: Path, tally: Tally) -> None:
-    """Check what the journal still needs: the newest checkpoint of each run and role, and every final one.
+    """Check the checkpoints that the journal still needs: the newest of each run and role, and every final one.
 
-    The newest is that of the newest session, also where an older one goes on beside it and saves later.
-
-    Those that are not final may have been given up, when that was recorded. Whatever else has a blob's name must be
-    whole too.
+    The newest is that of the newest session, even if an older session continues beside it and saves later. Checkpoints
+    that are not final may have been evicted, if that was recorded. All other files with a blob's name must be intact.
     """
     query = """
         SELECT json_extract(payload, '$.sha256'), key != 'final' AND EXISTS (SELECT 1 FROM blobs b
@@ -199,7 +197,7 @@ def _check_blobs(connection: sqlite3.Connection, blobs: Path, tally: Tally) -> N
     newest = connection.execute(query).fetchall()
     if sum(is_gone for _, is_gone in newest) > _given_up(connection, "checkpoints"):
         tally.blobs_lost += 1
-        tally.notes.append("checkpoints were given up in silence")
+        tally.notes.append("checkpoints were evicted without a record")
     needed = {sha256 for sha256, is_gone in newest if not is_gone}
     present = {path.name for path in blobs.iterdir() if not path.name.startswith(".")}
     for sha256 in needed - present:
@@ -212,7 +210,7 @@ def _check_blobs(connection: sqlite3.Connection, blobs: Path, tally: Tally) -> N
 
 
 def _given_up(connection: sqlite3.Connection, what: str) -> int:
-    """Return how many things of a kind the journal says were given up."""
+    """Return how many things of a kind the journal recorded as evicted."""
     query = """
         SELECT sum(json_extract(item.value, '$.count')) FROM events e, json_each(e.payload, '$.items') item
         WHERE e.kind = 'given_up' AND json_extract(item.value, '$.what') = ?"""

@@ -1,4 +1,4 @@
-"""Steps of our own code: a function that is called before each of its lines."""
+"""Tracing our own code: calling a function before each of its lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import uploader
 
 OnLine = Callable[[FrameType], object]
 Line = tuple[str, int]
-"""A file and a number."""
+"""A file and a line number."""
 
 JOURNAL = str(Path(journal.__file__).parent)
 UPLOADER = str(Path(uploader.__file__).parent)
@@ -28,12 +28,12 @@ LOCAL_PLATFORM = str(Path(UPLOADER, "server"))
 
 @contextmanager
 def tracing(on_line: OnLine, *folders: str, but: str = "-") -> Iterator[None]:
-    """Have a function called before each line of Python below some folders: of this thread, and of those it starts.
+    """Call a function before each line of Python below some folders, in this thread and those that it starts.
 
     Args:
-        on_line: What is called.
-        folders: Whose code it is about.
-        but: A folder among them that it is not about.
+        on_line: The function.
+        folders: Folders of the code to trace.
+        but: A folder among them to leave out.
     """
 
     def at_line(frame: FrameType, event: str, _: Any) -> Any:
@@ -55,7 +55,7 @@ def tracing(on_line: OnLine, *folders: str, but: str = "-") -> Iterator[None]:
 
 
 def line_of(frame: FrameType) -> Line:
-    """Return which line is about to run."""
+    """Return the line that is about to run."""
     return frame.f_code.co_filename, frame.f_lineno
 
 
@@ -63,7 +63,7 @@ class LineCount:
     """Counts how often each line runs."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without counts."""
         self.lines: Counter[Line] = Counter()
 
     def __call__(self, frame: FrameType) -> None:
@@ -73,18 +73,18 @@ class LineCount:
 
 @dataclass
 class DieAtLine:
-    """Ends the process by SIGKILL before a line: the n-th time that it runs, or, without one, before the n-th of all.
+    """Kills the process before the n-th execution of a line or, without a line, before the n-th line of all.
 
     Attributes:
-        times: The n.
-        line: Which.
+        times: The number n.
+        line: The line, or None.
     """
 
     times: int
     line: Line | None = None
 
     def __call__(self, frame: FrameType) -> None:
-        """Count a line, and end the process when it is time."""
+        """Count an execution, and kill the process if it is the n-th."""
         if self.line is None or self.line == line_of(frame):
             self.times -= 1
             if self.times <= 0:

@@ -1,4 +1,4 @@
-"""The figures of the network suites, and reading a journal by SQLite alone, not by the code under test."""
+"""The figures of the network suites, and reading a journal with SQLite alone, not with the code under test."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class NetworkTally(Figures):
     """The figures of one suite; all from `stuck` on must be zero.
 
     Attributes:
-        rounds: Schedules.
-        drains: Drains that it took.
+        rounds: Number of schedules.
+        drains: Drains that were needed.
         kills: Drains that were ended by SIGKILL.
-        stops: Drains that were told to end by SIGTERM.
+        stops: Drains that were stopped by SIGTERM.
         requests: Requests that arrived at the proxy.
         faults: How often each fault happened.
-        stuck: Schedules that came to no end.
-        broken: Drains that ended by an error of their own.
-        lost: Things that are in the journal and not on the platform.
-        doubled: Things that the platform has and should not: models, runs, text.
-        torn: Checkpoints whose bytes are not those that were journaled.
+        stuck: Schedules that did not end.
+        broken: Drains that ended with an internal error.
+        lost: Things that are in the journal, but not on the platform.
+        doubled: Things that the platform should not have: models, runs, text.
+        torn: Checkpoints whose bytes differ from those journaled.
         leaked: Requests that followed a redirect.
-        notes: What was found, for people.
+        notes: Descriptions of the findings.
     """
 
     rounds: int = 0
@@ -50,17 +50,17 @@ class NetworkTally(Figures):
 
     @property
     def damaged(self) -> int:
-        """What is wrong besides what is lost."""
+        """Faults other than losses."""
         return self.stuck + self.broken + self.doubled + self.torn + self.leaked
 
     def note(self, figure: str, what: str) -> None:
-        """Count something that is wrong."""
+        """Count a fault, and describe it."""
         setattr(self, figure, getattr(self, figure) + 1)
         self.notes.append(f"{figure}: {what}")
 
 
 def rows(folder: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
-    """Read a journal by a connection of its own."""
+    """Query a journal over a separate connection."""
     with closing(sqlite3.connect(folder / "journal.db")) as connection:
         return connection.execute(query, values).fetchall()
 

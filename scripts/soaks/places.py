@@ -1,4 +1,4 @@
-"""Where suites work, and where they leave what they find."""
+"""Folders that suites work in, and that they leave findings in."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _MEMORY = Path("/dev/shm")
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Make a folder, in memory where there is such a place, and remove it at the end.
+    """Create a temporary folder, in memory if possible, and remove it at the end.
 
-    Memory forgets nothing when a process is killed, and what a power cut takes is decided by the file system in the
-    loop device, wherever its image lies.
+    Memory loses nothing when a process is killed, and what a power cut loses is decided by the file system in the loop
+    device, wherever its image is.
     """
     with TemporaryDirectory(prefix="soak-", dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
         yield Path(folder)
 
 
 def keep_when_found(tally: Tally | NetworkTally, folder: Path, kept: Path) -> None:
-    """Copy a folder out of the scratch when something was found in it, and say where it is."""
+    """Copy a folder out of the temporary one if it has findings, and print where it is."""
     if tally.notes:
         shutil.copytree(folder, kept, dirs_exist_ok=True)
         tally.notes.append(f"kept in {kept}")

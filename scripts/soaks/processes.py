@@ -1,4 +1,4 @@
-"""Writer processes that are meant to be killed: forked from a warm parent, so that one costs milliseconds."""
+"""Writer processes that are meant to be killed, forked within milliseconds from a parent that has imported all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from soaks.ledger import Acknowledged, parse
 from soaks.workload import Report
 
-_PATIENCE_SECONDS = 60.0  # SQLite waits ten seconds for a lock that could not be let go, and it may do so thrice
+_TIMEOUT_SECONDS = 60.0  # SQLite waits ten seconds for a lock that could not be released, up to three times
 _FAILED = b"failed "
 
 
@@ -21,13 +21,13 @@ class Child:
 
     Attributes:
         pid: The process.
-        was_killed: Whether a signal ended it; known after `reap`.
-        failure: The error that ended it, or None; known after `reap`.
+        was_killed: Whether a signal ended it; set by `reap`.
+        failure: The error that ended it, or None; set by `reap`.
     """
 
     def __init__(self, work: Callable[[Report], None]) -> None:
         """Fork, and run `work` in the child."""
-        # A socket, not a pipe: a suite that makes `write` fail is not to hear nothing.
+        # A socket, not a pipe, so that a suite that makes `write` fail still gets the reports.
         self._reader, writer = socket.socketpair()
         self._received = bytearray()
         self.was_killed = False
@@ -39,27 +39,27 @@ class Child:
         writer.close()
 
     def wait_for_reports(self, count: int) -> None:
-        """Wait until so many writes were reported, or the child has ended."""
-        while self._received.count(b"\n") < count and self._receive(_PATIENCE_SECONDS):
+        """Wait until `count` writes were reported, or the child has ended."""
+        while self._received.count(b"\n") < count and self._receive(_TIMEOUT_SECONDS):
             pass
 
     def wait_for_end(self) -> None:
-        """Wait until the child has ended, by itself or by others."""
-        while self._receive(_PATIENCE_SECONDS):
+        """Wait until the child has ended, for whatever reason."""
+        while self._receive(_TIMEOUT_SECONDS):
             pass
 
     def reported(self) -> int:
-        """Return how many writes were reported up to now."""
+        """Return how many writes were reported so far."""
         while self._receive(0.0):
             pass
         return self._received.count(b"\n")
 
     def kill(self) -> None:
-        """End it as SIGKILL does: at once, wherever it is."""
+        """Kill it with SIGKILL."""
         os.kill(self.pid, signal.SIGKILL)
 
     def reap(self) -> list[Acknowledged]:
-        """Wait for its end and return everything that it reported."""
+        """Wait for its end, and return everything that it reported."""
         self.wait_for_end()
         self._reader.close()
         _, status = os.waitpid(self.pid, 0)
@@ -68,20 +68,20 @@ class Child:
         self.failure = failure.decode().strip() or None
         return parse(reports)
 
-    def _receive(self, patience: float) -> bool:
-        """Take in what comes within so many seconds; False at the end of the stream, or when there is nothing."""
-        if not select.select([self._reader], [], [], patience)[0]:
-            if not patience:
+    def _receive(self, timeout: float) -> bool:
+        """Receive what arrives within `timeout` seconds; return False if there is nothing, or at the stream's end."""
+        if not select.select([self._reader], [], [], timeout)[0]:
+            if not timeout:
                 return False
             self.kill()
-            raise TimeoutError(f"the writer {self.pid} said nothing for {patience:.0f} s")
+            raise TimeoutError(f"the writer {self.pid} reported nothing for {timeout:.0f} s")
         chunk = self._reader.recv(1 << 16)
         self._received += chunk
         return bool(chunk)
 
 
 def spin(seconds: float) -> None:
-    """Wait for less than a scheduler's tick."""
+    """Busy-wait, for less than a scheduler's tick."""
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         pass
@@ -93,7 +93,7 @@ def _work_and_exit(work: Callable[[Report], None], reports: socket.socket) -> No
     try:
         work(lambda acknowledged: reports.sendall(acknowledged.line()))
         status = 0
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the forked interpreter ends here
+    except BaseException as error:  # noqa: BLE001 - the forked interpreter ends here in any case
         reports.sendall(_FAILED + f"{type(error).__name__}: {error}".encode()[:1000])
     finally:
         os._exit(status)

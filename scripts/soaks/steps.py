@@ -1,7 +1,7 @@
-"""Suites `line` and `call`: one fixed tour of all writes, killed at each of its steps in turn.
+"""Suites `line` and `call`: one fixed sequence of all writes, killed at each of its steps in turn.
 
-The product holds no failpoints. A step is a line of Python in `journal/`, counted by a trace function in the forked
-writer, or one of the system calls that change a disk, counted by strace.
+The code under test has no failpoints. A step is a line of Python in `journal/`, counted by a trace function in the
+forked writer, or a system call that changes a disk, counted by strace.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _Start = Callable[[Path, int], Child]
 
 
 def run_lines(keep: Path, limit: int) -> Iterator[Tally]:
-    """Kill the tour before a line of Python in `journal/`: before each of them, or `limit` of them, evenly spread.
+    """Kill the sequence before each line of Python in `journal/`, or before `limit` of them, evenly spread.
 
     Args:
-        keep: Where a journal with a finding is copied to.
-        limit: The most kills.
+        keep: Folder that journals with a finding are copied to.
+        limit: Maximum number of kills.
     """
     yield from _steps(keep / "line", _start_killed_at_line, _count_lines(), limit)
 
 
 def run_calls(keep: Path, limit: int) -> Iterator[Tally]:
-    """Kill the tour on entry to a call that changes a disk: each of them, or `limit` of each kind; see `run_lines`."""
+    """Kill the sequence on entry to each call that changes a disk, or to `limit` of each kind; see `run_lines`."""
     calls = count_calls(tour, SYSTEM_CALLS)
     for name in SYSTEM_CALLS:
         yield from _steps(keep / name, partial(_start_killed_at_call, name), calls[name], limit)
 
 
 def _steps(keep: Path, start: _Start, count: int, limit: int) -> Iterator[Tally]:
-    """Kill at steps of `count`; each time the next tour on the same journal must succeed."""
+    """Kill at steps of `count`; each time, the next sequence on the same journal must succeed."""
     for step in spread(count, limit):
         with scratch() as folder:
             killed = start(folder / "journal", step)
@@ -66,7 +66,7 @@ def _start_killed_at_line(folder: Path, step: int) -> Child:
 
 
 def _count_lines() -> int:
-    """Return how many lines of the journal's own code the tour runs through."""
+    """Return how many lines of the journal's own code the sequence executes."""
     count = LineCount()
     with scratch() as folder:
         _traced_tour(folder / "journal", lambda _: None, count)

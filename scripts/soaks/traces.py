@@ -1,4 +1,4 @@
-"""System calls of a writer, counted and broken from outside by strace."""
+"""Counting a writer's system calls, and making them fail, from outside with strace."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from soaks.workload import Report
 
 
 def why_no_strace() -> str | None:
-    """Return why system calls cannot be counted here, or None when they can."""
+    """Return the reason why system calls cannot be counted here, or None."""
     if not sys.platform.startswith("linux"):
         return "strace is for Linux"
     if shutil.which("strace") is None:
         return "strace is not installed (Debian and Ubuntu: apt-get install strace)"
     traced = subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], capture_output=True, check=False)
-    return None if traced.returncode == 0 else "strace may not trace here"
+    return None if traced.returncode == 0 else "strace is not permitted to trace here"
 
 
 def start_traced(work: Callable[[Report], None], name: str, injection: str) -> Child:
-    """Fork a writer that suffers an injection at calls of this name, and return when it has ended.
+    """Fork a writer with a fault injected at calls of this name, and return when it has ended.
 
     Args:
         work: What the writer does.
         name: The system call.
-        injection: As strace's `inject` takes it, e.g. `error=EIO:when=3`.
+        injection: Argument of strace's `inject`, e.g. `error=EIO:when=3`.
     """
     return _attached(work, ["-o", os.devnull, "-e", f"trace={name}", "-e", f"inject={name}:{injection}"])
 
 
 def count_calls(work: Callable[[Path, Report], None], names: Iterable[str]) -> Counter[str]:
-    """Return how often the work, on a new journal, makes each of the system calls."""
+    """Return how often the work makes each of the system calls, on a new journal."""
     with scratch() as folder:
         log = folder / "log"
         _attached(partial(work, folder / "journal"), ["-o", str(log), "-e", f"trace={','.join(names)}"]).reap()
@@ -53,7 +53,7 @@ def spread(count: int, limit: int) -> range:
 
 
 def _attached(work: Callable[[Report], None], options: list[str]) -> Child:
-    """Fork the writer, attach strace to it, let it go, and wait for its end."""
+    """Fork the writer, attach strace to it, let it run, and wait for its end."""
     waiting, go = os.pipe()
 
     def work_when_attached(report: Report) -> None:

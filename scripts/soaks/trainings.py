@@ -1,4 +1,4 @@
-"""Trainings as callbacks would have journaled them: made up from a seed, small, and with everything in them."""
+"""Trainings as callbacks would have journaled them: generated from a seed, small, with all kinds of events."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import journal
 from journal.writing.writer import Writer
 
 SCORE = "metrics/mAP50-95(B)"
-"""What a checkpoint is judged by."""
+"""The metric that checkpoints are compared by."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """One session of one run, and what decides its content."""
+    """One session of one run, and the random generator of its content."""
 
     opened: journal.Journal
     writer: Writer
@@ -39,7 +39,7 @@ class Session:
         self.event("training_started", data)
 
     def epoch(self, number: int) -> None:
-        """Train one epoch: some lines on the console, the metrics, sometimes a checkpoint."""
+        """Train one epoch: some console text, the metrics, sometimes a checkpoint."""
         for _ in range(self.random.randrange(3)):
             self.console(f"epoch {number}: {self.random.random()}\n")
         self.metrics(number, {"train/loss": _loss(number), "val/loss": None, "lr": self.random.random()})
@@ -47,12 +47,12 @@ class Session:
             self.save(self.random.choice(("last", "best")), number)
 
     def metrics(self, number: int, losses: dict[str, float | None]) -> None:
-        """Tell what an epoch came to; the final evaluation has no validation losses, and the last epoch's others."""
+        """Record metrics; the final evaluation has no validation losses, and the last epoch's training losses."""
         metrics = {**losses, SCORE: self.random.random()}
         self.event("epoch_end", {"epoch": number, "metrics": metrics, "fitness": self.random.random()}, str(number))
 
     def console(self, content: str) -> None:
-        """Print; ids grow over the sessions of a run, as those of the callbacks do."""
+        """Print; chunk ids grow over the sessions of a run, as with the callbacks."""
         chunk = next(self.chunk_ids)
         self.event("console_output", {"chunkId": chunk, "content": content, "lineCount": 1, "progress": {}}, str(chunk))
 
@@ -60,7 +60,7 @@ class Session:
         """Save a checkpoint."""
         source = self.opened.path.parent / f"{role}.pt"
         source.write_bytes(self.random.randbytes(self.random.choice((100, 5_000, 150_000, 600_000))))
-        snapshot = self.opened.blobs.snapshot(source, wait=lambda _: None)  # nobody rewrites this one
+        snapshot = self.opened.blobs.snapshot(source, wait=lambda _: None)  # this file is never rewritten
         facts = {"epoch": epoch, "filename": source.name, "publish": True, "isBest": role == "best"}
         self.writer.add_checkpoint(self.run_id, self.number, snapshot, role, facts)
 
@@ -81,7 +81,7 @@ def _loss(epoch: int) -> float:
 
 
 def record(folder: Path, random: Random, project: str) -> None:
-    """Make a journal with one run or two; some are resumed once, with epochs that are trained again."""
+    """Create a journal with one run or two; some are resumed once, with epochs that are trained again."""
     with journal.open(folder, durability="process") as opened, closing(opened.writer()) as writer:
         for number in range(random.choice((1, 1, 2))):
             _train(opened, writer, random, project, str(uuid5(NAMESPACE_URL, f"{project}/{number}")))

@@ -1,4 +1,4 @@
-"""Whether Ultralytics Platform has exactly what was journaled, read by its own API; see `verdict`."""
+"""Whether Ultralytics Platform has exactly what was journaled, read through its own API; see `verdict`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Place:
     project: str
 
     def get(self, path: str) -> Any:
-        """Read what is at a path below the project."""
+        """Read a path below the project."""
         address = f"{self.url}/api/models/local/{self.project}{path}"
         request = urllib.request.Request(address, headers={"Authorization": f"Bearer {self.key}"})
         with urllib.request.urlopen(request) as answer:
@@ -29,14 +29,14 @@ class Place:
 
 
 def compare(folder: Path, url: str, key: str, project: str, tally: NetworkTally) -> None:
-    """Compare a journal that was delivered with what a local platform has in a project.
+    """Compare a delivered journal with what a local platform has in a project.
 
     Args:
         folder: The journal.
         url: The platform's base URL, not the proxy's.
         key: Its key.
-        project: All the journal's runs are in it, and nothing else.
-        tally: Takes what is found.
+        project: The project of all runs of the journal, and of nothing else.
+        tally: Receives the findings.
     """
     there = Place(url, key, project)
     models = there.get("")["models"]

@@ -1,4 +1,4 @@
-"""Whether the platforms have exactly what was journaled: read by SQLite on one side, by HTTP on the other."""
+"""Whether the platforms have exactly what was journaled, read with SQLite on one side and over HTTP on the other."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _OPEN = "SELECT state, kind FROM deliveries WHERE state NOT IN ('delivered', 'su
 
 
 def compare(job: Job, url: str, project: str, tally: NetworkTally) -> None:
-    """Compare a journal that was delivered with what a local platform has.
+    """Compare a delivered journal with what a local platform has.
 
     Args:
-        job: The drains of it.
+        job: Its drains.
         url: The platform's base URL, not the proxy's.
-        project: All the journal's runs are in it, and nothing else.
-        tally: Takes what is found.
+        project: The project of all runs of the journal, and of nothing else.
+        tally: Receives the findings.
     """
     for state, kind in rows(job.folder, _OPEN):
         tally.note("lost", f"a delivery of {kind} is {state}")

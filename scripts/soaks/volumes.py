@@ -1,4 +1,4 @@
-"""File systems whose power can be cut: loop mounts, for root on Linux."""
+"""File systems whose power can be cut: loop mounts, which need root on Linux."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ _IMAGE_BYTES = 512 << 20
 
 
 class LoopVolume:
-    """A file system in a file, mounted by `mount`, that can lose its power.
+    """A file system in a file, mounted by `mount`, whose power can be cut.
 
     Attributes:
         root: Where it is mounted.
     """
 
     def __init__(self, device: str, root: Path) -> None:
-        """Take a formatted block device and an empty folder."""
+        """Use a formatted block device and an empty folder."""
         self._device = device
         self.root = root
 
     def mount(self) -> None:
-        """Mount it, which recovers the file system's own log."""
+        """Mount it, which replays the file system's own log."""
         _run("mount", self._device, str(self.root))
 
     def unmount(self) -> None:
-        """Unmount it; nothing may be open on it."""
+        """Unmount it; no file on it may be open."""
         _run("umount", str(self.root))
 
     def abort(self) -> None:
-        """Have ext4 do what it does when its disk fails: it becomes read-only under those who write."""
+        """Make ext4 read-only under its writers, as it does when its disk fails."""
         _run("mount", "-o", "remount,abort", str(self.root))
 
     def cut_power(self) -> None:
-        """Stop all writing at once: what was not forced to the device is gone."""
+        """Stop all writes at once; everything that was not synced is lost."""
         import fcntl
 
         descriptor = os.open(self.root, os.O_RDONLY)
@@ -58,10 +58,10 @@ class LoopVolume:
 
 @contextmanager
 def loop_volume(file_system: str) -> Iterator[LoopVolume]:
-    """Make a file system (`ext4` or `xfs`), not mounted yet; everything is removed at the end.
+    """Create a file system (`ext4` or `xfs`), not mounted yet; everything is removed at the end.
 
     Raises:
-        OSError: It cannot be made here; see `why_no_volume`.
+        OSError: It cannot be created here; see `why_no_volume`.
     """
     with scratch() as folder:
         image, root = folder / "image", folder / "root"
@@ -73,13 +73,13 @@ def loop_volume(file_system: str) -> Iterator[LoopVolume]:
         try:
             yield LoopVolume(device, root)
         finally:
-            with suppress(OSError):  # it is mounted only when the caller failed
+            with suppress(OSError):  # it is still mounted only if the caller failed
                 _run("umount", "--lazy", str(root))
             _run("losetup", "--detach", device)
 
 
 def why_no_volume(file_system: str) -> str | None:
-    """Return why such a file system (`ext4`, `xfs`) cannot be mounted here, or None when it can."""
+    """Return the reason why such a file system (`ext4`, `xfs`) cannot be mounted here, or None."""
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         return "only root on Linux may mount"
     if shutil.which(f"mkfs.{file_system}") is None:
@@ -100,7 +100,7 @@ def _run(*command: str) -> str:
     """Run a system command.
 
     Raises:
-        OSError: It failed, with what it said.
+        OSError: It failed; the message is its standard error.
     """
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,4 +1,4 @@
-"""HTTP as it is on the wire: reading requests whole, and writing answers that may not be."""
+"""HTTP at the level of bytes: reading complete requests, and writing answers that may be incomplete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it arrived; header names in lower case."""
+    """One request as received, with header names in lower case."""
 
     method: str
     path: str
@@ -18,7 +18,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer; `cut` sends only so many bytes of the body and then closes."""
+    """One answer; with `cut`, only that many bytes of the body are sent before the connection is closed."""
 
     status: int
     headers: dict[str, str]
@@ -27,7 +27,7 @@ class Answer:
 
 
 def read_head(stream: BinaryIO) -> Request | None:
-    """Return the next request without its body; None at the end of the connection."""
+    """Return the next request without its body, or None at the end of the connection."""
     line = stream.readline().decode("latin-1")
     if not line:
         return None
@@ -40,10 +40,10 @@ def read_head(stream: BinaryIO) -> Request | None:
 
 
 def read_body(stream: BinaryIO, length: int) -> bytes:
-    """Return so many bytes.
+    """Read exactly `length` bytes.
 
     Raises:
-        ConnectionError: The connection ended before.
+        ConnectionError: The connection ended earlier.
     """
     body = stream.read(length) or b""
     if len(body) < length:
@@ -52,7 +52,7 @@ def read_body(stream: BinaryIO, length: int) -> bytes:
 
 
 def encode(answer: Answer) -> bytes:
-    """Return the bytes of an answer, as many as it is to have."""
+    """Return the bytes of an answer, up to its `cut`."""
     headers = {**answer.headers, "Content-Length": str(len(answer.body))}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {answer.status} Chaos\r\n{head}\r\n".encode("latin-1") + answer.body[: answer.cut]

@@ -1,4 +1,4 @@
-"""What the killed processes do: a training's writes, as fast as they go, reported one by one."""
+"""The work of processes that are killed: a training's writes, as fast as possible, each reported."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Report = Callable[[Acknowledged], None]
 
 @dataclass(frozen=True)
 class Training:
-    """One session that writes random things and reports each write that returned.
+    """One session that writes random events and checkpoints, and reports each write that returned.
 
     Attributes:
         opened: The journal.
         writer: Its writer.
         session: The session's id.
         random: Decides what is written.
-        report: Told of each write.
+        report: Called after each write.
     """
 
     opened: journal.Journal
@@ -60,42 +60,42 @@ class Training:
         """Save a checkpoint as a trainer does, and snapshot it."""
         source = self.opened.path.parent / f"trained-{os.getpid()}.pt"
         source.write_bytes(self.random.randbytes(self.random.choice((1, 5_000, 200_000))))
-        snapshot = self.opened.blobs.snapshot(source, wait=lambda _: None)  # nobody rewrites this one
+        snapshot = self.opened.blobs.snapshot(source, wait=lambda _: None)  # this file is never rewritten
         event_id = self.writer.add_checkpoint(RUN_ID, self.session, snapshot, role, {"publish": True})
         self.report(Acknowledged(event_id, snapshot.sha256, is_blob=True))
 
     def shrink(self, by: int) -> None:
-        """Have the journal give up so many bytes, as a recorder's thread does when it has reached its limit."""
+        """Evict `by` bytes from the journal, as the recorder's thread does at the limit."""
         with closing(self.opened.writer()) as beside:
             beside.space(max(1, beside.size().total - by)).for_events()
 
 
 def write_until_killed(folder: Path, seed: str, report: Report, durability: Durability = "full") -> None:
-    """Open the journal and write events from one thread, checkpoints from another, until somebody ends it.
+    """Open the journal and write events from one thread and checkpoints from another, until killed.
 
     Args:
-        folder: The journal; made when it is not there.
+        folder: The journal; created if it does not exist.
         seed: Decides kinds, sizes and roles.
-        report: Told of each write that returned.
+        report: Called after each write that returned.
         durability: See `journal.open`.
     """
-    # With and without room made in the log ahead of the events, and not as much of it as usual, to save time.
+    # With and without preallocation of the log, and less of it than usual, to save time.
     log_room.ROOM_BYTES = Random(seed).choice((0, 0, 4 << 20))
     events = Training.begin(journal.open(folder, durability=durability), f"{seed}-events", report)
     checkpoints = replace(events, random=Random(f"{seed}-checkpoints"))
-    # A daemon: when the events fail, because the disk is gone, the process may end.
+    # A daemon thread, so that the process can end when events fail because the disk is gone.
     threading.Thread(target=_save_and_fold, args=(checkpoints,), daemon=True).start()
     while True:
         events.append()
 
 
 def tour(folder: Path, report: Report) -> None:
-    """Do everything that writes once, from the first opening to the close, always in the same order."""
-    log_room.ROOM_BYTES = 0  # thousands of equal writes
+    """Run everything that writes once, from opening to closing, always in the same order."""
+    log_room.ROOM_BYTES = 0  # preallocation would be thousands of equal writes
     with journal.open(folder) as opened:
         training = Training.begin(opened, "tour", report)
         training.writer.route(RUN_ID, "ultralytics", "https://platform.invalid")
-        for role in ("last", "last", "final"):  # the second gives up the first
+        for role in ("last", "last", "final"):  # the second one supersedes the first
             training.append()
             training.save(role)
         training.shrink(by=300_000)

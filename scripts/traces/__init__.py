@@ -1,1 +1,1 @@
-"""How far a reader has to walk to follow one event through the code."""
+"""How far a reader has to jump to follow one event through the code."""

@@ -1,12 +1,12 @@
-"""Counts the calls that one epoch's event takes, and how often they lead into another file.
+"""Count the calls that one epoch's event takes, and how often they lead into another file.
 
-Three ways, each of the functions of `journal` and `uploader` on the main thread, one request at a time:
+Three paths through the functions of `journal` and `uploader` on the main thread, one request at a time:
 
-* in: from the recorder's `event` to its return, with the thread of ours that does it meanwhile;
-* out: from the read that takes the event off the journal to the end of the transaction that settles its delivery;
+* in: from the recorder's `event` to its return, including our thread that does the work;
+* out: from the read that takes the event from the journal to the end of the transaction that settles its delivery;
 * drain: the whole `run` of the drain around it.
 
-A change of file is a step, a call or a return, into another file than the step before it.
+A change of file is a step (a call or a return) in another file than the step before it.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ class Step:
 
 @contextmanager
 def traced(*, with_threads: bool = False) -> Iterator[list[Step]]:
-    """Note the steps of this thread through our packages while the block runs.
+    """Record the steps of this thread through our packages while the block runs.
 
     Args:
-        with_threads: Note those of threads that are started meanwhile, too.
+        with_threads: Also record those of threads that are started meanwhile.
     """
     steps: list[Step] = []
 
@@ -101,7 +101,7 @@ def row(name: str, steps: list[Step]) -> str:
 
 
 def drained(folder: Path, settings: Settings) -> list[Step]:
-    """Drain a journal and return the steps of it."""
+    """Drain a journal and return its steps."""
     with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
         drain = Drain(opened, outbox, settings, DrainOptions(parallel=1, uploads=1))
         with traced() as steps:
@@ -135,7 +135,7 @@ def main() -> None:
         )
         with recorded(Path(name) / "in", Path(name)) as recorder:  # a log that nobody has just folded, as usual
             recorder.event("epoch_end", {"epoch": 0, "metrics": {"loss": 1.0}}, "0")
-            with traced(with_threads=True) as steps_in:  # the work is done by a thread of ours, which is waited for
+            with traced(with_threads=True) as steps_in:  # our thread does the work, and the caller waits for it
                 recorder.event("epoch_end", {"epoch": 1, "metrics": {"loss": 0.5}}, "1")
         with recorded(folder, Path(name)) as recorder:
             recorder.event("epoch_end", {"epoch": 0, "metrics": {"loss": 1.0}}, "0")

@@ -1,4 +1,4 @@
-"""A tiny detection data set, drawn: squares and discs on noise.
+"""A tiny generated detection data set: squares and discs on noise.
 
 python scripts/training/dataset.py FOLDER
 """
@@ -16,10 +16,10 @@ SEED = 0
 
 
 def make_dataset(folder: str | Path, train: int = 64, val: int = 8, size: int = 96) -> Path:
-    """Draw a data set in the layout that ultralytics trains on; the same arguments draw the same pixels.
+    """Draw a data set in Ultralytics' layout; the same arguments give the same pixels.
 
     Args:
-        folder: Where to; made when missing. Files of the same names are overwritten.
+        folder: Where to write it; created if missing. Files of the same names are overwritten.
         train: Number of training images.
         val: Number of validation images.
         size: Width and height of an image, in pixels.

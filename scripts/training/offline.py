@@ -1,4 +1,4 @@
-"""Keeps ultralytics to itself: no telemetry, no downloads, no settings of the person who runs it."""
+"""Isolate Ultralytics: no telemetry, no downloads, and none of the user's settings."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 
 def isolate_ultralytics(config: str | Path) -> None:
-    """Give ultralytics a configuration folder of its own and no reason to touch the network.
+    """Give Ultralytics a separate configuration folder, and keep it off the network.
 
-    Call it before the first import of ultralytics, which reads the environment once.
+    Call this before the first import of ultralytics, which reads the environment once.
 
     Args:
-        config: The folder for its settings and fonts; made when missing.
+        config: Folder for its settings and fonts; created if missing.
     """
     os.environ["YOLO_CONFIG_DIR"] = str(Path(config).resolve())
     os.environ["YOLO_OFFLINE"] = "true"
-    # Under a test runner ultralytics silences its own Platform callbacks; a training started here is to be a real one.
+    # Under a test runner Ultralytics disables its own Platform callbacks; a training started here must be a real one.
     for name in ("PYTEST_CURRENT_TEST", "GITHUB_ACTIONS"):
         os.environ.pop(name, None)
     _provide_font(Path(config).resolve() / "Ultralytics")
@@ -28,7 +28,7 @@ def isolate_ultralytics(config: str | Path) -> None:
 
 
 def _provide_font(folder: Path) -> None:
-    """Put a font where ultralytics would otherwise download one for its plots."""
+    """Provide a font, which Ultralytics would otherwise download for its plots."""
     import matplotlib
 
     folder.mkdir(parents=True, exist_ok=True)

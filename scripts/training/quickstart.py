@@ -1,7 +1,7 @@
-"""The main job from end to end: a real training with no platform in reach, killed and resumed, then delivered, once.
+"""The main use from end to end: a real training without a reachable platform, killed and resumed, then delivered once.
 
-Every step is a process of its own, as a person would run it. The last step reads the platform back and compares it with
-the journal; the exit code is 0 only when everything has arrived, once.
+Every step is a separate process, as a person would run it. The last step reads the platform back and compares it with
+the journal; the exit code is 0 only if everything has arrived exactly once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EPOCHS = 3
 
 
 class Demo:
-    """A folder, a key, and the address at which the platform will be."""
+    """A folder, a key, and the platform's future address."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -48,7 +48,7 @@ class Demo:
         }
 
     def train(self, *arguments: str) -> int:
-        """Run the training script and return its exit code; below zero is the signal that ended it."""
+        """Run the training script and return its exit code; a negative one is the signal that ended it."""
         command = [sys.executable, str(SCRIPTS / "train.py"), "--journal", str(self.journal), *arguments]
         return self._run(command)
 
@@ -58,7 +58,7 @@ class Demo:
 
     @contextmanager
     def platform(self) -> Iterator[None]:
-        """Have the platform in reach while the context lasts."""
+        """Run the platform until the context ends."""
         port = self.url.rsplit(":", 1)[1]
         options = ["--data", str(self.folder / "platform"), "--port", port, "--api-key", self.key]
         command = [sys.executable, "-m", "uploader", "serve", *options]
@@ -74,7 +74,7 @@ class Demo:
             server.wait()
 
     def read_back(self) -> dict[str, Any]:
-        """Return what the platform shows of the run, by its own API."""
+        """Return the run as the platform's own API shows it."""
         with sqlite3.connect(self.journal / "journal.db") as database:
             ids = json.loads(database.execute("SELECT ids FROM targets").fetchone()[0])
         path = "/".join(ids["modelUrl"].split("/")[-3:])  # owner, project and model
@@ -89,7 +89,7 @@ class Demo:
 
 
 def main() -> None:
-    """Run the demo in a folder of its own."""
+    """Run the demo in its own folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="work here and keep everything; by default a temporary folder")
     folder = parser.parse_args().folder
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def run(demo: Demo) -> None:
-    """Take the steps, checking each."""
+    """Run the steps, and check each."""
     data = str(make_dataset(demo.folder / "data"))
     step("1. Train with the platform out of reach; the process is killed in its second epoch")
     train = ("--data", data, "--epochs", str(EPOCHS), "--project", "demo", "--name", "t1", "--save-dir", str(demo.run))
@@ -111,7 +111,7 @@ def run(demo: Demo) -> None:
 
     step("2. Resume it in a new process; still no network")
     expect(demo.train("--resume", str(demo.run / "weights" / "last.pt")), 0)
-    expect(demo.uploader("drain"), 3)  # nothing can be sent; everything is kept
+    expect(demo.uploader("drain"), 3)  # nothing can be sent, everything is kept
 
     step("3. Reconnect, and drain the journal")
     with demo.platform():
@@ -128,7 +128,7 @@ def run(demo: Demo) -> None:
 
 
 def check(demo: Demo) -> None:
-    """Compare what the platform shows with what the journal and the trainer's folder hold."""
+    """Compare the platform with the journal and the trainer's folder."""
     shown = demo.read_back()
     with sqlite3.connect(demo.journal / "journal.db") as database:
         epochs = [row[0] for row in database.execute("SELECT DISTINCT epoch FROM metrics ORDER BY epoch")]
@@ -154,9 +154,9 @@ def step(title: str) -> None:
 
 
 def expect(found: object, wanted: object) -> None:
-    """End the demo, unsuccessfully, when a step came out otherwise."""
+    """End the demo with a failure if a step had another result."""
     if found != wanted:
-        sys.exit(f"This step should have ended with {wanted!r}, and ended with {found!r}.")
+        sys.exit(f"This step should have ended with {wanted!r}, but ended with {found!r}.")
 
 
 def _free_port() -> int:

@@ -1,8 +1,8 @@
-"""Makes torchvision importable beside a torch that its compiled operators do not load into.
+"""Make torchvision importable beside a build of torch that its compiled operators cannot be loaded into.
 
 The torchvision of the package index is compiled against the CUDA build of torch; beside a CPU build its operators
 stay unregistered and `import torchvision` fails. Training needs only one of them, `nms`, and ultralytics has that in
-plain torch. Where the operators load, nothing here changes anything.
+plain torch. If the operators can be loaded, this module changes nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _define_operators() -> torch.library.Library:
     """Register `torchvision::nms` for the CPU and the schema of `torchvision::qnms`, which is never called.
 
     Returns:
-        The registrations, which live as long as this object; the cache keeps it.
+        The registrations, which last as long as this object; the cache keeps it alive.
     """
     from ultralytics.utils.nms import TorchNMS
 
@@ -49,4 +49,4 @@ def _define_operators() -> torch.library.Library:
 
 
 def _accept() -> None:
-    """Stand in for the check that the compiled operators are there."""
+    """Replace the check that the compiled operators exist."""

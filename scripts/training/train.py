@@ -1,4 +1,4 @@
-"""Trains a small YOLO on CPU, really, in about ten seconds; can kill itself, and resume.
+"""Train a small YOLO model on the CPU in about ten seconds; can kill itself, and resume.
 
 python scripts/training/train.py --data data.yaml --save-dir runs/t1 --journal DIR --project demo --name t1
 python scripts/training/train.py --resume runs/t1/weights/last.pt --journal DIR
@@ -40,7 +40,7 @@ FIXED: dict[str, Any] = {
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Train as the command line says; a training that was told to kill itself does not return."""
+    """Train as the command line says; a training that kills itself does not return."""
     options = _parser().parse_args(argv)
     if options.callbacks != "upstream":
         os.environ.pop("ULTRALYTICS_API_KEY", None)
@@ -51,17 +51,17 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _config_folder() -> AbstractContextManager[str]:
-    """Return the caller's folder for ultralytics' settings, else one that goes with a process that is not killed."""
+    """Return the caller's folder for Ultralytics' settings, or a temporary one that is removed at a normal exit."""
     if chosen := os.environ.get("YOLO_CONFIG_DIR"):
         return nullcontext(chosen)
     return tempfile.TemporaryDirectory(prefix="ultralytics-")
 
 
 def train(options: argparse.Namespace) -> None:
-    """Build the model, attach the wished callbacks, and train.
+    """Build the model, attach the chosen callbacks, and train.
 
     Args:
-        options: What the command line gave.
+        options: The command line's options.
     """
     from ultralytics import YOLO
 
@@ -86,7 +86,7 @@ def train(options: argparse.Namespace) -> None:
 
 
 def _kill_after(model: YOLO, epochs: int) -> None:
-    """Make the process die as from a power cut, once so many epochs are complete and the next has begun."""
+    """Make the process kill itself once `epochs` epochs are complete and the next has begun."""
 
     def kill(trainer: Any) -> None:
         if trainer.epoch == epochs:
@@ -106,7 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", metavar="LAST_PT", help="continue the training that left this checkpoint")
     parser.add_argument("--callbacks", choices=("ours", "upstream", "none"), default="ours")
     parser.add_argument("--journal", type=Path, help="journal folder, for --callbacks ours")
-    parser.add_argument("--kill-after-epoch", type=int, metavar="N", help="SIGKILL itself when epoch N+1 begins")
+    parser.add_argument(
+        "--kill-after-epoch", type=int, metavar="N", help="kill itself with SIGKILL when epoch N+1 begins"
+    )
     return parser
 
 

@@ -77,7 +77,7 @@ def test_a_killed_drains_upload_is_gone_on_with_by_the_next(
             "ULTRALYTICS_PLATFORM_URL": between.url,
         }
         pids: SimpleQueue[int] = SimpleQueue()
-        between.witness = lambda: os.kill(pids.get(), signal.SIGKILL)
+        between.observer = lambda: os.kill(pids.get(), signal.SIGKILL)
         with subprocess.Popen([sys.executable, "-m", "uploader", "drain"], cwd=ROOT, env=environment) as drain:
             pids.put(drain.pid)
         assert drain.returncode == -signal.SIGKILL

@@ -17,11 +17,11 @@ import pytest
 from soaks import drain_steps
 from soaks.calls import describe
 from soaks.chaos import Chaos, Elsewhere, chaos
-from soaks.drains import KEY, TIMING, Job, Nursery, drain
+from soaks.drains import KEY, TIMING, ForkServer, Job, drain
+from soaks.fault_schedule import Schedule
 from soaks.network_tally import NetworkTally, rows
 from soaks.trainings import record
 from soaks.verdict import compare
-from soaks.weather import Schedule
 
 from uploader.server.running import RunningServer, running
 
@@ -33,13 +33,13 @@ SEED = 4
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    with closing(Nursery()) as made:
+def fork_server() -> Iterator[ForkServer]:
+    with closing(ForkServer()) as made:
         yield made
 
 
 @pytest.fixture
-def server(nursery: Nursery, tmp_path: Path) -> Iterator[RunningServer]:
+def server(fork_server: ForkServer, tmp_path: Path) -> Iterator[RunningServer]:
     with running(tmp_path / "platform", api_key=KEY, idempotency=False) as running_server:
         yield running_server
 
@@ -61,11 +61,11 @@ def ambush(between: Chaos, number: int, phase: str, strike: Callable[[int], None
     """Strike when the request of that number has come to that phase, at the process id that is put here."""
     pids: SimpleQueue[int] = SimpleQueue()
 
-    def witness(seen: int, now: str) -> None:
+    def observer(seen: int, now: str) -> None:
         if (seen, now) == (number, phase):
             strike(pids.get())
 
-    between.witness = witness
+    between.observer = observer
     return pids
 
 
@@ -94,15 +94,17 @@ def end_leases(journal: Path) -> None:
 
 
 @pytest.mark.parametrize("phase", ["arrived", "handled"])
-def test_a_drain_may_die_at_any_request(server: RunningServer, nursery: Nursery, tmp_path: Path, phase: str) -> None:
+def test_a_drain_may_die_at_any_request(
+    server: RunningServer, fork_server: ForkServer, tmp_path: Path, phase: str
+) -> None:
     number, killed = 1, True
     while killed:
         with journal_and_network(server, tmp_path / str(number), f"{phase}-{number}") as (job, between):
             victims = ambush(between, number, phase, sending(signal.SIGKILL))
-            pid = nursery.start(job)
+            pid = fork_server.start(job)
             victims.put(pid)
-            killed = nursery.wait(pid) == -signal.SIGKILL
-            between.settle()  # a registration that is still on its way is a documented limit
+            killed = fork_server.wait(pid) == -signal.SIGKILL
+            between.wait_until_idle()  # a registration that is still on its way is a documented limit
             assert drain(job).exit_code == ALL_DELIVERED
         number += 1
     assert number > 10
@@ -118,19 +120,19 @@ def test_a_drain_may_die_before_any_line(limit: int, file: str, tmp_path: Path) 
     assert tally.kills > tally.rounds / 2
 
 
-def test_a_stopped_drain_leaves_nothing_claimed(server: RunningServer, nursery: Nursery, tmp_path: Path) -> None:
+def test_a_stopped_drain_leaves_nothing_claimed(server: RunningServer, fork_server: ForkServer, tmp_path: Path) -> None:
     with journal_and_network(server, tmp_path / "run", "stopped") as (job, between):
         stopped = ambush(between, 3, "arrived", sending(signal.SIGTERM))
-        pid = nursery.start(job)
+        pid = fork_server.start(job)
         stopped.put(pid)
-        assert nursery.wait(pid) == WORK_REMAINS
+        assert fork_server.wait(pid) == WORK_REMAINS
         query = "SELECT count(*) FROM deliveries WHERE state = 'claimed' OR (attempts > 0 AND state = 'pending')"
         assert rows(job.folder, query) == [(0,)]
         assert drain(job).exit_code == ALL_DELIVERED
 
 
 def test_a_frozen_drain_is_overtaken_and_harms_nothing_when_it_goes_on(
-    server: RunningServer, nursery: Nursery, tmp_path: Path
+    server: RunningServer, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     with journal_and_network(server, tmp_path / "run", "frozen") as (job, between):
         unlocked, stands = replace(job, unlocked=True), Event()
@@ -140,16 +142,16 @@ def test_a_frozen_drain_is_overtaken_and_harms_nothing_when_it_goes_on(
             stands.set()
 
         stopped = ambush(between, 1, "handled", strike)
-        frozen = nursery.start(unlocked)
+        frozen = fork_server.start(unlocked)
         stopped.put(frozen)
         assert stands.wait(60)  # else the first request might be another drain's
         try:
-            assert nursery.wait(nursery.start(unlocked)) == WORK_REMAINS
+            assert fork_server.wait(fork_server.start(unlocked)) == WORK_REMAINS
             end_leases(job.folder)
-            assert nursery.wait(nursery.start(unlocked)) == ALL_DELIVERED
+            assert fork_server.wait(fork_server.start(unlocked)) == ALL_DELIVERED
             before = rows(job.folder, "SELECT id, state, receipt FROM deliveries")
         finally:
             os.kill(frozen, signal.SIGCONT)
-        assert nursery.wait(frozen) == ALL_DELIVERED
+        assert fork_server.wait(frozen) == ALL_DELIVERED
         assert rows(job.folder, "SELECT id, state, receipt FROM deliveries") == before
         assert rows(job.folder, "SELECT max(fence) FROM deliveries WHERE kind = 'training_started'") == [(2,)]

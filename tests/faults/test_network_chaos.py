@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from soaks import network
 from soaks.drains import HUB, ULTRALYTICS
+from soaks.fault_schedule import EVERYTHING, MAX_FAULTY_ATTEMPTS, SUITABLE, Schedule
 from soaks.network_tally import NetworkTally
-from soaks.weather import EVERYTHING, PATIENCE, SUITABLE, Schedule
 
 SEED = 11
 
@@ -38,4 +38,4 @@ def test_every_fault_happens_to_what_it_suits_and_ends() -> None:
     storm = Schedule("1", 1.0)
     seen = {(storm.fault(call, str(number), 1), call) for call in EVERYTHING for number in range(500)}
     assert seen == {(fault, call) for fault, calls in SUITABLE.items() for call in calls}
-    assert storm.fault("put", "1", PATIENCE + 1) is None
+    assert storm.fault("put", "1", MAX_FAULTY_ATTEMPTS + 1) is None

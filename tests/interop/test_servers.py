@@ -118,7 +118,7 @@ def test_a_tus_server_that_was_killed_goes_on(node: Node, upload: Upload, tmp_pa
         first, port = stack.enter_context(tus_server(node, folder))
         cutter = stack.enter_context(cutting_port(port, [upload.size // 2]))
         client = stack.enter_context(client_of(lambda: at_tus_server(cutter)))
-        cutter.witness = first.kill
+        cutter.observer = first.kill
         with pytest.raises(DeliveryError):
             client.upload(upload, lambda _: None)
         cutter.upstream = ("127.0.0.1", stack.enter_context(tus_server(node, folder))[1])
@@ -192,7 +192,7 @@ def test_a_session_of_a_storage_that_was_killed_goes_on(upload: Upload, tmp_path
         cutter = stack.enter_context(cutting_port(port, [upload.size // 2]))
         bucket = Bucket(cutter)
         client = stack.enter_context(client_of(bucket.place))
-        cutter.witness = first.kill
+        cutter.observer = first.kill
         with pytest.raises(DeliveryError):
             client.upload(upload, lambda _: None)
         cutter.upstream = ("127.0.0.1", stack.enter_context(emulator(tmp_path / "bucket"))[1])

@@ -20,7 +20,7 @@ class Cutter:
         url: Where the client finds it.
         received: Bytes that clients sent, those after a cut included.
         cuts: Connections that were cut.
-        witness: Called at each cut.
+        observer: Called at each cut.
     """
 
     def __init__(self, url: str, upstream: tuple[str, int], cut_at: Iterable[int]) -> None:
@@ -35,7 +35,7 @@ class Cutter:
         self.upstream = upstream
         self.received = 0
         self.cuts = 0
-        self.witness: Callable[[], None] = lambda: None
+        self.observer: Callable[[], None] = lambda: None
         self._cut_at = sorted(cut_at)
         self._lock = threading.Lock()
 
@@ -108,7 +108,7 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def _cut(self, upstream: socket.socket) -> None:
         """End the server's side. The client's is closed when it has sent all it wants to, so that this is counted."""
-        self.server.cutter.witness()
+        self.server.cutter.observer()
         upstream.shutdown(socket.SHUT_RDWR)
         self.request.shutdown(socket.SHUT_WR)
         while block := self.request.recv(_BLOCK):
