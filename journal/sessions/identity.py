@@ -1,7 +1,7 @@
-"""Who an event is: the session that wrote it, and its number there. The same wherever the event travels.
+"""The identity of an event: its session's uuid and its number there. It is the same wherever the event is copied.
 
-A session's uuid is made when a process begins to write; its events are numbered from 1, under the lock of the INSERT. A
-number that is missing is in a fallback file, or was given up or lost. Local ids are an index, never an identity.
+A session's uuid is created when a process begins to write; its events are numbered from 1, under the lock of the
+INSERT. A missing number is in a fallback file, or was evicted or lost. Local ids are an index, never an identity.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from journal.sessions.liveness import host_name
 _NAMESPACE = uuid.UUID("8f0c2f5e-6f2b-4f7c-9a1d-3b8f4f0a7c11")
 
 JOURNAL = "journal"
-"""Name of the fact that tells this journal from all others: its uuid."""
+"""Name of the fact that holds this journal's uuid."""
 
 PLACE = "place"
-"""Name of the fact that tells where the journal was made, or migrated: a copy lies elsewhere, or is another file."""
+"""Name of the fact that holds where the journal was created or migrated, by which a copy is recognised."""
 
 SALVAGE = "salvage"
-"""Purpose of a session that took in a checkpoint which a dead one had saved."""
+"""Purpose of a session that stored a checkpoint which a dead session had saved."""
 UPKEEP = "upkeep"
-"""Purpose of a session that recorded what was given up."""
+"""Purpose of a session that recorded an eviction."""
 FORK = "fork"
 """Purpose of a session of a process that a training forked."""
 TWIN = "twin"
-"""Purpose of a session whose events have numbers that other events of its parent have, too."""
+"""Purpose of a session whose events have the same numbers as other events of its parent."""
 
 
-# Plain tuples, since this is the hot path.
+# Plain tuples, because this is the hot path.
 Draft = tuple[str, str, str, str]
-"""An event as it is written wherever that is: kind, key, payload, time."""
+"""An event to be written, to a journal or a fallback file: kind, key, payload, time."""
 Entry = tuple[str, str, str, str, int]
 """The same with its number in the session."""
 ENTRY_FIELDS = ("kind", "key", "payload", "created_at", "seq")
 
 
 class Newest(NamedTuple):
-    """The newest session of a run that somebody knows of; a generation of 0 where there is none."""
+    """The newest known session of a run; a generation of 0 if there is none."""
 
     generation: int = 0
     uuid: str | None = None
@@ -52,7 +52,7 @@ class Newest(NamedTuple):
 
 UNKNOWN = Newest()
 _ANCESTORS = 100
-"""So many are told of a session, the newest ones: a run may be resumed every hour for weeks."""
+"""At most so many ancestors of a session are recorded, the newest ones: a run may be resumed every hour for weeks."""
 
 
 @dataclass
@@ -61,14 +61,14 @@ class Session:
 
     Attributes:
         run_id: Uuid of the run.
-        uuid: Its name, wherever its events go.
-        generation: 1 + the highest that was known of the run when it began; None while nobody could look.
+        uuid: Its identity.
+        generation: 1 + the highest known generation of the run when it began; None until that could be read.
         parent: Uuid of the session that it continues, None for the first.
-        purpose: Why it writes where it is no training's, else None.
-        last: The number that was given last.
-        is_placed: Whether a journal has it, so that its place is settled.
-        journal: Uuid of the journal that it writes to; None before one could be opened.
-        ancestors: Uuids of the sessions that led to it, the oldest first, as far as they are known; the parent is last.
+        purpose: Why it writes, if it is not a training's session, else None.
+        last: The last number that was assigned.
+        is_placed: Whether it is in a journal, so that its generation is final.
+        journal: Uuid of the journal that it writes to; None until one could be opened.
+        ancestors: Uuids of the known sessions before it, the oldest first and the parent last.
     """
 
     run_id: str
@@ -83,14 +83,14 @@ class Session:
     _pid: int = field(default_factory=os.getpid)
 
     def place(self, newest: Newest) -> None:
-        """Take a place behind the newest session of the run that is known, unless its place is settled."""
+        """Take the generation after the newest known session of the run, unless its own is final."""
         if not self.is_placed and newest.generation >= (self.generation or 1):
             self.generation, self.parent = newest.generation + 1, newest.uuid
             self.ancestors = (*self.ancestors, *([newest.uuid] if newest.uuid else []))[-_ANCESTORS:]
         self.generation = self.generation or 1
 
     def entries(self, drafts: Iterable[Draft]) -> list[Entry]:
-        """Return drafts with their numbers, for whoever keeps others from numbering at this moment."""
+        """Return drafts with their numbers; the caller keeps others from numbering meanwhile."""
         if self._pid != os.getpid():
             self._begin_anew()
         entries: list[Entry] = []
@@ -105,30 +105,30 @@ class Session:
         return self.last
 
     def facts(self) -> dict[str, Any]:
-        """Return what others are told of it."""
+        """Return what platforms and other sessions are told of it."""
         lineage = {"ancestors": list(self.ancestors)} if self.ancestors else {}
         return {"uuid": self.uuid, "generation": self.generation, "parent": self.parent, **lineage}
 
     def _begin_anew(self) -> None:
-        """Let a child be no continuation of what its parent goes on with: the two are of one generation."""
+        """Begin a session for a forked child, of the same generation as its parent, which goes on."""
         self.parent, self.uuid, self.purpose = self.uuid, str(uuid.uuid4()), FORK
         self.ancestors = (*self.ancestors, self.parent)[-_ANCESTORS:]
         self.last, self._pid = 0, os.getpid()
 
 
 def derived(*parts: object) -> str:
-    """Return the uuid that follows from these parts, wherever it is made."""
+    """Return the uuid that is derived from these parts, the same on every machine."""
     return str(uuid.uuid5(_NAMESPACE, "".join(f"{len(str(part))}:{part}" for part in parts)))
 
 
 def journal_uuid(connection: sqlite3.Connection) -> str | None:
-    """Return what tells this journal from all others, wherever it is; None where somebody has deleted it."""
+    """Return the journal's uuid; None if somebody has deleted it."""
     row = connection.execute("SELECT value FROM facts WHERE name = ?", (JOURNAL,)).fetchone()
     return row[0] if row else None
 
 
 def place_of(database: Path) -> str:
-    """Return what tells this file from a copy of it: the machine, the folder and the file itself."""
+    """Return what distinguishes this file from a copy: machine, folder and inode."""
     try:
         inode = database.stat().st_ino
     except OSError:
@@ -137,22 +137,22 @@ def place_of(database: Path) -> str:
 
 
 def withdraw(connection: sqlite3.Connection) -> None:
-    """Take out what `assign` makes, so that rows of another journal come in as they are, and its name with them."""
+    """Remove what `assign` creates, so that rows of another journal can be inserted unchanged, including its uuid."""
     connection.execute("DELETE FROM facts")
     for name in TRIGGERS:
         connection.execute(f"DROP TRIGGER {name}")
 
 
 def adopt(connection: sqlite3.Connection) -> None:
-    """Do what `assign` does for rows that were brought here to stay."""
+    """Do what `assign` does, for rows that were copied from another journal, whose place this is now."""
     connection.execute("DELETE FROM facts WHERE name = ?", (PLACE,))
     assign(connection)
 
 
 def assign(connection: sqlite3.Connection) -> None:
-    """Give rows of earlier versions their identities, and make the triggers that do so for later ones.
+    """Give rows of earlier versions their identities, and create the triggers that do so for later rows.
 
-    Two copies that are migrated apart get the same ones: they follow from what the rows hold.
+    Two copies that are migrated separately get the same identities, because these are derived from the rows.
 
     Args:
         connection: In a write transaction.

@@ -1,7 +1,7 @@
-"""Trainings that nobody ends any more: their process is dead for good, and platforms would show them as running.
+"""Recording that a training was interrupted: its process is dead, and platforms would show it as running for ever.
 
-What is written of it is an event of its own, not the end that a training writes itself: in the journal such a run is
-interrupted, and when it is resumed, its next start overtakes what was said.
+This is a kind of event of its own, not the end that a training records itself. In the journal such a run is
+interrupted; when it is resumed, its next start supersedes this event.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from journal.sessions.identity import Session, derived
 from journal.sessions.liveness import is_dead, is_here, live_runs
 
 SILENT_FOR_GOOD = timedelta(days=1)
-"""A session of another machine writes every 30 seconds; after a day without a word it is dead."""
+"""A session writes a heartbeat every 30 seconds; one of another machine is taken for dead after a day without any."""
 _LEFT = ("abandoned", "exited")
-"""Outcomes of sessions whose process left the training without an end."""
-# The last training's session of each run, where nothing has been written of its end.
+"""Outcomes of sessions whose process ended without recording the training's end."""
+# The last training session of each run, unless its interruption was recorded already.
 _LAST = text(
     f"""
     SELECT s.* FROM sessions s
@@ -36,7 +36,7 @@ _LAST = text(
                       AND i.purpose = '{INTERRUPTED}')
     """  # noqa: S608 - names of this package
 )
-# What a run told last, whenever that came in.
+# The last milestone of a run, in the order of the run.
 _LAST_WORD = text(
     f"""
     SELECT e.kind FROM events e JOIN sessions s ON s.id = e.session_id
@@ -47,9 +47,9 @@ _LAST_WORD = text(
 
 
 def note(connection: Connection, now: datetime) -> int:
-    """Write of each such training that it was interrupted, once; return how many there are.
+    """Record each such training as interrupted, once; return how many there are.
 
-    Two copies of a journal write the same event.
+    Two copies of a journal record the same event.
 
     Args:
         connection: In a write transaction.
@@ -62,7 +62,7 @@ def note(connection: Connection, now: datetime) -> int:
 
 
 def is_any(connection: Connection, now: datetime) -> bool:
-    """Return whether there is something to write; looking takes no lock."""
+    """Return whether there is something to record, without a lock."""
     return any(True for _ in _ended(connection, now))
 
 

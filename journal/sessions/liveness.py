@@ -17,7 +17,7 @@ from journal.clock import texts
 from journal.encoding import storable
 from journal.schema import plausible_times, tables
 
-# A session writes its heartbeat every 30 seconds; four missed ones and it is taken for dead.
+# A session writes a heartbeat every 30 seconds; after four missed ones it is taken for dead.
 HEARTBEAT_TIMEOUT = timedelta(seconds=120)
 
 
@@ -56,9 +56,9 @@ _HEARD_OF = select(tables.sessions).where(
 
 
 def _live(connection: Connection, now: datetime) -> list[Row[Any]]:
-    """Return the sessions that are open, heard of lately, and not known to be dead.
+    """Return the sessions that are open, have a recent heartbeat, and are not known to be dead.
 
-    A heartbeat from the future tells nothing; then only a process that is seen here is known to be alive.
+    A heartbeat from the future is no evidence; then only a process that can be seen here counts as alive.
     """
     moments = texts(now, oldest=-HEARTBEAT_TIMEOUT, believed=plausible_times.SKEW)
     heard_of = connection.execute(_HEARD_OF, {"oldest": moments["oldest"]})
@@ -67,12 +67,12 @@ def _live(connection: Connection, now: datetime) -> list[Row[Any]]:
 
 
 def is_here(host: str, boot: str) -> bool:
-    """Return whether this process sees that one, whose machine and boot these are, as long as it lives."""
+    """Return whether a process of this machine and boot would be visible to us while it lives."""
     return host == host_name() and boot == boot_id() != ""
 
 
 def is_dead(host: str, boot: str, pid: int) -> bool:
-    """Return whether a process is known to be gone: it was one of this machine's, and none has its number now.
+    """Return whether a process is known to be gone: it was on this machine, and no process has its number now.
 
     Args:
         host: Its machine.
@@ -83,12 +83,12 @@ def is_dead(host: str, boot: str, pid: int) -> bool:
         return False
     if boot == boot_id():
         return not _process_exists(pid)
-    # In the same boot it has its number from another container, and nothing can be told.
+    # In the same boot its number is from another container's namespace, so nothing is known.
     return boot.partition(" ")[0] != boot_id().partition(" ")[0]
 
 
 def host_name() -> str:
-    """Return this machine's name as it can be stored: one that was set in another encoding is no valid text."""
+    """Return this machine's name as storable text, even if it was set in another encoding."""
     return _as_text(platform.node())
 
 
@@ -96,7 +96,7 @@ _as_text = cache(storable)
 
 
 def boot_id() -> str:
-    """Return what tells this boot of the machine from others, then who numbers its processes; "" where unknown."""
+    """Return the id of this boot, then the namespace of process ids; "" if unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - it names no path

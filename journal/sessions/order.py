@@ -1,8 +1,8 @@
-"""Which of two events of a run is the later one: a property of the run, not of when they came in, nor of a clock.
+"""Which of two events of a run is the later one: a property of the run, not of the order of arrival nor of a clock.
 
-Sessions follow each other by their generation, a session's events by their number. An event that comes late (it was in
-a fallback file, or in another copy of the journal), of an older session or of the same one, tells of a past that newer
-events have overtaken: it is kept, and not sent over them.
+Sessions are ordered by their generation, a session's events by their number. An event may arrive late, because it was
+in a fallback file or in another copy of the journal. If newer events have superseded it meanwhile, it is kept, and not
+sent after them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def newest_checkpoint(other: str) -> str:
                 ORDER BY {rank("newer", "its")} DESC, newer.id DESC LIMIT 1)"""  # noqa: S608 - names of this package
 
 
-# Where sessions begin, in the order in which their events came into this journal.
+# Where sessions begin, in the order in which their events arrived in this journal.
 _BEGINNINGS = text(
     """
     SELECT s.generation, min(e.id) AS first FROM sessions s JOIN events e ON e.session_id = s.id
@@ -42,7 +42,7 @@ _NEWER = text(
     """
 ).bindparams(bindparam("roles", expanding=True))
 
-# Within a session events come out of order by way of a fallback file, and by no other.
+# Within a session only events from a fallback file arrive out of order.
 _TAKEN_IN = text(
     """
     SELECT DISTINCT f.session_id FROM fallback_imports f JOIN sessions s ON s.id = f.session_id
@@ -62,7 +62,7 @@ _ANNOUNCED = text("SELECT 1 FROM events WHERE run_id = :run_id AND id < :id AND 
 def overtaken(
     connection: Connection, run_id: str, events: Sequence[Event], roles: Collection[str] | None
 ) -> frozenset[int]:
-    """Return the ids of those events that newer ones, which came in before, have made old.
+    """Return the ids of those events that newer ones, which arrived before them, have superseded.
 
     Args:
         connection: Any.
@@ -101,9 +101,9 @@ def _is_old(connection: Connection, event: Event, roles: Collection[str] | None)
 
 
 def _is_out_of_turn(connection: Connection, event: Event) -> bool:
-    """Return whether what its own session has told of the same later came in before.
+    """Return whether a later event of its own session, about the same, arrived before it.
 
-    A start that no other one came before is sent all the same: it makes the run known.
+    The first start of a run is sent all the same, because it registers the run.
     """
     kind = of(event.kind)
     if kind.superseded_by in {None, "role"}:

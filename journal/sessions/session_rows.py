@@ -1,4 +1,4 @@
-"""Rows of sessions: who wrote to a run, and in which order."""
+"""Rows of `sessions`: who wrote to a run, and in which order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LAST_CHUNK = text(
 
 
 def newest(connection: Connection, run_id: str, before: str | None = None) -> Newest:
-    """Return the run's newest session that is a training's, of all or of those that began before an ISO time."""
+    """Return the run's newest training session, of all or of those that began before an ISO time."""
     query = select(_S.c.generation, _S.c.uuid).where(_S.c.run_id == run_id, _S.c.purpose.is_(None))
     if before is not None:
         query = query.where(_S.c.started_at < before)
@@ -40,7 +40,7 @@ def find(connection: Connection, uuid: str) -> int | None:
 
 
 def load(connection: Connection, session_id: int) -> Session | None:
-    """Return a session that another writer began; its next number is above all that are there."""
+    """Return a session that another writer began; its next number is above all that are in the journal."""
     columns = (_S.c.run_id, _S.c.uuid, _S.c.generation, _S.c.parent, _S.c.purpose)
     row = connection.execute(select(*columns).where(_S.c.id == session_id)).first()
     return Session(*row, last=highest(connection, session_id), is_placed=True) if row else None
@@ -53,13 +53,13 @@ def highest(connection: Connection, session_id: int) -> int:
 
 
 def begin(connection: Connection, session: Session, pid: int | None = None, **columns: str | None) -> int:
-    """Write a session that is not in the journal yet, and return its id; one that is there is left as it is.
+    """Insert a session, unless it is in the journal already, and return its id.
 
     Args:
         connection: In a write transaction.
-        session: It takes its place behind the run's newest, unless it has one.
+        session: It takes the generation after the run's newest, unless its own is final.
         pid: The process; by default this one.
-        columns: Others than those of this process at this moment.
+        columns: Values that differ from those of this process at this moment.
     """
     if (known := find(connection, session.uuid)) is not None:
         return known
@@ -74,7 +74,7 @@ def begin(connection: Connection, session: Session, pid: int | None = None, **co
 
 
 def last_chunk(connection: Connection, run_id: str) -> int:
-    """Return the highest id of the run's console chunks, of each session's last one; 0 when it has none."""
+    """Return the highest id among the last console chunks of the run's sessions, 0 if there are none."""
     return int(connection.execute(_LAST_CHUNK, {"run_id": run_id}).scalar() or 0)
 
 
@@ -85,7 +85,7 @@ def copy(connection: Connection, row: Row[Any]) -> int:
 
 
 def for_upkeep(connection: Connection, run_id: str) -> int:
-    """Return the session in which this process writes of the run what is no training's doing, begun if it is new.
+    """Return the session in which this process records about the run what no training did; begin it if it is new.
 
     Its events are numbered by the journal (`tables.TRIGGERS`), because many processes may hold it.
     """
@@ -110,7 +110,7 @@ def contents(connection: Connection, session_id: int, numbers: Sequence[int]) ->
 
 
 def twin(connection: Connection, session_id: int) -> int:
-    """Return the session beside another one, for events whose numbers that has given to others; begun if it is new."""
+    """Return the twin of a session, for events whose numbers it has given to others; begin it if it is new."""
     row = connection.execute(select(_S).where(_S.c.id == session_id)).one()
     session = Session(row.run_id, derived(TWIN, row.uuid), row.generation, row.uuid, TWIN, is_placed=True)
     copied = ("host", "boot_id", "started_at", "heartbeat_at")
