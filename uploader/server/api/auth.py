@@ -112,7 +112,7 @@ def is_local(scope: Scope, headers: Headers) -> bool:
 
     The Host header is checked too; otherwise any web site could point its own name at this machine and read the pages
     (DNS rebinding). A request through a proxy comes from a client elsewhere, but a proxy on this machine that adds no
-    headers cannot be told from a local browser.
+    headers cannot be distinguished from a local browser.
     """
     client = scope.get("client")
     if not client or any(name in _PROXY_HEADERS or name.startswith("x-forwarded-") for name in headers):
