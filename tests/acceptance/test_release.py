@@ -91,5 +91,5 @@ def test_a_changelog_of_another_version_is_refused(built: Archives, source: Path
     other = Path(shutil.copytree(source, tmp_path / "source"))
     (other / "CHANGELOG.md").write_text("# Changelog\n\n## 0.1.01\n")
     assert list(faults(built, other, VERSION)) == [
-        "the changelog's newest heading is '0.1.01', and the version is 0.1.0"
+        "the changelog's newest heading is '0.1.01', but the version is 0.1.0"
     ]
