@@ -1,4 +1,4 @@
-"""Looking at a journal, also where nothing can be written: on a full or read-only disk, in another user's folder."""
+"""Reading a journal even if nothing can be written: on a full or read-only disk, or in another user's folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class View:
         path: The folder.
         runs: The state of each run, oldest first.
         bytes: What the journal takes up; see `journal.retention.limit.Size`.
-        fallbacks: How many fallback files hold events of this journal that it has not taken in.
+        fallbacks: How many fallback files hold events of this journal that it has not imported.
         fallbacks_elsewhere: How many fallback files wait beside this journal for others, by where each of those is: its
             folder, after the name of the machine where that is another one.
     """
@@ -33,7 +33,7 @@ class View:
 
 
 def read_journal(folder: Path | None = None) -> View:
-    """Read the state of a journal; of one that cannot be written, in a copy of its database.
+    """Read the state of a journal; if it cannot be written, from a copy of its database.
 
     Args:
         folder: The journal; by default the one that `open_journal` would open.

@@ -1,4 +1,4 @@
-"""What is wrong with the checkpoints' bytes."""
+"""Checks of the checkpoints' bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from journal.retention.prunable import NEEDED
 from journal.schema.tables import rank
 
 HASHED_BY_DEFAULT = 1 << 30
-"""Bytes that are read through when nobody asked for all."""
+"""How many bytes are hashed unless all are asked for."""
 
 _BLOB_NAME = re.compile(r"[0-9a-f]{64}")
 _EVENT = f"""
@@ -67,7 +67,7 @@ def check_blobs(connection: sqlite3.Connection, folder: Path, *, deep: bool) -> 
 
 
 def _gone(connection: sqlite3.Connection, file: Path, reason: str) -> Finding:
-    """Return the finding for a checkpoint whose bytes are not there any more, and which a run needs."""
+    """Return the finding for a checkpoint that a run needs and whose bytes are gone."""
     what, place = _named(connection, file.name)
     drain, retry, drop = (next_command(words, file.parent.parent) for words in ("drain", "retry ID", "drop ID"))
     return trouble(
@@ -80,7 +80,7 @@ def _gone(connection: sqlite3.Connection, file: Path, reason: str) -> Finding:
 
 
 def _named(connection: sqlite3.Connection, sha256: str) -> tuple[str, str]:
-    """Return what a checkpoint is to a person, and the folder in which its run saved it, as far as that can be read."""
+    """Return a checkpoint's name as a person knows it, and where its run saved it, as far as they can be read."""
     with suppress(sqlite3.Error):
         for filename, run, epoch, save_dir in connection.execute(_EVENT, (sha256,)):
             when = "" if epoch is None else f", epoch {epoch}"
@@ -89,7 +89,7 @@ def _named(connection: sqlite3.Connection, sha256: str) -> tuple[str, str]:
 
 
 def _unreadable(files: list[Path], why: str, journal: Path) -> Finding:
-    """Return the finding for checkpoints of which nothing can be told: they may be whole."""
+    """Return the finding for checkpoints that cannot be read, so that they may be undamaged."""
     owner = owner_of(files[0])
     whose = f", which {'belongs' if len(files) == 1 else 'belong'} to {owner}" if owner else ""
     detail = f"{count(len(files), 'checkpoint')} cannot be read ({why}){whose}: {some([str(file) for file in files])}"
@@ -99,7 +99,7 @@ def _unreadable(files: list[Path], why: str, journal: Path) -> Finding:
 
 
 def is_whole(path: Path) -> bool:
-    """Return whether a blob's bytes are those that its name says."""
+    """Return whether a blob's bytes have the sha256 that is its name."""
     try:
         return _sha256(path) == path.name
     except OSError:

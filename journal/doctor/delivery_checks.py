@@ -27,7 +27,7 @@ _UNREACHED = """
         AND EXISTS (
             SELECT 1 FROM attempts a JOIN deliveries x ON x.id = a.delivery_id WHERE x.destination_id = d.id)
     GROUP BY d.id ORDER BY d.id"""
-"""What finds nobody is not counted in a delivery's `attempts`, and has a row among those."""
+"""An attempt that reaches nobody is not counted in a delivery's `attempts`, but has a row in the table of that name."""
 
 
 def check_refused(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What is wrong around the journal: who may read it, what it lies on, what waits beside it."""
+"""Checks of a journal's surroundings: permissions, disk, file system, fallback files."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def check_age(database: Path) -> Iterator[Finding]:
 
 
 def check_modes(folder: Path, kept: Iterable[str] = ()) -> Iterator[Finding]:
-    """Check who may touch a folder that holds a journal; the permissions of any other are not ours to judge."""
+    """Check the permissions of a folder that holds a journal; those of any other folder are not our business."""
     refused = [str(path) for path in _not_writable(folder)]
     if refused:
         detail = f"this user cannot write to {some(refused)}"
@@ -68,7 +68,7 @@ def check_modes(folder: Path, kept: Iterable[str] = ()) -> Iterator[Finding]:
 
 
 def check_size(folder: Path, size: int) -> Iterator[Finding]:
-    """Compare a journal's size, in bytes, with the limit that trainings of this environment keep."""
+    """Compare a journal's size, in bytes, with the limit that this environment sets for trainings."""
     try:
         limit = locations.default_max_size()
     except JournalError as error:
@@ -82,7 +82,7 @@ def check_size(folder: Path, size: int) -> Iterator[Finding]:
 
 
 def check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[Finding]:
-    """Look for events, of a journal that may not be there, that could not be journaled."""
+    """Look for events in fallback files, also of a journal that does not exist."""
     found = fallback_owners.files_by_owner(fallback_owners.owner_at(folder), fallback_folders)
     waiting = [str(path) for _, path in found.own]
     shut = [str(path) for path in found.unreadable if unreadable_reason(path)]
@@ -103,7 +103,7 @@ def check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[
 
 
 def check_fallback_folder() -> Iterator[Finding]:
-    """Check that events which the journal cannot take can be kept where this environment says."""
+    """Check that the folder that this environment chooses for fallback files can hold them."""
     if why := locations.unfit_fallback():
         yield trouble("fallback-unfit", why, "Set it to a folder in which this user may write, or not at all.")
 
@@ -129,7 +129,7 @@ def close_to_others(folder: Path, kept: Iterable[str] = ()) -> list[Path]:
 
 
 def _not_writable(folder: Path) -> list[Path]:
-    """Return what of the journal refuses this user, or is on a disk that refuses everybody."""
+    """Return the files of the journal that this user cannot write, or that are on a read-only disk."""
     ours = [folder, folder / "blobs", *sorted(folder.glob("journal.db*")), folder / "drain.lock"]
     return [path for path in ours if path.exists() and not os.access(path, os.W_OK)]
 

@@ -1,4 +1,4 @@
-"""Looking a journal over: all checks, none of which changes anything."""
+"""Examining a journal: all checks, none of which changes anything."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class Examination:
 def examine(
     folder: Path, *, deep: bool = False, fallback_folders: Iterable[Path] | None = None, kept: Iterable[str] = ()
 ) -> Examination:
-    """Look a journal over without changing it; a journal in use may be looked over too.
+    """Examine a journal without changing it; it may be in use.
 
     Args:
         folder: The journal.
-        deep: Whether to read every checkpoint through, however large.
+        deep: Whether to hash every checkpoint, however large.
         fallback_folders: Where fallback files may be; by default where this user's trainings put them.
         kept: Folders in the journal's that are kept for others, and are nobody else's business either.
     """
@@ -79,7 +79,7 @@ def examine(
 
 @dataclass
 class _Inside:
-    """What the database shows, as far as it could be read."""
+    """What is in the database, as far as it could be read."""
 
     events: int = 0
     blobs: int = 0

@@ -1,4 +1,4 @@
-"""What an examination finds: each thing with what to do about it."""
+"""What an examination finds, each with the next step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Finding:
 
     Attributes:
         code: A stable name, for scripts.
-        weight: `trouble` when something is lost, unsafe or about to fail; `notice` when it is good to know.
+        weight: `trouble` if something is lost, unsafe or about to fail; `notice` if it is good to know.
         detail: What was found, and where.
         next_step: What to do.
     """

@@ -47,41 +47,41 @@ _STEPS = (
 
 
 @dataclass
-class Mended:
+class Rebuilt:
     """What rebuilding did, in words.
 
     Attributes:
         lost: Rows that are not in the new journal.
-        changed: Rows that are, but not as they were.
+        changed: Rows that were changed.
     """
 
     lost: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
 
 
-def mend(connection: sqlite3.Connection, newest_event: int) -> Mended:
-    """Make the rows a journal again, and return what that could not bring back as it was.
+def rebuild(connection: sqlite3.Connection, newest_event: int) -> Rebuilt:
+    """Make the rows consistent again, and return what was lost or changed.
 
     Args:
         connection: In a transaction, without foreign keys.
-        newest_event: The highest event id that was ever given out, as far as it is known.
+        newest_event: The highest event id that was ever assigned, as far as it is known.
     """
-    mended = Mended()
+    rebuilt = Rebuilt()
     unreadable = connection.execute("DELETE FROM events WHERE NOT json_valid(payload)").rowcount
     if unreadable:
-        mended.lost.append(f"{count(unreadable, 'event')} with a payload that is no JSON")
+        rebuilt.lost.append(f"{count(unreadable, 'event')} with a payload that is no JSON")
     for statement, noun, meaning in _STEPS:
         changed = connection.execute(statement, {"now": now_text()} if ":now" in statement else {}).rowcount
         if changed and noun:
-            mended.changed.append(f"{count(changed, noun)} {meaning}")
-    mended.lost += _drop_orphans(connection)
-    mended.changed += _set_damaged_aside(connection)
+            rebuilt.changed.append(f"{count(changed, noun)} {meaning}")
+    rebuilt.lost += _drop_orphans(connection)
+    rebuilt.changed += _set_damaged_aside(connection)
     _keep_event_ids(connection, newest_event)
-    return mended
+    return rebuilt
 
 
 def _drop_orphans(connection: sqlite3.Connection) -> Iterator[str]:
-    """Delete rows that refer to lost ones, until none does."""
+    """Delete rows that refer to missing ones, until there are none."""
     while orphans := connection.execute("PRAGMA foreign_key_check").fetchall():
         for table, rowid, *_ in orphans:
             connection.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,))
@@ -101,7 +101,7 @@ def _set_damaged_aside(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _keep_event_ids(connection: sqlite3.Connection, newest_event: int) -> None:
-    """Let no id be given out again: a planner that is past it would never see the new event."""
+    """Make sure that no id is assigned again: planning that is past it would never see the new event."""
     seen = connection.execute("SELECT max(planned_through) FROM targets UNION ALL SELECT max(id) FROM events")
     newest = max(newest_event, *(row[0] or 0 for row in seen))
     connection.execute("DELETE FROM sqlite_sequence WHERE name = 'events'")

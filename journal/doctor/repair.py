@@ -15,7 +15,7 @@ from journal.checkpoints.blobs import BlobStore
 from journal.clock import now_text
 from journal.doctor.blob_checks import is_whole
 from journal.doctor.findings import some
-from journal.doctor.rebuilding import mend
+from journal.doctor.rebuilding import rebuild
 from journal.doctor.rescue import TABLES, Rescue
 from journal.errors import CorruptJournal, JournalUnwritable, from_os, from_sqlite
 from journal.folder import open_journal
@@ -69,9 +69,9 @@ def recover_journal(folder: Path, now: datetime) -> Recovery:
         rescue.copy_rows(folder / "journal.db")
         if not rescue.kept.total():
             raise CorruptJournal(f"nothing could be read of {folder / 'journal.db'}; it was left as it is")
-        mended = mend(new, rescue.newest_event)
+        rebuilt = rebuild(new, rescue.newest_event)
         identity.adopt(new)
-        recovery.lost, recovery.changed = [*rescue.lost, *mended.lost], mended.changed
+        recovery.lost, recovery.changed = [*rescue.lost, *rebuilt.lost], rebuilt.changed
         _copy_blobs(new, folder / "blobs", recovery)
         recovery.kept = {table: new.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
     return recovery

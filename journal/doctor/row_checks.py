@@ -18,7 +18,7 @@ from journal.storage import connections, log_base
 from journal.storage.database import APPLICATION_ID, check_header, check_log
 
 DAMAGE = frozenset({"database-damaged", "database-overwritten", "reference-broken", "text-damaged", "delivery-damaged"})
-"""The findings that a repair can do something about: it copies what is whole into a new journal."""
+"""The findings that a repair can do something about, by copying what is undamaged into a new journal."""
 
 _TEXTS = {"events": "payload", "deliveries": "body", "targets": "ids"}
 _FORKS = """
@@ -40,11 +40,11 @@ def unreadable(error: Exception) -> Finding:
 
 
 def check_file(database: Path, *, awaited: bool) -> Iterator[Finding]:
-    """Check that there is a database, and that it is ours to read.
+    """Check that there is a database, and that it is a journal of ours.
 
     Args:
         database: The file.
-        awaited: Whether events for it wait in fallback files, so that a drain would make it.
+        awaited: Whether events for it wait in fallback files, so that a drain would create it.
     """
     try:
         yield from _check_file(database, awaited)
@@ -81,7 +81,7 @@ def _check_file(database: Path, awaited: bool) -> Iterator[Finding]:
 
 
 def is_ours(database: Path) -> bool:
-    """Return whether the file's header says that it is a journal, be it a damaged one."""
+    """Return whether the file's header says that it is a journal, possibly a damaged one."""
     try:
         header = connections.first_bytes(database, 100)
     except OSError:
@@ -114,12 +114,12 @@ def check_rows(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding
 
 
 def tells_identities(connection: sqlite3.Connection) -> bool:
-    """Return whether the journal has been migrated so far that sessions and events have their places in the run."""
+    """Return whether the journal's schema has generations of sessions and numbers of events."""
     return any(row[1] == "generation" for row in connection.execute("PRAGMA table_info(sessions)"))
 
 
 def damaged_deliveries(connection: sqlite3.Connection) -> list[int]:
-    """Return the open deliveries whose body is not the one that their chunk id was made from."""
+    """Return the open deliveries whose body does not match their chunk id."""
     cursor = connection.execute(
         """SELECT d.id, d.chunk_id, d.body, d.run_id, t.platform, t.base_url, d.kind, d.first_event, d.last_event,
                   {span}
@@ -145,7 +145,7 @@ def _chunk_id(parts: dict[str, Any]) -> str:
 
 
 def check_forks(connection: sqlite3.Connection) -> Iterator[Finding]:
-    """Name the runs that two machines, or two copies of a folder, went on with at once.
+    """Find runs that two machines, or two copies of a folder, continued at once.
 
     Args:
         connection: The journal's database.

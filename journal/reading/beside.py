@@ -1,4 +1,4 @@
-"""Whether there is a journal, told without making one, and what trainings left beside it that it does not have."""
+"""Whether a journal exists, without creating one, and what trainings left beside it that it does not hold yet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from journal.writing import fallback_format, fallback_owners
 
 
 def is_there(folder: Path) -> bool:
-    """Return whether a folder holds a journal, be it an unusable one."""
+    """Return whether a folder holds a journal, even an unusable one."""
     try:
         return any((folder / name).exists() for name in ("journal.db", "journal.db-wal"))
     except PermissionError:  # whoever opens it is told so
@@ -22,7 +22,7 @@ def is_there(folder: Path) -> bool:
 
 
 def is_awaited(folder: Path, fallback_folders: Iterable[Path] | None = None) -> bool:
-    """Return whether events wait in fallback files that were meant for this journal; see `waiting`."""
+    """Return whether fallback files hold events for this journal; see `waiting`."""
     return bool(waiting(folder, fallback_folders))
 
 
@@ -38,7 +38,7 @@ def waiting(folder: Path, fallback_folders: Iterable[Path] | None = None) -> lis
 
 
 def left_beside(connection: Connection, folder: Path, beside: Iterable[Path], now: datetime) -> list[tuple[str, Path]]:
-    """Return each such file after the uuid of its run; "" where nobody can tell whose it is, as it cannot be read.
+    """Return the uuid of the run, and the path, of each such file; "" for the uuid of one that cannot be read.
 
     Args:
         connection: To the journal's database.

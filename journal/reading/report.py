@@ -1,4 +1,4 @@
-"""The state of a journal in numbers, for `status` and for the end of a drain."""
+"""The state of a journal in numbers, for `status` and the summary of a drain."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _RUNS = text(
 )
 _UNPLANNED = f"""FROM events e
               WHERE e.run_id = t.run_id AND e.id > t.planned_through AND e.kind NOT IN ({listed(NOT_FOR_PLATFORMS)})"""
-# The bodies' lengths are summed apart from the groups: grouping sorts, and would hold all the bodies in memory.
-# What is for no platform does not wait where there is no key to plan it for.
+# The bodies' lengths are summed outside of the groups: grouping sorts, and would hold all bodies in memory.
+# Events that are for no platform do not count as waiting.
 _TARGETS = text(
     f"""
     SELECT t.run_id, t.destination_id, d.platform, d.base_url, t.state, t.reason, t.ids, t.dropped_at,
@@ -71,7 +71,7 @@ _TARGETS = text(
 )
 
 
-# Checkpoints that keep a distance to the last upload as long as the session that saved them is alive.
+# Checkpoints whose uploads are spaced as long as the session that saved them is alive.
 _SPACED = text(
     f"""
     SELECT d.run_id, d.destination_id, d.next_attempt_at, t.last_upload_at, e.session_id
@@ -114,13 +114,13 @@ class TargetReport:
         pending: Deliveries still to be made.
         delivered: Deliveries that the platform confirmed.
         dead: Deliveries that the platform refused for good.
-        superseded: Deliveries in whose place newer ones are made: of checkpoints, or of an older session's late events.
-        dropped: Deliveries that a person gave up.
-        dropped_at: When a person gave the whole destination up, ISO, else None.
+        superseded: Deliveries that newer ones replace: of checkpoints, or of an older session's late events.
+        dropped: Deliveries that a person dropped.
+        dropped_at: When a person dropped the whole destination, ISO, else None.
         pending_bytes: Bytes of what is pending.
-        oldest_at: Time of the oldest thing that has not arrived, ISO, else None.
+        oldest_at: Time of the oldest event or delivery that has not arrived, ISO, else None.
         next_attempt_at: When the next attempt is due, ISO, else None.
-        is_spaced: Whether that is a checkpoint's, which keeps a distance to the last upload while its run is trained.
+        is_spaced: Whether that is a checkpoint's, whose uploads are spaced while its run is trained.
         last_error: The newest error of what has not arrived, else None.
         dead_letters: What the platform refused for good, oldest first.
     """
@@ -158,8 +158,8 @@ class RunReport:
         epochs: How many epochs were trained; the final evaluation is none.
         events: How many events the journal holds.
         targets: One for each destination; none before the first drain when no destination was chosen.
-        pruned: Whether events were deleted after they had arrived, or were given up. What is counted came since then.
-        forks: How many sessions went on with the run at the same time as another one, on another machine or in a copy.
+        pruned: Whether events were deleted, after delivery or by an eviction. Only later events are counted.
+        forks: How many sessions continued the run at the same time as another one, on another machine or in a copy.
     """
 
     id: str
@@ -194,7 +194,7 @@ def _run(row: Row[Any], live: Sequence[str], targets: Sequence[TargetReport], pr
 
 
 def _uploads_due(connection: Connection, now: datetime) -> dict[tuple[str, int], str]:
-    """Return when the next checkpoint is due, of each run at each destination where one waits that is not final."""
+    """Return when the next checkpoint that is not final is due, by run and destination."""
     live, spacing = set(live_sessions(connection, now)), timedelta(seconds=UPLOAD_SPACING_SECONDS)
     due: dict[tuple[str, int], str] = {}
     for row in connection.execute(_SPACED):
@@ -209,8 +209,8 @@ def run_state(milestone: str | None, outcome: str | None, live: bool) -> RunStat
     """Return the state that a run is in.
 
     Args:
-        milestone: Kind of its last milestone event, None where there is none: the run is no training, or was pruned.
-        outcome: Of its last session; it tells the state where no milestone does.
+        milestone: Kind of its last milestone, None if there is none: the run is no training, or was pruned.
+        outcome: Of its last session; it determines the state if there is no milestone.
         live: Whether a session is alive.
     """
     told = of(milestone).tells_state if milestone is not None else _TOLD_BY_OUTCOMES.get(outcome or "")
