@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FILE_NAME = "x" * 64  # as long as the names of the files that we create
 _PROBE = 64 << 10  # the index of a log, and a few pages of it
 
 
@@ -40,9 +41,18 @@ def why_no_files(folder: Path) -> str | None:
         if not stat.S_ISDIR(place.stat().st_mode):
             return f"{place} is no folder"
         os.rmdir(tempfile.mkdtemp(dir=place))  # noqa: PTH106
+        for name in folder.relative_to(place).parts:
+            _check_length(place / name)
+        _check_length(folder / _FILE_NAME)
     except OSError as error:
         return None if error.errno in FULL else f"{place}: {error.strerror or error}"
     return None
+
+
+def _check_length(path: Path) -> None:
+    """Have the system refuse a path that is too long for it, which `os.path.lexists` calls missing."""
+    with suppress(FileNotFoundError):
+        os.lstat(path)
 
 
 def fullness(error: OSError, folder: Path) -> str:

@@ -102,7 +102,9 @@ def test_a_checkpoint_whose_bytes_are_gone_is_named_as_a_person_knows_it(tmp_pat
     assert all(words in finding.next_step for words in (*commands, "/weights", "The rest of the run is delivered"))
 
 
-@pytest.mark.parametrize("value", ["/dev/null", "/proc/x", "FILE", "FILE/sub"])
+@pytest.mark.parametrize(
+    "value", ["/dev/null", "/proc/x", "FILE", "FILE/sub", "x" * 300, "new/" + "x" * 300, "/new" * 1100]
+)
 def test_a_fallback_folder_that_can_keep_nothing_is_trouble(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:

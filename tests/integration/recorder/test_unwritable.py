@@ -420,7 +420,9 @@ def test_a_child_waits_for_no_thread_of_its_parent(folder: Path, save_dir: Path,
     assert epochs(folder) == [10]
 
 
-@pytest.mark.parametrize("value", ["/dev/null", "/proc/x", "FILE", "FILE/sub"])
+@pytest.mark.parametrize(
+    "value", ["/dev/null", "/proc/x", "FILE", "FILE/sub", "x" * 300, "new/" + "x" * 300, "/new" * 1100]
+)
 @pytest.mark.parametrize("is_journal_usable", [True, False])
 def test_a_fallback_folder_that_can_keep_nothing_is_told_at_the_start_and_the_usual_one_is_used(
     tmp_path: Path,
