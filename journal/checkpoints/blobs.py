@@ -1,8 +1,8 @@
 """Checkpoint bytes, addressed by their sha256.
 
-A trainer rewrites its files in place and strips them at the end, so a hard link would be rewritten with them. A
-snapshot is a reflink where the file system can, else a copy, hashed in the same pass. A file that was touched
-meanwhile is noticed by its size, inode and modification time, and is not kept as if it were whole.
+A trainer rewrites its files in place and strips them at the end, which would change a hard link, too. So a snapshot is
+a reflink if the file system supports it, else a copy that is hashed in the same pass. A file that changed meanwhile is
+recognised by its size, inode and modification time, and its copy is discarded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from journal.disk import give_to_owner_of
 from journal.errors import BlobMissing, SourceChanged, from_os
 
 _CHUNK = 1 << 20
-# A large fsync makes every other commit on the disk wait for it; flushing as we go keeps that wait short.
+# A large fsync delays every other commit on the disk; syncing as we go keeps that delay short.
 _FLUSH_EVERY = 8 << 20
 # File times advance by the kernel's tick (1 to 10 ms). A file younger than this could be rewritten within one tick and
 # show the same times; git calls such an entry "racily clean".
@@ -75,7 +75,7 @@ class BlobStore:
         Args:
             source: The trainer's file.
             expected: What `identity` said of the file that is meant; None for the file as it is now.
-            wait: Called with seconds to let a very young file settle.
+            wait: Called with seconds, to wait until a very young file is settled.
 
         Returns:
             The copy; hand it to `Writer.add_checkpoint`, or to `discard`.
@@ -104,7 +104,7 @@ class BlobStore:
         return Snapshot(copy, sha256, size)
 
     def publish(self, snapshot: Snapshot) -> None:
-        """Give the copy its final name, durably; of bytes that are already there the copy is left to `discard`."""
+        """Give the copy its final name, durably; if the bytes are already there, the copy is left to `discard`."""
         final = self.folder / snapshot.sha256
         try:
             if not (final.is_file() and final.stat().st_size == snapshot.size):
@@ -114,21 +114,21 @@ class BlobStore:
             raise from_os(error, final) from error
 
     def discard(self, snapshot: Snapshot) -> None:
-        """Drop a copy that is not wanted after all; one that cannot be deleted yet is left to `sweep`."""
+        """Delete a copy that is not needed; one that cannot be deleted yet is left to `sweep`."""
         delete(snapshot.path)
 
     def remove(self, sha256: str) -> None:
-        """Take the bytes of a blob, if they are there, out of the store at once; `clear` then frees their space.
+        """Remove a blob from the store at once, if it is there; `clear` then frees its space.
 
-        Where the system refuses that for now, they are taken out when it is tried again.
+        If the system refuses that for now, the next attempt removes it.
         """
         with suppress(OSError):
             (self.folder / sha256).rename(self.folder / f".removed-{sha256}")
 
     def clear(self) -> None:
-        """Free the space of removed blobs, as far as the system lets them be deleted now.
+        """Free the space of removed blobs, as far as the system allows it now.
 
-        It takes tens of milliseconds for each 100 MB, so it is done when no lock is held that an event could wait for.
+        This takes tens of milliseconds per 100 MB, so no lock is held that an event could wait for.
         """
         for removed in self.folder.glob(".removed-*"):
             delete(removed)
@@ -138,7 +138,7 @@ class BlobStore:
         return [path.name for path in self.folder.glob("[0-9a-f]*") if len(path.name) == _DIGITS]
 
     def sweep(self, now: float) -> None:
-        """Remove what killed processes left: removed blobs, and copies that are a day old; `now` is epoch seconds."""
+        """Delete what killed processes left: removed blobs, and copies a day old; `now` is in epoch seconds."""
         self.clear()
         for leftover in self.folder.glob(".tmp-*"):
             with suppress(OSError):  # its process has just published it, or it cannot be deleted yet
@@ -157,7 +157,7 @@ def identity(path: Path) -> Identity | None:
 def delete(file: Path) -> bool:
     """Delete a file that nothing refers to; return whether it is gone.
 
-    On some file systems one that somebody reads, such as a backup, cannot be deleted for now: that is nobody's failure.
+    Some file systems do not delete a file that somebody is reading, such as a backup: that is no error.
     """
     try:
         file.unlink(missing_ok=True)
@@ -254,7 +254,7 @@ def _read(source: int) -> bytes:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write every byte; the system may take fewer at a time than it is given."""
+    """Write all bytes; the system may accept fewer at a time."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]

@@ -1,7 +1,7 @@
-"""Which run a checkpoint or a folder is of, as far as the journal can tell.
+"""Which run a checkpoint file or a folder belongs to, as far as the journal knows.
 
-A file is known by what was noted of it when it was saved, or by its bytes, wherever it lies now. A folder is known by
-its path, and only on the machine that wrote to it: another one may have another folder there.
+A file is recognised by its size and time when it was saved, or by its bytes, wherever it is now. A folder is recognised
+by its path, and only on the machine that wrote to it: another one may have another folder there.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _OF_MODEL = text(
       AND json_extract(payload, '$.environment.platformModel') = :model
     """  # noqa: S608 - a name of this package
 ).bindparams(kind=REGISTRATION)
-# A session that is over and has written nothing has gone on with nothing: its trainer has refused, or it was killed.
+# A session that has ended without any event has not continued the run: its trainer refused, or it was killed.
 _NEWER = text(
     """
     SELECT generation, uuid,
@@ -88,11 +88,11 @@ _RECORDED = text("SELECT 1 FROM events WHERE run_id = :run_id LIMIT 1")
 
 @dataclass(frozen=True)
 class Newer:
-    """A session that went on with a run.
+    """A session that continued a run.
 
     Attributes:
         uuid: The session's.
-        save_dir: The folder that it trained into; None where that is not told.
+        save_dir: The folder that it trained into; None if it is not known.
     """
 
     uuid: str
@@ -125,20 +125,20 @@ class Recognition:
         return row.id if row else None
 
     def newer_session(self, run_id: str, known: Newest) -> Newer | None:
-        """Return the run's newest session that is none of those which led to a known one, None where there is none."""
+        """Return the run's newest session that is no ancestor of a known one, None if there is none."""
         with self._begin(read_only=True) as connection:
             live = live_sessions(connection, utc_now())
         row = self._first(_NEWER, run_id=run_id, generation=known.generation, uuid=known.uuid, live=live)
         return Newer(row.uuid, row.save_dir if isinstance(row.save_dir, str) else None) if row else None
 
     def lives(self, session: str | None) -> bool:
-        """Return whether the session with this uuid writes still, as far as can be told."""
+        """Return whether the session with this uuid is alive, as far as is known."""
         with self._begin(read_only=True) as connection:
             live = live_sessions(connection, utc_now())
         return self._first(_LIVES, uuid=session, live=live) is not None
 
     def runs_of_model(self, model_id: str) -> set[str]:
-        """Return the runs that go on as this model of a platform, or are said to when they are delivered."""
+        """Return the runs that continue this model of a platform, or will when they are delivered."""
         with self._begin(read_only=True) as connection:
             return set(connection.execute(_OF_MODEL, {"model": model_id}).scalars())
 
@@ -153,7 +153,7 @@ class Recognition:
         return self._first(_RECORDED, run_id=run_id) is not None
 
     def _with_bytes(self, file: Path, size: int) -> Row[Any] | None:
-        """Return who saved these bytes; to read them takes as long as they are many, so only where it can tell that."""
+        """Return who saved these bytes; the file is hashed only if a blob of its size is known."""
         with self._begin(read_only=True) as connection:
             known = set(connection.execute(_OF_SIZE, {"size": size}).scalars())
         sha256 = digest(file) if known else None

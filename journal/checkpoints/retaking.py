@@ -1,4 +1,4 @@
-"""Bytes of checkpoints that are gone from the journal, taken again from the trainer's own files."""
+"""Restoring checkpoints that are gone from the journal, from the trainer's own files."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def missing(connection: Connection, blobs: BlobStore, delivery_ids: Sequence[int
 
 
 def find(blobs: BlobStore, wanted: Missing, names: Sequence[str]) -> Snapshot | None:
-    """Return a copy of the run's file that still has the very bytes, for `take_in`, or None when there is none.
+    """Return a copy of the run's file that still has exactly these bytes, for `take_in`, or None if there is none.
 
-    It takes as long as the file is large, so it is done when no lock is held that an event could wait for.
+    The time depends on the size of the file, so no lock is held that an event could wait for.
 
     Args:
         blobs: The journal's.
@@ -60,10 +60,10 @@ def find(blobs: BlobStore, wanted: Missing, names: Sequence[str]) -> Snapshot | 
 
 
 def take_in(connection: Connection, blobs: BlobStore, snapshot: Snapshot) -> None:
-    """Put the bytes where they were.
+    """Put the bytes back into the journal.
 
     Args:
-        connection: In a write transaction, so that nobody gives the bytes up at this moment.
+        connection: In a write transaction, so that nobody evicts the bytes at this moment.
         blobs: The journal's.
         snapshot: From `find`.
     """

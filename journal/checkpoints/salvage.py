@@ -1,9 +1,8 @@
 """Checkpoints that a session saved but did not live to snapshot.
 
-The training thread journals each save before the snapshot is taken. When the process dies in between, the trainer's
-file is usually still there: it is taken in later, under the epoch that the event names. Only the very file of the save
-is: its size and modification time are in the event, so that what another training, or a person, has written under the
-same name since is left alone.
+The training thread records each save before the snapshot is made. If the process dies in between, the trainer's file is
+usually still there: it is salvaged later, under the epoch that the event names. The event holds the file's size and
+modification time, so a file that another training, or a person, has written since under the same name is left alone.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from journal.sessions.liveness import live_runs
 
 _LOG = logging.getLogger(__name__)
 _UNITS = (1, 100, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000)
-"""In which file systems keep times, in ns."""
+"""Resolutions of the times that file systems keep, in ns."""
 
 RUN_FILE = "uploader_run.json"
-"""Name of the small file in a run's folder that says which run the folder is of, and in which journal."""
+"""Name of the small file in a run's folder that says which run it belongs to, and which journal."""
 
-# Each run's newest save of each role, where no checkpoint of that role, and no final one, followed. A damaged event
-# tells of no file. (Of a group with max(), SQLite gives the columns of the row that has it.)
+# Each run's newest save of each role that no checkpoint of that role, and no final one, followed. A damaged event names
+# no file. (In a group with max(), SQLite takes the other columns from the row that has the maximum.)
 _LOST = text(
     f"""
     SELECT l.run_id, l.epoch, l.file, r.save_dir, l.seq, l.uuid, l.generation,
@@ -69,7 +68,7 @@ class LostSnapshot:
         generation: That session's.
         seq: Number of the save among the session's events.
         path: The trainer's file.
-        identity: What the file was found to be; a snapshot is of this very file or none.
+        identity: The file's identity as it was found; only this very file is copied.
         role: `last`, `best` or `final`.
         payload: The facts for the checkpoint event.
     """
@@ -84,18 +83,18 @@ class LostSnapshot:
     payload: dict[str, Any]
 
     def salvaging(self, sha256: str) -> Session:
-        """Return the session that takes these bytes in: its event has the place that the save has in the run."""
+        """Return the session that records the salvage: its event takes the place of the save in the run."""
         name = derived(SALVAGE, self.session, self.seq, self.role, sha256)
         return Session(self.run_id, name, self.generation, self.session, SALVAGE, self.seq - 1, is_placed=True)
 
 
 def stamped(found: Identity) -> dict[str, int]:
-    """Return what a `model_saved` event notes of a file, by which it is known again wherever it was moved or copied."""
+    """Return what a `model_saved` event records of a file, by which it is recognised after a move or copy."""
     return {"size": found[1], "mtimeNs": found[2]}
 
 
 def lost_snapshots(connection: Connection, now: datetime) -> list[LostSnapshot]:
-    """Return what dead sessions saved, did not snapshot, and left on the disk: the final one, else the others."""
+    """Return the files that dead sessions saved and did not snapshot: of each run the final one, else the others."""
     live = live_runs(connection, now)
     rows = [row for row in connection.execute(_LOST) if row.run_id not in live]
     lost = [one for row in rows if (one := _lost(row))]
@@ -104,7 +103,7 @@ def lost_snapshots(connection: Connection, now: datetime) -> list[LostSnapshot]:
 
 
 def _lost(row: Row[Any]) -> LostSnapshot | None:
-    """Return the file that a row tells of, or None where it is gone or another one."""
+    """Return the file that a row names, or None if it is gone or another one."""
     file = json.loads(row.file)
     path = Path(file["path"])
     found = identity(path) if os.path.isfile(path) else None  # noqa: PTH113 - no error where none can be looked for
@@ -125,28 +124,28 @@ def _lost(row: Row[Any]) -> LostSnapshot | None:
 
 @lru_cache(maxsize=1024)
 def _say_left(path: Path, run_id: str) -> None:
-    """Say it once: a watching drain looks every minute."""
+    """Log it once, because a watching drain checks every minute."""
     _LOG.warning("The checkpoint %s was not taken in: it was written again since run %s saved it", path, run_id)
 
 
 def _is_of_the_save(found: Identity, file: dict[str, Any], row: Row[Any]) -> bool:
-    """Return whether a file is the one of a save: by what was noted of it, wherever its folder went meanwhile."""
+    """Return whether a file is that of a save, by its recorded size and time, even if its folder was moved."""
     if "size" in file or "mtimeNs" in file:
         return file.get("size") == found[1] and _is_time(file.get("mtimeNs"), found[2])
-    # Earlier versions noted nothing. Then the folder has to be the run's still, as far as is known, and the file not
-    # younger than the session was when it was last heard of.
+    # Earlier versions recorded neither. Then the folder must still be the run's, as far as is known, and the file must
+    # not be newer than the session's last sign of life.
     if row.is_used_again or not _is_marked(row):
         return False
     return bool(to_text(datetime.fromtimestamp(found[2] / 1e9, timezone.utc)) <= row.alive_at)
 
 
 def _is_time(noted: object, found: int) -> bool:
-    """Return whether a file's time is the noted one; a mounted disk may keep less of it than it told at first."""
+    """Return whether a file's time is the recorded one; a mounted disk may store it with a lower resolution."""
     return isinstance(noted, int) and any(found == noted - noted % unit for unit in _UNITS)
 
 
 def _is_marked(row: Row[Any]) -> bool:
-    """Return whether a folder says that it is the run's, or says nothing; another journal may have a run there."""
+    """Return whether the run file in a folder names the run, or there is none; another journal may have a run there."""
     try:
         said = json.loads(Path(row.save_dir, RUN_FILE).read_bytes())
     except (OSError, ValueError, RecursionError):

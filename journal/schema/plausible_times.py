@@ -1,8 +1,9 @@
-"""How far ahead a stored time is believed: no further than the rule that wrote it could have meant.
+"""Which stored times are plausible: none that is further ahead than the rule that wrote it allows.
 
-A clock that was ahead for a moment leaves times in the journal that come true next year. Each time that something waits
-for, or is taken for alive by, is written as "now", or so and so long after it. One that lies further ahead than that,
-and than two clocks may differ, is not believed: the wait is over, the life unproven.
+A clock that was ahead for a moment leaves times in the journal that lie in the far future. Each time that something
+waits for, or that shows that something is alive, was written as "now" or as a bounded time after it. If it is further
+ahead than that bound plus the difference that two clocks may have, it is ignored: the wait is over, and nothing is
+alive because of it.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from journal.clock import LONGEST_BACKOFF, LONGEST_RETRY_AFTER, texts, to_text
 from journal.schema import tables
 
 SKEW = timedelta(minutes=2)
-"""Two clocks that are right, or one that is being corrected, differ by no more."""
+"""The largest difference between two correct clocks, or of one that is being corrected."""
 LEASE = timedelta(minutes=10)
-"""The longest lease that a drain is taken to have asked for, unless it is our own and asks for a longer one."""
+"""The longest lease that other drains are assumed to ask for."""
 
 _D = tables.deliveries
 
 
 def latest(now: datetime, ahead: timedelta = timedelta(0)) -> str:
-    """Return the last time that is believed.
+    """Return the latest plausible time.
 
     Args:
         now: The current time.
-        ahead: How far ahead the rule that wrote it may go.
+        ahead: How far ahead the rule that wrote it allows.
     """
     return to_text(now + ahead + SKEW)
 
@@ -37,7 +38,7 @@ def values(now: datetime, lease: timedelta = LEASE, **after: timedelta) -> dict[
 
     Args:
         now: The current time.
-        lease: The longest that whoever asks may have given, if that is longer than usual.
+        lease: The longest lease that the caller may have asked for, if longer than usual.
         after: Further moments, each so and so long after now.
     """
     return texts(
@@ -51,12 +52,12 @@ def values(now: datetime, lease: timedelta = LEASE, **after: timedelta) -> dict[
 
 
 def has_come(moment: ColumnElement[str], by: str = "now", believed: str = "latest_now") -> ColumnElement[bool]:
-    """Return the condition that a time is past, or not believed.
+    """Return the condition that a time is past, or implausible.
 
     Args:
         moment: The column.
         by: The parameter that it is compared with.
-        believed: The parameter for the last time that is believed.
+        believed: The parameter for the latest plausible time.
     """
     return or_(moment <= bindparam(by), moment > bindparam(believed))
 
@@ -70,10 +71,10 @@ def attempt_is_due(delivery: FromClause = _D) -> ColumnElement[bool]:
 
 
 def next_attempt() -> ColumnElement[str]:
-    """Return the time of a delivery's next attempt, as far as it is believed, else now."""
+    """Return the time of a delivery's next attempt if it is plausible, else now."""
     return case((attempt_is_due(), bindparam("now")), else_=_D.c.next_attempt_at)
 
 
 def attempt_at(moment: str, now: datetime) -> str:
-    """Return a stored time of an attempt as it is shown: now, where it is further ahead than any could be."""
+    """Return a stored time of an attempt for display: now, if it is implausible."""
     return moment if moment <= latest(now, LONGEST_RETRY_AFTER) else to_text(now)

@@ -37,7 +37,7 @@ runs = table(
 )
 
 RUN_NUMBER: ColumnElement[int] = literal_column("runs.rowid", Integer)
-"""Runs count up in the order in which they began; their dates may not, as clocks are set."""
+"""Orders runs by when they began; their dates may not, because clocks are set."""
 
 sessions = table(
     "sessions",
@@ -181,7 +181,7 @@ def is_open(rows: FromClause) -> ColumnElement[bool]:
 
 
 def rank(event: str, session: str) -> str:
-    """Return the SQL for an event's place in its run: of two the later one has the higher, whenever they came in.
+    """Return the SQL for an event's place in its run: the later of two has the higher one, whenever they arrived.
 
     Args:
         event: Alias of the event.
@@ -199,15 +199,15 @@ def place(event: FromClause, session: FromClause) -> ColumnElement[int]:
 
 
 EPOCH_TRAINED = f"""kind = '{EPOCH}' AND (instr(payload, '"{VALIDATED}') OR NOT instr(payload, '"{EVALUATED}'))"""
-"""The condition for events that tell of an epoch, and not of the final evaluation: that one has validation metrics and,
-unlike a validation between epochs, no validation losses. Its number tells nothing, as a training may end early."""
+"""The condition for events of an epoch, as opposed to the final evaluation. That one has validation metrics and, unlike
+a validation between epochs, no validation losses. Its number is no criterion, because a training may end early."""
 
 
 def epochs(run: str) -> str:
     """Return the SQL for how many epochs a run has trained.
 
-    A validator of one's own may give no losses. Then all of them look like the final evaluation, which is told by the
-    training losses: they are the last epoch's.
+    A custom validator may give no losses. Then every epoch looks like the final evaluation, which is recognised by its
+    training losses instead: they are those of the last epoch.
 
     Args:
         run: Alias of the run.
@@ -299,4 +299,4 @@ TRIGGERS: dict[str, str] = {
           WHERE id = new.id;
         END""",
 }
-"""What gives a row its identity that was inserted without one, by an earlier version or by hand."""
+"""They give an identity to rows that were inserted without one, by an earlier version or by hand."""
