@@ -71,7 +71,8 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
     settled, but for what the end of a session passes (`kept_out.py`). Uploads of a run go one after the other, so
     that an older checkpoint never arrives after a newer one. Of a blocked run that was known there only the next
     session's registration goes: it may make the run known again. What is under way is settled before, as its refusal
-    would block the run once more.
+    would block the run once more. A registration that was not sent for the very reason that blocks the run would get
+    the same answer again: it waits until a person unblocks the run.
     """
     earlier = _D.alias("earlier")
     open_before = exists().where(
@@ -79,7 +80,7 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
         earlier.c.run_id == _D.c.run_id,
         tables.is_open(earlier),
     )
-    was_known = and_(_T.c.state == "blocked", _T.c.ids != "{}")
+    was_known = and_(_T.c.state == "blocked", _T.c.ids != "{}", _D.c.last_error.is_distinct_from(_T.c.reason))
     under_way = open_before.where(earlier.c.state == "claimed", earlier.c.id != _D.c.id)
     first_registration = ~open_before.where(earlier.c.kind == REGISTRATION, earlier.c.id < _D.c.id)
     query = (

@@ -69,6 +69,10 @@ def shown(api: Api) -> Any:
     return {name: without_times(model[name]) for name in names} | {"sha256": model["file"]["sha256"]}
 
 
+def shown_epochs(api: Api) -> Any:
+    return without_times(api.model()["trainResults"])
+
+
 def without_times(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: without_times(item) for name, item in value.items() if not name.endswith(("At", "timestamp"))}
@@ -91,6 +95,36 @@ def test_an_older_copy_changes_nothing_and_says_what_to_do(journals: Recordings,
     assert "the platform has epochs up to 1, and this journal up to 0: this journal is an older copy" in reason
     assert f"`route {training.run.id} --name NAME`" in reason
     assert rows(copy, "SELECT count(*) FROM deliveries WHERE state != 'pending'") == [(0,)]
+
+
+@pytest.mark.parametrize("has_epochs", [True, False])
+def test_one_in_which_the_training_was_resumed_asks_once_and_waits_for_a_person(
+    journals: Recordings, api: Api, tmp_path: Path, has_epochs: bool
+) -> None:
+    training = begin(journals)
+    training.epoch(0)
+    assert journals.drain(api.url).exit_code == 0
+    copy = copied(journals, tmp_path / "copy")
+    training.epoch(1)
+    training.epoch(2)
+    assert journals.drain(api.url).exit_code == 0
+    before = shown_epochs(api)
+    with recordings(copy) as older:
+        if has_epochs:  # of the session before, so that it is they which are compared first
+            Training(older.journal, older.writer, training.run, training.session_id).epoch(1)
+            assert older.drain(api.url).exit_code == 4
+        resumed = older.begin("train", run_id=training.run.id)
+        resumed.started()
+        resumed.epoch(1)
+        for _ in range(2):
+            summary = older.drain(api.url, max_time=5.0)
+            assert (summary.exit_code, summary.destinations[0].blocked) == (4, 1)
+        assert rows(copy, "SELECT count(*) FROM attempts WHERE error IS NOT NULL") == [(1 + has_epochs,)]
+        assert shown_epochs(api) == before
+        older.journal.revive()
+        assert older.drain(api.url, max_time=5.0).exit_code == 4
+        assert rows(copy, "SELECT count(*) FROM attempts WHERE error IS NOT NULL") == [(2 + has_epochs,)]
+    assert shown_epochs(api) == before
 
 
 def test_one_that_was_put_over_the_journal_itself_is_known_too(api: Api, tmp_path: Path) -> None:
