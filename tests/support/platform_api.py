@@ -1,4 +1,4 @@
-"""A client of the platform's API as plain as can be: what a test sends is what it says."""
+"""A minimal client of the platform's API that sends exactly what a test says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UPLOAD = "/api/webhooks/models/upload"
 
 @dataclass(frozen=True)
 class Api:
-    """Requests to one server, under one key."""
+    """Requests to one server, with one key."""
 
     url: str
     key: str
@@ -31,13 +31,13 @@ class Api:
         return self.request("POST", path, json=body, headers={} if key is None else {"Idempotency-Key": key})
 
     def get(self, path: str) -> Any:
-        """GET a JSON value that must be there."""
+        """GET a JSON value that must exist."""
         response = self.request("GET", path)
         assert response.status_code == 200, response.text
         return response.json()
 
     def event(self, event: str, data: dict[str, Any], *, key: str | None = None, **target: str) -> dict[str, Any]:
-        """Send a training event that must be taken, and return the answer."""
+        """Send a training event that must be accepted, and return the answer."""
         response = self.post(EVENTS, {"event": event, "data": data, **target}, key)
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
@@ -53,7 +53,7 @@ class Api:
         return model
 
     def prepare(self, filename: str = "best.pt", **target: Any) -> dict[str, Any]:
-        """Ask for an upload URL, which must be given."""
+        """Request an upload URL, which must be granted."""
         response = self.post(UPLOAD, {"filename": filename, **target})
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()

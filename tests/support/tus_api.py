@@ -1,4 +1,4 @@
-"""A client of tus as plain as can be: what a test sends is what it says."""
+"""A minimal client of tus that sends exactly what a test says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def create(url: str, size: int, **metadata: str) -> requests.Response:
 
 
 def begun(url: str, size: int, **metadata: str) -> str:
-    """Begin an upload, which must be taken, and return where it is."""
+    """Begin an upload, which must be accepted, and return its URL."""
     answer = create(url, size, **metadata)
     assert answer.status_code == 201, answer.text
     return answer.headers["Location"]
@@ -32,18 +32,18 @@ def patch(url: str, offset: int, content: Any, **headers: str) -> requests.Respo
 
 
 def head(url: str) -> requests.Response:
-    """Ask how far an upload is."""
+    """Request the offset of an upload."""
     return requests.head(url, headers=TUS, timeout=30)
 
 
 def offset(url: str) -> int:
-    """Return how far an upload is, which must be there."""
+    """Return the offset of an upload, which must exist."""
     answer = head(url)
     assert answer.status_code == 200, answer.status_code
     return int(answer.headers["Upload-Offset"])
 
 
 def checksum(content: bytes, algorithm: str = "sha256") -> dict[str, str]:
-    """Return the header that says what bytes must hash to."""
+    """Return the header with the checksum of bytes."""
     digest = base64.b64encode(hashlib.new(algorithm, content).digest()).decode()
     return {"Upload-Checksum": f"{algorithm} {digest}"}

@@ -1,4 +1,4 @@
-"""HUB's API: by its own SDK, unchanged, and by hand where the SDK does not go."""
+"""HUB's API: with its own SDK, unchanged, and by hand what the SDK does not do."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ Call = Callable[..., requests.Response]
 
 
 def sdk(server: RunningServer, folder: Path, key: str = KEY) -> dict[str, Any]:
-    """Use the SDK in a process of its own: it reads the environment when it is imported."""
+    """Use the SDK in a separate process, because it reads the environment when it is imported."""
     done = subprocess.run(
         [sys.executable, "-c", SDK, key, json.dumps(WISH), str(folder)],
         env={**os.environ, "ULTRALYTICS_HUB_API": server.url},
@@ -126,12 +126,12 @@ def test_the_sdk_works_unchanged(server: RunningServer, tmp_path: Path) -> None:
     assert seen["gone"] == {}
 
 
-def test_the_sdk_is_told_of_a_wrong_key(server: RunningServer, call: Call) -> None:
+def test_the_sdk_reports_a_wrong_key(server: RunningServer, call: Call) -> None:
     assert call("POST", "/v1/auth", key="another").status_code == 401
     assert call("POST", "/v1/auth").json()["success"] is True
 
 
-def test_weights_are_had_by_a_signed_url_without_a_key(call: Call, model: str) -> None:
+def test_weights_are_downloaded_by_a_signed_url_without_a_key(call: Call, model: str) -> None:
     form = {"epoch": 2, "type": "final", "map": 0.25}
     call("POST", f"/v1/models/{model}/upload", data=form, files={"best.pt": b"weights"})
     data = call("GET", f"/v1/models/{model}").json()["data"]
@@ -180,7 +180,7 @@ def test_a_model_is_new_until_something_is_reported(call: Call, model: str) -> N
     assert status() == "disconnected"
 
 
-def test_the_same_request_twice_makes_one_model(call: Call) -> None:
+def test_the_same_request_twice_creates_one_model(call: Call) -> None:
     ids = {
         call("POST", "/v1/models", json=WISH, headers={"Idempotency-Key": "k"}).json()["data"]["id"] for _ in range(2)
     }
@@ -206,7 +206,7 @@ def test_a_model_with_odd_parts_is_shown_and_hides_no_other(call: Call, odd: obj
     assert call("PATCH", f"/v1/models/{model}", json=parts).status_code == 200
 
 
-def test_a_number_that_json_cannot_carry_hides_no_model(call: Call, model: str) -> None:
+def test_an_infinite_number_hides_no_model(call: Call, model: str) -> None:
     assert call("POST", "/v1/models", data='{"meta": {"loss": 1e999}}').status_code == 422
     metrics = {"type": "metrics", "metrics": {"0": '{"a": 1e999, "b": 2.5}'}}
     assert call("POST", f"/v1/models/{model}", json=metrics).status_code == 200
@@ -220,7 +220,7 @@ def test_any_limit_is_answered(call: Call, model: str, limit: str, listed: int) 
     assert len(call("GET", f"/v1/models?limit={limit}").json()["data"]["results"]) == listed
 
 
-def test_a_list_goes_on_after_no_model_that_was_deleted(call: Call) -> None:
+def test_a_list_cannot_continue_after_a_deleted_model(call: Call) -> None:
     assert call("GET", "/v1/models?last_doc_id=none").status_code == 404
 
 
@@ -239,14 +239,12 @@ def test_a_list_goes_on_after_no_model_that_was_deleted(call: Call) -> None:
         ("/upload", {"data": b"--x", "headers": {"Content-Type": "multipart/form-data; boundary=y"}}, 400),
     ],
 )
-def test_what_makes_no_sense_is_refused(
-    call: Call, model: str, path: str, options: dict[str, Any], status: int
-) -> None:
+def test_invalid_requests_are_refused(call: Call, model: str, path: str, options: dict[str, Any], status: int) -> None:
     assert call("POST", f"/v1/models/{model}{path}", **options).status_code == status
     assert call("GET", f"/v1/models/{model}").json()["data"]["status"] == "new"
 
 
-def test_a_model_that_is_not_there_is_not_found(call: Call) -> None:
+def test_an_unknown_model_is_not_found(call: Call) -> None:
     form = {"data": {"epoch": 1, "type": "epoch"}, "files": {"last.pt": b"x"}}
     for method, path, options in [
         ("GET", "/v1/models/none", {}),
@@ -286,7 +284,7 @@ def test_weights_outlive_a_restart_and_replaced_ones_do_not(tmp_path: Path) -> N
 
 @pytest.fixture
 def older_store(tmp_path: Path) -> Path:
-    """A data folder of the first layout, which knew nothing of HUB."""
+    """A data folder of the first layout, which had no tables for HUB."""
     folder = tmp_path / "older"
     folder.mkdir()
     with closing(sqlite3.connect(folder / "platform.db")) as connection:
@@ -294,7 +292,7 @@ def older_store(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_of_the_first_layout_takes_models_too(older_store: Path) -> None:
+def test_a_folder_of_the_first_layout_accepts_models_too(older_store: Path) -> None:
     with running(older_store, api_key=KEY) as server:
         answer = requests.post(f"{server.url}/v1/models", json=WISH, headers={"x-api-key": KEY}, timeout=10)
         assert answer.status_code == 201

@@ -25,7 +25,7 @@ def test_the_same_request_twice_registers_once_and_gets_the_same_answer(api: Api
     assert models(api) == 1
 
 
-def test_other_keys_and_no_key_are_other_requests(api: Api) -> None:
+def test_other_keys_and_no_key_make_other_requests(api: Api) -> None:
     for key in ("k1", "k2", None, None):
         assert api.post(EVENTS, START, key=key).status_code == 200
     assert models(api) == 4
@@ -44,7 +44,7 @@ def test_a_key_belongs_to_its_path(api: Api) -> None:
     assert answer.status_code == 200
 
 
-def test_of_duplicates_that_arrive_together_one_acts(api: Api) -> None:
+def test_of_duplicates_that_arrive_at_once_one_is_executed(api: Api) -> None:
     with ThreadPoolExecutor(16) as threads:
         answers = list(threads.map(lambda _: api.post(EVENTS, START, key="k1"), range(64)))
     assert {each.content for each in answers} == {answers[0].content}
@@ -62,14 +62,14 @@ def test_answers_survive_a_restart(tmp_path: Path) -> None:
     assert answers[0] == answers[1]
 
 
-def test_a_refused_request_may_be_tried_again(api: Api) -> None:
+def test_a_refused_request_may_be_retried(api: Api) -> None:
     epoch = {"event": "epoch_end", "data": {"epoch": 0, "metrics": {}}, "project": "demo", "name": "train"}
     assert api.post(EVENTS, epoch, key="k1").status_code == 404
     api.start()
     assert api.post(EVENTS, epoch, key="k1").status_code == 200
 
 
-def test_a_repeated_wish_to_upload_is_the_same_upload_with_a_fresh_url(tmp_path: Path) -> None:
+def test_a_repeated_upload_request_returns_the_same_upload_with_a_new_url(tmp_path: Path) -> None:
     now = [1_800_000_000.0]
     with running(tmp_path, api_key="k", clock=lambda: now[0], url_lifetime=60) as server:
         api = Api(server.url, "k")
@@ -83,7 +83,7 @@ def test_a_repeated_wish_to_upload_is_the_same_upload_with_a_fresh_url(tmp_path:
         assert second["uploadPath"] == first["uploadPath"]
 
 
-def test_switched_off_each_request_acts(tmp_path: Path) -> None:
+def test_without_idempotency_each_request_is_executed(tmp_path: Path) -> None:
     with running(tmp_path, api_key="k", idempotency=False) as server:
         api = Api(server.url, "k")
         for _ in range(2):
@@ -91,7 +91,7 @@ def test_switched_off_each_request_acts(tmp_path: Path) -> None:
         assert models(api) == 2
 
 
-def test_an_endless_key_is_refused(api: Api) -> None:
+def test_an_overlong_key_is_refused(api: Api) -> None:
     assert api.post(EVENTS, START, key="k" * 256).status_code == 422
 
 
@@ -122,7 +122,7 @@ def test_long_after_a_training_only_its_registration_is_remembered(tmp_path: Pat
         assert again["modelId"] == ended["modelId"]
 
 
-def test_with_a_model_go_the_answers_about_it_but_it_does_not_come_back(tmp_path: Path) -> None:
+def test_answers_are_deleted_with_their_model_which_does_not_come_back(tmp_path: Path) -> None:
     with running(tmp_path, api_key="k") as server:
         api = Api(server.url, "k")
         run = api.event("training_started", {}, project="demo", key="start")

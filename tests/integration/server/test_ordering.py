@@ -1,4 +1,4 @@
-"""The platform goes by the order that clients tell: an older message that comes later changes nothing."""
+"""The platform follows the order that clients send: an older message that arrives later changes nothing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_shorter_text_does_not_replace_longer(api: Api) -> None:
     assert console(api) == ["a\nb\nc", "d"]
 
 
-def test_longer_text_takes_the_place_of_its_parts(api: Api) -> None:
+def test_longer_text_replaces_its_parts(api: Api) -> None:
     target = begin(api)
     for number in (2, 3, 4):
         send(api, "console_output", chunk(number, f"line {number}"), span(number), **target)
@@ -119,7 +119,7 @@ def upload(api: Api, content: bytes, order: str | None, run: dict[str, Any]) -> 
     ("orders", "expected"),
     [((span(9), span(5)), b"first"), ((span(5), span(9)), b"second"), ((None, span(5)), b"second")],
 )
-def test_older_weights_that_come_later_are_not_the_model(
+def test_older_weights_that_arrive_later_are_not_the_model(
     api: Api, orders: tuple[str | None, str], expected: bytes
 ) -> None:
     run = send(api, "training_started", ENVIRONMENT, span(1), project="demo", name="train")

@@ -148,7 +148,7 @@ def test_models_of_hub_are_shown_with_their_status_and_curves(tmp_path: Path) ->
         assert requests.get(link[1].replace("&amp;", "&"), timeout=30).content == b"weights"
 
 
-def test_everything_of_hub_is_escaped_and_not_for_everybody(server: RunningServer, api: Api) -> None:
+def test_hub_pages_are_escaped_and_protected(server: RunningServer, api: Api) -> None:
     path = f"/hub/{hub_model(api, EVIL)}"
     for each in ("/", path):
         assert "<script" not in page(server, each).text
@@ -165,8 +165,8 @@ def test_the_identifier_of_a_hub_model_leads_to_its_page(server: RunningServer, 
     assert page(server, identifier, Host="evil.example").headers["WWW-Authenticate"].startswith("Basic ")
 
 
-def test_under_a_path_every_address_has_it(server: RunningServer, api: Api) -> None:
-    """As a proxy says that takes the path off; what cannot be one is passed over."""
+def test_behind_a_path_prefix_every_url_has_it(server: RunningServer, api: Api) -> None:
+    """With the header of a proxy that strips its prefix; invalid prefixes are ignored."""
     run = api.start()
     hub_model(api, "exp-1")
     for said, path in (("/yolo", "/yolo"), ("/a/b.c/", "/a/b.c"), ("//evil.example", ""), ("/../x", ""), ('/"', "")):
@@ -183,8 +183,8 @@ def test_under_a_path_every_address_has_it(server: RunningServer, api: Api) -> N
 
 
 @pytest.mark.parametrize("under", ["", "/yolo"])
-def test_a_person_may_say_the_address(tmp_path: Path, under: str) -> None:
-    """For a proxy that says nothing, and leaves the path on or takes it off."""
+def test_the_address_may_be_configured(tmp_path: Path, under: str) -> None:
+    """For a proxy that sends no header, whether or not it strips its prefix."""
     with running(tmp_path, api_key="k", url="https://host.example/yolo") as server:
         api = Api(server.url + under, "k")
         assert api.start()["modelUrl"].startswith("https://host.example/yolo/runs/local/demo/")

@@ -1,4 +1,4 @@
-"""Names in paths: whatever they are, none leads to another file, and none makes the server fail."""
+"""Names in paths: none leads to another file, and none makes the server fail."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NAMED = [(method, route.path) for route in ROUTES for method in sorted(route.met
 
 
 def ask(server: RunningServer, method: str, path: str) -> tuple[int, bytes]:
-    """Send a request whose path is sent as it is, with the key and a signature that fits."""
+    """Send a request with exactly this path, with the key and a valid signature."""
     parts = urlsplit(server.url)
     assert parts.hostname is not None
     signer = Signer((server.data / "signing-secret").read_text().strip().encode(), 900)
@@ -65,13 +65,13 @@ def tree(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if not path.name.startswith("platform.db")}
 
 
-def test_every_route_is_tried(server: RunningServer) -> None:
+def test_every_route_is_tested(server: RunningServer) -> None:
     assert all(isinstance(route, Route) for route in ROUTES)
     assert len(NAMED) > 20
 
 
 @pytest.mark.parametrize(("method", "route"), NAMED)
-def test_no_name_leads_anywhere(server: RunningServer, tmp_path: Path, method: str, route: str) -> None:
+def test_no_name_leads_to_another_file(server: RunningServer, tmp_path: Path, method: str, route: str) -> None:
     before = tree(tmp_path)
     secrets = [server.api_key.encode(), (server.data / "signing-secret").read_bytes().strip(), str(tmp_path).encode()]
     for name in re.findall(r"\{\w+(?::int)?\}", route):
@@ -91,7 +91,9 @@ HALF_A_PAIR = "\ud800"  # JSON can carry it, UTF-8 cannot
 
 
 @pytest.mark.parametrize("value", [HALF_A_PAIR, "a\x00b", "x" * 100_000, "../../x"])
-def test_names_in_bodies_lead_nowhere_either(server: RunningServer, api: Api, tmp_path: Path, value: str) -> None:
+def test_names_in_bodies_do_not_lead_to_another_file_either(
+    server: RunningServer, api: Api, tmp_path: Path, value: str
+) -> None:
     run = api.start()
     before = tree(tmp_path)
     target = {"modelId": run["modelId"]}

@@ -13,7 +13,7 @@ WEIGHTS = b"recorded weights"
 
 
 def replay(api: Api, *, keys: bool, model_id: str | None = None) -> str:
-    """Send the recording with the ids that this server gives; `model_id` leaves the registration out."""
+    """Send the recording with the ids that this server gives; with `model_id`, without the registration."""
     ids = {"modelId": model_id}
     upload: dict[str, Any] = {}
     for number, line in enumerate(RECORDING.read_text().splitlines()):
@@ -37,7 +37,7 @@ def replay(api: Api, *, keys: bool, model_id: str | None = None) -> str:
 
 
 def state(api: Api) -> dict[str, Any]:
-    """Everything known about the model, but for the time of the last change, and what was said of a file's URL."""
+    """Everything known about the model, except the time of the last change and a file's URL."""
     models = api.get("/api/models/local/demo")["models"]
     assert len(models) == 1
     model = api.model("t1-7")

@@ -1,4 +1,4 @@
-"""Requests that are not what they should be, and who may send them."""
+"""Invalid requests, and who may send requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from uploader.server.data_folder import FolderInUseError
 from uploader.server.running import RunningServer, running
 
 
-def test_without_the_key_nothing_is_told(server: RunningServer) -> None:
+def test_without_the_key_nothing_is_answered(server: RunningServer) -> None:
     for path in (EVENTS, "/api/models/local/demo", "/api/anything", "/anything", "/v1/models"):
         for authorization in ("", "Bearer", "Bearer wrong", f"Basic {server.api_key}", "Bearer \xe9"):
             answer = requests.get(server.url + path, headers={"Authorization": authorization}, timeout=30)
@@ -58,7 +58,7 @@ def test_a_page_of_another_site_changes_nothing(api: Api, headers: dict[str, str
 
 
 @pytest.mark.parametrize("inside", [False, True])
-def test_json_that_would_take_too_much_memory_is_not_read(api: Api, inside: bool) -> None:
+def test_json_that_needs_too_much_memory_is_not_parsed(api: Api, inside: bool) -> None:
     bomb = b"[" + b"[]," * 6_000_000 + b"[]]"
     if inside:  # as HUB has it: JSON texts in JSON
         model = api.post("/v1/models", {}).json()["data"]["id"]
@@ -72,7 +72,7 @@ def test_json_that_would_take_too_much_memory_is_not_read(api: Api, inside: bool
     assert (answer.status_code, "error" in answer.json()) == (413, True)
 
 
-def test_a_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
+def test_a_key_is_generated_once_and_kept_private(tmp_path: Path) -> None:
     with running(tmp_path) as server:
         key = server.api_key
     assert (tmp_path / "api-key").stat().st_mode & 0o777 == 0o600
@@ -170,7 +170,7 @@ def test_unknown_paths_and_methods_are_answered_in_json(api: Api) -> None:
 
 
 @pytest.mark.parametrize("limit", ["x", "-1", "9" * 30])
-def test_a_limit_that_is_no_number_is_refused(api: Api, limit: str) -> None:
+def test_a_limit_that_is_not_a_number_is_refused(api: Api, limit: str) -> None:
     assert api.request("GET", f"/api/models/local/demo?limit={limit}").status_code == 422
 
 

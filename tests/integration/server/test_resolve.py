@@ -1,4 +1,4 @@
-"""`ul://` addresses: as upstream resolves them now, and as it did before its SDK."""
+"""`ul://` addresses, as upstream resolves them now and as it did before its SDK."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def add_dataset(data: Path, owner: str, slug: str, *markers: str) -> None:
 
 
 def resolve(url: str, key: str, config: Path, uris: list[str]) -> list[list[str]]:
-    """Resolve in a process of its own: upstream reads the address of its server when it is imported."""
+    """Resolve in a separate process, because upstream reads the address of its server when it is imported."""
     environment = {
         **os.environ,
         "ULTRALYTICS_PLATFORM_URL": url,

@@ -80,7 +80,7 @@ def test_the_job_shows_how_far_the_training_is(client: sdk.Platform) -> None:
     assert job["trainArgs"] == {"epochs": 2.0}
 
 
-def test_a_cancelled_training_is_told_so_by_every_answer(client: sdk.Platform) -> None:
+def test_every_answer_tells_a_cancelled_training_to_stop(client: sdk.Platform) -> None:
     run = client.training.metrics(event="training_started", data={}, project="demo", name="train")
     assert client.models.delete_training("local", "demo", "train") == {"success": True, "status": "cancelled"}
     answer = client.training.metrics(event="epoch_end", data={"epoch": 0, "metrics": {}}, model_id=run["modelId"])
@@ -91,7 +91,7 @@ def test_a_cancelled_training_is_told_so_by_every_answer(client: sdk.Platform) -
     assert client.models.retrieve("local", "demo", "train")["model"]["status"] == "cancelled"
 
 
-def test_a_deleted_model_is_gone_for_its_training_too(client: sdk.Platform) -> None:
+def test_a_deleted_model_is_not_found_by_its_training_either(client: sdk.Platform) -> None:
     run = train(client)
     assert client.models.delete("local", "demo", "train") == {"success": True}
     with pytest.raises(sdk.APIError) as failure:

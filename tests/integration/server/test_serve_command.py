@@ -22,7 +22,7 @@ COMMAND = [sys.executable, "-m", "uploader", "serve"]
 
 @contextmanager
 def serving(data: Path, *arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """Start the command and yield it with what it printed until it was ready."""
+    """Start the command and yield it with its output until it was ready."""
     command = [*COMMAND, "--data", str(data), "--port", "0", *arguments]
     with subprocess.Popen(
         command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -44,7 +44,7 @@ def _until_ready(process: subprocess.Popen[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_until_a_signal_and_ends_well(tmp_path: Path, number: int) -> None:
+def test_it_serves_until_a_signal_and_exits_cleanly(tmp_path: Path, number: int) -> None:
     with serving(tmp_path, UPLOADER_SERVE_API_KEY="k") as (process, lines):
         (ready,) = lines
         assert Api(ready.removeprefix("Serving on "), "k").start()["received"] is True
@@ -53,7 +53,7 @@ def test_it_serves_until_a_signal_and_ends_well(tmp_path: Path, number: int) -> 
         assert (process.returncode, errors) == (0, "")
 
 
-def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
+def test_an_address_in_use_is_named(tmp_path: Path) -> None:
     with serving(tmp_path / "one") as (_, lines):
         port = lines[-1].rpartition(":")[2]
         other = subprocess.run(
@@ -65,13 +65,13 @@ def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
 
 
 def _as_a_shell_reads(lines: list[str]) -> list[str]:
-    """Return URL and key as somebody gets them who pastes the exports."""
+    """Return URL and key as pasting the exports sets them."""
     show = 'echo "$ULTRALYTICS_PLATFORM_URL"; echo "$ULTRALYTICS_API_KEY"'
     script = "\n".join([*(line for line in lines if line.startswith("export ")), show])
     return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.split()
 
 
-def test_a_key_that_it_makes_is_shown_once_and_always_ready_to_use(tmp_path: Path) -> None:
+def test_a_generated_key_is_shown_once_and_always_ready_to_use(tmp_path: Path) -> None:
     data = tmp_path / "my data"
     with serving(data) as (_, first):
         url, key = _as_a_shell_reads(first)
@@ -82,7 +82,7 @@ def test_a_key_that_it_makes_is_shown_once_and_always_ready_to_use(tmp_path: Pat
     assert (same, key in "".join(first), key in "".join(second)) == (key, True, False)
 
 
-def test_what_listens_on_every_address_names_the_machine(tmp_path: Path) -> None:
+def test_a_server_on_all_addresses_names_the_machine(tmp_path: Path) -> None:
     assert _for_others("http://[::]:80") == f"http://{socket.gethostname()}:80"
     assert _for_others("http://[::1]:80") == "http://[::1]:80"
     with serving(tmp_path, "--host", "0.0.0.0") as (_, lines):
@@ -103,7 +103,7 @@ def test_listening_to_other_machines_is_warned_about(tmp_path: Path) -> None:
         assert "Warning: other machines" in process.communicate(timeout=60)[1]
 
 
-def test_a_folder_in_use_and_a_taken_port_are_said(tmp_path: Path) -> None:
+def test_a_folder_in_use_and_a_port_in_use_are_reported(tmp_path: Path) -> None:
     with serving(tmp_path, UPLOADER_SERVE_API_KEY="k") as (_, lines):
         second = subprocess.run(
             [*COMMAND, "--data", str(tmp_path), "--port", "0"], capture_output=True, text=True, timeout=60, check=False

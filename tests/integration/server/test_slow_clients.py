@@ -1,4 +1,4 @@
-"""Clients that send slowly, send nothing, or do not read: none holds a connection for ever."""
+"""Clients that send slowly, send nothing, or do not read: none holds a connection forever."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def rest(connection: socket.socket) -> bytes:
 
 
 def trickle(connection: socket.socket, byte: bytes) -> bytes:
-    """Send one byte after the other until the server ends the connection, and return what it said."""
+    """Send one byte at a time until the server closes the connection, and return its answer."""
     received = b""
     while True:
         try:
@@ -73,13 +73,13 @@ def trickle(connection: socket.socket, byte: bytes) -> bytes:
             return received
 
 
-def test_who_says_nothing_is_sent_away(server: RunningServer) -> None:
+def test_a_silent_client_is_disconnected(server: RunningServer) -> None:
     with connected(server.url) as connection:
         assert rest(connection) == b""
 
 
 @pytest.mark.parametrize("after", ["nothing", "a request"])
-def test_a_head_that_comes_byte_by_byte_is_not_waited_for(server: RunningServer, after: str) -> None:
+def test_a_head_sent_byte_by_byte_times_out(server: RunningServer, after: str) -> None:
     with connected(server.url) as connection:
         if after == "a request":
             connection.sendall(request("GET", server.url + "/api/account/summary"))
@@ -88,7 +88,7 @@ def test_a_head_that_comes_byte_by_byte_is_not_waited_for(server: RunningServer,
         assert b"HTTP/1.1" not in trickle(connection, b"x")
 
 
-def test_a_head_without_end_is_refused(tmp_path: Path) -> None:
+def test_an_endless_head_is_refused(tmp_path: Path) -> None:
     with (
         running(tmp_path, api_key=KEY, limits=Limits(head=ENDLESS)) as server,
         connected(server.url) as connection,
@@ -98,7 +98,7 @@ def test_a_head_without_end_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("path", "byte"), [(EVENTS, b""), (EVENTS, b" "), ("/v1/models", b" ")])
-def test_a_body_that_does_not_come_is_not_waited_for(server: RunningServer, path: str, byte: bytes) -> None:
+def test_a_body_that_does_not_arrive_times_out(server: RunningServer, path: str, byte: bytes) -> None:
     with connected(server.url) as connection:
         connection.sendall(request("POST", server.url + path, Content_Length=10_000_000))
         answer = trickle(connection, byte)
@@ -106,7 +106,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(server: RunningServer, path
         assert b"connection: close" in answer.lower()
 
 
-def test_a_form_that_does_not_come_is_not_waited_for(server: RunningServer) -> None:
+def test_a_form_that_does_not_arrive_times_out(server: RunningServer) -> None:
     model = Api(server.url, KEY).request("POST", "/v1/models", json={}).json()["data"]["id"]
     form = {"Content_Length": 10_000_000, "Content_Type": "multipart/form-data; boundary=x"}
     with connected(server.url) as connection:
@@ -120,7 +120,7 @@ def upload(server: RunningServer, size: int) -> tuple[Api, dict[str, Any]]:
     return api, api.prepare(modelId=run["modelId"], runId=run["runId"], size=size)
 
 
-def test_a_file_that_stops_coming_is_not_kept(server: RunningServer) -> None:
+def test_a_file_that_stops_arriving_is_not_kept(server: RunningServer) -> None:
     _, ticket = upload(server, 10_000_000)
     with connected(server.url) as connection:
         connection.sendall(request("PUT", ticket["uploadUrl"], Content_Length=10_000_000) + b"x" * 1000)
@@ -128,7 +128,7 @@ def test_a_file_that_stops_coming_is_not_kept(server: RunningServer) -> None:
     assert [path for path in (server.data / "files").rglob("*") if path.is_file()] == []
 
 
-def test_of_a_piece_that_stops_coming_what_came_is_kept(server: RunningServer) -> None:
+def test_the_bytes_of_a_chunk_that_stops_arriving_are_kept(server: RunningServer) -> None:
     _, ticket = upload(server, 10_000_000)
     url = begun(ticket["tus"]["create"], 10_000_000)
     with connected(server.url) as connection:
@@ -139,7 +139,7 @@ def test_of_a_piece_that_stops_coming_what_came_is_kept(server: RunningServer) -
     assert offset(url) == 100_000
 
 
-def test_who_does_not_read_the_answer_is_sent_away(tmp_path: Path) -> None:
+def test_a_client_that_does_not_read_its_answer_is_disconnected(tmp_path: Path) -> None:
     with running(tmp_path, api_key=KEY) as server:
         api = Api(server.url, KEY)
         api.checkpoint(b"x" * 30_000_000, api.start())
@@ -153,7 +153,7 @@ def test_who_does_not_read_the_answer_is_sent_away(tmp_path: Path) -> None:
         assert len(rest(connection)) < 30_000_000
 
 
-def test_others_are_served_meanwhile_and_too_many_are_told_so(tmp_path: Path) -> None:
+def test_others_are_served_meanwhile_and_too_many_get_503(tmp_path: Path) -> None:
     patient = Limits(head=ENDLESS, body=ENDLESS, connections=4)
     with running(tmp_path, api_key=KEY, limits=patient) as server:
         waiting = request("POST", server.url + EVENTS, Content_Length=10)

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, behind signed URLs."""
+"""Checkpoints are stored completely or not at all, behind signed URLs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_older_clients_announce_nothing_and_name_the_training(api: Api) -> None:
     assert api.model()["file"]["size"] == 3
 
 
-def test_announced_again_a_checkpoint_stays_one_and_keeps_its_place(api: Api) -> None:
+def test_a_checkpoint_announced_again_stays_one_and_keeps_its_place(api: Api) -> None:
     run = api.start()
     first = api.checkpoint(b"first", run)
     api.checkpoint(b"second", run)
@@ -54,7 +54,7 @@ def test_announced_again_a_checkpoint_stays_one_and_keeps_its_place(api: Api) ->
     assert model["file"]["sha256"] == sha256(b"second")
 
 
-def test_the_completion_says_which_checkpoint_is_the_model(api: Api) -> None:
+def test_the_completion_names_the_checkpoint_that_is_the_model(api: Api) -> None:
     run = api.start()
     best = api.checkpoint(b"best", run, "best.pt")
     api.checkpoint(b"last", run, "last.pt")
@@ -64,7 +64,7 @@ def test_the_completion_says_which_checkpoint_is_the_model(api: Api) -> None:
     assert names == ["best.pt", "last.pt"]
 
 
-def test_a_checkpoint_of_an_earlier_run_that_comes_late_is_not_the_model(api: Api) -> None:
+def test_a_late_checkpoint_of_an_earlier_run_is_not_the_model(api: Api) -> None:
     first = api.start()
     resumed = api.event("training_started", {}, modelId=first["modelId"])
     api.checkpoint(b"resumed", resumed)
@@ -88,7 +88,7 @@ def test_a_file_sent_again_to_the_same_url_replaces_what_had_arrived(api: Api) -
 
 
 def cut_short(url: str, framing: str, sent: bytes, *, reset: bool) -> None:
-    """PUT a part of a body, then end the connection; unless it is reset, wait until the server has noticed."""
+    """PUT a part of a body, then close or reset the connection; if closed, wait until the server has noticed."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
@@ -119,7 +119,7 @@ def test_a_body_that_ends_early_is_not_kept(tmp_path: Path, framing: str, sent: 
     assert files(server) == []  # the server has stopped, so nothing is still arriving
 
 
-def test_a_file_of_another_size_than_was_said_is_not_kept(server: RunningServer, api: Api) -> None:
+def test_a_file_of_another_size_than_announced_is_not_kept(server: RunningServer, api: Api) -> None:
     run = api.start()
     upload = api.prepare(modelId=run["modelId"], runId=run["runId"], size=10)
     assert put(upload["uploadUrl"], b"nine byte").status_code == 400
@@ -196,7 +196,7 @@ def test_a_host_header_cannot_bend_a_signature_to_another_path(server: RunningSe
         ("a b;\n<c>\x00.pt", "a_b___c__.pt"),
     ],
 )
-def test_a_filename_cannot_lead_anywhere(server: RunningServer, api: Api, filename: str, kept: str) -> None:
+def test_a_filename_cannot_lead_to_another_file(server: RunningServer, api: Api, filename: str, kept: str) -> None:
     run = api.start()
     upload = api.checkpoint(b"x", run, filename)
     assert api.model()["file"]["name"] == kept

@@ -20,7 +20,7 @@ def _write_twice(store: Store) -> None:
             rows.answers.insert("POST /", "key", "digest", {})
 
 
-def test_a_block_that_raises_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_block_that_raises_changes_nothing(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "platform.db")) as store:
         with pytest.raises(sqlite3.IntegrityError):
             _write_twice(store)
@@ -31,7 +31,7 @@ def test_a_block_that_raises_leaves_nothing_behind(tmp_path: Path) -> None:
             assert rows.answers.get("POST /", "key") == ("digest", {"received": True})
 
 
-def test_a_reader_sees_one_picture_while_others_write(tmp_path: Path) -> None:
+def test_a_reader_sees_one_snapshot_while_others_write(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "platform.db")) as store, store.read() as reader:
         assert reader.answers.get("POST /", "key") is None
         with store.write() as writer:

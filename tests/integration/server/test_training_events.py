@@ -1,4 +1,4 @@
-"""What each event does to a model."""
+"""What each event changes in a model."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_late_events_do_not_reopen_a_completed_training(api: Api) -> None:
     assert (len(model["trainResults"]), len(model["consoleChunks"])) == (1, 1)
 
 
-def test_a_model_takes_one_of_two_sessions_that_go_on_from_the_same_one(api: Api) -> None:
+def test_a_model_accepts_one_of_two_sessions_that_continue_the_same_one(api: Api) -> None:
     def told(uuid: str, generation: int) -> dict[str, Any]:
         return {"environment": {"uploaderSession": {"uuid": uuid, "generation": generation}}}
 
@@ -107,7 +107,7 @@ def test_a_model_takes_one_of_two_sessions_that_go_on_from_the_same_one(api: Api
     assert (refused.status_code, "another copy" in refused.json()["error"]) == (409, True)
 
 
-def test_a_session_that_is_registered_after_what_it_led_to_is_of_its_model(api: Api) -> None:
+def test_a_session_registered_after_its_successors_belongs_to_their_model(api: Api) -> None:
     def told(uuid: str, *ancestors: str) -> dict[str, Any]:
         return {"environment": {"uploaderRun": "r1", "uploaderSession": {"uuid": uuid, "ancestors": [*ancestors]}}}
 
@@ -120,7 +120,7 @@ def test_a_session_that_is_registered_after_what_it_led_to_is_of_its_model(api: 
     assert copy["modelId"] != later["modelId"]
 
 
-def test_a_cancelled_training_still_hands_in_its_partial_results(api: Api) -> None:
+def test_a_cancelled_training_still_delivers_its_partial_results(api: Api) -> None:
     run = api.start()
     assert api.request("DELETE", "/api/models/local/demo/train/training").status_code == 200
     answer = api.event("training_complete", {"results": {"bestEpoch": 3}}, modelId=run["modelId"])
@@ -144,7 +144,7 @@ def test_liveness_and_system_metrics_keep_the_newest(api: Api) -> None:
     assert (model["system"], model["progress"]) == ({"cpu": 20}, {"step": 20})
 
 
-def test_text_that_utf8_cannot_carry_survives(api: Api) -> None:
+def test_text_that_utf8_cannot_encode_survives(api: Api) -> None:
     run = api.start()
     api.event("console_output", {"chunkId": 1, "content": "\udc80 \x00 ✅"}, modelId=run["modelId"])
     assert api.model()["consoleChunks"][0]["content"] == "\udc80 \x00 ✅"

@@ -1,4 +1,4 @@
-"""Checkpoints in pieces, by tus 1.0: what arrived stays, what was not checked does not, whatever happens between."""
+"""Resumable uploads by tus 1.0: bytes that arrived are kept, unchecked ones are not, whatever happens."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def partial(server: RunningServer) -> list[str]:
     return sorted(path.suffix for path in (server.data / "partial").iterdir())
 
 
-def test_a_file_in_pieces_is_stored_as_one_that_was_put(server: RunningServer, api: Api, run: dict[str, Any]) -> None:
+def test_a_file_in_chunks_is_stored_like_one_that_was_put(server: RunningServer, api: Api, run: dict[str, Any]) -> None:
     upload = ticket(api, run)
     url = begun(upload["tus"]["create"], len(WEIGHTS), filename="best.pt", sha256=sha256(WEIGHTS))
     first = patch(url, 0, WEIGHTS[:HALF])
@@ -78,7 +78,7 @@ def test_the_file_itself_is_private(server: RunningServer, api: Api, run: dict[s
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha1", "md5"])
-def test_of_a_piece_with_another_checksum_nothing_is_kept(
+def test_nothing_is_kept_of_a_chunk_with_another_checksum(
     server: RunningServer, api: Api, run: dict[str, Any], algorithm: str
 ) -> None:
     url = begun(ticket(api, run)["tus"]["create"], len(WEIGHTS))
@@ -91,7 +91,7 @@ def test_of_a_piece_with_another_checksum_nothing_is_kept(
 
 
 @pytest.mark.parametrize("declared", [True, False])
-def test_a_whole_with_another_sha256_is_discarded(
+def test_a_file_with_another_sha256_is_discarded(
     server: RunningServer, api: Api, run: dict[str, Any], declared: bool
 ) -> None:
     upload = ticket(api, run) if declared else api.prepare(modelId=run["modelId"], runId=run["runId"])
@@ -102,7 +102,7 @@ def test_a_whole_with_another_sha256_is_discarded(
     assert (kept(server), partial(server)) == ([], [])
 
 
-def test_a_put_of_another_sha256_than_was_said_is_not_kept(
+def test_a_put_with_another_sha256_than_announced_is_not_kept(
     server: RunningServer, api: Api, run: dict[str, Any]
 ) -> None:
     upload = ticket(api, run)
@@ -111,7 +111,7 @@ def test_a_put_of_another_sha256_than_was_said_is_not_kept(
     assert put(upload["uploadUrl"], WEIGHTS).status_code == 200
 
 
-def test_what_is_not_as_tus_says_is_refused_and_changes_nothing(api: Api, run: dict[str, Any]) -> None:
+def test_requests_that_violate_tus_are_refused_and_change_nothing(api: Api, run: dict[str, Any]) -> None:
     url = begun(ticket(api, run)["tus"]["create"], len(WEIGHTS))
     patch(url, 0, b"01")
     assert patch(url, 1, b"1").status_code == 409
@@ -128,7 +128,7 @@ def test_what_is_not_as_tus_says_is_refused_and_changes_nothing(api: Api, run: d
     assert offset(url) == 2
 
 
-def test_a_beginning_must_fit_what_was_asked_for(server: RunningServer, api: Api, run: dict[str, Any]) -> None:
+def test_a_transfer_must_match_its_upload(server: RunningServer, api: Api, run: dict[str, Any]) -> None:
     url = ticket(api, run)["tus"]["create"]
     assert create(url, 1).status_code == 400
     assert create(url, len(WEIGHTS), sha256=sha256(b"other")).status_code == 400
@@ -141,12 +141,12 @@ def test_a_beginning_must_fit_what_was_asked_for(server: RunningServer, api: Api
 
 
 @pytest.mark.parametrize("digest", ["", "ab", "g" * 64, 7])
-def test_a_sha256_that_is_none_is_refused(api: Api, run: dict[str, Any], digest: object) -> None:
+def test_an_invalid_sha256_is_refused(api: Api, run: dict[str, Any], digest: object) -> None:
     wish = {"filename": "best.pt", "modelId": run["modelId"], "runId": run["runId"], "sha256": digest}
     assert api.post(UPLOAD, wish).status_code == 422
 
 
-def test_capabilities_are_told_without_a_signature(server: RunningServer) -> None:
+def test_capabilities_need_no_signature(server: RunningServer) -> None:
     for path in ("/storage/uploads/any/transfers", "/storage/transfers/any"):
         told = requests.options(server.url + path, timeout=30)
         assert (told.status_code, told.headers["Tus-Version"], told.headers["Tus-Resumable"]) == (204, "1.0.0", "1.0.0")
@@ -155,7 +155,7 @@ def test_capabilities_are_told_without_a_signature(server: RunningServer) -> Non
         assert int(told.headers["Tus-Max-Size"]) > 2**32
 
 
-def test_an_ended_upload_is_gone(server: RunningServer, api: Api, run: dict[str, Any]) -> None:
+def test_a_terminated_upload_is_gone(server: RunningServer, api: Api, run: dict[str, Any]) -> None:
     upload = ticket(api, run)
     url = begun(upload["tus"]["create"], len(WEIGHTS))
     patch(url, 0, WEIGHTS[:HALF])
@@ -167,7 +167,7 @@ def test_an_ended_upload_is_gone(server: RunningServer, api: Api, run: dict[str,
     assert "resume" not in ticket(api, run)["tus"]
 
 
-def test_a_method_may_be_said_in_a_header(api: Api, run: dict[str, Any]) -> None:
+def test_the_method_may_be_in_a_header(api: Api, run: dict[str, Any]) -> None:
     url = begun(ticket(api, run)["tus"]["create"], len(WEIGHTS))
     instead = {**BYTES, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
     assert requests.post(url, data=WEIGHTS[:HALF], headers=instead, timeout=30).status_code == 204
@@ -175,7 +175,7 @@ def test_a_method_may_be_said_in_a_header(api: Api, run: dict[str, Any]) -> None
     assert requests.post(url, headers=TUS, timeout=30).status_code == 404
 
 
-def test_an_empty_file_is_whole_at_once(server: RunningServer, api: Api, run: dict[str, Any]) -> None:
+def test_an_empty_file_is_complete_at_once(server: RunningServer, api: Api, run: dict[str, Any]) -> None:
     upload = ticket(api, run, b"")
     assert offset(begun(upload["tus"]["create"], 0)) == 0
     assert save(api, run, upload) == 200
@@ -208,10 +208,10 @@ def test_clients_of_2025_and_those_without_a_run_are_offered_none(
         assert set(before.prepare(project="demo", name="train")) == {"uploadUrl", "gcsPath"}
 
 
-# Going on
+# Resuming
 
 
-def test_asked_for_again_an_upload_goes_on_where_it_was(server: RunningServer, api: Api, run: dict[str, Any]) -> None:
+def test_an_upload_requested_again_resumes(server: RunningServer, api: Api, run: dict[str, Any]) -> None:
     first = ticket(api, run)
     assert "resume" not in first["tus"]
     patch(begun(first["tus"]["create"], len(WEIGHTS)), 0, WEIGHTS[:HALF])
@@ -223,7 +223,7 @@ def test_asked_for_again_an_upload_goes_on_where_it_was(server: RunningServer, a
     assert kept(server) == [WEIGHTS]
 
 
-def test_one_that_had_arrived_leaves_nothing_to_send(api: Api, run: dict[str, Any]) -> None:
+def test_an_upload_that_has_arrived_leaves_nothing_to_send(api: Api, run: dict[str, Any]) -> None:
     assert patch(begun(ticket(api, run)["tus"]["create"], len(WEIGHTS)), 0, WEIGHTS).status_code == 204
     again = ticket(api, run)
     assert offset(again["tus"]["resume"]) == len(WEIGHTS)
@@ -232,7 +232,7 @@ def test_one_that_had_arrived_leaves_nothing_to_send(api: Api, run: dict[str, An
     assert save(api, run, again) == 200
 
 
-def test_other_bytes_runs_and_models_have_nothing_to_go_on_with(api: Api, run: dict[str, Any]) -> None:
+def test_other_bytes_runs_and_models_have_nothing_to_resume(api: Api, run: dict[str, Any]) -> None:
     patch(begun(ticket(api, run)["tus"]["create"], len(WEIGHTS)), 0, WEIGHTS[:HALF])
     other_model = api.start("other")
     other_run = api.event("training_started", {}, modelId=run["modelId"])
@@ -241,7 +241,7 @@ def test_other_bytes_runs_and_models_have_nothing_to_go_on_with(api: Api, run: d
     assert ["resume" in each["tus"] for each in asked] == [False] * 4
 
 
-def test_a_repeated_request_learns_of_what_was_begun_meanwhile(api: Api, run: dict[str, Any]) -> None:
+def test_a_repeated_request_learns_of_a_transfer_begun_meanwhile(api: Api, run: dict[str, Any]) -> None:
     said = {"size": len(WEIGHTS), "sha256": sha256(WEIGHTS), "modelId": run["modelId"], "runId": run["runId"]}
     first, again = (api.post(UPLOAD, {"filename": "best.pt", **said}, key="k1").json(), None)
     patch(begun(first["tus"]["create"], len(WEIGHTS)), 0, WEIGHTS[:HALF])
@@ -266,7 +266,7 @@ def broken_off(url: str, sent: bytes, **headers: str) -> None:
             pass
 
 
-def test_of_a_piece_that_breaks_off_what_arrived_is_kept(tmp_path: Path) -> None:
+def test_the_bytes_of_a_chunk_that_breaks_off_are_kept(tmp_path: Path) -> None:
     with running(tmp_path, api_key="k") as server:
         api = Api(server.url, "k")
         run = api.start()
@@ -279,7 +279,7 @@ def test_of_a_piece_that_breaks_off_what_arrived_is_kept(tmp_path: Path) -> None
         assert kept(server) == [WEIGHTS]
 
 
-def test_of_a_piece_with_a_checksum_that_breaks_off_nothing_is_kept(tmp_path: Path) -> None:
+def test_nothing_is_kept_of_a_checked_chunk_that_breaks_off(tmp_path: Path) -> None:
     with running(tmp_path, api_key="k") as server:
         api = Api(server.url, "k")
         url = begun(ticket(api, api.start())["tus"]["create"], len(WEIGHTS))
@@ -289,7 +289,7 @@ def test_of_a_piece_with_a_checksum_that_breaks_off_nothing_is_kept(tmp_path: Pa
 
 @contextmanager
 def arriving(url: str, sent: bytes, **headers: str) -> Iterator[socket.socket]:
-    """PATCH a part of a body and leave the rest open; begins when the server reads it."""
+    """PATCH a part of a body and leave the request open; the block begins when the server reads it."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     said = {**BYTES, "Upload-Offset": "0", "Content-Length": str(len(WEIGHTS)), "Host": parts.netloc, **headers}
@@ -302,7 +302,7 @@ def arriving(url: str, sent: bytes, **headers: str) -> Iterator[socket.socket]:
         yield connection
 
 
-def test_two_that_write_at_once_never_mix(server: RunningServer, api: Api, run: dict[str, Any]) -> None:
+def test_concurrent_writes_never_mix(server: RunningServer, api: Api, run: dict[str, Any]) -> None:
     url = begun(ticket(api, run)["tus"]["create"], len(WEIGHTS))
     with arriving(url, WEIGHTS[:HALF]) as first:
         assert patch(url, 0, b"x" * HALF).status_code == 423
@@ -341,7 +341,7 @@ with running(Path({str(tmp_path)!r}), api_key="k") as server:
         assert kept(restarted) == [WEIGHTS]
 
 
-def test_a_server_that_ended_before_the_last_record_makes_it_when_asked(tmp_path: Path) -> None:
+def test_a_server_that_ended_before_the_last_record_makes_it_on_request(tmp_path: Path) -> None:
     with running(tmp_path, api_key="k") as server:
         api = Api(server.url, "k")
         run = api.start()
@@ -361,7 +361,7 @@ def test_a_server_that_ended_before_the_last_record_makes_it_when_asked(tmp_path
 # Over time
 
 
-def test_an_upload_whose_time_is_over_is_gone_and_then_removed(tmp_path: Path) -> None:
+def test_an_expired_upload_is_gone_and_then_removed(tmp_path: Path) -> None:
     now = [NOW]
     with running(tmp_path, api_key="k", clock=lambda: now[0]) as server:
         api = Api(server.url, "k")
@@ -381,7 +381,7 @@ def test_an_upload_whose_time_is_over_is_gone_and_then_removed(tmp_path: Path) -
         assert head(url).status_code == 404
 
 
-def test_at_a_start_what_is_over_or_belongs_to_nothing_is_removed(tmp_path: Path) -> None:
+def test_expired_and_orphaned_files_are_removed_at_the_start(tmp_path: Path) -> None:
     now = [NOW]
     with running(tmp_path, api_key="k", clock=lambda: now[0]) as server:
         api = Api(server.url, "k")

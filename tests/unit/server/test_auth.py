@@ -1,4 +1,4 @@
-"""How a presented key is compared."""
+"""How the key of a request is compared."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def status(key: str) -> int:
 
 
 def test_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which function compares is all that can be seen without measuring time."""
+    """Only the function that compares can be checked without measuring time."""
     assert (status("right"), status("wrong")) == (200, 401)
     compared = []
     monkeypatch.setattr(hmac, "compare_digest", lambda *both: bool(compared.append(both)))

@@ -16,7 +16,7 @@ JSON = st.recursive(
 
 
 def plain(value: object) -> object:
-    """Return the value with nothing in its strings."""
+    """Return the value with all its strings emptied."""
     if isinstance(value, list):
         return [plain(each) for each in value]
     if isinstance(value, dict):
@@ -25,7 +25,7 @@ def plain(value: object) -> object:
 
 
 @given(JSON, st.integers(1, 9))
-def test_what_stands_in_strings_costs_nothing(value: object, window: int) -> None:
+def test_characters_in_strings_cost_nothing(value: object, window: int) -> None:
     text = json.dumps(value, ensure_ascii=False).encode()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_cost, "_STRING", 0)
@@ -34,7 +34,7 @@ def test_what_stands_in_strings_costs_nothing(value: object, window: int) -> Non
 
 
 @pytest.mark.parametrize("part", ["[]", "{}", '{"":0}', "[[[]]]", '"ab"', '{"a":[]}'])
-def test_what_would_take_much_memory_is_refused(part: str) -> None:
+def test_json_that_needs_too_much_memory_is_refused(part: str) -> None:
     with pytest.raises(TooLarge):
         json_cost.check_cost(f"[{','.join([part] * (30_000_000 // (len(part) + 1)))}]".encode())
 
@@ -47,5 +47,5 @@ def test_what_would_take_much_memory_is_refused(part: str) -> None:
         {"lines": ["a line of some sixty characters, as consoles have many of them"] * 200_000},
     ],
 )
-def test_what_a_training_sends_is_not(value: object) -> None:
+def test_json_that_trainings_send_is_accepted(value: object) -> None:
     json_cost.check_cost(json.dumps(value, separators=(",", ":")).encode())

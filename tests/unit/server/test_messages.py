@@ -27,7 +27,7 @@ def test_integers(value: object, read: int | None) -> None:
 
 
 @pytest.mark.parametrize("value", ["3", 3.5, True, 2**63, -(2**63) - 1, float("inf"), [], {}])
-def test_what_is_no_integer_is_refused(value: object) -> None:
+def test_values_that_are_not_integers_are_refused(value: object) -> None:
     with pytest.raises(Invalid, match="'n'"):
         optional_integer({"n": value}, "n")
 

@@ -1,4 +1,4 @@
-"""A signature allows one thing, for a time."""
+"""A signature allows one method on one path, for a limited time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_signature_fits_its_method_path_and_time() -> None:
 
 
 def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which function compares is all that can be seen without measuring time."""
+    """Only the function that compares can be checked without measuring time."""
     compared = []
     monkeypatch.setattr(hmac, "compare_digest", lambda *both: bool(compared.append(both)))
     with pytest.raises(Forbidden):
@@ -44,7 +44,7 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
     assert expected == presented
 
 
-def test_an_end_may_be_chosen() -> None:
+def test_an_expiry_may_be_chosen() -> None:
     query = parse_qs(urlsplit(SIGNER.url_until("", "TUS", "/a", int(NOW) + 1000)).query)
     SIGNER.check("TUS", "/a", query["expires"][0], query["signature"][0], NOW + 1000)
 

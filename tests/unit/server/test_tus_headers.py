@@ -1,4 +1,4 @@
-"""tus headers, as its text writes them."""
+"""tus headers, as its specification writes them."""
 
 from __future__ import annotations
 

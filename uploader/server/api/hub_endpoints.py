@@ -43,8 +43,8 @@ async def create_model(request: Request) -> Response:
 
 def list_models(request: Request) -> Response:
     """List the newest models. If there are more, `lastRecordId` is the `last_doc_id` to ask for the next page with."""
-    asked, before = request.query_params.get("limit", ""), request.query_params.get("last_doc_id")
-    limit = min(int(asked), _LISTED) if asked.isascii() and asked.isdigit() and len(asked) < 10 else _LISTED
+    wanted, before = request.query_params.get("limit", ""), request.query_params.get("last_doc_id")
+    limit = min(int(wanted), _LISTED) if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 else _LISTED
     with platform_of(request).store.read() as rows:
         if before is not None and rows.hub.model(before) is None:
             raise NotFound("The model after which this page begins was deleted: list the models from the beginning")
@@ -192,8 +192,8 @@ def _put_weights(request: Request, form: FormData) -> Response:
 
 def _heartbeat(request: Request, body: bytes) -> Response:
     platform = platform_of(request)
-    said = parse_json(body)
-    claimed = said.get("agentId") if isinstance(said, dict) else None
+    message = parse_json(body)
+    claimed = message.get("agentId") if isinstance(message, dict) else None
     with platform.store.write() as rows:
         model = _found(rows.hub, request)
         agent_id = model.agent_id if claimed is not None and claimed == model.agent_id else secrets.token_hex(8)

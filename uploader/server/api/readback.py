@@ -37,8 +37,8 @@ def list_models(request: Request) -> Response:
 
 def get_model(request: Request) -> Response:
     """Return one model with everything reported for it."""
-    it = _everything(request)
-    return Json({"model": views.detail(it), "isOwner": it.model.owner == platform_of(request).owner})
+    snapshot = _snapshot(request)
+    return Json({"model": views.detail(snapshot), "isOwner": snapshot.model.owner == platform_of(request).owner})
 
 
 def delete_model(request: Request) -> Response:
@@ -50,7 +50,7 @@ def delete_model(request: Request) -> Response:
 
 def get_training(request: Request) -> Response:
     """Return the progress of a training."""
-    return Json({"job": views.job(_everything(request), platform_of(request).now())})
+    return Json({"job": views.job(_snapshot(request), platform_of(request).now())})
 
 
 def cancel_training(request: Request) -> Response:
@@ -63,8 +63,8 @@ def cancel_training(request: Request) -> Response:
 
 def list_files(request: Request) -> Response:
     """List a model's checkpoints with signed URLs: its weights first, then the others, newest first."""
-    it = _everything(request)
-    others = [each for each in reversed(it.checkpoints) if each != it.weights]
+    snapshot = _snapshot(request)
+    others = [each for each in reversed(snapshot.checkpoints) if each != snapshot.weights]
     platform = platform_of(request)
     files = [
         {
@@ -73,17 +73,17 @@ def list_files(request: Request) -> Response:
             "sha256": each.sha256,
             "downloadUrl": platform.signed_url(request, "GET", storage_endpoints.checkpoint_path(each)),
         }
-        for each in ([it.weights] if it.weights else []) + others
+        for each in ([snapshot.weights] if snapshot.weights else []) + others
     ]
     return Json({"files": files})
 
 
 def redirect_to_model(request: Request) -> Response:
     """Redirect to the signed URL of the model's weights, as servers did before the SDK."""
-    it = _everything(request)
-    if it.weights is None:
+    snapshot = _snapshot(request)
+    if snapshot.weights is None:
         raise NotFound("The model has no weights yet")
-    url = platform_of(request).signed_url(request, "GET", storage_endpoints.checkpoint_path(it.weights))
+    url = platform_of(request).signed_url(request, "GET", storage_endpoints.checkpoint_path(snapshot.weights))
     return RedirectResponse(url, status_code=302)
 
 
@@ -138,7 +138,7 @@ def _model(rows: Rows, request: Request) -> Model:
     return model
 
 
-def _everything(request: Request) -> ModelSnapshot:
+def _snapshot(request: Request) -> ModelSnapshot:
     with platform_of(request).store.read() as rows:
         return ModelSnapshot.of(rows, _model(rows, request))
 

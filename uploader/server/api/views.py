@@ -54,9 +54,9 @@ class ModelSnapshot:
         return weights(self.model, self.checkpoints)
 
 
-def summary(it: ModelSnapshot) -> dict[str, Any]:
+def summary(snapshot: ModelSnapshot) -> dict[str, Any]:
     """Return a model as it appears in lists: everything except its plots. Fields without a value are omitted."""
-    model, file = it.model, it.weights
+    model, file = snapshot.model, snapshot.weights
     fields = {
         "id": model.id,
         "owner": model.owner,
@@ -68,13 +68,13 @@ def summary(it: ModelSnapshot) -> dict[str, Any]:
         "status": model.status,
         "task": (model.train_args or {}).get("task"),
         "epochs": model.epochs,
-        **_best(it),
+        **_best(snapshot),
         "trainArgs": model.train_args,
-        "metrics": _metrics(it),
-        "trainResults": [_result(each) for each in it.epochs],
+        "metrics": _metrics(snapshot),
+        "trainResults": [_result(each) for each in snapshot.epochs],
         "hasWeights": file is not None,
         "file": file and {"size": file.size, "sha256": file.sha256, "name": file.filename},
-        "checkpoints": [_checkpoint(each) for each in it.checkpoints],
+        "checkpoints": [_checkpoint(each) for each in snapshot.checkpoints],
         "startedAt": model.started_at,
         "completedAt": model.completed_at,
         "classNames": model.class_names,
@@ -87,23 +87,23 @@ def summary(it: ModelSnapshot) -> dict[str, Any]:
         "system": model.system,
         "progress": model.progress,
         "results": model.results,
-        "runIds": sorted(it.run_ids),
-        "consoleChunks": [_chunk(each) for each in it.chunks],
+        "runIds": sorted(snapshot.run_ids),
+        "consoleChunks": [_chunk(each) for each in snapshot.chunks],
         "createdAt": model.created_at,
-        "updatedAt": it.updated_at,
+        "updatedAt": snapshot.updated_at,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def detail(it: ModelSnapshot) -> dict[str, Any]:
+def detail(snapshot: ModelSnapshot) -> dict[str, Any]:
     """Return a single model, with its plots."""
-    return {**summary(it), "plots": it.model.plots or [], "metadata": {}}
+    return {**summary(snapshot), "plots": snapshot.model.plots or [], "metadata": {}}
 
 
-def job(it: ModelSnapshot, now: str) -> dict[str, Any]:
+def job(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
     """Return the progress of a model's training. Durations are in milliseconds."""
-    model = it.model
-    done = it.epochs_done
+    model = snapshot.model
+    done = snapshot.epochs_done
     total = model.epochs or done
     elapsed = _milliseconds(model.started_at, model.completed_at or now)
     per_epoch = elapsed / done if done else 0.0
@@ -125,10 +125,10 @@ def job(it: ModelSnapshot, now: str) -> dict[str, Any]:
         },
         "compute": None,
         "trainArgs": _main_arguments(model.train_args),
-        "epochMetrics": it.epochs[-1].data.get("metrics") if it.epochs else None,
+        "epochMetrics": snapshot.epochs[-1].data.get("metrics") if snapshot.epochs else None,
         "error": _error(model),
         "createdAt": model.created_at,
-        "updatedAt": it.updated_at,
+        "updatedAt": snapshot.updated_at,
     }
 
 
@@ -155,19 +155,19 @@ def _error(model: Model) -> dict[str, Any] | None:
     return model.error and {**model.error, "timestamp": model.completed_at}
 
 
-def _best(it: ModelSnapshot) -> dict[str, Any]:
-    if it.model.results and "bestEpoch" in it.model.results:
-        return {name: it.model.results.get(name) for name in ("bestEpoch", "bestFitness")}
-    rated = [each for each in it.epochs if isinstance(each.data.get("fitness"), (int, float))]
+def _best(snapshot: ModelSnapshot) -> dict[str, Any]:
+    if snapshot.model.results and "bestEpoch" in snapshot.model.results:
+        return {name: snapshot.model.results.get(name) for name in ("bestEpoch", "bestFitness")}
+    rated = [each for each in snapshot.epochs if isinstance(each.data.get("fitness"), (int, float))]
     best = max(rated, key=lambda each: each.data["fitness"], default=None)
     return {"bestEpoch": best and best.epoch, "bestFitness": best and best.data["fitness"]}
 
 
-def _metrics(it: ModelSnapshot) -> dict[str, Any] | None:
-    if it.model.results and isinstance(it.model.results.get("metrics"), dict):
-        metrics: dict[str, Any] = it.model.results["metrics"]
+def _metrics(snapshot: ModelSnapshot) -> dict[str, Any] | None:
+    if snapshot.model.results and isinstance(snapshot.model.results.get("metrics"), dict):
+        metrics: dict[str, Any] = snapshot.model.results["metrics"]
         return metrics
-    return it.epochs[-1].data.get("metrics") if it.epochs else None
+    return snapshot.epochs[-1].data.get("metrics") if snapshot.epochs else None
 
 
 def _main_arguments(train_args: dict[str, Any] | None) -> dict[str, Any] | None:

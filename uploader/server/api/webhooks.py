@@ -102,6 +102,6 @@ def _resumable(
         return {}
     upload_id = uploads.id_of(facts["uploadPath"])
     with platform.store.write() as rows:
-        begun = transfers.resume(rows, upload_id, platform)
+        transfer = transfers.resume(rows, upload_id, platform)
     urls = {"create": tus_endpoints.creation_url(request, platform, upload_id)}
-    return {"tus": urls | ({"resume": tus_endpoints.transfer_url(request, platform, begun)} if begun else {})}
+    return {"tus": urls | ({"resume": tus_endpoints.transfer_url(request, platform, transfer)} if transfer else {})}

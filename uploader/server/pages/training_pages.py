@@ -43,12 +43,18 @@ def show_run(request: Request) -> Response:
         model = rows.model_by_slug(*(request.path_params[part] for part in ("owner", "project", "model")))
         if model is None:
             raise NotFound("No such training here: it was never registered, or it was deleted")
-        it = ModelSnapshot.of(rows, model, newest_chunks=_CONSOLE_CHUNKS)
+        snapshot = ModelSnapshot.of(rows, model, newest_chunks=_CONSOLE_CHUNKS)
     parts = {"Environment": model.environment, "Arguments": model.train_args, "Results": model.results}
     return detail_page(
         request,
         f"{model.owner}/{model.project}/{model.slug}",
-        *(_state(it), curves(it.epochs), _checkpoints(request, it.checkpoints), _console(it.chunks), details(parts)),
+        *(
+            _state(snapshot),
+            curves(snapshot.epochs),
+            _checkpoints(request, snapshot.checkpoints),
+            _console(snapshot.chunks),
+            details(parts),
+        ),
         changing=model.status == "running",
     )
 
@@ -65,19 +71,29 @@ routes = [
 ]
 
 
-def _overview_row(it: Overview) -> list[Element | str]:
-    link = element("a", f"{it.owner}/{it.project}/{it.slug}", href=page_path(it.owner, it.project, it.slug))
-    return [link, status(it.status), progress(it.epochs_arrived, it.epochs), str(it.checkpoints), it.started_at]
+def _overview_row(overview: Overview) -> list[Element | str]:
+    link = element(
+        "a",
+        f"{overview.owner}/{overview.project}/{overview.slug}",
+        href=page_path(overview.owner, overview.project, overview.slug),
+    )
+    return [
+        link,
+        status(overview.status),
+        progress(overview.epochs_arrived, overview.epochs),
+        str(overview.checkpoints),
+        overview.started_at,
+    ]
 
 
-def _state(it: ModelSnapshot) -> Element:
-    model = it.model
+def _state(snapshot: ModelSnapshot) -> Element:
+    model = snapshot.model
     facts: list[list[Element | str]] = [
         ["Status", status(model.status)],
-        ["Epochs", progress(it.epochs_done, model.epochs)],
+        ["Epochs", progress(snapshot.epochs_done, model.epochs)],
         ["Started", model.started_at],
         ["Ended", model.completed_at or "—"],
-        ["Last change", it.updated_at],
+        ["Last change", snapshot.updated_at],
         ["Device", model.device or "—"],
     ]
     if model.error:
