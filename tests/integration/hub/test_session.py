@@ -16,6 +16,7 @@ from support.scripted_server import Reply, Request, ScriptedServer, scripted_ser
 import uploader
 from journal.doctor.environment_checks import close_to_others
 from uploader.errors import ModelUnavailable, SettingsError
+from uploader.platforms.registry import journal_folders
 from uploader.server.running import RunningServer, running
 
 KEY = "hub_session_key"
@@ -209,7 +210,7 @@ def test_only_this_user_can_read_what_is_kept(server: RunningServer, tmp_path: P
 
     for path in (folder, *folder.rglob("*")):
         path.chmod(path.stat().st_mode | 0o044)
-    assert len(close_to_others(folder)) == 5
+    assert len(close_to_others(folder, journal_folders())) == 5
     assert not [path for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
 
 
