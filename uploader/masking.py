@@ -8,11 +8,12 @@ from collections.abc import Iterable
 REDACTED = "***"
 
 _TELLING, _TELLING_MIXED = 16, 8
-# Words that announce a key, and the few characters between. In JSON, keys are quoted and numbers are not.
-_NAMED = (
-    r"(?i)(?P<kept>(?:key|token|secret|password|passwd|passphrase|authorization|bearer|basic)"
-    r"(?:[^\w\n]{1,8}|[^\w\n]{1,3}is[^\w\n]{1,3}))(?<![\"']:)(?<![\"']: )"
-)
+# Words that announce a key, and the few characters between. In JSON, keys are quoted and numbers are not. A word that
+# only ends like one (`hockey`), a part of a path or of a compound (`runs/key/test`, `key-ring`) announces none.
+_WORD_START = r"(?:(?<![^\W\d_])|(?-i:(?<=[a-z])(?=[A-Z])))"
+_WORD = r"(?:(?:api)?key|token|secret|password|passwd|passphrase|bearer|authorization(?:[^\w\n]{1,8}[a-z]{3,9})?)"
+_GAP = r"(?:[^\w\n/]{1,8}|[^\w\n]{1,3}is[^\w\n]{1,3})(?<![\"']:)(?<![\"']: )(?<!\w-)"
+_NAMED = rf"(?i)(?P<kept>{_WORD_START}{_WORD}{_GAP})"
 
 
 def tells_itself(key: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from uploader.masking import REDACTED, Keys
@@ -39,13 +39,22 @@ _RULES = (
     ),
     # Authorization headers without their name
     re.compile(rf"(?i)(?P<kept>\bbearer\s+)(?=\S{{8}}){_BARE}"),
-    # tokens that tell themselves by their form: GitHub, Hugging Face, GitLab, JSON Web Tokens
+    # tokens that tell themselves by their form: GitHub, Hugging Face, GitLab, AWS, Google, Slack, npm, OpenAI
     re.compile(
         r"(?P<kept>\b)(?:gh[pousr]_\w{30,}|github_pat_\w{30,}|hf_[A-Za-z0-9]{30,}|glpat-[\w-]{20,}"
-        r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,})"
+        r"|(?:AKIA|ASIA)[A-Z0-9]{16}\b|AIza[\w-]{35}|xox[a-z]-\d[\w-]{8,}|npm_[A-Za-z0-9]{36}|wandb_v\d_\w{30,}"
+        r"|sk-[A-Za-z0-9]{32,}|sk-(?:ant|or|proj|svcacct)-[\w-]{20,})"
     ),
-    # user:password@ and token@ in URLs
-    re.compile(r"(?P<kept>\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://)[^\s/@\"']+(?=@)"),
+    # JSON Web Tokens. Looked for only where a run of such characters begins: a search at each `eyJ` in it would take
+    # quadratic time.
+    re.compile(
+        r"(?<![\w-])(?=[\w-]+\.eyJ[\w-]{8,}\.[\w-]{8})(?P<kept>(?:[\w-]*?-)?)eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"
+    ),
+    # user:password@ and token@ in URLs; also a password with `/` or a quote, which is told from a port and from a path
+    re.compile(
+        r"(?P<kept>\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://)(?:[^\s/\"']+(?=@)"
+        r"|(?!\[)[^\s/@:\"']+:(?!\d{1,5}(?![^\s/?#\"']))(?:(?!://)(?:[^\s\"']|[\"'](?![\s,;:)\]}]))){1,256}(?=@))"
+    ),
     # the parts of a signed URL that give access: AWS, Google, Azure, CloudFront, resumable uploads
     re.compile(
         r"(?i)(?P<kept>[?&](?:x-amz-[\w-]+|x-goog-[\w-]+|signature|sig|policy|key-pair-id|awsaccesskeyid|googleaccessid"
@@ -83,24 +92,37 @@ class Redactor:
 
         A class called `disc, token=abc` is no secret, and its name has to stay the platform's.
         """
-        if isinstance(value, str):
-            return self._known.out_of(value)
-        if isinstance(value, Mapping):
-            return {key: self.results(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self.results(item) for item in value]
-        return value
+        return _changed(value, self._known.out_of, lambda _: False)
 
     def value(self, value: Any) -> Any:
-        """Return a JSON-like value with each text in it redacted, and each value under a secret's name."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, Mapping):
-            return {key: self._named(str(key), item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self.value(item) for item in value]
-        return value
+        """Return a JSON-like value with each text in it redacted, and all texts under a secret's name."""
+        return _changed(value, self.text, lambda name: _SECRET_NAME.fullmatch(name) is not None)
 
-    def _named(self, name: str, value: Any) -> Any:
-        is_secret = isinstance(value, str) and value not in {"", "None"} and _SECRET_NAME.fullmatch(name)
-        return REDACTED if is_secret else self.value(value)
+
+def _changed(
+    value: Any, change: Callable[[str], str], is_secret: Callable[[str], bool], is_hidden: bool = False
+) -> Any:
+    """Return a JSON-like value with each text in it changed, and each name.
+
+    Args:
+        value: The value; tuples and sets become lists.
+        change: Changes a text.
+        is_secret: Whether texts under such a name are hidden instead.
+        is_hidden: Whether this one is.
+    """
+    if isinstance(value, str):
+        return REDACTED if is_hidden and value not in {"", "None"} else change(value)
+    if isinstance(value, bytes):
+        return _changed(value.decode("utf-8", "surrogateescape"), change, is_secret, is_hidden).encode(
+            "utf-8", "surrogateescape"
+        )
+    if isinstance(value, Mapping):
+        return {
+            change(name) if isinstance(name, str) else name: _changed(
+                item, change, is_secret, is_hidden or is_secret(str(name))
+            )
+            for name, item in value.items()
+        }
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_changed(item, change, is_secret, is_hidden) for item in value]
+    return value

@@ -25,6 +25,10 @@ SECRET = "s3cr3t-Value.9"
         f"https://user:{SECRET}@example.com/repo.git",
         f"https://{SECRET}@example.com/repo.git",
         f"rtsp://admin:{SECRET}@10.0.0.1/stream",
+        f"postgres://user:p@{SECRET}@host/db",
+        f"https://user:pa/{SECRET}@host/x",
+        f"https://user:pa'{SECRET}@host/x",
+        f"https://user:80{SECRET}/@host/x",
         f"https://bucket.example.com/best.pt?X-Amz-Date=1&X-Amz-Signature={SECRET}&x=1",
         f"https://storage.example.com/best.pt?GoogleAccessId=a&Signature={SECRET}",
         f"https://account.example.net/data.zip?sv=2024&sig={SECRET}",
@@ -73,6 +77,9 @@ def test_what_looks_like_a_secret_is_taken_out(text: str) -> None:
         "https://github.com/someone/project.git",
         "git@github.com:someone/project.git",
         "https://example.com/data.zip?version=3",
+        "https://example.com:8080/data@2.zip http://[::1]:8080/data@2.zip",
+        "[{'url':'http://example:x','mail':'me@example.com'}]",
+        "sk-learn-experiment-with-a-long-name, AKIA, npm_install, xoxo-kisses-and-hugs",
         "    1/3   0G   3.589   2.558  100% ━━━━ 32/32 12.0it/s",
         "512 tokens, keyed by name; secretary",
         "names: ['token', 'epochs'], the password's length, no cookies",
@@ -102,11 +109,31 @@ def test_a_key_that_is_a_word_of_any_text_is_left_where_it_is_no_key(key: str) -
     assert Redactor([key]).results({"classNames": [key, text]}) == {"classNames": [key, text]}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hockey ball",
+        "hockey-ball",
+        "turkey: ball",
+        "basic ball",
+        "key-ball",
+        "runs/key/ball",
+        "http://host/me/hockey/ball",
+    ],
+)
+def test_a_word_that_only_ends_like_key_announces_none(text: str) -> None:
+    assert Redactor(["ball"]).text(text) == text
+    assert Redactor(["ball"]).results({text: [text]}) == {text: [text]}
+
+
 @pytest.mark.parametrize("key", ["a", "test", "training", "12"])
 @pytest.mark.parametrize(
     "text",
     [
         "api_key={}",
+        "apikey {}",
+        "my authToken is {}",
+        "Authorization: Basic {}",
         "train.py --api-key {} --epochs 3",
         "['train.py', '--api-key', '{}']",
         "ULTRALYTICS_API_KEY={} python train.py",
@@ -143,6 +170,24 @@ def test_values_are_redacted_at_any_depth() -> None:
     }
 
 
+def test_everything_under_a_secrets_name_is_redacted_whatever_holds_it() -> None:
+    value = {"api_key": [SECRET], "token": (SECRET, None), "password": {"prod": SECRET, "test": [SECRET.encode()]}}
+    hidden = {"api_key": ["***"], "token": ["***", None], "password": {"prod": "***", "test": [b"***"]}}
+    assert Redactor().value(value) == hidden
+    assert Redactor().value([f"--token {SECRET}".encode(), b"\xff", {f"--token {SECRET}"}]) == [
+        b"--token ***",
+        b"\xff",
+        ["--token ***"],
+    ]
+
+
+def test_a_known_key_is_taken_out_of_names_too() -> None:
+    value = {"ul_hidden": {"x ul_hidden": 0.5, 3: "ul_hidden"}}
+    left = {"***": {"x ***": 0.5, 3: "***"}}
+    redactor = Redactor(["ul_hidden"])
+    assert (redactor.value(value), redactor.results(value)) == (left, left)
+
+
 @pytest.mark.parametrize(
     ("text", "left"),
     [
@@ -159,7 +204,16 @@ def test_what_stands_around_a_secret_stays(text: str, left: str) -> None:
 
 @pytest.mark.timeout(30)  # quadratic matching would take minutes
 @pytest.mark.parametrize(
-    "line", ["a.b-" * 50_000, "token" * 40_000, "https:" + "/" * 100_000, "--" * 100_000, "token" + "\\" * 200_000]
+    "line",
+    [
+        "a.b-" * 50_000,
+        "token" * 40_000,
+        "https:" + "/" * 100_000,
+        "--" * 100_000,
+        "token" + "\\" * 200_000,
+        "-eyJabcdefgh" * 60_000,
+        "a://b:c" * 40_000,
+    ],
 )
 def test_no_line_takes_long(line: str) -> None:
     assert Redactor().text(line) == line
@@ -178,9 +232,19 @@ def test_no_secret_takes_long(line: str) -> None:
         "github_pat_" + "a1B2_" * 9,
         "hf_" + "aB" * 17,
         "glpat-" + "a1B-" * 5,
+        "AKIAIOSFODNN7EXAMPLE",
+        "AIza" + "a1B-_" * 7,
+        "xoxb-1234-5678-abcdef",
+        "npm_" + "a1B2" * 9,
+        "sk-" + "a1B2" * 12,
+        "sk-proj-" + "a1B_" * 10,
         f"eyJ{'x' * 9}.eyJ{'y' * 9}.{'s-_9' * 5}",
     ],
 )
 def test_a_token_that_tells_itself_by_its_form_is_taken_out(token: str) -> None:
     assert Redactor().text(f"logged in with {token} as me") == "logged in with *** as me"
     assert Redactor().text(f"AccountKey={token};EndpointSuffix=x") == "AccountKey=***;EndpointSuffix=x"
+
+
+def test_a_json_web_token_is_found_behind_other_words() -> None:
+    assert Redactor().text(f"my-session-eyJ{'x' * 9}.eyJ{'y' * 9}.{'s-_9' * 5}!") == "my-session-***!"
