@@ -57,8 +57,8 @@ class Chunk:
 
 def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
     """Return consecutive chunks as one: the first's id, all lines, the last's progress."""
-    told = joined([chunk.payload() for chunk in chunks])
-    return Chunk(told["chunkId"], told["content"], told["lineCount"], told["progress"])
+    chunk = joined([chunk.payload() for chunk in chunks])
+    return Chunk(chunk["chunkId"], chunk["content"], chunk["lineCount"], chunk["progress"])
 
 
 class ConsoleCapture:

@@ -15,7 +15,7 @@ SHARE = 200
 """Checks between batches may take at most this fraction of the time: one part in 200."""
 
 
-class Told(Protocol):
+class ReadSignals(Protocol):
     """Returns what platforms have told, as `Recorder.told` does."""
 
     def __call__(self, *, wait: bool = True) -> Mapping[str, str] | None:
@@ -27,13 +27,15 @@ class PlatformSignals:
     """Acts on signals: stops the trainer when the training is cancelled, and shows the address of its model.
 
     Args:
-        told: Returns the signals.
+        read: Returns the signals.
         say: Shows a message to the person.
         clock: Seconds; never goes back.
     """
 
-    def __init__(self, told: Told, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
-        self._told = told
+    def __init__(
+        self, read: ReadSignals, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._read = read
         self._log = say
         self._clock = clock
         self._check_at = 0.0
@@ -42,7 +44,7 @@ class PlatformSignals:
 
     def check(self, trainer: Trainer) -> None:
         """Check for signals and act on them."""
-        self._apply(trainer, self._told())
+        self._apply(trainer, self._read())
 
     def is_due(self) -> bool:
         """Return whether there is something to do between two batches."""
@@ -54,19 +56,19 @@ class PlatformSignals:
         if self._is_cancelled or now < self._check_at:
             self._apply(trainer, None)
             return
-        told = self._told(wait=False)
+        signals = self._read(wait=False)
         done = self._clock()
         self._check_at = done + max(SHORTEST, SHARE * (done - now))
-        self._apply(trainer, told)
+        self._apply(trainer, signals)
 
-    def _apply(self, trainer: Trainer, told: Mapping[str, str] | None) -> None:
-        told = told or {}
-        if (page := told.get("model")) and not self._has_shown_model:
+    def _apply(self, trainer: Trainer, signals: Mapping[str, str] | None) -> None:
+        signals = signals or {}
+        if (page := signals.get("model")) and not self._has_shown_model:
             self._has_shown_model = True
             self._log(f"View model at {page}")
-        if "cancelled" in told and not self._is_cancelled:
+        if "cancelled" in signals and not self._is_cancelled:
             self._is_cancelled = True
-            why = told["cancelled"] or "no reason given"
+            why = signals["cancelled"] or "no reason given"
             self._log(f"the platform cancelled this training, which stops as soon as its trainer can ({why})")
         if self._is_cancelled:
             in_caller(lambda: setattr(trainer, "stop", True))

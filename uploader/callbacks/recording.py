@@ -112,8 +112,8 @@ class Recording:
         }
         key = str(self._recorder.session_number)
         self._events.event(REGISTRATION, self._redactor.value(payload), key)
-        for epoch, told in self._recorder.origin.epochs:  # a continued copy would be incomplete without them
-            self._events.event(EPOCH, json.loads(told), epoch)
+        for epoch, payload_json in self._recorder.origin.epochs:  # a continued copy would be incomplete without them
+            self._events.event(EPOCH, json.loads(payload_json), epoch)
         _log(f"recording this training as run {self._recorder.run_id}; `{self._recorder.drain_command}` delivers it")
         if model := self._recorder.origin.model:
             _log(f"this training continues as model {model}, which Ultralytics has streamed it to")

@@ -179,15 +179,15 @@ class PlatformCallbacks:
         )
         for words in respelled({"project": project, "name": name}):
             logging.getLogger("ultralytics").info("Uploader: %s", words)
-        came = recorder.origin
+        origin = recorder.origin
         known = {
             **facts.models,
             **self.models,
-            STREAMED_AS: came.model,
-            "uploaderCopyOf": came.copy_of,
+            STREAMED_AS: origin.model,
+            "uploaderCopyOf": origin.copy_of,
         }
-        told = {name: value for name, value in known.items() if value}
-        return Recording(trainer, recorder, SystemSampler(facts.gpus), Redactor(settings.keys), told)
+        facts_of_origin = {name: value for name, value in known.items() if value}
+        return Recording(trainer, recorder, SystemSampler(facts.gpus), Redactor(settings.keys), facts_of_origin)
 
 
 def recording_of(trainer: object) -> Recording | None:

@@ -105,9 +105,9 @@ def _is_of(trainer: Any, capture: Any) -> bool:
         return state["console_logger"] is capture
     if not inspect.isfunction(capture.on_flush):
         return False
-    told = inspect.getclosurevars(capture.on_flush).nonlocals
-    has_model = bool((told.get("ctx") or {}).get("model_id"))
-    return not has_model and (told.get("project"), told.get("name")) == _names(trainer)
+    variables = inspect.getclosurevars(capture.on_flush).nonlocals
+    has_model = bool((variables.get("ctx") or {}).get("model_id"))
+    return not has_model and (variables.get("project"), variables.get("name")) == _names(trainer)
 
 
 def _names(trainer: Any) -> tuple[str, str]:

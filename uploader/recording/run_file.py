@@ -49,16 +49,18 @@ class KnownRun:
     def read(cls, folder: Path) -> KnownRun | None:
         """Read a folder's run file; return None when there is none, or it is not valid."""
         try:
-            told = json.loads((folder / RUN_FILE).read_text("utf-8"))
+            content = json.loads((folder / RUN_FILE).read_text("utf-8"))
             known = cls(
-                str(uuid.UUID(str(told["run"]))),
-                Newest(int(told.get("generation") or 0), str(told["session"]) if told.get("session") else None),
-                str(told.get("begunAt") or ""),
-                told.get("complete") is True,
-                str(told.get("folder") or ""),
+                str(uuid.UUID(str(content["run"]))),
+                Newest(
+                    int(content.get("generation") or 0), str(content["session"]) if content.get("session") else None
+                ),
+                str(content.get("begunAt") or ""),
+                content.get("complete") is True,
+                str(content.get("folder") or ""),
                 folder,
-                int(told.get("chunks") or 0),
-                tuple(str(uuid.UUID(each)) for each in told.get("ancestors") or ()),
+                int(content.get("chunks") or 0),
+                tuple(str(uuid.UUID(each)) for each in content.get("ancestors") or ()),
             )
             return known if _is_sound(known) else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
@@ -94,7 +96,7 @@ def write_run_file(writer: SessionWriter, save_dir: Path, known: KnownRun | None
         is_complete: Whether the run is finished.
     """
     begun_at = known.begun_at if known else writer.run.created_at
-    told = {
+    content = {
         "run": writer.run.id,
         "journal": str(writer.folder.absolute()),
         "folder": str(save_dir),
@@ -107,7 +109,7 @@ def write_run_file(writer: SessionWriter, save_dir: Path, known: KnownRun | None
     }
     temporary = save_dir / f".{RUN_FILE}.tmp"
     try:
-        temporary.write_text(json.dumps(told), "utf-8")
+        temporary.write_text(json.dumps(content), "utf-8")
         temporary.replace(save_dir / RUN_FILE)
     except OSError as error:
         LOGGER.warning("%s cannot be written (%s); a resume finds the run by its folder", RUN_FILE, error.strerror)
