@@ -1,6 +1,6 @@
-"""Whether a disk still takes anything, and who owns what is on it.
+"""Whether a disk is full, and who owns a file.
 
-SQLite calls a used-up quota, or an inode that is not to be had, an I/O error; only trying to write tells them apart.
+SQLite reports an exhausted quota or a lack of inodes as an I/O error; only trying to write tells them apart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PROBE = 64 << 10  # the index of a log, and a few pages of it
 
 
 def why_full(folder: Path) -> str | None:
-    """Return in words why a folder's disk takes nothing more; None where it does, or where that cannot be told."""
+    """Return in words why a folder's disk is full; None if it is not, or if that is unknown."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(_PROBE))
@@ -30,9 +30,9 @@ def why_full(folder: Path) -> str | None:
 
 
 def why_no_files(folder: Path) -> str | None:
-    """Return in words why no file can be kept in a folder, which may still have to be made; None where one can be.
+    """Return in words why no file can be created in a folder, which may not exist yet; None if one can.
 
-    Tried, since a system tells root that it may write anywhere, in `/proc`, too. A full disk may have room later.
+    It is tried, because root seems to have permission anywhere, even in `/proc`. A full disk may have space later.
     """
     place = folder
     while not os.path.lexists(place) and place != place.parent:
@@ -56,7 +56,7 @@ def _check_length(path: Path) -> None:
 
 
 def fullness(error: OSError, folder: Path) -> str:
-    """Return in words what is used up, of an error in `FULL` about a file in a folder."""
+    """Return in words what is exhausted, for an error in `FULL` about a file in a folder."""
     if error.errno == errno.EDQUOT:
         return "the disk quota is used up"
     with suppress(OSError):
@@ -67,7 +67,7 @@ def fullness(error: OSError, folder: Path) -> str:
 
 
 def give_to_owner_of(file: Path, folder: Path) -> None:
-    """Give a file to the owner of the journal's folder, where root has made it: a drain by `sudo` must shut nobody out.
+    """Give a file that root has created to the owner of the journal's folder, so that `sudo` locks nobody out.
 
     Args:
         file: What was made.

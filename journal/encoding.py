@@ -1,4 +1,4 @@
-"""Any payload as JSON text: what JSON cannot carry is replaced, never refused."""
+"""Encoding any payload as JSON: values that JSON cannot represent are replaced, never refused."""
 
 from __future__ import annotations
 

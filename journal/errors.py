@@ -30,7 +30,7 @@ _NO_PLACE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, 
 
 
 class JournalError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of all errors that this package raises on purpose."""
 
 
 class JournalUnavailable(JournalError):
@@ -58,11 +58,11 @@ class NewerJournal(JournalError):
 
 
 class StaleClaim(JournalError):
-    """The claim's lease ran out and another drain holds the delivery now."""
+    """The claim's lease expired, and another drain holds the delivery now."""
 
 
 class OverLimit(JournalError):
-    """The journal has reached its size limit, and the checkpoint is not one that is kept whatever it costs."""
+    """The journal has reached its size limit, and the checkpoint is not a final one."""
 
 
 class UnknownRow(JournalError):
@@ -70,7 +70,7 @@ class UnknownRow(JournalError):
 
 
 class BlobError(JournalError):
-    """A checkpoint's bytes cannot be had."""
+    """A checkpoint's bytes are not available."""
 
 
 class BlobMissing(BlobError):
@@ -78,7 +78,7 @@ class BlobMissing(BlobError):
 
 
 class SourceChanged(BlobError):
-    """The file was rewritten or removed while it was copied; no blob was kept."""
+    """The file was rewritten or removed while it was copied; nothing was stored."""
 
 
 def from_sqlite(error: Exception, path: Path) -> JournalError:

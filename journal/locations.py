@@ -1,4 +1,4 @@
-"""Where a journal is, and how large, when nobody says: the one place of this package that reads the environment."""
+"""Defaults for a journal's place and size: the only module of this package that reads the environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from journal.errors import JournalError
 from journal.quantities import parse_size
 
 DEFAULT_MAX_SIZE = 50 * 10**9
-"""A few hundred checkpoints of the largest models: what a disk could keep is not lost to a limit that nobody chose."""
+"""A few hundred checkpoints of the largest models, so that a limit which nobody chose evicts as little as possible."""
 
 
 def chosen_journal(environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -45,8 +45,8 @@ def default_max_size(environ: Mapping[str, str] = os.environ) -> int:
 def fallback_folders(environ: Mapping[str, str] = os.environ) -> list[Path]:
     """Return the folders for events that no journal could take, in the order in which they are tried.
 
-    `UPLOADER_FALLBACK` replaces them, unless it can keep no file. Then it is the last one: it may have held some.
-    The one under the temporary folder is there for a home that is read-only.
+    `UPLOADER_FALLBACK` replaces the usual ones. If no file can be written to it, it comes last, because it may hold
+    files of before. The usual one under the temporary folder is for users whose home is read-only.
     """
     chosen = chosen_fallback(environ)
     if chosen and not why_no_files(chosen):
@@ -61,7 +61,7 @@ def chosen_fallback(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def unfit_fallback(environ: Mapping[str, str] = os.environ) -> str | None:
-    """Return in words why nothing can be kept where `UPLOADER_FALLBACK` says, and where instead; None if it can be."""
+    """Return in words why `UPLOADER_FALLBACK` cannot be used, and what is used instead; None if it can."""
     chosen = chosen_fallback(environ)
     why = why_no_files(chosen) if chosen else None
     return why and f"UPLOADER_FALLBACK is {chosen}, where no file can be kept ({why}): {_usual_fallbacks()[0]} is used"
@@ -72,12 +72,12 @@ def _usual_fallbacks() -> list[Path]:
 
 
 def _own_name() -> str:
-    """Return a name that no other user chooses; by number, because a container's user may have no name."""
+    """Return a name that no other user has, made from the user id, because a container's user may have no name."""
     return f"offline-uploader-{os.getuid()}"
 
 
 def _user_data() -> Path:
-    """Return the folder of this user's application data, under the temporary folder for one who has no home."""
+    """Return the folder of this user's application data, or one in the temporary folder for a user without a home."""
     return _home_data() or Path(tempfile.gettempdir()) / _own_name()
 
 
@@ -90,12 +90,12 @@ def _home_data() -> Path | None:
 
 
 def is_temporary(folder: Path) -> bool:
-    """Return whether a journal is under the temporary folder for want of a home: who cleans that takes it away."""
+    """Return whether a journal is under the temporary folder, which may be cleaned, because the user has no home."""
     return _home_data() is None and folder == _user_data() / "journal"
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """Return an absolute path with its `~` resolved, which stays where nobody knows what that stands for."""
+    """Return an absolute path with `~` expanded, unless the home is unknown."""
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError:

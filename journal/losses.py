@@ -1,4 +1,4 @@
-"""What was given up, told by an event of the run itself, so that nothing is missing in silence."""
+"""What was evicted or left out, recorded as an event of the run itself, so that nothing is lost silently."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from journal.quantities import readable
 
 @dataclass(frozen=True)
 class Loss:
-    """Things of one kind that a run had and has no more.
+    """Things of one kind that a run has lost.
 
     Attributes:
         what: In the plural, its noun the first word in -s: `checkpoints`, `console chunks`, …
@@ -29,8 +29,8 @@ def loss_payload(reason: str, losses: Iterable[Loss]) -> dict[str, Any]:
     """Return the payload of a `given_up` event.
 
     Args:
-        reason: Why, in words that follow "given up:".
-        losses: What.
+        reason: Why, in words that continue "given up:".
+        losses: What was lost.
     """
     return {"reason": reason, "items": [asdict(loss) for loss in losses]}
 

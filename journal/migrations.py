@@ -1,8 +1,7 @@
-"""From any older schema to the latest, by ordered steps that are recorded in the file itself.
+"""Migrations from any older schema to the latest, by ordered steps that are recorded in the file itself.
 
-A step is a file `schema/NNNN_name.sql` that is never changed after it was released. A fresh journal takes the same
-steps, so that an old file and a new one end with the same schema. Views and triggers hold no data: they are dropped and
-made again.
+A step is a file `schema/NNNN_name.sql` that is never changed after its release. A new journal takes the same steps, so
+that old and new files end with the same schema. Views and triggers hold no data: they are dropped and created again.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def migrate(connection: CountedConnection, database: Path) -> bool:
         Whether anything was changed.
 
     Raises:
-        NewerJournal: The file is ahead of this version.
+        NewerJournal: The file's schema is newer than this version.
         JournalError: The file holds somebody else's tables, or cannot be written.
     """
     try:

@@ -1,4 +1,4 @@
-"""Frozen values that the journal gives out, and the states of a delivery.
+"""Immutable values of the journal, and the states of a delivery.
 
 A delivery's life:
 
@@ -7,12 +7,12 @@ A delivery's life:
        └─retry/release──┘ └──────park──────▶ dead ──revive──▶ pending, or superseded by what is newer
                                               └─────drop────▶ dropped
 
-A run that is sent again is planned anew, and all that was planned of it before is superseded, also what had arrived.
+If a run is sent again, it is planned again, and all its earlier deliveries are superseded, even those that had arrived.
 
-Who gives a destination up drops whatever is not delivered there; taking it up again makes that pending.
+Dropping a destination drops whatever was not delivered there; taking it up again makes that pending.
 
-A lease that runs out makes a claimed delivery claimable again, under a higher fence; whoever held the old
-fence can no longer change it.
+When its lease expires, a claimed delivery can be claimed again, under a higher fence; the holder of the old fence can
+no longer change it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ MODEL_ID = "modelId"
 """Among the ids that a platform gives a run, the one by which it knows the run. Every client calls it so; only older
 servers of Ultralytics Platform give none."""
 FORMER_PROJECTS = "formerProjects"
-"""In the receipt of a registration that was tried, until its answer is there: the projects that it was sent to, "" for
-a default one of which no more is known."""
+"""In the receipt of a registration without an answer yet: the projects that it was sent to, "" for an unknown one."""
 
 State = Literal["pending", "claimed", "delivered", "dead", "superseded", "dropped"]
 Lane = Literal["message", "upload"]
@@ -47,11 +46,11 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """One training as a person means it; lives on across restarts.
+    """One training as a person understands it; it continues across restarts.
 
     Attributes:
-        id: The uuid made on this machine when the run began.
-        project: Slug of the project, or None where the training named none.
+        id: The uuid, created on this machine when the run began.
+        project: Slug of the project, or None if the training named none.
         name: Slug of the run's name.
         save_dir: Folder the trainer writes to, absolute at the time.
         created_at: ISO 8601 time in UTC.
@@ -69,7 +68,7 @@ class Event:
     """One immutable thing that happened in a run.
 
     Attributes:
-        id: Position in the journal: what came into it later has a higher one.
+        id: Position in the journal, in the order of arrival.
         run_id: Uuid of the run.
         session_id: The process lifetime that wrote it.
         kind: `epoch_end`, `console_output`, `checkpoint`, …
@@ -102,7 +101,7 @@ class Destination:
 
 @dataclass(frozen=True)
 class Target:
-    """One run at one destination: what the platform calls it there, and how far it is planned.
+    """One run at one destination: its ids there, and how far it is planned.
 
     Attributes:
         run: The run.
@@ -110,10 +109,10 @@ class Target:
         state: `new` until the platform has accepted the run, then `registered`; `blocked` when the platform
             refuses the run as a whole.
         reason: Why it is blocked, else None.
-        ids: What the platform called the run (modelId, runId, …); empty before registration.
+        ids: The platform's ids of the run (modelId, runId, …); empty before registration.
         planned_through: Id of the last event that deliveries were planned for.
         stage: The stage of the last planned delivery.
-        dropped_at: When a person gave it up, ISO, else None.
+        dropped_at: When a person dropped it, ISO, else None.
     """
 
     run: Run
@@ -128,7 +127,7 @@ class Target:
 
 @dataclass(frozen=True)
 class PlannedDelivery:
-    """What is to be sent, before it has a row. Bytes and id are fixed from here on.
+    """A delivery that has no row yet. Its bytes and id do not change from here on.
 
     Attributes:
         kind: The message's event name, or `checkpoint`.
@@ -139,7 +138,7 @@ class PlannedDelivery:
         body: JSON text that is sent (a message), or that describes the upload.
         sha256: The blob, for the upload lane.
         role: Checkpoint role (`best`, `last`, `final`), for the upload lane.
-        state: `superseded` for what is not to be sent, because newer events came in before it.
+        state: `superseded` if it is not to be sent, because newer events arrived before it.
     """
 
     kind: str
@@ -155,13 +154,13 @@ class PlannedDelivery:
 
 @dataclass(frozen=True)
 class Known:
-    """What a journal holds of a run, as far as a platform tells the same.
+    """What a journal holds of a run, for comparison with what a platform holds.
 
     Attributes:
         sessions: Uuids of its sessions.
         generation: The highest of theirs.
-        last_epoch: The last epoch; None where there is none, or events were pruned.
-        is_complete: Whether it has the training's end, or had it before it was pruned.
+        last_epoch: The last epoch; None if there is none, or events were pruned.
+        is_complete: Whether it holds the training's end, or did before it was pruned.
     """
 
     sessions: frozenset[str]
@@ -190,7 +189,7 @@ class Claim:
         last_event: Id of the last event covered.
         role: Checkpoint role, for the upload lane.
         sessions: Uuids of the run's sessions, for a registration.
-        known: What the journal holds of the run, where it may be an older copy.
+        known: What the journal holds of the run, if the journal may be an older copy.
         order: The session's generation, and the identities of the first and the last event covered; None where an
             earlier version planned it.
         former_projects: Where a registration was sent before its run was given another project; "" for the default one.
@@ -218,14 +217,14 @@ class Claim:
 
 @dataclass(frozen=True)
 class Signal:
-    """Something the platform told the training, e.g. `cancelled`.
+    """Something that the platform told the training, e.g. `cancelled`.
 
     Attributes:
         id: Row id.
         run_id: Uuid of the run.
-        session_id: The session whose event the platform answered so; a later session does not heed it.
+        session_id: The session whose event the platform answered with it; later sessions ignore it.
         kind: What it told.
-        detail: Why, in the platform's words.
+        detail: The platform's reason.
         created_at: ISO 8601 time in UTC.
     """
 
@@ -242,7 +241,7 @@ class Outcome:
     """What one attempt came to; `Settlement.record` writes it.
 
     Attributes:
-        claim: The claim it is the outcome of.
+        claim: The claim that was attempted.
         result: `delivered`, `retry` (again at `next_attempt_at`), `release` (again, not counted as an attempt),
             `dead` (refused for good), or `superseded`.
         receipt: What the platform answered, without secrets.
