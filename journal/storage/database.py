@@ -45,7 +45,7 @@ Durability = Literal["full", "process"]
 APPLICATION_ID = 0x55504C4A  # "UPLJ"
 BUSY_SECONDS = 5.0
 OLDEST_SQLITE = (3, 26, 0)
-"""The version of RHEL 8, which many clusters run. It has no FILTER, no RETURNING, and no UPSERT without a target."""
+"""The version of RHEL 8, which many clusters run. It knows no FILTER, RETURNING, nor UPSERT without a target."""
 _SYNCHRONOUS: dict[str, str] = {"full": "FULL", "process": "NORMAL"}
 # schema cookie, user_version and application_id: https://sqlite.org/fileformat2.html#database_header
 _HEADER = struct.Struct(">40xI16xI4xI")
