@@ -349,7 +349,7 @@ def in_a_process(code: str) -> subprocess.CompletedProcess[str]:
     prelude = f"""
 import os, signal, sys, threading
 sys.path.insert(0, {str(ROOT)!r})
-from uploader.recording.serial_executor import executor
+from uploader.recording.serial_executor import executor, in_caller, run_uninterrupted
 """
     return subprocess.run([sys.executable, "-c", prelude + code], timeout=60, capture_output=True, text=True)
 
@@ -405,6 +405,124 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
     ended = in_a_process(code)
     assert (ended.returncode, ended.stdout) == (0, "of the child\n"), ended.stderr
+
+
+FORKED = """
+parent, child = os.getpid(), None
+def fork(*_):
+    global child
+    child = os.fork()
+def end():
+    if os.getpid() != parent:
+        print("next", run_uninterrupted(lambda: "of the child"), flush=True)
+        sys.exit(7)
+    assert run_uninterrupted(lambda: "next") == "next"
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_child_that_a_piece_forks_waits_no_longer_and_goes_on() -> None:
+    code = """
+print(run_uninterrupted(lambda: (in_caller(fork), "done")[1]), flush=True)
+end()
+"""
+    ended = in_a_process(FORKED + code)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sorted(ended.stdout.split("\n")) == ["", "7", "None", "done", "next of the child"]
+
+
+def test_a_child_that_a_signal_handler_forks_waits_no_longer_and_goes_on() -> None:
+    code = """
+signal.signal(signal.SIGALRM, fork)
+def work():
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+    while child is None:
+        pass
+    return "done"
+print(run_uninterrupted(work), flush=True)
+end()
+"""
+    ended = in_a_process(FORKED + code)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sorted(ended.stdout.split("\n")) == ["", "7", "None", "done", "next of the child"]
+
+
+def test_a_child_that_is_forked_meanwhile_neither_logs_nor_ends_what_is_its_parents() -> None:
+    code = """
+import logging
+logging.basicConfig(format="%(message)s", stream=sys.stdout)
+class Left(BaseException): pass
+def leave():
+    fork()
+    if not child:
+        raise Left
+def hurry():
+    print("hurried", flush=True)
+try:
+    executor().run(lambda: (in_caller(leave), logging.getLogger("uploader").warning("logged")), hurry)
+except Left:
+    pass
+end()
+"""
+    ended = in_a_process(FORKED + code)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sorted(ended.stdout.split("\n")) == ["", "7", "logged", "next of the child"]
+
+
+def test_a_child_that_is_forked_while_a_thread_starts_waits_for_none() -> None:
+    code = """
+name = "_start_new_thread" if hasattr(threading, "_start_new_thread") else "_start_joinable_thread"
+start = getattr(threading, name)
+def fork_and_start(*arguments, **options):
+    if child is None:
+        fork()
+        if child == 0:
+            return  # forked when the thread was just begun: it is its parent's
+    return start(*arguments, **options)
+setattr(threading, name, fork_and_start)
+print(run_uninterrupted(lambda: "done"), flush=True)
+end()
+"""
+    ended = in_a_process(FORKED + code)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sorted(ended.stdout.split("\n")) == ["", "7", "None", "done", "next of the child"]
+
+
+def test_a_child_logs_nothing_of_its_parents() -> None:
+    code = """
+import logging
+mine = executor()
+class Handler(logging.Handler):
+    def emit(self, record):
+        if record.getMessage() == "first":
+            while not mine._deferred_logs:
+                pass
+            fork()
+        else:
+            print(record.getMessage(), flush=True)
+logger = logging.getLogger("uploader")
+logger.addHandler(Handler())
+run_uninterrupted(lambda: (logger.warning("first"), logger.warning("second")))
+end()
+"""
+    ended = in_a_process(FORKED + code)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sorted(ended.stdout.split("\n")) == ["", "7", "next of the child", "second"]
+
+
+def test_work_that_comes_when_modules_are_torn_down_is_done_by_the_thread_that_has_it() -> None:
+    code = """
+def generate(run=run_uninterrupted, write=os.write):
+    try:
+        yield
+    finally:
+        write(1, b"of a generator\\n")
+        run(lambda: write(1, b"done\\n"))
+generator = generate()
+next(generator)
+"""
+    ended = in_a_process(code)
+    assert ended.stdout == "of a generator\ndone\n", ended.stderr
 
 
 def test_no_thread_is_left(made: SerialExecutor) -> None:

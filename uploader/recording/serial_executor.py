@@ -9,6 +9,10 @@ A person's objects (a trainer's attributes, values of their classes, log handler
 while it waits: it may hold a lock that another thread would wait for, as with a `with lock:` around a training. So our
 work has such tasks done by `in_caller`, and what our threads log is logged by that thread. A task that is interrupted
 is done again when the calling thread is back, at the latest when the process ends.
+
+A child that is forked while the calling thread waits, by a signal handler or such a task, has no thread of ours. Its
+wait is over: the work is its parent's. Once the interpreter tears modules down, no other thread runs, and the calling
+thread does its work itself.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import contextvars
 import logging
 import os
 import queue
+import sys
 import threading
 import time
 import weakref
@@ -56,6 +61,20 @@ class _Task:
         self.outcome: BaseException | None = None
 
 
+class _Start(threading.Event):
+    """The start of a thread, for which a forked child waits no longer; `Thread.start` waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pid = os.getpid()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the start for as long as it can come; the timeout is of no account."""
+        while not super().wait(_POLL_SECONDS) and self._pid == os.getpid():
+            pass
+        return self.is_set()
+
+
 class _CallerTask:
     """A part of a job that the calling thread does while it waits, until it is answered."""
 
@@ -80,6 +99,7 @@ class SerialExecutor:
         """Start no thread yet; there is one only while there are jobs."""
         self.trainings: list[Any] = outer.trainings if outer else []
         self._owner = threading.current_thread()
+        self._pid = os.getpid()
         self._lock = threading.RLock()  # a signal handler may have jobs of its own
         self._tasks: deque[_Task] = deque()
         self._thread: threading.Thread | None = None
@@ -101,7 +121,8 @@ class SerialExecutor:
             BaseException: What a signal handler raised in the waiting thread, or what the job raised if that is not an
                 `Exception`.
         """
-        if is_in_our_thread():  # a job within a job; no signal handler runs in our thread
+        # A job within a job, as no signal handler runs in our thread; or one of a `finally` at the very end.
+        if is_in_our_thread() or sys.is_finalizing():
             return _unless_exiting(_outcome(job))
         here = contextvars.copy_context()  # which others' log handlers and streams may use
         task = _Task(lambda: here.run(job))
@@ -109,6 +130,8 @@ class SerialExecutor:
             self._hand_over(task)
             self._await(task, seconds)
         except BaseException:
+            if self.is_of_parent():
+                raise
             atexit.unregister(self._finish_at_exit)
             atexit.register(self._finish_at_exit)  # registered last, so that it runs first
             if when_interrupted is not None:
@@ -138,9 +161,13 @@ class SerialExecutor:
         self._wake_ups.put(None)
         return True
 
+    def is_of_parent(self) -> bool:
+        """Return whether this process is a forked child of the one whose jobs these are."""
+        return self._pid != os.getpid()
+
     def emit_logs(self) -> None:
-        """Log what our threads have deferred; does nothing in one of these threads."""
-        while self._deferred_logs and not is_in_our_thread():
+        """Log what our threads have deferred; does nothing in one of these threads, nor in a forked child."""
+        while self._deferred_logs and not is_in_our_thread() and not self.is_of_parent():
             record = self._deferred_logs.popleft()
             self._do_here(lambda record=record: logging.getLogger(record.name).handle(record))  # type: ignore[misc]
 
@@ -151,12 +178,14 @@ class SerialExecutor:
             if self._thread is not None and self._thread.is_alive():
                 return
             self._thread = threading.Thread(target=self._work_in_thread, name="uploader-callbacks", daemon=True)
+            self._thread._started = _Start()  # type: ignore[attr-defined]
             try:
                 self._thread.start()
                 return
             except RuntimeError:
                 self._thread = None
-        self._work()
+        if not self.is_of_parent():
+            self._work()
 
     def _work_in_thread(self) -> None:
         """Work in our thread; if its start was interrupted, a second thread may have been started beside it."""
@@ -179,13 +208,16 @@ class SerialExecutor:
     def _await(self, task: _Task, seconds: float | None) -> None:
         """Wait for a task, and do the tasks that are for the calling thread.
 
-        It polls, since a signal that was delivered to another thread does not end a wait.
+        It polls, since a signal that was delivered to another thread does not end a wait. A child that is forked
+        meanwhile waits no longer.
         """
         until = None if seconds is None else time.monotonic() + seconds
         while not task.is_done and (until is None or time.monotonic() < until):
             with suppress(queue.Empty):
                 self._wake_ups.get(timeout=_POLL_SECONDS)
             self.emit_logs()
+            if self.is_of_parent():
+                return
             part = self._caller_task
             if part is not None and not part.is_answered:
                 self._do_caller_task(part)
@@ -221,13 +253,14 @@ class SerialExecutor:
             _here.executor = before
 
     def _finish_at_exit(self) -> None:
-        self.run(lambda: None, seconds=_EXIT_SECONDS)
+        if not self.is_of_parent():
+            self.run(lambda: None, seconds=_EXIT_SECONDS)
 
 
 def executor() -> SerialExecutor:
     """Return the executor of this thread, or of the thread whose jobs this one does."""
     found: SerialExecutor | None = getattr(_here, "executor", None)
-    if found is None:
+    if found is None or found.is_of_parent():
         found = _here.executor = SerialExecutor()
     return found
 
@@ -246,11 +279,14 @@ def in_caller(part: Callable[[], Value]) -> Value:
 
 
 def run_uninterrupted(job: Callable[[], Value], when_interrupted: Job | None = None) -> Value:
-    """Do a job as `SerialExecutor.run` does; return what it returns, or raise what it raises."""
+    """Do a job as `SerialExecutor.run` does; return what it returns, or raise what it raises.
+
+    A child that is forked meanwhile is returned None: the job is its parent's.
+    """
     returned: list[Value] = []
     if (error := executor().run(lambda: returned.append(job()), when_interrupted)) is not None:
         raise error
-    return returned[0]
+    return returned[0] if returned else cast("Value", None)
 
 
 def uninterrupted(method: Method) -> Method:
