@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from support.scripted_server import Reply, Request, ScriptedServer, in_order, received
 
-from uploader.errors import DeliveryError, Forbidden, Refused, RunGone, Transient
+from uploader.errors import DeliveryError, Forbidden, Foreign, Refused, RunGone, Transient
 from uploader.platforms.base import Identity, Message, Platform, Upload
 
 METRICS = "/api/webhooks/training/metrics"
@@ -283,25 +283,26 @@ def test_what_a_storage_says_of_the_file_itself_is_final(
         client.upload(checkpoint, lambda _: None)
 
 
-def test_a_file_that_is_too_large_for_a_proxy_holds_nothing_up(
+def test_a_file_that_is_too_large_for_a_storage_holds_nothing_up(
     client: Platform, server: ScriptedServer, checkpoint: Upload
 ) -> None:
-    page = Reply(413, b"<html><head><title>413 Request Entity Too Large</title></head></html>")
-    server.script = lambda request: page if request.method == "PUT" else received(request)
+    said = Reply(413, b"<Error><Code>EntityTooLarge</Code></Error>")
+    server.script = lambda request: said if request.method == "PUT" else received(request)
     for attempt in (1, 2):
         with pytest.raises(Transient):
             client.upload(replace(checkpoint, attempt=attempt), lambda _: None)
-    with pytest.raises(Refused, match="413 Request Entity Too Large"):
+    with pytest.raises(Refused, match=r"EntityTooLarge.* Have its limit on the size of a file raised"):
         client.upload(replace(checkpoint, attempt=3), lambda _: None)
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 411, 413, 414, 415, 422, 451])
 def test_a_page_in_the_way_of_a_storage_forbids_nothing(
-    client: Platform, server: ScriptedServer, checkpoint: Upload
+    client: Platform, server: ScriptedServer, checkpoint: Upload, status: int
 ) -> None:
-    page = Reply(403, b"<html>Sign in</html>")
+    page = Reply(status, b"<html>Sign in</html>")
     server.script = lambda request: page if request.method == "PUT" else received(request)
     for attempt in range(1, 10):
-        with pytest.raises(Transient):
+        with pytest.raises(Foreign):
             client.upload(replace(checkpoint, attempt=attempt), lambda _: None)
 
 

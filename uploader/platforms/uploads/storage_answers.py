@@ -15,7 +15,8 @@ STORAGE_SECONDS = 600.0
 """Longest wait for a storage's answer after the last byte: it may be writing a large file."""
 
 _OK = 200  # a page with 201 is the answer of a server, such as Apache, that has stored the file
-_TOO_LARGE = 413  # from a proxy, too: it will be the same each time
+TOO_LARGE = 413
+"""About the file itself, but another storage, which a new URL may name, may have another limit."""
 _EXPIRED = frozenset({400, 401, 403, 404, 410})
 
 
@@ -28,12 +29,12 @@ def check_taken(answer: Answer, host: str) -> None:
 
     Raises:
         PlaceRefused: The URL has expired: a storage's 400, 401, 403, 404 and 410 concern its URL, never our key or the
-            file.
+            file. Or the file is too large for it.
         PlaceHidden: The same, in a page that may be a proxy's.
         DeliveryError: Any other failure, including a page with status 200: a sign-in page has stored nothing.
     """
-    if answer.status in _EXPIRED or answer.status == _TOO_LARGE:
-        kind = PlaceHidden if answer.is_page and answer.status != _TOO_LARGE else PlaceRefused
+    if answer.status in _EXPIRED or answer.status == TOO_LARGE:
+        kind = PlaceHidden if answer.is_page else PlaceRefused
         raise kind(f"{host} refused the upload's URL with {answer.status}{detail(answer)}", status=answer.status)
     if not answer.ok:
         raise refusal(answer, host, speaks_json=False)

@@ -16,7 +16,7 @@ from uploader.platforms.uploads import tus
 from uploader.platforms.uploads.gcs import GcsSession, is_session
 from uploader.platforms.uploads.resumable import OutOfStep, PlaceLost, PlaceRefused, Session, chunk_size, transfer
 from uploader.platforms.uploads.resume_points import ResumePoint, ResumePoints
-from uploader.platforms.uploads.storage_answers import STORAGE_SECONDS, check_taken, difference
+from uploader.platforms.uploads.storage_answers import STORAGE_SECONDS, TOO_LARGE, check_taken, difference
 
 FRESH_URLS = 6
 """When the storage has refused this many new URLs in a row, it is taken to forbid the file."""
@@ -83,9 +83,12 @@ class Storage:
         if self._refused[upload.chunk_id] < enough:
             return
         del self._refused[upload.chunk_id]
+        cure = (
+            "its limit on the size of a file raised" if error.status == TOO_LARGE else "the storage's rights put right"
+        )
         raise Refused(
             f"the storage of {self._platform} takes the file at no URL that the platform gives: {error}; all else of "
-            "the run is sent without it. Have the storage's rights put right, then `retry`",
+            f"the run is sent without it. Have {cure}, then `retry`",
             status=error.status or 403,
         ) from None
 
