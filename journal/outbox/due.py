@@ -68,7 +68,7 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
 
     A run that is not registered there sends its first registration, and nothing else: not even what was recorded
     before it, which happens when the registration went to a fallback file. Of a registered run all lower stages are
-    settled, but for what the end of a session passes (`kept_out.py`). Uploads of a run go one after the other, so
+    settled, but for what may be passed (`kept_out.py`). Uploads of a run go one after the other, so
     that an older checkpoint never arrives after a newer one. Of a blocked run that was known there only the next
     session's registration goes: it may make the run known again. What is under way is settled before, as its refusal
     would block the run once more. A registration that was not sent for the very reason that blocks the run would get

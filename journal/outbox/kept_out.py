@@ -1,18 +1,21 @@
 """Deliveries that an intermediary, such as a firewall or a limit on a request's size, answers with a page each time.
 
 A page is no verdict, so one that it answers is tried again; most often it stands for a while before everything, as
-during a deployment of an ingress. Where it is about one delivery alone, that must not hold the end of its run for ever.
+during a deployment of an ingress. Where it is about one delivery alone, that must not hold the rest of its run forever.
 So after `PAGES` of them
 
-- the end of the session goes ahead, each time after one more page: it is not held, and shows whether others arrive;
+- the milestone behind it, which is the end of its session or the start of the next, goes ahead, each time after one
+  more page: it is not held, and shows whether others arrive. All that follows still waits, so nothing newer is there
+  before the delivery, should it be let through after all. An upload lets all messages go ahead: they are no proof for
+  it, and no checkpoint of its run overtakes it;
 - the delivery is a dead letter at the next page, if others of its lane have arrived there meanwhile.
 
-While pages answer everything, neither changes anything: the end is answered alike, and waits as well.
+While pages answer everything, neither changes anything: the milestone is answered alike, and waits as well.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, exists, func, or_, select
 
 from journal.kinds import REGISTRATION
 from journal.records import Claim
@@ -29,10 +32,10 @@ _D = tables.deliveries
 
 
 def is_passed(delivery: FromClause, by: FromClause) -> ColumnElement[bool]:
-    """Return the condition that a delivery goes ahead of one of the stage before, which is answered by pages and waits.
+    """Return the condition that a delivery goes ahead of one of a lower stage, which is answered by pages and waits.
 
-    Milestones, which have odd stages, are not passed, nor does the start of another session pass anything: what came
-    later would be taken for older.
+    A message is passed by the milestone behind it, an upload by all. Milestones, which have odd stages, are not passed:
+    one that came later would tell the run's state anew.
 
     Args:
         delivery: The row that waits.
@@ -40,8 +43,7 @@ def is_passed(delivery: FromClause, by: FromClause) -> ColumnElement[bool]:
     """
     pages = select(func.count()).where(_A.c.delivery_id == delivery.c.id, _A.c.result == PAGE).scalar_subquery()
     return and_(
-        by.c.kind != REGISTRATION,
-        delivery.c.stage == by.c.stage - 1,
+        or_(delivery.c.lane == "upload", delivery.c.stage == by.c.stage - 1),
         delivery.c.stage % 2 == 0,
         delivery.c.state == "pending",
         ~plausible_times.attempt_is_due(delivery),

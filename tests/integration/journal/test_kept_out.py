@@ -26,7 +26,8 @@ def bench_(tmp_path: Path) -> Iterator[Bench]:
 def paged(opened: Bench, kind: str, times: int, *, foreign: bool = True) -> Claim:
     """Have a delivery answered by so many pages; it waits for the next attempt then."""
     for _ in range(times):
-        (claim,) = (one for one in opened.claim(now=later(120)) if one.kind == kind)
+        lane = "upload" if kind == "checkpoint" else "message"
+        (claim,) = (one for one in opened.claim(lane, now=later(120)) if one.kind == kind)
         due = to_text(utc_now() + timedelta(seconds=60))
         opened.record(Outcome(claim, "retry", error="403", next_attempt_at=due, foreign=foreign))
     return claim
@@ -74,10 +75,25 @@ def test_no_milestone_is_passed(bench_: Bench, kept_out: str, behind: str) -> No
     assert kinds(bench_) == []
 
 
-def test_the_start_of_another_session_passes_nothing(bench_: Bench) -> None:
-    bench_.plan(bench_.message("epoch_end", 2), bench_.message("training_started", 3))
+def test_the_start_of_the_next_session_goes_ahead_of_it_and_nothing_behind(bench_: Bench) -> None:
+    start = bench_.message("training_started", 3)
+    bench_.plan(bench_.message("epoch_end", 2), start, bench_.message("epoch_end", 4), bench_.message(END, 5))
     paged(bench_, "epoch_end", PAGES)
+    (claim,) = bench_.claim()
+    assert claim.kind == "training_started"
+    bench_.record(Outcome(claim, "delivered"))
     assert kinds(bench_) == []
+
+
+def test_all_messages_go_ahead_of_an_upload(bench_: Bench) -> None:
+    upload = bench_.upload(bench_.checkpoint(b"weights", "best"), "best", 2)
+    bench_.plan(upload, bench_.message("training_started", 3))
+    paged(bench_, "checkpoint", PAGES)
+    bench_.plan(bench_.message("epoch_end", 4), bench_.message(END, 5))
+    for kind in ("training_started", "epoch_end", END):
+        (claim,) = bench_.claim()
+        assert claim.kind == kind
+        bench_.record(Outcome(claim, "delivered"))
 
 
 def test_it_is_kept_out_once_others_arrived_since(bench_: Bench) -> None:
