@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from journal import locations
@@ -14,7 +16,7 @@ from journal.doctor.findings import Finding, give_back_owner, notice, some, trou
 from journal.errors import JournalError
 from journal.next_steps import drain_at, next_command
 from journal.quantities import count, readable
-from journal.storage import log_base
+from journal.storage import newest
 from journal.storage.database import check_sqlite
 from journal.writing import fallback_owners
 from journal.writing.fallback_format import unreadable_reason
@@ -44,9 +46,12 @@ def check_disk(folder: Path, mode: str | None) -> Iterator[Finding]:
     yield from _check_file_system(folder, mode)
 
 
-def check_age(database: Path) -> Iterator[Finding]:
+def check_age(connection: sqlite3.Connection, database: Path) -> Iterator[Finding]:
     """Check that the database is not an older copy that was put over the journal, when no log was left."""
-    if log_base.is_older_than_noted(database):
+    row = None
+    with suppress(sqlite3.OperationalError):  # an earlier schema
+        row = connection.execute("SELECT value FROM facts WHERE name = ?", (newest.NEWEST,)).fetchone()
+    if newest.is_older(database, row[0] if row else None):
         detail = f"{database} was newer once: an older copy has taken its place"
         advice = "Put the newer file back if you have it. Else go on: before anything is sent, platforms are asked."
         yield notice("database-older", detail, advice)

@@ -69,7 +69,7 @@ def examine(
     inside = _Inside() if findings else _look_inside(database, deep)
     findings += [*inside.findings, *check_library()]
     if is_ours(database):
-        findings += [*check_modes(folder, kept), *check_age(database)]
+        findings += check_modes(folder, kept)
     if os.access(folder, os.X_OK):
         findings += check_disk(folder, inside.mode)
         findings += check_size(folder, inside.bytes)
@@ -105,6 +105,7 @@ def _look_inside(database: Path, deep: bool) -> _Inside:
             inside.findings += check_blobs(connection, database.parent / "blobs", deep=deep)
             inside.findings += check_refused(connection, database.parent)
             inside.findings += check_reached(connection, database.parent)
+            inside.findings += check_age(connection, database)
     except (OSError, JournalUnavailable) as error:
         inside.findings.append(unreadable(error))
     except (JournalError, sqlite3.Error) as error:

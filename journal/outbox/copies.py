@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from journal.kinds import COMPLETE, EPOCH
 from journal.records import Known
 from journal.retention import prunable
 from journal.sessions.identity import PLACE, place_of
-from journal.storage import log_base
+from journal.storage import newest
 from journal.storage.database import Begin
 
-_PLACE = text("SELECT value FROM facts WHERE name = :name")
+_FACT = text("SELECT value FROM facts WHERE name = :name")
+_STORE = text("INSERT OR REPLACE INTO facts VALUES (:name, :value)")
 _SESSIONS = text("SELECT uuid, generation FROM sessions WHERE run_id = :run_id")
 _EPOCHS = text("SELECT max(CAST(key AS INTEGER)) FROM events WHERE run_id = :run_id AND kind = :kind").bindparams(
     kind=EPOCH
@@ -39,9 +40,18 @@ class Copies:
     def is_elsewhere(self) -> bool:
         """Return whether this is not the file that was made as this journal, or is older than that was."""
         with self._begin(read_only=True) as connection:
-            noted = connection.execute(_PLACE, {"name": PLACE}).scalar()
-        is_another = noted is not None and noted != place_of(self._database)
-        return is_another or log_base.is_older_than_noted(self._database)
+            noted = connection.execute(_FACT, {"name": PLACE}).scalar()
+            is_older = self._is_older(connection)
+        return is_older or (noted is not None and noted != place_of(self._database))
+
+    def mark_newest(self) -> None:
+        """Have what was copied so far be recognised as older, unless this is an older copy itself; see `newest.py`."""
+        with self._begin() as connection:
+            if self._is_older(connection):
+                return
+            marks, mark = newest.next_marks(self._database)
+            connection.execute(_STORE, {"name": newest.NEWEST, "value": marks})
+        newest.note(self._database, mark)
 
     def known(self, run_id: str) -> Known:
         """Return what the journal holds of a run, as far as a platform tells the same."""
@@ -54,3 +64,6 @@ class Copies:
                 last_epoch=connection.execute(_EPOCHS, {"run_id": run_id}).scalar() if is_whole else None,
                 is_complete=not is_whole or connection.execute(_ENDED, {"run_id": run_id}).first() is not None,
             )
+
+    def _is_older(self, connection: Connection) -> bool:
+        return newest.is_older(self._database, connection.execute(_FACT, {"name": newest.NEWEST}).scalar())

@@ -17,10 +17,8 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from journal.disk import give_to_owner_of
 from journal.storage import descriptors
 
-_NOTE = "journal.db-newest"
 _COUNTER = 24  # where it is in the first page
 _LOG = struct.Struct(">I4xI4x2I8x")
 _FRAME = struct.Struct(">I4x2I8x")
@@ -35,31 +33,6 @@ def is_overwritten(database: Path) -> bool:
     with suppress(OSError, struct.error):
         first = _first_in_log(database.with_name(f"{database.name}-wal"))
         return first is not None and number(database) < first - 1
-    return False
-
-
-def note(database: Path) -> None:
-    """Store the number beside the database, so that an older copy in its place is recognised, also without a log."""
-    with suppress(OSError, ValueError):
-        if (now := number(database)) > noted(database):
-            draft = database.with_name(f"{_NOTE}.tmp")
-            draft.touch(mode=0o600)
-            give_to_owner_of(draft, database.parent)
-            draft.write_text(f"{now}\n", encoding="ascii")
-            draft.replace(database.with_name(_NOTE))
-
-
-def noted(database: Path) -> int:
-    """Return the highest number that was stored beside a database, 0 if none can be read."""
-    with suppress(OSError, ValueError):
-        return int(database.with_name(_NOTE).read_text(encoding="ascii"))
-    return 0
-
-
-def is_older_than_noted(database: Path) -> bool:
-    """Return whether the database was newer before; False if that cannot be determined."""
-    with suppress(OSError):
-        return number(database) < noted(database)
     return False
 
 

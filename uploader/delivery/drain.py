@@ -21,7 +21,6 @@ from journal import Journal
 from journal.clock import to_text, utc_now
 from journal.errors import DiskFull, JournalBusy, JournalError, JournalUnavailable
 from journal.outbox.outbox import Outbox
-from journal.storage import log_base
 from journal.storage.folding import FOLDED_AT_BYTES
 from uploader.delivery import run_routing
 from uploader.delivery.drain_lock import drain_lock
@@ -98,6 +97,7 @@ class Drain:
         self._next_look = self._next_renewal = self._next_intake = self._next_fold = 0.0
         self._deadline = math.inf
         self._trouble = ""
+        self._marked = 0  # deliveries
 
     def stop(self) -> None:
         """Make `run` claim nothing more, finish the attempts in flight within seconds, and return."""
@@ -176,9 +176,9 @@ class Drain:
     def _close(self) -> None:
         self._senders.close(ABORT_SECONDS)
         self._progress.close()
+        self._mark_newest()
         with suppress(JournalUnavailable):
             self._outbox.fold_wal()
-        log_base.note(self._journal.database)
 
     def _summary(self, seconds: float) -> Summary:
         runs = [run for run in self._journal.report() if self._run_ids is None or run.id in self._run_ids]
@@ -303,7 +303,15 @@ class Drain:
         """Do the periodic work: renew leases, fold the write-ahead log back."""
         if time.monotonic() >= self._next_renewal:
             self._feed.renew(self._senders.held())
+            self._mark_newest()
             self._next_renewal = time.monotonic() + self._options.timing.renewal
         is_due = time.monotonic() >= self._next_fold and self._journal.wal_bytes() > FOLDED_AT_BYTES
         if is_due and not self._outbox.fold_wal():
             self._next_fold = time.monotonic() + FOLD_REST_SECONDS
+
+    def _mark_newest(self) -> None:
+        """Mark the journal as newer than its copies, once the platform has something that they may not have."""
+        if (delivered := sum(self._outcomes.delivered.values())) != self._marked:
+            with suppress(JournalUnavailable):  # then the next time
+                self._outbox.copies.mark_newest()
+                self._marked = delivered

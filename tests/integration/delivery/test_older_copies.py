@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.journals import rows
+from support.journals import rows, until
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, Training, recordings
 
 from journal.doctor import examine
 from journal.sessions.identity import Session
 from uploader.delivery.summary import Summary
+from uploader.delivery.timing import Timing
 from uploader.platforms.base import Known
 from uploader.platforms.older_copy import ahead
 from uploader.server.running import running
@@ -146,6 +147,62 @@ def test_one_that_was_put_over_the_journal_itself_is_known_too(api: Api, tmp_pat
     summary = drained(folder, api.url)
     assert (summary.exit_code, summary.destinations[0].blocked) == (4, 1)
     assert shown(api) == before
+
+
+@pytest.mark.parametrize("is_seen_first", [True, False])
+def test_one_that_was_put_over_the_journal_stays_known_whatever_is_written_to_it(
+    api: Api, tmp_path: Path, is_seen_first: bool
+) -> None:
+    folder = tmp_path / "mine"
+    with recordings(folder) as mine:
+        training = begin(mine)
+        training.epoch(0)
+        assert mine.drain(api.url).exit_code == 0
+    older = shutil.copy(folder / "journal.db", tmp_path / "older.db")
+    with recordings(folder) as mine:
+        again = Training(mine.journal, mine.writer, training.run, training.session_id)
+        for number in range(1, 4):
+            again.epoch(number)
+        assert mine.drain(api.url).exit_code == 0
+        latest = shutil.copy(folder / "journal.db", tmp_path / "latest.db")
+    before = shown_epochs(api)
+    shutil.copyfile(older, folder / "journal.db")
+    for is_last in [False, True] if is_seen_first else [True]:
+        with recordings(folder) as mine:
+            different = {"epoch": 1, "metrics": {"loss": 9.0}}
+            mine.writer.append(training.run.id, training.session_id, "epoch_end", different, "1")
+            if is_last:
+                for number in range(2):
+                    mine.whole(f"other{number}", epochs=2)
+                mine.journal.revive(run_ids=[training.run.id])  # so that the platform would be sent something
+            assert mine.drain(api.url).exit_code == 4
+        assert shown_epochs(api) == before
+    assert [api.model(f"other{number}")["status"] for number in range(2)] == ["completed"] * 2
+    assert "database-older" in {finding.code for finding in examine(folder, fallback_folders=[]).findings}
+    shutil.copyfile(latest, folder / "journal.db")
+    assert "database-older" not in {finding.code for finding in examine(folder, fallback_folders=[]).findings}
+    with recordings(folder) as mine:
+        Training(mine.journal, mine.writer, training.run, training.session_id).epoch(4)
+        assert mine.drain(api.url).exit_code == 0
+    assert [each["epoch"] for each in shown_epochs(api)] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("api", [True], indirect=True)
+def test_a_drain_that_watches_makes_copies_older_while_it_goes_on(api: Api, tmp_path: Path) -> None:
+    """It may be killed: then nothing is done at its end."""
+    folder = tmp_path / "mine"
+    with recordings(folder) as mine:
+        training = begin(mine)
+        training.epoch(0)
+        with mine.draining(api.url, watch=True, timing=Timing(renewal=0.01)):
+            until((folder / "journal.db-newest").exists)
+            copy = copied(mine, tmp_path / "copy")
+            shutil.copy(folder / "journal.db-newest", copy)
+            training.epoch(1)
+            until(lambda: [each["epoch"] for each in api.model()["trainResults"]] == [0, 1])
+            until(lambda: (folder / "journal.db-newest").read_bytes() != (copy / "journal.db-newest").read_bytes())
+            shutil.copy(folder / "journal.db-newest", copy)
+            assert "database-older" in {finding.code for finding in examine(copy, fallback_folders=[]).findings}
 
 
 @pytest.mark.parametrize("api", [True], indirect=True)
