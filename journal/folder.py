@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -308,7 +309,7 @@ class Journal:
 def open_with_room(path: str | Path | None = None) -> Journal:
     """Open a journal as `open_journal` does, also on a full disk if something in the journal has arrived: that goes."""
     folder = locations.expanded(path) if path is not None else locations.default_journal()
-    freed = full_disk.make_room(folder) if (folder / "journal.db").exists() else set()
+    freed = full_disk.make_room(folder) if os.path.exists(folder / "journal.db") else set()  # noqa: PTH110 - it raises for no path
     journal = open_journal(folder)
     if freed:
         with journal._transaction() as connection:

@@ -17,7 +17,7 @@ def is_there(folder: Path) -> bool:
     """Return whether a folder holds a journal, even an unusable one."""
     try:
         return any((folder / name).exists() for name in ("journal.db", "journal.db-wal"))
-    except PermissionError:  # whoever opens it is told so
+    except OSError:  # not permitted, or too long a path: whoever opens it is told so
         return True
 
 

@@ -96,6 +96,13 @@ def test_the_variable_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert is_clear(done, named)
 
 
+@pytest.mark.parametrize("command", ["drain", "status", "doctor"])
+def test_a_home_that_is_too_long_a_path_is_named(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "/" + "x" * 300)
+    done = run(command)
+    assert (done.exit_code, "File name too long" in done.output) == (1, True)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("kind", UNMADE)
 def test_where_none_can_be_made_there_is_no_journal(tmp_path: Path, command: str, kind: str) -> None:

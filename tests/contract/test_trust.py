@@ -123,9 +123,10 @@ def test_a_certificate_for_another_name_is_not_trusted(
     assert server.requests == []
 
 
-def test_certificates_that_are_not_there_are_a_setting_that_cannot_be_used(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["mistyped.pem", "too-long" * 40])
+def test_certificates_that_are_not_there_are_a_setting_that_cannot_be_used(tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingsError, match="there are no certificates in"):
-        Transport(ca_bundle=str(tmp_path / "mistyped.pem"))
+        Transport(ca_bundle=str(tmp_path / name))
 
 
 def test_a_proxy_sees_no_key_and_nobody_its_password(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -56,7 +57,7 @@ class Transport:
         Raises:
             SettingsError: There are no such certificates.
         """
-        if ca_bundle and not Path(ca_bundle).exists():
+        if ca_bundle and not os.path.exists(ca_bundle):  # noqa: PTH110 - it raises for no path
             raise SettingsError(f"there are no certificates in {ca_bundle}; check REQUESTS_CA_BUNDLE and its like")
         hide_queries()
         self._adapter = DeadlineAdapter(pool_maxsize=connections)
