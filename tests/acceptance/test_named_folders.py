@@ -124,7 +124,7 @@ def test_a_server_on_a_disk_that_is_mounted_read_only(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         make_read_only(disk)
         done = run("serve", "--port", "0", "--data", str(disk / "data"))
-    assert (done.exit_code, "mount its disk for writing" in done.output) == (1, True)
+    assert (done.exit_code, "remount its disk read-write" in done.output) == (1, True)
     assert is_clear(done, str(disk / "data"))
 
 
@@ -132,7 +132,7 @@ def test_a_server_whose_store_is_damaged_leaves_it(tmp_path: Path) -> None:
     (tmp_path / "platform.db").write_bytes(b"no database, whatever its name says" * 100)
     before = (tmp_path / "platform.db").read_bytes()
     done = run("serve", "--port", "0", "--data", str(tmp_path))
-    assert (done.exit_code, "put a copy of it back" in done.output) == (1, True)
+    assert (done.exit_code, "restore a backup of it" in done.output) == (1, True)
     assert is_clear(done, "platform.db")
     assert (tmp_path / "platform.db").read_bytes() == before
 
