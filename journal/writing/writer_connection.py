@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, ResourceClosedError
 
 from journal.errors import from_sqlite
 from journal.schema import tables
@@ -76,7 +76,7 @@ class WriterConnection:
             try:
                 with ExitStack() as stack:
                     yield self._begin(stack, read_only, durable)
-            except (DBAPIError, sqlite3.Error, MemoryError) as error:
+            except (DBAPIError, ResourceClosedError, sqlite3.Error, MemoryError) as error:  # closed by a fork
                 raise from_sqlite(error, self._database) from error
 
     def reopen(self, removed: LogRemoved) -> None:
@@ -105,7 +105,7 @@ class WriterConnection:
         with self.lock:
             try:
                 return fold_wal(self.driver())
-            except (DBAPIError, sqlite3.Error) as error:
+            except (DBAPIError, ResourceClosedError, sqlite3.Error) as error:
                 raise from_sqlite(error, self._database) from error
 
     def close_for_fork(self) -> None:

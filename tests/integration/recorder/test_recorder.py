@@ -6,6 +6,8 @@ import json
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -528,3 +530,38 @@ def test_a_wait_for_snapshots_that_is_interrupted_ends(
         signal.signal(signal.SIGALRM, before)
         gate.passes.release()
     recorder.told()  # after what was interrupted
+
+
+def test_an_event_in_whose_transaction_a_signal_handler_forks_is_kept_and_raises_nothing(tmp_path: Path) -> None:
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+from journal.sessions import session_rows
+from uploader.recorder import Recorder
+from uploader.sink import JournalOptions
+
+find, children = session_rows.find, []
+
+def find_and_fork(*arguments):
+    if not children:
+        signal.raise_signal(signal.SIGALRM)
+    return find(*arguments)
+
+signal.signal(signal.SIGALRM, lambda *_: children.append(os.fork()))
+folder = Path({str(tmp_path)!r})
+recorder = Recorder.start(JournalOptions(str(folder / "journal")), project="p", name="n", save_dir=folder, resume=False)
+recorder._writer._connection.ready.writer._rows.clear()
+session_rows.find = find_and_fork
+recorder.event("epoch_end", {{"epoch": 0}}, "0")
+if children == [0]:
+    os._exit(0)
+assert os.waitpid(children[0], 0)[1] == 0
+recorder.event("epoch_end", {{"epoch": 1}}, "1")
+recorder.finish("complete")
+"""
+    environment = {**os.environ, "UPLOADER_FALLBACK": str(tmp_path / "fallback")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, timeout=60, capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    written = "".join(path.read_text() for path in (tmp_path / "fallback").glob("*.jsonl"))
+    stored = {key for (key,) in rows(tmp_path / "journal", "SELECT key FROM events WHERE kind = 'epoch_end'")}
+    assert "0" in stored or '"epoch":0' in written, written
