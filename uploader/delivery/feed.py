@@ -43,6 +43,7 @@ class Feed:
         self._default_project = default_project
         self._outbox = outbox
         self._planner = FairPlanner(outbox, run_ids, clock)
+        self._is_short: dict[int, bool] = {}
         self._claims_made = {lane: count() for lane in LANES}
         self._lease_seconds = lease_seconds
         self._may_be_copy = outbox.copies.is_elsewhere()
@@ -51,21 +52,29 @@ class Feed:
         self._owner = f"process {os.getpid()} on {host_name()}"
 
     def fill(self, sender: Sender) -> None:
-        """Start as much as the sender has room for; uploads are planned along with the messages around them."""
+        """Start as much as the sender has room for."""
         destination_id, room, has_asked = sender.destination.id, sender.room(), False
         while room.messages:
-            has_asked = not room.is_probe  # else a message is to show first whether anything arrives
-            planned = self._planner.plan_first(destination_id)
+            planned = self._plan(destination_id)
+            # What is planned next may replace an upload; and a message is to show first whether anything arrives.
+            has_asked = not (planned or room.is_probe)
             claims = self._claim(destination_id, room if has_asked else replace(room, uploads=0))
             sender.start(claims)
             before, room = room, sender.room()
             if 2 * room.max_bytes < BYTES_UNDER_WAY:  # no further ahead, for large ones
                 break
-            taken = sum(claim.lane == "message" for claim in claims)
-            if taken < before.messages and not self._planner.plan_next(destination_id) + planned:
+            is_short = sum(claim.lane == "message" for claim in claims) < before.messages
+            self._is_short[destination_id] = is_short or before.is_probe  # which does not tell how much waits
+            if is_short and not planned:
                 break
         if room.uploads and not has_asked:
             sender.start(self._claim(destination_id, replace(room, messages=0)))
+
+    def _plan(self, destination_id: int) -> int:
+        """Plan what goes first, and a part of the backlog where too little waited; return how many events that were."""
+        planned = self._planner.plan_first(destination_id)
+        is_short = self._is_short.get(destination_id, True)
+        return planned + (self._planner.plan_next(destination_id) if is_short else 0)
 
     def renew(self, claims: Sequence[Claim]) -> None:
         """Renew the leases of claims in flight."""
