@@ -52,12 +52,13 @@ class WriteLock:
             sqlite3.OperationalError: Another process held it for longer; the words are SQLite's.
         """
         self.depth += 1
-        if self.depth > 1 or self._number is None:
+        number = self._number  # read once, as a signal handler may fork, which takes it from the child
+        if self.depth > 1 or number is None:
             return
         try:
-            flock(self._number, _AT_ONCE)
+            flock(number, _AT_ONCE)
         except BlockingIOError:
-            self._wait(self._number, self._seconds if seconds is None else seconds)
+            self._wait(number, self._seconds if seconds is None else seconds)
         except OSError:  # a file system without such locks
             pass
         except BaseException:
@@ -81,9 +82,10 @@ class WriteLock:
         """Let go of it, unless it was acquired more often; one that is not held stays as it is."""
         if self.depth:
             self.depth -= 1
-            if not self.depth and self._number is not None:
+            number = self._number
+            if not self.depth and number is not None:
                 with suppress(OSError):
-                    flock(self._number, LOCK_UN)
+                    flock(number, LOCK_UN)
 
     def __enter__(self) -> None:
         """Wait for the lock."""

@@ -225,16 +225,20 @@ def run(code: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
 def test_the_end_is_written_before_it_is_waited_for_and_a_second_interrupt_ends_the_waiting(
     journal: Any, tmp_path: Path
 ) -> None:
-    code = """
+    code = f"""
+import sqlite3, time
 def during(trainer):
     if trainer.epoch == 1:
         copying.wait()
-        threading.Thread(target=second).start()
+        threading.Thread(target=second, daemon=True).start()
         raise KeyboardInterrupt
 def second():
-    while not any(thread.name == "uploader-callbacks" for thread in threading.enumerate()):
-        pass
-    press()
+    ended = "SELECT 1 FROM events WHERE kind = 'training_failed'"
+    while not sqlite3.connect({str(journal.folder / "journal.db")!r}).execute(ended).fetchall():
+        time.sleep(0.01)
+    while True:  # a first one may be heard before anything is waited for
+        press()
+        time.sleep(0.5)
 trainer.epochs, trainer.during = 3, during
 trainer.train()
 """
