@@ -116,7 +116,7 @@ class Journal:
         return {place: len(files) for place, files in found.others.items()}
 
     def left_beside(self, folders: Iterable[Path] | None = None) -> list[tuple[str, Path]]:
-        """Return what it was to take in and does not have, after the uuids of the runs."""
+        """Return (run uuid, path) of the files beside the journal that are not ingested yet."""
         beside = locations.fallback_folders() if folders is None else folders
         with self._transaction(read_only=True) as connection:
             return left_beside(connection, self.path, beside, utc_now())
@@ -208,7 +208,7 @@ class Journal:
         return saved
 
     def note_interrupted(self) -> int:
-        """Write of trainings whose process is dead for good that they were interrupted; return how many are new."""
+        """Record an `interrupted` event for each training whose process has died; return how many are new."""
         with self._transaction(read_only=True) as connection:
             if not interrupted.is_any(connection, utc_now()):
                 return 0
@@ -307,7 +307,7 @@ class Journal:
 
 
 def open_with_room(path: str | Path | None = None) -> Journal:
-    """Open a journal as `open_journal` does, also on a full disk if something in the journal has arrived: that goes."""
+    """Open a journal as `open_journal` does; on a full disk, delete delivered checkpoints first."""
     folder = locations.expanded(path) if path is not None else locations.default_journal()
     freed = full_disk.make_room(folder) if os.path.exists(folder / "journal.db") else set()  # noqa: PTH110 - it raises for no path
     journal = open_journal(folder)

@@ -2,14 +2,16 @@
 
 A delivery's life:
 
-    pending ──claim──▶ claimed ──complete──▶ delivered
-       ▲                │ │ └────supersede─▶ superseded
-       └─retry/release──┘ └──────park──────▶ dead ──revive──▶ pending, or superseded by what is newer
-                                              └─────drop────▶ dropped
+    pending ──claim──▶ claimed ──────▶ delivered
+       ▲                │ │ └────────▶ superseded
+       └─retry/release──┘ └──────────▶ dead ──revive──▶ pending, or superseded by what is newer
+                                        └─────drop────▶ dropped
 
-If a run is sent again, it is planned again, and all its earlier deliveries are superseded, even those that had arrived.
+A newer delivery that makes it unnecessary supersedes a pending one, too. If a run is sent again, it is planned again,
+and all its earlier deliveries are superseded, even those that had arrived.
 
-Dropping a destination drops whatever was not delivered there; taking it up again makes that pending.
+Dropping a destination drops whatever was not delivered there; restoring it makes that pending. `TRANSITIONS` lists
+every step.
 
 When its lease expires, a claimed delivery can be claimed again, under a higher fence; the holder of the old fence can
 no longer change it.

@@ -41,10 +41,10 @@ class Wanted:
         lane: Small messages or uploads.
         limit: At most so many.
         max_bytes: At most so many bytes of messages, unless the first alone has more; None for no bound.
-        first_queue: The queue that gives the first; counted on from claim to claim, so that claims of a single
-            delivery are spread over the queues, too.
-        least_tried: Whether those go first that were tried least: a single one that the platform never answers is not
-            what it is to be probed with again.
+        first_queue: Index of the queue to start with; callers increment it from claim to claim, so that claims of a
+            single delivery are spread over the queues, too.
+        least_tried: Whether to prefer what was tried least, so that a delivery that always hangs is not reused as the
+            probe.
     """
 
     lane: Lane

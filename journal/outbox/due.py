@@ -66,13 +66,16 @@ def waiting(lane: Lane, some_runs: bool) -> Select[Any]:
 def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
     """Return the statement for open deliveries that wait for nothing but their time.
 
-    A run that is not registered there sends its first registration, and nothing else: not even what was recorded
-    before it, which happens when the registration went to a fallback file. Of a registered run all lower stages are
-    settled, but for what may be passed (`kept_out.py`). Uploads of a run go one after the other, so
-    that an older checkpoint never arrives after a newer one. Of a blocked run that was known there only the next
-    session's registration goes: it may make the run known again. What is under way is settled before, as its refusal
-    would block the run once more. A registration that was not sent for the very reason that blocks the run would get
-    the same answer again: it waits until a person unblocks the run.
+    By the state of the run there:
+
+    - new: its first registration only, not even what was recorded before it (the registration may have gone to a
+      fallback file);
+    - registered: everything whose lower stages are settled, except for what may be passed (`kept_out.py`);
+    - blocked, but known there: the registration of its next session only, which may make it known again. It goes once
+      nothing of the run is in flight, whose refusal would block the run once more, and not if it was refused for the
+      very reason that blocks the run: then it waits for a person.
+
+    Uploads of a run go one after the other, so that an older checkpoint never arrives after a newer one.
     """
     earlier = _D.alias("earlier")
     open_before = exists().where(

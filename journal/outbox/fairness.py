@@ -34,7 +34,7 @@ def interleave(queues: Sequence[Iterable[T]], first: int) -> Iterator[T]:
 
     Args:
         queues: In the order in which they begin.
-        first: That of the first; counted on by who takes one at a time.
+        first: Index of the queue to start with; callers that take one item increment it between calls.
     """
     first = first % len(queues)
     passes = zip_longest(*queues[first:], *queues[:first], fillvalue=_NONE)

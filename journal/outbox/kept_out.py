@@ -1,16 +1,16 @@
 """Deliveries that an intermediary, such as a firewall or a limit on a request's size, answers with a page each time.
 
-A page is no verdict, so one that it answers is tried again; most often it stands for a while before everything, as
-during a deployment of an ingress. Where it is about one delivery alone, that must not hold the rest of its run forever.
-So after `PAGES` of them
+A page is no verdict, so the delivery is tried again: usually the intermediary answers everything with pages for a
+while, as an ingress does during a deployment. If it rejects one delivery only, that must not hold the rest of its run
+forever. So after `PAGES` pages
 
-- the milestone behind it, which is the end of its session or the start of the next, goes ahead, each time after one
-  more page: it is not held, and shows whether others arrive. All that follows still waits, so nothing newer is there
-  before the delivery, should it be let through after all. An upload lets all messages go ahead: they are no proof for
-  it, and no checkpoint of its run overtakes it;
-- the delivery is a dead letter at the next page, if others of its lane have arrived there meanwhile.
+- the next milestone, the end of its session or the start of the next one, may overtake the delivery after each further
+  page, as a probe for whether anything else gets through. All that follows still waits, so that nothing newer arrives
+  before the delivery, should it be let through after all. An upload is overtaken by all messages of its run: they prove
+  nothing about uploads, and no checkpoint of the run overtakes it;
+- the delivery becomes a dead letter at the next page, if others of its lane have arrived there since.
 
-While pages answer everything, neither changes anything: the milestone is answered alike, and waits as well.
+While pages answer everything, neither has an effect: the milestone gets a page, too, and waits.
 """
 
 from __future__ import annotations

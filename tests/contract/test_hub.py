@@ -10,9 +10,10 @@ import pytest
 from support.scripted_server import Reply, ScriptedServer, hub_received
 from support.settings import settings
 
+from journal.records import Known
 from uploader.connecting import connect
 from uploader.errors import CredentialsRefused, Refused, RunGone, Transient
-from uploader.platforms.base import Identity, Known, Message, Upload
+from uploader.platforms.base import Identity, Message, Upload
 from uploader.platforms.hub.client import HubPlatform
 
 MODEL = {"config": {"epochs": 3}, "dataset": {"name": "ds/data.yaml"}, "lineage": {}, "meta": {"name": "yolo11n.yaml"}}

@@ -12,8 +12,9 @@ import pytest
 import requests
 from support.scripted_server import Reply, Request, Script, ScriptedServer, hub_received, scripted_server
 
+from journal.records import Known
 from uploader.errors import Forbidden, ReadRefused, Transient
-from uploader.platforms.base import Identity, Known, Message, Receipt
+from uploader.platforms.base import Identity, Message, Receipt
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.hub import client as hub_client
 from uploader.platforms.hub.client import HubPlatform

@@ -13,8 +13,9 @@ import pytest
 from support.platform_api import Api
 from support.scripted_server import Reply, Request, Script, ScriptedServer, received, scripted_server
 
+from journal.records import Known
 from uploader.errors import Forbidden, ReadRefused, Refused, Transient, UnknownOutcome
-from uploader.platforms.base import Identity, Known, Message, Receipt
+from uploader.platforms.base import Identity, Message, Receipt
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.ultralytics import reconcile, registration
 from uploader.platforms.ultralytics.client import UltralyticsPlatform

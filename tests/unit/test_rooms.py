@@ -137,3 +137,11 @@ def test_no_two_modules_have_one_name() -> None:
     alike = ("uploader/commands/", "uploader/platforms/hub/", "uploader/platforms/ultralytics/")
     names = Counter(Path(where).stem for where in SOURCES if not where.startswith(alike))
     assert {name for name, count in names.items() if count > 1} == {"__init__", "errors", "recorder"}
+
+
+def test_every_callback_keeps_our_errors_out_of_the_training() -> None:
+    from uploader.callbacks.trainer_callbacks import EVENTS, PlatformCallbacks
+
+    by_hand = {"on_train_batch_end", "teardown"}  # they call `guard` themselves
+    guarded = {event for event in EVENTS if hasattr(vars(PlatformCallbacks).get(event), "__wrapped__")}
+    assert guarded == set(EVENTS) - by_hand

@@ -15,7 +15,7 @@ from journal.kinds import REGISTRATION
 from journal.records import Claim
 from uploader.delivery.progress import Progress
 from uploader.errors import BlobUnusable, Damaged, DeliveryError, Interrupted, OlderCopy
-from uploader.platforms.base import Comparing, Identity, Known, Message, Platform, Receipt, Upload
+from uploader.platforms.base import Comparing, Identity, Message, Platform, Receipt, Upload
 from uploader.recording.run_file import KnownRun
 
 _LOG = logging.getLogger(__name__)
@@ -83,13 +83,13 @@ class Deliverer:
             return
         with self._comparing:
             if run.id not in self._compared:
-                known = Known(**vars(claim.known))
-                self._compared[run.id] = self._platform.ahead(self._identity(claim), known)
+                self._compared[run.id] = self._platform.ahead(self._identity(claim), claim.known)
             more = self._compared[run.id]
         if more is not None:
             raise OlderCopy(
-                f"the platform has {more}: this journal is an older copy, and would put older over newer. Drain the "
-                f"one that has gone on; where that is lost, `route {run.id} --name NAME` sends this as another model"
+                f"the platform has {more}: this journal is an older copy, and delivering it would overwrite newer "
+                f"data. Drain the newer journal; if that is lost, `route {run.id} --name NAME` delivers this one as "
+                "another model"
             )
 
     def _upload(self, claim: Claim) -> Receipt:

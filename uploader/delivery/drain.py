@@ -44,7 +44,6 @@ GRACE_SECONDS = 5.0
 """How long attempts in flight may take after the drain was told to stop."""
 ABORT_SECONDS = 0.5
 """How long uploads may take to notice that they have been aborted."""
-"""Bytes of write-ahead log from which it is folded back."""
 FOLD_REST_SECONDS = 5.0
 """How long to wait before folding again when another process was in the way."""
 
@@ -148,7 +147,7 @@ class Drain:
     def _prepare(self) -> None:
         self._journal.ingest_fallbacks()
         self._journal.salvage()
-        self._journal.note_interrupted()  # behind what it left
+        self._journal.note_interrupted()  # after what those trainings left was taken in
         self._next_intake = time.monotonic() + self._options.timing.intake
         self._outbox.claims.reclaim()  # what a killed drain held: we have the lock, so it is gone
         self._outbox.claims.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff

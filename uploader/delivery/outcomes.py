@@ -23,7 +23,7 @@ from uploader.recording.model_file import write_model_file
 _LOG = logging.getLogger(__name__)
 
 MODELS = 5
-"""Of so many runs a drain tells where their models are."""
+"""A drain prints the models' addresses of this many runs at most."""
 
 
 class Outcomes:

@@ -43,8 +43,7 @@ READ_WAIT = Timing.reopen
 LONGEST_WAIT = LONGEST_BACKOFF.total_seconds()
 
 _LET_THROUGH = (
-    "it was answered so again and again, while others arrived: what stands in between does not let it through. Have "
-    "that put right, then `retry`"
+    "other deliveries get through, but a proxy or firewall rejects this one each time. Allow it there, then run `retry`"
 )
 
 Random = Callable[[], float]

@@ -73,9 +73,9 @@ def route(
 ) -> list[tuple[str, int]]:
     """Give every chosen run a destination; return which runs are bound anew to `to`, by their ids.
 
-    `to` is one more: runs that go nowhere yet go to the addresses that the environment names as well, and to these
-    first, since a run that goes somewhere is given nothing else by a later drain. A key alone names no address: it may
-    be the one for `to`, and what was meant for that must not reach the public platform.
+    `to` is added to the destinations that the environment names. Runs that have none yet get the environment's first:
+    once a run has a destination, later drains add no defaults. A key alone names no address: it may be the key for
+    `to`, and what was meant for that address must not reach the public platform.
 
     Args:
         outbox: The journal's.

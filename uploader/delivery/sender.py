@@ -105,7 +105,7 @@ class Sender:
         """Connect, and start the threads; without a client it is closed from the start.
 
         Raises:
-            SettingsError: None can be had for any destination.
+            SettingsError: No client can be made for any destination.
         """
         self.destination = destination
         self.held: dict[tuple[int, int], Claim] = {}

@@ -138,7 +138,7 @@ class Senders:
     def unproven(self) -> list[tuple[str, int]]:
         """Return what this drain has bound to addresses that never answered as a platform: runs, and destinations.
 
-        Not a run that was bound to another one besides: it goes somewhere, so no later drain would give it the rest.
+        It excludes runs that are also bound to a proven destination: no later drain would add this one again.
         """
         proven = {sender.destination.id for sender in self if sender.is_proven}
         kept = {run_id for run_id, destination_id in self._bound if destination_id in proven}

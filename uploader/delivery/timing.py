@@ -18,7 +18,7 @@ class Timing:
         intake: How often a watching drain takes in what trainings left beside the journal.
         reread: How often a watching drain reads its settings again while a platform does not let it in.
         reopen: How often it tries such a platform again although nothing changed: the key may be let in there by now.
-            So often, too, is asked again for what a key may not read.
+            It is also how often reads are tried again that the key does not allow.
     """
 
     answer: float = 60.0

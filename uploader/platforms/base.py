@@ -1,7 +1,7 @@
 """What a platform client is, and the values that go in and come out.
 
 A client speaks one HTTP API. It turns one message or one upload into requests, and returns a `Receipt` or raises a
-`uploader.errors.DeliveryError`. It neither retries nor knows the journal.
+`uploader.errors.DeliveryError`. It neither retries nor knows the journal, but for its values.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+
+from journal.records import Known
 
 Progress = Callable[[int], None]
 """Called by the uploading thread, for each block, with the number of bytes sent so far, or confirmed if the server
@@ -55,23 +57,6 @@ class Identity:
     sessions: frozenset[str] = frozenset()
     former_projects: tuple[str, ...] = ()
     has_gone_on: bool = False
-
-
-@dataclass(frozen=True)
-class Known:
-    """What a journal holds of a run.
-
-    Attributes:
-        sessions: Uuids of its sessions.
-        generation: The highest of theirs.
-        last_epoch: The last epoch; None if there is none, or it is no longer known.
-        is_complete: Whether it has the end of the training.
-    """
-
-    sessions: frozenset[str]
-    generation: int
-    last_epoch: int | None
-    is_complete: bool
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from uploader.platforms.base import Known
+from journal.records import Known
 from uploader.platforms.session_lineage import Session
 
 

@@ -15,10 +15,10 @@ from support.platform_api import Api
 from support.recordings import KEY, Recordings, Training, recordings
 
 from journal.doctor import examine
+from journal.records import Known
 from journal.sessions.identity import Session
 from uploader.delivery.summary import Summary
 from uploader.delivery.timing import Timing
-from uploader.platforms.base import Known
 from uploader.platforms.older_copy import ahead
 from uploader.server.running import running
 

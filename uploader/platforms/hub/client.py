@@ -25,10 +25,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from journal.records import MODEL_ID
+from journal.records import MODEL_ID, Known
 from uploader.errors import DeliveryError, Forbidden, ReadRefused, Refused, Transient
 from uploader.platforms.answers import brief, deleted, host_of, is_id, said
-from uploader.platforms.base import Identity, Known, Message, Progress, Receipt, Upload
+from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.http.file_body import BlobReader
 from uploader.platforms.http.json_api import JsonApi, checked_key
 from uploader.platforms.http.list_lock import ListLock

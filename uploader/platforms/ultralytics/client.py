@@ -18,9 +18,10 @@ from functools import partial
 from typing import Any
 
 from journal.kinds import COMPLETE, FAILED
+from journal.records import Known
 from uploader.errors import Refused, Transient
 from uploader.platforms.answers import brief, host_of, is_id, said
-from uploader.platforms.base import Identity, Known, Message, Progress, Receipt, Upload
+from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
 from uploader.platforms.http.json_api import JsonApi, bearer
 from uploader.platforms.http.list_lock import ListLock
 from uploader.platforms.http.transport import Transport
