@@ -348,6 +348,7 @@ def test_a_thread_that_has_ended_is_not_waited_for() -> None:
 def in_a_process(code: str) -> subprocess.CompletedProcess[str]:
     prelude = f"""
 import os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
 sys.path.insert(0, {str(ROOT)!r})
 from uploader.recording.serial_executor import executor, in_caller, run_uninterrupted
 """

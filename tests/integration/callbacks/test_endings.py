@@ -198,6 +198,7 @@ def test_a_child_that_trains_on_is_a_session_of_its_own(build: Build, journal: A
 IN_A_PROCESS = f"""
 import atexit, os, signal, sys, threading
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}, {str(ROOT / "scripts" / "training")!r}]
 from torchvision_ops import ensure_torchvision_ops
 ensure_torchvision_ops()
