@@ -106,7 +106,8 @@ class SerialExecutor:
         self._working = threading.Lock()
         self._caller_task: _CallerTask | None = None
         self._deferred_logs: deque[logging.LogRecord] = deque()
-        self._wake_ups: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._wake_up = threading.Lock()  # released to wake the calling thread; `_await` says why it is no queue
+        self._wake_up.acquire()
         _executors.add(self)
 
     def run(self, job: Job, when_interrupted: Job | None = None, seconds: float | None = None) -> Exception | None:
@@ -143,7 +144,7 @@ class SerialExecutor:
     def run_in_caller(self, do: Callable[[], Value]) -> Value:
         """Have the waiting thread do a part of the job; return what that returns, or raise what it raises."""
         part = self._caller_task = _CallerTask(do)
-        self._wake_ups.put(None)
+        self._wake()
         try:
             while self._owner.is_alive():
                 with suppress(queue.Empty):
@@ -158,7 +159,7 @@ class SerialExecutor:
         if not self._owner.is_alive():
             return False
         self._deferred_logs.append(record)
-        self._wake_ups.put(None)
+        self._wake()
         return True
 
     def is_of_parent(self) -> bool:
@@ -203,27 +204,29 @@ class SerialExecutor:
                 task = self._tasks.popleft()
             task.outcome, task.job = _outcome(task.job), _nothing  # released before its end is reported
             task.is_done = True
-            self._wake_ups.put(None)
+            self._wake()
 
     def _await(self, task: _Task, seconds: float | None) -> None:
         """Wait for a task, and do the tasks that are for the calling thread.
 
         It polls, since a signal that was delivered to another thread does not end a wait. A child that is forked
-        meanwhile waits no longer.
+        meanwhile waits no longer. It waits for a lock, because the wait for a `SimpleQueue` may never time out where
+        signals interrupt it (Python 3.10: its time left becomes negative).
         """
         until = None if seconds is None else time.monotonic() + seconds
         while not task.is_done and (until is None or time.monotonic() < until):
-            with suppress(queue.Empty):
-                self._wake_ups.get(timeout=_POLL_SECONDS)
+            self._wake_up.acquire(timeout=_POLL_SECONDS)
             self.emit_logs()
             if self.is_of_parent():
                 return
             part = self._caller_task
             if part is not None and not part.is_answered:
                 self._do_caller_task(part)
-        with suppress(queue.Empty):  # wake-ups that were handled already
-            while True:
-                self._wake_ups.get_nowait()
+        self._wake_up.acquire(blocking=False)  # a wake-up that was handled already
+
+    def _wake(self) -> None:
+        with suppress(RuntimeError):  # it is to wake already
+            self._wake_up.release()
 
     def _do_caller_task(self, part: _CallerTask) -> None:
         try:
