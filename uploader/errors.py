@@ -89,7 +89,7 @@ class ReadRefused(CredentialsRefused):
     """
 
     def __init__(self, answer: str) -> None:
-        super().__init__(f"{answer} (the key may not read there; deliveries that need that wait for one that may)")
+        super().__init__(f"{answer} (the key may not read there; what needs that waits for a key that may read)")
         self.answer = answer
 
 

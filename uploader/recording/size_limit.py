@@ -36,7 +36,7 @@ class SizeLimit:
         if not fits and not self._has_warned:
             self._has_warned = True
             LOGGER.warning(
-                "The journal %s is over its limit of %s (UPLOADER_MAX_SIZE), even after evicting everything it may. "
+                "The journal %s has reached its limit of %s (UPLOADER_MAX_SIZE), even after evicting all that it may. "
                 "Metrics and the final checkpoint are still kept; other checkpoints are not. Make room: `%s`.",
                 self._folder,
                 readable(self.limit),
