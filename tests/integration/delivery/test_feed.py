@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from support.journals import Bench, bench
+from support.journals import Bench, bench, rows
 
 from journal.records import Claim
 from uploader.delivery.feed import Feed
@@ -77,3 +77,14 @@ def test_where_messages_have_no_room_uploads_are_claimed_alone(registered: Bench
     registered.plan(registered.message(stage=2))
     add_upload(registered)
     assert given(registered, Room(0, BYTES_UNDER_WAY, 2)) == [["upload"]]
+
+
+def test_an_upload_is_claimed_when_what_may_replace_it_is_planned(registered: Bench) -> None:
+    """As of a finished run of which only the beginning was planned until it was registered."""
+    registered.event("checkpoint", {"publish": True, "sha256": SHA, "role": "best"}, "best")
+    registered.plan(registered.upload(SHA, "best", 2))
+    registered.event("checkpoint", {"publish": True, "sha256": "b" * 64, "role": "final"}, "final")
+    registered.writer.end_session(registered.session_id, "complete")
+    assert given(registered, Room(4, BYTES_UNDER_WAY, 2)) == [["upload"]]
+    states = rows(registered.journal.path, "SELECT role, state FROM deliveries WHERE lane = 'upload'")
+    assert states == [("best", "superseded"), ("final", "claimed")]
