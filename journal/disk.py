@@ -1,4 +1,4 @@
-"""Whether a disk is full, and who owns a file.
+"""Whether a disk is full, who owns a file, and making a folder's entries durable.
 
 SQLite reports an exhausted quota or a lack of inodes as an I/O error; only trying to write tells them apart.
 """
@@ -99,3 +99,12 @@ def _name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"user {uid}"
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's entries durable; a rename without this can vanish in a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from journal.disk import give_to_owner_of
+from journal.disk import give_to_owner_of, sync_folder
 from journal.errors import BlobMissing, SourceChanged, from_os
 
 _CHUNK = 1 << 20
@@ -173,15 +173,6 @@ def digest(path: Path) -> str | None:
             return _hash(reader.fileno())[0]
     except OSError:
         return None
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the folder's entries durable; a rename without this can vanish in a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _open_source(source: Path) -> FileIO:

@@ -16,7 +16,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from journal.disk import give_to_owner_of
+from journal.disk import give_to_owner_of, sync_folder
 from journal.storage import log_base
 
 NEWEST = "newest"
@@ -53,7 +53,7 @@ def note(database: Path, mark: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(database.with_name(_NOTE))
-        _sync(database.parent)
+        sync_folder(database.parent)
 
 
 def _noted(database: Path) -> str:
@@ -62,11 +62,3 @@ def _noted(database: Path) -> str:
         beside = database.with_name(_NOTE).read_text(encoding="ascii").strip()
         return beside if beside.isdigit() else str(uuid.UUID(beside))
     return ""
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,8 +15,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from journal.checkpoints.blobs import sync_folder, write_all
+from journal.checkpoints.blobs import write_all
 from journal.clock import now_text
+from journal.disk import sync_folder
 from journal.errors import JournalUnwritable
 from journal.records import Run
 from journal.sessions.identity import ENTRY_FIELDS, Entry, Session

@@ -12,13 +12,12 @@ import click
 
 from journal.next_steps import next_command
 from journal.quantities import count
-from uploader.addresses import is_same_place
 from uploader.commands.dialogue import ask, require_yes
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.phrases import place
-from uploader.commands.selection import named_letters, named_runs
+from uploader.commands.selection import named_destination, named_letters, named_runs, where_runs_go
 from uploader.keys import address_options
 from uploader.platforms.registry import DEFAULT, NAMES
 
@@ -92,22 +91,15 @@ def _letters(opened: Journal, which: Sequence[str]) -> tuple[int, ...]:
 
 
 def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequence[str], *, yes: bool) -> Dropped:
-    from contextlib import closing
-
     from journal.errors import UnknownRow
 
-    with closing(opened.outbox()) as outbox:
-        places = [one for one in outbox.routes.destinations() if one.platform == platform]
-    found = [one.id for one in places if one.base_url == to or is_same_place(one.base_url, to)]
-    where = f"`{next_command('status', opened.path)}` lists where runs go"
-    if not found:
-        raise UnknownRow(f"nothing goes to {place(platform, to)}; {where}")
+    destination_id = named_destination(opened, platform, to)
     chosen = named_runs(opened, prefixes) or None
     ask(f"Drop everything that has not arrived at {place(platform, to)}?", yes=yes)
     try:
-        return opened.drop_destination(found[0], chosen)
+        return opened.drop_destination(destination_id, chosen)
     except UnknownRow as error:
-        raise UnknownRow(f"{error}; {where}") from error
+        raise UnknownRow(f"{error}; {where_runs_go(opened)}") from error
 
 
 def _as_text(dropped: Dropped, again: str) -> str:

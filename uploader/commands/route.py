@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +11,12 @@ import click
 
 from journal.next_steps import next_command
 from journal.quantities import count
-from uploader.addresses import base_url, is_same_place
+from uploader.addresses import base_url
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.phrases import place
-from uploader.commands.selection import named_runs
+from uploader.commands.selection import named_destination, named_runs, where_runs_go
 from uploader.errors import SettingsError
 from uploader.keys import address_options
 from uploader.platforms.registry import DEFAULT, NAMES
@@ -93,18 +92,13 @@ def _redirected(
 def _redirect(opened: Journal, words: list[str], platform: str, url: str, origin: str | None) -> Redirected:
     from journal.errors import UnknownRow
 
-    with closing(opened.outbox()) as outbox:
-        places = [one for one in outbox.routes.destinations() if one.platform == platform]
-    found = [one.id for one in places if origin in {None, one.base_url} or is_same_place(one.base_url, origin or "")]
-    where = f"`{next_command('status', opened.path)}` lists where runs go"
-    if origin and not found:
-        raise UnknownRow(f"nothing goes to {place(platform, origin)}; {where}")
+    origin_id = named_destination(opened, platform, origin) if origin else None
     chosen = named_runs(opened, words) or None
     try:
-        return opened.redirect(chosen, platform, url, origin=found[0] if origin else None)
+        return opened.redirect(chosen, platform, url, origin=origin_id)
     except UnknownRow as error:
         both = next_command(f"drain --to {address_options(platform, url)}", opened.path)
-        raise UnknownRow(f"{error}; `{both}` sends them there too, and {where}") from error
+        raise UnknownRow(f"{error}; `{both}` sends them there too, and {where_runs_go(opened)}") from error
 
 
 def _renamed(run: str, project: str | None, name: str | None, journal: Path | None, *, as_json: bool) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from journal.next_steps import next_command
+from uploader.addresses import is_same_place
+from uploader.commands.phrases import place
 from uploader.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -68,6 +71,34 @@ def named_runs(opened: Journal, words: Sequence[str]) -> list[str]:
         return choose_runs(runs, words, opened.path) or []
     except SettingsError as error:
         raise UnknownRow(str(error)) from error
+
+
+def named_destination(opened: Journal, platform: str, url: str) -> int:
+    """Return the id of the destination that a person named.
+
+    Args:
+        opened: The journal.
+        platform: What it speaks.
+        url: Its address, also as it was typed before addresses had one form; "" for one without an address yet.
+
+    Raises:
+        UnknownRow: Nothing goes there.
+    """
+    from contextlib import closing
+
+    from journal.errors import UnknownRow
+
+    with closing(opened.outbox()) as outbox:
+        places = [one for one in outbox.routes.destinations() if one.platform == platform]
+    for one in places:
+        if one.base_url == url or is_same_place(one.base_url, url):
+            return one.id
+    raise UnknownRow(f"nothing goes to {place(platform, url)}; {where_runs_go(opened)}")
+
+
+def where_runs_go(opened: Journal) -> str:
+    """Return in words how a person finds out where runs go."""
+    return f"`{next_command('status', opened.path)}` lists where runs go"
 
 
 def _begins_id(runs: Iterable[str], word: str) -> bool:

@@ -9,10 +9,11 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 from uploader.server.api.json_cost import check_cost
+from uploader.server.api.views import moment
 from uploader.server.http_errors import Invalid
 from uploader.server.storage.hub_store import HubModel, HubWeights, Kind
 
@@ -93,7 +94,7 @@ def status(model: HubModel, weights: Mapping[Kind, HubWeights], epochs: int, now
         return "trained"
     if model.heartbeat_at is None:
         return "disconnected" if weights or epochs else "new"
-    return "connected" if _moment(now) - _moment(model.heartbeat_at) < MISSED_HEARTBEATS else "disconnected"
+    return "connected" if moment(now) - moment(model.heartbeat_at) < MISSED_HEARTBEATS else "disconnected"
 
 
 def described(
@@ -192,8 +193,3 @@ def _score(fields: Mapping[str, Any]) -> float:
     if not math.isfinite(score):
         raise Invalid("'map' must be a number")
     return score
-
-
-def _moment(text: str) -> datetime:
-    # Python 3.10 does not accept the "Z".
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))

@@ -188,9 +188,10 @@ def _number(value: Any) -> float | None:
 
 
 def _milliseconds(start: str, end: str) -> float:
-    return (_moment(end) - _moment(start)).total_seconds() * 1000
+    return (moment(end) - moment(start)).total_seconds() * 1000
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """Return a stored time as a value."""
     # Python 3.10 does not accept the "Z".
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
