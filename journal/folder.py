@@ -21,7 +21,7 @@ from journal.checkpoints.recognition import Recognition
 from journal.checkpoints.retaking import Missing
 from journal.checkpoints.salvage import LostSnapshot, lost_snapshots
 from journal.clock import utc_now
-from journal.errors import BlobError, JournalUnavailable, from_sqlite
+from journal.errors import BlobError, JournalUnavailable, from_os, from_sqlite
 from journal.migrations import NEWEST_VERSION, migrate
 from journal.outbox import redelivery, resending
 from journal.outbox.dropping import Dropped, drop_destination
@@ -39,6 +39,7 @@ from journal.sessions.identity import journal_uuid
 from journal.storage.connections import CountedConnection, transaction
 from journal.storage.database import BUSY_SECONDS, Durability, check_header, check_sqlite, make_engine, make_folder
 from journal.storage.folding import fold_wal
+from journal.storage.log_flush import flush_log
 from journal.writing import fallback_format, fallback_intake, fallback_owners
 from journal.writing.writer import Writer
 
@@ -279,6 +280,17 @@ class Journal:
             raise from_sqlite(error, self.database) from error
         finally:
             connection.close()
+
+    def flush(self) -> None:
+        """Flush what was committed so far, also by other processes; what leaves the machine has to be flushed first.
+
+        Raises:
+            JournalUnavailable: It could not be flushed.
+        """
+        try:
+            flush_log(self.database)
+        except OSError as error:
+            raise from_os(error, self.database) from error
 
     def wal_bytes(self) -> int:
         """Return the size of the write-ahead log."""

@@ -11,7 +11,7 @@ from signal import pause
 
 import pytest
 from soaks import cuts
-from soaks.ledger import event_acknowledged, inspect, total
+from soaks.ledger import Acknowledged, event_acknowledged, inspect, total
 from soaks.processes import Child
 from soaks.volumes import loop_volume, why_no_volume
 from soaks.workload import RUN_ID, Report, Training
@@ -69,6 +69,34 @@ def test_a_checkpoint_is_there_when_the_power_goes_right_after_it(file_system: s
             assert (len(told), tally.lost, tally.damaged) == (2, 0, 0), tally.notes
             rmtree(volume.root / "training")
             volume.unmount()
+
+
+def test_what_was_flushed_by_hand_is_there(file_system: str) -> None:
+    """As whoever copies events to another machine does before they leave."""
+
+    def write(report: Report) -> None:
+        opened = journal.open(volume.root / "journal", durability="process")
+        reports: list[Acknowledged] = []
+        training = Training.begin(opened, "seed", reports.append)
+        for _ in range(20):
+            training.append()
+        opened.flush()
+        for each in reports:
+            report(each)
+        pause()
+
+    with loop_volume(file_system) as volume:
+        volume.mount()
+        writer = Child(write)
+        writer.wait_for_reports(20)
+        volume.cut_power()
+        writer.kill()
+        told = writer.reap()
+        volume.unmount()
+        volume.mount()
+        tally = inspect(volume.root / "journal", told)
+        assert (len(told), tally.lost, tally.damaged) == (20, 0, 0), tally.notes
+        volume.unmount()
 
 
 def test_the_fallback_file_keeps_what_it_took(file_system: str, tmp_path: Path) -> None:
