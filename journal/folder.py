@@ -26,7 +26,7 @@ from journal.migrations import NEWEST_VERSION, migrate
 from journal.outbox import redelivery, resending
 from journal.outbox.dropping import Dropped, drop_destination
 from journal.outbox.outbox import Outbox
-from journal.outbox.redelivery import Revived
+from journal.outbox.redelivery import Retried
 from journal.outbox.redirecting import Redirected, redirect
 from journal.outbox.resending import Renamed
 from journal.reading.beside import left_beside
@@ -131,7 +131,7 @@ class Journal:
         with self._transaction(read_only=True) as connection:
             redelivery.require_dead(connection, delivery_ids)
 
-    def revive(self, delivery_ids: Sequence[int] | None = None, run_ids: Sequence[str] = ()) -> Revived:
+    def retry(self, delivery_ids: Sequence[int] | None = None, run_ids: Sequence[str] = ()) -> Retried:
         """Redeliver dead letters (these, or all) that nothing newer replaced, and unblock their runs (or all).
 
         Args:
@@ -139,10 +139,10 @@ class Journal:
             run_ids: Runs that are unblocked in any case.
 
         Raises:
-            UnknownRow: One of them is no dead letter; none was revived.
+            UnknownRow: One of them is no dead letter; none was retried.
         """
         with self._transaction() as connection:
-            return redelivery.revive(connection, delivery_ids, run_ids)
+            return redelivery.retry(connection, delivery_ids, run_ids)
 
     def drop(self, delivery_ids: Sequence[int]) -> int:
         """Drop dead letters for good; their rows stay as `dropped`. Return how many.
@@ -248,7 +248,7 @@ class Journal:
     def _take_in(self, writer: Writer, lost: LostSnapshot) -> bool:
         """Take one file in; what cannot be had now is left to the next drain, and stops none."""
         try:
-            snapshot = self.blobs.snapshot(lost.path, lost.identity)
+            snapshot = self.blobs.snapshot(lost.path, lost.stamp)
             try:
                 writer.add_salvaged(lost, snapshot)
             finally:

@@ -4,7 +4,7 @@ A delivery's life:
 
     pending ──claim──▶ claimed ──────▶ delivered
        ▲                │ │ └────────▶ superseded
-       └─retry/release──┘ └──────────▶ dead ──revive──▶ pending, or superseded by what is newer
+       └─retry/release──┘ └──────────▶ dead ──retry───▶ pending, or superseded by what is newer
                                         └─────drop────▶ dropped
 
 A newer delivery that makes it unnecessary supersedes a pending one, too. If a run is sent again, it is planned again,

@@ -20,7 +20,7 @@ _LISTED = re.compile(rf"^(?:\.\./)?((?:{'|'.join(NAMES)})(?:/[^,\n]+|\.py))", re
 
 
 @dataclass(frozen=True)
-class Claim:
+class OtherProject:
     """A distribution that has installed files under our names.
 
     Attributes:
@@ -37,29 +37,29 @@ class Claim:
         return f"{self.project} {self.version}"
 
 
-def claims() -> Iterator[Claim]:
+def other_projects() -> Iterator[OtherProject]:
     """Yield the distributions, other than ours, that have files under our names."""
     for each in distributions():
         listed = each.read_text("RECORD") or each.read_text("installed-files.txt") or ""
         files = frozenset(Path(str(each.locate_file(name))).resolve() for name in _LISTED.findall(listed))
         if files and not _is_ours(each):
-            yield Claim(each.metadata["Name"], each.version, files)
+            yield OtherProject(each.metadata["Name"], each.version, files)
 
 
-def shared(claim: Claim) -> dict[Path, bool]:
-    """Return the files that both a claim and our own installation list, and whether each is still ours."""
+def shared(other: OtherProject) -> dict[Path, bool]:
+    """Return the files that both another project and our own installation list, and whether each is still ours."""
     try:
         ours = distribution(DISTRIBUTION)
     except PackageNotFoundError:  # run from a checkout
         return {}
     listed = {Path(str(ours.locate_file(each))).resolve(): each for each in ours.files or ()}
-    return {path: _is_unchanged(path, listed[path]) for path in sorted(claim.files & listed.keys())}
+    return {path: _is_unchanged(path, listed[path]) for path in sorted(other.files & listed.keys())}
 
 
-def what_to_do(claim: Claim) -> str:
+def what_to_do(other: OtherProject) -> str:
     """Return how to get rid of another project's files and have ours back."""
     return (
-        f"Run `python -m pip uninstall {claim.project}`, then install {DISTRIBUTION} again from where you have it, "
+        f"Run `python -m pip uninstall {other.project}`, then install {DISTRIBUTION} again from where you have it, "
         "with `--force-reinstall --no-deps`; or give each of them a virtual environment of its own."
     )
 

@@ -24,10 +24,10 @@ def _require_ours(module: ModuleType) -> None:
 
 
 def _explanation(module: ModuleType) -> str:
-    from uploader.installation import claims, what_to_do
+    from uploader.installation import other_projects, what_to_do
 
     place = Path(module.__file__ or "?").resolve()
-    whose = next((claim for claim in claims() if place in claim.files), None)
+    whose = next((other for other in other_projects() if place in other.files), None)
     found = f"the module `{module.__name__}` is not that of {_MARK}: Python found {place}"
     if whose is None:
         return f"{found}. Rename that file or folder, or start Python where it does not come first."

@@ -31,7 +31,7 @@ _DIGITS = 64  # of a sha256
 _FICLONE = 0x40049409  # linux/fs.h
 STALE_SECONDS = 24 * 3600.0
 
-Identity = tuple[int, int, int]
+FileStamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ class BlobStore:
         return path
 
     def snapshot(
-        self, source: Path, expected: Identity | None = None, wait: Callable[[float], object] = time.sleep
+        self, source: Path, expected: FileStamp | None = None, wait: Callable[[float], object] = time.sleep
     ) -> Snapshot:
         """Copy and hash a file as it is now.
 
         Args:
             source: The trainer's file.
-            expected: What `identity` said of the file that is meant; None for the file as it is now.
+            expected: What `file_stamp` returned for the file that is meant; None for the file as it is now.
             wait: Called with seconds, to wait until a very young file is settled.
 
         Returns:
@@ -88,13 +88,13 @@ class BlobStore:
         try:
             with _open_source(source) as reader:
                 _let_settle(reader.fileno(), wait)
-                before = _identity(os.fstat(reader.fileno()))
+                before = _stamp_of(os.fstat(reader.fileno()))
                 if expected not in {None, before}:
                     raise SourceChanged(f"{source} was rewritten before it was copied")
                 sha256, size = _copy(reader.fileno(), copy)
                 give_to_owner_of(copy, self.folder)
                 # By name: that also tells another file in its place; its inode is not used again while it is open.
-                if before != identity(source):
+                if before != file_stamp(source):
                     raise SourceChanged(f"{source} was rewritten while it was copied")
         except BaseException as error:
             delete(copy)
@@ -146,10 +146,10 @@ class BlobStore:
                     leftover.unlink()
 
 
-def identity(path: Path) -> Identity | None:
+def file_stamp(path: Path) -> FileStamp | None:
     """Return what changes when the file at `path` is rewritten (inode, size, mtime in ns); None when there is none."""
     try:
-        return _identity(path.stat())
+        return _stamp_of(path.stat())
     except OSError:
         return None
 
@@ -188,7 +188,7 @@ def _let_settle(descriptor: int, wait: Callable[[float], object]) -> None:
         wait(_SETTLED_SECONDS - age)
 
 
-def _identity(status: os.stat_result) -> Identity:
+def _stamp_of(status: os.stat_result) -> FileStamp:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Row, TextClause, bindparam, text
 
-from journal.checkpoints.blobs import digest, identity
+from journal.checkpoints.blobs import digest, file_stamp
 from journal.checkpoints.salvage import stamped
 from journal.clock import utc_now
 from journal.encoding import storable
@@ -108,7 +108,7 @@ class Recognition:
 
     def saved(self, checkpoint: Path) -> tuple[str, Newest] | None:
         """Return the run, and the session of it, that saved this file, or one with the same bytes; else None."""
-        found = identity(checkpoint)
+        found = file_stamp(checkpoint)
         if found is None:
             return None
         row = self._first(_SAVED, **stamped(found)) or self._with_bytes(checkpoint, found[1])

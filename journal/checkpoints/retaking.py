@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text, update
 
-from journal.checkpoints.blobs import BlobStore, Snapshot, identity
+from journal.checkpoints.blobs import BlobStore, Snapshot, file_stamp
 from journal.errors import SourceChanged
 from journal.schema import tables
 
@@ -74,7 +74,7 @@ def take_in(connection: Connection, blobs: BlobStore, snapshot: Snapshot) -> Non
 
 def _copies(blobs: BlobStore, wanted: Missing, names: Sequence[str]) -> Iterator[Snapshot]:
     for file in (Path(wanted.save_dir, name) for name in names):
-        stamp = identity(file)
+        stamp = file_stamp(file)
         if stamp is None or stamp[1] != wanted.size:
             continue
         try:

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from journal.checkpoints.blobs import Identity, identity
+from journal.checkpoints.blobs import FileStamp, file_stamp
 from journal.clock import to_text
 from journal.kinds import CHECKPOINT, FINAL, MODEL_SAVED
 from journal.schema.tables import RANK
@@ -68,7 +68,7 @@ class LostSnapshot:
         generation: That session's.
         seq: Number of the save among the session's events.
         path: The trainer's file.
-        identity: The file's identity as it was found; only this very file is copied.
+        stamp: The file's stamp as it was found; only this very file is copied.
         role: `last`, `best` or `final`.
         payload: The facts for the checkpoint event.
     """
@@ -78,17 +78,17 @@ class LostSnapshot:
     generation: int
     seq: int
     path: Path
-    identity: Identity
+    stamp: FileStamp
     role: str
     payload: dict[str, Any]
 
     def salvaging(self, sha256: str) -> Session:
         """Return the session that records the salvage: its event takes the place of the save in the run."""
         name = derived(SALVAGE, self.session, self.seq, self.role, sha256)
-        return Session(self.run_id, name, self.generation, self.session, SALVAGE, self.seq - 1, is_placed=True)
+        return Session(self.run_id, name, self.generation, self.session, SALVAGE, self.seq - 1, is_stored=True)
 
 
-def stamped(found: Identity) -> dict[str, int]:
+def stamped(found: FileStamp) -> dict[str, int]:
     """Return what a `model_saved` event records of a file, by which it is recognised after a move or copy."""
     return {"size": found[1], "mtimeNs": found[2]}
 
@@ -106,7 +106,7 @@ def _lost(row: Row[Any]) -> LostSnapshot | None:
     """Return the file that a row names, or None if it is gone or another one."""
     file = json.loads(row.file)
     path = Path(file["path"])
-    found = identity(path) if os.path.isfile(path) else None  # noqa: PTH113 - no error where none can be looked for
+    found = file_stamp(path) if os.path.isfile(path) else None  # noqa: PTH113 - no error where none can be looked for
     if found is None:
         return None
     if not _is_of_the_save(found, file, row):
@@ -128,7 +128,7 @@ def _say_left(path: Path, run_id: str) -> None:
     _LOG.warning("The checkpoint %s was not taken in: it was written again since run %s saved it", path, run_id)
 
 
-def _is_of_the_save(found: Identity, file: dict[str, Any], row: Row[Any]) -> bool:
+def _is_of_the_save(found: FileStamp, file: dict[str, Any], row: Row[Any]) -> bool:
     """Return whether a file is that of a save, by its recorded size and time, even if its folder was moved."""
     if "size" in file or "mtimeNs" in file:
         return file.get("size") == found[1] and _is_time(file.get("mtimeNs"), found[2])

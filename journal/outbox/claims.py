@@ -143,10 +143,10 @@ class Claims:
             }
         return {lane: min(times) for lane, times in found.items() if times}
 
-    def reclaim(self) -> int:
+    def release_all(self) -> int:
         """Make every claimed delivery pending again; for the holder of the drain's lock, when it starts."""
         with self._begin() as connection:
-            return connection.execute(_RECLAIM).rowcount
+            return connection.execute(_RELEASE_ALL).rowcount
 
     def make_due(self, now: datetime) -> int:
         """Let deliveries that wait be tried at once, except where the platform asked for the wait.
@@ -158,7 +158,7 @@ class Claims:
             return connection.execute(_MAKE_DUE, {"due": values["now"], "longest_hold": values["latest_hold"]}).rowcount
 
 
-_RECLAIM = (
+_RELEASE_ALL = (
     update(_D).where(tables.is_open(_D), _D.c.state == "claimed").values(state="pending", owner=None, lease_until=None)
 )
 _MAKE_DUE = (

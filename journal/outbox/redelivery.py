@@ -20,7 +20,7 @@ _T = tables.targets
 
 
 @dataclass(frozen=True)
-class Revived:
+class Retried:
     """What is redelivered.
 
     Attributes:
@@ -34,7 +34,7 @@ class Revived:
     runs: int
 
 
-def revive(connection: Connection, delivery_ids: Sequence[int] | None, run_ids: Sequence[str] = ()) -> Revived:
+def retry(connection: Connection, delivery_ids: Sequence[int] | None, run_ids: Sequence[str] = ()) -> Retried:
     """Make dead letters pending again, unless newer deliveries have replaced them, and unblock their runs.
 
     Args:
@@ -43,7 +43,7 @@ def revive(connection: Connection, delivery_ids: Sequence[int] | None, run_ids: 
         run_ids: Runs that are unblocked in any case.
 
     Raises:
-        UnknownRow: One of them is no dead letter; none was revived.
+        UnknownRow: One of them is no dead letter; none was retried.
     """
     chosen = _D.c.state == "dead"
     if delivery_ids is not None:
@@ -59,7 +59,7 @@ def revive(connection: Connection, delivery_ids: Sequence[int] | None, run_ids: 
     parts = connection.execute(select(_D.c.id).where(chosen, _D.c.id.in_(newer.parts))).scalars().all()
     for letter in parts:
         send_rest(connection, letter, newer.parts[letter])
-    return Revived(send_after_all(connection, chosen) + len(parts), old.rowcount, runs)
+    return Retried(send_after_all(connection, chosen) + len(parts), old.rowcount, runs)
 
 
 def unblock_emptied(connection: Connection, delivery_ids: Sequence[int]) -> None:

@@ -193,7 +193,7 @@ def rank(event: str, session: str) -> str:
 RANK = rank("e", "s")
 
 
-def place(event: FromClause, session: FromClause) -> ColumnElement[int]:
+def run_order(event: FromClause, session: FromClause) -> ColumnElement[int]:
     """Return `rank` as an expression of Core, of tables or aliases of them."""
     return session.c.generation.op("<<")(40).self_group() + event.c.seq
 

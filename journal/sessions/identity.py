@@ -66,7 +66,7 @@ class Session:
         parent: Uuid of the session that it continues, None for the first.
         purpose: Why it writes, if it is not a training's session, else None.
         last: The last number that was assigned.
-        is_placed: Whether it is in a journal, so that its generation is final.
+        is_stored: Whether it is in a journal, so that its generation is final.
         journal: Uuid of the journal that it writes to; None until one could be opened.
         ancestors: Uuids of the known sessions before it, the oldest first and the parent last.
     """
@@ -77,14 +77,14 @@ class Session:
     parent: str | None = None
     purpose: str | None = None
     last: int = 0
-    is_placed: bool = False
+    is_stored: bool = False
     journal: str | None = None
     ancestors: tuple[str, ...] = ()
     _pid: int = field(default_factory=os.getpid)
 
-    def place(self, newest: Newest) -> None:
+    def continue_after(self, newest: Newest) -> None:
         """Take the generation after the newest known session of the run, unless its own is final."""
-        if not self.is_placed and newest.generation >= (self.generation or 1):
+        if not self.is_stored and newest.generation >= (self.generation or 1):
             self.generation, self.parent = newest.generation + 1, newest.uuid
             self.ancestors = (*self.ancestors, *([newest.uuid] if newest.uuid else []))[-_ANCESTORS:]
         self.generation = self.generation or 1

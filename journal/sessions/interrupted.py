@@ -89,7 +89,7 @@ def _is_over(session: Row[Any], now: datetime) -> bool:
 
 def _write(connection: Connection, dead: Row[Any]) -> None:
     name = derived(INTERRUPTED, dead.uuid)
-    session = Session(dead.run_id, name, dead.generation, dead.uuid, INTERRUPTED, is_placed=True)
+    session = Session(dead.run_id, name, dead.generation, dead.uuid, INTERRUPTED, is_stored=True)
     if connection.execute(select(tables.sessions.c.id).where(tables.sessions.c.uuid == name)).first():
         return
     row = session_rows.begin(connection, session, ended_at=now_text(), outcome=INTERRUPTED)

@@ -43,7 +43,7 @@ def load(connection: Connection, session_id: int) -> Session | None:
     """Return a session that another writer began; its next number is above all that are in the journal."""
     columns = (_S.c.run_id, _S.c.uuid, _S.c.generation, _S.c.parent, _S.c.purpose)
     row = connection.execute(select(*columns).where(_S.c.id == session_id)).first()
-    return Session(*row, last=highest(connection, session_id), is_placed=True) if row else None
+    return Session(*row, last=highest(connection, session_id), is_stored=True) if row else None
 
 
 def highest(connection: Connection, session_id: int) -> int:
@@ -63,8 +63,8 @@ def begin(connection: Connection, session: Session, pid: int | None = None, **co
     """
     if (known := find(connection, session.uuid)) is not None:
         return known
-    session.place(newest(connection, session.run_id))
-    session.is_placed = True
+    session.continue_after(newest(connection, session.run_id))
+    session.is_stored = True
     now = now_text()
     process = {"pid": pid or os.getpid(), "host": host_name(), "boot_id": boot_id()}
     moments = {"started_at": now, "heartbeat_at": now}
@@ -95,7 +95,7 @@ def for_upkeep(connection: Connection, run_id: str) -> int:
     if (known := connection.execute(query.limit(1)).scalar()) is not None:
         return int(known)
     last = newest(connection, run_id)
-    session = Session(run_id, generation=last.generation or 1, parent=last.uuid, purpose=UPKEEP, is_placed=True)
+    session = Session(run_id, generation=last.generation or 1, parent=last.uuid, purpose=UPKEEP, is_stored=True)
     return begin(connection, session, ended_at=now_text(), outcome=UPKEEP)
 
 
@@ -112,6 +112,6 @@ def contents(connection: Connection, session_id: int, numbers: Sequence[int]) ->
 def twin(connection: Connection, session_id: int) -> int:
     """Return the twin of a session, for events whose numbers it has given to others; begin it if it is new."""
     row = connection.execute(select(_S).where(_S.c.id == session_id)).one()
-    session = Session(row.run_id, derived(TWIN, row.uuid), row.generation, row.uuid, TWIN, is_placed=True)
+    session = Session(row.run_id, derived(TWIN, row.uuid), row.generation, row.uuid, TWIN, is_stored=True)
     copied = ("host", "boot_id", "started_at", "heartbeat_at")
     return begin(connection, session, row.pid, **{name: getattr(row, name) for name in copied}, ended_at=now_text())

@@ -191,8 +191,8 @@ def _session(connection: Connection, header: Header) -> int:
         return known
     session = Session(header.run.id, header.session or str(uuid4()), header.generation, header.parent, header.purpose)
     if session.generation is None:  # earlier sessions could not be looked up when it began, so its clock decides
-        session.place(session_rows.newest(connection, header.run.id, before=header.started_at))
-    session.is_placed = True
+        session.continue_after(session_rows.newest(connection, header.run.id, before=header.started_at))
+    session.is_stored = True
     process = {"host": header.host, "boot_id": header.boot_id}
     moments = {"started_at": header.started_at, "heartbeat_at": header.started_at}
     return session_rows.begin(connection, session, header.pid, **process, **moments)

@@ -165,7 +165,7 @@ class Writer:
         query = select(events.c.kind).join(own, own.c.id == events.c.session_id)
         query = query.where(events.c.run_id == run_id, events.c.kind.in_(MILESTONES))
         with self._transaction(read_only=True) as connection:
-            return connection.execute(query.order_by(tables.place(events, own).desc()).limit(1)).scalar()
+            return connection.execute(query.order_by(tables.run_order(events, own).desc()).limit(1)).scalar()
 
     def last_chunk(self, run_id: str) -> int:
         """Return the highest id of the run's console chunks; 0 when it has none."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import journal
 from benches import memory, servers
 from benches.measure import Result, Setting, Table, Target, in_turn, table
-from journal.checkpoints.blobs import identity
+from journal.checkpoints.blobs import file_stamp
 from uploader.platforms.registry import PLATFORMS
 
 SMALL, LARGE = 5_000_000, 500_000_000  # bytes
@@ -60,7 +60,7 @@ def _record(folder: Path, url: str, platform: str, size: int) -> Path:
         writer.route(run.id, platform, url)
         session = writer.start_session(run.id)
         writer.append(run.id, session, "training_started", {"environment": {"uploaderRun": run.id}}, "1")
-        snapshot = opened.blobs.snapshot(source, identity(source))
+        snapshot = opened.blobs.snapshot(source, file_stamp(source))
         facts = {"epoch": 0, "filename": source.name, "publish": True, "isBest": True}
         writer.add_checkpoint(run.id, session, snapshot, "final", facts)
         writer.end_session(session, "complete")

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import journal
-from journal.checkpoints.blobs import identity
+from journal.checkpoints.blobs import file_stamp
 from journal.storage import log_room
 from soaks.ledger import Acknowledged, Tally, digest, event_acknowledged, inspect, seal
 from soaks.places import keep_when_found, scratch
@@ -81,7 +81,7 @@ def training(folder: Path, report: Report) -> None:
         if number % 4 == 0:
             with suppress(journal.JournalError, OSError):  # as the recorder does
                 source = _saved(folder.parent / f"epoch{number}.pt")
-                session.add_checkpoint(CheckpointFile(source, "last", 0, True, False, identity(source) or (0, 0, 0)))
+                session.add_checkpoint(CheckpointFile(source, "last", 0, True, False, file_stamp(source) or (0, 0, 0)))
     session.close("complete")
 
 

@@ -91,7 +91,7 @@ class Round:
             if code == _ALL_DELIVERED:
                 return
             if code == _DEAD_LETTERS:
-                _revive(self.job.folder)
+                _retry(self.job.folder)
         self.tally.note("stuck", f"after {self.tally.drains} drains")
 
     def _calm(self) -> None:
@@ -143,7 +143,7 @@ class Round:
         if code == BROKEN:
             self.tally.note("broken", "a drain ended with an internal error")
         if code == _DEAD_LETTERS:
-            _revive(self.job.folder)
+            _retry(self.job.folder)
         return code
 
     def _signal_at_request(self, what: signal.Signals, pid: int) -> None:
@@ -160,7 +160,7 @@ class Round:
         self.between.observer = observer
 
 
-def _revive(folder: Path) -> None:
+def _retry(folder: Path) -> None:
     """Retry all dead letters, as a person would."""
     with journal.open(folder) as opened:
-        opened.revive()
+        opened.retry()

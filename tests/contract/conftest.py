@@ -11,7 +11,7 @@ import pytest
 from support.contract import Client
 from support.scripted_server import ScriptedServer, scripted_server
 
-from uploader.platforms.base import Identity, Message, Platform, Upload
+from uploader.platforms.base import Message, Platform, RunIdentity, Upload
 from uploader.platforms.registry import NAMES
 
 CONTENT = bytes(range(256)) * 4096  # one megabyte
@@ -50,21 +50,21 @@ def client(connect: Callable[[str], Platform], server: ScriptedServer) -> Platfo
 
 @pytest.fixture
 def registration() -> Message:
-    return message("training_started", '{"epochs": 3}', Identity("uuid-1", "demo", "train"))
+    return message("training_started", '{"epochs": 3}', RunIdentity("uuid-1", "demo", "train"))
 
 
 @pytest.fixture
-def identity(kind: Client) -> Identity:
-    return Identity("uuid-1", "demo", "train", kind.ids)
+def identity(kind: Client) -> RunIdentity:
+    return RunIdentity("uuid-1", "demo", "train", kind.ids)
 
 
 @pytest.fixture
-def epoch(identity: Identity) -> Message:
+def epoch(identity: RunIdentity) -> Message:
     return message("epoch_end", '{"epoch": 0, "metrics": {"loss": 0.5}}', identity)
 
 
 @pytest.fixture
-def checkpoint(identity: Identity, tmp_path: Path) -> Upload:
+def checkpoint(identity: RunIdentity, tmp_path: Path) -> Upload:
     path = tmp_path / "blob"
     path.write_bytes(CONTENT)
     digest = hashlib.sha256(CONTENT).hexdigest()
@@ -72,5 +72,5 @@ def checkpoint(identity: Identity, tmp_path: Path) -> Upload:
     return Upload("c" * 64, path, len(CONTENT), digest, "best.pt", identity, form=form)
 
 
-def message(event: str, data_json: str, identity: Identity) -> Message:
+def message(event: str, data_json: str, identity: RunIdentity) -> Message:
     return Message(hashlib.sha256(event.encode()).hexdigest(), event, data_json, identity)

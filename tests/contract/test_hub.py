@@ -13,7 +13,7 @@ from support.settings import settings
 from journal.records import Known
 from uploader.connecting import connect
 from uploader.errors import CredentialsRefused, Refused, RunGone, Transient
-from uploader.platforms.base import Identity, Message, Upload
+from uploader.platforms.base import Message, RunIdentity, Upload
 from uploader.platforms.hub.client import HubPlatform
 
 MODEL = {"config": {"epochs": 3}, "dataset": {"name": "ds/data.yaml"}, "lineage": {}, "meta": {"name": "yolo11n.yaml"}}
@@ -37,7 +37,7 @@ def test_a_run_becomes_a_model(client: HubPlatform, server: ScriptedServer, new_
 
 
 def test_a_resumed_run_makes_no_second_model(
-    client: HubPlatform, server: ScriptedServer, new_model: Message, identity: Identity
+    client: HubPlatform, server: ScriptedServer, new_model: Message, identity: RunIdentity
 ) -> None:
     assert client.register(replace(new_model, identity=identity)).ids == {"modelId": "m-1"}
     assert [(each.method, each.path) for each in server.requests] == [("GET", "/v1/models/m-1")]
@@ -118,7 +118,7 @@ def test_an_answer_that_denies_success_completes_nothing(
         client.register(new_model)
 
 
-def test_a_heartbeat_keeps_the_agents_id(client: HubPlatform, server: ScriptedServer, identity: Identity) -> None:
+def test_a_heartbeat_keeps_the_agents_id(client: HubPlatform, server: ScriptedServer, identity: RunIdentity) -> None:
     server.script = lambda _: Reply(body={"success": True, "data": {"agentId": 7}})
     first = client.heartbeat(identity, None)
     server.script = hub_received
@@ -167,7 +167,7 @@ def test_the_registry_knows_it_and_asks_for_a_key(client: HubPlatform, server: S
     ],
 )
 def test_what_hub_does_not_tell_of_a_model_holds_no_run(
-    client: HubPlatform, server: ScriptedServer, identity: Identity, reply: Reply
+    client: HubPlatform, server: ScriptedServer, identity: RunIdentity, reply: Reply
 ) -> None:
     server.script = lambda _: reply
     assert client.ahead(identity, Known(frozenset(), 1, 0, is_complete=False)) is None
@@ -175,7 +175,7 @@ def test_what_hub_does_not_tell_of_a_model_holds_no_run(
 
 
 def test_a_hub_that_cannot_be_read_now_is_asked_again(
-    client: HubPlatform, server: ScriptedServer, identity: Identity
+    client: HubPlatform, server: ScriptedServer, identity: RunIdentity
 ) -> None:
     server.script = lambda _: Reply(503, {})
     with pytest.raises(Transient):

@@ -14,7 +14,7 @@ from support.scripted_server import Reply, Request, Script, ScriptedServer, hub_
 
 from journal.records import Known
 from uploader.errors import Forbidden, ReadRefused, Transient
-from uploader.platforms.base import Identity, Message, Receipt
+from uploader.platforms.base import Message, Receipt, RunIdentity
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.hub import client as hub_client
 from uploader.platforms.hub.client import HubPlatform
@@ -22,7 +22,7 @@ from uploader.server.running import RunningServer, running
 
 KEY = "hub_contract_key"
 WISH = {"config": {"epochs": 3}, "meta": {"name": "yolo11n.yaml", "uploaderRun": "uuid-1"}}
-FIRST = Message("a" * 64, "training_started", json.dumps(WISH), Identity("uuid-1", "demo", "t"))
+FIRST = Message("a" * 64, "training_started", json.dumps(WISH), RunIdentity("uuid-1", "demo", "t"))
 AGAIN = replace(FIRST, attempt=2)
 OURS = {"id": "m-7", "meta": WISH["meta"]}
 
@@ -77,7 +77,7 @@ def test_without_the_attempt_before_it_there_would_be_two(hub: RunningServer) ->
 
 def test_a_second_attempt_makes_the_model_when_the_first_never_arrived(hub: RunningServer) -> None:
     other = {**WISH, "meta": {**WISH["meta"], "uploaderRun": "uuid-2"}}  # type: ignore[dict-item]
-    theirs = register(hub.url, replace(FIRST, data_json=json.dumps(other), identity=Identity("uuid-2", "demo", "t")))
+    theirs = register(hub.url, replace(FIRST, data_json=json.dumps(other), identity=RunIdentity("uuid-2", "demo", "t")))
     assert register(hub.url, AGAIN).ids != theirs.ids
     assert models(hub)["total"] == 2
 

@@ -12,11 +12,11 @@ import pytest
 from support.scripted_server import Reply, Request, ScriptedServer, received, scripted_server
 
 from uploader.errors import Refused
-from uploader.platforms.base import Identity, Message, Upload
+from uploader.platforms.base import Message, RunIdentity, Upload
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.ultralytics.client import UltralyticsPlatform
 
-RUN = Identity("uuid-1", "demo", "t")
+RUN = RunIdentity("uuid-1", "demo", "t")
 S1 = {"uuid": "s1", "generation": 1, "parent": None}
 S4 = {"uuid": "s4", "generation": 4, "parent": "s3", "ancestors": ["s1", "s2", "s3"]}
 
@@ -29,7 +29,7 @@ MODEL = {"id": "m-1", "model": "t", "status": "completed", **told(S4)}
 COPY = {"id": "m-2", "model": "t-copy", "status": "completed", **told({"uuid": "b3", "generation": 3, "parent": "b2"})}
 
 
-def registration(session: dict[str, Any], identity: Identity) -> Message:
+def registration(session: dict[str, Any], identity: RunIdentity) -> Message:
     return Message("a" * 64, "training_started", json.dumps(told(session)), identity)
 
 

@@ -20,7 +20,7 @@ KEY = "ul_memory_key"
 MEASURE = """
 import hashlib, json, re, resource, socketserver, sys, tempfile, threading
 from pathlib import Path
-from uploader.platforms.base import Identity, Upload
+from uploader.platforms.base import RunIdentity, Upload
 from uploader.platforms.http.transport import Transport
 
 def grown(client, ids, size):
@@ -43,7 +43,7 @@ def upload(client, ids, size):
         for _ in range(size >> 20):
             digest.update(bytes(1 << 20))
         form = {"epoch": 1, "type": "epoch", "isBest": False}
-        identity = Identity("run", "p", "n", ids)
+        identity = RunIdentity("run", "p", "n", ids)
         item = Upload(f"c{size}", Path(file.name), size, digest.hexdigest(), "last.pt", identity, form=form)
         client.upload(item, lambda _: None)
 """
@@ -85,7 +85,7 @@ from uploader.platforms.base import Message
 from uploader.platforms.ultralytics.client import UltralyticsPlatform
 
 client = UltralyticsPlatform(sys.argv[2], sys.argv[3], Transport())
-message = Message("a" * 64, "training_started", "{}", Identity("u", "demo", "t"), 2)
+message = Message("a" * 64, "training_started", "{}", RunIdentity("u", "demo", "t"), 2)
 client.register(message)
 before = peak()
 with ThreadPoolExecutor(8) as threads:

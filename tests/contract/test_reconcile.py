@@ -15,7 +15,7 @@ from support.scripted_server import Reply, Request, Script, ScriptedServer, rece
 
 from journal.records import Known
 from uploader.errors import Forbidden, ReadRefused, Refused, Transient, UnknownOutcome
-from uploader.platforms.base import Identity, Message, Receipt
+from uploader.platforms.base import Message, Receipt, RunIdentity
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.ultralytics import reconcile, registration
 from uploader.platforms.ultralytics.client import UltralyticsPlatform
@@ -23,7 +23,7 @@ from uploader.server.running import running
 
 KEY = "ul_contract_key"
 FIRST = Message(
-    "a" * 64, "training_started", '{"environment": {"uploaderRun": "uuid-1"}}', Identity("uuid-1", "demo", "t")
+    "a" * 64, "training_started", '{"environment": {"uploaderRun": "uuid-1"}}', RunIdentity("uuid-1", "demo", "t")
 )
 AGAIN = replace(FIRST, attempt=2)
 LOST = replace(

@@ -11,7 +11,7 @@ import pytest
 from support.scripted_server import Reply, Request, ScriptedServer, in_order, received
 
 from uploader.errors import DeliveryError, Forbidden, Foreign, Refused, RunGone, Transient
-from uploader.platforms.base import Identity, Message, Platform, Upload
+from uploader.platforms.base import Message, Platform, RunIdentity, Upload
 
 METRICS = "/api/webhooks/training/metrics"
 UPLOAD = "/api/webhooks/models/upload"
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.parametrize("kind", ["ultralytics"], indirect=True)
 
 
 @pytest.fixture
-def resumed(registration: Message, identity: Identity) -> Message:
+def resumed(registration: Message, identity: RunIdentity) -> Message:
     return replace(registration, identity=identity)
 
 

@@ -24,7 +24,7 @@ from support.journals import bench, python, rows
 from support.passthrough import without_shared_memory
 
 import journal
-from journal.checkpoints.blobs import identity
+from journal.checkpoints.blobs import file_stamp
 from journal.doctor import examine
 from journal.errors import DiskFull, JournalUnwritable
 from uploader.recording.checkpoint_file import CheckpointFile
@@ -173,7 +173,7 @@ def test_a_disk_that_fails_under_a_training_costs_no_event(
         source = beside.parent / "last.pt"
         source.write_bytes(b"weights")
         with pytest.raises((journal.JournalError, OSError)):
-            session.add_checkpoint(CheckpointFile(source, "last", 0, True, False, identity(source) or (0, 0, 0)))
+            session.add_checkpoint(CheckpointFile(source, "last", 0, True, False, file_stamp(source) or (0, 0, 0)))
         session.close("complete")
 
     child = Child(training)

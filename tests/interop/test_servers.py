@@ -20,7 +20,7 @@ from support.scripted_server import Reply, Request, free_port, received, scripte
 from urllib3 import Retry
 
 from uploader.errors import DeliveryError
-from uploader.platforms.base import Identity, Upload
+from uploader.platforms.base import RunIdentity, Upload
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.ultralytics.client import UltralyticsPlatform
 from uploader.platforms.uploads.resumable import chunk_size
@@ -34,7 +34,7 @@ def upload(tmp_path: Path) -> Upload:
     content = random.Random(SEED).randbytes(6_000_000)
     path = tmp_path / "blob"
     path.write_bytes(content)
-    identity = Identity("uuid", "demo", "train", {"modelId": "m-1", "runId": 7})
+    identity = RunIdentity("uuid", "demo", "train", {"modelId": "m-1", "runId": 7})
     return Upload("c" * 64, path, len(content), hashlib.sha256(content).hexdigest(), "best.pt", identity)
 
 

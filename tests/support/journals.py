@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import journal
-from journal.checkpoints.blobs import identity
+from journal.checkpoints.blobs import file_stamp
 from journal.clock import utc_now
 from journal.errors import JournalBusy
 from journal.outbox.backlog import Backlog, read
@@ -100,7 +100,7 @@ class Bench:
         """Write and snapshot a file; return the sha256."""
         source = self.journal.path.parent / f"{role}.pt"
         source.write_bytes(content)
-        snapshot = self.journal.blobs.snapshot(source, identity(source), wait=lambda _: None)
+        snapshot = self.journal.blobs.snapshot(source, file_stamp(source), wait=lambda _: None)
         facts = {"epoch": 0, "filename": source.name, "publish": True, "isBest": False, **payload}
         self.writer.add_checkpoint(self.run.id, self.session_id, snapshot, role, facts)
         return snapshot.sha256

@@ -12,7 +12,7 @@ from typing import Any
 from support.settings import settings
 
 import journal
-from journal.checkpoints.blobs import identity
+from journal.checkpoints.blobs import file_stamp
 from journal.records import Run
 from journal.writing.writer import Writer
 from uploader.delivery.drain import Drain
@@ -49,7 +49,7 @@ class Training:
         """Write and snapshot a file; return its sha256."""
         file = self.journal.path.parent / f"{role}.pt"
         file.write_bytes(content)
-        snapshot = self.journal.blobs.snapshot(file, identity(file), wait=lambda _: None)
+        snapshot = self.journal.blobs.snapshot(file, file_stamp(file), wait=lambda _: None)
         payload = {"epoch": 0, "filename": file.name, "publish": True, "isBest": True, **facts}
         self.writer.add_checkpoint(self.run.id, self.session_id, snapshot, role, payload)
         return snapshot.sha256

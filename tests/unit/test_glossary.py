@@ -16,7 +16,7 @@ ROWS = re.findall(r"^\| \*\*(.+?)\*\* \|.*\| (.+?) \|$", GLOSSARY, re.MULTILINE)
 
 REPLACED = (
     "books channel channels choices courier couriers crew dispensable expendable feeder link orders "
-    "pace pulse quiet shelter sink sinks strikes supplies takeover"
+    "pace pulse quiet reclaim revive revived shelter sink sinks strikes supplies takeover"
 ).split()
 ELSEWHERE = {
     "sink.py": "sink",  # a name that scripts import, as is the recorder's

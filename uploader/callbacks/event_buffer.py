@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from journal.storage.database import Durability
-from uploader.recording.recorder import settled
+from uploader.recording.recorder import plain_payload
 
 
 class Write(Protocol):
@@ -44,7 +44,7 @@ class EventBuffer:
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
         """Pass an event on, or keep it."""
         if self._held is not None:
-            payload = settled(payload)  # outside the lock
+            payload = plain_payload(payload)  # outside the lock
             with self._lock:
                 if self._held is not None:
                     self._held.append((kind, payload, key, durability))

@@ -64,16 +64,16 @@ def _examine(folder: Path, deep: bool) -> Examination:
 
 def _check_names() -> Iterator[Finding]:
     from journal.doctor.findings import notice, some, trouble
-    from uploader.installation import DISTRIBUTION, claims, shared, what_to_do
+    from uploader.installation import DISTRIBUTION, other_projects, shared, what_to_do
 
-    for claim in claims():
-        files = shared(claim)
+    for other in other_projects():
+        files = shared(other)
         lost = [str(path) for path, is_ours in files.items() if not is_ours]
         if lost:
-            yield trouble("names-overwritten", f"{claim} has put its files over ours: {some(lost)}", what_to_do(claim))
+            yield trouble("names-overwritten", f"{other} has put its files over ours: {some(lost)}", what_to_do(other))
         elif files:
-            detail = f"{claim} lists files as its own that are {DISTRIBUTION}'s: {some([str(path) for path in files])}"
-            yield notice("names-shared", detail, f"Uninstalling it would remove them. {what_to_do(claim)}")
+            detail = f"{other} lists files as its own that are {DISTRIBUTION}'s: {some([str(path) for path in files])}"
+            yield notice("names-shared", detail, f"Uninstalling it would remove them. {what_to_do(other)}")
 
 
 def _repair(examination: Examination) -> dict[str, Any]:

@@ -35,10 +35,10 @@ def retry(which: tuple[str, ...], everything: bool, journal: Path | None, as_jso
         letters = Letters((), ()) if everything else named_letters(opened, which)
         chosen = None if everything else letters.ids
         retaken = opened.retake(CHECKPOINTS, chosen)
-        revived = opened.revive(chosen, letters.runs)
-    text = f"{count(revived.letters, 'dead letter')} for the next drain to deliver"
-    text += f"; {revived.replaced} superseded by newer deliveries" if revived.replaced else ""
-    text += f"; {count(revived.runs, 'run')} that had been refused as a whole may go on" if revived.runs else ""
+        retried = opened.retry(chosen, letters.runs)
+    text = f"{count(retried.letters, 'dead letter')} for the next drain to deliver"
+    text += f"; {retried.replaced} superseded by newer deliveries" if retried.replaced else ""
+    text += f"; {count(retried.runs, 'run')} that had been refused as a whole may go on" if retried.runs else ""
     text += f"; {count(retaken, 'checkpoint')} taken from the run's folder again" if retaken else ""
-    numbers = {"retried": revived.letters, "replaced": revived.replaced, "unblocked": revived.runs, "retaken": retaken}
+    numbers = {"retried": retried.letters, "replaced": retried.replaced, "unblocked": retried.runs, "retaken": retaken}
     click.echo(json.dumps(numbers) if as_json else text)

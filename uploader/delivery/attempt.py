@@ -15,7 +15,7 @@ from journal.kinds import REGISTRATION
 from journal.records import Claim
 from uploader.delivery.progress import Progress
 from uploader.errors import BlobUnusable, Damaged, DeliveryError, Interrupted, OlderCopy
-from uploader.platforms.base import Comparing, Identity, Message, Platform, Receipt, Upload
+from uploader.platforms.base import Comparing, Message, Platform, Receipt, RunIdentity, Upload
 from uploader.recording.run_file import KnownRun
 
 _LOG = logging.getLogger(__name__)
@@ -123,11 +123,11 @@ class Deliverer:
             order=claim.order,
         )
 
-    def _identity(self, claim: Claim) -> Identity:
+    def _identity(self, claim: Claim) -> RunIdentity:
         run = claim.run
         former = tuple(each or self._default_project for each in claim.former_projects)
         project, elsewhere = run.project or self._default_project, claim.kind == REGISTRATION and _has_gone_on(claim)
-        return Identity(run.id, project, run.name, claim.ids, claim.sessions, former, elsewhere)
+        return RunIdentity(run.id, project, run.name, claim.ids, claim.sessions, former, elsewhere)
 
 
 def _has_gone_on(claim: Claim) -> bool:

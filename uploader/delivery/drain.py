@@ -29,8 +29,8 @@ from uploader.delivery.feed import Feed
 from uploader.delivery.outcomes import Outcomes
 from uploader.delivery.progress import Progress, Silent
 from uploader.delivery.sender import Sender
-from uploader.delivery.senders import Senders
-from uploader.delivery.summary import Ending, Summary, summarize
+from uploader.delivery.sender_manager import SenderManager
+from uploader.delivery.summary import DestinationResult, Summary, summarize
 from uploader.errors import DrainLocked
 from uploader.settings import Settings
 
@@ -82,7 +82,7 @@ class Drain:
         self._progress = progress or Silent()
         self._stopping = Event()
         self._run_ids = run_routing.choose_runs(outbox.routes.runs(), options.runs, journal.path)
-        self._senders = Senders(
+        self._senders = SenderManager(
             outbox,
             journal.blobs,
             settings=settings,
@@ -149,7 +149,7 @@ class Drain:
         self._journal.salvage()
         self._journal.note_interrupted()  # after what those trainings left was taken in
         self._next_intake = time.monotonic() + self._options.timing.intake
-        self._outbox.claims.reclaim()  # what a killed drain held: we have the lock, so it is gone
+        self._outbox.claims.release_all()  # what a killed drain held: we have the lock, so it is gone
         self._outbox.claims.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff
         self._look_around()
 
@@ -169,7 +169,7 @@ class Drain:
         self._take_until_idle(GRACE_SECONDS)
         self._senders.abort.set()
         self._take_until_idle(ABORT_SECONDS)
-        self._outcomes.abandon(self._senders.held())
+        self._outcomes.abandon(self._senders.in_flight())
         self._write()
 
     def _close(self) -> None:
@@ -192,12 +192,12 @@ class Drain:
         chosen = None if self._run_ids is None else {*self._run_ids, ""}
         return [str(path) for run_id, path in self._journal.left_beside() if chosen is None or run_id in chosen]
 
-    def _ending(self, sender: Sender) -> Ending:
+    def _ending(self, sender: Sender) -> DestinationResult:
         wait = self._wait_for(sender)
         due = None if wait == math.inf else to_text(utc_now() + timedelta(seconds=wait))
         delivered = self._outcomes.delivered[sender.destination.id]
         models = tuple(self._outcomes.models[sender.destination.id])
-        return Ending(delivered, sender.refused, sender.error, sender.is_unreachable, due, models)
+        return DestinationResult(delivered, sender.refused, sender.error, sender.is_unreachable, due, models)
 
     # --- the loop
 
@@ -301,7 +301,7 @@ class Drain:
     def _keep_up(self) -> None:
         """Do the periodic work: renew leases, fold the write-ahead log back."""
         if time.monotonic() >= self._next_renewal:
-            self._feed.renew(self._senders.held())
+            self._feed.renew(self._senders.in_flight())
             self._mark_newest()
             self._next_renewal = time.monotonic() + self._options.timing.renewal
         is_due = time.monotonic() >= self._next_fold and self._journal.wal_bytes() > FOLDED_AT_BYTES

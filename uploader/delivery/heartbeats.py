@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from uploader.errors import DeliveryError
-from uploader.platforms.base import Heartbeating, Identity
+from uploader.platforms.base import Heartbeating, RunIdentity
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,12 +29,12 @@ class Heartbeats:
         self._clock = clock
         self._due: dict[str, float] = {}
         self._agents: dict[str, Any] = {}
-        self._jobs: SimpleQueue[tuple[float, Identity] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[float, RunIdentity] | None] = SimpleQueue()
         # A daemon: a request that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def keep(self, living: Sequence[Identity]) -> None:
+    def keep(self, living: Sequence[RunIdentity]) -> None:
         """Send a heartbeat for each of these runs that is due one; forget all others."""
         now = self._clock()
         self._due = {run.run_uuid: self._due.get(run.run_uuid, now) for run in living}
@@ -55,7 +55,7 @@ class Heartbeats:
             if not is_late and run.run_uuid in self._due:
                 self._beat(run)
 
-    def _beat(self, run: Identity) -> None:
+    def _beat(self, run: RunIdentity) -> None:
         try:
             self._agents[run.run_uuid] = self._platform.heartbeat(run, self._agents.get(run.run_uuid))
         except DeliveryError as error:

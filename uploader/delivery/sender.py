@@ -27,7 +27,7 @@ from uploader.errors import (
     UnknownOutcome,
     UploaderError,
 )
-from uploader.platforms.base import Heartbeating, Identity, Platform, Receipt
+from uploader.platforms.base import Heartbeating, Platform, Receipt, RunIdentity
 
 CLAIM_AHEAD = 4
 """This many messages are claimed for each thread, so that no thread waits for the journal."""
@@ -95,8 +95,8 @@ class Sender:
 
     Attributes:
         destination: Where it leads.
-        held: The claims under way, by delivery id and fence: after a pause of the machine its leases have run out, and
-            a drain may claim again what it has under way.
+        in_flight: The claims under way, by delivery id and fence: after a pause of the machine the leases have run out,
+            and a drain may claim again what it has under way.
         closed: Why nothing more is sent there until a person has done something, else None.
         unread: Why what has to be read there first is put off, else None.
     """
@@ -108,7 +108,7 @@ class Sender:
             SettingsError: No client can be made for any destination.
         """
         self.destination = destination
-        self.held: dict[tuple[int, int], Claim] = {}
+        self.in_flight: dict[tuple[int, int], Claim] = {}
         self.closed: UploaderError | None = None
         self.unread: ReadRefused | None = None
         self._reads_refused = 0
@@ -140,10 +140,10 @@ class Sender:
         message, upload = self._breakers.states(self._clock())
         if self.closed or message == "open":
             return Room()
-        space = BYTES_UNDER_WAY - sum(len(claim.body) for claim in self.held.values())
+        space = BYTES_UNDER_WAY - sum(len(claim.body) for claim in self.in_flight.values())
         if message == "half-open":  # a message goes beside an upload, which may be under way for long
             probes = int(not self._under_way["message"] and space > 0)
-            return Room(probes, space, int(not self.held and upload != "open"), is_probe=True)
+            return Room(probes, space, int(not self.in_flight and upload != "open"), is_probe=True)
         limit, sent = self._limits["message"], self._under_way["message"]
         messages = limit - sent if 2 * sent <= limit and space > 0 else 0
         most = {"closed": self._limits["upload"], "half-open": 1, "open": 0}[upload]
@@ -152,7 +152,7 @@ class Sender:
     def start(self, claims: Sequence[Claim]) -> None:
         """Have claims delivered."""
         for claim in claims:
-            self.held[claim.delivery_id, claim.fence] = claim
+            self.in_flight[claim.delivery_id, claim.fence] = claim
             self._under_way[claim.lane] += 1
             self._pools[claim.lane].submit(claim)
 
@@ -189,7 +189,7 @@ class Sender:
         return claims
 
     def _let_go(self, claim: Claim) -> None:
-        del self.held[claim.delivery_id, claim.fence]
+        del self.in_flight[claim.delivery_id, claim.fence]
         self._under_way[claim.lane] -= 1
 
     @property
@@ -207,7 +207,7 @@ class Sender:
     @property
     def is_proven(self) -> bool:
         """Whether a platform may have heard of a run at this address, as far as this drain knows."""
-        return self._is_proven or bool(self.held)
+        return self._is_proven or bool(self.in_flight)
 
     @property
     def paused(self) -> bool:
@@ -229,7 +229,7 @@ class Sender:
         """Whether the platform wants to hear that trainings are alive."""
         return self._heartbeating is not None
 
-    def keep_alive(self, living: Sequence[Identity]) -> None:
+    def keep_alive(self, living: Sequence[RunIdentity]) -> None:
         """Send heartbeats for these runs when they are due and the platform can be reached."""
         if self._heartbeating is None or self.paused:
             return

@@ -10,27 +10,27 @@ from uploader.delivery.drain import Drain
 from uploader.delivery.summary import Summary
 from uploader.errors import UploaderError
 
-Ending = Summary | UploaderError | JournalError
+Result = Summary | UploaderError | JournalError
 
 
-def run_together(drains: Sequence[Drain]) -> list[Ending]:
+def run_together(drains: Sequence[Drain]) -> list[Result]:
     """Run drains to their ends; return what each came to, or what ended it. A single one needs no thread."""
     if len(drains) == 1:
         return [_run(drains[0])]
-    endings: dict[int, Ending] = {}
+    results: dict[int, Result] = {}
 
     def work(place: int, drain: Drain) -> None:
-        endings[place] = _run(drain)
+        results[place] = _run(drain)
 
     threads = [Thread(target=work, args=each, name=f"drain-{each[0]}") for each in enumerate(drains)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return [endings[place] for place in range(len(drains))]
+    return [results[place] for place in range(len(drains))]
 
 
-def _run(drain: Drain) -> Ending:
+def _run(drain: Drain) -> Result:
     try:
         return drain.run()
     except (UploaderError, JournalError) as error:

@@ -30,7 +30,7 @@ _NOT_LET_IN: frozenset[State] = frozenset(
 
 
 @dataclass(frozen=True)
-class Ending:
+class DestinationResult:
     """How a drain left one destination.
 
     Attributes:
@@ -112,13 +112,17 @@ class Summary:
 
 
 def summarize(
-    runs: Sequence[RunReport], endings: Mapping[tuple[str, str], Ending], *, seconds: float, interrupted: bool
+    runs: Sequence[RunReport],
+    results: Mapping[tuple[str, str], DestinationResult],
+    *,
+    seconds: float,
+    interrupted: bool,
 ) -> Summary:
     """Put together what the journal says and what the drain saw.
 
     Args:
         runs: Reports of the chosen runs.
-        endings: By platform and base URL.
+        results: By platform and base URL.
         seconds: How long it took.
         interrupted: Whether it was told to stop.
     """
@@ -126,41 +130,43 @@ def summarize(
     for run in runs:
         for target in (one for one in run.targets if one.dropped_at is None):
             targets.setdefault((target.platform, target.base_url), []).append(target)
-    ended = (_destination(place, each, endings.get(place, Ending())) for place, each in targets.items())
+    ended = (_destination(place, each, results.get(place, DestinationResult())) for place, each in targets.items())
     return Summary(tuple(ended), seconds, interrupted)
 
 
-def _destination(place: tuple[str, str], targets: Sequence[TargetReport], ending: Ending) -> DestinationSummary:
+def _destination(
+    place: tuple[str, str], targets: Sequence[TargetReport], result: DestinationResult
+) -> DestinationSummary:
     # What a platform refuses as a whole is told by its dead letter; waiting for it would never end.
     live = [target for target in targets if target.state != "blocked"]
     blocked = [target for target in targets if target.state == "blocked"]
     pending = sum(target.pending for target in live)
     unplanned = sum(target.unplanned for target in live)
     dead = sum(target.dead for target in targets)
-    state = _state(pending + unplanned, dead + len(blocked), ending)
+    state = _state(pending + unplanned, dead + len(blocked), result)
     is_over = state in NOTHING_LEFT
     return DestinationSummary(
         *place,
         state=state,
-        delivered=ending.delivered,
+        delivered=result.delivered,
         pending=pending,
         unplanned=unplanned,
         dead=dead,
         blocked=len(blocked),
         waiting=sum(target.pending + target.unplanned for target in blocked),
-        error=None if is_over else str(ending.closed or ending.error or "") or _last_error(live),
-        next_attempt_at=None if is_over else ending.next_attempt_at,
+        error=None if is_over else str(result.closed or result.error or "") or _last_error(live),
+        next_attempt_at=None if is_over else result.next_attempt_at,
         dead_letters=tuple(letter for target in targets for letter in target.dead_letters),
-        models=ending.models,
+        models=result.models,
     )
 
 
-def _state(remaining: int, refused: int, ending: Ending) -> State:
+def _state(remaining: int, refused: int, result: DestinationResult) -> State:
     if not remaining:
         return "refused in part" if refused else "up to date"
-    if ending.closed is not None:
-        return _why_closed(ending.closed)
-    return "unreachable" if ending.is_unreachable else "work remains"
+    if result.closed is not None:
+        return _why_closed(result.closed)
+    return "unreachable" if result.is_unreachable else "work remains"
 
 
 def _why_closed(reason: UploaderError) -> State:

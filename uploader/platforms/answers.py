@@ -147,10 +147,10 @@ def is_id(value: object) -> bool:
 
 def brief(value: object) -> object:
     """Return what is kept of a server's value other than an id: numbers as they are, of the rest the first words."""
-    return value if value is None or isinstance(value, (int, float)) else words(str(value))
+    return value if value is None or isinstance(value, (int, float)) else shortened(str(value))
 
 
-def words(text: str) -> str:
+def shortened(text: str) -> str:
     """Shorten a server's message, and remove what follows a question mark, which may be a signature."""
     short = re.sub(r"\?\S+", "?…", " ".join(text.split()))[:_WORDS]
     return short.encode("utf-8", "backslashreplace").decode()  # valid JSON may hold half of an emoji
@@ -164,20 +164,20 @@ def host_of(url: str) -> str:
         return "the host"
 
 
-def said(content: Mapping[str, Any]) -> str:
+def server_message(content: Mapping[str, Any]) -> str:
     """Return the server's message about an error, shortened and after a colon; "" if there is none."""
-    return f": {short}" if (short := words(_text(content))) else ""
+    return f": {short}" if (short := shortened(_text(content))) else ""
 
 
 def detail(answer: Answer) -> str:
     """Return an answer's message after a colon: from JSON, a storage's XML, a page's title or plain text."""
     if (content := answer.json()) is not None:
-        return said(content)
+        return server_message(content)
     text = answer.body[:_BEGINNING]
     if b"<" in text:
         found = (pattern.search(text) for pattern in _MARKED)
         text = b": ".join(match[1] for match in found if match)
-    return f": {short}" if (short := words(text.decode("utf-8", "replace"))) else ""
+    return f": {short}" if (short := shortened(text.decode("utf-8", "replace"))) else ""
 
 
 def _text(value: object) -> str:

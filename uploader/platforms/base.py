@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from journal.records import Known
 
-Progress = Callable[[int], None]
+UploadProgress = Callable[[int], None]
 """Called by the uploading thread, for each block, with the number of bytes sent so far, or confirmed if the server
 reports that. It may raise to abort the upload."""
 
@@ -37,7 +37,7 @@ class Access:
 
 
 @dataclass(frozen=True)
-class Identity:
+class RunIdentity:
     """The run that a delivery is about.
 
     Attributes:
@@ -75,7 +75,7 @@ class Message:
     chunk_id: str
     event: str
     data_json: str
-    identity: Identity
+    identity: RunIdentity
     attempt: int = 1
     order: str | None = None
 
@@ -101,7 +101,7 @@ class Upload:
     size: int
     sha256: str
     filename: str
-    identity: Identity
+    identity: RunIdentity
     attempt: int = 1
     form: Mapping[str, Any] = field(default_factory=dict)
     order: str | None = None
@@ -113,8 +113,8 @@ class Receipt:
 
     Attributes:
         answer: What is kept of it; no secrets.
-        ids: Ids that later deliveries of the run need, to be added to `Identity.ids`; None for none. The one by which
-            the platform knows the run is called `journal.records.MODEL_ID`.
+        ids: Ids that later deliveries of the run need, to be added to `RunIdentity.ids`; None for none. The one by
+            which the platform knows the run is called `journal.records.MODEL_ID`.
         signals: (kind, detail) pairs for the training, such as `("cancelled", reason)`.
         is_new: Whether the ids are of a model that the platform has just created, so no other run can have them.
     """
@@ -131,7 +131,7 @@ class Heartbeating(Protocol):
 
     heartbeat_seconds: float
 
-    def heartbeat(self, identity: Identity, agent_id: Any) -> Any:
+    def heartbeat(self, identity: RunIdentity, agent_id: Any) -> Any:
         """Report that a registered run's training is alive; take and return the platform's name for this machine.
 
         The name is any JSON value, None before the first heartbeat.
@@ -146,7 +146,7 @@ class Heartbeating(Protocol):
 class Comparing(Protocol):
     """A client of a platform that can report what it has of a run."""
 
-    def ahead(self, identity: Identity, known: Known) -> str | None:
+    def ahead(self, identity: RunIdentity, known: Known) -> str | None:
         """Describe what the platform has of a run that a journal does not; None if there is nothing.
 
         Raises:
@@ -171,7 +171,7 @@ class Platform(Protocol):
         """Deliver one event of a registered run."""
         ...
 
-    def upload(self, upload: Upload, progress: Progress) -> Receipt:
+    def upload(self, upload: Upload, progress: UploadProgress) -> Receipt:
         """Deliver one file of a registered run, from disk, and report the bytes to `progress`."""
         ...
 

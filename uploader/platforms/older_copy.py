@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from journal.records import Known
-from uploader.platforms.session_lineage import Session
+from uploader.platforms.session_lineage import ReportedSession
 
 
 def ahead(model: Mapping[str, Any], known: Known) -> str | None:
@@ -19,7 +19,7 @@ def ahead(model: Mapping[str, Any], known: Known) -> str | None:
         model: As the platform lists it.
         known: What the journal holds of the run.
     """
-    session = Session.of(model)
+    session = ReportedSession.of(model)
     if session is not None and session.uuid not in known.sessions:
         # One of the same generation is another branch, which the registration detects.
         return "a later session" if session.generation > known.generation else None

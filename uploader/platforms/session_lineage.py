@@ -13,7 +13,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Session:
+class ReportedSession:
     """One process's part of a run.
 
     Attributes:
@@ -29,7 +29,7 @@ class Session:
     ancestors: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Session | None:
+    def of(cls, data: Mapping[str, Any]) -> ReportedSession | None:
         """Return the session that an environment names; None if an earlier version or another client wrote it.
 
         Args:
@@ -47,17 +47,17 @@ class Session:
         led = [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
         return cls(name, generation, parent, frozenset([*led, *([parent] if parent else [])]))
 
-    def is_of_line(self, other: Session) -> bool:
+    def is_of_line(self, other: ReportedSession) -> bool:
         """Return whether the two are the same, or one led to the other."""
         return self.uuid == other.uuid or other.uuid in self.ancestors or self.uuid in other.ancestors
 
     @classmethod
-    def told(cls, data_json: str) -> Session | None:
+    def of_registration(cls, data_json: str) -> ReportedSession | None:
         """Return the session that a registration names."""
         return cls.of(json.loads(data_json)) if '"uploaderSession"' in data_json else None
 
 
-def is_apart(ours: Session, theirs: Session, known: Collection[str]) -> bool:
+def is_apart(ours: ReportedSession, theirs: ReportedSession, known: Collection[str]) -> bool:
     """Return whether a model's newest session neither led to ours nor follows it.
 
     Args:

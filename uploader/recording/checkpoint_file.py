@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from journal.checkpoints.blobs import Identity, identity
+from journal.checkpoints.blobs import FileStamp, file_stamp
 from journal.checkpoints.salvage import stamped
 
 
@@ -20,7 +20,7 @@ class CheckpointFile:
         epoch: The epoch whose weights it holds, from 0.
         publish: Whether a platform that shows one model per run is to get this one.
         is_best: Whether it holds the best weights so far.
-        identity: Inode, size and modification time.
+        stamp: Inode, size and modification time.
     """
 
     path: Path
@@ -28,23 +28,23 @@ class CheckpointFile:
     epoch: int
     publish: bool
     is_best: bool
-    identity: Identity
+    stamp: FileStamp
 
     @classmethod
     def of(cls, path: Path, role: str, *, epoch: int, publish: bool, is_best: bool) -> CheckpointFile | None:
         """Return the file as it is now; None where there is none."""
-        found = identity(path) if path.is_file() else None
+        found = file_stamp(path) if path.is_file() else None
         return None if found is None else cls(path.absolute(), role, epoch, publish, is_best, found)
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return self.identity[1]
+        return self.stamp[1]
 
     def refreshed(self) -> CheckpointFile | None:
-        """Return the file with its present identity; None where it is gone."""
-        found = identity(self.path)
-        return None if found is None else replace(self, identity=found)
+        """Return the file with its present stamp; None where it is gone."""
+        found = file_stamp(self.path)
+        return None if found is None else replace(self, stamp=found)
 
     def save_facts(self) -> dict[str, Any]:
         """Return what a `model_saved` event tells of the file, so that it can be salvaged later."""
@@ -53,7 +53,7 @@ class CheckpointFile:
             "path": str(self.path),
             "publish": self.publish,
             "isBest": self.is_best,
-            **stamped(self.identity),
+            **stamped(self.stamp),
         }
 
     def checkpoint_facts(self) -> dict[str, Any]:

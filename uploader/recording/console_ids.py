@@ -26,7 +26,7 @@ class ChunkIds:
         self._shift: int | None = None
         self.reserved = max(before, int(time.time() * 1000)) + MOST_CHUNKS
 
-    def placed(self, payload: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], str]:
+    def shifted(self, payload: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], str]:
         """Return a chunk's payload and key, with the id shifted by as much as the session's first chunk needs."""
         number = payload.get("chunkId")
         if not isinstance(number, int):

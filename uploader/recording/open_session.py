@@ -61,7 +61,7 @@ class OpenSession:
         try:
             # Even a journal that cannot be written can be read: a fallback file then has its uuid and the generation.
             session.journal = opened.uuid
-            session.place(writer.newest_session(run.id))
+            session.continue_after(writer.newest_session(run.id))
             writer.start_run(project=run.project, name=run.name, save_dir=run.save_dir, run_id=run.id)
             for platform, base_url in routes:
                 writer.route(run.id, platform, base_url)
@@ -81,7 +81,7 @@ class OpenSession:
         Raises:
             JournalError: It could not be done.
         """
-        snapshot = self.journal.blobs.snapshot(file.path, file.identity)
+        snapshot = self.journal.blobs.snapshot(file.path, file.stamp)
         try:
             self.writer.add_checkpoint(self.run.id, self.session_id, snapshot, file.role, file.checkpoint_facts())
         finally:

@@ -122,7 +122,7 @@ class Recorder:
             key: The natural key within the kind (epoch, chunk id).
             durability: `full` or `process`; None for that of the journal.
         """
-        self._writer.event(kind, settled(payload), key, durability)
+        self._writer.event(kind, plain_payload(payload), key, durability)
 
     @uninterrupted
     def checkpoint(self, path: Path, *, role: str, epoch: int, publish: bool, is_best: bool) -> None:
@@ -211,7 +211,7 @@ class Recorder:
         self._writer.close(outcome)
 
 
-def settled(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+def plain_payload(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a payload as plain values; code of a person's classes is called in their own thread."""
     return payload if not is_in_our_thread() or is_plain(payload) else in_caller(partial(plain, payload))
 
@@ -239,7 +239,7 @@ def _open(options: JournalOptions, origin: Origin, run: Callable[[str], Run]) ->
     known = origin.known
     session = Session(known.run if known else str(uuid.uuid4()), ancestors=known.ancestors if known else ())
     if known and known.newest != UNKNOWN:
-        session.place(known.newest)
+        session.continue_after(known.newest)
     return origin, SessionWriter(
         options, run(session.run_id), session=session, chunks_before=known.chunks if known else 0
     )

@@ -175,7 +175,7 @@ class SessionWriter:
 
     def _write(self, kind: str, payload: Mapping[str, Any], key: str, durability: Durability | None) -> None:
         if kind == CONSOLE:
-            payload, key = self.chunks.placed(payload, key)
+            payload, key = self.chunks.shifted(payload, key)
         try:
             event = drafts(kind, payload, key)
         except MemoryError:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from journal.checkpoints.blobs import Identity
+from journal.checkpoints.blobs import FileStamp
 from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
 from journal.kinds import FINAL
 from journal.storage.folding import FOLDED_AT_BYTES
@@ -46,7 +46,7 @@ class SnapshotThread:
         self._writer = writer
         self._wake = threading.Condition()
         self._requests: dict[str, _Request] = {}
-        self._newest: dict[str, Identity] = {}
+        self._newest: dict[str, FileStamp] = {}
         self._is_busy = False
         self._is_closing = False
         self._has_ended = False
@@ -58,11 +58,11 @@ class SnapshotThread:
 
     def is_new(self, file: CheckpointFile) -> bool:
         """Return whether the file is another one than was requested last for its role."""
-        return self._newest.get(file.role) != file.identity
+        return self._newest.get(file.role) != file.stamp
 
     def request(self, file: CheckpointFile) -> None:
         """Have a file snapshotted, in place of one of the same role that still waits."""
-        self._newest[file.role] = file.identity
+        self._newest[file.role] = file.stamp
         with self._wake:
             self._requests[file.role] = _Request(file)
             self._wake.notify_all()
@@ -153,7 +153,7 @@ class SnapshotThread:
             if file.role == FINAL and is_passing and now and request.tries < _FINAL_TRIES:
                 self._requests.setdefault(file.role, _Request(now, request.tries + 1))
                 return True
-            if self._newest.get(file.role) == file.identity:
+            if self._newest.get(file.role) == file.stamp:
                 del self._newest[file.role]
         return False
 

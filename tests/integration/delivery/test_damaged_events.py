@@ -66,7 +66,7 @@ def test_a_damaged_start_stops_its_run_and_no_other(journals: Recordings, server
     [one, two] = [run.targets[0] for run in journals.journal.report()]
     assert (one.state, two.state) == ("blocked", "registered")
     assert f"event {event} is damaged" in str(one.reason)
-    journals.journal.revive()
+    journals.journal.retry()
     assert journals.drain(server.url).exit_code == 4  # a second life does not help, and does no harm
 
 

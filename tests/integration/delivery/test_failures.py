@@ -221,7 +221,7 @@ def test_a_registration_that_was_taken_and_then_refused_is_not_made_again(
         codes = []
         for _ in range(3):
             codes.append(journals.drain(front.url).exit_code)
-            journals.journal.revive()
+            journals.journal.retry()
         assert codes[-1] == 0
         assert len(Api(platform.url, KEY).get("/api/models/local/demo")["models"]) == 1
 
@@ -304,7 +304,7 @@ def test_a_storage_that_forbids_a_file_holds_nothing_else_up(journals: Recording
     [(reason,)] = rows(journals.journal.path, "SELECT reason FROM dead_letters")
     assert "AccessDenied" in reason
     server.script = received
-    journals.journal.revive()
+    journals.journal.retry()
     assert journals.drain(server.url).exit_code == 0
 
 
@@ -403,7 +403,7 @@ def test_dead_letters_can_be_given_another_life(journals: Recordings, server: Sc
     server.script = answering(TOO_BAD, event="training_started")
     assert journals.drain(server.url).exit_code == 4
     server.script = received
-    assert journals.journal.revive().letters == 1
+    assert journals.journal.retry().letters == 1
     assert journals.drain(server.url).exit_code == 0
 
 
@@ -472,7 +472,7 @@ def test_a_missing_checkpoint_is_taken_from_the_runs_folder_if_it_is_there(
         weights = Path(training.run.save_dir) / "weights"
         weights.mkdir(parents=True)
         (weights / "best.pt").write_bytes(left)
-    assert (journals.journal.retake(CHECKPOINTS), journals.journal.revive().letters) == (retaken, 1)
+    assert (journals.journal.retake(CHECKPOINTS), journals.journal.retry().letters) == (retaken, 1)
     assert journals.drain(server.url).exit_code == (0 if retaken else 4)
     assert blob.exists() == bool(retaken)
 

@@ -19,8 +19,8 @@ def keeping_out(part: bytes, page: Reply) -> Script:
     return lambda request: page if part in request.body else received(request)
 
 
-def revive(journals: Recordings) -> None:
-    journals.journal.revive()
+def retry(journals: Recordings) -> None:
+    journals.journal.retry()
 
 
 def states(journals: Recordings) -> dict[str, str]:
@@ -43,7 +43,7 @@ def test_a_message_that_is_kept_out_holds_no_end(journals: Recordings, server: S
     assert "other deliveries get through" in reason
     assert "retry" in reason
     server.script = received
-    revive(journals)
+    retry(journals)
     assert journals.drain(server.url).exit_code == 0
     assert server.bodies()[-1]["data"]["content"] == "a long text"
 

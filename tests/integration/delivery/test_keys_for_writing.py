@@ -12,7 +12,7 @@ from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, Request, Script, ScriptedServer, received
 from support.settings import settings
 
-from uploader.delivery import senders
+from uploader.delivery import sender_manager
 from uploader.delivery.sender import READS_REFUSED
 from uploader.delivery.timing import Timing
 from uploader.settings import Settings
@@ -79,7 +79,7 @@ def test_a_watching_drain_says_so_and_goes_on_when_it_may_read(
 ) -> None:
     lose_registrations(journals, server, "lost")
     told: SimpleQueue[str] = SimpleQueue()
-    monkeypatch.setattr(senders._LOG, "warning", lambda message, *values: told.put(message % values))
+    monkeypatch.setattr(sender_manager._LOG, "warning", lambda message, *values: told.put(message % values))
     may_read, complete = threading.Event(), threading.Event()
     server.script = _reading_when(may_read, complete, allowed)
 

@@ -9,7 +9,7 @@ import pytest
 from support.recordings import Recordings, Training
 from support.scripted_server import ScriptedServer
 
-from journal.checkpoints.blobs import identity
+from journal.checkpoints.blobs import file_stamp
 from journal.checkpoints.salvage import stamped
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reading such a file fails with EIO on Linux")
@@ -54,7 +54,7 @@ def test_a_last_checkpoint_that_cannot_be_read_is_work_that_remains(
 ) -> None:
     best = tmp_path / "best.pt"
     best.symlink_to(UNREADABLE)
-    found = identity(best)
+    found = file_stamp(best)
     assert found is not None
     ended.event("model_saved", {"epoch": 0, "files": [{"role": "best", "path": str(best), **stamped(found)}]}, "0")
     summary = journals.drain(server.url)

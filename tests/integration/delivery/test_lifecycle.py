@@ -23,7 +23,7 @@ from journal.errors import DiskFull, JournalUnwritable
 from journal.records import Claim
 from journal.writing import fallback_intake
 from journal.writing.fallback import FallbackFile
-from uploader.delivery import drain, senders
+from uploader.delivery import drain, sender_manager
 from uploader.delivery.drain_lock import HOLDER, LOCK, drain_lock
 from uploader.delivery.sender import Sender
 from uploader.delivery.timing import Timing
@@ -86,7 +86,7 @@ class Warnings(SimpleQueue[str]):
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Warnings:
     warnings = Warnings()
-    monkeypatch.setattr(senders._LOG, "warning", warnings)
+    monkeypatch.setattr(sender_manager._LOG, "warning", warnings)
     return warnings
 
 

@@ -116,7 +116,7 @@ def test_a_run_that_was_blocked_is_registered_anew_by_the_next_session(journals:
         [destination] = journals.drain(server.url).destinations
         assert (destination.blocked, destination.dead, destination.pending) == (0, 1, 0)
         assert sorted(result["epoch"] for result in api.model()["trainResults"]) == [1, 2]
-        assert journals.journal.revive().letters == 1
+        assert journals.journal.retry().letters == 1
         assert journals.drain(server.url).exit_code == 0
         assert sorted(result["epoch"] for result in api.model()["trainResults"]) == [0, 1, 2]
 
@@ -147,7 +147,7 @@ def test_a_model_of_hub_that_was_deleted_is_made_anew_by_the_next_session(journa
         journals.drain("http://unused.invalid", hub=server.url)
         [new] = models()
         assert new != old
-        assert journals.journal.revive().letters == 1
+        assert journals.journal.retry().letters == 1
         assert journals.drain("http://unused.invalid", hub=server.url).exit_code == 0
         told = requests.get(f"{server.url}/v1/models/{new}/metrics", headers=headers, timeout=10).json()["data"]
         assert told == [{"epoch": 0, "loss": 1.0}, {"epoch": 1, "train/loss": 0.1, "val/loss": 0.2}]

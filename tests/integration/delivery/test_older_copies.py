@@ -122,7 +122,7 @@ def test_one_in_which_the_training_was_resumed_asks_once_and_waits_for_a_person(
             assert (summary.exit_code, summary.destinations[0].blocked) == (4, 1)
         assert rows(copy, "SELECT count(*) FROM attempts WHERE error IS NOT NULL") == [(1 + has_epochs,)]
         assert shown_epochs(api) == before
-        older.journal.revive()
+        older.journal.retry()
         assert older.drain(api.url, max_time=5.0).exit_code == 4
         assert rows(copy, "SELECT count(*) FROM attempts WHERE error IS NOT NULL") == [(2 + has_epochs,)]
     assert shown_epochs(api) == before
@@ -174,7 +174,7 @@ def test_one_that_was_put_over_the_journal_stays_known_whatever_is_written_to_it
             if is_last:
                 for number in range(2):
                     mine.whole(f"other{number}", epochs=2)
-                mine.journal.revive(run_ids=[training.run.id])  # so that the platform would be sent something
+                mine.journal.retry(run_ids=[training.run.id])  # so that the platform would be sent something
             assert mine.drain(api.url).exit_code == 4
         assert shown_epochs(api) == before
     assert [api.model(f"other{number}")["status"] for number in range(2)] == ["completed"] * 2

@@ -13,7 +13,7 @@ from support.journals import dead_pid, rows
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, Training
 
-from journal.checkpoints.blobs import identity
+from journal.checkpoints.blobs import file_stamp
 from journal.sessions.identity import Session
 from journal.writing.fallback import FallbackFile
 from journal.writing.payloads import drafts
@@ -197,7 +197,7 @@ def test_a_late_registration_registers_where_nothing_else_does(journals: Recordi
 def saved(training: Training, path: Path, content: bytes, **facts: Any) -> None:
     """Journal a save that the session does not live to snapshot."""
     path.write_bytes(content)
-    found = identity(path) or (0, 0, 0)
+    found = file_stamp(path) or (0, 0, 0)
     file = {"role": "best", "path": str(path), "publish": True, "size": found[1], "mtimeNs": found[2], **facts}
     training.event("model_saved", {"epoch": 0, "files": [file]}, "0")
 

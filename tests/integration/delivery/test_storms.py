@@ -62,7 +62,7 @@ class SteppedDrain:
     def start(self, url: str) -> None:
         """Begin as a drain does, after whatever another one left."""
         self.results: SimpleQueue[Finished | None] = SimpleQueue()
-        self.outbox.claims.reclaim()
+        self.outbox.claims.release_all()
         self.outbox.claims.make_due(self.clock.utc_now())
         destination = self.outbox.routes.add_destination("ultralytics", url)
         for run in self.outbox.routes.runs():
@@ -86,7 +86,7 @@ class SteppedDrain:
     def send(self) -> None:
         """Send what may be sent at this moment, and take down what came of it."""
         self.feed.fill(self.sender)
-        while self.sender.held:
+        while self.sender.in_flight:
             finished = self.results.get(timeout=60)
             assert finished is not None
             self.attempts.append(self.clock.seconds)

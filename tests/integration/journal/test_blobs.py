@@ -15,7 +15,7 @@ from support.disks import fill, reflink_disk, small_disk
 from support.journals import Bench, rows
 
 from journal.checkpoints import blobs
-from journal.checkpoints.blobs import BlobStore, identity
+from journal.checkpoints.blobs import BlobStore, file_stamp
 from journal.errors import BlobMissing, DiskFull, SourceChanged
 from journal.records import Outcome
 
@@ -97,7 +97,7 @@ def test_a_file_that_changes_while_it_is_copied_is_not_kept(
 
 @pytest.mark.parametrize("change", [rewrite, append, replace_by_rename])
 def test_only_the_file_that_was_meant_is_taken(store: BlobStore, source: Path, change: Callable[[Path], None]) -> None:
-    meant = identity(source)
+    meant = file_stamp(source)
     change(source)
     with pytest.raises(SourceChanged, match="before it was copied"):
         store.snapshot(source, meant)
@@ -122,7 +122,7 @@ def minute_to_settle(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_that_is_written_while_it_settles_is_not_the_one_that_was_meant(store: BlobStore, source: Path) -> None:
     os.utime(source)
     with pytest.raises(SourceChanged):
-        store.snapshot(source, identity(source), wait=lambda _: rewrite(source))
+        store.snapshot(source, file_stamp(source), wait=lambda _: rewrite(source))
 
 
 @pytest.mark.usefixtures("minute_to_settle")

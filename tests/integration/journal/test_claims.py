@@ -15,7 +15,7 @@ from support.journals import URL, Bench, backlog, bench, dead_pid, finish, later
 from journal.clock import from_text, to_text, utc_now
 from journal.errors import StaleClaim, UnknownRow
 from journal.outbox.fairness import PATIENCE
-from journal.outbox.redelivery import Revived
+from journal.outbox.redelivery import Retried
 from journal.records import Claim, Outcome
 
 SHA = "0" * 64
@@ -160,35 +160,35 @@ def test_destinations_do_not_wait_for_each_other(registered: Bench) -> None:
     assert kinds(there.claim()) == ["training_started"]
 
 
-def test_a_blocked_run_sends_nothing_until_it_is_revived(registered: Bench) -> None:
+def test_a_blocked_run_sends_nothing_until_it_is_retried(registered: Bench) -> None:
     registered.plan(registered.message(stage=2), registered.message(stage=2))
     gone, _ = registered.claim()
     registered.record(Outcome(gone, "dead", error="404", block="deleted there"))
-    registered.outbox.claims.reclaim()
+    registered.outbox.claims.release_all()
     assert registered.target().reason == "deleted there"
     assert registered.claim() == []
     assert registered.next_due("message") is None
-    assert registered.journal.revive().letters == 1
+    assert registered.journal.retry().letters == 1
     assert registered.target().state == "registered"
     assert len(registered.claim()) == 2
 
 
-def test_a_run_whose_registration_was_refused_is_new_again_when_revived(at: Bench) -> None:
+def test_a_run_whose_registration_was_refused_is_new_again_when_retried(at: Bench) -> None:
     at.plan(at.message("training_started"))
     (claim,) = at.claim()
     at.record(Outcome(claim, "dead", error="422", block="422"))
-    at.journal.revive([claim.delivery_id])
+    at.journal.retry([claim.delivery_id])
     assert at.target().state == "new"
     assert kinds(at.claim()) == ["training_started"]
 
 
-def test_a_server_without_ids_knows_a_revived_run_all_the_same(at: Bench) -> None:
+def test_a_server_without_ids_knows_a_retried_run_all_the_same(at: Bench) -> None:
     at.plan(at.message("training_started", 1), at.message(stage=2))
     (registration,) = at.claim()
     at.record(Outcome(registration, "delivered", ids={}))
     (epoch,) = at.claim()
     at.record(Outcome(epoch, "dead", error="404", block="gone"))
-    at.journal.revive()
+    at.journal.retry()
     assert kinds(at.claim()) == ["epoch_end"]
 
 
@@ -210,7 +210,7 @@ def test_a_run_that_was_never_registered_stays_blocked_without_dead_letters_unti
     at.record(Outcome(claim, "dead", error="422", block="422"))
     at.journal.drop([claim.delivery_id])
     assert at.target().state == "blocked"
-    assert at.journal.revive() == Revived(letters=0, replaced=0, runs=1)
+    assert at.journal.retry() == Retried(letters=0, replaced=0, runs=1)
     assert at.target().state == "new"
 
 
@@ -316,22 +316,22 @@ def test_order_is_that_of_the_ids_whatever_the_clock_said(at: Bench, monkeypatch
     assert [event.id for event in backlog(at.outbox, at.run.id, after=0, limit=10).events] == [first, second]
 
 
-def test_reclaiming_frees_what_a_killed_drain_held(registered: Bench) -> None:
+def test_releasing_all_frees_what_a_killed_drain_held(registered: Bench) -> None:
     registered.plan(registered.message(stage=2))
     (ours,) = registered.claim(lease_seconds=9999)
-    assert registered.outbox.claims.reclaim() == 1
+    assert registered.outbox.claims.release_all() == 1
     (again,) = registered.claim(owner="second")
     assert again.fence == ours.fence + 1
     assert len(registered.record(Outcome(ours, "delivered"))) == 1
 
 
-def test_only_the_dead_letters_that_are_named_are_revived(registered: Bench) -> None:
+def test_only_the_dead_letters_that_are_named_are_retried(registered: Bench) -> None:
     registered.plan(registered.message(stage=2), registered.message(stage=2))
     one, other = registered.claim()
     registered.record(Outcome(one, "dead", error="400"), Outcome(other, "dead", error="413"))
     letters = rows(registered.journal.path, "SELECT id, reason FROM dead_letters ORDER BY id")
     assert letters == [(one.delivery_id, "400"), (other.delivery_id, "413")]
-    assert registered.journal.revive([other.delivery_id]).letters == 1
+    assert registered.journal.retry([other.delivery_id]).letters == 1
     assert [claim.delivery_id for claim in registered.claim()] == [other.delivery_id]
 
 

@@ -16,7 +16,7 @@ from support.journals import Bench, bench, finish, python, rows
 
 import journal
 from journal import migrations
-from journal.checkpoints.blobs import identity
+from journal.checkpoints.blobs import file_stamp
 from journal.clock import utc_now
 from journal.doctor import DAMAGE, examine, recover_journal
 from journal.ids import chunk_id, digest
@@ -239,7 +239,7 @@ def test_two_machines_that_went_on_with_one_run_at_once_are_named(folder: Path, 
         at.writer.start_session(at.run.id, session=resumed)
         assert [run.forks for run in at.journal.report()] == [0]
         other = Session(at.run.id)
-        other.place(here)
+        other.continue_after(here)
         spool(tmp_path / "fallback", at, other, "0")
         assert at.journal.ingest_fallbacks([tmp_path / "fallback"]) == 1
         assert [run.forks for run in at.journal.report()] == [1]
@@ -265,7 +265,7 @@ def test_copies_that_salvage_the_same_file_write_the_same_event(folder: Path, tm
     with bench(folder, pid=1 << 22) as at:
         source = tmp_path / "last.pt"
         source.write_bytes(b"weights")
-        found = identity(source) or (0, 0, 0)
+        found = file_stamp(source) or (0, 0, 0)
         file = {"role": "last", "path": str(source), "size": found[1], "mtimeNs": found[2]}
         at.event("model_saved", {"epoch": 3, "files": [file]}, "3")
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
@@ -301,7 +301,7 @@ def test_chunk_ids_are_made_of_identities(folder: Path, tmp_path: Path) -> None:
 def test_a_session_takes_its_place_behind_what_is_known(folder: Path) -> None:
     with bench(folder) as at:
         ahead = Session(at.run.id)
-        ahead.place(Newest(7, "elsewhere"))  # as the run's folder tells where the journal was lost
+        ahead.continue_after(Newest(7, "elsewhere"))  # as the run's folder tells where the journal was lost
         at.writer.start_session(at.run.id, session=ahead)
         behind = Session(at.run.id)
         at.writer.start_session(at.run.id, session=behind)

@@ -7,7 +7,7 @@ import time
 import pytest
 from support.journals import Bench
 
-from journal.checkpoints.blobs import identity
+from journal.checkpoints.blobs import file_stamp
 from journal.errors import BlobMissing
 
 
@@ -59,7 +59,7 @@ def test_what_a_killed_process_had_removed_is_swept(at: Bench) -> None:
 def test_a_copy_that_was_not_needed_is_left_to_the_caller(at: Bench) -> None:
     sha256 = at.checkpoint(b"same")
     source = at.journal.path.parent / "last.pt"
-    again = at.journal.blobs.snapshot(source, identity(source), wait=lambda _: None)
+    again = at.journal.blobs.snapshot(source, file_stamp(source), wait=lambda _: None)
     at.journal.blobs.publish(again)
     assert names(at) == sorted([again.path.name, sha256])
     at.journal.blobs.discard(again)

@@ -10,10 +10,10 @@ import pytest
 from support.journals import Bench, bench, dead_pid
 
 from journal.doctor.examination import examine
-from journal.outbox.redelivery import Revived
+from journal.outbox.redelivery import Retried
 from journal.records import Outcome, PlannedDelivery
 
-TRIED, REPLACED = Revived(letters=1, replaced=0, runs=0), Revived(letters=0, replaced=1, runs=0)
+TRIED, REPLACED = Retried(letters=1, replaced=0, runs=0), Retried(letters=0, replaced=1, runs=0)
 
 
 @pytest.fixture
@@ -53,13 +53,13 @@ def end(at: Bench, result: str) -> None:
 )
 @pytest.mark.parametrize("arrived", [False, True])
 def test_a_dead_letter_that_was_replaced_is_not_tried_again(
-    registered: Bench, old: tuple[str, str], new: tuple[str, str], expected: tuple[Revived, Revived], arrived: bool
+    registered: Bench, old: tuple[str, str], new: tuple[str, str], expected: tuple[Retried, Retried], arrived: bool
 ) -> None:
     for stage, (kind, key), result in ((2, old, "dead"), (4, new, "delivered")):
         registered.plan(planned(registered, kind, key, stage, f'{{"metrics": {key if kind == "metrics" else "{}"}}}'))
         if result == "dead" or arrived:
             end(registered, result)
-    assert registered.journal.revive() == expected[arrived]
+    assert registered.journal.retry() == expected[arrived]
     is_in_part = old[0] == "metrics" and expected[arrived] == TRIED
     assert registered.states()[1] == ("superseded" if expected[arrived] == REPLACED or is_in_part else "pending")
 
@@ -73,14 +73,14 @@ def test_what_arrived_elsewhere_replaces_nothing(registered: Bench) -> None:
     there.register()
     there.plan(planned(registered, "epoch_end", "1", 2, "{}"))
     end(there, "delivered")
-    assert registered.journal.revive() == TRIED
+    assert registered.journal.retry() == TRIED
 
 
 def test_only_those_that_are_named_are_given_up(registered: Bench) -> None:
     for result in ("dead", "delivered"):
         registered.plan(planned(registered, "epoch_end", "1", 2, "{}"), planned(registered, "epoch_end", "2", 2, "{}"))
         end(registered, result)
-    assert registered.journal.revive([2]) == REPLACED
+    assert registered.journal.retry([2]) == REPLACED
     assert registered.states()[1:3] == ["superseded", "dead"]
 
 
@@ -90,7 +90,7 @@ def test_of_metrics_only_the_epochs_that_nothing_newer_has_told_go_out_again(reg
     [first] = registered.claim()
     registered.record(Outcome(first, "dead", error="413"))
     registered.plan(planned(registered, "metrics", "", 4, '{"metrics": {"1": "newer"}}'))
-    assert registered.journal.revive() == TRIED
+    assert registered.journal.retry() == TRIED
     [again] = registered.claim()
     assert again.body == '{"type":"metrics","metrics":{"0":"a","2":"c"}}'
     assert (again.attempt, again.first_event, again.last_event) == (1, first.first_event, first.last_event)
@@ -99,6 +99,6 @@ def test_of_metrics_only_the_epochs_that_nothing_newer_has_told_go_out_again(reg
     registered.record(Outcome(again, "dead", error="413"))
     [newer] = registered.claim()
     registered.record(Outcome(newer, "delivered"))
-    assert registered.journal.revive() == TRIED
+    assert registered.journal.retry() == TRIED
     assert [claim.chunk_id for claim in registered.claim()] == [again.chunk_id]
     assert [each.code for each in examine(registered.journal.path).findings if each.weight == "trouble"] == []

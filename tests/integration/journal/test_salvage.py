@@ -17,7 +17,7 @@ import pytest
 from support.disks import small_disk
 from support.journals import Bench, bench, dead_pid, rows
 
-from journal.checkpoints.blobs import identity
+from journal.checkpoints.blobs import file_stamp
 from journal.checkpoints.salvage import RUN_FILE, stamped
 
 
@@ -35,7 +35,7 @@ def save(at: Bench, epoch: int, *roles: str, content: bytes | None = None, noted
     for role in roles:
         path = Path(at.run.save_dir) / f"{names.get(role, role)}.pt"
         path.write_bytes(content or f"{role} of epoch {epoch}".encode())
-        stamp = stamped(found) if noted and (found := identity(path)) else {}
+        stamp = stamped(found) if noted and (found := file_stamp(path)) else {}
         files.append({"role": role, "path": str(path), "publish": role != "last", **stamp})
     at.event("model_saved", {"epoch": epoch, "files": files, **more}, str(epoch))
 
@@ -135,7 +135,7 @@ def test_a_disk_may_keep_less_of_a_files_time_than_it_told_at_first(over: Bench,
     last = Path(over.run.save_dir) / "last.pt"
     last.write_bytes(b"weights")
     os.utime(last, ns=(0, 1_800_000_003_234_567_891))
-    found = identity(last)
+    found = file_stamp(last)
     assert found is not None
     over.event("model_saved", {"epoch": 0, "files": [{"role": "last", "path": str(last), **stamped(found)}]}, "0")
     os.utime(last, ns=(0, found[2] - found[2] % unit))
@@ -164,7 +164,7 @@ def test_a_file_that_cannot_be_read_does_not_stop_a_drain(over: Bench, caplog: p
     save(over, 0, "last")
     best = Path(over.run.save_dir) / "best.pt"
     best.symlink_to("/proc/self/mem")  # its first page is none: EIO
-    found = identity(best)
+    found = file_stamp(best)
     assert found is not None
     over.event("model_saved", {"epoch": 0, "files": [{"role": "best", "path": str(best), **stamped(found)}]}, "0")
     assert over.journal.salvage() == 1

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from journal.checkpoints.blobs import identity
+from journal.checkpoints.blobs import file_stamp
 from journal.checkpoints.salvage import RUN_FILE, stamped
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.model_file import MODEL_FILE
@@ -51,7 +51,7 @@ def trained(recorder: Recorder, save_dir: Path, content: bytes = b"weights", **s
     last = save_dir / "weights" / "last.pt"
     last.parent.mkdir(exist_ok=True)
     last.write_bytes(content)
-    found = identity(last)
+    found = file_stamp(last)
     assert found is not None
     recorder.event("epoch_end", {"epoch": 0}, "0")
     recorder.event("model_saved", {"epoch": 0, "files": [{"role": "last", "path": str(last), **stamped(found)}]}, "0")

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from uploader.delivery.heartbeats import Heartbeats
 from uploader.errors import Unreachable
-from uploader.platforms.base import Identity
+from uploader.platforms.base import RunIdentity
 
-ONE, TWO = (Identity(name, "p", name, {"modelId": name}) for name in ("one", "two"))
+ONE, TWO = (RunIdentity(name, "p", name, {"modelId": name}) for name in ("one", "two"))
 
 
 class Heart:
@@ -26,7 +26,7 @@ class Heart:
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.heard) >= beats, 10)
 
-    def heartbeat(self, identity: Identity, agent_id: str | None) -> str | None:
+    def heartbeat(self, identity: RunIdentity, agent_id: str | None) -> str | None:
         self.begun.set()
         self.hold.wait(10)
         with self._changed:
@@ -73,7 +73,7 @@ def test_a_run_that_ended_beats_no_more_and_one_that_returns_at_once() -> None:
 
 def test_a_run_that_cannot_beat_stops_no_other() -> None:
     class Choosy(Heart):
-        def heartbeat(self, identity: Identity, agent_id: str | None) -> str | None:
+        def heartbeat(self, identity: RunIdentity, agent_id: str | None) -> str | None:
             identity.ids["modelId"]
             return super().heartbeat(identity, agent_id)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from journal.reading.report import RunReport, TargetReport
-from uploader.delivery.summary import Ending, Summary, summarize
+from uploader.delivery.summary import DestinationResult, Summary, summarize
 from uploader.errors import CredentialsRefused, KeyNotForHere, NoKey, UploaderError
 
 HERE = ("ultralytics", "http://here")
@@ -30,9 +30,9 @@ TARGET = TargetReport(
 )
 
 
-def summary(ending: Ending | None = None, **changes: Any) -> Summary:
+def summary(ending: DestinationResult | None = None, **changes: Any) -> Summary:
     run = RunReport("uuid", None, "train", "", "finished", 3, 9, (replace(TARGET, **changes),))
-    return summarize([run], {HERE: ending or Ending()}, seconds=1.0, interrupted=False)
+    return summarize([run], {HERE: ending or DestinationResult()}, seconds=1.0, interrupted=False)
 
 
 def test_nothing_to_do_is_success() -> None:
@@ -43,27 +43,27 @@ def test_nothing_to_do_is_success() -> None:
 
 @pytest.mark.parametrize("left", [{"pending": 1}, {"unplanned": 1}])
 def test_work_remains(left: dict[str, int]) -> None:
-    it = summary(Ending(next_attempt_at="2026"), **left)
+    it = summary(DestinationResult(next_attempt_at="2026"), **left)
     assert (it.exit_code, it.destinations[0].state, it.destinations[0].next_attempt_at) == (3, "work remains", "2026")
 
 
 def test_an_unreachable_host_is_named_so() -> None:
-    it = summary(Ending(error="host cannot be reached", is_unreachable=True), pending=1)
+    it = summary(DestinationResult(error="host cannot be reached", is_unreachable=True), pending=1)
     assert (it.exit_code, it.destinations[0].state) == (3, "unreachable")
     assert it.destinations[0].error == "host cannot be reached"
 
 
 def test_refused_credentials_go_before_remaining_work_and_dead_letters() -> None:
-    it = summary(Ending(closed=CredentialsRefused("no key")), pending=1, dead=1)
+    it = summary(DestinationResult(closed=CredentialsRefused("no key")), pending=1, dead=1)
     assert (it.exit_code, it.destinations[0].state, it.destinations[0].error) == (5, "credentials refused", "no key")
 
 
 def test_a_missing_key_does_not_matter_when_nothing_remains() -> None:
-    assert summary(Ending(closed=CredentialsRefused("no key"))).exit_code == 0
+    assert summary(DestinationResult(closed=CredentialsRefused("no key"))).exit_code == 0
 
 
 def test_a_platform_of_a_later_version_is_remaining_work() -> None:
-    it = summary(Ending(closed=UploaderError("hub")), pending=1)
+    it = summary(DestinationResult(closed=UploaderError("hub")), pending=1)
     assert (it.exit_code, it.destinations[0].state) == (3, "not supported")
 
 
@@ -85,7 +85,7 @@ def test_what_a_blocked_run_still_holds_is_not_waited_for() -> None:
     [(KeyNotForHere("elsewhere"), "paused: no key for it here"), (NoKey("none"), "no key")],
 )
 def test_a_key_that_is_missing_is_not_shown_as_refused(reason: NoKey, state: str) -> None:
-    it = summary(Ending(closed=reason), pending=1)
+    it = summary(DestinationResult(closed=reason), pending=1)
     assert (it.exit_code, it.destinations[0].state) == (5, state)
 
 

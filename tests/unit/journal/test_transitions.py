@@ -12,7 +12,7 @@ from support.journals import Bench, bench, later, rows
 
 from journal.records import OPEN_STATES, SETTLED_STATES, TRANSITIONS, Claim, Outcome
 
-ACTIONS = {"plan": 5, "claim": 8, "record": 10, "wait": 3, "renew": 1, "reclaim": 1, "make_due": 1, "revive": 2}
+ACTIONS = {"plan": 5, "claim": 8, "record": 10, "wait": 3, "renew": 1, "release_all": 1, "make_due": 1, "retry": 2}
 ACTIONS |= {"drop": 1}
 RESULTS = {"delivered": 4, "retry": 2, "release": 1, "dead": 2, "superseded": 1}
 BROKEN = """
@@ -60,14 +60,14 @@ class Drains:
     def renew(self) -> None:
         self.at.outbox.claims.renew(self.claims, lease_seconds=60.0, now=self.now)
 
-    def reclaim(self) -> None:
-        self.at.outbox.claims.reclaim()
+    def release_all(self) -> None:
+        self.at.outbox.claims.release_all()
 
     def make_due(self) -> None:
         self.at.outbox.claims.make_due(self.now)
 
-    def revive(self) -> None:
-        self.at.journal.revive()
+    def retry(self) -> None:
+        self.at.journal.retry()
 
     def drop(self) -> None:
         self.at.journal.drop_destination(self.at.destination.id)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uploader.errors import BlobUnusable, Transient, UnknownOutcome
-from uploader.platforms.base import Identity, Upload
+from uploader.platforms.base import RunIdentity, Upload
 from uploader.platforms.http.file_body import Chunk
 from uploader.platforms.uploads.resumable import (
     FRUITLESS,
@@ -35,7 +35,7 @@ CONTENT = random.Random(3).randbytes(SIZE)
 def upload(tmp_path_factory: pytest.TempPathFactory) -> Upload:
     path = tmp_path_factory.mktemp("file") / "blob"
     path.write_bytes(CONTENT)
-    return Upload("c", path, SIZE, hashlib.sha256(CONTENT).hexdigest(), "best.pt", Identity("u", "p", "n"))
+    return Upload("c", path, SIZE, hashlib.sha256(CONTENT).hexdigest(), "best.pt", RunIdentity("u", "p", "n"))
 
 
 def cut() -> UnknownOutcome:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from uploader.errors import BlobUnusable, DeliveryError
-from uploader.platforms.base import Progress
+from uploader.platforms.base import UploadProgress
 
 BLOCK = 64 * 1024
 """Bytes per block, unless the reader asks for another number."""
@@ -69,7 +69,7 @@ class BlobReader(Body):
     arrives completely, and the platform never stores it.
     """
 
-    def __init__(self, path: Path, size: int, sha256: str, progress: Progress) -> None:
+    def __init__(self, path: Path, size: int, sha256: str, progress: UploadProgress) -> None:
         """Open the file.
 
         Args:

@@ -15,7 +15,7 @@ class ListLock:
         self._lock = Lock()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Hold the lock; afterwards the memory that was freed is returned to the system."""
         with self._lock:
             try:

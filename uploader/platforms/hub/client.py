@@ -27,8 +27,8 @@ from urllib.parse import quote
 
 from journal.records import MODEL_ID, Known
 from uploader.errors import DeliveryError, Forbidden, ReadRefused, Refused, Transient
-from uploader.platforms.answers import brief, deleted, host_of, is_id, said
-from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
+from uploader.platforms.answers import brief, deleted, host_of, is_id, server_message
+from uploader.platforms.base import Message, Receipt, RunIdentity, Upload, UploadProgress
 from uploader.platforms.http.file_body import BlobReader
 from uploader.platforms.http.json_api import JsonApi, checked_key
 from uploader.platforms.http.list_lock import ListLock
@@ -140,12 +140,12 @@ class HubPlatform:
         data = answer.get("data")
         if not isinstance(data, dict) or not is_id(data.get("id")):
             missing = f"{self._host} answered without the id of the model that was to be made"
-            raise Transient(f"{missing}{said(answer)}", status=200)
+            raise Transient(f"{missing}{server_message(answer)}", status=200)
         return Receipt({MODEL_ID: data["id"]}, {MODEL_ID: data["id"]}, is_new=True)
 
-    def ahead(self, identity: Identity, known: Known) -> str | None:
+    def ahead(self, identity: RunIdentity, known: Known) -> str | None:
         """Describe what HUB has of a run that a journal does not: a later epoch, or the end. It knows no sessions."""
-        with self._lists.held():
+        with self._lists.locked():
             model_id = identity.ids.get(MODEL_ID) or self._made_for(identity.run_uuid)
             if model_id is None:
                 return None
@@ -171,7 +171,7 @@ class HubPlatform:
             return known
         if known is None and message.attempt == 1 and not is_resumed:
             return None
-        with self._lists.held():
+        with self._lists.locked():
             return self._made_for(message.identity.run_uuid)
 
     def _is_there(self, model_id: object) -> bool:
@@ -191,7 +191,7 @@ class HubPlatform:
             raise _about_model(error) from None
         return self._received(answer)
 
-    def upload(self, upload: Upload, progress: Progress) -> Receipt:
+    def upload(self, upload: Upload, progress: UploadProgress) -> Receipt:
         """Send a checkpoint, with its form fields."""
         path = f"{_path(_model_of(upload.identity))}/upload"
         with BlobReader(upload.path, upload.size, upload.sha256, progress) as file:
@@ -205,7 +205,7 @@ class HubPlatform:
         receipt = self._received(answer)
         return Receipt({**receipt.answer, "sha256": upload.sha256})
 
-    def heartbeat(self, identity: Identity, agent_id: Any) -> Any:
+    def heartbeat(self, identity: RunIdentity, agent_id: Any) -> Any:
         """Report that a run's training is alive.
 
         Args:
@@ -237,7 +237,7 @@ class HubPlatform:
             return None  # a server that lists no models
         models = data.get("results") if isinstance(data, dict) else data
         if not isinstance(models, list):
-            raise Transient(f"{self._host} answered without its models{said(data or {})}", status=200)
+            raise Transient(f"{self._host} answered without its models{server_message(data or {})}", status=200)
         return next((each["id"] for each in models if _is_of(each, run_uuid)), None)
 
     def _received(self, answer: Mapping[str, Any]) -> Receipt:
@@ -248,14 +248,14 @@ class HubPlatform:
         """Return an answer in HUB's form, `{"success": true, "message": …, "data": …}`, some parts may be absent."""
         if answer.get("success") is True or ("success" not in answer and "data" in answer):
             return answer
-        raise Transient(f"{self._host} answered without saying that it succeeded{said(answer)}", status=200)
+        raise Transient(f"{self._host} answered without saying that it succeeded{server_message(answer)}", status=200)
 
 
 def _path(model_id: object, version: str = "/v1") -> str:
     return f"{version}/models/{quote(str(model_id), safe='')}"
 
 
-def _model_of(identity: Identity) -> object:
+def _model_of(identity: RunIdentity) -> object:
     return identity.ids[MODEL_ID]
 
 

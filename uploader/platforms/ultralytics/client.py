@@ -20,8 +20,8 @@ from typing import Any
 from journal.kinds import COMPLETE, FAILED
 from journal.records import Known
 from uploader.errors import Refused, Transient
-from uploader.platforms.answers import brief, host_of, is_id, said
-from uploader.platforms.base import Identity, Message, Progress, Receipt, Upload
+from uploader.platforms.answers import brief, host_of, is_id, server_message
+from uploader.platforms.base import Message, Receipt, RunIdentity, Upload, UploadProgress
 from uploader.platforms.http.json_api import JsonApi, bearer
 from uploader.platforms.http.list_lock import ListLock
 from uploader.platforms.http.transport import Transport
@@ -79,9 +79,9 @@ class UltralyticsPlatform:
         """Announce a session; see `Registrations.register`."""
         return self._registrations.register(message)
 
-    def ahead(self, identity: Identity, known: Known) -> str | None:
+    def ahead(self, identity: RunIdentity, known: Known) -> str | None:
         """Return what the platform has of a run that a journal does not; see `older_copy.ahead`."""
-        with self._lists.held():
+        with self._lists.locked():
             model = find_model(self._api, identity)
         return ahead(model, known) if model else None
 
@@ -98,7 +98,7 @@ class UltralyticsPlatform:
         answer = self._events.send(message, data)
         return Receipt(kept(answer), signals=signals_of(answer))
 
-    def upload(self, upload: Upload, progress: Progress) -> Receipt:
+    def upload(self, upload: Upload, progress: UploadProgress) -> Receipt:
         """Send a checkpoint's bytes to the storage and have the platform accept them.
 
         Raises:
@@ -120,7 +120,7 @@ class UltralyticsPlatform:
             why = f"the platform takes up no upload that it has given a place for: {error}"
             raise Refused(f"{why}; {_WITHOUT_FILE}", status=error.status or CONFLICT) from None
 
-    def _upload(self, upload: Upload, progress: Progress) -> Receipt:
+    def _upload(self, upload: Upload, progress: UploadProgress) -> Receipt:
         place = self._storage.store(upload, partial(self._ask_place, upload), progress)
         path = place.get("gcsPath")
         ids = {"modelPath": path if is_id(path) else None, "modelSize": upload.size}
@@ -144,7 +144,7 @@ class UltralyticsPlatform:
         except Refused as error:
             raise about(upload.identity, error) from None
         if not isinstance(place.get("uploadUrl"), str):
-            raise Transient(f"{self._host} named no URL to upload to{said(place)}", status=200)
+            raise Transient(f"{self._host} named no URL to upload to{server_message(place)}", status=200)
         return place
 
     def _promote(self, upload: Upload, place: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _with_model_file(data: dict[str, Any], ids: Mapping[str, Any]) -> dict[str, 
     return {**data, "results": {**(data.get("results") or {}), **file}, **run}
 
 
-def _is_promoted(identity: Identity, place: Mapping[str, Any]) -> bool:
+def _is_promoted(identity: RunIdentity, place: Mapping[str, Any]) -> bool:
     return "runId" in identity.ids and bool(place.get("gcsPath"))
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from journal.kinds import REGISTRATION
 from uploader.errors import DeliveryError, Forbidden, Refused, Transient
-from uploader.platforms.answers import brief, deleted, is_id, said, words
-from uploader.platforms.base import Identity, Message
+from uploader.platforms.answers import brief, deleted, is_id, server_message, shortened
+from uploader.platforms.base import Message, RunIdentity
 from uploader.platforms.http.json_api import JsonApi
 
 METRICS = "/api/webhooks/training/metrics"
@@ -63,18 +63,18 @@ class Events:
         answer = self._api.post(METRICS, body, key=key, order=order)
         if answer.get("received") is not True:
             missing = f"{self._host} answered without saying that it received the event"
-            raise Transient(f"{missing}{said(answer)}", status=200)
+            raise Transient(f"{missing}{server_message(answer)}", status=200)
         return answer
 
 
-def reference(identity: Identity) -> dict[str, Any]:
+def reference(identity: RunIdentity) -> dict[str, Any]:
     """Name the run by the platform's id, or by project and name while there is none."""
     if "modelId" in identity.ids:
         return {"modelId": identity.ids["modelId"]}
     return {"project": identity.project, "name": identity.name}
 
 
-def about(identity: Identity, error: Refused, *, registers: bool = False) -> DeliveryError:
+def about(identity: RunIdentity, error: Refused, *, registers: bool = False) -> DeliveryError:
     """Distinguish a deleted model, and a run that had another name before, from any other refusal."""
     if isinstance(error, Forbidden) and registers:
         return Forbidden(f"{error}; {_NOT_ALLOWED.format(brief(identity.project))}", status=error.status)
@@ -94,7 +94,7 @@ def signals_of(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Return what an answer signals to the training."""
     if not answer.get("cancelled"):
         return ()
-    why = words(str(answer.get("reason") or answer.get("action") or ""))
+    why = shortened(str(answer.get("reason") or answer.get("action") or ""))
     return (("cancelled", why or "cancelled on the platform"),)
 
 

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from uploader.errors import Forbidden, ReadRefused, Refused, Transient
-from uploader.platforms.answers import is_id, said
-from uploader.platforms.base import Identity
+from uploader.platforms.answers import is_id, server_message
+from uploader.platforms.base import RunIdentity
 from uploader.platforms.http.json_api import JsonApi
-from uploader.platforms.session_lineage import Session
+from uploader.platforms.session_lineage import ReportedSession
 
 ACCOUNT = "/api/account/summary"
 MODELS = "/api/models"
@@ -30,7 +30,9 @@ _NEWEST = 50
 _LONGEST_LIST = 64 * 1024 * 1024  # bytes; each model comes with all its epochs and console text
 
 
-def find_registration(api: JsonApi, identity: Identity, session: Session | None = None) -> dict[str, Any] | None:
+def find_registration(
+    api: JsonApi, identity: RunIdentity, session: ReportedSession | None = None
+) -> dict[str, Any] | None:
     """Return the ids that an earlier attempt at this registration received, or None if none arrived.
 
     Args:
@@ -52,7 +54,7 @@ def find_registration(api: JsonApi, identity: Identity, session: Session | None 
     return _new(found, identity.run_uuid, session) or _moved(api, identity, session)
 
 
-def _moved(api: JsonApi, identity: Identity, session: Session | None) -> dict[str, Any] | None:
+def _moved(api: JsonApi, identity: RunIdentity, session: ReportedSession | None) -> dict[str, Any] | None:
     """Look in the run's former projects; one that may not be read cannot have taken it."""
     for project in {*identity.former_projects} - {identity.project}:
         with suppress(Forbidden):
@@ -61,17 +63,17 @@ def _moved(api: JsonApi, identity: Identity, session: Session | None) -> dict[st
     return None
 
 
-def find_session(api: JsonApi, identity: Identity, session: Session) -> dict[str, Any] | None:
+def find_session(api: JsonApi, identity: RunIdentity, session: ReportedSession) -> dict[str, Any] | None:
     """Return the ids of the model whose newest session is this one, or None when there is none.
 
     Raises:
         DeliveryError: The platform could not be read now.
     """
-    found = (model for model in _models(api, identity.project) if Session.of(model) == session)
+    found = (model for model in _models(api, identity.project) if ReportedSession.of(model) == session)
     return next((_ids_of(model) for model in found), None)
 
 
-def newest_session(api: JsonApi, identity: Identity) -> Session | None:
+def newest_session(api: JsonApi, identity: RunIdentity) -> ReportedSession | None:
     """Return the newest session of a known model; None when it names none, or cannot be read.
 
     A page or an empty answer that says that there is no such path counts as unreadable: an older platform's web server
@@ -81,7 +83,7 @@ def newest_session(api: JsonApi, identity: Identity) -> Session | None:
         DeliveryError: The platform could not be read now.
     """
     try:
-        return next((Session.of(model) for model in _named(api, identity)), None)
+        return next((ReportedSession.of(model) for model in _named(api, identity)), None)
     except (Forbidden, ReadRefused):
         return None
     except Transient as error:
@@ -90,7 +92,7 @@ def newest_session(api: JsonApi, identity: Identity) -> Session | None:
         raise
 
 
-def find_model(api: JsonApi, identity: Identity) -> Mapping[str, Any] | None:
+def find_model(api: JsonApi, identity: RunIdentity) -> Mapping[str, Any] | None:
     """Return the platform's model of a run, whether its id is known here or not; None if it has none, or cannot tell.
 
     Raises:
@@ -113,7 +115,7 @@ def _carries(model: Mapping[str, Any], run_uuid: str) -> bool:
     return isinstance(environment, dict) and environment.get("uploaderRun") == run_uuid
 
 
-def _named(api: JsonApi, identity: Identity) -> Iterator[Mapping[str, Any]]:
+def _named(api: JsonApi, identity: RunIdentity) -> Iterator[Mapping[str, Any]]:
     """Yield the known model, read by its name if that is known: that is much less to read."""
     slug, model_id = identity.ids.get("modelSlug"), identity.ids["modelId"]
     for owner, name in _places(api, identity.project):
@@ -123,7 +125,7 @@ def _named(api: JsonApi, identity: Identity) -> Iterator[Mapping[str, Any]]:
         yield from (each for each in found if each.get("id") == model_id)
 
 
-def _new(models: Iterable[Mapping[str, Any]], run_uuid: str, session: Session | None) -> dict[str, Any] | None:
+def _new(models: Iterable[Mapping[str, Any]], run_uuid: str, session: ReportedSession | None) -> dict[str, Any] | None:
     """Return the ids of the model that carries the run's uuid; of several, the one whose lineage the session is in.
 
     A cancelled model takes no more sessions, so it cannot be the result of a registration that is to be repeated.
@@ -132,7 +134,7 @@ def _new(models: Iterable[Mapping[str, Any]], run_uuid: str, session: Session | 
     for model in models:
         if _carries(model, run_uuid) and model.get("status") != "cancelled":
             found.append(model)
-            theirs = Session.of(model)
+            theirs = ReportedSession.of(model)
             if session is None or theirs is None or session.is_of_line(theirs):
                 return _ids_of(model)
     return _ids_of(found[0]) if found else None
@@ -144,7 +146,7 @@ def _ids_of(model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _resumed(
-    models: Iterable[Mapping[str, Any]], ids: Mapping[str, Any], session: Session | None
+    models: Iterable[Mapping[str, Any]], ids: Mapping[str, Any], session: ReportedSession | None
 ) -> dict[str, Any] | None:
     """Return the id of a run that the known model has received after the known one, unless it is another session's.
 
@@ -153,7 +155,7 @@ def _resumed(
     """
     known = ids.get("runId", 0)
     for model in models:
-        newest, theirs = _newest_run(model), Session.of(model)
+        newest, theirs = _newest_run(model), ReportedSession.of(model)
         if theirs is not None and session is not None and theirs != session:
             continue
         if model["id"] == ids["modelId"] and newest and isinstance(known, int) and newest["runId"] > known:
@@ -207,5 +209,5 @@ def _read(ask: Callable[[], dict[str, Any]], field: str, kind: type[Value]) -> V
     except Refused:
         return None
     if not isinstance(value := answer.get(field), kind):
-        raise Transient(f"the platform answered without its {field}{said(answer)}", status=200)
+        raise Transient(f"the platform answered without its {field}{server_message(answer)}", status=200)
     return value

@@ -15,11 +15,11 @@ from typing import Any
 
 from journal.kinds import REGISTRATION
 from uploader.errors import Forbidden, Refused, RunGone, Transient
-from uploader.platforms.answers import brief, is_id, said
-from uploader.platforms.base import NOT_RESUMED, Identity, Message, Receipt
+from uploader.platforms.answers import brief, is_id, server_message
+from uploader.platforms.base import NOT_RESUMED, Message, Receipt, RunIdentity
 from uploader.platforms.http.json_api import JsonApi
 from uploader.platforms.http.list_lock import ListLock
-from uploader.platforms.session_lineage import Session, is_apart
+from uploader.platforms.session_lineage import ReportedSession, is_apart
 from uploader.platforms.ultralytics import ULTRALYTICS
 from uploader.platforms.ultralytics.events import (
     Events,
@@ -123,7 +123,7 @@ class Registrations:
         Anything else comes from a copy of a machine or of a run's folder, where another copy was resumed, too. What it
         trains must not replace the other's results.
         """
-        ours, identity = Session.told(message.data_json), message.identity
+        ours, identity = ReportedSession.of_registration(message.data_json), message.identity
         if ours is None or "modelId" not in identity.ids:
             return None
         theirs = newest_session(self._api, identity)
@@ -148,7 +148,7 @@ class Registrations:
         """Return the receipt of an earlier attempt at the registration, if the platform shows that it arrived."""
         if message.attempt == 1:
             return None
-        ids = self._find(message.identity, Session.told(message.data_json))
+        ids = self._find(message.identity, ReportedSession.of_registration(message.data_json))
         if ids is None:
             return None
         if "runId" in ids:
@@ -162,11 +162,11 @@ class Registrations:
         may_be_there = message.identity.has_gone_on or _is_resumed(message.data_json)
         if "modelId" in message.identity.ids or not may_be_there:
             return {}
-        return self._find(message.identity, Session.told(message.data_json)) or {}
+        return self._find(message.identity, ReportedSession.of_registration(message.data_json)) or {}
 
-    def _find(self, identity: Identity, session: Session | None = None) -> dict[str, Any] | None:
+    def _find(self, identity: RunIdentity, session: ReportedSession | None = None) -> dict[str, Any] | None:
         try:
-            with self._lists.held():
+            with self._lists.locked():
                 return find_registration(self._api, identity, session)
         except Forbidden as error:
             raise about(identity, error, registers=True) from None
@@ -179,7 +179,7 @@ class Registrations:
         return replace(receipt, ids={**NOTHING_UPLOADED, **(receipt.ids or {})})
 
     def _registered(
-        self, answer: Mapping[str, Any], identity: Identity, found: Mapping[str, Any] = MappingProxyType({})
+        self, answer: Mapping[str, Any], identity: RunIdentity, found: Mapping[str, Any] = MappingProxyType({})
     ) -> Receipt:
         """Return the receipt of a registration.
 
@@ -193,13 +193,13 @@ class Registrations:
         """
         ids = ids_of(answer)
         if why := _mismatch(answer, ids, identity):
-            raise Transient(f"{self._host} answered the registration with {why}{said(answer)}", status=200)
+            raise Transient(f"{self._host} answered the registration with {why}{server_message(answer)}", status=200)
         is_new = "modelId" in ids and "modelId" not in identity.ids
         page = (("model", ids["modelUrl"]),) if isinstance(ids.get("modelUrl"), str) else ()
         return Receipt(kept({**answer, **found, **ids}), {**found, **ids}, (*page, *signals_of(answer)), is_new)
 
 
-def _mismatch(answer: Mapping[str, Any], ids: Mapping[str, Any], identity: Identity) -> str | None:
+def _mismatch(answer: Mapping[str, Any], ids: Mapping[str, Any], identity: RunIdentity) -> str | None:
     """Return how the answer to a registration does not fit it, else None."""
     unusable = [name for name in _OWN_IDS if name in answer and name not in ids]
     if unusable := [name for name in unusable if name == "runId" or name not in identity.ids]:
@@ -231,7 +231,7 @@ def _is_resumed(data_json: str) -> bool:
 
 def _without_session(message: Message) -> Message | None:
     """Return a registration without its session; None if it has none anyway."""
-    if Session.told(message.data_json) is None:
+    if ReportedSession.of_registration(message.data_json) is None:
         return None
     data = json.loads(message.data_json)
     told = {name: value for name, value in data["environment"].items() if name != "uploaderSession"}

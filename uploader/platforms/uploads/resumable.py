@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from uploader.errors import Foreign, Transient, UnknownOutcome, Unreachable
-from uploader.platforms.base import Progress, Upload
+from uploader.platforms.base import Upload, UploadProgress
 from uploader.platforms.http.file_body import BlobReader, Chunk
 
 LEAST_CHUNK = 256 * 1024
@@ -46,7 +46,7 @@ class PlaceHidden(PlaceLost, Foreign):
     """Whether the place is good is unknown: a page came instead of the storage's answer."""
 
 
-class Session(Protocol):
+class UploadSession(Protocol):
     """One upload at one server. Its methods raise `DeliveryError` when there is no usable answer."""
 
     def offset(self) -> int:
@@ -112,7 +112,7 @@ class Account:
     fruitless: int = 0
     interruptions: int = 0
 
-    def told(self, offset: int) -> None:
+    def accept(self, offset: int) -> None:
         """Accept the offset that the server reports, even a smaller one; it cannot have bytes that were not sent.
 
         Raises:
@@ -131,7 +131,7 @@ class Account:
             OutOfStep: It took none of the chunk.
             PlaceLost: It reports more than was sent.
         """
-        self.told(offset)
+        self.accept(offset)
         if offset <= start:
             raise OutOfStep(f"the storage took no byte of those from {start} on")
 
@@ -143,7 +143,7 @@ class Account:
         return goes_on(self.fruitless, self.interruptions)
 
 
-def transfer(upload: Upload, session: Session, progress: Progress, *, offset: int | None = None) -> None:
+def transfer(upload: Upload, session: UploadSession, progress: UploadProgress, *, offset: int | None = None) -> None:
     """Send what the server lacks until it has the whole file.
 
     Args:
@@ -167,10 +167,10 @@ def transfer(upload: Upload, session: Session, progress: Progress, *, offset: in
         progress(upload.size)
 
 
-def _step(account: Account, session: Session, blob: BlobReader, heard: Callable[[], None]) -> None:
+def _step(account: Account, session: UploadSession, blob: BlobReader, heard: Callable[[], None]) -> None:
     """Make one request: ask for the offset if it is unknown, else send the chunk that begins there."""
     if account.offset is None:
-        account.told(session.offset())
+        account.accept(session.offset())
         return
     start = account.offset
     blob.seek(start)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from uploader.platforms.uploads.resumable import Session
+from uploader.platforms.uploads.resumable import UploadSession
 
 MOST_RESUME_POINTS = 64
 """How many are kept; an upload whose point was dropped starts over."""
@@ -28,7 +28,7 @@ class ResumePoint:
     """
 
     place: Mapping[str, Any] = field(repr=False)
-    session: Session | None = field(default=None, repr=False)
+    session: UploadSession | None = field(default=None, repr=False)
     offset: int | None = None
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from uploader.errors import BlobUnusable, Refused, Transient, Unreachable
 from uploader.platforms.answers import host_of
-from uploader.platforms.base import Progress, Upload
+from uploader.platforms.base import Upload, UploadProgress
 from uploader.platforms.http.file_body import BlobReader
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.uploads import tus
 from uploader.platforms.uploads.gcs import GcsSession, is_session
-from uploader.platforms.uploads.resumable import OutOfStep, PlaceLost, PlaceRefused, Session, chunk_size, transfer
+from uploader.platforms.uploads.resumable import OutOfStep, PlaceLost, PlaceRefused, UploadSession, chunk_size, transfer
 from uploader.platforms.uploads.resume_points import ResumePoint, ResumePoints
 from uploader.platforms.uploads.storage_answers import STORAGE_SECONDS, TOO_LARGE, check_taken, difference
 
@@ -42,7 +42,7 @@ class Storage:
         self._points = ResumePoints()
         self._refused: Counter[str] = Counter()
 
-    def store(self, upload: Upload, ask: Callable[[], Place], progress: Progress) -> Place:
+    def store(self, upload: Upload, ask: Callable[[], Place], progress: UploadProgress) -> Place:
         """Store the file, resuming what an earlier attempt began.
 
         Args:
@@ -63,7 +63,7 @@ class Storage:
         except PlaceLost:  # once: a new place should be good
             return self._to_new_place(upload, ask, progress)
 
-    def _to_new_place(self, upload: Upload, ask: Callable[[], Place], progress: Progress) -> Place:
+    def _to_new_place(self, upload: Upload, ask: Callable[[], Place], progress: UploadProgress) -> Place:
         try:
             place = self._deliver(upload, ResumePoint(ask()), progress)
         except PlaceRefused as error:
@@ -96,7 +96,7 @@ class Storage:
         """Start with a new place next time: the upload is complete, or lost."""
         self._points.forget(upload.chunk_id)
 
-    def _deliver(self, upload: Upload, point: ResumePoint, progress: Progress) -> Place:
+    def _deliver(self, upload: Upload, point: ResumePoint, progress: UploadProgress) -> Place:
         try:
             begun = point if point.session else self._begin(upload, point.place)
             if begun.session is None:
@@ -122,7 +122,7 @@ class Storage:
         session, offset = tus.begin(self._transport, place.get("tus"), upload)
         return ResumePoint(place, session, offset)
 
-    def _transfer(self, upload: Upload, session: Session, offset: int | None, progress: Progress) -> None:
+    def _transfer(self, upload: Upload, session: UploadSession, offset: int | None, progress: UploadProgress) -> None:
         try:
             transfer(upload, session, progress, offset=offset)
         except Transient as error:
@@ -135,7 +135,7 @@ class Storage:
             session.abandon()
             raise
 
-    def _put(self, upload: Upload, url: str, progress: Progress) -> None:
+    def _put(self, upload: Upload, url: str, progress: UploadProgress) -> None:
         headers = {"Content-Type": "application/octet-stream"}
         with BlobReader(upload.path, upload.size, upload.sha256, progress) as body:
             answer = self._transport.request("PUT", url, headers=headers, body=body, answer_seconds=STORAGE_SECONDS)

@@ -29,7 +29,7 @@ _MAX_LENGTH = 255
 
 
 @dataclass(frozen=True)
-class Identity:
+class IdempotentRequest:
     """What identifies a request: method and path, the client's key, and the sha256 of the body."""
 
     scope: str
@@ -37,37 +37,37 @@ class Identity:
     digest: str
 
 
-def identify(method: str, path: str, key: str, body: bytes) -> Identity:
-    """Return the identity of a request that carries a key.
+def identify(method: str, path: str, key: str, body: bytes) -> IdempotentRequest:
+    """Return what identifies a request that carries a key.
 
     Raises:
         Invalid: The key is empty or longer than 255 characters.
     """
     if not 0 < len(key) <= _MAX_LENGTH:
         raise Invalid(f"{HEADER} must have 1 to {_MAX_LENGTH} characters")
-    return Identity(f"{method} {path}", key, hashlib.sha256(body).hexdigest())
+    return IdempotentRequest(f"{method} {path}", key, hashlib.sha256(body).hexdigest())
 
 
-def once(rows: Rows, identity: Identity | None, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def once(rows: Rows, request: IdempotentRequest | None, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Run `act`, or return the answer that the same request got before.
 
     Args:
         rows: The store's tables, in the writing transaction that `act` uses.
-        identity: The request's identity, or None to run `act` in any case.
+        request: What identifies the request, or None to run `act` in any case.
         act: Makes the change and returns the answer.
 
     Raises:
         Invalid: The key was used before with another body.
     """
-    if identity is None:
+    if request is None:
         return act()
-    known = rows.answers.get(identity.scope, identity.key)
+    known = rows.answers.get(request.scope, request.key)
     if known is None:
         answer = act()
-        rows.answers.insert(identity.scope, identity.key, identity.digest, answer, _deleted_with(answer))
+        rows.answers.insert(request.scope, request.key, request.digest, answer, _deleted_with(answer))
         return answer
     digest, answer = known
-    if digest != identity.digest:
+    if digest != request.digest:
         raise Invalid(f"This {HEADER} was used before with another body: use a new key for each request")
     return answer
 

@@ -52,9 +52,9 @@ def act_once(
         durable: Whether the change must survive a power cut.
     """
     key = request.headers.get(idempotency.HEADER) if platform.idempotency else None
-    identity = None if key is None else idempotency.identify(request.method, request.scope["path"], key, body)
+    identified = None if key is None else idempotency.identify(request.method, request.scope["path"], key, body)
     with platform.store.write(durable=durable) as rows:
-        return idempotency.once(rows, identity, lambda: act(rows))
+        return idempotency.once(rows, identified, lambda: act(rows))
 
 
 def _order(request: Request) -> ordering.Order | None:

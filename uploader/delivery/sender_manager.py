@@ -22,13 +22,13 @@ from uploader.delivery.progress import Progress
 from uploader.delivery.sender import Sender, SenderContext
 from uploader.errors import NoKey
 from uploader.keys import named_too
-from uploader.platforms.base import Identity, Platform
+from uploader.platforms.base import Platform, RunIdentity
 from uploader.settings import Settings
 
 _LOG = logging.getLogger("uploader")
 
 
-class Senders:
+class SenderManager:
     """A drain's senders. The drain's main thread owns them.
 
     Attributes:
@@ -133,7 +133,7 @@ class Senders:
 
     def _limited(self) -> list[Sender]:
         """Return the senders that may not send everything and have nothing in flight."""
-        return [sender for sender in self if (sender.closed or sender.unread) and not sender.held]
+        return [sender for sender in self if (sender.closed or sender.unread) and not sender.in_flight]
 
     def unproven(self) -> list[tuple[str, int]]:
         """Return what this drain has bound to addresses that never answered as a platform: runs, and destinations.
@@ -159,14 +159,14 @@ class Senders:
         sender.finish(finished)
         self._tell(sender)
 
-    def held(self) -> list[Claim]:
+    def in_flight(self) -> list[Claim]:
         """Return the claims under way."""
-        return [claim for sender in self for claim in sender.held.values()]
+        return [claim for sender in self for claim in sender.in_flight.values()]
 
     @property
     def under_way(self) -> bool:
         """Whether any attempt is in flight."""
-        return any(sender.held for sender in self)
+        return any(sender.in_flight for sender in self)
 
     @property
     def have_room(self) -> bool:
@@ -212,6 +212,6 @@ class Senders:
             platform, base_url, self._settings, connections=connections, answer_seconds=options.timing.answer
         )
 
-    def _identity(self, target: Target) -> Identity:
+    def _identity(self, target: Target) -> RunIdentity:
         run = target.run
-        return Identity(run.id, run.project or self._settings.default_project, run.name, target.ids)
+        return RunIdentity(run.id, run.project or self._settings.default_project, run.name, target.ids)
