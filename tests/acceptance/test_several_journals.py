@@ -1,4 +1,4 @@
-"""`uploader drain` of several journals: all of them, with one summary and one exit code."""
+"""`uploader drain` and `status` of several journals: all of them, with one exit code."""
 
 from __future__ import annotations
 
@@ -70,6 +70,29 @@ def test_all_are_drained_and_told_together(folders: list[Path], server: Scripted
     assert all(f"{folder}: 0 deliveries made" in text for folder in folders)
 
 
+def test_paths_alone_name_them_too(folders: list[Path], server: ScriptedServer, tmp_path: Path) -> None:
+    """Also beside `--journal`, and the one in the environment is not among them."""
+    other = tmp_path / "environment"
+    with recordings(other) as journals:
+        journals.whole("other")
+    one, two = folders
+    code, out, _ = run(server, [two], "drain", str(one), str(one), UPLOADER_JOURNAL=str(other))
+    assert (code, out.splitlines()[-1]) == (0, "in all: 18 deliveries made; 2 of 2 journals delivered completely")
+    assert [states(one), states(two), states(other)] == [{"delivered"}, {"delivered"}, set()]
+
+
+def test_status_shows_all(folders: list[Path], server: ScriptedServer, tmp_path: Path) -> None:
+    code, out, _ = run(server, [], "status", *map(str, folders))
+    assert (code, [f"journal {folder}: 1 run" in out for folder in folders]) == (0, [True, True])
+    code, out, _ = run(server, [], "status", str(tmp_path / "nowhere"), str(folders[0]), "--json")
+    missing, shown = json.loads(out)
+    assert (code, missing["journal"], "error" in missing) == (1, str(tmp_path / "nowhere"), True)
+    assert (shown["journal"], len(shown["runs"])) == (str(folders[0]), 1)
+    assert not (tmp_path / "nowhere").exists()
+    alone = json.loads(run(server, [], "status", str(folders[0]), "--json")[1])
+    assert alone["journal"] == str(folders[0])
+
+
 def test_one_that_cannot_be_used_stops_no_other(folders: list[Path], server: ScriptedServer, tmp_path: Path) -> None:
     code, out, _ = run(server, [tmp_path / "nowhere", folders[0]], "drain", "--json")
     summary = json.loads(out)
@@ -89,7 +112,7 @@ def test_the_worst_exit_code_is_that_of_all(folders: list[Path], server: Scripte
     assert states(folders[1]) == {"delivered"}
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["prune"], ["doctor"], ["drain", "--run", "one"]])
+@pytest.mark.parametrize("arguments", [["prune"], ["doctor"], ["drain", "--run", "one"]])
 def test_what_is_for_one_journal_takes_no_second(
     folders: list[Path], server: ScriptedServer, arguments: list[str]
 ) -> None:

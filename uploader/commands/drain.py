@@ -17,9 +17,9 @@ from journal.quantities import count
 from uploader.commands.dialogue import fail
 from uploader.commands.drain_runner import Ended, drain_all, worst
 from uploader.commands.help_texts import epilog, key_addresses
-from uploader.commands.journal_option import journals_option
+from uploader.commands.journal_option import journals_argument, journals_option
 from uploader.commands.phrases import letters_in_words, place
-from uploader.delivery.summary import DestinationSummary, Summary
+from uploader.delivery.summary import ALL_DELIVERED, DestinationSummary, Summary
 from uploader.platforms.registry import DEFAULT, NAMES
 
 _CODES = """ (the first that fits)
@@ -37,7 +37,15 @@ _CODES = """ (the first that fits)
 SIGINT or SIGTERM stops a drain within seconds; the exit code tells what
 remains. A second one ends it at once; nothing is lost by that either.
 """
-_EPILOG = epilog("drain", "drain --max-time 500", "drain --watch", "drain --to http://127.0.0.1:8765", codes=_CODES)
+_EPILOG = epilog(
+    "drain",
+    "drain --max-time 500",
+    "drain --watch",
+    "drain --to http://127.0.0.1:8765",
+    "drain nodes/a/journal nodes/b/journal",
+    "drain nodes/*/journal",
+    codes=_CODES,
+)
 _HELP = f"""Deliver what the journal holds, until nothing more can be done now.
 
 A key is sent only to the platform that it was set for: {key_addresses()}. What the journal holds for any other address
@@ -57,6 +65,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
 
 
 @click.command(epilog=_EPILOG, help=_HELP)
+@journals_argument
 @journals_option
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run, by its name or the start of its id.")
 @click.option(
@@ -82,7 +91,7 @@ def drain(journals: tuple[Path, ...], as_json: bool, platform: str | None, **opt
     if platform and not options["to"]:
         raise click.UsageError("--platform names the API of --to; give --to as well")
     if len(journals) > 1 and options["runs"]:
-        raise click.UsageError("--run names runs of one journal; give one --journal with it")
+        raise click.UsageError("--run names runs of one journal; give one journal with it")
     from uploader.delivery.drain_options import DrainOptions
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -90,7 +99,7 @@ def drain(journals: tuple[Path, ...], as_json: bool, platform: str | None, **opt
     if len(ended) == 1:
         _show(ended[0], as_json=as_json)
     else:
-        click.echo(_all_as_json(ended) if as_json else "\n\n".join(_one_of_several(one) for one in ended))
+        click.echo(_all_as_json(ended) if as_json else _all_as_text(ended))
     sys.exit(worst(ended))
 
 
@@ -98,6 +107,13 @@ def _show(ended: Ended, *, as_json: bool) -> None:
     if not isinstance(ended.result, Summary):
         fail(str(ended.result), "drain", ended.exit_code, as_json=as_json)
     click.echo(_as_json(ended.result) if as_json else _as_text(ended.result, ended.journal))
+
+
+def _all_as_text(ended: Sequence[Ended]) -> str:
+    made = sum(one.delivered for each in ended if isinstance(each.result, Summary) for one in each.result.destinations)
+    done = sum(each.exit_code == ALL_DELIVERED for each in ended)
+    total = f"in all: {count(made, 'delivery')} made; {done} of {count(len(ended), 'journal')} delivered completely"
+    return "\n\n".join([*(_one_of_several(one) for one in ended), total])
 
 
 def _one_of_several(ended: Ended) -> str:

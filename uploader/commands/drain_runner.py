@@ -97,7 +97,7 @@ def _opened(
         if alone:
             require_journal(folder, "drain", as_json=as_json)
         elif not _is_there(_place(folder)):
-            raise JournalUnwritable(f"there is no journal in {folder}; name its folder by --journal")
+            raise JournalUnwritable(f"there is no journal in {folder}; name the folder that holds `journal.db`")
     journal = stack.enter_context(open_with_room(folder))
     outbox = stack.enter_context(closing(journal.outbox()))
     progress = _progress() if alone and not as_json else None
@@ -112,9 +112,9 @@ def _place(folder: Path | None) -> Path:
 
 
 def _is_there(folder: Path) -> bool:
-    from journal.reading.beside import is_there
+    from journal.reading.places import what_is
 
-    return is_there(folder)
+    return what_is(folder) == "journal"
 
 
 def _comes_later(folder: Path, options: DrainOptions) -> bool:

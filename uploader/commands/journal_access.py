@@ -29,10 +29,11 @@ def require_journal(folder: Path | None, command: str, *, as_json: bool) -> None
         as_json: Whether to print one JSON object.
     """
     from journal.locations import default_journal
-    from journal.reading.beside import is_there, waiting
+    from journal.reading.beside import waiting
+    from journal.reading.places import what_is
 
     where = folder or default_journal()
-    if is_there(where):
+    if what_is(where) == "journal":
         return
     message, beside = f"there is no journal in {where}", len(waiting(where))
     if beside:

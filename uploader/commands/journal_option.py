@@ -1,4 +1,4 @@
-"""The `--journal` option: a folder that a person named, or that of the environment."""
+"""Journals on the command line: by `--journal`, by their paths alone, or by the environment."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ import click
 
 from uploader.commands.folders import Folder, unusable_reason
 
+_PATHS = "uploader.paths"
+
+
+def _keep(context: click.Context, argument: click.Parameter, given: tuple[Path, ...]) -> None:
+    """Keep the paths for the option, whose value they are a part of."""
+    del argument
+    context.meta[_PATHS] = given
+
 
 def _named(context: click.Context, option: click.Parameter, given: tuple[Path, ...]) -> tuple[Path, ...]:
     """Return the folders that a person named, without duplicates, or the one in the environment.
@@ -17,7 +25,7 @@ def _named(context: click.Context, option: click.Parameter, given: tuple[Path, .
     """
     from journal.locations import chosen_journal
 
-    by_place = {folder.resolve(): folder for folder in given}
+    by_place = {folder.resolve(): folder for folder in (*context.meta.get(_PATHS, ()), *given)}
     chosen = chosen_journal()
     if chosen and not by_place and (why := unusable_reason(chosen)):
         raise click.BadParameter(f"UPLOADER_JOURNAL: {chosen} {why}; name another folder", context, option)
@@ -27,7 +35,7 @@ def _named(context: click.Context, option: click.Parameter, given: tuple[Path, .
 def _the_one(context: click.Context, option: click.Parameter, given: tuple[Path, ...]) -> Path | None:
     named = _named(context, option, given)
     if len(named) > 1:
-        raise click.BadParameter("give one journal; only `drain` takes several", context, option)
+        raise click.BadParameter("give one journal; only `drain` and `status` take several", context, option)
     return named[0] if named else None
 
 
@@ -40,5 +48,14 @@ journals_option = _option(
     "--journal",
     "journals",
     callback=_named,
-    help=f"Folder of the journal, as in attach(journal=...); may be given several times.  {_DEFAULT}",
+    help=f"The same as naming its folder alone, [JOURNAL]; may be given several times.  {_DEFAULT}",
+)
+journals_argument = click.argument(
+    "paths",
+    nargs=-1,
+    type=Folder(),
+    metavar="[JOURNAL]...",
+    callback=_keep,
+    expose_value=False,
+    is_eager=True,  # before the option
 )

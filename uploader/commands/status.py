@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from journal.next_steps import drain_at, next_command
 from journal.quantities import count, readable
+from uploader.commands.dialogue import JOURNAL_UNUSABLE
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, require_journal, settings_for
-from uploader.commands.journal_option import journal_option
+from uploader.commands.journal_option import journals_argument, journals_option
 from uploader.commands.phrases import in_fallback_files, letters_in_words, place
 from uploader.errors import KeyNotForHere, NoKey, SettingsError
 from uploader.keys import address_options, key_for
@@ -29,22 +31,62 @@ _AT_ONCE = "with the next drain"
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-@click.command(epilog=epilog("status", "status --json", "status --journal runs/journal"))
-@journal_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def status(journal: Path | None, as_json: bool) -> None:
+@click.command(epilog=epilog("status", "status --json", "status runs/journal", "status nodes/*/journal"))
+@journals_argument
+@journals_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, or a list of them for several journals.")
+def status(journals: tuple[Path, ...], as_json: bool) -> None:
     """Show the journal's runs, and what is delivered, pending or refused of each.
 
     For each platform that a run goes to, status says what is in the way and which command helps. It only reads, so it
     is safe beside a training and a drain.
     """
-    from journal.read_only import read_journal
-
-    require_journal(journal, "status", as_json=as_json)
+    if len(journals) > 1:
+        _show_several(journals, as_json=as_json)
+        return
+    folder = journals[0] if journals else None
+    require_journal(folder, "status", as_json=as_json)
     with journal_errors("status", as_json=as_json):
-        view = read_journal(journal)
+        view = _read_journal(folder)
     limit = _limit()
-    click.echo(_as_json(view, limit) if as_json else _as_text(view, limit))
+    click.echo(json.dumps(_values(view, limit)) if as_json else _as_text(view, limit))
+
+
+def _show_several(folders: Sequence[Path], *, as_json: bool) -> None:
+    """Show several journals; one that cannot be read stops no other, and is the command's exit code."""
+    limit = _limit()
+    read = [(folder, _read(folder)) for folder in folders]
+    if as_json:
+        shown = [
+            {"journal": str(folder), "error": one} if isinstance(one, str) else _values(one, limit)
+            for folder, one in read
+        ]
+        click.echo(json.dumps(shown))
+    else:
+        texts = (f"journal {folder}: {one}" if isinstance(one, str) else _as_text(one, limit) for folder, one in read)
+        click.echo("\n\n".join(texts))
+    if any(isinstance(one, str) for _, one in read):
+        sys.exit(JOURNAL_UNUSABLE)
+
+
+def _read(folder: Path) -> View | str:
+    """Return what a journal holds, or why it cannot be read."""
+    from journal.errors import JournalError
+    from journal.reading.places import what_is
+
+    if what_is(folder) != "journal":
+        return "there is no journal; name the folder that holds `journal.db`"
+    try:
+        return _read_journal(folder)
+    except JournalError as error:
+        return str(error)
+
+
+def _read_journal(folder: Path | None) -> View:
+    """Read a journal; what that needs is imported for it alone."""
+    from journal import read_only
+
+    return read_only.read_journal(folder)
 
 
 def _limit() -> int | None:
@@ -59,10 +101,10 @@ def _limit() -> int | None:
         return None
 
 
-def _as_json(view: View, limit: int | None) -> str:
+def _values(view: View, limit: int | None) -> dict[str, Any]:
     sizes = {"bytes": view.bytes, "max_bytes": limit}
     beside = {"fallbacks": view.fallbacks, "fallbacks_elsewhere": view.fallbacks_elsewhere}
-    return json.dumps({"journal": str(view.path), **sizes, **beside, "runs": [asdict(run) for run in view.runs]})
+    return {"journal": str(view.path), **sizes, **beside, "runs": [asdict(run) for run in view.runs]}
 
 
 def _as_text(view: View, limit: int | None) -> str:
