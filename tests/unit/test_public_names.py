@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
@@ -28,3 +29,20 @@ def test_h_is_help(command: list[str]) -> None:
     short, long = (CliRunner().invoke(main, [*command, option]) for option in ("-h", "--help"))
     assert short.exit_code == 0
     assert short.output == long.output
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "journal.open",
+        "uploader.attach",
+        "uploader.callbacks.console.ConsoleCapture",
+        "uploader.callbacks.slugs.project_slug",
+        "uploader.platforms.failures.classify",
+        "uploader.recorder.Recorder",
+        "uploader.sink.JournalOptions",
+    ],
+)
+def test_what_scripts_import_stays_where_it_is(name: str) -> None:
+    module, _, attribute = name.rpartition(".")
+    assert callable(getattr(importlib.import_module(module), attribute))

@@ -1,4 +1,4 @@
-"""The rules of the rooms that import-linter cannot see: who starts threads, handles signals, reads the environment."""
+"""The rules of the rooms that import-linter cannot see, such as who starts threads or reads the environment."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ OWNERS = {
     ),
     "signal.signal": ("uploader/commands/",),
     "os.environ": ("journal/locations.py", "uploader/settings.py"),
+    "socket.socket": ("uploader/platforms/", "uploader/server/"),
+    "urllib.request": (),
 }
 SAME_AS = {
     "concurrent.futures.ProcessPoolExecutor": "threading.Thread",
@@ -37,6 +39,9 @@ SAME_AS = {
     "multiprocessing.Process": "threading.Thread",
     "threading.Timer": "threading.Thread",
     "os.getenv": "os.environ",
+    "socket.create_connection": "socket.socket",
+    "socket.getaddrinfo": "socket.socket",
+    "urllib.request.urlopen": "urllib.request",
 }
 
 
@@ -107,6 +112,9 @@ def test_only_the_first_import_asks_for_windows(where: str) -> None:
         ("import concurrent.futures\nconcurrent.futures.ThreadPoolExecutor()", "threading.Thread"),
         ("def f():\n    import signal\n    signal.signal(2, f)", "signal.signal"),
         ("import os\nos.environ['HOME']", "os.environ"),
+        ("import socket as s\ns.create_connection(('host', 80))", "socket.socket"),
+        ("from urllib.request import urlopen\nurlopen('http://host')", "urllib.request"),
+        ("import urllib.request\nurllib.request.urlopen('http://host')", "urllib.request"),
         ("from os import getenv\ngetenv('HOME')", "os.environ"),
     ],
 )
@@ -136,7 +144,7 @@ def test_no_two_modules_have_one_name() -> None:
     """Except where the folder says which: commands are called as what they do, and platforms have the same parts."""
     alike = ("uploader/commands/", "uploader/platforms/hub/", "uploader/platforms/ultralytics/")
     names = Counter(Path(where).stem for where in SOURCES if not where.startswith(alike))
-    assert {name for name, count in names.items() if count > 1} == {"__init__", "errors", "recorder"}
+    assert {name for name, count in names.items() if count > 1} == {"__init__", "errors", "recorder", "slugs"}
 
 
 def test_every_callback_keeps_our_errors_out_of_the_training() -> None:

@@ -17,7 +17,6 @@ from uploader.callbacks.current_training import current_recording, make_current
 from uploader.callbacks.guard import guard, guarded
 from uploader.callbacks.recording import Recording
 from uploader.callbacks.redact import Redactor
-from uploader.callbacks.slugs import project_slug, respelled, run_slug
 from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Callback, Trainer
 from uploader.callbacks.trainer_facts import trainer_facts
@@ -27,6 +26,7 @@ from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
 from uploader.recording.serial_executor import in_caller
 from uploader.settings import Settings
+from uploader.slugs import project_slug, respelled, run_slug
 
 ATTRIBUTE = "uploader"
 """The trainer's attribute that holds its `Recording`."""

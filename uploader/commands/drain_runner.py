@@ -156,6 +156,6 @@ def _stop_on_signals(drains: Sequence[Drain]) -> None:
 def _progress() -> Progress | None:
     if not sys.stderr.isatty():
         return None
-    from uploader.delivery.progress import Bars
+    from uploader.commands.progress_bars import Bars
 
     return Bars()

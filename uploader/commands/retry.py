@@ -27,7 +27,7 @@ def retry(which: tuple[str, ...], everything: bool, journal: Path | None, as_jso
     ids, leaving out those that a newer delivery has superseded. A checkpoint that the journal no longer has is read
     again from the run's folder, if the file there is unchanged.
     """
-    from uploader.recording.model_file import CHECKPOINTS
+    from uploader.run_folder.model_file import CHECKPOINTS
 
     if everything == bool(which):
         raise click.UsageError("give the IDs of dead letters, or runs, or --all")

@@ -103,7 +103,7 @@ def _redirect(opened: Journal, words: list[str], platform: str, url: str, origin
 
 def _renamed(run: str, project: str | None, name: str | None, journal: Path | None, *, as_json: bool) -> str:
     """Give a run another project or name; return what to print."""
-    from uploader.callbacks.slugs import project_slug, run_slug
+    from uploader.slugs import project_slug, run_slug
 
     chosen = {"project": project and project_slug(project), "name": name and run_slug(name)}
     if project is not None and chosen["project"] is None:

@@ -63,7 +63,7 @@ def named_runs(opened: Journal, words: Sequence[str]) -> list[str]:
     from contextlib import closing
 
     from journal.errors import UnknownRow
-    from uploader.delivery.run_routing import choose_runs
+    from uploader.run_selection import choose_runs
 
     with closing(opened.outbox()) as outbox:
         runs = outbox.routes.runs()

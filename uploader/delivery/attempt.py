@@ -16,7 +16,7 @@ from journal.records import Claim
 from uploader.delivery.progress import Progress
 from uploader.errors import BlobUnusable, Damaged, DeliveryError, Interrupted, OlderCopy
 from uploader.platforms.base import Comparing, Message, Platform, Receipt, RunIdentity, Upload
-from uploader.recording.run_file import KnownRun
+from uploader.run_folder.run_file import KnownRun
 
 _LOG = logging.getLogger(__name__)
 

@@ -22,7 +22,6 @@ from journal.clock import to_text, utc_now
 from journal.errors import DiskFull, JournalBusy, JournalError, JournalUnavailable
 from journal.outbox.outbox import Outbox
 from journal.storage.folding import FOLDED_AT_BYTES
-from uploader.delivery import run_routing
 from uploader.delivery.drain_lock import drain_lock
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
@@ -32,6 +31,7 @@ from uploader.delivery.sender import Sender
 from uploader.delivery.sender_manager import SenderManager
 from uploader.delivery.summary import DestinationResult, Summary, summarize
 from uploader.errors import DrainLocked
+from uploader.run_selection import choose_runs
 from uploader.settings import Settings
 
 TICK_SECONDS = 1.0
@@ -81,7 +81,7 @@ class Drain:
         self._options = options
         self._progress = progress or Silent()
         self._stopping = Event()
-        self._run_ids = run_routing.choose_runs(outbox.routes.runs(), options.runs, journal.path)
+        self._run_ids = choose_runs(outbox.routes.runs(), options.runs, journal.path)
         self._senders = SenderManager(
             outbox,
             journal.blobs,

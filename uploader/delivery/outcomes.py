@@ -18,7 +18,7 @@ from uploader.delivery.retry_policy import FIRST_WAIT, READ_WAIT, Random, outcom
 from uploader.errors import Foreign, Transient
 from uploader.platforms.base import Receipt
 from uploader.platforms.registry import keeps_model_file
-from uploader.recording.model_file import write_model_file
+from uploader.run_folder.model_file import write_model_file
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,67 +1,17 @@
-"""Which runs a drain works on, and where they go."""
+"""Where the runs that a drain works on go."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from journal.next_steps import next_command
 from journal.outbox.outbox import Outbox
 from journal.records import Run
-from uploader.addresses import shown
 from uploader.errors import NoKey, SettingsError
 from uploader.keys import no_key_at_all
 from uploader.settings import Settings
 
 _LOG = logging.getLogger("uploader")
-_SHOWN = 5
-"""So many runs are named where a word fits several."""
-
-
-def choose_runs(runs: Sequence[Run], words: Sequence[str], journal: Path) -> list[str] | None:
-    """Return the ids of the runs that a person named.
-
-    Args:
-        runs: All runs.
-        words: Each an id or its beginning, a name, or `project/name`; none means all runs.
-        journal: Their folder, for messages.
-
-    Returns:
-        The ids, or None for all, also those that come later.
-
-    Raises:
-        SettingsError: One fits no run, or several.
-    """
-    return [_the_one(runs, word, journal) for word in words] or None
-
-
-def _the_one(runs: Sequence[Run], word: str, journal: Path) -> str:
-    found = _fitting(runs, word)
-    if len(found) == 1:
-        return found[0].id
-    if not found:
-        named = shown(word) if "://" in word else word  # an address in the place of a run may hold a password
-        raise SettingsError(f"'{named}' fits no run; `{next_command('status', journal)}` lists them")
-    which = ", ".join(f"{run.id} ({full_name(run)})" for run in found[:_SHOWN])
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    raise SettingsError(f"'{word}' fits {len(found)} runs: {which}{more}; give the beginning of an id")
-
-
-def _fitting(runs: Sequence[Run], word: str) -> list[Run]:
-    """Return the runs that a word may mean: full names go before beginnings of ids, these before those of names."""
-    by_name = [run for run in runs if word in {run.id, run.name, full_name(run)}]
-    by_id = [run for run in runs if word and run.id.startswith(word)]
-    return by_name or by_id or [run for run in runs if word and _begins(run, word)]
-
-
-def _begins(run: Run, word: str) -> bool:
-    return run.name.startswith(word) or full_name(run).startswith(word)
-
-
-def full_name(run: Run) -> str:
-    """Return a run's name with its project, if it has one."""
-    return f"{run.project}/{run.name}" if run.project else run.name
 
 
 def route(

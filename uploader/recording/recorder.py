@@ -21,10 +21,11 @@ from journal.storage.database import Durability
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.resumption import NOWHERE, Origin, find_origin
-from uploader.recording.run_file import remove_model_file, write_run_file
 from uploader.recording.serial_executor import in_caller, is_in_our_thread, run_uninterrupted, uninterrupted
 from uploader.recording.session_writer import SessionWriter, new_run
 from uploader.recording.snapshot_thread import SnapshotThread
+from uploader.run_folder.model_file import remove_model_file
+from uploader.run_folder.run_file import KnownRun, write_run_file
 
 # The trainer has finished by then; a snapshot that takes longer than this is on a disk that hangs.
 FINAL_SECONDS = 600.0
@@ -106,7 +107,7 @@ class Recorder:
         if origin.model is None:
             remove_model_file(save_dir)
         was_complete = known is not None and (known.is_complete or writer.is_complete())
-        remember = partial(write_run_file, writer, save_dir, known)
+        remember = partial(_write_run_file, writer, save_dir, known)
         remember(was_complete)
         return cls(writer, resumed=known is not None, remember=remember, was_complete=was_complete, origin=origin)
 
@@ -214,6 +215,18 @@ class Recorder:
 def plain_payload(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a payload as plain values; code of a person's classes is called in their own thread."""
     return payload if not is_in_our_thread() or is_plain(payload) else in_caller(partial(plain, payload))
+
+
+def _write_run_file(writer: SessionWriter, save_dir: Path, known: KnownRun | None, is_complete: bool) -> None:
+    write_run_file(
+        save_dir,
+        writer.run,
+        writer.session,
+        journal=writer.folder,
+        begun_at=known.begun_at if known else writer.run.created_at,
+        chunks=writer.chunks.reserved,
+        is_complete=is_complete,
+    )
 
 
 def _begin(

@@ -20,8 +20,8 @@ from journal.clock import to_text
 from journal.errors import JournalError
 from journal.sessions.identity import UNKNOWN
 from uploader.recording.journal_options import JournalOptions
-from uploader.recording.model_file import read_model_file
-from uploader.recording.run_file import KnownRun
+from uploader.run_folder.model_file import read_model_file
+from uploader.run_folder.run_file import KnownRun
 
 if TYPE_CHECKING:
     from journal.checkpoints.recognition import Recognition

@@ -31,7 +31,7 @@ from journal.clock import from_text, utc_now
 from journal.outbox.claims import Wanted
 from uploader.delivery import drain
 from uploader.delivery.timing import Timing
-from uploader.recording.model_file import CHECKPOINTS
+from uploader.run_folder.model_file import CHECKPOINTS
 from uploader.server.running import running
 
 TOO_BAD = Reply(422, {"error": "impossible"})

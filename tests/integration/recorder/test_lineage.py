@@ -16,9 +16,9 @@ import pytest
 from journal.checkpoints.blobs import file_stamp
 from journal.checkpoints.salvage import RUN_FILE, stamped
 from uploader.recording.journal_options import JournalOptions
-from uploader.recording.model_file import MODEL_FILE
 from uploader.recording.recorder import Recorder
 from uploader.recording.resumption import find_origin
+from uploader.run_folder.model_file import MODEL_FILE
 
 Start = Callable[..., Recorder]
 

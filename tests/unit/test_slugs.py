@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uploader.callbacks.slugs import MAX_LENGTH, project_slug, respelled, run_slug, slugify
+from uploader.slugs import MAX_LENGTH, project_slug, respelled, run_slug, slugify
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from journal.checkpoints.salvage import RUN_FILE
@@ -46,3 +47,9 @@ def write_model_file(folder: Path, run_id: str, model_id: str) -> None:
         temporary = folder / f".{MODEL_FILE}.tmp"
         temporary.write_text(model_id, "utf-8")
         temporary.replace(folder / MODEL_FILE)
+
+
+def remove_model_file(save_dir: Path) -> None:
+    """Remove the file in which upstream noted the model of an earlier training, which is not to be continued."""
+    with suppress(OSError):
+        (save_dir / MODEL_FILE).unlink(missing_ok=True)

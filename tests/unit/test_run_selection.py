@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from journal.records import Run
-from uploader.delivery.run_routing import choose_runs
 from uploader.errors import SettingsError
+from uploader.run_selection import choose_runs
 
 HERE = Path("journal")
 RUNS = [Run(name, None, "train", "/", "") for name in ("aaaa-1", "aabb-2", "cccc-3")]

@@ -12,7 +12,7 @@ UPLOAD = """
 import functools
 import tqdm
 tqdm.tqdm.__init__ = functools.partialmethod(tqdm.tqdm.__init__, mininterval=0, miniters=0)
-from uploader.delivery.progress import Bars
+from uploader.commands.progress_bars import Bars
 bars = Bars()
 with bars.upload("train/best.pt", 200) as sent:
     for size in (50, 150, 200, 0, 100):  # in the middle a new attempt begins

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from journal.checkpoints.salvage import RUN_FILE
-from journal.sessions.identity import UNKNOWN, Newest
-from uploader.recording.model_file import MODEL_FILE
-from uploader.recording.session_writer import SessionWriter
+from journal.records import Run
+from journal.sessions.identity import UNKNOWN, Newest, Session
 
 LOGGER = logging.getLogger("uploader")
 
@@ -80,32 +78,30 @@ def _is_sound(known: KnownRun) -> bool:
     return "\0" not in known.folder and 0 <= known.newest.generation < _MOST and 0 <= known.chunks < 1 << 53
 
 
-def remove_model_file(save_dir: Path) -> None:
-    """Remove the file in which upstream noted the model of an earlier training, which is not to be continued."""
-    with suppress(OSError):
-        (save_dir / MODEL_FILE).unlink(missing_ok=True)
-
-
-def write_run_file(writer: SessionWriter, save_dir: Path, known: KnownRun | None, is_complete: bool) -> None:
+def write_run_file(
+    save_dir: Path, run: Run, session: Session, *, journal: Path, begun_at: str, chunks: int, is_complete: bool
+) -> None:
     """Write the run file, under a temporary name first, so that it is never incomplete.
 
     Args:
-        writer: Writes the session.
         save_dir: The folder that is trained into.
-        known: What was known of the run before; None for a new run.
+        run: The run.
+        session: The session that trains it.
+        journal: The folder of the session's journal.
+        begun_at: When the run began, as an ISO time.
+        chunks: An id that the session's console chunks are unlikely to exceed.
         is_complete: Whether the run is finished.
     """
-    begun_at = known.begun_at if known else writer.run.created_at
     content = {
-        "run": writer.run.id,
-        "journal": str(writer.folder.absolute()),
+        "run": run.id,
+        "journal": str(journal.absolute()),
         "folder": str(save_dir),
         "begunAt": begun_at,
         "complete": is_complete,
-        "session": writer.session.uuid,
-        "generation": writer.session.generation,
-        "chunks": writer.chunks.reserved,
-        "ancestors": list(writer.session.ancestors),
+        "session": session.uuid,
+        "generation": session.generation,
+        "chunks": chunks,
+        "ancestors": list(session.ancestors),
     }
     temporary = save_dir / f".{RUN_FILE}.tmp"
     try:

@@ -1,0 +1,36 @@
+"""What a person sees while a drain works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class Bars:
+    """Progress bars on stderr: one for the deliveries, one for each upload in bytes."""
+
+    def __init__(self) -> None:
+        """Show the first bar; how many deliveries there will be is known only when they are planned."""
+        from tqdm import tqdm
+
+        self._tqdm = tqdm
+        self._deliveries = tqdm(desc="deliveries", unit="", dynamic_ncols=True)
+
+    def settled(self, deliveries: int) -> None:
+        """Fill the bar."""
+        self._deliveries.update(deliveries)
+
+    @contextmanager
+    def upload(self, name: str, size: int) -> Iterator[Callable[[int], None]]:
+        """Show a bar for the upload as long as it lasts."""
+        with self._tqdm(desc=name, total=size, unit="B", unit_scale=True, leave=False, dynamic_ncols=True) as bar:
+            yield lambda sent: _fill_to(bar, sent)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._deliveries.close()
+
+
+def _fill_to(bar: Any, sent: int) -> None:
+    bar.update(sent - bar.n)

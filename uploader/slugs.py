@@ -1,0 +1,79 @@
+"""Names as the platform spells them, by upstream's rule: lower-case letters a to z, digits and hyphens.
+
+If that rule leaves nothing of a name, upstream sends an empty one. Here such a name is spelled in punycode, as domain
+names are, so that different names stay different and can be decoded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePath
+
+MAX_LENGTH = 128
+"""The platform keeps at most this many characters of a slug."""
+PUNYCODE = "xn-"
+"""The prefix of a name that is spelled in punycode."""
+
+_UNKEPT = re.compile(r"[^a-z0-9\s-]")
+_SWEEP = re.compile(r"multitrain-?\d*")
+"""The folder that upstream creates for a training on several data sets, after which it names their project."""
+
+
+def slugify(text: str) -> str:
+    """Return the slug of `text`: `"My Run, no. 1"` becomes `"my-run-no-1"`. It may be empty."""
+    kept = _UNKEPT.sub("", text.lower()).replace(" ", "-")
+    return re.sub("-+", "-", kept).strip("-")[:MAX_LENGTH]
+
+
+def project_slug(project: object, sweeps: object = None) -> str | None:
+    """Return the slug of a training's `project` argument; None when it names no project.
+
+    `owner/project` names somebody else's project: the owner is kept as it is, since only the platform knows how it
+    spells owners. Of an absolute path the last folder is the project.
+
+    Args:
+        project: The argument.
+        sweeps: The folder in which upstream puts trainings on several data sets when no project was named.
+    """
+    raw = _named(str(project or ""), sweeps)
+    owner, slash, rest = raw.partition("/")
+    if slash and owner.strip(". ") and (name := _spelled(rest.replace("/", "-"))):
+        return f"{owner}/{name}"
+    return _spelled(raw.replace("/", "-")) or None
+
+
+def run_slug(name: object) -> str:
+    """Return the slug of a training's `name` argument; a training without a usable name is called `train`."""
+    return _spelled(str(name or "")) or "train"
+
+
+def respelled(names: dict[str, object]) -> Iterator[str]:
+    """Yield a message for each name that is spelled in punycode.
+
+    Args:
+        names: The names that a person gave, by what they name.
+    """
+    for what, name in names.items():
+        slug = _spelled(str(name or "").rpartition("/")[2])
+        if slug.startswith(PUNYCODE):
+            yield f"the platform spells names with a-z, 0-9 and hyphens: {what} {name!r} becomes {slug!r}"
+
+
+def _named(project: str, sweeps: object) -> str:
+    path = PurePath(project)
+    if not path.is_absolute() or not path.name:
+        return project
+    if _SWEEP.fullmatch(path.name) and str(path.parent) != str(sweeps) and path.parent.name:
+        path = path.parent
+    return path.name
+
+
+def _spelled(name: str) -> str:
+    return slugify(name) or _in_punycode(name)
+
+
+def _in_punycode(name: str) -> str:
+    words = "-".join(re.findall(r"\w+", name.lower().replace("_", " ")))
+    spelled = slugify(words.encode("punycode", "replace").decode("ascii"))
+    return f"{PUNYCODE}{spelled}"[:MAX_LENGTH] if spelled else ""
