@@ -13,7 +13,7 @@ if sys.platform == "win32":  # before a module of the standard library is missin
 from journal.encoding import encode
 from journal.errors import JournalError
 from journal.folder import Journal
-from journal.folder import open_journal as open
+from journal.opening import open_journal as open
 
 DISTRIBUTION = "offline-uploader"  # other projects have modules of this name: `uploader.names` looks at this
 

@@ -1,12 +1,10 @@
-"""A journal as a folder: opening it, and the things one does with the whole of it."""
+"""A journal as a folder, and the things one does with the whole of it."""
 
 from __future__ import annotations
 
-import logging
-import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from copy import copy
 from datetime import datetime
@@ -19,10 +17,9 @@ from journal.checkpoints import retaking
 from journal.checkpoints.blobs import BlobStore
 from journal.checkpoints.recognition import Recognition
 from journal.checkpoints.retaking import Missing
-from journal.checkpoints.salvage import LostSnapshot, lost_snapshots
+from journal.checkpoints.salvage import lost_snapshots
 from journal.clock import utc_now
-from journal.errors import BlobError, JournalUnavailable, from_os, from_sqlite
-from journal.migrations import NEWEST_VERSION, migrate
+from journal.errors import from_os, from_sqlite
 from journal.outbox import redelivery, resending
 from journal.outbox.dropping import Dropped, drop_destination
 from journal.outbox.outbox import Outbox
@@ -31,19 +28,15 @@ from journal.outbox.redirecting import Redirected, redirect
 from journal.outbox.resending import Renamed
 from journal.reading.beside import left_beside
 from journal.reading.report import RunReport, make_report
-from journal.retention import full_disk, prunable, pruning
+from journal.retention import prunable, pruning
 from journal.retention.limit import Size, measure
 from journal.retention.pruning import Pruned
 from journal.sessions import interrupted
-from journal.sessions.identity import journal_uuid
 from journal.storage.connections import CountedConnection, transaction
-from journal.storage.database import BUSY_SECONDS, Durability, check_header, check_sqlite, make_engine, make_folder
 from journal.storage.folding import fold_wal
 from journal.storage.log_flush import flush_log
-from journal.writing import fallback_format, fallback_intake, fallback_owners
+from journal.writing import fallback_format, fallback_intake, fallback_owners, salvaging
 from journal.writing.writer import Writer
-
-_LOG = logging.getLogger(__name__)
 
 
 class Journal:
@@ -53,16 +46,16 @@ class Journal:
         path: The folder.
         database: `journal.db` in it.
         blobs: The checkpoint bytes.
-        uuid: What tells this journal from all others, wherever it is.
+        uuid: What tells this journal from all others, wherever it is; None if somebody has deleted it.
     """
 
-    def __init__(self, path: Path, durability: Durability, busy_seconds: float) -> None:
+    def __init__(self, path: Path, engine: Engine, uuid: str | None) -> None:
         """Use `open_journal` instead, which also creates and migrates."""
         self.path = path
         self.database = path / "journal.db"
         self.blobs = BlobStore(path / "blobs")
-        self.uuid: str | None = None
-        self._engine: Engine = make_engine(self.database, durability, busy_seconds)
+        self.uuid = uuid
+        self._engine = engine
         self._connection: Connection | None = None
 
     def writer(self) -> Writer:
@@ -204,7 +197,7 @@ class Journal:
         with self._transaction(read_only=True) as connection:
             lost = lost_snapshots(connection, utc_now())
         with closing(self.writer()) as writer:
-            saved = sum(self._take_in(writer, one) for one in lost)
+            saved = sum(salvaging.take_in(writer, self.blobs, one) for one in lost)
         self._sweep()
         return saved
 
@@ -239,24 +232,16 @@ class Journal:
         with self._transaction(read_only=True) as connection:
             return measure(connection)
 
+    def mark_removed(self, sha256s: Collection[str]) -> None:
+        """Record that the files of these blobs were deleted to make room."""
+        with self._transaction() as connection:
+            prunable.mark_removed(connection, sha256s)
+
     def _sweep(self) -> None:
         """Remove bytes that were given up, also by processes that were killed before they came to it."""
         with self._transaction() as connection:
             prunable.clear_removed(connection, self.blobs)
         self.blobs.sweep(time.time())
-
-    def _take_in(self, writer: Writer, lost: LostSnapshot) -> bool:
-        """Take one file in; what cannot be had now is left to the next drain, and stops none."""
-        try:
-            snapshot = self.blobs.snapshot(lost.path, lost.stamp)
-            try:
-                writer.add_salvaged(lost, snapshot)
-            finally:
-                self.blobs.discard(snapshot)
-        except (BlobError, JournalUnavailable) as error:
-            _LOG.warning("The checkpoint %s was not taken in: %s", lost.path, error)
-            return False
-        return True
 
     def _take_again(self, wanted: Missing, names: Sequence[str]) -> bool:
         snapshot = retaking.find(self.blobs, wanted, names)
@@ -316,50 +301,3 @@ class Journal:
         with ExitStack() as stack:
             kept = self._connection or stack.enter_context(self._engine.connect())
             yield stack.enter_context(transaction(kept, self.database, read_only=read_only))
-
-
-def open_with_room(path: str | Path | None = None) -> Journal:
-    """Open a journal as `open_journal` does; on a full disk, delete delivered checkpoints first."""
-    folder = locations.expanded(path) if path is not None else locations.default_journal()
-    freed = full_disk.make_room(folder) if os.path.exists(folder / "journal.db") else set()  # noqa: PTH110 - it raises for no path
-    journal = open_journal(folder)
-    if freed:
-        with journal._transaction() as connection:
-            prunable.mark_removed(connection, freed)
-    return journal
-
-
-def open_journal(
-    path: str | Path | None = None, *, durability: Durability = "full", busy_seconds: float = BUSY_SECONDS
-) -> Journal:
-    """Open a journal folder; make it when it is not there, and bring an older one to the newest schema.
-
-    Args:
-        path: The folder; by default `UPLOADER_JOURNAL`, else a folder of this user's application data.
-        durability: `full`: what was written survives a power cut. `process`: it survives a killed process, and
-            writing costs less.
-        busy_seconds: How long a write waits for another process before `JournalBusy`.
-
-    Raises:
-        JournalUnwritable: The folder cannot be made or written.
-        CorruptJournal: The file is damaged. It was not touched.
-        NewerJournal: A later version wrote it. It was not touched.
-    """
-    # Absolute: the working folder may change as long as it is open.
-    folder = locations.expanded(path) if path is not None else locations.default_journal()
-    check_sqlite()
-    make_folder(folder)
-    check_header(folder / "journal.db", NEWEST_VERSION)
-    journal = Journal(folder, durability, busy_seconds)
-    connection = journal._engine.raw_connection()
-    try:
-        driver = connection.driver_connection
-        assert isinstance(driver, CountedConnection)
-        if migrate(driver, journal.database):
-            fold_wal(driver)  # so that the file's header carries the version, for `check_header`
-        journal.uuid = journal_uuid(driver)
-    except sqlite3.Error as error:
-        raise from_sqlite(error, journal.database) from error
-    finally:
-        connection.close()
-    return journal

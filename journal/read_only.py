@@ -8,7 +8,8 @@ from pathlib import Path
 
 from journal import locations
 from journal.errors import DiskFull, JournalUnwritable, from_os
-from journal.folder import Journal, open_journal
+from journal.folder import Journal
+from journal.opening import open_journal
 from journal.reading.report import RunReport
 
 

@@ -18,8 +18,8 @@ from journal.doctor.findings import some
 from journal.doctor.rebuilding import rebuild
 from journal.doctor.rescue import TABLES, Rescue
 from journal.errors import CorruptJournal, JournalUnwritable, from_os, from_sqlite
-from journal.folder import open_journal
 from journal.kinds import CHECKPOINT
+from journal.opening import open_journal
 from journal.quantities import count
 from journal.retention.prunable import NEEDED
 from journal.sessions import identity

@@ -89,7 +89,7 @@ def _opened(
 ) -> tuple[Path, Drain]:
     """Open a journal with a drain for it; both are closed with the stack."""
     from journal.errors import JournalUnwritable
-    from journal.folder import open_with_room
+    from journal.opening import open_with_room
     from uploader.delivery.drain import Drain
 
     settings = settings_for(folder)

@@ -57,7 +57,7 @@ def opened_journal(folder: Path | None, command: str, *, as_json: bool = False) 
     """
     require_journal(folder, command, as_json=as_json)
     with journal_errors(command, as_json=as_json):
-        from journal.folder import open_with_room
+        from journal.opening import open_with_room
 
         with open_with_room(folder) as opened:
             yield opened

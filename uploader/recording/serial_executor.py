@@ -45,8 +45,8 @@ _TRIES = 3
 _LOGGERS = (
     "uploader",
     "ultralytics",
-    "journal.folder",
     "journal.writing.fallback_intake",
+    "journal.writing.salvaging",
     "journal.checkpoints.salvage",
 )
 """The loggers that our threads use."""

@@ -19,7 +19,7 @@ from journal.checkpoints.blobs import STALE_SECONDS
 from journal.clock import utc_now
 from journal.doctor import examine
 from journal.errors import DiskFull, JournalUnwritable, from_os, from_sqlite
-from journal.folder import open_with_room
+from journal.opening import open_with_room
 from journal.records import Outcome
 from journal.sessions import liveness
 

@@ -1,0 +1,70 @@
+"""Opening a journal: making its folder, checking the file, and bringing it to the newest schema."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from journal import locations
+from journal.errors import from_sqlite
+from journal.folder import Journal
+from journal.migrations import NEWEST_VERSION, migrate
+from journal.retention import full_disk
+from journal.sessions.identity import journal_uuid
+from journal.storage.connections import CountedConnection
+from journal.storage.database import BUSY_SECONDS, Durability, check_header, check_sqlite, make_engine, make_folder
+from journal.storage.folding import fold_wal
+
+
+def open_with_room(path: str | Path | None = None) -> Journal:
+    """Open a journal as `open_journal` does; on a full disk, delete delivered checkpoints first."""
+    folder = locations.expanded(path) if path is not None else locations.default_journal()
+    freed = full_disk.make_room(folder) if os.path.exists(folder / "journal.db") else set()  # noqa: PTH110 - it raises for no path
+    journal = open_journal(folder)
+    if freed:
+        journal.mark_removed(freed)
+    return journal
+
+
+def open_journal(
+    path: str | Path | None = None, *, durability: Durability = "full", busy_seconds: float = BUSY_SECONDS
+) -> Journal:
+    """Open a journal folder; make it when it is not there, and bring an older one to the newest schema.
+
+    Args:
+        path: The folder; by default `UPLOADER_JOURNAL`, else a folder of this user's application data.
+        durability: `full`: what was written survives a power cut. `process`: it survives a killed process, and
+            writing costs less.
+        busy_seconds: How long a write waits for another process before `JournalBusy`.
+
+    Raises:
+        JournalUnwritable: The folder cannot be made or written.
+        CorruptJournal: The file is damaged. It was not touched.
+        NewerJournal: A later version wrote it. It was not touched.
+    """
+    # Absolute: the working folder may change as long as it is open.
+    folder = locations.expanded(path) if path is not None else locations.default_journal()
+    database = folder / "journal.db"
+    check_sqlite()
+    make_folder(folder)
+    check_header(database, NEWEST_VERSION)
+    engine = make_engine(database, durability, busy_seconds)
+    return Journal(folder, engine, _prepare(engine, database))
+
+
+def _prepare(engine: Engine, database: Path) -> str | None:
+    """Bring the journal to the newest schema; return its uuid."""
+    connection = engine.raw_connection()
+    try:
+        driver = connection.driver_connection
+        assert isinstance(driver, CountedConnection)
+        if migrate(driver, database):
+            fold_wal(driver)  # so that the file's header carries the version, for `check_header`
+        return journal_uuid(driver)
+    except sqlite3.Error as error:
+        raise from_sqlite(error, database) from error
+    finally:
+        connection.close()
