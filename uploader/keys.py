@@ -83,6 +83,21 @@ def no_key_at_all(settings: Settings) -> str:
     )
 
 
+def missing_key(settings: Settings) -> NoKey | None:
+    """Return why nothing of a run that is recorded now could be sent everywhere; None if a key is there for all.
+
+    Args:
+        settings: Hold the keys, and say where such a run would go.
+    """
+    routes = settings.default_routes or settings.named
+    for platform, url in routes:
+        try:
+            key_for(settings, platform, url)
+        except NoKey as error:
+            return error
+    return None if routes else NoKey(no_key_at_all(settings))
+
+
 def _or_saved(settings: Settings, spec: PlatformSpec) -> str:
     """Return, as the end of a message, the file that may hold a key, and what is wrong with it."""
     holder = spec_of(spec.fallback_key_of) if spec.fallback_key_of else spec

@@ -74,7 +74,9 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
     help="Deliver the runs to this platform as well; your key is sent to it.",
 )
 @click.option("--platform", type=click.Choice(NAMES), help=f"The API of --to.  [default: {DEFAULT.name}]")
-@click.option("--watch", is_flag=True, help="Never stop; deliver what is recorded meanwhile, too.")
+@click.option(
+    "--watch", is_flag=True, help="Never stop; deliver what is recorded meanwhile, too, and print what arrives."
+)
 @click.option("--max-time", type=float, callback=_seconds, metavar="SECONDS", help="Keep trying for this long.")
 @click.option(
     "--parallel",

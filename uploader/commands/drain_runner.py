@@ -100,7 +100,7 @@ def _opened(
             raise JournalUnwritable(f"there is no journal in {folder}; name the folder that holds `journal.db`")
     journal = stack.enter_context(open_with_room(folder))
     outbox = stack.enter_context(closing(journal.outbox()))
-    progress = _progress() if alone and not as_json else None
+    progress = _progress(options, as_json=as_json, alone=alone)
     reread = partial(settings_for, folder)
     return journal.path, Drain(journal, outbox, settings, options, progress=progress, reread=reread)
 
@@ -153,9 +153,13 @@ def _stop_on_signals(drains: Sequence[Drain]) -> None:
         signal.signal(number, handle)
 
 
-def _progress() -> Progress | None:
-    if not sys.stderr.isatty():
-        return None
+def _progress(options: DrainOptions, *, as_json: bool, alone: bool) -> Progress | None:
+    """Return what shows how far a drain is: bars on a terminal, and for whoever watches a line for what arrives."""
+    from uploader.commands.arrival_lines import ArrivalLines
     from uploader.commands.progress_bars import Bars
+    from uploader.delivery.progress import Silent
 
-    return Bars()
+    bars = Bars() if alone and not as_json and sys.stderr.isatty() else None
+    if not options.watch:
+        return bars
+    return ArrivalLines(bars.say if bars else partial(click.echo, err=as_json), bars or Silent())

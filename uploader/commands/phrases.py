@@ -36,6 +36,8 @@ def letters_in_words(letters: Sequence[DeadLetter], limit: int = 3) -> str:
 
 def place(platform: str, url: str) -> str:
     """Return a platform's address for people; it names the API, too, as one server may offer both."""
+    if not platform:
+        return "nowhere yet"
     if not url:
         return f"{platform} (chosen by name)"
     return shown(url) if platform == DEFAULT.name else f"{shown(url)} ({platform})"

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from journal.records import Claim
+
 
 class Bars:
     """Progress bars on stderr: one for the deliveries, one for each upload in bytes."""
@@ -20,6 +22,13 @@ class Bars:
     def settled(self, deliveries: int) -> None:
         """Fill the bar."""
         self._deliveries.update(deliveries)
+
+    def arrived(self, claim: Claim) -> None:
+        """Show nothing of a single one."""
+
+    def say(self, line: str) -> None:
+        """Print a line on stdout, above the bars."""
+        self._tqdm.write(line)
 
     @contextmanager
     def upload(self, name: str, size: int) -> Iterator[Callable[[int], None]]:

@@ -145,6 +145,22 @@ class Drain:
     # --- before and after
 
     def _prepare(self) -> None:
+        """Do what a drain begins with; one that watches tries again where another process or a full disk is in the way.
+
+        Raises:
+            JournalBusy: It does not watch.
+            DiskFull: It does not watch.
+        """
+        while not self._stopping.is_set():
+            try:
+                self._begin()
+                return
+            except (JournalBusy, DiskFull) as error:
+                if not self._options.watch or time.monotonic() >= self._deadline:
+                    raise
+                self._put_off(error)
+
+    def _begin(self) -> None:
         self._journal.ingest_fallbacks()
         self._journal.salvage()
         self._journal.note_interrupted()  # after what those trainings left was taken in
@@ -184,7 +200,8 @@ class Drain:
         endings = {
             (sender.destination.platform, sender.destination.base_url): self._ending(sender) for sender in self._senders
         }
-        summary = summarize(runs, endings, seconds=seconds, interrupted=self._stopping.is_set())
+        nowhere = DestinationResult(closed=self._senders.nowhere)
+        summary = summarize(runs, endings, seconds=seconds, interrupted=self._stopping.is_set(), nowhere=nowhere)
         return replace(summary, left_beside=tuple(self._left_beside()))
 
     def _left_beside(self) -> list[str]:
@@ -296,7 +313,11 @@ class Drain:
             self._take(left)
 
     def _write(self) -> None:
-        self._progress.settled(self._outcomes.write())
+        settled = self._outcomes.write()
+        self._progress.settled(len(settled))
+        for outcome in settled:
+            if outcome.result == "delivered":
+                self._progress.arrived(outcome.claim)
 
     def _keep_up(self) -> None:
         """Do the periodic work: renew leases, fold the write-ahead log back."""

@@ -66,8 +66,8 @@ class Outcomes:
         error = "the drain ended before the answer came"
         self._unwritten += [Outcome(claim, "retry", error=error) for claim in claims]
 
-    def write(self) -> int:
-        """Write all outcomes in one transaction; return how many deliveries were settled.
+    def write(self) -> list[Outcome]:
+        """Write all outcomes in one transaction; return those that settled a delivery.
 
         What cannot be written stays for the next time.
         """
@@ -84,7 +84,7 @@ class Outcomes:
             known = self.models[outcome.claim.destination_id]
             pages = (detail for kind, detail in outcome.signals if kind == "model")
             known.extend(page for page in pages if page not in known)  # a resumed run is announced again
-        return sum(outcome.result not in {"retry", "release"} for outcome in written)
+        return [outcome for outcome in written if outcome.result not in {"retry", "release"}]
 
     def _outcome(self, finished: Finished) -> Outcome:
         claim, result = finished.claim, self._checked(finished)

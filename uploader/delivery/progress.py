@@ -6,12 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from journal.records import Claim
+
 
 class Progress(Protocol):
     """Hears how far a drain is. `upload` is called from the drain's threads."""
 
     def settled(self, deliveries: int) -> None:
         """So many more deliveries are settled."""
+        ...
+
+    def arrived(self, claim: Claim) -> None:
+        """This delivery was confirmed, and that is recorded."""
         ...
 
     def upload(self, name: str, size: int) -> AbstractContextManager[Callable[[int], None]]:
@@ -27,6 +33,9 @@ class Silent:
     """Shows nothing."""
 
     def settled(self, deliveries: int) -> None:
+        """Ignore it."""
+
+    def arrived(self, claim: Claim) -> None:
         """Ignore it."""
 
     @contextmanager

@@ -21,7 +21,7 @@ from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.progress import Progress
 from uploader.delivery.sender import Sender, SenderContext
 from uploader.errors import NoKey
-from uploader.keys import named_too
+from uploader.keys import missing_key, named_too
 from uploader.platforms.base import Platform, RunIdentity
 from uploader.settings import Settings
 
@@ -101,20 +101,40 @@ class SenderManager:
         """
         if self._options.watch:
             self._look_at_settings()
-        self._route()
+        is_routed = self._route()
         for target in self._outbox.routes.targets(run_ids=self._run_ids):
             if target.destination.id not in self._senders:
                 self._senders[target.destination.id] = self._open(target.destination)
+        if self._options.watch:
+            self._tell_of_missing_key(is_known=is_routed and bool(self._senders))
 
-    def _route(self) -> None:
+    def _route(self) -> bool:
+        """Give every run a destination; return False where a drain that watches could not."""
         try:
             self._bound += run_routing.route(self._outbox, self._run_ids, to=self._to, settings=self._settings)
-            self._said.pop(None, None)
-        except NoKey as error:
+        except NoKey:
             if not self._options.watch:
                 raise
-            self._say(None, f"Nothing is sent: {error}")
-        self._to = None
+            return False
+        finally:
+            self._to = None
+        return True
+
+    def _tell_of_missing_key(self, *, is_known: bool) -> None:
+        """Say that nothing is sent, or that nothing will be of what is recorded from now on, before that is too late.
+
+        Args:
+            is_known: Whether all goes somewhere; then the senders say what is missing there.
+        """
+        if is_known or self.nowhere is None:
+            self._said.pop(None, None)
+        else:
+            self._say(None, f"Nothing is sent: {self.nowhere} ({self._waits})")
+
+    @property
+    def nowhere(self) -> NoKey | None:
+        """Why what is recorded now would not be sent, else None."""
+        return missing_key(self._settings)
 
     def _look_at_settings(self) -> None:
         """Read the settings again while a platform refuses us, and reopen the senders that may be let in now."""
@@ -125,6 +145,8 @@ class SenderManager:
         fresh = self._reread()
         if fresh == self._read and now < self._next_reopening:
             return
+        if fresh != self._read:
+            _LOG.warning("The settings have changed; what waits is tried with them.")
         self._next_reopening = now + self._options.timing.reopen
         self._read, self._settings = fresh, self._named(fresh)
         for sender in self._limited():
@@ -191,8 +213,11 @@ class SenderManager:
             url = sender.destination.base_url
             place = shown(url) if url else sender.destination.platform
             what = "nothing is sent" if sender.refused else "not everything is sent"
-            waits = f"it waits, and looks for another key every {self._options.timing.reread:g} s"
-            self._say(sender.destination.id, f"{place}: {what}; {reason} ({waits})")
+            self._say(sender.destination.id, f"{place}: {what}; {reason} ({self._waits})")
+
+    @property
+    def _waits(self) -> str:
+        return f"it waits, and looks for another key every {self._options.timing.reread:g} s"
 
     def _say(self, about: int | None, text: str) -> None:
         """Warn, but do not repeat the last warning about the same destination."""

@@ -22,6 +22,8 @@ State = Literal[
     "credentials refused",
     "not supported",
 ]
+NOWHERE = ("", "")
+"""Platform and base URL of what goes nowhere yet."""
 NOTHING_LEFT: frozenset[State] = frozenset({"up to date", "refused in part"})
 """States in which no later drain will find more to do, unless a person does something."""
 _NOT_LET_IN: frozenset[State] = frozenset(
@@ -55,7 +57,7 @@ class DestinationSummary:
     """One destination at the end of a drain, as far as the chosen runs go.
 
     Attributes:
-        platform: Name of the platform's API.
+        platform: Name of the platform's API, "" of runs that go nowhere yet.
         url: Its base URL, "" where nobody knows it yet.
         state: In a word.
         delivered: Deliveries made by this drain.
@@ -117,6 +119,7 @@ def summarize(
     *,
     seconds: float,
     interrupted: bool,
+    nowhere: DestinationResult | None = None,
 ) -> Summary:
     """Put together what the journal says and what the drain saw.
 
@@ -125,13 +128,24 @@ def summarize(
         results: By platform and base URL.
         seconds: How long it took.
         interrupted: Whether it was told to stop.
+        nowhere: Why runs go nowhere yet, if some do.
     """
     targets: dict[tuple[str, str], list[TargetReport]] = {}
     for run in runs:
         for target in (one for one in run.targets if one.dropped_at is None):
             targets.setdefault((target.platform, target.base_url), []).append(target)
     ended = (_destination(place, each, results.get(place, DestinationResult())) for place, each in targets.items())
-    return Summary(tuple(ended), seconds, interrupted)
+    unrouted = _unrouted(runs, nowhere or DestinationResult())
+    return Summary((*ended, *unrouted), seconds, interrupted)
+
+
+def _unrouted(runs: Sequence[RunReport], result: DestinationResult) -> Sequence[DestinationSummary]:
+    """Return, as one destination without a name, what goes nowhere yet: it has not arrived either."""
+    events = sum(run.events for run in runs if not run.targets)
+    if not events:
+        return ()
+    state, error = _state(events, 0, result), str(result.closed or "") or None
+    return (DestinationSummary(*NOWHERE, state, 0, 0, events, 0, 0, 0, error, None),)
 
 
 def _destination(

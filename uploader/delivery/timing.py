@@ -27,5 +27,5 @@ class Timing:
     lease: float = 60.0
     renewal: float = 20.0
     intake: float = 60.0
-    reread: float = 10.0
+    reread: float = 2.0
     reopen: float = 60.0

@@ -19,7 +19,7 @@ from support.recordings import KEY, Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, hearing, received, scripted_server
 from support.settings import settings
 
-from journal.errors import DiskFull, JournalUnwritable
+from journal.errors import DiskFull, JournalBusy, JournalUnwritable
 from journal.records import Claim
 from journal.writing import fallback_intake
 from journal.writing.fallback import FallbackFile
@@ -193,6 +193,23 @@ def test_a_full_disk_ends_no_watching_drain(
         return write(outcomes)
 
     monkeypatch.setattr(drain.Outcomes, "write", full_at_first)
+    monkeypatch.setattr(drain, "TICK_SECONDS", 0.01)
+    with journals.draining(server.url, watch=True):
+        assert complete.wait(30)
+
+
+def test_a_disk_that_is_full_at_the_start_ends_no_watching_drain(
+    journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journals.whole()
+    server.script, complete = hearing("training_complete")
+    refusals = iter([DiskFull("no space left"), JournalBusy("locked")])
+
+    def full_at_first(_: object) -> None:
+        if error := next(refusals, None):
+            raise error
+
+    monkeypatch.setattr(drain.Journal, "ingest_fallbacks", full_at_first)
     monkeypatch.setattr(drain, "TICK_SECONDS", 0.01)
     with journals.draining(server.url, watch=True):
         assert complete.wait(30)

@@ -95,3 +95,12 @@ def test_what_was_given_up_is_no_work() -> None:
 
 def test_the_last_error_explains_what_backs_off() -> None:
     assert summary(pending=1, last_error="host answered 500").destinations[0].error == "host answered 500"
+
+
+def test_what_goes_nowhere_yet_has_not_arrived() -> None:
+    run = RunReport("uuid", None, "train", "", "finished", 3, 9, ())
+    no_key = summarize([run], {}, seconds=0, interrupted=True, nowhere=DestinationResult(closed=NoKey("no key")))
+    assert (no_key.exit_code, no_key.destinations[0].state, no_key.destinations[0].error) == (5, "no key", "no key")
+    assert (no_key.destinations[0].platform, no_key.destinations[0].unplanned) == ("", 9)
+    later = summarize([run], {}, seconds=0, interrupted=False)  # it began when this drain was about to end
+    assert (later.exit_code, later.destinations[0].state) == (3, "work remains")

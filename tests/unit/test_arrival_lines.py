@@ -1,0 +1,41 @@
+"""What a person is told of each delivery that has arrived."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from journal.records import Claim, Lane, Run
+from uploader.commands.arrival_lines import arrival
+
+RUN = Run("uuid", "demo", "train", "/runs/train", "2026-11-27T06:00:00.000Z")
+
+
+def claim(kind: str, body: Any, lane: Lane = "message") -> Claim:
+    text = body if isinstance(body, str) else json.dumps(body)
+    return Claim(1, "chunk", RUN, 1, {}, kind, lane, text, None, 1, 1, 1, 1, role="best")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "line"),
+    [
+        ("epoch_end", {"epoch": 2, "metrics": {}}, "demo/train: epoch 3 arrived"),
+        ("metrics", {"metrics": {"9": "{}", "10": "{}"}}, "demo/train: 2 epochs up to epoch 11 arrived"),
+        ("checkpoint", {"filename": "best.pt", "size": 6_200_000}, "demo/train: best.pt (6 MB) arrived"),
+        ("checkpoint", {}, "demo/train: best arrived"),
+        ("training_started", {}, "demo/train: its start arrived"),
+        ("training_complete", {}, "demo/train: its end arrived"),
+        ("training_failed", {}, "demo/train: its failure arrived"),
+        ("epoch_end", "[1]", "demo/train: epoch_end arrived"),
+        ("epoch_end", "no JSON", "demo/train: epoch_end arrived"),
+    ],
+)
+def test_a_line_for_each_epoch_upload_and_milestone(kind: str, body: Any, line: str) -> None:
+    assert arrival(claim(kind, body)) == line
+
+
+@pytest.mark.parametrize("kind", ["console_output", "system_metrics", "training_progress"])
+def test_no_line_for_what_is_too_frequent(kind: str) -> None:
+    assert arrival(claim(kind, {"content": "text"})) is None

@@ -1,0 +1,66 @@
+"""What a person who watches a drain is told of each delivery that has arrived."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import PurePath
+
+from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, EPOCHS_TOGETHER, FAILED, REGISTRATION
+from journal.quantities import count, readable
+from journal.records import Claim
+from uploader.delivery.progress import Progress
+from uploader.run_selection import full_name
+
+_WORDS = {REGISTRATION: "its start", COMPLETE: "its end", FAILED: "its failure"}
+
+
+class ArrivalLines:
+    """Prints a line for each epoch and each upload that has arrived; the rest is shown by another progress."""
+
+    def __init__(self, say: Callable[[str], None], beside: Progress) -> None:
+        """Prepare.
+
+        Args:
+            say: Prints a line.
+            beside: Shows the rest.
+        """
+        self._say = say
+        self.settled, self.upload, self.close = beside.settled, beside.upload, beside.close
+
+    def arrived(self, claim: Claim) -> None:
+        """Print a line, with the time."""
+        if line := arrival(claim):
+            self._say(f"{datetime.now().astimezone():%H:%M:%S}  {line}")
+
+
+def arrival(claim: Claim) -> str | None:
+    """Return a line on what has arrived; None for what is too frequent to be told: console text and system metrics.
+
+    Args:
+        claim: The delivery that was confirmed.
+    """
+    try:
+        what = _what(claim)
+    except (ValueError, KeyError, TypeError, AttributeError):  # a body of an earlier version, or of another program
+        what = claim.kind
+    return f"{full_name(claim.run)}: {what} arrived" if what else None
+
+
+def _what(claim: Claim) -> str | None:
+    if claim.kind == EPOCH:
+        return f"epoch {_as_printed(json.loads(claim.body)['epoch'])}"
+    if claim.kind == EPOCHS_TOGETHER:
+        numbers = sorted(int(number) for number in json.loads(claim.body)["metrics"])
+        return f"{count(len(numbers), 'epoch')} up to epoch {_as_printed(numbers[-1])}"
+    if claim.kind == CHECKPOINT:
+        file = json.loads(claim.body)
+        size = f" ({readable(file['size'])})" if isinstance(file.get("size"), int) else ""
+        return f"{PurePath(str(file.get('filename') or claim.role)).name}{size}"
+    return _WORDS.get(claim.kind)
+
+
+def _as_printed(epoch: int) -> int:
+    """Return an epoch's number as trainers print it, from 1."""
+    return int(epoch) + 1
