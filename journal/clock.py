@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 
 LONGEST_BACKOFF = timedelta(minutes=5)
@@ -9,6 +10,7 @@ LONGEST_BACKOFF = timedelta(minutes=5)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 """The longest wait that a platform may ask for: its clock or its figure may be wrong."""
 _FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+_AS_WRITTEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
 def utc_now() -> datetime:
@@ -38,6 +40,8 @@ def texts(now: datetime, **after: timedelta) -> dict[str, str]:
 
 def from_text(value: str) -> datetime:
     """Return the aware time that a row's text stands for."""
+    if _AS_WRITTEN.fullmatch(value):  # the general way takes ten times as long
+        return datetime.fromisoformat(value[:-1]).replace(tzinfo=timezone.utc)
     return datetime.strptime(value, _FORMAT).replace(tzinfo=timezone.utc)
 
 

@@ -10,6 +10,8 @@ JournalError
 ├── StaleClaim              the delivery was claimed again by another drain meanwhile
 ├── OverLimit               a checkpoint does not fit into the journal's size limit
 ├── UnknownRow              an id that the journal does not hold
+├── MirrorUnavailable       the mirror cannot be used now; the same call may work later
+├── DamagedMirror           an object of the mirror is not what its name says
 └── BlobError
     ├── BlobMissing         the bytes are not in the journal
     └── SourceChanged       a checkpoint was rewritten while it was copied
@@ -67,6 +69,14 @@ class OverLimit(JournalError):
 
 class UnknownRow(JournalError):
     """No run or delivery has the given id."""
+
+
+class MirrorUnavailable(JournalError):
+    """The mirror cannot be reached, read or written at the moment."""
+
+
+class DamagedMirror(JournalError):
+    """An object of the mirror is not what its name says; what else the mirror holds is not affected."""
 
 
 class BlobError(JournalError):

@@ -33,6 +33,7 @@ from journal.retention.limit import Size, measure
 from journal.retention.pruning import Pruned
 from journal.sessions import interrupted
 from journal.storage.connections import CountedConnection, transaction
+from journal.storage.database import Begin
 from journal.storage.folding import fold_wal
 from journal.storage.log_flush import flush_log
 from journal.writing import fallback_format, fallback_intake, fallback_owners, salvaging
@@ -74,6 +75,11 @@ class Journal:
         shared = copy(self)
         shared._connection = outbox.connection
         return shared
+
+    @property
+    def begin(self) -> Begin:
+        """Begins a transaction, for what works on the whole of a journal; see `journal.mirror`."""
+        return self._transaction
 
     def report(self) -> list[RunReport]:
         """Return the state of each run."""

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal.checkpoints.blobs import BlobStore, Snapshot, file_stamp
+from journal.clock import now_text
 from journal.errors import SourceChanged
 from journal.schema import tables
 
@@ -60,7 +62,7 @@ def find(blobs: BlobStore, wanted: Missing, names: Sequence[str]) -> Snapshot | 
 
 
 def take_in(connection: Connection, blobs: BlobStore, snapshot: Snapshot) -> None:
-    """Put the bytes back into the journal.
+    """Put bytes into the journal that it has lost, or has never had.
 
     Args:
         connection: In a write transaction, so that nobody evicts the bytes at this moment.
@@ -68,8 +70,9 @@ def take_in(connection: Connection, blobs: BlobStore, snapshot: Snapshot) -> Non
         snapshot: From `find`.
     """
     blobs.publish(snapshot)
-    table = tables.blobs
-    connection.execute(update(table).where(table.c.sha256 == snapshot.sha256).values(state="present"))
+    blob = {"sha256": snapshot.sha256, "size": snapshot.size, "state": "present", "created_at": now_text()}
+    row = upsert(tables.blobs).values(blob)
+    connection.execute(row.on_conflict_do_update(index_elements=["sha256"], set_={"state": "present"}))
 
 
 def _copies(blobs: BlobStore, wanted: Missing, names: Sequence[str]) -> Iterator[Snapshot]:

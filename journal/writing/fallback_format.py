@@ -88,12 +88,19 @@ def read_header(path: Path) -> Header | None:
     """Return the header of a file; None when its first line is none."""
     try:
         with path.open("rb") as file:
-            line = file.readline(_LONGEST_HEADER)
+            return parse_header(file.readline(_LONGEST_HEADER))
+    except OSError:
+        return None
+
+
+def parse_header(line: bytes) -> Header | None:
+    """Return what the first line of a file says; None when it is no header."""
+    try:
         first = json.loads(line) if line.endswith(b"\n") else {}
         known = {name: value for name, value in dict(first).items() if name in _HEADER}
         header = Header(**{**known, "run": Run(**first["run"])})
         return header if _is_sound(header) else None
-    except (OSError, *PARSE_ERRORS):
+    except PARSE_ERRORS:
         return None
 
 

@@ -75,17 +75,40 @@ def ingest_file(begin: Begin, path: Path, header: Header) -> Iterator[int]:
         OSError: The file could not be read to its end.
     """
     with begin(read_only=True) as connection:
-        taken, session_id = _progress(connection, path)
+        taken, session_id = _progress(connection, path.name)
     is_new = session_id is None
     with path.open("rb") as file:
         lines = islice(whole_lines(file), 1 + taken, None)
         while (batch := _batch(lines)) or is_new:  # a file without events still announces its run
             events = [_event(line) for line in batch]
             with begin() as connection:
-                count = _write(connection, path, header, events, taken)
+                count = _write(connection, path.name, header, events, taken)
             taken += len(batch)
             is_new = False
             yield count
+
+
+def ingest_whole(begin: Begin, name: str, header: Header, events: Sequence[Row]) -> int:
+    """Ingest all events of a segment in one transaction; return how many of them were new.
+
+    That it was ingested is noted only where the session's later events were there before: such events are compared
+    with those when they are planned, which takes long for a large session.
+
+    Args:
+        begin: Begins a transaction of the journal.
+        name: The segment's.
+        header: What the events belong to.
+        events: Their columns.
+    """
+    with begin() as connection:
+        session_id = _session(connection, header)
+        highest = session_rows.highest(connection, session_id)
+        rows = _new_rows(connection, header, session_id, events)
+        if rows:
+            connection.execute(insert(tables.events), rows)
+        if any(row["session_id"] == session_id and row["seq"] < highest for row in rows):
+            _note_progress(connection, name, session_id, len(events))
+    return len(rows)
 
 
 def _files_for(begin: Begin, journal: Path, folders: Iterable[Path]) -> list[tuple[Header, Path]]:
@@ -139,25 +162,29 @@ def _number(seq: object) -> int | None:
     raise ValueError(seq)
 
 
-def _progress(connection: Connection, path: Path) -> tuple[int, int | None]:
+def _progress(connection: Connection, name: str) -> tuple[int, int | None]:
     """Return how many lines of a file were ingested, and into which session; 0 and None for a new file."""
     table = tables.fallback_imports
-    row = connection.execute(select(table).where(table.c.name == path.name)).first()
+    row = connection.execute(select(table).where(table.c.name == name)).first()
     return (row.lines, row.session_id) if row else (0, None)
 
 
-def _write(connection: Connection, path: Path, header: Header, events: Sequence[Row | None], before: int) -> int:
+def _write(connection: Connection, name: str, header: Header, events: Sequence[Row | None], before: int) -> int:
     """Write a batch that begins `before` lines into the file, leaving out what the journal has already."""
-    taken, known = _progress(connection, path)
+    taken, known = _progress(connection, name)
     session_id = known or _session(connection, header)
     new = [event for event in events[max(0, taken - before) :] if event]
     rows = _new_rows(connection, header, session_id, new)
     if rows:
         connection.execute(insert(tables.events), rows)
-    progress = {"lines": max(taken, before + len(events)), "updated_at": now_text()}
-    row = upsert(tables.fallback_imports).values(name=path.name, session_id=session_id, **progress)
-    connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=progress))
+    _note_progress(connection, name, session_id, max(taken, before + len(events)))
     return len(rows)
+
+
+def _note_progress(connection: Connection, name: str, session_id: int, lines: int) -> None:
+    progress = {"lines": lines, "updated_at": now_text()}
+    row = upsert(tables.fallback_imports).values(name=name, session_id=session_id, **progress)
+    connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=progress))
 
 
 def _new_rows(connection: Connection, header: Header, session_id: int, events: Sequence[Row]) -> list[Row]:

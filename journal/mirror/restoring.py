@@ -1,0 +1,140 @@
+"""Restoring a journal from a mirror: whatever the journal has already stays, and doing it again changes nothing."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from journal.checkpoints import retaking
+from journal.checkpoints.blobs import Snapshot, delete, digest
+from journal.errors import DamagedMirror
+from journal.folder import Journal
+from journal.mirror import mirror_source
+from journal.mirror.layout import RUNS, SegmentName, blob_name
+from journal.mirror.segment_reading import least, read_segment
+from journal.mirror.segments import Segment, columns
+from journal.mirror.stores import Store
+from journal.retention import prunable
+from journal.writing import fallback_intake
+
+
+@dataclass
+class Restored:
+    """What a restoring came to.
+
+    Attributes:
+        runs: Uuids of the runs that the mirror has.
+        events: How many events were new to the journal.
+        checkpoints: How many checkpoints were.
+        bytes: The size of these.
+        damaged: In words, what could not be read.
+        missing: Checkpoints that a run needs and the mirror does not have, by sha256.
+    """
+
+    runs: list[str] = field(default_factory=list)
+    events: int = 0
+    checkpoints: int = 0
+    bytes: int = 0
+    damaged: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def restore(
+    journal: Journal, store: Store, runs: Collection[str] | None = None, between: Callable[[], object] = lambda: None
+) -> Restored:
+    """Bring what a mirror holds into a journal.
+
+    Args:
+        journal: It may be new, or have a part or all of it.
+        store: The mirror.
+        runs: Only these runs, by their uuids; None for all.
+        between: Called after each object.
+
+    Raises:
+        MirrorUnavailable: The mirror cannot be read. What was restored until then stays.
+        JournalError: The journal cannot be written.
+    """
+    restored = Restored()
+    named = _segment_names(store, runs)
+    with journal.begin(read_only=True) as connection:
+        pruned = prunable.pruned(connection)
+    for parts in _in_order(_sessions(store, [name for name in named if name.run not in pruned], restored)):
+        for part in parts:
+            events = [event for line in part.lines if (event := columns(line))]
+            restored.events += fallback_intake.ingest_whole(journal.begin, str(part.name), part.header, events)
+            between()
+    restored.runs = sorted({name.run for name in named})
+    for sha256 in _wanted(journal, restored.runs):
+        _restore_blob(journal, store, sha256, restored)
+        between()
+    return restored
+
+
+def _segment_names(store: Store, runs: Collection[str] | None) -> list[SegmentName]:
+    prefixes = [RUNS] if runs is None else [f"{RUNS}{run}/" for run in sorted(runs)]
+    listed = (SegmentName.parse(found.name) for prefix in prefixes for found in store.list(prefix))
+    return [name for name in listed if name]
+
+
+def _sessions(
+    store: Store, names: Iterable[SegmentName], restored: Restored
+) -> Iterator[tuple[Segment, Iterator[Segment]]]:
+    """Yield the first readable segment of each session, and all of them."""
+    by_session: dict[tuple[str, str], list[SegmentName]] = {}
+    for name in names:
+        by_session.setdefault(name[:2], []).append(name)
+    for own in by_session.values():
+        parts = _readable(store, own, restored)
+        if first := next(parts, None):
+            yield first, chain([first], parts)
+
+
+def _readable(store: Store, names: Sequence[SegmentName], restored: Restored) -> Iterator[Segment]:
+    """Yield a session's segments; one that is damaged is replaced by those that it has made unnecessary."""
+    needed, others = least(names)
+    for name in needed:
+        try:
+            part = read_segment(store, name)
+        except DamagedMirror as error:
+            restored.damaged.append(str(error))
+            yield from _readable(store, [other for other in others if name.covers(other)], restored)
+        else:
+            yield part
+
+
+def _in_order(sessions: Iterable[tuple[Segment, Iterator[Segment]]]) -> Iterator[Iterator[Segment]]:
+    """Return sessions in the order in which their journals had them: runs as they began, and each run's sessions."""
+
+    def place(session: tuple[Segment, Iterator[Segment]]) -> tuple[str, str, int, str, str]:
+        header = session[0].header
+        return header.run.created_at, header.run.id, header.generation or 0, header.started_at, header.session or ""
+
+    return (parts for _, parts in sorted(sessions, key=place))
+
+
+def _wanted(journal: Journal, runs: Sequence[str]) -> Sequence[str]:
+    """Return the checkpoints that runs need and the journal does not have, by sha256."""
+    with journal.begin(read_only=True) as connection:
+        needed = mirror_source.wanted_blobs(connection, runs)
+    return sorted(needed.difference(journal.blobs.names()))
+
+
+def _restore_blob(journal: Journal, store: Store, sha256: str, restored: Restored) -> None:
+    copy = journal.blobs.folder / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
+    try:
+        if not store.get_file(blob_name(sha256), copy):
+            restored.missing.append(sha256)
+            return
+        if digest(copy) != sha256:
+            restored.damaged.append(f"{blob_name(sha256)} is damaged: its content is not what its name says")
+            return
+        snapshot = Snapshot(copy, sha256, copy.stat().st_size)
+        with journal.begin() as connection:
+            retaking.take_in(connection, journal.blobs, snapshot)
+        restored.checkpoints += 1
+        restored.bytes += snapshot.size
+    finally:
+        delete(copy)

@@ -1,0 +1,36 @@
+"""Reading a mirror: which of its segments are needed, and their content, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from journal.errors import DamagedMirror
+from journal.mirror import segments
+from journal.mirror.layout import SegmentName
+from journal.mirror.segments import Segment
+from journal.mirror.stores import Store
+
+
+def least(names: Iterable[SegmentName]) -> tuple[list[SegmentName], list[SegmentName]]:
+    """Divide a session's segments: those that have all there is, in order, and those that others make unnecessary.
+
+    Both are there while small segments are being merged, and where two machines have mirrored the same events.
+    """
+    needed: list[SegmentName] = []
+    others: list[SegmentName] = []
+    for name in sorted(names, key=lambda name: (name.first, -name.last, name.digest)):
+        (others if needed and needed[-1].covers(name) else needed).append(name)
+    return needed, others
+
+
+def read_segment(store: Store, name: SegmentName) -> Segment:
+    """Return a segment of a mirror.
+
+    Raises:
+        DamagedMirror: It is not there, or not what its name says.
+        MirrorUnavailable: It cannot be read now.
+    """
+    stored = store.get(str(name))
+    if stored is None:
+        raise DamagedMirror(f"{name} was listed, but is not there")
+    return segments.parse(name, stored)

@@ -1,0 +1,218 @@
+"""Where a mirror's objects are kept: a small protocol, and a folder as the store.
+
+A folder may be a mounted drive: nothing here locks, maps memory or appends, and nothing depends on a rename being
+atomic, because the content of an object is checked against its name whenever it is read.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from journal.checkpoints.blobs import write_all
+from journal.disk import sync_folder
+from journal.errors import MirrorUnavailable
+
+_CHUNK = 1 << 20
+_TEMPORARY = ".tmp-"
+# What file systems answer that do not know a call, as opposed to one that fails.
+_NOT_KNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM, errno.EXDEV})
+
+
+class Listed(NamedTuple):
+    """An object of a store."""
+
+    name: str
+    size: int
+
+
+class Store(Protocol):
+    """Keeps objects under names. Every method raises `MirrorUnavailable` when the store cannot be used.
+
+    Attributes:
+        address: Where it is, as a person names it.
+        confirms: Whether an object that was put is safe: the store itself has answered. Otherwise it was only handed
+            over to something that sends it later.
+    """
+
+    address: str
+    confirms: bool
+
+    def put(self, name: str, content: bytes) -> None:
+        """Store an object, unless it is there."""
+
+    def put_file(self, name: str, path: Path, between: Callable[[], object]) -> None:
+        """Store a file as an object, unless it is there.
+
+        Args:
+            name: The object's.
+            path: The file; it is named by its sha256, which the name ends with.
+            between: Called now and then, as this may take long.
+        """
+
+    def get(self, name: str) -> bytes | None:
+        """Return an object; None when it is not there."""
+
+    def get_file(self, name: str, target: Path) -> bool:
+        """Write an object into a new file, durably; return False when it is not there."""
+
+    def list(self, prefix: str = "") -> Iterator[Listed]:
+        """Yield the objects whose names begin so; a prefix ends with a slash."""
+
+    def delete(self, name: str) -> None:
+        """Delete an object, if it is there."""
+
+
+class FolderStore:
+    """A folder as a store; see `Store`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use a folder, which is made when something is put."""
+        self.folder = folder
+        self.address = str(folder)
+        self.confirms = not _sends_later(folder)
+
+    def put(self, name: str, content: bytes) -> None:
+        """Store an object, unless it is there."""
+        if self.get(name) != content:
+            self._write(name, lambda descriptor: write_all(descriptor, content))
+            if self.get(name) != content:
+                raise MirrorUnavailable(f"{self.folder / name} does not read back as it was written")
+
+    def put_file(self, name: str, path: Path, between: Callable[[], object]) -> None:
+        """Store a file as an object, unless it is there."""
+        if self._digest(name, between) == path.name:
+            return
+        self._write(name, lambda descriptor: _copy(path, descriptor, between))
+        if self._digest(name, between) != path.name:
+            raise MirrorUnavailable(f"{self.folder / name} does not read back as it was written")
+
+    def get(self, name: str) -> bytes | None:
+        """Return an object; None when it is not there."""
+        try:
+            return (self.folder / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._failed(error, "read") from error
+
+    def get_file(self, name: str, target: Path) -> bool:
+        """Write an object into a new file, durably; return False when it is not there."""
+        try:
+            descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            try:
+                _copy(self.folder / name, descriptor, lambda: None)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except (FileNotFoundError, NotADirectoryError):
+            target.unlink(missing_ok=True)
+            return False
+        except OSError as error:
+            target.unlink(missing_ok=True)
+            raise self._failed(error, "read") from error
+        return True
+
+    def list(self, prefix: str = "") -> Iterator[Listed]:
+        """Yield the objects whose names begin so; a prefix ends with a slash."""
+        waiting = [self.folder / prefix]
+        while waiting:
+            try:
+                with os.scandir(waiting.pop()) as entries:
+                    found = sorted(entries, key=lambda entry: entry.name)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise self._failed(error, "read") from error
+            waiting += [Path(entry) for entry in reversed(found) if entry.is_dir()]
+            for entry in found:
+                if entry.is_file() and not entry.name.startswith(_TEMPORARY):
+                    with suppress(FileNotFoundError):  # deleted meanwhile
+                        yield Listed(Path(entry).relative_to(self.folder).as_posix(), entry.stat().st_size)
+
+    def delete(self, name: str) -> None:
+        """Delete an object, if it is there."""
+        try:
+            (self.folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._failed(error, "written") from error
+
+    def _write(self, name: str, write: Callable[[int], object]) -> None:
+        """Write an object under a temporary name, flush it and rename it."""
+        final = self.folder / name
+        temporary = final.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
+        try:
+            final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            try:
+                write(descriptor)
+                _flush(descriptor)
+            finally:
+                os.close(descriptor)
+            temporary.replace(final)
+            with suppress(OSError):  # some mounts cannot flush a folder
+                sync_folder(final.parent)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise self._failed(error, "written") from error
+
+    def _digest(self, name: str, between: Callable[[], object]) -> str | None:
+        digest = hashlib.sha256()
+        try:
+            with (self.folder / name).open("rb", buffering=0) as file:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+                    between()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._failed(error, "read") from error
+        return digest.hexdigest()
+
+    def _failed(self, error: OSError, wanted: str) -> MirrorUnavailable:
+        return MirrorUnavailable(f"the mirror {self.folder} cannot be {wanted} ({error.strerror or error})")
+
+
+def _copy(source: Path, descriptor: int, between: Callable[[], object]) -> None:
+    with source.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK):
+            write_all(descriptor, chunk)
+            between()
+
+
+def _flush(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_KNOWN:
+            raise
+
+
+def _sends_later(folder: Path) -> bool:
+    """Return whether a folder is a mount that answers at once and sends later, as those of cloud drives do."""
+    if sys.platform == "darwin":
+        return any(part in {"CloudStorage", "Google Drive", "Dropbox", "OneDrive"} for part in folder.parts)
+    return _file_system(folder).startswith("fuse")
+
+
+def _file_system(folder: Path) -> str:
+    """Return the type of the file system that a folder is or would be on; "" if it is unknown."""
+    place = os.path.realpath(folder)
+    try:
+        mounts = [line.split() for line in Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()]
+    except OSError:
+        return ""
+    around = [
+        (len(at), number, kind)
+        for number, (_, at, kind, *_) in enumerate(mounts)
+        if Path(at.encode().decode("unicode_escape")) in (Path(place), *Path(place).parents)
+    ]
+    return max(around)[2] if around else ""
