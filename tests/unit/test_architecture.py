@@ -27,7 +27,7 @@ def drawn(package: str) -> Edges:
     return set(re.findall(r"(\w+) --> (\w+)", drawing(package)))
 
 
-def rooms(package: str) -> dict[str, str]:
+def nodes(package: str) -> dict[str, str]:
     """Return the node of each module at the top of a package: the one whose label names its file, else its own name."""
     labels = re.findall(r'(\w+)\["(.+)"\]', drawing(package))
     return {name: node for node, label in labels for name in re.findall(r"(\w+)\.py", label)}
@@ -39,15 +39,15 @@ def imports() -> Edges:
     return {(one, other) for one in graph.modules for other in graph.find_modules_directly_imported_by(one)}
 
 
-def between_rooms(package: str) -> Edges:
-    named = rooms(package)
+def between_nodes(package: str) -> Edges:
+    named = nodes(package)
 
-    def room(module: str) -> str:
+    def node(module: str) -> str:
         top, _, rest = module.partition(".")
         name = rest.partition(".")[0] or "__init__"
         return named.get(name, name) if top == package else top
 
-    found = {(room(one), room(other)) for one, other in imports() if one.partition(".")[0] == package}
+    found = {(node(one), node(other)) for one, other in imports() if one.partition(".")[0] == package}
     return {(one, other) for one, other in found if one != other}
 
 
@@ -71,15 +71,15 @@ def reached(after: Mapping[str, set[str]], begins: Iterable[str]) -> set[str]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_arrows_are_the_imports(package: str) -> None:
-    assert drawn(package) == least(between_rooms(package))
+    assert drawn(package) == least(between_nodes(package))
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_way_leads_back(package: str) -> None:
     after: Mapping[str, set[str]] = defaultdict(set)
-    for one, other in between_rooms(package):
+    for one, other in between_nodes(package):
         after[one].add(other)
-    assert [room for room in list(after) if room in reached(after, [room])] == []
+    assert [node for node in list(after) if node in reached(after, [node])] == []
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:journal|uploader)/[\w/.]+)`", PAGE))))

@@ -30,7 +30,9 @@ ELSEWHERE = {
 
 @cache
 def sources() -> dict[Path, str]:
-    return {path: path.read_text("utf-8") for room in ("journal", "uploader") for path in (ROOT / room).rglob("*.py")}
+    return {
+        path: path.read_text("utf-8") for package in ("journal", "uploader") for path in (ROOT / package).rglob("*.py")
+    }
 
 
 @cache

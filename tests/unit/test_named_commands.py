@@ -15,8 +15,8 @@ from uploader.__main__ import COMMANDS, main
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
     path.relative_to(ROOT).as_posix()
-    for room in ("journal", "uploader")
-    for path in (ROOT / room).rglob("*.py")
+    for package in ("journal", "uploader")
+    for path in (ROOT / package).rglob("*.py")
     if "uploader/server/" not in path.as_posix()
 )
 LIKE_ONE = re.compile(rf"(?:{'|'.join(COMMANDS)})(?: (?:--[a-z]|[A-Z]+\b).*)?")

@@ -1,4 +1,4 @@
-"""The rules of the rooms that import-linter cannot see, such as who starts threads or reads the environment."""
+"""The rules of the packages that import-linter cannot see, such as who starts threads or reads the environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uploader.platforms.registry import PLATFORMS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
-    path.relative_to(ROOT).as_posix() for room in ("journal", "uploader") for path in (ROOT / room).rglob("*.py")
+    path.relative_to(ROOT).as_posix() for package in ("journal", "uploader") for path in (ROOT / package).rglob("*.py")
 )
 
 OWNERS = {
@@ -46,7 +46,7 @@ SAME_AS = {
 
 
 def trespasses(source: str, where: str) -> list[str]:
-    """Return the names that a module uses although another room owns them."""
+    """Return the names that a module uses although another package owns them."""
     used = {SAME_AS.get(name, name) for name in dotted_names(ast.parse(source))}
     return sorted(name for name in used & OWNERS.keys() if not where.startswith(OWNERS[name]))
 
@@ -135,9 +135,9 @@ def test_the_design_names_each_module_of_the_journal(module: str) -> None:
     assert f"`{module}`" in (ROOT / "docs" / "design.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("room", sorted({Path(where).parent.name for where in SOURCES} - {"journal", "uploader"}))
-def test_the_design_names_each_room(room: str) -> None:
-    assert f"`{room}/`" in (ROOT / "docs" / "design.md").read_text("utf-8")
+@pytest.mark.parametrize("package", sorted({Path(where).parent.name for where in SOURCES} - {"journal", "uploader"}))
+def test_the_design_names_each_package(package: str) -> None:
+    assert f"`{package}/`" in (ROOT / "docs" / "design.md").read_text("utf-8")
 
 
 def test_no_two_modules_have_one_name() -> None:

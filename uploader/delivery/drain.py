@@ -269,7 +269,7 @@ class Drain:
         left = self._deadline - time.monotonic()
         if left <= 0:
             return None
-        if self._senders.under_way:
+        if self._senders.are_busy:
             return min(TICK_SECONDS, left)
         if self._options.watch:
             return min(TICK_SECONDS, left)
@@ -292,7 +292,9 @@ class Drain:
         """Take a finished attempt, and gather a few more, so that they are recorded in one transaction."""
         self._take(seconds)
         gather_until = time.monotonic() + GATHER_SECONDS
-        while self._senders.under_way and not self._senders.have_room and (left := gather_until - time.monotonic()) > 0:
+        while (
+            self._senders.are_busy and not self._senders.have_capacity and (left := gather_until - time.monotonic()) > 0
+        ):
             self._take(left)
         for sender in self._senders:
             if sender.paused:
@@ -309,7 +311,7 @@ class Drain:
 
     def _take_until_idle(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while self._senders.under_way and (left := until - time.monotonic()) > 0:
+        while self._senders.are_busy and (left := until - time.monotonic()) > 0:
             self._take(left)
 
     def _write(self) -> None:

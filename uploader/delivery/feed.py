@@ -15,7 +15,7 @@ from journal.outbox.outbox import Outbox
 from journal.records import LANES, Claim, Known, Lane
 from journal.sessions.liveness import host_name
 from uploader.delivery.fair_planning import FairPlanner
-from uploader.delivery.sender import BYTES_UNDER_WAY, Room, Sender
+from uploader.delivery.sender import BYTES_IN_FLIGHT, Capacity, Sender
 from uploader.delivery.timing import Timing
 
 
@@ -52,23 +52,23 @@ class Feed:
         self._owner = f"process {os.getpid()} on {host_name()}"
 
     def fill(self, sender: Sender) -> None:
-        """Start as much as the sender has room for."""
-        destination_id, room, has_asked = sender.destination.id, sender.room(), False
-        while room.messages:
+        """Start as much as the sender has capacity for."""
+        destination_id, capacity, has_asked = sender.destination.id, sender.capacity(), False
+        while capacity.messages:
             planned = self._plan(destination_id)
             # What is planned next may replace an upload; and a message is to show first whether anything arrives.
-            has_asked = not (planned or room.is_probe)
-            claims = self._claim(destination_id, room if has_asked else replace(room, uploads=0))
+            has_asked = not (planned or capacity.is_probe)
+            claims = self._claim(destination_id, capacity if has_asked else replace(capacity, uploads=0))
             sender.start(claims)
-            before, room = room, sender.room()
-            if 2 * room.max_bytes < BYTES_UNDER_WAY:  # no further ahead, for large ones
+            before, capacity = capacity, sender.capacity()
+            if 2 * capacity.max_bytes < BYTES_IN_FLIGHT:  # no further ahead, for large ones
                 break
             is_short = sum(claim.lane == "message" for claim in claims) < before.messages
             self._is_short[destination_id] = is_short or before.is_probe  # which does not tell how much waits
             if is_short and not planned:
                 break
-        if room.uploads and not has_asked:
-            sender.start(self._claim(destination_id, replace(room, messages=0)))
+        if capacity.uploads and not has_asked:
+            sender.start(self._claim(destination_id, replace(capacity, messages=0)))
 
     def _plan(self, destination_id: int) -> int:
         """Plan what goes first, and a part of the backlog where too little waited; return how many events that were."""
@@ -84,17 +84,17 @@ class Feed:
         """Return when the next delivery of each lane is due, if one is pending; it may be past."""
         return self._outbox.claims.next_due(sender.destination.id, now=utc_now(), run_ids=self._run_ids)
 
-    def _claim(self, destination_id: int, room: Room) -> list[Claim]:
-        rooms: dict[Lane, int] = {"message": room.messages, "upload": room.uploads}
+    def _claim(self, destination_id: int, capacity: Capacity) -> list[Claim]:
+        limits: dict[Lane, int] = {"message": capacity.messages, "upload": capacity.uploads}
         wanted = [
             Wanted(
                 lane,
                 limit,
-                max_bytes=room.max_bytes if lane == "message" else None,
+                max_bytes=capacity.max_bytes if lane == "message" else None,
                 first_queue=next(self._claims_made[lane]),
                 least_tried=lane == "message" and limit == 1,  # a probe
             )
-            for lane, limit in rooms.items()
+            for lane, limit in limits.items()
             if limit
         ]
         claims = self._outbox.claims.take(

@@ -31,7 +31,7 @@ from uploader.platforms.base import Heartbeating, Platform, Receipt, RunIdentity
 
 CLAIM_AHEAD = 4
 """This many messages are claimed for each thread, so that no thread waits for the journal."""
-BYTES_UNDER_WAY = 32 << 20
+BYTES_IN_FLIGHT = 32 << 20
 """Characters of messages in flight at once, unless one alone has more: large ones go one or two at a time."""
 MORE_PROBES = 3
 """A host that answered before gets this many more probes before it counts as unreachable."""
@@ -74,8 +74,8 @@ class SenderContext:
 
 
 @dataclass(frozen=True)
-class Room:
-    """What a sender can take on.
+class Capacity:
+    """What a sender can take on now.
 
     Attributes:
         messages: So many messages.
@@ -117,7 +117,7 @@ class Sender:
         self._clock = context.clock
         self._breakers = LaneBreakers(context.random, context.first_wait)
         self._limits: dict[Lane, int] = {"message": context.parallel * CLAIM_AHEAD, "upload": context.uploads}
-        self._under_way: Counter[Lane] = Counter()
+        self._lane_counts: Counter[Lane] = Counter()
         self._platform: Platform | None = None
         self._heartbeating: Heartbeating | None = None
         self._heartbeats: Heartbeats | None = None
@@ -132,28 +132,28 @@ class Sender:
             self._heartbeating = _heartbeating_of(self._platform)
             self._pools = _worker_pools(destination, self._platform, context)
 
-    def room(self) -> Room:
+    def capacity(self) -> Capacity:
         """Return what may be claimed now.
 
         Messages are claimed again when half of them are done: each time costs a transaction.
         """
         message, upload = self._breakers.states(self._clock())
         if self.closed or message == "open":
-            return Room()
-        space = BYTES_UNDER_WAY - sum(len(claim.body) for claim in self.in_flight.values())
+            return Capacity()
+        space = BYTES_IN_FLIGHT - sum(len(claim.body) for claim in self.in_flight.values())
         if message == "half-open":  # a message goes beside an upload, which may be under way for long
-            probes = int(not self._under_way["message"] and space > 0)
-            return Room(probes, space, int(not self.in_flight and upload != "open"), is_probe=True)
-        limit, sent = self._limits["message"], self._under_way["message"]
+            probes = int(not self._lane_counts["message"] and space > 0)
+            return Capacity(probes, space, int(not self.in_flight and upload != "open"), is_probe=True)
+        limit, sent = self._limits["message"], self._lane_counts["message"]
         messages = limit - sent if 2 * sent <= limit and space > 0 else 0
         most = {"closed": self._limits["upload"], "half-open": 1, "open": 0}[upload]
-        return Room(messages, space, max(0, most - self._under_way["upload"]))
+        return Capacity(messages, space, max(0, most - self._lane_counts["upload"]))
 
     def start(self, claims: Sequence[Claim]) -> None:
         """Have claims delivered."""
         for claim in claims:
             self.in_flight[claim.delivery_id, claim.fence] = claim
-            self._under_way[claim.lane] += 1
+            self._lane_counts[claim.lane] += 1
             self._pools[claim.lane].submit(claim)
 
     def finish(self, finished: Finished) -> None:
@@ -190,7 +190,7 @@ class Sender:
 
     def _let_go(self, claim: Claim) -> None:
         del self.in_flight[claim.delivery_id, claim.fence]
-        self._under_way[claim.lane] -= 1
+        self._lane_counts[claim.lane] -= 1
 
     @property
     def refused(self) -> UploaderError | None:

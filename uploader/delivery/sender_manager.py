@@ -186,14 +186,14 @@ class SenderManager:
         return [claim for sender in self for claim in sender.in_flight.values()]
 
     @property
-    def under_way(self) -> bool:
+    def are_busy(self) -> bool:
         """Whether any attempt is in flight."""
         return any(sender.in_flight for sender in self)
 
     @property
-    def have_room(self) -> bool:
-        """Whether any sender has room for more messages."""
-        return any(sender.room().messages for sender in self)
+    def have_capacity(self) -> bool:
+        """Whether any sender has capacity for more messages."""
+        return any(sender.capacity().messages for sender in self)
 
     def close(self, timeout: float) -> None:
         """End uploads where they are, and the threads within `timeout` seconds for each sender."""

@@ -11,22 +11,22 @@ from support.journals import Bench, bench, rows
 
 from journal.records import Claim
 from uploader.delivery.feed import Feed
-from uploader.delivery.sender import BYTES_UNDER_WAY, Room, Sender
+from uploader.delivery.sender import BYTES_IN_FLIGHT, Capacity, Sender
 
-PROBE = Room(1, BYTES_UNDER_WAY, 1, is_probe=True)
+PROBE = Capacity(1, BYTES_IN_FLIGHT, 1, is_probe=True)
 SHA = "a" * 64
 
 
 class Taking:
-    """A sender that has room once, and notes what it is given at a time."""
+    """A sender that has capacity once, and notes what it is given at a time."""
 
-    def __init__(self, at: Bench, room: Room) -> None:
+    def __init__(self, at: Bench, capacity: Capacity) -> None:
         self.destination = at.destination
         self.given: list[list[str]] = []
-        self._room = room
+        self._capacity = capacity
 
-    def room(self) -> Room:
-        return Room(0, BYTES_UNDER_WAY) if any(self.given) else self._room
+    def capacity(self) -> Capacity:
+        return Capacity(0, BYTES_IN_FLIGHT) if any(self.given) else self._capacity
 
     def start(self, claims: Sequence[Claim]) -> None:
         self.given.append([claim.lane for claim in claims])
@@ -39,8 +39,8 @@ def registered(tmp_path: Path) -> Iterator[Bench]:
         yield at
 
 
-def given(at: Bench, room: Room) -> list[list[str]]:
-    sender = Taking(at, room)
+def given(at: Bench, capacity: Capacity) -> list[list[str]]:
+    sender = Taking(at, capacity)
     Feed(at.outbox, None).fill(cast("Sender", sender))
     return [lanes for lanes in sender.given if lanes]
 
@@ -53,7 +53,7 @@ def add_upload(at: Bench) -> None:
 def test_uploads_are_claimed_along_with_messages(registered: Bench) -> None:
     registered.plan(registered.message(stage=2))
     add_upload(registered)
-    assert given(registered, Room(4, BYTES_UNDER_WAY, 2)) == [["message", "upload"]]
+    assert given(registered, Capacity(4, BYTES_IN_FLIGHT, 2)) == [["message", "upload"]]
 
 
 def test_a_probe_is_a_message_where_one_is_due(registered: Bench) -> None:
@@ -76,7 +76,7 @@ def test_a_probe_is_a_message_that_is_not_planned_yet_before_it_is_an_upload(reg
 def test_where_messages_have_no_room_uploads_are_claimed_alone(registered: Bench) -> None:
     registered.plan(registered.message(stage=2))
     add_upload(registered)
-    assert given(registered, Room(0, BYTES_UNDER_WAY, 2)) == [["upload"]]
+    assert given(registered, Capacity(0, BYTES_IN_FLIGHT, 2)) == [["upload"]]
 
 
 def test_an_upload_is_claimed_when_what_may_replace_it_is_planned(registered: Bench) -> None:
@@ -85,6 +85,6 @@ def test_an_upload_is_claimed_when_what_may_replace_it_is_planned(registered: Be
     registered.plan(registered.upload(SHA, "best", 2))
     registered.event("checkpoint", {"publish": True, "sha256": "b" * 64, "role": "final"}, "final")
     registered.writer.end_session(registered.session_id, "complete")
-    assert given(registered, Room(4, BYTES_UNDER_WAY, 2)) == [["upload"]]
+    assert given(registered, Capacity(4, BYTES_IN_FLIGHT, 2)) == [["upload"]]
     states = rows(registered.journal.path, "SELECT role, state FROM deliveries WHERE lane = 'upload'")
     assert states == [("best", "superseded"), ("final", "claimed")]

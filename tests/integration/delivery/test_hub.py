@@ -23,7 +23,7 @@ from journal.records import Claim, Destination, Outcome
 from uploader.delivery.drain import Drain
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
-from uploader.delivery.sender import BYTES_UNDER_WAY, Room
+from uploader.delivery.sender import BYTES_IN_FLIGHT, Capacity
 from uploader.delivery.timing import Timing
 
 UNUSED = "http://unused.invalid"
@@ -220,8 +220,8 @@ class Everything:
         self.kinds: list[str] = []
         self._outbox = outbox
 
-    def room(self) -> Room:
-        return Room(10, BYTES_UNDER_WAY, 10)
+    def capacity(self) -> Capacity:
+        return Capacity(10, BYTES_IN_FLIGHT, 10)
 
     def start(self, claims: Sequence[Claim]) -> None:
         self.kinds += [claim.kind for claim in claims]

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[3]
 # first one says stays there; views and indexes are made from `kinds`.
 SOURCES = sorted(
     path.relative_to(ROOT).as_posix()
-    for room in ("journal", "uploader")
-    for path in (ROOT / room).rglob("*.py")
+    for package in ("journal", "uploader")
+    for path in (ROOT / package).rglob("*.py")
     if path.relative_to(ROOT).as_posix() != "journal/kinds.py" and "uploader/server/" not in path.as_posix()
 )
 ROLES = {kinds.LAST, kinds.BEST, kinds.FINAL}

@@ -35,8 +35,8 @@ KNOW_A_PLATFORM = {
 }
 SOURCES = sorted(
     where
-    for room in ("journal", "uploader")
-    for path in (ROOT / room).rglob("*.py")
+    for package in ("journal", "uploader")
+    for path in (ROOT / package).rglob("*.py")
     if not (where := path.relative_to(ROOT).as_posix()).startswith((*FOLDERS, *ELSEWHERE))
 )
 
