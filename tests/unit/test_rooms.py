@@ -130,8 +130,18 @@ def test_what_training_imports_is_lean(package: str) -> None:
     assert heavy.isdisjoint(json.loads(loaded))
 
 
-@pytest.mark.parametrize("module", sorted(path.name for path in (ROOT / "journal").rglob("[a-z]*.py")))
-def test_the_design_names_each_module_of_the_journal(module: str) -> None:
+NAMED = [
+    *(ROOT / "journal").rglob("[a-z]*.py"),
+    *(
+        path
+        for name in ("callbacks", "delivery", "platforms", "recording")
+        for path in (ROOT / "uploader" / name).glob("[a-z]*.py")
+    ),
+]
+
+
+@pytest.mark.parametrize("module", sorted({path.name for path in NAMED}))
+def test_the_design_names_each_module(module: str) -> None:
     assert f"`{module}`" in (ROOT / "docs" / "design.md").read_text("utf-8")
 
 
