@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.alarms import Alarm, alarm_main, on_alarm, raising_on_alarm, repeated_alarm
 
 from uploader.callbacks.guard import guard
 from uploader.recording.serial_executor import SerialExecutor, bind_thread, executor, in_caller
@@ -23,29 +24,16 @@ from uploader.recording.serial_executor import SerialExecutor, bind_thread, exec
 ROOT = Path(__file__).parents[2]
 
 
-class Alarm(Exception):
-    """The time limit of a task queue, such as Celery's, is an `Exception`."""
-
-
 @pytest.fixture(params=[Alarm, TimeoutError, KeyboardInterrupt, SystemExit])
 def struck(request: pytest.FixtureRequest) -> Iterator[type[BaseException]]:
     """Whatever a person's signal handler may raise."""
-
-    def strike(*_: object) -> None:
-        raise request.param
-
-    before = signal.signal(signal.SIGALRM, strike)
-    yield request.param
-    signal.signal(signal.SIGALRM, before)
+    with raising_on_alarm(request.param):
+        yield request.param
 
 
 @pytest.fixture
 def made() -> SerialExecutor:
     return SerialExecutor()
-
-
-def strike_main() -> None:
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
 
 
 def test_what_strikes_the_thread_that_waits_reaches_it_and_the_work_is_done(
@@ -55,7 +43,7 @@ def test_what_strikes_the_thread_that_waits_reaches_it_and_the_work_is_done(
     was_struck, was_told = threading.Event(), threading.Event()
 
     def work() -> None:
-        strike_main()
+        alarm_main()
         assert was_struck.wait(60)
         done.append("first")
 
@@ -71,21 +59,13 @@ def test_the_guard_lets_pass_what_strikes_the_training(struck: type[BaseExceptio
     training = SimpleNamespace()
     go_on = threading.Event()
     with pytest.raises(struck):
-        guard(training, "a callback", lambda: (strike_main(), go_on.wait(60)))
+        guard(training, "a callback", lambda: (alarm_main(), go_on.wait(60)))
     go_on.set()
     assert vars(training) == {}  # no error of ours was told
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a thread struck in being started
 def test_a_thread_that_is_struck_all_the_time_loses_nothing_and_does_nothing_twice(made: SerialExecutor) -> None:
-    is_armed = False
-
-    def strike(*_: object) -> None:
-        nonlocal is_armed
-        if is_armed:
-            is_armed = False
-            raise Alarm
-
     begun: list[int] = []
     done: list[int] = []
     returned: list[int] = []
@@ -95,16 +75,13 @@ def test_a_thread_that_is_struck_all_the_time_loses_nothing_and_does_nothing_twi
         sum(range(2000))
         done.append(number)
 
-    before = signal.signal(signal.SIGALRM, strike)
-    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0003)
-    for number in range(400):
-        with suppress(Alarm):
-            is_armed = True
-            made.run(partial(work, number))
-            is_armed = False
-            returned.append(number)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+    with repeated_alarm() as alarm:
+        for number in range(400):
+            with suppress(Alarm):
+                alarm.is_armed = True
+                made.run(partial(work, number))
+                alarm.is_armed = False
+                returned.append(number)
     assert made.run(partial(work, 400)) is None
     assert done == begun == sorted(set(done))
     assert set(returned) <= set(done)
@@ -234,7 +211,7 @@ def test_a_piece_that_is_struck_is_done_again_and_what_struck_it_reaches_the_thr
     def piece() -> str:
         tries.append(len(tries))
         if len(tries) == 1:
-            strike_main()
+            alarm_main()
         return "read"
 
     with pytest.raises(struck):
@@ -265,13 +242,9 @@ def test_a_signal_handler_that_replaces_itself_is_known_by_what_it_raises(made: 
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             raise Alarm
 
-    strikes = [strike_main]
-    before = signal.signal(signal.SIGALRM, Handler())
-    try:
-        with pytest.raises(Alarm):
-            made.run(lambda: in_caller(lambda: strikes and strikes.pop()()))
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    alarms = [alarm_main]
+    with on_alarm(Handler()), pytest.raises(Alarm):
+        made.run(lambda: in_caller(lambda: alarms and alarms.pop()()))
     assert made.run(lambda: None) is None
 
 
@@ -281,24 +254,13 @@ def test_what_a_signal_handler_records_in_the_midst_of_a_piece_waits_for_nothing
     def record(*_: object) -> None:
         assert executor().run(lambda: done.append(in_caller(lambda: "the handler's"))) is None
 
-    before = signal.signal(signal.SIGALRM, record)
-    try:
-        assert made.run(lambda: (in_caller(strike_main), done.append("the work's"))) is None
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    with on_alarm(record):
+        assert made.run(lambda: (in_caller(alarm_main), done.append("the work's"))) is None
     assert done == ["the handler's", "the work's"]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_pieces_that_are_struck_all_the_time_lose_nothing(made: SerialExecutor) -> None:
-    is_armed = False
-
-    def strike(*_: object) -> None:
-        nonlocal is_armed
-        if is_armed:
-            is_armed = False
-            raise Alarm
-
     begun: list[int] = []
     done: list[int] = []
     struck: list[int] = []
@@ -307,17 +269,14 @@ def test_pieces_that_are_struck_all_the_time_lose_nothing(made: SerialExecutor) 
         begun.append(number)
         done.append(in_caller(lambda: number + 0 * sum(range(2000))))
 
-    before = signal.signal(signal.SIGALRM, strike)
-    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0003)
-    for number in range(400):
-        try:
-            is_armed = True
-            assert made.run(partial(work, number)) is None
-            is_armed = False
-        except Alarm:
-            struck.append(number)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+    with repeated_alarm() as alarm:
+        for number in range(400):
+            try:
+                alarm.is_armed = True
+                assert made.run(partial(work, number)) is None
+                alarm.is_armed = False
+            except Alarm:
+                struck.append(number)
     assert made.run(partial(work, 400)) is None
     assert done == begun
     assert {*range(401)} - {*done} <= {*struck}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from support.alarms import on_alarm
 
 from uploader.callbacks.console import LONGEST_CHUNK, Chunk, ConsoleCapture, _Printed, join_chunks
 
@@ -293,15 +294,9 @@ def test_two_captures_end_in_any_order(first: int) -> None:
 def test_a_handler_that_prints_in_the_middle_of_a_print_waits_for_nothing(
     capture: ConsoleCapture, chunks: Chunks
 ) -> None:
-    def handler(*_: object) -> None:
-        print("from the handler")
-
-    before = signal.signal(signal.SIGALRM, handler)
-    try:
+    with on_alarm(lambda *_: print("from the handler")):
         capture.start()
         with capture._logger.buffer_lock:  # of upstream's; a thread that waited for it here would wait for ever
             signal.raise_signal(signal.SIGALRM)
         capture.stop()
-    finally:
-        signal.signal(signal.SIGALRM, before)
     assert chunks.lines() == ["from the handler"]

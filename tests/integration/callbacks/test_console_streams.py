@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.alarms import Alarm, raising_on_alarm
 
 from uploader.callbacks.console_streams import STREAMS, TeeStream
 
@@ -352,17 +353,7 @@ os._exit(0 if sys.stdout is before and not told else 3)
 
 
 def test_a_signal_handlers_exception_reaches_who_prints(process: Process) -> None:
-    class Alarm(Exception):
-        pass
-
-    def strike(*_: object) -> None:
-        raise Alarm
-
-    before = signal.signal(signal.SIGALRM, strike)
     process.begin()
     process.listen(lambda text, bar: signal.raise_signal(signal.SIGALRM))
-    try:
-        with pytest.raises(Alarm):
-            print("x")
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    with raising_on_alarm(), pytest.raises(Alarm):
+        print("x")

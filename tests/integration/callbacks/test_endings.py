@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.alarms import Alarm, raising_on_alarm
 from support.trainers import SmallTrainer
 
 from uploader.callbacks.current_training import closing_trainings
@@ -350,9 +351,6 @@ with lock:
 def test_what_strikes_while_a_trainer_is_read_gets_through_and_nothing_of_it_is_lost(
     build: Build, journal: Any
 ) -> None:
-    class Limit(Exception):
-        """Would be taken for an error of the trainer's."""
-
     struck: list[str] = []
 
     class Metric:
@@ -362,15 +360,8 @@ def test_what_strikes_while_a_trainer_is_read_gets_through_and_nothing_of_it_is_
                 signal.raise_signal(signal.SIGALRM)
             return 0.25
 
-    def strike(*_: object) -> None:
-        raise Limit
-
     trainer = build(during=lambda trainer: trainer.metrics.update({"mAP": Metric()}))
-    before = signal.signal(signal.SIGALRM, strike)
-    try:
-        with pytest.raises(Limit):
-            trainer.train()
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    with raising_on_alarm(), pytest.raises(Alarm):  # it would be taken for an error of the trainer's
+        trainer.train()
     assert [epoch["metrics"]["mAP"] for epoch in journal.events("epoch_end")] == [0.25]
-    assert journal.events("training_failed") == [{"error": "Limit", "code": "Limit"}]
+    assert journal.events("training_failed") == [{"error": "Alarm", "code": "Alarm"}]

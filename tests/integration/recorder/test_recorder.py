@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.alarms import Alarm, alarm_main, raising_on_alarm, repeated_alarm
 from support.journals import backlog, finish, python, rows
 
 import journal
@@ -397,48 +397,22 @@ def test_a_resumed_training_does_not_heed_the_cancellation_of_the_one_before(sta
     assert resumed.cancelled() == "again"
 
 
-class Alarm(Exception):
-    """As a task queue's time limit."""
-
-
-class Strikes:
-    """A signal handler that raises, once each time that it is armed."""
-
-    is_armed = False
-
-    def __call__(self, *_: object) -> None:
-        if self.is_armed:
-            self.is_armed = False
-            raise Alarm
-
-
-@pytest.fixture
-def strikes() -> Iterator[Strikes]:
-    """Have one called again and again."""
-    strike = Strikes()
-    before = signal.signal(signal.SIGALRM, strike)
-    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0004)
-    yield strike
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a thread struck in being started
 def test_a_signal_handler_that_raises_in_the_midst_of_an_event_reaches_who_writes_and_halves_nothing(
-    start: Start, folder: Path, strikes: Strikes
+    start: Start, folder: Path
 ) -> None:
     recorder = start(durability="process")
     written: list[int] = []
     struck: list[int] = []
-    for number in range(300):
-        try:
-            strikes.is_armed = True
-            recorder.event("epoch_end", {"epoch": number, "metrics": {"loss": Loss(number)}}, str(number))
-            written.append(number)
-            strikes.is_armed = False
-        except Alarm:
-            struck.append(number)
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    with repeated_alarm() as alarm:
+        for number in range(300):
+            try:
+                alarm.is_armed = True
+                recorder.event("epoch_end", {"epoch": number, "metrics": {"loss": Loss(number)}}, str(number))
+                written.append(number)
+                alarm.is_armed = False
+            except Alarm:
+                struck.append(number)
     recorder.event("epoch_end", {"epoch": 300}, "300")
     there = [int(key) for (key,) in rows(folder, "SELECT key FROM events WHERE kind = 'epoch_end' ORDER BY id")]
     assert there == sorted(set(there))  # none twice, none before another
@@ -456,11 +430,8 @@ def test_what_is_being_written_as_a_signal_handler_raises_is_written(
     recorder = start()
     was_struck = threading.Event()
 
-    def strike(*_: object) -> None:
-        raise Alarm
-
     def is_struck(real: Callable[..., Any], *arguments: Any) -> None:
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+        alarm_main()
         assert was_struck.wait(60)
         real(*arguments)
 
@@ -470,12 +441,10 @@ def test_what_is_being_written_as_a_signal_handler_raises_is_written(
         "finish": lambda: recorder.finish("complete"),
         "checkpoint": lambda: save(recorder, save_dir / "best.pt", b"weights", role="final"),
     }
-    before = signal.signal(signal.SIGALRM, strike)
     try:
-        with pytest.raises(Alarm):
+        with raising_on_alarm(), pytest.raises(Alarm):
             calls[call]()
     finally:
-        signal.signal(signal.SIGALRM, before)
         was_struck.set()
     monkeypatch.undo()
     recorder.told()  # after what was interrupted
@@ -511,24 +480,20 @@ def test_a_wait_for_snapshots_that_is_interrupted_ends(
     save(recorder, save_dir / "last.pt", b"weights")
     assert gate.arrived.acquire(timeout=60)
 
-    def interrupt(*_: object) -> None:
-        raise Alarm
-
     def press() -> None:
         while not recorder._snapshots._wake._waiters:  # type: ignore[attr-defined]
             pass
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+        alarm_main()
 
-    before = signal.signal(signal.SIGALRM, interrupt)
-    thread = threading.Thread(target=press)
-    thread.start()
-    try:
-        with pytest.raises(Alarm):
-            getattr(recorder, call)(*["failed"] * (call == "finish"))
-    finally:
-        thread.join()
-        signal.signal(signal.SIGALRM, before)
-        gate.passes.release()
+    with raising_on_alarm():
+        thread = threading.Thread(target=press)
+        thread.start()
+        try:
+            with pytest.raises(Alarm):
+                getattr(recorder, call)(*["failed"] * (call == "finish"))
+        finally:
+            thread.join()
+            gate.passes.release()
     recorder.told()  # after what was interrupted
 
 
