@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
 _FILE_NAME = "x" * 64  # as long as the names of the files that we create
 _PROBE = 64 << 10  # the index of a log, and a few pages of it
 
@@ -32,21 +33,37 @@ def why_full(folder: Path) -> str | None:
 def why_no_files(folder: Path) -> str | None:
     """Return in words why no file can be created in a folder, which may not exist yet; None if one can.
 
-    It is tried, because root seems to have permission anywhere, even in `/proc`. A full disk may have space later.
+    A full disk may have space later.
     """
+    error = _refusal(folder)
+    return None if error is None or error.errno in FULL else _in_words(error)
+
+
+def why_never_files(folder: Path) -> str | None:
+    """Return the same for a reason that lasts: no permission, or a read-only disk."""
+    error = _refusal(folder)
+    return _in_words(error) if error and error.errno in _LASTING else None
+
+
+def _refusal(folder: Path) -> OSError | None:
+    """Try to create a file in a folder; permissions do not tell, because root seems to have any, even in `/proc`."""
     place = folder
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
     try:
         if not stat.S_ISDIR(place.stat().st_mode):
-            return f"{place} is no folder"
+            return NotADirectoryError(errno.ENOTDIR, "not a folder", str(place))
         os.rmdir(tempfile.mkdtemp(dir=place))  # noqa: PTH106
         for name in folder.relative_to(place).parts:
             _check_length(place / name)
         _check_length(folder / _FILE_NAME)
     except OSError as error:
-        return None if error.errno in FULL else f"{place}: {error.strerror or error}"
+        return OSError(error.errno, error.strerror or str(error), str(place))
     return None
+
+
+def _in_words(refusal: OSError) -> str:
+    return f"{refusal.filename}: {refusal.strerror}"
 
 
 def _check_length(path: Path) -> None:

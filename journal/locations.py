@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 # Not when it is needed: that may be when no more files can be opened, and so nothing imported.
 from platformdirs import user_data_path
 
-from journal.disk import why_no_files
+from journal.disk import why_never_files, why_no_files
 from journal.errors import JournalError
+from journal.places.surroundings import Surroundings, look_up
 from journal.quantities import parse_size
 
 DEFAULT_MAX_SIZE = 50 * 10**9
@@ -24,9 +26,52 @@ def chosen_journal(environ: Mapping[str, str] = os.environ) -> Path | None:
     return expanded(chosen) if chosen else None
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A journal's folder, and why it is that one.
+
+    Attributes:
+        folder: The folder.
+        why: The reason, for people.
+        is_makeshift: Whether it is in the temporary folder for want of a better one.
+    """
+
+    folder: Path
+    why: str
+    is_makeshift: bool = False
+
+
+def choose_journal(environ: Mapping[str, str] = os.environ) -> Choice:
+    """Return `UPLOADER_JOURNAL`, else a folder of this user's application data, else one in the temporary folder.
+
+    The last is for a home that is missing, or that holds nothing of ours and can hold nothing: only a fallback file
+    could take what is recorded, and that takes no checkpoints. A home on a network file system stays the choice even
+    where this node has a disk of its own, because that disk is not there when a cluster's job has ended.
+    """
+    if named := chosen_journal(environ):
+        return Choice(named, "UPLOADER_JOURNAL names it")
+    home = _home_data()
+    if home is None:
+        return Choice(makeshift_journal(), "this user has no home folder", is_makeshift=True)
+    folder = home / "journal"
+    if not os.path.lexists(home) and (refused := why_never_files(folder)):
+        return Choice(makeshift_journal(), f"this user's home cannot be written ({refused})", is_makeshift=True)
+    return Choice(folder, "it is in this user's data folder, as UPLOADER_JOURNAL is not set")
+
+
 def default_journal(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return `UPLOADER_JOURNAL`, else a folder of this user's application data."""
-    return chosen_journal(environ) or _user_data() / "journal"
+    """Return the journal of trainings and commands that name none; see `choose_journal`."""
+    return choose_journal(environ).folder
+
+
+def makeshift_journal() -> Path:
+    """Return the journal of a user whose home cannot have one."""
+    return _temporary_data() / "journal"
+
+
+def surroundings(environ: Mapping[str, str] = os.environ) -> Surroundings:
+    """Return which machine this is, and what becomes of folders here."""
+    return Surroundings(look_up(environ))
 
 
 def default_max_size(environ: Mapping[str, str] = os.environ) -> int:
@@ -68,17 +113,12 @@ def unfit_fallback(environ: Mapping[str, str] = os.environ) -> str | None:
 
 
 def _usual_fallbacks() -> list[Path]:
-    return [_user_data() / "fallback", Path(tempfile.gettempdir()) / _own_name() / "fallback"]
+    return [(_home_data() or _temporary_data()) / "fallback", _temporary_data() / "fallback"]
 
 
-def _own_name() -> str:
-    """Return a name that no other user has, made from the user id, because a container's user may have no name."""
-    return f"offline-uploader-{os.getuid()}"
-
-
-def _user_data() -> Path:
-    """Return the folder of this user's application data, or one in the temporary folder for a user without a home."""
-    return _home_data() or Path(tempfile.gettempdir()) / _own_name()
+def _temporary_data() -> Path:
+    """Return a folder in the temporary one, named by the user id, because a container's user may have no name."""
+    return Path(tempfile.gettempdir()) / f"offline-uploader-{os.getuid()}"
 
 
 def _home_data() -> Path | None:
@@ -87,11 +127,6 @@ def _home_data() -> Path | None:
     except RuntimeError:  # nobody knows a home; earlier versions of platformdirs leave a `~` instead
         return None
     return found if found.is_absolute() else None
-
-
-def is_temporary(folder: Path) -> bool:
-    """Return whether a journal is under the temporary folder, which may be cleaned, because the user has no home."""
-    return _home_data() is None and folder == _user_data() / "journal"
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:

@@ -9,6 +9,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from journal.places.machines import SIGNS
+
 SETTING_PREFIXES = ("UPLOADER_", "ULTRALYTICS_", "HUB_", "YOLO_", "XDG_")
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy"}
 STAND_ON_UPSTREAM = {"training_data", "ultralytics"}  # fixtures
@@ -16,8 +18,11 @@ _home = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the person's settings, keys and folders out of the environment, before any test module is imported."""
-    for name in [name for name in os.environ if name.startswith(SETTING_PREFIXES)]:
+    """Take what is set out of the environment, before any test module is imported.
+
+    That is the person's settings, keys and folders, and what a machine that vanishes is recognised by.
+    """
+    for name in [name for name in os.environ if name.startswith(SETTING_PREFIXES) or name in SIGNS]:
         del os.environ[name]
     _leave_proxies_to_installers()
     home = config.stash[_home] = tempfile.TemporaryDirectory(prefix="offline-uploader-home-")

@@ -15,6 +15,7 @@ from journal.disk import owner_of, why_full
 from journal.doctor.findings import Finding, give_back_owner, notice, some, trouble
 from journal.errors import JournalError
 from journal.next_steps import drain_at, next_command
+from journal.places.mounts import mount_of, read_mounts
 from journal.quantities import count, readable
 from journal.storage import newest
 from journal.storage.database import check_sqlite
@@ -23,7 +24,6 @@ from journal.writing.fallback_format import unreadable_reason
 
 LITTLE_SPACE = 256 << 20
 LARGE_LOG = 128 << 20
-_NETWORK = ("nfs", "cifs", "smb", "9p", "lustre", "gpfs", "beegfs", "ceph", "afp", "webdav", "fuse")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -157,17 +157,8 @@ def _check_file_system(folder: Path, mode: str | None) -> Iterator[Finding]:
     if mode not in {None, "wal"}:
         detail = f"the journal mode is {mode}: the file system has no shared memory, so each event costs more"
         yield notice("no-write-ahead-log", detail, "A folder on a local disk is faster.")
-    kind = file_system(folder)
-    if kind.startswith(_NETWORK) and kind != "fuseblk":  # a local disk under a driver in user space
-        detail = f"{folder} is on a network or user-space file system ({kind})"
+    mount = mount_of(folder.resolve(), read_mounts())
+    if mount and mount.is_remote:
+        detail = f"{folder} is on a network or user-space file system ({mount.kind})"
         advice = "Put the journal on a local disk: a write-ahead log needs memory that all its users share."
         yield trouble("network-disk", detail, advice) if mode == "wal" else notice("network-disk", detail, advice)
-
-
-def file_system(folder: Path) -> str:
-    """Return the type of the file system that holds the folder, "" when it cannot be told."""
-    import psutil
-
-    mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
-    place = folder.resolve()
-    return next((mounts[parent] for parent in (place, *place.parents) if parent in mounts), "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -35,6 +37,20 @@ def waiting(folder: Path, fallback_folders: Iterable[Path] | None = None) -> lis
     """
     beside = locations.fallback_folders() if fallback_folders is None else fallback_folders
     return [path for _, path in fallback_owners.files_by_owner(fallback_owners.owner_at(folder), beside).own]
+
+
+def earlier_journal(folder: Path) -> Path | None:
+    """Return the journal that this user has in the temporary folder from when the home could have none.
+
+    Args:
+        folder: The journal that is used now; only that in the home has such a predecessor.
+    """
+    usual, earlier = locations.choose_journal({}), locations.makeshift_journal()
+    if usual.is_makeshift or folder != usual.folder or not is_there(earlier):
+        return None
+    with suppress(OSError):
+        return earlier if earlier.stat().st_uid == os.geteuid() else None  # anybody may make a folder there
+    return None
 
 
 def left_beside(connection: Connection, folder: Path, beside: Iterable[Path], now: datetime) -> list[tuple[str, Path]]:

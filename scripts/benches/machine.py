@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from journal.places.mounts import mount_of, read_mounts
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -28,8 +30,8 @@ def facts(folder: Path) -> dict[str, str]:
 
 def file_system(folder: Path) -> str:
     """Return the type of the folder's file system."""
-    mounts = [mount for mount in psutil.disk_partitions(all=True) if folder.is_relative_to(mount.mountpoint)]
-    return max(mounts, key=lambda mount: len(mount.mountpoint)).fstype if mounts else "unknown"
+    mount = mount_of(folder.resolve(), read_mounts())
+    return mount.kind if mount else "unknown"
 
 
 def _cpu() -> str:

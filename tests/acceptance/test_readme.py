@@ -29,6 +29,7 @@ ENDS_AT_ONCE = {
     'export UPLOADER_JOURNAL="$HOME/uploader-journal"': 0,
     "python -m uploader drain": 0,
     "python -m uploader status": 0,
+    "python -m uploader where": 0,
     'python -m uploader drain --journal "$UPLOADER_JOURNAL" --max-time 600': 0,
     'sqlite3 "$UPLOADER_JOURNAL/journal.db" "SELECT * FROM run_overview"': 0,
 }

@@ -26,6 +26,15 @@ def in_fallback_files(number: int, folder: Path) -> str:
     return f"events for it wait in {count(number, 'fallback file')}; `{next_command('drain', folder)}` takes them in"
 
 
+def an_earlier_journal(folder: Path) -> str:
+    """Return a sentence on a journal in the temporary folder, and the command that delivers it."""
+    from journal.next_steps import drain_at
+
+    return (
+        f"another journal, of when the home could not be written, is in {folder}; {drain_at(str(folder))} delivers it"
+    )
+
+
 def letters_in_words(letters: Sequence[DeadLetter], limit: int = 3) -> str:
     """Return dead letters with the ids that `retry` and `drop` take, and the reason of the first one."""
     named = ", ".join(f"{one.id} ({one.kind})" for one in letters[:limit])

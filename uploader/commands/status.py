@@ -18,7 +18,7 @@ from uploader.commands.dialogue import JOURNAL_UNUSABLE
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, require_journal, settings_for
 from uploader.commands.journal_option import journals_argument, journals_option
-from uploader.commands.phrases import in_fallback_files, letters_in_words, place
+from uploader.commands.phrases import an_earlier_journal, in_fallback_files, letters_in_words, place
 from uploader.errors import KeyNotForHere, NoKey, SettingsError
 from uploader.keys import address_options, key_for
 from uploader.settings import Settings
@@ -108,6 +108,8 @@ def _values(view: View, limit: int | None) -> dict[str, Any]:
 
 
 def _as_text(view: View, limit: int | None) -> str:
+    from journal.reading.beside import earlier_journal
+
     settings = _settings(view.path)
     size = readable(view.bytes) if limit is None else f"{readable(view.bytes)} of at most {readable(limit)}"
     here = [f"\n{in_fallback_files(view.fallbacks, view.path)}"] if view.fallbacks else []
@@ -115,8 +117,9 @@ def _as_text(view: View, limit: int | None) -> str:
         f"\n{count(number, 'fallback file')} of another journal; {drain_at(other)} takes them in"
         for other, number in view.fallbacks_elsewhere.items()
     )
+    earlier = [f"\n{an_earlier_journal(found)}"] if (found := earlier_journal(view.path)) else []
     head = f"journal {view.path}: {count(len(view.runs), 'run')}, {size}"
-    return "\n".join([head, *(_run(run, view.path, settings) for run in view.runs), *here, *elsewhere])
+    return "\n".join([head, *(_run(run, view.path, settings) for run in view.runs), *here, *elsewhere, *earlier])
 
 
 def _settings(folder: Path) -> Settings | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from pathlib import Path
 
-from journal.locations import is_temporary, unfit_fallback
+from journal import locations
+from journal.locations import choose_journal, unfit_fallback
+from uploader.recording.place_advice import advice, vanishes_at
 
 LOGGER = logging.getLogger("uploader")
 
@@ -17,11 +20,29 @@ def warn_of_places(journal: Path, *, is_named: bool) -> None:
         journal: The journal's folder.
         is_named: Whether the training's script named it.
     """
-    if not is_named and is_temporary(journal):
-        LOGGER.warning(
-            "This user has no home folder, so the journal is in %s, which may be cleaned; set UPLOADER_JOURNAL to "
-            "a permanent folder.",
-            journal,
+    chosen = choose_journal()
+    if chosen.is_makeshift and not is_named:
+        _warn_once(
+            f"The journal is in {journal}, because {chosen.why}. It may be cleaned; set UPLOADER_JOURNAL to a "
+            "permanent folder."
         )
+    else:
+        _warn_of_vanishing(journal, is_named=is_named or journal == locations.chosen_journal())
     if unfit := unfit_fallback():
         LOGGER.warning("%s for events that the journal cannot take. Set it to a folder, or not at all.", unfit)
+
+
+def _warn_of_vanishing(journal: Path, *, is_named: bool) -> None:
+    """Warn of a place that is deleted with a session; on a person's own machine only of one that nobody named."""
+    here = locations.surroundings()
+    if is_named and not here.machine.is_lent:
+        return
+    if what := vanishes_at(journal, here):
+        why = here.place(journal).why
+        _warn_once(f"The journal {journal} vanishes at {what} ({why}). To be safe, {advice(journal, here)}.")
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """Warn once a process: the trainings that follow are in the same place."""
+    LOGGER.warning("%s", message)

@@ -1,0 +1,1 @@
+"""What kind of place a folder is, and what its files outlast: the one owner of that question."""

@@ -1,0 +1,59 @@
+"""The one line that makes a journal's place safer, for machines that cannot be had here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from journal.places.mounts import parse_mounts
+from journal.places.surroundings import Facts, Surroundings
+from uploader.recording.place_advice import advice, vanishes_at
+
+LAYERS = "900 800 0:300 / / rw - overlay overlay rw"
+DISK = "22 1 254:0 / / rw - ext4 /dev/vda rw"
+DRIVE = "950 900 0:44 / /content/drive rw - fuse.drive drive rw"
+HOMES = "40 22 0:50 / /home rw - nfs4 filer:/export/home rw"
+JOURNAL = "/root/journal"
+DRAIN = f"run `python -m uploader drain --watch --journal {JOURNAL}` beside it"
+
+
+def here(*table: str, home: str = "/root", existing: tuple[str, ...] = (), **env: str) -> Surroundings:
+    mounts = tuple(parse_mounts("\n".join(table).encode()))
+    return Surroundings(Facts(env, mounts, frozenset(existing), "/tmp", home))
+
+
+@pytest.mark.parametrize(
+    ("machine", "said"),
+    [
+        (here(LAYERS, DRIVE, COLAB_GPU="1"), DRAIN),
+        (here(LAYERS, COLAB_GPU="1"), DRAIN),
+        (here(LAYERS, KAGGLE_KERNEL_RUN_TYPE="Batch"), f"{DRAIN}, and save a version of the notebook afterwards"),
+        (here(LAYERS, existing=("/opt/ml/checkpoints",), SM_TRAINING_ENV="{}"), DRAIN),
+        (here(LAYERS, existing=("/notebooks",), PAPERSPACE_NOTEBOOK_REPO_ID="r"), "/notebooks/uploader-journal"),
+        (here(LAYERS), "a folder that is kept, such as one that is mounted into the container"),
+        (here(DISK), None),
+    ],
+)
+def test_a_journal_on_the_machines_own_disk(machine: Surroundings, said: str | None) -> None:
+    told = advice(Path(JOURNAL), machine)
+    assert told == said if said is None else told is not None and told.endswith(said)
+
+
+def test_a_job_is_sent_from_its_own_folder_to_the_home_that_nodes_share() -> None:
+    cluster = here(DISK, HOMES, home="/home/me", SLURM_JOB_ID="7", TMPDIR="/local/7")
+    assert advice(Path("/local/7/journal"), cluster) == "set UPLOADER_JOURNAL=/home/me/uploader-journal"
+    assert advice(Path("/home/me/journal"), cluster) is None
+
+
+def test_a_home_of_the_node_is_better_than_the_jobs_folder_and_no_end() -> None:
+    node = here(DISK, home="/home/me", SLURM_JOB_ID="7", TMPDIR="/local/7")
+    assert advice(Path("/local/7/journal"), node) == "set UPLOADER_JOURNAL=/home/me/uploader-journal"
+    assert "drain --watch" in (advice(Path("/home/me/journal"), node) or "")
+    assert vanishes_at(Path("/home/me/journal"), node) is None
+
+
+def test_memory_is_left_for_a_disk() -> None:
+    machine = here(DISK, "41 22 0:51 / /dev/shm rw - tmpfs tmpfs rw")
+    assert vanishes_at(Path("/dev/shm/journal"), machine) == "a restart"
+    assert advice(Path("/dev/shm/journal"), machine) == "set UPLOADER_JOURNAL=/root/uploader-journal"

@@ -1,0 +1,115 @@
+"""`uploader where`: which machine this is, which folders are used on it, and what their files outlast."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from uploader.commands.dialogue import JOURNAL_UNUSABLE
+from uploader.commands.help_texts import epilog
+from uploader.commands.journal_option import journal_option
+from uploader.commands.phrases import an_earlier_journal
+
+if TYPE_CHECKING:
+    from journal.places.surroundings import Place, Surroundings
+
+_CODES = """
+  0  done
+  1  no file can be kept here, neither in the journal nor in a fallback folder
+  2  the arguments cannot be used"""
+
+
+@click.command(epilog=epilog("where", "where --json", "where --journal runs/journal", codes=_CODES))
+@journal_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def where(journal: Path | None, as_json: bool) -> None:
+    """Say what kind of machine this is, where the journal is, and what that outlasts.
+
+    It tells apart a restarted kernel or killed training, the end of the notebook's session, job or container, and the
+    loss of the machine with its disk; and it names the one step that would make the journal safer. It changes nothing.
+    """
+    from journal.locations import surroundings
+
+    account = _account(journal, surroundings())
+    click.echo(json.dumps(account) if as_json else "\n".join(_as_text(account)))
+    sys.exit(0 if _can_keep_something(account) else JOURNAL_UNUSABLE)
+
+
+def _account(named: Path | None, here: Surroundings) -> dict[str, Any]:
+    """Return all that the command says, as JSON has it."""
+    from journal.locations import choose_journal, chosen_journal, fallback_folders
+    from journal.places.machines import Outlasts
+    from journal.reading.beside import earlier_journal
+    from uploader.recording.place_advice import advice
+
+    chosen = choose_journal()
+    is_named = named is not None and named != chosen_journal()
+    folder = named or chosen.folder
+    machine = {"name": here.machine.name, "title": here.machine.title, "ends": here.machine.ends}
+    return {
+        "machine": {**machine, "recognised_by": here.signs, "source": here.machine.source},
+        "journal": {**_use(folder, here), "chosen": "it was named" if is_named else chosen.why},
+        "fallback_folders": [_use(one, here) for one in fallback_folders()],
+        "kept_here": [_described(one) for one in here.known() if one.outlasts is Outlasts.MACHINE],
+        "earlier_journal": str(earlier) if (earlier := earlier_journal(folder)) else None,
+        "advice": advice(folder, here),
+    }
+
+
+def _use(folder: Path, here: Surroundings) -> dict[str, Any]:
+    """Return a folder that we write to, as it is named, and why no file can be kept in it."""
+    from journal.disk import why_no_files
+
+    return {**_described(here.place(folder)), "folder": str(folder), "refused": why_no_files(folder)}
+
+
+def _described(place: Place) -> dict[str, Any]:
+    from journal.places.machines import Outlasts
+
+    outlasts = {
+        "process": True,
+        "session": place.outlasts >= Outlasts.SESSION,
+        "machine": place.outlasts >= Outlasts.MACHINE,
+    }
+    return {"folder": str(place.folder), "is": place.why, "file_system": place.file_system, "outlasts": outlasts}
+
+
+def _can_keep_something(account: dict[str, Any]) -> bool:
+    return any(one["refused"] is None for one in (account["journal"], *account["fallback_folders"]))
+
+
+def _as_text(account: dict[str, Any]) -> Iterator[str]:
+    machine = account["machine"]
+    signs = f" (recognised by {', '.join(machine['recognised_by'])})" if machine["recognised_by"] else ""
+    yield f"This is {machine['title']}{signs}."
+    if machine["source"]:
+        yield f"  {machine['source']}"
+    yield f"\njournal {account['journal']['folder']}"
+    yield f"  chosen because {account['journal']['chosen']}"
+    yield from _place_in_words(account["journal"], machine["ends"])
+    for one in account["fallback_folders"]:
+        yield f"\nevents that it cannot take: {one['folder']}"
+        yield from _place_in_words(one, machine["ends"])
+    for one in account["kept_here"]:
+        yield f"\nkept when the machine is lost: {one['folder']}, {one['is']}"
+    yield from _next_steps(account)
+
+
+def _place_in_words(place: dict[str, Any], ends: str) -> Iterator[str]:
+    if place["refused"]:
+        yield f"  no file can be kept there: {place['refused']}"
+    yield f"  {place['is']}"
+    session, machine = ("yes" if place["outlasts"][what] else "no" for what in ("session", "machine"))
+    yield f"  outlasts a killed process: yes; {ends}: {session}; the loss of the machine: {machine}"
+
+
+def _next_steps(account: dict[str, Any]) -> Iterator[str]:
+    if account["earlier_journal"]:
+        yield f"\n{an_earlier_journal(Path(account['earlier_journal']))}"
+    if advice := account["advice"]:
+        yield f"\nsafer: {advice}"
