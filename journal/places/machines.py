@@ -99,7 +99,7 @@ COLAB = Machine(
     "a Colab session",
     "the end of the session",
     _disk("the disk of a virtual machine that is deleted when it has been idle, or has reached its maximum lifetime"),
-    signs=("COLAB_RELEASE_TAG", "COLAB_BACKEND_VERSION", "COLAB_GPU"),
+    signs=("COLAB_RELEASE_TAG", "COLAB_BACKEND_VERSION"),
     source="https://research.google.com/colaboratory/faq.html",
 )
 SAGEMAKER_JOB = Machine(

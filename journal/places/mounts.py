@@ -7,6 +7,7 @@ psutil does.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -123,9 +124,9 @@ class Mount:
 def read_mounts() -> tuple[Mount, ...]:
     """Return what is mounted, in the order in which it was; nothing where that cannot be told."""
     try:
-        return tuple(parse_mounts(_TABLE.read_bytes()))
-    except OSError:
-        return tuple(_elsewhere())
+        return tuple(parse_mounts(_TABLE.read_bytes()) if sys.platform == "linux" else _elsewhere())
+    except (ImportError, OSError):  # also that no more files can be opened, in a training that will go on
+        return ()
 
 
 def parse_mounts(table: bytes) -> Iterator[Mount]:

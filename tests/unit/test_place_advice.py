@@ -26,8 +26,8 @@ def here(*table: str, home: str = "/root", existing: tuple[str, ...] = (), **env
 @pytest.mark.parametrize(
     ("machine", "said"),
     [
-        (here(LAYERS, DRIVE, COLAB_GPU="1"), DRAIN),
-        (here(LAYERS, COLAB_GPU="1"), DRAIN),
+        (here(LAYERS, DRIVE, COLAB_RELEASE_TAG="1"), DRAIN),
+        (here(LAYERS, COLAB_RELEASE_TAG="1"), DRAIN),
         (here(LAYERS, KAGGLE_KERNEL_RUN_TYPE="Batch"), f"{DRAIN}, and save a version of the notebook afterwards"),
         (here(LAYERS, existing=("/opt/ml/checkpoints",), SM_TRAINING_ENV="{}"), DRAIN),
         (here(LAYERS, existing=("/notebooks",), PAPERSPACE_NOTEBOOK_REPO_ID="r"), "/notebooks/uploader-journal"),

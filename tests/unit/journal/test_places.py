@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from journal.places.machines import COLAB, LENT, Outlasts
-from journal.places.mounts import Mount, Nature, mount_of, parse_mounts
+from journal.places.mounts import Mount, Nature, mount_of, parse_mounts, read_mounts
 from journal.places.surroundings import Facts, Place, Surroundings
 
 DISK = "22 1 254:0 / / rw,relatime - ext4 /dev/vda rw"
@@ -109,9 +109,9 @@ def test_dockers_mark_alone_makes_no_container() -> None:
 @pytest.mark.parametrize(
     ("folder", "table", "env", "existing", "outlasts"),
     [
-        ("/root/.local/share", (LAYERS, DRIVE), "COLAB_GPU=1", (), Outlasts.PROCESS),
-        ("/content/drive/MyDrive/runs", (LAYERS, DRIVE), "COLAB_GPU=1", (), Outlasts.MACHINE),
-        ("/content/drive/MyDrive", (LAYERS,), "COLAB_GPU=1", (), Outlasts.PROCESS),
+        ("/root/.local/share", (LAYERS, DRIVE), "COLAB_RELEASE_TAG=1", (), Outlasts.PROCESS),
+        ("/content/drive/MyDrive/runs", (LAYERS, DRIVE), "COLAB_RELEASE_TAG=1", (), Outlasts.MACHINE),
+        ("/content/drive/MyDrive", (LAYERS,), "COLAB_RELEASE_TAG=1", (), Outlasts.PROCESS),
         ("/kaggle/working/journal", (LAYERS,), "KAGGLE_KERNEL_RUN_TYPE=x", (), Outlasts.PROCESS),
         ("/kaggle/temp", (LAYERS,), "KAGGLE_KERNEL_RUN_TYPE=x", (), Outlasts.PROCESS),
         ("/opt/ml/checkpoints/x", (LAYERS,), "SM_TRAINING_ENV={}", ("/opt/ml/checkpoints",), Outlasts.MACHINE),
@@ -160,7 +160,7 @@ def test_a_disk_that_cannot_be_written_is_told_and_offered_to_nobody() -> None:
 
 
 def test_places_that_outlast_most_come_first_and_a_mount_that_lags_takes_no_database() -> None:
-    found = here(LAYERS, DRIVE, env={"COLAB_GPU": "1"}, home="/root").known()
+    found = here(LAYERS, DRIVE, env={"COLAB_RELEASE_TAG": "1"}, home="/root").known()
     assert [(str(one.folder), one.suits_journal) for one in found] == [
         ("/content/drive/MyDrive", False),
         ("/root", True),
@@ -173,3 +173,19 @@ def test_places_that_outlast_most_come_first_and_a_mount_that_lags_takes_no_data
 def test_each_machine_names_its_source(machine: type[COLAB]) -> None:
     assert machine.source.startswith("https://")
     assert machine.is_lent
+
+
+def test_mounts_that_cannot_be_looked_up_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("journal.places.mounts._TABLE", tmp_path / "missing")
+    assert read_mounts() == ()
+    monkeypatch.undo()
+    assert mount_of(Path("/"), read_mounts()) is not None
+
+
+def test_other_systems_are_asked_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = mount_of(Path("/"), read_mounts())
+    monkeypatch.setattr("sys.platform", "darwin")
+    theirs = mount_of(Path("/"), read_mounts())
+    assert ours is not None
+    assert theirs is not None
+    assert (theirs.kind, theirs.nature) == (ours.kind, ours.nature)

@@ -26,6 +26,8 @@ EXCEPTIONS = {
     "uploader/recording/serial_executor.py": "ultralytics",
     # Looks in the journal's rows for the model that a training was streamed to; SQL cannot ask a spec.
     "journal/checkpoints/recognition.py": "platformModel",
+    # Owns what a Colab session is recognised by; a platform that asks takes it from there.
+    "journal/places/machines.py": "COLAB_",
 }
 KNOW_A_PLATFORM = {
     "uploader",  # its public names
