@@ -13,8 +13,8 @@ from platformdirs import user_data_path
 
 from journal.disk import why_never_files, why_no_files
 from journal.errors import JournalError
-from journal.places.surroundings import Surroundings, look_up
 from journal.quantities import parse_size
+from journal.surroundings.place import Surroundings, look_up
 
 DEFAULT_MAX_SIZE = 50 * 10**9
 """A few hundred checkpoints of the largest models, so that a limit which nobody chose evicts as little as possible."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from journal.places.machines import SIGNS
+from journal.surroundings.machines import SIGNS
 
 SETTING_PREFIXES = ("UPLOADER_", "ULTRALYTICS_", "HUB_", "YOLO_", "XDG_")
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy"}

@@ -15,10 +15,10 @@ from journal.disk import owner_of, why_full
 from journal.doctor.findings import Finding, give_back_owner, notice, some, trouble
 from journal.errors import JournalError
 from journal.next_steps import drain_at, next_command
-from journal.places.mounts import mount_of, read_mounts
 from journal.quantities import count, readable
 from journal.storage import newest
 from journal.storage.database import check_sqlite
+from journal.surroundings.mounts import mount_of, read_mounts
 from journal.writing import fallback_owners
 from journal.writing.fallback_format import unreadable_reason
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from journal.places.mounts import mount_of, read_mounts
+from journal.surroundings.mounts import mount_of, read_mounts
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from journal.places.mounts import parse_mounts
-from journal.places.surroundings import Facts, Surroundings
+from journal.surroundings.mounts import parse_mounts
+from journal.surroundings.place import Facts, Surroundings
 from uploader.recording.place_advice import advice, vanishes_at
 
 LAYERS = "900 800 0:300 / / rw - overlay overlay rw"

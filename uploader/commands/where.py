@@ -16,7 +16,7 @@ from uploader.commands.journal_option import journal_option
 from uploader.commands.phrases import an_earlier_journal
 
 if TYPE_CHECKING:
-    from journal.places.surroundings import Place, Surroundings
+    from journal.surroundings.place import Place, Surroundings
 
 _CODES = """
   0  done
@@ -43,8 +43,8 @@ def where(journal: Path | None, as_json: bool) -> None:
 def _account(named: Path | None, here: Surroundings) -> dict[str, Any]:
     """Return all that the command says, as JSON has it."""
     from journal.locations import choose_journal, chosen_journal, fallback_folders
-    from journal.places.machines import Outlasts
     from journal.reading.beside import earlier_journal
+    from journal.surroundings.machines import Outlasts
     from uploader.recording.place_advice import advice
 
     chosen = choose_journal()
@@ -69,7 +69,7 @@ def _use(folder: Path, here: Surroundings) -> dict[str, Any]:
 
 
 def _described(place: Place) -> dict[str, Any]:
-    from journal.places.machines import Outlasts
+    from journal.surroundings.machines import Outlasts
 
     outlasts = {
         "process": True,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from journal.next_steps import next_command
-from journal.places.machines import KAGGLE, Outlasts
-from journal.places.surroundings import Surroundings
+from journal.surroundings.machines import KAGGLE, Outlasts
+from journal.surroundings.place import Surroundings
 
 
 def vanishes_at(folder: Path, here: Surroundings) -> str | None:

@@ -14,9 +14,9 @@ from support.passthrough import without_shared_memory
 
 import journal
 from journal.locations import choose_journal, default_journal, makeshift_journal, surroundings
-from journal.places.machines import Outlasts
-from journal.places.mounts import Nature, mount_of, read_mounts
 from journal.reading.beside import earlier_journal
+from journal.surroundings.machines import Outlasts
+from journal.surroundings.mounts import Nature, mount_of, read_mounts
 
 
 @contextmanager

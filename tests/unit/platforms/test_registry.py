@@ -26,8 +26,8 @@ EXCEPTIONS = {
     "uploader/recording/serial_executor.py": "ultralytics",
     # Looks in the journal's rows for the model that a training was streamed to; SQL cannot ask a spec.
     "journal/checkpoints/recognition.py": "platformModel",
-    # Owns what a Colab session is recognised by; a platform that asks takes it from there.
-    "journal/places/machines.py": "COLAB_",
+    # Recognises a Colab session as HUB does, whose settings may import nothing of the journal (test_surroundings.py).
+    "journal/surroundings/machines.py": "COLAB_",
 }
 KNOW_A_PLATFORM = {
     "uploader",  # its public names

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from journal.places.machines import COLAB
 from uploader.platforms.spec import PlatformSpec, UpstreamReporting
 
 WEB_VARIABLE = "ULTRALYTICS_HUB_WEB"
 DEFAULT_WEB = "https://hub.ultralytics.com"
+COLAB_VARIABLES = ("COLAB_RELEASE_TAG", "COLAB_BACKEND_VERSION")
 RESUMED = "resumed"
 """Field of a planned registration that the client does not send: the training was resumed."""
 
@@ -29,7 +29,7 @@ HUB = PlatformSpec(
     default_url="https://api.ultralytics.com",  # not the default of any run: the public service has ended
     fallback_key_of="ultralytics",
     further_urls={WEB_VARIABLE: DEFAULT_WEB},
-    further_variables=COLAB.signs,
+    further_variables=COLAB_VARIABLES,
     journal_folder="hub",
     model_field="hubModel",
     trained_model=_trained_model,

@@ -25,7 +25,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from journal.places.machines import COLAB
 from journal.records import MODEL_ID, Known
 from uploader.errors import DeliveryError, Forbidden, ReadRefused, Refused, Transient
 from uploader.platforms.answers import brief, deleted, host_of, is_id, server_message
@@ -34,7 +33,7 @@ from uploader.platforms.http.file_body import BlobReader
 from uploader.platforms.http.json_api import JsonApi, checked_key
 from uploader.platforms.http.list_lock import ListLock
 from uploader.platforms.http.transport import Transport
-from uploader.platforms.hub import HUB, RESUMED
+from uploader.platforms.hub import COLAB_VARIABLES, HUB, RESUMED
 from uploader.platforms.older_copy import ahead
 from uploader.platforms.uploads.multipart import FormReader
 
@@ -54,7 +53,7 @@ _LONGEST_LIST = 16 * 1024 * 1024  # bytes
 
 def connect(base_url: str, key: str, transport: Transport, options: Mapping[str, str]) -> HubPlatform:
     """Return a client, as the spec promises; nothing is sent yet."""
-    is_colab = any(name in options for name in COLAB.signs)
+    is_colab = any(name in options for name in COLAB_VARIABLES)
     return HubPlatform(base_url, key, transport, place="colab" if is_colab else "local")
 
 

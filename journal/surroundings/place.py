@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from journal.places.machines import CONTAINER, LENT, ORDINARY, Keeping, Machine, Outlasts
-from journal.places.mounts import Mount, Nature, mount_of, read_mounts
+from journal.surroundings.machines import CONTAINER, LENT, ORDINARY, Keeping, Machine, Outlasts
+from journal.surroundings.mounts import Mount, Nature, mount_of, read_mounts
 
 _BY_NATURE = {
     Nature.NETWORK: (Outlasts.MACHINE, "a network file system ({kind})"),
@@ -53,7 +53,7 @@ class Facts:
         environ: The environment.
         mounts: What is mounted, in order.
         existing: Which of the paths exist that machines are recognised by, or keep.
-        temporary: The system's temporary folder.
+        temporary: The system's temporary folder; empty if there is none.
         home: The user's home; empty if nobody knows one.
     """
 
@@ -71,7 +71,14 @@ def look_up(environ: Mapping[str, str]) -> Facts:
     }
     there = frozenset(path for path in asked if os.path.lexists(path))
     home = os.path.expanduser("~")  # noqa: PTH111 - leaves the ~ where nobody knows a home, and does not fail
-    return Facts(environ, read_mounts(), there, os.path.realpath(tempfile.gettempdir()), home.lstrip("~"))
+    return Facts(environ, read_mounts(), there, _temporary(), home.lstrip("~"))
+
+
+def _temporary() -> str:
+    try:
+        return os.path.realpath(tempfile.gettempdir())
+    except OSError:  # none can be written, or no more files can be opened, in a training that will go on
+        return ""
 
 
 class Surroundings:
@@ -132,7 +139,7 @@ class Surroundings:
         for row in self.machine.folders:
             if not row.if_there or row.folder in self._facts.existing:
                 yield row
-        if not self.machine.disk:
+        if self._facts.temporary and not self.machine.disk:
             yield Keeping(self._facts.temporary, Outlasts.PROCESS, "a temporary folder, which may be cleaned")
 
 

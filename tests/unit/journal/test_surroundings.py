@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from journal.places.machines import COLAB, LENT, Outlasts
-from journal.places.mounts import Mount, Nature, mount_of, parse_mounts, read_mounts
-from journal.places.surroundings import Facts, Place, Surroundings
+from journal.surroundings.machines import COLAB, LENT, Outlasts
+from journal.surroundings.mounts import Mount, Nature, mount_of, parse_mounts, read_mounts
+from journal.surroundings.place import Facts, Place, Surroundings
+from uploader.platforms.hub import COLAB_VARIABLES
 
 DISK = "22 1 254:0 / / rw,relatime - ext4 /dev/vda rw"
 LAYERS = "900 800 0:300 / / rw,relatime master:1 - overlay overlay rw,lowerdir=/l,upperdir=/u,workdir=/w"
@@ -96,6 +97,10 @@ def test_a_machine_is_recognised_in_its_container(env: str, existing: tuple[str,
     assert found.signs or name == "container"
 
 
+def test_a_colab_session_is_one_to_hub_too() -> None:
+    assert COLAB.signs == COLAB_VARIABLES
+
+
 def test_kaggles_images_are_made_from_colabs() -> None:
     assert here(LAYERS, env={"COLAB_RELEASE_TAG": "x", "KAGGLE_KERNEL_RUN_TYPE": "Batch"}).machine.name == "kaggle"
 
@@ -176,7 +181,7 @@ def test_each_machine_names_its_source(machine: type[COLAB]) -> None:
 
 
 def test_mounts_that_cannot_be_looked_up_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("journal.places.mounts._TABLE", tmp_path / "missing")
+    monkeypatch.setattr("journal.surroundings.mounts._TABLE", tmp_path / "missing")
     assert read_mounts() == ()
     monkeypatch.undo()
     assert mount_of(Path("/"), read_mounts()) is not None

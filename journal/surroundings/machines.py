@@ -1,6 +1,6 @@
 """Machines that vanish: how each is recognised, and what becomes of its folders. Each row names its source.
 
-All of it is data: `surroundings.py` looks, and applies the rows. Where a platform's words are not clear, the row says
+All of it is data: `place.py` looks, and applies the rows. Where a platform's words are not clear, the row says
 less: a folder that is said to last and does not costs somebody their results.
 """
 
