@@ -188,6 +188,8 @@ def test_mounts_that_cannot_be_looked_up_are_none(monkeypatch: pytest.MonkeyPatc
 
 
 def test_other_systems_are_asked_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    import psutil  # noqa: F401 - while the system has its own name
+
     ours = mount_of(Path("/"), read_mounts())
     monkeypatch.setattr("sys.platform", "darwin")
     theirs = mount_of(Path("/"), read_mounts())
