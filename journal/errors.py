@@ -12,6 +12,7 @@ JournalError
 ├── UnknownRow              an id that the journal does not hold
 ├── MirrorUnavailable       the mirror cannot be used now; the same call may work later
 ├── DamagedMirror           an object of the mirror is not what its name says
+├── DamagedResults          what another journal's platforms answered cannot be read, or was altered
 └── BlobError
     ├── BlobMissing         the bytes are not in the journal
     └── SourceChanged       a checkpoint was rewritten while it was copied
@@ -77,6 +78,10 @@ class MirrorUnavailable(JournalError):
 
 class DamagedMirror(JournalError):
     """An object of the mirror is not what its name says; what else the mirror holds is not affected."""
+
+
+class DamagedResults(JournalError):
+    """Results of another journal are not what they say they are; nothing of them was taken in."""
 
 
 class BlobError(JournalError):

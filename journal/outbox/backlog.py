@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, bindparam, distinct, exists, func, or_, select
 
 from journal.kinds import REGISTRATION
+from journal.outbox import coverage
 from journal.outbox.targets import TARGETS, from_row
 from journal.records import Event, Run, Target
 from journal.schema import plausible_times, tables
@@ -50,12 +51,14 @@ class Unplanned(Backlog):
         late: Ids of those events that newer ones, which came in before, have made old.
         generation: Of the session that the last planned event is of; 0 where there is none.
         before: The last planned events of the kinds that were asked for, in order.
+        planned: Ids of events that were planned elsewhere: their deliveries came in from another journal.
     """
 
     last_event: int = 0
     late: frozenset[int] = frozenset()
     generation: int = 0
     before: Sequence[Event] = ()
+    planned: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,28 @@ class First:
     live: Sequence[Target]
 
 
+@dataclass(frozen=True)
+class _Elsewhere:
+    """Events of a target that were planned elsewhere, and when that was read.
+
+    Attributes:
+        times: How often results of other journals had come in.
+        newest: Id of the run's newest event.
+        events: Ids of the events.
+    """
+
+    times: int
+    newest: int
+    events: frozenset[int]
+
+
 class Backlogs:
     """The backlogs of a journal's targets. Each method is one transaction, which writes nothing."""
 
     def __init__(self, begin: Begin) -> None:
         """Use the connection on which `begin` begins a transaction."""
         self._begin = begin
+        self._planned_elsewhere: dict[tuple[str, int], _Elsewhere] = {}
 
     def first(
         self, destination_id: int, *, registrations: int, now: datetime, run_ids: Sequence[str] | None = None
@@ -170,7 +189,21 @@ class Backlogs:
                 order.overtaken(connection, run_id, found.events, chosen.roles),
                 order.generation_at(connection, run_id, through),
                 sorted(before, key=lambda event: event.id),
+                self._planned(connection, target, found.events[-1].id),
             )
+
+    def _planned(self, connection: Connection, target: Target, newest: int) -> frozenset[int]:
+        """Return the events above `planned_through` that were planned elsewhere; read again when more came in."""
+        times = coverage.times_taken_in(connection)
+        if not times:
+            return frozenset()
+        place = (target.run.id, target.destination.id)
+        known = self._planned_elsewhere.get(place)
+        if known is None or known.times != times or known.newest < newest:
+            events = coverage.planned_events(connection, *place, target.planned_through)
+            known = _Elsewhere(times, last_event(connection, target.run.id), events)
+            self._planned_elsewhere[place] = known
+        return known.events
 
 
 def read(connection: Connection, run_id: str, after: int, limit: int, kinds: Collection[str] | None) -> Backlog:

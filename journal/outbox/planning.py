@@ -11,6 +11,7 @@ from journal.clock import now_text
 from journal.errors import StaleClaim
 from journal.ids import chunk_id, digest, span
 from journal.kinds import FINAL
+from journal.outbox import coverage, overlaps
 from journal.outbox.resending import known_attempts, next_chunk_id
 from journal.records import PlannedDelivery, Target
 from journal.schema import tables
@@ -45,6 +46,8 @@ class Plans:
                 connection.execute(insert(_D), _sent_before(connection, rows))
             if any(delivery.lane == "upload" for delivery in planned):
                 _supersede_older_uploads(connection, run, destination)
+                if coverage.times_taken_in(connection):  # an older one may be planned after a newer one
+                    overlaps.supersede_old_uploads(connection, run, destination)
         return len(planned)
 
 

@@ -60,6 +60,12 @@ def from_row(row: Row[Any]) -> Target:
     return Target(run, destination, row.state, row.reason, ids, row.planned_through, row.stage, row.dropped_at)
 
 
+def ids_of(row: Row[Any]) -> dict[str, Any]:
+    """Return what the platform calls the run of a row of `targets`."""
+    ids: dict[str, Any] = json.loads(row.ids)
+    return ids
+
+
 def add_destination(connection: Connection, platform: str, base_url: str) -> Destination:
     """Return the destination, made if it is new."""
     table, base_url = tables.destinations, base_url.rstrip("/")

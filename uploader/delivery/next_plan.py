@@ -43,8 +43,9 @@ def plan_next(unplanned: Unplanned, target: Target, limit: int) -> tuple[Plan, i
     if not events:
         return Plan((), max(last, target.planned_through), target.stage), 0
     planning = planning_for(target.destination.platform)
-    plan = _plan(planning, unplanned, target, [event for event in events if event.id not in unplanned.late])
-    kept = tuple(_kept(planning, [event for event in events if event.id in unplanned.late], plan.stage))
+    new = [event for event in events if event.id not in unplanned.planned]
+    plan = _plan(planning, unplanned, target, [event for event in new if event.id not in unplanned.late])
+    kept = tuple(_kept(planning, [event for event in new if event.id in unplanned.late], plan.stage))
     plan = replace(plan, deliveries=(*plan.deliveries, *kept), through=events[-1].id)
     if not unplanned.is_whole:
         return plan, limit

@@ -1,0 +1,262 @@
+"""Takes the results of a run in: what was delivered elsewhere counts as delivered here, and is not sent again.
+
+It is the one way in which a pack, a mirror, another journal and a file of receipts say what platforms have taken. It is
+idempotent, and of results that came from one journal at different times the order does not matter: a delivery that is
+further stays so. Before the run's events come in, only what is settled is taken in, so that no drain plans these events
+meanwhile; after them all the rest.
+
+Nothing counts as delivered by its number alone. A delivery is known by its chunk id, which depends on the run, the
+address, the events' identities and the body; and the events that it stands for must say here what they said there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from journal.clock import now_text
+from journal.encoding import encode
+from journal.outbox import coverage, overlaps, targets
+from journal.outbox.run_results import Results, SentDelivery, SessionEnd, TargetResults
+from journal.records import MODEL_ID
+from journal.schema import tables
+
+_D = tables.deliveries
+_E = tables.events
+_S = tables.sessions
+_T = tables.targets
+_FURTHER = ("pending", "claimed", "dead", "dropped", "superseded", "delivered")
+"""The states of a delivery; of two that two journals say of one, the later in this list holds."""
+
+
+@dataclass
+class ResultsTaken:
+    """What taking results in came to.
+
+    Attributes:
+        delivered: How many deliveries are known to have arrived that were not before.
+        refused: In words, what was not taken in, and why.
+    """
+
+    delivered: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+def take_in(
+    connection: Connection, results: Results, *, has_events: bool = True, only_of_events: bool = False
+) -> ResultsTaken:
+    """Take the results of a run in.
+
+    Args:
+        connection: In a write transaction.
+        results: Read from another journal.
+        has_events: Whether the run's events are in, as far as they come; else they come afterwards.
+        only_of_events: Refuse what stands for events that are not here.
+    """
+    taken = ResultsTaken()
+    connection.execute(upsert(tables.runs).values(vars(results.run)).on_conflict_do_nothing())
+    for told in results.targets:
+        _take_target(connection, results.run.id, told, taken, has_events=has_events, only_of_events=only_of_events)
+    for end in results.sessions:
+        _take_end(connection, end)
+    coverage.count_taken_in(connection)
+    return taken
+
+
+def _take_target(
+    connection: Connection,
+    run_id: str,
+    told: TargetResults,
+    taken: ResultsTaken,
+    *,
+    has_events: bool,
+    only_of_events: bool,
+) -> None:
+    place = targets.route(connection, run_id, told.platform, told.base_url)
+    here = (_T.c.run_id == run_id, _T.c.destination_id == place.id)
+    own = connection.execute(select(_T).where(*here)).first()
+    if own is None:  # a platform chosen by its name, of a run that has an address of it
+        return
+    joined = _joined(targets.ids_of(own), told.ids)
+    if joined is None:
+        taken.refused.append(_other_model(run_id, told, targets.ids_of(own)[MODEL_ID]))
+        return
+    is_new = own.planned_through == 0 and not _has_deliveries(connection, run_id, place.id)
+    values = _target_values(own, told, joined, is_new=is_new)
+    connection.execute(update(_T).where(*here).values(values))
+    incoming = _Incoming(run_id, place.id, told, values["dropped_at"], has_events=has_events)
+    taken.delivered += incoming.take(connection)
+    _take_signals(connection, run_id, place.id, told)
+    if has_events:
+        taken.refused += incoming.take_back(connection, only_of_events=only_of_events)
+        overlaps.settle(connection, run_id, place.id)
+
+
+def _joined(own: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the ids that two journals know of a run at one address; None where these are of two models."""
+    models = {ids[MODEL_ID] for ids in (own, told) if ids.get(MODEL_ID)}
+    return None if len(models) > 1 else {**told, **own}
+
+
+def _other_model(run_id: str, told: TargetResults, own: object) -> str:
+    return (
+        f"run {run_id} is the model {own} at {told.base_url} here and {told.ids[MODEL_ID]} there: what was delivered "
+        "there does not count here"
+    )
+
+
+def _target_values(own: Row[Any], told: TargetResults, ids: Mapping[str, Any], *, is_new: bool) -> dict[str, Any]:
+    """Return a target's columns. The further state holds; what a person has dropped here stays so."""
+    is_further = told.state == "registered" or (told.state == "blocked" and own.state == "new")
+    state = (told.state, told.reason) if is_further else (own.state, own.reason)
+    return {
+        "state": state[0],
+        "reason": state[1],
+        "ids": encode(ids),
+        "stage": max(own.stage, told.stage),
+        "last_upload_at": max(own.last_upload_at, told.last_upload_at),
+        "dropped_at": told.dropped_at if is_new else own.dropped_at,
+    }
+
+
+def _has_deliveries(connection: Connection, run_id: str, destination_id: int) -> bool:
+    query = select(_D.c.id).where(_D.c.run_id == run_id, _D.c.destination_id == destination_id)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+class _Incoming:
+    """The deliveries of one target, on their way in."""
+
+    def __init__(
+        self, run_id: str, destination_id: int, told: TargetResults, dropped_at: str | None, *, has_events: bool
+    ) -> None:
+        self._run_id = run_id
+        self._destination_id = destination_id
+        self._here = (_D.c.run_id == run_id, _D.c.destination_id == destination_id)
+        self._told = told
+        self._dropped_at = dropped_at
+        self._chosen = [one for one in told.deliveries if has_events or one.state not in {"pending", "dead"}]
+        self._new: dict[str, SentDelivery] = {}
+
+    def take(self, connection: Connection) -> int:
+        """Insert what is not here, and move on what is; return how many arrived that were not known to have."""
+        before = self._delivered(connection)
+        columns = (_D.c.chunk_id, _D.c.state, _D.c.span)
+        known = {row.chunk_id: row for row in connection.execute(select(*columns).where(*self._here))}
+        self._new = {one.chunk_id: one for one in self._chosen if one.chunk_id not in known}
+        if rows := [self._row(one) for one in self._new.values()]:
+            connection.execute(upsert(_D).on_conflict_do_nothing(), rows)
+        further = [one for one in self._chosen if one.chunk_id in known and _is_further(one, known[one.chunk_id])]
+        for one in further:
+            connection.execute(update(_D).where(*self._here, _D.c.chunk_id == one.chunk_id).values(_settled(one)))
+        if any(one.span is None for one in further):
+            overlaps.plan_again(connection, self._run_id, self._destination_id, 0)
+        _place_rows(connection, *self._here)
+        return self._delivered(connection) - before
+
+    def take_back(self, connection: Connection, *, only_of_events: bool) -> Iterator[str]:
+        """Delete deliveries that came in and whose events say something else here, and name them."""
+        digests = coverage.digests(connection, self._run_id, self._destination_id)
+        for row in connection.execute(select(_D.c.id, _D.c.chunk_id, _D.c.span, _D.c.kind).where(*self._here)).all():
+            one = self._new.get(row.chunk_id)
+            if one is None or row.span is None:
+                continue
+            if why := _why_not(digests.get(row.id, (0, "")), one, only_of_events=only_of_events):
+                connection.execute(delete(_D).where(_D.c.id == row.id))
+                yield f"{row.kind} ({row.span}): {why}"
+
+    def _row(self, one: SentDelivery) -> dict[str, Any]:
+        """Return the row of a delivery that is not here; its events are found when they are in."""
+        columns = {name: value for name, value in vars(one).items() if name not in {"events", "digest"}}
+        if one.state == "dropped" and one.settled_at == self._told.dropped_at and self._dropped_at is None:
+            columns |= {"state": "pending", "settled_at": None}
+        if columns["state"] == "pending" and self._dropped_at is not None:
+            columns |= {"state": "dropped", "settled_at": self._dropped_at}
+        unplaced = {"first_event": 0, "last_event": 0, "next_attempt_at": now_text(), "held": 0, "fence": one.attempts}
+        place = {"run_id": self._run_id, "destination_id": self._destination_id}
+        return {**columns, **place, **unplaced}
+
+    def _delivered(self, connection: Connection) -> int:
+        query = select(func.count()).select_from(_D).where(*self._here, _D.c.state == "delivered")
+        return int(connection.execute(query).scalar_one())
+
+
+def _why_not(here: tuple[int, str], one: SentDelivery, *, only_of_events: bool) -> str | None:
+    """Return why a delivery cannot be taken in; None if it can."""
+    if here[0] < one.events:
+        return "it is of events that are not here" if only_of_events else None
+    return None if here == (one.events, one.digest) else "its events say something else here than what was sent there"
+
+
+def _is_further(one: SentDelivery, own: Any) -> bool:
+    """Return whether another journal knows more of a delivery than this one.
+
+    What was superseded because the run is sent again stands for nothing any more, in whichever journal that was asked.
+    """
+    if own.state == "superseded" and own.span is None:
+        return False
+    if one.state == "superseded" and one.span is None:
+        return True
+    return _FURTHER.index(one.state) > _FURTHER.index(own.state)
+
+
+def _settled(one: SentDelivery) -> dict[str, Any]:
+    told = {"state": one.state, "settled_at": one.settled_at, "span": one.span, "owner": None, "lease_until": None}
+    return {**told, "last_error": one.last_error, "receipt": func.coalesce(one.receipt, _D.c.receipt)}
+
+
+_FIRST_AND_LAST = (
+    update(_D)
+    .where(_D.c.id == bindparam("delivery"))
+    .values(first_event=bindparam("first"), last_event=bindparam("last"))
+)
+
+
+def _place_rows(connection: Connection, *here: ColumnElement[bool]) -> None:
+    """Note the local ids of the events of deliveries that came in, as far as these are here."""
+    unplaced = (*here, _D.c.first_event == 0, _D.c.span.is_not(None))
+    spans = {row.id: row.span.split(" ") for row in connection.execute(select(_D.c.id, _D.c.span).where(*unplaced))}
+    found = []
+    for delivery, (first_session, first, last_session, last) in spans.items():
+        ends = [_event(connection, first_session, first), _event(connection, last_session, last)]
+        if all(ends):
+            found.append({"delivery": delivery, "first": ends[0], "last": ends[1]})
+    if found:
+        connection.execute(_FIRST_AND_LAST, found)
+
+
+_BY_IDENTITY = (
+    select(_E.c.id)
+    .join(_S, _S.c.id == _E.c.session_id)
+    .where(_S.c.uuid == bindparam("session"), _E.c.seq == bindparam("number"))
+)
+
+
+def _event(connection: Connection, session: str, number: str) -> int | None:
+    if not number.isdecimal():
+        return None
+    return connection.execute(_BY_IDENTITY, {"session": session, "number": int(number)}).scalar()
+
+
+def _take_signals(connection: Connection, run_id: str, destination_id: int, told: TargetResults) -> None:
+    for signal in told.signals:
+        session_id = connection.execute(select(_S.c.id).where(_S.c.uuid == signal.session)).scalar()
+        if session_id is None:
+            continue
+        words = {"kind": signal.kind, "detail": signal.detail, "created_at": signal.created_at}
+        place = {"run_id": run_id, "destination_id": destination_id, "session_id": session_id}
+        connection.execute(upsert(tables.signals).values({**words, **place}).on_conflict_do_nothing())
+
+
+def _take_end(connection: Connection, end: SessionEnd) -> None:
+    """Note how far a session was, where that is more than is known here."""
+    here = _S.c.uuid == end.uuid
+    later = {"heartbeat_at": func.max(_S.c.heartbeat_at, end.heartbeat_at)}
+    connection.execute(update(_S).where(here).values(later))
+    if end.ended_at is not None:
+        ended = {"ended_at": end.ended_at, "outcome": end.outcome}
+        connection.execute(update(_S).where(here, func.coalesce(_S.c.ended_at, "") < end.ended_at).values(ended))
