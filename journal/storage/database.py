@@ -37,6 +37,7 @@ from journal.errors import (
     no_shared_memory,
 )
 from journal.storage import connections
+from journal.surroundings.mounts import Nature, mount_of, read_mounts
 
 Begin = Callable[..., AbstractContextManager[Connection]]
 """Begins a transaction, with the options `read_only` and `durable`."""
@@ -203,12 +204,12 @@ def _set_pragmas(
 
 
 def _choose_journal_mode(connection: sqlite3.Connection, folder: Path, busy_seconds: float) -> str:
-    """Use WAL if the file system supports it, else a rollback journal, which needs no shared memory; return which."""
+    """Use WAL where only this machine is and memory is shared, else a rollback journal; return which."""
     deadline = time.monotonic() + busy_seconds
     while True:
         try:
             mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-            if mode != "wal" and _shares_memory(folder):
+            if mode != "wal" and not _is_on_a_network(folder) and _shares_memory(folder):
                 mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
             if mode == "wal":
                 connection.execute("PRAGMA schema_version").fetchone()  # a reading opens the log and its index
@@ -220,6 +221,15 @@ def _choose_journal_mode(connection: sqlite3.Connection, folder: Path, busy_seco
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+def _is_on_a_network(folder: Path) -> bool:
+    """Return whether other machines may open the journal: each of them would map a memory of its own, and see no lock.
+
+    A file can be mapped there all the same. "WAL does not work over a network filesystem": https://sqlite.org/wal.html
+    """
+    mount = mount_of(folder.resolve(), read_mounts())
+    return mount is not None and mount.nature in {Nature.NETWORK, Nature.DRIVE}
 
 
 def _shares_memory(folder: Path) -> bool:

@@ -21,12 +21,13 @@ from soaks.volumes import LoopVolume, loop_volume, why_no_volume
 from support.damage import contents, overwrite
 from support.disks import fill, make_read_only, make_writable, small_disk
 from support.journals import bench, python, rows
-from support.passthrough import without_shared_memory
+from support.passthrough import network_mount, without_shared_memory
 
 import journal
 from journal.checkpoints.blobs import file_stamp
 from journal.doctor import examine
 from journal.errors import DiskFull, JournalUnwritable
+from journal.storage.database import _shares_memory
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.journal_connection import RETRY_SECONDS
 from uploader.recording.journal_options import JournalOptions
@@ -274,6 +275,19 @@ def test_a_file_system_without_shared_memory_carries_a_journal(tmp_path: Path) -
         with closing(sqlite3.connect(disk / "journal" / "journal.db")) as connection:
             assert connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal"
             assert connection.execute("SELECT count(*) FROM events").fetchone() == (4,)
+        examination = examine(disk / "journal", fallback_folders=[])
+        assert {finding.code for finding in examination.findings} == {"no-write-ahead-log", "network-disk"}
+        assert examination.healthy
+
+
+def test_a_network_file_system_carries_a_journal_without_a_log_that_only_one_machine_sees(tmp_path: Path) -> None:
+    with network_mount(tmp_path) as disk:
+        assert _shares_memory(disk)
+        with bench(disk / "journal") as at:
+            at.event()
+        with closing(sqlite3.connect(disk / "journal" / "journal.db")) as connection:
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+            assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
         examination = examine(disk / "journal", fallback_folders=[])
         assert {finding.code for finding in examination.findings} == {"no-write-ahead-log", "network-disk"}
         assert examination.healthy

@@ -1,6 +1,7 @@
-"""A file system in user space that passes everything on and shares no memory, as network mounts of that kind do.
+"""A file system in user space that passes everything on, as network mounts of that kind do.
 
-Run with two folders: what is in the first is seen in the second.
+Run with two folders: what is in the first is seen in the second. A third argument names a program as whose it is
+mounted; without it, no memory is shared.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,23 @@ STAT = ("st_mode", "st_nlink", "st_uid", "st_gid", "st_size")
 SPACE = ("f_bavail", "f_bfree", "f_blocks", "f_bsize", "f_frsize", "f_files", "f_ffree", "f_namemax")
 
 
+def without_shared_memory(folder: Path) -> AbstractContextManager[Path]:
+    """Mount one whose files cannot be mapped; the test is skipped where that is not possible."""
+    return _mounted(folder)
+
+
+def network_mount(folder: Path, program: str = "sshfs") -> AbstractContextManager[Path]:
+    """Mount one as a network file system is, whose files can be mapped: by each machine that mounts it for itself."""
+    return _mounted(folder, program)
+
+
 @contextmanager
-def without_shared_memory(folder: Path) -> Iterator[Path]:
-    """Mount such a file system; the test is skipped where that is not possible."""
+def _mounted(folder: Path, *program: str) -> Iterator[Path]:
     behind, seen = folder / "behind", folder / "seen"
     for place in (behind, seen):
         place.mkdir(parents=True)
-    with subprocess.Popen([sys.executable, __file__, str(behind), str(seen)], stdout=subprocess.PIPE) as server:
+    command = [sys.executable, __file__, str(behind), str(seen), *program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
         try:
             if server.stdout.readline() != b"mounted\n":
@@ -105,5 +116,7 @@ class Passthrough(mfusepy.Operations if mfusepy else object):
 
 
 if __name__ == "__main__":
+    behind, seen, *program = sys.argv[1:]
     # direct_io: the kernel keeps no pages of these files, so there are none to share.
-    mfusepy.FUSE(Passthrough(sys.argv[1]), sys.argv[2], foreground=True, direct_io=True, nothreads=True)
+    options = {"subtype": program[0]} if program else {"direct_io": True}
+    mfusepy.FUSE(Passthrough(behind), seen, foreground=True, nothreads=True, **options)
