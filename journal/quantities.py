@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SIZE = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})", re.ASCII)
@@ -34,3 +35,19 @@ def count(number: int, noun: str) -> str:
     """Return a number of things in words: `1 run`, `2 runs`, `3 deliveries`."""
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number} {noun if number == 1 else plural}"
+
+
+def epochs_in_words(numbers: Iterable[int]) -> str:
+    """Return epochs as a trainer counts them, from 1: `epoch 3`, `epochs 3-5, 7`.
+
+    Args:
+        numbers: Numbers from 0, as in the journal, each once; at least one.
+    """
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and spans[-1][-1] == number:
+            spans[-1][-1] += 1
+        else:
+            spans.append([number + 1, number + 1])
+    words = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in spans)
+    return f"epoch {words}" if words.isdigit() else f"epochs {words}"

@@ -31,9 +31,10 @@ from journal.retention.limit import Size, Space, measure
 from journal.schema import tables
 from journal.sessions import session_rows
 from journal.sessions.identity import Entry, Newest, Session
+from journal.sessions.lost_epochs import TrainedEpoch
 from journal.storage.connections import LogRemoved
 from journal.storage.database import Durability, committing
-from journal.writing import fallback_intake
+from journal.writing import epoch_salvage, fallback_intake
 from journal.writing.fallback import FallbackFile
 from journal.writing.payloads import drafts
 from journal.writing.run_copy import RunCopy
@@ -238,6 +239,16 @@ class Writer:
         self._blobs.discard(snapshot)
         self._blobs.clear()
         return event_id
+
+    def salvage_epochs(self, run_id: str, trained: Sequence[TrainedEpoch], newest: int) -> list[int]:
+        """Record the epochs of a trainer's own record that the journal lacks; return their numbers.
+
+        Args:
+            run_id: Uuid of the run.
+            trained: The trainer's record.
+            newest: Generation of the session that wrote the end of that record.
+        """
+        return epoch_salvage.take_in(self._transaction, run_id, trained, newest)
 
     def run_copy(self) -> RunCopy:
         """Return what copies runs out of this journal, or into it."""

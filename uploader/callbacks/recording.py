@@ -11,8 +11,10 @@ import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from journal.clock import now_text
 from journal.encoding import plain
 from journal.kinds import (
     BATCH,
@@ -42,6 +44,7 @@ from uploader.callbacks.training_failure import UNKNOWN_FAILURE, Failure, escape
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.recorder import Recorder
 from uploader.recording.serial_executor import in_caller
+from uploader.run_folder.results_file import read_results_since
 
 
 class Recording:
@@ -74,6 +77,7 @@ class Recording:
         self._origin = dict(origin or {})
         self._console = ConsoleCapture(self._record_console, self._owns_output)
         self.signals = PlatformSignals(recorder.told, _log)
+        self._begun_at = now_text()
         self._pid = os.getpid()
         self._ending = threading.Lock()
         self._seen_failure: Failure | None = None
@@ -180,6 +184,7 @@ class Recording:
                 _log("best.pt is missing, so last.pt is kept as the training's result", logging.WARNING)
             self._recorder.snapshot(final)
             self._recorder.wait_for_snapshots()
+        self._salvage_epochs(trainer)
         if losses:
             self._events.event(GIVEN_UP, loss_payload("they are too large to be sent", losses), "plots")
         self._events.event(COMPLETE, self._redactor.results(payload))
@@ -228,6 +233,8 @@ class Recording:
             _log(f"run {self._recorder.run_id} was finished before and was not continued; it stays as it is")
         elif outcome == "failed" and how:
             optional("the last epoch", self._catch_up)
+            if (trainer := self._trainer()) is not None:
+                self._salvage_epochs(trainer)
             self._events.event(FAILED, how.payload())
         self._recorder.finish(outcome)
 
@@ -236,6 +243,11 @@ class Recording:
         trainer = self._trainer()
         if trainer is not None and in_caller(lambda: trainer.epoch != self._last_epoch and is_written_down(trainer)):
             self.epoch_end(trainer)
+
+    def _salvage_epochs(self, trainer: Trainer) -> None:
+        """Record epochs whose events could be written nowhere, before the end that platforms are told."""
+        folder = in_caller(lambda: Path(trainer.save_dir))
+        self._recorder.salvage_epochs(read_results_since(folder, self._begun_at))
 
     def _owns_output(self) -> bool:
         """Return whether what this thread prints belongs to this training: to its current one, or to none."""

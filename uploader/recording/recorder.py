@@ -6,17 +6,20 @@ The callbacks talk to a `Recorder` and to nothing else. It never raises into the
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from journal.encoding import is_plain, plain
 from journal.kinds import FINAL, MODEL_SAVED
+from journal.quantities import epochs_in_words
 from journal.records import Run
 from journal.sessions.identity import UNKNOWN, Session
+from journal.sessions.lost_epochs import TrainedEpoch
 from journal.storage.database import Durability
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.journal_options import JournalOptions
@@ -26,6 +29,8 @@ from uploader.recording.session_writer import SessionWriter, new_run
 from uploader.recording.snapshot_thread import SnapshotThread
 from uploader.run_folder.model_file import remove_model_file
 from uploader.run_folder.run_file import KnownRun, write_run_file
+
+LOGGER = logging.getLogger("uploader")
 
 # The trainer has finished by then; a snapshot that takes longer than this is on a disk that hangs.
 FINAL_SECONDS = 600.0
@@ -109,7 +114,10 @@ class Recorder:
         was_complete = known is not None and (known.is_complete or writer.is_complete())
         remember = partial(_write_run_file, writer, save_dir, known)
         remember(was_complete)
-        return cls(writer, resumed=known is not None, remember=remember, was_complete=was_complete, origin=origin)
+        recorder = cls(writer, resumed=known is not None, remember=remember, was_complete=was_complete, origin=origin)
+        if not was_complete:  # else it is certain later that it continues at all
+            recorder.salvage_epochs(origin.trained, before=True)
+        return recorder
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
         """Write one event; it is durable when this returns.
@@ -164,6 +172,22 @@ class Recorder:
     def reopen(self) -> None:
         """Note in the run file that a finished run is continued."""
         self._remember(False)
+        self.salvage_epochs(self.origin.trained, before=True)
+
+    @uninterrupted
+    def salvage_epochs(self, trained: Sequence[TrainedEpoch], *, before: bool = False) -> None:
+        """Record the epochs that the journal lacks, as far as the trainer's own record tells them.
+
+        Args:
+            trained: That record.
+            before: Whether it is of the time before this session.
+        """
+        if not trained:
+            return
+        generation = self.session.generation or 1
+        if taken := self._writer.salvage_epochs(trained, max(1, generation - before)):
+            source = trained[0].source
+            LOGGER.warning("The journal lacked %s of this training: taken in from %s.", epochs_in_words(taken), source)
 
     def wait_for_snapshots(self, timeout: float = FINAL_SECONDS) -> bool:
         """Wait until every requested snapshot is taken.

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, TypeVar
 from journal.clock import to_text
 from journal.errors import JournalError
 from journal.sessions.identity import UNKNOWN
+from journal.sessions.lost_epochs import TrainedEpoch
 from uploader.recording.journal_options import JournalOptions
 from uploader.run_folder.model_file import read_model_file
+from uploader.run_folder.results_file import read_results_since
 from uploader.run_folder.run_file import KnownRun
 
 if TYPE_CHECKING:
@@ -39,12 +41,14 @@ class Origin:
         model: Id of the model that upstream has streamed the training to, if it continues as that model.
         copy_of: Uuid of a run that was continued elsewhere, if this training begins in a copy of its folder.
         epochs: Number and payload, as JSON text, of the epochs that were trained before the copy was made.
+        trained: The trainer's own record of what was trained before, as far as `epochs` has not the same.
     """
 
     known: KnownRun | None = None
     model: str | None = None
     copy_of: str | None = None
     epochs: tuple[tuple[str, str], ...] = ()
+    trained: tuple[TrainedEpoch, ...] = ()
 
 
 NOWHERE = Origin()
@@ -64,6 +68,15 @@ def find_origin(
         started: Id of the model that upstream has just registered for it.
     """
     known = known_run(options, save_dir, checkpoint) if resume else None
+    folders = list(beside(checkpoint)) if checkpoint else [save_dir] if resume else []
+    origin = _origin(options, save_dir, known, folders, started)
+    places = [known.found or save_dir] if known else folders
+    return replace(origin, trained=tuple(_trained_before(origin, known, places)))
+
+
+def _origin(
+    options: JournalOptions, save_dir: Path, known: KnownRun | None, folders: Sequence[Path], started: str | None
+) -> Origin:
     if known and (elsewhere := _newer_copy(options, known)):
         LOGGER.warning(
             "Run %s has gone on in %s since this copy of it was made. What is trained in %s is another training: it is "
@@ -80,7 +93,6 @@ def find_origin(
             known.run,
             known.found or save_dir,
         )
-    folders = (*beside(checkpoint), *([] if checkpoint else [save_dir])) if resume else ()
     streamed = started or next(filter(None, map(read_model_file, folders)), None)
     if streamed is None:
         return Origin(known)
@@ -98,6 +110,19 @@ def find_origin(
     if known and _query_journal(options, lambda recognition: recognition.has_run(known.run)):
         return Origin(None, streamed)  # upstream has continued it since, as another model
     return Origin(known, streamed)
+
+
+def _trained_before(origin: Origin, known: KnownRun | None, folders: Sequence[Path]) -> Iterator[TrainedEpoch]:
+    """Yield what the trainer itself has recorded of the run, or of the training that is continued as a new run.
+
+    What upstream alone has streamed to a model is there already, with more digits.
+    """
+    if known is None and origin.model is not None:
+        return
+    begun_at = known.begun_at if known else ""
+    copied = {number for number, _ in origin.epochs}
+    trained = next(filter(None, (read_results_since(folder, begun_at) for folder in folders)), [])
+    yield from (epoch for epoch in trained if str(epoch.number) not in copied)
 
 
 def known_run(options: JournalOptions, save_dir: Path, checkpoint: Path | None) -> KnownRun | None:

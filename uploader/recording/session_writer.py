@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -26,6 +26,7 @@ from journal.next_steps import next_command
 from journal.quantities import readable
 from journal.records import Run, Signal
 from journal.sessions.identity import Draft, Session
+from journal.sessions.lost_epochs import TrainedEpoch
 from journal.storage.database import Durability
 from journal.writing.payloads import drafts
 from uploader.recording.console_ids import ChunkIds
@@ -113,6 +114,16 @@ class SessionWriter:
         finally:
             if self._is_closed:  # nobody waited for it
                 opened.close()
+
+    def salvage_epochs(self, trained: Sequence[TrainedEpoch], newest: int) -> list[int]:
+        """Record the epochs that the journal lacks; return their numbers, none when it cannot be used now.
+
+        Args:
+            trained: The trainer's own record.
+            newest: Generation of the session that wrote the end of it.
+        """
+        nothing: list[int] = []
+        return self._query(lambda writer: writer.salvage_epochs(self.run.id, trained, newest), nothing)
 
     @property
     def drain_command(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from support.alarms import Alarm, raising_on_alarm
+from support.results import write_results
 from support.trainers import SmallTrainer
 
 from uploader.callbacks.current_training import closing_trainings
@@ -204,6 +205,7 @@ sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}, {str(ROOT / "scripts" / 
 from torchvision_ops import ensure_torchvision_ops
 ensure_torchvision_ops()
 from journal.checkpoints import blobs
+from support.results import write_results
 from support.trainers import SmallTrainer
 copying, go_on = threading.Event(), threading.Event()
 snapshot = blobs.BlobStore.snapshot
@@ -365,3 +367,39 @@ def test_what_strikes_while_a_trainer_is_read_gets_through_and_nothing_of_it_is_
         trainer.train()
     assert [epoch["metrics"]["mAP"] for epoch in journal.events("epoch_end")] == [0.25]
     assert journal.events("training_failed") == [{"error": "Alarm", "code": "Alarm"}]
+
+
+# --- epochs that no event tells of
+
+
+def end_of(journal: Any) -> list[tuple[str, str]]:
+    """Return kind and key of the last events."""
+    query = "SELECT kind, key FROM events WHERE kind NOT IN ('console_output', 'checkpoint') ORDER BY id DESC LIMIT 3"
+    return journal.rows(query)[::-1]
+
+
+def test_an_epoch_whose_event_was_lost_is_taken_in_before_the_end(build: Build, journal: Any) -> None:
+    build(during=lambda trainer: write_results(trainer.save_dir, 6, 7)).train()
+    assert end_of(journal) == [("epoch_end", "6"), ("epoch_end", "7"), ("training_complete", "")]
+
+
+def test_the_same_before_a_failure(build: Build, journal: Any) -> None:
+    def fail(trainer: SmallTrainer) -> None:
+        write_results(trainer.save_dir, 6)
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - of this test
+        build(during=fail).train()
+    assert end_of(journal)[1:] == [("epoch_end", "6"), ("training_failed", "")]
+
+
+def test_a_training_that_fails_early_takes_no_earlier_trainings_epochs(
+    build: Build, journal: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    write_results(tmp_path / "run", 0, 1)
+    os.utime(tmp_path / "run" / "results.csv", (0, 1_000_000_000))
+    with pytest.raises(FileNotFoundError), closing_trainings():
+        build(fails=True)
+    assert journal.events("epoch_end") == []
+    assert len(journal.events("training_failed")) == 1

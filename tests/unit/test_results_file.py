@@ -1,0 +1,69 @@
+"""Reading the trainer's own record of its epochs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from journal.sessions.lost_epochs import TrainedEpoch
+from uploader.run_folder.results_file import parse_results, read_results, read_results_since
+
+HEAD = "epoch,time,train/box_loss,metrics/mAP50-95(B),val/box_loss,lr/pg0,lr/pg1\n"
+
+
+def row(epoch: int, loss: float = 0.5) -> str:
+    return f"{epoch},{10 * epoch},{loss},0.25,0.75,0.01,0.02\n"
+
+
+def numbers(content: str) -> list[int]:
+    return [epoch.number for epoch in parse_results(content)]
+
+
+def test_a_row_becomes_what_the_end_of_its_epoch_reports() -> None:
+    metrics = {"train/box_loss": 0.5, "metrics/mAP50-95(B)": 0.25, "val/box_loss": 0.75, "lr": 0.01}
+    assert parse_results(HEAD + row(1)) == [TrainedEpoch(0, metrics, "results.csv")]
+
+
+def test_columns_are_padded_in_some_versions() -> None:
+    padded = "                  epoch,         train/box_loss,                 lr/pg0\n    1,    0.5,    0.01\n"
+    assert parse_results(padded) == [TrainedEpoch(0, {"train/box_loss": 0.5, "lr": 0.01}, "results.csv")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ([row(1), row(2), row(2), row(3)], [0, 1, 1, 2]),  # trained again
+        ([row(4), row(5)], [3, 4]),  # the earlier ones are in another file
+        ([row(1), row(2).rstrip("\n")], [0]),  # the number at its end may be torn
+        ([row(1), row(2)[:12]], [0]),
+        ([row(1), row(2)[:12], row(2), row(3)], [0, 2]),  # two rows that read as one
+        ([row(1), row(2), "3", row(3), row(4)], [0, 1, 3]),  # 33, of which all but the number is right
+        ([row(1), "two,20,0.5,0.25,0.75,0.01,0.02\n", row(3)], [0, 2]),
+        ([row(1), "1.5,20,0.5,0.25,0.75,0.01,0.02\n", row(0), row(-1), "nan" + row(2)[1:]], [0]),
+        ([row(1), "\n", row(2)], [0, 1]),
+    ],
+)
+def test_rows_that_cannot_be_believed_are_left_out(lines: list[str], found: list[int]) -> None:
+    assert numbers(HEAD + "".join(lines)) == found
+
+
+@pytest.mark.parametrize("content", ["", "\n", HEAD, "name,age\n1,2\n", "epoch,age\n1,2\n", "\0" * 100, "epoch"])
+def test_another_file_has_no_epochs(content: str) -> None:
+    assert parse_results(content) == []
+
+
+def test_a_folder_without_a_record_has_none(tmp_path: Path) -> None:
+    assert read_results(tmp_path) == read_results(tmp_path / "gone") == []
+    (tmp_path / "results.csv").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        read_results(tmp_path)
+    assert read_results_since(tmp_path, "") == []
+
+
+def test_a_record_from_before_the_run_began_is_an_earlier_trainings(tmp_path: Path) -> None:
+    (tmp_path / "results.csv").write_text(HEAD + row(1))
+    os.utime(tmp_path / "results.csv", (0, 1_000_000_000))  # 2001-09-09T01:46:40Z
+    assert read_results_since(tmp_path, "2001-09-09T01:47:00.000Z") == []
+    assert len(read_results_since(tmp_path, "2001-09-09T01:46:00.000Z")) == len(read_results_since(tmp_path, "")) == 1

@@ -1,0 +1,97 @@
+"""The trainer's own record of its epochs: `results.csv` in a run's folder.
+
+Upstream appends a row as soon as an epoch is validated, before it saves the epoch's checkpoint and before callbacks
+hear of its end. A row may be torn by a kill; the next session then appends its first row to the torn one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+
+from journal.clock import to_text
+from journal.kinds import EVALUATED, TRAINED, VALIDATED
+from journal.sessions.lost_epochs import TrainedEpoch
+
+RESULTS_FILE = "results.csv"
+_NUMBER = "epoch"
+_SECONDS = "time"
+_RATES = "lr/pg"
+_RATE = "lr/pg0"
+_MOST_BYTES = 64 << 20
+"""Of a file that is read: a training of a hundred thousand epochs writes less."""
+
+
+def read_results(folder: Path) -> list[TrainedEpoch]:
+    """Return the epochs of a folder's `results.csv`, in its order; none when there is no such file.
+
+    Raises:
+        OSError: It is there and cannot be read now.
+    """
+    file = folder / RESULTS_FILE
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(_MOST_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return parse_results(content.decode("utf-8", "replace"))
+
+
+def read_results_since(folder: Path, begun_at: str) -> list[TrainedEpoch]:
+    """Return the same, or none when the file was last written before a time, or cannot be read.
+
+    A new training into a folder that was used before removes the earlier one's file only after it has begun.
+
+    Args:
+        folder: The run's folder.
+        begun_at: When its run began, as an ISO time; "" if that is not known.
+    """
+    try:
+        written = datetime.fromtimestamp((folder / RESULTS_FILE).stat().st_mtime, timezone.utc)
+        return read_results(folder) if to_text(written) >= begun_at else []
+    except (OSError, ValueError, OverflowError):
+        return []
+
+
+def parse_results(content: str) -> list[TrainedEpoch]:
+    """Return the epochs of the text of a `results.csv`, in its order. Pure.
+
+    The last line counts only if it is whole. A line with other than a number for each column is left out, as is one
+    whose epoch does not follow those before it: two lines of which the first was torn read as one.
+    """
+    head, *lines = content[: content.rfind("\n") + 1].splitlines() or [""]
+    names = [name.strip() for name in head.split(",")]
+    if names[0] != _NUMBER or not any(name.startswith((TRAINED, VALIDATED, EVALUATED)) for name in names):
+        return []
+    rows = [_row(names, line) for line in lines]
+    return [_epoch(row) for row in _in_sequence(rows)]
+
+
+def _row(names: Sequence[str], line: str) -> Mapping[str, float] | None:
+    cells = line.split(",")
+    if len(cells) != len(names):
+        return None
+    with suppress(ValueError):
+        row = dict(zip(names, map(float, cells), strict=True))
+        return row if row[_NUMBER].is_integer() and row[_NUMBER] >= 1 else None
+    return None
+
+
+def _in_sequence(rows: Sequence[Mapping[str, float] | None]) -> Iterator[Mapping[str, float]]:
+    """Yield the rows whose epoch is at most one more than that of the row before, left-out rows being epochs, too."""
+    most = math.inf
+    for row in rows:
+        if row is not None and row[_NUMBER] <= most:
+            yield row
+            most = row[_NUMBER]
+        most += 1
+
+
+def _epoch(row: Mapping[str, float]) -> TrainedEpoch:
+    """Return a row as the end of its epoch reports it: losses, metrics and `lr`; numbered from 0, not from 1."""
+    told = {name: value for name, value in row.items() if name not in {_NUMBER, _SECONDS} and _RATES not in name}
+    rate = {"lr": row[_RATE]} if _RATE in row else {}
+    return TrainedEpoch(int(row[_NUMBER]) - 1, {**told, **rate}, RESULTS_FILE)
