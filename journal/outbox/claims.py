@@ -99,15 +99,13 @@ class Claims:
         with self._begin() as connection:
             living = live(connection, now)
             values |= {"live_runs": living.runs, "live_sessions": living.sessions}
-            chosen = [id_ for one in wanted for id_ in _choose(connection, one, values)]
-            if not chosen:
+            rows = _chosen(connection, wanted, values)
+            if not rows:
                 return []
-            by_id = {row.id: row for row in connection.execute(_BY_ID, {"ids": chosen})}
-            found = [by_id[id_] for id_ in chosen]
-            _mark(connection, found, owner, values)
-            registrations = [row for row in found if row.kind == REGISTRATION]
+            _mark(connection, rows, owner, values)
+            registrations = [row for row in rows if row.kind == REGISTRATION]
             announced = announce(connection, registrations, default_project) if registrations else {}
-        return [_claim(row, announced.get(row.id, Announcement())) for row in found]
+        return [_claim(row, announced.get(row.id, Announcement())) for row in rows]
 
     def renew(self, held: Sequence[Claim], *, lease_seconds: float, now: datetime) -> None:
         """Lengthen the leases of claims that are still ours."""
@@ -167,6 +165,13 @@ _MAKE_DUE = (
     .where(or_(_D.c.held == 0, _D.c.next_attempt_at > bindparam("longest_hold")))
     .values(next_attempt_at=bindparam("due"))
 )
+
+
+def _chosen(connection: Connection, wanted: Sequence[Wanted], values: Mapping[str, Any]) -> list[Row[Any]]:
+    """Return the rows of what may be sent now, lane by lane, in the order in which they are to go."""
+    chosen = [id_ for one in wanted for id_ in _choose(connection, one, values)]
+    by_id = {row.id: row for row in connection.execute(_BY_ID, {"ids": chosen})} if chosen else {}
+    return [by_id[id_] for id_ in chosen]
 
 
 def _choose(connection: Connection, wanted: Wanted, values: Mapping[str, Any]) -> list[int]:

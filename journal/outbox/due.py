@@ -19,6 +19,11 @@ from journal.schema import plausible_times, tables
 _D = tables.deliveries
 _T = tables.targets
 _R = tables.runs
+_OTHER = _D.alias("earlier")
+_OPEN_OF_RUN = exists().where(
+    _OTHER.c.destination_id == _D.c.destination_id, _OTHER.c.run_id == _D.c.run_id, tables.is_open(_OTHER)
+)
+"""Whether other deliveries of the same run to the same destination are open."""
 
 
 @cache
@@ -66,7 +71,22 @@ def waiting(lane: Lane, some_runs: bool) -> Select[Any]:
 def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
     """Return the statement for open deliveries that wait for nothing but their time.
 
-    By the state of the run there:
+    Uploads of a run go one after the other, so that an older checkpoint never arrives after a newer one.
+    """
+    query = (
+        select(_D.c.id)
+        .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
+        .join(_R, _R.c.id == _D.c.run_id)
+        .where(_D.c.destination_id == bindparam("destination_id"), _D.c.lane == lane, tables.is_open(_D))
+        .where(_state_allows_it())
+    )
+    if lane == "upload":
+        query = query.where(~_OPEN_OF_RUN.where(_OTHER.c.lane == "upload", _OTHER.c.id < _D.c.id))
+    return query.where(_D.c.run_id.in_(bindparam("run_ids", expanding=True))) if some_runs else query
+
+
+def _state_allows_it() -> ColumnElement[bool]:
+    """Return the condition for what the state of the run at the destination lets through.
 
     - new: its first registration only, not even what was recorded before it (the registration may have gone to a
       fallback file);
@@ -74,37 +94,16 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
     - blocked, but known there: the registration of its next session only, which may make it known again. It goes once
       nothing of the run is in flight, whose refusal would block the run once more, and not if it was refused for the
       very reason that blocks the run: then it waits for a person.
-
-    Uploads of a run go one after the other, so that an older checkpoint never arrives after a newer one.
     """
-    earlier = _D.alias("earlier")
-    open_before = exists().where(
-        earlier.c.destination_id == _D.c.destination_id,
-        earlier.c.run_id == _D.c.run_id,
-        tables.is_open(earlier),
-    )
+    lower_stages = _OPEN_OF_RUN.where(_OTHER.c.stage < _D.c.stage, ~is_passed(_OTHER, _D))
+    first_registration = ~_OPEN_OF_RUN.where(_OTHER.c.kind == REGISTRATION, _OTHER.c.id < _D.c.id)
     was_known = and_(_T.c.state == "blocked", _T.c.ids != "{}", _D.c.last_error.is_distinct_from(_T.c.reason))
-    under_way = open_before.where(earlier.c.state == "claimed", earlier.c.id != _D.c.id)
-    first_registration = ~open_before.where(earlier.c.kind == REGISTRATION, earlier.c.id < _D.c.id)
-    query = (
-        select(_D.c.id)
-        .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
-        .join(_R, _R.c.id == _D.c.run_id)
-        .where(_D.c.destination_id == bindparam("destination_id"), _D.c.lane == lane, tables.is_open(_D))
-        .where(
-            or_(
-                and_(
-                    _T.c.state == "registered",
-                    ~open_before.where(earlier.c.stage < _D.c.stage, ~is_passed(earlier, _D)),
-                ),
-                and_(_T.c.state == "new", _D.c.kind == REGISTRATION, first_registration),
-                and_(was_known, _D.c.kind == REGISTRATION, first_registration, ~under_way),
-            )
-        )
+    in_flight = _OPEN_OF_RUN.where(_OTHER.c.state == "claimed", _OTHER.c.id != _D.c.id)
+    return or_(
+        and_(_T.c.state == "registered", ~lower_stages),
+        and_(_T.c.state == "new", _D.c.kind == REGISTRATION, first_registration),
+        and_(was_known, _D.c.kind == REGISTRATION, first_registration, ~in_flight),
     )
-    if lane == "upload":
-        query = query.where(~open_before.where(earlier.c.lane == "upload", earlier.c.id < _D.c.id))
-    return query.where(_D.c.run_id.in_(bindparam("run_ids", expanding=True))) if some_runs else query
 
 
 def _is_spaced() -> ColumnElement[bool]:

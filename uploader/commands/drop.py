@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -63,22 +63,30 @@ def drop(
     """
     if bool(which) == bool(to) or (runs and not to):
         raise click.UsageError("give the IDs of dead letters, or runs; or --to URL, and maybe --run")
-    if to in NAMES:  # chosen by its name, with no address yet
-        if platform not in {None, to}:
-            raise click.UsageError(f"--platform {platform} and --to {to} are two platforms")
-        platform, to = to, ""
-    platform = platform or DEFAULT.name
+    destination = None if to is None else _destination(platform, to)
     require_yes("drop", yes=yes, as_json=as_json)
     with opened_journal(journal, "drop", as_json=as_json) as opened:
-        if to is None:
-            letters = _letters(opened, which)
-            ask(f"Drop {count(len(letters), 'dead letter')} for good?", yes=yes)
-            number = opened.drop(letters)
-            click.echo(json.dumps({"dropped": number}) if as_json else f"Dropped {count(number, 'dead letter')}.")
-            return
-        dropped = _drop_destination(opened, platform, to, runs, yes=yes)
-        again = next_command(f"drain --to {address_options(platform, to or 'URL')}", opened.path)
-    click.echo(json.dumps(asdict(dropped)) if as_json else _as_text(dropped, again))
+        if destination is None:
+            numbers, text = _drop_letters(opened, which, yes=yes)
+        else:
+            numbers, text = _drop_destination(opened, *destination, runs, yes=yes)
+    click.echo(json.dumps(numbers) if as_json else text)
+
+
+def _destination(platform: str | None, to: str) -> tuple[str, str]:
+    """Return platform and address of what `--to` names; the address is "" where that is a platform's name."""
+    if to not in NAMES:
+        return platform or DEFAULT.name, to
+    if platform not in {None, to}:
+        raise click.UsageError(f"--platform {platform} and --to {to} are two platforms")
+    return to, ""
+
+
+def _drop_letters(opened: Journal, which: Sequence[str], *, yes: bool) -> tuple[dict[str, Any], str]:
+    letters = _letters(opened, which)
+    ask(f"Drop {count(len(letters), 'dead letter')} for good?", yes=yes)
+    number = opened.drop(letters)
+    return {"dropped": number}, f"Dropped {count(number, 'dead letter')}."
 
 
 def _letters(opened: Journal, which: Sequence[str]) -> tuple[int, ...]:
@@ -90,16 +98,20 @@ def _letters(opened: Journal, which: Sequence[str]) -> tuple[int, ...]:
     return letters.ids
 
 
-def _drop_destination(opened: Journal, platform: str, to: str, prefixes: Sequence[str], *, yes: bool) -> Dropped:
+def _drop_destination(
+    opened: Journal, platform: str, url: str, prefixes: Sequence[str], *, yes: bool
+) -> tuple[dict[str, Any], str]:
     from journal.errors import UnknownRow
 
-    destination_id = named_destination(opened, platform, to)
+    destination_id = named_destination(opened, platform, url)
     chosen = named_runs(opened, prefixes) or None
-    ask(f"Drop everything that has not arrived at {place(platform, to)}?", yes=yes)
+    ask(f"Drop everything that has not arrived at {place(platform, url)}?", yes=yes)
     try:
-        return opened.drop_destination(destination_id, chosen)
+        dropped = opened.drop_destination(destination_id, chosen)
     except UnknownRow as error:
         raise UnknownRow(f"{error}; {where_runs_go(opened)}") from error
+    again = next_command(f"drain --to {address_options(platform, url or 'URL')}", opened.path)
+    return asdict(dropped), _as_text(dropped, again)
 
 
 def _as_text(dropped: Dropped, again: str) -> str:

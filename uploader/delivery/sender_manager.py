@@ -75,10 +75,14 @@ class SenderManager:
         self._said: dict[int | None, str] = {}
         self._next_reread = self._next_reopening = 0.0
         self._bound: list[tuple[str, int]] = []
-        self._context = SenderContext(
+        self._context = self._shared(blobs, settings.default_project, progress)
+
+    def _shared(self, blobs: BlobStore, default_project: str, progress: Progress) -> SenderContext:
+        options = self._options
+        return SenderContext(
             connect=self._connect,
             blobs=blobs,
-            default_project=settings.default_project,
+            default_project=default_project,
             progress=progress,
             abort=self.abort,
             results=self.results,

@@ -78,38 +78,51 @@ def _origin(
     options: JournalOptions, save_dir: Path, known: KnownRun | None, folders: Sequence[Path], started: str | None
 ) -> Origin:
     if known and (elsewhere := _newer_copy(options, known)):
-        LOGGER.warning(
-            "Run %s has gone on in %s since this copy of it was made. What is trained in %s is another training: it is "
-            "recorded as a run of its own",
-            known.run,
-            elsewhere,
-            save_dir,
-        )
-        epochs = _query_journal(options, lambda recognition: recognition.epochs(known.run, known.newest)) or ()
-        return Origin(copy_of=known.run, epochs=epochs)
-    if known and _query_journal(options, lambda recognition: recognition.lives(known.newest.uuid)):
+        return _copy_of(options, save_dir, known, elsewhere)
+    if known:
+        _warn_if_trained(options, save_dir, known)
+    streamed = started or next(filter(None, map(read_model_file, folders)), None)
+    return Origin(known) if streamed is None else _streamed(options, save_dir, known, streamed)
+
+
+def _copy_of(options: JournalOptions, save_dir: Path, known: KnownRun, elsewhere: str) -> Origin:
+    """Return the origin of a training that begins in a copy of a run which went on elsewhere."""
+    LOGGER.warning(
+        "Run %s has gone on in %s since this copy of it was made. What is trained in %s is another training: it is "
+        "recorded as a run of its own",
+        known.run,
+        elsewhere,
+        save_dir,
+    )
+    epochs = _query_journal(options, lambda recognition: recognition.epochs(known.run, known.newest)) or ()
+    return Origin(copy_of=known.run, epochs=epochs)
+
+
+def _warn_if_trained(options: JournalOptions, save_dir: Path, known: KnownRun) -> None:
+    if _query_journal(options, lambda recognition: recognition.lives(known.newest.uuid)):
         LOGGER.warning(
             "Run %s seems to be trained still, by another process: two trainings in %s write over each other's files",
             known.run,
             known.found or save_dir,
         )
-    streamed = started or next(filter(None, map(read_model_file, folders)), None)
-    if streamed is None:
-        return Origin(known)
-    runs = _query_journal(options, lambda recognition: recognition.runs_of_model(streamed)) or set()
+
+
+def _streamed(options: JournalOptions, save_dir: Path, known: KnownRun | None, model: str) -> Origin:
+    """Return the origin of a training whose folder, or upstream, names a model: if that is not another run's."""
+    runs = _query_journal(options, lambda recognition: recognition.runs_of_model(model)) or set()
     if known and known.run in runs:
-        return Origin(known, streamed)
+        return Origin(known, model)
     if runs:
         LOGGER.warning(
             "Model %s, which %s names, goes on as run %s: this is another training, and becomes a model of its own",
-            streamed,
+            model,
             save_dir,
             ", ".join(sorted(runs)),
         )
         return Origin(known)
     if known and _query_journal(options, lambda recognition: recognition.has_run(known.run)):
-        return Origin(None, streamed)  # upstream has continued it since, as another model
-    return Origin(known, streamed)
+        return Origin(None, model)  # upstream has continued it since, as another model
+    return Origin(known, model)
 
 
 def _trained_before(origin: Origin, known: KnownRun | None, folders: Sequence[Path]) -> Iterator[TrainedEpoch]:

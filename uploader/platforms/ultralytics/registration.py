@@ -89,32 +89,32 @@ class Registrations:
 
     def _begin(self, message: Message) -> Receipt:
         found = self._forgotten(message)
-        message = replace(message, identity=replace(message.identity, ids={**message.identity.ids, **found}))
-        if "modelId" in message.identity.ids:
-            # A different request from the one that created the model; a rebuilt journal gives both the same chunk id.
-            own = own_key(message.chunk_id, json.dumps(reference(message.identity)))
-            message = replace(message, chunk_id=own)
+        message = _for_known_model(message, found)
         try:
-            if (apart := self._kept_apart(message)) is not None:
-                return apart
-            if (earlier := self._arrived(message)) is not None:
-                return earlier
-            answer = self._events.send(message, message.data_json)
+            answer = (
+                self._kept_apart(message) or self._arrived(message) or self._events.send(message, message.data_json)
+            )
         except RunGone:
             return self._register_anew(message)
-        except Refused as error:  # another copy may have announced itself a moment ago
-            if error.status != CONFLICT or "modelId" not in message.identity.ids:
-                raise
-            if (apart := self._kept_apart(message)) is not None:
-                return apart
-            # The other copy's session is in our own journal: both are one run, and this one goes without its lineage.
-            without_place = _without_session(message)
-            if without_place is None:
-                raise
-            answer = self._events.send(without_place, without_place.data_json)
+        except Refused as error:
+            answer = self._after_refusal(message, error)
+        if isinstance(answer, Receipt):
+            return answer
         if answer.get("cancelled") and "modelId" in message.identity.ids:
             return self._register_anew(message)
         return self._registered(answer, message.identity, found)
+
+    def _after_refusal(self, message: Message, error: Refused) -> Receipt | dict[str, Any]:
+        """Register after all where another copy may have announced itself a moment ago, else raise the refusal."""
+        if error.status != CONFLICT or "modelId" not in message.identity.ids:
+            raise error
+        if (apart := self._kept_apart(message)) is not None:
+            return apart
+        # The other copy's session is in our own journal: both are one run, and this one goes without its lineage.
+        without_session = _without_session(message)
+        if without_session is None:
+            raise error
+        return self._events.send(without_session, without_session.data_json)
 
     def _kept_apart(self, message: Message) -> Receipt | None:
         """Register as a separate model what the known model has not continued with; otherwise return None.
@@ -197,6 +197,18 @@ class Registrations:
         is_new = "modelId" in ids and "modelId" not in identity.ids
         page = (("model", ids["modelUrl"]),) if isinstance(ids.get("modelUrl"), str) else ()
         return Receipt(kept({**answer, **found, **ids}), {**found, **ids}, (*page, *signals_of(answer)), is_new)
+
+
+def _for_known_model(message: Message, found: Mapping[str, Any]) -> Message:
+    """Return a registration with the ids that were found; for a known model it gets a key of its own.
+
+    It is a different request from the one that created the model; a rebuilt journal gives both the same chunk id.
+    """
+    identity = replace(message.identity, ids={**message.identity.ids, **found})
+    if "modelId" not in identity.ids:
+        return replace(message, identity=identity)
+    own = own_key(message.chunk_id, json.dumps(reference(identity)))
+    return replace(message, identity=identity, chunk_id=own)
 
 
 def _mismatch(answer: Mapping[str, Any], ids: Mapping[str, Any], identity: RunIdentity) -> str | None:
