@@ -14,6 +14,7 @@ from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, in_order, received, scripted_server
 from support.settings import settings
 
+from journal.records import Claim
 from uploader.delivery.fair_planning import FIRST_BATCH
 from uploader.delivery.run_routing import route
 
@@ -302,11 +303,15 @@ def test_progress_hears_of_deliveries_and_bytes(journals: Recordings, server: Sc
     class Listener:
         def __init__(self) -> None:
             self.deliveries = 0
+            self.arrivals: list[str] = []
             self.uploads: dict[str, list[int]] = {}
             self.closed = False
 
         def settled(self, deliveries: int) -> None:
             self.deliveries += deliveries
+
+        def arrived(self, claim: Claim) -> None:
+            self.arrivals.append(claim.kind)
 
         @contextmanager
         def upload(self, name: str, size: int) -> Any:
@@ -320,7 +325,7 @@ def test_progress_hears_of_deliveries_and_bytes(journals: Recordings, server: Sc
     listener = Listener()
     with closing(journals.journal.outbox()) as outbox:
         Drain(journals.journal, outbox, settings(KEY, server.url), DrainOptions(), progress=listener).run()
-    assert listener.deliveries == 9
+    assert listener.deliveries == len(listener.arrivals) == 9
     assert list(listener.uploads) == ["train/final.pt 100000"]
     assert listener.uploads["train/final.pt 100000"][-1] == 100_000
     assert listener.closed
