@@ -111,7 +111,7 @@ class Surroundings:
             outlasts, why = row.outlasts, row.why
         else:
             outlasts, why = _LOCALLY.get(mount.nature) or self._of_a_disk()
-        suits = not (row and row.is_copied) and mount.nature not in {Nature.DRIVE, Nature.USER_SPACE}
+        suits = not (row and row.is_copied) and mount.nature is not Nature.DRIVE
         return Place(real, outlasts, why.format(kind=mount.kind), mount.kind, mount.is_read_only, suits)
 
     def known(self) -> list[Place]:

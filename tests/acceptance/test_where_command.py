@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from support.disks import make_read_only, make_writable, small_disk
+from support.passthrough import network_mount
 
 import journal
 from uploader.__main__ import main
@@ -40,6 +41,17 @@ def test_a_session_that_vanishes_is_described_with_its_source_and_the_next_step(
     assert "https://research.google.com/colaboratory/faq.html" in printed
     assert "outlasts a killed process: yes; the end of the session: no; the loss of the machine: no" in printed
     assert "safer: deliver while it trains: run `python -m uploader drain --watch` beside it" in printed
+
+
+def test_a_drive_that_is_mounted_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    with network_mount(tmp_path, "drive") as drive:
+        (kept,) = account()["kept_here"]
+        asked = account("--journal", str(drive / "journal"))
+        assert f"kept when the machine is lost: {drive / 'MyDrive'}, Google Drive" in where().stdout
+    assert (kept["folder"], kept["file_system"]) == (str(drive / "MyDrive"), "fuse.drive")
+    assert kept["outlasts"] == asked["journal"]["outlasts"] == {"process": True, "session": True, "machine": True}
+    assert "own disk" in asked["advice"]
 
 
 def test_programs_are_told_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

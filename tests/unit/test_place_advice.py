@@ -8,7 +8,7 @@ import pytest
 
 from journal.surroundings.mounts import parse_mounts
 from journal.surroundings.place import Facts, Surroundings
-from uploader.recording.place_advice import advice, vanishes_at
+from uploader.recording.place_advice import advice, concern
 
 LAYERS = "900 800 0:300 / / rw - overlay overlay rw"
 DISK = "22 1 254:0 / / rw - ext4 /dev/vda rw"
@@ -50,10 +50,19 @@ def test_a_home_of_the_node_is_better_than_the_jobs_folder_and_no_end() -> None:
     node = here(DISK, home="/home/me", SLURM_JOB_ID="7", TMPDIR="/local/7")
     assert advice(Path("/local/7/journal"), node) == "set UPLOADER_JOURNAL=/home/me/uploader-journal"
     assert "drain --watch" in (advice(Path("/home/me/journal"), node) or "")
-    assert vanishes_at(Path("/home/me/journal"), node) is None
+    assert concern(Path("/home/me/journal"), node) is None
 
 
 def test_memory_is_left_for_a_disk() -> None:
     machine = here(DISK, "41 22 0:51 / /dev/shm rw - tmpfs tmpfs rw")
-    assert vanishes_at(Path("/dev/shm/journal"), machine) == "a restart"
+    assert "vanishes at a restart" in (concern(Path("/dev/shm/journal"), machine) or "")
     assert advice(Path("/dev/shm/journal"), machine) == "set UPLOADER_JOURNAL=/root/uploader-journal"
+
+
+def test_a_drive_takes_copies_and_no_database() -> None:
+    colab = here(LAYERS, DRIVE, COLAB_RELEASE_TAG="1")
+    folder = Path("/content/drive/MyDrive/journal")
+    assert "no place for a database (Google Drive" in (concern(folder, colab) or "")
+    assert "own disk" in (advice(folder, colab) or "")
+    job = here(LAYERS, existing=("/opt/ml/checkpoints",), SM_TRAINING_ENV="{}")
+    assert "no place for a database (copied to S3" in (concern(Path("/opt/ml/checkpoints/journal"), job) or "")

@@ -9,9 +9,19 @@ from journal.surroundings.machines import KAGGLE, Outlasts
 from journal.surroundings.place import Surroundings
 
 
-def vanishes_at(folder: Path, here: Surroundings) -> str | None:
-    """Return at what a folder's files vanish, short of losing the machine; None if they do not."""
-    return here.machine.ends if here.place(folder).outlasts < Outlasts.SESSION else None
+def concern(journal: Path, here: Surroundings) -> str | None:
+    """Return what is wrong with a journal's place, short of losing the machine; None if nothing is.
+
+    Args:
+        journal: The journal's folder.
+        here: The machine.
+    """
+    place = here.place(journal)
+    if not place.suits_journal:
+        return f"is no place for a database ({place.why}), which may arrive torn or not at all"
+    if place.outlasts < Outlasts.SESSION:
+        return f"vanishes at {here.machine.ends} ({place.why})"
+    return None
 
 
 def advice(journal: Path, here: Surroundings) -> str | None:
@@ -21,10 +31,12 @@ def advice(journal: Path, here: Surroundings) -> str | None:
         journal: The journal's folder.
         here: The machine.
     """
-    outlasts = here.place(journal).outlasts
-    if outlasts is Outlasts.MACHINE or not (here.machine.is_lent or vanishes_at(journal, here)):
+    place = here.place(journal)
+    if not place.suits_journal:
+        return "keep the journal on the machine's own disk: leave UPLOADER_JOURNAL and attach(journal=...) away"
+    if place.outlasts is Outlasts.MACHINE or not (here.machine.is_lent or concern(journal, here)):
         return None
-    if better := next((one for one in here.known() if one.suits_journal and one.outlasts > outlasts), None):
+    if better := next((one for one in here.known() if one.suits_journal and one.outlasts > place.outlasts), None):
         return f"set UPLOADER_JOURNAL={better.folder / 'uploader-journal'}"
     if not here.machine.is_lent:
         return "set UPLOADER_JOURNAL to a folder that is kept, such as one that is mounted into the container"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from journal import locations
 from journal.locations import choose_journal, unfit_fallback
-from uploader.recording.place_advice import advice, vanishes_at
+from uploader.recording.place_advice import advice, concern
 
 LOGGER = logging.getLogger("uploader")
 
@@ -27,19 +27,18 @@ def warn_of_places(journal: Path, *, is_named: bool) -> None:
             "permanent folder."
         )
     else:
-        _warn_of_vanishing(journal, is_named=is_named or journal == locations.chosen_journal())
+        _warn_of_place(journal, is_named=is_named or journal == locations.chosen_journal())
     if unfit := unfit_fallback():
         LOGGER.warning("%s for events that the journal cannot take. Set it to a folder, or not at all.", unfit)
 
 
-def _warn_of_vanishing(journal: Path, *, is_named: bool) -> None:
-    """Warn of a place that is deleted with a session; on a person's own machine only of one that nobody named."""
+def _warn_of_place(journal: Path, *, is_named: bool) -> None:
+    """Warn of a place that loses files; what a person named on a machine of their own may vanish, as they wish."""
     here = locations.surroundings()
-    if is_named and not here.machine.is_lent:
+    if is_named and not here.machine.is_lent and here.place(journal).suits_journal:
         return
-    if what := vanishes_at(journal, here):
-        why = here.place(journal).why
-        _warn_once(f"The journal {journal} vanishes at {what} ({why}). To be safe, {advice(journal, here)}.")
+    if wrong := concern(journal, here):
+        _warn_once(f"The journal {journal} {wrong}. To be safe, {advice(journal, here)}.")
 
 
 @cache

@@ -54,12 +54,12 @@ def test_a_part_of_a_disk_that_is_mounted_read_only_is_seen_to_be(tmp_path: Path
             subprocess.run(["umount", str(tmp_path / "seen")], check=True)
 
 
-def test_a_file_system_in_user_space_is_trusted_with_no_journal(tmp_path: Path) -> None:
+def test_a_file_system_in_user_space_is_not_said_to_outlast_a_machine(tmp_path: Path) -> None:
     with without_shared_memory(tmp_path) as disk:
         mount = mount_of(disk.resolve(), read_mounts())
         assert mount is not None
         assert (mount.nature, mount.is_remote) == (Nature.USER_SPACE, True)
-        assert not surroundings({}).place(disk).suits_journal
+        assert surroundings({}).place(disk).outlasts < Outlasts.MACHINE
 
 
 def test_a_home_that_cannot_be_written_has_its_journal_elsewhere(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.disks import make_read_only, small_disk
 from support.journals import rows
+from support.passthrough import network_mount
 
 from uploader.recording import place_warnings
 from uploader.recording.journal_options import JournalOptions
@@ -60,6 +61,15 @@ def test_naming_a_folder_changes_nothing_where_all_of_them_vanish(
     train(save_dir, folder)
     (warning,) = said(caplog)
     assert "save a version" in warning
+
+
+def test_a_journal_on_a_drive_is_warned_of_wherever_it_is(
+    tmp_path: Path, save_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with network_mount(tmp_path, "drive") as drive:
+        train(save_dir, drive / "journal")
+    (warning,) = said(caplog)
+    assert "is no place for a database (Google Drive" in warning
 
 
 def test_the_folder_of_a_job_is_said_to_go_with_it(
