@@ -11,7 +11,7 @@ address, the events' identities and the body; and the events that it stands for 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,8 +92,11 @@ def _take_target(
     taken.delivered += incoming.take(connection)
     _take_signals(connection, run_id, place.id, told)
     if has_events:
-        taken.refused += incoming.take_back(connection, only_of_events=only_of_events)
+        refused, doubted = incoming.take_back(connection, only_of_events=only_of_events)
+        taken.refused += refused
         overlaps.settle(connection, run_id, place.id)
+        if not incoming.is_older:
+            _advance(connection, run_id, place.id, told, doubted)
 
 
 def _joined(own: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -141,12 +144,16 @@ class _Incoming:
         self._dropped_at = dropped_at
         self._chosen = [one for one in told.deliveries if has_events or one.state not in {"pending", "dead"}]
         self._new: dict[str, SentDelivery] = {}
+        self.is_older = False  # than a person's word here that all is to be sent again
 
     def take(self, connection: Connection) -> int:
         """Insert what is not here, and move on what is; return how many arrived that were not known to have."""
         before = self._delivered(connection)
         columns = (_D.c.chunk_id, _D.c.state, _D.c.span)
         known = {row.chunk_id: row for row in connection.execute(select(*columns).where(*self._here))}
+        self.is_older = any(
+            one.span is not None and one.chunk_id in known and known[one.chunk_id].span is None for one in self._chosen
+        )
         self._new = {one.chunk_id: one for one in self._chosen if one.chunk_id not in known}
         if rows := [self._row(one) for one in self._new.values()]:
             connection.execute(upsert(_D).on_conflict_do_nothing(), rows)
@@ -158,16 +165,20 @@ class _Incoming:
         _place_rows(connection, *self._here)
         return self._delivered(connection) - before
 
-    def take_back(self, connection: Connection, *, only_of_events: bool) -> Iterator[str]:
-        """Delete deliveries that came in and whose events say something else here, and name them."""
+    def take_back(self, connection: Connection, *, only_of_events: bool) -> tuple[list[str], frozenset[int]]:
+        """Delete deliveries that came in and whose events say something else here; name them, and their events."""
         digests = coverage.digests(connection, self._run_id, self._destination_id)
-        for row in connection.execute(select(_D.c.id, _D.c.chunk_id, _D.c.span, _D.c.kind).where(*self._here)).all():
-            one = self._new.get(row.chunk_id)
-            if one is None or row.span is None:
-                continue
-            if why := _why_not(digests.get(row.id, (0, "")), one, only_of_events=only_of_events):
-                connection.execute(delete(_D).where(_D.c.id == row.id))
-                yield f"{row.kind} ({row.span}): {why}"
+        rows = connection.execute(select(_D.c.id, _D.c.chunk_id, _D.c.span, _D.c.kind).where(*self._here)).all()
+        refused = {}
+        for row in (row for row in rows if row.chunk_id in self._new and row.span is not None):
+            here, one = digests.get(row.id, (0, "")), self._new[row.chunk_id]
+            if why := _why_not(here, one, only_of_events=only_of_events):
+                refused[row.id] = f"{row.kind} ({row.span}): {why}"
+        if not refused:
+            return [], frozenset()
+        events = coverage.events_of(connection, self._run_id, self._destination_id)
+        connection.execute(delete(_D).where(_D.c.id.in_(refused)))
+        return list(refused.values()), frozenset(event for id_ in refused for event in events.get(id_, ()))
 
     def _row(self, one: SentDelivery) -> dict[str, Any]:
         """Return the row of a delivery that is not here; its events are found when they are in."""
@@ -240,6 +251,22 @@ def _event(connection: Connection, session: str, number: str) -> int | None:
     if not number.isdecimal():
         return None
     return connection.execute(_BY_IDENTITY, {"session": session, "number": int(number)}).scalar()
+
+
+def _advance(
+    connection: Connection, run_id: str, destination_id: int, told: TargetResults, doubted: frozenset[int]
+) -> None:
+    """Note that a target is planned up to the first event that was planned neither here nor there."""
+    here = (_T.c.run_id == run_id, _T.c.destination_id == destination_id)
+    through: int = connection.execute(select(_T.c.planned_through).where(*here)).scalar_one()
+    known = coverage.planned_events(connection, run_id, destination_id, through)
+    query = select(_E.c.id, _S.c.uuid, _E.c.seq).join(_S, _S.c.id == _E.c.session_id)
+    for row in connection.execute(query.where(_E.c.run_id == run_id, _E.c.id > through).order_by(_E.c.id)):
+        looked_at = any(first <= row.seq <= last for first, last in told.planned.get(row.uuid, ()))
+        if row.id not in known and (not looked_at or row.id in doubted):
+            break
+        through = row.id
+    connection.execute(update(_T).where(*here).values(planned_through=through))
 
 
 def _take_signals(connection: Connection, run_id: str, destination_id: int, told: TargetResults) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -93,6 +94,8 @@ class TargetResults:
         dropped_at: When a person dropped it, ISO.
         deliveries: In the order in which they were planned.
         signals: What the platform told the run's sessions.
+        planned: The numbers of each session's events, in ranges, that were looked at and become one of the deliveries,
+            or nothing.
     """
 
     platform: str
@@ -105,6 +108,12 @@ class TargetResults:
     dropped_at: str | None
     deliveries: Sequence[SentDelivery]
     signals: Sequence[Told]
+    planned: Mapping[str, Sequence[Sequence[int]]]
+
+    def only(self, *states: str) -> TargetResults:
+        """Return the same without deliveries in other states, and without their events."""
+        kept = tuple(one for one in self.deliveries if one.state in states and one.span)
+        return replace(self, deliveries=kept, planned={} if len(kept) < len(self.deliveries) else self.planned)
 
 
 @dataclass(frozen=True)
@@ -166,6 +175,7 @@ def read(connection: Connection, run_id: str) -> Results:
 def _read_target(connection: Connection, run_id: str, destination_id: int) -> TargetResults:
     query = targets.TARGETS.where(tables.targets.c.run_id == run_id, tables.targets.c.destination_id == destination_id)
     row = connection.execute(query).one()
+    deliveries, is_whole = _read_deliveries(connection, run_id, destination_id)
     return TargetResults(
         platform=row.platform,
         base_url=row.base_url,
@@ -175,23 +185,46 @@ def _read_target(connection: Connection, run_id: str, destination_id: int) -> Ta
         stage=row.stage,
         last_upload_at=row.last_upload_at,
         dropped_at=row.dropped_at,
-        deliveries=tuple(_read_deliveries(connection, run_id, destination_id)),
+        deliveries=deliveries,
         signals=tuple(_read_signals(connection, run_id, destination_id)),
+        planned=_read_planned(connection, run_id, row.planned_through) if is_whole else {},
     )
 
 
-def _read_deliveries(connection: Connection, run_id: str, destination_id: int) -> Iterator[SentDelivery]:
-    """Yield a target's deliveries. Those of an earlier version, or with another body than was planned, stay behind."""
+def _read_deliveries(connection: Connection, run_id: str, destination_id: int) -> tuple[tuple[SentDelivery, ...], bool]:
+    """Return a target's deliveries, and whether these are all: those of an earlier version stay behind."""
     digests = coverage.digests(connection, run_id, destination_id)
     names = [field.name for field in fields(SentDelivery) if field.name not in {"events", "digest"}]
     here = (_D.c.run_id == run_id, _D.c.destination_id == destination_id)
-    for row in connection.execute(select(_D.c.id, *(_D.c[name] for name in names)).where(*here).order_by(_D.c.id)):
-        if row.span is None and row.state != "superseded":
-            continue
+    rows = connection.execute(select(_D.c.id, *(_D.c[name] for name in names)).where(*here).order_by(_D.c.id)).all()
+    kept = [row for row in rows if row.span is not None or row.state == "superseded"]
+    found = []
+    for row in kept:
         events, digest = digests.get(row.id, (0, ""))
         columns = {name: getattr(row, name) for name in names}
         columns["state"] = "pending" if row.state == "claimed" else row.state
-        yield SentDelivery(**columns, events=events, digest=digest)
+        found.append(SentDelivery(**columns, events=events, digest=digest))
+    return tuple(found), len(kept) == len(rows)
+
+
+def _read_planned(connection: Connection, run_id: str, through: int) -> dict[str, list[list[int]]]:
+    table = tables.events
+    query = select(_S.c.uuid, table.c.seq).join(_S, _S.c.id == table.c.session_id)
+    rows = connection.execute(
+        query.where(table.c.run_id == run_id, table.c.id <= through).order_by(_S.c.uuid, table.c.seq)
+    )
+    return {uuid: _ranges([seq for _, seq in own]) for uuid, own in groupby(rows, key=lambda row: row.uuid)}
+
+
+def _ranges(numbers: Sequence[int]) -> list[list[int]]:
+    """Return ascending numbers as ranges, each with its first and last one."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found
 
 
 def _read_signals(connection: Connection, run_id: str, destination_id: int) -> Iterator[Told]:
@@ -224,6 +257,9 @@ def _check(results: Results) -> None:
         from_text(target.last_upload_at)
         if target.state not in {"new", "registered", "blocked"} or not isinstance(target.ids, dict):
             raise ValueError(f"a run cannot be {target.state!r}")
+        for first, last in (each for ranges in target.planned.values() for each in ranges):
+            if not 0 < first <= last:
+                raise ValueError(f"no events have the numbers {first} to {last}")
         for one in target.deliveries:
             if one.lane not in LANES or one.state not in (*OPEN_STATES, *SETTLED_STATES):
                 raise ValueError(f"a delivery cannot be {one.lane!r} and {one.state!r}")

@@ -76,6 +76,8 @@ def test_what_arrived_from_a_copy_is_not_sent_again(journals: Recordings, server
         sent = len(server.requests)
         [taken] = take_in(journals, told(copy))
         assert (taken.delivered, taken.refused) == (9, [])
+        [target] = journals.journal.report()[0].targets
+        assert (target.delivered, target.pending, target.unplanned) == (9, 0, 0)
         summary = journals.drain(server.url)
         assert (summary.exit_code, summary.destinations[0].delivered, len(server.requests)) == (0, 0, sent)
         assert canonical.export(journals.journal.path) == canonical.export(copy.journal.path)
