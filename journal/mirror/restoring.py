@@ -16,7 +16,7 @@ from journal.mirror import mirror_source
 from journal.mirror.layout import RUNS, SegmentName, blob_name
 from journal.mirror.segment_reading import least, read_segment
 from journal.mirror.segments import Segment, columns
-from journal.mirror.stores import Store
+from journal.mirror.stores import Source
 from journal.retention import prunable
 from journal.writing import fallback_intake
 
@@ -43,7 +43,7 @@ class Restored:
 
 
 def restore(
-    journal: Journal, store: Store, runs: Collection[str] | None = None, between: Callable[[], object] = lambda: None
+    journal: Journal, store: Source, runs: Collection[str] | None = None, between: Callable[[], object] = lambda: None
 ) -> Restored:
     """Bring what a mirror holds into a journal.
 
@@ -73,14 +73,14 @@ def restore(
     return restored
 
 
-def _segment_names(store: Store, runs: Collection[str] | None) -> list[SegmentName]:
+def _segment_names(store: Source, runs: Collection[str] | None) -> list[SegmentName]:
     prefixes = [RUNS] if runs is None else [f"{RUNS}{run}/" for run in sorted(runs)]
     listed = (SegmentName.parse(found.name) for prefix in prefixes for found in store.list(prefix))
     return [name for name in listed if name]
 
 
 def _sessions(
-    store: Store, names: Iterable[SegmentName], restored: Restored
+    store: Source, names: Iterable[SegmentName], restored: Restored
 ) -> Iterator[tuple[Segment, Iterator[Segment]]]:
     """Yield the first readable segment of each session, and all of them."""
     by_session: dict[tuple[str, str], list[SegmentName]] = {}
@@ -92,7 +92,7 @@ def _sessions(
             yield first, chain([first], parts)
 
 
-def _readable(store: Store, names: Sequence[SegmentName], restored: Restored) -> Iterator[Segment]:
+def _readable(store: Source, names: Sequence[SegmentName], restored: Restored) -> Iterator[Segment]:
     """Yield a session's segments; one that is damaged is replaced by those that it has made unnecessary."""
     needed, others = least(names)
     for name in needed:
@@ -122,7 +122,7 @@ def _wanted(journal: Journal, runs: Sequence[str]) -> Sequence[str]:
     return sorted(needed.difference(journal.blobs.names()))
 
 
-def _restore_blob(journal: Journal, store: Store, sha256: str, restored: Restored) -> None:
+def _restore_blob(journal: Journal, store: Source, sha256: str, restored: Restored) -> None:
     copy = journal.blobs.folder / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
     try:
         if not store.get_file(blob_name(sha256), copy):

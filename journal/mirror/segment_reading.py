@@ -8,7 +8,7 @@ from journal.errors import DamagedMirror
 from journal.mirror import segments
 from journal.mirror.layout import SegmentName
 from journal.mirror.segments import Segment
-from journal.mirror.stores import Store
+from journal.mirror.stores import Source
 
 
 def least(names: Iterable[SegmentName]) -> tuple[list[SegmentName], list[SegmentName]]:
@@ -23,7 +23,7 @@ def least(names: Iterable[SegmentName]) -> tuple[list[SegmentName], list[Segment
     return needed, others
 
 
-def read_segment(store: Store, name: SegmentName) -> Segment:
+def read_segment(store: Source, name: SegmentName) -> Segment:
     """Return a segment of a mirror.
 
     Raises:

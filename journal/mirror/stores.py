@@ -33,7 +33,20 @@ class Listed(NamedTuple):
     size: int
 
 
-class Store(Protocol):
+class Source(Protocol):
+    """Has objects under names, to be read. Every method raises `MirrorUnavailable` when it cannot be used."""
+
+    def get(self, name: str) -> bytes | None:
+        """Return an object; None when it is not there."""
+
+    def get_file(self, name: str, target: Path) -> bool:
+        """Write an object into a new file, durably; return False when it is not there."""
+
+    def list(self, prefix: str = "") -> Iterator[Listed]:
+        """Yield the objects whose names begin so; a prefix ends with a slash."""
+
+
+class Store(Source, Protocol):
     """Keeps objects under names. Every method raises `MirrorUnavailable` when the store cannot be used.
 
     Attributes:
@@ -56,15 +69,6 @@ class Store(Protocol):
             path: The file; it is named by its sha256, which the name ends with.
             between: Called now and then, as this may take long.
         """
-
-    def get(self, name: str) -> bytes | None:
-        """Return an object; None when it is not there."""
-
-    def get_file(self, name: str, target: Path) -> bool:
-        """Write an object into a new file, durably; return False when it is not there."""
-
-    def list(self, prefix: str = "") -> Iterator[Listed]:
-        """Yield the objects whose names begin so; a prefix ends with a slash."""
 
     def delete(self, name: str) -> None:
         """Delete an object, if it is there."""
