@@ -177,28 +177,28 @@ def _obstacles(target: TargetReport, folder: Path, settings: Settings | None) ->
     """Yield what keeps the rest from being delivered."""
     waits = bool(target.pending or target.unplanned)
     retry = next_command("retry --all", folder)
+    dead = [f"dead: {letters_in_words(target.dead_letters)}"] if target.dead else []
     if target.reason:
         yield f"refused as a whole: {target.reason}"
-        if target.dead:
-            yield f"dead: {letters_in_words(target.dead_letters)}"
+        yield from dead
         if waits:
             yield f"what was recorded since waits: remove the cause, then `{retry}`"
         return
     if waits and settings and (error := _no_key(target, settings)):
         yield f"paused: no key for it here; {error}" if isinstance(error, KeyNotForHere) else f"paused: {error}"
     elif target.pending and target.next_attempt_at:
-        when = _when(target.next_attempt_at)
-        spaced = target.is_spaced and when != _AT_ONCE
-        yield (
-            f"waits: the next checkpoint goes {when}; uploads are spaced out while the run trains"
-            if spaced
-            else (f"next attempt {when}")
-        )
+        yield _next_attempt(target.next_attempt_at, is_spaced=target.is_spaced)
     if target.last_error:
         yield f"last error: {target.last_error}"
-    if target.dead:
-        yield f"dead: {letters_in_words(target.dead_letters)}"
-        yield f"once the cause is removed, `{retry}` sends its dead letters again"
+    if dead:
+        yield from (*dead, f"once the cause is removed, `{retry}` sends its dead letters again")
+
+
+def _next_attempt(at: str, *, is_spaced: bool) -> str:
+    when = _when(at)
+    if is_spaced and when != _AT_ONCE:
+        return f"waits: the next checkpoint goes {when}; uploads are spaced out while the run trains"
+    return f"next attempt {when}"
 
 
 def _no_key(target: TargetReport, settings: Settings) -> NoKey | None:

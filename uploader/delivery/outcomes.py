@@ -76,15 +76,22 @@ class Outcomes:
             _LOG.warning("delivery %s was claimed by another drain meanwhile", outcome.claim.delivery_id)
         written = [outcome for outcome in self._unwritten if outcome not in stale] if stale else self._unwritten
         self._unwritten = []
+        self.delivered.update(outcome.claim.destination_id for outcome in written if outcome.result == "delivered")
         for outcome in written:
-            if outcome.claim.kind == REGISTRATION and outcome.ids and keeps_model_file(self._platform(outcome.claim)):
-                _note_model(outcome.claim, outcome.ids.get(MODEL_ID) or outcome.claim.ids.get(MODEL_ID))
-        self.delivered.update(o.claim.destination_id for o in written if o.result == "delivered")
-        for outcome in written:
-            known = self.models[outcome.claim.destination_id]
-            pages = (detail for kind, detail in outcome.signals if kind == "model")
-            known.extend(page for page in pages if page not in known)  # a resumed run is announced again
+            self._note_model(outcome)
+            self._note_pages(outcome)
         return [outcome for outcome in written if outcome.result not in {"retry", "release"}]
+
+    def _note_model(self, outcome: Outcome) -> None:
+        """Leave a registered run's model in the training's folder, for a platform whose models are known by that."""
+        claim = outcome.claim
+        if claim.kind == REGISTRATION and outcome.ids and keeps_model_file(self._platform(claim)):
+            _leave_model(claim, outcome.ids.get(MODEL_ID) or claim.ids.get(MODEL_ID))
+
+    def _note_pages(self, outcome: Outcome) -> None:
+        known = self.models[outcome.claim.destination_id]
+        pages = (detail for kind, detail in outcome.signals if kind == "model")
+        known.extend(page for page in pages if page not in known)  # a resumed run is announced again
 
     def _outcome(self, finished: Finished) -> Outcome:
         claim, result = finished.claim, self._checked(finished)
@@ -124,7 +131,7 @@ class Outcomes:
         return next(one.platform for one in self._outbox.routes.destinations() if one.id == claim.destination_id)
 
 
-def _note_model(claim: Claim, model_id: object) -> None:
+def _leave_model(claim: Claim, model_id: object) -> None:
     """Leave the model's id in the training's folder, so that upstream's own streaming goes on with it, too.
 
     Another platform's id does no harm there: upstream makes a new model of what is not found.
