@@ -74,6 +74,11 @@ def surroundings(environ: Mapping[str, str] = os.environ) -> Surroundings:
     return Surroundings(look_up(environ))
 
 
+def chosen_mirror(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return `UPLOADER_MIRROR`, a folder or an object store's URL; None where it is not set."""
+    return environ.get("UPLOADER_MIRROR", "").strip() or None
+
+
 def default_max_size(environ: Mapping[str, str] = os.environ) -> int:
     """Return the bytes that `UPLOADER_MAX_SIZE` lets a journal have, else `DEFAULT_MAX_SIZE`.
 

@@ -10,7 +10,20 @@ import click
 from uploader.commands.output_streams import tolerant_streams
 
 # Each is the function of that name in the module of that name, loaded when it is used.
-COMMANDS = ("doctor", "drain", "drop", "prune", "resend", "retry", "route", "serve", "status", "where")
+COMMANDS = (
+    "doctor",
+    "drain",
+    "drop",
+    "mirror",
+    "prune",
+    "resend",
+    "restore",
+    "retry",
+    "route",
+    "serve",
+    "status",
+    "where",
+)
 
 
 class LazyGroup(click.Group):

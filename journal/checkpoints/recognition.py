@@ -33,7 +33,15 @@ _SAVED = text(
     ORDER BY e.id DESC LIMIT 1
     """
 ).bindparams(kind=MODEL_SAVED)
-_OF_SIZE = text("SELECT sha256 FROM blobs WHERE size = :size")
+# Also of events whose bytes are not in the journal: it was just restored from a mirror, and they come later.
+_OF_SIZE = text(
+    f"""
+    SELECT sha256 FROM blobs WHERE size = :size
+    UNION
+    SELECT json_extract(payload, '$.sha256') FROM events
+    WHERE kind = '{CHECKPOINT}' AND json_valid(payload) AND json_extract(payload, '$.size') = :size
+    """  # noqa: S608 - names of this package
+)
 _SNAPSHOTTED = text(
     f"""
     SELECT e.run_id, s.generation, s.uuid FROM events e JOIN sessions s ON s.id = e.session_id

@@ -6,20 +6,28 @@ any point: an object that was put and not noted is put again, which changes noth
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from journal.clock import now_text
 from journal.errors import BlobMissing, DamagedMirror
 from journal.folder import Journal
-from journal.mirror import mirror_source, segments
-from journal.mirror.layout import BLOBS, MARKER, RUNS, SegmentName, blob_name, parse_blob
+from journal.kinds import CHECKPOINT
+from journal.mirror import journal_reader, segments
+from journal.mirror.journal_reader import JournalReader
+from journal.mirror.layout import BLOBS, RUNS, SegmentName, blob_name, parse_blob
+from journal.mirror.mirror_state import MirrorState
 from journal.mirror.numbers import Numbers
 from journal.mirror.segment_reading import read_segment
 from journal.mirror.stores import Store
+from journal.reading.places import MIRROR_NOTE
 from journal.writing.fallback_format import Header
 
+STEP_SECONDS = 1.0
+"""Events are handed over at least so often, as long as the store answers."""
 _WHAT_IT_IS = b"""{
   "format": 1,
   "what": "a mirror of training runs that offline-uploader recorded",
@@ -39,22 +47,48 @@ class _New:
 class Mirroring:
     """Mirrors some runs of a journal into a store. One thread owns it; see `Mirroring.step`."""
 
-    def __init__(self, journal: Journal, store: Store, runs: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        store: Store,
+        runs: Collection[str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Begin to mirror.
 
         Args:
             journal: It is read by connections of their own, and stays the caller's.
             store: The mirror.
             runs: Uuids of the runs; None for all that there are at any time.
+            clock: Seconds; never goes back.
         """
-        self._journal = journal
+        self._reader = JournalReader(journal)
         self._store = store
         self._runs = runs
         self._is_listed = False
         self._held: dict[str, list[SegmentName]] = defaultdict(list)
+        self._numbers: dict[str, Numbers] = defaultdict(Numbers)
         self._chains: dict[str, tuple[int, str]] = {}
         self._blobs: set[str] = set()
+        self._needed: set[tuple[str, str]] = set()
+        self._are_blobs_due = True
+        self._clock = clock
+        self._events_due = clock()
         self._seen = -1
+
+    def state(self, run: str) -> MirrorState:
+        """Return how far a run is mirrored."""
+        sessions = (session for session, names in self._held.items() if names[0].run == run)
+        needed = {sha256 for its, sha256 in self._needed if its == run}
+        return MirrorState(
+            self._store.address,
+            run,
+            self._store.confirms,
+            events=sum(len(self._numbers[session]) for session in sessions),
+            checkpoints=len(needed & self._blobs),
+            missing=len(needed - self._blobs),
+            tried_at=now_text(),
+        )
 
     def step(self) -> int:
         """Hand over everything that is new, events before checkpoints; return how many events that were.
@@ -69,11 +103,13 @@ class Mirroring:
 
     def _step_events(self) -> int:
         self._list()
+        self._events_due = self._clock() + STEP_SECONDS
         done = 0
         while new := self._new():
-            self._journal.flush()  # nothing leaves the machine that a power cut could still take from it
+            self._reader.journal.flush()  # nothing leaves the machine that a power cut could still take from it
             for group in new:
                 self._put(group)
+                self._are_blobs_due |= any(entry[0] == CHECKPOINT for entry in group.entries)
                 done += len(group.entries)
         return done
 
@@ -81,39 +117,44 @@ class Mirroring:
         """Learn what the store has, once."""
         if self._is_listed:
             return
-        self._store.put(MARKER, _WHAT_IT_IS)
+        self._store.put(MIRROR_NOTE, _WHAT_IT_IS)
+        self._held.clear()
         prefixes = [RUNS] if self._runs is None else [f"{RUNS}{run}/" for run in self._runs]
         for found in (found for prefix in prefixes for found in self._store.list(prefix)):
             if name := SegmentName.parse(found.name):
-                self._held[name.session].append(name)
+                self._note(name)
         self._blobs = {sha256 for found in self._store.list(BLOBS) if (sha256 := parse_blob(found.name))}
         self._is_listed = True
 
     def _new(self) -> list[_New]:
         """Return the next events that the store does not have; nothing if no event came in since there were none."""
-        with self._journal.begin(read_only=True) as connection:
-            newest = mirror_source.newest_event(connection)
+        with self._reader.begin() as connection:
+            newest = journal_reader.newest_event(connection)
             if newest == self._seen:
                 return []
             found: list[_New] = []
-            for session in mirror_source.sessions(connection, self._chosen(connection)):
-                held = Numbers((name.first, name.last) for name in self._held[session.uuid])
-                groups = list(segments.divided(mirror_source.entries(connection, session.id, held)))
+            for session in journal_reader.sessions(connection, self._chosen(connection)):
+                new = journal_reader.entries(connection, session.id, self._numbers[session.uuid])
+                groups = list(segments.divided(new))
                 if groups:
-                    header = mirror_source.header(connection, session)
+                    header = journal_reader.header(connection, session)
                     found += [_New(header, group) for group in groups]
         if not found:
             self._seen = newest
         return found
 
     def _chosen(self, connection: Any) -> Collection[str]:
-        return mirror_source.runs(connection) if self._runs is None else self._runs
+        return journal_reader.runs(connection) if self._runs is None else self._runs
 
     def _put(self, new: _New) -> None:
         segment = segments.make(new.header, new.entries, self._before(new))
         self._store.put(str(segment.name), segment.content())
-        self._held[segment.name.session].append(segment.name)
+        self._note(segment.name)
         self._chains[segment.name.session] = (segment.name.last, segment.after)
+
+    def _note(self, name: SegmentName) -> None:
+        self._held[name.session].append(name)
+        self._numbers[name.session].add(name.first, name.last)
 
     def _before(self, new: _New) -> str | None:
         """Return the chain up to some events; None where the mirror does not have the event before them."""
@@ -129,12 +170,30 @@ class Mirroring:
 
     def _step_blobs(self) -> None:
         """Hand over checkpoints; events that are written meanwhile do not wait for that."""
-        with self._journal.begin(read_only=True) as connection:
-            wanted = mirror_source.wanted_blobs(connection, self._chosen(connection))
-        for sha256 in sorted(wanted - self._blobs):
-            try:
-                path = self._journal.blobs.path(sha256)
-            except BlobMissing:
-                continue
-            self._store.put_file(blob_name(sha256), path, self._step_events)
-            self._blobs.add(sha256)
+        if not self._are_blobs_due:
+            return
+        self._are_blobs_due = False
+        try:
+            self._needed = self._wanted()
+            for sha256 in sorted({sha256 for _, sha256 in self._needed} - self._blobs):
+                self._put_blob(sha256)
+        except BaseException:
+            self._are_blobs_due = True
+            raise
+
+    def _wanted(self) -> set[tuple[str, str]]:
+        with self._reader.begin() as connection:
+            return journal_reader.wanted_blobs(connection, self._chosen(connection))
+
+    def _put_blob(self, sha256: str) -> None:
+        try:
+            file = self._reader.journal.blobs.path(sha256).open("rb")
+        except (BlobMissing, FileNotFoundError):  # a newer one has taken its place
+            return
+        with file:
+            self._store.put_file(blob_name(sha256), file, sha256, self._between)
+        self._blobs.add(sha256)
+
+    def _between(self) -> None:
+        if self._clock() >= self._events_due:
+            self._step_events()

@@ -12,7 +12,7 @@ from journal.checkpoints import retaking
 from journal.checkpoints.blobs import Snapshot, delete, digest
 from journal.errors import DamagedMirror
 from journal.folder import Journal
-from journal.mirror import mirror_source
+from journal.mirror import journal_reader
 from journal.mirror.layout import RUNS, SegmentName, blob_name
 from journal.mirror.segment_reading import least, read_segment
 from journal.mirror.segments import Segment, columns
@@ -57,6 +57,15 @@ def restore(
         MirrorUnavailable: The mirror cannot be read. What was restored until then stays.
         JournalError: The journal cannot be written.
     """
+    restored = restore_events(journal, store, runs, between)
+    restore_checkpoints(journal, store, restored, between)
+    return restored
+
+
+def restore_events(
+    journal: Journal, store: Source, runs: Collection[str] | None = None, between: Callable[[], object] = lambda: None
+) -> Restored:
+    """Do the first half of `restore`."""
     restored = Restored()
     named = _segment_names(store, runs)
     with journal.begin(read_only=True) as connection:
@@ -67,10 +76,16 @@ def restore(
             restored.events += fallback_intake.ingest_whole(journal.begin, str(part.name), part.header, events)
             between()
     restored.runs = sorted({name.run for name in named})
+    return restored
+
+
+def restore_checkpoints(
+    journal: Journal, store: Source, restored: Restored, between: Callable[[], object] = lambda: None
+) -> None:
+    """Do the second half of `restore`, with what the first has returned, and add what comes of it to that."""
     for sha256 in _wanted(journal, restored.runs):
         _restore_blob(journal, store, sha256, restored)
         between()
-    return restored
 
 
 def _segment_names(store: Source, runs: Collection[str] | None) -> list[SegmentName]:
@@ -118,7 +133,7 @@ def _in_order(sessions: Iterable[tuple[Segment, Iterator[Segment]]]) -> Iterator
 def _wanted(journal: Journal, runs: Sequence[str]) -> Sequence[str]:
     """Return the checkpoints that runs need and the journal does not have, by sha256."""
     with journal.begin(read_only=True) as connection:
-        needed = mirror_source.wanted_blobs(connection, runs)
+        needed = {sha256 for _, sha256 in journal_reader.wanted_blobs(connection, runs)}
     return sorted(needed.difference(journal.blobs.names()))
 
 

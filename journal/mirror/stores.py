@@ -13,14 +13,16 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import IO, BinaryIO, NamedTuple, Protocol
 
 from journal.checkpoints.blobs import write_all
 from journal.disk import sync_folder
 from journal.errors import MirrorUnavailable
 
 _CHUNK = 1 << 20
+_FLUSHED_CHUNKS = 8  # a large flush would delay other writes to the same disk
 _TEMPORARY = ".tmp-"
 # What file systems answer that do not know a call, as opposed to one that fails.
 _NOT_KNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM, errno.EXDEV})
@@ -61,14 +63,18 @@ class Store(Source, Protocol):
     def put(self, name: str, content: bytes) -> None:
         """Store an object, unless it is there."""
 
-    def put_file(self, name: str, path: Path, between: Callable[[], object]) -> None:
+    def put_file(self, name: str, file: BinaryIO, sha256: str, between: Callable[[], object]) -> None:
         """Store a file as an object, unless it is there.
 
         Args:
             name: The object's.
-            path: The file; it is named by its sha256, which the name ends with.
+            file: Open for reading; it may have been deleted since.
+            sha256: Of its content.
             between: Called now and then, as this may take long.
         """
+
+    def digest(self, name: str) -> str | None:
+        """Return the sha256 of an object, read back; None when it is not there."""
 
     def delete(self, name: str) -> None:
         """Delete an object, if it is there."""
@@ -90,12 +96,12 @@ class FolderStore:
             if self.get(name) != content:
                 raise MirrorUnavailable(f"{self.folder / name} does not read back as it was written")
 
-    def put_file(self, name: str, path: Path, between: Callable[[], object]) -> None:
+    def put_file(self, name: str, file: BinaryIO, sha256: str, between: Callable[[], object]) -> None:
         """Store a file as an object, unless it is there."""
-        if self._digest(name, between) == path.name:
+        if self._digest(name, between) == sha256:
             return
-        self._write(name, lambda descriptor: _copy(path, descriptor, between))
-        if self._digest(name, between) != path.name:
+        self._write(name, lambda descriptor: _copy(file, descriptor, between))
+        if self._digest(name, between) != sha256:
             raise MirrorUnavailable(f"{self.folder / name} does not read back as it was written")
 
     def get(self, name: str) -> bytes | None:
@@ -112,7 +118,8 @@ class FolderStore:
         try:
             descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             try:
-                _copy(self.folder / name, descriptor, lambda: None)
+                with (self.folder / name).open("rb", buffering=0) as file:
+                    _copy(file, descriptor, lambda: None)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -123,6 +130,10 @@ class FolderStore:
             target.unlink(missing_ok=True)
             raise self._failed(error, "read") from error
         return True
+
+    def digest(self, name: str) -> str | None:
+        """Return the sha256 of an object, read back; None when it is not there."""
+        return self._digest(name, lambda: None)
 
     def list(self, prefix: str = "") -> Iterator[Listed]:
         """Yield the objects whose names begin so; a prefix ends with a slash."""
@@ -185,11 +196,12 @@ class FolderStore:
         return MirrorUnavailable(f"the mirror {self.folder} cannot be {wanted} ({error.strerror or error})")
 
 
-def _copy(source: Path, descriptor: int, between: Callable[[], object]) -> None:
-    with source.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            write_all(descriptor, chunk)
-            between()
+def _copy(file: IO[bytes], descriptor: int, between: Callable[[], object]) -> None:
+    for number, chunk in enumerate(iter(partial(file.read, _CHUNK), b""), start=1):
+        write_all(descriptor, chunk)
+        if number % _FLUSHED_CHUNKS == 0:
+            _flush(descriptor)
+        between()
 
 
 def _flush(descriptor: int) -> None:

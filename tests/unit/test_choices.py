@@ -57,3 +57,28 @@ def test_a_journal_that_is_a_file_is_told_before_the_training(tmp_path: Path) ->
         choose_options(str(file), "full", (), None)
     for folder in (tmp_path, tmp_path / "new", file / "below"):  # the last one is the fallback file's case
         assert choose_options(folder, "full", (), None).journal == str(folder)
+
+
+def test_a_mirror_is_a_folder_here_or_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("UPLOADER_MIRROR", raising=False)
+    assert choose_options(None, "full", (), None).mirror is None
+    assert choose_options(None, "full", (), None, "drive").mirror == str(tmp_path / "drive")
+    monkeypatch.setenv("UPLOADER_MIRROR", "other")
+    assert choose_options(None, "full", (), None).mirror == str(tmp_path / "other")
+    assert choose_options(None, "full", (), None, f"file://{tmp_path}/drive").mirror == str(tmp_path / "drive")
+
+
+@pytest.mark.parametrize("given", [3, b"mirror", [], "", "ftp://user:s3cret@host/x"])
+def test_what_is_no_mirror_is_refused_before_the_training(given: Any) -> None:
+    with pytest.raises(SettingsError, match=r"^mirror") as caught:
+        choose_options(None, "full", (), None, given)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_mirror_that_is_a_file_is_told_before_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mirror"
+    file.write_text("a file")
+    monkeypatch.setenv("UPLOADER_MIRROR", str(file))
+    with pytest.raises(SettingsError, match=r"^UPLOADER_MIRROR: a mirror is a folder, .*mirror is a file"):
+        choose_options(None, "full", (), None)

@@ -26,6 +26,7 @@ OWNERS = {
         "uploader/delivery/",
         "uploader/server/",
         "uploader/recording/snapshot_thread.py",
+        "uploader/recording/mirror_thread.py",
         "uploader/recording/serial_executor.py",
     ),
     "signal.signal": ("uploader/commands/",),

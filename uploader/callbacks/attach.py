@@ -35,6 +35,7 @@ def attach(
     base_url: str | None = None,
     hub_model: str | None = None,
     max_size: int | str | None = None,
+    mirror: str | Path | None = None,
 ) -> ModelOrTrainer:
     """Record the trainings of a model, or the training of a trainer, into a journal.
 
@@ -58,6 +59,9 @@ def attach(
             Without it, a model is created there when the run is delivered.
         max_size: The size from which the journal evicts what it may: bytes, or text such as `20GB`. None for
             `UPLOADER_MAX_SIZE`, else 50 GB.
+        mirror: A folder that outlives this machine, such as one on a mounted drive; the run is copied there within two
+            seconds, by a thread of its own. A resumed training finds its run there when this machine's disk is new.
+            None for `UPLOADER_MIRROR`, else no mirror.
 
     Returns:
         The same model or trainer.
@@ -65,9 +69,9 @@ def attach(
     Raises:
         TypeError: It is neither a model nor a trainer.
         ValueError: The durability is unknown.
-        SettingsError: A platform is unknown; a URL or a size, here or in the environment, cannot be used; an argument
-            has a wrong type; or the journal is a file. A journal that cannot be written raises no error: events go to
-            a fallback file then.
+        SettingsError: A platform is unknown; a URL, a size or a mirror, here or in the environment, cannot be used; an
+            argument has a wrong type; or the journal is a file. A journal that cannot be written raises no error:
+            events go to a fallback file then.
     """
     _check_kind(model_or_trainer)
     check_texts(project=project, name=name, base_url=base_url, hub_model=hub_model)
@@ -75,7 +79,7 @@ def attach(
     pages = pages_of(settings.account(HUB.name).options)
     hub_id = parse_identifier(hub_model, pages).model_id if hub_model else None
     routes = choose_routes(settings, platform, base_url, implied=None if hub_model is None else HUB.name)
-    options = choose_options(journal, durability, routes, max_size)
+    options = choose_options(journal, durability, routes, max_size, mirror)
     callbacks = PlatformCallbacks(options, project, name, {HUB.model_field: hub_id} if hub_id else {})
     install(model_or_trainer, callbacks)
     if _is_trainer(model_or_trainer) and not getattr(model_or_trainer, "ddp", False):

@@ -237,6 +237,8 @@ class Recording:
                 self._salvage_epochs(trainer)
             self._events.event(FAILED, how.payload())
         self._recorder.finish(outcome)
+        if safe := self._recorder.safety:
+            _log(safe)
 
     def _catch_up(self) -> None:
         """Record an epoch that is complete but was not reported, because a callback before ours raised an error."""

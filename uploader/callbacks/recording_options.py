@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from journal.errors import JournalError
-from journal.locations import chosen_journal, default_max_size, expanded
+from journal.locations import chosen_journal, chosen_mirror, default_max_size, expanded
 from journal.quantities import parse_size
 from journal.storage.database import Durability
 from uploader.addresses import base_url as checked_url
@@ -30,13 +30,17 @@ def check_texts(**arguments: object) -> None:
 
 
 def choose_options(
-    journal: str | Path | None, durability: Durability, routes: tuple[Route, ...], max_size: int | str | None
+    journal: str | Path | None,
+    durability: Durability,
+    routes: tuple[Route, ...],
+    max_size: int | str | None,
+    mirror: str | Path | None = None,
 ) -> JournalOptions:
     """Return the options of a journal; see `uploader.attach`.
 
     Raises:
         ValueError: The durability is unknown.
-        SettingsError: The journal is not a folder, or the size cannot be used.
+        SettingsError: The journal is not a folder, or the size or the mirror cannot be used.
     """
     if durability not in get_args(Durability):
         raise ValueError(f"durability must be one of {get_args(Durability)}, not {durability!r}")
@@ -47,6 +51,7 @@ def choose_options(
         durability=durability,
         routes=routes,
         max_size=_max_size(max_size),
+        mirror=_mirror(mirror),
     )
 
 
@@ -108,6 +113,25 @@ def _folder(journal: object) -> str:
     if os.path.exists(folder) and not os.path.isdir(folder):  # noqa: PTH110, PTH112 - these never raise
         raise SettingsError(f"journal must be a folder, which is created if it does not exist; {folder} is a file")
     return str(folder)
+
+
+def _mirror(chosen: object) -> str | None:
+    """Return a mirror's address, if there is to be one.
+
+    Raises:
+        SettingsError: It cannot be a mirror's.
+    """
+    named = "UPLOADER_MIRROR" if chosen is None else "mirror"
+    if chosen is None and (chosen := chosen_mirror()) is None:
+        return None
+    if not isinstance(chosen, (str, os.PathLike)) or not str(chosen).strip():
+        raise SettingsError(f"{named} must be a folder or an address such as s3://bucket/folder; not {_shown(chosen)}")
+    from journal.mirror.mirror_addresses import checked_mirror
+
+    try:
+        return checked_mirror(os.fspath(chosen))
+    except ValueError as error:
+        raise SettingsError(f"{named}: {error}") from error
 
 
 def _shown(value: object) -> str:

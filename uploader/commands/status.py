@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from journal.mirror.mirror_state import MirrorState, states
 from journal.next_steps import drain_at, next_command
 from journal.quantities import count, readable
 from uploader.commands.dialogue import JOURNAL_UNUSABLE
@@ -104,7 +105,9 @@ def _limit() -> int | None:
 def _values(view: View, limit: int | None) -> dict[str, Any]:
     sizes = {"bytes": view.bytes, "max_bytes": limit}
     beside = {"fallbacks": view.fallbacks, "fallbacks_elsewhere": view.fallbacks_elsewhere}
-    return {"journal": str(view.path), **sizes, **beside, "runs": [asdict(run) for run in view.runs]}
+    mirrors = states(view.path)
+    runs = [{**asdict(run), "mirrors": [asdict(one) for one in mirrors.get(run.id, ())]} for run in view.runs]
+    return {"journal": str(view.path), **sizes, **beside, "runs": runs}
 
 
 def _as_text(view: View, limit: int | None) -> str:
@@ -118,8 +121,10 @@ def _as_text(view: View, limit: int | None) -> str:
         for other, number in view.fallbacks_elsewhere.items()
     )
     earlier = [f"\n{an_earlier_journal(found)}"] if (found := earlier_journal(view.path)) else []
+    mirrors = states(view.path)
+    runs = (_run(run, view.path, settings) + _mirrors(run, mirrors.get(run.id, ())) for run in view.runs)
     head = f"journal {view.path}: {count(len(view.runs), 'run')}, {size}"
-    return "\n".join([head, *(_run(run, view.path, settings) for run in view.runs), *here, *elsewhere, *earlier])
+    return "\n".join([head, *runs, *here, *elsewhere, *earlier])
 
 
 def _settings(folder: Path) -> Settings | None:
@@ -139,6 +144,18 @@ def _run(run: RunReport, folder: Path, settings: Settings | None) -> str:
     forks = [f"{count(run.forks, 'session')} continued it at the same time as another one; `doctor` names where"]
     lines = [*(forks if run.forks else []), *targets]
     return "\n".join([head, *(f"  {line}" for line in lines)]) + _unrouted(run)
+
+
+def _mirrors(run: RunReport, mirrors: Sequence[MirrorState]) -> str:
+    """Return how far the run is mirrored, and what keeps the rest from it."""
+    lines = []
+    for one in mirrors:
+        waiting, why = max(0, run.events - one.events), f"; cannot be used: {one.error}" if one.error else ""
+        parts = [*([count(waiting, "event")] if waiting else [])]
+        parts += [count(one.missing, "checkpoint")] if one.missing else []
+        wait = f"; {' and '.join(parts)} not yet, tried {_age(one.tried_at)} ago" if parts else ""
+        lines.append(f"\n  {one.in_words}{wait}{why}")
+    return "".join(lines)
 
 
 def _unrouted(run: RunReport) -> str:

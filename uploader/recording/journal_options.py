@@ -18,9 +18,11 @@ class JournalOptions:
         routes: Platform name and base URL of each destination. An empty URL leaves the address, and no route at all the
             whole choice, to the first drain.
         max_size: Size in bytes from which the journal evicts what it may; see `journal.retention.eviction`.
+        mirror: Address of the mirror that the training's run is mirrored to; None for none.
     """
 
     journal: str | None = None
     durability: Durability = "full"
     routes: tuple[tuple[str, str], ...] = ()
     max_size: int = DEFAULT_MAX_SIZE
+    mirror: str | None = None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from journal.encoding import is_plain, plain
-from journal.kinds import FINAL, MODEL_SAVED
+from journal.kinds import FINAL, MILESTONES, MODEL_SAVED
 from journal.quantities import epochs_in_words
 from journal.records import Run
 from journal.sessions.identity import UNKNOWN, Session
@@ -23,6 +23,7 @@ from journal.sessions.lost_epochs import TrainedEpoch
 from journal.storage.database import Durability
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.journal_options import JournalOptions
+from uploader.recording.mirror_thread import MirrorThread, bring_back_run
 from uploader.recording.resumption import NOWHERE, Origin, find_origin
 from uploader.recording.serial_executor import in_caller, is_in_our_thread, run_uninterrupted, uninterrupted
 from uploader.recording.session_writer import SessionWriter, new_run
@@ -57,8 +58,9 @@ class Recorder:
         remember: Callable[[bool], None] = lambda _: None,
         was_complete: bool = False,
         origin: Origin = NOWHERE,
+        mirror: str | None = None,
     ) -> None:
-        """Start the thread; use `Recorder.start`, which also finds the run.
+        """Start the threads; use `Recorder.start`, which also finds the run.
 
         Args:
             writer: Where events go.
@@ -66,6 +68,7 @@ class Recorder:
             remember: Writes the run file, with whether the run is finished.
             was_complete: Whether the run was finished before.
             origin: Where the training comes from.
+            mirror: Address of the mirror; None for none.
         """
         self._writer = writer
         self._remember = remember
@@ -76,7 +79,8 @@ class Recorder:
         self.origin = origin
         self.session_number = writer.session_number()
         self.drain_command = writer.drain_command
-        self._snapshots = SnapshotThread(writer)
+        self._mirror = MirrorThread(writer.folder, mirror, self.run_id) if mirror else None
+        self._snapshots = SnapshotThread(writer, self._mirror.wake if self._mirror else None)
         self._pid = os.getpid()
         atexit.register(self.finish, "exited")
 
@@ -105,6 +109,8 @@ class Recorder:
             started: Id of the model that upstream has just registered for it.
         """
         save_dir = save_dir.absolute()
+        if resume and options.mirror:
+            bring_back_run(options, options.mirror, save_dir, checkpoint)
         find = partial(find_origin, options, save_dir, resume=resume, checkpoint=checkpoint, started=started)
         run = partial(new_run, project=project, name=name, save_dir=save_dir)
         origin, writer = _begin(options, find, run)
@@ -114,7 +120,14 @@ class Recorder:
         was_complete = known is not None and (known.is_complete or writer.is_complete())
         remember = partial(_write_run_file, writer, save_dir, known)
         remember(was_complete)
-        recorder = cls(writer, resumed=known is not None, remember=remember, was_complete=was_complete, origin=origin)
+        recorder = cls(
+            writer,
+            resumed=known is not None,
+            remember=remember,
+            was_complete=was_complete,
+            origin=origin,
+            mirror=options.mirror,
+        )
         if not was_complete:  # else it is certain later that it continues at all
             recorder.salvage_epochs(origin.trained, before=True)
         return recorder
@@ -132,6 +145,8 @@ class Recorder:
             durability: `full` or `process`; None for that of the journal.
         """
         self._writer.event(kind, plain_payload(payload), key, durability)
+        if self._mirror and kind in MILESTONES:
+            self._mirror.wake()
 
     @uninterrupted
     def checkpoint(self, path: Path, *, role: str, epoch: int, publish: bool, is_best: bool) -> None:
@@ -201,8 +216,10 @@ class Recorder:
         return self._snapshots.wait(timeout)
 
     def hurry(self) -> None:
-        """End every wait for snapshots: a person wants the process to end."""
+        """End every wait for snapshots and the mirror: a person wants the process to end."""
         self._snapshots.hurry()
+        if self._mirror:
+            self._mirror.hurry()
 
     @uninterrupted
     def told(self, *, wait: bool = True) -> dict[str, str] | None:
@@ -218,8 +235,13 @@ class Recorder:
         """Return why a platform wants the training to stop, or None when none does."""
         return (self.told() or {}).get("cancelled")
 
+    @property
+    def safety(self) -> str | None:
+        """What of the run is safe in its mirror, in words; None where there is no mirror."""
+        return self._mirror.in_words if self._mirror else None
+
     def finish(self, outcome: str) -> None:
-        """Wait for the snapshots, join the thread, end the session; doing so again, or in a forked child, does nothing.
+        """Wait for the snapshots, join the threads, end the session; doing so again, or in a fork, does nothing.
 
         Args:
             outcome: `complete`, `failed`, `exited`, … as the journal shows it.
@@ -234,6 +256,8 @@ class Recorder:
         if outcome == "complete":
             self._remember(True)
         self._writer.close(outcome)
+        if self._mirror:
+            self._mirror.close()
 
 
 def plain_payload(payload: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -161,6 +161,11 @@ def known_run(options: JournalOptions, save_dir: Path, checkpoint: Path | None) 
     return KnownRun(run) if run else None
 
 
+def is_journaled(options: JournalOptions, run: str) -> bool:
+    """Return whether the journal has a run, by its uuid."""
+    return bool(_query_journal(options, lambda recognition: recognition.has_run(run)))
+
+
 def _newer_copy(options: JournalOptions, known: KnownRun) -> str | None:
     """Return where a run was continued since this copy of its folder was made; None when this is the newest one."""
     if known.newest == UNKNOWN or known.found is None:

@@ -37,12 +37,14 @@ class _Request(NamedTuple):
 class SnapshotThread:
     """Snapshots the newest file of each role that was requested, one at a time."""
 
-    def __init__(self, writer: SessionWriter) -> None:
+    def __init__(self, writer: SessionWriter, taken: Callable[[], object] | None = None) -> None:
         """Start the thread.
 
         Args:
             writer: Takes the checkpoints; its journal is maintained.
+            taken: Called after each snapshot.
         """
+        self._taken = taken or (lambda: None)
         self._writer = writer
         self._wake = threading.Condition()
         self._requests: dict[str, _Request] = {}
@@ -141,6 +143,7 @@ class SnapshotThread:
     def _serve(self, request: _Request) -> None:
         try:
             self._writer.add_checkpoint(request.file)
+            self._taken()
         except (JournalError, OSError) as error:
             if not self._try_again(request, error):
                 self._report(request.file, error)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select, text
 
+from journal.folder import Journal
 from journal.kinds import CHECKPOINT, FINAL
 from journal.mirror.numbers import Numbers
 from journal.outbox.targets import targets
@@ -14,6 +17,7 @@ from journal.records import Run
 from journal.schema import tables
 from journal.sessions.identity import Entry
 from journal.sessions.order import newest_checkpoint
+from journal.storage.fork_safety import register
 from journal.writing.fallback_format import Header
 
 _AT_ONCE = 5_000
@@ -21,18 +25,36 @@ _E = tables.events
 _S = tables.sessions
 _WANTED = text(
     f"""
-    SELECT DISTINCT json_extract(e.payload, '$.sha256') AS sha256
+    SELECT DISTINCT e.run_id, json_extract(e.payload, '$.sha256') AS sha256
     FROM events e
     WHERE e.run_id IN :runs AND e.kind = '{CHECKPOINT}' AND json_valid(e.payload)
       AND (e.key = '{FINAL}' OR e.id = {newest_checkpoint("e")})
     """  # noqa: S608 - names of this package
 ).bindparams(bindparam("runs", expanding=True))
-_OF_RUNS = text(
-    f"""
-    SELECT DISTINCT json_extract(e.payload, '$.sha256') FROM events e
-    WHERE e.run_id IN :runs AND e.kind = '{CHECKPOINT}' AND json_valid(e.payload)
-    """  # noqa: S608 - names of this package
-).bindparams(bindparam("runs", expanding=True))
+
+
+class JournalReader:
+    """Reads a journal in short transactions, each on a connection of its own; no fork happens in the middle of one.
+
+    Attributes:
+        journal: The journal.
+        lock: Held while a connection is open, and while this process forks.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        """Read a journal, which stays the caller's."""
+        self.journal = journal
+        self.lock = threading.RLock()
+        register(self)
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Begin a transaction that writes nothing."""
+        with self.lock, self.journal.begin(read_only=True) as connection:
+            yield connection
+
+    def close_for_fork(self) -> None:
+        """Do nothing: there is no connection while nobody holds the lock."""
 
 
 def newest_event(connection: Connection) -> int:
@@ -79,11 +101,9 @@ def entries(connection: Connection, session_id: int, held: Numbers) -> Iterator[
         yield from (tuple(row) for row in found)
 
 
-def wanted_blobs(connection: Connection, run_ids: Collection[str]) -> set[str]:
-    """Return the checkpoints that runs need: the newest of each role, and those that trainings ended with."""
-    return set(connection.execute(_WANTED, {"runs": list(run_ids)}).scalars())
+def wanted_blobs(connection: Connection, run_ids: Collection[str]) -> set[tuple[str, str]]:
+    """Return the checkpoints that runs need: the newest of each role, and those that trainings ended with.
 
-
-def blobs(connection: Connection, run_ids: Collection[str]) -> set[str]:
-    """Return all checkpoints that runs have had."""
-    return set(connection.execute(_OF_RUNS, {"runs": list(run_ids)}).scalars())
+    Each is the uuid of the run and the sha256.
+    """
+    return {(row.run_id, row.sha256) for row in connection.execute(_WANTED, {"runs": list(run_ids)})}

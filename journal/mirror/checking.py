@@ -1,0 +1,145 @@
+"""Checking a mirror: everything is read back and compared with its name, and with what else the mirror has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from journal.errors import DamagedMirror
+from journal.kinds import CHECKPOINT, FINAL
+from journal.mirror.layout import BLOBS, RUNS, SegmentName, parse_blob
+from journal.mirror.segment_reading import least, read_segment
+from journal.mirror.segments import Segment, columns
+from journal.mirror.stores import Store
+
+
+@dataclass
+class Checked:
+    """What a check came to.
+
+    Attributes:
+        runs: How many runs the mirror has.
+        segments: How many segments.
+        events: How many events, each counted once.
+        checkpoints: How many checkpoints.
+        bytes: The size of all.
+        damaged: In words, what is not what its name says, or cannot be read.
+        missing: In words, what is named by something else of the mirror and is not there.
+    """
+
+    runs: int = 0
+    segments: int = 0
+    events: int = 0
+    checkpoints: int = 0
+    bytes: int = 0
+    damaged: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Needed:
+    """The newest checkpoint of each run and role, by place and sha256, and all final ones."""
+
+    newest: dict[tuple[str, str], tuple[tuple[int, int], str]] = field(default_factory=dict)
+    final: set[str] = field(default_factory=set)
+
+    def note(self, segment: Segment) -> None:
+        for line in segment.lines:
+            event = columns(line) if b'"kind":"checkpoint"' in line else None
+            if event and event["kind"] == CHECKPOINT:
+                sha256 = str(json.loads(event["payload"]).get("sha256"))
+                if event["key"] == FINAL:
+                    self.final.add(sha256)
+                place = (segment.header.generation or 0, int(event["seq"]))
+                known = self.newest.get((segment.name.run, event["key"]))
+                if known is None or known[0] < place:
+                    self.newest[segment.name.run, event["key"]] = (place, sha256)
+
+    def all(self) -> set[str]:
+        return self.final | {sha256 for _, sha256 in self.newest.values()}
+
+
+def check(store: Store, between: Callable[[], object] = lambda: None) -> Checked:
+    """Read everything in a mirror.
+
+    Args:
+        store: The mirror.
+        between: Called after each object.
+
+    Raises:
+        MirrorUnavailable: It cannot be read now.
+    """
+    checked, needed = Checked(), _Needed()
+    by_session: dict[str, list[SegmentName]] = {}
+    for found in store.list(RUNS):
+        checked.bytes += found.size
+        if name := SegmentName.parse(found.name):
+            by_session.setdefault(name.session, []).append(name)
+    checked.runs = len({name.run for names in by_session.values() for name in names})
+    for names in by_session.values():
+        parts = _parts(store, names, checked, between)
+        for part in _whole(parts, names):
+            needed.note(part)
+            checked.events += len(part.lines)
+        checked.missing += _gaps(names)
+        checked.damaged += _breaks(parts.values())
+    there = _check_blobs(store, checked, between)
+    checked.missing += [f"checkpoint {sha256}, which a run needs" for sha256 in sorted(needed.all() - there)]
+    return checked
+
+
+def _parts(
+    store: Store, names: Iterable[SegmentName], checked: Checked, between: Callable[[], object]
+) -> dict[SegmentName, Segment]:
+    parts = {}
+    for name in names:
+        try:
+            parts[name] = read_segment(store, name)
+            checked.segments += 1
+        except DamagedMirror as error:
+            checked.damaged.append(str(error))
+        between()
+    return parts
+
+
+def _whole(parts: dict[SegmentName, Segment], names: Iterable[SegmentName]) -> Iterator[Segment]:
+    """Yield the segments that together have each event once, or nearly so where two overlap."""
+    needed, _ = least(name for name in names if name in parts)
+    return (parts[name] for name in needed)
+
+
+def _gaps(names: Iterable[SegmentName]) -> list[str]:
+    needed, _ = least(names)
+    words, expected = [], 1
+    for name in needed:
+        if name.first > expected:
+            words.append(f"events {expected} to {name.first - 1} of session {name.session} of run {name.run}")
+        expected = max(expected, name.last + 1)
+    return words
+
+
+def _breaks(parts: Iterable[Segment]) -> list[str]:
+    """Return, in words, where a segment does not go on from the one before it."""
+    after = {part.name.last: part.after for part in parts}
+    return [
+        f"{part.name} does not continue the events before it"
+        for part in parts
+        if part.before is not None and after.get(part.name.first - 1, part.before) != part.before
+    ]
+
+
+def _check_blobs(store: Store, checked: Checked, between: Callable[[], object]) -> set[str]:
+    there = set()
+    for found in store.list(BLOBS):
+        checked.bytes += found.size
+        sha256 = parse_blob(found.name)
+        if sha256 is None:
+            continue
+        there.add(sha256)
+        if store.digest(found.name) == sha256:
+            checked.checkpoints += 1
+        else:
+            checked.damaged.append(f"{found.name} is damaged: its content is not what its name says")
+        between()
+    return there

@@ -1,0 +1,50 @@
+"""Where a mirror is, as people name it: a folder, or the URL of an object store."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from journal.errors import MirrorUnavailable
+from journal.locations import expanded
+from journal.mirror.stores import FolderStore, Store
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+OBJECT_STORES = ("s3", "gs", "az")
+
+
+def checked_mirror(mirror: str | Path) -> str:
+    """Return a mirror's address: of a folder, which need not exist, the absolute path; of an object store, its URL.
+
+    Raises:
+        ValueError: It cannot be one.
+    """
+    text = str(mirror)
+    if scheme := _URL.match(text):
+        return _checked_url(text, scheme[1].lower())
+    folder = expanded(text)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"a mirror is a folder, or an address such as s3://bucket/folder; {folder} is a file")
+    return str(folder)
+
+
+def open_store(address: str) -> Store:
+    """Return the store at an address.
+
+    Raises:
+        MirrorUnavailable: It cannot be used on this machine.
+    """
+    if not _URL.match(address):
+        return FolderStore(Path(address))
+    raise MirrorUnavailable(f"{address} cannot be used: this version knows folders only")
+
+
+def _checked_url(text: str, scheme: str) -> str:
+    if scheme == "file":
+        return checked_mirror(text.partition("://")[2])
+    if scheme not in OBJECT_STORES:
+        raise ValueError(f"a mirror is a folder, or begins with {', '.join(f'{one}://' for one in OBJECT_STORES)}")
+    if find_spec("obstore") is None:
+        raise ValueError("a mirror in an object store needs obstore: pip install 'offline-uploader[mirror]'")
+    return text.rstrip("/")

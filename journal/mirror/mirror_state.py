@@ -1,0 +1,90 @@
+"""What is known of a run's mirror without looking at it, for `status`: a small file beside the database.
+
+It is not in the database, because each change there takes the lock that a training's events wait for. It can be lost:
+what a mirror has is known from its listing.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from journal.next_steps import next_command
+from journal.quantities import count
+
+FOLDER = "mirrors"
+
+
+@dataclass(frozen=True)
+class MirrorState:
+    """How far a run is mirrored.
+
+    Attributes:
+        address: The mirror.
+        run: Uuid of the run.
+        confirms: Whether the mirror confirms what it has, so that it is acknowledged and not only handed over.
+        events: How many events it has.
+        checkpoints: How many checkpoints it has.
+        missing: How many that the run needs it does not have.
+        tried_at: When it was last used, or tried, as an ISO time.
+        error: Why it could not be used then; None if it could.
+    """
+
+    address: str
+    run: str
+    confirms: bool
+    events: int = 0
+    checkpoints: int = 0
+    missing: int = 0
+    tried_at: str = ""
+    error: str | None = None
+
+    @property
+    def in_words(self) -> str:
+        """What the mirror has, and whether that is safe."""
+        has = f"{count(self.events, 'event')} and {count(self.checkpoints, 'checkpoint')}"
+        return f"{has} {'acknowledged by' if self.confirms else 'handed over to'} the mirror {self.address}"
+
+    def write(self, journal: Path) -> None:
+        """Write it beside the journal's database; that it fails harms nothing."""
+        name = f"{self.run}-{sha256(self.address.encode()).hexdigest()[:8]}.json"
+        final = journal / FOLDER / name
+        with suppress(OSError):
+            final.parent.mkdir(mode=0o700, exist_ok=True)
+            temporary = final.with_suffix(".tmp")
+            temporary.write_text(json.dumps(asdict(self)), "utf-8")
+            temporary.replace(final)
+
+
+def safety(state: MirrorState, journal: Path, *, is_whole: bool) -> str:
+    """Return what is said of a run when its training ends.
+
+    Args:
+        state: Of its mirror.
+        journal: The journal's folder.
+        is_whole: Whether the mirror has all of the run.
+    """
+    if is_whole:
+        later = "" if state.confirms else "; they are safe once the drive has sent them"
+        return f"run {state.run} is in its mirror: {state.in_words}{later}"
+    missing = f"{count(state.missing, 'checkpoint')} could not be copied" if state.missing else "it took too long"
+    command = next_command(f"mirror {shlex.quote(state.address)}", journal)
+    return (
+        f"run {state.run} is NOT whole in its mirror ({state.error or missing}): {state.in_words}. Keep {journal}; "
+        f"`{command}` mirrors the rest"
+    )
+
+
+def states(journal: Path) -> Mapping[str, list[MirrorState]]:
+    """Return the states of a journal's mirrors, by run."""
+    found: dict[str, list[MirrorState]] = {}
+    for path in sorted((journal / FOLDER).glob("*.json")):
+        with suppress(OSError, ValueError, TypeError):
+            state = MirrorState(**json.loads(path.read_text("utf-8")))
+            found.setdefault(state.run, []).append(state)
+    return found

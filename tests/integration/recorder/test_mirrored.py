@@ -1,0 +1,190 @@
+"""A training with a mirror: it pays nothing for it, and another machine continues its run."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.journals import rows, until
+
+from journal.mirror import mirror_state
+from journal.mirror.stores import FolderStore
+from uploader.recording import mirror_thread
+from uploader.recording.journal_options import JournalOptions
+from uploader.recording.recorder import Recorder
+
+KEYS = """SELECT s.generation, e.key FROM events e JOIN sessions s ON s.id = e.session_id
+          WHERE e.kind = 'epoch_end' ORDER BY e.id"""
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    return tmp_path / "drive" / "mirror"
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("journal.mirror.mirroring.STEP_SECONDS", 0.01)
+    monkeypatch.setattr(mirror_thread, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(mirror_thread, "_PAUSE", 0.01)
+
+
+def record(
+    folder: Path, save_dir: Path, mirror: Path, *, checkpoint: Path | None = None, resume: bool = False
+) -> Recorder:
+    options = JournalOptions(journal=str(folder), mirror=str(mirror))
+    return Recorder.start(options, project=None, name="run", save_dir=save_dir, resume=resume, checkpoint=checkpoint)
+
+
+def epoch(recorder: Recorder, number: int) -> None:
+    recorder.event("epoch_end", {"epoch": number}, str(number))
+
+
+def mirrored(mirror: Path) -> int:
+    return sum(1 for _ in mirror.rglob("*.jsonl.gz"))
+
+
+def test_events_and_checkpoints_are_mirrored_while_the_training_goes_on(
+    folder: Path, save_dir: Path, mirror: Path
+) -> None:
+    recorder = record(folder, save_dir, mirror)
+    epoch(recorder, 0)
+    until(lambda: mirrored(mirror) == 1)
+    (save_dir / "last.pt").write_bytes(b"weights")
+    recorder.checkpoint(save_dir / "last.pt", role="last", epoch=0, publish=True, is_best=False)
+    until(lambda: mirrored(mirror) == 2 and len(list(mirror.glob("blobs/*"))) == 1)
+    epoch(recorder, 1)
+    recorder.finish("complete")
+    assert recorder.safety == (
+        f"run {recorder.run_id} is in its mirror: 3 events and 1 checkpoint acknowledged by the mirror {mirror}"
+    )
+    (state,) = mirror_state.states(folder)[recorder.run_id]
+    assert (state.events, state.checkpoints, state.missing, state.error) == (3, 1, 0, None)
+
+
+def test_a_new_machine_continues_the_run_that_its_folder_names(folder: Path, save_dir: Path, mirror: Path) -> None:
+    first = record(folder, save_dir, mirror)
+    epoch(first, 0)
+    first.finish("exited")
+    shutil.rmtree(folder)
+    second = record(folder, save_dir, mirror, resume=True)
+    epoch(second, 1)
+    second.finish("complete")
+    assert (second.run_id, second.session.parent) == (first.run_id, first.session.uuid)
+    assert rows(folder, KEYS) == [(1, "0"), (2, "1")]
+
+
+def test_a_new_machine_continues_the_run_of_a_checkpoint_that_only_the_mirror_knows(
+    folder: Path, save_dir: Path, mirror: Path, tmp_path: Path
+) -> None:
+    first = record(folder, save_dir, mirror)
+    epoch(first, 0)
+    (save_dir / "last.pt").write_bytes(b"weights")
+    first.checkpoint(save_dir / "last.pt", role="last", epoch=0, publish=True, is_best=False)
+    first.wait_for_snapshots()
+    first.finish("exited")
+    kept = tmp_path / "elsewhere.pt"
+    shutil.copy(save_dir / "last.pt", kept)
+    shutil.rmtree(folder)
+    shutil.rmtree(save_dir)
+    (tmp_path / "other").mkdir()
+    second = record(folder, tmp_path / "other", mirror, checkpoint=kept, resume=True)
+    second.finish("complete")
+    assert second.run_id == first.run_id
+    until(lambda: len(list((folder / "blobs").glob("[0-9a-f]*"))) == 1)
+
+
+def test_a_mirror_that_fails_is_said_once_and_is_whole_when_it_comes_back(
+    folder: Path, save_dir: Path, mirror: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mirror.parent.write_bytes(b"in the way")
+    recorder = record(folder, save_dir, mirror)
+    for number in range(3):
+        epoch(recorder, number)
+        until(lambda: bool(mirror_state.states(folder)) and "cannot be" in str(mirror_state.states(folder)))
+    (state,) = mirror_state.states(folder)[recorder.run_id]
+    assert state.error
+    mirror.parent.unlink()
+    until(lambda: mirrored(mirror) > 0)
+    recorder.finish("complete")
+    assert recorder.safety
+    assert "3 events and 0 checkpoints acknowledged" in recorder.safety
+    told = [record for record in caplog.records if "is not mirrored for now" in record.getMessage()]
+    assert [record.levelno for record in told] == [logging.WARNING]
+
+
+def test_the_end_says_what_is_not_in_a_mirror_that_fails(folder: Path, save_dir: Path, mirror: Path) -> None:
+    mirror.parent.write_bytes(b"in the way")
+    recorder = record(folder, save_dir, mirror)
+    epoch(recorder, 0)
+    recorder.finish("complete")
+    assert recorder.safety
+    assert recorder.safety.startswith(
+        f"run {recorder.run_id} is NOT whole in its mirror (the mirror {mirror} cannot be"
+    )
+    assert f"`python -m uploader mirror {mirror} --journal {folder}` mirrors the rest" in recorder.safety
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A mirror whose first object is not answered before the event that is returned is set."""
+    is_reached, may_go_on = threading.Event(), threading.Event()
+    put = FolderStore.put
+
+    def put_late(self: FolderStore, name: str, content: bytes) -> None:
+        is_reached.set()
+        may_go_on.wait()
+        put(self, name, content)
+
+    monkeypatch.setattr(FolderStore, "put", put_late)
+    yield is_reached
+    may_go_on.set()
+
+
+def test_a_mirror_that_hangs_holds_up_neither_an_event_nor_for_long_the_end(
+    folder: Path, save_dir: Path, mirror: Path, hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror_thread, "CLOSE_SECONDS", 0.05)
+    recorder = record(folder, save_dir, mirror)
+    assert hanging.wait(20)
+    epoch(recorder, 0)
+    recorder.event("training_complete", {})
+    recorder.finish("complete")
+    assert recorder.safety
+    assert "NOT whole in its mirror (it took too long)" in recorder.safety
+    assert rows(folder, "SELECT count(*) FROM events") == [(2,)]
+
+
+def test_a_second_interrupt_ends_the_wait_for_the_mirror(
+    folder: Path, save_dir: Path, mirror: Path, hanging: threading.Event
+) -> None:
+    recorder = record(folder, save_dir, mirror)
+    assert hanging.wait(20)
+    recorder.hurry()
+    recorder.finish("exited")
+    assert recorder.safety
+    assert "NOT whole" in recorder.safety
+
+
+def test_a_resumed_training_does_not_wait_for_long_for_a_mirror_that_hangs(
+    folder: Path, save_dir: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = record(folder, save_dir, mirror)
+    epoch(first, 0)
+    first.finish("exited")
+    shutil.rmtree(folder)
+    may_go_on = threading.Event()
+    get = FolderStore.get
+    monkeypatch.setattr(FolderStore, "get", lambda self, name: may_go_on.wait() and get(self, name))
+    monkeypatch.setattr(mirror_thread, "RESTORE_SECONDS", 0.05)
+    second = record(folder, save_dir, mirror, resume=True)
+    epoch(second, 1)
+    assert "is slow" in caplog.text
+    may_go_on.set()
+    until(lambda: len(rows(folder, KEYS)) == 2)
+    second.finish("complete")
+    assert second.run_id == first.run_id

@@ -1,0 +1,198 @@
+"""The thread that mirrors a training's run, and the one that brings a run back from its mirror when it is resumed.
+
+The training never waits for the mirror, except, for a bounded time, when it ends and when a run is brought back. A
+mirror that fails is said once, and is tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from journal.clock import now_text
+from journal.errors import JournalError
+from journal.locations import default_journal, expanded
+from uploader.recording.journal_options import JournalOptions
+from uploader.recording.resumption import is_journaled, known_run
+from uploader.recording.serial_executor import bind_thread, executor
+
+if TYPE_CHECKING:
+    from journal.mirror.mirror_state import MirrorState
+    from journal.mirror.mirroring import Mirroring
+
+LOGGER = logging.getLogger("uploader")
+
+CLOSE_SECONDS = 120.0
+"""How long the end of a training waits for its mirror at most."""
+RESTORE_SECONDS = 60.0
+"""How long a resumed training waits for its run's events at most."""
+_RETRY_SECONDS = 15.0
+_LAST_TRIES = 3
+_PAUSE = 1.0
+
+
+class MirrorThread:
+    """Mirrors one run of a journal until it is closed.
+
+    Attributes:
+        state: How far the run is mirrored.
+    """
+
+    def __init__(self, journal: Path, address: str, run_id: str) -> None:
+        """Start the thread.
+
+        Args:
+            journal: The journal's folder.
+            address: The mirror's, from `journal.mirror.mirror_addresses.checked_mirror`.
+            run_id: Uuid of the run.
+        """
+        from journal.mirror.mirror_state import MirrorState
+
+        self.state: MirrorState = MirrorState(address, run_id, confirms=False)
+        self._journal = journal
+        self._wake = threading.Event()
+        self._has_ended = threading.Event()
+        self._is_closing = self._is_hurried = self._is_whole = False
+        self._pid = os.getpid()
+        self._executor = executor()
+        self._thread = threading.Thread(target=self._work, name="uploader-mirror", daemon=True)
+        self._thread.start()
+
+    @property
+    def in_words(self) -> str:
+        """What of the run is safe, and what is not."""
+        from journal.mirror.mirror_state import safety
+
+        return safety(self.state, self._journal, is_whole=self._is_whole)
+
+    def wake(self) -> None:
+        """Have what was written just now mirrored at once; in a forked child, do nothing."""
+        if os.getpid() == self._pid:
+            self._wake.set()
+
+    def hurry(self) -> None:
+        """End the wait for the mirror: a person wants the process to end."""
+        self._is_hurried = True
+        self._has_ended.set()
+
+    def close(self) -> bool:
+        """Have the rest mirrored and join the thread; return whether all is in the mirror."""
+        self._is_closing = True
+        self._wake.set()
+        if not self._is_hurried and self._has_ended.wait(CLOSE_SECONDS) and not self._is_hurried:
+            self._thread.join()
+            self._is_whole = self.state.error is None and not self.state.missing
+        return self._is_whole
+
+    def _work(self) -> None:
+        bind_thread(self._executor)
+        try:
+            self._mirror_all()
+        except Exception:
+            LOGGER.exception("Mirroring failed in an unexpected way; training goes on without it")
+        finally:
+            self._has_ended.set()
+
+    def _mirror_all(self) -> None:
+        from journal.mirror.mirroring import STEP_SECONDS
+
+        mirroring: Mirroring | None = None
+        last_tries = 0
+        while True:
+            is_last = self._is_closing
+            try:
+                mirroring = mirroring or self._begin()
+                self._step(mirroring)
+            except JournalError as error:
+                last_tries += is_last
+                if is_last and (self.state.error is not None or last_tries == _LAST_TRIES):
+                    self._fail(error)
+                    return
+                self._fail(error)
+            else:
+                if is_last:
+                    return
+            failed = self.state.error is not None
+            self._wake.wait(_PAUSE if is_last else _RETRY_SECONDS if failed else STEP_SECONDS)
+            self._wake.clear()
+
+    def _begin(self) -> Mirroring:
+        import journal
+        from journal.mirror.mirror_addresses import open_store
+        from journal.mirror.mirroring import Mirroring
+
+        store = open_store(self.state.address)
+        self.state = replace(self.state, confirms=store.confirms)
+        return Mirroring(journal.open(self._journal), store, [self.state.run])
+
+    def _step(self, mirroring: Mirroring) -> None:
+        done = mirroring.step()
+        if self.state.error is not None:
+            LOGGER.warning("The mirror %s can be used again.", self.state.address)
+        elif not done and self.state.tried_at:
+            return
+        self.state = mirroring.state(self.state.run)
+        self.state.write(self._journal)
+
+    def _fail(self, error: JournalError) -> None:
+        if self.state.error is None:
+            LOGGER.warning("The training is not mirrored for now, it goes on and the mirror is tried again: %s", error)
+        self.state = replace(self.state, tried_at=now_text(), error=str(error))
+        self.state.write(self._journal)
+
+
+def bring_back_run(options: JournalOptions, address: str, save_dir: Path, checkpoint: Path | None) -> None:
+    """Restore the run that is resumed from its mirror, if the journal does not have it: it may be a new machine's.
+
+    Args:
+        options: Which journal.
+        address: The mirror's.
+        save_dir: The folder that is trained into.
+        checkpoint: The file that is resumed from, if known.
+    """
+    known = known_run(options, save_dir, checkpoint)
+    if known is None or not is_journaled(options, known.run):
+        folder = expanded(options.journal) if options.journal else default_journal()
+        _bring_back_in_time(folder, address, [known.run] if known else None)
+
+
+def _bring_back_in_time(journal: Path, address: str, runs: Collection[str] | None) -> None:
+    """Restore runs, or all; the checkpoints follow while the training begins."""
+    is_done = threading.Event()
+    bound = executor()
+
+    def work() -> None:
+        bind_thread(bound)
+        try:
+            _bring_back(journal, address, runs, is_done.set)
+        except JournalError as error:
+            LOGGER.warning("Nothing was brought back from the mirror %s: %s", address, error)
+        except Exception:
+            LOGGER.exception("Restoring from the mirror %s failed in an unexpected way; training goes on", address)
+        finally:
+            is_done.set()
+
+    threading.Thread(target=work, name="uploader-restore", daemon=True).start()
+    if not is_done.wait(RESTORE_SECONDS):
+        LOGGER.warning("The mirror %s is slow: the training begins, and what it has comes in later.", address)
+
+
+def _bring_back(
+    journal: Path, address: str, runs: Collection[str] | None, when_events_are_there: Callable[[], object]
+) -> None:
+    import journal as journals
+    from journal.mirror.mirror_addresses import open_store
+    from journal.mirror.restoring import restore_checkpoints, restore_events
+
+    with journals.open(journal) as opened:
+        store = open_store(address)
+        restored = restore_events(opened, store, runs)
+        when_events_are_there()
+        restore_checkpoints(opened, store, restored)
+    if restored.events:
+        LOGGER.warning("%s events of this run were brought back from the mirror %s.", restored.events, address)
