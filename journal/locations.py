@@ -13,11 +13,14 @@ from platformdirs import user_data_path
 
 from journal.disk import why_never_files, why_no_files
 from journal.errors import JournalError
-from journal.quantities import parse_size
+from journal.quantities import parse_milliseconds, parse_size
 from journal.surroundings.place import Surroundings, look_up
 
 DEFAULT_MAX_SIZE = 50 * 10**9
 """A few hundred checkpoints of the largest models, so that a limit which nobody chose evicts as little as possible."""
+
+DEFAULT_MAX_WAIT = 0.003
+"""Seconds: many flushes of an idle disk, and less than a training notices."""
 
 
 def chosen_journal(environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -77,6 +80,19 @@ def surroundings(environ: Mapping[str, str] = os.environ) -> Surroundings:
 def chosen_mirror(environ: Mapping[str, str] = os.environ) -> str | None:
     """Return `UPLOADER_MIRROR`, a folder or an object store's URL; None where it is not set."""
     return environ.get("UPLOADER_MIRROR", "").strip() or None
+
+
+def default_max_wait(environ: Mapping[str, str] = os.environ) -> float:
+    """Return the seconds that `UPLOADER_MAX_WAIT` lets a training wait for the flush of an event, else 3 ms.
+
+    Raises:
+        JournalError: It is not a time.
+    """
+    chosen = environ.get("UPLOADER_MAX_WAIT", "").strip()
+    try:
+        return parse_milliseconds(chosen) if chosen else DEFAULT_MAX_WAIT
+    except ValueError as error:
+        raise JournalError(f"UPLOADER_MAX_WAIT: {error}") from error
 
 
 def default_max_size(environ: Mapping[str, str] = os.environ) -> int:

@@ -40,7 +40,7 @@ def steps() -> list[Step]:
     return found
 
 
-NEWEST_VERSION = 5
+NEWEST_VERSION = 6
 
 
 def migrate(connection: CountedConnection, database: Path) -> bool:
@@ -64,6 +64,7 @@ def migrate(connection: CountedConnection, database: Path) -> bool:
         try:
             changed = _apply(connection, database)
             connection.commit()
+            connection.flush()
         except BaseException:
             connection.rollback()  # SQLite itself has done so when the disk failed
             raise

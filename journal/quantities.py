@@ -8,6 +8,8 @@ from collections.abc import Iterable
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SIZE = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})", re.ASCII)
 
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|)", re.ASCII)
+
 
 def parse_size(text: str) -> int:
     """Return the bytes that a text such as `20GB` or `1.5 GiB` names.
@@ -20,6 +22,18 @@ def parse_size(text: str) -> int:
     if not size:
         raise ValueError(f"{text!r} is not a size; write a number and one of {', '.join(_UNITS)}, such as 20GB")
     return size
+
+
+def parse_milliseconds(text: str) -> float:
+    """Return the seconds that a text such as `5`, `5ms` or `0.1s` names; a number alone is of milliseconds.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a time; write milliseconds, such as 5 or 5ms")
+    return float(match[1]) / (1 if match[2] == "s" else 1000)
 
 
 def readable(size: float) -> str:

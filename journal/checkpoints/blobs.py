@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
 
@@ -42,11 +42,13 @@ class Snapshot:
         path: Where the copy lies, in the blob folder under a temporary name.
         sha256: 64 hex digits.
         size: Bytes.
+        is_prepared: Whether the bytes have their final name, too, and that is durable.
     """
 
     path: Path
     sha256: str
     size: int
+    is_prepared: bool = False
 
 
 class BlobStore:
@@ -103,13 +105,36 @@ class BlobStore:
             raise
         return Snapshot(copy, sha256, size)
 
-    def publish(self, snapshot: Snapshot) -> None:
-        """Give the copy its final name, durably; if the bytes are already there, the copy is left to `discard`."""
+    def prepare(self, snapshot: Snapshot) -> Snapshot:
+        """Give the copy its final name, too, durably, so that `publish` has nothing to wait for, as a rule.
+
+        Raises:
+            JournalUnavailable: The name cannot be made durable.
+        """
         final = self.folder / snapshot.sha256
         try:
-            if not (final.is_file() and final.stat().st_size == snapshot.size):
-                snapshot.path.replace(final)
+            with suppress(FileExistsError):
+                final.hardlink_to(snapshot.path)
+        except OSError:  # no hard links here
+            return snapshot
+        try:
             sync_folder(self.folder)
+        except OSError as error:
+            raise from_os(error, final) from error
+        return replace(snapshot, is_prepared=True)
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Give the copy its final name, durably; if the bytes are already there, the copy is left to `discard`.
+
+        Called in the transaction that refers to the bytes, so that nobody removes them meanwhile.
+        """
+        final = self.folder / snapshot.sha256
+        try:
+            is_there = final.is_file() and final.stat().st_size == snapshot.size
+            if not is_there:
+                snapshot.path.replace(final)
+            if not (is_there and snapshot.is_prepared):
+                sync_folder(self.folder)
         except OSError as error:
             raise from_os(error, final) from error
 

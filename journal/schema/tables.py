@@ -54,6 +54,7 @@ sessions = table(
     column("generation", Integer),  # 1 + the highest that was known of the run
     column("parent", Text),  # uuid of the session that it continues
     column("purpose", Text),  # why it wrote, where it is no training's
+    column("flushed_seq", Integer),  # up to this number its events are on the disk, as far as was known at heartbeat_at
 )
 
 # Ids are never used again (AUTOINCREMENT), so a cursor stays right after delivered rows were pruned.

@@ -80,7 +80,7 @@ def last_chunk(connection: Connection, run_id: str) -> int:
 
 def copy(connection: Connection, row: Row[Any]) -> int:
     """Write a session of another journal as it is, unless it is here, and return its id here."""
-    columns = {**row._asdict(), "id": None}
+    columns = {**row._asdict(), "id": None, "flushed_seq": None}
     return find(connection, row.uuid) or int(connection.execute(insert(_S).values(columns)).lastrowid)
 
 

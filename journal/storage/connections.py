@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from journal.errors import from_sqlite
 from journal.storage import descriptors, log_locks, write_lock
 from journal.storage.descriptors import LOCK, File, file_of
+from journal.storage.log_flush import flush
 from journal.storage.log_locks import LogLocks
 from journal.storage.write_lock import WriteLock
 
@@ -73,6 +74,8 @@ class CountedConnection(sqlite3.Connection):
     _log_inode: int | None = None
     _place: str = ""
     _changed_at: int = 0
+    _log_descriptor: int | None = None
+    _flush_error: OSError | None = None
 
     def begin(self, seconds: float | None = None) -> None:
         """Begin a write transaction; `commit` or `rollback` ends it.
@@ -84,6 +87,8 @@ class CountedConnection(sqlite3.Connection):
             LogRemoved: Nothing was begun.
             sqlite3.Error: Another process kept the lock for too long, or the file cannot be used.
         """
+        if self._flush_error is not None:
+            raise sqlite3.OperationalError(f"its log could not be flushed: {self._flush_error.strerror}")
         self._write_lock.acquire(seconds)
         try:
             self.require_log()
@@ -145,8 +150,26 @@ class CountedConnection(sqlite3.Connection):
         finally:
             self._write_lock.release()
 
+    def flush(self) -> None:
+        """Flush what was committed, without the write lock, where `keep_log` said that this does it.
+
+        Raises:
+            OSError: It could not be flushed. Nothing more is written by this connection: what is appended behind would
+                be lost in a power cut, too.
+        """
+        if self._log_descriptor is None:
+            return
+        try:
+            flush(self._log_descriptor)
+        except OSError as error:
+            self._flush_error = error
+            raise
+
     def close(self) -> None:
         """Close it; doing so again does nothing."""
+        if self._log_descriptor is not None:
+            os.close(self._log_descriptor)
+            self._log_descriptor = None
         with LOCK:
             if self._log_locks is None:
                 super().close()
@@ -174,17 +197,43 @@ class CountedConnection(sqlite3.Connection):
                 self.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, False)
         super().close()
 
-    def keep_log(self, mode: str) -> None:
-        """With WAL as the journal mode, lock the log, and remember which file it is."""
+    @property
+    def flushes(self) -> bool:
+        """Whether commits are flushed by `flush`, and not by SQLite."""
+        return self._log_descriptor is not None
+
+    def keep_log(self, mode: str, durability: str) -> bool:
+        """With WAL as the journal mode, lock the log, and remember which file it is.
+
+        Args:
+            mode: The journal mode.
+            durability: Of its commits.
+
+        Returns:
+            Whether to leave the flush of each commit to `flush`. SQLite's own holds the write lock meanwhile, so that
+            on a busy disk everybody else waits as long.
+        """
         if mode == "wal" and self._log_locks is not None:
             self._log_locks.lock(self.database)
             with suppress(OSError):
                 self._log_inode = os.stat(self._log).st_ino  # noqa: PTH116
+                if durability == "full":
+                    self._log_descriptor = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC)
+        return self.flushes
 
     @property
     def has_lost_its_file(self) -> bool:
         """Whether the log is not the one that the connection was opened with, though the database is in its place."""
         return not self._has_its_log() and not is_unlinked(self.database, self.file)
+
+    def begin_log(self) -> None:
+        """Write a page into a new log that tells which database it is begun on; see `log_base`.
+
+        SQLite flushes the beginning of a new log at once. Whoever folds a log does this, so that no event has to.
+        """
+        with suppress(sqlite3.OperationalError):  # who writes next is told
+            version = self.execute("PRAGMA user_version").fetchone()[0]
+            self.execute(f"PRAGMA user_version={version}")
 
     def log_bytes(self) -> int:
         """Return the log's length, 0 where there is none."""
@@ -226,13 +275,7 @@ class CountedConnection(sqlite3.Connection):
             raise LogRemoved(self.database, "saved" if is_saved else "hidden")
         if self._has_its_log() and not self.log_bytes():  # folded by another process, or emptied by hand
             self._require_content()
-            self._begin_log()
-
-    def _begin_log(self) -> None:
-        """Write a page into a new log that tells which database it is begun on; see `log_base`."""
-        with suppress(sqlite3.OperationalError):  # who writes next is told
-            version = self.execute("PRAGMA user_version").fetchone()[0]
-            self.execute(f"PRAGMA user_version={version}")
+            self.begin_log()
 
     def _require_base(self) -> None:
         """Check that the database is the one on which the log builds, where it was changed: folded, or overwritten."""
@@ -259,7 +302,7 @@ class CountedConnection(sqlite3.Connection):
 
 @contextmanager
 def transaction(connection: Connection, database: Path, *, read_only: bool = False) -> Iterator[Connection]:
-    """Begin a transaction, and commit it at the end of the block.
+    """Begin a transaction, and commit and flush it at the end of the block.
 
     Args:
         connection: SQLAlchemy's.
@@ -267,24 +310,31 @@ def transaction(connection: Connection, database: Path, *, read_only: bool = Fal
         read_only: Whether nothing is written in it.
 
     Raises:
-        JournalError: It failed; nothing was written.
+        JournalError: It failed. Nothing was written, unless it was the flush that failed.
     """
     connection = connection.execution_options(read_only=read_only)
     try:
         with connection.begin():
             yield connection
+        if not read_only:
+            _driver(connection).flush()
     except (DBAPIError, sqlite3.Error) as error:
         raise from_sqlite(error, database) from error
 
 
 def begin(connection: Connection) -> None:
     """Begin a transaction as its option `read_only` says; SQLAlchemy calls it."""
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, CountedConnection)
+    driver = _driver(connection)
     if connection.get_execution_options().get("read_only", False):
         driver.begin_reading()
     else:
         driver.begin()
+
+
+def _driver(connection: Connection) -> CountedConnection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, CountedConnection)
+    return driver
 
 
 def connect(database: Path, *, timeout: float, **options: Any) -> CountedConnection:

@@ -2,7 +2,8 @@
 
 Why these pragmas (https://sqlite.org/wal.html, https://sqlite.org/pragma.html):
 
-* WAL with `synchronous=FULL` keeps every commit through a power cut; `NORMAL` keeps it through a killed process.
+* WAL with `synchronous=FULL` keeps every commit through a power cut; `NORMAL` keeps it through a killed process, and
+  with a flush of the log after it through a power cut, too. Unlike FULL, that flush holds nobody else up.
 * No connection auto-checkpoints, because SQLite up to 3.51.2 can corrupt a file when a checkpoint starts right after
   another finished while a third connection commits. `folding.py` is the one place that folds the WAL back. The
   checkpoint that SQLite makes on the last close holds the file exclusively; where this process knows that others are
@@ -41,13 +42,15 @@ from journal.surroundings.mounts import Nature, mount_of, read_mounts
 
 Begin = Callable[..., AbstractContextManager[Connection]]
 """Begins a transaction, with the options `read_only` and `durable`."""
-Durability = Literal["full", "process"]
+Durability = Literal["strict", "full", "process"]
+"""What commits survive: a power cut (`strict`, `full`) or a killed process (`process`). A training's events wait for
+their flush as long as it takes with `strict`, and a few milliseconds at most with `full`."""
 
 APPLICATION_ID = 0x55504C4A  # "UPLJ"
 BUSY_SECONDS = 5.0
 OLDEST_SQLITE = (3, 26, 0)
 """The version of RHEL 8, which many clusters run. It knows no FILTER, RETURNING, nor UPSERT without a target."""
-_SYNCHRONOUS: dict[str, str] = {"full": "FULL", "process": "NORMAL"}
+_SYNCHRONOUS: dict[str, str] = {"strict": "FULL", "full": "FULL", "process": "NORMAL"}
 # schema cookie, user_version and application_id: https://sqlite.org/fileformat2.html#database_header
 _HEADER = struct.Struct(">40xI16xI4xI")
 
@@ -146,7 +149,7 @@ def make_engine(database: Path, durability: Durability, busy_seconds: float = BU
 
     Args:
         database: The file; it exists.
-        durability: `full` survives a power cut, `process` survives a killed process.
+        durability: See `Durability`.
         busy_seconds: How long a write waits for the lock.
     """
 
@@ -190,8 +193,8 @@ def _set_pragmas(
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute("PRAGMA mmap_size=0")
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.keep_log(_choose_journal_mode(connection, database.parent, busy_seconds))
-        connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
+        flushes = connection.keep_log(_choose_journal_mode(connection, database.parent, busy_seconds), durability)
+        connection.execute(f"PRAGMA synchronous={'NORMAL' if flushes else _SYNCHRONOUS[durability]}")
         if sys.platform == "darwin":
             connection.execute("PRAGMA fullfsync=ON")  # there a plain fsync does not reach the disk
     except sqlite3.Error as error:

@@ -33,7 +33,7 @@ def fold_wal(connection: CountedConnection) -> bool:
     if not connection.log_bytes():
         return True
     try:
-        with _alone(connection), _unwaiting(connection):
+        with _alone(connection), _unwaiting(connection), _unflushed(connection):
             return _copy(connection) and _cut(connection)
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
@@ -60,6 +60,17 @@ def _unwaiting(connection: CountedConnection) -> Iterator[None]:
         yield
     finally:
         connection.execute(f"PRAGMA busy_timeout={usual}")
+
+
+@contextmanager
+def _unflushed(connection: CountedConnection) -> Iterator[None]:
+    """Flush no commit of ours while writers wait; the log is flushed before it is copied, whatever this says."""
+    usual = connection.execute("PRAGMA synchronous").fetchone()[0]
+    connection.execute("PRAGMA synchronous=NORMAL")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA synchronous={usual}")
 
 
 def _copy(connection: CountedConnection) -> bool:
@@ -91,4 +102,6 @@ def _lengthen(connection: CountedConnection) -> None:
 def _cut(connection: CountedConnection) -> bool:
     with connection.exclusively(_PATIENCE):
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            connection.begin_log()
     return not busy

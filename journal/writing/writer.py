@@ -1,15 +1,17 @@
-"""The training's side of a journal: an event is durable when `append` returns.
+"""The training's side of a journal: an event is durable when `append` returns, and committed when `write` does.
 
 A `Writer` may be used by several threads, and on both sides of a fork.
 """
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from journal.sessions.identity import Entry, Newest, Session
 from journal.sessions.lost_epochs import TrainedEpoch
 from journal.storage.connections import LogRemoved
 from journal.storage.database import Durability, committing
+from journal.storage.flusher import Written
 from journal.writing import epoch_salvage, fallback_intake
 from journal.writing.fallback import FallbackFile
 from journal.writing.payloads import drafts
@@ -54,8 +57,10 @@ class Writer:
 
     A method that fails raises a `JournalError`: `JournalUnavailable` when the same call may work later.
 
+    With durability `full`, nothing waits for the disk while it holds the lock: many commits share a flush.
+
     Attributes:
-        lock: Held while a method runs, and while this process forks.
+        lock: Held while a method runs, except while it waits for the disk, and while this process forks.
     """
 
     def __init__(self, engine: Engine, blobs: BlobStore, database: Path) -> None:
@@ -96,22 +101,38 @@ class Writer:
             kind: What happened.
             payload: Anything; see `journal.encoding.encode`. A payload that is too large is reduced, which is recorded.
             key: The natural key within the kind.
-            durability: `full` or `process`; None for that of the journal.
+            durability: None for that of the journal.
+
+        Raises:
+            JournalUnavailable: It was not written, or could not be flushed.
         """
         event = drafts(kind, payload, key)  # outside the lock: encoding a large one takes long
         with self.lock:
             session = self._session(run_id, session_id)
-            return self.write(session, session.entries(event), durability=durability)
+            event_id = self.write(session, session.entries(event), durability=durability)
+            written = self.written()
+        if durability != "process":
+            self._connection.wait(written)
+        return event_id
+
+    def written(self) -> Written | None:
+        """Return what waits for the flush of all that was written until now; None where SQLite flushes each commit."""
+        return self._connection.note()
+
+    def distrust_log(self) -> None:
+        """Write nothing more behind what could not be flushed, before all of the log is in the database."""
+        self._connection.distrust()
 
     def write(self, session: Session, entries: Sequence[Entry], *, durability: Durability | None = None) -> int:
         """Write numbered events of a session, each in a transaction of its own; return the id of the last.
 
-        The caller numbers them while it holds `lock`, so that they are written in the order of their numbers.
+        The caller numbers them while it holds `lock`, so that they are written in the order of their numbers. It waits
+        for their flush afterwards; see `written`.
 
         Args:
             session: The session; it is begun in this journal if it is new here.
             entries: From `Session.entries`.
-            durability: `full` or `process`; None for that of the journal.
+            durability: None for that of the journal.
         """
         with self.lock:
             row = self._rows.get(session.uuid) or self._begin(session)
@@ -173,14 +194,26 @@ class Writer:
         with self._transaction(read_only=True) as connection:
             return session_rows.last_chunk(connection, run_id)
 
-    def heartbeat(self, session_id: int) -> None:
-        """Record that the session is alive, and extend the log ahead of its next events."""
-        self._connection.make_room(_BEAT_SECONDS)
-        self._update_session(session_id, heartbeat_at=now_text())
+    def heartbeat(self, session_id: int, flushed: int | None = None) -> None:
+        """Record that the session is alive, and extend the log ahead of its next events.
 
-    def end_session(self, session_id: int, outcome: str) -> None:
-        """Record that the session has ended, and how."""
-        self._update_session(session_id, heartbeat_at=now_text(), ended_at=now_text(), outcome=outcome)
+        Args:
+            session_id: From `start_session`.
+            flushed: Number of the session's last event up to which all are on the disk; None where that is not known.
+        """
+        self._connection.make_room(_BEAT_SECONDS)
+        self._update_session(session_id, heartbeat_at=now_text(), flushed_seq=flushed)
+
+    def end_session(self, session_id: int, outcome: str, flushed: int | None = None) -> None:
+        """Record that the session has ended, and how; durably, as far as the journal's durability goes.
+
+        Args:
+            session_id: From `start_session`.
+            outcome: How.
+            flushed: See `heartbeat`.
+        """
+        now = now_text()
+        self._update_session(session_id, heartbeat_at=now, ended_at=now, outcome=outcome, flushed_seq=flushed)
 
     def route(self, run_id: str, platform: str, base_url: str) -> None:
         """Add a destination to the run; adding it again changes nothing."""
@@ -202,8 +235,12 @@ class Writer:
             role: `last`, `best` or `final`.
             payload: Further facts; `role`, `sha256` and `size` are added.
         """
+        snapshot = self._blobs.prepare(snapshot)
         with self.lock:
-            return self._store(self._session(run_id, session_id), snapshot, role, payload)
+            event_id, written = self._store(self._session(run_id, session_id), snapshot, role, payload)
+        self._connection.wait(written)
+        self._evict_superseded(run_id, role)
+        return event_id
 
     def add_salvaged(self, lost: LostSnapshot, snapshot: Snapshot) -> None:
         """Add the checkpoint of a session that died before its snapshot, as `add_checkpoint` does.
@@ -211,15 +248,21 @@ class Writer:
         The event gets a session of its own, whose uuid and sequence number are derived from the file: two copies of a
         journal that salvage the same file write the same event.
         """
+        written = None
         with self.lock:
             session = lost.salvaging(snapshot.sha256)
             row = self._begin(session, ended_at=now_text(), outcome=session.purpose)
             with self._transaction(read_only=True) as connection:
                 is_there = session_rows.highest(connection, row) == lost.seq
             if not is_there:
-                self._store(session, snapshot, lost.role, lost.payload)
+                _, written = self._store(session, snapshot, lost.role, lost.payload)
+        self._connection.wait(written)
+        self._evict_superseded(session.run_id, lost.role)
 
-    def _store(self, session: Session, snapshot: Snapshot, role: str, payload: Mapping[str, Any]) -> int:
+    def _store(
+        self, session: Session, snapshot: Snapshot, role: str, payload: Mapping[str, Any]
+    ) -> tuple[int, Written | None]:
+        """Write the event that refers to a snapshot; return its id, and what to wait for before bytes are removed."""
         facts = {**payload, "role": role, "sha256": snapshot.sha256, "size": snapshot.size}
         blob = {
             "sha256": snapshot.sha256,
@@ -229,16 +272,18 @@ class Writer:
         }
         [entry] = session.entries([(CHECKPOINT, role, encode(facts), now_text())])
         row = self._row(session)
-        with self._transaction(durable=True) as connection:
-            self._blobs.publish(snapshot)  # inside the transaction, so that nobody removes the same bytes meanwhile
+        with self._transaction(durable=self.written() is None) as connection:
+            self._blobs.publish(snapshot)
             connection.execute(_UPSERT_BLOB, blob)
             event_id = self._insert(session, row, entry, None)
-        # What cannot be removed now is removed with the next checkpoint.
-        with suppress(JournalUnavailable, OSError), self._transaction() as connection:
-            prunable.evict_superseded(connection, self._blobs, session.run_id, role)
         self._blobs.discard(snapshot)
+        return event_id, self.written()
+
+    def _evict_superseded(self, run_id: str, role: str) -> None:
+        """Remove checkpoints that a newer one replaces; what cannot be removed now is removed with the next one."""
+        with suppress(JournalUnavailable, OSError), self._transaction() as connection:
+            prunable.evict_superseded(connection, self._blobs, run_id, role)
         self._blobs.clear()
-        return event_id
 
     def salvage_epochs(self, run_id: str, trained: Sequence[TrainedEpoch], newest: int) -> list[int]:
         """Record the epochs of a trainer's own record that the journal lacks; return their numbers.
@@ -252,10 +297,18 @@ class Writer:
 
     def run_copy(self) -> RunCopy:
         """Return what copies runs out of this journal, or into it."""
-        return RunCopy(self._transaction)
+        return RunCopy(partial(self._transaction, durable=True))
 
-    def ingest(self, file: FallbackFile, session_id: int) -> None:
+    def ingest(self, file: FallbackFile, session_id: int, max_wait: float = math.inf) -> bool:
         """Ingest a fallback file into a session of this journal.
+
+        Args:
+            file: The file.
+            session_id: From `start_session`.
+            max_wait: Seconds to wait for the flush.
+
+        Returns:
+            Whether what it held is durable in the journal, so that the file can be removed.
 
         Raises:
             OSError: The file could not be read to its end.
@@ -264,6 +317,7 @@ class Writer:
         for path in file.paths:
             for _ in fallback_intake.ingest_file(self._transaction, path, header):
                 pass
+        return self._connection.wait(self.written(), max_wait)
 
     def signals(self, run_id: str) -> list[Signal]:
         """Return what platforms told this run, oldest first."""
@@ -316,8 +370,9 @@ class Writer:
     def _insert(self, session: Session, row: int, entry: Entry, durability: Durability | None) -> int:
         """Write an event, under the next free sequence number if its own is taken."""
         driver = self._connection.current or self._raw()
+        how = self._connection.durability(durability) if durability else None
         try:
-            with committing(driver, durability) if durability else nullcontext():
+            with committing(driver, how) if how else nullcontext():
                 return driver.write(_INSERT_EVENT, (session.run_id, row, *entry))
         except LogRemoved as error:
             self._connection.reopen(error)
@@ -328,6 +383,6 @@ class Writer:
         (session.last,) = driver.execute("SELECT max(seq) FROM events WHERE session_id = ?", (row,)).fetchone()
         return self._insert(session, row, (*entry[:4], session.next()), durability)
 
-    def _update_session(self, session_id: int, **values: str) -> None:
+    def _update_session(self, session_id: int, **values: str | int | None) -> None:
         with self._transaction() as connection:
             connection.execute(update(tables.sessions).where(tables.sessions.c.id == session_id).values(values))

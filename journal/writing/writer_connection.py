@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -11,12 +12,14 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError, ResourceClosedError
 
-from journal.errors import from_sqlite
+from journal.errors import from_os, from_sqlite
 from journal.schema import tables
 from journal.storage import fork_safety
 from journal.storage.connections import CountedConnection, LogRemoved
-from journal.storage.database import committing
+from journal.storage.database import Durability, committing
+from journal.storage.flusher import Flusher, Written
 from journal.storage.folding import fold_wal
+from journal.storage.log_flush import log_of
 from journal.storage.log_room import lengthen, locked
 
 
@@ -44,6 +47,8 @@ class WriterConnection:
         self._on_close = on_close
         self._connection: Connection | None = None
         self.current: CountedConnection | None = None
+        self._flusher: Flusher | None = None
+        self._is_distrusted = False
         fork_safety.register(self)
 
     @property
@@ -59,20 +64,60 @@ class WriterConnection:
     def driver(self) -> CountedConnection:
         """Return the driver's connection, opening one when there is none."""
         if self.current is None:
-            self._connection = self._engine.connect()
-            driver = self._connection.connection.driver_connection
+            connection = self._engine.connect()
+            driver = connection.connection.driver_connection
             assert isinstance(driver, CountedConnection)
-            self.current = driver
+            try:
+                self._save_log(driver)
+                self._flusher = _flusher(driver, self._database)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection, self.current = connection, driver
         return self.current
+
+    def durability(self, wanted: Durability | None) -> Durability | None:
+        """Return how SQLite has to commit for this durability, if not as usual; a flusher flushes what it does not."""
+        return wanted if wanted == "strict" or self._flusher is None else None
+
+    def note(self) -> Written | None:
+        """Number what has just been committed, for whoever waits for its flush; None where SQLite has flushed it."""
+        return self._flusher.note() if self._flusher is not None else None
+
+    def wait(self, written: Written | None, seconds: float = math.inf) -> bool:
+        """Wait until a commit is durable; return whether it is. No lock of ours may be held that an event needs.
+
+        Args:
+            written: The commit; None where SQLite has flushed it.
+            seconds: The longest wait.
+
+        Raises:
+            JournalUnavailable: It could not be flushed.
+        """
+        try:
+            return written is None or written.wait(seconds)
+        except OSError as error:
+            self.distrust()
+            raise from_os(error, self._database) from error
+
+    def distrust(self) -> None:
+        """Close the connection after a failed flush: what it left in the log may not be on the disk.
+
+        A flush that succeeds later proves nothing (https://lwn.net/Articles/752063/), and what is appended behind would
+        be lost in a power cut, too. So nothing is, before all of the log is in the database.
+        """
+        with self.lock:
+            self._is_distrusted = True
+            self.close()
 
     @contextmanager
     def transaction(self, *, read_only: bool = False, durable: bool = False) -> Iterator[Connection]:
-        """Begin a transaction, and commit it at the end of the block.
+        """Begin a transaction, and commit it at the end of the block; a durable one has been flushed when it ends.
 
         Raises:
-            JournalError: Nothing was written.
+            JournalError: Nothing was written, or it was and could not be flushed.
         """
-        with self.lock:
+        with self._durably(durable and not read_only), self.lock:
             try:
                 with ExitStack() as stack:
                     yield self._begin(stack, read_only, durable)
@@ -120,7 +165,9 @@ class WriterConnection:
         with self.lock:
             if self._connection is not None:
                 self._connection.close()
-            self._connection = self.current = None
+            if self._flusher is not None:
+                self._flusher.close()
+            self._connection = self.current = self._flusher = None
             self._on_close()
 
     def _begin(self, stack: ExitStack, read_only: bool, durable: bool) -> Connection:
@@ -129,13 +176,29 @@ class WriterConnection:
         assert self._connection is not None
         connection = self._connection.execution_options(read_only=read_only)
         try:
-            stack.enter_context(committing(driver, "full") if durable else nullcontext())
+            how = self.durability("full") if durable else None
+            stack.enter_context(committing(driver, how) if how else nullcontext())
             stack.enter_context(connection.begin())
             return connection
         except LogRemoved as error:
             stack.close()
             self.reopen(error)
             return self._begin(stack, read_only, durable)
+
+    @contextmanager
+    def _durably(self, durable: bool) -> Iterator[None]:
+        """Wait at the end of the block, when the lock is free again, until what was committed in it is flushed."""
+        yield
+        if durable:
+            with self.lock:
+                written = self.note()
+            self.wait(written)
+
+    def _save_log(self, driver: CountedConnection) -> None:
+        """Copy all of a log that could not be flushed into the database."""
+        if self._is_distrusted and not fold_wal(driver):
+            raise sqlite3.OperationalError("its log could not be flushed, nor copied into it yet")
+        self._is_distrusted = False
 
     def _is_there(self, event_id: int) -> bool:
         """Return whether other connections see an event, as they do when another process has saved the log."""
@@ -147,3 +210,14 @@ class WriterConnection:
     def _locked(self) -> Iterator[None]:
         with self.lock, locked(self.driver()):
             yield
+
+
+def _flusher(driver: CountedConnection, database: Path) -> Flusher | None:
+    """Return what flushes the log in place of SQLite; None where that is not wanted, or cannot be done."""
+    if not driver.flushes:
+        return None
+    try:
+        return Flusher(log_of(database))
+    except OSError:
+        driver.execute("PRAGMA synchronous=FULL")
+        return None

@@ -28,6 +28,8 @@ OWNERS = {
         "uploader/recording/snapshot_thread.py",
         "uploader/recording/mirror_thread.py",
         "uploader/recording/serial_executor.py",
+        "journal/storage/flusher.py",
+        "journal/storage/background_sync.py",
     ),
     "signal.signal": ("uploader/commands/",),
     "os.environ": ("journal/locations.py", "uploader/settings.py"),

@@ -50,7 +50,9 @@ def attach(
         journal: Folder of the journal; None for `UPLOADER_JOURNAL`, else a per-user data folder.
         project: Project to record under; None for the training's own.
         name: Name to record under; None for the training's own.
-        durability: With `full`, events survive a power cut; with `process`, only the death of the process.
+        durability: With `full`, events survive a power cut once they are flushed, for which a callback waits for
+            `UPLOADER_MAX_WAIT` at most (3 ms); with `strict`, once the callback returns, however long the disk takes;
+            with `process`, only the death of the process.
         platform: `ultralytics`, `hub`, or a list of both. None for those whose URL is in the environment
             (`ULTRALYTICS_PLATFORM_URL`, `ULTRALYTICS_HUB_API`), else for what the first drain is configured for.
         base_url: Address of the one platform; None for its URL in the environment, else for the one that the first

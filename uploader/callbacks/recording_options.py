@@ -46,13 +46,16 @@ def choose_options(
         raise ValueError(f"durability must be one of {get_args(Durability)}, not {durability!r}")
     # Resolved now, because the working folder may have changed when it is used.
     folder = chosen_journal() if journal is None else journal
-    return JournalOptions(
-        journal=None if folder is None else _folder(folder),
-        durability=durability,
-        routes=routes,
-        max_size=_max_size(max_size),
-        mirror=_mirror(mirror),
-    )
+    try:
+        return JournalOptions(
+            journal=None if folder is None else _folder(folder),
+            durability=durability,
+            routes=routes,
+            max_size=_max_size(max_size),
+            mirror=_mirror(mirror),
+        )
+    except JournalError as error:
+        raise SettingsError(str(error)) from error
 
 
 def choose_routes(

@@ -115,6 +115,12 @@ class JournalConnection:
             self._opened.writer.close()
         self.cause = self.cause or error
 
+    def distrust(self, error: JournalError) -> None:
+        """Leave the journal alone for a while after a failed flush, and its log until all of it is in the database."""
+        if self._opened is not None:
+            self._opened.writer.distrust_log()
+        self.back_off(error)
+
     def query(self, question: Callable[[Writer], T], default: T) -> T:
         """Ask the journal something; return the default when it cannot answer."""
         try:

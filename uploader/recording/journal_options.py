@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from journal.locations import DEFAULT_MAX_SIZE
+from journal.locations import DEFAULT_MAX_SIZE, default_max_wait
 from journal.storage.database import Durability
 
 
@@ -14,11 +14,12 @@ class JournalOptions:
 
     Attributes:
         journal: The folder; None for the default.
-        durability: `full` survives a power cut, `process` a killed process.
+        durability: `strict` and `full` survive a power cut, `process` a killed process; see `max_wait`.
         routes: Platform name and base URL of each destination. An empty URL leaves the address, and no route at all the
             whole choice, to the first drain.
         max_size: Size in bytes from which the journal evicts what it may; see `journal.retention.eviction`.
         mirror: Address of the mirror that the training's run is mirrored to; None for none.
+        max_wait: Seconds that `full` waits for an event's flush at most; it is flushed in any case.
     """
 
     journal: str | None = None
@@ -26,3 +27,4 @@ class JournalOptions:
     routes: tuple[tuple[str, str], ...] = ()
     max_size: int = DEFAULT_MAX_SIZE
     mirror: str | None = None
+    max_wait: float = field(default_factory=default_max_wait)

@@ -133,7 +133,9 @@ class Recorder:
         return recorder
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
-        """Write one event; it is durable when this returns.
+        """Write one event; a killed process does not lose it when this has returned.
+
+        A power cut does not lose it either once it is flushed, for which this waits as `JournalOptions.max_wait` says.
 
         If a signal handler raises meanwhile, the event may or may not have been written, but never half. Only the work
         of callbacks is handed to another thread, where it cannot be interrupted: that costs as much as two events do.
@@ -142,7 +144,7 @@ class Recorder:
             kind: What happened.
             payload: Anything; values that JSON cannot represent are replaced.
             key: The natural key within the kind (epoch, chunk id).
-            durability: `full` or `process`; None for that of the journal.
+            durability: None for that of the journal.
         """
         self._writer.event(kind, plain_payload(payload), key, durability)
         if self._mirror and kind in MILESTONES:
@@ -216,8 +218,9 @@ class Recorder:
         return self._snapshots.wait(timeout)
 
     def hurry(self) -> None:
-        """End every wait for snapshots and the mirror: a person wants the process to end."""
+        """End every wait for snapshots, the disk and the mirror: a person wants the process to end."""
         self._snapshots.hurry()
+        self._writer.hurry()
         if self._mirror:
             self._mirror.hurry()
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("uploader")
 
-# A larger fallback file is left to the drain: the training does not wait for it.
+# A larger fallback file, or one whose events take longer to be flushed, is left to the drain: no training waits for it.
 CATCH_UP_BYTES = 1 << 20
+CATCH_UP_SECONDS = 2.0
 
 
 class SessionFallback:
@@ -75,7 +76,9 @@ class SessionFallback:
             LOGGER.error("An event (%s) could be written nowhere and is lost: %s", entries[-1][0], error)
 
     def ingest_into(self, opened: OpenSession) -> None:
-        """Ingest the file into the journal and delete it; one that is larger, or cannot be read, is left to the drain.
+        """Ingest the file into the journal and delete it.
+
+        One that is larger, cannot be read, or whose events are not flushed soon, is left to the drain.
 
         Raises:
             JournalError: The journal does not take it now.
@@ -85,8 +88,8 @@ class SessionFallback:
         with suppress(OSError):
             size = self._file.size()
             if size <= CATCH_UP_BYTES:
-                opened.writer.ingest(self._file, opened.session_id)
-                if self._file.size() == size:  # a forked child may have written to it meanwhile
+                is_durable = opened.writer.ingest(self._file, opened.session_id, CATCH_UP_SECONDS)
+                if is_durable and self._file.size() == size:  # a forked child may have written to it meanwhile
                     self._file.remove()
         self.close()
 

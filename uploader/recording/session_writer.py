@@ -2,6 +2,9 @@
 
 A failing journal raises nothing here, as it must not harm the training. When `event` returns, the event is in the
 journal or in the fallback file; a warning is logged once, and the journal is tried again after a while.
+
+It is then flushed to the disk, for which `event` waits a few milliseconds at most. What a flush could not write goes to
+the fallback file, too.
 """
 
 from __future__ import annotations
@@ -18,12 +21,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from journal.clock import now_text
 from journal.encoding import storable
-from journal.errors import JournalError, JournalUnavailable, OverLimit
+from journal.errors import JournalError, JournalUnavailable, OverLimit, from_os
 from journal.kinds import COMPLETE, CONSOLE, GIVEN_UP
 from journal.locations import default_journal, expanded
 from journal.losses import Loss, loss_payload
 from journal.next_steps import next_command
-from journal.quantities import readable
+from journal.quantities import count, readable
 from journal.records import Run, Signal
 from journal.sessions.identity import Draft, Session
 from journal.sessions.lost_epochs import TrainedEpoch
@@ -36,6 +39,7 @@ from uploader.recording.place_warnings import warn_of_places
 from uploader.recording.recovery import removal_payload
 from uploader.recording.session_fallback import SessionFallback
 from uploader.recording.size_limit import SizeLimit
+from uploader.recording.unflushed import UnflushedEvents
 
 if TYPE_CHECKING:
     from journal.writing.writer import Writer
@@ -43,6 +47,10 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("uploader")
 T = TypeVar("T")
+
+FLUSH_SECONDS = 600.0
+"""How long the end of a training waits for the disk."""
+_SLICE_SECONDS = 0.5
 
 
 class SessionWriter:
@@ -81,6 +89,10 @@ class SessionWriter:
             self.folder, run, self.session, options, fallback=self._fallback, clock=clock
         )
         self._limit = SizeLimit(self.folder, options.max_size)
+        self._unflushed = UnflushedEvents()
+        self._max_wait = options.max_wait
+        self._is_hurried = False
+        self._has_warned = False
         self._lock = threading.RLock()
         self._is_closed = False
         _session_writers.add(self)
@@ -93,7 +105,10 @@ class SessionWriter:
         with self._lock:
             self._write(kind, payload, key, durability)
             if self._is_closed:  # the event came late
+                self._flush(FLUSH_SECONDS)
                 self._release()
+        if durability != "process":
+            self._flush(self._max_wait)
 
     def add_checkpoint(self, file: CheckpointFile) -> None:
         """Snapshot a file, as it was when it was looked at, into the journal and refer to it.
@@ -166,23 +181,32 @@ class SessionWriter:
                 self._limit.enforce(opened)
                 if opened.journal.wal_bytes() > wal_limit_bytes:
                     opened.journal.fold_wal()  # by a connection of its own: no event waits for it
-                opened.writer.heartbeat(opened.session_id)  # afterwards: it extends the log again
+                flushed = self._flushed()
+                opened.writer.heartbeat(opened.session_id, flushed)  # afterwards: it extends the log again
         except JournalError as error:
             LOGGER.debug("journal maintenance failed: %s", error)
 
+    def hurry(self) -> None:
+        """End the wait for the disk in `close`: a person wants the process to end."""
+        self._is_hurried = True
+
     def close(self, outcome: str) -> None:
-        """End the session and close the files."""
+        """End the session and close the files, when all is on the disk."""
+        self._flush(FLUSH_SECONDS)
         with self._lock:
             opened = self._connection.for_last_events()
             if opened is not None:
                 try:
-                    opened.writer.end_session(opened.session_id, outcome)
+                    opened.writer.end_session(opened.session_id, outcome, self._unflushed.settle() or None)
+                    if (written := opened.writer.written()) is not None:
+                        self._unflushed.add(written, [])
                 except JournalError as error:
                     LOGGER.debug("the session's end could not be journaled: %s", error)
             if lost := self._connection.rescue_removed():
                 self.event(GIVEN_UP, removal_payload(lost))
             self._is_closed = True
             self._release()
+        self._flush(FLUSH_SECONDS)
 
     def _write(self, kind: str, payload: Mapping[str, Any], key: str, durability: Durability | None) -> None:
         if kind == CONSOLE:
@@ -199,10 +223,44 @@ class SessionWriter:
             try:
                 if opened:
                     opened.writer.write(self.session, entries, durability=durability)
+                    if (written := opened.writer.written()) is not None:
+                        self._unflushed.add(written, entries)
                     return
             except JournalError as error:
                 self._connection.back_off(error)
         self._fallback.write(entries, self._connection.session_id, self._connection.cause)
+
+    def _flush(self, seconds: float) -> None:
+        """Wait until all events are on the disk; write them to the fallback file if they cannot be flushed."""
+        until = time.monotonic() + seconds
+        try:
+            while not self._unflushed.wait(min(_SLICE_SECONDS, until - time.monotonic())):
+                if self._is_hurried or time.monotonic() >= until:
+                    return self._warn(seconds)
+        except OSError as error:
+            self._save_unflushed(error)
+
+    def _save_unflushed(self, error: OSError) -> None:
+        with self._lock:
+            if not (entries := self._unflushed.take()):
+                return
+            self._connection.distrust(from_os(error, self.folder / "journal.db"))
+            self._fallback.write(entries, self._connection.session_id, self._connection.cause)
+
+    def _warn(self, waited: float) -> None:
+        """Warn once of a disk that does not answer; the events survive the process, whatever it does."""
+        if waited >= FLUSH_SECONDS and not self._has_warned:
+            self._has_warned = True
+            LOGGER.warning(
+                "The disk of %s does not answer: the newest %s may be lost in a power cut.",
+                self.folder,
+                count(len(self._unflushed), "event"),
+            )
+
+    def _flushed(self) -> int | None:
+        """Return the number of the last event that is on the disk, for the journal; None where nothing is known."""
+        with self._lock:
+            return self._unflushed.settle() or None
 
     def _query(self, question: Callable[[Writer], T], default: T) -> T:
         with self._lock:
@@ -221,6 +279,7 @@ class SessionWriter:
     def _reset_in_child(self) -> None:
         """Leave to the parent, in a forked child, the lock that its threads may hold and its fallback file."""
         self._lock = threading.RLock()
+        self._unflushed = UnflushedEvents()
         self._connection.reset_in_child()
         self._fallback.close()
 

@@ -8,7 +8,7 @@ import journal
 
 
 def test_the_journals_own_durability_returns_after_one_relaxed_event(tmp_path: Path) -> None:
-    with journal.open(tmp_path / "j") as opened:
+    with journal.open(tmp_path / "j", durability="strict") as opened:
         writer = opened.writer()
         run = writer.start_run(project=None, name="t", save_dir="/")
         session = writer.start_session(run.id)

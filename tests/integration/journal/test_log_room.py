@@ -14,6 +14,9 @@ from support.journals import Bench, bench, python, rows
 
 from journal.storage.log_room import ROOM_BYTES, lengthen, locked, make_room
 
+BEGUN = 5_000
+"""More than a log has that was just begun anew: one page."""
+
 
 def log_bytes(at: Bench) -> int:
     return at.journal.wal_bytes()
@@ -36,7 +39,7 @@ def test_events_do_not_lengthen_the_log(at: Bench) -> None:
 def test_room_is_made_again_after_the_log_was_folded(at: Bench) -> None:
     at.event()
     assert at.outbox.fold_wal()
-    assert log_bytes(at) == 0
+    assert log_bytes(at) < BEGUN
     at.writer.heartbeat(at.session_id)
     assert log_bytes(at) > ROOM_BYTES // 2
 
@@ -78,7 +81,7 @@ def test_a_nearly_full_disk_is_not_filled(at: Bench) -> None:
     at.outbox.fold_wal()
     connection = connect(at.journal.database)
     make_room(connection, at.journal.database, spare_bytes=shutil.disk_usage(at.journal.path).total + 1)
-    assert log_bytes(at) == 0
+    assert log_bytes(at) < BEGUN
     make_room(connection, at.journal.database)
     assert log_bytes(at) > ROOM_BYTES // 2
     connection.close()
@@ -101,7 +104,7 @@ def test_a_locked_journal_gets_no_room_and_no_error(at: Bench) -> None:
     holder.execute("BEGIN IMMEDIATE")
     make_room(other, at.journal.database)
     holder.execute("ROLLBACK")
-    assert log_bytes(at) == 0
+    assert log_bytes(at) < BEGUN
     holder.close()
     other.close()
 
@@ -141,4 +144,4 @@ def test_it_is_made_in_pieces_between_which_events_go_on(at: Bench) -> None:
 def test_it_ends_when_its_time_is_over(at: Bench) -> None:
     at.outbox.fold_wal()
     lengthen(lambda: locked(connect(at.journal.database)), at.journal.database, seconds=0)
-    assert log_bytes(at) == 0
+    assert log_bytes(at) < BEGUN

@@ -100,7 +100,7 @@ while True:
     assert rows(folder, "PRAGMA integrity_check") == [("ok",)]
 
 
-@pytest.mark.parametrize(("durability", "synchronous"), [("full", 2), ("process", 1)])
+@pytest.mark.parametrize(("durability", "synchronous"), [("strict", 2), ("full", 1), ("process", 1)])
 def test_connections_are_set_up_as_promised(folder: Path, durability: Durability, synchronous: int) -> None:
     with journal.open(folder, durability=durability) as opened:
         engine = make_engine(opened.database, durability)
@@ -125,7 +125,7 @@ def test_the_log_is_folded_back_only_when_told(at: Bench) -> None:
     assert at.journal.database.stat().st_size == before
     assert at.journal.wal_bytes() > 300 * 5000
     assert at.writer.fold_wal()
-    assert at.journal.wal_bytes() == 0
+    assert at.journal.wal_bytes() < 5_000  # the page that a new log begins with
     assert at.journal.database.stat().st_size > before
 
 
