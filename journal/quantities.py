@@ -63,5 +63,5 @@ def epochs_in_words(numbers: Iterable[int]) -> str:
             spans[-1][-1] += 1
         else:
             spans.append([number + 1, number + 1])
-    words = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in spans)
-    return f"epoch {words}" if words.isdigit() else f"epochs {words}"
+    listed = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in spans)
+    return f"epoch {listed}" if listed.isdigit() else f"epochs {listed}"

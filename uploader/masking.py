@@ -35,9 +35,9 @@ class Keys:
         known = sorted({key for key in keys if key}, key=len, reverse=True)
         self._raw = [key.encode() for key in known]
         self._telling = [key for key in known if tells_itself(key)]
-        words = "|".join(re.escape(key) for key in known if not tells_itself(key))
-        self._named = re.compile(rf"{_NAMED}(?-i:{words})(?![\w-])") if words else None
-        self._words = re.compile(rf"(?P<kept>)(?<![\w-])(?:{words})(?![\w-])") if words else None
+        keys_pattern = "|".join(re.escape(key) for key in known if not tells_itself(key))
+        self._named = re.compile(rf"{_NAMED}(?-i:{keys_pattern})(?![\w-])") if keys_pattern else None
+        self._pattern = re.compile(rf"(?P<kept>)(?<![\w-])(?:{keys_pattern})(?![\w-])") if keys_pattern else None
 
     def may_be_in(self, body: bytes) -> bool:
         """Return whether a body may hold one of the keys."""
@@ -49,7 +49,7 @@ class Keys:
 
     def out_of_failure(self, text: str) -> str:
         """Return a server's description of a failure, also without short keys wherever one is a word of its own."""
-        return _without(self._words, self.out_of(text))
+        return _without(self._pattern, self.out_of(text))
 
     def _without_telling(self, text: str) -> str:
         for key in self._telling:

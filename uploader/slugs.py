@@ -74,6 +74,6 @@ def _spelled(name: str) -> str:
 
 
 def _in_punycode(name: str) -> str:
-    words = "-".join(re.findall(r"\w+", name.lower().replace("_", " ")))
-    spelled = slugify(words.encode("punycode", "replace").decode("ascii"))
+    joined = "-".join(re.findall(r"\w+", name.lower().replace("_", " ")))
+    spelled = slugify(joined.encode("punycode", "replace").decode("ascii"))
     return f"{PUNYCODE}{spelled}"[:MAX_LENGTH] if spelled else ""

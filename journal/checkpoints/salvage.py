@@ -147,7 +147,7 @@ def _is_time(noted: object, found: int) -> bool:
 def _is_marked(row: Row[Any]) -> bool:
     """Return whether the run file in a folder names the run, or there is none; another journal may have a run there."""
     try:
-        said = json.loads(Path(row.save_dir, RUN_FILE).read_bytes())
+        content = json.loads(Path(row.save_dir, RUN_FILE).read_bytes())
     except (OSError, ValueError, RecursionError):
         return True
-    return not isinstance(said, dict) or bool(said.get("run", row.run_id) == row.run_id)
+    return not isinstance(content, dict) or bool(content.get("run", row.run_id) == row.run_id)

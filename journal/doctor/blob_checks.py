@@ -69,7 +69,7 @@ def check_blobs(connection: sqlite3.Connection, folder: Path, *, deep: bool) -> 
 def _gone(connection: sqlite3.Connection, file: Path, reason: str) -> Finding:
     """Return the finding for a checkpoint that a run needs and whose bytes are gone."""
     what, place = _named(connection, file.name)
-    drain, retry, drop = (next_command(words, file.parent.parent) for words in ("drain", "retry ID", "drop ID"))
+    drain, retry, drop = (next_command(command, file.parent.parent) for command in ("drain", "retry ID", "drop ID"))
     return trouble(
         "blob-damaged",
         f"the bytes of {what} are gone: {file} {reason}",

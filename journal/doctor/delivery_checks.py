@@ -37,7 +37,7 @@ def check_refused(connection: sqlite3.Connection, folder: Path) -> Iterator[Find
         connection: The journal's database, also one of an earlier schema.
         folder: The journal.
     """
-    retry, drop = (f"`{next_command(words, folder)}`" for words in ("retry ID", "drop ID"))
+    retry, drop = (f"`{next_command(command, folder)}`" for command in ("retry ID", "drop ID"))
     if dead := _rows(connection, _DEAD):
         which = some([f"{number} ({kind} of {run}): {why}" for number, kind, run, why in dead])
         advice = f"Put the cause right, then {retry}; {drop} gives one up for good."
@@ -69,7 +69,9 @@ def check_reached(connection: sqlite3.Connection, folder: Path) -> Iterator[Find
 
 def _finding(platform: str, url: str, runs: int, folder: Path) -> Finding:
     given = f"{url} --platform {platform}"
-    route, drop = (next_command(words, folder) for words in (f"route --from {given} --to URL", f"drop --to {given}"))
+    route, drop = (
+        next_command(command, folder) for command in (f"route --from {given} --to URL", f"drop --to {given}")
+    )
     advice = f"If it was mistyped, `{route}` sends all of it to the right one; if it is gone, `{drop}` gives it up."
     waiting = f"{count(runs, 'run')} wait{'s' if runs == 1 else ''}"
     return notice("never-reached", f"{waiting} for {url}, where nobody has ever been reached.", advice)

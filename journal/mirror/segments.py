@@ -97,11 +97,11 @@ def parse(name: SegmentName, stored: bytes) -> Segment:
 def line(entry: Entry) -> bytes:
     """Return the line of an event. A payload that `encode` would write otherwise is kept as text, to the letter."""
     kind, key, payload, created_at, seq = entry
-    said = json.dumps(
+    head = json.dumps(
         {"kind": kind, "key": key, "created_at": created_at, "seq": seq}, ensure_ascii=False, separators=(",", ":")
     )
     stored = payload if _is_canonical(payload) else json.dumps(payload, ensure_ascii=False)
-    return f"{said[:-1]}{_PAYLOAD}{stored}}}".encode("utf-8", "backslashreplace")
+    return f"{head[:-1]}{_PAYLOAD}{stored}}}".encode("utf-8", "backslashreplace")
 
 
 def columns(line: bytes) -> dict[str, Any] | None:
@@ -109,9 +109,9 @@ def columns(line: bytes) -> dict[str, Any] | None:
 
     A payload is not parsed: that takes most of the time, and what we have written of it can be read.
     """
-    said, _, stored = line.decode("utf-8", "replace").partition(_PAYLOAD)  # unescaped, it is in no value before it
+    head, _, stored = line.decode("utf-8", "replace").partition(_PAYLOAD)  # unescaped, it is in no value before it
     try:
-        event = json.loads(f"{said}}}")
+        event = json.loads(f"{head}}}")
         from_text(event["created_at"])
         text = stored[:-1] if stored.startswith("{") else json.loads(stored[:-1])
         return {
@@ -153,8 +153,8 @@ def _made(header: Header, lines: Sequence[bytes], first: int, before: str | None
 
 
 def _content(header: Header, lines: Sequence[bytes], first: int, before: str | None) -> bytes:
-    said = {**asdict(header), "segment": FORMAT, "first": first, "last": first + len(lines) - 1, "before": before}
-    return b"\n".join([json.dumps(said, separators=(",", ":")).encode(), *lines, b""])
+    head = {**asdict(header), "segment": FORMAT, "first": first, "last": first + len(lines) - 1, "before": before}
+    return b"\n".join([json.dumps(head, separators=(",", ":")).encode(), *lines, b""])
 
 
 def _digest(content: bytes) -> str:

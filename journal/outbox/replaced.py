@@ -88,8 +88,8 @@ def send_rest(connection: Connection, delivery_id: int, epochs: Collection[str])
     now = now_text()
     row = connection.execute(select(_D).where(_D.c.id == delivery_id)).one()._asdict()
     connection.execute(update(_D).where(_D.c.id == delivery_id).values(state="superseded", settled_at=now))
-    told = json.loads(row["body"])
-    body = encode({**told, "metrics": {epoch: text for epoch, text in told["metrics"].items() if epoch not in epochs}})
+    sent = json.loads(row["body"])
+    body = encode({**sent, "metrics": {epoch: text for epoch, text in sent["metrics"].items() if epoch not in epochs}})
     place = tables.destinations
     there = connection.execute(select(place).where(place.c.id == row["destination_id"])).one()
     parts = {name: row[name] for name in ("run_id", "kind", "first_event", "last_event", "span")}

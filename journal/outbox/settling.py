@@ -134,7 +134,7 @@ def _settlement(outcome: Outcome, now: str) -> dict[str, Any]:
         "uncounted": int(outcome.result == "release"),
         "due": outcome.next_attempt_at or now,
         "is_held": int(outcome.held),
-        "error": _words(outcome.error),
+        "error": _storable(outcome.error),
         "answer": encode(outcome.receipt) if outcome.receipt else None,
         "settled": None if state == "pending" else now,
     }
@@ -145,7 +145,7 @@ def _attempt(outcome: Outcome, now: str) -> dict[str, Any]:
         "delivery_id": outcome.claim.delivery_id,
         "number": outcome.claim.attempt,
         "result": PAGE if outcome.foreign else outcome.result,
-        "error": _words(outcome.error),
+        "error": _storable(outcome.error),
         "at": now,
     }
 
@@ -159,17 +159,17 @@ def _update_target(connection: Connection, outcome: Outcome, now: str) -> None:
         known = json.loads(connection.execute(query).scalar_one())
         connection.execute(here.values(state="registered", reason=None, ids=encode({**known, **outcome.ids})))
     if outcome.block:
-        connection.execute(here.values(state="blocked", reason=_words(outcome.block)))
+        connection.execute(here.values(state="blocked", reason=_storable(outcome.block)))
     for kind, detail in outcome.signals:
-        told = {"kind": _words(kind), "detail": _words(detail)}
-        values = {"run_id": run_id, "destination_id": destination_id, **told}
+        signal = {"kind": _storable(kind), "detail": _storable(detail)}
+        values = {"run_id": run_id, "destination_id": destination_id, **signal}
         row = upsert(tables.signals).values(**values, session_id=_session(outcome.claim), created_at=now)
         connection.execute(row.on_conflict_do_nothing())
 
 
-def _words(words: str | None) -> str | None:
+def _storable(text: str | None) -> str | None:
     """Return a server's text in a form that can be stored: valid JSON may hold half of an emoji."""
-    return None if words is None else storable(words)
+    return None if text is None else storable(text)
 
 
 def _session(claim: Claim) -> ColumnElement[int]:

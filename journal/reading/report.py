@@ -81,7 +81,7 @@ _SPACED = text(
     WHERE d.state IN ('pending', 'claimed') AND d.lane = 'upload' AND d.role != '{FINAL}' AND d.fence = 0
     """  # noqa: S608 - names of this package
 )
-_TOLD_BY_OUTCOMES: Mapping[str, RunState] = {"complete": "finished", "failed": "failed"}
+_STATE_BY_OUTCOME: Mapping[str, RunState] = {"complete": "finished", "failed": "failed"}
 _DEAD = text("SELECT id, run_id, destination_id, kind, last_error FROM deliveries WHERE state = 'dead' ORDER BY id")
 
 
@@ -213,9 +213,9 @@ def run_state(milestone: str | None, outcome: str | None, live: bool) -> RunStat
         outcome: Of its last session; it determines the state if there is no milestone.
         live: Whether a session is alive.
     """
-    told = of(milestone).tells_state if milestone is not None else _TOLD_BY_OUTCOMES.get(outcome or "")
-    if told in {"finished", "failed"}:
-        return told
+    state = of(milestone).tells_state if milestone is not None else _STATE_BY_OUTCOME.get(outcome or "")
+    if state in {"finished", "failed"}:
+        return state
     return "running" if live else "interrupted"
 
 

@@ -46,8 +46,8 @@ def drafts(kind: str, payload: Mapping[str, Any], key: str) -> list[Draft]:
     """Return an event that is ready to be numbered, preceded by a record of what was left out of it, if anything."""
     text, losses = fitted(payload)
     now = now_text()
-    told = [(GIVEN_UP, kind, encode(left_out(kind, key, losses)), now)] if losses else []
-    return [*told, (kind, key, text, now)]
+    given_up = [(GIVEN_UP, kind, encode(left_out(kind, key, losses)), now)] if losses else []
+    return [*given_up, (kind, key, text, now)]
 
 
 def left_out(kind: str, key: str, losses: Sequence[Loss]) -> dict[str, Any]:

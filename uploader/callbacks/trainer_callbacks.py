@@ -177,8 +177,8 @@ class PlatformCallbacks:
             checkpoint=facts.checkpoint,
             started=facts.started,
         )
-        for words in respelled({"project": project, "name": name}):
-            logging.getLogger("ultralytics").info("Uploader: %s", words)
+        for message in respelled({"project": project, "name": name}):
+            logging.getLogger("ultralytics").info("Uploader: %s", message)
         origin = recorder.origin
         known = {
             **facts.models,

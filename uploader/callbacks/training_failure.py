@@ -37,10 +37,10 @@ UNKNOWN_FAILURE = Failure("the training ended before it was complete, and its er
 def failure(error: BaseException, redactor: Redactor) -> Failure:
     """Return an error as a failure."""
     code = type(error).__name__
-    return Failure(redactor.text(_words(error)) or code, code)
+    return Failure(redactor.text(_message_of(error)) or code, code)
 
 
-def _words(error: BaseException) -> str:
+def _message_of(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as raised:  # of a class of somebody's

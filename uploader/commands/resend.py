@@ -52,7 +52,7 @@ def _resend(opened: Journal, target: Target) -> int:
     return opened.resend(target.run.id, target.destination.id)
 
 
-def _chosen(opened: Journal, words: tuple[str, ...], to: str | None) -> Iterator[Target]:
+def _chosen(opened: Journal, names: tuple[str, ...], to: str | None) -> Iterator[Target]:
     """Yield each run at each of its destinations; all of it is there to be sent.
 
     Raises:
@@ -60,12 +60,12 @@ def _chosen(opened: Journal, words: tuple[str, ...], to: str | None) -> Iterator
     """
     from journal.errors import UnknownRow
 
-    runs = set(named_runs(opened, words))
+    runs = set(named_runs(opened, names))
     pruned = {run.id: run.name for run in opened.report() if run.pruned}
     with closing(opened.outbox()) as outbox:
-        targets = outbox.routes.targets(run_ids=sorted(runs) if words else None, dropped=True)
+        targets = outbox.routes.targets(run_ids=sorted(runs) if names else None, dropped=True)
     found = [one for one in targets if to is None or is_same_place(one.destination.base_url, to)]
-    if words and (lost := [pruned[run] for run in sorted(runs) if run in pruned]):
+    if names and (lost := [pruned[run] for run in sorted(runs) if run in pruned]):
         raise UnknownRow(f"the events of {', '.join(lost)} were pruned after they had arrived; nothing is left to send")
     whole = [one for one in found if one.run.id not in pruned]
     if not whole:

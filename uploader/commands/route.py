@@ -89,11 +89,11 @@ def _redirected(
     return json.dumps(asdict(moved)) if as_json else text
 
 
-def _redirect(opened: Journal, words: list[str], platform: str, url: str, origin: str | None) -> Redirected:
+def _redirect(opened: Journal, names: list[str], platform: str, url: str, origin: str | None) -> Redirected:
     from journal.errors import UnknownRow
 
     origin_id = named_destination(opened, platform, origin) if origin else None
-    chosen = named_runs(opened, words) or None
+    chosen = named_runs(opened, names) or None
     try:
         return opened.redirect(chosen, platform, url, origin=origin_id)
     except UnknownRow as error:

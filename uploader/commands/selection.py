@@ -31,34 +31,34 @@ class Letters:
     runs: tuple[str, ...]
 
 
-def named_letters(opened: Journal, words: Sequence[str]) -> Letters:
-    """Return the dead letters that words name: each word is the id of one, or names a run and so all of its.
+def named_letters(opened: Journal, named: Sequence[str]) -> Letters:
+    """Return the dead letters that a person named: each by its id, or all of a run by what names the run.
 
     Args:
         opened: The journal.
-        words: What a person typed.
+        named: What the person typed.
 
     Raises:
-        UnknownRow: A word names neither a dead letter nor a run.
+        UnknownRow: One names neither a dead letter nor a run.
     """
     report = opened.report()
     by_run = {run.id: [one.id for target in run.targets for one in target.dead_letters] for run in report}
     every = {str(each) for ids in by_run.values() for each in ids}
-    numbers = [int(word) for word in words if word in every]
-    others = [word for word in words if word not in every]
+    numbers = [int(each) for each in named if each in every]
+    others = [each for each in named if each not in every]
     names = {run.name for run in report}
-    strange = [word for word in others if word.isdecimal() and word not in names and not _begins_id(by_run, word)]
-    opened.require_dead([int(word) for word in strange])
+    strange = [each for each in others if each.isdecimal() and each not in names and not _begins_id(by_run, each)]
+    opened.require_dead([int(each) for each in strange])
     runs = tuple(named_runs(opened, others)) if others else ()
     ids = dict.fromkeys([*numbers, *(each for run in runs for each in by_run[run])])
     return Letters(tuple(ids), runs)
 
 
-def named_runs(opened: Journal, words: Sequence[str]) -> list[str]:
-    """Return the ids of the runs that words name, each by its name, its id or the beginning of its id.
+def named_runs(opened: Journal, names: Sequence[str]) -> list[str]:
+    """Return the ids of the runs that a person named, each by its name, its id or the beginning of its id.
 
     Raises:
-        UnknownRow: A word fits no run, or several.
+        UnknownRow: One fits no run, or several.
     """
     from contextlib import closing
 
@@ -68,7 +68,7 @@ def named_runs(opened: Journal, words: Sequence[str]) -> list[str]:
     with closing(opened.outbox()) as outbox:
         runs = outbox.routes.runs()
     try:
-        return choose_runs(runs, words, opened.path) or []
+        return choose_runs(runs, names, opened.path) or []
     except SettingsError as error:
         raise UnknownRow(str(error)) from error
 
@@ -101,6 +101,6 @@ def where_runs_go(opened: Journal) -> str:
     return f"`{next_command('status', opened.path)}` lists where runs go"
 
 
-def _begins_id(runs: Iterable[str], word: str) -> bool:
+def _begins_id(runs: Iterable[str], digits: str) -> bool:
     """Return whether digits are the beginning of a run's id rather than the id of a dead letter."""
-    return len(word) >= _SHOWN_OF_ID and any(run.startswith(word) for run in runs)
+    return len(digits) >= _SHOWN_OF_ID and any(run.startswith(digits) for run in runs)

@@ -72,7 +72,7 @@ class SenderManager:
         self._to = None if options.to is None else named.named[-1]
         self._run_ids = run_ids
         self._senders: dict[int, Sender] = {}
-        self._said: dict[int | None, str] = {}
+        self._warned: dict[int | None, str] = {}
         self._next_reread = self._next_reopening = 0.0
         self._bound: list[tuple[str, int]] = []
         self._context = self._shared(blobs, settings.default_project, progress)
@@ -131,7 +131,7 @@ class SenderManager:
             is_known: Whether all goes somewhere; then the senders say what is missing there.
         """
         if is_known or self.nowhere is None:
-            self._said.pop(None, None)
+            self._warned.pop(None, None)
         else:
             self._say(None, f"Nothing is sent: {self.nowhere} ({self._waits})")
 
@@ -143,7 +143,7 @@ class SenderManager:
     def _look_at_settings(self) -> None:
         """Read the settings again while a platform refuses us, and reopen the senders that may be let in now."""
         now = time.monotonic()
-        if now < self._next_reread or not (self._limited() or None in self._said):
+        if now < self._next_reread or not (self._limited() or None in self._warned):
             return
         self._next_reread = now + self._options.timing.reread
         fresh = self._reread()
@@ -225,8 +225,8 @@ class SenderManager:
 
     def _say(self, about: int | None, text: str) -> None:
         """Warn, but do not repeat the last warning about the same destination."""
-        if self._said.get(about) != text:
-            self._said[about] = text
+        if self._warned.get(about) != text:
+            self._warned[about] = text
             _LOG.warning("%s", text)
 
     def _named(self, settings: Settings) -> Settings:

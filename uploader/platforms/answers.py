@@ -21,7 +21,7 @@ PROXY_LOGIN = (
 )
 """What a 407 means."""
 
-_WORDS = 200  # characters that are kept of a server's message
+_LONGEST_MESSAGE = 200  # characters that are kept of a server's message
 _ID = 2048  # characters of an id, which may be a URL
 _FIGURE = 32  # characters of a figure or a date in a header
 _LATER = frozenset({408, 421, 423, 425, 429})
@@ -117,19 +117,19 @@ def refusal(answer: Answer, host: str, *, speaks_json: bool = True) -> DeliveryE
         speaks_json: Whether it refuses in JSON; a storage does so in XML or without a body, but never with a page.
     """
     status = answer.status
-    said = f"{host} answered {status}{_rate_limit(answer.headers)}{detail(answer)}"
+    message = f"{host} answered {status}{_rate_limit(answer.headers)}{detail(answer)}"
     if status == 401:
-        return CredentialsRefused(said)
+        return CredentialsRefused(message)
     if status == _PROXY_LOGIN:
-        return Transient(f"{said}; {PROXY_LOGIN}", status=status)
+        return Transient(f"{message}; {PROXY_LOGIN}", status=status)
     if status in _LATER or status >= 500:
-        return Transient(said, status=status, retry_after=_retry_after(answer.headers))
+        return Transient(message, status=status, retry_after=_retry_after(answer.headers))
     if status < 400:
         target = host_of(answer.headers.get("Location", ""))
-        return Transient(f"{said} and points to {target}, which is not followed; check the URL", status=status)
+        return Transient(f"{message} and points to {target}, which is not followed; check the URL", status=status)
     if answer.is_page or (speaks_json and answer.json() is None):
         return foreign(answer, host)
-    return (Forbidden if status == 403 else Refused)(said, status=status)
+    return (Forbidden if status == 403 else Refused)(message, status=status)
 
 
 def deleted(error: Refused) -> RunGone:
@@ -152,7 +152,7 @@ def brief(value: object) -> object:
 
 def shortened(text: str) -> str:
     """Shorten a server's message, and remove what follows a question mark, which may be a signature."""
-    short = re.sub(r"\?\S+", "?…", " ".join(text.split()))[:_WORDS]
+    short = re.sub(r"\?\S+", "?…", " ".join(text.split()))[:_LONGEST_MESSAGE]
     return short.encode("utf-8", "backslashreplace").decode()  # valid JSON may hold half of an emoji
 
 

@@ -49,7 +49,7 @@ def classify(error: Exception, host: str, proxy: str | None = None) -> DeliveryE
     chain = list(_chain(error))
     if untrusted := next((each for each in chain if isinstance(each, _UNTRUSTED)), None):
         return Unreachable(_distrust(host, untrusted))
-    if refused := next((found for each in chain if (found := _TUNNEL.match(_words(each)))), None):
+    if refused := next((found for each in chain if (found := _TUNNEL.match(_message_of(each)))), None):
         return Unreachable(_no_tunnel(host, proxy, refused[1]))
     reason = _reason(chain)
     if any(isinstance(each, _NOTHING_SENT) or _failed_handshake(each) for each in chain):
@@ -67,7 +67,7 @@ def _distrust(host: str, error: Exception) -> str:
             f"{host} cannot be trusted: its certificate {when} by this machine's clock; nothing was sent. Check the "
             "date and time of this machine first; if they are right, the certificate must be renewed there"
         )
-    why = getattr(error, "verify_message", None) or _words(error) or "no reason given"
+    why = getattr(error, "verify_message", None) or _message_of(error) or "no reason given"
     return (
         f"{host} cannot be trusted ({why}); nothing was sent. Where an authority of your own signs certificates, as "
         "with a company's proxy, name a file with its own certificate in REQUESTS_CA_BUNDLE"
@@ -81,7 +81,7 @@ def _no_tunnel(host: str, proxy: str | None, status: str) -> str:
     return f"{refused}; it is the proxy that must allow it, or {host.partition(':')[0]} must be named in NO_PROXY"
 
 
-def _words(error: BaseException) -> str:
+def _message_of(error: BaseException) -> str:
     """Return an error's text, if it has one."""
     return error.args[-1] if error.args and isinstance(error.args[-1], str) else ""
 

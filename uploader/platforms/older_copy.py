@@ -23,14 +23,14 @@ def ahead(model: Mapping[str, Any], known: Known) -> str | None:
     if session is not None and session.uuid not in known.sessions:
         # One of the same generation is another branch, which the registration detects.
         return "a later session" if session.generation > known.generation else None
-    told = last_epoch(model)
-    if told is not None and known.last_epoch is not None and told > known.last_epoch:
-        return f"epochs up to {told}, and this journal up to {known.last_epoch}"
+    last = last_epoch(model)
+    if last is not None and known.last_epoch is not None and last > known.last_epoch:
+        return f"epochs up to {last}, and this journal up to {known.last_epoch}"
     return "the training's end" if model.get("status") == "completed" and not known.is_complete else None
 
 
 def last_epoch(model: Mapping[str, Any]) -> int | None:
     """Return a model's last epoch, or None if it has none or does not say."""
     results = model.get("trainResults")
-    told = [each.get("epoch") for each in results if isinstance(each, dict)] if isinstance(results, list) else []
-    return max((number for number in told if isinstance(number, int)), default=None)
+    epochs = [each.get("epoch") for each in results if isinstance(each, dict)] if isinstance(results, list) else []
+    return max((number for number in epochs if isinstance(number, int)), default=None)

@@ -36,14 +36,14 @@ class ReportedSession:
             data: A registration's data, or a platform's model: both have an `environment`.
         """
         environment = data.get("environment")
-        told = environment.get("uploaderSession") if isinstance(environment, dict) else None
-        if not isinstance(told, dict):
+        reported = environment.get("uploaderSession") if isinstance(environment, dict) else None
+        if not isinstance(reported, dict):
             return None
-        name, generation, parent = told.get("uuid"), told.get("generation"), told.get("parent")
+        name, generation, parent = reported.get("uuid"), reported.get("generation"), reported.get("parent")
         if not isinstance(name, str) or not isinstance(generation, int):
             return None
         parent = parent if isinstance(parent, str) else None
-        listed = told.get("ancestors")
+        listed = reported.get("ancestors")
         led = [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
         return cls(name, generation, parent, frozenset([*led, *([parent] if parent else [])]))
 

@@ -92,6 +92,6 @@ def _in_sequence(rows: Sequence[Mapping[str, float] | None]) -> Iterator[Mapping
 
 def _epoch(row: Mapping[str, float]) -> TrainedEpoch:
     """Return a row as the end of its epoch reports it: losses, metrics and `lr`; numbered from 0, not from 1."""
-    told = {name: value for name, value in row.items() if name not in {_NUMBER, _SECONDS} and _RATES not in name}
+    metrics = {name: value for name, value in row.items() if name not in {_NUMBER, _SECONDS} and _RATES not in name}
     rate = {"lr": row[_RATE]} if _RATE in row else {}
-    return TrainedEpoch(int(row[_NUMBER]) - 1, {**told, **rate}, RESULTS_FILE)
+    return TrainedEpoch(int(row[_NUMBER]) - 1, {**metrics, **rate}, RESULTS_FILE)

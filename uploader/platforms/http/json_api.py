@@ -124,8 +124,8 @@ class JsonApi:
         if not self._keys.may_be_in(answer.body):
             return answer
         text = answer.body.decode("latin-1")  # one character per byte, whatever it is
-        told = self._keys.out_of(text) if answer.ok else self._keys.out_of_failure(text)
-        return replace(answer, body=told.encode("latin-1"))
+        masked = self._keys.out_of(text) if answer.ok else self._keys.out_of_failure(text)
+        return replace(answer, body=masked.encode("latin-1"))
 
 
 def bearer(api_key: str) -> dict[str, str]:

@@ -149,11 +149,11 @@ class HubPlatform:
             model_id = identity.ids.get(MODEL_ID) or self._made_for(identity.run_uuid)
             if model_id is None:
                 return None
-            model, metrics = self._told(_path(model_id)), self._told(f"{_path(model_id)}/metrics")
+            model, metrics = self._data_at(_path(model_id)), self._data_at(f"{_path(model_id)}/metrics")
         is_over = isinstance(model, dict) and model.get("status") == _TRAINED
         return ahead({"status": "completed" if is_over else None, "trainResults": metrics}, known)
 
-    def _told(self, path: str) -> Any:
+    def _data_at(self, path: str) -> Any:
         """Return the data at a path; None if HUB has no such thing, or does not show it."""
         try:
             return self._confirmed(self._api.get(path)).get("data")

@@ -213,9 +213,9 @@ def epoch_metrics(payload: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         payload: The payload of `epoch_end`.
     """
-    told = {name: value for name, value in (payload.get("metrics") or {}).items() if name not in _UNSENT}
+    metrics = {name: value for name, value in (payload.get("metrics") or {}).items() if name not in _UNSENT}
     info = (payload.get("modelInfo") or {}) if payload["epoch"] == 0 else {}
-    return {**told, **{_FACTS[name]: value for name, value in info.items() if name in _FACTS}}
+    return {**metrics, **{_FACTS[name]: value for name, value in info.items() if name in _FACTS}}
 
 
 def model_request(data: Mapping[str, Any]) -> dict[str, Any]:

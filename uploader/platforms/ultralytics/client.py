@@ -126,8 +126,8 @@ class UltralyticsPlatform:
         ids = {"modelPath": path if is_id(path) else None, "modelSize": upload.size}
         answer = self._promote(upload, place) if _is_promoted(upload.identity, place) else {}
         self._storage.forget(upload)
-        told = {**kept(answer), **ids, "uploadPath": brief(place.get("uploadPath")), "sha256": upload.sha256}
-        return Receipt(told, ids, signals_of(answer))
+        stored = {**kept(answer), **ids, "uploadPath": brief(place.get("uploadPath")), "sha256": upload.sha256}
+        return Receipt(stored, ids, signals_of(answer))
 
     def _ask_place(self, upload: Upload) -> dict[str, Any]:
         # Without an idempotency key: a repeated answer could hold an expired URL.

@@ -16,7 +16,7 @@ from uploader.platforms.http.json_api import JsonApi
 METRICS = "/api/webhooks/training/metrics"
 
 _IDS = ("modelId", "runId", "modelSlug", "modelUrl")
-_SAID = ("received", "event", "mode", "cancelled", "action", "reason", "warning", "ignored")
+_KEPT_FIELDS = ("received", "event", "mode", "cancelled", "action", "reason", "warning", "ignored")
 
 # What a message says of the run is frozen, except the project of a run that named none, which the drain adds.
 _NAMED_OTHERWISE = (
@@ -100,7 +100,7 @@ def signals_of(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def kept(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Choose what a receipt keeps by name, so that nothing secret or long can slip in."""
-    return {**ids_of(answer), **{name: brief(answer[name]) for name in _SAID if name in answer}}
+    return {**ids_of(answer), **{name: brief(answer[name]) for name in _KEPT_FIELDS if name in answer}}
 
 
 def own_key(chunk_id: str, what_differs: str) -> str:

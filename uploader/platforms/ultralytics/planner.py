@@ -58,18 +58,18 @@ def _groups(events: Sequence[Event]) -> Iterator[list[Event]]:
     previous = events[0]
     for event in events:
         is_gapless, previous = is_gapless and _follows(event, previous), event
-        told = _told(event)
-        if not _is_sent(told):
+        sent = _translated(event)
+        if not _is_sent(sent):
             continue
-        joins = _joins(told)
-        length = len(told.payload.encode("utf-8", "surrogatepass")) if joins else 0
+        joins = _joins(sent)
+        length = len(sent.payload.encode("utf-8", "surrogatepass")) if joins else 0
         if grows and joins and is_gapless and size + length <= LONGEST_CONSOLE:
-            together.append(told)
+            together.append(sent)
             size += length
             continue
         if together:
             yield together
-        together, size, grows, is_gapless = [told], length, joins, True
+        together, size, grows, is_gapless = [sent], length, joins, True
     if together:
         yield together
 
@@ -98,7 +98,7 @@ def _is_sent(event: Event) -> bool:
     return event.kind in MESSAGES
 
 
-def _told(event: Event) -> Event:
+def _translated(event: Event) -> Event:
     """Translate an event that the platform does not know into one that it does.
 
     An interrupted training counts as failed there until it is resumed. A loss becomes a line of console text, the only
@@ -108,11 +108,11 @@ def _told(event: Event) -> Event:
         return replace(event, kind=FAILED)
     if event.kind != GIVEN_UP:
         return event
-    told = json.loads(event.payload)
-    losses = ", ".join(map(in_words, told["items"]))
+    loss = json.loads(event.payload)
+    losses = ", ".join(map(in_words, loss["items"]))
     # Other chunks count on from the millisecond in which their session began.
     chunk_id = int(from_text(event.created_at).timestamp() * 1000)
-    content = f"Uploader: given up: {losses}, because {told['reason']}"
+    content = f"Uploader: given up: {losses}, because {loss['reason']}"
     return replace(event, kind=CONSOLE, payload=encode(chunk_payload(chunk_id, content, 1, {})))
 
 

@@ -246,7 +246,7 @@ def _without_session(message: Message) -> Message | None:
     if ReportedSession.of_registration(message.data_json) is None:
         return None
     data = json.loads(message.data_json)
-    told = {name: value for name, value in data["environment"].items() if name != "uploaderSession"}
+    environment = {name: value for name, value in data["environment"].items() if name != "uploaderSession"}
     return replace(
-        message, chunk_id=f"{message.chunk_id}.placeless", data_json=json.dumps({**data, "environment": told})
+        message, chunk_id=f"{message.chunk_id}.placeless", data_json=json.dumps({**data, "environment": environment})
     )

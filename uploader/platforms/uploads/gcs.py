@@ -82,10 +82,10 @@ class GcsSession:
 
     def _received(self, answer: Answer) -> int:
         """Return how many bytes an unfinished session has; without a range, none."""
-        told = answer.headers.get("Range")
-        if told is None:
+        header = answer.headers.get("Range")
+        if header is None:
             return 0
-        range_ = re.fullmatch(r"bytes=0-([0-9]{1,18})", told)
+        range_ = re.fullmatch(r"bytes=0-([0-9]{1,18})", header)
         if range_ is None:
             raise Transient(f"{self._host} did not say how much it has", status=answer.status)
         return int(range_[1]) + 1

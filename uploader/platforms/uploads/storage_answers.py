@@ -52,13 +52,13 @@ def difference(answer: Answer, upload: Upload) -> str | None:
         answer: A success.
         upload: The file.
     """
-    said = answer.json() or {}
-    stored = answer.headers.get("x-goog-stored-content-length", said.get("size", upload.size))
+    content = answer.json() or {}
+    stored = answer.headers.get("x-goog-stored-content-length", content.get("size", upload.size))
     if str(stored) != str(upload.size):
         return f"{stored} of {upload.size} bytes"
     header = re.search(r"md5=([^,\s]+)", answer.headers.get("x-goog-hash", ""))
-    md5 = header[1] if header else said.get("md5Hash")
-    same = said.get("sha256", upload.sha256) == upload.sha256 and (md5 is None or md5 == _md5(upload.path))
+    md5 = header[1] if header else content.get("md5Hash")
+    same = content.get("sha256", upload.sha256) == upload.sha256 and (md5 is None or md5 == _md5(upload.path))
     return None if same else "other bytes than it was sent"
 
 

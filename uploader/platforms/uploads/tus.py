@@ -75,7 +75,7 @@ class TusSession:
             PlaceLost: It no longer has the upload.
             DeliveryError: There was no usable answer.
         """
-        return self._told(self._transport.request("HEAD", self._url, headers=_VERSION_HEADER))
+        return self._reported_offset(self._transport.request("HEAD", self._url, headers=_VERSION_HEADER))
 
     def send(self, offset: int, chunk: Chunk) -> int:
         """Send a chunk.
@@ -92,7 +92,7 @@ class TusSession:
             "Upload-Offset": str(offset),
             **_checksum(self._offer.algorithm, chunk.data),
         }
-        return self._told(
+        return self._reported_offset(
             self._transport.request("PATCH", self._url, headers=headers, body=chunk, answer_seconds=STORAGE_SECONDS)
         )
 
@@ -102,7 +102,7 @@ class TusSession:
             with suppress(DeliveryError):
                 self._transport.request("DELETE", self._url, headers=_VERSION_HEADER)
 
-    def _told(self, answer: Answer) -> int:
+    def _reported_offset(self, answer: Answer) -> int:
         _check(answer, self._host)
         offset = answer.headers.get("Upload-Offset", "")
         if not re.fullmatch(r"[0-9]{1,18}", offset):

@@ -97,8 +97,8 @@ def upload_request(body: Any, default_owner: str, order: Order | None = None) ->
 
 def slugify(value: str) -> str:
     """Return `value` as a slug: lower case, words joined by hyphens, at most 128 characters."""
-    words = re.sub(r"[^a-z0-9\s-]", "", value.lower())
-    return re.sub(r"[\s-]+", "-", words).strip("-")[:128]
+    kept = re.sub(r"[^a-z0-9\s-]", "", value.lower())
+    return re.sub(r"[\s-]+", "-", kept).strip("-")[:128]
 
 
 def safe_filename(value: str) -> str:
