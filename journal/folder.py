@@ -32,11 +32,13 @@ from journal.retention import prunable, pruning
 from journal.retention.limit import Size, measure
 from journal.retention.pruning import Pruned
 from journal.sessions import interrupted
+from journal.sessions.lost_epochs import TrainedEpoch
+from journal.sessions.over import OverRun, runs_over
 from journal.storage.connections import CountedConnection, transaction
 from journal.storage.database import Begin
 from journal.storage.folding import fold_wal
 from journal.storage.log_flush import flush_log
-from journal.writing import fallback_format, fallback_intake, fallback_owners, salvaging
+from journal.writing import epoch_salvage, fallback_format, fallback_intake, fallback_owners, salvaging
 from journal.writing.writer import Writer
 
 
@@ -214,6 +216,21 @@ class Journal:
                 return 0
         with self._transaction() as connection:
             return interrupted.note(connection, utc_now())
+
+    def runs_over(self) -> list[OverRun]:
+        """Return the runs that nobody trains any more and that were not trained to the end."""
+        with self._transaction(read_only=True) as connection:
+            return list(runs_over(connection, utc_now()))
+
+    def salvage_epochs(self, run: OverRun, trained: Sequence[TrainedEpoch], *, must_agree: bool = False) -> list[int]:
+        """Record the epochs of a trainer's own record that the journal lacks; return their numbers.
+
+        Args:
+            run: From `runs_over`.
+            trained: The trainer's record.
+            must_agree: Whether the record may turn out to be another training's, whatever the journal has.
+        """
+        return epoch_salvage.take_in(self._transaction, run.id, trained, run.generation, must_agree=must_agree)
 
     def retake(self, names: Sequence[str], delivery_ids: Sequence[int] | None = None) -> int:
         """Take in again what dead letters miss, where the trainer still has it; return how many files.

@@ -7,22 +7,21 @@ interrupted; when it is resumed, its next start supersedes this event.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, text
 
-from journal.clock import now_text, to_text
+from journal.clock import now_text
 from journal.encoding import encode
 from journal.kinds import INTERRUPTED, MILESTONES, listed, of
 from journal.schema import tables
 from journal.schema.tables import RANK
 from journal.sessions import session_rows
 from journal.sessions.identity import Session, derived
-from journal.sessions.liveness import is_dead, is_here, live_runs
+from journal.sessions.liveness import live_runs
+from journal.sessions.over import is_gone
 
-SILENT_FOR_GOOD = timedelta(days=1)
-"""A session writes a heartbeat every 30 seconds; one of another machine is taken for dead after a day without any."""
 _LEFT = ("abandoned", "exited")
 """Outcomes of sessions whose process ended without recording the training's end."""
 # The last training session of each run, unless its interruption was recorded already.
@@ -77,14 +76,8 @@ def _ended(connection: Connection, now: datetime) -> Iterator[Row[Any]]:
 
 
 def _is_over(session: Row[Any], now: datetime) -> bool:
-    """Return whether a session is known to be dead for good; a heartbeat from the future tells nothing."""
-    if session.ended_at is not None:
-        return session.outcome in _LEFT
-    if is_dead(session.host, session.boot_id, session.pid):
-        return True
-    if is_here(session.host, session.boot_id):  # silent after a sleep of the machine, or by a clock that was set
-        return False
-    return bool(session.heartbeat_at < to_text(now - SILENT_FOR_GOOD))
+    """Return whether a session is over, and did not end by itself."""
+    return session.outcome in _LEFT if session.ended_at is not None else is_gone(session, now)
 
 
 def _write(connection: Connection, dead: Row[Any]) -> None:

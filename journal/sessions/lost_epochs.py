@@ -83,7 +83,7 @@ def lost_epochs(
     recorded: Sequence[RecordedEpoch],
     newest: int,
     *,
-    is_pruned: bool = False,
+    must_agree: bool = False,
 ) -> list[LostEpoch]:
     """Return the epochs that the journal lacks.
 
@@ -96,14 +96,14 @@ def lost_epochs(
         trained: In the order of the trainer's record.
         recorded: In the order of the run.
         newest: Generation of the session that wrote the end of that record.
-        is_pruned: Whether events of the run were deleted after they had arrived: then only what was trained after the
-            rest is known to be lost.
+        must_agree: Whether only rows after one that agrees are known to be the run's: events of the run may have been
+            deleted after they had arrived, or another training may have begun in its folder since.
     """
     by_number = _by_number(trained, recorded)
     matches = [_match(epoch, by_number.get(epoch.number, ())) for epoch in trained]
     last = max((place for place, match in enumerate(matches) if match), default=-1)
     is_others = last < 0 and any(epoch.number in by_number for epoch in trained)
-    if is_others or (is_pruned and last < 0):
+    if is_others or (must_agree and last < 0):
         return []
     final = {epoch.number: place for place, epoch in enumerate(trained)}
     generations = _generations(trained, matches, newest)
@@ -111,7 +111,7 @@ def lost_epochs(
         LostEpoch(run_id, epoch, generations[place])
         for place, epoch in enumerate(trained)
         if matches[place] is None and final[epoch.number] == place
-        if place > last or not (is_pruned or epoch.number in by_number)
+        if place > last or not (must_agree or epoch.number in by_number)
     ]
 
 

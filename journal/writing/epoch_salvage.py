@@ -28,7 +28,9 @@ _RECORDED = text(
 )
 
 
-def find(connection: Connection, run_id: str, trained: Sequence[TrainedEpoch], newest: int) -> list[LostEpoch]:
+def find(
+    connection: Connection, run_id: str, trained: Sequence[TrainedEpoch], newest: int, *, must_agree: bool = False
+) -> list[LostEpoch]:
     """Return the epochs that the journal lacks of a run; see `lost_epochs`.
 
     Args:
@@ -36,13 +38,18 @@ def find(connection: Connection, run_id: str, trained: Sequence[TrainedEpoch], n
         run_id: Uuid of the run.
         trained: The trainer's record.
         newest: Generation of the session that wrote the end of that record.
+        must_agree: Whether the record may turn out to be another training's, whatever the journal has.
     """
+    if not trained:
+        return []
     recorded = [epoch for row in connection.execute(_RECORDED, {"run_id": run_id}) if (epoch := _recorded(row))]
-    is_pruned = run_id in prunable.pruned(connection)
-    return lost_epochs(run_id, trained, recorded, newest, is_pruned=is_pruned)
+    must_agree = must_agree or run_id in prunable.pruned(connection)
+    return lost_epochs(run_id, trained, recorded, newest, must_agree=must_agree)
 
 
-def take_in(begin: Begin, run_id: str, trained: Sequence[TrainedEpoch], newest: int) -> list[int]:
+def take_in(
+    begin: Begin, run_id: str, trained: Sequence[TrainedEpoch], newest: int, *, must_agree: bool = False
+) -> list[int]:
     """Record the epochs that the journal lacks, in one transaction; return their numbers, in order.
 
     Args:
@@ -50,12 +57,13 @@ def take_in(begin: Begin, run_id: str, trained: Sequence[TrainedEpoch], newest: 
         run_id: Uuid of the run.
         trained: The trainer's record.
         newest: Generation of the session that wrote the end of that record.
+        must_agree: See `find`.
     """
     with begin(read_only=True) as connection:
-        if not find(connection, run_id, trained, newest):
+        if not find(connection, run_id, trained, newest, must_agree=must_agree):
             return []
     with begin() as connection:
-        lost = find(connection, run_id, trained, newest)
+        lost = find(connection, run_id, trained, newest, must_agree=must_agree)
         for one in lost:
             _write(connection, one)
     return sorted(one.epoch.number for one in lost)

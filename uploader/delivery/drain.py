@@ -30,6 +30,7 @@ from uploader.delivery.progress import Progress, Silent
 from uploader.delivery.sender import Sender
 from uploader.delivery.sender_manager import SenderManager
 from uploader.delivery.summary import DestinationResult, Summary, summarize
+from uploader.delivery.trainer_records import TrainerRecords
 from uploader.errors import DrainLocked
 from uploader.run_selection import choose_runs
 from uploader.settings import Settings
@@ -77,6 +78,7 @@ class Drain:
             SettingsError: A chosen run is not in the journal, or `options.to` is no URL.
         """
         self._journal = journal.on_connection_of(outbox)
+        self._records = TrainerRecords(self._journal)
         self._outbox = outbox
         self._options = options
         self._progress = progress or Silent()
@@ -163,7 +165,7 @@ class Drain:
     def _begin(self) -> None:
         self._journal.ingest_fallbacks()
         self._journal.salvage()
-        self._journal.note_interrupted()  # after what those trainings left was taken in
+        self._note_interrupted()
         self._next_intake = time.monotonic() + self._options.timing.intake
         self._outbox.claims.release_all()  # what a killed drain held: we have the lock, so it is gone
         self._outbox.claims.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff
@@ -258,11 +260,16 @@ class Drain:
     def _take_in(self) -> None:
         """Take in what trainings left beside the journal meanwhile; what cannot be had now may be the next time."""
         self._next_intake = time.monotonic() + self._options.timing.intake
-        for take_in in (self._journal.ingest_fallbacks, self._journal.salvage, self._journal.note_interrupted):
+        for take_in in (self._journal.ingest_fallbacks, self._journal.salvage, self._note_interrupted):
             try:
                 take_in()
             except (JournalError, OSError) as error:
                 _LOG.warning("What a training left beside the journal was not taken in: %s", error)
+
+    def _note_interrupted(self) -> None:
+        """Note which trainings were interrupted, which ends their runs; first take in the epochs that they left."""
+        self._records.take_in()
+        self._journal.note_interrupted()
 
     def _patience(self) -> float | None:
         """Return the seconds to wait for the next thing to happen; None when nothing is left to wait for."""

@@ -9,20 +9,59 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timezone
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from journal.clock import to_text
 from journal.kinds import EVALUATED, TRAINED, VALIDATED
 from journal.sessions.lost_epochs import TrainedEpoch
+from journal.sessions.over import OverRun
+from uploader.run_folder.run_file import KnownRun
 
 RESULTS_FILE = "results.csv"
+ARGUMENTS_FILE = "args.yaml"
+_CLOCKS_DIFFER = timedelta(minutes=5)
+"""By as much as that, at most, those of a machine and of the disk that keeps its files."""
 _NUMBER = "epoch"
 _SECONDS = "time"
 _RATES = "lr/pg"
 _RATE = "lr/pg0"
 _MOST_BYTES = 64 << 20
 """Of a file that is read: a training of a hundred thousand epochs writes less."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A trainer's record of a run's epochs.
+
+    Attributes:
+        epochs: In its order; none where there is no such file, or it cannot be read.
+        is_doubtful: Whether another training may have begun in the folder since, as one that nobody recorded.
+    """
+
+    epochs: Sequence[TrainedEpoch] = ()
+    is_doubtful: bool = False
+
+
+def record_of(run: OverRun) -> Record:
+    """Return the trainer's record of a run that is over, from the folder whose run file names it."""
+    for folder in run.folders:
+        known = KnownRun.read(folder)
+        if known and known.run == run.id:
+            return Record(
+                read_results_since(folder, known.begun_at or run.begun_at), _is_used_again(folder, run.last_sign)
+            )
+    return Record()
+
+
+def _is_used_again(folder: Path, last_sign: str) -> bool:
+    """Return whether a training began in a folder after a run's last sign of life; each writes its arguments there."""
+    try:
+        begun = datetime.fromtimestamp((folder / ARGUMENTS_FILE).stat().st_mtime, timezone.utc)
+        return to_text(begun - _CLOCKS_DIFFER) > last_sign
+    except (OSError, ValueError, OverflowError):
+        return False
 
 
 def read_results(folder: Path) -> list[TrainedEpoch]:

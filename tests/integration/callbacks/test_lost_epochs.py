@@ -83,12 +83,12 @@ def left(killed: Killed, tmp_path: Path) -> Iterator[Killed]:
         shutil.move(tmp_path / folder.name, folder)
 
 
-def epochs_of(journal: Path) -> dict[int, dict[str, float]]:
+def epochs_of(journal: Path, status: str = "completed") -> dict[int, dict[str, float]]:
     """Return the metrics of the epochs that a platform has once a journal is delivered, without the evaluation's."""
     with recordings(journal) as recorded, running(journal.parent / "platform", api_key=KEY) as server:
         assert recorded.drain(server.url).exit_code == 0
         (model,) = Api(server.url, KEY).get("/api/models/local/demo")["models"]
-        assert model["status"] == "completed"
+        assert model["status"] == status
         shown = Api(server.url, KEY).model(model["model"])["trainResults"]
     shutil.rmtree(journal.parent / "platform")
     return {epoch["epoch"]: epoch["metrics"] for epoch in shown if epoch["epoch"] < EPOCHS}
@@ -103,6 +103,12 @@ def test_all_epochs_arrive_with_the_journal_wiped(left: Killed, ultralytics: Any
     shutil.rmtree(left.journal)
     resume(left, ultralytics)
     assert_whole(epochs_of(left.journal), left)
+
+
+def test_without_a_resume_the_drain_takes_in_the_epoch(left: Killed) -> None:
+    epochs = epochs_of(left.journal, "failed")
+    assert sorted(epochs) == list(range(KILLED_IN + 1))
+    assert epochs[KILLED_IN] == pytest.approx(left.whole[KILLED_IN], rel=1e-5)
 
 
 def resume(left: Killed, ultralytics: Any) -> None:

@@ -18,7 +18,7 @@ from support.scripted_server import ScriptedServer
 
 from journal.clock import to_text, utc_now
 from journal.sessions.identity import Session
-from journal.sessions.interrupted import SILENT_FOR_GOOD
+from journal.sessions.over import SILENT_FOR_GOOD
 from journal.writing.fallback import FallbackFile
 from uploader.server.running import running
 

@@ -65,10 +65,10 @@ def test_a_record_that_begins_where_the_journal_ends_is_taken() -> None:
     assert lost([(2, 0.3)], [(0, 0.5, 1), (1, 0.4, 1)], 2) == [(2, 0.3, 1)]
 
 
-def test_of_a_pruned_run_only_what_follows_is_lost() -> None:
+def test_of_a_pruned_run_or_a_used_folder_only_what_follows_is_lost() -> None:
     trained = [(0, 0.5), (1, 0.4), (2, 0.3)]
-    assert lost(trained, [(1, 0.4, 2)], is_pruned=True) == [(2, 0.3, 2)]
-    assert lost(trained, [], is_pruned=True) == []
+    assert lost(trained, [(1, 0.4, 2)], must_agree=True) == [(2, 0.3, 2)]
+    assert lost(trained, [], must_agree=True) == []
 
 
 def test_a_final_evaluation_is_no_epoch() -> None:

@@ -1,0 +1,101 @@
+"""Trainings that are over: no process trains them any more, as far as can be known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from journal.clock import to_text
+from journal.kinds import REGISTRATION
+from journal.schema.tables import RANK
+from journal.sessions.liveness import is_dead, is_here, live_runs
+
+SILENT_FOR_GOOD = timedelta(days=1)
+"""A session writes a heartbeat every 30 seconds; one of another machine is taken for dead after a day without any."""
+FINISHED = "complete"
+"""Outcome of a session that trained to the end."""
+
+# The last training session of each run.
+_LAST = text(
+    """
+    SELECT r.id AS run_id, r.project, r.name, r.save_dir, r.created_at, s.generation, s.outcome,
+           s.host, s.boot_id, s.pid, s.heartbeat_at, s.ended_at
+    FROM runs r JOIN sessions s ON s.id = (SELECT n.id FROM sessions n WHERE n.run_id = r.id AND n.purpose IS NULL
+                                           ORDER BY n.generation DESC, n.id DESC LIMIT 1)
+    ORDER BY r.rowid
+    """
+)
+_FOLDER = text(
+    f"""
+    SELECT json_extract(e.payload, '$.trainArgs.save_dir') FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.run_id = :run_id AND e.kind = '{REGISTRATION}' AND json_valid(e.payload)
+    ORDER BY {RANK} DESC LIMIT 1
+    """  # noqa: S608 - names of this package
+)
+
+
+@dataclass(frozen=True)
+class OverRun:
+    """A run that nobody trains.
+
+    Attributes:
+        id: Uuid.
+        name: With the project, if it has one.
+        folders: Where it may have been trained, the newest first.
+        begun_at: When it began in this journal, as an ISO time.
+        last_sign: Of life, as an ISO time.
+        generation: Of its last session.
+    """
+
+    id: str
+    name: str
+    folders: tuple[Path, ...]
+    begun_at: str
+    last_sign: str
+    generation: int
+
+
+def runs_over(connection: Connection, now: datetime, *, finished: bool = False) -> Iterator[OverRun]:
+    """Yield the runs that are over.
+
+    Args:
+        connection: Any.
+        now: The current time.
+        finished: Whether to yield those that were trained to the end, too.
+    """
+    live = live_runs(connection, now)
+    for row in connection.execute(_LAST).all():
+        if row.run_id not in live and (finished or row.outcome != FINISHED) and is_gone(row, now):
+            yield _run(connection, row)
+
+
+def is_gone(session: Row[Any], now: datetime) -> bool:
+    """Return whether a session has ended or its process is known to be dead; a heartbeat from the future tells nothing.
+
+    Args:
+        session: A row of `sessions`, or what it has of `ended_at`, `host`, `boot_id`, `pid` and `heartbeat_at`.
+        now: The current time.
+    """
+    if session.ended_at is not None or is_dead(session.host, session.boot_id, session.pid):
+        return True
+    if is_here(session.host, session.boot_id):  # silent after a sleep of the machine, or by a clock that was set
+        return False
+    return bool(session.heartbeat_at < to_text(now - SILENT_FOR_GOOD))
+
+
+def _run(connection: Connection, row: Row[Any]) -> OverRun:
+    told = connection.execute(_FOLDER, {"run_id": row.run_id}).scalar()
+    folders = dict.fromkeys([*([told] if isinstance(told, str) and told else []), row.save_dir])
+    return OverRun(
+        row.run_id,
+        f"{row.project}/{row.name}" if row.project else row.name,
+        tuple(map(Path, folders)),
+        row.created_at,
+        max(row.heartbeat_at or "", row.ended_at or ""),
+        row.generation,
+    )
