@@ -38,7 +38,7 @@ from journal.errors import (
     no_shared_memory,
 )
 from journal.storage import connections
-from journal.surroundings.mounts import Nature, mount_of, read_mounts
+from journal.surroundings.mounts import mount_of, read_mounts
 
 Begin = Callable[..., AbstractContextManager[Connection]]
 """Begins a transaction, with the options `read_only` and `durable`."""
@@ -232,7 +232,7 @@ def _is_on_a_network(folder: Path) -> bool:
     A file can be mapped there all the same. "WAL does not work over a network filesystem": https://sqlite.org/wal.html
     """
     mount = mount_of(folder.resolve(), read_mounts())
-    return mount is not None and mount.nature in {Nature.NETWORK, Nature.DRIVE}
+    return mount is not None and mount.is_of_others
 
 
 def _shares_memory(folder: Path) -> bool:

@@ -33,18 +33,8 @@ _NETWORK = (
     "wekafs",
 )
 """How the types of network file systems begin, in the kernel (nfs, nfs4) and as FUSE's subtypes (fuse.cephfs)."""
-_NETWORK_FUSE = (
-    "blobfuse",
-    "gcsfuse",
-    "geesefs",
-    "glusterfs",
-    "goofys",
-    "juicefs",
-    "mountpoint-s3",
-    "rclone",
-    "s3fs",
-    "sshfs",
-)
+_NETWORK_FUSE = ("glusterfs", "juicefs", "sshfs")
+_OBJECT_STORES = ("blobfuse", "gcsfuse", "geesefs", "goofys", "mountpoint-s3", "rclone", "s3fs")
 _HOST = ("9p", "virtiofs", "vboxsf", "prl_fs", "vmhgfs")
 _LAYERS = ("overlay", "aufs", "unionfs", "fuse.fuse-overlayfs")
 _EMPTY_DIR = (
@@ -61,6 +51,8 @@ class Nature(Enum):
     DRIVE = "drive"
     """Google Drive. Colab itself knows its mount by this type (flush_and_unmount in google/colab/drive.py of
     https://github.com/googlecolab/colabtools)."""
+    OBJECTS = "objects"
+    """An object store that looks like folders, and takes a file as a whole."""
     HOST = "host"
     """A folder of the machine that this virtual one runs on."""
     USER_SPACE = "user space"
@@ -97,6 +89,8 @@ class Mount:
         if subtype == "drive":
             return Nature.DRIVE
         program = self.source if self.kind == "fuse" else subtype
+        if program.lower().startswith(_OBJECT_STORES):
+            return Nature.OBJECTS
         if subtype.startswith(_NETWORK) or program.lower().startswith(_NETWORK_FUSE):
             return Nature.NETWORK
         return self._local()
@@ -109,16 +103,26 @@ class Mount:
         if self.kind in _HOST:
             # A sandbox's own disk comes in this way, too.
             return Nature.HOST if self.point != Path("/") else Nature.DISK
-        return Nature.USER_SPACE if self._is_unknown_fuse else Nature.DISK
+        return Nature.USER_SPACE if self._is_fuse else Nature.DISK
 
     @property
-    def _is_unknown_fuse(self) -> bool:
+    def _is_fuse(self) -> bool:
         return self.kind.startswith(("fuse", "macfuse", "osxfuse")) and self.kind != "fuseblk"  # a disk's driver
+
+    @property
+    def is_of_others(self) -> bool:
+        """Whether other machines see the same files."""
+        return self.nature in {Nature.NETWORK, Nature.DRIVE, Nature.OBJECTS}
 
     @property
     def is_remote(self) -> bool:
         """Whether other machines, or a program, may be behind it, so that memory may not be shared through it."""
-        return self.nature in {Nature.NETWORK, Nature.DRIVE, Nature.HOST, Nature.USER_SPACE}
+        return self.is_of_others or self.nature in {Nature.HOST, Nature.USER_SPACE}
+
+    @property
+    def sends_later(self) -> bool:
+        """Whether a program takes what is written, and may send it some time after it has answered."""
+        return self._is_fuse
 
 
 def read_mounts() -> tuple[Mount, ...]:

@@ -13,6 +13,7 @@ from journal.surroundings.mounts import Mount, Nature, mount_of, read_mounts
 
 _BY_NATURE = {
     Nature.NETWORK: (Outlasts.MACHINE, "a network file system ({kind})"),
+    Nature.OBJECTS: (Outlasts.MACHINE, "an object store ({kind}), which takes a file when it was closed"),
     Nature.DRIVE: (Outlasts.MACHINE, "Google Drive, which sends a file some time after it was closed"),
     Nature.MEMORY: (Outlasts.PROCESS, "memory ({kind}), which is empty after a restart"),
     Nature.POD: (Outlasts.PROCESS, "an emptyDir volume, which is deleted with its pod"),
@@ -35,6 +36,7 @@ class Place:
         file_system: The type of its file system, empty if unknown.
         is_read_only: Whether its disk cannot be written.
         suits_journal: Whether a database may be written there; copies of files may be where it may not.
+        sends_later: Whether what is written there is kept only some time later.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class Place:
     file_system: str = ""
     is_read_only: bool = False
     suits_journal: bool = True
+    sends_later: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,10 @@ class Surroundings:
             outlasts, why = row.outlasts, row.why
         else:
             outlasts, why = _LOCALLY.get(mount.nature) or self._of_a_disk()
-        suits = not (row and row.is_copied) and mount.nature is not Nature.DRIVE
-        return Place(real, outlasts, why.format(kind=mount.kind), mount.kind, mount.is_read_only, suits)
+        is_copied = bool(row and row.is_copied)
+        suits = not is_copied and mount.nature not in {Nature.DRIVE, Nature.OBJECTS}
+        later = is_copied or mount.sends_later
+        return Place(real, outlasts, why.format(kind=mount.kind), mount.kind, mount.is_read_only, suits, later)
 
     def known(self) -> list[Place]:
         """Return the places here that are known and can be written, those that outlast most first."""

@@ -59,8 +59,8 @@ def test_the_innermost_and_last_mount_holds_a_folder() -> None:
         ("lustre", "10.0.0.1@tcp:/scratch", Nature.NETWORK),
         ("fuse.sshfs", "me@there:", Nature.NETWORK),
         ("fuse.cephfs", "ceph", Nature.NETWORK),
-        ("fuse", "mountpoint-s3", Nature.NETWORK),
-        ("fuse", "gcsfuse", Nature.NETWORK),
+        ("fuse", "mountpoint-s3", Nature.OBJECTS),
+        ("fuse.gcsfuse", "bucket", Nature.OBJECTS),
         ("fuse.drive", "drive", Nature.DRIVE),
         ("fuse.gocryptfs", "/home/me/.secret", Nature.USER_SPACE),
         ("9p", "C:", Nature.HOST),
@@ -70,7 +70,7 @@ def test_the_innermost_and_last_mount_holds_a_folder() -> None:
 )
 def test_a_file_system_is_known_by_its_type(kind: str, source: str, nature: Nature) -> None:
     mount = Mount(Path("/mnt"), kind, source)
-    remote = {Nature.NETWORK, Nature.DRIVE, Nature.HOST, Nature.USER_SPACE}
+    remote = {Nature.NETWORK, Nature.DRIVE, Nature.OBJECTS, Nature.HOST, Nature.USER_SPACE}
     assert (mount.nature, mount.is_remote) == (nature, nature in remote)
 
 
