@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,6 +19,7 @@ from typing import IO, BinaryIO, NamedTuple, Protocol
 from journal.checkpoints.blobs import write_all
 from journal.disk import sync_folder
 from journal.errors import MirrorUnavailable
+from journal.locations import surroundings
 
 _CHUNK = 1 << 20
 _FLUSHED_CHUNKS = 8  # a large flush would delay other writes to the same disk
@@ -87,7 +87,7 @@ class FolderStore:
         """Use a folder, which is made when something is put."""
         self.folder = folder
         self.address = str(folder)
-        self.confirms = not _sends_later(folder)
+        self.confirms = not surroundings().place(folder).sends_later
 
     def put(self, name: str, content: bytes) -> None:
         """Store an object, unless it is there."""
@@ -210,25 +210,3 @@ def _flush(descriptor: int) -> None:
     except OSError as error:
         if error.errno not in _NOT_KNOWN:
             raise
-
-
-def _sends_later(folder: Path) -> bool:
-    """Return whether a folder is a mount that answers at once and sends later, as those of cloud drives do."""
-    if sys.platform == "darwin":
-        return any(part in {"CloudStorage", "Google Drive", "Dropbox", "OneDrive"} for part in folder.parts)
-    return _file_system(folder).startswith("fuse")
-
-
-def _file_system(folder: Path) -> str:
-    """Return the type of the file system that a folder is or would be on; "" if it is unknown."""
-    place = os.path.realpath(folder)
-    try:
-        mounts = [line.split() for line in Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()]
-    except OSError:
-        return ""
-    around = [
-        (len(at), number, kind)
-        for number, (_, at, kind, *_) in enumerate(mounts)
-        if Path(at.encode().decode("unicode_escape")) in (Path(place), *Path(place).parents)
-    ]
-    return max(around)[2] if around else ""

@@ -30,8 +30,9 @@ class Keeping:
         outlasts: What they outlast.
         why: A clause that says what the folder is.
         if_there: Whether that is true only where the platform has made the folder.
-        is_copied: Whether its files are kept by copying them away at some moment, which a database that is being
-            written does not survive.
+        is_copied: Whether its files are kept by copying them away while they may change, which a database does not
+            survive.
+        if_saved: Whether they are kept only if a person has them kept.
     """
 
     folder: str
@@ -39,6 +40,7 @@ class Keeping:
     why: str
     if_there: bool = False
     is_copied: bool = False
+    if_saved: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ KAGGLE = Machine(
             Outlasts.PROCESS,
             "kept only as the output of a saved version (20 GB at most), or for the next interactive session if "
             "persistence of files was switched on before",
+            if_saved=True,
         ),
         Keeping("/kaggle/input", Outlasts.MACHINE, "data that was added to the notebook, which cannot be written"),
     ),
@@ -115,8 +118,8 @@ SAGEMAKER_JOB = Machine(
             if_there=True,
             is_copied=True,
         ),
-        Keeping("/opt/ml/model", Outlasts.SESSION, "copied to S3 when the job ends", is_copied=True),
         Keeping("/opt/ml/output/data", Outlasts.SESSION, "copied to S3 when the job ends", is_copied=True),
+        Keeping("/opt/ml/model", Outlasts.SESSION, "copied to S3 when the job ends", is_copied=True),
     ),
     signs=("SM_TRAINING_ENV", "TRAINING_JOB_ARN"),
     source="https://docs.aws.amazon.com/sagemaker/latest/dg/model-train-storage.html",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _LOCALLY = {
     Nature.HOST: (Outlasts.SESSION, "a folder of the machine's host ({kind})"),
     Nature.USER_SPACE: (Outlasts.SESSION, "a file system in user space ({kind}); what it outlasts is not known here"),
 }
+_MACS_CLOUDS = frozenset({"CloudStorage", "Google Drive", "Dropbox", "OneDrive"})
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Place:
         file_system: The type of its file system, empty if unknown.
         is_read_only: Whether its disk cannot be written.
         suits_journal: Whether a database may be written there; copies of files may be where it may not.
-        sends_later: Whether what is written there is kept only some time later.
+        sends_later: Whether what is written there is kept only some time later, if at all.
     """
 
     folder: Path
@@ -109,14 +111,14 @@ class Surroundings:
         row = _row_for(real, self._rows())
         is_inner = row is None or len(mount.point.parts) > len(Path(row.folder).parts)
         if mount.nature in _BY_NATURE and is_inner:
-            outlasts, why = _BY_NATURE[mount.nature]
+            row, (outlasts, why) = None, _BY_NATURE[mount.nature]
         elif row := row or self.machine.disk:
             outlasts, why = row.outlasts, row.why
         else:
             outlasts, why = _LOCALLY.get(mount.nature) or self._of_a_disk()
         is_copied = bool(row and row.is_copied)
         suits = not is_copied and mount.nature not in {Nature.DRIVE, Nature.OBJECTS}
-        later = is_copied or mount.sends_later
+        later = mount.sends_later or bool(row and (row.is_copied or row.if_saved)) or _is_a_macs_cloud(real)
         return Place(real, outlasts, why.format(kind=mount.kind), mount.kind, mount.is_read_only, suits, later)
 
     def known(self) -> list[Place]:
@@ -160,6 +162,11 @@ def _signs(machine: Machine, facts: Facts) -> list[str]:
         *(sign for sign in machine.signs if sign in facts.environ),
         *(mark for mark in machine.marks if mark in facts.existing),
     ]
+
+
+def _is_a_macs_cloud(folder: Path) -> bool:
+    """Return whether a cloud's own program copies a folder of macOS, which is an ordinary one."""
+    return sys.platform == "darwin" and not _MACS_CLOUDS.isdisjoint(folder.parts)
 
 
 def _row_for(folder: Path, rows: Iterator[Keeping]) -> Keeping | None:

@@ -40,7 +40,7 @@ def test_a_session_that_vanishes_is_described_with_its_source_and_the_next_step(
     assert "This is a Colab session (recognised by COLAB_RELEASE_TAG)." in printed
     assert "https://research.google.com/colaboratory/faq.html" in printed
     assert "outlasts a killed process: yes; the end of the session: no; the loss of the machine: no" in printed
-    assert "safer: deliver while it trains: run `python -m uploader drain --watch` beside it" in printed
+    assert 'safer: mount Drive, and use attach(model, mirror="/content/drive/MyDrive/uploader-mirror")' in printed
 
 
 def test_a_drive_that_is_mounted_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,9 +49,14 @@ def test_a_drive_that_is_mounted_is_named(tmp_path: Path, monkeypatch: pytest.Mo
         (kept,) = account()["kept_here"]
         asked = account("--journal", str(drive / "journal"))
         assert f"kept when the machine is lost: {drive / 'MyDrive'}, Google Drive" in where().stdout
+        assert str(drive / "MyDrive" / "uploader-mirror") in account()["advice"]
+        monkeypatch.setenv("UPLOADER_MIRROR", str(drive / "MyDrive" / "mirror"))
+        assert f"mirror {drive / 'MyDrive' / 'mirror'}\n  Google Drive" in where().stdout
+        mirrored = account()
     assert (kept["folder"], kept["file_system"]) == (str(drive / "MyDrive"), "fuse.drive")
     assert kept["outlasts"] == asked["journal"]["outlasts"] == {"process": True, "session": True, "machine": True}
     assert "own disk" in asked["advice"]
+    assert (mirrored["mirror"]["outlasts"]["machine"], mirrored["advice"]) == (True, None)
 
 
 def test_programs_are_told_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,3 +111,11 @@ def test_a_machine_that_can_keep_nothing_is_an_error(tmp_path: Path, monkeypatch
         result = where()
     assert result.exit_code == 1
     assert result.stdout.count("no file can be kept there") == 3
+
+
+def test_an_object_store_as_the_mirror_is_answer_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    monkeypatch.setenv("UPLOADER_MIRROR", "s3://bucket/mirror")
+    told = account()
+    assert (told["mirror"]["is"], told["advice"]) == ("an object store", None)
+    assert "mirror s3://bucket/mirror\n  an object store" in where().stdout

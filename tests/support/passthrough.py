@@ -77,6 +77,9 @@ class Passthrough(mfusepy.Operations if mfusepy else object):
     def mkdir(self, path, mode):
         self._at(path).mkdir(mode)
 
+    def rmdir(self, path):
+        self._at(path).rmdir()
+
     def unlink(self, path):
         self._at(path).unlink()
 

@@ -23,14 +23,29 @@ def here(*table: str, home: str = "/root", existing: tuple[str, ...] = (), **env
     return Surroundings(Facts(env, mounts, frozenset(existing), "/tmp", home))
 
 
+def mirrored(folder: str) -> str:
+    return f'use attach(model, mirror="{folder}/uploader-mirror")'
+
+
 @pytest.mark.parametrize(
     ("machine", "said"),
     [
-        (here(LAYERS, DRIVE, COLAB_RELEASE_TAG="1"), DRAIN),
-        (here(LAYERS, COLAB_RELEASE_TAG="1"), DRAIN),
-        (here(LAYERS, KAGGLE_KERNEL_RUN_TYPE="Batch"), f"{DRAIN}, and save a version of the notebook afterwards"),
-        (here(LAYERS, existing=("/opt/ml/checkpoints",), SM_TRAINING_ENV="{}"), DRAIN),
-        (here(LAYERS, existing=("/notebooks",), PAPERSPACE_NOTEBOOK_REPO_ID="r"), "/notebooks/uploader-journal"),
+        (
+            here(LAYERS, DRIVE, COLAB_RELEASE_TAG="1"),
+            'use attach(model, mirror="/content/drive/MyDrive/uploader-mirror")',
+        ),
+        (here(LAYERS, COLAB_RELEASE_TAG="1"), f"mount Drive, and {mirrored('/content/drive/MyDrive')}"),
+        (
+            here(LAYERS, KAGGLE_KERNEL_RUN_TYPE="Batch"),
+            f"{mirrored('/kaggle/working')}, and save a version of the notebook afterwards",
+        ),
+        (here(LAYERS, existing=("/opt/ml/checkpoints",), SM_TRAINING_ENV="{}"), mirrored("/opt/ml/checkpoints")),
+        (
+            here(LAYERS, existing=("/opt/ml/model", "/opt/ml/output/data"), SM_TRAINING_ENV="{}"),
+            mirrored("/opt/ml/output/data"),
+        ),
+        (here(LAYERS, existing=("/notebooks",), PAPERSPACE_NOTEBOOK_REPO_ID="r"), mirrored("/notebooks")),
+        (here(LAYERS, GITHUB_ACTIONS="true"), DRAIN),
         (here(LAYERS), "a folder that is kept, such as one that is mounted into the container"),
         (here(DISK), None),
     ],
@@ -42,13 +57,13 @@ def test_a_journal_on_the_machines_own_disk(machine: Surroundings, said: str | N
 
 def test_a_job_is_sent_from_its_own_folder_to_the_home_that_nodes_share() -> None:
     cluster = here(DISK, HOMES, home="/home/me", SLURM_JOB_ID="7", TMPDIR="/local/7")
-    assert advice(Path("/local/7/journal"), cluster) == "set UPLOADER_JOURNAL=/home/me/uploader-journal"
+    assert advice(Path("/local/7/journal"), cluster) == mirrored("/home/me")
     assert advice(Path("/home/me/journal"), cluster) is None
 
 
 def test_a_home_of_the_node_is_better_than_the_jobs_folder_and_no_end() -> None:
     node = here(DISK, home="/home/me", SLURM_JOB_ID="7", TMPDIR="/local/7")
-    assert advice(Path("/local/7/journal"), node) == "set UPLOADER_JOURNAL=/home/me/uploader-journal"
+    assert advice(Path("/local/7/journal"), node) == mirrored("/home/me")
     assert "drain --watch" in (advice(Path("/home/me/journal"), node) or "")
     assert concern(Path("/home/me/journal"), node) is None
 
@@ -63,6 +78,22 @@ def test_a_drive_takes_copies_and_no_database() -> None:
     colab = here(LAYERS, DRIVE, COLAB_RELEASE_TAG="1")
     folder = Path("/content/drive/MyDrive/journal")
     assert "no place for a database (Google Drive" in (concern(folder, colab) or "")
-    assert "own disk" in (advice(folder, colab) or "")
+    assert (
+        advice(folder, colab) == f"keep the journal on the machine's own disk, and {mirrored('/content/drive/MyDrive')}"
+    )
     job = here(LAYERS, existing=("/opt/ml/checkpoints",), SM_TRAINING_ENV="{}")
     assert "no place for a database (copied to S3" in (concern(Path("/opt/ml/checkpoints/journal"), job) or "")
+
+
+def test_a_mirror_that_is_kept_leaves_nothing_to_be_said() -> None:
+    colab = here(LAYERS, DRIVE, COLAB_RELEASE_TAG="1")
+    for mirror in ("/content/drive/MyDrive/uploader-mirror", "s3://bucket/mirror"):
+        assert (concern(Path(JOURNAL), colab, mirror), advice(Path(JOURNAL), colab, mirror)) == (None, None)
+    kaggle = here(LAYERS, KAGGLE_KERNEL_RUN_TYPE="Batch")
+    assert concern(Path(JOURNAL), kaggle, "/kaggle/working/uploader-mirror") is None
+
+
+def test_a_mirror_that_vanishes_too_is_said_to() -> None:
+    colab = here(LAYERS, COLAB_RELEASE_TAG="1")
+    assert (concern(Path(JOURNAL), colab, "/content/mirror") or "").endswith("and so does its mirror /content/mirror")
+    assert "mount Drive" in (advice(Path(JOURNAL), colab, "/content/mirror") or "")

@@ -18,6 +18,7 @@ from uploader.commands.phrases import an_earlier_journal
 if TYPE_CHECKING:
     from journal.surroundings.place import Place, Surroundings
 
+_ENDS = ("process", "session", "machine")
 _CODES = """
   0  done
   1  no file can be kept here, neither in the journal nor in a fallback folder
@@ -42,22 +43,23 @@ def where(journal: Path | None, as_json: bool) -> None:
 
 def _account(named: Path | None, here: Surroundings) -> dict[str, Any]:
     """Return all that the command says, as JSON has it."""
-    from journal.locations import choose_journal, chosen_journal, fallback_folders
+    from journal.locations import choose_journal, chosen_journal, chosen_mirror, fallback_folders
     from journal.reading.beside import earlier_journal
     from journal.surroundings.machines import Outlasts
     from uploader.recording.place_advice import advice
 
     chosen = choose_journal()
     is_named = named is not None and named != chosen_journal()
-    folder = named or chosen.folder
+    folder, mirror = named or chosen.folder, chosen_mirror()
     machine = {"name": here.machine.name, "title": here.machine.title, "ends": here.machine.ends}
     return {
         "machine": {**machine, "recognised_by": here.signs, "source": here.machine.source},
         "journal": {**_use(folder, here), "chosen": "it was named" if is_named else chosen.why},
         "fallback_folders": [_use(one, here) for one in fallback_folders()],
+        "mirror": _mirror(mirror, here) if mirror else None,
         "kept_here": [_described(one) for one in here.known() if one.outlasts is Outlasts.MACHINE],
         "earlier_journal": str(earlier) if (earlier := earlier_journal(folder)) else None,
-        "advice": advice(folder, here),
+        "advice": advice(folder, here, mirror),
     }
 
 
@@ -68,14 +70,19 @@ def _use(folder: Path, here: Surroundings) -> dict[str, Any]:
     return {**_described(here.place(folder)), "folder": str(folder), "refused": why_no_files(folder)}
 
 
+def _mirror(address: str, here: Surroundings) -> dict[str, Any]:
+    """Return what `UPLOADER_MIRROR` names, as it is named; of an object store nothing is known here."""
+    if "://" in address:
+        return {"address": address, "is": "an object store", "outlasts": dict.fromkeys(_ENDS, True), "refused": None}
+    from journal.locations import expanded
+
+    return {**_use(expanded(address), here), "address": address}
+
+
 def _described(place: Place) -> dict[str, Any]:
     from journal.surroundings.machines import Outlasts
 
-    outlasts = {
-        "process": True,
-        "session": place.outlasts >= Outlasts.SESSION,
-        "machine": place.outlasts >= Outlasts.MACHINE,
-    }
+    outlasts = {end: place.outlasts >= Outlasts[end.upper()] for end in _ENDS}
     return {"folder": str(place.folder), "is": place.why, "file_system": place.file_system, "outlasts": outlasts}
 
 
@@ -95,6 +102,9 @@ def _as_text(account: dict[str, Any]) -> Iterator[str]:
     for one in account["fallback_folders"]:
         yield f"\nevents that it cannot take: {one['folder']}"
         yield from _place_in_words(one, machine["ends"])
+    if mirror := account["mirror"]:
+        yield f"\nmirror {mirror['address']}"
+        yield from _place_in_words(mirror, machine["ends"])
     for one in account["kept_here"]:
         yield f"\nkept when the machine is lost: {one['folder']}, {one['is']}"
     yield from _next_steps(account)

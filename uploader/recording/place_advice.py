@@ -5,40 +5,68 @@ from __future__ import annotations
 from pathlib import Path
 
 from journal.next_steps import next_command
-from journal.surroundings.machines import KAGGLE, Outlasts
-from journal.surroundings.place import Surroundings
+from journal.surroundings.machines import COLAB, KAGGLE, Outlasts
+from journal.surroundings.place import Place, Surroundings
 
 
-def concern(journal: Path, here: Surroundings) -> str | None:
+def concern(journal: Path, here: Surroundings, mirror: str | None = None) -> str | None:
     """Return what is wrong with a journal's place, short of losing the machine; None if nothing is.
 
     Args:
         journal: The journal's folder.
         here: The machine.
+        mirror: Address of what it is mirrored to; None for nothing.
     """
     place = here.place(journal)
     if not place.suits_journal:
         return f"is no place for a database ({place.why}), which may arrive torn or not at all"
-    if place.outlasts < Outlasts.SESSION:
-        return f"vanishes at {here.machine.ends} ({place.why})"
-    return None
+    if place.outlasts >= Outlasts.SESSION or _is_mirrored(place, here, mirror):
+        return None
+    too = f", and so does its mirror {mirror}" if mirror else ""
+    return f"vanishes at {here.machine.ends} ({place.why}){too}"
 
 
-def advice(journal: Path, here: Surroundings) -> str | None:
+def advice(journal: Path, here: Surroundings, mirror: str | None = None) -> str | None:
     """Return what a person does so that less is lost with a journal's place; None where that is as safe as can be.
 
     Args:
         journal: The journal's folder.
         here: The machine.
+        mirror: Address of what it is mirrored to; None for nothing.
     """
     place = here.place(journal)
     if not place.suits_journal:
-        return "keep the journal on the machine's own disk: leave UPLOADER_JOURNAL and attach(journal=...) away"
-    if place.outlasts is Outlasts.MACHINE or not (here.machine.is_lent or concern(journal, here)):
+        return f"keep the journal on the machine's own disk, and {_mirrored_to(place.folder.parent)}"
+    if place.outlasts is Outlasts.MACHINE or _is_mirrored(place, here, mirror):
         return None
-    if better := next((one for one in here.known() if one.suits_journal and one.outlasts > place.outlasts), None):
+    if here.machine.is_lent:
+        return _for_lent(journal, place, here)
+    return _for_own(place, here) if concern(journal, here) else None
+
+
+def _is_mirrored(place: Place, here: Surroundings, mirror: str | None) -> bool:
+    """Return whether a mirror outlasts a place; one that is kept if a person sees to it counts."""
+    if not mirror or "://" in mirror:
+        return bool(mirror)
+    other = here.place(Path(mirror))
+    return other.outlasts > place.outlasts or other.sends_later
+
+
+def _for_lent(journal: Path, place: Place, here: Surroundings) -> str:
+    if here.machine is KAGGLE:
+        return f"{_mirrored_to(Path(KAGGLE.folders[0].folder))}, and save a version of the notebook afterwards"
+    if better := next((one for one in here.known() if one.outlasts > place.outlasts), None):
+        return _mirrored_to(better.folder)
+    if here.machine is COLAB:
+        return f"mount Drive, and {_mirrored_to(Path('/content/drive/MyDrive'))}"
+    return f"deliver while it trains: run `{next_command('drain --watch', journal)}` beside it"
+
+
+def _for_own(place: Place, here: Surroundings) -> str:
+    if better := next((one for one in here.known() if one.outlasts > place.outlasts), None):
         return f"set UPLOADER_JOURNAL={better.folder / 'uploader-journal'}"
-    if not here.machine.is_lent:
-        return "set UPLOADER_JOURNAL to a folder that is kept, such as one that is mounted into the container"
-    saved = ", and save a version of the notebook afterwards" if here.machine is KAGGLE else ""
-    return f"deliver while it trains: run `{next_command('drain --watch', journal)}` beside it{saved}"
+    return "set UPLOADER_JOURNAL to a folder that is kept, such as one that is mounted into the container"
+
+
+def _mirrored_to(folder: Path) -> str:
+    return f'use attach(model, mirror="{folder / "uploader-mirror"}")'

@@ -13,12 +13,13 @@ from uploader.recording.place_advice import advice, concern
 LOGGER = logging.getLogger("uploader")
 
 
-def warn_of_places(journal: Path, *, is_named: bool) -> None:
+def warn_of_places(journal: Path, *, is_named: bool, mirror: str | None = None) -> None:
     """Warn if the journal may be lost, or if a configured folder cannot be used.
 
     Args:
         journal: The journal's folder.
         is_named: Whether the training's script named it.
+        mirror: Address of what the training is mirrored to; None for nothing.
     """
     chosen = choose_journal()
     if chosen.is_makeshift and not is_named:
@@ -27,18 +28,18 @@ def warn_of_places(journal: Path, *, is_named: bool) -> None:
             "permanent folder."
         )
     else:
-        _warn_of_place(journal, is_named=is_named or journal == locations.chosen_journal())
+        _warn_of_place(journal, mirror, is_named=is_named or journal == locations.chosen_journal())
     if unfit := unfit_fallback():
         LOGGER.warning("%s for events that the journal cannot take. Set it to a folder, or not at all.", unfit)
 
 
-def _warn_of_place(journal: Path, *, is_named: bool) -> None:
+def _warn_of_place(journal: Path, mirror: str | None, *, is_named: bool) -> None:
     """Warn of a place that loses files; what a person named on a machine of their own may vanish, as they wish."""
     here = locations.surroundings()
     if is_named and not here.machine.is_lent and here.place(journal).suits_journal:
         return
-    if wrong := concern(journal, here):
-        _warn_once(f"The journal {journal} {wrong}. To be safe, {advice(journal, here)}.")
+    if wrong := concern(journal, here, mirror):
+        _warn_once(f"The journal {journal} {wrong}. To be safe, {advice(journal, here, mirror)}.")
 
 
 @cache

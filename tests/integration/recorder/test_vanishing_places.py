@@ -10,6 +10,7 @@ from support.disks import make_read_only, small_disk
 from support.journals import rows
 from support.passthrough import network_mount
 
+from journal.mirror.mirror_addresses import open_store
 from uploader.recording import place_warnings
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
@@ -30,8 +31,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def train(save_dir: Path, folder: Path | None = None) -> None:
-    options = JournalOptions(journal=str(folder) if folder else None)
+def train(save_dir: Path, folder: Path | None = None, mirror: Path | None = None) -> None:
+    options = JournalOptions(journal=str(folder) if folder else None, mirror=str(mirror) if mirror else None)
     recorder = Recorder.start(options, project=None, name="run", save_dir=save_dir, resume=False)
     recorder.event("epoch_end", {"epoch": 0}, "0")
     (save_dir / "best.pt").write_bytes(b"weights")
@@ -51,7 +52,17 @@ def test_a_session_that_takes_the_journal_with_it_is_said_once(
         train(save_dir)
     (warning,) = said(caplog)
     assert "vanishes at the end of the session" in warning
-    assert "`python -m uploader drain --watch`" in warning
+    assert 'mount Drive, and use attach(model, mirror="/content/drive/MyDrive/uploader-mirror")' in warning
+
+
+def test_a_mirror_on_a_drive_is_an_answer_and_is_only_handed_over(
+    home: Path, save_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    with network_mount(home, "drive") as drive:
+        train(save_dir, mirror=drive / "mirror")
+        assert not open_store(str(drive / "mirror")).confirms
+    assert said(caplog) == []
 
 
 def test_naming_a_folder_changes_nothing_where_all_of_them_vanish(

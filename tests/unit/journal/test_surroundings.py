@@ -196,3 +196,21 @@ def test_other_systems_are_asked_another_way(monkeypatch: pytest.MonkeyPatch) ->
     assert ours is not None
     assert theirs is not None
     assert (theirs.kind, theirs.nature) == (ours.kind, ours.nature)
+
+
+def test_a_macs_cloud_sends_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path("/Users/me/Library/CloudStorage/GoogleDrive-me/My Drive")
+    assert not here().place(folder).sends_later
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert here().place(folder).sends_later
+    assert not here().place(Path("/Users/me/mirror")).sends_later
+
+
+def test_what_is_kept_only_when_it_is_saved_or_sent_is_not_kept_at_once() -> None:
+    later = [
+        place("/content/drive/MyDrive", LAYERS, DRIVE),
+        place("/kaggle/working/mirror", LAYERS, env="KAGGLE_KERNEL_RUN_TYPE=Batch"),
+        place("/opt/ml/checkpoints", LAYERS, env="SM_TRAINING_ENV={}", existing=("/opt/ml/checkpoints",)),
+    ]
+    assert [one.sends_later for one in later] == [True] * 3
+    assert not place("/home/me", DISK, HOMES).sends_later
