@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from journal.errors import DamagedMirror
 from journal.kinds import CHECKPOINT, FINAL
-from journal.mirror.layout import BLOBS, RUNS, SegmentName, parse_blob
-from journal.mirror.segment_reading import least, read_segment
+from journal.mirror.layout import BLOBS, RUNS, ResultsName, SegmentName, parse_blob
+from journal.mirror.segment_reading import least, read_results, read_segment
 from journal.mirror.segments import Segment, columns
 from journal.mirror.stores import Store
 
@@ -76,6 +76,8 @@ def check(store: Store, between: Callable[[], object] = lambda: None) -> Checked
         checked.bytes += found.size
         if name := SegmentName.parse(found.name):
             by_session.setdefault(name.session, []).append(name)
+        elif results := ResultsName.parse(found.name):
+            _check_results(store, results, checked)
     checked.runs = len({name.run for names in by_session.values() for name in names})
     for names in by_session.values():
         parts = _parts(store, names, checked, between)
@@ -87,6 +89,13 @@ def check(store: Store, between: Callable[[], object] = lambda: None) -> Checked
     there = _check_blobs(store, checked, between)
     checked.missing += [f"checkpoint {sha256}, which a run needs" for sha256 in sorted(needed.all() - there)]
     return checked
+
+
+def _check_results(store: Store, name: ResultsName, checked: Checked) -> None:
+    try:
+        read_results(store, name)
+    except DamagedMirror as error:
+        checked.damaged.append(str(error))
 
 
 def _parts(

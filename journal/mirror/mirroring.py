@@ -10,7 +10,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
 
 from journal.clock import now_text
 from journal.errors import BlobMissing, DamagedMirror
@@ -21,6 +20,7 @@ from journal.mirror.journal_reader import JournalReader
 from journal.mirror.layout import BLOBS, RUNS, SegmentName, blob_name, parse_blob
 from journal.mirror.mirror_state import MirrorState
 from journal.mirror.numbers import Numbers
+from journal.mirror.results_mirroring import ResultsMirroring
 from journal.mirror.segment_reading import read_segment
 from journal.mirror.stores import Store
 from journal.reading.places import MIRROR_NOTE
@@ -69,6 +69,7 @@ class Mirroring:
         self._held: dict[str, list[SegmentName]] = defaultdict(list)
         self._numbers: dict[str, Numbers] = defaultdict(Numbers)
         self._chains: dict[str, tuple[int, str]] = {}
+        self._results = ResultsMirroring(self._reader, store, clock)
         self._blobs: set[str] = set()
         self._needed: set[tuple[str, str]] = set()
         self._are_blobs_due = True
@@ -90,8 +91,11 @@ class Mirroring:
             tried_at=now_text(),
         )
 
-    def step(self) -> int:
+    def step(self, *, is_last: bool = False) -> int:
         """Hand over everything that is new, events before checkpoints; return how many events that were.
+
+        Args:
+            is_last: Whether the results, which are handed over now and then, are so in any case.
 
         Raises:
             MirrorUnavailable: The store cannot be used now.
@@ -99,6 +103,7 @@ class Mirroring:
         """
         events = self._step_events()
         self._step_blobs()
+        self._results.step(self._chosen(), is_last=is_last)
         return events
 
     def _step_events(self) -> int:
@@ -128,12 +133,13 @@ class Mirroring:
 
     def _new(self) -> list[_New]:
         """Return the next events that the store does not have; nothing if no event came in since there were none."""
+        runs = self._chosen()
         with self._reader.begin() as connection:
             newest = journal_reader.newest_event(connection)
             if newest == self._seen:
                 return []
             found: list[_New] = []
-            for session in journal_reader.sessions(connection, self._chosen(connection)):
+            for session in journal_reader.sessions(connection, runs):
                 new = journal_reader.entries(connection, session.id, self._numbers[session.uuid])
                 groups = list(segments.divided(new))
                 if groups:
@@ -143,8 +149,11 @@ class Mirroring:
             self._seen = newest
         return found
 
-    def _chosen(self, connection: Any) -> Collection[str]:
-        return journal_reader.runs(connection) if self._runs is None else self._runs
+    def _chosen(self) -> Collection[str]:
+        if self._runs is not None:
+            return self._runs
+        with self._reader.begin() as connection:
+            return journal_reader.runs(connection)
 
     def _put(self, new: _New) -> None:
         segment = segments.make(new.header, new.entries, self._before(new))
@@ -182,8 +191,9 @@ class Mirroring:
             raise
 
     def _wanted(self) -> set[tuple[str, str]]:
+        runs = self._chosen()
         with self._reader.begin() as connection:
-            return journal_reader.wanted_blobs(connection, self._chosen(connection))
+            return journal_reader.wanted_blobs(connection, runs)
 
     def _put_blob(self, sha256: str) -> None:
         try:

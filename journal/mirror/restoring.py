@@ -8,17 +8,26 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+from sqlalchemy import text
+
 from journal.checkpoints import retaking
 from journal.checkpoints.blobs import Snapshot, delete, digest
 from journal.errors import DamagedMirror
 from journal.folder import Journal
 from journal.mirror import journal_reader
-from journal.mirror.layout import RUNS, SegmentName, blob_name
-from journal.mirror.segment_reading import least, read_segment
+from journal.mirror.layout import RUNS, ResultsName, SegmentName, blob_name
+from journal.mirror.segment_reading import least, read_results, read_segment
 from journal.mirror.segments import Segment, columns
 from journal.mirror.stores import Source
+from journal.outbox import results_intake
+from journal.outbox.run_results import Results
 from journal.retention import prunable
+from journal.sessions.identity import ELSEWHERE, PLACE
 from journal.writing import fallback_intake
+
+_FROM_ELSEWHERE = text("UPDATE facts SET value = :elsewhere WHERE name = :place").bindparams(
+    place=PLACE, elsewhere=ELSEWHERE
+)
 
 
 @dataclass
@@ -32,6 +41,8 @@ class Restored:
         bytes: The size of these.
         damaged: In words, what could not be read.
         missing: Checkpoints that a run needs and the mirror does not have, by sha256.
+        delivered: How many deliveries are known to have arrived that were not before.
+        results: What platforms have taken, as the mirror tells it.
     """
 
     runs: list[str] = field(default_factory=list)
@@ -40,6 +51,8 @@ class Restored:
     bytes: int = 0
     damaged: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    delivered: int = 0
+    results: list[Results] = field(default_factory=list, repr=False)
 
 
 def restore(
@@ -67,6 +80,8 @@ def restore_events(
 ) -> Restored:
     """Do the first half of `restore`."""
     restored = Restored()
+    restored.results = _read_results(store, runs, restored)
+    _take_results(journal, restored, has_events=False)  # so that no drain plans meanwhile what has arrived
     named = _segment_names(store, runs)
     with journal.begin(read_only=True) as connection:
         pruned = prunable.pruned(connection)
@@ -76,6 +91,10 @@ def restore_events(
             restored.events += fallback_intake.ingest_whole(journal.begin, str(part.name), part.header, events)
             between()
     restored.runs = sorted({name.run for name in named})
+    if restored.events:
+        with journal.begin() as connection:  # have drains ask platforms whether they know more, from the lost machine
+            connection.execute(_FROM_ELSEWHERE)
+    _take_results(journal, restored, has_events=True)
     return restored
 
 
@@ -88,10 +107,32 @@ def restore_checkpoints(
         between()
 
 
+def _read_results(store: Source, runs: Collection[str] | None, restored: Restored) -> list[Results]:
+    """Return the results that the mirror has; what is damaged is named, and its deliveries may be sent again."""
+    found = []
+    for name in filter(None, map(ResultsName.parse, _names(store, runs))):
+        try:
+            found.append(read_results(store, name))
+        except DamagedMirror as error:
+            restored.damaged.append(str(error))
+    return found
+
+
+def _take_results(journal: Journal, restored: Restored, *, has_events: bool) -> None:
+    for one in restored.results:
+        with journal.begin() as connection:
+            taken = results_intake.take_in(connection, one, has_events=has_events)
+        restored.delivered += taken.delivered
+        restored.damaged += taken.refused
+
+
 def _segment_names(store: Source, runs: Collection[str] | None) -> list[SegmentName]:
+    return [name for name in map(SegmentName.parse, _names(store, runs)) if name]
+
+
+def _names(store: Source, runs: Collection[str] | None) -> Iterator[str]:
     prefixes = [RUNS] if runs is None else [f"{RUNS}{run}/" for run in sorted(runs)]
-    listed = (SegmentName.parse(found.name) for prefix in prefixes for found in store.list(prefix))
-    return [name for name in listed if name]
+    return (found.name for prefix in prefixes for found in store.list(prefix))
 
 
 def _sessions(

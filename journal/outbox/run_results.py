@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 
 from journal import ids
 from journal.clock import from_text
+from journal.encoding import encode
 from journal.errors import DamagedResults
 from journal.outbox import coverage, targets
 from journal.records import LANES, OPEN_STATES, SETTLED_STATES, Run
@@ -160,6 +161,24 @@ class Results:
         except _PARSE_ERRORS as error:
             raise DamagedResults(f"results cannot be read ({type(error).__name__}: {error})") from error
         return found
+
+
+def to_bytes(results: Results) -> bytes:
+    """Return results as JSON text."""
+    return encode(results.to_json()).encode()
+
+
+def from_bytes(content: bytes) -> Results:
+    """Return results from what `to_bytes` returned.
+
+    Raises:
+        DamagedResults: It is something else, or was altered.
+    """
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError):
+        values = None
+    return Results.from_json(values)
 
 
 def read(connection: Connection, run_id: str) -> Results:

@@ -25,6 +25,9 @@ JOURNAL = "journal"
 PLACE = "place"
 """Name of the fact that holds where the journal was created or migrated, by which a copy is recognised."""
 
+ELSEWHERE = "elsewhere"
+"""Value of that fact in a journal that runs came into from another one."""
+
 SALVAGE = "salvage"
 """Purpose of a session that stored a checkpoint which a dead session had saved."""
 UPKEEP = "upkeep"

@@ -76,7 +76,7 @@ def _mirror(address: str, words: tuple[str, ...], journal: Path | None, *, as_js
     with opened_journal(journal, "mirror", as_json=as_json) as opened:
         runs = named_runs(opened, words) if words else [run.id for run in opened.report()]
         mirroring = Mirroring(opened, open_store(address), runs)
-        events = mirroring.step()
+        events = mirroring.step(is_last=True)
         states = [mirroring.state(run) for run in runs]
         for state in states:
             state.write(opened.path)

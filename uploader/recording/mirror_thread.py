@@ -107,7 +107,7 @@ class MirrorThread:
             is_last = self._is_closing
             try:
                 mirroring = mirroring or self._begin()
-                self._step(mirroring)
+                self._step(mirroring, is_last=is_last)
             except JournalError as error:
                 last_tries += is_last
                 if is_last and (self.state.error is not None or last_tries == _LAST_TRIES):
@@ -130,8 +130,8 @@ class MirrorThread:
         self.state = replace(self.state, confirms=store.confirms)
         return Mirroring(journal.open(self._journal), store, [self.state.run])
 
-    def _step(self, mirroring: Mirroring) -> None:
-        done = mirroring.step()
+    def _step(self, mirroring: Mirroring, *, is_last: bool) -> None:
+        done = mirroring.step(is_last=is_last)
         if self.state.error is not None:
             LOGGER.warning("The mirror %s can be used again.", self.state.address)
         elif not done and self.state.tried_at:
