@@ -19,18 +19,17 @@ from threading import Event
 
 from journal import Journal
 from journal.clock import to_text, utc_now
-from journal.errors import DiskFull, JournalBusy, JournalError, JournalUnavailable
+from journal.errors import DiskFull, JournalBusy, JournalUnavailable
 from journal.outbox.outbox import Outbox
-from journal.storage.folding import FOLDED_AT_BYTES
 from uploader.delivery.drain_lock import drain_lock
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
+from uploader.delivery.journal_upkeep import JournalUpkeep
 from uploader.delivery.outcomes import Outcomes
 from uploader.delivery.progress import Progress, Silent
 from uploader.delivery.sender import Sender
 from uploader.delivery.sender_manager import SenderManager
 from uploader.delivery.summary import DestinationResult, Summary, summarize
-from uploader.delivery.trainer_records import TrainerRecords
 from uploader.errors import DrainLocked
 from uploader.run_selection import choose_runs
 from uploader.settings import Settings
@@ -43,10 +42,10 @@ WORTH_WAITING = 30.0
 """A drain that does not watch waits this many seconds at most for a delivery's backoff."""
 GRACE_SECONDS = 5.0
 """How long attempts in flight may take after the drain was told to stop."""
+FOLD_REST_SECONDS = 5.0
+"""How long to wait before folding the log again when another process was in the way."""
 ABORT_SECONDS = 0.5
 """How long uploads may take to notice that they have been aborted."""
-FOLD_REST_SECONDS = 5.0
-"""How long to wait before folding again when another process was in the way."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -78,7 +77,6 @@ class Drain:
             SettingsError: A chosen run is not in the journal, or `options.to` is no URL.
         """
         self._journal = journal.on_connection_of(outbox)
-        self._records = TrainerRecords(self._journal)
         self._outbox = outbox
         self._options = options
         self._progress = progress or Silent()
@@ -95,10 +93,10 @@ class Drain:
         )
         self._feed = Feed(outbox, self._run_ids, options.timing.lease, default_project=settings.default_project)
         self._outcomes = Outcomes(outbox, random.random, options.timing.first_wait, options.timing.reopen)
-        self._next_look = self._next_renewal = self._next_intake = self._next_fold = 0.0
+        self._upkeep = JournalUpkeep(self._journal, outbox, options.timing.intake)
+        self._next_look = self._next_renewal = self._next_fold = 0.0
         self._deadline = math.inf
         self._trouble = ""
-        self._marked = 0  # deliveries
 
     def stop(self) -> None:
         """Make `run` claim nothing more, finish the attempts in flight within seconds, and return."""
@@ -130,7 +128,7 @@ class Drain:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Hold the journal's lock; a watching drain waits for another one to end."""
-        said = False
+        has_warned = False
         while True:
             try:
                 with drain_lock(self._journal.path):
@@ -139,9 +137,9 @@ class Drain:
             except DrainLocked as error:
                 if not self._options.watch or self._stopping.is_set() or time.monotonic() >= self._deadline:
                     raise
-                if not said:
+                if not has_warned:
                     _LOG.warning("%s; waiting for its end", error)
-                said = True
+                has_warned = True
             self._stopping.wait(TICK_SECONDS)
 
     # --- before and after
@@ -163,10 +161,7 @@ class Drain:
                 self._put_off(error)
 
     def _begin(self) -> None:
-        self._journal.ingest_fallbacks()
-        self._journal.salvage()
-        self._note_interrupted()
-        self._next_intake = time.monotonic() + self._options.timing.intake
+        self._upkeep.begin()
         self._outbox.claims.release_all()  # what a killed drain held: we have the lock, so it is gone
         self._outbox.claims.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff
         self._look_around()
@@ -194,16 +189,15 @@ class Drain:
         self._senders.close(ABORT_SECONDS)
         self._progress.close()
         self._mark_newest()
-        with suppress(JournalUnavailable):
-            self._outbox.fold_wal()
+        self._upkeep.end()
 
     def _summary(self, seconds: float) -> Summary:
         runs = [run for run in self._journal.report() if self._run_ids is None or run.id in self._run_ids]
-        endings = {
-            (sender.destination.platform, sender.destination.base_url): self._ending(sender) for sender in self._senders
+        results = {
+            (sender.destination.platform, sender.destination.base_url): self._result(sender) for sender in self._senders
         }
         nowhere = DestinationResult(closed=self._senders.nowhere)
-        summary = summarize(runs, endings, seconds=seconds, interrupted=self._stopping.is_set(), nowhere=nowhere)
+        summary = summarize(runs, results, seconds=seconds, interrupted=self._stopping.is_set(), nowhere=nowhere)
         return replace(summary, left_beside=tuple(self._left_beside()))
 
     def _left_beside(self) -> list[str]:
@@ -211,7 +205,7 @@ class Drain:
         chosen = None if self._run_ids is None else {*self._run_ids, ""}
         return [str(path) for run_id, path in self._journal.left_beside() if chosen is None or run_id in chosen]
 
-    def _ending(self, sender: Sender) -> DestinationResult:
+    def _result(self, sender: Sender) -> DestinationResult:
         wait = self._wait_for(sender)
         due = None if wait == math.inf else to_text(utc_now() + timedelta(seconds=wait))
         delivered = self._outcomes.delivered[sender.destination.id]
@@ -222,6 +216,7 @@ class Drain:
 
     def _deliver(self) -> None:
         self._next_renewal = time.monotonic() + self._options.timing.renewal  # nothing was claimed yet
+        self._next_fold = time.monotonic() + TICK_SECONDS
         while not self._stopping.is_set():
             try:
                 self._write()
@@ -247,8 +242,8 @@ class Drain:
         if self._options.watch and time.monotonic() >= self._next_look:
             self._look_around()
             self._senders.keep_alive()
-        if self._options.watch and time.monotonic() >= self._next_intake:
-            self._take_in()
+        if self._options.watch:
+            self._upkeep.take_in()
         for sender in self._senders:
             self._feed.fill(sender)
 
@@ -256,20 +251,6 @@ class Drain:
         self._outbox.require_in_place()
         self._senders.look_around()
         self._next_look = time.monotonic() + TICK_SECONDS
-
-    def _take_in(self) -> None:
-        """Take in what trainings left beside the journal meanwhile; what cannot be had now may be the next time."""
-        self._next_intake = time.monotonic() + self._options.timing.intake
-        for take_in in (self._journal.ingest_fallbacks, self._journal.salvage, self._note_interrupted):
-            try:
-                take_in()
-            except (JournalError, OSError) as error:
-                _LOG.warning("What a training left beside the journal was not taken in: %s", error)
-
-    def _note_interrupted(self) -> None:
-        """Note which trainings were interrupted, which ends their runs; first take in the epochs that they left."""
-        self._records.take_in()
-        self._journal.note_interrupted()
 
     def _patience(self) -> float | None:
         """Return the seconds to wait for the next thing to happen; None when nothing is left to wait for."""
@@ -334,13 +315,9 @@ class Drain:
             self._feed.renew(self._senders.in_flight())
             self._mark_newest()
             self._next_renewal = time.monotonic() + self._options.timing.renewal
-        is_due = time.monotonic() >= self._next_fold and self._journal.wal_bytes() > FOLDED_AT_BYTES
-        if is_due and not self._outbox.fold_wal():
-            self._next_fold = time.monotonic() + FOLD_REST_SECONDS
+        if time.monotonic() >= self._next_fold:
+            rest = TICK_SECONDS if self._upkeep.fold() else FOLD_REST_SECONDS
+            self._next_fold = time.monotonic() + rest
 
     def _mark_newest(self) -> None:
-        """Mark the journal as newer than its copies, once the platform has something that they may not have."""
-        if (delivered := sum(self._outcomes.delivered.values())) != self._marked:
-            with suppress(JournalUnavailable):  # then the next time
-                self._outbox.copies.mark_newest()
-                self._marked = delivered
+        self._upkeep.mark_newest(sum(self._outcomes.delivered.values()))

@@ -1,0 +1,81 @@
+"""What a drain does for its journal besides delivering: takes in what trainings left, and looks after the file."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+
+from journal import Journal
+from journal.errors import JournalError, JournalUnavailable
+from journal.outbox.outbox import Outbox
+from journal.storage.folding import FOLDED_AT_BYTES
+from uploader.delivery.trainer_records import TrainerRecords
+
+_LOG = logging.getLogger(__name__)
+
+
+class JournalUpkeep:
+    """The upkeep of one journal. The drain's main thread owns it."""
+
+    def __init__(self, journal: Journal, outbox: Outbox, intake_seconds: float) -> None:
+        """Prepare.
+
+        Args:
+            journal: The drain's, on the connection of its outbox.
+            outbox: The drain's.
+            intake_seconds: How often to take in what trainings left.
+        """
+        self._journal = journal
+        self._outbox = outbox
+        self._records = TrainerRecords(journal)
+        self._intake_seconds = intake_seconds
+        self._next_intake = 0.0
+        self._marked = 0  # deliveries
+
+    def begin(self) -> None:
+        """Take in what trainings left beside the journal, and note those that died.
+
+        Raises:
+            JournalError: The journal cannot be written.
+        """
+        self._journal.ingest_fallbacks()
+        self._journal.salvage()
+        self._note_interrupted()
+        self._next_intake = time.monotonic() + self._intake_seconds
+
+    def take_in(self) -> None:
+        """Do that again when it is due; what cannot be had now may be the next time."""
+        if time.monotonic() < self._next_intake:
+            return
+        self._next_intake = time.monotonic() + self._intake_seconds
+        for take_in in (self._journal.ingest_fallbacks, self._journal.salvage, self._note_interrupted):
+            try:
+                take_in()
+            except (JournalError, OSError) as error:
+                _LOG.warning("What a training left beside the journal was not taken in: %s", error)
+
+    def _note_interrupted(self) -> None:
+        """Note which trainings were interrupted, which ends their runs; first take in the epochs that they left."""
+        self._records.take_in()
+        self._journal.note_interrupted()
+
+    def fold(self) -> bool:
+        """Fold the write-ahead log back when it is large; return False when another process was in the way."""
+        return self._journal.wal_bytes() <= FOLDED_AT_BYTES or self._outbox.fold_wal()
+
+    def mark_newest(self, delivered: int) -> None:
+        """Mark the journal as newer than its copies, once the platform has something that they may not have.
+
+        Args:
+            delivered: How many deliveries this drain has made.
+        """
+        if delivered != self._marked:
+            with suppress(JournalUnavailable):  # then the next time
+                self._outbox.copies.mark_newest()
+                self._marked = delivered
+
+    def end(self) -> None:
+        """Leave a small log behind, if that can be."""
+        with suppress(JournalUnavailable):
+            self._outbox.fold_wal()
