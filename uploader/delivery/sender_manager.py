@@ -212,11 +212,13 @@ class SenderManager:
 
     def _tell(self, sender: Sender) -> None:
         """Say at once why nothing is sent, if this drain watches; any other one says it in its summary."""
-        reason = sender.refused or sender.unread
-        if reason is not None and self._options.watch:
+        if not self._options.watch:
+            return
+        refused = sender.refused
+        if (reason := refused or sender.unread) is not None:
             url = sender.destination.base_url
             place = shown(url) if url else sender.destination.platform
-            what = "nothing is sent" if sender.refused else "not everything is sent"
+            what = "nothing is sent" if refused else "not everything is sent"
             self._say(sender.destination.id, f"{place}: {what}; {reason} ({self._waits})")
 
     @property
