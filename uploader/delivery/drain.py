@@ -24,7 +24,7 @@ from journal.outbox.outbox import Outbox
 from uploader.delivery.drain_lock import drain_lock
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
-from uploader.delivery.journal_upkeep import JournalUpkeep
+from uploader.delivery.journal_maintenance import JournalMaintenance
 from uploader.delivery.outcomes import Outcomes
 from uploader.delivery.progress import Progress, Silent
 from uploader.delivery.sender import Sender
@@ -93,7 +93,7 @@ class Drain:
         )
         self._feed = Feed(outbox, self._run_ids, options.timing.lease, default_project=settings.default_project)
         self._outcomes = Outcomes(outbox, random.random, options.timing.first_wait, options.timing.reopen)
-        self._upkeep = JournalUpkeep(self._journal, outbox, options.timing.intake)
+        self._maintenance = JournalMaintenance(self._journal, outbox, options.timing.intake)
         self._next_look = self._next_renewal = self._next_fold = 0.0
         self._deadline = math.inf
         self._trouble = ""
@@ -161,7 +161,7 @@ class Drain:
                 self._put_off(error)
 
     def _begin(self) -> None:
-        self._upkeep.begin()
+        self._maintenance.begin()
         self._outbox.claims.release_all()  # what a killed drain held: we have the lock, so it is gone
         self._outbox.claims.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff
         self._look_around()
@@ -189,7 +189,7 @@ class Drain:
         self._senders.close(ABORT_SECONDS)
         self._progress.close()
         self._mark_newest()
-        self._upkeep.end()
+        self._maintenance.end()
 
     def _summary(self, seconds: float) -> Summary:
         runs = [run for run in self._journal.report() if self._run_ids is None or run.id in self._run_ids]
@@ -243,7 +243,7 @@ class Drain:
             self._look_around()
             self._senders.keep_alive()
         if self._options.watch:
-            self._upkeep.take_in()
+            self._maintenance.take_in()
         for sender in self._senders:
             self._feed.fill(sender)
 
@@ -316,8 +316,8 @@ class Drain:
             self._mark_newest()
             self._next_renewal = time.monotonic() + self._options.timing.renewal
         if time.monotonic() >= self._next_fold:
-            rest = TICK_SECONDS if self._upkeep.fold() else FOLD_REST_SECONDS
+            rest = TICK_SECONDS if self._maintenance.fold() else FOLD_REST_SECONDS
             self._next_fold = time.monotonic() + rest
 
     def _mark_newest(self) -> None:
-        self._upkeep.mark_newest(sum(self._outcomes.delivered.values()))
+        self._maintenance.mark_newest(sum(self._outcomes.delivered.values()))

@@ -15,8 +15,8 @@ from uploader.delivery.trainer_records import TrainerRecords
 _LOG = logging.getLogger(__name__)
 
 
-class JournalUpkeep:
-    """The upkeep of one journal. The drain's main thread owns it."""
+class JournalMaintenance:
+    """The maintenance of one journal. The drain's main thread owns it."""
 
     def __init__(self, journal: Journal, outbox: Outbox, intake_seconds: float) -> None:
         """Prepare.
