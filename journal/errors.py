@@ -12,6 +12,7 @@ JournalError
 ├── UnknownRow              an id that the journal does not hold
 ├── MirrorUnavailable       the mirror cannot be used now; the same call may work later
 ├── DamagedMirror           an object of the mirror is not what its name says
+├── DamagedPack             a pack is torn, or was altered
 ├── DamagedResults          what another journal's platforms answered cannot be read, or was altered
 └── BlobError
     ├── BlobMissing         the bytes are not in the journal
@@ -78,6 +79,10 @@ class MirrorUnavailable(JournalError):
 
 class DamagedMirror(JournalError):
     """An object of the mirror is not what its name says; what else the mirror holds is not affected."""
+
+
+class DamagedPack(JournalError):
+    """A pack is not what it was when it was written; nothing of it was taken in."""
 
 
 class DamagedResults(JournalError):

@@ -95,6 +95,11 @@ def default_max_wait(environ: Mapping[str, str] = os.environ) -> float:
         raise JournalError(f"UPLOADER_MAX_WAIT: {error}") from error
 
 
+def packs_journal() -> Path:
+    """Return the journal that packs are taken into when they are drained."""
+    return (_home_data() or _temporary_data()) / "packs"
+
+
 def default_max_size(environ: Mapping[str, str] = os.environ) -> int:
     """Return the bytes that `UPLOADER_MAX_SIZE` lets a journal have, else `DEFAULT_MAX_SIZE`.
 

@@ -15,13 +15,16 @@ COMMANDS = (
     "drain",
     "drop",
     "mirror",
+    "pack",
     "prune",
+    "receipts",
     "resend",
     "restore",
     "retry",
     "route",
     "serve",
     "status",
+    "unpack",
     "where",
 )
 

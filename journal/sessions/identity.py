@@ -28,6 +28,9 @@ PLACE = "place"
 ELSEWHERE = "elsewhere"
 """Value of that fact in a journal that runs came into from another one."""
 
+UNPACKED = "unpacked"
+"""The same, of runs from packs: who has packed them knows what became of their trainings, and silence tells nothing."""
+
 SALVAGE = "salvage"
 """Purpose of a session that stored a checkpoint which a dead session had saved."""
 UPKEEP = "upkeep"

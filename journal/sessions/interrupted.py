@@ -18,7 +18,7 @@ from journal.kinds import INTERRUPTED, MILESTONES, listed, of
 from journal.schema import tables
 from journal.schema.tables import RANK
 from journal.sessions import session_rows
-from journal.sessions.identity import Session, derived
+from journal.sessions.identity import PLACE, UNPACKED, Session, derived
 from journal.sessions.liveness import live_runs
 from journal.sessions.over import is_gone
 
@@ -45,6 +45,9 @@ _LAST_WORD = text(
 )
 
 
+_PLACE = text("SELECT value FROM facts WHERE name = :name").bindparams(name=PLACE)
+
+
 def note(connection: Connection, now: datetime) -> int:
     """Record each such training as interrupted, once; return how many there are.
 
@@ -68,16 +71,20 @@ def is_any(connection: Connection, now: datetime) -> bool:
 def _ended(connection: Connection, now: datetime) -> Iterator[Row[Any]]:
     """Yield the sessions of such trainings."""
     live = live_runs(connection, now)
+    # Of a run in a pack nothing more is heard here, however long its training goes on.
+    is_heard_of = connection.execute(_PLACE).scalar() != UNPACKED
     for row in connection.execute(_LAST).all():
-        if row.run_id not in live and _is_over(row, now):  # few are: only of these all events are looked at
+        if row.run_id not in live and _is_over(row, now, is_heard_of=is_heard_of):  # few are: all their events are read
             last = connection.execute(_LAST_WORD, {"run_id": row.run_id}).scalar()
             if last is not None and of(last).tells_state == "running":
                 yield row
 
 
-def _is_over(session: Row[Any], now: datetime) -> bool:
+def _is_over(session: Row[Any], now: datetime, *, is_heard_of: bool) -> bool:
     """Return whether a session is over, and did not end by itself."""
-    return session.outcome in _LEFT if session.ended_at is not None else is_gone(session, now)
+    if session.ended_at is not None:
+        return session.outcome in _LEFT
+    return is_gone(session, now, is_heard_of=is_heard_of)
 
 
 def _write(connection: Connection, dead: Row[Any]) -> None:

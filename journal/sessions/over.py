@@ -74,18 +74,19 @@ def runs_over(connection: Connection, now: datetime, *, finished: bool = False) 
             yield _run(connection, row)
 
 
-def is_gone(session: Row[Any], now: datetime) -> bool:
+def is_gone(session: Row[Any], now: datetime, *, is_heard_of: bool = True) -> bool:
     """Return whether a session has ended or its process is known to be dead; a heartbeat from the future tells nothing.
 
     Args:
         session: A row of `sessions`, or what it has of `ended_at`, `host`, `boot_id`, `pid` and `heartbeat_at`.
         now: The current time.
+        is_heard_of: Whether its heartbeats would come in here, so that silence tells something.
     """
     if session.ended_at is not None or is_dead(session.host, session.boot_id, session.pid):
         return True
     if is_here(session.host, session.boot_id):  # silent after a sleep of the machine, or by a clock that was set
         return False
-    return bool(session.heartbeat_at < to_text(now - SILENT_FOR_GOOD))
+    return is_heard_of and bool(session.heartbeat_at < to_text(now - SILENT_FOR_GOOD))
 
 
 def _run(connection: Connection, row: Row[Any]) -> OverRun:

@@ -18,6 +18,7 @@ from uploader.commands.dialogue import fail
 from uploader.commands.drain_runner import Ended, drain_all, worst
 from uploader.commands.help_texts import epilog, key_addresses
 from uploader.commands.journal_option import journals_argument, journals_option
+from uploader.commands.packs import require_no_other
 from uploader.commands.phrases import letters_in_words, place
 from uploader.delivery.summary import ALL_DELIVERED, DestinationSummary, Summary
 from uploader.platforms.registry import DEFAULT, NAMES
@@ -44,12 +45,16 @@ _EPILOG = epilog(
     "drain --to http://127.0.0.1:8765",
     "drain nodes/a/journal nodes/b/journal",
     "drain nodes/*/journal",
+    "drain runs.pack --receipts runs.receipts",
     codes=_CODES,
 )
 _HELP = f"""Deliver what the journal holds, until nothing more can be done now.
 
 A key is sent only to the platform that it was set for: {key_addresses()}. What the journal holds for any other address
 waits until you name that address in these variables or by --to.
+
+A pack (see `pack`) is drained like a journal. It is taken into a journal of its own first, which remembers what has
+arrived, so that nothing is sent twice.
 
 Several journals are drained at once, with one summary and one exit code. With --watch, a missing or refused key is
 reported, and the settings are read again now and then until there is one that works.
@@ -87,9 +92,19 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
     show_envvar=True,
     help="How many messages to send at once, for each platform.",
 )
+@click.option(
+    "--receipts",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write what has arrived into FILE; `receipts FILE` marks it where it was recorded.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
-def drain(journals: tuple[Path, ...], as_json: bool, platform: str | None, **options: Any) -> NoReturn:
+def drain(
+    journals: tuple[Path, ...], as_json: bool, platform: str | None, receipts: Path | None, **options: Any
+) -> NoReturn:
     """Deliver what the journal holds."""
+    if receipts:
+        require_no_other(receipts)
     if platform and not options["to"]:
         raise click.UsageError("--platform names the API of --to; give --to as well")
     if len(journals) > 1 and options["runs"]:
@@ -97,7 +112,8 @@ def drain(journals: tuple[Path, ...], as_json: bool, platform: str | None, **opt
     from uploader.delivery.drain_options import DrainOptions
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    ended = drain_all(journals or (None,), DrainOptions(platform=platform or DEFAULT.name, **options), as_json=as_json)
+    chosen = DrainOptions(platform=platform or DEFAULT.name, **options)
+    ended = drain_all(journals or (None,), chosen, as_json=as_json, receipts=receipts)
     if len(ended) == 1:
         _show(ended[0], as_json=as_json)
     else:

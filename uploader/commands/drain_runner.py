@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import click
 from journal.next_steps import next_command
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE
 from uploader.commands.journal_access import require_journal, settings_for
+from uploader.commands.packs import take_in, write_receipts
 from uploader.delivery.summary import ALL_DELIVERED, DEAD_LETTERS, NO_CREDENTIALS, WORK_REMAINS, Summary
 from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
 from uploader.keys import address_options
@@ -56,13 +57,16 @@ def worst(ended: Sequence[Ended]) -> int:
     return next(code for code in _WORST_FIRST if code in codes)
 
 
-def drain_all(folders: Sequence[Path | None], options: DrainOptions, *, as_json: bool) -> list[Ended]:
+def drain_all(
+    folders: Sequence[Path | None], options: DrainOptions, *, as_json: bool, receipts: Path | None = None
+) -> list[Ended]:
     """Drain journals, all at once.
 
     Args:
         folders: Where they are; None for the default one.
         options: What a person asked for.
         as_json: Whether only JSON is to be printed.
+        receipts: Where to write what has arrived, if anywhere.
     """
     from journal.errors import JournalError
     from uploader.delivery.several_journals import run_together
@@ -71,7 +75,8 @@ def drain_all(folders: Sequence[Path | None], options: DrainOptions, *, as_json:
     ended: list[Ended] = []
     drains: list[tuple[Path, Drain]] = []
     with ExitStack() as opened:
-        for folder in folders:
+        journals, options = _with_packs_taken_in(folders, options, ended, as_json=as_json)
+        for folder in journals:
             try:
                 drains.append(_opened(opened, folder, options, as_json=as_json, alone=len(folders) == 1))
             except (UploaderError, JournalError) as error:
@@ -79,9 +84,51 @@ def drain_all(folders: Sequence[Path | None], options: DrainOptions, *, as_json:
         _stop_on_signals([drain for _, drain in drains])
         endings = run_together([drain for _, drain in drains])
         ended += [Ended(place, ending) for (place, _), ending in zip(drains, endings, strict=True)]
+    if receipts:
+        ended += _receipts(receipts, [place for place, _ in drains], options)
     for one in ended:
         _warn_of_other_platforms(one)
     return ended
+
+
+def _receipts(path: Path, journals: Sequence[Path], options: DrainOptions) -> list[Ended]:
+    from journal.errors import JournalError
+
+    try:
+        write_receipts(path, journals, options.runs)
+    except JournalError as error:
+        return [Ended(path, error)]
+    return []
+
+
+def _with_packs_taken_in(
+    places: Sequence[Path | None], options: DrainOptions, ended: list[Ended], *, as_json: bool
+) -> tuple[list[Path | None], DrainOptions]:
+    """Take packs in; return the journals to drain, and the options, by which of packs only their own runs are drained.
+
+    Args:
+        places: Journals and packs.
+        options: What a person asked for.
+        ended: Gets the packs that cannot be used.
+        as_json: Whether only JSON is to be printed.
+    """
+    from journal.errors import JournalError
+    from journal.reading.places import what_is
+
+    journals = [place for place in places if place is None or what_is(place) != "pack"]
+    runs: set[str] = set()
+    where: Path | None = None
+    for pack in (place for place in places if place is not None and place not in journals):
+        try:
+            where, own = take_in(pack, shown=not as_json)
+            runs |= own
+        except JournalError as error:
+            ended.append(Ended(pack, error))
+    if where is None:
+        return journals, options
+    if not journals and not options.runs:
+        options = replace(options, runs=tuple(sorted(runs)))
+    return [*journals, where], options
 
 
 def _opened(

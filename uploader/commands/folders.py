@@ -32,6 +32,19 @@ class Folder(click.Path):
         return folder
 
 
+class JournalOrPack(Folder):
+    """The same, or a pack, which is a file."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path; end the command where it can be neither."""
+        from journal.locations import expanded
+        from journal.reading.places import what_is
+
+        if os.fspath(value) and what_is(place := expanded(value)) == "pack":
+            return place
+        return super().convert(value, param, ctx)
+
+
 def unusable_reason(folder: Path) -> str | None:
     """Return why a path cannot be used as a folder; None if it can, or if that cannot be told."""
     try:

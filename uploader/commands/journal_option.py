@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from uploader.commands.folders import Folder, unusable_reason
+from uploader.commands.folders import Folder, JournalOrPack, unusable_reason
 
 _PATHS = "uploader.paths"
 
@@ -53,7 +53,7 @@ journals_option = _option(
 journals_argument = click.argument(
     "paths",
     nargs=-1,
-    type=Folder(),
+    type=JournalOrPack(),
     metavar="[JOURNAL]...",
     callback=_keep,
     expose_value=False,

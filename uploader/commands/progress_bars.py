@@ -1,12 +1,31 @@
-"""What a person sees while a drain works."""
+"""What a person sees while a command works."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from journal.records import Claim
+
+
+@contextmanager
+def byte_bar(what: str, size: int, *, shown: bool) -> Iterator[Callable[[int], object]]:
+    """Show a bar on stderr for work on so many bytes; the function is told of each further part.
+
+    Args:
+        what: The work, in a word.
+        size: How many bytes there are.
+        shown: Whether to show it; it never is where nobody sees it.
+    """
+    if not shown or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=what, total=size, unit="B", unit_scale=True, leave=False, dynamic_ncols=True) as bar:
+        yield bar.update
 
 
 class Bars:

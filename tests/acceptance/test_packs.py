@@ -1,0 +1,380 @@
+"""The way over an air gap and back: pack, drain elsewhere, receipts; and many journals that become one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from support import canonical
+from support.journals import ROOT, rows
+from support.platform_api import Api
+from support.recordings import KEY, Training, recordings
+from support.scripted_server import Reply, ScriptedServer, scripted_server
+
+from journal.clock import to_text, utc_now
+from journal.packs import archive, contents
+from uploader.__main__ import main
+from uploader.server.running import running
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with scripted_server() as running_server:
+        yield running_server
+
+
+@pytest.fixture
+def uploader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs a command on one of several machines: each has a home of its own."""
+
+    def run(machine: str, *arguments: object, url: str = "") -> tuple[int, str, str]:
+        home = tmp_path / "homes" / machine
+        chosen = {"HOME": str(home), "UPLOADER_FALLBACK": str(home / "fallback")}
+        if url:
+            chosen |= {"ULTRALYTICS_PLATFORM_URL": url, "ULTRALYTICS_API_KEY": KEY}
+        with monkeypatch.context() as patched:
+            for name, value in chosen.items():
+                patched.setenv(name, value)
+            done = CliRunner().invoke(main, list(map(str, arguments)))
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _signal_handlers() -> Iterator[None]:
+    """Put back what drains have set."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def not_heard_of(training: Training) -> None:
+    """Have a session be one of another machine that was last heard of a while ago, so that no upload is spaced out."""
+    long_ago = to_text(utc_now() - timedelta(minutes=10))
+    with training.journal.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE sessions SET host = 'gpu', boot_id = 'x', started_at = ?, heartbeat_at = ?", (long_ago, long_ago)
+        )
+
+
+def packs_journal(tmp_path: Path, machine: str) -> Path:
+    [found] = (tmp_path / "homes" / machine).rglob("packs/journal.db")
+    return found.parent
+
+
+def test_there_and_back(uploader: Run, server: ScriptedServer, tmp_path: Path) -> None:
+    """What is recorded after the pack was made goes with the next one, to the same model."""
+    home, first, second, back = (tmp_path / name for name in ("journal", "1.pack", "2.pack", "back"))
+    with recordings(home) as journals:
+        training = journals.begin()
+        training.started()
+        training.epoch(0)
+        training.checkpoint(b"one", "last")
+        not_heard_of(training)
+        assert uploader("gpu", "pack", first, "--journal", home)[0] == 0
+        training.epoch(1)
+        assert uploader("desk", "drain", first, "--receipts", back, url=server.url)[0] == 0
+        sent = len(server.requests)
+        code, out, _ = uploader("gpu", "receipts", back, "--journal", home, "--json")
+        assert (code, json.loads(out)["delivered"], json.loads(out)["refused"]) == (0, 3, [])
+        [target] = journals.journal.report()[0].targets
+        assert (target.delivered, target.unplanned, target.base_url) == (3, 1, server.url)
+        training.checkpoint(b"two", "final")
+        training.complete()
+        training.end()
+        assert uploader("gpu", "pack", second, "--journal", home)[0] == 0
+        assert uploader("desk", "drain", second, "--receipts", back, url=server.url)[0] == 0
+        assert uploader("gpu", "receipts", back, "--journal", home)[0] == 0
+        events = [each["event"] for each in server.bodies("/training/metrics")]
+        assert events.count("training_started") == 1
+        assert sorted(events[3:]) == ["checkpoint_saved", "epoch_end", "training_complete"]
+        assert {each.get("modelId") for each in server.bodies("/training/metrics")[1:]} == {"m-1"}
+        sent = len(server.requests)
+        assert uploader("gpu", "drain", home, url=server.url)[0] == 0
+        assert uploader("gpu", "pack", tmp_path / "3.pack", "--journal", home)[0] == 3
+    assert (len(server.requests), (tmp_path / "3.pack").exists()) == (sent, False)
+    assert canonical.delivered(home) == canonical.delivered(packs_journal(tmp_path, "desk"))
+
+
+def test_draining_a_pack_twice_sends_nothing_twice(uploader: Run, server: ScriptedServer, tmp_path: Path) -> None:
+    with recordings(tmp_path / "journal") as journals:
+        journals.whole()
+    file = tmp_path / "runs.pack"
+    uploader("gpu", "pack", file, "--journal", tmp_path / "journal")
+    before = file.read_bytes()
+    assert uploader("desk", "drain", file, "--json", url=server.url)[0] == 0
+    sent = len(server.requests)
+    code, out, _ = uploader("desk", "drain", file, "--json", url=server.url)
+    assert (code, json.loads(out)["destinations"][0]["delivered"], len(server.requests)) == (0, 0, sent)
+    assert file.read_bytes() == before
+
+
+def test_a_pack_without_a_key_waits(uploader: Run, server: ScriptedServer, tmp_path: Path) -> None:
+    with recordings(tmp_path / "journal") as journals:
+        journals.whole()
+    uploader("gpu", "pack", tmp_path / "p", "--journal", tmp_path / "journal")
+    assert uploader("desk", "drain", tmp_path / "p")[0] == 5
+    assert uploader("desk", "drain", tmp_path / "p", url=server.url)[0] == 0
+
+
+@pytest.fixture
+def packed(uploader: Run, tmp_path: Path) -> Path:
+    with recordings(tmp_path / "journal") as journals:
+        journals.whole(content=b"weights" * 20_000)
+    uploader("gpu", "pack", tmp_path / "runs.pack", "--journal", tmp_path / "journal")
+    return tmp_path / "runs.pack"
+
+
+def torn(pack: Path, size: float) -> None:
+    content = pack.read_bytes()
+    pack.write_bytes(content[: int(len(content) * size)])
+
+
+def rewritten(pack: Path, change: Callable[[str, bytes], bytes | None]) -> None:
+    """Write a pack anew, with other contents but as a whole archive."""
+    with zipfile.ZipFile(pack) as old:
+        contents = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(pack, "w") as new:
+        for name, content in contents.items():
+            if (changed := change(name, content)) is not None:
+                new.writestr(name, changed)
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "torn early": lambda pack: torn(pack, 0.3),
+    "torn late": lambda pack: torn(pack, 0.999),
+    "a byte of a checkpoint": lambda pack: pack.write_bytes(pack.read_bytes().replace(b"weightsw", b"weightsv", 1)),
+    "another checkpoint": lambda pack: rewritten(pack, lambda name, held: b"x" if "blobs/" in name else held),
+    "no checkpoint": lambda pack: rewritten(pack, lambda name, held: None if "blobs/" in name else held),
+    "no results": lambda pack: rewritten(pack, lambda name, held: None if "/results/" in name else held),
+    "other results": lambda pack: rewritten(
+        pack, lambda name, held: held.replace(b"train", b"brain") if "/results/" in name else held
+    ),
+    "another segment": lambda pack: rewritten(pack, lambda name, held: held[:-1] if name.endswith(".gz") else held),
+    "another note": lambda pack: rewritten(
+        pack, lambda name, held: held.replace(b'"made_at"', b'"made_by"') if name == "uploader-pack.json" else held
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_pack_is_refused_whole(
+    uploader: Run, server: ScriptedServer, packed: Path, tmp_path: Path, damage: str
+) -> None:
+    DAMAGES[damage](packed)
+    code, _, error = uploader("desk", "drain", packed, url=server.url)
+    assert (code, server.requests) == (1, [])
+    assert f"{packed} is damaged: " in error
+    code, out, _ = uploader("desk", "unpack", packed, "--into", tmp_path / "into")
+    assert (code, "is damaged" in out) == (1, True)
+    assert rows(tmp_path / "into", "SELECT count(*) FROM runs") == [(0,)]
+
+
+def test_a_pack_is_whole_or_not_there_and_replaces_nothing_unasked(uploader: Run, packed: Path, tmp_path: Path) -> None:
+    before = packed.read_bytes()
+    assert uploader("gpu", "pack", packed, "--journal", tmp_path / "journal")[0] == 2
+    assert packed.read_bytes() == before
+    assert uploader("gpu", "pack", packed, "--force", "--journal", tmp_path / "journal")[0] == 0
+    assert uploader("gpu", "pack", tmp_path / "none" / "p", "--journal", tmp_path / "journal")[0] == 1
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert packed.stat().st_mode & 0o077 == 0
+
+
+def test_no_secret_is_in_a_pack(uploader: Run, server: ScriptedServer, packed: Path, tmp_path: Path) -> None:
+    uploader("gpu", "drain", tmp_path / "journal", url=server.url)
+    uploader("gpu", "pack", packed, "--force", "--run", "train", "--journal", tmp_path / "journal")
+    uploader("desk", "drain", packed, "--receipts", tmp_path / "back", url=server.url)
+    with zipfile.ZipFile(packed) as archive:
+        contents = [archive.read(name) for name in archive.namelist()]
+    for content in [*contents, (tmp_path / "back").read_bytes()]:
+        assert KEY.encode() not in content
+        assert b"s3cret" not in content
+
+
+def test_an_older_pack_harms_nothing_that_its_journal_delivered_later(
+    uploader: Run, packed: Path, tmp_path: Path
+) -> None:
+    """Its journal has trained on, and found a network itself."""
+    with running(tmp_path / "platform", api_key=KEY) as platform, recordings(tmp_path / "other") as journals:
+        training = journals.begin("other")
+        training.started()
+        training.epoch(0)
+        training.checkpoint(b"old", "last")
+        not_heard_of(training)
+        assert uploader("gpu", "pack", tmp_path / "old.pack", "--journal", tmp_path / "other")[0] == 0
+        training.epoch(1)
+        training.checkpoint(b"new", "last")
+        assert uploader("gpu", "drain", tmp_path / "other", url=platform.url)[0] == 0
+        api = Api(platform.url, KEY)
+        before = api.model(name="other")
+        assert uploader("desk", "drain", tmp_path / "old.pack", url=platform.url)[0] != 0
+        after = api.model(name="other")
+    assert (after["file"], after["trainResults"]) == (before["file"], before["trainResults"])
+
+
+def test_a_training_that_goes_on_where_it_was_packed_is_not_called_interrupted(
+    uploader: Run, server: ScriptedServer, tmp_path: Path
+) -> None:
+    with recordings(tmp_path / "journal") as journals:
+        training = journals.begin()
+        training.started()
+        training.epoch(0)
+        with journals.journal.begin() as connection:
+            long_ago = "UPDATE sessions SET host = 'gpu', boot_id = 'x', heartbeat_at = '2020-01-01T00:00:00.000Z'"
+            connection.exec_driver_sql(long_ago)
+        with ExitStack() as stack:
+            archive.write(contents.collect(stack, journals.journal), tmp_path / "p", "", lambda _: None)
+    assert uploader("desk", "drain", tmp_path / "p", url=server.url)[0] == 0
+    assert "training_failed" not in [each["event"] for each in server.bodies("/training/metrics")]
+
+
+# --- many journals that become one
+
+
+def test_overlapping_sources_in_any_order_are_one_journal(
+    uploader: Run, server: ScriptedServer, tmp_path: Path
+) -> None:
+    """A pack, a copy that was drained in part, the journal itself, and another node's journal; one of them twice."""
+    home = tmp_path / "journal"
+    with recordings(home) as journals:
+        training = journals.begin()
+        training.started()
+        for number in range(3):
+            training.console(number)
+        training.epoch(0)
+        uploader("gpu", "pack", tmp_path / "early.pack", "--journal", home)
+        shutil.copytree(home, tmp_path / "copy")
+        uploader("gpu", "drain", tmp_path / "copy", url=server.url)
+        training.console(3)
+        training.checkpoint(b"weights")
+        training.complete()
+        training.end()
+    with recordings(tmp_path / "node") as journals:
+        journals.whole("other")
+    sources = [tmp_path / "early.pack", tmp_path / "copy", home, tmp_path / "node"]
+    exports = []
+    for number, order in enumerate(permutations(sources)):
+        into = tmp_path / f"into{number}"
+        if number % 5 == 0:  # few of them, as each takes a process
+            assert uploader("desk", "unpack", *order, order[0], "--into", into)[0] == 0
+            exports.append(canonical.export(into))
+    assert len(set(exports)) == 1
+    sent = len(server.requests)
+    assert uploader("desk", "drain", into if number % 5 == 0 else tmp_path / "into0", url=server.url)[0] == 0
+    again = [each.json() for each in server.requests[sent:] if each.path.endswith("/training/metrics")]
+    lines = [
+        line for each in again if each["event"] == "console_output" for line in each["data"]["content"].split("\n")
+    ]
+    mine = [line for line in lines if line]
+    assert sorted(mine) == ["line 0", "line 1", "line 2", "line 3"]
+    events = sorted(each["event"] for each in again if each["event"] != "console_output")
+    assert events == sorted(
+        [
+            *("training_started", "checkpoint_saved", "training_complete", "epoch_end", "epoch_end", "epoch_end"),
+            *("checkpoint_saved", "training_complete"),
+        ]
+    )
+
+
+def test_a_pack_of_a_running_training_is_one_moment(uploader: Run, tmp_path: Path) -> None:
+    """A process writes events as fast as it can while packs are made; each has every event up to its last one."""
+    code = (
+        "import sys; sys.path.insert(0, 'tests'); from pathlib import Path; from support.recordings import recordings\n"
+        "with recordings(Path(sys.argv[1])) as journals:\n"
+        "    training = journals.begin(); training.started(); print('go', flush=True)\n"
+        "    for number in range(10**9): training.epoch(number)\n"
+    )
+    home = tmp_path / "journal"
+    process = subprocess.Popen([sys.executable, "-c", code, str(home)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "go\n"
+    try:
+        for number in range(2):
+            assert uploader("gpu", "pack", tmp_path / f"{number}.pack", "--journal", home)[0] == 0
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    for number in range(2):
+        assert uploader("desk", "unpack", tmp_path / f"{number}.pack", "--into", tmp_path / str(number))[0] == 0
+        [(count, last)] = rows(tmp_path / str(number), "SELECT count(*), max(seq) FROM events")
+        assert count == last > number
+
+
+# --- receipts that do not fit
+
+
+@pytest.fixture
+def receipts(uploader: Run, server: ScriptedServer, packed: Path, tmp_path: Path) -> Path:
+    assert uploader("desk", "drain", packed, "--receipts", tmp_path / "back", url=server.url)[0] == 0
+    return tmp_path / "back"
+
+
+def states(folder: Path) -> set[str]:
+    return {state for (state,) in rows(folder, "SELECT state FROM deliveries")}
+
+
+def test_receipts_of_other_runs_are_passed_over(uploader: Run, receipts: Path, tmp_path: Path) -> None:
+    with recordings(tmp_path / "stranger") as journals:
+        journals.whole("stranger")
+    code, out, _ = uploader("gpu", "receipts", receipts, "--journal", tmp_path / "stranger", "--json")
+    assert (code, json.loads(out)["others"], states(tmp_path / "stranger")) == (0, 1, set())
+
+
+def test_receipts_of_another_address_do_not_count(
+    uploader: Run, server: ScriptedServer, receipts: Path, tmp_path: Path
+) -> None:
+    with scripted_server(lambda _: Reply(503, {"error": "later"})) as own:
+        uploader("gpu", "drain", tmp_path / "journal", "--max-time", "0.1", url=own.url)
+        code, out, _ = uploader("gpu", "receipts", receipts, "--journal", tmp_path / "journal")
+    assert (code, f"does not go to {server.url}" in out) == (4, True)
+    assert "delivered" not in states(tmp_path / "journal")
+    assert rows(tmp_path / "journal", "SELECT count(*) FROM targets") == [(1,)]
+
+
+def test_receipts_of_altered_or_missing_events_do_not_count(uploader: Run, receipts: Path, tmp_path: Path) -> None:
+    with recordings(tmp_path / "journal") as journals, journals.journal.begin() as connection:
+        connection.exec_driver_sql("UPDATE events SET payload = '{}' WHERE kind = 'epoch_end' AND key = '1'")
+        connection.exec_driver_sql("DELETE FROM events WHERE kind = 'epoch_end' AND key = '2'")
+    code, out, _ = uploader("gpu", "receipts", receipts, "--journal", tmp_path / "journal")
+    assert (code, out.count("does not count"), out.count("epoch_end")) == (4, 2, 2)
+    with recordings(tmp_path / "journal") as journals:
+        [target] = journals.journal.report()[0].targets
+    assert (target.delivered, target.unplanned > 0) == (7, True)
+
+
+@pytest.mark.parametrize("change", ["torn", "altered", "none", "later"])
+def test_damaged_receipts_are_refused(uploader: Run, receipts: Path, tmp_path: Path, change: str) -> None:
+    content = receipts.read_bytes()
+    changed: dict[str, Any] = {
+        "torn": content[:-100],
+        "altered": content.replace(b"m-1", b"m-2"),
+        "none": b"",
+        "later": content.replace(b'"format": 1', b'"format": 9', 1),
+    }
+    receipts.write_bytes(changed[change])
+    code, _, error = uploader("gpu", "receipts", receipts, "--journal", tmp_path / "journal")
+    assert (code, str(receipts) in error, states(tmp_path / "journal")) == (1, True, set())
+
+
+def test_receipts_replace_receipts_only(uploader: Run, packed: Path, server: ScriptedServer, tmp_path: Path) -> None:
+    (tmp_path / "results.csv").write_text("epoch\n1\n")
+    assert uploader("desk", "drain", packed, "--receipts", tmp_path / "results.csv", url=server.url)[0] == 2
+    assert (server.requests, (tmp_path / "results.csv").read_text()) == ([], "epoch\n1\n")

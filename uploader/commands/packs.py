@@ -1,0 +1,110 @@
+"""Packs as commands use them: opened and checked with a progress bar, and taken into a journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from journal.quantities import count
+from uploader.commands.progress_bars import byte_bar
+
+if TYPE_CHECKING:
+    from journal import Journal
+    from journal.mirror.restoring import Restored
+
+
+def bring_in(source: Path, into: Journal, *, shown: bool) -> Restored:
+    """Bring a pack, or another journal, into a journal.
+
+    Args:
+        source: The pack's file, or the other journal's folder.
+        into: The journal.
+        shown: Whether to show a progress bar.
+
+    Raises:
+        JournalError: One of them cannot be used, or there is neither.
+    """
+    from journal.errors import JournalUnwritable
+    from journal.reading.places import what_is
+
+    what = what_is(source)
+    if what == "pack":
+        return _from_pack(source, into, shown=shown)
+    if what == "journal":
+        return _from_journal(source, into)
+    raise JournalUnwritable(f"{source} is neither a pack nor a journal's folder")
+
+
+def _from_pack(source: Path, into: Journal, *, shown: bool) -> Restored:
+    from journal.packs import archive
+
+    with byte_bar("checking", source.stat().st_size, shown=shown) as bar, archive.open_pack(source, bar) as pack:
+        return archive.take_in(into, pack)
+
+
+def _from_journal(source: Path, into: Journal) -> Restored:
+    from journal.mirror.restoring import restore
+    from journal.opening import open_journal
+    from journal.packs import contents
+
+    with ExitStack() as stack:
+        other = stack.enter_context(open_journal(source))
+        other.ingest_fallbacks()
+        every = [run.id for run in other.report()]
+        return restore(into, contents.collect(stack, other, every))
+
+
+def take_in(pack: Path, *, shown: bool) -> tuple[Path, frozenset[str]]:
+    """Take a pack into the journal that packs are drained from; return that, and the pack's runs.
+
+    So nothing is sent twice, however often a pack is drained, and whatever several have in common.
+
+    Raises:
+        JournalError: The pack is damaged, or the journal cannot be used.
+    """
+    from journal import locations
+    from journal.opening import open_with_room
+
+    with open_with_room(locations.packs_journal()) as journal:
+        unpacked = bring_in(pack, journal, shown=shown)
+    click.echo(f"{pack}: {came_in(unpacked)}; taken into {journal.path}", err=True)
+    return journal.path, frozenset(unpacked.runs)
+
+
+def require_no_other(receipts: Path) -> None:
+    """End the command when a file is there that is to be replaced by receipts, and holds something else."""
+    from journal.packs.receipts import is_one
+
+    if receipts.exists() and not is_one(receipts):
+        raise click.UsageError(f"--receipts: {receipts} is there already, and holds something else")
+
+
+def write_receipts(path: Path, journals: Sequence[Path], runs: Sequence[str]) -> None:
+    """Write what has arrived of the runs of journals, or of those of them that a person named.
+
+    Raises:
+        JournalError: A journal cannot be read, or the file not be written.
+    """
+    from contextlib import closing
+
+    from journal.opening import open_journal
+    from journal.packs import receipts
+    from uploader.run_selection import choose_runs
+
+    found = []
+    for folder in journals:
+        with open_journal(folder) as journal, closing(journal.outbox()) as outbox:
+            found += receipts.collect(journal, choose_runs(outbox.routes.runs(), runs, folder))
+    receipts.write(found, path)
+
+
+def came_in(one: Restored) -> str:
+    """Return in words what came in."""
+    new = f"{count(one.events, 'new event')}, {count(one.checkpoints, 'new checkpoint')}"
+    known = f", {count(one.delivered, 'delivery')} known to have arrived" if one.delivered else ""
+    refused = [f"not taken in: {why}" for why in one.damaged]
+    return "\n  ".join([f"{count(len(one.runs), 'run')}: {new}{known}", *refused])
