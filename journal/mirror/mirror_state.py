@@ -30,7 +30,8 @@ class MirrorState:
         confirms: Whether the mirror confirms what it has, so that it is acknowledged and not only handed over.
         events: How many events it has.
         checkpoints: How many checkpoints it has.
-        missing: How many that the run needs it does not have.
+        missing: How many that the run needs the journal has, and it does not.
+        gone: How many that the run needs neither of them has: they were lost with an earlier machine, or removed.
         tried_at: When it was last used, or tried, as an ISO time.
         error: Why it could not be used then; None if it could.
     """
@@ -41,6 +42,7 @@ class MirrorState:
     events: int = 0
     checkpoints: int = 0
     missing: int = 0
+    gone: int = 0
     tried_at: str = ""
     error: str | None = None
 
@@ -48,7 +50,8 @@ class MirrorState:
     def in_words(self) -> str:
         """What the mirror has, and whether that is safe."""
         has = f"{count(self.events, 'event')} and {count(self.checkpoints, 'checkpoint')}"
-        return f"{has} {'acknowledged by' if self.confirms else 'handed over to'} the mirror {self.address}"
+        gone = f"; {count(self.gone, 'checkpoint')} of it {'is' if self.gone == 1 else 'are'} lost" if self.gone else ""
+        return f"{has} {'acknowledged by' if self.confirms else 'handed over to'} the mirror {self.address}{gone}"
 
     def write(self, journal: Path) -> None:
         """Write it beside the journal's database; that it fails harms nothing."""

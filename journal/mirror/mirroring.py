@@ -81,13 +81,16 @@ class Mirroring:
         """Return how far a run is mirrored."""
         sessions = (session for session, names in self._held.items() if names[0].run == run)
         needed = {sha256 for its, sha256 in self._needed if its == run}
+        missing = needed - self._blobs
+        here = missing.intersection(self._reader.journal.blobs.names()) if missing else missing
         return MirrorState(
             self._store.address,
             run,
             self._store.confirms,
             events=sum(len(self._numbers[session]) for session in sessions),
             checkpoints=len(needed & self._blobs),
-            missing=len(needed - self._blobs),
+            missing=len(here),
+            gone=len(missing - here),
             tried_at=now_text(),
         )
 

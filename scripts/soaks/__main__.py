@@ -13,9 +13,10 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from soaks import cuts, drain_steps, failures, kills, network, steps
+from soaks import cuts, drain_steps, failures, kills, lost_machines, network, steps
 from soaks.drains import HUB, ULTRALYTICS
 from soaks.ledger import Tally
+from soaks.lost_machines import LostTally
 from soaks.network_tally import NetworkTally
 from soaks.traces import why_no_strace
 from soaks.volumes import why_no_volume
@@ -35,10 +36,10 @@ class Suite:
     """
 
     rounds: int
-    run: Callable[[int, int, Path], Iterator[Tally] | Iterator[NetworkTally]]
+    run: Callable[[int, int, Path], Iterator[Tally] | Iterator[NetworkTally] | Iterator[LostTally]]
     why_not: Callable[[], str | None] = lambda: None
     may_lose: bool = False
-    tally: type[Tally] | type[NetworkTally] = Tally
+    tally: type[Tally] | type[NetworkTally] | type[LostTally] = Tally
     columns: tuple[str, ...] = ("rounds", "events", "blobs", "lost", "torn", "blobs_lost", "corrupt", "holes", "broken")
 
 
@@ -73,6 +74,16 @@ def _network(*platforms: str, idempotency: bool) -> Suite:
     return Suite(1_000, run, tally=NetworkTally, columns=_NETWORK_COLUMNS)
 
 
+_LOST_COLUMNS = ("rounds", "events", "mirrored", "late", "slowest", "lost", "torn", "broken", "runs")
+
+
+def _lost(*, sends_late: bool) -> Suite:
+    def run(rounds: int, seed: int, keep: Path) -> Iterator[LostTally]:
+        return lost_machines.run(rounds, seed, keep, sends_late=sends_late)
+
+    return Suite(300, run, tally=LostTally, columns=_LOST_COLUMNS)
+
+
 SUITES = {
     "kill": Suite(10_000, kills.run),
     "line": Suite(5_000, lambda rounds, _, keep: steps.run_lines(keep, rounds)),
@@ -82,6 +93,8 @@ SUITES = {
     "cut-xfs": _cut("xfs", "full"),
     "cut-ext4-process": _cut("ext4", "process"),
     "cut-xfs-process": _cut("xfs", "process"),
+    "lost-machine": _lost(sends_late=False),
+    "lost-machine-late": _lost(sends_late=True),
     "drain-line": Suite(
         5_000,
         lambda rounds, _, keep: drain_steps.run(keep, rounds),
@@ -123,7 +136,7 @@ def main(suites: tuple[str, ...], rounds: int | None, seed: int, keep: Path) -> 
     sys.exit(found)
 
 
-def _run(name: str, suite: Suite, rounds: int, seed: int, keep: Path) -> Tally | NetworkTally:
+def _run(name: str, suite: Suite, rounds: int, seed: int, keep: Path) -> Tally | NetworkTally | LostTally:
     total = suite.tally()
     with tqdm(desc=name, unit="round", leave=False, disable=None) as progress:
         for tally in suite.run(rounds, seed, keep):

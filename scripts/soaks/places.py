@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-from soaks.ledger import Tally
-from soaks.network_tally import NetworkTally
+from typing import Protocol
 
 _MEMORY = Path("/dev/shm")
+
+
+class _Found(Protocol):
+    """Figures with their findings."""
+
+    notes: list[str]
 
 
 @contextmanager
@@ -25,7 +29,7 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def keep_when_found(tally: Tally | NetworkTally, folder: Path, kept: Path) -> None:
+def keep_when_found(tally: _Found, folder: Path, kept: Path) -> None:
     """Copy a folder out of the temporary one if it has findings, and print where it is."""
     if tally.notes:
         shutil.copytree(folder, kept, dirs_exist_ok=True)

@@ -143,4 +143,4 @@ def test_a_checkpoint_that_neither_has_is_told(recorded: Path, mirror: Path) -> 
     (recorded / "blobs").mkdir()
     done = run("mirror", mirror, "--journal", recorded)
     assert done.exit_code == 4
-    assert "1 checkpoint that it needs are not in the journal any more" in done.output
+    assert "; 1 checkpoint of it is lost" in done.output

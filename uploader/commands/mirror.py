@@ -19,14 +19,13 @@ from uploader.commands.mirror_option import DAMAGED, counter, mirror_argument, o
 
 if TYPE_CHECKING:
     from journal.mirror.checking import Checked
-    from journal.mirror.mirror_state import MirrorState
 
 _CODES = """
   0  everything is in the mirror; with --check, nothing is wrong with it
   1  the mirror or the journal cannot be used; the message says why
   2  the arguments cannot be used, or name nothing in the journal
   4  --check found something that is damaged or missing, or a checkpoint
-     that a run needs is not in the journal any more
+     that a run needs is neither in the journal nor in the mirror
 """
 
 
@@ -80,12 +79,8 @@ def _mirror(address: str, words: tuple[str, ...], journal: Path | None, *, as_js
         states = [mirroring.state(run) for run in runs]
         for state in states:
             state.write(opened.path)
-    code = DAMAGED if any(state.missing for state in states) else 0
+    code = DAMAGED if any(state.gone for state in states) else 0
+    lines = [f"{count(events, 'event')} copied", *(f"run {state.run}: {state.in_words}" for state in states)]
     told = {"exit_code": code, "events": events, "runs": [asdict(state) for state in states]}
-    click.echo(json.dumps(told) if as_json else "\n".join([f"{count(events, 'event')} copied", *map(_line, states)]))
+    click.echo(json.dumps(told) if as_json else "\n".join(lines))
     sys.exit(code)
-
-
-def _line(state: MirrorState) -> str:
-    lost = f"; {count(state.missing, 'checkpoint')} that it needs are not in the journal any more"
-    return f"run {state.run}: {state.in_words}{lost if state.missing else ''}"

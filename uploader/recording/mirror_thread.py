@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from journal.clock import now_text
 from journal.errors import JournalError
 from journal.locations import default_journal, expanded
+from journal.quantities import count
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.resumption import is_journaled, known_run
 from uploader.recording.serial_executor import bind_thread, executor
@@ -93,8 +94,6 @@ class MirrorThread:
         bind_thread(self._executor)
         try:
             self._mirror_all()
-        except Exception:
-            LOGGER.exception("Mirroring failed in an unexpected way; training goes on without it")
         finally:
             self._has_ended.set()
 
@@ -108,18 +107,27 @@ class MirrorThread:
             try:
                 mirroring = mirroring or self._begin()
                 self._step(mirroring, is_last=is_last)
-            except JournalError as error:
-                last_tries += is_last
-                if is_last and (self.state.error is not None or last_tries == _LAST_TRIES):
-                    self._fail(error)
-                    return
-                self._fail(error)
-            else:
                 if is_last:
+                    self._note_fallbacks()
+                    return
+            except Exception as error:  # noqa: BLE001 - the thread has to live on for what comes
+                last_tries += is_last
+                gives_up = is_last and (self.state.error is not None or last_tries == _LAST_TRIES)
+                self._fail(error)
+                if gives_up:
                     return
             failed = self.state.error is not None
             self._wake.wait(_PAUSE if is_last else _RETRY_SECONDS if failed else STEP_SECONDS)
             self._wake.clear()
+
+    def _note_fallbacks(self) -> None:
+        """Note that events are in fallback files, and so not in the mirror."""
+        import journal
+
+        with journal.open(self._journal) as opened:
+            files = opened.fallbacks_waiting(self._journal)
+        if files:
+            self.state = replace(self.state, error=f"events are in {count(files, 'fallback file')}")
 
     def _begin(self) -> Mirroring:
         import journal
@@ -139,10 +147,13 @@ class MirrorThread:
         self.state = mirroring.state(self.state.run)
         self.state.write(self._journal)
 
-    def _fail(self, error: JournalError) -> None:
-        if self.state.error is None:
+    def _fail(self, error: Exception) -> None:
+        is_ours = isinstance(error, JournalError)
+        if self.state.error is None and is_ours:
             LOGGER.warning("The training is not mirrored for now, it goes on and the mirror is tried again: %s", error)
-        self.state = replace(self.state, tried_at=now_text(), error=str(error))
+        elif self.state.error is None:
+            LOGGER.error("Mirroring failed in an unexpected way; it is tried again", exc_info=error)
+        self.state = replace(self.state, tried_at=now_text(), error=str(error) if is_ours else type(error).__name__)
         self.state.write(self._journal)
 
 
@@ -194,5 +205,7 @@ def _bring_back(
         restored = restore_events(opened, store, runs)
         when_events_are_there()
         restore_checkpoints(opened, store, restored)
+    for words in restored.damaged:
+        LOGGER.warning("Not brought back: %s", words)
     if restored.events:
         LOGGER.warning("%s events of this run were brought back from the mirror %s.", restored.events, address)

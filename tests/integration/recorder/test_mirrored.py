@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.journals import rows, until
+from support.journals import locked, rows, until
 
 from journal.mirror import mirror_state
 from journal.mirror.stores import FolderStore
@@ -188,3 +188,32 @@ def test_a_resumed_training_does_not_wait_for_long_for_a_mirror_that_hangs(
     until(lambda: len(rows(folder, KEYS)) == 2)
     second.finish("complete")
     assert second.run_id == first.run_id
+
+
+def test_an_end_is_not_called_safe_while_events_are_outside_of_the_journal(
+    folder: Path, save_dir: Path, mirror: Path, fallbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uploader.recording.journal_connection.BUSY_SECONDS", 0.05)
+    recorder = record(folder, save_dir, mirror)
+    with locked(folder):
+        epoch(recorder, 0)
+    recorder.finish("complete")
+    assert recorder.safety
+    assert "NOT whole in its mirror (events are in 1 fallback file)" in recorder.safety
+
+
+def test_an_error_that_nobody_expected_neither_ends_the_mirroring_nor_passes_for_success(
+    folder: Path, save_dir: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = FolderStore.put
+    monkeypatch.setattr(FolderStore, "put", lambda *_: 1 / 0)
+    recorder = record(folder, save_dir, mirror)
+    epoch(recorder, 0)
+    until(lambda: "ZeroDivisionError" in str(mirror_state.states(folder)))
+    monkeypatch.setattr(FolderStore, "put", put)
+    until(lambda: mirrored(mirror) == 1)
+    monkeypatch.setattr(FolderStore, "put", lambda *_: 1 / 0)
+    epoch(recorder, 1)
+    recorder.finish("complete")
+    assert recorder.safety
+    assert "NOT whole in its mirror (ZeroDivisionError)" in recorder.safety
