@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from copy import copy
 from datetime import datetime
@@ -27,12 +27,13 @@ from journal.outbox.redelivery import Retried
 from journal.outbox.redirecting import Redirected, redirect
 from journal.outbox.resending import Renamed
 from journal.reading.beside import left_beside
+from journal.reading.epoch_gaps import missing_epochs
 from journal.reading.report import RunReport, make_report
 from journal.retention import prunable, pruning
 from journal.retention.limit import Size, measure
 from journal.retention.pruning import Pruned
 from journal.sessions import interrupted
-from journal.sessions.lost_epochs import TrainedEpoch
+from journal.sessions.lost_epochs import TrainerRecord
 from journal.sessions.over import OverRun, runs_over
 from journal.storage.connections import CountedConnection, transaction
 from journal.storage.database import Begin
@@ -217,20 +218,38 @@ class Journal:
         with self._transaction() as connection:
             return interrupted.note(connection, utc_now())
 
-    def runs_over(self) -> list[OverRun]:
-        """Return the runs that nobody trains any more and that were not trained to the end."""
-        with self._transaction(read_only=True) as connection:
-            return list(runs_over(connection, utc_now()))
+    def runs_over(self, *, finished: bool = False) -> list[OverRun]:
+        """Return the runs that nobody trains any more.
 
-    def salvage_epochs(self, run: OverRun, trained: Sequence[TrainedEpoch], *, must_agree: bool = False) -> list[int]:
+        Args:
+            finished: Whether to return those that were trained to the end, too.
+        """
+        with self._transaction(read_only=True) as connection:
+            return list(runs_over(connection, utc_now(), finished=finished))
+
+    def lost_epochs(self, run: OverRun, record: TrainerRecord) -> list[int]:
+        """Return the numbers of the epochs of a trainer's own record that the journal lacks.
+
+        Args:
+            run: From `runs_over`.
+            record: The trainer's.
+        """
+        with self._transaction(read_only=True) as connection:
+            return sorted(one.epoch.number for one in epoch_salvage.find(connection, run.id, record, run.generation))
+
+    def missing_epochs(self) -> Mapping[str, Sequence[int]]:
+        """Return the numbers of the epochs that the journal lacks although it has later ones, by run."""
+        with self._transaction(read_only=True) as connection:
+            return missing_epochs(connection, prunable.pruned(connection))
+
+    def salvage_epochs(self, run: OverRun, record: TrainerRecord) -> list[int]:
         """Record the epochs of a trainer's own record that the journal lacks; return their numbers.
 
         Args:
             run: From `runs_over`.
-            trained: The trainer's record.
-            must_agree: Whether the record may turn out to be another training's, whatever the journal has.
+            record: The trainer's.
         """
-        return epoch_salvage.take_in(self._transaction, run.id, trained, run.generation, must_agree=must_agree)
+        return epoch_salvage.take_in(self._transaction, run.id, record, run.generation)
 
     def retake(self, names: Sequence[str], delivery_ids: Sequence[int] | None = None) -> int:
         """Take in again what dead letters miss, where the trainer still has it; return how many files.

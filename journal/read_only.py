@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from journal import locations
@@ -11,6 +12,7 @@ from journal.errors import DiskFull, JournalUnwritable, from_os
 from journal.folder import Journal
 from journal.opening import open_journal
 from journal.reading.report import RunReport
+from journal.sessions.over import RecordOf, no_record
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class View:
         fallbacks: How many fallback files hold events of this journal that it has not imported.
         fallbacks_elsewhere: How many fallback files wait beside this journal for others, by where each of those is: its
             folder, after the name of the machine where that is another one.
+        missing_epochs: Numbers, from 0, of the epochs that the journal lacks although it has later ones, by run.
+        salvageable_epochs: Of the epochs that it lacks, and the trainer's own record has, by run.
     """
 
     path: Path
@@ -31,13 +35,16 @@ class View:
     bytes: int
     fallbacks: int
     fallbacks_elsewhere: dict[str, int]
+    missing_epochs: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    salvageable_epochs: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
-def read_journal(folder: Path | None = None) -> View:
+def read_journal(folder: Path | None = None, record_of: RecordOf = no_record) -> View:
     """Read the state of a journal; if it cannot be written, from a copy of its database.
 
     Args:
         folder: The journal; by default the one that `open_journal` would open.
+        record_of: Returns a trainer's own record of a run's epochs.
 
     Raises:
         JournalError: It cannot be read.
@@ -45,12 +52,12 @@ def read_journal(folder: Path | None = None) -> View:
     path = locations.expanded(folder) if folder is not None else locations.default_journal()
     try:
         with open_journal(path) as opened:
-            return _view(opened, path)
+            return _view(opened, path, record_of)
     except (JournalUnwritable, DiskFull):
-        return _read_copy(path)
+        return _read_copy(path, record_of)
 
 
-def _read_copy(path: Path) -> View:
+def _read_copy(path: Path, record_of: RecordOf) -> View:
     from journal.doctor.source import copy_database  # the doctor is needed nowhere else on the way
 
     with tempfile.TemporaryDirectory(prefix="uploader-status-") as scratch:
@@ -59,9 +66,17 @@ def _read_copy(path: Path) -> View:
         except OSError as error:
             raise from_os(error, path / "journal.db", "read") from error
         with open_journal(scratch) as copy:
-            return _view(copy, path)
+            return _view(copy, path, record_of)
 
 
-def _view(opened: Journal, path: Path) -> View:
-    elsewhere = opened.fallbacks_elsewhere(path)
-    return View(path, tuple(opened.report()), opened.size().total, opened.fallbacks_waiting(path), elsewhere)
+def _view(opened: Journal, path: Path, record_of: RecordOf) -> View:
+    lost = {run.id: opened.lost_epochs(run, record_of(run)) for run in opened.runs_over()}
+    return View(
+        path,
+        tuple(opened.report()),
+        opened.size().total,
+        opened.fallbacks_waiting(path),
+        opened.fallbacks_elsewhere(path),
+        opened.missing_epochs(),
+        {run_id: epochs for run_id, epochs in lost.items() if epochs},
+    )

@@ -7,9 +7,19 @@ old one; `close_to_others` is the one repair in place.
 from __future__ import annotations
 
 from journal.doctor.environment_checks import close_to_others
+from journal.doctor.epoch_checks import SALVAGEABLE
 from journal.doctor.examination import Examination, examine
 from journal.doctor.findings import Finding
 from journal.doctor.repair import Recovery, recover_journal
 from journal.doctor.row_checks import DAMAGE
 
-__all__ = ["DAMAGE", "Examination", "Finding", "Recovery", "close_to_others", "examine", "recover_journal"]
+__all__ = [
+    "DAMAGE",
+    "SALVAGEABLE",
+    "Examination",
+    "Finding",
+    "Recovery",
+    "close_to_others",
+    "examine",
+    "recover_journal",
+]

@@ -20,12 +20,14 @@ from journal.doctor.environment_checks import (
     check_modes,
     check_size,
 )
+from journal.doctor.epoch_checks import check_epochs
 from journal.doctor.findings import Finding, notice
 from journal.doctor.row_checks import check_file, check_forks, check_rows, damaged, is_ours, unreadable
 from journal.doctor.source import reading
 from journal.errors import JournalError, JournalUnavailable
 from journal.reading.beside import is_awaited
 from journal.retention.limit import measure_by
+from journal.sessions.over import RecordOf, no_record
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,12 @@ class Examination:
 
 
 def examine(
-    folder: Path, *, deep: bool = False, fallback_folders: Iterable[Path] | None = None, kept: Iterable[str] = ()
+    folder: Path,
+    *,
+    deep: bool = False,
+    fallback_folders: Iterable[Path] | None = None,
+    kept: Iterable[str] = (),
+    record_of: RecordOf = no_record,
 ) -> Examination:
     """Examine a journal without changing it; it may be in use.
 
@@ -62,11 +69,12 @@ def examine(
         deep: Whether to hash every checkpoint, however large.
         fallback_folders: Where fallback files may be; by default where this user's trainings put them.
         kept: Folders in the journal's that are kept for others, and are nobody else's business either.
+        record_of: Returns a trainer's own record of a run's epochs.
     """
     database = folder / "journal.db"
     beside = locations.fallback_folders() if fallback_folders is None else list(fallback_folders)
     findings = list(check_file(database, awaited=is_awaited(folder, beside)))
-    inside = _Inside() if findings else _look_inside(database, deep)
+    inside = _Inside() if findings else _look_inside(database, deep, record_of)
     findings += [*inside.findings, *check_library()]
     if is_ours(database):
         findings += check_modes(folder, kept)
@@ -88,7 +96,7 @@ class _Inside:
     findings: list[Finding] = field(default_factory=list)
 
 
-def _look_inside(database: Path, deep: bool) -> _Inside:
+def _look_inside(database: Path, deep: bool, record_of: RecordOf) -> _Inside:
     inside = _Inside()
     try:
         with reading(database) as connection:
@@ -106,6 +114,7 @@ def _look_inside(database: Path, deep: bool) -> _Inside:
             inside.findings += check_refused(connection, database.parent)
             inside.findings += check_reached(connection, database.parent)
             inside.findings += check_age(connection, database)
+            inside.findings += check_epochs(connection, database.parent, record_of)
     except (OSError, JournalUnavailable) as error:
         inside.findings.append(unreadable(error))
     except (JournalError, sqlite3.Error) as error:

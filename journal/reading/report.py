@@ -173,6 +173,11 @@ class RunReport:
     pruned: bool = False
     forks: int = 0
 
+    @property
+    def is_end_unknown(self) -> bool:
+        """Whether its last process recorded no end, so that nobody knows how far it was trained."""
+        return self.state == "interrupted"
+
 
 def make_report(connection: Connection, now: datetime) -> list[RunReport]:
     """Return a report of each run, oldest first."""

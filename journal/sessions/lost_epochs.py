@@ -34,6 +34,20 @@ class TrainedEpoch:
 
 
 @dataclass(frozen=True)
+class TrainerRecord:
+    """A trainer's own record of a run's epochs.
+
+    Attributes:
+        epochs: In its order; none where there is no such file, or it cannot be read.
+        is_doubtful: Whether it may turn out to be another training's, whatever the journal has: one that nobody
+            recorded may have begun in the folder since.
+    """
+
+    epochs: Sequence[TrainedEpoch] = ()
+    is_doubtful: bool = False
+
+
+@dataclass(frozen=True)
 class RecordedEpoch:
     """An epoch in the journal.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from journal.clock import to_text
 from journal.kinds import REGISTRATION
 from journal.schema.tables import RANK
 from journal.sessions.liveness import is_dead, is_here, live_runs
+from journal.sessions.lost_epochs import TrainerRecord
 
 SILENT_FOR_GOOD = timedelta(days=1)
 """A session writes a heartbeat every 30 seconds; one of another machine is taken for dead after a day without any."""
@@ -58,6 +59,15 @@ class OverRun:
     begun_at: str
     last_sign: str
     generation: int
+
+
+RecordOf = Callable[[OverRun], TrainerRecord]
+"""Returns the trainer's own record of a run's epochs, which somebody else knows to read."""
+
+
+def no_record(_: OverRun) -> TrainerRecord:
+    """Return a record of nothing, for whoever knows none."""
+    return TrainerRecord()
 
 
 def runs_over(connection: Connection, now: datetime, *, finished: bool = False) -> Iterator[OverRun]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, text
@@ -16,7 +15,7 @@ from journal.schema import tables
 from journal.schema.tables import RANK
 from journal.sessions import session_rows
 from journal.sessions.identity import SALVAGE
-from journal.sessions.lost_epochs import LostEpoch, RecordedEpoch, TrainedEpoch, lost_epochs
+from journal.sessions.lost_epochs import LostEpoch, RecordedEpoch, TrainerRecord, lost_epochs
 from journal.storage.database import Begin
 
 _RECORDED = text(
@@ -28,42 +27,36 @@ _RECORDED = text(
 )
 
 
-def find(
-    connection: Connection, run_id: str, trained: Sequence[TrainedEpoch], newest: int, *, must_agree: bool = False
-) -> list[LostEpoch]:
+def find(connection: Connection, run_id: str, record: TrainerRecord, newest: int) -> list[LostEpoch]:
     """Return the epochs that the journal lacks of a run; see `lost_epochs`.
 
     Args:
         connection: Any.
         run_id: Uuid of the run.
-        trained: The trainer's record.
+        record: The trainer's.
         newest: Generation of the session that wrote the end of that record.
-        must_agree: Whether the record may turn out to be another training's, whatever the journal has.
     """
-    if not trained:
+    if not record.epochs:
         return []
     recorded = [epoch for row in connection.execute(_RECORDED, {"run_id": run_id}) if (epoch := _recorded(row))]
-    must_agree = must_agree or run_id in prunable.pruned(connection)
-    return lost_epochs(run_id, trained, recorded, newest, must_agree=must_agree)
+    must_agree = record.is_doubtful or run_id in prunable.pruned(connection)
+    return lost_epochs(run_id, record.epochs, recorded, newest, must_agree=must_agree)
 
 
-def take_in(
-    begin: Begin, run_id: str, trained: Sequence[TrainedEpoch], newest: int, *, must_agree: bool = False
-) -> list[int]:
+def take_in(begin: Begin, run_id: str, record: TrainerRecord, newest: int) -> list[int]:
     """Record the epochs that the journal lacks, in one transaction; return their numbers, in order.
 
     Args:
         begin: Begins a transaction of the journal.
         run_id: Uuid of the run.
-        trained: The trainer's record.
+        record: The trainer's.
         newest: Generation of the session that wrote the end of that record.
-        must_agree: See `find`.
     """
     with begin(read_only=True) as connection:
-        if not find(connection, run_id, trained, newest, must_agree=must_agree):
+        if not find(connection, run_id, record, newest):
             return []
     with begin() as connection:
-        lost = find(connection, run_id, trained, newest, must_agree=must_agree)
+        lost = find(connection, run_id, record, newest)
         for one in lost:
             _write(connection, one)
     return sorted(one.epoch.number for one in lost)

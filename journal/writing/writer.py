@@ -33,7 +33,7 @@ from journal.retention.limit import Size, Space, measure
 from journal.schema import tables
 from journal.sessions import session_rows
 from journal.sessions.identity import Entry, Newest, Session
-from journal.sessions.lost_epochs import TrainedEpoch
+from journal.sessions.lost_epochs import TrainedEpoch, TrainerRecord
 from journal.storage.connections import LogRemoved
 from journal.storage.database import Durability, committing
 from journal.storage.flusher import Written
@@ -293,7 +293,7 @@ class Writer:
             trained: The trainer's record.
             newest: Generation of the session that wrote the end of that record.
         """
-        return epoch_salvage.take_in(self._transaction, run_id, trained, newest)
+        return epoch_salvage.take_in(self._transaction, run_id, TrainerRecord(trained), newest)
 
     def run_copy(self) -> RunCopy:
         """Return what copies runs out of this journal, or into it."""

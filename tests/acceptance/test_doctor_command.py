@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from support.damage import overwrite
-from support.journals import ROOT, bench
+from support.journals import ROOT, bench, rows
+from support.recordings import recordings
+from support.results import killed
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +80,21 @@ def test_permissions_are_mended_in_place(tmp_path: Path, which: str) -> None:
     assert f"permissions away from {opened}" in done.stdout
     assert opened.stat().st_mode & 0o777 == 0o700
     assert doctor(folder).returncode == 0
+
+
+def test_epochs_that_only_the_trainer_has_are_named_and_taken_in(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    with recordings(folder) as journals:
+        training = killed(journals, 0, 3, 4, trained=2, outcome="complete", ended_at="2026-01-01T00:00:00.000Z")
+    name = f"train ({training.run.id})"
+    before = rows(folder, "SELECT count(*) FROM events")
+    done = doctor(folder)
+    assert done.returncode == 1
+    assert f"not in the journal, but in a results.csv: epoch 2 of demo/{name} in {training.run.save_dir}" in done.stdout
+    assert f"neither in the journal nor in a results.csv here: epoch 3 of demo/{name}" in done.stdout
+    assert rows(folder, "SELECT count(*) FROM events") == before
+    told = json.loads(doctor(folder, "--repair", "--json").stdout)
+    assert (told["healthy"], told["repairs"]) == (True, {"epochs": {training.run.id: [1]}})
+    assert [finding["code"] for finding in told["findings"]] == ["epochs-missing"]
+    keys = [key for (key,) in rows(folder, "SELECT key FROM events WHERE kind = 'epoch_end' ORDER BY id")]
+    assert keys == ["0", "3", "4", "1"]

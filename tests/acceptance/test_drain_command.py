@@ -22,6 +22,7 @@ import pytest
 from support.disks import make_read_only, small_disk
 from support.journals import rows
 from support.recordings import KEY, Recordings, recordings
+from support.results import killed
 from support.scripted_server import (
     Reply,
     Request,
@@ -486,6 +487,23 @@ def test_status_tells_what_is_where(journals: Recordings, environment: dict[str,
     runs = json.loads(run(environment, "status", "--json")[1])["runs"]
     assert [one["state"] for one in runs] == ["finished", "running"]
     assert runs[0]["targets"][0]["delivered"] == 9
+
+
+def test_status_tells_which_epochs_are_missing_and_that_an_end_is_unknown(
+    journals: Recordings, environment: dict[str, str]
+) -> None:
+    training = killed(journals, 0, 1, 4, trained=4)
+    _, out, _ = run(environment, "status")
+    assert "interrupted, 3 epochs" in out
+    assert "its end is unknown: its process recorded none, and is gone or silent" in out
+    assert "epochs 3-4 missing here, but in results.csv: the next drain takes them in" in out
+    assert "in no results.csv" not in out
+    Path(training.run.save_dir, "results.csv").unlink()
+    _, out, _ = run(environment, "status")
+    assert "epochs 3-4 missing, and in no results.csv of the run that can be read here" in out
+    (told,) = json.loads(run(environment, "status", "--json")[1])["runs"]
+    known = {"end_unknown": True, "missing_epochs": [2, 3], "salvageable_epochs": []}
+    assert {name: told[name] for name in known} == known
 
 
 def test_status_tells_what_is_pending_and_why(

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from journal.quantities import count, readable
+from journal.quantities import count, epochs_in_words, readable
 from uploader.commands.dialogue import JOURNAL_UNUSABLE
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import require_journal
 from uploader.commands.journal_option import journal_option
 from uploader.platforms.registry import journal_folders
+from uploader.run_folder.results_file import record_of
 
 if TYPE_CHECKING:
     from journal.doctor import Examination, Finding, Recovery
@@ -33,13 +34,14 @@ _EPILOG = epilog("doctor", "doctor --deep", "doctor --journal runs/journal --rep
 @click.command(epilog=_EPILOG)
 @journal_option
 @click.option("--deep", is_flag=True, help="Also read and hash every checkpoint, however large.")
-@click.option("--repair", is_flag=True, help="Copy what can be read of a damaged journal into a new folder beside it.")
+@click.option("--repair", is_flag=True, help="Mend what can be mended; see above.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(journal: Path | None, deep: bool, repair: bool, as_json: bool) -> None:
     """Check the journal, which may be in use, without changing it.
 
-    With --repair, other users lose their permissions on the journal, and what can be read of a damaged journal is
-    copied into a new one, JOURNAL-recovered-TIME; the damaged one stays as it is.
+    With --repair, other users lose their permissions on the journal, epochs that only results.csv has are taken in, and
+    what can be read of a damaged journal is copied into a new one, JOURNAL-recovered-TIME; the damaged one stays as it
+    is.
     """
     from journal.locations import default_journal
 
@@ -48,7 +50,7 @@ def doctor(journal: Path | None, deep: bool, repair: bool, as_json: bool) -> Non
     folder = journal or default_journal()
     examination = _examine(folder, deep)
     repairs = _repair(examination) if repair else {}
-    if repairs.get("closed"):
+    if repairs.get("closed") or repairs.get("epochs"):
         examination = _examine(folder, deep)  # what is left; a file system may take no permissions
     click.echo(_as_json(examination, repairs) if as_json else _as_text(examination, repairs))
     sys.exit(0 if examination.healthy else JOURNAL_UNUSABLE)
@@ -58,7 +60,7 @@ def _examine(folder: Path, deep: bool) -> Examination:
     """Check the journal, and whether another project has overwritten our modules."""
     from journal.doctor import examine
 
-    examination = examine(folder, deep=deep, kept=journal_folders())
+    examination = examine(folder, deep=deep, kept=journal_folders(), record_of=record_of)
     return replace(examination, findings=(*examination.findings, *_check_names()))
 
 
@@ -80,7 +82,7 @@ def _repair(examination: Examination) -> dict[str, Any]:
     """Repair what can be repaired; return what was done, or why it failed."""
     from journal import JournalError
     from journal.clock import utc_now
-    from journal.doctor import DAMAGE, close_to_others, recover_journal
+    from journal.doctor import DAMAGE, SALVAGEABLE, close_to_others, recover_journal
 
     done: dict[str, Any] = {}
     try:
@@ -89,9 +91,20 @@ def _repair(examination: Examination) -> dict[str, Any]:
             done["closed"] = [str(path) for path in close_to_others(examination.journal, journal_folders())]
         if codes & DAMAGE:
             done["recovery"] = recover_journal(examination.journal, utc_now())
+        elif SALVAGEABLE in codes:
+            done["epochs"] = _take_in_epochs(examination.journal)
     except (JournalError, OSError) as error:
         done["failure"] = str(error)
     return done
+
+
+def _take_in_epochs(folder: Path) -> dict[str, list[int]]:
+    """Take in the epochs that only trainers' own records have; return their numbers, from 0, by run."""
+    import journal
+
+    with journal.open(folder) as opened:
+        over = opened.runs_over(finished=True)
+        return {run.id: taken for run in over if (taken := opened.salvage_epochs(run, record_of(run)))}
 
 
 def _as_json(examination: Examination, repairs: dict[str, Any]) -> str:
@@ -110,6 +123,8 @@ def _as_text(examination: Examination, repairs: dict[str, Any]) -> str:
         lines += [f"\n{finding.weight}: {finding.detail}", f"  {finding.next_step}"]
     if closed := repairs.get("closed"):
         lines.append(f"\nTook other users' permissions away from {some(closed)}.")
+    if taken := repairs.get("epochs"):
+        lines.append(f"\nTook in {some([f'{epochs_in_words(epochs)} of {run}' for run, epochs in taken.items()])}.")
     if recovery := repairs.get("recovery"):
         lines += ["", *_recovered(examination, recovery)]
     if failure := repairs.get("failure"):

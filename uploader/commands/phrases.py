@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,24 @@ def an_earlier_journal(folder: Path) -> str:
     return (
         f"another journal, of when the home could not be written, is in {folder}; {drain_at(str(folder))} delivers it"
     )
+
+
+def on_epochs(*, end_unknown: bool, missing_epochs: Sequence[int], salvageable_epochs: Sequence[int]) -> Iterator[str]:
+    """Yield sentences on what is not known of a run, or not here; epochs are counted from 1, as trainers count them.
+
+    Args:
+        end_unknown: Whether its process recorded no end.
+        missing_epochs: Epochs that are neither here nor in the trainer's own record.
+        salvageable_epochs: Epochs that are in that record only.
+    """
+    from journal.quantities import epochs_in_words
+
+    if end_unknown:
+        yield "its end is unknown: its process recorded none, and is gone or silent"
+    if salvageable_epochs:
+        yield f"{epochs_in_words(salvageable_epochs)} missing here, but in results.csv: the next drain takes them in"
+    if missing_epochs:
+        yield f"{epochs_in_words(missing_epochs)} missing, and in no results.csv of the run that can be read here"
 
 
 def letters_in_words(letters: Sequence[DeadLetter], limit: int = 3) -> str:

@@ -19,7 +19,7 @@ from uploader.commands.dialogue import JOURNAL_UNUSABLE
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, require_journal, settings_for
 from uploader.commands.journal_option import journals_argument, journals_option
-from uploader.commands.phrases import an_earlier_journal, in_fallback_files, letters_in_words, place
+from uploader.commands.phrases import an_earlier_journal, in_fallback_files, letters_in_words, on_epochs, place
 from uploader.errors import KeyNotForHere, NoKey, SettingsError
 from uploader.keys import address_options, key_for
 from uploader.settings import Settings
@@ -86,8 +86,9 @@ def _read(folder: Path) -> View | str:
 def _read_journal(folder: Path | None) -> View:
     """Read a journal; what that needs is imported for it alone."""
     from journal import read_only
+    from uploader.run_folder.results_file import record_of
 
-    return read_only.read_journal(folder)
+    return read_only.read_journal(folder, record_of)
 
 
 def _limit() -> int | None:
@@ -106,7 +107,10 @@ def _values(view: View, limit: int | None) -> dict[str, Any]:
     sizes = {"bytes": view.bytes, "max_bytes": limit}
     beside = {"fallbacks": view.fallbacks, "fallbacks_elsewhere": view.fallbacks_elsewhere}
     mirrors = states(view.path)
-    runs = [{**asdict(run), "mirrors": [asdict(one) for one in mirrors.get(run.id, ())]} for run in view.runs]
+    runs = [
+        {**asdict(run), **_epochs(run, view), "mirrors": [asdict(one) for one in mirrors.get(run.id, ())]}
+        for run in view.runs
+    ]
     return {"journal": str(view.path), **sizes, **beside, "runs": runs}
 
 
@@ -122,7 +126,7 @@ def _as_text(view: View, limit: int | None) -> str:
     )
     earlier = [f"\n{an_earlier_journal(found)}"] if (found := earlier_journal(view.path)) else []
     mirrors = states(view.path)
-    runs = (_run(run, view.path, settings) + _mirrors(run, mirrors.get(run.id, ())) for run in view.runs)
+    runs = (_run(run, view, settings) + _mirrors(run, mirrors.get(run.id, ())) for run in view.runs)
     head = f"journal {view.path}: {count(len(view.runs), 'run')}, {size}"
     return "\n".join([head, *runs, *here, *elsewhere, *earlier])
 
@@ -136,13 +140,24 @@ def _settings(folder: Path) -> Settings | None:
         return None
 
 
-def _run(run: RunReport, folder: Path, settings: Settings | None) -> str:
+def _epochs(run: RunReport, view: View) -> dict[str, Any]:
+    """Return what is not known of a run, or not here: its end, and epochs by their numbers, from 0."""
+    salvageable = list(view.salvageable_epochs.get(run.id, ()))
+    missing = [number for number in view.missing_epochs.get(run.id, ()) if number not in salvageable]
+    return {
+        "end_unknown": run.is_end_unknown,
+        "missing_epochs": missing,
+        "salvageable_epochs": salvageable,
+    }
+
+
+def _run(run: RunReport, view: View, settings: Settings | None) -> str:
     name = f"{run.project}/{run.name}" if run.project else run.name
     state = f"{run.state}, pruned; since then" if run.pruned else f"{run.state},"
     head = f"\n{name}  {run.id}\n  {state} {count(run.epochs, 'epoch')}, {count(run.events, 'event')}"
-    targets = (_target(target, folder, settings, pruned=run.pruned) for target in run.targets)
+    targets = (_target(target, view.path, settings, pruned=run.pruned) for target in run.targets)
     forks = [f"{count(run.forks, 'session')} continued it at the same time as another one; `doctor` names where"]
-    lines = [*(forks if run.forks else []), *targets]
+    lines = [*on_epochs(**_epochs(run, view)), *(forks if run.forks else []), *targets]
     return "\n".join([head, *(f"  {line}" for line in lines)]) + _unrouted(run)
 
 

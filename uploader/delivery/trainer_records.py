@@ -33,7 +33,7 @@ class TrainerRecords:
     def _take_in(self, run: OverRun) -> None:
         record = record_of(run)
         if record.epochs:  # else its disk may only be missing now
-            taken = self._journal.salvage_epochs(run, record.epochs, must_agree=record.is_doubtful)
+            taken = self._journal.salvage_epochs(run, record)
             self._read.add(run)
             if taken:
                 what, source = epochs_in_words(taken), record.epochs[0].source

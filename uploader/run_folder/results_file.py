@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from journal.clock import to_text
 from journal.kinds import EVALUATED, TRAINED, VALIDATED
-from journal.sessions.lost_epochs import TrainedEpoch
+from journal.sessions.lost_epochs import TrainedEpoch, TrainerRecord
 from journal.sessions.over import OverRun
 from uploader.run_folder.run_file import KnownRun
 
@@ -31,28 +30,15 @@ _MOST_BYTES = 64 << 20
 """Of a file that is read: a training of a hundred thousand epochs writes less."""
 
 
-@dataclass(frozen=True)
-class Record:
-    """A trainer's record of a run's epochs.
-
-    Attributes:
-        epochs: In its order; none where there is no such file, or it cannot be read.
-        is_doubtful: Whether another training may have begun in the folder since, as one that nobody recorded.
-    """
-
-    epochs: Sequence[TrainedEpoch] = ()
-    is_doubtful: bool = False
-
-
-def record_of(run: OverRun) -> Record:
+def record_of(run: OverRun) -> TrainerRecord:
     """Return the trainer's record of a run that is over, from the folder whose run file names it."""
     for folder in run.folders:
         known = KnownRun.read(folder)
         if known and known.run == run.id:
-            return Record(
+            return TrainerRecord(
                 read_results_since(folder, known.begun_at or run.begun_at), _is_used_again(folder, run.last_sign)
             )
-    return Record()
+    return TrainerRecord()
 
 
 def _is_used_again(folder: Path, last_sign: str) -> bool:

@@ -4,40 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.journals import dead_pid, later, rows
-from support.recordings import Recordings, Training
-from support.results import epoch_end, write_results
+from support.recordings import Recordings
+from support.results import change, killed
 from support.scripted_server import ScriptedServer
 
 from journal.checkpoints.salvage import RUN_FILE
 from journal.clock import to_text
 from journal.errors import JournalBusy
-
-
-def killed(journals: Recordings, *recorded: int, trained: int, **session: Any) -> Training:
-    """Record some epochs of a training whose process is gone, and the trainer's own record of its first ones."""
-    training = journals.begin()
-    training.started(trainArgs={"save_dir": training.run.save_dir})
-    for epoch in recorded:
-        training.event("epoch_end", epoch_end(epoch), str(epoch))
-    change(journals, **{"pid": dead_pid(), **session})
-    folder = Path(training.run.save_dir)
-    folder.mkdir()
-    (folder / RUN_FILE).write_text(json.dumps({"run": training.run.id}))
-    write_results(folder, *range(trained))
-    return training
-
-
-def change(journals: Recordings, **session: Any) -> None:
-    columns = ", ".join(f"{name} = ?" for name in session)
-    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        connection.execute(f"UPDATE sessions SET {columns}", tuple(session.values()))
 
 
 def epochs(journals: Recordings) -> list[tuple[str, str | None]]:

@@ -1,0 +1,61 @@
+"""Which epochs of a run the journal lacks, as its other epochs show."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
+
+from sqlalchemy import Connection, text
+
+from journal.kinds import EPOCH, REGISTRATION, listed
+from journal.schema.tables import RANK
+
+NOT_RESUMED = ("False", "None", "0", "")
+"""How a training that is not resumed writes the argument that would say so."""
+
+_NUMBERS = text(
+    f"""
+    SELECT DISTINCT run_id, CAST(key AS INTEGER) AS number FROM events
+    WHERE kind = '{EPOCH}' AND key GLOB '[0-9]*' ORDER BY run_id, number
+    """  # noqa: S608 - a name of this package
+)
+# Whether the first session that is known of a run continued an earlier one, or a checkpoint. What upstream has streamed
+# before is with that model.
+_GOES_ON = text(
+    f"""
+    SELECT s.generation > 1 OR coalesce(json_extract(e.payload, '$.trainArgs.resume') NOT IN ({listed(NOT_RESUMED)}), 0)
+    FROM sessions s LEFT JOIN events e ON e.session_id = s.id AND e.kind = '{REGISTRATION}' AND json_valid(e.payload)
+    WHERE s.run_id = :run_id AND s.purpose IS NULL
+      AND coalesce(json_extract(e.payload, '$.environment.platformModel'), '') = ''
+    ORDER BY {RANK} LIMIT 1
+    """  # noqa: S608 - names of this package
+)
+
+
+def missing_epochs(connection: Connection, pruned: Collection[str]) -> Mapping[str, Sequence[int]]:
+    """Return the numbers, from 0, of the epochs that the journal lacks of runs that have later ones.
+
+    Args:
+        connection: Any.
+        pruned: Runs whose events were deleted, of which nothing can be said.
+    """
+    known: dict[str, list[int]] = {}
+    for run_id, number in connection.execute(_NUMBERS):
+        known.setdefault(run_id, []).append(number)
+    found = {}
+    for run_id, numbers in known.items():
+        if run_id not in pruned and (gaps := _gaps(connection, run_id, numbers)):
+            found[run_id] = gaps
+    return found
+
+
+def _gaps(connection: Connection, run_id: str, numbers: Sequence[int]) -> list[int]:
+    if numbers[-1] == len(numbers) - 1 or not tells_each(numbers):
+        return []
+    goes_on = numbers[0] > 0 and connection.execute(_GOES_ON, {"run_id": run_id}).scalar()
+    return sorted({*range(0 if goes_on else numbers[0], numbers[-1])} - {*numbers})
+
+
+def tells_each(numbers: Sequence[int]) -> bool:
+    """Return whether a training tells of each epoch: a loop of one's own may tell of every tenth only."""
+    return any(later - earlier == 1 for earlier, later in pairwise(numbers))
