@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -84,6 +86,16 @@ def test_one_that_was_left_without_an_end_is_told_too(
     killed(journals).end(outcome)
     journals.drain(server.url)
     assert told(server)[-1] == "training_failed"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells of it")
+def test_a_process_whose_end_nobody_asked_for_is_dead(journals: Recordings) -> None:
+    """As in a container whose first process asks for nobody's end."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    killed(journals, pid=process.pid)
+    assert journals.journal.note_interrupted() == 1
+    process.wait()
 
 
 def test_a_session_elsewhere_is_dead_after_a_day_of_silence(journals: Recordings) -> None:
