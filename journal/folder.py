@@ -26,6 +26,7 @@ from journal.outbox.outbox import Outbox
 from journal.outbox.redelivery import Retried
 from journal.outbox.redirecting import Redirected, redirect
 from journal.outbox.resending import Renamed
+from journal.reading.arrived import Arrived, arrived
 from journal.reading.beside import left_beside
 from journal.reading.epoch_gaps import missing_epochs
 from journal.reading.report import RunReport, make_report
@@ -88,6 +89,11 @@ class Journal:
         """Return the state of each run."""
         with self._transaction(read_only=True) as connection:
             return make_report(connection, utc_now())
+
+    def arrived(self, run_id: str) -> Sequence[Arrived]:
+        """Return how much of a run has arrived at each of its destinations."""
+        with self._transaction(read_only=True) as connection:
+            return arrived(connection, run_id)
 
     def ingest_fallbacks(self, folders: Iterable[Path] | None = None) -> int:
         """Take in events that training processes had to write beside this journal; return how many were new."""

@@ -11,6 +11,7 @@ from journal import locations
 from journal.errors import DiskFull, JournalUnwritable, from_os
 from journal.folder import Journal
 from journal.opening import open_journal
+from journal.reading.drain_at_work import DrainAtWork, drain_at_work
 from journal.reading.report import RunReport
 from journal.sessions.over import RecordOf, no_record
 
@@ -28,6 +29,7 @@ class View:
             folder, after the name of the machine where that is another one.
         missing_epochs: Numbers, from 0, of the epochs that the journal lacks although it has later ones, by run.
         salvageable_epochs: Of the epochs that it lacks, and the trainer's own record has, by run.
+        drain: The drain at work, as far as is known here.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class View:
     fallbacks_elsewhere: dict[str, int]
     missing_epochs: Mapping[str, Sequence[int]] = field(default_factory=dict)
     salvageable_epochs: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    drain: DrainAtWork | None = None
 
 
 def read_journal(folder: Path | None = None, record_of: RecordOf = no_record) -> View:
@@ -79,4 +82,5 @@ def _view(opened: Journal, path: Path, record_of: RecordOf) -> View:
         opened.fallbacks_elsewhere(path),
         opened.missing_epochs(),
         {run_id: epochs for run_id, epochs in lost.items() if epochs},
+        drain_at_work(path),
     )

@@ -37,7 +37,15 @@ class SettingsError(UploaderError):
 
 
 class DrainLocked(UploaderError):
-    """Another drain holds the journal. Harmless: it does the work."""
+    """Another drain holds the journal. Harmless: it does the work.
+
+    Attributes:
+        does_all: Whether it also does the work of a background drain: it ends only when no training leaves it any.
+    """
+
+    def __init__(self, message: str, *, does_all: bool = False) -> None:
+        super().__init__(message)
+        self.does_all = does_all
 
 
 class ModelUnavailable(UploaderError):

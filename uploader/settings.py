@@ -2,6 +2,7 @@
 
 | variable | meaning | default |
 |---|---|---|
+| `UPLOADER_DRAIN` | whether a drain is kept at work beside each training: `1` or `0` | `0` |
 | `UPLOADER_PROJECT` | project for runs that named none | `offline-runs` |
 | `CUDA_VISIBLE_DEVICES` | GPUs that a training may use, for its system metrics | all |
 | `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` | certificates to trust | those of `certifi` |
@@ -24,6 +25,8 @@ from uploader.platforms.spec import PlatformSpec, SavedKey
 DEFAULT_PROJECT = "offline-runs"
 _AROUND_KEYS = " \t\r\n\v\f\0\u00a0\u200b\ufeff"
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+_YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
 
 Route = tuple[str, str]
 """Name of a platform's API, and its base URL."""
@@ -54,6 +57,7 @@ class Settings:
         journal: Folder of the journal, if messages have to name it; None for the default one.
         default_project: Project for runs that named none.
         ca_bundle: File or folder of certificates to trust, or None for the default ones.
+        drain: Whether a drain is kept at work beside each training.
         visible_gpus: The GPUs that CUDA may use, e.g. `2,3`; empty for all.
         accounts: The settings of each platform, by its name.
         named: Name of the API and base URL of each platform that a person named on the command line.
@@ -62,6 +66,7 @@ class Settings:
     journal: Path | None = None
     default_project: str = DEFAULT_PROJECT
     ca_bundle: str | None = None
+    drain: bool = False
     visible_gpus: str = ""
     accounts: Mapping[str, Account] = field(default_factory=dict)
     named: tuple[Route, ...] = ()
@@ -135,6 +140,7 @@ class Settings:
         return cls(
             default_project=env.get("UPLOADER_PROJECT") or DEFAULT_PROJECT,
             ca_bundle=next((env[name] for name in _CA_VARIABLES if env.get(name)), None),
+            drain=_switch(env, "UPLOADER_DRAIN"),
             visible_gpus=env.get("CUDA_VISIBLE_DEVICES", ""),
             accounts={spec.name: _account(spec, env) for spec in PLATFORMS},
         )
@@ -160,6 +166,18 @@ def _url(env: Mapping[str, str], name: str) -> str | None:
         return base_url(text) if text else None
     except SettingsError as error:
         raise SettingsError(f"{name}: {error}") from error
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    """Return whether a variable says yes.
+
+    Raises:
+        SettingsError: It says neither yes nor no.
+    """
+    text = env.get(name, "").strip().lower()
+    if text not in _YES | _NO:
+        raise SettingsError(f"{name}: write 1 for yes, or 0 for no")
+    return text in _YES
 
 
 def _bare(key: str) -> str:

@@ -472,6 +472,22 @@ def test_a_killed_drain_loses_and_doubles_nothing(
 # --- status
 
 
+def test_status_tells_whether_a_drain_is_at_work(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    journals.whole()
+    assert "no drain is at work" in run(environment, "status")[1]
+    server.script, complete = hearing("training_complete")
+    process = start(environment, "drain", "--watch")
+    assert complete.wait(60)
+    assert f"\na drain is at work: process {process.pid} on " in run(environment, "status")[1]
+    told = json.loads(run(environment, "status", "--json")[1])["drain"]
+    assert (told["pid"], told["is_background"], told["log"]) == (process.pid, False, None)
+    process.kill()
+    process.communicate()
+    assert json.loads(run(environment, "status", "--json")[1])["drain"] is None
+
+
 def test_status_tells_what_is_where(journals: Recordings, environment: dict[str, str], server: ScriptedServer) -> None:
     finished = journals.whole("first", content=b"x" * 2_500_000)
     drained(environment)

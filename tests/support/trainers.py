@@ -21,6 +21,7 @@ class SmallTrainer:
         fails: Whether its data cannot be had.
         tears_down: Whether it tears down after an error, as newer versions do.
         during: Called in each epoch.
+        drain: Whether a drain is kept at work beside it.
     """
 
     def __init__(
@@ -31,8 +32,9 @@ class SmallTrainer:
         fails: bool = False,
         tears_down: bool = True,
         during: Callable[[Any], object] = lambda trainer: None,
+        drain: bool = False,
     ) -> None:
-        self.ours = PlatformCallbacks(JournalOptions(str(folder / "journal"), "process"))
+        self.ours = PlatformCallbacks(JournalOptions(str(folder / "journal"), "process", drain=drain))
         self.save_dir = folder / name
         self.save_dir.mkdir(parents=True, exist_ok=True)
         self.last, self.best = self.save_dir / "last.pt", self.save_dir / "best.pt"

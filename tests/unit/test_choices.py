@@ -82,3 +82,20 @@ def test_a_mirror_that_is_a_file_is_told_before_the_training(tmp_path: Path, mon
     monkeypatch.setenv("UPLOADER_MIRROR", str(file))
     with pytest.raises(SettingsError, match=r"^UPLOADER_MIRROR: a mirror is a folder, .*mirror is a file"):
         choose_options(None, "full", (), None)
+
+
+def test_a_drain_beside_it_is_kept_only_if_asked_for() -> None:
+    assert not choose_options(None, "full", (), None).drain
+    assert choose_options(None, "full", (), None, drain=True).drain
+    with pytest.raises(SettingsError, match="drain must be True or False"):
+        choose_options(None, "full", (), None, drain="yes")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("1", True), ("True", True), ("on", True), ("0", False), (" ", False)])
+def test_the_environment_asks_for_one(text: str, wanted: bool) -> None:
+    assert Settings.load({"UPLOADER_DRAIN": text}).drain is wanted
+
+
+def test_an_unclear_wish_for_one_is_refused() -> None:
+    with pytest.raises(SettingsError, match="UPLOADER_DRAIN: write 1 for yes"):
+        Settings.load({"UPLOADER_DRAIN": "maybe"})

@@ -36,6 +36,7 @@ def attach(
     hub_model: str | None = None,
     max_size: int | str | None = None,
     mirror: str | Path | None = None,
+    drain: bool | None = None,
 ) -> ModelOrTrainer:
     """Record the trainings of a model, or the training of a trainer, into a journal.
 
@@ -64,6 +65,9 @@ def attach(
         mirror: A folder that outlives this machine, such as one on a mounted drive; the run is copied there within two
             seconds, by a thread of its own. A resumed training finds its run there when this machine's disk is new.
             None for `UPLOADER_MIRROR`, else no mirror.
+        drain: Whether to keep a drain at work beside the training: one process for each journal, which goes on when the
+            training's process, or the notebook's kernel, is gone, and ends once everything has arrived. It finds its
+            key where any drain does. None for `UPLOADER_DRAIN`, else False.
 
     Returns:
         The same model or trainer.
@@ -81,7 +85,8 @@ def attach(
     pages = pages_of(settings.account(HUB.name).options)
     hub_id = parse_identifier(hub_model, pages).model_id if hub_model else None
     routes = choose_routes(settings, platform, base_url, implied=None if hub_model is None else HUB.name)
-    options = choose_options(journal, durability, routes, max_size, mirror)
+    keeps_drain = settings.drain if drain is None else drain
+    options = choose_options(journal, durability, routes, max_size, mirror, drain=keeps_drain)
     callbacks = PlatformCallbacks(options, project, name, {HUB.model_field: hub_id} if hub_id else {})
     install(model_or_trainer, callbacks)
     if _is_trainer(model_or_trainer) and not getattr(model_or_trainer, "ddp", False):

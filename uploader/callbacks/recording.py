@@ -118,7 +118,7 @@ class Recording:
         self._events.event(REGISTRATION, self._redactor.value(payload), key)
         for epoch, payload_json in self._recorder.origin.epochs:  # a continued copy would be incomplete without them
             self._events.event(EPOCH, json.loads(payload_json), epoch)
-        _log(f"recording this training as run {self._recorder.run_id}; `{self._recorder.drain_command}` delivers it")
+        _log(f"recording this training as run {self._recorder.run_id}; {self._who_delivers()}")
         if model := self._recorder.origin.model:
             _log(f"this training continues as model {model}, which Ultralytics has streamed it to")
         self._console.start()
@@ -237,8 +237,14 @@ class Recording:
                 self._salvage_epochs(trainer)
             self._events.event(FAILED, how.payload())
         self._recorder.finish(outcome)
+        _log(self._recorder.farewell())
         if safe := self._recorder.safety:
             _log(safe)
+
+    def _who_delivers(self) -> str:
+        if self._recorder.drain_log:
+            return f"a drain beside it delivers it, and prints to {self._recorder.drain_log}"
+        return f"`{self._recorder.drain_command}` delivers it"
 
     def _catch_up(self) -> None:
         """Record an epoch that is complete but was not reported, because a callback before ours raised an error."""

@@ -35,6 +35,8 @@ def choose_options(
     routes: tuple[Route, ...],
     max_size: int | str | None,
     mirror: str | Path | None = None,
+    *,
+    drain: bool = False,
 ) -> JournalOptions:
     """Return the options of a journal; see `uploader.attach`.
 
@@ -44,6 +46,8 @@ def choose_options(
     """
     if durability not in get_args(Durability):
         raise ValueError(f"durability must be one of {get_args(Durability)}, not {durability!r}")
+    if not isinstance(drain, bool):
+        raise SettingsError(f"drain must be True or False, or None for UPLOADER_DRAIN; not {_shown(drain)}")
     # Resolved now, because the working folder may have changed when it is used.
     folder = chosen_journal() if journal is None else journal
     try:
@@ -53,6 +57,7 @@ def choose_options(
             routes=routes,
             max_size=_max_size(max_size),
             mirror=_mirror(mirror),
+            drain=drain,
         )
     except JournalError as error:
         raise SettingsError(str(error)) from error

@@ -13,6 +13,8 @@ from journal.records import Claim
 from uploader.delivery.progress import Progress
 from uploader.run_selection import full_name
 
+TIMES = "%Y-%m-%d %H:%M:%S"
+"""How the time of a line is written."""
 _WORDS = {REGISTRATION: "its start", COMPLETE: "its end", FAILED: "its failure"}
 
 
@@ -32,7 +34,7 @@ class ArrivalLines:
     def arrived(self, claim: Claim) -> None:
         """Print a line, with the time."""
         if line := arrival(claim):
-            self._say(f"{datetime.now().astimezone():%H:%M:%S}  {line}")
+            self._say(f"{datetime.now().astimezone():{TIMES}}  {line}")
 
 
 def arrival(claim: Claim) -> str | None:

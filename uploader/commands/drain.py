@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,10 +15,12 @@ import click
 
 from journal.next_steps import next_command
 from journal.quantities import count
+from uploader.commands.arrival_lines import TIMES
 from uploader.commands.dialogue import fail
 from uploader.commands.drain_runner import Ended, drain_all, worst
 from uploader.commands.help_texts import epilog, key_addresses
 from uploader.commands.journal_option import journals_argument, journals_option
+from uploader.commands.log_file import printing_to
 from uploader.commands.packs import require_no_other
 from uploader.commands.phrases import letters_in_words, place
 from uploader.delivery.summary import ALL_DELIVERED, DestinationSummary, Summary
@@ -82,6 +85,14 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
 @click.option(
     "--watch", is_flag=True, help="Never stop; deliver what is recorded meanwhile, too, and print what arrives."
 )
+@click.option(
+    "--until-done",
+    is_flag=True,
+    help="Like --watch, but stop when no training records any more and everything has arrived.",
+)
+@click.option(
+    "--log", type=click.Path(dir_okay=False, path_type=Path), help="Print to this file, of 1 MB and one older of 1 MB."
+)
 @click.option("--max-time", type=float, callback=_seconds, metavar="SECONDS", help="Keep trying for this long.")
 @click.option(
     "--parallel",
@@ -109,10 +120,19 @@ def drain(
         raise click.UsageError("--platform names the API of --to; give --to as well")
     if len(journals) > 1 and options["runs"]:
         raise click.UsageError("--run names runs of one journal; give one journal with it")
+    options["watch"] = options["watch"] or options["until_done"]
+    with printing_to(options["log"]):
+        _drain(journals, as_json=as_json, receipts=receipts, platform=platform or DEFAULT.name, **options)
+
+
+def _drain(journals: Sequence[Path], *, as_json: bool, receipts: Path | None, **options: Any) -> NoReturn:
     from uploader.delivery.drain_options import DrainOptions
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    chosen = DrainOptions(platform=platform or DEFAULT.name, **options)
+    times = "%(asctime)s  " if options["log"] else ""
+    logging.basicConfig(level=logging.WARNING, format=f"{times}%(message)s", datefmt=TIMES)
+    if options["log"]:
+        logging.getLogger("uploader").warning("process %s drains %s", os.getpid(), ", ".join(map(str, journals)))
+    chosen = DrainOptions(**options)
     ended = drain_all(journals or (None,), chosen, as_json=as_json, receipts=receipts)
     if len(ended) == 1:
         _show(ended[0], as_json=as_json)

@@ -82,6 +82,8 @@ def drain_all(
             except (UploaderError, JournalError) as error:
                 ended.append(Ended(_place(folder), error))
         _stop_on_signals([drain for _, drain in drains])
+        if options.until_done:  # it is beside a training, and no terminal's
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         endings = run_together([drain for _, drain in drains])
         ended += [Ended(place, ending) for (place, _), ending in zip(drains, endings, strict=True)]
     if receipts:

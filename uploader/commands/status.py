@@ -26,6 +26,7 @@ from uploader.settings import Settings
 
 if TYPE_CHECKING:
     from journal.read_only import View
+    from journal.reading.drain_at_work import DrainAtWork
     from journal.reading.report import RunReport, TargetReport
 
 _AT_ONCE = "with the next drain"
@@ -105,7 +106,8 @@ def _limit() -> int | None:
 
 def _values(view: View, limit: int | None) -> dict[str, Any]:
     sizes = {"bytes": view.bytes, "max_bytes": limit}
-    beside = {"fallbacks": view.fallbacks, "fallbacks_elsewhere": view.fallbacks_elsewhere}
+    drain = asdict(view.drain) if view.drain else None
+    beside = {"drain": drain, "fallbacks": view.fallbacks, "fallbacks_elsewhere": view.fallbacks_elsewhere}
     mirrors = states(view.path)
     runs = [
         {**asdict(run), **_epochs(run, view), "mirrors": [asdict(one) for one in mirrors.get(run.id, ())]}
@@ -128,7 +130,15 @@ def _as_text(view: View, limit: int | None) -> str:
     mirrors = states(view.path)
     runs = (_run(run, view, settings) + _mirrors(run, mirrors.get(run.id, ())) for run in view.runs)
     head = f"journal {view.path}: {count(len(view.runs), 'run')}, {size}"
-    return "\n".join([head, *runs, *here, *elsewhere, *earlier])
+    return "\n".join([head, _drain(view.drain), *runs, *here, *elsewhere, *earlier])
+
+
+def _drain(found: DrainAtWork | None) -> str:
+    if found is None:
+        return "no drain is at work"
+    kind = "a drain beside the trainings" if found.is_background else "a drain"
+    log = f"; it prints to {found.log}" if found.log else ""
+    return f"{kind} is at work: {found.in_words}{log}"
 
 
 def _settings(folder: Path) -> Settings | None:

@@ -21,7 +21,8 @@ from journal import Journal
 from journal.clock import to_text, utc_now
 from journal.errors import DiskFull, JournalBusy, JournalUnavailable
 from journal.outbox.outbox import Outbox
-from uploader.delivery.drain_lock import drain_lock
+from uploader.delivery.completion import Completion
+from uploader.delivery.drain_lock import HeldLock, drain_lock
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
 from uploader.delivery.journal_maintenance import JournalMaintenance
@@ -29,7 +30,7 @@ from uploader.delivery.outcomes import Outcomes
 from uploader.delivery.progress import Progress, Silent
 from uploader.delivery.sender import Sender
 from uploader.delivery.sender_manager import SenderManager
-from uploader.delivery.summary import DestinationResult, Summary, summarize
+from uploader.delivery.summary import NOTHING_LEFT, DestinationResult, Summary, summarize
 from uploader.errors import DrainLocked
 from uploader.run_selection import choose_runs
 from uploader.settings import Settings
@@ -97,6 +98,7 @@ class Drain:
         self._next_look = self._next_renewal = self._next_fold = 0.0
         self._deadline = math.inf
         self._trouble = ""
+        self._completion = Completion(outbox, take_in=self._maintenance.take_in_now, is_work_left=self._is_work_left)
 
     def stop(self) -> None:
         """Make `run` claim nothing more, finish the attempts in flight within seconds, and return."""
@@ -114,10 +116,10 @@ class Drain:
         """
         began = time.monotonic()
         self._deadline = began + (math.inf if self._options.max_time is None else self._options.max_time)
-        with self._alone():
+        with self._alone() as held:
             try:
                 self._prepare()
-                self._deliver()
+                self._deliver(held)
                 self._finish()
             finally:
                 self._close()
@@ -126,16 +128,19 @@ class Drain:
             return summary
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the journal's lock; a watching drain waits for another one to end."""
-        has_warned = False
+    def _alone(self) -> Iterator[HeldLock]:
+        """Hold the journal's lock; a watching drain waits for another one to end, unless that one does its work."""
+        options, has_warned = self._options, False
+        log = None if options.log is None else str(options.log)
         while True:
             try:
-                with drain_lock(self._journal.path):
-                    yield
+                with drain_lock(self._journal.path, is_background=options.until_done, log=log) as held:
+                    yield held
                 return
             except DrainLocked as error:
-                if not self._options.watch or self._stopping.is_set() or time.monotonic() >= self._deadline:
+                if not options.watch or self._stopping.is_set() or time.monotonic() >= self._deadline:
+                    raise
+                if options.until_done and error.does_all:
                     raise
                 if not has_warned:
                     _LOG.warning("%s; waiting for its end", error)
@@ -214,7 +219,7 @@ class Drain:
 
     # --- the loop
 
-    def _deliver(self) -> None:
+    def _deliver(self, held: HeldLock) -> None:
         self._next_renewal = time.monotonic() + self._options.timing.renewal  # nothing was claimed yet
         self._next_fold = time.monotonic() + TICK_SECONDS
         while not self._stopping.is_set():
@@ -222,7 +227,7 @@ class Drain:
                 self._write()
                 self._start_more()
                 seconds = self._patience()
-                if seconds is None:
+                if seconds is None or self._is_done(held):
                     return
                 self._collect(seconds)
                 self._keep_up()
@@ -268,6 +273,12 @@ class Drain:
         longest = WORTH_WAITING if left == math.inf else left
         return None if wait > longest else max(wait, self._options.timing.shortest_wait)
 
+    def _is_done(self, held: HeldLock) -> bool:
+        return self._options.until_done and not self._senders.in_flight() and self._completion.is_reached(held)
+
+    def _is_work_left(self) -> bool:
+        return any(one.state not in NOTHING_LEFT for one in self._summary(0.0).destinations)
+
     def _wait_for(self, sender: Sender) -> float:
         """Return the seconds until something can be sent: 0 for now, infinity when nothing is pending."""
         if sender.closed:
@@ -305,6 +316,8 @@ class Drain:
     def _write(self) -> None:
         settled = self._outcomes.write()
         self._progress.settled(len(settled))
+        if settled:
+            self._completion.note_arrival()
         for outcome in settled:
             if outcome.result == "delivered":
                 self._progress.arrived(outcome.claim)

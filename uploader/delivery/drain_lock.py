@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,23 +9,54 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from journal.checkpoints.blobs import delete
-from journal.clock import now_text
 from journal.disk import give_to_owner_of
 from journal.errors import from_os
-from journal.sessions.liveness import host_name
+from journal.reading.drain_at_work import HOLDER, DrainAtWork, last_drain
 from uploader.errors import DrainLocked
 
 LOCK = "drain.lock"
-HOLDER = "drain.json"
-"""Who holds the lock; beside it, because taking the lock empties the lock's own file."""
+
+
+class HeldLock:
+    """A journal's lock, held, and what others are told of who holds it."""
+
+    def __init__(self, folder: Path, holder: DrainAtWork) -> None:
+        """Tell of the holder.
+
+        Args:
+            folder: The journal.
+            holder: This drain.
+        """
+        self._folder = folder
+        self._holder = holder
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell who holds the lock."""
+        with suppress(OSError):  # it is only for what others say, and for what they leave to this drain
+            self._holder.write(self._folder)
+
+    def untell(self) -> None:
+        """Tell nothing any more: whoever finds the lock held from now on waits for its end."""
+        delete(self._folder / HOLDER)
+
+
+def _locked(folder: Path) -> DrainLocked:
+    """Return the error for a lock that is held. What is told may be that of an earlier drain, which was killed."""
+    holder = last_drain(folder)
+    who = holder.in_words if holder else "it has just begun"
+    does_all = holder is not None and holder.is_background and not holder.is_gone
+    return DrainLocked(f"another drain works on {folder}: {who}", does_all=does_all)
 
 
 @contextmanager
-def drain_lock(folder: Path) -> Iterator[None]:
+def drain_lock(folder: Path, *, is_background: bool = False, log: str | None = None) -> Iterator[HeldLock]:
     """Hold the journal's lock for as long as the block lasts; the system frees it when the process dies.
 
     Args:
         folder: The journal.
+        is_background: Whether this drain is one that a training started.
+        log: The file that it prints to, if it has one.
 
     Raises:
         DrainLocked: Another drain holds it; the message says which.
@@ -36,32 +65,15 @@ def drain_lock(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise DrainLocked(f"another drain works on {folder}: {_holder(folder)}") from None
+        raise _locked(folder) from None
     except OSError as error:
         raise from_os(error, folder / LOCK) from error
     try:
         give_to_owner_of(folder / LOCK, folder)
-        with suppress(OSError):  # it is only for the message that a second drain shows
-            _write_holder(folder)
-        yield
+        held = HeldLock(folder, DrainAtWork(is_background=is_background, log=log))
+        try:
+            yield held
+        finally:
+            held.untell()
     finally:
-        delete(folder / HOLDER)
         lock.release()
-
-
-def _write_holder(folder: Path) -> None:
-    me = {"pid": os.getpid(), "host": host_name(), "started_at": now_text()}
-    draft = folder / f"{HOLDER}.tmp"
-    draft.touch(mode=0o600)
-    give_to_owner_of(draft, folder)
-    draft.write_text(json.dumps(me), encoding="utf-8")
-    draft.replace(folder / HOLDER)  # whole or not at all: a second drain may be reading
-
-
-def _holder(folder: Path) -> str:
-    """Describe the holder; it may have begun, or ended, a moment ago."""
-    try:
-        who = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
-        return f"process {who['pid']} on {who['host']}, since {who['started_at']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "it has just begun"

@@ -45,9 +45,12 @@ class JournalMaintenance:
         self._next_intake = time.monotonic() + self._intake_seconds
 
     def take_in(self) -> None:
-        """Do that again when it is due; what cannot be had now may be the next time."""
-        if time.monotonic() < self._next_intake:
-            return
+        """Do that again when it is due."""
+        if time.monotonic() >= self._next_intake:
+            self.take_in_now()
+
+    def take_in_now(self) -> None:
+        """Do that again; what cannot be had now may be the next time."""
         self._next_intake = time.monotonic() + self._intake_seconds
         for take_in in (self._journal.ingest_fallbacks, self._journal.salvage, self._note_interrupted):
             try:

@@ -20,6 +20,7 @@ class JournalOptions:
         max_size: Size in bytes from which the journal evicts what it may; see `journal.retention.eviction`.
         mirror: Address of the mirror that the training's run is mirrored to; None for none.
         max_wait: Seconds that `full` waits for an event's flush at most; it is flushed in any case.
+        drain: Whether a drain is kept at work beside the training; see `uploader.recording.background_drain`.
     """
 
     journal: str | None = None
@@ -28,3 +29,4 @@ class JournalOptions:
     max_size: int = DEFAULT_MAX_SIZE
     mirror: str | None = None
     max_wait: float = field(default_factory=default_max_wait)
+    drain: bool = False

@@ -17,11 +17,15 @@ from typing import Any
 from journal.encoding import is_plain, plain
 from journal.kinds import FINAL, MILESTONES, MODEL_SAVED
 from journal.quantities import epochs_in_words
+from journal.reading.arrived import Arrived
+from journal.reading.drain_at_work import drain_at_work
 from journal.records import Run
 from journal.sessions.identity import UNKNOWN, Session
 from journal.sessions.lost_epochs import TrainedEpoch
 from journal.storage.database import Durability
+from uploader.recording.background_drain import BackgroundDrain
 from uploader.recording.checkpoint_file import CheckpointFile
+from uploader.recording.farewell import farewell
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.mirror_thread import MirrorThread, bring_back_run
 from uploader.recording.resumption import NOWHERE, Origin, find_origin
@@ -48,6 +52,7 @@ class Recorder:
         origin: Where the training comes from.
         session_number: 1 for the run's first session.
         drain_command: What a person types to deliver the journal.
+        drain_log: The file that the background drain prints to; None without one.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class Recorder:
         was_complete: bool = False,
         origin: Origin = NOWHERE,
         mirror: str | None = None,
+        drain: BackgroundDrain | None = None,
     ) -> None:
         """Start the threads; use `Recorder.start`, which also finds the run.
 
@@ -69,6 +75,7 @@ class Recorder:
             was_complete: Whether the run was finished before.
             origin: Where the training comes from.
             mirror: Address of the mirror; None for none.
+            drain: Kept at work beside the training; None if nobody asked for one.
         """
         self._writer = writer
         self._remember = remember
@@ -80,7 +87,9 @@ class Recorder:
         self.session_number = writer.session_number()
         self.drain_command = writer.drain_command
         self._mirror = MirrorThread(writer.folder, mirror, self.run_id) if mirror else None
-        self._snapshots = SnapshotThread(writer, self._mirror.wake if self._mirror else None)
+        self._arrived: Sequence[Arrived] | None = None
+        self.drain_log = drain.log if drain else None
+        self._snapshots = SnapshotThread(writer, self._mirror.wake if self._mirror else None, drain)
         self._pid = os.getpid()
         atexit.register(self.finish, "exited")
 
@@ -127,6 +136,7 @@ class Recorder:
             was_complete=was_complete,
             origin=origin,
             mirror=options.mirror,
+            drain=BackgroundDrain(writer.folder) if options.drain else None,
         )
         if not was_complete:  # else it is certain later that it continues at all
             recorder.salvage_epochs(origin.trained, before=True)
@@ -243,6 +253,10 @@ class Recorder:
         """What of the run is safe in its mirror, in words; None where there is no mirror."""
         return self._mirror.in_words if self._mirror else None
 
+    def farewell(self) -> str:
+        """Return what had arrived of the run when it finished, what had not, and who sends the rest."""
+        return farewell(self._arrived, self.drain_command, drain_at_work(self._writer.folder))
+
     def finish(self, outcome: str) -> None:
         """Wait for the snapshots, join the threads, end the session; doing so again, or in a fork, does nothing.
 
@@ -258,6 +272,7 @@ class Recorder:
         atexit.unregister(self.finish)
         if outcome == "complete":
             self._remember(True)
+        self._arrived = self._writer.arrived()
         self._writer.close(outcome)
         if self._mirror:
             self._mirror.close()

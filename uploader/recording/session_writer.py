@@ -42,6 +42,7 @@ from uploader.recording.size_limit import SizeLimit
 from uploader.recording.unflushed import UnflushedEvents
 
 if TYPE_CHECKING:
+    from journal.reading.arrived import Arrived
     from journal.writing.writer import Writer
     from uploader.recording.checkpoint_file import CheckpointFile
 
@@ -167,6 +168,17 @@ class SessionWriter:
             return [signal for signal in told if signal.session_id == self._connection.session_id]
         finally:
             self._lock.release()
+
+    def arrived(self) -> Sequence[Arrived] | None:
+        """Return how much of the run has arrived; None when the journal does not hold all of it, or cannot say."""
+        with self._lock:
+            opened = self._connection.get()
+            if opened is None:
+                return None
+            try:
+                return opened.journal.arrived(self.run.id)
+            except JournalError:
+                return None
 
     def maintain(self, wal_limit_bytes: int) -> None:
         """Do the periodic work: create a removed journal again, enforce its limit, fold its log, write a heartbeat.

@@ -1,4 +1,4 @@
-"""The recorder's thread: snapshots checkpoint files, writes heartbeats and maintains the journal.
+"""The recorder's thread: snapshots checkpoint files, writes heartbeats, maintains the journal and its background drain.
 
 Events never wait for it. It is started with the recorder, and joined when the recorder finishes.
 """
@@ -17,6 +17,7 @@ from journal.checkpoints.blobs import FileStamp
 from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
 from journal.kinds import FINAL
 from journal.storage.folding import FOLDED_AT_BYTES
+from uploader.recording.background_drain import BackgroundDrain
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.serial_executor import bind_thread, executor, run_uninterrupted
 from uploader.recording.session_writer import SessionWriter
@@ -37,15 +38,22 @@ class _Request(NamedTuple):
 class SnapshotThread:
     """Snapshots the newest file of each role that was requested, one at a time."""
 
-    def __init__(self, writer: SessionWriter, taken: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        writer: SessionWriter,
+        taken: Callable[[], object] | None = None,
+        drain: BackgroundDrain | None = None,
+    ) -> None:
         """Start the thread.
 
         Args:
             writer: Takes the checkpoints; its journal is maintained.
             taken: Called after each snapshot.
+            drain: Kept at work; None if nobody asked for one.
         """
         self._taken = taken or (lambda: None)
         self._writer = writer
+        self._drain = drain
         self._wake = threading.Condition()
         self._requests: dict[str, _Request] = {}
         self._newest: dict[str, FileStamp] = {}
@@ -119,6 +127,7 @@ class SnapshotThread:
     def _serve_all(self) -> None:
         """Serve requests until told to close, with a heartbeat in between."""
         beat_at = time.monotonic() + HEARTBEAT_SECONDS
+        self._keep_drain()
         while (request := self._next_request(beat_at)) or not self._is_closing:
             try:
                 if request:
@@ -126,8 +135,14 @@ class SnapshotThread:
                 if time.monotonic() >= beat_at:
                     beat_at = time.monotonic() + HEARTBEAT_SECONDS
                     self._writer.maintain(FOLDED_AT_BYTES)
+                    self._keep_drain()
             except Exception:  # the thread has to live on for the next checkpoint, above all the final one
                 LOGGER.exception("A checkpoint or a heartbeat failed in an unexpected way; training goes on")
+        self._keep_drain()  # one that has died since delivers the end
+
+    def _keep_drain(self) -> None:
+        if self._drain is not None:
+            self._drain.keep()
 
     def _next_request(self, until: float) -> _Request | None:
         """Wait for a request, but not past `until` on the monotonic clock; the role that waits longest comes first."""

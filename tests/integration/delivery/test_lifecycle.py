@@ -20,11 +20,12 @@ from support.scripted_server import Reply, Request, ScriptedServer, free_port, h
 from support.settings import settings
 
 from journal.errors import DiskFull, JournalBusy, JournalUnwritable
+from journal.reading.drain_at_work import HOLDER
 from journal.records import Claim
 from journal.writing import fallback_intake
 from journal.writing.fallback import FallbackFile
 from uploader.delivery import drain, sender_manager
-from uploader.delivery.drain_lock import HOLDER, LOCK, drain_lock
+from uploader.delivery.drain_lock import LOCK, drain_lock
 from uploader.delivery.sender import Sender
 from uploader.delivery.timing import Timing
 from uploader.errors import DrainLocked, SettingsError
@@ -467,7 +468,7 @@ def test_a_disk_that_does_not_take_the_holders_name_stops_no_drain(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("uploader.delivery.drain_lock._write_holder", full)
+    monkeypatch.setattr("journal.reading.drain_at_work.DrainAtWork.write", full)
     with drain_lock(journals.journal.path), pytest.raises(DrainLocked), drain_lock(journals.journal.path):
         pass
 

@@ -1,0 +1,89 @@
+"""Which drain works on a journal, as it tells in a file beside its lock."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from os import getpid
+from pathlib import Path
+
+from journal.clock import now_text
+from journal.disk import give_to_owner_of
+from journal.sessions.liveness import boot_id, host_name, is_dead, is_here
+
+HOLDER = "drain.json"
+"""Who holds the lock; beside it, because taking the lock empties the lock's own file."""
+LOG = "drain.log"
+"""What a background drain prints; a longer one is moved to the same name with `.1`."""
+
+
+@dataclass(frozen=True)
+class DrainAtWork:
+    """A drain that holds a journal's lock, or did until it died.
+
+    Attributes:
+        pid: Its process.
+        host: Its machine.
+        boot: What `boot_id` said there; "" if unknown.
+        started_at: When it took the lock, ISO.
+        is_background: Whether a training started it. It ends only after it has looked whether another training began.
+        log: The file that it prints to; None for the streams that it was started with.
+    """
+
+    pid: int = field(default_factory=getpid)
+    host: str = field(default_factory=host_name)
+    boot: str = field(default_factory=boot_id)
+    started_at: str = field(default_factory=now_text)
+    is_background: bool = False
+    log: str | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write the file, whole or not at all, as others may be reading it.
+
+        Args:
+            folder: The journal.
+        """
+        draft = folder / f"{HOLDER}.tmp"
+        draft.touch(mode=0o600)
+        give_to_owner_of(draft, folder)
+        draft.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        draft.replace(folder / HOLDER)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its process is known to have ended."""
+        return is_dead(self.host, self.boot, self.pid)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its process would be visible to us."""
+        return is_here(self.host, self.boot)
+
+    @property
+    def in_words(self) -> str:
+        """It, for messages."""
+        return f"process {self.pid} on {self.host}, since {self.started_at}"
+
+
+def last_drain(folder: Path) -> DrainAtWork | None:
+    """Return the drain that holds a journal's lock, or that left its file when it died; None if there is no such file.
+
+    Args:
+        folder: The journal.
+    """
+    try:
+        told = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
+        known = {name: told[name] for name in DrainAtWork.__dataclass_fields__ if name in told}
+        return DrainAtWork(**{"boot": "", **known, "pid": int(told["pid"]), "host": str(told["host"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def drain_at_work(folder: Path) -> DrainAtWork | None:
+    """Return the drain that works on a journal, as far as is known here; None if there is none.
+
+    Args:
+        folder: The journal.
+    """
+    found = last_drain(folder)
+    return None if found is None or found.is_gone else found

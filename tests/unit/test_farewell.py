@@ -1,0 +1,51 @@
+"""The last line of a training."""
+
+from __future__ import annotations
+
+import pytest
+
+from journal.reading.arrived import Arrived
+from journal.reading.drain_at_work import DrainAtWork
+from uploader.recording.farewell import farewell
+
+HERE = "http://here"
+DRAIN = DrainAtWork(7, "host", "", "2026", is_background=True, log="/journal/drain.log")
+COMMAND = "python -m uploader drain"
+
+
+@pytest.mark.parametrize(
+    ("arrived", "line"),
+    [
+        ([Arrived("ultralytics", HERE, 9, 0, 0, 0)], "everything of this training has arrived at http://here"),
+        (
+            [Arrived("ultralytics", HERE, 9, 2, 1, 0)],
+            "9 deliveries arrived at http://here so far, 2 deliveries and 1 event not yet. "
+            "`python -m uploader drain` delivers the rest",
+        ),
+        (
+            [Arrived("", "", 0, 0, 4, 0)],
+            "nothing of this training has arrived so far, 4 events not yet. "
+            "`python -m uploader drain` delivers the rest",
+        ),
+        (
+            [Arrived("ultralytics", HERE, 9, 0, 0, 1)],
+            "everything else of this training has arrived at http://here, 1 delivery refused",
+        ),
+        (
+            None,
+            "not all of this training is in the journal; `python -m uploader drain` takes in what is beside it, and "
+            "delivers it",
+        ),
+    ],
+)
+def test_it_says_what_has_arrived_and_what_has_not(arrived: list[Arrived] | None, line: str) -> None:
+    assert farewell(arrived, COMMAND, None) == line
+
+
+def test_it_names_the_drain_that_goes_on() -> None:
+    told = farewell([Arrived("ultralytics", HERE, 9, 2, 0, 0)], COMMAND, DRAIN)
+    assert told.endswith(
+        "2 deliveries not yet. The drain beside it goes on with the rest (process 7; it prints to /journal/drain.log); "
+        "should it end before, `python -m uploader drain` delivers it"
+    )
+    assert "process 7" not in farewell([Arrived("ultralytics", HERE, 9, 0, 0, 0)], COMMAND, DRAIN)

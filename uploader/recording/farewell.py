@@ -1,0 +1,45 @@
+"""The last line of a training: what of it has arrived, what has not, and who sends the rest. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from journal.quantities import count
+from journal.reading.arrived import Arrived
+from journal.reading.drain_at_work import DrainAtWork
+from uploader.addresses import shown
+
+
+def farewell(arrived: Sequence[Arrived] | None, command: str, drain: DrainAtWork | None) -> str:
+    """Return the last line of a training.
+
+    Args:
+        arrived: How much has arrived at each destination; None if the journal does not hold all of the run.
+        command: What a person types to deliver the rest.
+        drain: The drain at work, if there is one.
+    """
+    if arrived is None:
+        return f"not all of this training is in the journal; `{command}` takes in what is beside it, and delivers it"
+    told = "; ".join(map(_told, arrived))
+    if not any(one.pending or one.unplanned for one in arrived):
+        return told
+    return f"{told}. {_rest(command, drain)}"
+
+
+def _told(one: Arrived) -> str:
+    place = f" at {shown(one.base_url)}" if one.base_url else ""
+    waiting = [count(one.pending, "delivery")] if one.pending else []
+    waiting += [count(one.unplanned, "event")] if one.unplanned else []
+    refused = f", {count(one.dead, 'delivery')} refused" if one.dead else ""
+    if not waiting:
+        return f"everything{' else' if refused else ''} of this training has arrived{place}{refused}"
+    so_far = f"{count(one.delivered, 'delivery')} arrived" if one.delivered else "nothing of this training has arrived"
+    return f"{so_far}{place} so far, {' and '.join(waiting)} not yet{refused}"
+
+
+def _rest(command: str, drain: DrainAtWork | None) -> str:
+    if drain is None:
+        return f"`{command}` delivers the rest"
+    log = f"; it prints to {drain.log}" if drain.log else ""
+    beside = f"The drain beside it goes on with the rest (process {drain.pid}{log})"
+    return f"{beside}; should it end before, `{command}` delivers it"
