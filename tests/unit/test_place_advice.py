@@ -68,6 +68,10 @@ def test_a_home_of_the_node_is_better_than_the_jobs_folder_and_no_end() -> None:
     assert concern(Path("/home/me/journal"), node) is None
 
 
+def test_nothing_else_that_is_kept_is_made_up() -> None:
+    assert advice(Path("/tmp/journal"), here(DISK, home="")) == "set UPLOADER_JOURNAL to a folder that is kept"
+
+
 def test_memory_is_left_for_a_disk() -> None:
     machine = here(DISK, "41 22 0:51 / /dev/shm rw - tmpfs tmpfs rw")
     assert "vanishes at a restart" in (concern(Path("/dev/shm/journal"), machine) or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from journal.next_steps import next_command
-from journal.surroundings.machines import COLAB, KAGGLE, Outlasts
+from journal.surroundings.machines import COLAB, CONTAINER, KAGGLE, Outlasts
 from journal.surroundings.place import Place, Surroundings
 
 
@@ -65,7 +65,8 @@ def _for_lent(journal: Path, place: Place, here: Surroundings) -> str:
 def _for_own(place: Place, here: Surroundings) -> str:
     if better := next((one for one in here.known() if one.outlasts > place.outlasts), None):
         return f"set UPLOADER_JOURNAL={better.folder / 'uploader-journal'}"
-    return "set UPLOADER_JOURNAL to a folder that is kept, such as one that is mounted into the container"
+    where = ", such as one that is mounted into the container" if here.machine is CONTAINER else ""
+    return f"set UPLOADER_JOURNAL to a folder that is kept{where}"
 
 
 def _mirrored_to(folder: Path) -> str:
