@@ -1,13 +1,15 @@
 """Fallback files: events that the journal could not take, as lines of JSON that the next drain ingests.
 
 The first line is a header that names the journal, the run and the session. Each further line is one event with its
-sequence number, fsynced before `append` returns. `journal.writing.fallback_intake` ingests the files.
+sequence number. It is flushed when `append` returns, unless that was to wait only so long: then the flush goes on, and
+the line is kept in memory until it has succeeded. `journal.writing.fallback_intake` ingests the files.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,11 +19,11 @@ from typing import Any
 
 from journal.checkpoints.blobs import write_all
 from journal.clock import now_text
-from journal.disk import sync_folder
 from journal.errors import JournalUnwritable
 from journal.records import Run
 from journal.sessions.identity import ENTRY_FIELDS, Entry, Session
 from journal.sessions.liveness import boot_id, host_name
+from journal.storage.flusher import Flusher
 from journal.writing.fallback_format import Header, is_ours
 from journal.writing.payloads import drafts
 
@@ -44,6 +46,7 @@ class FallbackFile:
         session_id: int | None = None,
         routes: Sequence[tuple[str, str]] = (),
         session: Session | None = None,
+        max_wait: float = math.inf,
     ) -> None:
         """Prepare the header; nothing is written before the first event.
 
@@ -54,8 +57,10 @@ class FallbackFile:
             session_id: The session's row in that journal, if it has one.
             routes: Platform name and base URL of each destination of the run.
             session: Numbers the events; by default a new session.
+            max_wait: Seconds to wait for the flush of a line.
         """
         self._folders = list(folders)
+        self._max_wait = max_wait
         self._session = session or Session(run.id)
         who = self._session.facts()
         self.header = Header(
@@ -74,6 +79,8 @@ class FallbackFile:
             self._session.journal,
         )
         self._descriptor: int | None = None
+        self._flusher: Flusher | None = None
+        self._unflushed: list[Mapping[str, Any]] = []
         self._is_torn = False
         self.path: Path | None = None
         self.earlier: list[Path] = []
@@ -113,6 +120,9 @@ class FallbackFile:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+        if self._flusher is not None:
+            self._flusher.close()
+            self._flusher = None
 
     def size(self) -> int:
         """Return the size of the session's files in bytes.
@@ -149,8 +159,9 @@ class FallbackFile:
         self.path = folder / f"{uuid.uuid4().hex}.jsonl"
         self._descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
         try:
+            self._flusher = Flusher(self.path)
             self._write(asdict(self.header))
-            sync_folder(folder)
+            self._sync(folder)
         except (OSError, MemoryError):
             self.close()
             self.path.unlink(missing_ok=True)
@@ -158,35 +169,51 @@ class FallbackFile:
             raise
 
     def _write_somewhere(self, line: Mapping[str, Any]) -> None:
-        """Write a line to the file, or to a new one when a size limit or quota stops this one."""
+        """Write a line to the file, or to a new one when a size limit, a quota or a failed flush stops this one."""
+        self._unflushed.append(line)
         try:
-            self._write(line)
+            is_durable = self._write(line)
         except OSError:
             if not self._begin_another():
                 raise
-            self._write(line)
+            for each in self._unflushed:
+                is_durable = self._write(each)
+        if is_durable:
+            self._unflushed.clear()
 
     def _begin_another(self) -> bool:
         """Continue in a new file, in the first folder that accepts one; return False when none does."""
-        known = (self.path, self._descriptor, self._is_torn)
-        self._descriptor, self._is_torn = None, False
+        known = (self.path, self._descriptor, self._flusher, self._is_torn)
+        self._descriptor, self._flusher, self._is_torn = None, None, False
         self.header = replace(self.header, started_at=now_text())
         try:
             self._create()
         except JournalUnwritable:
-            self.path, self._descriptor, self._is_torn = known
+            self.path, self._descriptor, self._flusher, self._is_torn = known
             return False
         if known[0] is not None and known[1] is not None:
             self.earlier.append(known[0])
             os.close(known[1])
+        if known[2] is not None:
+            known[2].close()
         return True
 
-    def _write(self, line: Mapping[str, Any]) -> None:
-        """Write and flush a line, first ending one that was cut short."""
+    def _write(self, line: Mapping[str, Any]) -> bool:
+        """Write and flush a line, first ending one that was cut short; return whether it is flushed by now."""
         assert self._descriptor is not None
+        assert self._flusher is not None
         text = json.dumps(line, separators=(",", ":")) + "\n"
         start = "\n" if self._is_torn else ""
         self._is_torn = True
         write_all(self._descriptor, f"{start}{text}".encode())
-        os.fsync(self._descriptor)
+        is_durable = self._flusher.note().wait(self._max_wait)
         self._is_torn = False
+        return is_durable
+
+    def _sync(self, folder: Path) -> None:
+        """Make the name of a new file durable, or have that done."""
+        flusher = Flusher(folder)
+        try:
+            flusher.note().wait(self._max_wait)
+        finally:
+            flusher.close()

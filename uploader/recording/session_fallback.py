@@ -32,7 +32,9 @@ class SessionFallback:
         folders: Where fallback files may be, in order of preference.
     """
 
-    def __init__(self, journal: Path, run: Run, session: Session, routes: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self, journal: Path, run: Run, session: Session, routes: Sequence[tuple[str, str]], max_wait: float
+    ) -> None:
         """Create no file yet.
 
         Args:
@@ -40,6 +42,7 @@ class SessionFallback:
             run: The run.
             session: Numbers the events.
             routes: Platform name and base URL of each destination of the run.
+            max_wait: Seconds that an event waits for a flush.
         """
         # Determined once: a training may change its working folder, and a relative path means the one it started in.
         self.folders = fallback_folders()
@@ -48,6 +51,7 @@ class SessionFallback:
         self._session = session
         self._routes = routes
         self._file: FallbackFile | None = None
+        self._max_wait = max_wait
         self._has_warned = False
 
     def write(self, entries: Sequence[Entry], session_id: int | None, cause: JournalError | None) -> None:
@@ -69,6 +73,7 @@ class SessionFallback:
                     session_id=session_id,
                     routes=self._routes,
                     session=self._session,
+                    max_wait=self._max_wait,
                 )
             self._file.write(entries)
             self._warn(self._file, cause)

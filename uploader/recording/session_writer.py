@@ -85,7 +85,7 @@ class SessionWriter:
         self.session = session or Session(run.id)
         # Determined once: a training may change its working folder, and a relative path means the one it started in.
         self.folder = expanded(options.journal) if options.journal else default_journal()
-        self._fallback = SessionFallback(self.folder, run, self.session, options.routes)
+        self._fallback = SessionFallback(self.folder, run, self.session, options.routes, options.max_wait)
         self._connection = JournalConnection(
             self.folder, run, self.session, options, fallback=self._fallback, clock=clock
         )

@@ -18,6 +18,7 @@ from support.slow_disks import SlowDisk
 import journal
 from journal.storage import flusher
 from journal.storage.folding import FOLDED_AT_BYTES
+from journal.writing.fallback import FallbackFile
 from uploader.recording import session_fallback
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.journal_connection import RETRY_SECONDS
@@ -188,6 +189,31 @@ def test_nothing_is_written_behind_what_could_not_be_flushed(
     clock.now += RETRY_SECONDS
     record(session, 3)
     assert epochs(folder) == [0, 1, 2, 3]
+
+
+def test_events_do_not_wait_for_a_fallback_file_either(
+    session: SessionWriter, disk: SlowDisk, folder: Path, fallbacks: Path
+) -> None:
+    with locked(folder):
+        record(session, 0, 1)
+    (file,) = fallbacks.iterdir()
+    assert [json.loads(line)["key"] for line in file.read_text().splitlines()[1:]] == ["0", "1"]
+
+
+def test_what_a_fallback_file_could_not_flush_is_in_the_next_one(
+    disk: SlowDisk, fallbacks: Path, tmp_path: Path, save_dir: Path
+) -> None:
+    run = new_run("33333333-3333-3333-3333-333333333333", project=None, name="run", save_dir=save_dir)
+    file = FallbackFile([fallbacks], tmp_path / "journal", run, max_wait=0.01)
+    file.append("epoch_end", {"epoch": 0}, "0")
+    disk.wait_for_flushes(1)
+    disk.end(fails=True)
+    disk.recover()
+    file.append("epoch_end", {"epoch": 1}, "1")
+    assert len(file.paths) == 2
+    lines = [json.loads(line) for line in file.paths[1].read_text().splitlines()[1:]]
+    assert [(line["key"], line["seq"]) for line in lines] == [("0", 1), ("1", 2)]
+    file.close()
 
 
 def test_a_forked_child_leaves_its_parents_events_to_it(session: SessionWriter, disk: SlowDisk, folder: Path) -> None:
