@@ -29,7 +29,10 @@ _RUNS = text(
            (SELECT outcome FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL
             ORDER BY s.generation DESC, id DESC LIMIT 1) AS outcome,
            (SELECT count(*) - count(DISTINCT s.generation) FROM sessions s
-            WHERE s.run_id = r.id AND s.purpose IS NULL) AS forks
+            WHERE s.run_id = r.id AND s.purpose IS NULL) AS forks,
+           (SELECT count(*) FROM sessions s
+            JOIN events e ON e.session_id = s.id AND e.seq > s.flushed_seq AND e.created_at < s.heartbeat_at
+            WHERE s.run_id = r.id AND s.ended_at IS NULL) AS unflushed
     FROM runs r ORDER BY r.created_at
     """  # noqa: S608 - a constant of `tables`
 )
@@ -160,6 +163,7 @@ class RunReport:
         targets: One for each destination; none before the first drain when no destination was chosen.
         pruned: Whether events were deleted, after delivery or by an eviction. Only later events are counted.
         forks: How many sessions continued the run at the same time as another one, on another machine or in a copy.
+        unflushed: How many events of a training that runs were not known to be on the disk at its last heartbeat.
     """
 
     id: str
@@ -172,6 +176,7 @@ class RunReport:
     targets: tuple[TargetReport, ...]
     pruned: bool = False
     forks: int = 0
+    unflushed: int = 0
 
     @property
     def is_end_unknown(self) -> bool:
@@ -195,7 +200,7 @@ def make_report(connection: Connection, now: datetime) -> list[RunReport]:
 def _run(row: Row[Any], live: Sequence[str], targets: Sequence[TargetReport], pruned: bool) -> RunReport:
     state = run_state(row.milestone, row.outcome, row.id in live)
     facts = (row.id, row.project, row.name, row.created_at, state, row.epochs, row.events, tuple(targets), pruned)
-    return RunReport(*facts, forks=row.forks)
+    return RunReport(*facts, forks=row.forks, unflushed=row.unflushed if row.id in live else 0)
 
 
 def _uploads_due(connection: Connection, now: datetime) -> dict[tuple[str, int], str]:

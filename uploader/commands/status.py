@@ -167,7 +167,9 @@ def _run(run: RunReport, view: View, settings: Settings | None) -> str:
     head = f"\n{name}  {run.id}\n  {state} {count(run.epochs, 'epoch')}, {count(run.events, 'event')}"
     targets = (_target(target, view.path, settings, pruned=run.pruned) for target in run.targets)
     forks = [f"{count(run.forks, 'session')} continued it at the same time as another one; `doctor` names where"]
-    lines = [*on_epochs(**_epochs(run, view)), *(forks if run.forks else []), *targets]
+    slow = [f"the disk is slow: {count(run.unflushed, 'event')} might not survive a power cut yet"]
+    named = [*(forks if run.forks else []), *(slow if run.unflushed else [])]
+    lines = [*on_epochs(**_epochs(run, view)), *named, *targets]
     return "\n".join([head, *(f"  {line}" for line in lines)]) + _unrouted(run)
 
 

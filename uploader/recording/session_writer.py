@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from journal.reading.arrived import Arrived
     from journal.writing.writer import Writer
     from uploader.recording.checkpoint_file import CheckpointFile
+    from uploader.recording.open_session import OpenSession
 
 LOGGER = logging.getLogger("uploader")
 T = TypeVar("T")
@@ -193,8 +194,8 @@ class SessionWriter:
                 self._limit.enforce(opened)
                 if opened.journal.wal_bytes() > wal_limit_bytes:
                     opened.journal.fold_wal()  # by a connection of its own: no event waits for it
-                flushed = self._flushed()
-                opened.writer.heartbeat(opened.session_id, flushed)  # afterwards: it extends the log again
+                # Afterwards, as it extends the log again.
+                opened.writer.heartbeat(opened.session_id, self._flushed(opened))
         except JournalError as error:
             LOGGER.debug("journal maintenance failed: %s", error)
 
@@ -209,7 +210,7 @@ class SessionWriter:
             opened = self._connection.for_last_events()
             if opened is not None:
                 try:
-                    opened.writer.end_session(opened.session_id, outcome, self._unflushed.settle() or None)
+                    opened.writer.end_session(opened.session_id, outcome, self._flushed(opened))
                     if (written := opened.writer.written()) is not None:
                         self._unflushed.add(written, [])
                 except JournalError as error:
@@ -269,10 +270,10 @@ class SessionWriter:
                 count(len(self._unflushed), "event"),
             )
 
-    def _flushed(self) -> int | None:
-        """Return the number of the last event that is on the disk, for the journal; None where nothing is known."""
+    def _flushed(self, opened: OpenSession) -> int | None:
+        """Return the number of the last event that is on the disk; None where the journal does not tell."""
         with self._lock:
-            return self._unflushed.settle() or None
+            return None if opened.writer.written() is None else self._unflushed.settle()
 
     def _query(self, question: Callable[[Writer], T], default: T) -> T:
         with self._lock:

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support.journals import locked, rows
 from support.slow_disks import SlowDisk
 
@@ -19,6 +20,7 @@ import journal
 from journal.storage import flusher
 from journal.storage.folding import FOLDED_AT_BYTES
 from journal.writing.fallback import FallbackFile
+from uploader.__main__ import main
 from uploader.recording import session_fallback
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.journal_connection import RETRY_SECONDS
@@ -81,11 +83,26 @@ def test_events_do_not_wait_for_a_disk_that_hangs(session: SessionWriter, disk: 
     record(session, *range(5))
     assert epochs(folder) == [0, 1, 2, 3, 4]  # as a killed process would leave them
     session.maintain(FOLDED_AT_BYTES)
-    assert flushed(folder) == [None]
+    assert flushed(folder) == [0]
     disk.recover()
     record(session, 5)
     session.maintain(FOLDED_AT_BYTES)
     assert flushed(folder) == [6]
+
+
+def test_status_tells_how_much_would_be_lost(session: SessionWriter, disk: SlowDisk, folder: Path) -> None:
+    record(session, *range(5))
+    session.maintain(FOLDED_AT_BYTES)
+    record(session, 5)
+    with journal.open(folder) as opened:
+        assert [run.unflushed for run in opened.report()] == [5]
+    done = CliRunner().invoke(main, ["status", "--journal", str(folder)])
+    assert "the disk is slow: 5 events might not survive a power cut yet" in done.output
+    disk.recover()
+    record(session, 6)
+    session.maintain(FOLDED_AT_BYTES)
+    with journal.open(folder) as opened:
+        assert [run.unflushed for run in opened.report()] == [0]
 
 
 def test_a_flush_follows_though_nobody_waits(session: SessionWriter, disk: SlowDisk) -> None:
@@ -118,7 +135,7 @@ def test_a_checkpoint_replaces_another_only_when_it_is_flushed(
     disk.recover()
     save(b"first")
     (first,) = (folder / "blobs").glob("[0-9a-f]*")
-    disk._is_fast, count = False, len(disk.begun)
+    disk.is_fast, count = False, len(disk.begun)
     saving = in_thread(lambda: save(b"second"))
     disk.wait_for_flushes(count + 1)
     record(session, 0)  # and it delays no event meanwhile
@@ -148,7 +165,7 @@ def test_a_person_can_end_that_wait(session: SessionWriter, disk: SlowDisk, fold
     session.hurry()
     ending.join(60)
     assert not ending.is_alive()
-    assert rows(folder, "SELECT outcome, flushed_seq FROM sessions") == [("complete", None)]
+    assert rows(folder, "SELECT outcome, flushed_seq FROM sessions") == [("complete", 0)]
 
 
 def test_what_a_failed_flush_may_have_lost_is_written_elsewhere(
@@ -207,7 +224,7 @@ def test_what_a_fallback_file_could_not_flush_is_in_the_next_one(
     file = FallbackFile([fallbacks], tmp_path / "journal", run, max_wait=0.01)
     file.append("epoch_end", {"epoch": 0}, "0")
     disk.wait_for_flushes(1)
-    disk.end(fails=True)
+    disk.end(0, fails=True)
     disk.recover()
     file.append("epoch_end", {"epoch": 1}, "1")
     assert len(file.paths) == 2

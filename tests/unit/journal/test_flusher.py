@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.slow_disks import SlowDisk
+from support.slow_disks import SlowDisk, SlowFile
 
 from journal.storage import background_sync, flusher
 from journal.storage.background_sync import BackgroundSync, Synced
@@ -91,19 +91,18 @@ def test_a_success_that_is_reported_with_a_failure_counts_for_nothing(
     disk: SlowDisk, log: Path, failures: tuple[bool, bool]
 ) -> None:
     first = (one := Flusher(log)).note()
-    disk.begun = [1]
-    for fails in failures:
-        disk.end(fails=fails)
+    assert isinstance(one._sync, SlowFile)
+    one._sync.synced += [Synced(1, OSError(5, "Input/output error") if fails else None) for fails in failures]
     with pytest.raises(OSError, match="Input/output"):
         first.wait()
     assert one.flushed == 0
 
 
 def test_a_flush_that_cannot_be_begun_has_failed(disk: SlowDisk, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(number: int) -> None:
+    def refuse(file: SlowFile, number: int) -> None:
         raise OSError(9, "Bad file descriptor")
 
-    monkeypatch.setattr(disk, "begin", refuse)
+    monkeypatch.setattr(disk, "note", refuse)
     with pytest.raises(OSError, match="Bad file descriptor"):
         Flusher(log).note().wait()
 
