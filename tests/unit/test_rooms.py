@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from uploader.platforms.registry import PLATFORMS
+from uploader.recording.deferred_logs import LOGGERS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
@@ -158,6 +159,16 @@ def test_no_two_modules_have_one_name() -> None:
     alike = ("uploader/commands/", "uploader/platforms/hub/", "uploader/platforms/ultralytics/")
     names = Counter(Path(where).stem for where in SOURCES if not where.startswith(alike))
     assert {name for name, count in names.items() if count > 1} == {"__init__", "errors", "recorder", "slugs"}
+
+
+def test_every_logger_of_the_journal_is_deferred() -> None:
+    """A person's log handlers run in no thread of ours."""
+    loggers = {
+        where.removesuffix(".py").replace("/", ".")
+        for where in SOURCES
+        if where.startswith("journal/") and "getLogger(__name__)" in (ROOT / where).read_text("utf-8")
+    }
+    assert loggers == {name for name in LOGGERS if name.startswith("journal.")}
 
 
 def test_every_callback_keeps_our_errors_out_of_the_training() -> None:

@@ -33,6 +33,7 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from journal.handler_errors import raised_in_handler, register_handlers
+from uploader.recording.deferred_logs import defer_logs
 
 Value = TypeVar("Value")
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -42,14 +43,6 @@ _EXIT_SECONDS = 600.0
 """How long a process that ends waits for interrupted work, at most; a person can interrupt that wait, too."""
 _TRIES = 3
 """A task that raises something in each of so many tries has raised it itself, and no unknown signal handler did."""
-_LOGGERS = (
-    "uploader",
-    "ultralytics",
-    "journal.writing.fallback_intake",
-    "journal.writing.salvaging",
-    "journal.checkpoints.salvage",
-)
-"""The loggers that our threads use."""
 
 
 class _Task:
@@ -334,11 +327,8 @@ def _unless_exiting(error: BaseException | None) -> Exception | None:
     raise error
 
 
-class _DeferringFilter(logging.Filter):
-    """Defers what our threads log."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not (is_in_our_thread() and executor().defer_log(record))
+def _defer(record: logging.LogRecord) -> bool:
+    return is_in_our_thread() and executor().defer_log(record)
 
 
 def _emit_at_exit() -> None:
@@ -354,9 +344,7 @@ def _reset_in_child() -> None:
 
 _here = threading.local()
 _executors: weakref.WeakSet[SerialExecutor] = weakref.WeakSet()
-_filter = _DeferringFilter()
-for _name in _LOGGERS:
-    logging.getLogger(_name).addFilter(_filter)
+defer_logs(_defer)
 atexit.register(_emit_at_exit)
 
 os.register_at_fork(after_in_child=_reset_in_child)
