@@ -7,14 +7,14 @@ an epoch may have been trained again, and the record may turn out to be another 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from journal.encoding import encode
 from journal.ids import digest
-from journal.kinds import EPOCH, TRAINED, VALIDATED
+from journal.kinds import EPOCH, VALIDATED
+from journal.metrics import SOURCE, is_same
 from journal.sessions.identity import SALVAGE, Session, derived
 
 
@@ -79,7 +79,7 @@ class LostEpoch:
     @property
     def payload(self) -> dict[str, Any]:
         """The payload of its event: a live one's, without what only the process knew, and with where it is from."""
-        return {"epoch": self.epoch.number, "metrics": dict(self.epoch.metrics), "source": self.epoch.source}
+        return {"epoch": self.epoch.number, "metrics": dict(self.epoch.metrics), SOURCE: self.epoch.source}
 
     def salvaging(self) -> Session:
         """Return the session that records it, as its first event; two copies of a journal derive the same one.
@@ -162,22 +162,5 @@ def _match(epoch: TrainedEpoch, recorded: Sequence[RecordedEpoch]) -> RecordedEp
     return next((one for one in reversed(recorded) if is_same(epoch.metrics, one.metrics)), None)
 
 
-def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether two records of an epoch tell of the same training of it.
-
-    Its training losses decide; without any, most of its metrics. (Callbacks of a person may have changed some.)
-    """
-    common = [name for name in one if name in other and "/" in name]
-    decisive = [name for name in common if name.startswith(TRAINED)] or common
-    alike = sum(_digits(one[name]) == _digits(other[name]) for name in decisive)
-    return alike == len(decisive) if decisive != common else 2 * alike > len(common) or not common
-
-
 def _begins(metrics: Mapping[str, Any], prefix: str) -> bool:
     return any(name.startswith(prefix) for name in metrics)
-
-
-def _digits(value: Any) -> str | None:
-    """Return a number with as many digits as trainers write; None for what the journal keeps as no number."""
-    is_number = isinstance(value, (int, float)) and math.isfinite(value)
-    return f"{value:.6g}" if is_number else None

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.journals import dead_pid, later, rows
-from support.recordings import Recordings
-from support.results import change, killed
+from support.platform_api import Api
+from support.recordings import KEY, Recordings, recordings
+from support.results import change, epoch_end, killed, write_results
 from support.scripted_server import ScriptedServer
 
 from journal.checkpoints.salvage import RUN_FILE
 from journal.clock import to_text
 from journal.errors import JournalBusy
+from uploader.recorder import Recorder
+from uploader.server.running import running
+from uploader.sink import JournalOptions
 
 
 def epochs(journals: Recordings) -> list[tuple[str, str | None]]:
@@ -124,3 +129,38 @@ def test_no_end_is_told_while_epochs_cannot_be_taken_in(
         assert rows(journals.journal.path, "SELECT count(*) FROM events WHERE kind = 'interrupted'") == [(0,)]
     journals.drain(server.url)
     assert len(epochs(journals)) == 2
+
+
+def test_what_had_arrived_before_the_journal_was_lost_stays_as_it_was(tmp_path: Path) -> None:
+    def train(*epochs: int, **options: Any) -> None:
+        recorder = Recorder.start(
+            JournalOptions(str(tmp_path / "journal")), project="demo", name="train", save_dir=save_dir, **options
+        )
+        told = {"uploaderRun": recorder.run_id, "uploaderSession": recorder.session.facts()}
+        recorder.event("training_started", {"trainArgs": {"resume": str(options["resume"])}, "environment": told}, "1")
+        for number in epochs:
+            recorder.event("epoch_end", epoch_end(number), str(number))
+        recorder.event("training_failed", {"error": "again"})
+        recorder.finish("failed")
+
+    save_dir = tmp_path / "train"
+    save_dir.mkdir()
+    with running(tmp_path / "platform", api_key=KEY) as platform:
+        train(0, 1, resume=False)
+        deliver(tmp_path / "journal", platform.url)
+        shutil.rmtree(tmp_path / "journal")
+        write_results(save_dir, 0, 1, 2)
+        train(3, resume=True)
+        deliver(tmp_path / "journal", platform.url)
+        shown = Api(platform.url, KEY).model()["trainResults"]
+    assert [(epoch["epoch"], epoch.get("fitness"), epoch.get("source")) for epoch in shown] == [
+        (0, 0.0, None),
+        (1, 0.0, None),
+        (2, None, "results.csv"),
+        (3, 0.0, None),
+    ]
+
+
+def deliver(folder: Path, url: str) -> None:
+    with recordings(folder) as journals:
+        assert journals.drain(url).exit_code == 0

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from journal.metrics import is_same
 from journal.sessions.identity import SALVAGE
-from journal.sessions.lost_epochs import LostEpoch, RecordedEpoch, TrainedEpoch, is_same, lost_epochs
+from journal.sessions.lost_epochs import LostEpoch, RecordedEpoch, TrainedEpoch, lost_epochs
 
 Row = tuple[int, float]
 

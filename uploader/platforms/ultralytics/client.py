@@ -30,6 +30,7 @@ from uploader.platforms.ultralytics import ULTRALYTICS
 from uploader.platforms.ultralytics.events import Events, about, kept, own_key, reference, signals_of
 from uploader.platforms.ultralytics.reconcile import find_model
 from uploader.platforms.ultralytics.registration import CONFLICT, GONE_ON, OLDER, Registrations
+from uploader.platforms.ultralytics.salvaged_epochs import IS_THERE, SalvagedEpochs
 from uploader.platforms.uploads.upload import MANY_ATTEMPTS, Storage
 
 UPLOAD = "/api/webhooks/models/upload"
@@ -70,6 +71,7 @@ class UltralyticsPlatform:
         self._lists = ListLock()
         self._events = Events(self._api, self._host)
         self._registrations = Registrations(self._api, self._events, self._host, self._lists)
+        self._salvaged_epochs = SalvagedEpochs(self._api, self._lists)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -86,9 +88,15 @@ class UltralyticsPlatform:
         return ahead(model, known) if model else None
 
     def send(self, message: Message) -> Receipt:
-        """Send any other event, except the end of a session that others have followed: it is not the model's end."""
+        """Send any other event.
+
+        Except the end of a session that others have followed, as it is not the model's end, and an epoch of which the
+        model has more.
+        """
         if message.event in _ENDS and message.identity.ids.get(OLDER):
             return Receipt({"received": True, "ignored": GONE_ON})
+        if self._salvaged_epochs.is_there(message):
+            return Receipt({"received": True, "ignored": IS_THERE})
         data = message.data_json
         if message.event == COMPLETE:
             data = json.dumps(_with_model_file(json.loads(data), message.identity.ids))

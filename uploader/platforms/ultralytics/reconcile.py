@@ -110,6 +110,30 @@ def find_model(api: JsonApi, identity: RunIdentity) -> Mapping[str, Any] | None:
         raise
 
 
+def epochs_there(api: JsonApi, identity: RunIdentity) -> Mapping[int, Mapping[str, Any]] | None:
+    """Return the metrics of the epochs that a known model has, by number; None if the platform cannot tell.
+
+    Raises:
+        DeliveryError: The platform could not be read now.
+    """
+    try:
+        model = next(_named(api, identity), None)
+    except (Forbidden, ReadRefused):
+        return None
+    except Transient as error:
+        if error.status == 200 or error.status in _NO_SUCH_PATH:  # no answer that tells it, nor would another one
+            return None
+        raise
+    results = model.get("trainResults") if model else None
+    epochs = [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
+    return {each["epoch"]: _metrics(each) for each in epochs if isinstance(each.get("epoch"), int)}
+
+
+def _metrics(epoch: Mapping[str, Any]) -> Mapping[str, Any]:
+    metrics = epoch.get("metrics")
+    return metrics if isinstance(metrics, dict) else epoch
+
+
 def _carries(model: Mapping[str, Any], run_uuid: str) -> bool:
     environment = model.get("environment")
     return isinstance(environment, dict) and environment.get("uploaderRun") == run_uuid

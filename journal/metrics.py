@@ -1,0 +1,29 @@
+"""Comparing two records of an epoch's metrics, of which one may have fewer digits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from journal.kinds import TRAINED
+
+SOURCE = "source"
+"""Member of the payload of an epoch that was taken in from a trainer's own record: the name of that file."""
+
+
+def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two records of an epoch tell of the same training of it.
+
+    Its training losses decide; without any, most of its metrics. (Callbacks of a person may have changed some.)
+    """
+    common = [name for name in one if name in other and "/" in name]
+    decisive = [name for name in common if name.startswith(TRAINED)] or common
+    alike = sum(_digits(one[name]) == _digits(other[name]) for name in decisive)
+    return alike == len(decisive) if decisive != common else 2 * alike > len(common) or not common
+
+
+def _digits(value: Any) -> str | None:
+    """Return a number with as many digits as trainers write; None for what the journal keeps as no number."""
+    is_number = isinstance(value, (int, float)) and math.isfinite(value)
+    return f"{value:.6g}" if is_number else None
