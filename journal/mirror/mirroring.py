@@ -65,7 +65,7 @@ class Mirroring:
         self._reader = JournalReader(journal)
         self._store = store
         self._runs = runs
-        self._is_listed = False
+        self._is_listed = self._is_marked = False
         self._held: dict[str, list[SegmentName]] = defaultdict(list)
         self._numbers: dict[str, Numbers] = defaultdict(Numbers)
         self._chains: dict[str, tuple[int, str]] = {}
@@ -110,7 +110,10 @@ class Mirroring:
         return events
 
     def _step_events(self) -> int:
-        self._list()
+        self.look()
+        if not self._is_marked:
+            self._store.put(MIRROR_NOTE, _WHAT_IT_IS)
+            self._is_marked = True
         self._events_due = self._clock() + STEP_SECONDS
         done = 0
         while new := self._new():
@@ -121,11 +124,10 @@ class Mirroring:
                 done += len(group.entries)
         return done
 
-    def _list(self) -> None:
-        """Learn what the store has, once."""
+    def look(self) -> None:
+        """Learn what the store has, once; `step` does so, too."""
         if self._is_listed:
             return
-        self._store.put(MIRROR_NOTE, _WHAT_IT_IS)
         self._held.clear()
         prefixes = [RUNS] if self._runs is None else [f"{RUNS}{run}/" for run in self._runs]
         for found in (found for prefix in prefixes for found in self._store.list(prefix)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ MIRROR_NOTE = "uploader-mirror.json"
 PACK_NOTE = "uploader-pack.json"
 """The first file in a pack, which is a zip archive."""
 
+_ADDRESS = re.compile(r"([a-z][a-z0-9+]+)://?([^/].*)", re.IGNORECASE)
 _ZIP_ENTRY = b"PK\x03\x04"
 _NAME_AT = 30  # of an entry's name, in its header
 
@@ -24,7 +26,7 @@ def what_is(path: str | Path) -> Place:
     A journal is recognised by its database, even an unusable one: whoever opens it is told why. A folder that is both
     is a journal.
     """
-    if "://" in str(path):
+    if address_of(path):
         return "mirror"
     place = Path(path)
     if is_there(place):
@@ -32,6 +34,12 @@ def what_is(path: str | Path) -> Place:
     if _has(place, MIRROR_NOTE):
         return "mirror"
     return "pack" if _is_pack(place) else "nothing"
+
+
+def address_of(path: str | Path) -> str | None:
+    """Return the address of an object store that was given as a path, in which pathlib leaves one slash; else None."""
+    found = _ADDRESS.match(str(path))
+    return f"{found[1]}://{found[2]}" if found else None
 
 
 def _has(folder: Path, name: str) -> bool:

@@ -49,6 +49,7 @@ _EPILOG = epilog(
     "drain nodes/a/journal nodes/b/journal",
     "drain nodes/*/journal",
     "drain runs.pack --receipts runs.receipts",
+    "drain /content/drive/MyDrive/mirror",
     codes=_CODES,
 )
 _HELP = f"""Deliver what the journal holds, until nothing more can be done now.
@@ -56,8 +57,8 @@ _HELP = f"""Deliver what the journal holds, until nothing more can be done now.
 A key is sent only to the platform that it was set for: {key_addresses()}. What the journal holds for any other address
 waits until you name that address in these variables or by --to.
 
-A pack (see `pack`) is drained like a journal. It is taken into a journal of its own first, which remembers what has
-arrived, so that nothing is sent twice.
+A pack (see `pack`) or a mirror (see `mirror`) is drained like a journal. It is taken into a journal of its own first,
+which remembers what has arrived, so that nothing is sent twice; a mirror is told as well.
 
 Several journals are drained at once, with one summary and one exit code. With --watch, a missing or refused key is
 reported, and the settings are read again now and then until there is one that works.

@@ -16,6 +16,7 @@ import click
 from journal.next_steps import next_command
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE
 from uploader.commands.journal_access import require_journal, settings_for
+from uploader.commands.mirror_option import hand_over
 from uploader.commands.packs import take_in, write_receipts
 from uploader.delivery.summary import ALL_DELIVERED, DEAD_LETTERS, NO_CREDENTIALS, WORK_REMAINS, Summary
 from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
@@ -86,6 +87,8 @@ def drain_all(
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         endings = run_together([drain for _, drain in drains])
         ended += [Ended(place, ending) for (place, _), ending in zip(drains, endings, strict=True)]
+    for folder, _ in drains:
+        hand_over(folder)
     if receipts:
         ended += _receipts(receipts, [place for place, _ in drains], options)
     for one in ended:
@@ -106,18 +109,18 @@ def _receipts(path: Path, journals: Sequence[Path], options: DrainOptions) -> li
 def _with_packs_taken_in(
     places: Sequence[Path | None], options: DrainOptions, ended: list[Ended], *, as_json: bool
 ) -> tuple[list[Path | None], DrainOptions]:
-    """Take packs in; return the journals to drain, and the options, by which of packs only their own runs are drained.
+    """Take packs and mirrors in; return the journals to drain, and the options, by which only their runs are drained.
 
     Args:
-        places: Journals and packs.
+        places: Journals, packs and mirrors.
         options: What a person asked for.
-        ended: Gets the packs that cannot be used.
+        ended: Gets the packs and mirrors that cannot be used.
         as_json: Whether only JSON is to be printed.
     """
     from journal.errors import JournalError
     from journal.reading.places import what_is
 
-    journals = [place for place in places if place is None or what_is(place) != "pack"]
+    journals = [place for place in places if place is None or what_is(place) not in {"pack", "mirror"}]
     runs: set[str] = set()
     where: Path | None = None
     for pack in (place for place in places if place is not None and place not in journals):

@@ -33,13 +33,15 @@ class Folder(click.Path):
 
 
 class JournalOrPack(Folder):
-    """The same, or a pack, which is a file."""
+    """The same, or a pack, which is a file, or a mirror, which may be an address."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Return the path; end the command where it can be neither."""
         from journal.locations import expanded
-        from journal.reading.places import what_is
+        from journal.reading.places import address_of, what_is
 
+        if address_of(value):
+            return Path(value)
         if os.fspath(value) and what_is(place := expanded(value)) == "pack":
             return place
         return super().convert(value, param, ctx)

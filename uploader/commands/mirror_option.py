@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,6 +58,44 @@ def opened_mirror(address: str, command: str, *, as_json: bool) -> Store:
     except MirrorUnavailable as error:
         fail(str(error), command, JOURNAL_UNUSABLE, as_json=as_json)
     return store
+
+
+def hand_over(journal: Path) -> None:
+    """Hand over to the mirrors of a journal what a drain has come to, so that nothing is sent again after a loss.
+
+    A mirror that cannot be used is said; it is not made anew, as its drive may not be mounted.
+
+    Args:
+        journal: The journal's folder.
+    """
+    from journal.errors import JournalError
+    from journal.mirror.mirror_state import states
+
+    runs: dict[str, list[str]] = {}
+    for state in (one for own in states(journal).values() for one in own):
+        runs.setdefault(state.address, []).append(state.run)
+    for address, own in runs.items():
+        try:
+            _hand_over(journal, address, own)
+        except JournalError as error:
+            click.echo(f"The mirror {address} was not told what has arrived: {error}", err=True)
+
+
+def _hand_over(journal: Path, address: str, runs: Sequence[str]) -> None:
+    from journal.errors import MirrorUnavailable
+    from journal.mirror.mirror_addresses import open_store
+    from journal.mirror.mirroring import Mirroring
+    from journal.opening import open_journal
+    from journal.reading.places import MIRROR_NOTE
+
+    store = open_store(address)
+    if store.get(MIRROR_NOTE) is None:
+        raise MirrorUnavailable(f"it has no {MIRROR_NOTE}; is its drive mounted?")
+    with open_journal(journal) as opened:
+        mirroring = Mirroring(opened, store, runs)
+        mirroring.step(is_last=True)
+        for run in runs:
+            mirroring.state(run).write(journal)
 
 
 def counter(what: str, *, as_json: bool) -> Callable[[], object]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from journal.quantities import count
+from uploader.commands.mirror_option import counter
 from uploader.commands.progress_bars import byte_bar
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def bring_in(source: Path, into: Journal, *, shown: bool) -> Restored:
-    """Bring a pack, or another journal, into a journal.
+    """Bring a pack, a mirror or another journal into a journal.
 
     Args:
-        source: The pack's file, or the other journal's folder.
+        source: The pack's file, the mirror, or the other journal's folder.
         into: The journal.
         shown: Whether to show a progress bar.
 
@@ -36,7 +37,9 @@ def bring_in(source: Path, into: Journal, *, shown: bool) -> Restored:
         return _from_pack(source, into, shown=shown)
     if what == "journal":
         return _from_journal(source, into)
-    raise JournalUnwritable(f"{source} is neither a pack nor a journal's folder")
+    if what == "mirror":
+        return _from_mirror(source, into, shown=shown)
+    raise JournalUnwritable(f"{source} is neither a pack, nor a mirror, nor a journal's folder")
 
 
 def _from_pack(source: Path, into: Journal, *, shown: bool) -> Restored:
@@ -44,6 +47,21 @@ def _from_pack(source: Path, into: Journal, *, shown: bool) -> Restored:
 
     with byte_bar("checking", source.stat().st_size, shown=shown) as bar, archive.open_pack(source, bar) as pack:
         return archive.take_in(into, pack)
+
+
+def _from_mirror(source: Path, into: Journal, *, shown: bool) -> Restored:
+    from journal.mirror.mirror_addresses import checked_mirror, open_store
+    from journal.mirror.mirroring import Mirroring
+    from journal.mirror.restoring import restore
+    from journal.reading.places import address_of
+
+    store = open_store(checked_mirror(address_of(source) or source))
+    restored = restore(into, store, between=counter("objects", as_json=not shown))
+    mirroring = Mirroring(into, store, restored.runs)
+    mirroring.look()
+    for run in restored.runs:  # so that what platforms take of it from here is told to the mirror, too
+        mirroring.state(run).write(into.path)
+    return restored
 
 
 def _from_journal(source: Path, into: Journal) -> Restored:
@@ -59,7 +77,7 @@ def _from_journal(source: Path, into: Journal) -> Restored:
 
 
 def take_in(pack: Path, *, shown: bool) -> tuple[Path, frozenset[str]]:
-    """Take a pack into the journal that packs are drained from; return that, and the pack's runs.
+    """Take a pack or mirror into the journal that these are drained from; return that, and the runs.
 
     So nothing is sent twice, however often a pack is drained, and whatever several have in common.
 

@@ -28,11 +28,11 @@ _CODES = """
 @click.command(
     epilog=epilog("unpack runs.pack", "unpack a.pack b.pack --into merged", "unpack nodes/*/journal", codes=_CODES)
 )
-@click.argument("sources", nargs=-1, required=True, type=JournalOrPack(), metavar="PACK_OR_JOURNAL...")
+@click.argument("sources", nargs=-1, required=True, type=JournalOrPack(), metavar="SOURCE...")
 @click.option("--into", "journal", type=Folder(), metavar="JOURNAL", help="Folder of the journal; made if it is new.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def unpack(*, sources: tuple[Path, ...], journal: Path | None, as_json: bool) -> NoReturn:
-    """Bring packs and other journals into one journal.
+    """Bring packs, mirrors and other journals into one journal.
 
     Each event and each checkpoint comes in once, whatever has it and however often; what a platform has taken already
     is known here, too, and is not sent again. The order does not matter. A pack that was torn or altered is refused

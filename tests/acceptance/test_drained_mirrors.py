@@ -1,0 +1,177 @@
+"""Mirrors that are drained on a machine which has nothing else, and what the platform has then."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from support.journals import until
+from support.platform_api import Api
+from support.recordings import KEY, recordings
+from support.scripted_server import ScriptedServer, scripted_server
+
+from uploader.__main__ import main
+from uploader.recording.journal_options import JournalOptions
+from uploader.recording.recorder import Recorder
+from uploader.server.running import running
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with scripted_server() as running_server:
+        yield running_server
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    return tmp_path / "drive" / "mirror"
+
+
+@pytest.fixture
+def uploader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Return a function that runs a command on one of several machines: each has a home of its own."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(machine: str, *arguments: object, url: str = "") -> tuple[int, str, str]:
+        home = tmp_path / "homes" / machine
+        chosen = {"HOME": str(home), "UPLOADER_FALLBACK": str(home / "fallback")}
+        if url:
+            chosen |= {"ULTRALYTICS_PLATFORM_URL": url, "ULTRALYTICS_API_KEY": KEY}
+        with monkeypatch.context() as patched:
+            for name, value in chosen.items():
+                patched.setenv(name, value)
+            done = CliRunner().invoke(main, list(map(str, arguments)))
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.stdout, done.stderr
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def recorded(uploader: Run, tmp_path: Path, mirror: Path) -> Path:
+    """A journal with a whole training, and its mirror."""
+    with recordings(tmp_path / "journal") as journals:
+        journals.whole()
+    assert uploader("gpu", "mirror", mirror, "--journal", tmp_path / "journal")[0] == 0
+    return tmp_path / "journal"
+
+
+def test_a_mirror_is_delivered_whole_by_a_machine_that_has_nothing_else(
+    uploader: Run, recorded: Path, mirror: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(recorded)
+    with running(tmp_path / "platform", api_key=KEY) as platform:
+        assert uploader("desk", "drain", mirror, url=platform.url)[0] == 0
+        model = Api(platform.url, KEY).model()
+        assert [each["epoch"] for each in model["trainResults"]] == [0, 1, 2]
+        assert (model["status"], model["hasWeights"]) == ("completed", True)
+
+
+@pytest.mark.parametrize("machine", ["desk", "another"])
+def test_what_was_delivered_once_is_not_sent_again_by_any_machine(
+    uploader: Run, recorded: Path, mirror: Path, server: ScriptedServer, machine: str
+) -> None:
+    """The mirror is told what has arrived."""
+    assert uploader("desk", "drain", mirror, url=server.url)[0] == 0
+    sent = len(server.requests)
+    code, out, _ = uploader(machine, "drain", mirror, "--json", url=server.url)
+    assert (code, len([one for one in server.requests[sent:] if one.method == "POST"])) == (0, 0)
+    assert sum(one["delivered"] for one in json.loads(out)["destinations"]) == 0
+
+
+def test_a_drain_of_the_journal_tells_the_mirror_what_has_arrived(
+    uploader: Run, recorded: Path, mirror: Path, server: ScriptedServer
+) -> None:
+    assert uploader("gpu", "drain", recorded, url=server.url)[0] == 0
+    sent = len(server.requests)
+    assert uploader("desk", "drain", mirror, url=server.url)[0] == 0
+    assert [one for one in server.requests[sent:] if one.method == "POST"] == []
+
+
+@pytest.mark.parametrize("is_behind", [False, True])
+def test_a_training_that_a_new_machine_continues_is_one_model_with_every_epoch(
+    uploader: Run, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_behind: bool
+) -> None:
+    """Also where the lost machine had delivered an epoch that its mirror had not got yet."""
+    monkeypatch.setattr("journal.mirror.mirroring.STEP_SECONDS", 0.01)
+    save_dir = tmp_path / "drive" / "train"
+    save_dir.mkdir(parents=True)
+    with running(tmp_path / "platform", api_key=KEY) as platform:
+        api = Api(platform.url, KEY)
+        train(tmp_path / "lost", save_dir, mirror, platform.url, range(3))
+        uploader("lost", "drain", tmp_path / "lost", url=platform.url)
+        assert [each["epoch"] for each in api.model()["trainResults"]] == [0, 1, 2]
+        shutil.rmtree(tmp_path / "lost")
+        if is_behind:
+            newest = max(mirror.rglob("*.jsonl.gz"), key=lambda path: int(path.name.split("-")[1]))
+            newest.unlink()
+        train(tmp_path / "new", save_dir, mirror, platform.url, range(2 if is_behind else 3, 5), ends=True)
+        assert uploader("new", "drain", tmp_path / "new", url=platform.url)[0] == 0
+        model = api.model()
+        assert len(api.get("/api/models/local/demo")["models"]) == 1
+        assert [each["epoch"] for each in model["trainResults"]] == [0, 1, 2, 3, 4]
+        assert (model["status"], model["hasWeights"]) == ("completed", True)
+
+
+def train(journal: Path, save_dir: Path, mirror: Path, url: str, epochs: range, *, ends: bool = False) -> None:
+    """Record epochs of a training that began, or goes on, on a machine; each epoch is mirrored by itself."""
+    options = JournalOptions(str(journal), "full", (("ultralytics", url),), mirror=str(mirror))
+    recorder = Recorder.start(options, project="demo", name="train", save_dir=save_dir, resume=epochs.start > 0)
+    environment = {"uploaderRun": recorder.run_id, "uploaderSession": recorder.session.facts()}
+    recorder.event("training_started", {"epochs": 5, "environment": environment}, str(recorder.session_number))
+    for number in epochs:
+        before = len(list(mirror.rglob("*.jsonl.gz")))
+        recorder.event("epoch_end", {"epoch": number, "metrics": {"loss": 1 / (number + 1)}}, str(number))
+        until(lambda before=before: len(list(mirror.rglob("*.jsonl.gz"))) > before)
+    if ends:
+        (save_dir / "best.pt").write_bytes(b"weights")
+        recorder.checkpoint(save_dir / "best.pt", role="final", epoch=4, publish=True, is_best=True)
+        recorder.wait_for_snapshots()
+        recorder.event("training_complete", {"results": {"bestEpoch": 0}, "classNames": ["box"], "plots": []})
+    recorder.finish("complete" if ends else "exited")
+
+
+def test_a_mirror_whose_drive_is_not_mounted_is_said_and_not_made_anew(
+    uploader: Run, recorded: Path, mirror: Path, server: ScriptedServer
+) -> None:
+    shutil.rmtree(mirror.parent)
+    code, _, err = uploader("gpu", "drain", recorded, url=server.url)
+    assert (code, "is its drive mounted?" in err) == (0, True)
+    assert not mirror.parent.exists()
+
+
+def test_a_mirror_a_pack_and_a_journal_become_one_journal_in_any_order(
+    uploader: Run, recorded: Path, mirror: Path, tmp_path: Path
+) -> None:
+    from itertools import permutations
+
+    from support.mirrors import export
+
+    pack, copy = tmp_path / "runs.pack", tmp_path / "copy"
+    uploader("gpu", "pack", pack, "--journal", recorded)
+    shutil.copytree(recorded, copy)
+    for number, order in enumerate(permutations((mirror, pack, copy))):
+        into = tmp_path / f"merged-{number}"
+        assert uploader("desk", "unpack", *order, "--into", into)[0] == 0
+        assert export(into) == export(recorded)
+
+
+def test_several_mirrors_are_drained_by_one_command(
+    uploader: Run, mirror: Path, server: ScriptedServer, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        with recordings(tmp_path / name) as journals:
+            journals.whole(name)
+        uploader("gpu", "mirror", mirror / name, "--journal", tmp_path / name)
+    assert uploader("desk", "drain", mirror / "a", mirror / "b", url=server.url)[0] == 0
+    events = [each["event"] for each in server.bodies("/training/metrics")]
+    assert events.count("training_complete") == 2
