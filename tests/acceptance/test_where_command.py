@@ -119,3 +119,12 @@ def test_an_object_store_as_the_mirror_is_answer_enough(monkeypatch: pytest.Monk
     told = account()
     assert (told["mirror"]["is"], told["advice"]) == ("an object store", None)
     assert "mirror s3://bucket/mirror\n  an object store" in where().stdout
+
+
+def test_a_drain_beside_each_training_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert "drain=True" in account()["advice"]
+    monkeypatch.setenv("UPLOADER_DRAIN", "1")
+    assert (account()["drain_beside_trainings"], account()["advice"]) == (True, None)
+    monkeypatch.setenv("UPLOADER_DRAIN", "perhaps")
+    assert "drain=True" in account()["advice"]

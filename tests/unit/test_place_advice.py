@@ -15,7 +15,7 @@ DISK = "22 1 254:0 / / rw - ext4 /dev/vda rw"
 DRIVE = "950 900 0:44 / /content/drive rw - fuse.drive drive rw"
 HOMES = "40 22 0:50 / /home rw - nfs4 filer:/export/home rw"
 JOURNAL = "/root/journal"
-DRAIN = f"run `python -m uploader drain --watch --journal {JOURNAL}` beside it"
+DRAIN = "use attach(model, drain=True), which delivers meanwhile"
 
 
 def here(*table: str, home: str = "/root", existing: tuple[str, ...] = (), **env: str) -> Surroundings:
@@ -64,7 +64,7 @@ def test_a_job_is_sent_from_its_own_folder_to_the_home_that_nodes_share() -> Non
 def test_a_home_of_the_node_is_better_than_the_jobs_folder_and_no_end() -> None:
     node = here(DISK, home="/home/me", SLURM_JOB_ID="7", TMPDIR="/local/7")
     assert advice(Path("/local/7/journal"), node) == mirrored("/home/me")
-    assert "drain --watch" in (advice(Path("/home/me/journal"), node) or "")
+    assert advice(Path("/home/me/journal"), node) == DRAIN
     assert concern(Path("/home/me/journal"), node) is None
 
 
@@ -101,3 +101,11 @@ def test_a_mirror_that_vanishes_too_is_said_to() -> None:
     colab = here(LAYERS, COLAB_RELEASE_TAG="1")
     assert (concern(Path(JOURNAL), colab, "/content/mirror") or "").endswith("and so does its mirror /content/mirror")
     assert "mount Drive" in (advice(Path(JOURNAL), colab, "/content/mirror") or "")
+
+
+def test_a_drain_beside_the_training_leaves_no_concern_and_a_mirror_to_advise() -> None:
+    runner, colab = here(LAYERS, GITHUB_ACTIONS="true"), here(LAYERS, DRIVE, COLAB_RELEASE_TAG="1")
+    assert concern(Path(JOURNAL), runner) is not None
+    assert [concern(Path(JOURNAL), machine, drains=True) for machine in (runner, colab)] == [None, None]
+    assert advice(Path(JOURNAL), runner, drains=True) is None
+    assert advice(Path(JOURNAL), colab, drains=True) == mirrored("/content/drive/MyDrive")

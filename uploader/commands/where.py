@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ def _account(named: Path | None, here: Surroundings) -> dict[str, Any]:
     chosen = choose_journal()
     is_named = named is not None and named != chosen_journal()
     folder, mirror = named or chosen.folder, chosen_mirror()
+    drains = _drains()
     machine = {"name": here.machine.name, "title": here.machine.title, "ends": here.machine.ends}
     return {
         "machine": {**machine, "recognised_by": here.signs, "source": here.machine.source},
@@ -59,8 +61,19 @@ def _account(named: Path | None, here: Surroundings) -> dict[str, Any]:
         "mirror": _mirror(mirror, here) if mirror else None,
         "kept_here": [_described(one) for one in here.known() if one.outlasts is Outlasts.MACHINE],
         "earlier_journal": str(earlier) if (earlier := earlier_journal(folder)) else None,
-        "advice": advice(folder, here, mirror),
+        "drain_beside_trainings": drains,
+        "advice": advice(folder, here, mirror, drains=drains),
     }
+
+
+def _drains() -> bool:
+    """Return whether the environment has a drain kept beside each training."""
+    from uploader.errors import SettingsError
+    from uploader.settings import Settings
+
+    with suppress(SettingsError):  # of an address, which is no question here
+        return Settings.load().drain
+    return False
 
 
 def _use(folder: Path, here: Surroundings) -> dict[str, Any]:

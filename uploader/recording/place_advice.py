@@ -4,35 +4,36 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from journal.next_steps import next_command
 from journal.surroundings.machines import COLAB, CONTAINER, KAGGLE, Outlasts
 from journal.surroundings.place import Place, Surroundings
 
 
-def concern(journal: Path, here: Surroundings, mirror: str | None = None) -> str | None:
+def concern(journal: Path, here: Surroundings, mirror: str | None = None, *, drains: bool = False) -> str | None:
     """Return what is wrong with a journal's place, short of losing the machine; None if nothing is.
 
     Args:
         journal: The journal's folder.
         here: The machine.
         mirror: Address of what it is mirrored to; None for nothing.
+        drains: Whether a drain is kept beside its trainings, which leaves little in it.
     """
     place = here.place(journal)
     if not place.suits_journal:
         return f"is no place for a database ({place.why}), which may arrive torn or not at all"
-    if place.outlasts >= Outlasts.SESSION or _is_mirrored(place, here, mirror):
+    if place.outlasts >= Outlasts.SESSION or drains or _is_mirrored(place, here, mirror):
         return None
     too = f", and so does its mirror {mirror}" if mirror else ""
     return f"vanishes at {here.machine.ends} ({place.why}){too}"
 
 
-def advice(journal: Path, here: Surroundings, mirror: str | None = None) -> str | None:
+def advice(journal: Path, here: Surroundings, mirror: str | None = None, *, drains: bool = False) -> str | None:
     """Return what a person does so that less is lost with a journal's place; None where that is as safe as can be.
 
     Args:
         journal: The journal's folder.
         here: The machine.
         mirror: Address of what it is mirrored to; None for nothing.
+        drains: Whether a drain is kept beside its trainings, which leaves little in it.
     """
     place = here.place(journal)
     if not place.suits_journal:
@@ -40,7 +41,7 @@ def advice(journal: Path, here: Surroundings, mirror: str | None = None) -> str 
     if place.outlasts is Outlasts.MACHINE or _is_mirrored(place, here, mirror):
         return None
     if here.machine.is_lent:
-        return _for_lent(journal, place, here)
+        return _for_lent(place, here) or (None if drains else "use attach(model, drain=True), which delivers meanwhile")
     return _for_own(place, here) if concern(journal, here) else None
 
 
@@ -52,14 +53,15 @@ def _is_mirrored(place: Place, here: Surroundings, mirror: str | None) -> bool:
     return other.outlasts > place.outlasts or other.sends_later
 
 
-def _for_lent(journal: Path, place: Place, here: Surroundings) -> str:
+def _for_lent(place: Place, here: Surroundings) -> str | None:
+    """Return what outlasts the session there; None where no folder does."""
     if here.machine is KAGGLE:
         return f"{_mirrored_to(Path(KAGGLE.folders[0].folder))}, and save a version of the notebook afterwards"
     if better := next((one for one in here.known() if one.outlasts > place.outlasts), None):
         return _mirrored_to(better.folder)
     if here.machine is COLAB:
         return f"mount Drive, and {_mirrored_to(Path('/content/drive/MyDrive'))}"
-    return f"deliver while it trains: run `{next_command('drain --watch', journal)}` beside it"
+    return None
 
 
 def _for_own(place: Place, here: Surroundings) -> str:

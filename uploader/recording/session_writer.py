@@ -98,7 +98,7 @@ class SessionWriter:
         self._lock = threading.RLock()
         self._is_closed = False
         _session_writers.add(self)
-        warn_of_places(self.folder, is_named=options.journal is not None, mirror=options.mirror)
+        warn_of_places(self.folder, options)
         self._connection.get()
         self.chunks = ChunkIds(max(chunks_before, self._query(lambda writer: writer.last_chunk(run.id), 0)))
 

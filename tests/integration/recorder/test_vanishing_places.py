@@ -65,6 +65,15 @@ def test_a_mirror_on_a_drive_is_an_answer_and_is_only_handed_over(
     assert said(caplog) == []
 
 
+def test_a_drain_beside_the_training_is_an_answer(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    for drains in (True, False):
+        place_warnings.warn_of_places(home / "journal", JournalOptions(drain=drains))
+        assert len(said(caplog)) == (0 if drains else 1)
+
+
 def test_naming_a_folder_changes_nothing_where_all_of_them_vanish(
     home: Path, folder: Path, save_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
