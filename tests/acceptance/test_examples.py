@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import os
 import re
 import shlex
@@ -14,14 +15,27 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.platform_api import Api
 from support.scripted_server import hearing, scripted_server
 
 from uploader.server.running import running
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+ENDLESS = """
+import sys, threading
+from pathlib import Path
+from uploader.recorder import Recorder
+from uploader.sink import JournalOptions
+folder = Path(sys.argv[1])
+recorder = Recorder.start(JournalOptions(), project="examples", name="line", save_dir=folder, resume=False)
+recorder.event("training_started", {"environment": {"uploaderRun": recorder.run_id}}, "1")
+print("training", flush=True)
+threading.Event().wait()
+"""
 KEY = "k" * 40
 PYTHON = "/srv/uploader/.venv/bin/python"  # as the examples have it
 PREPARED = (
@@ -131,3 +145,38 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
         check=False,
     )
     assert "uploader-drain.service" not in done.stderr, done.stderr
+
+
+def test_four_nodes_of_a_cluster_are_delivered_from_its_login_node(home: dict[str, str], tmp_path: Path) -> None:
+    """Each has a disk of its own, and no network; one is told to end, as when its time is up."""
+    nodes = []
+    for number in range(4):
+        disk = tmp_path / f"node-{number}"
+        disk.mkdir()
+        names = {"SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": str(number), "SLURM_TMPDIR": str(disk)}
+        alone = {name: value for name, value in home.items() if not name.startswith(("ULTRALYTICS_", "UPLOADER_"))}
+        shared = {"PACKS": str(tmp_path / "packs"), "PYTHON": sys.executable, "HOME": str(disk)}
+        training = [sys.executable, str(EXAMPLES / "own_loop.py"), "--folder", str(disk / "line"), "--epochs", "5"]
+        if number == 3:
+            training = [sys.executable, "-c", ENDLESS, str(disk / "line")]
+        command = ["bash", str(EXAMPLES / "array.sbatch"), *training]
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True}
+        nodes.append(subprocess.Popen(command, env={**alone, **names, **shared}, cwd=disk, **pipes))
+    stopped = nodes[3]
+    assert stopped.stdout is not None
+    assert stopped.stdout.readline() == "training\n"
+    stopped.send_signal(signal.SIGTERM)
+    codes = [node.wait(60) for node in nodes]
+    for node in nodes:
+        assert node.stdout is not None
+        node.stdout.close()
+    assert codes == [0, 0, 0, 143]
+    packs = sorted((tmp_path / "packs").iterdir())
+    assert [pack.name for pack in packs] == [f"17-{number}.pack" for number in range(4)]
+    login = {**home, "HOME": str(tmp_path / "login")}
+    for made in (3 * 8 + 2, 0):  # a start, five epochs, a checkpoint and an end; of the last one a start and an end
+        drained = run(login, sys.executable, "-m", "uploader", "drain", *map(str, packs), "--json")
+        assert drained.returncode == 0, drained.stdout + drained.stderr
+        assert sum(one["delivered"] for one in json.loads(drained.stdout)["destinations"]) == made
+    models = Api(home["ULTRALYTICS_PLATFORM_URL"], KEY).get("/api/models/local/examples")["models"]
+    assert sorted(model["status"] for model in models) == ["completed", "completed", "completed", "failed"]

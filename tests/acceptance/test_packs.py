@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -147,12 +148,14 @@ def torn(pack: Path, size: float) -> None:
     pack.write_bytes(content[: int(len(content) * size)])
 
 
-def rewritten(pack: Path, change: Callable[[str, bytes], bytes | None]) -> None:
+def rewritten(
+    pack: Path, change: Callable[[str, bytes], bytes | None], more: Mapping[str, bytes] = MappingProxyType({})
+) -> None:
     """Write a pack anew, with other contents but as a whole archive."""
     with zipfile.ZipFile(pack) as old:
-        contents = {name: old.read(name) for name in old.namelist()}
+        held = {name: old.read(name) for name in old.namelist()}
     with zipfile.ZipFile(pack, "w") as new:
-        for name, content in contents.items():
+        for name, content in [*held.items(), *more.items()]:
             if (changed := change(name, content)) is not None:
                 new.writestr(name, changed)
 
@@ -167,6 +170,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "other results": lambda pack: rewritten(
         pack, lambda name, held: held.replace(b"train", b"brain") if "/results/" in name else held
     ),
+    "something more": lambda pack: rewritten(pack, lambda name, held: held, {"blobs/" + "0" * 64: b"x"}),
     "another segment": lambda pack: rewritten(pack, lambda name, held: held[:-1] if name.endswith(".gz") else held),
     "another note": lambda pack: rewritten(
         pack, lambda name, held: held.replace(b'"made_at"', b'"made_by"') if name == "uploader-pack.json" else held
@@ -237,8 +241,10 @@ def test_a_training_that_goes_on_where_it_was_packed_is_not_called_interrupted(
         training.started()
         training.epoch(0)
         with journals.journal.begin() as connection:
-            long_ago = "UPDATE sessions SET host = 'gpu', boot_id = 'x', heartbeat_at = '2020-01-01T00:00:00.000Z'"
-            connection.exec_driver_sql(long_ago)
+            connection.exec_driver_sql(
+                "UPDATE sessions SET host = 'gpu', boot_id = 'x', started_at = ?, heartbeat_at = ?",
+                ("2020-01-01T00:00:00.000Z", "2020-01-01T00:00:00.000Z"),
+            )
         with ExitStack() as stack:
             archive.write(contents.collect(stack, journals.journal), tmp_path / "p", "", lambda _: None)
     assert uploader("desk", "drain", tmp_path / "p", url=server.url)[0] == 0
@@ -378,3 +384,46 @@ def test_receipts_replace_receipts_only(uploader: Run, packed: Path, server: Scr
     (tmp_path / "results.csv").write_text("epoch\n1\n")
     assert uploader("desk", "drain", packed, "--receipts", tmp_path / "results.csv", url=server.url)[0] == 2
     assert (server.requests, (tmp_path / "results.csv").read_text()) == ([], "epoch\n1\n")
+
+
+def test_a_checkpoint_that_is_evicted_while_it_is_packed_is_whole(tmp_path: Path) -> None:
+    with recordings(tmp_path / "journal") as journals, ExitStack() as stack:
+        sha256 = journals.whole().checkpoint(b"weights" * 1000)
+        collected = contents.collect(stack, journals.journal)
+        journals.journal.blobs.remove(sha256)
+        journals.journal.blobs.clear()
+        archive.write(collected, tmp_path / "p", "", lambda _: None)
+    with archive.open_pack(tmp_path / "p") as pack:
+        assert pack.get_file(f"blobs/{sha256}", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == b"weights" * 1000
+
+
+def test_only_the_chosen_run_is_packed_and_even_if_it_has_arrived(
+    uploader: Run, server: ScriptedServer, tmp_path: Path
+) -> None:
+    with recordings(tmp_path / "journal") as journals:
+        journals.whole("one")
+        journals.whole("two")
+    assert uploader("gpu", "drain", tmp_path / "journal", url=server.url)[0] == 0
+    file = tmp_path / "two.pack"
+    code, out, _ = uploader("gpu", "pack", file, "--run", "two", "--journal", tmp_path / "journal", "--json")
+    told = json.loads(out)
+    assert (code, told["runs"], told["checkpoints"]) == (0, 1, 0)
+    sent = len(server.requests)
+    assert uploader("desk", "drain", file, url=server.url)[0] == 0
+    assert len(server.requests) == sent
+
+
+def test_packs_and_journals_are_drained_together(uploader: Run, server: ScriptedServer, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        with recordings(tmp_path / name) as journals:
+            journals.whole(name)
+    for name in ("one", "two"):
+        uploader("gpu", "pack", tmp_path / f"{name}.pack", "--journal", tmp_path / name)
+    torn(tmp_path / "two.pack", 0.5)
+    sources = [tmp_path / "one.pack", tmp_path / "two.pack", tmp_path / "three"]
+    code, out, _ = uploader("desk", "drain", *sources, "--json", url=server.url)
+    told = json.loads(out)
+    assert (code, [one["journal"] for one in told["errors"]]) == (1, [str(tmp_path / "two.pack")])
+    names = {each["name"] for each in server.bodies("/training/metrics") if each["event"] == "training_started"}
+    assert names == {"one", "three"}
