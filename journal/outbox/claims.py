@@ -180,9 +180,9 @@ def _choose(connection: Connection, wanted: Wanted, values: Mapping[str, Any]) -
     queues = [
         connection.execute(due(wanted.lane, queue, some_runs, wanted.least_tried), parameters).all() for queue in QUEUES
     ]
-    registrations = list(first_of_each_name(queues[0]))
+    registrations: Iterable[Row[Any]] = first_of_each_name(queues[0])
     if wanted.least_tried:
-        registrations.sort(key=lambda row: row.attempts)
+        registrations = sorted(registrations, key=lambda row: row.attempts)
     in_order = interleave([registrations, *queues[1:]], wanted.first_queue)
     return _fitting(islice(in_order, wanted.limit), wanted.max_bytes)
 

@@ -12,7 +12,7 @@ from journal.errors import StaleClaim
 from journal.ids import chunk_id, digest, span
 from journal.kinds import FINAL
 from journal.outbox import coverage, overlaps
-from journal.outbox.resending import known_attempts, next_chunk_id
+from journal.outbox.resending import next_chunk_id
 from journal.records import PlannedDelivery, Target
 from journal.schema import tables
 from journal.storage.database import Begin
@@ -76,7 +76,8 @@ def _identities(connection: Connection, events: Collection[int]) -> Mapping[int,
 
 def _sent_before(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Give deliveries that are sent again (`resending.py`) new chunk ids, and the attempts of their predecessors."""
-    known = known_attempts(connection, [row["chunk_id"] for row in rows])
+    query = select(_D.c.chunk_id, _D.c.attempts).where(_D.c.chunk_id.in_([row["chunk_id"] for row in rows]))
+    known = {row.chunk_id: max(1, row.attempts) for row in connection.execute(query)}
     for row in (row for row in rows if row["chunk_id"] in known):
         row["attempts"] = known[row["chunk_id"]]
         row["chunk_id"] = next_chunk_id(connection, row["chunk_id"])

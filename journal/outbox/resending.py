@@ -7,7 +7,7 @@ What is sent again is another delivery of the same events: its row is a new one,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, Select, and_, func, insert, not_, or_, select, update
@@ -153,12 +153,6 @@ def _announce_anew(connection: Connection, run_id: str, destination_id: int, pro
     target = (_T.c.run_id == run_id, _T.c.destination_id == destination_id, _T.c.state == "blocked")
     connection.execute(update(_T).where(*target).values(state="new", reason=None))
     return len(tried)
-
-
-def known_attempts(connection: Connection, chunk_ids: Sequence[str]) -> dict[str, int]:
-    """Return which of these chunk ids were used before, with the number of attempts at each, at least one."""
-    query = select(_D.c.chunk_id, _D.c.attempts).where(_D.c.chunk_id.in_(chunk_ids))
-    return {row.chunk_id: max(1, row.attempts) for row in connection.execute(query)}
 
 
 def next_chunk_id(connection: Connection, chunk_id: str) -> str:
