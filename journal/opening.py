@@ -15,7 +15,15 @@ from journal.migrations import NEWEST_VERSION, migrate
 from journal.retention import full_disk
 from journal.sessions.identity import journal_uuid
 from journal.storage.connections import CountedConnection
-from journal.storage.database import BUSY_SECONDS, Durability, check_header, check_sqlite, make_engine, make_folder
+from journal.storage.database import (
+    BUSY_SECONDS,
+    Durability,
+    check_header,
+    check_sqlite,
+    leave_log_on_a_network,
+    make_engine,
+    make_folder,
+)
 from journal.storage.folding import fold_wal
 
 
@@ -51,6 +59,7 @@ def open_journal(
     check_sqlite()
     make_folder(folder)
     check_header(database, NEWEST_VERSION)
+    leave_log_on_a_network(database)
     engine = make_engine(database, durability, busy_seconds)
     return Journal(folder, engine, _prepare(engine, database))
 

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -142,6 +142,21 @@ def check_version(version: int, newest_version: int, database: Path) -> None:
             f"{database} has schema version {version}, this version knows up to {newest_version}. "
             "It was left as it is; upgrade offline-uploader to use it"
         )
+
+
+def leave_log_on_a_network(database: Path) -> None:
+    """Have a journal on a network file system that still uses WAL use a rollback journal, unless it is in use.
+
+    An earlier version chose WAL there, and so does a copy of a journal from a local disk. Who has it open holds a lock
+    that other machines see, too, so this waits for the next time that nobody has.
+    """
+    if not _is_on_a_network(database.parent):
+        return
+    with suppress(sqlite3.Error, OSError):  # whoever opens it next is told
+        connection = connections.connect(database, timeout=0, isolation_level=None)
+        with closing(connection):
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+                connection.execute("PRAGMA journal_mode=TRUNCATE")
 
 
 def make_engine(database: Path, durability: Durability, busy_seconds: float = BUSY_SECONDS) -> Engine:

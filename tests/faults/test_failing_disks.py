@@ -293,6 +293,28 @@ def test_a_network_file_system_carries_a_journal_without_a_log_that_only_one_mac
         assert examination.healthy
 
 
+def test_a_journal_that_has_a_log_on_a_network_gives_it_up_when_nobody_uses_it(tmp_path: Path) -> None:
+    with bench(tmp_path / "journal") as at:
+        at.event(key="in the database")
+    with network_mount(tmp_path) as disk:
+        database = disk / "journal" / "journal.db"
+        shutil.copytree(tmp_path / "journal", disk / "journal")
+        with closing(sqlite3.connect(database)) as user:
+            assert user.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            user.execute("SELECT count(*) FROM events").fetchone()
+            with bench(disk / "journal") as at:
+                at.event(key="in the log")
+            assert user.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        with bench(disk / "journal") as at:
+            at.event(key="after it")
+        assert not database.with_name("journal.db-wal").exists()
+        with closing(sqlite3.connect(database)) as user:
+            assert user.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+            keys = user.execute("SELECT key FROM events ORDER BY id").fetchall()
+        assert [key for (key,) in keys] == ["in the database", "in the log", "after it"]
+        assert examine(disk / "journal", fallback_folders=[]).healthy
+
+
 def test_a_journal_that_was_moved_to_one_says_what_is_wrong(tmp_path: Path) -> None:
     with bench(tmp_path / "journal") as at:
         at.event()
