@@ -20,7 +20,7 @@ from journal.outbox.copies import Copies
 from journal.outbox.planning import Plans
 from journal.outbox.routing import Routes
 from journal.outbox.settling import Settlement
-from journal.sessions.liveness import live_runs
+from journal.sessions.liveness import is_training, live_runs
 from journal.storage.connections import CountedConnection, is_unlinked, transaction
 from journal.storage.database import Begin
 from journal.storage.folding import fold_wal
@@ -60,6 +60,11 @@ class Outbox:
         """Return the ids of the runs that are being trained, as far as is known."""
         with self.begin(read_only=True) as connection:
             return live_runs(connection, now)
+
+    def is_training(self, now: datetime) -> bool:
+        """Return whether any session goes on, also one whose machine has slept since its last heartbeat."""
+        with self.begin(read_only=True) as connection:
+            return is_training(connection, now)
 
     def require_in_place(self) -> None:
         """Check that the database is where it was opened.

@@ -28,6 +28,7 @@ class DrainAtWork:
         started_at: When it took the lock, ISO.
         is_background: Whether a training started it. It ends only after it has looked whether another training began.
         log: The file that it prints to; None for the streams that it was started with.
+        was_stopped: Whether it has ended because it was told to; only a background drain leaves that behind.
     """
 
     pid: int = field(default_factory=getpid)
@@ -36,6 +37,7 @@ class DrainAtWork:
     started_at: str = field(default_factory=now_text)
     is_background: bool = False
     log: str | None = None
+    was_stopped: bool = False
 
     def write(self, folder: Path) -> None:
         """Write the file, whole or not at all, as others may be reading it.
@@ -51,8 +53,8 @@ class DrainAtWork:
 
     @property
     def is_gone(self) -> bool:
-        """Whether its process is known to have ended."""
-        return is_dead(self.host, self.boot, self.pid)
+        """Whether it is known to have ended."""
+        return self.was_stopped or is_dead(self.host, self.boot, self.pid)
 
     @property
     def is_here(self) -> bool:

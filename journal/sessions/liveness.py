@@ -50,6 +50,15 @@ def live_sessions(connection: Connection, now: datetime) -> list[int]:
     return [session.id for session in _live(connection, now)]
 
 
+def is_training(connection: Connection, now: datetime) -> bool:
+    """Return whether any session goes on, also one whose process is here and was silent: the machine may have slept."""
+    recent = {session.id for session in _live(connection, now)}
+    open_sessions = connection.execute(select(tables.sessions).where(tables.sessions.c.ended_at.is_(None)))
+    return bool(recent) or any(
+        is_here(row.host, row.boot_id) and not is_dead(row.host, row.boot_id, row.pid) for row in open_sessions
+    )
+
+
 _HEARD_OF = select(tables.sessions).where(
     tables.sessions.c.ended_at.is_(None), tables.sessions.c.heartbeat_at >= bindparam("oldest")
 )

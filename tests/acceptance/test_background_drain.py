@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.journals import ROOT, rows, until
+from support.journals import ROOT, dead_pid, rows, until
 from support.recordings import KEY
 from support.scripted_server import Reply, Request, ScriptedServer, received, scripted_server
 
@@ -250,6 +250,25 @@ def test_one_that_was_killed_is_started_again_and_one_that_was_told_to_end_is_no
         assert keeper._wait == waits  # which each start doubles
         assert (folder / LOG).read_text().count("stopped before the end") == 1
         assert rows(folder, "SELECT count(*) FROM deliveries WHERE state = 'claimed'") == [(0,)]
+
+
+def test_one_that_ended_by_itself_is_started_again_ever_more_rarely(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir()
+    starts: list[float] = []
+    clock = Clock()
+    monkeypatch.setattr(BackgroundDrain, "_run", lambda _: starts.append(clock.now) or 0)
+    keeper = BackgroundDrain(folder, clock)
+    for clock.now in range(200):
+        keeper.keep()
+    assert starts == [0, 30, 90]
+    DrainAtWork(pid=dead_pid(), is_background=True, was_stopped=True).write(folder)
+    clock.now = 10_000.0
+    keeper.keep()
+    assert starts == [0, 30, 90]
+    BackgroundDrain(folder, clock).keep()  # another training's
+    assert starts == [0, 30, 90, 10_000.0]
 
 
 def test_one_that_cannot_be_started_is_told_once_and_harms_nothing(

@@ -74,7 +74,7 @@ class Completion:
         return False
 
     def _is_training(self) -> bool:
-        return bool(self._outbox.live_runs(utc_now()))
+        return self._outbox.is_training(utc_now())
 
     def _check(self) -> bool:
         began = self._clock()

@@ -124,6 +124,8 @@ class Drain:
             finally:
                 self._close()
             summary = self._summary(time.monotonic() - began)
+            if self._stopping.is_set():
+                held.note_stop()
             self._unbind()
             return summary
 

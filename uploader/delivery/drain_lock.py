@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -29,6 +30,7 @@ class HeldLock:
         """
         self._folder = folder
         self._holder = holder
+        self._was_stopped = False
         self.tell()
 
     def tell(self) -> None:
@@ -39,6 +41,18 @@ class HeldLock:
     def untell(self) -> None:
         """Tell nothing any more: whoever finds the lock held from now on waits for its end."""
         delete(self._folder / HOLDER)
+
+    def note_stop(self) -> None:
+        """Have it told, once the lock is released, that this drain ended because a person, or the system, wanted it."""
+        self._was_stopped = self._holder.is_background
+
+    def release(self) -> None:
+        """Tell how it ended, if that matters to a training."""
+        if self._was_stopped:
+            self._holder = replace(self._holder, was_stopped=True)
+            self.tell()
+        else:
+            self.untell()
 
 
 def _locked(folder: Path) -> DrainLocked:
@@ -74,6 +88,6 @@ def drain_lock(folder: Path, *, is_background: bool = False, log: str | None = N
         try:
             yield held
         finally:
-            held.untell()
+            held.release()
     finally:
         lock.release()

@@ -62,14 +62,16 @@ class BackgroundDrain:
             self._warn(f"{type(error).__name__}: {error}")
 
     def _is_wanted(self) -> bool:
-        """Return whether none is at work that can be seen here, and the last one that was has not ended in peace.
+        """Return whether none is at work that can be seen here, and nobody has told this training's to end.
 
-        One that ends by itself, or because a person told it to, removes its file; one that is killed leaves it.
+        One that has ended by itself although this training goes on did not see it, as the journal could not be
+        written, or was removed.
         """
         last = last_drain(self._folder)
         if last is not None and not last.is_gone and (last.is_here or self._has_started):
             return False
-        return self._clock() >= self._start_at and (last is not None or not self._has_started)
+        was_stopped = self._has_started and last is not None and last.was_stopped
+        return self._clock() >= self._start_at and not was_stopped
 
     def _start(self) -> None:
         self._start_at = self._clock() + self._wait

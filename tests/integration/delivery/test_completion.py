@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -72,6 +73,18 @@ def test_it_is_done_once_nobody_trains_and_nothing_is_left(journals: Recordings,
     assert world.taken_in == 1
     assert world.completion.is_reached(held)
     assert not (journals.journal.path / HOLDER).exists()
+
+
+def test_a_training_whose_machine_has_slept_goes_on(journals: Recordings, world: World, held: HeldLock) -> None:
+    training = journals.begin()
+    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
+        connection.execute("UPDATE sessions SET heartbeat_at = '2026-01-01T00:00:00.000000Z'")
+    for _ in range(3):
+        assert not world.completion.is_reached(held)
+    assert world.taken_in == 0
+    training.end()
+    assert not world.completion.is_reached(held)
+    assert world.completion.is_reached(held)
 
 
 def test_it_is_looked_again_at_what_is_left_when_something_arrived_or_after_a_while(
