@@ -27,6 +27,19 @@ _RECORDED = text(
 )
 
 
+_COUNT = text(
+    f"""
+    SELECT count(DISTINCT key) FROM events
+    WHERE run_id = :run_id AND kind = '{EPOCH}' AND key GLOB '[0-9]*' AND CAST(key AS INTEGER) < :before
+    """  # noqa: S608 - a name of this package
+)
+
+
+def count(connection: Connection, run_id: str, before: int) -> int:
+    """Return how many epochs of a run with lower numbers than one are in the journal."""
+    return int(connection.execute(_COUNT, {"run_id": run_id, "before": before}).scalar_one())
+
+
 def find(connection: Connection, run_id: str, record: TrainerRecord, newest: int) -> list[LostEpoch]:
     """Return the epochs that the journal lacks of a run; see `lost_epochs`.
 

@@ -285,6 +285,11 @@ class Writer:
             prunable.evict_superseded(connection, self._blobs, run_id, role)
         self._blobs.clear()
 
+    def count_epochs(self, run_id: str, before: int) -> int:
+        """Return how many epochs of a run with lower numbers than one are here."""
+        with self._transaction(read_only=True) as connection:
+            return epoch_salvage.count(connection, run_id, before)
+
     def salvage_epochs(self, run_id: str, trained: Sequence[TrainedEpoch], newest: int) -> list[int]:
         """Record the epochs of a trainer's own record that the journal lacks; return their numbers.
 

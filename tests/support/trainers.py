@@ -22,6 +22,7 @@ class SmallTrainer:
         tears_down: Whether it tears down after an error, as newer versions do.
         during: Called in each epoch.
         drain: Whether a drain is kept at work beside it.
+        resume: The checkpoint that it is resumed from, if it is.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class SmallTrainer:
         tears_down: bool = True,
         during: Callable[[Any], object] = lambda trainer: None,
         drain: bool = False,
+        resume: bool | str = False,
     ) -> None:
         self.ours = PlatformCallbacks(JournalOptions(str(folder / "journal"), "process", drain=drain))
         self.save_dir = folder / name
         self.save_dir.mkdir(parents=True, exist_ok=True)
         self.last, self.best = self.save_dir / "last.pt", self.save_dir / "best.pt"
-        self.args = SimpleNamespace(project="demo", name=name, resume=False, device="cpu", task="detect", model="m.pt")
+        chosen = {"project": "demo", "name": name, "resume": resume}
+        self.args = SimpleNamespace(**chosen, device="cpu", task="detect", model="m.pt")
         self.device = SimpleNamespace(type="cpu", index=None)
         self.callbacks: dict[str, list[Any]] = {}
         self.epochs, self.epoch, self.start_epoch = 1, 0, -1

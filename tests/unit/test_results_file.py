@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from journal.sessions.lost_epochs import TrainedEpoch
-from uploader.run_folder.results_file import parse_results, read_results, read_results_since
+from uploader.run_folder.results_file import epochs_of_columns, parse_results, read_results, read_results_since
 
 HEAD = "epoch,time,train/box_loss,metrics/mAP50-95(B),val/box_loss,lr/pg0,lr/pg1\n"
 
@@ -67,3 +67,27 @@ def test_a_record_from_before_the_run_began_is_an_earlier_trainings(tmp_path: Pa
     os.utime(tmp_path / "results.csv", (0, 1_000_000_000))  # 2001-09-09T01:46:40Z
     assert read_results_since(tmp_path, "2001-09-09T01:47:00.000Z") == []
     assert len(read_results_since(tmp_path, "2001-09-09T01:46:00.000Z")) == len(read_results_since(tmp_path, "")) == 1
+
+
+def test_a_checkpoint_holds_the_same_table_by_columns() -> None:
+    columns = {" epoch": [1, 2, 2], "time": [1.5, 2.5, 3.5], "train/box_loss": [0.5, 0.25, 0.125], "lr/pg0": [1, 1, 1]}
+    found = [(epoch.number, epoch.metrics, epoch.source) for epoch in epochs_of_columns(columns, "last.pt")]
+    losses = [(0, 0.5), (1, 0.25), (1, 0.125)]
+    assert found == [(number, {"train/box_loss": loss, "lr": 1.0}, "last.pt") for number, loss in losses]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        None,
+        [],
+        {},
+        {"epoch": 1},
+        {"epoch": [1], "age": [2]},
+        {"epoch": ["a"], "train/x": [1]},
+        {"epoch": [None], "train/x": [1]},
+    ],
+    ids=str,
+)
+def test_a_checkpoint_without_a_table_has_no_epochs(columns: object) -> None:
+    assert epochs_of_columns(columns, "last.pt") == []

@@ -27,6 +27,7 @@ from journal.kinds import (
     REGISTRATION,
 )
 from journal.losses import loss_payload
+from uploader.callbacks.checkpoint_results import checkpoint_results
 from uploader.callbacks.checkpoints import file_before_evaluation, final_file, save_payload, saved_files
 from uploader.callbacks.console import Chunk, ConsoleCapture
 from uploader.callbacks.current_training import current_recording, make_current
@@ -39,7 +40,7 @@ from uploader.callbacks.redact import Redactor
 from uploader.callbacks.results import recorded_results
 from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Trainer
-from uploader.callbacks.trainer_facts import start_facts
+from uploader.callbacks.trainer_facts import resumed_from, start_facts
 from uploader.callbacks.training_failure import UNKNOWN_FAILURE, Failure, escaped_from, failure
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.recorder import Recorder
@@ -125,10 +126,12 @@ class Recording:
 
     def confirm_started(self) -> None:
         """Note that the training really runs, so that a run that was finished is continued."""
-        self._is_training = True
+        is_new, self._is_training = not self._is_training, True
         if self._events.is_buffering:
             self._recorder.reopen()
             self._events.flush()
+        if is_new:
+            optional("what the checkpoint tells of earlier epochs", self._salvage_from_checkpoint)
 
     def record_batch(self, trainer: Trainer) -> None:
         """Record the batch size if it differs from the requested one.
@@ -256,6 +259,16 @@ class Recording:
         """Record epochs whose events could be written nowhere, before the end that platforms are told."""
         folder = in_caller(lambda: Path(trainer.save_dir))
         self._recorder.salvage_epochs(read_results_since(folder, self._begun_at))
+
+    def _salvage_from_checkpoint(self) -> None:
+        """Record the epochs before this session that the journal still lacks, where the checkpoint tells of them."""
+        trainer = self._trainer()
+        if trainer is None:
+            return
+        checkpoint = in_caller(lambda: resumed_from(trainer.args.resume))
+        first = in_caller(lambda: getattr(trainer, "start_epoch", 0))
+        if checkpoint is not None and self._recorder.lacks_epochs(first):
+            self._recorder.salvage_epochs(checkpoint_results(checkpoint), before=True)
 
     def _owns_output(self) -> bool:
         """Return whether what this thread prints belongs to this training: to its current one, or to none."""

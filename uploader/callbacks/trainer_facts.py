@@ -50,7 +50,7 @@ def trainer_facts(trainer: Trainer, visible_gpus: str) -> TrainerFacts:
         name=str(args.name) if args.name else None,
         sweeps=_sweeps(trainer),
         save_dir=Path(trainer.save_dir),
-        checkpoint=_resumed_from(args.resume),
+        checkpoint=resumed_from(args.resume),
         started=started_model(trainer),
         models=trained_models(trainer),
         gpus=training_gpus(device.type, device.index, str(args.device), visible_gpus),
@@ -63,7 +63,7 @@ def start_facts(trainer: Trainer) -> dict[str, Any]:
     return {"trainArgs": arguments, "epochs": trainer.epochs, "device": str(trainer.device)}
 
 
-def _resumed_from(resume: object) -> Path | None:
+def resumed_from(resume: object) -> Path | None:
     """Return the checkpoint that a training is resumed from: the trainer replaces `True` by its path."""
     return Path(resume) if isinstance(resume, (str, Path)) and Path(resume).is_file() else None
 

@@ -202,6 +202,15 @@ class Recorder:
         self.salvage_epochs(self.origin.trained, before=True)
 
     @uninterrupted
+    def lacks_epochs(self, before: int) -> bool:
+        """Return whether the journal lacks epochs of the run before one, as far as it can say.
+
+        What upstream alone has streamed is not for the journal.
+        """
+        is_streamed = self.origin.known is None and self.origin.model is not None
+        return not is_streamed and self._writer.count_epochs(before) < before
+
+    @uninterrupted
     def salvage_epochs(self, trained: Sequence[TrainedEpoch], *, before: bool = False) -> None:
         """Record the epochs that the journal lacks, as far as the trainer's own record tells them.
 

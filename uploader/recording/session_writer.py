@@ -142,6 +142,10 @@ class SessionWriter:
         nothing: list[int] = []
         return self._query(lambda writer: writer.salvage_epochs(self.run.id, trained, newest), nothing)
 
+    def count_epochs(self, before: int) -> int:
+        """Return how many epochs of the run before one the journal has; as many as there are when it cannot say."""
+        return self._query(lambda writer: writer.count_epochs(self.run.id, before), before)
+
     @property
     def drain_command(self) -> str:
         """What a person types to deliver this journal."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 from journal.clock import to_text
 from journal.kinds import EVALUATED, TRAINED, VALIDATED
@@ -88,18 +89,33 @@ def parse_results(content: str) -> list[TrainedEpoch]:
     whose epoch does not follow those before it: two lines of which the first was torn read as one.
     """
     head, *lines = content[: content.rfind("\n") + 1].splitlines() or [""]
-    names = [name.strip() for name in head.split(",")]
-    if names[0] != _NUMBER or not any(name.startswith((TRAINED, VALIDATED, EVALUATED)) for name in names):
+    return _epochs(head.split(","), [line.split(",") for line in lines], RESULTS_FILE)
+
+
+def epochs_of_columns(columns: object, source: str) -> list[TrainedEpoch]:
+    """Return the epochs of the same table as upstream keeps it in a checkpoint: a list of values for each name. Pure.
+
+    Args:
+        columns: Whatever stands there.
+        source: Name of the checkpoint's file.
+    """
+    if not isinstance(columns, dict) or not all(isinstance(column, list) for column in columns.values()):
+        return []
+    return _epochs([str(name) for name in columns], list(zip(*columns.values(), strict=False)), source)
+
+
+def _epochs(head: Sequence[str], lines: Sequence[Sequence[object]], source: str) -> list[TrainedEpoch]:
+    names = [name.strip() for name in head]
+    if names[:1] != [_NUMBER] or not any(name.startswith((TRAINED, VALIDATED, EVALUATED)) for name in names):
         return []
     rows = [_row(names, line) for line in lines]
-    return [_epoch(row) for row in _in_sequence(rows)]
+    return [_epoch(row, source) for row in _in_sequence(rows)]
 
 
-def _row(names: Sequence[str], line: str) -> Mapping[str, float] | None:
-    cells = line.split(",")
+def _row(names: Sequence[str], cells: Sequence[Any]) -> Mapping[str, float] | None:
     if len(cells) != len(names):
         return None
-    with suppress(ValueError):
+    with suppress(ValueError, TypeError):
         row = dict(zip(names, map(float, cells), strict=True))
         return row if row[_NUMBER].is_integer() and row[_NUMBER] >= 1 else None
     return None
@@ -115,8 +131,8 @@ def _in_sequence(rows: Sequence[Mapping[str, float] | None]) -> Iterator[Mapping
         most += 1
 
 
-def _epoch(row: Mapping[str, float]) -> TrainedEpoch:
+def _epoch(row: Mapping[str, float], source: str) -> TrainedEpoch:
     """Return a row as the end of its epoch reports it: losses, metrics and `lr`; numbered from 0, not from 1."""
     metrics = {name: value for name, value in row.items() if name not in {_NUMBER, _SECONDS} and _RATES not in name}
     rate = {"lr": row[_RATE]} if _RATE in row else {}
-    return TrainedEpoch(int(row[_NUMBER]) - 1, {**metrics, **rate}, RESULTS_FILE)
+    return TrainedEpoch(int(row[_NUMBER]) - 1, {**metrics, **rate}, source)

@@ -403,3 +403,18 @@ def test_a_training_that_fails_early_takes_no_earlier_trainings_epochs(
         build(fails=True)
     assert journal.events("epoch_end") == []
     assert len(journal.events("training_failed")) == 1
+
+
+@pytest.mark.parametrize(("recorded", "is_loaded"), [(2, False), (1, True)])
+def test_a_checkpoint_is_loaded_only_where_the_journal_lacks_an_epoch(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, recorded: int, is_loaded: bool
+) -> None:
+    first = SmallTrainer(tmp_path, during=lambda trainer: write_results(trainer.save_dir, trainer.epoch))
+    first.epochs = recorded
+    first.train()
+    (tmp_path / "run" / "results.csv").unlink()
+    again = SmallTrainer(tmp_path, resume=str(first.last))
+    again.start_epoch = 2
+    again.train()
+    said = "what the checkpoint tells of earlier epochs cannot be recorded"  # it is none that can be loaded
+    assert (said in caplog.text) is is_loaded

@@ -105,6 +105,14 @@ def test_all_epochs_arrive_with_the_journal_wiped(left: Killed, ultralytics: Any
     assert_whole(epochs_of(left.journal), left)
 
 
+def test_all_epochs_arrive_where_only_the_checkpoint_was_kept(left: Killed, ultralytics: Any, tmp_path: Path) -> None:
+    kept = shutil.copy2(left.save_dir / "weights" / "last.pt", tmp_path / "last.pt")
+    shutil.rmtree(left.journal)
+    shutil.rmtree(left.save_dir)
+    uploader.attach(ultralytics.YOLO(kept), journal=left.journal).train(resume=True)
+    assert_whole(epochs_of(left.journal), left)
+
+
 def test_without_a_resume_the_drain_takes_in_the_epoch(left: Killed) -> None:
     epochs = epochs_of(left.journal, "failed")
     assert sorted(epochs) == list(range(KILLED_IN + 1))
