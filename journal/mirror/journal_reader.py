@@ -32,6 +32,13 @@ _WANTED = text(
     """  # noqa: S608 - names of this package
 ).bindparams(bindparam("runs", expanding=True))
 
+_SAVED = text(
+    f"""
+    SELECT DISTINCT json_extract(e.payload, '$.sha256') FROM events e
+    WHERE e.run_id IN :runs AND e.kind = '{CHECKPOINT}' AND json_valid(e.payload)
+    """  # noqa: S608 - names of this package
+).bindparams(bindparam("runs", expanding=True))
+
 
 class JournalReader:
     """Reads a journal in short transactions, each on a connection of its own; no fork happens in the middle of one.
@@ -99,6 +106,11 @@ def entries(connection: Connection, session_id: int, held: Numbers) -> Iterator[
     for first, last in list(held.missing()):
         found = connection.execute(query.where(_E.c.seq.between(first, last)).limit(_AT_ONCE))
         yield from (tuple(row) for row in found)
+
+
+def saved_blobs(connection: Connection, run_ids: Collection[str]) -> set[str]:
+    """Return the sha256 of each checkpoint that runs have had."""
+    return set(connection.execute(_SAVED, {"runs": list(run_ids)}).scalars())
 
 
 def wanted_blobs(connection: Connection, run_ids: Collection[str]) -> set[tuple[str, str]]:

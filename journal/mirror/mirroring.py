@@ -7,8 +7,7 @@ any point: an object that was put and not noted is put again, which changes noth
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from journal.clock import now_text
@@ -16,13 +15,14 @@ from journal.errors import BlobMissing, DamagedMirror
 from journal.folder import Journal
 from journal.kinds import CHECKPOINT
 from journal.mirror import journal_reader, segments
+from journal.mirror.compacting import Compacting
+from journal.mirror.holdings import Holdings
 from journal.mirror.journal_reader import JournalReader
 from journal.mirror.layout import BLOBS, RUNS, SegmentName, blob_name, parse_blob
 from journal.mirror.mirror_state import MirrorState
-from journal.mirror.numbers import Numbers
 from journal.mirror.results_mirroring import ResultsMirroring
-from journal.mirror.segment_reading import read_segment
-from journal.mirror.stores import Store
+from journal.mirror.segment_reading import least, read_segment
+from journal.mirror.stores import Listed, Store
 from journal.reading.places import MIRROR_NOTE
 from journal.writing.fallback_format import Header
 
@@ -66,8 +66,8 @@ class Mirroring:
         self._store = store
         self._runs = runs
         self._is_listed = self._is_marked = False
-        self._held: dict[str, list[SegmentName]] = defaultdict(list)
-        self._numbers: dict[str, Numbers] = defaultdict(Numbers)
+        self._holdings = Holdings()
+        self._compacting = Compacting(store, self._holdings, clock)
         self._chains: dict[str, tuple[int, str]] = {}
         self._results = ResultsMirroring(self._reader, store, clock)
         self._blobs: set[str] = set()
@@ -79,7 +79,6 @@ class Mirroring:
 
     def state(self, run: str) -> MirrorState:
         """Return how far a run is mirrored."""
-        sessions = (session for session, names in self._held.items() if names[0].run == run)
         needed = {sha256 for its, sha256 in self._needed if its == run}
         missing = needed - self._blobs
         here = missing.intersection(self._reader.journal.blobs.names()) if missing else missing
@@ -87,7 +86,7 @@ class Mirroring:
             self._store.address,
             run,
             self._store.confirms,
-            events=sum(len(self._numbers[session]) for session in sessions),
+            events=self._holdings.events(run),
             checkpoints=len(needed & self._blobs),
             missing=len(here),
             gone=len(missing - here),
@@ -98,7 +97,7 @@ class Mirroring:
         """Hand over everything that is new, events before checkpoints; return how many events that were.
 
         Args:
-            is_last: Whether the results, which are handed over now and then, are so in any case.
+            is_last: Whether nothing more comes: what is usually left to a later step is done now.
 
         Raises:
             MirrorUnavailable: The store cannot be used now.
@@ -106,6 +105,7 @@ class Mirroring:
         """
         events = self._step_events()
         self._step_blobs()
+        self._compacting.step(is_last=is_last)
         self._results.step(self._chosen(), is_last=is_last)
         return events
 
@@ -128,24 +128,35 @@ class Mirroring:
         """Learn what the store has, once; `step` does so, too."""
         if self._is_listed:
             return
-        self._held.clear()
         prefixes = [RUNS] if self._runs is None else [f"{RUNS}{run}/" for run in self._runs]
-        for found in (found for prefix in prefixes for found in self._store.list(prefix)):
-            if name := SegmentName.parse(found.name):
-                self._note(name)
+        listed = {name: found.written_at for prefix in prefixes for found, name in self._listed(prefix)}
+        for session in {name.session for name in listed}:
+            self._note_listed([name for name in listed if name.session == session], listed)
         self._blobs = {sha256 for found in self._store.list(BLOBS) if (sha256 := parse_blob(found.name))}
         self._is_listed = True
+
+    def _listed(self, prefix: str) -> Iterator[tuple[Listed, SegmentName]]:
+        return ((found, name) for found in self._store.list(prefix) if (name := SegmentName.parse(found.name)))
+
+    def _note_listed(self, names: Sequence[SegmentName], written_at: Mapping[SegmentName, float]) -> None:
+        """Note a session's segments; those that others make unnecessary are left from before these were merged."""
+        needed, others = least(names)
+        for name in needed:
+            self._holdings.add(name)
+        for name in others:
+            by = next(one for one in needed if one.covers(name))
+            self._compacting.discard(str(name), by, age=time.time() - written_at[by])
 
     def _new(self) -> list[_New]:
         """Return the next events that the store does not have; nothing if no event came in since there were none."""
         runs = self._chosen()
         with self._reader.begin() as connection:
             newest = journal_reader.newest_event(connection)
-            if newest == self._seen:
+            if newest == self._seen and not self._holdings.take_forgotten():
                 return []
             found: list[_New] = []
             for session in journal_reader.sessions(connection, runs):
-                new = journal_reader.entries(connection, session.id, self._numbers[session.uuid])
+                new = journal_reader.entries(connection, session.id, self._holdings.numbers(session.uuid))
                 groups = list(segments.divided(new))
                 if groups:
                     header = journal_reader.header(connection, session)
@@ -163,12 +174,8 @@ class Mirroring:
     def _put(self, new: _New) -> None:
         segment = segments.make(new.header, new.entries, self._before(new))
         self._store.put(str(segment.name), segment.content())
-        self._note(segment.name)
+        self._holdings.add(segment.name)
         self._chains[segment.name.session] = (segment.name.last, segment.after)
-
-    def _note(self, name: SegmentName) -> None:
-        self._held[name.session].append(name)
-        self._numbers[name.session].add(name.first, name.last)
 
     def _before(self, new: _New) -> str | None:
         """Return the chain up to some events; None where the mirror does not have the event before them."""
@@ -176,7 +183,7 @@ class Mirroring:
         last, so_far = self._chains.get(session, (0, ""))
         if last == first - 1:
             return so_far or None
-        before = next((name for name in self._held[session] if name.last == first - 1), None)
+        before = self._holdings.ending_at(session, first - 1)
         try:
             return read_segment(self._store, before).after if before else None
         except DamagedMirror:
@@ -191,6 +198,7 @@ class Mirroring:
             self._needed = self._wanted()
             for sha256 in sorted({sha256 for _, sha256 in self._needed} - self._blobs):
                 self._put_blob(sha256)
+            self._discard_blobs()
         except BaseException:
             self._are_blobs_due = True
             raise
@@ -199,6 +207,17 @@ class Mirroring:
         runs = self._chosen()
         with self._reader.begin() as connection:
             return journal_reader.wanted_blobs(connection, runs)
+
+    def _discard_blobs(self) -> None:
+        """Have checkpoints deleted that newer ones have replaced, once the store has all of these."""
+        runs, needed = self._chosen(), {sha256 for _, sha256 in self._needed}
+        if needed <= self._blobs:
+            with self._reader.begin() as connection:
+                saved = journal_reader.saved_blobs(connection, runs)
+                others = journal_reader.wanted_blobs(connection, journal_reader.runs(connection))
+            for sha256 in (saved & self._blobs) - needed - {sha256 for _, sha256 in others}:
+                self._blobs.remove(sha256)
+                self._compacting.discard(blob_name(sha256))
 
     def _put_blob(self, sha256: str) -> None:
         try:

@@ -29,10 +29,17 @@ _NOT_KNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTS
 
 
 class Listed(NamedTuple):
-    """An object of a store."""
+    """An object of a store.
+
+    Attributes:
+        name: Its name.
+        size: In bytes.
+        written_at: In epoch seconds, by the store's clock; 0 where that is not told.
+    """
 
     name: str
     size: int
+    written_at: float = 0.0
 
 
 class Source(Protocol):
@@ -150,7 +157,9 @@ class FolderStore:
             for entry in found:
                 if entry.is_file() and not entry.name.startswith(_TEMPORARY):
                     with suppress(FileNotFoundError):  # deleted meanwhile
-                        yield Listed(Path(entry).relative_to(self.folder).as_posix(), entry.stat().st_size)
+                        status = entry.stat()
+                        name = Path(entry).relative_to(self.folder).as_posix()
+                        yield Listed(name, status.st_size, status.st_mtime)
 
     def delete(self, name: str) -> None:
         """Delete an object, if it is there."""

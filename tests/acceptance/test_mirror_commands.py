@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 from support.journals import Bench, bench
 from support.mirrors import export
 
+from journal.mirror.mirroring import Mirroring
+from journal.mirror.stores import FolderStore
 from uploader.__main__ import main
 
 
@@ -88,7 +90,7 @@ def test_a_check_finds_events_that_are_missing_in_between(mirror: Path, tmp_path
     with bench(tmp_path / "machine" / "journal") as made:
         for _ in range(3):
             made.event()
-            run("mirror", mirror, "--journal", made.journal.path)
+            Mirroring(made.journal, FolderStore(mirror)).step()
     (middle,) = mirror.rglob("2-2-*.gz")
     middle.unlink()
     (missing,) = as_json("mirror", "--check", mirror)["missing"]
