@@ -120,12 +120,12 @@ def _whole(parts: dict[SegmentName, Segment], names: Iterable[SegmentName]) -> I
 
 def _gaps(names: Iterable[SegmentName]) -> list[str]:
     needed, _ = least(names)
-    words, expected = [], 1
+    gaps, expected = [], 1
     for name in needed:
         if name.first > expected:
-            words.append(f"events {expected} to {name.first - 1} of session {name.session} of run {name.run}")
+            gaps.append(f"events {expected} to {name.first - 1} of session {name.session} of run {name.run}")
         expected = max(expected, name.last + 1)
-    return words
+    return gaps
 
 
 def _breaks(parts: Iterable[Segment]) -> list[str]:

@@ -59,8 +59,8 @@ def take_in(
     """
     taken = ResultsTaken()
     connection.execute(upsert(tables.runs).values(vars(results.run)).on_conflict_do_nothing())
-    for told in results.targets:
-        _take_target(connection, results.run.id, told, taken, has_events=has_events, only_of_events=only_of_events)
+    for theirs in results.targets:
+        _take_target(connection, results.run.id, theirs, taken, has_events=has_events, only_of_events=only_of_events)
     for end in results.sessions:
         _take_end(connection, end)
     coverage.count_taken_in(connection)
@@ -70,59 +70,59 @@ def take_in(
 def _take_target(
     connection: Connection,
     run_id: str,
-    told: TargetResults,
+    theirs: TargetResults,
     taken: ResultsTaken,
     *,
     has_events: bool,
     only_of_events: bool,
 ) -> None:
-    place = targets.route(connection, run_id, told.platform, told.base_url)
+    place = targets.route(connection, run_id, theirs.platform, theirs.base_url)
     here = (_T.c.run_id == run_id, _T.c.destination_id == place.id)
     own = connection.execute(select(_T).where(*here)).first()
     if own is None:  # a platform chosen by its name, of a run that has an address of it
         return
-    joined = _joined(targets.ids_of(own), told.ids)
+    joined = _joined(targets.ids_of(own), theirs.ids)
     if joined is None:
-        taken.refused.append(_other_model(run_id, told, targets.ids_of(own)[MODEL_ID]))
+        taken.refused.append(_other_model(run_id, theirs, targets.ids_of(own)[MODEL_ID]))
         return
     is_new = own.planned_through == 0 and not _has_deliveries(connection, run_id, place.id)
-    values = _target_values(own, told, joined, is_new=is_new)
+    values = _target_values(own, theirs, joined, is_new=is_new)
     connection.execute(update(_T).where(*here).values(values))
-    incoming = _Incoming(run_id, place.id, told, values["dropped_at"], has_events=has_events)
+    incoming = _Incoming(run_id, place.id, theirs, values["dropped_at"], has_events=has_events)
     taken.delivered += incoming.take(connection)
-    _take_signals(connection, run_id, place.id, told)
+    _take_signals(connection, run_id, place.id, theirs)
     if has_events:
         refused, doubted = incoming.take_back(connection, only_of_events=only_of_events)
         taken.refused += refused
         overlaps.settle(connection, run_id, place.id)
         if not incoming.is_older:
-            _advance(connection, run_id, place.id, told, doubted)
+            _advance(connection, run_id, place.id, theirs, doubted)
 
 
-def _joined(own: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any] | None:
+def _joined(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the ids that two journals know of a run at one address; None where these are of two models."""
-    models = {ids[MODEL_ID] for ids in (own, told) if ids.get(MODEL_ID)}
-    return None if len(models) > 1 else {**told, **own}
+    models = {ids[MODEL_ID] for ids in (own, theirs) if ids.get(MODEL_ID)}
+    return None if len(models) > 1 else {**theirs, **own}
 
 
-def _other_model(run_id: str, told: TargetResults, own: object) -> str:
+def _other_model(run_id: str, theirs: TargetResults, own: object) -> str:
     return (
-        f"run {run_id} is the model {own} at {told.base_url} here and {told.ids[MODEL_ID]} there: what was delivered "
-        "there does not count here"
+        f"run {run_id} is the model {own} at {theirs.base_url} here and {theirs.ids[MODEL_ID]} there: what was "
+        "delivered there does not count here"
     )
 
 
-def _target_values(own: Row[Any], told: TargetResults, ids: Mapping[str, Any], *, is_new: bool) -> dict[str, Any]:
+def _target_values(own: Row[Any], theirs: TargetResults, ids: Mapping[str, Any], *, is_new: bool) -> dict[str, Any]:
     """Return a target's columns. The further state holds; what a person has dropped here stays so."""
-    is_further = told.state == "registered" or (told.state == "blocked" and own.state == "new")
-    state = (told.state, told.reason) if is_further else (own.state, own.reason)
+    is_further = theirs.state == "registered" or (theirs.state == "blocked" and own.state == "new")
+    state = (theirs.state, theirs.reason) if is_further else (own.state, own.reason)
     return {
         "state": state[0],
         "reason": state[1],
         "ids": encode(ids),
-        "stage": max(own.stage, told.stage),
-        "last_upload_at": max(own.last_upload_at, told.last_upload_at),
-        "dropped_at": told.dropped_at if is_new else own.dropped_at,
+        "stage": max(own.stage, theirs.stage),
+        "last_upload_at": max(own.last_upload_at, theirs.last_upload_at),
+        "dropped_at": theirs.dropped_at if is_new else own.dropped_at,
     }
 
 
@@ -135,14 +135,14 @@ class _Incoming:
     """The deliveries of one target, on their way in."""
 
     def __init__(
-        self, run_id: str, destination_id: int, told: TargetResults, dropped_at: str | None, *, has_events: bool
+        self, run_id: str, destination_id: int, theirs: TargetResults, dropped_at: str | None, *, has_events: bool
     ) -> None:
         self._run_id = run_id
         self._destination_id = destination_id
         self._here = (_D.c.run_id == run_id, _D.c.destination_id == destination_id)
-        self._told = told
+        self._theirs = theirs
         self._dropped_at = dropped_at
-        self._chosen = [one for one in told.deliveries if has_events or one.state not in {"pending", "dead"}]
+        self._chosen = [one for one in theirs.deliveries if has_events or one.state not in {"pending", "dead"}]
         self._new: dict[str, SentDelivery] = {}
         self.is_older = False  # than a person's word here that all is to be sent again
 
@@ -183,7 +183,7 @@ class _Incoming:
     def _row(self, one: SentDelivery) -> dict[str, Any]:
         """Return the row of a delivery that is not here; its events are found when they are in."""
         columns = {name: value for name, value in vars(one).items() if name not in {"events", "digest"}}
-        if one.state == "dropped" and one.settled_at == self._told.dropped_at and self._dropped_at is None:
+        if one.state == "dropped" and one.settled_at == self._theirs.dropped_at and self._dropped_at is None:
             columns |= {"state": "pending", "settled_at": None}
         if columns["state"] == "pending" and self._dropped_at is not None:
             columns |= {"state": "dropped", "settled_at": self._dropped_at}
@@ -216,8 +216,8 @@ def _is_further(one: SentDelivery, own: Any) -> bool:
 
 
 def _settled(one: SentDelivery) -> dict[str, Any]:
-    told = {"state": one.state, "settled_at": one.settled_at, "span": one.span, "owner": None, "lease_until": None}
-    return {**told, "last_error": one.last_error, "receipt": func.coalesce(one.receipt, _D.c.receipt)}
+    state = {"state": one.state, "settled_at": one.settled_at, "span": one.span, "owner": None, "lease_until": None}
+    return {**state, "last_error": one.last_error, "receipt": func.coalesce(one.receipt, _D.c.receipt)}
 
 
 _FIRST_AND_LAST = (
@@ -254,7 +254,7 @@ def _event(connection: Connection, session: str, number: str) -> int | None:
 
 
 def _advance(
-    connection: Connection, run_id: str, destination_id: int, told: TargetResults, doubted: frozenset[int]
+    connection: Connection, run_id: str, destination_id: int, theirs: TargetResults, doubted: frozenset[int]
 ) -> None:
     """Note that a target is planned up to the first event that was planned neither here nor there."""
     here = (_T.c.run_id == run_id, _T.c.destination_id == destination_id)
@@ -262,21 +262,21 @@ def _advance(
     known = coverage.planned_events(connection, run_id, destination_id, through)
     query = select(_E.c.id, _S.c.uuid, _E.c.seq).join(_S, _S.c.id == _E.c.session_id)
     for row in connection.execute(query.where(_E.c.run_id == run_id, _E.c.id > through).order_by(_E.c.id)):
-        looked_at = any(first <= row.seq <= last for first, last in told.planned.get(row.uuid, ()))
+        looked_at = any(first <= row.seq <= last for first, last in theirs.planned.get(row.uuid, ()))
         if row.id not in known and (not looked_at or row.id in doubted):
             break
         through = row.id
     connection.execute(update(_T).where(*here).values(planned_through=through))
 
 
-def _take_signals(connection: Connection, run_id: str, destination_id: int, told: TargetResults) -> None:
-    for signal in told.signals:
+def _take_signals(connection: Connection, run_id: str, destination_id: int, theirs: TargetResults) -> None:
+    for signal in theirs.signals:
         session_id = connection.execute(select(_S.c.id).where(_S.c.uuid == signal.session)).scalar()
         if session_id is None:
             continue
-        words = {"kind": signal.kind, "detail": signal.detail, "created_at": signal.created_at}
+        content = {"kind": signal.kind, "detail": signal.detail, "created_at": signal.created_at}
         place = {"run_id": run_id, "destination_id": destination_id, "session_id": session_id}
-        connection.execute(upsert(tables.signals).values({**words, **place}).on_conflict_do_nothing())
+        connection.execute(upsert(tables.signals).values({**content, **place}).on_conflict_do_nothing())
 
 
 def _take_end(connection: Connection, end: SessionEnd) -> None:

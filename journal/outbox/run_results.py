@@ -71,7 +71,7 @@ class SentDelivery:
 
 
 @dataclass(frozen=True)
-class Told:
+class TargetSignal:
     """What a platform told a session."""
 
     session: str
@@ -108,7 +108,7 @@ class TargetResults:
     last_upload_at: str
     dropped_at: str | None
     deliveries: Sequence[SentDelivery]
-    signals: Sequence[Told]
+    signals: Sequence[TargetSignal]
     planned: Mapping[str, Sequence[Sequence[int]]]
 
     def only(self, *states: str) -> TargetResults:
@@ -246,16 +246,16 @@ def _ranges(numbers: Sequence[int]) -> list[list[int]]:
     return found
 
 
-def _read_signals(connection: Connection, run_id: str, destination_id: int) -> Iterator[Told]:
+def _read_signals(connection: Connection, run_id: str, destination_id: int) -> Iterator[TargetSignal]:
     query = select(_S.c.uuid, _G.c.kind, _G.c.detail, _G.c.created_at).join(_S, _S.c.id == _G.c.session_id)
     here = (_G.c.run_id == run_id, _G.c.destination_id == destination_id)
     for row in connection.execute(query.where(*here).order_by(_G.c.id)):
-        yield Told(*row)
+        yield TargetSignal(*row)
 
 
 def _target(values: Mapping[str, Any]) -> TargetResults:
     deliveries = tuple(_made(SentDelivery, one) for one in values["deliveries"])
-    signals = tuple(_made(Told, one) for one in values["signals"])
+    signals = tuple(_made(TargetSignal, one) for one in values["signals"])
     made: TargetResults = _made(TargetResults, {**values, "deliveries": deliveries, "signals": signals})
     return made
 

@@ -80,8 +80,8 @@ def _fill(
         "runs": contents.runs,
         "events": contents.events,
     }
-    said = json.dumps(note, indent=2).encode()
-    archive.writestr(PACK_NOTE, said)
+    note_bytes = json.dumps(note, indent=2).encode()
+    archive.writestr(PACK_NOTE, note_bytes)
     for name, content in contents.made.items():
         archive.writestr(name, content, zipfile.ZIP_STORED if name.endswith(".gz") else zipfile.ZIP_DEFLATED)
         progress(len(content))
@@ -94,7 +94,7 @@ def _fill(
                 target.write(chunk)
                 progress(len(chunk))
     names = [*contents.made, *contents.files]
-    listed = {"objects": names, "note": hashlib.sha256(said).hexdigest()}
+    listed = {"objects": names, "note": hashlib.sha256(note_bytes).hexdigest()}
     archive.writestr(LIST, json.dumps(listed), zipfile.ZIP_DEFLATED)
 
 
@@ -167,9 +167,11 @@ def open_pack(path: Path, progress: Callable[[int], object] = lambda _: None) ->
 def _checked(path: Path, archive: zipfile.ZipFile, progress: Callable[[int], object]) -> Pack:
     try:
         note, listed = (_small(archive, name) for name in (PACK_NOTE, LIST))
-        told, contents = json.loads(note), json.loads(listed)
-        if told["format"] != FORMAT:
-            raise DamagedPack(f"{path} was written by a later version (format {told['format']}); update this machine")
+        described, contents = json.loads(note), json.loads(listed)
+        if described["format"] != FORMAT:
+            raise DamagedPack(
+                f"{path} was written by a later version (format {described['format']}); update this machine"
+            )
         if contents["note"] != hashlib.sha256(note).hexdigest():
             raise _damaged(path, f"{PACK_NOTE} was altered")
         _check_names(path, archive, contents["objects"])

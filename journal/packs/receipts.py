@@ -118,10 +118,10 @@ def read(path: Path) -> list[Results]:
         raise from_os(error, path, "read") from error
     content = content.removesuffix(b"\n")
     try:
-        told = json.loads(header)
-        if told["format"] != FORMAT:
+        values = json.loads(header)
+        if values["format"] != FORMAT:
             raise DamagedResults(f"{path} was written by a later version; update this machine")
-        if told["sha256"] != hashlib.sha256(content).hexdigest():
+        if values["sha256"] != hashlib.sha256(content).hexdigest():
             raise ValueError("it was torn or altered")
         return [Results.from_json(one) for one in json.loads(content)]
     except _ERRORS as error:
@@ -170,12 +170,12 @@ def _fitting(connection: Connection, receipts: Results) -> tuple[tuple[TargetRes
     """
     own = [one.destination for one in targets.targets(connection, [receipts.run.id], dropped=True)]
     fitting, strange = [], []
-    for told in receipts.targets:
-        if not told.deliveries:
+    for target in receipts.targets:
+        if not target.deliveries:
             continue
         places = {(one.platform, one.base_url) for one in own}
-        if not places or {(told.platform, told.base_url), (told.platform, "")} & places:
-            fitting.append(told)
+        if not places or {(target.platform, target.base_url), (target.platform, "")} & places:
+            fitting.append(target)
         else:
-            strange.append(f"run {receipts.run.id} does not go to {told.base_url} ({told.platform}) here")
+            strange.append(f"run {receipts.run.id} does not go to {target.base_url} ({target.platform}) here")
     return tuple(fitting), strange

@@ -100,8 +100,8 @@ def is_gone(session: Row[Any], now: datetime, *, is_heard_of: bool = True) -> bo
 
 
 def _run(connection: Connection, row: Row[Any]) -> OverRun:
-    told = connection.execute(_FOLDER, {"run_id": row.run_id}).scalar()
-    folders = dict.fromkeys([*([told] if isinstance(told, str) and told else []), row.save_dir])
+    recorded = connection.execute(_FOLDER, {"run_id": row.run_id}).scalar()
+    folders = dict.fromkeys([*([recorded] if isinstance(recorded, str) and recorded else []), row.save_dir])
     return OverRun(
         row.run_id,
         f"{row.project}/{row.name}" if row.project else row.name,

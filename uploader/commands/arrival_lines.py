@@ -15,7 +15,7 @@ from uploader.run_selection import full_name
 
 TIMES = "%Y-%m-%d %H:%M:%S"
 """How the time of a line is written."""
-_WORDS = {REGISTRATION: "its start", COMPLETE: "its end", FAILED: "its failure"}
+_MILESTONES = {REGISTRATION: "its start", COMPLETE: "its end", FAILED: "its failure"}
 
 
 class ArrivalLines:
@@ -60,7 +60,7 @@ def _what(claim: Claim) -> str | None:
         file = json.loads(claim.body)
         size = f" ({readable(file['size'])})" if isinstance(file.get("size"), int) else ""
         return f"{PurePath(str(file.get('filename') or claim.role)).name}{size}"
-    return _WORDS.get(claim.kind)
+    return _MILESTONES.get(claim.kind)
 
 
 def _as_printed(epoch: int) -> int:

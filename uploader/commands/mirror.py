@@ -62,18 +62,18 @@ def _check(address: str, *, as_json: bool) -> NoReturn:
 def _as_text(checked: Checked) -> str:
     has = f"{count(checked.events, 'event')} in {count(checked.segments, 'segment')}"
     also = f"{count(checked.checkpoints, 'checkpoint')}, {readable(checked.bytes)}"
-    found = [*(f"damaged: {words}" for words in checked.damaged), *(f"missing: {words}" for words in checked.missing)]
+    found = [*(f"damaged: {what}" for what in checked.damaged), *(f"missing: {what}" for what in checked.missing)]
     head = f"{count(checked.runs, 'run')}, {has}, {also}: {'read back' if found else 'all read back, nothing is wrong'}"
     return "\n".join([head, *found])
 
 
-def _mirror(address: str, words: tuple[str, ...], journal: Path | None, *, as_json: bool) -> NoReturn:
+def _mirror(address: str, names: tuple[str, ...], journal: Path | None, *, as_json: bool) -> NoReturn:
     from journal.mirror.mirror_addresses import open_store
     from journal.mirror.mirroring import Mirroring
     from uploader.commands.selection import named_runs
 
     with opened_journal(journal, "mirror", as_json=as_json) as opened:
-        runs = named_runs(opened, words) if words else [run.id for run in opened.report()]
+        runs = named_runs(opened, names) if names else [run.id for run in opened.report()]
         mirroring = Mirroring(opened, open_store(address), runs)
         events = mirroring.step(is_last=True)
         states = [mirroring.state(run) for run in runs]
@@ -81,6 +81,6 @@ def _mirror(address: str, words: tuple[str, ...], journal: Path | None, *, as_js
             state.write(opened.path)
     code = DAMAGED if any(state.gone for state in states) else 0
     lines = [f"{count(events, 'event')} copied", *(f"run {state.run}: {state.in_words}" for state in states)]
-    told = {"exit_code": code, "events": events, "runs": [asdict(state) for state in states]}
-    click.echo(json.dumps(told) if as_json else "\n".join(lines))
+    values = {"exit_code": code, "events": events, "runs": [asdict(state) for state in states]}
+    click.echo(json.dumps(values) if as_json else "\n".join(lines))
     sys.exit(code)

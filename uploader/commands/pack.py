@@ -53,7 +53,7 @@ def pack(*, out: Path, runs: tuple[str, ...], force: bool, journal: Path | None,
         if collected.runs:
             with byte_bar("packing", collected.size, shown=not as_json) as bar:
                 archive.write(collected, out, opened.uuid, bar)
-    told = {
+    values = {
         "file": str(out) if collected.runs else None,
         "runs": len(collected.runs),
         "events": collected.events,
@@ -64,5 +64,5 @@ def pack(*, out: Path, runs: tuple[str, ...], force: bool, journal: Path | None,
     if collected.runs:
         what = f"{count(collected.events, 'event')}, {count(len(collected.files), 'checkpoint')}"
         text = f"{out}: {count(len(collected.runs), 'run')}, {what}, {readable(out.stat().st_size)}"
-    click.echo(json.dumps(told) if as_json else text)
+    click.echo(json.dumps(values) if as_json else text)
     sys.exit(0 if collected.runs else NOTHING)

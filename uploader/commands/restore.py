@@ -50,17 +50,17 @@ def restore(address: str, journal: Path | None, as_json: bool) -> None:
             folder = opened.path
     code = DAMAGED if restored.damaged or restored.missing else 0
     click.echo(
-        json.dumps({"exit_code": code, "journal": str(folder), **_told(restored)})
+        json.dumps({"exit_code": code, "journal": str(folder), **_values(restored)})
         if as_json
         else _as_text(restored, folder)
     )
     sys.exit(code)
 
 
-def _told(restored: Restored) -> dict[str, Any]:
-    told = asdict(restored)
-    del told["results"]
-    return told
+def _values(restored: Restored) -> dict[str, Any]:
+    values = asdict(restored)
+    del values["results"]
+    return values
 
 
 def _as_text(restored: Restored, folder: Path) -> str:

@@ -59,8 +59,8 @@ def _is_trouble(one: Restored | str) -> bool:
 
 def _show(where: Path, done: dict[str, Restored | str], *, as_json: bool) -> None:
     if as_json:
-        told = [{"source": name, **_values(one)} for name, one in done.items()]
-        click.echo(json.dumps({"journal": str(where), "sources": told}))
+        values = [{"source": name, **_values(one)} for name, one in done.items()]
+        click.echo(json.dumps({"journal": str(where), "sources": values}))
         return
     for name, one in done.items():
         click.echo(f"{name}: {one if isinstance(one, str) else came_in(one)}")

@@ -20,13 +20,13 @@ def farewell(arrived: Sequence[Arrived] | None, command: str, drain: DrainAtWork
     """
     if arrived is None:
         return f"not all of this training is in the journal; `{command}` takes in what is beside it, and delivers it"
-    told = "; ".join(map(_told, arrived))
+    lines = "; ".join(map(_line, arrived))
     if not any(one.pending or one.unplanned for one in arrived):
-        return told
-    return f"{told}. {_rest(command, drain)}"
+        return lines
+    return f"{lines}. {_rest(command, drain)}"
 
 
-def _told(one: Arrived) -> str:
+def _line(one: Arrived) -> str:
     place = f" at {shown(one.base_url)}" if one.base_url else ""
     waiting = [count(one.pending, "delivery")] if one.pending else []
     waiting += [count(one.unplanned, "event")] if one.unplanned else []

@@ -205,7 +205,7 @@ def _bring_back(
         restored = restore_events(opened, store, runs)
         when_events_are_there()
         restore_checkpoints(opened, store, restored)
-    for words in restored.damaged:
-        LOGGER.warning("Not brought back: %s", words)
+    for what in restored.damaged:
+        LOGGER.warning("Not brought back: %s", what)
     if restored.events:
         LOGGER.warning("%s events of this run were brought back from the mirror %s.", restored.events, address)

@@ -18,6 +18,7 @@ import journal
 from journal import read_only
 from journal.doctor import examine
 from journal.errors import JournalUnavailable
+from journal.sessions.over import no_record
 from journal.storage import descriptors
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open-file-description locks are Linux's")
@@ -49,7 +50,7 @@ def look_over(at: Bench) -> None:
 
 
 def read_a_copy(at: Bench) -> None:
-    read_only._read_copy(at.journal.path)
+    read_only._read_copy(at.journal.path, no_record)
 
 
 @pytest.mark.parametrize("meddle", [copy, look, look_over, read_a_copy])
