@@ -23,9 +23,10 @@ ELSEWHERE = {
 }
 EXCEPTIONS = {
     # Names loggers, one of which is that of Ultralytics.
-    "uploader/recording/serial_executor.py": "ultralytics",
-    # Looks in the journal's rows for the model that a training was streamed to; SQL cannot ask a spec.
+    "uploader/recording/deferred_logs.py": "ultralytics",
+    # Look in the journal's rows for the model that a training was streamed to; SQL cannot ask a spec.
     "journal/checkpoints/recognition.py": "platformModel",
+    "journal/reading/epoch_gaps.py": "platformModel",
     # Recognises a Colab session as HUB does, whose settings may import nothing of the journal (test_surroundings.py).
     "journal/surroundings/machines.py": "COLAB_",
 }
