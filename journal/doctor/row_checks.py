@@ -68,6 +68,10 @@ def _check_file(database: Path, awaited: bool) -> Iterator[Finding]:
         advice = f"Put the newer file back if you have it, with its log. Else: {repair(database.parent)}"
         yield trouble("database-overwritten", detail, advice)
         return
+    yield from _check_header(database)
+
+
+def _check_header(database: Path) -> Iterator[Finding]:
     try:
         check_header(database, NEWEST_VERSION)
     except NewerJournal as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, func, insert, not_, or_, select, update
 
@@ -131,28 +132,22 @@ def _announce_anew(connection: Connection, run_id: str, destination_id: int, pro
     here = (_D.c.run_id == run_id, _D.c.destination_id == destination_id, _D.c.kind == REGISTRATION)
     was_tried = or_(_D.c.state == "dead", and_(_D.c.state.in_(("pending", "claimed")), _D.c.fence > 0))
     tried = connection.execute(select(_D).where(*here, was_tried)).all()
-    now = now_text()
-    unnoted = json.dumps({FORMER_PROJECTS: [project or ""]})  # an earlier version tried it
     for row in tried:
-        gone = {
-            "state": "superseded",
-            "settled_at": now,
-            "owner": None,
-            "lease_until": None,
-            "receipt": row.receipt or unnoted,
-        }
-        connection.execute(update(_D).where(_D.c.id == row.id).values(gone))
-        kept = {column: value for column, value in row._asdict().items() if column not in _NOT_COPIED}
-        new = {
-            "chunk_id": next_chunk_id(connection, row.chunk_id),
-            "state": "pending",
-            "next_attempt_at": now,
-            "held": 0,
-        }
-        connection.execute(insert(_D).values({**kept, **new}))
+        _replace(connection, row, project, now_text())
     target = (_T.c.run_id == run_id, _T.c.destination_id == destination_id, _T.c.state == "blocked")
     connection.execute(update(_T).where(*target).values(state="new", reason=None))
     return len(tried)
+
+
+def _replace(connection: Connection, row: Row[Any], project: str | None, now: str) -> None:
+    """Supersede a registration by a new row with the same content; where it was sent to is noted in the old one."""
+    unnoted = json.dumps({FORMER_PROJECTS: [project or ""]})  # an earlier version tried it
+    gone = {"state": "superseded", "settled_at": now, "owner": None, "lease_until": None}
+    connection.execute(update(_D).where(_D.c.id == row.id).values(**gone, receipt=row.receipt or unnoted))
+    kept = {column: value for column, value in row._asdict().items() if column not in _NOT_COPIED}
+    again = next_chunk_id(connection, row.chunk_id)
+    new = {"chunk_id": again, "state": "pending", "next_attempt_at": now, "held": 0}
+    connection.execute(insert(_D).values({**kept, **new}))
 
 
 def next_chunk_id(connection: Connection, chunk_id: str) -> str:

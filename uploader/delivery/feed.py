@@ -85,8 +85,22 @@ class Feed:
         return self._outbox.claims.next_due(sender.destination.id, now=utc_now(), run_ids=self._run_ids)
 
     def _claim(self, destination_id: int, capacity: Capacity) -> list[Claim]:
+        claims = self._outbox.claims.take(
+            destination_id,
+            *self._wanted(capacity),
+            owner=self._owner,
+            lease_seconds=self._lease_seconds,
+            now=utc_now(),
+            run_ids=self._run_ids,
+            default_project=self._default_project,
+        )
+        if not self._may_be_copy:
+            return claims
+        return [replace(claim, known=self._known_of(claim.run.id)) for claim in claims]
+
+    def _wanted(self, capacity: Capacity) -> list[Wanted]:
         limits: dict[Lane, int] = {"message": capacity.messages, "upload": capacity.uploads}
-        wanted = [
+        return [
             Wanted(
                 lane,
                 limit,
@@ -97,18 +111,6 @@ class Feed:
             for lane, limit in limits.items()
             if limit
         ]
-        claims = self._outbox.claims.take(
-            destination_id,
-            *wanted,
-            owner=self._owner,
-            lease_seconds=self._lease_seconds,
-            now=utc_now(),
-            run_ids=self._run_ids,
-            default_project=self._default_project,
-        )
-        if not self._may_be_copy:
-            return claims
-        return [replace(claim, known=self._known_of(claim.run.id)) for claim in claims]
 
     def _known_of(self, run_id: str) -> Known:
         """Return what the journal held of a run when something of it was first claimed: then the platform is asked."""
