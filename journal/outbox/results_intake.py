@@ -87,6 +87,8 @@ def _take_target(
         return
     is_new = own.planned_through == 0 and not _has_deliveries(connection, run_id, place.id)
     values = _target_values(own, theirs, joined, is_new=is_new)
+    if not has_events:  # a stage without the first deliveries is the mark of a run that was pruned
+        values["stage"] = own.stage
     connection.execute(update(_T).where(*here).values(values))
     incoming = _Incoming(run_id, place.id, theirs, values["dropped_at"], has_events=has_events)
     taken.delivered += incoming.take(connection)

@@ -22,7 +22,7 @@ from support import canonical
 from support.journals import ROOT, rows
 from support.platform_api import Api
 from support.recordings import KEY, Training, recordings
-from support.scripted_server import Reply, ScriptedServer, scripted_server
+from support.scripted_server import Reply, ScriptedServer, free_port, scripted_server
 
 from journal.clock import to_text, utc_now
 from journal.packs import archive, contents
@@ -125,6 +125,19 @@ def test_draining_a_pack_twice_sends_nothing_twice(uploader: Run, server: Script
     code, out, _ = uploader("desk", "drain", file, "--json", url=server.url)
     assert (code, json.loads(out)["destinations"][0]["delivered"], len(server.requests)) == (0, 0, sent)
     assert file.read_bytes() == before
+
+
+def test_what_was_planned_and_never_sent_goes_by_a_pack(uploader: Run, server: ScriptedServer, tmp_path: Path) -> None:
+    with recordings(tmp_path / "journal") as journals:
+        journals.whole()
+    with scripted_server(lambda _: Reply(503, {"error": "later"}), port=free_port()) as away:
+        uploader("gpu", "drain", tmp_path / "journal", "--max-time", "0.1", url=away.url)
+    assert rows(tmp_path / "journal", "SELECT DISTINCT state FROM deliveries") == [("pending",)]
+    uploader("gpu", "pack", tmp_path / "p", "--journal", tmp_path / "journal")
+    with scripted_server(port=int(away.url.rpartition(":")[2])) as back:
+        assert uploader("desk", "drain", tmp_path / "p", url=back.url)[0] == 0
+        events = {each["event"] for each in back.bodies("/training/metrics")}
+    assert {"training_started", "epoch_end", "checkpoint_saved", "training_complete"} <= events
 
 
 def test_a_pack_without_a_key_waits(uploader: Run, server: ScriptedServer, tmp_path: Path) -> None:
