@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from journal.handler_errors import raised_in_handler
+from uploader.callbacks.model_profile import ModelProfile, parameters
 from uploader.callbacks.trainer import Trainer
 
 
-def epoch_payload(trainer: Trainer, epoch: int, system: Mapping[str, Any] | None) -> dict[str, Any]:
+def epoch_payload(
+    trainer: Trainer, epoch: int, system: Mapping[str, Any] | None, profile: ModelProfile | None = None
+) -> dict[str, Any]:
     """Return the data of the platform's `epoch_end` event.
 
     Args:
         trainer: At the end of an epoch, or after the final evaluation.
         epoch: The epoch to report under.
         system: What `SystemSampler.sample` returned.
+        profile: What knows the model's GFLOPs; by default the model is run to find out.
     """
     payload: dict[str, Any] = {
         "epoch": epoch,
@@ -27,7 +31,7 @@ def epoch_payload(trainer: Trainer, epoch: int, system: Mapping[str, Any] | None
         "best_fitness": trainer.best_fitness,
     }
     # The model is known from the first epoch on; a resumed run may be new to the platform.
-    if epoch == getattr(trainer, "start_epoch", 0) and (info := model_info(trainer)):
+    if epoch == getattr(trainer, "start_epoch", 0) and (info := model_info(trainer, profile)):
         payload["modelInfo"] = info
     return payload
 
@@ -50,12 +54,10 @@ def is_written_down(trainer: Trainer) -> bool:
     return False
 
 
-def model_info(trainer: Trainer) -> dict[str, Any] | None:
+def model_info(trainer: Trainer, profile: ModelProfile | None = None) -> dict[str, Any] | None:
     """Return parameters, GFLOPs and inference time (ms per image), or None for a model that cannot be measured."""
-    from ultralytics.utils.torch_utils import model_info_for_loggers
-
     try:
-        info = model_info_for_loggers(trainer)
+        info = _profiled(trainer, profile) or _measured(trainer)
     except Exception as error:  # profiling runs the model, a custom one may fail in any way
         if raised_in_handler(error):
             raise
@@ -65,3 +67,26 @@ def model_info(trainer: Trainer) -> dict[str, Any] | None:
         "gflops": info.get("model/GFLOPs", 0),
         "speedMs": info.get("model/speed_PyTorch(ms)", 0),
     }
+
+
+def _profiled(trainer: Trainer, profile: ModelProfile | None) -> dict[str, Any] | None:
+    """Return what upstream would measure, without running the model.
+
+    None where that is not possible, where more is asked for, or where the model was changed since it was copied.
+    """
+    parts: Any = trainer
+    if trainer.args.profile or profile is None or (gflops := profile.gflops()) is None:
+        return None
+    if (count := parameters(parts.model)) != profile.parameters:
+        return None
+    return {
+        "model/parameters": count,
+        "model/GFLOPs": round(gflops, 3),
+        "model/speed_PyTorch(ms)": round(parts.validator.speed["inference"], 3),
+    }
+
+
+def _measured(trainer: Trainer) -> dict[str, Any]:
+    from ultralytics.utils.torch_utils import model_info_for_loggers
+
+    return dict(model_info_for_loggers(trainer))

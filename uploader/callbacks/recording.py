@@ -35,6 +35,7 @@ from uploader.callbacks.environment import describe_environment
 from uploader.callbacks.epochs import epoch_payload, is_written_down
 from uploader.callbacks.event_buffer import EventBuffer
 from uploader.callbacks.guard import guard, optional
+from uploader.callbacks.model_profile import ModelProfile
 from uploader.callbacks.platform_signals import PlatformSignals
 from uploader.callbacks.redact import Redactor
 from uploader.callbacks.results import recorded_results
@@ -85,6 +86,7 @@ class Recording:
         self._is_built = self._is_training = False
         self._last_epoch: int | None = None
         self._batch = in_caller(lambda: str(getattr(trainer.args, "batch", None)))
+        self._profile = ModelProfile()
         self._has_saved = False
         self._is_complete = False
         self._is_closed = False
@@ -127,6 +129,8 @@ class Recording:
     def confirm_started(self) -> None:
         """Note that the training really runs, so that a run that was finished is continued."""
         is_new, self._is_training = not self._is_training, True
+        if is_new:
+            optional("the model's GFLOPs", self._profile_model)
         if self._events.is_buffering:
             self._recorder.reopen()
             self._events.flush()
@@ -152,7 +156,7 @@ class Recording:
         epoch = in_caller(lambda: trainer.epoch)
         self._last_epoch = epoch = epoch + (epoch == self._last_epoch)
         system = self._system.sample()
-        payload = in_caller(lambda: plain(epoch_payload(trainer, epoch, system)))
+        payload = in_caller(lambda: plain(epoch_payload(trainer, epoch, system, self._profile)))
         self._events.event(EPOCH, payload, str(epoch))
 
     def model_saved(self, trainer: Trainer) -> None:
@@ -230,6 +234,7 @@ class Recording:
             self._is_closed = True
         atexit.unregister(self.abandon)
         self._console.stop()
+        self._profile.close()
         how = in_caller(partial(failure, error, self._redactor)) if error is not None else otherwise
         outcome = "complete" if self._is_complete else "failed" if how else "abandoned"
         if self._events.is_buffering:
@@ -243,6 +248,11 @@ class Recording:
         _log(self._recorder.farewell())
         if safe := self._recorder.safety:
             _log(safe)
+
+    def _profile_model(self) -> None:
+        trainer: Any = self._trainer()
+        if trainer is not None and not in_caller(lambda: trainer.args.profile):
+            in_caller(lambda: self._profile.begin(trainer.model, trainer.args.imgsz))
 
     def _who_delivers(self) -> str:
         if self._recorder.drain_log:
