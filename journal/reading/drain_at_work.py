@@ -28,6 +28,7 @@ class DrainAtWork:
         started_at: When it took the lock, ISO.
         is_background: Whether a training started it. It ends only after it has looked whether another training began.
         log: The file that it prints to; None for the streams that it was started with.
+        warnings: What is in its way now.
         was_stopped: Whether it has ended because it was told to; only a background drain leaves that behind.
     """
 
@@ -38,6 +39,7 @@ class DrainAtWork:
     is_background: bool = False
     log: str | None = None
     was_stopped: bool = False
+    warnings: tuple[str, ...] = ()
 
     def write(self, folder: Path) -> None:
         """Write the file, whole or not at all, as others may be reading it.
@@ -76,7 +78,8 @@ def last_drain(folder: Path) -> DrainAtWork | None:
     try:
         told = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
         known = {name: told[name] for name in DrainAtWork.__dataclass_fields__ if name in told}
-        return DrainAtWork(**{"boot": "", **known, "pid": int(told["pid"]), "host": str(told["host"])})
+        checked = {"pid": int(told["pid"]), "host": str(told["host"]), "warnings": tuple(told.get("warnings", ()))}
+        return DrainAtWork(**{"boot": "", **known, **checked})
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

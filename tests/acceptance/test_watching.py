@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.journals import ROOT
+from support.journals import ROOT, until
 from support.recordings import KEY, Recordings, recordings
-from support.scripted_server import Reply, Request, ScriptedServer, received, scripted_server
+from support.scripted_server import Reply, Request, ScriptedServer, free_port, received, scripted_server
+
+from journal.reading.drain_at_work import drain_at_work
 
 
 @pytest.fixture
@@ -117,6 +119,24 @@ def test_with_a_key_that_is_saved_meanwhile_it_goes_on_and_tells_what_arrives(
             drain.wait_for(f"demo/train: {what} arrived")
         assert drain.stop() == 0
     assert "\n".join(drain.error).count("nothing is sent") == 1
+
+
+def test_while_the_platform_is_away_it_says_so_once_and_says_when_it_is_back(
+    journals: Recordings, environment: dict[str, str]
+) -> None:
+    journals.whole(epochs=1)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with watching({**environment, "ULTRALYTICS_PLATFORM_URL": url, "ULTRALYTICS_API_KEY": KEY}) as drain:
+        said = drain.wait_for(f"{url}: not everything arrives; ")
+        assert "cannot be reached" in said
+        until(lambda: (at_work := drain_at_work(journals.journal.path)) is not None and at_work.warnings != ())
+        with scripted_server(port=port):
+            drain.wait_for(f"{url}: what waits is sent again")
+            drain.wait_for("its end arrived")
+            until(lambda: (at_work := drain_at_work(journals.journal.path)) is not None and at_work.warnings == ())
+            assert drain.stop() == 0
+    assert "".join(drain.error).count("not everything arrives") == 1
 
 
 def test_with_a_refused_key_it_says_so_once_and_goes_on_with_another(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from journal.reading.arrived import Arrived
@@ -47,5 +49,10 @@ def test_it_names_the_drain_that_goes_on() -> None:
     assert told.endswith(
         "2 deliveries not yet. The drain beside it goes on with the rest (process 7; it prints to /journal/drain.log); "
         "should it end before, `python -m uploader drain` delivers it"
+    )
+    waiting = replace(DRAIN, warnings=("Nothing is sent: there is no API key",))
+    assert farewell([Arrived("", "", 0, 0, 2, 0)], COMMAND, waiting).endswith(
+        "The drain beside it (process 7) waits: Nothing is sent: there is no API key. "
+        "`python -m uploader drain` delivers it, too"
     )
     assert "process 7" not in farewell([Arrived("ultralytics", HERE, 9, 0, 0, 0)], COMMAND, DRAIN)

@@ -45,6 +45,9 @@ class Bars:
     def arrived(self, claim: Claim) -> None:
         """Show nothing of a single one."""
 
+    def refused(self, claim: Claim, why: str) -> None:
+        """Show nothing of a single one."""
+
     def say(self, line: str) -> None:
         """Print a line on stdout, above the bars."""
         self._tqdm.write(line)

@@ -138,7 +138,7 @@ def _drain(found: DrainAtWork | None) -> str:
         return "no drain is at work"
     kind = "a drain beside the trainings" if found.is_background else "a drain"
     log = f"; it prints to {found.log}" if found.log else ""
-    return f"{kind} is at work: {found.in_words}{log}"
+    return "\n  ".join([f"{kind} is at work: {found.in_words}{log}", *found.warnings])
 
 
 def _settings(folder: Path) -> Settings | None:

@@ -233,6 +233,7 @@ class Drain:
                     return
                 self._collect(seconds)
                 self._keep_up()
+                held.tell_warnings(self._senders.warnings)
             except (JournalBusy, DiskFull) as error:
                 if not self._options.watch and isinstance(error, DiskFull):
                     raise
@@ -323,6 +324,8 @@ class Drain:
         for outcome in settled:
             if outcome.result == "delivered":
                 self._progress.arrived(outcome.claim)
+            elif outcome.result == "dead":
+                self._progress.refused(outcome.claim, outcome.error or "")
 
     def _keep_up(self) -> None:
         """Do the periodic work: renew leases, fold the write-ahead log back."""

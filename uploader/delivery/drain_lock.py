@@ -42,6 +42,16 @@ class HeldLock:
         """Tell nothing any more: whoever finds the lock held from now on waits for its end."""
         delete(self._folder / HOLDER)
 
+    def tell_warnings(self, warnings: tuple[str, ...]) -> None:
+        """Tell what is in the way; it changes rarely.
+
+        Args:
+            warnings: In words, without secrets.
+        """
+        if warnings != self._holder.warnings:
+            self._holder = replace(self._holder, warnings=warnings)
+            self.tell()
+
     def note_stop(self) -> None:
         """Have it told, once the lock is released, that this drain ended because a person, or the system, wanted it."""
         self._was_stopped = self._holder.is_background

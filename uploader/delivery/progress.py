@@ -20,6 +20,10 @@ class Progress(Protocol):
         """This delivery was confirmed, and that is recorded."""
         ...
 
+    def refused(self, claim: Claim, why: str) -> None:
+        """This delivery was refused for good, and that is recorded."""
+        ...
+
     def upload(self, name: str, size: int) -> AbstractContextManager[Callable[[int], None]]:
         """An upload of `size` bytes begins; the function is told how many of them were sent so far."""
         ...
@@ -36,6 +40,9 @@ class Silent:
         """Ignore it."""
 
     def arrived(self, claim: Claim) -> None:
+        """Ignore it."""
+
+    def refused(self, claim: Claim, why: str) -> None:
         """Ignore it."""
 
     @contextmanager

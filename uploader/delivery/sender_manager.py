@@ -22,7 +22,7 @@ from uploader.delivery.progress import Progress
 from uploader.delivery.sender import Sender, SenderContext
 from uploader.errors import NoKey
 from uploader.keys import missing_key, named_too
-from uploader.platforms.base import Platform, RunIdentity
+from uploader.platforms.base import Platform, Receipt, RunIdentity
 from uploader.settings import Settings
 
 _LOG = logging.getLogger("uploader")
@@ -184,6 +184,13 @@ class SenderManager:
         sender = self._senders[finished.claim.destination_id]
         sender.finish(finished)
         self._tell(sender)
+        if isinstance(finished.result, Receipt):
+            self._tell_of_recovery(sender)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is in the way now, as a drain that watches has warned of it."""
+        return tuple(self._warned.values())
 
     def in_flight(self) -> list[Claim]:
         """Return the claims under way."""
@@ -220,6 +227,15 @@ class SenderManager:
             place = shown(url) if url else sender.destination.platform
             what = "nothing is sent" if refused else "not everything is sent"
             self._say(sender.destination.id, f"{place}: {what}; {reason} ({self._waits})")
+        elif sender.error and sender.destination.id not in self._warned:  # its words may change each time
+            place = shown(sender.destination.base_url)
+            self._say(sender.destination.id, f"{place}: not everything arrives; {sender.error} (it is tried again)")
+
+    def _tell_of_recovery(self, sender: Sender) -> None:
+        """Say that what was in the way no longer is."""
+        is_hindered = sender.refused or sender.unread or sender.error
+        if not is_hindered and self._warned.pop(sender.destination.id, ""):
+            _LOG.warning("%s: what waits is sent again", shown(sender.destination.base_url))
 
     @property
     def _waits(self) -> str:

@@ -40,6 +40,9 @@ def _line(one: Arrived) -> str:
 def _rest(command: str, drain: DrainAtWork | None) -> str:
     if drain is None:
         return f"`{command}` delivers the rest"
+    if drain.warnings:
+        why = "; ".join(drain.warnings)
+        return f"The drain beside it (process {drain.pid}) waits: {why}. `{command}` delivers it, too"
     log = f"; it prints to {drain.log}" if drain.log else ""
     beside = f"The drain beside it goes on with the rest (process {drain.pid}{log})"
     return f"{beside}; should it end before, `{command}` delivers it"

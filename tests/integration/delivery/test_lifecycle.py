@@ -112,6 +112,7 @@ def test_a_watching_drain_whose_key_is_refused_says_so_and_goes_on_when_it_is_le
         assert complete.wait(30)
         running.stop()
         assert running.summary().exit_code == 0
+    assert "what waits is sent again" in told.get(timeout=30)
     assert told.empty()  # said once
 
 
