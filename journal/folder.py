@@ -231,7 +231,7 @@ class Journal:
             finished: Whether to return those that were trained to the end, too.
         """
         with self._transaction(read_only=True) as connection:
-            return list(runs_over(connection, utc_now(), finished=finished))
+            return list(runs_over(connection, utc_now(), prunable.pruned(connection), finished=finished))
 
     def lost_epochs(self, run: OverRun, record: TrainerRecord) -> list[int]:
         """Return the numbers of the epochs of a trainer's own record that the journal lacks.

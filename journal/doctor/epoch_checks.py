@@ -35,9 +35,10 @@ def check_epochs(connection: sqlite3.Connection, folder: Path, record_of: Record
     if not tells_identities(connection):
         return
     with _by_sqlalchemy(connection) as reader:
-        over = list(runs_over(reader, utc_now(), finished=True))
+        pruned = prunable.pruned(reader)
+        over = list(runs_over(reader, utc_now(), pruned, finished=True))
         salvageable = {run: _lost(reader, run, record_of) for run in over}
-        missing = missing_epochs(reader, prunable.pruned(reader))
+        missing = missing_epochs(reader, pruned)
         names: dict[str, str] = {row.id: row.name for row in reader.exec_driver_sql(_NAMES)}
     if there := [f"{_of(run.name, run.id, lost)} in {run.folders[0]}" for run, lost in salvageable.items() if lost]:
         detail = f"not in the journal, but in a results.csv: {some(there)}"

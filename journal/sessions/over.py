@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -51,6 +51,7 @@ class OverRun:
         begun_at: When it began in this journal, as an ISO time.
         last_sign: Of life, as an ISO time.
         generation: Of its last session.
+        is_pruned: Whether events of it were deleted after they had arrived.
     """
 
     id: str
@@ -59,6 +60,7 @@ class OverRun:
     begun_at: str
     last_sign: str
     generation: int
+    is_pruned: bool = False
 
 
 RecordOf = Callable[[OverRun], TrainerRecord]
@@ -70,18 +72,21 @@ def no_record(_: OverRun) -> TrainerRecord:
     return TrainerRecord()
 
 
-def runs_over(connection: Connection, now: datetime, *, finished: bool = False) -> Iterator[OverRun]:
+def runs_over(
+    connection: Connection, now: datetime, pruned: Collection[str], *, finished: bool = False
+) -> Iterator[OverRun]:
     """Yield the runs that are over.
 
     Args:
         connection: Any.
         now: The current time.
+        pruned: Runs of which events were deleted.
         finished: Whether to yield those that were trained to the end, too.
     """
     live = live_runs(connection, now)
     for row in connection.execute(_LAST).all():
         if row.run_id not in live and (finished or row.outcome != FINISHED) and is_gone(row, now):
-            yield _run(connection, row)
+            yield _run(connection, row, is_pruned=row.run_id in pruned)
 
 
 def is_gone(session: Row[Any], now: datetime, *, is_heard_of: bool = True) -> bool:
@@ -99,7 +104,7 @@ def is_gone(session: Row[Any], now: datetime, *, is_heard_of: bool = True) -> bo
     return is_heard_of and bool(session.heartbeat_at < to_text(now - SILENT_FOR_GOOD))
 
 
-def _run(connection: Connection, row: Row[Any]) -> OverRun:
+def _run(connection: Connection, row: Row[Any], *, is_pruned: bool) -> OverRun:
     recorded = connection.execute(_FOLDER, {"run_id": row.run_id}).scalar()
     folders = dict.fromkeys([*([recorded] if isinstance(recorded, str) and recorded else []), row.save_dir])
     return OverRun(
@@ -109,4 +114,5 @@ def _run(connection: Connection, row: Row[Any]) -> OverRun:
         row.created_at,
         max(row.heartbeat_at or "", row.ended_at or ""),
         row.generation,
+        is_pruned,
     )

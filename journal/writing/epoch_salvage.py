@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Row, insert, text
 from journal.clock import now_text
 from journal.encoding import encode
 from journal.kinds import EPOCH
-from journal.retention import prunable
 from journal.schema import tables
 from journal.schema.tables import RANK
 from journal.sessions import session_rows
@@ -52,8 +51,7 @@ def find(connection: Connection, run_id: str, record: TrainerRecord, newest: int
     if not record.epochs:
         return []
     recorded = [epoch for row in connection.execute(_RECORDED, {"run_id": run_id}) if (epoch := _recorded(row))]
-    must_agree = record.is_doubtful or run_id in prunable.pruned(connection)
-    return lost_epochs(run_id, record.epochs, recorded, newest, must_agree=must_agree)
+    return lost_epochs(run_id, record.epochs, recorded, newest, must_agree=record.is_doubtful)
 
 
 def take_in(begin: Begin, run_id: str, record: TrainerRecord, newest: int) -> list[int]:

@@ -298,7 +298,9 @@ class Writer:
             trained: The trainer's record.
             newest: Generation of the session that wrote the end of that record.
         """
-        return epoch_salvage.take_in(self._transaction, run_id, TrainerRecord(trained), newest)
+        with self._transaction(read_only=True) as connection:
+            record = TrainerRecord(trained, is_doubtful=run_id in prunable.pruned(connection))
+        return epoch_salvage.take_in(self._transaction, run_id, record, newest)
 
     def run_copy(self) -> RunCopy:
         """Return what copies runs out of this journal, or into it."""

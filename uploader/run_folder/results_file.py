@@ -36,9 +36,8 @@ def record_of(run: OverRun) -> TrainerRecord:
     for folder in run.folders:
         known = KnownRun.read(folder)
         if known and known.run == run.id:
-            return TrainerRecord(
-                read_results_since(folder, known.begun_at or run.begun_at), _is_used_again(folder, run.last_sign)
-            )
+            is_doubtful = run.is_pruned or _is_used_again(folder, run.last_sign)
+            return TrainerRecord(read_results_since(folder, known.begun_at or run.begun_at), is_doubtful)
     return TrainerRecord()
 
 

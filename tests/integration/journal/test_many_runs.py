@@ -17,9 +17,13 @@ from journal.checkpoints import salvage
 from journal.clock import utc_now
 from journal.outbox.replaced import replaced
 from journal.reading import report
+from journal.reading.epoch_gaps import missing_epochs
 from journal.retention import eviction, prunable, pruning
 from journal.retention.prunable import NEEDED
 from journal.sessions.liveness import live_runs
+from journal.sessions.lost_epochs import TrainedEpoch, TrainerRecord
+from journal.sessions.over import runs_over
+from journal.writing.epoch_salvage import find
 
 LONG_AGO = "2020-01-01T00:00:00.000000Z"
 NOW = utc_now()
@@ -68,11 +72,19 @@ def prune(connection: Connection) -> object:
     return list(pruning._pieces(connection, set(runs)))
 
 
+def lost_epochs(connection: Connection) -> object:
+    record = TrainerRecord([TrainedEpoch(number, {"train/loss": 0.5}, "results.csv") for number in range(4)])
+    over = runs_over(connection, NOW, prunable.pruned(connection))
+    return [find(connection, run.id, record, run.generation) for run in over]
+
+
 LOOKS: dict[str, Callable[[Connection], object]] = {
     "prune": prune,
     "unreferenced": prunable.unreferenced,
     "pruned": prunable.pruned,
     "lost snapshots": lambda connection: salvage.lost_snapshots(connection, NOW),
+    "lost epochs": lost_epochs,
+    "missing epochs": lambda connection: missing_epochs(connection, ()),
     "live": lambda connection: live_runs(connection, NOW),
     "report": lambda connection: report.make_report(connection, NOW),
     "replaced": replaced,
