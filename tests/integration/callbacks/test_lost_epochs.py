@@ -30,7 +30,7 @@ from torchvision_ops import ensure_torchvision_ops
 ensure_torchvision_ops()
 import os, signal, sys, uploader
 from ultralytics import YOLO
-model = uploader.attach(YOLO("yolo11n.yaml"), journal=sys.argv[1])
+model = uploader.attach(YOLO("yolo11n.yaml"), journal=sys.argv[1], project="demo")
 model.add_callback("on_model_save", lambda trainer: trainer.epoch == int(sys.argv[2]) and os.kill(os.getpid(), 9))
 model.train(**eval(sys.argv[3]))
 """
@@ -50,8 +50,7 @@ def killed(ultralytics: Any, training_data: Path, tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("killed")
     arguments = {
         "data": str(training_data),
-        "project": "demo",
-        "name": "train",
+        "project": str(folder),
         "epochs": EPOCHS,
         "imgsz": 32,
         "batch": 4,
@@ -64,11 +63,11 @@ def killed(ultralytics: Any, training_data: Path, tmp_path_factory: pytest.TempP
     }
     journal, save_dir = folder / "journal", folder / "train"
     search = os.pathsep.join([str(ROOT), str(ROOT / "scripts" / "training"), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-c", TRAIN, journal, str(KILLED_IN), repr({**arguments, "save_dir": str(save_dir)})]
+    command = [sys.executable, "-c", TRAIN, journal, str(KILLED_IN), repr({**arguments, "name": "train"})]
     died = subprocess.run(command, env={**os.environ, "PYTHONPATH": search}, capture_output=True, text=True)
     assert died.returncode == -signal.SIGKILL, died.stderr
-    undisturbed = uploader.attach(ultralytics.YOLO("yolo11n.yaml"), journal=folder / "other")
-    undisturbed.train(**{**arguments, "save_dir": str(folder / "undisturbed")})
+    undisturbed = uploader.attach(ultralytics.YOLO("yolo11n.yaml"), journal=folder / "other", project="demo")
+    undisturbed.train(**arguments, name="undisturbed")
     return Killed(journal, save_dir, epochs_of(folder / "other"))
 
 
@@ -109,7 +108,7 @@ def test_all_epochs_arrive_where_only_the_checkpoint_was_kept(left: Killed, ultr
     kept = shutil.copy2(left.save_dir / "weights" / "last.pt", tmp_path / "last.pt")
     shutil.rmtree(left.journal)
     shutil.rmtree(left.save_dir)
-    uploader.attach(ultralytics.YOLO(kept), journal=left.journal).train(resume=True)
+    resume(left, ultralytics, kept)
     assert_whole(epochs_of(left.journal), left)
 
 
@@ -119,8 +118,9 @@ def test_without_a_resume_the_drain_takes_in_the_epoch(left: Killed) -> None:
     assert epochs[KILLED_IN] == pytest.approx(left.whole[KILLED_IN], rel=1e-5)
 
 
-def resume(left: Killed, ultralytics: Any) -> None:
-    uploader.attach(ultralytics.YOLO(left.save_dir / "weights" / "last.pt"), journal=left.journal).train(resume=True)
+def resume(left: Killed, ultralytics: Any, checkpoint: Path | None = None) -> None:
+    model = ultralytics.YOLO(checkpoint or left.save_dir / "weights" / "last.pt")
+    uploader.attach(model, journal=left.journal, project="demo").train(resume=True)
 
 
 def assert_whole(epochs: dict[int, dict[str, float]], left: Killed) -> None:
