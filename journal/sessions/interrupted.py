@@ -18,9 +18,9 @@ from journal.kinds import INTERRUPTED, MILESTONES, listed, of
 from journal.schema import tables
 from journal.schema.tables import RANK
 from journal.sessions import session_rows
-from journal.sessions.identity import PLACE, UNPACKED, Session, derived
+from journal.sessions.identity import Session, derived
 from journal.sessions.liveness import live_runs
-from journal.sessions.over import is_gone
+from journal.sessions.over import hears_of_sessions, is_gone
 
 _LEFT = ("abandoned", "exited")
 """Outcomes of sessions whose process ended without recording the training's end."""
@@ -43,9 +43,6 @@ _LAST_WORD = text(
     ORDER BY {RANK} DESC LIMIT 1
     """  # noqa: S608 - names of this package
 )
-
-
-_PLACE = text("SELECT value FROM facts WHERE name = :name").bindparams(name=PLACE)
 
 
 def note(connection: Connection, now: datetime) -> int:
@@ -71,8 +68,7 @@ def is_any(connection: Connection, now: datetime) -> bool:
 def _ended(connection: Connection, now: datetime) -> Iterator[Row[Any]]:
     """Yield the sessions of such trainings."""
     live = live_runs(connection, now)
-    # Of a run in a pack nothing more is heard here, however long its training goes on.
-    is_heard_of = connection.execute(_PLACE).scalar() != UNPACKED
+    is_heard_of = hears_of_sessions(connection)
     for row in connection.execute(_LAST).all():
         if row.run_id not in live and _is_over(row, now, is_heard_of=is_heard_of):  # few are: all their events are read
             last = connection.execute(_LAST_WORD, {"run_id": row.run_id}).scalar()

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, text
 from journal.clock import to_text
 from journal.kinds import REGISTRATION
 from journal.schema.tables import RANK
+from journal.sessions.identity import PLACE, UNPACKED
 from journal.sessions.liveness import is_dead, is_here, live_runs
 from journal.sessions.lost_epochs import TrainerRecord
 
@@ -21,6 +22,7 @@ SILENT_FOR_GOOD = timedelta(days=1)
 FINISHED = "complete"
 """Outcome of a session that trained to the end."""
 
+_PLACE = text("SELECT value FROM facts WHERE name = :name").bindparams(name=PLACE)
 # The last training session of each run.
 _LAST = text(
     """
@@ -83,10 +85,16 @@ def runs_over(
         pruned: Runs of which events were deleted.
         finished: Whether to yield those that were trained to the end, too.
     """
-    live = live_runs(connection, now)
+    live, is_heard_of = live_runs(connection, now), hears_of_sessions(connection)
     for row in connection.execute(_LAST).all():
-        if row.run_id not in live and (finished or row.outcome != FINISHED) and is_gone(row, now):
+        is_chosen = row.run_id not in live and (finished or row.outcome != FINISHED)
+        if is_chosen and is_gone(row, now, is_heard_of=is_heard_of):
             yield _run(connection, row, is_pruned=row.run_id in pruned)
+
+
+def hears_of_sessions(connection: Connection) -> bool:
+    """Return whether sessions write their heartbeats to this journal, as they do not to one of packs."""
+    return connection.execute(_PLACE).scalar() != UNPACKED
 
 
 def is_gone(session: Row[Any], now: datetime, *, is_heard_of: bool = True) -> bool:

@@ -68,6 +68,21 @@ def test_one_that_an_earlier_session_trains_still_is_left_alone(journals: Record
     assert epochs(journals) == [("0", None)]
 
 
+def test_what_a_pack_holds_may_be_trained_still_however_silent_it_is(
+    journals: Recordings, server: ScriptedServer
+) -> None:
+    killed(journals, 0, trained=2, host="elsewhere", heartbeat_at=to_text(later(-90_000)))
+    with journals.journal.begin() as connection:
+        (place,) = connection.exec_driver_sql("SELECT value FROM facts WHERE name = 'place'").one()
+        connection.exec_driver_sql("UPDATE facts SET value = 'unpacked' WHERE name = 'place'")
+    journals.drain(server.url)
+    assert len(epochs(journals)) == 1
+    with journals.journal.begin() as connection:
+        connection.exec_driver_sql("UPDATE facts SET value = ? WHERE name = 'place'", (place,))
+    journals.drain(server.url)
+    assert len(epochs(journals)) == 2
+
+
 def test_what_was_pruned_is_not_sent_again(journals: Recordings, server: ScriptedServer) -> None:
     killed(journals, 0, trained=2)
     assert journals.drain(server.url).exit_code == 0
