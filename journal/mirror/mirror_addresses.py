@@ -11,6 +11,7 @@ from journal.locations import expanded
 from journal.mirror.stores import FolderStore, Store
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_NEEDED = "a mirror in an object store needs obstore: pip install 'offline-uploader[mirror]'"
 OBJECT_STORES = ("s3", "gs", "az")
 
 
@@ -37,7 +38,11 @@ def open_store(address: str) -> Store:
     """
     if not _URL.match(address):
         return FolderStore(Path(address))
-    raise MirrorUnavailable(f"{address} cannot be used: this version knows folders only")
+    try:
+        from journal.mirror.object_store import ObjectStore
+    except ImportError as error:
+        raise MirrorUnavailable(f"{address} cannot be used here: {_NEEDED}") from error
+    return ObjectStore(address)
 
 
 def _checked_url(text: str, scheme: str) -> str:
@@ -46,5 +51,5 @@ def _checked_url(text: str, scheme: str) -> str:
     if scheme not in OBJECT_STORES:
         raise ValueError(f"a mirror is a folder, or begins with {', '.join(f'{one}://' for one in OBJECT_STORES)}")
     if find_spec("obstore") is None:
-        raise ValueError("a mirror in an object store needs obstore: pip install 'offline-uploader[mirror]'")
+        raise ValueError(_NEEDED)
     return text.rstrip("/")

@@ -62,8 +62,9 @@ def attach(
             Without it, a model is created there when the run is delivered.
         max_size: The size from which the journal evicts what it may: bytes, or text such as `20GB`. None for
             `UPLOADER_MAX_SIZE`, else 50 GB.
-        mirror: A folder that outlives this machine, such as one on a mounted drive; the run is copied there within two
-            seconds, by a thread of its own. A resumed training finds its run there when this machine's disk is new.
+        mirror: A folder that outlives this machine, such as one on a mounted drive, or an object store (`s3://…`,
+            `gs://…`, `az://…`, with the extra `mirror`); the run is copied there within two seconds, by a thread of
+            its own. A resumed training finds its run there when this machine's disk is new.
             None for `UPLOADER_MIRROR`, else no mirror.
         drain: Whether to keep a drain at work beside the training: one process for each journal, which goes on when the
             training's process, or the notebook's kernel, is gone, and ends once everything has arrived. It finds its
