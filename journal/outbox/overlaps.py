@@ -22,13 +22,16 @@ _S = tables.sessions
 _T = tables.targets
 
 
-def settle(connection: Connection, run_id: str, destination_id: int) -> None:
+def settle(connection: Connection, run_id: str, destination_id: int) -> frozenset[int]:
     """Leave one open delivery, or one that arrived, for each event of a target.
 
     Args:
         connection: In a write transaction.
         run_id: Uuid of the run.
         destination_id: Where to.
+
+    Returns:
+        The ids of events that are to be planned again.
     """
     held: set[int] = set()
     left: set[int] = set()
@@ -49,6 +52,7 @@ def settle(connection: Connection, run_id: str, destination_id: int) -> None:
     supersede_old_uploads(connection, run_id, destination_id)
     if left - held:
         plan_again(connection, run_id, destination_id, min(left - held) - 1)
+    return frozenset(left - held)
 
 
 def plan_again(connection: Connection, run_id: str, destination_id: int, through: int) -> None:

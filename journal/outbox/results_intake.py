@@ -96,9 +96,9 @@ def _take_target(
     if has_events:
         refused, doubted = incoming.take_back(connection, only_of_events=only_of_events)
         taken.refused += refused
-        overlaps.settle(connection, run_id, place.id)
+        left = overlaps.settle(connection, run_id, place.id)
         if not incoming.is_older:
-            _advance(connection, run_id, place.id, theirs, doubted)
+            _advance(connection, run_id, place.id, theirs, doubted | left)
 
 
 def _joined(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -151,7 +151,7 @@ class _Incoming:
     def take(self, connection: Connection) -> int:
         """Insert what is not here, and move on what is; return how many arrived that were not known to have."""
         before = self._delivered(connection)
-        columns = (_D.c.chunk_id, _D.c.state, _D.c.span)
+        columns = (_D.c.chunk_id, _D.c.state, _D.c.span, _D.c.attempts)
         known = {row.chunk_id: row for row in connection.execute(select(*columns).where(*self._here))}
         self.is_older = any(
             one.span is not None and one.chunk_id in known and known[one.chunk_id].span is None for one in self._chosen
@@ -162,6 +162,9 @@ class _Incoming:
         further = [one for one in self._chosen if one.chunk_id in known and _is_further(one, known[one.chunk_id])]
         for one in further:
             connection.execute(update(_D).where(*self._here, _D.c.chunk_id == one.chunk_id).values(_settled(one)))
+        if tried := [one for one in self._chosen if one.chunk_id in known and one.attempts and one.span]:
+            counts = [{"chunk": one.chunk_id, "tried": one.attempts, "note": one.receipt} for one in tried]
+            connection.execute(_COUNT_ATTEMPTS.where(*self._here), counts)  # it may have arrived from there
         if any(one.span is None for one in further):
             overlaps.plan_again(connection, self._run_id, self._destination_id, 0)
         _place_rows(connection, *self._here)
@@ -208,13 +211,21 @@ def _why_not(here: tuple[int, str], one: SentDelivery, *, only_of_events: bool) 
 def _is_further(one: SentDelivery, own: Any) -> bool:
     """Return whether another journal knows more of a delivery than this one.
 
-    What was superseded because the run is sent again stands for nothing any more, in whichever journal that was asked.
+    One that stands for nothing any more was either to be sent again, as a person said, or was never sent and then
+    divided otherwise (`overlaps.py`). The first holds, and the second only against what was never sent either.
     """
     if own.state == "superseded" and own.span is None:
-        return False
+        return own.attempts == 0 and one.state == "delivered"
     if one.state == "superseded" and one.span is None:
-        return True
+        return one.attempts > 0 or (own.attempts == 0 and own.state != "delivered")
     return _FURTHER.index(one.state) > _FURTHER.index(own.state)
+
+
+_COUNT_ATTEMPTS = (
+    update(_D)
+    .where(_D.c.chunk_id == bindparam("chunk"), _D.c.span.is_not(None), _D.c.attempts < bindparam("tried"))
+    .values(attempts=bindparam("tried"), receipt=func.coalesce(_D.c.receipt, bindparam("note")))
+)
 
 
 def _settled(one: SentDelivery) -> dict[str, Any]:

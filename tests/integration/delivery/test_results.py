@@ -15,7 +15,7 @@ import pytest
 from support import canonical
 from support.journals import rows
 from support.recordings import Recordings, Training, recordings
-from support.scripted_server import Reply, Request, ScriptedServer, hub_received, received
+from support.scripted_server import Reply, Request, ScriptedServer, hub_received, received, scripted_server
 
 from journal.errors import DamagedResults
 from journal.outbox import results_intake, run_results
@@ -155,6 +155,80 @@ def test_what_only_a_part_of_arrived_is_divided_again(journals: Recordings, serv
         assert journals.drain(server.url).exit_code == 0
     lines = [content.split("\n") for event, content in posts(server)[refused:] if event == "console_output"]
     assert lines == [["line 1", "line 2", "line 3"], ["line 4", "line 5"]]
+
+
+def lines_of(server: ScriptedServer, since: int) -> list[str]:
+    """Return the lines of console text that were sent."""
+    sent = [content for event, content in posts(server)[since:] if event == "console_output"]
+    return [line for content in sent for line in content.split("\n")]
+
+
+def test_what_is_divided_otherwise_is_neither_lost_nor_sent_twice_however_results_travel(
+    journals: Recordings, server: ScriptedServer
+) -> None:
+    """The copy has sent lines 1 to 3; then it hears that 3 to 5 were planned together where it comes from."""
+    divided(journals, server)
+    with copied(journals.journal.path, "copy") as copy:
+        change(journals, "UPDATE deliveries SET attempts = 0 WHERE state = 'pending'")
+        change(copy, "DELETE FROM attempts")
+        change(copy, "DELETE FROM deliveries WHERE state = 'pending'")
+        events = rows(copy.journal.path, "SELECT * FROM events WHERE key IN ('4', '5')")
+        change(copy, "DELETE FROM events WHERE key IN ('4', '5')")
+        change(copy, "UPDATE targets SET planned_through = (SELECT min(id) + 1 FROM events)")
+        server.script = received
+        sent = len(posts(server))
+        copy.drain(server.url)
+        early = told(copy)
+        for event in events:
+            change(copy, f"INSERT INTO events VALUES ({', '.join('?' * len(event))})", *event)
+        take_in(copy, told(journals))
+        copy.drain(server.url)
+        assert lines_of(server, sent) == [f"line {number}" for number in range(1, 6)]
+        take_in(journals, early)  # and so divides its own otherwise
+        take_in(copy, told(journals))
+        take_in(journals, told(copy))
+        for place in (copy, journals):
+            assert place.drain(server.url).exit_code == 0
+    assert len(lines_of(server, sent)) == 5
+
+
+def test_what_was_forgotten_here_and_arrived_from_there_has_arrived(
+    journals: Recordings, server: ScriptedServer
+) -> None:
+    journals.whole()
+    with scripted_server(lambda _: Reply(503, {"error": "later"})) as away:
+        journals.drain(away.url, max_time=0.1)
+        with copied(journals.journal.path, "copy") as copy:
+            for place in (journals, copy):
+                change(place, "UPDATE deliveries SET attempts = 0")
+            away.script = received
+            copy.drain(away.url)
+            change(journals, "UPDATE deliveries SET state = 'superseded', span = NULL WHERE kind = 'epoch_end'")
+            before = rows(copy.journal.path, "SELECT state, span FROM deliveries")
+            take_in(copy, told(journals))
+            assert rows(copy.journal.path, "SELECT state, span FROM deliveries") == before
+            take_in(journals, told(copy))
+        assert rows(journals.journal.path, "SELECT DISTINCT state FROM deliveries") == [("delivered",)]
+        sent = len(away.requests)
+        assert (journals.drain(away.url).exit_code, len(away.requests)) == (0, sent)
+
+
+def test_an_attempt_that_may_have_arrived_is_known_to_a_copy_that_knows_the_delivery(
+    journals: Recordings, server: ScriptedServer
+) -> None:
+    """So it is looked for before the run is registered again."""
+    training = journals.begin()
+    training.started()
+    server.script = lambda _: Reply(503, {"error": "later"})
+    journals.drain(server.url, max_time=0.1)
+    with copied(journals.journal.path, "copy") as copy:
+        change(journals, "UPDATE deliveries SET attempts = 2")
+        for _ in range(2):
+            take_in(copy, told(journals))
+            assert rows(copy.journal.path, "SELECT state, attempts FROM deliveries") == [("pending", 2)]
+        change(journals, "UPDATE deliveries SET attempts = 1")
+        take_in(copy, told(journals))
+        assert rows(copy.journal.path, "SELECT attempts FROM deliveries") == [(2,)]
 
 
 def test_an_altered_event_with_the_number_of_a_delivered_one_is_sent(
