@@ -61,6 +61,24 @@ def test_a_journal_is_mirrored_and_restored_on_another_machine(recorded: Path, m
     assert as_json("restore", mirror, "--journal", other)["events"] == 0
 
 
+def test_the_files_that_a_training_is_resumed_from_are_written(mirror: Path, tmp_path: Path) -> None:
+    with bench(tmp_path / "machine" / "journal") as made:
+        made.checkpoint(b"last", "last", epoch=3)
+        made.checkpoint(b"older", "best", filename="best.pt")
+        made.checkpoint(b"final", "final", filename="../../best.pt")
+        run("mirror", mirror, "--journal", made.journal.path)
+    shutil.rmtree(tmp_path / "machine")
+    weights = tmp_path / "runs" / "run" / "weights"
+    done = run("restore", mirror, "--journal", tmp_path / "new", "--weights", tmp_path / "runs")
+    assert done.exit_code == 0, done.output
+    assert f"{weights / 'last.pt'}: run " in done.output
+    assert {path.name: path.read_bytes() for path in weights.iterdir()} == {"last.pt": b"last", "best.pt": b"final"}
+    (weights / "last.pt").write_bytes(b"of a person")
+    told = as_json("restore", mirror, "--journal", tmp_path / "new", "--weights", tmp_path / "runs")
+    assert (weights / "last.pt").read_bytes() == b"of a person"
+    assert sorted(Path(path).read_bytes() for path in told["weights"]) == [b"final", b"last"]
+
+
 def test_a_check_reads_everything_back(recorded: Path, mirror: Path) -> None:
     run("mirror", mirror, "--journal", recorded)
     done = run("mirror", "--check", mirror)
