@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
@@ -181,10 +180,10 @@ def _choose(connection: Connection, wanted: Wanted, values: Mapping[str, Any]) -
         connection.execute(due(wanted.lane, queue, some_runs, wanted.least_tried), parameters).all() for queue in QUEUES
     ]
     registrations: Iterable[Row[Any]] = first_of_each_name(queues[0])
-    if wanted.least_tried:
+    if wanted.least_tried and len(queues[0]) > 1:
         registrations = sorted(registrations, key=lambda row: row.attempts)
-    in_order = interleave([registrations, *queues[1:]], wanted.first_queue)
-    return _fitting(islice(in_order, wanted.limit), wanted.max_bytes)
+    in_order = interleave([registrations, *queues[1:]], wanted.first_queue, wanted.limit)
+    return _fitting(in_order, wanted.max_bytes)
 
 
 def _fitting(rows: Iterable[Row[Any]], max_bytes: int | None) -> list[int]:

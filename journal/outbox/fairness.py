@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from typing import Any, Literal, TypeVar, get_args
 
 from sqlalchemy import Row
@@ -29,16 +29,18 @@ SOON = timedelta(minutes=1)
 T = TypeVar("T")
 
 
-def interleave(queues: Sequence[Iterable[T]], first: int) -> Iterator[T]:
-    """Yield one of each queue after the other, as long as they have any.
+def interleave(queues: Sequence[Iterable[T]], first: int, limit: int | None = None) -> list[T]:
+    """Return one of each queue after the other, as long as they have any.
 
     Args:
         queues: In the order in which they begin.
         first: Index of the queue to start with; callers that take one item increment it between calls.
+        limit: At most so many; None for all.
     """
     first = first % len(queues)
     passes = zip_longest(*queues[first:], *queues[:first], fillvalue=_NONE)
-    return (each for each in chain.from_iterable(passes) if each is not _NONE)  # type: ignore[misc]
+    in_order = (each for each in chain.from_iterable(passes) if each is not _NONE)
+    return list(islice(in_order, limit))  # type: ignore[arg-type]
 
 
 def first_of_each_name(registrations: Iterable[Row[Any]]) -> Iterator[Row[Any]]:

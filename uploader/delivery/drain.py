@@ -233,7 +233,8 @@ class Drain:
                     return
                 self._collect(seconds)
                 self._keep_up()
-                held.tell_warnings(self._senders.warnings)
+                if self._options.watch:
+                    held.tell_warnings(self._senders.warnings)
             except (JournalBusy, DiskFull) as error:
                 if not self._options.watch and isinstance(error, DiskFull):
                     raise

@@ -233,8 +233,10 @@ class SenderManager:
 
     def _tell_of_recovery(self, sender: Sender) -> None:
         """Say that what was in the way no longer is."""
-        is_hindered = sender.refused or sender.unread or sender.error
-        if not is_hindered and self._warned.pop(sender.destination.id, ""):
+        if sender.destination.id not in self._warned:
+            return
+        if not (sender.refused or sender.unread or sender.error):
+            del self._warned[sender.destination.id]
             _LOG.warning("%s: what waits is sent again", shown(sender.destination.base_url))
 
     @property
