@@ -225,10 +225,10 @@ class Journal:
             return interrupted.note(connection, utc_now())
 
     def runs_over(self, *, finished: bool = False) -> list[OverRun]:
-        """Return the runs that nobody trains any more.
+        """Return the runs that nobody trains any more, and that did not finish or have something to be planned.
 
         Args:
-            finished: Whether to return those that were trained to the end, too.
+            finished: Whether to return all others, too.
         """
         with self._transaction(read_only=True) as connection:
             return list(runs_over(connection, utc_now(), prunable.pruned(connection), finished=finished))

@@ -27,7 +27,10 @@ _PLACE = text("SELECT value FROM facts WHERE name = :name").bindparams(name=PLAC
 _LAST = text(
     """
     SELECT r.id AS run_id, r.project, r.name, r.save_dir, r.created_at, s.generation, s.outcome,
-           s.host, s.boot_id, s.pid, s.heartbeat_at, s.ended_at
+           s.host, s.boot_id, s.pid, s.heartbeat_at, s.ended_at,
+           EXISTS (SELECT 1 FROM events e WHERE e.run_id = r.id
+                   AND e.id > coalesce((SELECT min(t.planned_through) FROM targets t
+                                        WHERE t.run_id = r.id AND t.dropped_at IS NULL), 0)) AS is_waiting
     FROM runs r JOIN sessions s ON s.id = (SELECT n.id FROM sessions n WHERE n.run_id = r.id AND n.purpose IS NULL
                                            ORDER BY n.generation DESC, n.id DESC LIMIT 1)
     ORDER BY r.rowid
@@ -77,17 +80,17 @@ def no_record(_: OverRun) -> TrainerRecord:
 def runs_over(
     connection: Connection, now: datetime, pruned: Collection[str], *, finished: bool = False
 ) -> Iterator[OverRun]:
-    """Yield the runs that are over.
+    """Yield the runs that are over: those that did not finish, and those of which something is not planned yet.
 
     Args:
         connection: Any.
         now: The current time.
         pruned: Runs of which events were deleted.
-        finished: Whether to yield those that were trained to the end, too.
+        finished: Whether to yield all others, too.
     """
     live, is_heard_of = live_runs(connection, now), hears_of_sessions(connection)
     for row in connection.execute(_LAST).all():
-        is_chosen = row.run_id not in live and (finished or row.outcome != FINISHED)
+        is_chosen = row.run_id not in live and (finished or row.is_waiting or row.outcome != FINISHED)
         if is_chosen and is_gone(row, now, is_heard_of=is_heard_of):
             yield _run(connection, row, is_pruned=row.run_id in pruned)
 

@@ -21,7 +21,7 @@ class TrainerRecords:
         self._read: set[OverRun] = set()
 
     def take_in(self) -> None:
-        """Take in what the journal lacks of runs that nobody trains and that were not trained to the end.
+        """Take in what the journal lacks of runs that nobody trains, before any platform hears of their end.
 
         Raises:
             JournalError: The journal cannot be used.

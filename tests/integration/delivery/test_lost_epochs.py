@@ -49,16 +49,26 @@ def test_epochs_are_taken_in_before_the_end_that_platforms_are_told(
         {"pid": os.getpid()},
         {"host": "elsewhere"},
         {"host": "elsewhere", "heartbeat_at": to_text(later(-600))},  # it may live there, silent for a while
-        {"outcome": "complete", "ended_at": "2026-01-01T00:00:00.000Z"},
     ],
-    ids=["alive", "elsewhere", "silent", "finished"],
+    ids=["alive", "elsewhere", "silent"],
 )
-def test_a_training_that_may_go_on_or_was_finished_is_left_alone(
+def test_a_training_that_may_go_on_is_left_alone(
     journals: Recordings, server: ScriptedServer, session: dict[str, Any]
 ) -> None:
     killed(journals, 0, trained=2, **session)
     journals.drain(server.url)
     assert epochs(journals) == [("0", None)]
+
+
+def test_one_that_finished_is_looked_at_until_its_end_is_planned(journals: Recordings, server: ScriptedServer) -> None:
+    training = killed(journals, 0, trained=2)
+    training.complete()
+    training.end("complete")
+    journals.drain(server.url)
+    assert [body["event"] for body in server.bodies()][1:] == ["epoch_end", "epoch_end", "training_complete"]
+    write_results(Path(training.run.save_dir), 2)
+    journals.drain(server.url)
+    assert [number for number, _ in epochs(journals)] == ["0", "1"]
 
 
 def test_one_that_an_earlier_session_trains_still_is_left_alone(journals: Recordings, server: ScriptedServer) -> None:

@@ -49,6 +49,16 @@ def kinds_of(it: Plan) -> list[tuple[str, int]]:
     return [(one.kind, one.stage) for one in it.deliveries]
 
 
+def test_an_end_waits_for_epochs_that_were_taken_in_after_it() -> None:
+    salvaged = {"epoch": 3, "metrics": {}, "source": "results.csv"}
+    kinds: list[tuple[str, dict[str, Any] | None]] = [
+        *(("training_started", None), ("epoch_end", None), ("training_failed", None), ("epoch_end", salvaged)),
+        *(("epoch_end", salvaged), ("epoch_end", {"source": None}), ("epoch_end", salvaged)),
+    ]
+    planned = plan([event(number, *kind) for number, kind in enumerate(kinds, 1)], 0)
+    assert [stage for _, stage in kinds_of(planned)] == [1, 2, 3, 2, 2, 4, 4]
+
+
 def test_milestones_have_a_stage_of_their_own() -> None:
     kinds = ["training_started", "epoch_end", "checkpoint", "epoch_end", "training_complete"]
     planned = plan([event(number, kind) for number, kind in enumerate(kinds, 1)], 0)

@@ -10,6 +10,7 @@ from journal.clock import from_text
 from journal.encoding import encode
 from journal.kinds import (
     CHECKPOINT,
+    COMPLETE,
     CONSOLE,
     EPOCH,
     FAILED,
@@ -20,6 +21,7 @@ from journal.kinds import (
     SYSTEM_METRICS,
 )
 from journal.losses import in_words
+from journal.metrics import SOURCE
 from journal.records import Event, PlannedDelivery
 from uploader.console_chunks import chunk_payload, joined
 from uploader.platforms.plans import Plan, Planning
@@ -27,6 +29,8 @@ from uploader.platforms.stages import next_stage
 
 MESSAGES = frozenset({*MILESTONES, CONSOLE, EPOCH, SYSTEM_METRICS, PROGRESS})
 """Kinds of events that are sent as they are. Losses are sent as console text; all others stay in the journal."""
+
+_ENDS = frozenset({COMPLETE, FAILED})
 
 LONGEST_CONSOLE = 64 * 1024
 """Most bytes of console text in one delivery, unless a single event has more."""
@@ -44,11 +48,25 @@ def plan(events: Sequence[Event], stage: int, generation: int = 0) -> Plan:
         Exception: One of them is damaged.
     """
     deliveries = []
+    before_end: int | None = None
     for group in _groups(events):
+        if before_end is not None and _is_salvaged(group[0]):
+            deliveries.append(_delivery(group, before_end))
+            continue
         stage = next_stage(stage, group[0].kind, is_other_session=generation not in {0, group[0].generation})
         generation = group[0].generation
+        before_end = stage - 1 if group[0].kind in _ENDS else None
         deliveries.append(_delivery(group, stage))
     return Plan(tuple(deliveries), events[-1].id, stage)
+
+
+def _is_salvaged(event: Event) -> bool:
+    """Return whether an event is of an epoch that was taken in, maybe after the training's end was recorded.
+
+    Then it goes before the end, which is the last that a platform hears of.
+    """
+    is_marked = event.kind == EPOCH and f'"{SOURCE}"' in event.payload
+    return is_marked and isinstance(json.loads(event.payload).get(SOURCE), str)
 
 
 def _groups(events: Sequence[Event]) -> Iterator[list[Event]]:
