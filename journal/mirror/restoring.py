@@ -103,7 +103,7 @@ def restore_checkpoints(
 ) -> None:
     """Do the second half of `restore`, with what the first has returned, and add what comes of it to that."""
     for sha256 in _wanted(journal, restored.runs):
-        _restore_blob(journal, store, sha256, restored)
+        restore_blob(journal, store, sha256, restored)
         between()
 
 
@@ -178,7 +178,15 @@ def _wanted(journal: Journal, runs: Sequence[str]) -> Sequence[str]:
     return sorted(needed.difference(journal.blobs.names()))
 
 
-def _restore_blob(journal: Journal, store: Source, sha256: str, restored: Restored) -> None:
+def restore_blob(journal: Journal, store: Source, sha256: str, restored: Restored) -> None:
+    """Bring the bytes of one checkpoint into a journal, and add what comes of it to `restored`.
+
+    Args:
+        journal: The journal.
+        store: Where they are.
+        sha256: Of the bytes.
+        restored: What was restored so far.
+    """
     copy = journal.blobs.folder / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
     try:
         if not store.get_file(blob_name(sha256), copy):

@@ -24,9 +24,10 @@ from journal.disk import sync_folder
 from journal.errors import DamagedMirror, DamagedPack, from_os
 from journal.folder import Journal
 from journal.mirror.layout import ResultsName, SegmentName, parse_blob
-from journal.mirror.restoring import Restored, restore
+from journal.mirror.restoring import Restored
 from journal.mirror.segment_reading import read_results, read_segment
 from journal.mirror.stores import Listed
+from journal.packs import unpacking
 from journal.packs.contents import CHUNK, Contents, write_durably
 from journal.reading.places import PACK_NOTE
 from journal.sessions.identity import PLACE, UNPACKED
@@ -241,7 +242,7 @@ def take_in(journal: Journal, pack: Pack) -> Restored:
     Raises:
         JournalError: It cannot be read or written any more. What came in stays, and the next time does the rest.
     """
-    restored = restore(journal, pack)
+    restored = unpacking.take_in(journal, pack)
     if restored.events:
         with journal.begin() as connection:
             connection.execute(_UNPACKED)

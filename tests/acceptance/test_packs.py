@@ -24,8 +24,12 @@ from support.platform_api import Api
 from support.recordings import KEY, Training, recordings
 from support.scripted_server import Reply, ScriptedServer, free_port, scripted_server
 
+import journal
 from journal.clock import to_text, utc_now
-from journal.packs import archive, contents
+from journal.errors import JournalUnavailable
+from journal.folder import Journal
+from journal.mirror.stores import Listed
+from journal.packs import archive, contents, unpacking
 from uploader.__main__ import main
 from uploader.server.running import running
 
@@ -262,6 +266,73 @@ def test_a_training_that_goes_on_where_it_was_packed_is_not_called_interrupted(
             archive.write(contents.collect(stack, journals.journal), tmp_path / "p", "", lambda _: None)
     assert uploader("desk", "drain", tmp_path / "p", url=server.url)[0] == 0
     assert "training_failed" not in [each["event"] for each in server.bodies("/training/metrics")]
+
+
+class Watched:
+    """A source that remembers what was read of it."""
+
+    def __init__(self, source: archive.Pack) -> None:
+        self._source = source
+        self.read: list[str] = []
+
+    def get(self, name: str) -> bytes | None:
+        self.read.append(name)
+        return self._source.get(name)
+
+    def get_file(self, name: str, target: Path) -> bool:
+        self.read.append(name)
+        return self._source.get_file(name, target)
+
+    def list(self, prefix: str = "") -> Iterator[Listed]:
+        return self._source.list(prefix)
+
+
+def test_checkpoints_come_in_before_the_events_that_have_them_sent(packed: Path, tmp_path: Path) -> None:
+    """A drain that runs meanwhile would take one whose bytes are not here for lost."""
+    with archive.open_pack(packed) as pack, journal.open(tmp_path / "into") as into:
+        watched = Watched(pack)
+        assert unpacking.take_in(into, watched).checkpoints == 1
+    events = [number for number, name in enumerate(watched.read) if name.endswith(".gz")]
+    files = [number for number, name in enumerate(watched.read) if name.startswith("blobs/")]
+    assert len(files) == 1
+    assert files[-1] < events[0]
+
+
+def test_what_was_interrupted_is_done_by_the_next_time(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of the transactions was the last one."""
+    begin = Journal.begin.fget
+    assert begin is not None
+    left = 0
+
+    def counted(opened: Journal) -> Any:
+        def transaction(*, read_only: bool = False) -> Any:
+            nonlocal left
+            left -= not read_only
+            if left < 0:
+                raise JournalUnavailable("the machine was switched off")
+            return begin(opened)(read_only=read_only)
+
+        return transaction
+
+    with archive.open_pack(packed) as pack:
+        with journal.open(tmp_path / "whole") as into:
+            archive.take_in(into, pack)
+        for number in range(50):
+            with journal.open(tmp_path / str(number)) as into:
+                left = number
+                with monkeypatch.context() as patched:
+                    patched.setattr(Journal, "begin", property(counted))
+                    try:
+                        archive.take_in(into, pack)
+                    except JournalUnavailable:
+                        pass
+                    else:
+                        break
+                archive.take_in(into, pack)
+            assert canonical.export(tmp_path / str(number)) == canonical.export(tmp_path / "whole")
+    assert number > 3
 
 
 # --- many journals that become one

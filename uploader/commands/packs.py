@@ -65,15 +65,14 @@ def _from_mirror(source: Path, into: Journal, *, shown: bool) -> Restored:
 
 
 def _from_journal(source: Path, into: Journal) -> Restored:
-    from journal.mirror.restoring import restore
     from journal.opening import open_journal
-    from journal.packs import contents
+    from journal.packs import contents, unpacking
 
     with ExitStack() as stack:
         other = stack.enter_context(open_journal(source))
         other.ingest_fallbacks()
         every = [run.id for run in other.report()]
-        return restore(into, contents.collect(stack, other, every))
+        return unpacking.take_in(into, contents.collect(stack, other, every))
 
 
 def take_in(pack: Path, *, shown: bool) -> tuple[Path, frozenset[str]]:
