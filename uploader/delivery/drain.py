@@ -25,6 +25,7 @@ from uploader.delivery.completion import Completion
 from uploader.delivery.drain_lock import HeldLock, drain_lock
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
+from uploader.delivery.journal_changes import JournalChanges
 from uploader.delivery.journal_maintenance import JournalMaintenance
 from uploader.delivery.outcomes import Outcomes
 from uploader.delivery.progress import Progress, Silent
@@ -37,6 +38,8 @@ from uploader.settings import Settings
 
 TICK_SECONDS = 1.0
 """How often a drain that waits looks at the journal."""
+NOTICE_SECONDS = 0.2
+"""How soon a drain that watches notices that somebody has written to it."""
 GATHER_SECONDS = 0.02
 """How long finished attempts are gathered before they are recorded together."""
 WORTH_WAITING = 30.0
@@ -98,6 +101,7 @@ class Drain:
         self._next_look = self._next_renewal = self._next_fold = 0.0
         self._deadline = math.inf
         self._trouble = ""
+        self._changes = JournalChanges(journal.database)
         self._completion = Completion(outbox, take_in=self._maintenance.take_in_now, is_work_left=self._is_work_left)
 
     def stop(self) -> None:
@@ -248,6 +252,7 @@ class Drain:
         self._stopping.wait(TICK_SECONDS)
 
     def _start_more(self) -> None:
+        self._changes.note()
         if self._options.watch and time.monotonic() >= self._next_look:
             self._look_around()
             self._senders.keep_alive()
@@ -293,7 +298,7 @@ class Drain:
 
     def _collect(self, seconds: float) -> None:
         """Take a finished attempt, and gather a few more, so that they are recorded in one transaction."""
-        self._take(seconds)
+        self._wait(seconds)
         gather_until = time.monotonic() + GATHER_SECONDS
         while (
             self._senders.are_busy and not self._senders.have_capacity and (left := gather_until - time.monotonic()) > 0
@@ -303,14 +308,26 @@ class Drain:
             if sender.paused:
                 self._outcomes.release(sender.withdraw())
 
-    def _take(self, seconds: float) -> None:
+    def _wait(self, seconds: float) -> None:
+        """Wait for an attempt to finish; a drain that watches also for somebody to write to the journal."""
+        if not self._options.watch:
+            self._take(seconds)
+            return
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._take(min(left, NOTICE_SECONDS)) or self._changes.are_any():
+                return
+
+    def _take(self, seconds: float) -> bool:
+        """Take a finished attempt, or what else wakes the drain up; return False when there was none in this time."""
         try:
             finished = self._senders.results.get(timeout=seconds)
         except Empty:
-            return
+            return False
         if finished is not None:
             self._senders.finish(finished)
             self._outcomes.add(finished)
+        return True
 
     def _take_until_idle(self, seconds: float) -> None:
         until = time.monotonic() + seconds

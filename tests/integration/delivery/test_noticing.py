@@ -1,0 +1,60 @@
+"""A drain that watches notices at once what is written, so that a training hears soon what the platform answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.recordings import Recordings, recordings
+from support.scripted_server import ScriptedServer, hearing, scripted_server
+
+from uploader.delivery import drain
+from uploader.delivery.journal_changes import JournalChanges
+
+
+@pytest.fixture
+def journals(tmp_path: Path) -> Iterator[Recordings]:
+    with recordings(tmp_path / "journal") as opened:
+        yield opened
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with scripted_server() as running:
+        yield running
+
+
+def test_an_event_wakes_a_drain_that_waits(
+    journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.script, started = hearing("training_started")
+    monkeypatch.setattr(drain, "TICK_SECONDS", 3600.0)
+    waits, are_any = threading.Event(), JournalChanges.are_any
+
+    def looked(changes: JournalChanges) -> bool:
+        if not (is_any := are_any(changes)) and started.is_set():
+            waits.set()
+        return is_any
+
+    monkeypatch.setattr(JournalChanges, "are_any", looked)
+    training = journals.begin()
+    training.started()
+    with journals.draining(server.url, watch=True):
+        assert started.wait(30)
+        assert waits.wait(30)
+        server.script, heard = hearing("epoch_end")
+        training.epoch(0)
+        assert heard.wait(30)
+
+
+def test_what_cannot_be_looked_at_has_not_changed(tmp_path: Path) -> None:
+    changes = JournalChanges(tmp_path / "journal.db")
+    changes.note()
+    assert not changes.are_any()
+    (tmp_path / "journal.db").touch()
+    assert changes.are_any()
+    changes.note()
+    (tmp_path / "journal.db-wal").write_bytes(b"x")
+    assert changes.are_any()
