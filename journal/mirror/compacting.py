@@ -26,11 +26,11 @@ FANOUT = 16
 
 
 class _Removal(NamedTuple):
-    """An object that is deleted at a time, if the segment that replaces it can be read then."""
+    """An object that is deleted at a time; a segment only if another one that has all its events can be read then."""
 
     due: float
     name: str
-    replaced_by: SegmentName | None
+    segment: SegmentName | None
 
 
 class Compacting:
@@ -60,20 +60,24 @@ class Compacting:
             names = [name for name in self._holdings.names(session) if name not in self._large]
             for group in mergeable(names, 2 if is_last else FANOUT, by_size=not is_last):
                 self._merge(group)
-        while self._removals and self._removals[0].due <= self._clock():
-            self._remove(self._removals.pop(0))
+        due = [one for one in self._removals if one.due <= self._clock()]
+        self._removals = self._removals[len(due) :]
+        readable: dict[SegmentName, bool] = {}
+        for one in due:
+            if one.segment is None or self._is_replaced(one.segment, readable):
+                self._store.delete(one.name)
 
-    def discard(self, name: str, replaced_by: SegmentName | None = None, age: float = 0.0) -> None:
+    def discard(self, name: str, segment: SegmentName | None = None, age: float = 0.0) -> None:
         """Have an object deleted that is not needed any more.
 
         Args:
             name: Its name.
-            replaced_by: The segment that has all its events, for a segment.
+            segment: The same, of a segment.
             age: For how many seconds it has not been needed.
         """
         due = self._clock() + max(0.0, GRACE_SECONDS - age)
-        self._removals.append(_Removal(due, name, replaced_by))
-        self._removals.sort()
+        self._removals.append(_Removal(due, name, segment))
+        self._removals.sort(key=lambda one: one.due)
 
     def _merge(self, group: Sequence[SegmentName]) -> None:
         parts: list[Segment] = []
@@ -96,15 +100,17 @@ class Compacting:
         self._store.put(str(merged.name), merged.content())
         self._holdings.replace(replaced, merged.name)
         for name in replaced:
-            self.discard(str(name), merged.name)
+            self.discard(str(name), name)
 
-    def _remove(self, removal: _Removal) -> None:
-        if removal.replaced_by is not None:
+    def _is_replaced(self, name: SegmentName, readable: dict[SegmentName, bool]) -> bool:
+        """Return whether a segment that can be read has all events of another; it is read once for all of these."""
+        by = next((one for one in self._holdings.names(name.session) if one != name and one.covers(name)), None)
+        if by is not None and by not in readable:
             try:
-                read_segment(self._store, removal.replaced_by)
+                readable[by] = bool(read_segment(self._store, by))
             except DamagedMirror:
-                return
-        self._store.delete(removal.name)
+                readable[by] = False
+        return by is not None and readable[by]
 
 
 def mergeable(names: Iterable[SegmentName], least: int, *, by_size: bool = True) -> list[list[SegmentName]]:

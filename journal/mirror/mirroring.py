@@ -145,7 +145,7 @@ class Mirroring:
             self._holdings.add(name)
         for name in others:
             by = next(one for one in needed if one.covers(name))
-            self._compacting.discard(str(name), by, age=time.time() - written_at[by])
+            self._compacting.discard(str(name), name, age=time.time() - written_at[by])
 
     def _new(self) -> list[_New]:
         """Return the next events that the store does not have; nothing if no event came in since there were none."""

@@ -19,7 +19,7 @@ from random import Random
 
 import journal
 from journal.checkpoints.salvage import RUN_FILE
-from journal.mirror import mirroring
+from journal.mirror import compacting, mirroring
 from journal.mirror.layout import SegmentName
 from journal.mirror.restoring import restore
 from journal.mirror.segments import columns, parse
@@ -125,7 +125,8 @@ class _Training:
         machine = self._folder / f"machine-{number}"
         machine.mkdir()
         epochs = self._random.randint(1, 30) if is_last else _EPOCHS
-        child = Child(partial(_train, machine, self._drive, f"{self._seed}-{number}", epochs))
+        work = partial(_train, machine, self._drive, f"{self._seed}-{number}", epochs, compacts=not self._sends_late)
+        child = Child(work)
         if is_last:
             child.wait_for_end()
         else:
@@ -141,7 +142,7 @@ class _Training:
         lost_at = time.monotonic_ns()
         if child.failure:
             self.tally.note("broken", child.failure)
-        kept_back = self._lose_what_was_not_sent()
+        self._lose_what_was_not_sent()
         there = self._read()
         written = {one.sha256: one.event_id for one in reported if not one.is_text}
         acknowledged = {one.sha256 for one in reported if one.is_text}
@@ -150,26 +151,25 @@ class _Training:
         late = [at for seal, at in written.items() if seal not in there.values()]
         self.tally.mirrored += len(written) - len(late)
         self.tally.late += len(late)
-        if late and not kept_back:
+        if late and not self._sends_late:
             self.tally.slowest = max(self.tally.slowest, (lost_at - min(late)) // 10**6)
-        for name in acknowledged - self._names() - kept_back:
-            self.tally.note("lost", f"the segment {name}, which was acknowledged")
+        if not self._sends_late:  # else it was only handed over
+            for one in acknowledged:
+                session, first, last = one.split("/")
+                if any(f"{session} {number}" not in there for number in range(int(first), int(last) + 1)):
+                    self.tally.note("lost", f"events {first} to {last} of session {session}, which were acknowledged")
         if late and is_last and not self._sends_late:
             self.tally.note("lost", f"{len(late)} events that were safe when the training ended")
         self._mirrored |= there
 
-    def _lose_what_was_not_sent(self) -> set[str]:
-        """Delete some of the newest objects, as far as the drive sends late; return the digests of their names."""
+    def _lose_what_was_not_sent(self) -> None:
+        """Delete some of the newest objects, as far as the drive sends late."""
         if not self._sends_late:
-            return set()
+            return
         newest = sorted((self._drive / "mirror").rglob("*.gz"), key=lambda path: path.stat().st_mtime_ns)[-8:]
-        gone = [path for path in newest if self._random.random() < 0.3]
-        for path in gone:
-            path.unlink()
-        return {path.name.split("-")[2].split(".")[0] for path in gone}
-
-    def _names(self) -> set[str]:
-        return {name.digest for name in self._segments()}
+        for path in newest:
+            if self._random.random() < 0.3:
+                path.unlink()
 
     def _segments(self) -> list[SegmentName]:
         store = FolderStore(self._drive / "mirror")
@@ -207,11 +207,13 @@ class _Training:
         shutil.rmtree(last.parent)
 
 
-def _train(machine: Path, drive: Path, seed: str, epochs: int, report: Report) -> None:
+def _train(machine: Path, drive: Path, seed: str, epochs: int, report: Report, *, compacts: bool) -> None:
     """Train epochs on a machine, from where the trainer's folder says, and report what is written and mirrored."""
     logging.disable()
     os.environ["UPLOADER_FALLBACK"] = str(machine / "fallback")
     mirroring.STEP_SECONDS = STEP_SECONDS
+    if compacts:
+        compacting.FANOUT, compacting.GRACE_SECONDS = 3, 0.05
     _report_segments(report)
     random, save_dir = Random(seed), drive / "runs" / "train"
     progress = save_dir / "epoch"
@@ -249,12 +251,13 @@ def _save(recorder: Recorder, save_dir: Path, epoch: int, random: Random) -> Non
 
 
 def _report_segments(report: Report) -> None:
-    """Report each segment that the mirror has acknowledged, by the digest in its name."""
+    """Report each segment that the mirror has acknowledged, by the identities of its events."""
     put = FolderStore.put
 
     def put_and_report(self: FolderStore, name: str, content: bytes) -> None:
         put(self, name, content)
         if segment := SegmentName.parse(name):
-            report(Acknowledged(time.monotonic_ns(), segment.digest, is_blob=False, is_text=True))
+            which = f"{segment.session}/{segment.first}/{segment.last}"
+            report(Acknowledged(time.monotonic_ns(), which, is_blob=False, is_text=True))
 
     FolderStore.put = put_and_report  # type: ignore[method-assign]

@@ -87,6 +87,19 @@ def test_many_small_segments_become_few_and_an_event_is_written_anew_a_few_times
     assert export(tmp_path / "new")["events"] == export(training.journal.path)["events"]
 
 
+def test_what_was_merged_several_times_leaves_nothing(
+    training: Bench, store: FolderStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(compacting, "FANOUT", 3)
+    clock = Clock()
+    mirroring = mirrored_one_by_one(training, store, 29, clock)
+    mirroring.step(is_last=True)
+    clock.now = 10_000
+    mirroring.step()
+    assert ranges(store) == [(1, 29)]
+    assert restored(store, tmp_path / "new") == 29
+
+
 def test_the_end_merges_what_is_left(training: Bench, store: FolderStore) -> None:
     mirroring = mirrored_one_by_one(training, store, 5, Clock())
     mirroring.step(is_last=True)
