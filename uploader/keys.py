@@ -16,7 +16,7 @@ HUB, which accepts keys of Ultralytics Platform, never receives the key of a pri
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from uploader.addresses import base_url, is_same_place, shown
 from uploader.errors import KeyNotForHere, NoAddress, NoKey, SettingsError
 from uploader.platforms.registry import DEFAULT, spec_of
 from uploader.platforms.spec import PlatformSpec
-from uploader.settings import Settings
+from uploader.settings import Route, Settings
 
 
 def key_for(settings: Settings, platform: str, url: str) -> str:
@@ -83,16 +83,17 @@ def no_key_at_all(settings: Settings) -> str:
     )
 
 
-def missing_key(settings: Settings) -> NoKey | None:
+def missing_key(settings: Settings, chosen: Sequence[Route] = ()) -> NoKey | None:
     """Return why nothing of a run that is recorded now could be sent everywhere; None if a key is there for all.
 
     Args:
         settings: Hold the keys, and say where such a run would go.
+        chosen: Where it goes, if that is chosen; a platform without an address is where the settings say.
     """
-    routes = settings.default_routes or settings.named
+    routes = chosen or settings.default_routes or settings.named
     for platform, url in routes:
         try:
-            key_for(settings, platform, url)
+            key_for(settings, platform, url or settings.address_of(platform) or "")
         except NoKey as error:
             return error
     return None if routes else NoKey(no_key_at_all(settings))

@@ -4,7 +4,7 @@ import pytest
 from support.settings import settings
 
 from uploader.errors import KeyNotForHere, NoKey, SettingsError
-from uploader.keys import key_for, named_too
+from uploader.keys import key_for, missing_key, named_too
 from uploader.settings import Settings
 
 PUBLIC, HUB = "https://platform.ultralytics.com", "https://api.ultralytics.com"
@@ -69,6 +69,17 @@ def test_a_missing_key_is_told_from_one_that_is_for_elsewhere() -> None:
     assert f"drain --to {OWN}`" in str(other.value)
     with pytest.raises(KeyNotForHere, match=f"set ULTRALYTICS_HUB_API={OWN}.*drain --to {OWN} --platform hub`"):
         key_for(PLAIN, "hub", OWN)
+
+
+def test_a_key_that_a_run_will_miss_is_told_before() -> None:
+    here, there = "http://here", "http://there"
+    assert missing_key(settings("ul_key", here)) is None
+    assert "no API key for http://here" in str(missing_key(settings(None, here)))
+    assert "there is no API key: set" in str(missing_key(settings()))
+    assert missing_key(settings("ul_key", here), [("ultralytics", here)]) is None
+    assert isinstance(missing_key(settings("ul_key", here), [("ultralytics", there)]), KeyNotForHere)
+    assert missing_key(settings("ul_key", here), [("ultralytics", "")]) is None
+    assert isinstance(missing_key(settings("ul_key", here), [("hub", "")]), NoKey)
 
 
 @pytest.mark.parametrize("url", [OWN, ""])

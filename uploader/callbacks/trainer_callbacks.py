@@ -22,12 +22,15 @@ from uploader.callbacks.trainer import Callback, Trainer
 from uploader.callbacks.trainer_facts import trainer_facts
 from uploader.callbacks.upstream import STREAMED_AS, silence_upstream
 from uploader.errors import SettingsError
+from uploader.keys import missing_key
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
 from uploader.recording.serial_executor import in_caller
 from uploader.settings import Settings
 from uploader.slugs import project_slug, respelled, run_slug
 
+_LOG = logging.getLogger("ultralytics")
+_A_KEY_MAY_COME = "a key that is saved meanwhile is found, one in a variable only by the next training's drain"
 ATTRIBUTE = "uploader"
 """The trainer's attribute that holds its `Recording`."""
 
@@ -177,8 +180,10 @@ class PlatformCallbacks:
             checkpoint=facts.checkpoint,
             started=facts.started,
         )
+        if self.options.drain and (reason := missing_key(settings, self.options.routes)):
+            _LOG.warning("Uploader: the drain beside this training waits: %s; %s", reason, _A_KEY_MAY_COME)
         for message in respelled({"project": project, "name": name}):
-            logging.getLogger("ultralytics").info("Uploader: %s", message)
+            _LOG.info("Uploader: %s", message)
         origin = recorder.origin
         known = {
             **facts.models,

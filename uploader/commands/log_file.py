@@ -12,6 +12,8 @@ from typing import TextIO, cast
 
 import click
 
+from journal.disk import give_to_owner_of
+
 LIMIT = 1_000_000
 """Bytes; a file that would be longer is renamed first, so that there are twice as many at most."""
 
@@ -58,6 +60,7 @@ class LogFile:
         before, self._file = self._file, os.open(self._path, flags, 0o600)
         if before >= 0:
             os.close(before)
+        give_to_owner_of(self._path, self._path.parent)
         self._bytes = os.fstat(self._file).st_size
         for stream in (1, 2):
             os.dup2(self._file, stream)

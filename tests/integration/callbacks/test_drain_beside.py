@@ -77,6 +77,22 @@ def test_a_stop_reaches_the_trainer_between_two_batches(beside: Path, said: list
     assert str(beside / LOG) in said[-1] or "everything" in said[-1]
 
 
+def test_without_a_key_the_first_line_and_the_last_say_so(
+    beside: Path, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ULTRALYTICS_API_KEY")
+    monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path))
+
+    def warned() -> bool:
+        return bool((at_work := drain_at_work(beside)) and at_work.warnings)
+
+    SmallTrainer(tmp_path, drain=True, during=lambda _: until(warned)).train()
+    [first] = [line for line in said if "the drain beside this training waits: there is no API key" in line]
+    assert "a key that is saved meanwhile is found" in first
+    assert "waits: " in said[-1]
+    assert "nothing is sent; there is no API key" in said[-1]
+
+
 def test_without_one_the_last_line_says_what_to_type(said: list[str], tmp_path: Path) -> None:
     SmallTrainer(tmp_path).train()
     assert said[-1].startswith("Uploader: nothing of this training has arrived so far, ")
