@@ -102,16 +102,16 @@ def _local_length(length: int, page_size: int) -> int:
 def _values(payload: bytes) -> list[Any]:
     """Decode a record: the serial types of its columns, then their values."""
     end, at = _varint(payload, 0)
-    kinds, place, values = [], end, []
+    kinds, offset, values = [], end, []
     while at < end:
         kind, at = _varint(payload, at)
         kinds.append(kind)
     for kind in kinds:
         size = _INTEGER_SIZES.get(kind, 8 if kind == 7 else max(0, kind - 12) // 2)
-        if place + size > len(payload):
+        if offset + size > len(payload):
             raise IndexError("the record ends before its last value")
-        values.append(_value(kind, payload[place : place + size]))
-        place += size
+        values.append(_value(kind, payload[offset : offset + size]))
+        offset += size
     return values
 
 

@@ -87,23 +87,27 @@ def rename(connection: Connection, run_id: str, project: str | None, name: str |
     Raises:
         UnknownRow: Every destination knows the run already, or one of them by its project and name alone.
     """
-    places = connection.execute(_places(run_id)).all()
-    known = [place for place in places if place.is_known]
-    if any(place.is_nameless for place in known):
+    destinations = connection.execute(_known_there(run_id)).all()
+    known = [destination for destination in destinations if destination.is_known]
+    if any(destination.is_nameless for destination in known):
         raise UnknownRow(f"{_urls(known)} knows the run by its project and name, so both have to stay as they are")
-    if places and len(known) == len(places):
+    if destinations and len(known) == len(destinations):
         raise UnknownRow(f"the run has its place at {_urls(known)} already; rename its model there")
     chosen = {"project": project, "name": name}
     table = tables.runs
     before = connection.execute(select(table.c.project).where(table.c.id == run_id)).scalar_one()
     values = {column: value for column, value in chosen.items() if value is not None}
     connection.execute(update(table).where(table.c.id == run_id).values(values))
-    anew = sum(_announce_anew(connection, run_id, place.id, before) for place in places if not place.is_known)
+    anew = sum(
+        _announce_anew(connection, run_id, destination.id, before)
+        for destination in destinations
+        if not destination.is_known
+    )
     run = Run(**connection.execute(select(table).where(table.c.id == run_id)).one()._asdict())
-    return Renamed(run, anew, tuple(place.base_url for place in known))
+    return Renamed(run, anew, tuple(destination.base_url for destination in known))
 
 
-def _places(run_id: str) -> Select[tuple[int, str, bool, bool]]:
+def _known_there(run_id: str) -> Select[tuple[int, str, bool, bool]]:
     """Return the query for a run's destinations, and whether each has taken the run."""
     taken = (
         select(_D.c.id)
@@ -157,5 +161,5 @@ def next_chunk_id(connection: Connection, chunk_id: str) -> str:
     return f"{base}.{connection.execute(sent).scalar_one() + 1}"
 
 
-def _urls(places: Iterable[Row[tuple[int, str, bool, bool]]]) -> str:
-    return " and ".join(str(place.base_url) for place in places)
+def _urls(destinations: Iterable[Row[tuple[int, str, bool, bool]]]) -> str:
+    return " and ".join(str(destination.base_url) for destination in destinations)

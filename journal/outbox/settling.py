@@ -79,12 +79,12 @@ class Settlement:
         published = func.json_extract(_E.c.payload, "$.publish") == 1
         own = _E.alias()
         its = _S.alias()
-        place = select(tables.run_order(own, its)).where(own.c.id == claim.last_event, its.c.id == own.c.session_id)
+        own_order = select(tables.run_order(own, its)).where(own.c.id == claim.last_event, its.c.id == own.c.session_id)
         later = exists().where(
             _S.c.id == _E.c.session_id,
             _E.c.run_id == claim.run.id,
             _E.c.kind == CHECKPOINT,
-            tables.run_order(_E, _S) > place.scalar_subquery(),
+            tables.run_order(_E, _S) > own_order.scalar_subquery(),
             or_(published if roles is None else _E.c.key.in_(roles), _E.c.key == claim.role),
         )
         evicted = exists().where(tables.blobs.c.sha256 == claim.sha256, tables.blobs.c.state == "removed")

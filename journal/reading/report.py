@@ -191,8 +191,8 @@ def make_report(connection: Connection, now: datetime) -> list[RunReport]:
     targets: dict[str, list[TargetReport]] = {}
     dead, uploads = _dead_letters(connection), _uploads_due(connection, now)
     for row in connection.execute(_TARGETS):
-        place = (row.run_id, row.destination_id)
-        targets.setdefault(row.run_id, []).append(_target(row, dead.get(place, ()), uploads.get(place), now))
+        key = (row.run_id, row.destination_id)
+        targets.setdefault(row.run_id, []).append(_target(row, dead.get(key, ()), uploads.get(key), now))
     rows = connection.execute(_RUNS).all()
     return [_run(row, live, targets.get(row.id, ()), row.id in pruned) for row in rows]
 
@@ -208,10 +208,10 @@ def _uploads_due(connection: Connection, now: datetime) -> dict[tuple[str, int],
     live, spacing = set(live_sessions(connection, now)), timedelta(seconds=UPLOAD_SPACING_SECONDS)
     due: dict[tuple[str, int], str] = {}
     for row in connection.execute(_SPACED):
-        place, at = (row.run_id, row.destination_id), row.next_attempt_at
+        key, at = (row.run_id, row.destination_id), row.next_attempt_at
         if row.session_id in live and row.last_upload_at <= plausible_times.latest(now):
             at = max(at, to_text(from_text(row.last_upload_at) + spacing))
-        due[place] = min(at, due.get(place, at))
+        due[key] = min(at, due.get(key, at))
     return due
 
 

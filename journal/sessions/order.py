@@ -108,10 +108,10 @@ def _is_out_of_turn(connection: Connection, event: Event) -> bool:
     kind = of(event.kind)
     if kind.superseded_by in {None, "role"}:
         return False
-    place = {"session_id": event.session_id, "seq": event.seq, "id": event.id}
+    position = {"session_id": event.session_id, "seq": event.seq, "id": event.id}
     same = STATES if kind.tells_state else (event.kind,)
     what = {"kinds": list(same), "key": event.key if kind.superseded_by == "key" else None}
-    if connection.execute(_LATER_IN_SESSION, {**place, **what}).first() is None:
+    if connection.execute(_LATER_IN_SESSION, {**position, **what}).first() is None:
         return False
     if event.kind != REGISTRATION:
         return True

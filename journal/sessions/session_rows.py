@@ -68,8 +68,8 @@ def begin(connection: Connection, session: Session, pid: int | None = None, **co
     now = now_text()
     process = {"pid": pid or os.getpid(), "host": host_name(), "boot_id": boot_id()}
     moments = {"started_at": now, "heartbeat_at": now}
-    place = {"uuid": session.uuid, "generation": session.generation, "parent": session.parent}
-    who = {"run_id": session.run_id, "purpose": session.purpose, **place}
+    lineage = {"uuid": session.uuid, "generation": session.generation, "parent": session.parent}
+    who = {"run_id": session.run_id, "purpose": session.purpose, **lineage}
     return int(connection.execute(insert(_S).values({**process, **moments, **who, **columns})).lastrowid)
 
 

@@ -84,8 +84,8 @@ class FairPlanner:
 
     def _plan(self, target: Target, limit: int) -> int:
         """Plan at most so many events of a run; return how many were looked at."""
-        place = (target.run.id, target.destination.id)
-        if self._clock() < self._rests.get(place, 0.0):
+        key = (target.run.id, target.destination.id)
+        if self._clock() < self._rests.get(key, 0.0):
             return 0
         planning = planning_for(target.destination.platform)
         matter = Selection(planning.kinds, planning.roles, planning.context)
@@ -95,7 +95,7 @@ class FairPlanner:
             return 0
         plan, looked_at = plan_next(unplanned, target, limit)
         if 0 < looked_at < limit:
-            self._rests[place] = self._clock() + planning.rest_seconds
+            self._rests[key] = self._clock() + planning.rest_seconds
         try:
             self._outbox.plans.write(target, plan.deliveries, through=plan.through, stage=plan.stage)
         except StaleClaim:

@@ -65,8 +65,8 @@ def _whole(outbox: Outbox, runs: Sequence[Run], platform: str, url: str) -> list
 
 
 def _why_pruned(outbox: Outbox, run: Run) -> str:
-    places = [target.destination.base_url for target in outbox.routes.targets(run_ids=[run.id])]
-    return f"after it had arrived at {' and '.join(places)}" if places else "after it had been given up"
+    destinations = [target.destination.base_url for target in outbox.routes.targets(run_ids=[run.id])]
+    return f"after it had arrived at {' and '.join(destinations)}" if destinations else "after it had been given up"
 
 
 def _bind(outbox: Outbox, run_ids: Sequence[str] | None, address_of: Callable[[str], str | None]) -> None:
@@ -84,11 +84,11 @@ def _send(outbox: Outbox, runs: Sequence[Run], routes: Sequence[tuple[str, str]]
     """
     if not runs:
         return []
-    places = [outbox.routes.add_destination(platform, url).id for platform, url in routes]
+    destinations = [outbox.routes.add_destination(platform, url).id for platform, url in routes]
     known = {
         (one.run.id, one.destination.id)
         for one in outbox.routes.targets(run_ids=[run.id for run in runs], dropped=True)
     }
     for run in runs:
-        outbox.routes.add(run.id, *places)
-    return [(run.id, place) for run in runs for place in places if (run.id, place) not in known]
+        outbox.routes.add(run.id, *destinations)
+    return [(run.id, destination) for run in runs for destination in destinations if (run.id, destination) not in known]

@@ -19,15 +19,15 @@ def run_together(drains: Sequence[Drain]) -> list[Result]:
         return [_run(drains[0])]
     results: dict[int, Result] = {}
 
-    def work(place: int, drain: Drain) -> None:
-        results[place] = _run(drain)
+    def work(index: int, drain: Drain) -> None:
+        results[index] = _run(drain)
 
     threads = [Thread(target=work, args=each, name=f"drain-{each[0]}") for each in enumerate(drains)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return [results[place] for place in range(len(drains))]
+    return [results[index] for index in range(len(drains))]
 
 
 def _run(drain: Drain) -> Result:

@@ -134,7 +134,7 @@ def summarize(
     for run in runs:
         for target in (one for one in run.targets if one.dropped_at is None):
             targets.setdefault((target.platform, target.base_url), []).append(target)
-    ended = (_destination(place, each, results.get(place, DestinationResult())) for place, each in targets.items())
+    ended = (_destination(key, each, results.get(key, DestinationResult())) for key, each in targets.items())
     unrouted = _unrouted(runs, nowhere or DestinationResult())
     return Summary((*ended, *unrouted), seconds, interrupted)
 
@@ -149,7 +149,7 @@ def _unrouted(runs: Sequence[RunReport], result: DestinationResult) -> Sequence[
 
 
 def _destination(
-    place: tuple[str, str], targets: Sequence[TargetReport], result: DestinationResult
+    key: tuple[str, str], targets: Sequence[TargetReport], result: DestinationResult
 ) -> DestinationSummary:
     # What a platform refuses as a whole is told by its dead letter; waiting for it would never end.
     live = [target for target in targets if target.state != "blocked"]
@@ -160,7 +160,7 @@ def _destination(
     state = _state(pending + unplanned, dead + len(blocked), result)
     is_over = state in NOTHING_LEFT
     return DestinationSummary(
-        *place,
+        *key,
         state=state,
         delivered=result.delivered,
         pending=pending,
