@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from journal.errors import DamagedMirror
-from journal.kinds import CHECKPOINT, FINAL
 from journal.mirror.layout import BLOBS, RUNS, ResultsName, SegmentName, parse_blob
+from journal.mirror.needed_checkpoints import NeededCheckpoints
 from journal.mirror.segment_reading import least, read_results, read_segment
-from journal.mirror.segments import Segment, columns
+from journal.mirror.segments import Segment
 from journal.mirror.stores import Store
 
 
@@ -37,29 +36,6 @@ class Checked:
     missing: list[str] = field(default_factory=list)
 
 
-@dataclass
-class _Needed:
-    """The newest checkpoint of each run and role, by place and sha256, and all final ones."""
-
-    newest: dict[tuple[str, str], tuple[tuple[int, int], str]] = field(default_factory=dict)
-    final: set[str] = field(default_factory=set)
-
-    def note(self, segment: Segment) -> None:
-        for line in segment.lines:
-            event = columns(line) if b'"kind":"checkpoint"' in line else None
-            if event and event["kind"] == CHECKPOINT:
-                sha256 = str(json.loads(event["payload"]).get("sha256"))
-                if event["key"] == FINAL:
-                    self.final.add(sha256)
-                place = (segment.header.generation or 0, int(event["seq"]))
-                known = self.newest.get((segment.name.run, event["key"]))
-                if known is None or known[0] < place:
-                    self.newest[segment.name.run, event["key"]] = (place, sha256)
-
-    def all(self) -> set[str]:
-        return self.final | {sha256 for _, sha256 in self.newest.values()}
-
-
 def check(store: Store, between: Callable[[], object] = lambda: None) -> Checked:
     """Read everything in a mirror.
 
@@ -70,7 +46,7 @@ def check(store: Store, between: Callable[[], object] = lambda: None) -> Checked
     Raises:
         MirrorUnavailable: It cannot be read now.
     """
-    checked, needed = Checked(), _Needed()
+    checked, needed = Checked(), NeededCheckpoints()
     by_session: dict[str, list[SegmentName]] = {}
     for found in store.list(RUNS):
         checked.bytes += found.size
@@ -87,7 +63,7 @@ def check(store: Store, between: Callable[[], object] = lambda: None) -> Checked
         checked.missing += _gaps(names)
         checked.damaged += _breaks(parts.values())
     there = _check_blobs(store, checked, between)
-    checked.missing += [f"checkpoint {sha256}, which a run needs" for sha256 in sorted(needed.all() - there)]
+    checked.missing += [f"checkpoint {sha256}, which a run needs" for sha256 in sorted(needed.sha256s() - there)]
     return checked
 
 

@@ -6,7 +6,7 @@ import os
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
 
 from sqlalchemy import text
 
@@ -16,6 +16,7 @@ from journal.errors import DamagedMirror
 from journal.folder import Journal
 from journal.mirror import journal_reader
 from journal.mirror.layout import RUNS, ResultsName, SegmentName, blob_name
+from journal.mirror.needed_checkpoints import NeededCheckpoints
 from journal.mirror.segment_reading import least, read_results, read_segment
 from journal.mirror.segments import Segment, columns
 from journal.mirror.stores import Source
@@ -70,41 +71,46 @@ def restore(
         MirrorUnavailable: The mirror cannot be read. What was restored until then stays.
         JournalError: The journal cannot be written.
     """
-    restored = restore_events(journal, store, runs, between)
-    restore_checkpoints(journal, store, restored, between)
-    return restored
-
-
-def restore_events(
-    journal: Journal, store: Source, runs: Collection[str] | None = None, between: Callable[[], object] = lambda: None
-) -> Restored:
-    """Do the first half of `restore`."""
     restored = Restored()
     restored.results = _read_results(store, runs, restored)
     _take_results(journal, restored, has_events=False)  # so that no drain plans meanwhile what has arrived
     named = _segment_names(store, runs)
     with journal.begin(read_only=True) as connection:
         pruned = prunable.pruned(connection)
-    for parts in _in_order(_sessions(store, [name for name in named if name.run not in pruned], restored)):
-        for part in parts:
-            events = [event for line in part.lines if (event := columns(line))]
-            restored.events += fallback_intake.ingest_whole(journal.begin, str(part.name), part.header, events)
-            between()
+    sessions = _in_order(_sessions(store, [name for name in named if name.run not in pruned], restored))
+    tried: set[str] = set()
+    for _, own in groupby(sessions, key=lambda session: session[0].header.run.id):
+        tried |= _restore_run(journal, store, [part for _, parts in own for part in parts], restored, between)
     restored.runs = sorted({name.run for name in named})
     if restored.events:
         with journal.begin() as connection:  # have drains ask platforms whether they know more, from the lost machine
             connection.execute(_FROM_ELSEWHERE)
     _take_results(journal, restored, has_events=True)
+    for sha256 in set(_wanted(journal, restored.runs)) - tried:  # of events that were there before
+        restore_blob(journal, store, sha256, restored)
+        between()
     return restored
 
 
-def restore_checkpoints(
-    journal: Journal, store: Source, restored: Restored, between: Callable[[], object] = lambda: None
-) -> None:
-    """Do the second half of `restore`, with what the first has returned, and add what comes of it to that."""
-    for sha256 in _wanted(journal, restored.runs):
+def _restore_run(
+    journal: Journal, store: Source, parts: Sequence[Segment], restored: Restored, between: Callable[[], object]
+) -> set[str]:
+    """Bring a run in, its checkpoints first: a drain that plans the upload of one finds its bytes.
+
+    Return the sha256 of each checkpoint that was looked for.
+    """
+    needed = NeededCheckpoints()
+    for part in parts:
+        needed.note(part)
+    absent = needed.sha256s().difference(journal.blobs.names())
+    for sha256 in sorted(absent):
         restore_blob(journal, store, sha256, restored)
         between()
+    for part in parts:
+        events = [event for line in part.lines if (event := columns(line))]
+        restored.events += fallback_intake.ingest_whole(journal.begin, str(part.name), part.header, events)
+        between()
+    return absent
 
 
 def _read_results(store: Source, runs: Collection[str] | None, restored: Restored) -> list[Results]:
@@ -161,14 +167,16 @@ def _readable(store: Source, names: Sequence[SegmentName], restored: Restored) -
             yield part
 
 
-def _in_order(sessions: Iterable[tuple[Segment, Iterator[Segment]]]) -> Iterator[Iterator[Segment]]:
+def _in_order(
+    sessions: Iterable[tuple[Segment, Iterator[Segment]]],
+) -> list[tuple[Segment, Iterator[Segment]]]:
     """Return sessions in the order in which their journals had them: runs as they began, and each run's sessions."""
 
     def place(session: tuple[Segment, Iterator[Segment]]) -> tuple[str, str, int, str, str]:
         header = session[0].header
         return header.run.created_at, header.run.id, header.generation or 0, header.started_at, header.session or ""
 
-    return (parts for _, parts in sorted(sessions, key=place))
+    return sorted(sessions, key=place)
 
 
 def _wanted(journal: Journal, runs: Sequence[str]) -> Sequence[str]:

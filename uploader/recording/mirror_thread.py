@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ LOGGER = logging.getLogger("uploader")
 CLOSE_SECONDS = 120.0
 """How long the end of a training waits for its mirror at most."""
 RESTORE_SECONDS = 60.0
-"""How long a resumed training waits for its run's events at most."""
+"""How long a resumed training waits for its run at most."""
 _RETRY_SECONDS = 15.0
 _LAST_TRIES = 3
 _PAUSE = 1.0
@@ -173,14 +173,14 @@ def bring_back_run(options: JournalOptions, address: str, save_dir: Path, checkp
 
 
 def _bring_back_in_time(journal: Path, address: str, runs: Collection[str] | None) -> None:
-    """Restore runs, or all; the checkpoints follow while the training begins."""
+    """Restore runs, or all; what takes longer than it may follows while the training begins."""
     is_done = threading.Event()
     bound = executor()
 
     def work() -> None:
         bind_thread(bound)
         try:
-            _bring_back(journal, address, runs, is_done.set)
+            _bring_back(journal, address, runs)
         except JournalError as error:
             LOGGER.warning("Nothing was brought back from the mirror %s: %s", address, error)
         except Exception:
@@ -193,18 +193,13 @@ def _bring_back_in_time(journal: Path, address: str, runs: Collection[str] | Non
         LOGGER.warning("The mirror %s is slow: the training begins, and what it has comes in later.", address)
 
 
-def _bring_back(
-    journal: Path, address: str, runs: Collection[str] | None, when_events_are_there: Callable[[], object]
-) -> None:
+def _bring_back(journal: Path, address: str, runs: Collection[str] | None) -> None:
     import journal as journals
     from journal.mirror.mirror_addresses import open_store
-    from journal.mirror.restoring import restore_checkpoints, restore_events
+    from journal.mirror.restoring import restore
 
     with journals.open(journal) as opened:
-        store = open_store(address)
-        restored = restore_events(opened, store, runs)
-        when_events_are_there()
-        restore_checkpoints(opened, store, restored)
+        restored = restore(opened, open_store(address), runs)
     for what in restored.damaged:
         LOGGER.warning("Not brought back: %s", what)
     if restored.events:

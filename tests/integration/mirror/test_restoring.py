@@ -148,6 +148,22 @@ def test_only_checkpoints_that_are_needed_are_mirrored(training: Bench, store: F
     assert sorted(path.name for path in (tmp_path / "new" / "blobs").iterdir()) == sorted(kept)
 
 
+def test_a_checkpoint_is_there_before_its_event(training: Bench, store: FolderStore, tmp_path: Path) -> None:
+    """A drain that delivers meanwhile finds the bytes of what it plans."""
+    training.event("training_started")
+    training.checkpoint(b"best", BEST)
+    Mirroring(training.journal, store).step()
+    seen = []
+    with journal.open(tmp_path / "new") as opened:
+
+        def look() -> None:
+            events = rows(opened.path, "SELECT count(*) FROM events")[0][0]
+            seen.append((events, len(opened.blobs.names())))
+
+        restore(opened, store, between=look)
+    assert seen == [(0, 1), (2, 1)]
+
+
 def test_a_checkpoint_that_the_mirror_lacks_or_has_damaged_is_named(
     training: Bench, store: FolderStore, tmp_path: Path
 ) -> None:
