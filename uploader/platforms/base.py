@@ -69,7 +69,7 @@ class Message:
         data_json: The event's data, as JSON text of an object.
         identity: The run that it is about.
         attempt: 1 for the first; above that, an earlier attempt may have arrived.
-        order: Its place in the run, for a platform that orders by it.
+        order: Its position in the run, for a platform that orders by it.
     """
 
     chunk_id: str
@@ -93,7 +93,7 @@ class Upload:
         identity: The run that it is about.
         attempt: 1 for the first; above that, an earlier attempt may have arrived.
         form: Fields that accompany the file, on platforms that take them.
-        order: Its place in the run, for a platform that orders by it.
+        order: Its position in the run, for a platform that orders by it.
     """
 
     chunk_id: str

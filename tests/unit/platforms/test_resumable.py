@@ -20,8 +20,8 @@ from uploader.platforms.uploads.resumable import (
     INTERRUPTIONS,
     LEAST_CHUNK,
     MOST_CHUNK,
+    LocationLost,
     OutOfStep,
-    PlaceLost,
     chunk_size,
     goes_on,
     transfer,
@@ -203,14 +203,14 @@ def test_a_server_that_forgot_some_is_sent_it_again(upload: Upload) -> None:
 @pytest.mark.parametrize("offset", [0, None])
 def test_more_than_was_sent_is_not_believed(upload: Upload, offset: int | None) -> None:
     server = Server(answer=lambda offset: SIZE + 1)
-    with pytest.raises(PlaceLost, match=f"has {SIZE + 1} bytes"):
+    with pytest.raises(LocationLost, match=f"has {SIZE + 1} bytes"):
         transfer(upload, server, lambda _: None, offset=offset)
 
 
 def test_an_end_before_the_last_byte_was_sent_is_not_believed(upload: Upload) -> None:
     """As from a sign-in page that answers every PUT with success."""
     server = Server(answer=lambda offset: SIZE)
-    with pytest.raises(PlaceLost):
+    with pytest.raises(LocationLost):
         transfer(upload, server, lambda _: None, offset=0)
 
 

@@ -41,7 +41,7 @@ class JsonApi:
             path: Begins with a slash.
             body: JSON text.
             key: Sent as `Idempotency-Key`.
-            order: Sent as `Uploader-Order`: the message's place in its run.
+            order: Sent as `Uploader-Order`: the message's position in its run.
 
         Raises:
             DeliveryError: The answer is no success, or not the platform's.

@@ -54,7 +54,7 @@ _LONGEST_LIST = 16 * 1024 * 1024  # bytes
 def connect(base_url: str, key: str, transport: Transport, options: Mapping[str, str]) -> HubPlatform:
     """Return a client, as the spec promises; nothing is sent yet."""
     is_colab = any(name in options for name in COLAB_VARIABLES)
-    return HubPlatform(base_url, key, transport, place="colab" if is_colab else "local")
+    return HubPlatform(base_url, key, transport, kind_of_machine="colab" if is_colab else "local")
 
 
 class HubPlatform:
@@ -73,7 +73,7 @@ class HubPlatform:
         api_key: str | None,
         transport: Transport,
         *,
-        place: str = "local",
+        kind_of_machine: str = "local",
         upload_seconds: float = UPLOAD_SECONDS,
     ) -> None:
         """Prepare; nothing is sent yet.
@@ -82,7 +82,7 @@ class HubPlatform:
             base_url: Without a trailing slash.
             api_key: The key; None to read what is public.
             transport: The connections; closed by `close`.
-            place: `colab` in a Colab notebook, else `local`; part of the agent's name.
+            kind_of_machine: `colab` in a Colab notebook, else `local`; part of the agent's name.
             upload_seconds: Longest wait for an answer after the last byte of a file.
 
         Raises:
@@ -94,7 +94,7 @@ class HubPlatform:
         self._host = host_of(base_url)
         self._upload_seconds = upload_seconds
         self._lists = ListLock()
-        self._agent = f"python-{platform.python_version()}-{place}"
+        self._agent = f"python-{platform.python_version()}-{kind_of_machine}"
 
     def close(self) -> None:
         """Close idle connections."""

@@ -110,7 +110,7 @@ class UltralyticsPlatform:
         """Send a checkpoint's bytes to the storage and have the platform accept them.
 
         Raises:
-            Refused: The platform accepted none of many uploads to places that it gave.
+            Refused: The platform accepted none of many uploads to locations that it gave.
             DeliveryError: It did not accept this one.
         """
         if upload.identity.ids.get(OLDER) and "runId" not in upload.identity.ids:
@@ -129,15 +129,15 @@ class UltralyticsPlatform:
             raise Refused(f"{why}; {_WITHOUT_FILE}", status=error.status or CONFLICT) from None
 
     def _upload(self, upload: Upload, progress: UploadProgress) -> Receipt:
-        place = self._storage.store(upload, partial(self._ask_place, upload), progress)
-        path = place.get("gcsPath")
+        location = self._storage.store(upload, partial(self._ask_location, upload), progress)
+        path = location.get("gcsPath")
         ids = {"modelPath": path if is_id(path) else None, "modelSize": upload.size}
-        answer = self._promote(upload, place) if _is_promoted(upload.identity, place) else {}
+        answer = self._promote(upload, location) if _is_promoted(upload.identity, location) else {}
         self._storage.forget(upload)
-        stored = {**kept(answer), **ids, "uploadPath": brief(place.get("uploadPath")), "sha256": upload.sha256}
+        stored = {**kept(answer), **ids, "uploadPath": brief(location.get("uploadPath")), "sha256": upload.sha256}
         return Receipt(stored, ids, signals_of(answer))
 
-    def _ask_place(self, upload: Upload) -> dict[str, Any]:
+    def _ask_location(self, upload: Upload) -> dict[str, Any]:
         # Without an idempotency key: a repeated answer could hold an expired URL.
         request = {
             "filename": upload.filename,
@@ -148,22 +148,22 @@ class UltralyticsPlatform:
         if (run_id := upload.identity.ids.get("runId")) is not None:
             request["runId"] = run_id
         try:
-            place = self._api.post(UPLOAD, json.dumps(request), order=upload.order)
+            location = self._api.post(UPLOAD, json.dumps(request), order=upload.order)
         except Refused as error:
             raise about(upload.identity, error) from None
-        if not isinstance(place.get("uploadUrl"), str):
-            raise Transient(f"{self._host} named no URL to upload to{server_message(place)}", status=200)
-        return place
+        if not isinstance(location.get("uploadUrl"), str):
+            raise Transient(f"{self._host} named no URL to upload to{server_message(location)}", status=200)
+        return location
 
-    def _promote(self, upload: Upload, place: Mapping[str, Any]) -> dict[str, Any]:
+    def _promote(self, upload: Upload, location: Mapping[str, Any]) -> dict[str, Any]:
         data = {
-            "modelPath": place["gcsPath"],
+            "modelPath": location["gcsPath"],
             "runId": upload.identity.ids["runId"],
-            "uploadPath": place.get("uploadPath"),
+            "uploadPath": location.get("uploadPath"),
         }
         body = json.dumps({"event": "checkpoint_saved", **reference(upload.identity), "data": data})
         try:
-            return self._events.post(body, _promotion_key(upload, place), upload.order)
+            return self._events.post(body, _promotion_key(upload, location), upload.order)
         except Refused as error:
             self._storage.forget(upload)
             if error.status in {404, 409}:  # the model was found a moment ago
@@ -178,10 +178,10 @@ def _with_model_file(data: dict[str, Any], ids: Mapping[str, Any]) -> dict[str, 
     return {**data, "results": {**(data.get("results") or {}), **file}, **run}
 
 
-def _is_promoted(identity: RunIdentity, place: Mapping[str, Any]) -> bool:
-    return "runId" in identity.ids and bool(place.get("gcsPath"))
+def _is_promoted(identity: RunIdentity, location: Mapping[str, Any]) -> bool:
+    return "runId" in identity.ids and bool(location.get("gcsPath"))
 
 
-def _promotion_key(upload: Upload, place: Mapping[str, Any]) -> str:
-    # Each attempt stores the file in a place of its own, so its request differs and needs its own key.
-    return own_key(upload.chunk_id, str(place.get("uploadPath")))
+def _promotion_key(upload: Upload, location: Mapping[str, Any]) -> str:
+    # Each attempt stores the file in a location of its own, so its request differs and needs its own key.
+    return own_key(upload.chunk_id, str(location.get("uploadPath")))

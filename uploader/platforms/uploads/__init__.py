@@ -1,1 +1,1 @@
-"""Uploads of checkpoints to the place that the platform names, resumed where an earlier attempt was interrupted."""
+"""Uploads of checkpoints to the location that the platform names, resumed where an earlier attempt was interrupted."""

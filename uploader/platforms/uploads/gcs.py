@@ -19,7 +19,7 @@ from uploader.platforms.answers import Answer, host_of
 from uploader.platforms.base import Upload
 from uploader.platforms.http.file_body import Chunk
 from uploader.platforms.http.transport import Transport
-from uploader.platforms.uploads.resumable import PlaceLost
+from uploader.platforms.uploads.resumable import LocationLost
 from uploader.platforms.uploads.storage_answers import STORAGE_SECONDS, check_taken, difference
 
 _INCOMPLETE = 308
@@ -51,7 +51,7 @@ class GcsSession:
         """Ask how many bytes the server has.
 
         Raises:
-            PlaceLost: It no longer has the session, or holds another file.
+            LocationLost: It no longer has the session, or holds another file.
             DeliveryError: There was no usable answer.
         """
         return self._put("*", b"")
@@ -60,7 +60,7 @@ class GcsSession:
         """Send a chunk, of which the server may take only the beginning.
 
         Raises:
-            PlaceLost: It no longer has the session, or holds another file.
+            LocationLost: It no longer has the session, or holds another file.
             DeliveryError: There was no usable answer.
         """
         return self._put(f"{offset}-{offset + len(chunk) - 1}", chunk)
@@ -77,7 +77,7 @@ class GcsSession:
             return self._received(answer)
         check_taken(answer, self._host)
         if (other := difference(answer, self._upload)) is not None:
-            raise PlaceLost(f"{self._host} stored {other}", status=answer.status)
+            raise LocationLost(f"{self._host} stored {other}", status=answer.status)
         return self._upload.size
 
     def _received(self, answer: Answer) -> int:

@@ -31,19 +31,19 @@ class OutOfStep(Transient):
 
 
 class StillBusy(Transient):
-    """The server is still handling an earlier request, maybe one whose connection broke; the place is good."""
+    """The server is still handling an earlier request, maybe one whose connection broke; the location is good."""
 
 
-class PlaceLost(Transient):
-    """The place for the upload has expired, is gone, or holds something else: a new one is needed."""
+class LocationLost(Transient):
+    """The location for the upload has expired, is gone, or holds something else: a new one is needed."""
 
 
-class PlaceRefused(PlaceLost):
-    """The storage refuses the place: it has expired, or the storage does not admit the platform's users."""
+class LocationRefused(LocationLost):
+    """The storage refuses the location: it has expired, or the storage does not admit the platform's users."""
 
 
-class PlaceHidden(PlaceLost, Foreign):
-    """Whether the place is good is unknown: a page came instead of the storage's answer."""
+class LocationHidden(LocationLost, Foreign):
+    """Whether the location is good is unknown: a page came instead of the storage's answer."""
 
 
 class UploadSession(Protocol):
@@ -54,7 +54,7 @@ class UploadSession(Protocol):
 
         Raises:
             StillBusy: It is still handling an earlier request.
-            PlaceLost: It no longer has the session.
+            LocationLost: It no longer has the session.
         """
         ...
 
@@ -64,7 +64,7 @@ class UploadSession(Protocol):
         Raises:
             OutOfStep: It took none of it.
             StillBusy: It is still handling an earlier request.
-            PlaceLost: It no longer has the session, or reports another file.
+            LocationLost: It no longer has the session, or reports another file.
         """
         ...
 
@@ -116,10 +116,10 @@ class Account:
         """Accept the offset that the server reports, even a smaller one; it cannot have bytes that were not sent.
 
         Raises:
-            PlaceLost: It reports more.
+            LocationLost: It reports more.
         """
         if offset > self.reach:
-            raise PlaceLost(f"the storage says that it has {offset} bytes, but only {self.reach} were sent to it")
+            raise LocationLost(f"the storage says that it has {offset} bytes, but only {self.reach} were sent to it")
         if offset > self.confirmed:
             self.fruitless = 0
         self.offset = self.confirmed = offset
@@ -129,7 +129,7 @@ class Account:
 
         Raises:
             OutOfStep: It took none of the chunk.
-            PlaceLost: It reports more than was sent.
+            LocationLost: It reports more than was sent.
         """
         self.accept(offset)
         if offset <= start:
@@ -153,7 +153,7 @@ def transfer(upload: Upload, session: UploadSession, progress: UploadProgress, *
         offset: How many bytes the server has; None when it must be asked.
 
     Raises:
-        PlaceLost: A new place is needed.
+        LocationLost: A new location is needed.
         DeliveryError: It ended early; the server keeps what it has.
     """
     account = Account(upload.size if offset is None else offset, offset)

@@ -22,12 +22,12 @@ class ResumePoint:
     """Where one upload continues.
 
     Attributes:
-        place: The platform's answer that says where to upload to.
+        location: The platform's answer that says where to upload to.
         session: The session that takes the file in chunks; None before it is created.
         offset: How many bytes the server has; None when it must be asked.
     """
 
-    place: Mapping[str, Any] = field(repr=False)
+    location: Mapping[str, Any] = field(repr=False)
     session: UploadSession | None = field(default=None, repr=False)
     offset: int | None = None
 

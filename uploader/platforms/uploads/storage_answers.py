@@ -9,7 +9,7 @@ from pathlib import Path
 
 from uploader.platforms.answers import Answer, detail, foreign, refusal
 from uploader.platforms.base import Upload
-from uploader.platforms.uploads.resumable import PlaceHidden, PlaceRefused
+from uploader.platforms.uploads.resumable import LocationHidden, LocationRefused
 
 STORAGE_SECONDS = 600.0
 """Longest wait for a storage's answer after the last byte: it may be writing a large file."""
@@ -28,13 +28,13 @@ def check_taken(answer: Answer, host: str) -> None:
         host: Who gave it, for messages.
 
     Raises:
-        PlaceRefused: The URL has expired: a storage's 400, 401, 403, 404 and 410 concern its URL, never our key or the
-            file. Or the file is too large for it.
-        PlaceHidden: The same, in a page that may be a proxy's.
+        LocationRefused: The URL has expired: a storage's 400, 401, 403, 404 and 410 concern its URL, never our key or
+            the file. Or the file is too large for it.
+        LocationHidden: The same, in a page that may be a proxy's.
         DeliveryError: Any other failure, including a page with status 200: a sign-in page has stored nothing.
     """
     if answer.status in _EXPIRED or answer.status == TOO_LARGE:
-        kind = PlaceHidden if answer.is_page else PlaceRefused
+        kind = LocationHidden if answer.is_page else LocationRefused
         raise kind(f"{host} refused the upload's URL with {answer.status}{detail(answer)}", status=answer.status)
     if not answer.ok:
         raise refusal(answer, host, speaks_json=False)

@@ -72,7 +72,7 @@ class TusSession:
 
         Raises:
             StillBusy: It is still handling an earlier request.
-            PlaceLost: It no longer has the upload.
+            LocationLost: It no longer has the upload.
             DeliveryError: There was no usable answer.
         """
         return self._reported_offset(self._transport.request("HEAD", self._url, headers=_VERSION_HEADER))
@@ -83,7 +83,7 @@ class TusSession:
         Raises:
             OutOfStep: The server took none of it: its offset differs, or other bytes arrived.
             StillBusy: It is still handling an earlier request.
-            PlaceLost: It no longer has the upload.
+            LocationLost: It no longer has the upload.
             DeliveryError: There was no usable answer.
         """
         headers = {
@@ -123,7 +123,7 @@ def begin(transport: Transport, urls: object, upload: Upload) -> tuple[TusSessio
         The upload, or None where tus is not offered; and how many bytes the server has, or None when it must be asked.
 
     Raises:
-        PlaceLost: The URL has expired.
+        LocationLost: The URL has expired.
         DeliveryError: There was no usable answer.
     """
     if not isinstance(urls, dict) or not isinstance(urls.get("create"), str):

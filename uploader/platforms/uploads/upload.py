@@ -1,4 +1,4 @@
-"""Uploads a checkpoint to the place that the platform names: resumably if the server can, else with one PUT."""
+"""Uploads a checkpoint to the location that the platform names: resumably if the server can, else with one PUT."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from uploader.platforms.http.file_body import BlobReader
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.uploads import tus
 from uploader.platforms.uploads.gcs import GcsSession, is_session
-from uploader.platforms.uploads.resumable import OutOfStep, PlaceLost, PlaceRefused, UploadSession, chunk_size, transfer
+from uploader.platforms.uploads.resumable import (
+    LocationLost,
+    LocationRefused,
+    OutOfStep,
+    UploadSession,
+    chunk_size,
+    transfer,
+)
 from uploader.platforms.uploads.resume_points import ResumePoint, ResumePoints
 from uploader.platforms.uploads.storage_answers import STORAGE_SECONDS, TOO_LARGE, check_taken, difference
 
@@ -23,8 +30,8 @@ FRESH_URLS = 6
 MANY_ATTEMPTS = 8
 """From this attempt on, the new URLs of one attempt suffice: short drains would never reach that number."""
 
-Place = Mapping[str, Any]
-"""The platform's answer to a request for a place to upload to; its `uploadUrl` is text."""
+UploadLocation = Mapping[str, Any]
+"""The platform's answer to a request for a location to upload to; its `uploadUrl` is text."""
 
 
 class Storage:
@@ -42,16 +49,16 @@ class Storage:
         self._points = ResumePoints()
         self._refused: Counter[str] = Counter()
 
-    def store(self, upload: Upload, ask: Callable[[], Place], progress: UploadProgress) -> Place:
+    def store(self, upload: Upload, ask: Callable[[], UploadLocation], progress: UploadProgress) -> UploadLocation:
         """Store the file, resuming what an earlier attempt began.
 
         Args:
             upload: The file.
-            ask: Asks the platform for a new place.
+            ask: Asks the platform for a new location.
             progress: Told the number of bytes.
 
         Returns:
-            The place that holds it. Unless the file went there in one piece, it is remembered until `forget`.
+            The location that holds it. Unless the file went there in one piece, it is remembered until `forget`.
 
         Raises:
             Refused: The storage refused each of many new URLs from the platform.
@@ -59,21 +66,23 @@ class Storage:
         """
         point = self._points.find(upload.chunk_id)
         try:
-            return self._deliver(upload, point, progress) if point else self._to_new_place(upload, ask, progress)
-        except PlaceLost:  # once: a new place should be good
-            return self._to_new_place(upload, ask, progress)
+            return self._deliver(upload, point, progress) if point else self._to_new_location(upload, ask, progress)
+        except LocationLost:  # once: a new location should be good
+            return self._to_new_location(upload, ask, progress)
 
-    def _to_new_place(self, upload: Upload, ask: Callable[[], Place], progress: UploadProgress) -> Place:
+    def _to_new_location(
+        self, upload: Upload, ask: Callable[[], UploadLocation], progress: UploadProgress
+    ) -> UploadLocation:
         try:
-            place = self._deliver(upload, ResumePoint(ask()), progress)
-        except PlaceRefused as error:
+            location = self._deliver(upload, ResumePoint(ask()), progress)
+        except LocationRefused as error:
             self._refused[upload.chunk_id] += 1
             self._bear(upload, error)
             raise
         self._refused.pop(upload.chunk_id, None)
-        return place
+        return location
 
-    def _bear(self, upload: Upload, error: PlaceRefused) -> None:
+    def _bear(self, upload: Upload, error: LocationRefused) -> None:
         """Tolerate a refusal unless it was one too many.
 
         Raises:
@@ -93,41 +102,41 @@ class Storage:
         ) from None
 
     def forget(self, upload: Upload) -> None:
-        """Start with a new place next time: the upload is complete, or lost."""
+        """Start with a new location next time: the upload is complete, or lost."""
         self._points.forget(upload.chunk_id)
 
-    def _deliver(self, upload: Upload, point: ResumePoint, progress: UploadProgress) -> Place:
+    def _deliver(self, upload: Upload, point: ResumePoint, progress: UploadProgress) -> UploadLocation:
         try:
-            begun = point if point.session else self._begin(upload, point.place)
+            begun = point if point.session else self._begin(upload, point.location)
             if begun.session is None:
-                self._put(upload, point.place["uploadUrl"], progress)
+                self._put(upload, point.location["uploadUrl"], progress)
             else:
                 self._points.keep(upload.chunk_id, replace(begun, offset=None))
                 self._transfer(upload, begun.session, begun.offset, progress)
         except Unreachable as error:
-            if host_of(point.place["uploadUrl"]) == self._platform:
+            if host_of(point.location["uploadUrl"]) == self._platform:
                 raise
             # Only uploads must wait for a storage that is down.
             raise Transient(f"the storage of {self._platform}: {error}") from None
-        return point.place
+        return point.location
 
-    def _begin(self, upload: Upload, place: Place) -> ResumePoint:
-        """Choose how to upload the file to a new place."""
-        url = place["uploadUrl"]
+    def _begin(self, upload: Upload, location: UploadLocation) -> ResumePoint:
+        """Choose how to upload the file to a new location."""
+        url = location["uploadUrl"]
         if is_session(url):
             # An empty file has no last chunk to complete the session; asking for the offset completes it.
-            return ResumePoint(place, GcsSession(self._transport, url, upload), 0 if upload.size else None)
+            return ResumePoint(location, GcsSession(self._transport, url, upload), 0 if upload.size else None)
         if upload.size <= chunk_size(upload.size):
-            return ResumePoint(place)  # a single chunk cannot be resumed
-        session, offset = tus.begin(self._transport, place.get("tus"), upload)
-        return ResumePoint(place, session, offset)
+            return ResumePoint(location)  # a single chunk cannot be resumed
+        session, offset = tus.begin(self._transport, location.get("tus"), upload)
+        return ResumePoint(location, session, offset)
 
     def _transfer(self, upload: Upload, session: UploadSession, offset: int | None, progress: UploadProgress) -> None:
         try:
             transfer(upload, session, progress, offset=offset)
         except Transient as error:
-            # Waiting will not help: this place is unusable, so the next attempt asks for another.
-            if isinstance(error, (PlaceLost, OutOfStep)) or error.status is None:
+            # Waiting will not help: this location is unusable, so the next attempt asks for another.
+            if isinstance(error, (LocationLost, OutOfStep)) or error.status is None:
                 self.forget(upload)
             raise
         except BlobUnusable:
