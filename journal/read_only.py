@@ -73,14 +73,18 @@ def _read_copy(path: Path, record_of: RecordOf) -> View:
 
 
 def _view(opened: Journal, path: Path, record_of: RecordOf) -> View:
-    lost = {run.id: opened.lost_epochs(run, record_of(run)) for run in opened.runs_over()}
+    missing = opened.missing_epochs()
+    over = {run.id: run for run in opened.runs_over()}
+    if missing.keys() - over.keys():  # of finished runs that have arrived, few are looked at
+        over |= {run.id: run for run in opened.runs_over(finished=True) if run.id in missing}
+    lost = {run.id: opened.lost_epochs(run, record_of(run)) for run in over.values()}
     return View(
         path,
         tuple(opened.report()),
         opened.size().total,
         opened.fallbacks_waiting(path),
         opened.fallbacks_elsewhere(path),
-        opened.missing_epochs(),
+        missing,
         {run_id: epochs for run_id, epochs in lost.items() if epochs},
         drain_at_work(path),
     )

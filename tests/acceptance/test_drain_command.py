@@ -522,6 +522,23 @@ def test_status_tells_which_epochs_are_missing_and_that_an_end_is_unknown(
     assert {name: told[name] for name in known} == known
 
 
+def test_status_tells_where_the_epochs_of_a_finished_run_and_of_a_running_one_are(
+    journals: Recordings, environment: dict[str, str]
+) -> None:
+    finished = killed(journals, 0, 1, 4, trained=4)
+    finished.complete()
+    finished.end("complete")
+    drained(environment, "--to", environment["ULTRALYTICS_PLATFORM_URL"])
+    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
+        connection.execute("DELETE FROM events WHERE key IN ('2', '3') AND kind = 'epoch_end'")
+    running = journals.begin("running")
+    for number in (0, 1, 4):
+        running.epoch(number)
+    _, out, _ = run(environment, "status")
+    assert "epochs 3-4 missing here, but in results.csv: `doctor --repair` takes them in" in out
+    assert "epochs 3-4 missing so far; the training looks for them when it ends" in out
+
+
 def test_status_tells_what_is_pending_and_why(
     journals: Recordings, environment: dict[str, str], server: ScriptedServer
 ) -> None:

@@ -10,6 +10,7 @@ from uploader.addresses import shown
 from uploader.platforms.registry import DEFAULT
 
 if TYPE_CHECKING:
+    from journal.kinds import RunState
     from journal.reading.report import DeadLetter
 
 
@@ -35,10 +36,13 @@ def an_earlier_journal(folder: Path) -> str:
     )
 
 
-def on_epochs(*, end_unknown: bool, missing_epochs: Sequence[int], salvageable_epochs: Sequence[int]) -> Iterator[str]:
+def on_epochs(
+    state: RunState, *, end_unknown: bool, missing_epochs: Sequence[int], salvageable_epochs: Sequence[int]
+) -> Iterator[str]:
     """Yield sentences on what is not known of a run, or not here; epochs are counted from 1, as trainers count them.
 
     Args:
+        state: The run's.
         end_unknown: Whether its process recorded no end.
         missing_epochs: Epochs that are neither here nor in the trainer's own record.
         salvageable_epochs: Epochs that are in that record only.
@@ -48,8 +52,11 @@ def on_epochs(*, end_unknown: bool, missing_epochs: Sequence[int], salvageable_e
     if end_unknown:
         yield "its end is unknown: its process recorded none, and is gone or silent"
     if salvageable_epochs:
-        yield f"{epochs_in_words(salvageable_epochs)} missing here, but in results.csv: the next drain takes them in"
-    if missing_epochs:
+        how = "`doctor --repair` takes them in" if state == "finished" else "the next drain takes them in"
+        yield f"{epochs_in_words(salvageable_epochs)} missing here, but in results.csv: {how}"
+    if missing_epochs and state == "running":
+        yield f"{epochs_in_words(missing_epochs)} missing so far; the training looks for them when it ends"
+    elif missing_epochs:
         yield f"{epochs_in_words(missing_epochs)} missing, and in no results.csv of the run that can be read here"
 
 

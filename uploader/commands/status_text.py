@@ -86,7 +86,7 @@ def _run(run: RunReport, view: View, settings: Settings | None) -> str:
     forks = [f"{count(run.forks, 'session')} continued it at the same time as another one; `doctor` names where"]
     slow = [f"the disk is slow: {count(run.unflushed, 'event')} might not survive a power cut yet"]
     named = [*(forks if run.forks else []), *(slow if run.unflushed else [])]
-    lines = [*on_epochs(**epochs_of(run, view)), *named, *targets]
+    lines = [*on_epochs(run.state, **epochs_of(run, view)), *named, *targets]
     return "\n".join([head, *(f"  {line}" for line in lines)]) + _unrouted(run)
 
 
