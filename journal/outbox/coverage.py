@@ -22,8 +22,9 @@ _D = tables.deliveries
 TAKEN_IN = "results taken in"
 """Name of the fact that counts how often results of another journal came in. Planning asks only where it is."""
 
-# A span is `uuid number uuid number` (`journal.ids.span`). Of the events between its two ends the delivery has those of
-# its kind; of others between them nothing is sent there.
+# The joins are CROSS JOINs because SQLite keeps their order: for each delivery its events, by their identities. Left to
+# itself it may take each event and look at all deliveries. A span is `uuid number uuid number` (`journal.ids.span`). Of
+# the events between its two ends the delivery has those of its kind; of others between them nothing is sent there.
 _COVERED = f"""
     WITH d AS (
       SELECT id, kind, body, substr(span, 1, 36) AS session, CAST(substr(span, 38) AS INTEGER) AS first,
@@ -32,8 +33,8 @@ _COVERED = f"""
       FROM deliveries WHERE run_id = :run_id AND destination_id = :destination_id AND span IS NOT NULL
     )
     SELECT d.id AS delivery, e.id AS event, s.uuid, e.seq, e.kind, e.key, e.payload
-    FROM d JOIN sessions s ON s.uuid = d.session
-           JOIN events e ON e.session_id = s.id
+    FROM d CROSS JOIN sessions s ON s.uuid = d.session
+           CROSS JOIN events e ON e.session_id = s.id
                         AND e.seq BETWEEN d.first AND CASE d.last_session WHEN d.session THEN d.last ELSE d.first END
     WHERE e.seq = d.first OR (e.seq = d.last AND d.session = d.last_session)
        OR (d.kind = '{CONSOLE}' AND e.kind IN ('{CONSOLE}', '{GIVEN_UP}'))
@@ -41,14 +42,16 @@ _COVERED = f"""
            AND EXISTS (SELECT 1 FROM json_each(d.body, '$.metrics') m WHERE m.key = e.key))
     UNION ALL
     SELECT d.id, e.id, s.uuid, e.seq, e.kind, e.key, e.payload
-    FROM d JOIN sessions s ON s.uuid = d.last_session JOIN events e ON e.session_id = s.id AND e.seq = d.last
+    FROM d CROSS JOIN sessions s ON s.uuid = d.last_session
+           CROSS JOIN events e ON e.session_id = s.id AND e.seq = d.last
     WHERE d.last_session != d.session
 """  # noqa: S608 - names of this package
 _PLANNED = text(f"SELECT DISTINCT event FROM ({_COVERED}) WHERE event > :after")  # noqa: S608 - of this module
 # Earlier versions planned by local ids, and wrote no spans.
 _PLANNED_BY_IDS = text(
     """
-    SELECT e.id FROM deliveries d JOIN events e ON e.run_id = d.run_id AND e.id BETWEEN d.first_event AND d.last_event
+    SELECT e.id FROM deliveries d
+      CROSS JOIN events e ON e.id BETWEEN d.first_event AND d.last_event AND e.run_id = d.run_id
     WHERE d.run_id = :run_id AND d.destination_id = :destination_id AND d.span IS NULL AND d.state != 'superseded'
       AND e.id > :after
     """
@@ -56,6 +59,17 @@ _PLANNED_BY_IDS = text(
 _EVENTS = text(f"SELECT delivery, event FROM ({_COVERED})")  # noqa: S608
 _CONTENTS = text(
     f"SELECT delivery, uuid, seq, kind, key, payload FROM ({_COVERED}) ORDER BY delivery, uuid, seq"  # noqa: S608
+)
+_END = """
+    coalesce((SELECT e.id FROM sessions s JOIN events e ON e.session_id = s.id AND e.seq = CAST({number} AS INTEGER)
+              WHERE s.uuid = {session}), 0)"""
+_UNPLACED = "WHERE run_id = :run_id AND destination_id = :destination_id AND span IS NOT NULL AND first_event = 0"
+_SECOND = "38 + instr(substr(span, 38), ' ')"
+_LAST = _END.format(number=f"substr(span, {_SECOND} + 37)", session=f"substr(span, {_SECOND}, 36)")
+_FIRST = _END.format(number="substr(span, 38)", session="substr(span, 1, 36)")
+_PLACE = (
+    text(f"UPDATE deliveries SET last_event = {_LAST} {_UNPLACED}"),  # noqa: S608
+    text(f"UPDATE deliveries SET first_event = {_FIRST} {_UNPLACED} AND last_event != 0"),  # noqa: S608
 )
 _COUNT = text("SELECT value FROM facts WHERE name = :name").bindparams(name=TAKEN_IN)
 _COUNT_ON = text("INSERT OR REPLACE INTO facts VALUES (:name, :value)").bindparams(name=TAKEN_IN)
@@ -76,6 +90,12 @@ def forget(connection: Connection, *chosen: ColumnElement[bool]) -> None:
     connection.execute(update(_D).where(_D.c.state == "superseded", *chosen).values(span=None))
     if times_taken_in(connection):
         count_taken_in(connection)  # what a drain has read of it is no longer so
+
+
+def place(connection: Connection, run_id: str, destination_id: int) -> None:
+    """Note the local ids of the events of deliveries that came in without, as far as these events are here."""
+    for statement in _PLACE:
+        connection.execute(statement, {"run_id": run_id, "destination_id": destination_id})
 
 
 def planned_events(connection: Connection, run_id: str, destination_id: int, after: int) -> frozenset[int]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal.clock import now_text
@@ -167,7 +167,7 @@ class _Incoming:
             connection.execute(_COUNT_ATTEMPTS.where(*self._here), counts)  # it may have arrived from there
         if any(one.span is None for one in further):
             overlaps.plan_again(connection, self._run_id, self._destination_id, 0)
-        _place_rows(connection, *self._here)
+        coverage.place(connection, self._run_id, self._destination_id)
         return self._delivered(connection) - before
 
     def take_back(self, connection: Connection, *, only_of_events: bool) -> tuple[list[str], frozenset[int]]:
@@ -231,39 +231,6 @@ _COUNT_ATTEMPTS = (
 def _settled(one: SentDelivery) -> dict[str, Any]:
     state = {"state": one.state, "settled_at": one.settled_at, "span": one.span, "owner": None, "lease_until": None}
     return {**state, "last_error": one.last_error, "receipt": func.coalesce(one.receipt, _D.c.receipt)}
-
-
-_FIRST_AND_LAST = (
-    update(_D)
-    .where(_D.c.id == bindparam("delivery"))
-    .values(first_event=bindparam("first"), last_event=bindparam("last"))
-)
-
-
-def _place_rows(connection: Connection, *here: ColumnElement[bool]) -> None:
-    """Note the local ids of the events of deliveries that came in, as far as these are here."""
-    unplaced = (*here, _D.c.first_event == 0, _D.c.span.is_not(None))
-    spans = {row.id: row.span.split(" ") for row in connection.execute(select(_D.c.id, _D.c.span).where(*unplaced))}
-    found = []
-    for delivery, (first_session, first, last_session, last) in spans.items():
-        ends = [_event(connection, first_session, first), _event(connection, last_session, last)]
-        if all(ends):
-            found.append({"delivery": delivery, "first": ends[0], "last": ends[1]})
-    if found:
-        connection.execute(_FIRST_AND_LAST, found)
-
-
-_BY_IDENTITY = (
-    select(_E.c.id)
-    .join(_S, _S.c.id == _E.c.session_id)
-    .where(_S.c.uuid == bindparam("session"), _E.c.seq == bindparam("number"))
-)
-
-
-def _event(connection: Connection, session: str, number: str) -> int | None:
-    if not number.isdecimal():
-        return None
-    return connection.execute(_BY_IDENTITY, {"session": session, "number": int(number)}).scalar()
 
 
 def _advance(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import permutations
 from pathlib import Path
@@ -388,3 +388,39 @@ def planned(outbox: Outbox, training: Training) -> frozenset[int]:
     backlog = outbox.backlogs.read(target, 100, Selection())
     assert backlog is not None
     return backlog.planned & {event.id for event in backlog.events}
+
+
+def steps(connection: Any, work: Callable[[], object]) -> int:
+    """Return how much SQLite does for some work, in hundreds of steps of its virtual machine."""
+    ticks = 0
+
+    def tick() -> int:
+        nonlocal ticks
+        ticks += 1
+        return 0
+
+    driver = connection.connection.driver_connection
+    driver.set_progress_handler(tick, 100)
+    try:
+        work()
+    finally:
+        driver.set_progress_handler(None, 0)
+    return ticks
+
+
+def test_results_of_a_long_run_take_no_longer_for_each_delivery(
+    journals: Recordings, server: ScriptedServer, tmp_path: Path
+) -> None:
+    found = []
+    for epochs in (150, 300):
+        with recordings(tmp_path / str(epochs)) as source:
+            training = source.begin(f"of {epochs}")
+            training.started()
+            for number in range(epochs):
+                training.epoch(number)
+            with copied(source.journal.path, f"drained {epochs}") as copy:
+                copy.drain(server.url)
+                [results] = told(copy)
+            with closing(source.journal.outbox()) as outbox, outbox.begin() as connection:
+                found.append(steps(connection, lambda: results_intake.take_in(connection, results)))  # noqa: B023
+    assert found[1] < 3 * found[0]
