@@ -180,7 +180,7 @@ class FolderStore:
                 _flush(descriptor)
             finally:
                 os.close(descriptor)
-            temporary.replace(final)
+            _rename(temporary, final)
             with suppress(OSError):  # some mounts cannot flush a folder
                 sync_folder(final.parent)
         except OSError as error:
@@ -211,6 +211,23 @@ def _copy(file: IO[bytes], descriptor: int, between: Callable[[], object]) -> No
         if number % _FLUSHED_CHUNKS == 0:
             _flush(descriptor)
         between()
+
+
+def _rename(temporary: Path, final: Path) -> None:
+    """Give an object its name; where a mount knows no rename, by copying it, which is read back like all others."""
+    try:
+        temporary.replace(final)
+    except OSError as error:
+        if error.errno not in _NOT_KNOWN:
+            raise
+        descriptor = os.open(final, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        try:
+            with temporary.open("rb", buffering=0) as file:
+                _copy(file, descriptor, lambda: None)
+            _flush(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.unlink()
 
 
 def _flush(descriptor: int) -> None:
