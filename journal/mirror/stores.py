@@ -20,8 +20,10 @@ from journal.checkpoints.blobs import write_all
 from journal.disk import sync_folder
 from journal.errors import MirrorUnavailable
 from journal.locations import surroundings
+from journal.surroundings.machines import COLAB
 
 _CHUNK = 1 << 20
+_DRIVE = Path("/content/drive")
 _FLUSHED_CHUNKS = 8  # a large flush would delay other writes to the same disk
 _TEMPORARY = ".tmp-"
 # What file systems answer that do not know a call, as opposed to one that fails.
@@ -94,7 +96,11 @@ class FolderStore:
         """Use a folder, which is made when something is put."""
         self.folder = folder
         self.address = str(folder)
-        self.confirms = not surroundings().place(folder).sends_later
+        here = surroundings()
+        self.confirms = not here.place(folder).sends_later
+        # Whatever is made in the mount point keeps Drive from being mounted there, and is lost with the session.
+        is_of_drive = here.machine is COLAB and _DRIVE in folder.parents
+        self._is_mounted = not is_of_drive or here.place(folder).sends_later
 
     def put(self, name: str, content: bytes) -> None:
         """Store an object, unless it is there."""
@@ -170,6 +176,11 @@ class FolderStore:
 
     def _write(self, name: str, write: Callable[[int], object]) -> None:
         """Write an object under a temporary name, flush it and rename it."""
+        if not self._is_mounted:
+            raise MirrorUnavailable(
+                f"the mirror {self.folder} is on Drive, which is not mounted: first run `drive.mount('{_DRIVE}')` and "
+                "begin anew"
+            )
         final = self.folder / name
         temporary = final.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
         try:

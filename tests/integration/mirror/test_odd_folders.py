@@ -67,3 +67,14 @@ def test_a_drive_that_fills_up_keeps_what_it_has_and_goes_on_when_it_has_space(t
         mirroring.step()
         assert [path.name for path in drive.rglob(".tmp-*")] == []
         assert restored(store, tmp_path / "new") == export(training.journal.path)
+
+
+def test_nothing_is_made_where_drive_is_to_be_mounted(training: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drive cannot be mounted over files, and what is made there is lost with the session."""
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release")
+    monkeypatch.delenv("KAGGLE_KERNEL_RUN_TYPE", raising=False)
+    training.event()
+    there = Path("/content/drive").exists()
+    with pytest.raises(MirrorUnavailable, match=r"first run `drive\.mount\('/content/drive'\)`"):
+        Mirroring(training.journal, FolderStore(Path("/content/drive/MyDrive/mirror"))).step()
+    assert Path("/content/drive").exists() == there
