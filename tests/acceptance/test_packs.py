@@ -514,3 +514,49 @@ def test_packs_and_journals_are_drained_together(uploader: Run, server: Scripted
     assert (code, [one["journal"] for one in told["errors"]]) == (1, [str(tmp_path / "two.pack")])
     names = {each["name"] for each in server.bodies("/training/metrics") if each["event"] == "training_started"}
     assert names == {"one", "three"}
+
+
+@pytest.mark.parametrize("idempotency", [True, False])
+def test_the_platform_shows_what_it_would_after_a_drain_at_home(
+    uploader: Run, tmp_path: Path, idempotency: bool
+) -> None:
+    """In three packs, each drained twice; one with a platform that does not honour idempotency keys."""
+    home, models = tmp_path / "journal", []
+    with running(tmp_path / "there", api_key=KEY, idempotency=idempotency) as there, recordings(home) as journals:
+        training = journals.begin()
+        training.started(epochs=6)
+        for number in range(6):
+            training.console(number)
+            training.epoch(number)
+            if number % 2:
+                training.checkpoint(b"%d" % number, "best")
+                if number == 5:
+                    training.complete()
+                    training.end()
+                not_heard_of(training)
+                uploader("gpu", "pack", tmp_path / f"{number}", "--journal", home)
+                for _ in range(2):
+                    code, *_ = uploader(
+                        "desk", "drain", tmp_path / f"{number}", "--receipts", tmp_path / "r", url=there.url
+                    )
+                    assert code == 0
+                if number == 3:
+                    uploader("gpu", "receipts", tmp_path / "r", "--journal", home)
+        models.append(Api(there.url, KEY).model())
+    shutil.copytree(home, tmp_path / "other")
+    with recordings(tmp_path / "other") as copy, copy.journal.begin() as connection:
+        for table in ("signals", "attempts", "deliveries", "targets", "destinations"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+    with running(tmp_path / "here", api_key=KEY, idempotency=idempotency) as here:
+        assert uploader("gpu", "drain", tmp_path / "other", url=here.url)[0] == 0
+        models.append(Api(here.url, KEY).model())
+    shown = [
+        {
+            "status": model["status"],
+            "file": model["file"]["sha256"],
+            "results": [(each["epoch"], each["metrics"]) for each in model["trainResults"]],
+            "console": "\n".join(each["content"] for each in model["consoleChunks"]),
+        }
+        for model in models
+    ]
+    assert shown[0] == shown[1]
