@@ -22,6 +22,7 @@ class SmallTrainer:
         tears_down: Whether it tears down after an error, as newer versions do.
         during: Called in each epoch.
         drain: Whether a drain is kept at work beside it.
+        mirror: The folder that its run is mirrored to, if it is.
         resume: The checkpoint that it is resumed from, if it is.
     """
 
@@ -34,9 +35,12 @@ class SmallTrainer:
         tears_down: bool = True,
         during: Callable[[Any], object] = lambda trainer: None,
         drain: bool = False,
+        mirror: Path | None = None,
         resume: bool | str = False,
     ) -> None:
-        self.ours = PlatformCallbacks(JournalOptions(str(folder / "journal"), "process", drain=drain))
+        named = str(mirror) if mirror else None
+        options = JournalOptions(str(folder / "journal"), "process", drain=drain, mirror=named)
+        self.ours = PlatformCallbacks(options)
         self.save_dir = folder / name
         self.save_dir.mkdir(parents=True, exist_ok=True)
         self.last, self.best = self.save_dir / "last.pt", self.save_dir / "best.pt"
