@@ -218,6 +218,12 @@ def test_a_pack_is_whole_or_not_there_and_replaces_nothing_unasked(uploader: Run
     assert packed.stat().st_mode & 0o077 == 0
 
 
+def test_status_says_what_to_do_with_a_pack(uploader: Run, packed: Path, tmp_path: Path) -> None:
+    for others in ([], [tmp_path / "journal"]):
+        code, out, error = uploader("gpu", "status", packed, *others)
+        assert (code, "it is a pack: `drain`" in out + error) == (1, True)
+
+
 def test_no_secret_is_in_a_pack(uploader: Run, server: ScriptedServer, packed: Path, tmp_path: Path) -> None:
     uploader("gpu", "drain", tmp_path / "journal", url=server.url)
     uploader("gpu", "pack", packed, "--force", "--run", "train", "--journal", tmp_path / "journal")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
-from uploader.commands.phrases import in_fallback_files
+from uploader.commands.phrases import in_fallback_files, what_else
 from uploader.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def require_journal(folder: Path | None, command: str, *, as_json: bool) -> None
     message, beside = f"there is no journal in {where}", len(waiting(where))
     if beside:
         message += f" yet; {in_fallback_files(beside, where)}"
+    if folder is not None and what_is(folder) in {"pack", "mirror"}:
+        fail(f"{message}; {what_else(folder)}", command, JOURNAL_UNUSABLE, as_json=as_json)
     if folder is not None:
         advice = "" if beside else "; name its folder by --journal or UPLOADER_JOURNAL"
         fail(message + advice, command, JOURNAL_UNUSABLE, as_json=as_json)

@@ -60,6 +60,16 @@ def on_epochs(
         yield f"{epochs_in_words(missing_epochs)} missing, and in no results.csv of the run that can be read here"
 
 
+def what_else(path: Path) -> str:
+    """Return what a person may do about a path that is no journal, after a semicolon."""
+    from journal.reading.places import address_of, what_is
+
+    what = what_is(address_of(path) or path)
+    if what in {"pack", "mirror"}:
+        return f"it is a {what}: `drain` delivers what it has, and `unpack` brings it into a journal"
+    return "name the folder that holds `journal.db`"
+
+
 def letters_in_words(letters: Sequence[DeadLetter], limit: int = 3) -> str:
     """Return dead letters with the ids that `retry` and `drop` take, and the reason of the first one."""
     named = ", ".join(f"{one.id} ({one.kind})" for one in letters[:limit])

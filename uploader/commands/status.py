@@ -16,6 +16,7 @@ from uploader.commands.dialogue import JOURNAL_UNUSABLE
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, require_journal
 from uploader.commands.journal_option import journals_argument, journals_option
+from uploader.commands.phrases import what_else
 from uploader.commands.status_text import as_text, epochs_of
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _read(folder: Path) -> View | str:
     from journal.reading.places import what_is
 
     if what_is(folder) != "journal":
-        return "there is no journal; name the folder that holds `journal.db`"
+        return f"there is no journal; {what_else(folder)}"
     try:
         return _read_journal(folder)
     except JournalError as error:
