@@ -20,9 +20,11 @@ from typing import Any
 
 import journal
 from journal.outbox.claims import Claims
+from journal.reading.drain_at_work import DrainAtWork
 from soaks.lines import JOURNAL, LOCAL_PLATFORM, UPLOADER, OnLine, tracing
 from uploader.delivery import drain as drain_module
 from uploader.delivery.drain import Drain
+from uploader.delivery.drain_lock import HeldLock
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.summary import Summary
 from uploader.delivery.timing import Timing
@@ -160,8 +162,8 @@ def _drain_and_exit(job: Job) -> None:
 def _take_the_lock_away() -> None:
     """Let two drains work at once. They then do not take back all claims, which only the lock's holder may do."""
 
-    def no_lock(_: Path) -> AbstractContextManager[None]:
-        return nullcontext()
+    def no_lock(folder: Path, **_: object) -> AbstractContextManager[HeldLock]:
+        return nullcontext(HeldLock(folder, DrainAtWork()))
 
     drain_module.drain_lock = no_lock
     Claims.release_all = lambda _: 0
