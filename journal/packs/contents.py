@@ -21,6 +21,7 @@ from journal.checkpoints.blobs import write_all
 from journal.clock import utc_now
 from journal.errors import BlobMissing
 from journal.folder import Journal
+from journal.kinds import CHECKPOINT
 from journal.mirror import journal_reader, segments
 from journal.mirror.layout import ResultsName, blob_name
 from journal.mirror.numbers import Numbers
@@ -28,19 +29,23 @@ from journal.mirror.stores import Listed
 from journal.outbox import run_results
 from journal.reading.report import RunReport, make_report
 
-# A checkpoint has arrived where each destination of its run has it, or something newer in its place.
+# Bytes have arrived where each destination of their run has them, or something newer in their place, and none waits for
+# them: two checkpoints of a run may have the same.
 _ARRIVED = text(
-    """
-    SELECT DISTINCT d.sha256 FROM deliveries d
+    f"""
+    SELECT DISTINCT d.run_id, d.sha256 FROM deliveries d
     WHERE d.run_id IN :runs AND d.sha256 IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM deliveries o WHERE o.run_id = d.run_id AND o.sha256 = d.sha256
+                      AND o.state IN ('pending', 'claimed', 'dead'))
       AND NOT EXISTS (SELECT 1 FROM targets t WHERE t.run_id = d.run_id AND t.dropped_at IS NULL
                       AND NOT EXISTS (SELECT 1 FROM deliveries o WHERE o.run_id = t.run_id AND o.sha256 = d.sha256
                                       AND o.destination_id = t.destination_id AND o.span IS NOT NULL
                                       AND o.state IN ('delivered', 'superseded')))
-    """
+      AND NOT EXISTS (SELECT 1 FROM targets t JOIN events e ON e.run_id = t.run_id AND e.id > t.planned_through
+                      WHERE t.run_id = d.run_id AND t.dropped_at IS NULL AND e.kind = '{CHECKPOINT}'
+                        AND json_extract(e.payload, '$.sha256') = d.sha256)
+    """  # noqa: S608 - a name of this package
 ).bindparams(bindparam("runs", expanding=True))
-
-
 CHUNK = 1 << 20
 
 
@@ -101,9 +106,9 @@ def collect(stack: ExitStack, journal: Journal, runs: Collection[str] | None = N
         contents.runs = undelivered(make_report(connection, utc_now())) if runs is None else sorted(runs)
         for run_id in contents.runs:
             _add_run(connection, run_id, contents)
-        arrived = set(connection.execute(_ARRIVED, {"runs": contents.runs}).scalars())
-        wanted = {sha256 for _, sha256 in journal_reader.wanted_blobs(connection, contents.runs)}
-        for sha256 in sorted(wanted - arrived):
+        arrived = {(row.run_id, row.sha256) for row in connection.execute(_ARRIVED, {"runs": contents.runs})}
+        wanted = journal_reader.wanted_blobs(connection, contents.runs)
+        for sha256 in sorted({sha256 for _, sha256 in wanted - arrived}):  # another run may have the same bytes
             _add_file(stack, journal, sha256, contents)
     journal.flush()  # nothing leaves the machine that a power cut could still take from it
     return contents

@@ -507,6 +507,43 @@ def test_only_the_chosen_run_is_packed_and_even_if_it_has_arrived(
     assert len(server.requests) == sent
 
 
+def test_bytes_that_have_arrived_for_one_run_are_packed_for_another(
+    uploader: Run, server: ScriptedServer, tmp_path: Path
+) -> None:
+    with recordings(tmp_path / "journal") as journals:
+        journals.whole("one", content=b"same")
+        uploader("gpu", "drain", tmp_path / "journal", url=server.url)
+        journals.whole("two", content=b"same")
+    code, out, _ = uploader(
+        "gpu", "pack", tmp_path / "p", "--run", "one", "--run", "two", "--journal", tmp_path / "journal", "--json"
+    )
+    assert (code, json.loads(out)["checkpoints"]) == (0, 1)
+    assert uploader("desk", "drain", tmp_path / "p", url=server.url)[0] == 0
+
+
+@pytest.mark.parametrize("is_planned", [False, True])
+def test_bytes_that_have_arrived_as_one_checkpoint_are_packed_for_another(
+    uploader: Run, server: ScriptedServer, tmp_path: Path, is_planned: bool
+) -> None:
+    with recordings(tmp_path / "journal") as journals:
+        training = journals.begin()
+        training.started()
+        training.checkpoint(b"same", "best")
+        training.end()
+        uploader("gpu", "drain", tmp_path / "journal", url=server.url)
+        training.checkpoint(b"same", "final")
+        if is_planned:
+            server.script = lambda one: Reply(422, {"error": "no"}) if one.path.endswith("/upload") else received(one)
+            uploader("gpu", "drain", tmp_path / "journal", url=server.url)
+            server.script = received
+            with journals.journal.begin() as connection:
+                connection.exec_driver_sql("UPDATE deliveries SET state = 'pending' WHERE state = 'dead'")
+        assert uploader("gpu", "pack", tmp_path / "p", "--journal", tmp_path / "journal")[0] == 0
+    sent = len(server.bodies("/models/upload"))
+    assert uploader("desk", "drain", tmp_path / "p", url=server.url)[0] == 0
+    assert len(server.bodies("/models/upload")) == sent + 1
+
+
 def test_packs_and_journals_are_drained_together(uploader: Run, server: ScriptedServer, tmp_path: Path) -> None:
     for name in ("one", "two", "three"):
         with recordings(tmp_path / name) as journals:
