@@ -50,6 +50,8 @@ def _checked_url(text: str, scheme: str) -> str:
         return checked_mirror(text.partition("://")[2])
     if scheme not in OBJECT_STORES:
         raise ValueError(f"a mirror is a folder, or begins with {', '.join(f'{one}://' for one in OBJECT_STORES)}")
+    if "@" in text or "?" in text:
+        raise ValueError("credentials do not belong into a mirror's address; they are taken from the environment")
     if find_spec("obstore") is None:
         raise ValueError(_NEEDED)
     return text.rstrip("/")

@@ -165,6 +165,13 @@ def test_a_mirror_a_pack_and_a_journal_become_one_journal_in_any_order(
         assert export(into) == export(recorded)
 
 
+@pytest.mark.parametrize("address", ["ftp://host/x", "s3://key:s3cret@bucket/x"])
+def test_an_address_that_cannot_be_a_mirrors_is_told(uploader: Run, address: str) -> None:
+    code, _, err = uploader("desk", "drain", address)
+    assert code == 1
+    assert "a mirror" in err
+
+
 def test_several_mirrors_are_drained_by_one_command(
     uploader: Run, mirror: Path, server: ScriptedServer, tmp_path: Path
 ) -> None:

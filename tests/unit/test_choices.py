@@ -69,7 +69,7 @@ def test_a_mirror_is_a_folder_here_or_in_the_environment(tmp_path: Path, monkeyp
     assert choose_options(None, "full", (), None, f"file://{tmp_path}/drive").mirror == str(tmp_path / "drive")
 
 
-@pytest.mark.parametrize("given", [3, b"mirror", [], "", "ftp://user:s3cret@host/x"])
+@pytest.mark.parametrize("given", [3, b"mirror", [], "", "ftp://user:s3cret@host/x", "s3://key:s3cret@bucket/x"])
 def test_what_is_no_mirror_is_refused_before_the_training(given: Any) -> None:
     with pytest.raises(SettingsError, match=r"^mirror") as caught:
         choose_options(None, "full", (), None, given)

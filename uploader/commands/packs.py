@@ -50,12 +50,16 @@ def _from_pack(source: Path, into: Journal, *, shown: bool) -> Restored:
 
 
 def _from_mirror(source: Path, into: Journal, *, shown: bool) -> Restored:
+    from journal.errors import MirrorUnavailable
     from journal.mirror.mirror_addresses import checked_mirror, open_store
     from journal.mirror.mirroring import Mirroring
     from journal.mirror.restoring import restore
     from journal.reading.places import address_of
 
-    store = open_store(checked_mirror(address_of(source) or source))
+    try:
+        store = open_store(checked_mirror(address_of(source) or source))
+    except ValueError as error:
+        raise MirrorUnavailable(str(error)) from error
     restored = restore(into, store, between=counter("objects", as_json=not shown))
     mirroring = Mirroring(into, store, restored.runs)
     mirroring.look()
