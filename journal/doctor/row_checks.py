@@ -14,7 +14,7 @@ from journal.migrations import NEWEST_VERSION
 from journal.next_steps import next_command
 from journal.quantities import count
 from journal.sessions.identity import TWIN
-from journal.storage import connections, log_base
+from journal.storage import database_file, log_base
 from journal.storage.database import APPLICATION_ID, check_header, check_log
 
 DAMAGE = frozenset({"database-damaged", "database-overwritten", "reference-broken", "text-damaged", "delivery-damaged"})
@@ -87,7 +87,7 @@ def _check_header(database: Path) -> Iterator[Finding]:
 def is_ours(database: Path) -> bool:
     """Return whether the file's header says that it is a journal, possibly a damaged one."""
     try:
-        header = connections.first_bytes(database, 100)
+        header = database_file.first_bytes(database, 100)
     except OSError:
         return False
     if header is None:  # this process has it open, as a journal

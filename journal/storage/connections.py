@@ -7,7 +7,6 @@ that it was opened with: what goes into a removed one is seen by nobody else.
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 import sys
@@ -19,8 +18,8 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from journal.errors import from_sqlite
-from journal.storage import descriptors, log_locks, write_lock
+from journal.errors import from_os, from_sqlite
+from journal.storage import log_locks, write_lock
 from journal.storage.descriptors import LOCK, File, file_of
 from journal.storage.log_flush import flush
 from journal.storage.log_locks import LogLocks
@@ -316,10 +315,10 @@ def transaction(connection: Connection, database: Path, *, read_only: bool = Fal
     try:
         with connection.begin():
             yield connection
-        if not read_only:
-            _driver(connection).flush()
     except (DBAPIError, sqlite3.Error) as error:
         raise from_sqlite(error, database) from error
+    if not read_only:
+        _flush(connection, database)
 
 
 def begin(connection: Connection) -> None:
@@ -335,6 +334,13 @@ def _driver(connection: Connection) -> CountedConnection:
     driver = connection.connection.driver_connection
     assert isinstance(driver, CountedConnection)
     return driver
+
+
+def _flush(connection: Connection, database: Path) -> None:
+    try:
+        _driver(connection).flush()
+    except OSError as error:
+        raise from_os(error, database) from error
 
 
 def connect(database: Path, *, timeout: float, **options: Any) -> CountedConnection:
@@ -367,33 +373,6 @@ def connect(database: Path, *, timeout: float, **options: Any) -> CountedConnect
         return connection
 
 
-def create(database: Path) -> None:
-    """Make an empty file that only this user can read; one that is there is left as it is.
-
-    Raises:
-        OSError: It cannot be made, or written.
-    """
-    with LOCK:
-        try:
-            os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        except FileExistsError:
-            if not os.access(database, os.W_OK):
-                why = errno.EROFS if _is_read_only(database) else errno.EACCES
-                raise OSError(why, os.strerror(why)) from None
-
-
-def first_bytes(database: Path, count: int) -> bytes | None:
-    """Return the first bytes of a file, or None where a connection of ours is open on it: it was looked at then.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    if log_locks.is_open(database):
-        return None
-    with descriptors.reading(database) as number:
-        return descriptors.read_at(number, count, 0)
-
-
 def is_unlinked(database: Path, file: File | None) -> bool:
     """Return whether the database was removed or replaced: what is written then goes into a file without a name.
 
@@ -413,8 +392,3 @@ def forget() -> None:
     """Let go of what a forked child has inherited: the locks are its parent's."""
     write_lock.forget()
     log_locks.forget()
-
-
-def _is_read_only(path: Path) -> bool:
-    """Return whether the file system is mounted so that nobody may write."""
-    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)

@@ -37,7 +37,7 @@ from journal.errors import (
     from_sqlite,
     no_shared_memory,
 )
-from journal.storage import connections
+from journal.storage import connections, database_file
 from journal.surroundings.mounts import mount_of, read_mounts
 
 Begin = Callable[..., AbstractContextManager[Connection]]
@@ -80,7 +80,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / "blobs").mkdir(mode=0o700, exist_ok=True)
-        connections.create(database)
+        database_file.create(database)
         for made in (folder / "blobs", database):
             give_to_owner_of(made, folder)
     except OSError as error:
@@ -98,7 +98,7 @@ def check_header(database: Path, newest_version: int) -> None:
         JournalError: It is some other application's database.
     """
     try:
-        header = connections.first_bytes(database, 100)
+        header = database_file.first_bytes(database, 100)
     except OSError as error:
         raise from_os(error, database, "read") from error
     if header is None:

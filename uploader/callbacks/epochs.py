@@ -81,7 +81,7 @@ def _profiled(trainer: Trainer, profile: ModelProfile | None) -> dict[str, Any] 
         return None
     return {
         "model/parameters": count,
-        "model/GFLOPs": round(gflops, 3),
+        "model/GFLOPs": gflops,
         "model/speed_PyTorch(ms)": round(parts.validator.speed["inference"], 3),
     }
 

@@ -10,6 +10,7 @@ import copy
 import logging
 import threading
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 _END_SECONDS = 5.0
@@ -49,7 +50,7 @@ class ModelProfile:
             self._thread.start()
 
     def gflops(self) -> float | None:
-        """Return billions of floating-point operations per image, once they are known; None where they cannot be."""
+        """Return what upstream gives as billions of operations per image, once it is known; None where it cannot be."""
         if self._thread is not None:
             self._thread.join(LONGEST_SECONDS)
         return self._gflops
@@ -60,10 +61,16 @@ class ModelProfile:
             self._thread.join(_END_SECONDS)
 
     def _find_out(self, model: Any, image_size: int | Sequence[int]) -> None:
-        from ultralytics.utils.torch_utils import get_flops
+        from ultralytics.utils.torch_utils import model_info_for_loggers
 
+        # What upstream reads of a trainer; which size of image it counts with depends on its version.
+        arguments, validator = (
+            SimpleNamespace(profile=False, imgsz=image_size),
+            SimpleNamespace(speed={"inference": 0.0}),
+        )
+        trainer = SimpleNamespace(model=model, args=arguments, validator=validator)
         try:
-            self._gflops = get_flops(model, image_size) or None  # 0 where it failed
+            self._gflops = model_info_for_loggers(trainer)["model/GFLOPs"] or None  # 0 where it failed
         except Exception as error:  # noqa: BLE001 - a custom model may fail in any way
             _LOG.debug("The model's GFLOPs cannot be found without its weights: %s", error)
 
