@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from support.journals import dead_pid, rows
+from support.journals import dead_pid, rows, until
 from support.recordings import KEY, Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, hearing, received, scripted_server
 from support.settings import settings
@@ -504,9 +504,8 @@ def test_a_mistyped_address_binds_no_run(journals: Recordings, server: ScriptedS
 @pytest.mark.parametrize("reply", [Reply(401, {"error": "key"}), Reply(503), Reply(429, {}), Reply(reset=True)])
 def test_an_address_that_a_platform_may_be_at_is_kept(journals: Recordings, reply: Reply) -> None:
     journals.whole()
-    with scripted_server(lambda _: reply) as named:
-        journals.drain("", to=named.url, max_time=1)
-        assert [target.base_url for target in journals.journal.report()[0].targets] == [named.url]
+    with scripted_server(lambda _: reply) as named, journals.draining("", to=named.url):
+        until(lambda: [target.base_url for target in journals.journal.report()[0].targets] == [named.url])
 
 
 def test_what_a_training_chose_stays(journals: Recordings) -> None:

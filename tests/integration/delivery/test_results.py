@@ -116,7 +116,7 @@ def divided(journals: Recordings, server: ScriptedServer) -> Training:
     for numbers in (range(1, 3), range(3, 6)):
         for number in numbers:
             training.console(number)
-        journals.drain(server.url, max_time=0.1)
+        journals.drain(server.url, max_time=0.0)
     return training
 
 
@@ -197,7 +197,7 @@ def test_what_was_forgotten_here_and_arrived_from_there_has_arrived(
 ) -> None:
     journals.whole()
     with scripted_server(lambda _: Reply(503, {"error": "later"})) as away:
-        journals.drain(away.url, max_time=0.1)
+        journals.drain(away.url, max_time=0.0)
         with copied(journals.journal.path, "copy") as copy:
             for place in (journals, copy):
                 change(place, "UPDATE deliveries SET attempts = 0")
@@ -220,7 +220,7 @@ def test_an_attempt_that_may_have_arrived_is_known_to_a_copy_that_knows_the_deli
     training = journals.begin()
     training.started()
     server.script = lambda _: Reply(503, {"error": "later"})
-    journals.drain(server.url, max_time=0.1)
+    journals.drain(server.url, max_time=0.0)
     with copied(journals.journal.path, "copy") as copy:
         change(journals, "UPDATE deliveries SET attempts = 2")
         for _ in range(2):
@@ -321,7 +321,7 @@ def test_in_any_order_and_twice_it_is_one_journal(journals: Recordings, server: 
         training.epoch(number)
         training.checkpoint(b"%d" % number, "last")
         training.console(number)
-        journals.drain(server.url, max_time=0.1)
+        journals.drain(server.url, max_time=0.0)
     moments.append(told(journals))
     server.script = lambda request: (
         Reply(422, {"error": "no"})
