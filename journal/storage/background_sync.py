@@ -1,7 +1,7 @@
 """Flushing a file in the background: it is begun by one call, and its end is asked for by another.
 
 Linux does so by itself (`IOCB_CMD_FDSYNC` of io_submit(2), from 4.18 on). The caller can then wait as long as it likes,
-which it cannot in `fdatasync`, and on an idle disk that costs 10 µs more, while a second thread would cost 30 to 50.
+which it cannot in `fdatasync`, and on an idle disk that costs no more, while a second thread would cost 30 to 50 µs.
 Elsewhere, and where a sandbox forbids these calls, it is a thread.
 """
 
@@ -13,6 +13,7 @@ import queue
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -22,6 +23,7 @@ from journal.storage.log_flush import flush
 
 _AT_ONCE = 16
 _TRIAL_SECONDS = 0.1
+_POLL_SECONDS = 0.0003
 # Numbers of io_setup, io_submit, io_getevents; none where these are not known.
 _MACHINE = os.uname().machine
 _CALLS = {"x86_64": (206, 209, 208), "aarch64": (0, 2, 4)} if sys.platform.startswith("linux") else {}
@@ -94,6 +96,13 @@ class _Kernel:
         self._under_way += 1
 
     def ended(self, seconds: float) -> list[Synced]:
+        """Ask for a moment before waiting: on an idle disk, to sleep and to be woken takes a third of the time."""
+        until = time.monotonic() + min(seconds, _POLL_SECONDS)
+        while not (found := self._ended_within(0)) and time.monotonic() < until:
+            os.sched_yield()
+        return found or self._ended_within(seconds)
+
+    def _ended_within(self, seconds: float) -> list[Synced]:
         events = ctypes.create_string_buffer(_AT_ONCE * _EVENT.size)
         timeout = ctypes.create_string_buffer(_TIME.pack(int(seconds), int(seconds % 1 * 1e9)))
         try:
