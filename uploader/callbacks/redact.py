@@ -55,6 +55,9 @@ _RULES = (
         r"(?P<kept>\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://)(?:[^\s/\"']+(?=@)"
         r"|(?!\[)[^\s/@:\"']+:(?!\d{1,5}(?![^\s/?#\"']))(?:(?!://)(?:[^\s\"']|[\"'](?![\s,;:)\]}]))){1,256}(?=@))"
     ),
+    # -u user:password, as curl takes it, and not the numbers of a user and a group, as docker does; mysql -ppassword
+    re.compile(rf"(?P<kept>(?<!\S)(?:-[uU]|--(?:proxy-)?user)(?:\s+|=)[\"']?(?!\d+:\d+\b)[^\s:\"']{{1,256}}:){_BARE}"),
+    re.compile(rf"(?P<kept>\b(?:mysql|mariadb)\w{{0,10}}\s(?:[^\s|;&]+\s){{0,9}}?-p){_BARE}"),
     # the parts of a signed URL that give access: AWS, Google, Azure, CloudFront, resumable uploads
     re.compile(
         r"(?i)(?P<kept>[?&](?:x-amz-[\w-]+|x-goog-[\w-]+|signature|sig|policy|key-pair-id|awsaccesskeyid|googleaccessid"

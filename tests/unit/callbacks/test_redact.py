@@ -11,6 +11,9 @@ SECRET = "s3cr3t-Value.9"
     "text",
     [
         f"yolo train api_key={SECRET} epochs=3",
+        f"curl -u me:{SECRET} https://example.com",
+        f"curl --user 'me:{SECRET}' https://example.com",
+        f"mysqldump -h host -u me -p{SECRET} data",
         f"train.py --api-key {SECRET} --epochs 3",
         f"['train.py', '--api-key', '{SECRET}', '--epochs', '3']",
         f"train.py --api-key={SECRET}",
@@ -75,6 +78,7 @@ def test_what_looks_like_a_secret_is_taken_out(text: str) -> None:
     [
         "yolo train model=yolo11n.pt data=coco8.yaml epochs=3",
         "https://github.com/someone/project.git",
+        "docker run -u 1000:1000 -p8080:80 image; mkdir -p runs; git push -u origin main:main",
         "git@github.com:someone/project.git",
         "https://example.com/data.zip?version=3",
         "https://example.com:8080/data@2.zip http://[::1]:8080/data@2.zip",
