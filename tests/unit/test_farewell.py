@@ -53,6 +53,6 @@ def test_it_names_the_drain_that_goes_on() -> None:
     waiting = replace(DRAIN, warnings=("Nothing is sent: there is no API key",))
     assert farewell([Arrived("", "", 0, 0, 2, 0)], COMMAND, waiting).endswith(
         "The drain beside it (process 7) waits: Nothing is sent: there is no API key. "
-        "`python -m uploader drain` delivers it, too"
+        "`kill 7` ends it, so that `python -m uploader drain` can deliver"
     )
     assert "process 7" not in farewell([Arrived("ultralytics", HERE, 9, 0, 0, 0)], COMMAND, DRAIN)

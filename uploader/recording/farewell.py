@@ -42,7 +42,8 @@ def _rest(command: str, drain: DrainAtWork | None) -> str:
         return f"`{command}` delivers the rest"
     if drain.warnings:
         why = "; ".join(drain.warnings)
-        return f"The drain beside it (process {drain.pid}) waits: {why}. `{command}` delivers it, too"
+        instead = f"`kill {drain.pid}` ends it, so that `{command}` can deliver"
+        return f"The drain beside it (process {drain.pid}) waits: {why}. {instead}"
     log = f"; it prints to {drain.log}" if drain.log else ""
     beside = f"The drain beside it goes on with the rest (process {drain.pid}{log})"
     return f"{beside}; should it end before, `{command}` delivers it"
