@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -83,10 +83,11 @@ def safety(state: MirrorState, journal: Path, *, is_whole: bool) -> str:
     )
 
 
-def states(journal: Path) -> Mapping[str, list[MirrorState]]:
-    """Return the states of a journal's mirrors, by run."""
+def states(journal: Path, runs: Collection[str] | None = None) -> Mapping[str, list[MirrorState]]:
+    """Return the states of a journal's mirrors, by run: of all, or of those that are given."""
     found: dict[str, list[MirrorState]] = {}
-    for path in sorted((journal / FOLDER).glob("*.json")):
+    names = ["*.json"] if runs is None else [f"{run}-*.json" for run in runs]
+    for path in sorted(path for name in names for path in (journal / FOLDER).glob(name)):
         with suppress(OSError, ValueError, TypeError):
             state = MirrorState(**json.loads(path.read_text("utf-8")))
             found.setdefault(state.run, []).append(state)

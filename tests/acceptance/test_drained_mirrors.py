@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from support.journals import until
 from support.platform_api import Api
 from support.recordings import KEY, recordings
-from support.scripted_server import ScriptedServer, scripted_server
+from support.scripted_server import Reply, Request, ScriptedServer, received, scripted_server
 
 from uploader.__main__ import main
 from uploader.recording.journal_options import JournalOptions
@@ -95,6 +95,23 @@ def test_a_drain_of_the_journal_tells_the_mirror_what_has_arrived(
     sent = len(server.requests)
     assert uploader("desk", "drain", mirror, url=server.url)[0] == 0
     assert [one for one in server.requests[sent:] if one.method == "POST"] == []
+
+
+def test_the_mirror_knows_the_model_before_anything_else_is_sent(
+    uploader: Run, recorded: Path, mirror: Path, server: ScriptedServer
+) -> None:
+    """So a machine that is killed in the middle of its drain leaves no second model to the next one."""
+    known: list[bool] = []
+
+    def script(request: Request) -> Reply:
+        if request.method == "POST" and b"training_started" not in request.body:
+            known.append(any(b"m-1" in path.read_bytes() for path in mirror.glob("runs/*/results/*.json")))
+        return received(request)
+
+    server.script = script
+    assert uploader("desk", "drain", mirror, url=server.url)[0] == 0
+    assert known
+    assert all(known)
 
 
 @pytest.mark.parametrize("is_behind", [False, True])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,33 +69,15 @@ def hand_over(journal: Path) -> None:
         journal: The journal's folder.
     """
     from journal.errors import JournalError
-    from journal.mirror.mirror_state import states
+    from journal.mirror.handing_over import hand_over_all, mirrors_of
+    from journal.opening import open_journal
 
-    runs: dict[str, list[str]] = {}
-    for state in (one for own in states(journal).values() for one in own):
-        runs.setdefault(state.address, []).append(state.run)
-    for address, own in runs.items():
+    for address, runs in mirrors_of(journal).items():
         try:
-            _hand_over(journal, address, own)
+            with open_journal(journal) as opened:
+                hand_over_all(opened, address, runs)
         except JournalError as error:
             click.echo(f"The mirror {address} was not told what has arrived: {error}", err=True)
-
-
-def _hand_over(journal: Path, address: str, runs: Sequence[str]) -> None:
-    from journal.errors import MirrorUnavailable
-    from journal.mirror.mirror_addresses import open_store
-    from journal.mirror.mirroring import Mirroring
-    from journal.opening import open_journal
-    from journal.reading.places import MIRROR_NOTE
-
-    store = open_store(address)
-    if store.get(MIRROR_NOTE) is None:
-        raise MirrorUnavailable(f"it has no {MIRROR_NOTE}; is its drive mounted?")
-    with open_journal(journal) as opened:
-        mirroring = Mirroring(opened, store, runs)
-        mirroring.step(is_last=True)
-        for run in runs:
-            mirroring.state(run).write(journal)
 
 
 def counter(what: str, *, as_json: bool) -> Callable[[], object]:

@@ -29,6 +29,7 @@ from uploader.delivery.journal_changes import JournalChanges
 from uploader.delivery.journal_maintenance import JournalMaintenance
 from uploader.delivery.outcomes import Outcomes
 from uploader.delivery.progress import Progress, Silent
+from uploader.delivery.run_mirrors import RunMirrors
 from uploader.delivery.sender import Sender
 from uploader.delivery.sender_manager import SenderManager
 from uploader.delivery.summary import NOTHING_LEFT, DestinationResult, Summary, summarize
@@ -97,6 +98,7 @@ class Drain:
         )
         self._feed = Feed(outbox, self._run_ids, options.timing.lease, default_project=settings.default_project)
         self._outcomes = Outcomes(outbox, random.random, options.timing.first_wait, options.timing.reopen)
+        self._mirrors = RunMirrors(journal.path)
         self._maintenance = JournalMaintenance(self._journal, outbox, options.timing.intake)
         self._next_look = self._next_renewal = self._next_fold = 0.0
         self._deadline = math.inf
@@ -199,6 +201,7 @@ class Drain:
     def _close(self) -> None:
         self._senders.close(ABORT_SECONDS)
         self._progress.close()
+        self._mirrors.close()
         self._mark_newest()
         self._maintenance.end()
 
@@ -336,6 +339,7 @@ class Drain:
 
     def _write(self) -> None:
         settled = self._outcomes.write()
+        self._mirrors.tell({outcome.claim.run.id for outcome in settled if outcome.ids})
         self._progress.settled(len(settled))
         if settled:
             self._completion.note_arrival()

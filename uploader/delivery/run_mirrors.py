@@ -1,0 +1,90 @@
+"""The mirrors of a journal's runs, as a drain uses them: other machines learn there which models runs have become.
+
+Without that, a machine that drains the mirror after this one was lost makes a second model of each run, as platforms
+need not know a registration that is repeated. A mirror may hang, and delivery must not: each is used in a thread, which
+is waited for a little, and no longer at all while it hangs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from functools import partial
+from pathlib import Path
+from threading import Thread
+
+from journal.errors import JournalError
+from journal.mirror.handing_over import hand_over_results, mirrors_of
+from journal.opening import open_journal
+from journal.quantities import count
+
+PATIENCE_SECONDS = 10.0
+"""How long a drain waits for a mirror at most."""
+
+_HANGS = "it does not answer"
+_LOG = logging.getLogger("uploader")
+
+
+class RunMirrors:
+    """The mirrors of one journal's runs. The drain's main thread owns it.
+
+    Attributes:
+        patience: How many seconds a mirror is waited for.
+    """
+
+    def __init__(self, journal: Path, patience: float = PATIENCE_SECONDS) -> None:
+        """Use none yet.
+
+        Args:
+            journal: The journal's folder.
+            patience: How many seconds a mirror is waited for.
+        """
+        self._journal = journal
+        self.patience = patience
+        self._threads: dict[str, Thread] = {}
+        self._warned: set[str] = set()
+
+    def tell(self, runs: Collection[str]) -> None:
+        """Tell the mirrors of runs that were just registered which models these are, before more is sent.
+
+        What a mirror does not learn now is handed over when the drain ends.
+        """
+        for address, own in mirrors_of(self._journal, runs).items() if runs else ():
+            if error := self._use(address, partial(self._hand_over, address, own)):
+                self._warn(
+                    f"The mirror {address} was not told what the platform calls {count(len(own), 'run')} ({error}). "
+                    "It is told when this drain ends; until then, a drain of that mirror on another machine would make "
+                    "a second model."
+                )
+
+    def close(self) -> None:
+        """End; a mirror that hangs is waited for a last time."""
+        for thread in self._threads.values():
+            thread.join(self.patience)
+
+    def _hand_over(self, address: str, runs: Collection[str]) -> None:
+        with open_journal(self._journal) as journal:
+            hand_over_results(journal, address, runs)
+
+    def _use(self, address: str, work: Callable[[], None]) -> str | None:
+        """Use a mirror for a bounded time; return what is in the way."""
+        before = self._threads.get(address)
+        if before and before.is_alive():
+            return _HANGS
+        errors: list[str] = []
+        self._threads[address] = Thread(target=_noting, args=(work, errors), name="drain-mirror", daemon=True)
+        self._threads[address].start()
+        self._threads[address].join(self.patience)
+        return _HANGS if self._threads[address].is_alive() else "".join(errors) or None
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            _LOG.warning("%s", text)
+
+
+def _noting(work: Callable[[], None], errors: list[str]) -> None:
+    try:
+        work()
+    except JournalError as error:
+        errors.append(str(error))
