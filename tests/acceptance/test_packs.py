@@ -31,6 +31,8 @@ from journal.folder import Journal
 from journal.mirror.stores import Listed
 from journal.packs import archive, contents, unpacking
 from uploader.__main__ import main
+from uploader.recording.journal_options import JournalOptions
+from uploader.recording.recorder import Recorder
 from uploader.server.running import running
 
 Run = Callable[..., tuple[int, str, str]]
@@ -603,3 +605,47 @@ def test_the_platform_shows_what_it_would_after_a_drain_at_home(
         for model in models
     ]
     assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize("copy", ["pack", "mirror", "journal"])
+def test_a_training_whose_copy_was_drained_goes_on_as_the_same_model(uploader: Run, tmp_path: Path, copy: str) -> None:
+    """Its journal does not know the model, and the drain has left it in the run's folder."""
+    with running(tmp_path / "platform", api_key=KEY) as there:
+        first = session(tmp_path, 0)
+        if copy == "journal":
+            shutil.copytree(tmp_path / "journal", tmp_path / "copy")
+        else:
+            assert uploader("gpu", copy, tmp_path / "copy", "--journal", tmp_path / "journal")[0] == 0
+        assert uploader("gpu", "drain", tmp_path / "copy", url=there.url)[0] == 0
+        model = Api(there.url, KEY).model("t1")["id"]
+        second = session(tmp_path, 1)
+        assert (second.run_id, second.origin.model) == (first.run_id, model)
+        assert uploader("gpu", "drain", tmp_path / "journal", url=there.url)[0] == 0
+        (shown,) = Api(there.url, KEY).get("/api/models/local/demo")["models"]
+        assert (shown["id"], shown["status"]) == (model, "completed")
+        assert [each["epoch"] for each in Api(there.url, KEY).model("t1")["trainResults"]] == [0, 1]
+
+
+def session(folder: Path, epoch: int) -> Recorder:
+    """Record a session of an epoch: the first, which dies, or the second and last, which is resumed from the first."""
+    save_dir = folder / "runs" / "t1"
+    last = save_dir / "weights" / "last.pt"
+    last.parent.mkdir(parents=True, exist_ok=True)
+    recorder = Recorder.start(
+        JournalOptions(str(folder / "journal")),
+        project="demo",
+        name="t1",
+        save_dir=save_dir,
+        resume=epoch > 0,
+        checkpoint=last if epoch else None,
+    )
+    told = {"uploaderRun": recorder.run_id, "uploaderSession": recorder.session.facts()}
+    told |= {"platformModel": recorder.origin.model} if recorder.origin.model else {}
+    arguments = {"save_dir": str(save_dir)}
+    recorder.event("training_started", {"trainArgs": arguments, "environment": told}, str(recorder.session_number))
+    recorder.event("epoch_end", {"epoch": epoch, "metrics": {"loss": 1.0}}, str(epoch))
+    last.write_bytes(b"%d" % epoch)
+    if epoch:
+        recorder.event("training_complete", {"results": {"bestEpoch": 0}, "classNames": ["box"], "plots": []})
+    recorder.finish("complete" if epoch else "failed")
+    return recorder

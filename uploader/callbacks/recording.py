@@ -123,7 +123,8 @@ class Recording:
             self._events.event(EPOCH, json.loads(payload_json), epoch)
         _log(f"recording this training as run {self._recorder.run_id}; {self._who_delivers()}")
         if model := self._recorder.origin.model:
-            _log(f"this training continues as model {model}, which Ultralytics has streamed it to")
+            streamed = "" if self._recorder.resumed else ", which Ultralytics has streamed it to"
+            _log(f"this training continues as model {model}{streamed}")
         self._console.start()
 
     def confirm_started(self) -> None:

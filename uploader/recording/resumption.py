@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from journal.clock import to_text
 from journal.errors import JournalError
+from journal.locations import packs_journal
+from journal.reading.places import what_is
 from journal.sessions.identity import UNKNOWN
 from journal.sessions.lost_epochs import TrainedEpoch
 from uploader.recording.journal_options import JournalOptions
-from uploader.run_folder.model_file import read_model_file
+from uploader.run_folder.model_file import is_noted, read_model_file
 from uploader.run_folder.results_file import read_results_since
 from uploader.run_folder.run_file import KnownRun
 
@@ -38,7 +40,8 @@ class Origin:
 
     Attributes:
         known: The run that is continued; None for a new run.
-        model: Id of the model that upstream has streamed the training to, if it continues as that model.
+        model: Id of the model that the training continues as: upstream has streamed it there, or a drain of ours has
+            registered it.
         copy_of: Uuid of a run that was continued elsewhere, if this training begins in a copy of its folder.
         epochs: Number and payload, as JSON text, of the epochs that were trained before the copy was made.
         trained: The trainer's own record of what was trained before, as far as `epochs` has not the same.
@@ -82,7 +85,11 @@ def _origin(
     if known:
         _warn_if_trained(options, save_dir, known)
     streamed = started or next(filter(None, map(read_model_file, folders)), None)
-    return Origin(known) if streamed is None else _streamed(options, save_dir, known, streamed)
+    if streamed is None:
+        return Origin(known)
+    if known and _is_registered(options, known.run, streamed, folders):
+        return Origin(known, streamed)
+    return _streamed(options, save_dir, known, streamed)
 
 
 def _copy_of(options: JournalOptions, save_dir: Path, known: KnownRun, elsewhere: str) -> Origin:
@@ -107,11 +114,24 @@ def _warn_if_trained(options: JournalOptions, save_dir: Path, known: KnownRun) -
         )
 
 
+def _is_registered(options: JournalOptions, run: str, model: str, folders: Sequence[Path]) -> bool:
+    """Return whether a drain of ours has registered the run as this model.
+
+    The journal that the training writes to does not know what a drain of a copy has registered, of a pack or a mirror.
+    That drain has noted it in the run's folder. Earlier versions did not, so the journal of packs is asked, too.
+    """
+    if any(is_noted(folder, run, model) for folder in folders):
+        return True
+    packs = packs_journal()
+    journals = (options.journal, packs) if what_is(packs) == "journal" else (options.journal,)
+    return any(
+        run in (_query(journal, lambda recognition: recognition.runs_of_model(model)) or ()) for journal in journals
+    )
+
+
 def _streamed(options: JournalOptions, save_dir: Path, known: KnownRun | None, model: str) -> Origin:
-    """Return the origin of a training whose folder, or upstream, names a model: if that is not another run's."""
+    """Return the origin of a training whose folder, or upstream, names a model that no drain of ours gave the run."""
     runs = _query_journal(options, lambda recognition: recognition.runs_of_model(model)) or set()
-    if known and known.run in runs:
-        return Origin(known, model)
     if runs:
         LOGGER.warning(
             "Model %s, which %s names, goes on as run %s: this is another training, and becomes a model of its own",
@@ -206,10 +226,14 @@ def _written_at(path: Path) -> str | None:
 
 
 def _query_journal(options: JournalOptions, question: Callable[[Recognition], T]) -> T | None:
+    return _query(options.journal, question)
+
+
+def _query(folder: str | Path | None, question: Callable[[Recognition], T]) -> T | None:
     import journal
 
     try:
-        with journal.open(options.journal) as opened:
+        with journal.open(folder) as opened:
             return question(opened.recognition())
     except JournalError:
         return None

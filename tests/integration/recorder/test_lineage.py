@@ -15,10 +15,11 @@ import pytest
 
 from journal.checkpoints.blobs import file_stamp
 from journal.checkpoints.salvage import RUN_FILE, stamped
+from journal.locations import packs_journal
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
 from uploader.recording.resumption import find_origin
-from uploader.run_folder.model_file import MODEL_FILE
+from uploader.run_folder.model_file import MODEL_FILE, MODEL_NOTE, read_model_file, write_model_file
 
 Start = Callable[..., Recorder]
 
@@ -366,6 +367,38 @@ def test_a_run_that_upstream_went_on_with_is_left_for_its_model(start: Start, fo
     register(folder, "m-1")
     second = start(checkpoint=streamed(save_dir, "m-2"))
     assert (second.run_id != first.run_id, second.origin.model) == (True, "m-2")
+
+
+def test_a_model_that_a_drain_of_a_copy_gave_the_run_is_not_upstreams(start: Start, save_dir: Path) -> None:
+    """The journal knows no model: a pack of it was drained, or its mirror."""
+    first = start()
+    last = trained(first, save_dir)
+    write_model_file(save_dir, first.run_id, "m-1")
+    second = start(checkpoint=last)
+    assert (second.run_id, second.origin.model, read_model_file(save_dir)) == (first.run_id, "m-1", "m-1")
+    second.finish("failed")
+    third = start(checkpoint=streamed(save_dir, "m-2"))  # and this is upstream's
+    assert (third.run_id != first.run_id, third.origin.model) == (True, "m-2")
+
+
+def test_what_a_drain_of_an_earlier_version_left_is_known_by_the_journal_of_packs(
+    start: Start, folder: Path, save_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    first = start()
+    trained(first, save_dir)
+    shutil.copytree(folder, packs_journal())
+    register(packs_journal(), "m-1")
+    second = start(checkpoint=streamed(save_dir, "m-1"))
+    assert (second.run_id, second.origin.model) == (first.run_id, "m-1")
+
+
+@pytest.mark.parametrize("noted", ["", "[]", "{}", "\0", "[" * 100_000, '{"run": 1, "model": "m-1"}'])
+def test_a_note_that_is_none_is_ignored(start: Start, save_dir: Path, noted: str) -> None:
+    first = start()
+    trained(first, save_dir)
+    (save_dir / MODEL_NOTE).write_text(noted)
+    assert start(checkpoint=streamed(save_dir, "m-1")).run_id != first.run_id
 
 
 @pytest.mark.parametrize("is_delivered", [True, False])
