@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from journal.errors import MirrorUnavailable
 from journal.folder import Journal
 from journal.mirror.journal_reader import JournalReader
-from journal.mirror.mirror_addresses import open_store
+from journal.mirror.mirror_addresses import open_mirror
 from journal.mirror.mirror_state import states
 from journal.mirror.mirroring import Mirroring
 from journal.mirror.results_mirroring import ResultsMirroring
-from journal.mirror.stores import Store
-from journal.reading.places import MIRROR_NOTE
 
 
 def mirrors_of(journal: Path, runs: Collection[str] | None = None) -> dict[str, list[str]]:
@@ -29,25 +26,13 @@ def mirrors_of(journal: Path, runs: Collection[str] | None = None) -> dict[str, 
     return found
 
 
-def open_made(address: str) -> Store:
-    """Return the store of a mirror that is there; it is not made anew, as its drive may not be mounted.
-
-    Raises:
-        MirrorUnavailable: It is not there, or cannot be used.
-    """
-    store = open_store(address)
-    if store.get(MIRROR_NOTE) is None:
-        raise MirrorUnavailable(f"it has no {MIRROR_NOTE}; is its drive mounted?")
-    return store
-
-
 def hand_over_results(journal: Journal, address: str, runs: Collection[str]) -> None:
     """Hand over what platforms have answered about some runs.
 
     Raises:
         JournalError: The mirror or the journal cannot be used.
     """
-    ResultsMirroring(JournalReader(journal), open_made(address)).step(runs, is_last=True)
+    ResultsMirroring(JournalReader(journal), open_mirror(address)).step(runs, is_last=True)
 
 
 def hand_over_all(journal: Journal, address: str, runs: Collection[str]) -> None:
@@ -56,7 +41,7 @@ def hand_over_all(journal: Journal, address: str, runs: Collection[str]) -> None
     Raises:
         JournalError: The mirror or the journal cannot be used.
     """
-    mirroring = Mirroring(journal, open_made(address), runs)
+    mirroring = Mirroring(journal, open_mirror(address), runs)
     mirroring.step(is_last=True)
     for run in runs:
         mirroring.state(run).write(journal.path)

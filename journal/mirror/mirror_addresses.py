@@ -9,6 +9,7 @@ from pathlib import Path
 from journal.errors import MirrorUnavailable
 from journal.locations import expanded
 from journal.mirror.stores import FolderStore, Store
+from journal.reading.places import MIRROR_NOTE
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _NEEDED = "a mirror in an object store needs obstore: pip install 'offline-uploader[mirror]'"
@@ -43,6 +44,18 @@ def open_store(address: str) -> Store:
     except ImportError as error:
         raise MirrorUnavailable(f"{address} cannot be used here: {_NEEDED}") from error
     return ObjectStore(address)
+
+
+def open_mirror(address: str) -> Store:
+    """Return the store of a mirror that is there.
+
+    Raises:
+        MirrorUnavailable: None is there, or it cannot be used on this machine.
+    """
+    store = open_store(address)
+    if store.get(MIRROR_NOTE) is None:
+        raise MirrorUnavailable(f"there is no mirror in {address}, as it has no {MIRROR_NOTE}; is the drive mounted?")
+    return store
 
 
 def _checked_url(text: str, scheme: str) -> str:

@@ -162,7 +162,7 @@ def test_a_mirror_whose_drive_is_not_mounted_is_said_and_not_made_anew(
 ) -> None:
     shutil.rmtree(mirror.parent)
     code, _, err = uploader("gpu", "drain", recorded, url=server.url)
-    assert (code, "is its drive mounted?" in err) == (0, True)
+    assert (code, "is the drive mounted?" in err) == (0, True)
     assert not mirror.parent.exists()
 
 

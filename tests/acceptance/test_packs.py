@@ -561,6 +561,58 @@ def test_packs_and_journals_are_drained_together(uploader: Run, server: Scripted
     assert names == {"one", "three"}
 
 
+@pytest.fixture
+def waiting(uploader: Run, packed: Path) -> None:
+    """Have the desk's journal of packs hold a run that has not been delivered."""
+    assert uploader("desk", "drain", packed)[0] == 5
+
+
+@pytest.mark.usefixtures("waiting")
+@pytest.mark.parametrize("beside", [False, True])
+def test_only_the_runs_of_what_was_named_are_delivered(
+    uploader: Run, server: ScriptedServer, tmp_path: Path, beside: bool
+) -> None:
+    for name in ("named", "beside"):
+        with recordings(tmp_path / name) as journals:
+            journals.whole(name)
+    uploader("gpu", "pack", tmp_path / "named.pack", "--journal", tmp_path / "named")
+    sources = [tmp_path / "named.pack", *([tmp_path / "beside"] if beside else [])]
+    receipts = tmp_path / "receipts"
+    assert uploader("desk", "drain", *sources, "--receipts", receipts, url=server.url)[0] == 0
+    names = {each["name"] for each in server.bodies("/training/metrics") if each["event"] == "training_started"}
+    assert names == {"named", "beside"} if beside else {"named"}
+    assert len(json.loads(receipts.read_bytes().splitlines()[1])) == len(sources)
+
+
+@pytest.mark.usefixtures("waiting")
+def test_a_run_of_another_pack_is_not_delivered_by_its_name(
+    uploader: Run, server: ScriptedServer, tmp_path: Path
+) -> None:
+    with recordings(tmp_path / "other") as journals:
+        journals.whole("other")
+    uploader("gpu", "pack", tmp_path / "other.pack", "--journal", tmp_path / "other")
+    code, _, error = uploader("desk", "drain", tmp_path / "other.pack", "--run", "train", url=server.url)
+    assert (code, "'train' fits no run" in error, server.requests) == (2, True, [])
+
+
+@pytest.mark.usefixtures("waiting")
+@pytest.mark.parametrize("command", [("drain",), ("unpack", "--into", "new")])
+def test_an_address_without_a_mirror_is_refused_and_nothing_else_delivered(
+    uploader: Run, server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, error = uploader("desk", *command, "file://typo", url=server.url)
+    assert (code, f"there is no mirror in {tmp_path / 'typo'}" in out + error, server.requests) == (1, True, [])
+
+
+@pytest.mark.usefixtures("waiting")
+def test_a_mirror_without_runs_has_nothing_delivered(uploader: Run, server: ScriptedServer, tmp_path: Path) -> None:
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "uploader-mirror.json").write_text("{}")
+    code, out, _ = uploader("desk", "drain", tmp_path / "mirror", url=server.url)
+    assert (code, "no runs to deliver" in out, server.requests) == (0, True, [])
+
+
 @pytest.mark.parametrize("idempotency", [True, False])
 def test_the_platform_shows_what_it_would_after_a_drain_at_home(
     uploader: Run, tmp_path: Path, idempotency: bool

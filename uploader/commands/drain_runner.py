@@ -75,11 +75,12 @@ def drain_all(
 
     ended: list[Ended] = []
     drains: list[tuple[Path, Drain]] = []
+    selected: list[tuple[Path, Sequence[str]]] = []
     with ExitStack() as opened:
-        journals, options = _with_packs_taken_in(folders, options, ended, as_json=as_json)
-        for folder in journals:
+        for folder, own in _with_packs_taken_in(folders, options, ended, as_json=as_json):
             try:
-                drains.append(_opened(opened, folder, options, as_json=as_json, alone=len(folders) == 1))
+                drains.append(_opened(opened, folder, own, as_json=as_json, alone=len(folders) == 1))
+                selected.append((drains[-1][0], own.runs))
             except (UploaderError, JournalError) as error:
                 ended.append(Ended(_place(folder), error))
         _stop_on_signals([drain for _, drain in drains])
@@ -90,17 +91,17 @@ def drain_all(
     for folder, _ in drains:
         hand_over(folder)
     if receipts:
-        ended += _receipts(receipts, [place for place, _ in drains], options)
+        ended += _receipts(receipts, selected)
     for one in ended:
         _warn_of_other_platforms(one)
     return ended
 
 
-def _receipts(path: Path, journals: Sequence[Path], options: DrainOptions) -> list[Ended]:
+def _receipts(path: Path, journals: Sequence[tuple[Path, Sequence[str]]]) -> list[Ended]:
     from journal.errors import JournalError
 
     try:
-        write_receipts(path, journals, options.runs)
+        write_receipts(path, journals)
     except JournalError as error:
         return [Ended(path, error)]
     return []
@@ -108,8 +109,10 @@ def _receipts(path: Path, journals: Sequence[Path], options: DrainOptions) -> li
 
 def _with_packs_taken_in(
     places: Sequence[Path | None], options: DrainOptions, ended: list[Ended], *, as_json: bool
-) -> tuple[list[Path | None], DrainOptions]:
-    """Take packs and mirrors in; return the journals to drain, and the options, by which only their runs are drained.
+) -> list[tuple[Path | None, DrainOptions]]:
+    """Take packs and mirrors in; return the journals to drain, each with its options.
+
+    Of the journal that packs and mirrors are taken into, only their own runs are drained: it holds others, too.
 
     Args:
         places: Journals, packs and mirrors.
@@ -119,21 +122,23 @@ def _with_packs_taken_in(
     """
     from journal.errors import JournalError
     from journal.reading.places import what_is
+    from uploader.errors import UploaderError
 
     journals = [place for place in places if place is None or what_is(place) not in {"pack", "mirror"}]
+    sources: list[tuple[Path | None, DrainOptions]] = [(place, options) for place in journals]
     runs: set[str] = set()
     where: Path | None = None
     for pack in (place for place in places if place is not None and place not in journals):
         try:
-            where, own = take_in(pack, shown=not as_json)
+            where, own = take_in(pack, options.runs, shown=not as_json)
             runs |= own
-        except JournalError as error:
+        except (UploaderError, JournalError) as error:
             ended.append(Ended(pack, error))
-    if where is None:
-        return journals, options
-    if not journals and not options.runs:
-        options = replace(options, runs=tuple(sorted(runs)))
-    return [*journals, where], options
+    if runs:
+        sources.append((where, replace(options, runs=tuple(sorted(runs)))))
+    elif where is not None:  # without a name, a drain would deliver all
+        ended.append(Ended(where, Summary((), seconds=0.0, interrupted=False)))
+    return sources
 
 
 def _opened(

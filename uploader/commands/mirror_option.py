@@ -47,17 +47,12 @@ def opened_mirror(address: str, command: str, *, as_json: bool) -> Store:
         as_json: Whether to print the message as JSON.
     """
     from journal.errors import MirrorUnavailable
-    from journal.mirror.mirror_addresses import open_store
-    from journal.reading.places import MIRROR_NOTE
+    from journal.mirror.mirror_addresses import open_mirror
 
     try:
-        store = open_store(address)
-        if store.get(MIRROR_NOTE) is None:
-            message = f"there is no mirror in {address}, as it has no {MIRROR_NOTE}; is the drive mounted?"
-            fail(message, command, JOURNAL_UNUSABLE, as_json=as_json)
+        return open_mirror(address)
     except MirrorUnavailable as error:
         fail(str(error), command, JOURNAL_UNUSABLE, as_json=as_json)
-    return store
 
 
 def hand_over(journal: Path) -> None:

@@ -51,13 +51,13 @@ def _from_pack(source: Path, into: Journal, *, shown: bool) -> Restored:
 
 def _from_mirror(source: Path, into: Journal, *, shown: bool) -> Restored:
     from journal.errors import MirrorUnavailable
-    from journal.mirror.mirror_addresses import checked_mirror, open_store
+    from journal.mirror.mirror_addresses import checked_mirror, open_mirror
     from journal.mirror.mirroring import Mirroring
     from journal.mirror.restoring import restore
     from journal.reading.places import address_of
 
     try:
-        store = open_store(checked_mirror(address_of(source) or source))
+        store = open_mirror(checked_mirror(address_of(source) or source))
     except ValueError as error:
         raise MirrorUnavailable(str(error)) from error
     restored = restore(into, store, between=counter("objects", as_json=not shown))
@@ -79,21 +79,32 @@ def _from_journal(source: Path, into: Journal) -> Restored:
         return unpacking.take_in(into, contents.collect(stack, other, every))
 
 
-def take_in(pack: Path, *, shown: bool) -> tuple[Path, frozenset[str]]:
-    """Take a pack or mirror into the journal that these are drained from; return that, and the runs.
+def take_in(pack: Path, names: Sequence[str], *, shown: bool) -> tuple[Path, frozenset[str]]:
+    """Take a pack or mirror into the journal that these are drained from; return that, and the runs to deliver.
 
     So nothing is sent twice, however often a pack is drained, and whatever several have in common.
 
+    Args:
+        pack: The pack or mirror.
+        names: What a person named of its runs; none means all of its.
+        shown: Whether to show a progress bar.
+
     Raises:
         JournalError: The pack is damaged, or the journal cannot be used.
+        SettingsError: A name fits no run of it, or several.
     """
+    from contextlib import closing
+
     from journal import locations
     from journal.opening import open_with_room
+    from uploader.run_selection import choose_runs
 
-    with open_with_room(locations.packs_journal()) as journal:
+    with open_with_room(locations.packs_journal()) as journal, closing(journal.outbox()) as outbox:
         unpacked = bring_in(pack, journal, shown=shown)
+        own = [run for run in outbox.routes.runs() if run.id in unpacked.runs]
+        chosen = choose_runs(own, names, journal.path)
     click.echo(f"{pack}: {came_in(unpacked)}; taken into {journal.path}", err=True)
-    return journal.path, frozenset(unpacked.runs)
+    return journal.path, frozenset(unpacked.runs if chosen is None else chosen)
 
 
 def require_no_other(receipts: Path) -> None:
@@ -104,8 +115,8 @@ def require_no_other(receipts: Path) -> None:
         raise click.UsageError(f"--receipts: {receipts} is there already, and holds something else")
 
 
-def write_receipts(path: Path, journals: Sequence[Path], runs: Sequence[str]) -> None:
-    """Write what has arrived of the runs of journals, or of those of them that a person named.
+def write_receipts(path: Path, journals: Sequence[tuple[Path, Sequence[str]]]) -> None:
+    """Write what has arrived of journals, each with what chooses its runs (`choose_runs`).
 
     Raises:
         JournalError: A journal cannot be read, or the file not be written.
@@ -117,7 +128,7 @@ def write_receipts(path: Path, journals: Sequence[Path], runs: Sequence[str]) ->
     from uploader.run_selection import choose_runs
 
     found = []
-    for folder in journals:
+    for folder, runs in journals:
         with open_journal(folder) as journal, closing(journal.outbox()) as outbox:
             found += receipts.collect(journal, choose_runs(outbox.routes.runs(), runs, folder))
     receipts.write(found, path)
