@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import threading
-from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from journal.clock import now_text
 from journal.errors import JournalError
 from journal.locations import default_journal, expanded
+from journal.next_steps import next_command
 from journal.quantities import count
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.resumption import is_journaled, known_run
@@ -169,18 +170,18 @@ def bring_back_run(options: JournalOptions, address: str, save_dir: Path, checkp
     known = known_run(options, save_dir, checkpoint)
     if known is None or not is_journaled(options, known.run):
         folder = expanded(options.journal) if options.journal else default_journal()
-        _bring_back_in_time(folder, address, [known.run] if known else None)
+        _bring_back_in_time(folder, address, known.run if known else None, checkpoint)
 
 
-def _bring_back_in_time(journal: Path, address: str, runs: Collection[str] | None) -> None:
-    """Restore runs, or all; what takes longer than it may follows while the training begins."""
+def _bring_back_in_time(journal: Path, address: str, run: str | None, checkpoint: Path | None) -> None:
+    """Restore a run; what takes longer than it may follows while the training begins."""
     is_done = threading.Event()
     bound = executor()
 
     def work() -> None:
         bind_thread(bound)
         try:
-            _bring_back(journal, address, runs)
+            _bring_back(journal, address, run, checkpoint)
         except JournalError as error:
             LOGGER.warning("Nothing was brought back from the mirror %s: %s", address, error)
         except Exception:
@@ -193,13 +194,26 @@ def _bring_back_in_time(journal: Path, address: str, runs: Collection[str] | Non
         LOGGER.warning("The mirror %s is slow: the training begins, and what it has comes in later.", address)
 
 
-def _bring_back(journal: Path, address: str, runs: Collection[str] | None) -> None:
+def _bring_back(journal: Path, address: str, run: str | None, checkpoint: Path | None) -> None:
+    """Restore the run that is resumed and no other: a mirror may hold runs that other machines train now."""
     import journal as journals
     from journal.mirror.mirror_addresses import open_store
+    from journal.mirror.recognizing import run_that_saved
     from journal.mirror.restoring import restore
 
+    store = open_store(address)
+    resumed = run or (run_that_saved(store, checkpoint) if checkpoint else None)
+    if resumed is None:
+        LOGGER.warning(
+            "Nothing was brought back from the mirror %s: no run in it is known to be the one that is resumed (%s). If "
+            "it is there, stop, bring all of its runs back with `%s`, and resume again.",
+            address,
+            checkpoint or "without a checkpoint",
+            next_command(f"restore {shlex.quote(address)}", journal),
+        )
+        return
     with journals.open(journal) as opened:
-        restored = restore(opened, open_store(address), runs)
+        restored = restore(opened, store, [resumed])
     for what in restored.damaged:
         LOGGER.warning("Not brought back: %s", what)
     if restored.events:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.journals import locked, rows, until
 
+from journal.checkpoints.salvage import RUN_FILE
 from journal.mirror import mirror_state
 from journal.mirror.stores import FolderStore
 from uploader.recording import mirror_thread
@@ -96,6 +97,53 @@ def test_a_new_machine_continues_the_run_of_a_checkpoint_that_only_the_mirror_kn
     second.finish("complete")
     assert second.run_id == first.run_id
     until(lambda: len(list((folder / "blobs").glob("[0-9a-f]*"))) == 1)
+
+
+@pytest.fixture
+def others(save_dir: Path, mirror: Path, tmp_path: Path) -> Iterator[Recorder]:
+    """A training that another machine, which has the same name, mirrors to the same place; it goes on."""
+    other = record(tmp_path / "theirs", save_dir, mirror)
+    epoch(other, 0)
+    (save_dir / "theirs.pt").write_bytes(b"theirs")
+    other.checkpoint(save_dir / "theirs.pt", role="last", epoch=0, publish=True, is_best=False)
+    until(lambda: len(list(mirror.glob("blobs/*"))) == 1)
+    (save_dir / RUN_FILE).unlink()
+    yield other
+    other.finish("exited")
+
+
+@pytest.mark.usefixtures("others")
+@pytest.mark.parametrize("names", ["a strange checkpoint", "the folder"])
+def test_what_nothing_identifies_brings_back_no_run_and_says_so(
+    folder: Path, save_dir: Path, mirror: Path, caplog: pytest.LogCaptureFixture, names: str
+) -> None:
+    strange = save_dir / "strange.pt"
+    strange.write_bytes(b"strange")
+    checkpoint = strange if names == "a strange checkpoint" else None
+    second = record(folder, save_dir, mirror, checkpoint=checkpoint, resume=True)
+    epoch(second, 1)
+    second.finish("complete")
+    assert rows(folder, "SELECT id FROM runs") == [(second.run_id,)]
+    assert f"Nothing was brought back from the mirror {mirror}: no run in it is known to be the one" in caplog.text
+    assert f"`python -m uploader restore {mirror} --journal {folder}`" in caplog.text
+
+
+@pytest.mark.usefixtures("others")
+def test_only_the_run_that_is_resumed_is_brought_back(
+    folder: Path, save_dir: Path, mirror: Path, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    first = record(folder, save_dir, mirror)
+    epoch(first, 0)
+    (tmp_path / "own.pt").write_bytes(b"own")
+    first.checkpoint(tmp_path / "own.pt", role="last", epoch=0, publish=True, is_best=False)
+    first.wait_for_snapshots()
+    first.finish("exited")
+    shutil.rmtree(folder)
+    (save_dir / RUN_FILE).unlink()
+    second = record(folder, tmp_path / "new", mirror, checkpoint=tmp_path / "own.pt", resume=True)
+    second.finish("complete")
+    assert (second.run_id, rows(folder, "SELECT id FROM runs")) == (first.run_id, [(first.run_id,)])
+    assert "2 events of this run were brought back" in caplog.text
 
 
 def test_a_mirror_that_fails_is_said_once_and_is_whole_when_it_comes_back(
