@@ -36,6 +36,10 @@ class Holdings:
         """Return the segments of a session."""
         return self._names[session]
 
+    def all_names(self) -> set[SegmentName]:
+        """Return the segments of all sessions."""
+        return {name for own in self._names.values() for name in own}
+
     def numbers(self, session: str) -> Numbers:
         """Return the numbers of a session's events that are there."""
         return self._numbers[session]

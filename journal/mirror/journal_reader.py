@@ -108,6 +108,13 @@ def entries(connection: Connection, session_id: int, held: Numbers) -> Iterator[
         yield from (tuple(row) for row in found)
 
 
+def lacking(connection: Connection, session_id: int, held: Numbers) -> int:
+    """Return how many events of a session have numbers that are not held."""
+    query = select(func.count()).select_from(_E).where(_E.c.session_id == session_id)
+    ranges = list(held.missing())
+    return sum(connection.execute(query.where(_E.c.seq.between(*one))).scalar_one() for one in ranges)
+
+
 def saved_blobs(connection: Connection, run_ids: Collection[str]) -> set[str]:
     """Return the sha256 of each checkpoint that runs have had."""
     return set(connection.execute(_SAVED, {"runs": list(run_ids)}).scalars())

@@ -29,6 +29,7 @@ class MirrorState:
         run: Uuid of the run.
         confirms: Whether the mirror confirms what it has, so that it is acknowledged and not only handed over.
         events: How many events it has.
+        lacking: How many events the journal has, and it does not.
         checkpoints: How many checkpoints it has.
         missing: How many that the run needs the journal has, and it does not.
         gone: How many that the run needs neither of them has: they were lost with an earlier machine, or removed.
@@ -45,6 +46,12 @@ class MirrorState:
     gone: int = 0
     tried_at: str = ""
     error: str | None = None
+    lacking: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has all that the journal has of the run."""
+        return not self.lacking and not self.missing
 
     @property
     def in_words(self) -> str:
@@ -75,7 +82,9 @@ def safety(state: MirrorState, journal: Path, *, is_whole: bool) -> str:
     if is_whole:
         later = "" if state.confirms else "; they are safe once the drive has sent them"
         return f"run {state.run} is in its mirror: {state.in_words}{later}"
-    missing = f"{count(state.missing, 'checkpoint')} could not be copied" if state.missing else "it took too long"
+    left = [(state.lacking, "event"), (state.missing, "checkpoint")]
+    uncopied = " and ".join(count(number, what) for number, what in left if number)
+    missing = f"{uncopied} could not be copied" if uncopied else "it took too long"
     command = next_command(f"mirror {shlex.quote(state.address)}", journal)
     return (
         f"run {state.run} is NOT whole in its mirror ({state.error or missing}): {state.in_words}. Keep {journal}; "

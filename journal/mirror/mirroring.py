@@ -1,7 +1,8 @@
 """Mirroring: what a journal has of some runs is handed to a store, over and over, as it is written.
 
 What the store has is known from its listing, so nothing is lost with the journal, nor by a process that was killed at
-any point: an object that was put and not noted is put again, which changes nothing.
+any point: an object that was put and not noted is put again, which changes nothing. After a failure the listing is
+looked at anew, as a drive that comes back may have less than what was written to it, and at the end, too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from journal.clock import now_text
-from journal.errors import BlobMissing, DamagedMirror
+from journal.errors import BlobMissing, DamagedMirror, MirrorUnavailable
 from journal.folder import Journal
 from journal.kinds import CHECKPOINT
 from journal.mirror import journal_reader, segments
@@ -19,21 +20,15 @@ from journal.mirror.compacting import Compacting
 from journal.mirror.holdings import Holdings
 from journal.mirror.journal_reader import JournalReader
 from journal.mirror.layout import BLOBS, RUNS, SegmentName, blob_name, parse_blob
+from journal.mirror.marked_store import MarkedStore
 from journal.mirror.mirror_state import MirrorState
 from journal.mirror.results_mirroring import ResultsMirroring
 from journal.mirror.segment_reading import least, read_segment
 from journal.mirror.stores import Listed, Store
-from journal.reading.places import MIRROR_NOTE
 from journal.writing.fallback_format import Header
 
 STEP_SECONDS = 1.0
 """Events are handed over at least so often, as long as the store answers."""
-_WHAT_IT_IS = b"""{
-  "format": 1,
-  "what": "a mirror of training runs that offline-uploader recorded",
-  "restore": "python -m uploader restore <this folder or address>"
-}
-"""
 
 
 @dataclass(frozen=True)
@@ -63,18 +58,25 @@ class Mirroring:
             clock: Seconds; never goes back.
         """
         self._reader = JournalReader(journal)
-        self._store = store
+        self._store = MarkedStore(store, self._is_same)
         self._runs = runs
-        self._is_listed = self._is_marked = False
-        self._holdings = Holdings()
-        self._compacting = Compacting(store, self._holdings, clock)
-        self._chains: dict[str, tuple[int, str]] = {}
-        self._results = ResultsMirroring(self._reader, store, clock)
-        self._blobs: set[str] = set()
-        self._needed: set[tuple[str, str]] = set()
-        self._are_blobs_due = True
         self._clock = clock
+        self._needed: set[tuple[str, str]] = set()
         self._events_due = clock()
+        self._had: set[SegmentName] = set()
+        self._holdings = Holdings()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Have what the store has learned from its listing, not from what was written."""
+        self._is_listed = False
+        self._had = self._holdings.all_names() or self._had
+        self._holdings = Holdings()
+        self._compacting = Compacting(self._store, self._holdings, self._clock)
+        self._chains: dict[str, tuple[int, str]] = {}
+        self._results = ResultsMirroring(self._reader, self._store, self._clock)
+        self._blobs: set[str] = set()
+        self._are_blobs_due = True
         self._seen = -1
 
     def state(self, run: str) -> MirrorState:
@@ -87,6 +89,7 @@ class Mirroring:
             run,
             self._store.confirms,
             events=self._holdings.events(run),
+            lacking=self._lacking(run),
             checkpoints=len(needed & self._blobs),
             missing=len(here),
             gone=len(missing - here),
@@ -103,17 +106,40 @@ class Mirroring:
             MirrorUnavailable: The store cannot be used now.
             JournalError: The journal cannot be read, or not be flushed.
         """
+        try:
+            events = self._step(is_last=is_last)
+            if is_last and not self._is_listed_still():
+                self._forget()
+                events += self._step(is_last=is_last)
+            return events
+        except MirrorUnavailable:
+            self._forget()
+            raise
+
+    def _step(self, *, is_last: bool) -> int:
         events = self._step_events()
         self._step_blobs()
         self._compacting.step(is_last=is_last)
         self._results.step(self._chosen(), is_last=is_last)
         return events
 
+    def _is_same(self) -> bool:
+        """Return whether the store lists the events that the mirror is known to have had."""
+        return (self._holdings.all_names() or self._had) <= set(self._segments_there())
+
+    def _lacking(self, run: str) -> int:
+        with self._reader.begin() as connection:
+            sessions = journal_reader.sessions(connection, [run])
+            return sum(journal_reader.lacking(connection, one.id, self._holdings.numbers(one.uuid)) for one in sessions)
+
+    def _is_listed_still(self) -> bool:
+        """Return whether the store lists all that it is known to have."""
+        return self._holdings.all_names() <= set(self._segments_there()) and self._blobs <= self._blobs_there()
+
     def _step_events(self) -> int:
-        self.look()
-        if not self._is_marked:
-            self._store.put(MIRROR_NOTE, _WHAT_IT_IS)
-            self._is_marked = True
+        if not self._is_listed:
+            self._store.mark()
+            self.look()
         self._events_due = self._clock() + STEP_SECONDS
         done = 0
         while new := self._new():
@@ -128,12 +154,19 @@ class Mirroring:
         """Learn what the store has, once; `step` does so, too."""
         if self._is_listed:
             return
-        prefixes = [RUNS] if self._runs is None else [f"{RUNS}{run}/" for run in self._runs]
-        listed = {name: found.written_at for prefix in prefixes for found, name in self._listed(prefix)}
+        listed = self._segments_there()
         for session in {name.session for name in listed}:
             self._note_listed([name for name in listed if name.session == session], listed)
-        self._blobs = {sha256 for found in self._store.list(BLOBS) if (sha256 := parse_blob(found.name))}
+        self._blobs = self._blobs_there()
         self._is_listed = True
+
+    def _segments_there(self) -> dict[SegmentName, float]:
+        """Return the segments that the store has, each with when it was written."""
+        prefixes = [RUNS] if self._runs is None else [f"{RUNS}{run}/" for run in self._runs]
+        return {name: found.written_at for prefix in prefixes for found, name in self._listed(prefix)}
+
+    def _blobs_there(self) -> set[str]:
+        return {sha256 for found in self._store.list(BLOBS) if (sha256 := parse_blob(found.name))}
 
     def _listed(self, prefix: str) -> Iterator[tuple[Listed, SegmentName]]:
         return ((found, name) for found in self._store.list(prefix) if (name := SegmentName.parse(found.name)))

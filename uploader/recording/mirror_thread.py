@@ -88,7 +88,7 @@ class MirrorThread:
         self._wake.set()
         if not self._is_hurried and self._has_ended.wait(CLOSE_SECONDS) and not self._is_hurried:
             self._thread.join()
-            self._is_whole = self.state.error is None and not self.state.missing
+            self._is_whole = self.state.error is None and self.state.is_whole
         return self._is_whole
 
     def _work(self) -> None:
@@ -143,7 +143,7 @@ class MirrorThread:
         done = mirroring.step(is_last=is_last)
         if self.state.error is not None:
             LOGGER.warning("The mirror %s can be used again.", self.state.address)
-        elif not done and self.state.tried_at:
+        elif not done and self.state.tried_at and not is_last:
             return
         self.state = mirroring.state(self.state.run)
         self.state.write(self._journal)

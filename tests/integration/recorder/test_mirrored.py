@@ -177,6 +177,23 @@ def test_the_end_says_what_is_not_in_a_mirror_that_fails(folder: Path, save_dir:
     assert f"`python -m uploader mirror {mirror} --journal {folder}` mirrors the rest" in recorder.safety
 
 
+def test_the_end_does_not_call_a_run_whole_whose_mirror_has_gone_away(
+    folder: Path, save_dir: Path, mirror: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = record(folder, save_dir, mirror)
+    epoch(recorder, 0)
+    until(lambda: mirrored(mirror) == 1)
+    mirror.rename(mirror.with_name("away"))
+    mirror.mkdir()
+    epoch(recorder, 1)
+    until(lambda: "is its drive mounted" in str(mirror_state.states(folder)))
+    recorder.finish("complete")
+    assert recorder.safety
+    assert "NOT whole in its mirror" in recorder.safety
+    assert list(mirror.iterdir()) == []
+    assert caplog.text.count("is not mirrored for now") == 1
+
+
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """A mirror whose first object is not answered before the event that is returned is set."""
