@@ -44,6 +44,7 @@ class Restored:
         missing: Checkpoints that a run needs and the mirror does not have, by sha256.
         delivered: How many deliveries are known to have arrived that were not before.
         results: What platforms have taken, as the mirror tells it.
+        other_models: In words, the runs that are another model there than here; `damaged` has them, too.
     """
 
     runs: list[str] = field(default_factory=list)
@@ -54,6 +55,7 @@ class Restored:
     missing: list[str] = field(default_factory=list)
     delivered: int = 0
     results: list[Results] = field(default_factory=list, repr=False)
+    other_models: list[str] = field(default_factory=list)
 
 
 def restore(
@@ -72,7 +74,8 @@ def restore(
         JournalError: The journal cannot be written.
     """
     restored = Restored()
-    restored.results = _read_results(store, runs, restored)
+    restored.results, damaged = read_all_results(store, runs)
+    restored.damaged += damaged
     _take_results(journal, restored, has_events=False)  # so that no drain plans meanwhile what has arrived
     named = _segment_names(store, runs)
     with journal.begin(read_only=True) as connection:
@@ -113,15 +116,23 @@ def _restore_run(
     return absent
 
 
-def _read_results(store: Source, runs: Collection[str] | None, restored: Restored) -> list[Results]:
-    """Return the results that the mirror has; what is damaged is named, and its deliveries may be sent again."""
-    found = []
+def read_all_results(store: Source, runs: Collection[str] | None) -> tuple[list[Results], list[str]]:
+    """Return the results that a mirror has, and in words which are damaged: their deliveries may be sent again.
+
+    Args:
+        store: The mirror.
+        runs: Of these runs only, by their uuids; None for all.
+
+    Raises:
+        MirrorUnavailable: The mirror cannot be read.
+    """
+    found, damaged = [], []
     for name in filter(None, map(ResultsName.parse, _names(store, runs))):
         try:
             found.append(read_results(store, name))
         except DamagedMirror as error:
-            restored.damaged.append(str(error))
-    return found
+            damaged.append(str(error))
+    return found, damaged
 
 
 def _take_results(journal: Journal, restored: Restored, *, has_events: bool) -> None:
@@ -130,6 +141,7 @@ def _take_results(journal: Journal, restored: Restored, *, has_events: bool) -> 
             taken = results_intake.take_in(connection, one, has_events=has_events)
         restored.delivered += taken.delivered
         restored.damaged += taken.refused
+        restored.other_models += (why for why in taken.other_models if why not in restored.other_models)
 
 
 def _segment_names(store: Source, runs: Collection[str] | None) -> list[SegmentName]:

@@ -12,7 +12,7 @@ address, the events' identities and the body; and the events that it stands for 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
@@ -40,10 +40,12 @@ class ResultsTaken:
     Attributes:
         delivered: How many deliveries are known to have arrived that were not before.
         refused: In words, what was not taken in, and why.
+        other_models: Of these, the runs that are another model there than here.
     """
 
     delivered: int = 0
     refused: list[str] = field(default_factory=list)
+    other_models: list[str] = field(default_factory=list)
 
 
 def take_in(
@@ -67,6 +69,24 @@ def take_in(
     return taken
 
 
+def learn(connection: Connection, results: Results) -> list[str]:
+    """Learn what has arrived from elsewhere of a run of this journal, at the addresses that it goes to here.
+
+    Args:
+        connection: In a write transaction.
+        results: Of the run, read from another journal.
+
+    Returns:
+        In words, where it is another model there than here.
+    """
+    here = {
+        (one.destination.platform, one.destination.base_url)
+        for one in targets.targets(connection, [results.run.id], dropped=True)
+    }
+    fitting = tuple(one.arrived() for one in results.targets if (one.platform, one.base_url) in here)
+    return take_in(connection, replace(results, targets=fitting, sessions=()), only_of_events=True).other_models
+
+
 def _take_target(
     connection: Connection,
     run_id: str,
@@ -83,7 +103,9 @@ def _take_target(
         return
     joined = _joined(targets.ids_of(own), theirs.ids)
     if joined is None:
-        taken.refused.append(_other_model(run_id, theirs, targets.ids_of(own)[MODEL_ID]))
+        why = _other_model(run_id, theirs, targets.ids_of(own)[MODEL_ID])
+        taken.refused.append(why)
+        taken.other_models.append(why)
         return
     is_new = own.planned_through == 0 and not _has_deliveries(connection, run_id, place.id)
     values = _target_values(own, theirs, joined, is_new=is_new)

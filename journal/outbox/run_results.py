@@ -116,6 +116,11 @@ class TargetResults:
         kept = tuple(one for one in self.deliveries if one.state in states and one.span)
         return replace(self, deliveries=kept, planned={} if len(kept) < len(self.deliveries) else self.planned)
 
+    def arrived(self) -> TargetResults:
+        """Return only what has arrived, and what the platform calls the run."""
+        state = "registered" if self.ids else "new"
+        return replace(self.only("delivered", "superseded"), dropped_at=None, state=state)
+
 
 @dataclass(frozen=True)
 class SessionEnd:

@@ -61,7 +61,7 @@ def collect(journal: Journal, runs: Collection[str] | None = None) -> list[Resul
         every = connection.execute(select(tables.runs.c.id)).scalars().all()
         chosen = [run_id for run_id in every if runs is None or run_id in runs]
         found = [run_results.read(connection, run_id) for run_id in chosen]
-    return [replace(one, targets=tuple(_arrived(each) for each in one.targets), sessions=()) for one in found]
+    return [replace(one, targets=tuple(each.arrived() for each in one.targets), sessions=()) for one in found]
 
 
 def write(receipts: Sequence[Results], path: Path) -> None:
@@ -152,10 +152,6 @@ def take_in(journal: Journal, receipts: Sequence[Results]) -> ReceiptsTaken:
         taken.delivered += found.delivered
         taken.refused += [*strange, *found.refused]
     return taken
-
-
-def _arrived(target: TargetResults) -> TargetResults:
-    return replace(target.only("delivered", "superseded"), dropped_at=None, state="registered" if target.ids else "new")
 
 
 def _is_known(connection: Connection, run_id: str) -> bool:

@@ -114,6 +114,58 @@ def test_the_mirror_knows_the_model_before_anything_else_is_sent(
     assert all(known)
 
 
+@pytest.fixture
+def models(server: ScriptedServer) -> list[str]:
+    """The models of a server that makes one of each registration, as it knows no idempotency keys."""
+    made: list[str] = []
+
+    def script(request: Request) -> Reply:
+        reply = received(request)
+        if request.method != "POST" or b"training_started" not in request.body or b"modelId" in request.body:
+            return reply
+        made.append(f"m-{len(made) + 1}")
+        return Reply(200, {"received": True, "modelId": made[-1]})
+
+    server.script = script
+    return made
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_a_machine_that_comes_back_learns_from_the_mirror_which_model_another_one_made(
+    uploader: Run, recorded: Path, mirror: Path, server: ScriptedServer, models: list[str], *, is_resumed: bool
+) -> None:
+    assert uploader("desk", "drain", mirror, url=server.url)[0] == 0
+    if is_resumed:
+        with recordings(recorded) as journals:
+            training = journals.begin(run_id=journals.journal.report()[0].id)
+            training.started()
+            training.epoch(3)
+            training.end()
+    assert uploader("gpu", "drain", recorded, url=server.url)[0] == 0
+    assert models == ["m-1"]
+
+
+def test_a_run_that_became_two_models_is_told_and_is_not_up_to_date(
+    uploader: Run,
+    recorded: Path,
+    mirror: Path,
+    server: ScriptedServer,
+    models: list[str],
+    *,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The mirror could not be asked when the second machine drained, which said so."""
+    assert uploader("desk", "drain", mirror, url=server.url)[0] == 0
+    away = mirror.rename(mirror.with_name("away"))
+    uploader("gpu", "drain", recorded, url=server.url)
+    assert f"The mirror {mirror} cannot be asked what became of 1 run" in caplog.text
+    assert models == ["m-1", "m-2"]
+    away.rename(mirror)
+    uploader("gpu", "mirror", mirror, "--journal", recorded)
+    code, out, _ = uploader("desk", "drain", mirror, url=server.url)
+    assert (code, "two models: run " in out, "up to date" in out) == (4, True, False)
+
+
 @pytest.mark.parametrize("is_behind", [False, True])
 def test_a_training_that_a_new_machine_continues_is_one_model_with_every_epoch(
     uploader: Run, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_behind: bool

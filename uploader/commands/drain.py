@@ -35,7 +35,8 @@ _CODES = """ (the first that fits)
      was stopped, a file that a training left could not be read, or
      another drain works on this journal
   4  dead letters, or runs that were refused as a whole: the platform
-     refused these, everything else is delivered
+     refused these, everything else is delivered; or runs of which the
+     platform has two models, as they were drained apart
   0  everything is delivered
 
 SIGINT or SIGTERM stops a drain within seconds; the exit code tells what
@@ -169,6 +170,7 @@ def _all_as_json(ended: Sequence[Ended]) -> str:
         "destinations": [{"journal": str(place), **asdict(each)} for place, one in done for each in one.destinations],
         "seconds": max((one.seconds for _, one in done), default=0.0),
         "interrupted": any(one.interrupted for _, one in done),
+        "other_models": [why for _, one in done for why in one.other_models],
         "left_beside": [path for _, one in done for path in one.left_beside],
         "errors": [
             {"journal": str(one.journal), "exit_code": one.exit_code, "error": str(one.result)}
@@ -191,6 +193,7 @@ def _as_text(summary: Summary, folder: Path) -> str:
     if summary.left_beside:
         lines.append(f"not taken in, of what trainings left beside the journal: {', '.join(summary.left_beside)}")
         lines.append(f"  remove the cause, then `{next_command('drain', folder)}`")
+    lines += [f"two models: {why}" for why in summary.other_models]
     if not summary.destinations:
         lines.append("the journal holds no runs to deliver")
     return "\n".join([*lines, *(_line(one, folder) for one in summary.destinations)])

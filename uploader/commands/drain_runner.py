@@ -77,7 +77,8 @@ def drain_all(
     drains: list[tuple[Path, Drain]] = []
     selected: list[tuple[Path, Sequence[str]]] = []
     with ExitStack() as opened:
-        for folder, own in _with_packs_taken_in(folders, options, ended, as_json=as_json):
+        sources, other_models = _with_packs_taken_in(folders, options, ended, as_json=as_json)
+        for folder, own in sources:
             try:
                 drains.append(_opened(opened, folder, own, as_json=as_json, alone=len(folders) == 1))
                 selected.append((drains[-1][0], own.runs))
@@ -87,7 +88,9 @@ def drain_all(
         if options.until_done:  # it is beside a training, and no terminal's
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         endings = run_together([drain for _, drain in drains])
-        ended += [Ended(place, ending) for (place, _), ending in zip(drains, endings, strict=True)]
+        for (place, _), ending in zip(drains, endings, strict=True):
+            told = ending.refusing(other_models.get(place, ())) if isinstance(ending, Summary) else ending
+            ended.append(Ended(place, told))
     for folder, _ in drains:
         hand_over(folder)
     if receipts:
@@ -109,10 +112,12 @@ def _receipts(path: Path, journals: Sequence[tuple[Path, Sequence[str]]]) -> lis
 
 def _with_packs_taken_in(
     places: Sequence[Path | None], options: DrainOptions, ended: list[Ended], *, as_json: bool
-) -> list[tuple[Path | None, DrainOptions]]:
-    """Take packs and mirrors in; return the journals to drain, each with its options.
+) -> tuple[list[tuple[Path | None, DrainOptions]], dict[Path, list[str]]]:
+    """Take packs and mirrors in.
 
     Of the journal that packs and mirrors are taken into, only their own runs are drained: it holds others, too.
+    Return the journals to drain, each with its options; and in words, by journal, the runs that are another model
+    where they come from.
 
     Args:
         places: Journals, packs and mirrors.
@@ -127,18 +132,20 @@ def _with_packs_taken_in(
     journals = [place for place in places if place is None or what_is(place) not in {"pack", "mirror"}]
     sources: list[tuple[Path | None, DrainOptions]] = [(place, options) for place in journals]
     runs: set[str] = set()
+    other_models: dict[Path, list[str]] = {}
     where: Path | None = None
     for pack in (place for place in places if place is not None and place not in journals):
         try:
-            where, own = take_in(pack, options.runs, shown=not as_json)
+            where, own, others = take_in(pack, options.runs, shown=not as_json)
             runs |= own
+            other_models.setdefault(where, []).extend(others)
         except (UploaderError, JournalError) as error:
             ended.append(Ended(pack, error))
     if runs:
         sources.append((where, replace(options, runs=tuple(sorted(runs)))))
     elif where is not None:  # without a name, a drain would deliver all
         ended.append(Ended(where, Summary((), seconds=0.0, interrupted=False)))
-    return sources
+    return sources, other_models
 
 
 def _opened(

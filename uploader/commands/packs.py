@@ -79,8 +79,8 @@ def _from_journal(source: Path, into: Journal) -> Restored:
         return unpacking.take_in(into, contents.collect(stack, other, every))
 
 
-def take_in(pack: Path, names: Sequence[str], *, shown: bool) -> tuple[Path, frozenset[str]]:
-    """Take a pack or mirror into the journal that these are drained from; return that, and the runs to deliver.
+def take_in(pack: Path, names: Sequence[str], *, shown: bool) -> tuple[Path, frozenset[str], Sequence[str]]:
+    """Take a pack or mirror into the journal that these are drained from.
 
     So nothing is sent twice, however often a pack is drained, and whatever several have in common.
 
@@ -88,6 +88,9 @@ def take_in(pack: Path, names: Sequence[str], *, shown: bool) -> tuple[Path, fro
         pack: The pack or mirror.
         names: What a person named of its runs; none means all of its.
         shown: Whether to show a progress bar.
+
+    Returns:
+        That journal, the runs to deliver, and in words those that are another model where they come from.
 
     Raises:
         JournalError: The pack is damaged, or the journal cannot be used.
@@ -104,7 +107,7 @@ def take_in(pack: Path, names: Sequence[str], *, shown: bool) -> tuple[Path, fro
         own = [run for run in outbox.routes.runs() if run.id in unpacked.runs]
         chosen = choose_runs(own, names, journal.path)
     click.echo(f"{pack}: {came_in(unpacked)}; taken into {journal.path}", err=True)
-    return journal.path, frozenset(unpacked.runs if chosen is None else chosen)
+    return journal.path, frozenset(unpacked.runs if chosen is None else chosen), unpacked.other_models
 
 
 def require_no_other(receipts: Path) -> None:

@@ -10,7 +10,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +20,9 @@ from threading import Event
 from journal import Journal
 from journal.clock import to_text, utc_now
 from journal.errors import DiskFull, JournalBusy, JournalUnavailable
+from journal.outbox import results_intake
 from journal.outbox.outbox import Outbox
+from journal.outbox.run_results import Results
 from uploader.delivery.completion import Completion
 from uploader.delivery.drain_lock import HeldLock, drain_lock
 from uploader.delivery.drain_options import DrainOptions
@@ -103,6 +105,7 @@ class Drain:
         self._next_look = self._next_renewal = self._next_fold = 0.0
         self._deadline = math.inf
         self._trouble = ""
+        self._refused: list[str] = []
         self._changes = JournalChanges(journal.database)
         self._completion = Completion(outbox, take_in=self._maintenance.take_in_now, is_work_left=self._is_work_left)
 
@@ -110,6 +113,15 @@ class Drain:
         """Make `run` claim nothing more, finish the attempts in flight within seconds, and return."""
         self._stopping.set()
         self._senders.results.put(None)
+
+    def learn(self, found: Sequence[Results]) -> None:
+        """Take in what became of runs elsewhere, so that they are not registered a second time from here."""
+        for one in found:
+            with self._outbox.begin() as connection:
+                other_models = results_intake.learn(connection, one)
+            for why in (each for each in other_models if each not in self._refused):
+                self._refused.append(why)
+                _LOG.warning("Not taken in: %s", why)
 
     def run(self) -> Summary:
         """Deliver until nothing more can be done now, or as long as the options say.
@@ -212,7 +224,7 @@ class Drain:
         }
         nowhere = DestinationResult(closed=self._senders.nowhere)
         summary = summarize(runs, results, seconds=seconds, interrupted=self._stopping.is_set(), nowhere=nowhere)
-        return replace(summary, left_beside=tuple(self._left_beside()))
+        return replace(summary, left_beside=tuple(self._left_beside())).refusing(self._refused)
 
     def _left_beside(self) -> list[str]:
         """Return what the chosen runs left beside the journal and it could not take in, or nobody can tell whose."""
@@ -267,6 +279,8 @@ class Drain:
     def _look_around(self) -> None:
         self._outbox.require_in_place()
         self._senders.look_around()
+        unknown = {one.run.id for one in self._outbox.routes.targets(run_ids=self._run_ids) if one.state == "new"}
+        self.learn(self._mirrors.ask(unknown))
         self._next_look = time.monotonic() + TICK_SECONDS
 
     def _patience(self) -> float | None:

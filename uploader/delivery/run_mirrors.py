@@ -1,13 +1,15 @@
-"""The mirrors of a journal's runs, as a drain uses them: other machines learn there which models runs have become.
+"""The mirrors of a journal's runs, as a drain uses them: machines tell each other there which models runs have become.
 
-Without that, a machine that drains the mirror after this one was lost makes a second model of each run, as platforms
-need not know a registration that is repeated. A mirror may hang, and delivery must not: each is used in a thread, which
-is waited for a little, and no longer at all while it hangs.
+Without that, a machine that drains the mirror after this one was lost makes a second model of each run, and so does
+this one after another has drained the mirror, as platforms need not know a registration that is repeated. A mirror may
+hang, and delivery must not: each is used in a thread, which is waited for a little, and not at all while it hangs.
 """
 
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
@@ -15,12 +17,17 @@ from threading import Thread
 
 from journal.errors import JournalError
 from journal.mirror.handing_over import hand_over_results, mirrors_of
+from journal.mirror.mirror_addresses import open_mirror
+from journal.mirror.restoring import read_all_results
 from journal.opening import open_journal
+from journal.outbox.run_results import Results
 from journal.quantities import count
 
 PATIENCE_SECONDS = 10.0
 """How long a drain waits for a mirror at most."""
 
+ASK_SECONDS = 60.0
+"""How often a mirror is asked about a run that a platform has not accepted yet."""
 _HANGS = "it does not answer"
 _LOG = logging.getLogger("uploader")
 
@@ -32,17 +39,22 @@ class RunMirrors:
         patience: How many seconds a mirror is waited for.
     """
 
-    def __init__(self, journal: Path, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self, journal: Path, patience: float = PATIENCE_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Use none yet.
 
         Args:
             journal: The journal's folder.
             patience: How many seconds a mirror is waited for.
+            clock: Seconds; never goes back.
         """
         self._journal = journal
+        self._clock = clock
         self.patience = patience
         self._threads: dict[str, Thread] = {}
         self._warned: set[str] = set()
+        self._asked: dict[str, float] = {}
 
     def tell(self, runs: Collection[str]) -> None:
         """Tell the mirrors of runs that were just registered which models these are, before more is sent.
@@ -56,6 +68,27 @@ class RunMirrors:
                     "It is told when this drain ends; until then, a drain of that mirror on another machine would make "
                     "a second model."
                 )
+
+    def ask(self, runs: Collection[str]) -> list[Results]:
+        """Return what became of runs elsewhere, as far as their mirrors know; do so before they are registered here.
+
+        A mirror that cannot be read delays that, and does not prevent it: the drive may be gone for good.
+
+        Args:
+            runs: Those that no platform has accepted from here yet. Each is asked for once a minute at most.
+        """
+        now = self._clock()
+        due = {run for run in runs if self._asked.get(run, -math.inf) <= now - ASK_SECONDS}
+        self._asked |= dict.fromkeys(due, now)
+        found: list[Results] = []
+        for address, own in mirrors_of(self._journal, due).items() if due else ():
+            if error := self._use(address, partial(_read, address, own, found)):
+                self._warn(
+                    f"The mirror {address} cannot be asked what became of {count(len(own), 'run')} ({error}). If "
+                    "another machine has drained it, the platform gets a second model from here: to keep it from that, "
+                    "stop this drain, make the mirror reachable and drain again."
+                )
+        return list(found)
 
     def close(self) -> None:
         """End; a mirror that hangs is waited for a last time."""
@@ -81,6 +114,13 @@ class RunMirrors:
         if text not in self._warned:
             self._warned.add(text)
             _LOG.warning("%s", text)
+
+
+def _read(address: str, runs: Collection[str], found: list[Results]) -> None:
+    results, damaged = read_all_results(open_mirror(address), runs)
+    found += results
+    for what in damaged:
+        _LOG.warning("Of the mirror %s: %s", address, what)
 
 
 def _noting(work: Callable[[], None], errors: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from journal.reading.report import DeadLetter, RunReport, TargetReport
@@ -96,12 +96,23 @@ class Summary:
         seconds: How long it took.
         interrupted: Whether it was told to stop.
         left_beside: Fallback files and checkpoints of trainings that could not be taken in.
+        other_models: In words, the runs that are another model here than where they were drained before.
     """
 
     destinations: tuple[DestinationSummary, ...]
     seconds: float
     interrupted: bool
     left_beside: tuple[str, ...] = ()
+    other_models: tuple[str, ...] = ()
+
+    def refusing(self, other_models: Sequence[str]) -> Summary:
+        """Return the same where runs are other models than elsewhere: no destination is up to date then."""
+        if not other_models:
+            return self
+        told = tuple(
+            replace(one, state="refused in part") if one.state == "up to date" else one for one in self.destinations
+        )
+        return replace(self, destinations=told, other_models=(*self.other_models, *other_models))
 
     @property
     def exit_code(self) -> int:
@@ -110,7 +121,11 @@ class Summary:
             return NO_CREDENTIALS
         if self.left_beside or any(one.state not in NOTHING_LEFT for one in self.destinations):
             return WORK_REMAINS
-        return DEAD_LETTERS if any(one.dead or one.blocked for one in self.destinations) else ALL_DELIVERED
+        return (
+            DEAD_LETTERS
+            if self.other_models or any(one.dead or one.blocked for one in self.destinations)
+            else ALL_DELIVERED
+        )
 
 
 def summarize(
