@@ -13,6 +13,8 @@ from support.passthrough import network_mount
 
 import journal
 from uploader.__main__ import main
+from uploader.callbacks.recording_options import choose_options
+from uploader.errors import SettingsError
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +121,27 @@ def test_an_object_store_as_the_mirror_is_answer_enough(monkeypatch: pytest.Monk
     told = account()
     assert (told["mirror"]["is"], told["advice"]) == ("an object store", None)
     assert "mirror s3://bucket/mirror\n  an object store" in where().stdout
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://x", "s3://b@x", "s3://key:SECRET@b/x?token=SECRET", "{file}", "file://{file}"]
+)
+def test_a_mirror_that_attach_refuses_is_no_answer(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    named = address.format(file=tmp_path / "file")
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    before = account()["advice"]
+    monkeypatch.setenv("UPLOADER_MIRROR", named)
+    with pytest.raises(SettingsError) as raised:
+        choose_options(None, "full", (), None)
+    told, text = account(), where().stdout
+    assert told["mirror"]["refused"] == str(raised.value)
+    assert set(told["mirror"]["outlasts"].values()) == {False}
+    assert told["advice"] == before
+    assert f"no file can be kept there: {raised.value}" in text
+    assert "SECRET" not in text + json.dumps(told)
 
 
 def test_a_drain_beside_each_training_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,14 +51,15 @@ def _account(named: Path | None, here: Surroundings) -> dict[str, Any]:
 
     chosen = choose_journal()
     is_named = named is not None and named != chosen_journal()
-    folder, mirror = named or chosen.folder, chosen_mirror()
+    folder, named_mirror = named or chosen.folder, chosen_mirror()
+    mirror, unusable = _checked(named_mirror) if named_mirror else (None, None)
     drains = _drains()
     machine = {"name": here.machine.name, "title": here.machine.title, "ends": here.machine.ends}
     return {
         "machine": {**machine, "recognised_by": here.signs, "source": here.machine.source},
         "journal": {**_use(folder, here), "chosen": "it was named" if is_named else chosen.why},
         "fallback_folders": [_use(one, here) for one in fallback_folders()],
-        "mirror": _mirror(mirror, here) if mirror else None,
+        "mirror": unusable or (_mirror(mirror, here) if mirror else None),
         "kept_here": [_described(one) for one in here.known() if one.outlasts is Outlasts.MACHINE],
         "earlier_journal": str(earlier) if (earlier := earlier_journal(folder)) else None,
         "drain_beside_trainings": drains,
@@ -83,13 +84,24 @@ def _use(folder: Path, here: Surroundings) -> dict[str, Any]:
     return {**_described(here.place(folder)), "folder": str(folder), "refused": why_no_files(folder)}
 
 
+def _checked(named: str) -> tuple[str | None, dict[str, Any] | None]:
+    """Return the address that `UPLOADER_MIRROR` names, or else, for the account, why a training refuses it."""
+    from journal.mirror.mirror_addresses import checked_mirror
+    from uploader.addresses import shown
+
+    try:
+        return checked_mirror(named), None
+    except ValueError as error:
+        address = shown(named) if "://" in named else named
+        nothing = {"address": address, "is": "no mirror: a training with this UPLOADER_MIRROR does not begin"}
+        return None, {**nothing, "outlasts": dict.fromkeys(_ENDS, False), "refused": f"UPLOADER_MIRROR: {error}"}
+
+
 def _mirror(address: str, here: Surroundings) -> dict[str, Any]:
-    """Return what `UPLOADER_MIRROR` names, as it is named; of an object store nothing is known here."""
+    """Return where a training is mirrored to; of an object store nothing is known here."""
     if "://" in address:
         return {"address": address, "is": "an object store", "outlasts": dict.fromkeys(_ENDS, True), "refused": None}
-    from journal.locations import expanded
-
-    return {**_use(expanded(address), here), "address": address}
+    return {**_use(Path(address), here), "address": address}
 
 
 def _described(place: Place) -> dict[str, Any]:
@@ -128,7 +140,8 @@ def _place_in_words(place: dict[str, Any], ends: str) -> Iterator[str]:
         yield f"  no file can be kept there: {place['refused']}"
     yield f"  {place['is']}"
     session, machine = ("yes" if place["outlasts"][what] else "no" for what in ("session", "machine"))
-    yield f"  outlasts a killed process: yes; {ends}: {session}; the loss of the machine: {machine}"
+    process = "yes" if place["outlasts"]["process"] else "no"
+    yield f"  outlasts a killed process: {process}; {ends}: {session}; the loss of the machine: {machine}"
 
 
 def _next_steps(account: dict[str, Any]) -> Iterator[str]:
