@@ -45,6 +45,21 @@ def why_never_files(folder: Path) -> str | None:
     return _in_words(error) if error and error.errno in _LASTING else None
 
 
+def file_to_replace(path: Path) -> Path:
+    """Return the file that a path leads to, also by links, which a rename may replace; there may be none yet.
+
+    A rename would also replace a device, a FIFO or the link itself, which nobody means by naming a file.
+
+    Raises:
+        OSError: Something else is there.
+    """
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    for one in (path, target):  # of a pipe, such as behind `/dev/stdout`, only the link tells
+        if one.exists() and not one.is_file():
+            raise OSError(errno.EINVAL, "it is not a regular file, and is not replaced; name another file", str(path))
+    return target
+
+
 def _refusal(folder: Path) -> OSError | None:
     """Try to create a file in a folder; permissions do not tell, because root seems to have any, even in `/proc`."""
     place = folder

@@ -20,7 +20,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from journal.clock import now_text
-from journal.disk import sync_folder
+from journal.disk import file_to_replace, sync_folder
 from journal.errors import DamagedMirror, DamagedPack, from_os
 from journal.folder import Journal
 from journal.mirror.layout import ResultsName, SegmentName, parse_blob
@@ -41,7 +41,7 @@ _TORN = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueE
 
 
 def write(contents: Contents, out: Path, journal_uuid: str | None, progress: Callable[[int], object]) -> None:
-    """Write a pack; a file in its place is replaced.
+    """Write a pack; a file in its place is replaced, and of a link the file that it leads to.
 
     Args:
         contents: What it contains.
@@ -52,16 +52,20 @@ def write(contents: Contents, out: Path, journal_uuid: str | None, progress: Cal
     Raises:
         JournalUnavailable: It cannot be written; what was there before still is.
     """
-    draft = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        target = file_to_replace(out)
+    except OSError as error:
+        raise from_os(error, out) from error
+    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "w+b") as file:
             with zipfile.ZipFile(file, "w") as archive:
                 _fill(archive, contents, journal_uuid, progress)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(out)
+        draft.replace(target)
         with suppress(OSError):  # some file systems cannot flush a folder
-            sync_folder(out.parent)
+            sync_folder(target.parent)
     except OSError as error:
         raise from_os(error, out) from error
     finally:

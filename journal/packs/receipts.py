@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select
 
 from journal.checkpoints.blobs import write_all
 from journal.clock import now_text
-from journal.disk import sync_folder
+from journal.disk import file_to_replace, sync_folder
 from journal.errors import DamagedResults, from_os
 from journal.folder import Journal
 from journal.outbox import results_intake, run_results, targets
@@ -65,7 +65,7 @@ def collect(journal: Journal, runs: Collection[str] | None = None) -> list[Resul
 
 
 def write(receipts: Sequence[Results], path: Path) -> None:
-    """Write receipts into a file, whole or not at all.
+    """Write receipts into a file, or that which a link leads to, whole or not at all.
 
     Raises:
         JournalUnavailable: It cannot be written.
@@ -78,7 +78,11 @@ def write(receipts: Sequence[Results], path: Path) -> None:
         "made_at": now_text(),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        target = file_to_replace(path)
+    except OSError as error:
+        raise from_os(error, path) from error
+    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
@@ -86,9 +90,9 @@ def write(receipts: Sequence[Results], path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        draft.replace(path)
+        draft.replace(target)
         with suppress(OSError):  # some file systems cannot flush a folder
-            sync_folder(path.parent)
+            sync_folder(target.parent)
     except OSError as error:
         raise from_os(error, path) from error
     finally:

@@ -53,6 +53,8 @@ def _is_pack(file: Path) -> bool:
     """Return whether a file begins as a pack does, even if it is torn further on."""
     expected = PACK_NOTE.encode("ascii")
     try:
+        if not file.is_file():  # to open a FIFO would wait for whoever writes to it
+            return False
         with file.open("rb") as reader:
             head = reader.read(_NAME_AT + len(expected))
     except OSError:

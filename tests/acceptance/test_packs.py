@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,7 @@ from journal.errors import JournalUnavailable
 from journal.folder import Journal
 from journal.mirror.stores import Listed
 from journal.packs import archive, contents, unpacking
+from journal.packs import receipts as receipts_file
 from uploader.__main__ import main
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
@@ -218,6 +220,46 @@ def test_a_pack_is_whole_or_not_there_and_replaces_nothing_unasked(uploader: Run
     assert uploader("gpu", "pack", tmp_path / "none" / "p", "--journal", tmp_path / "journal")[0] == 1
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     assert packed.stat().st_mode & 0o077 == 0
+
+
+def _fifo(place: Path) -> None:
+    os.mkfifo(place)
+
+
+def _link_to_device(place: Path) -> None:
+    place.symlink_to("/dev/null")
+
+
+@pytest.mark.parametrize("make", [_fifo, _link_to_device])
+@pytest.mark.parametrize("option", ["--force", "--receipts"])
+def test_what_is_no_file_is_not_replaced_by_one(
+    uploader: Run, packed: Path, make: Callable[[Path], None], option: str
+) -> None:
+    make(place := packed.with_name("place"))
+    before = place.lstat()
+    code, _, error = uploader(
+        "gpu", *(["pack", place, option] if option == "--force" else ["drain", packed, option, place])
+    )
+    assert (code, "it is not a regular file" in error) == (2, True)
+    assert place.lstat() == before
+    for write in (
+        lambda: archive.write(contents.Contents(), place, None, lambda _: None),
+        lambda: receipts_file.write([], place),
+    ):
+        with pytest.raises(JournalUnavailable, match="it is not a regular file"):
+            write()
+    assert place.lstat() == before
+    assert uploader("gpu", "drain", place)[0] == 2  # and no pack either, for which nothing waits
+
+
+def test_of_a_link_the_file_is_replaced(uploader: Run, packed: Path, server: ScriptedServer, tmp_path: Path) -> None:
+    (link := tmp_path / "newest.pack").symlink_to(packed)
+    packed.write_bytes(b"older")
+    assert uploader("gpu", "pack", link, "--force", "--journal", tmp_path / "journal")[0] == 0
+    (results := tmp_path / "newest.receipts").symlink_to(tmp_path / "made.receipts")
+    assert uploader("desk", "drain", link, "--receipts", results, url=server.url)[0] == 0
+    assert (link.readlink(), results.readlink()) == (packed, tmp_path / "made.receipts")
+    assert len(receipts_file.read(tmp_path / "made.receipts")) == 1
 
 
 def test_status_says_what_to_do_with_a_pack(uploader: Run, packed: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from uploader.commands.dialogue import USAGE, fail
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
+from uploader.commands.packs import require_file
 from uploader.commands.progress_bars import byte_bar
 from uploader.commands.selection import named_runs
 
@@ -29,7 +30,7 @@ _CODES = """
 @click.command(epilog=epilog("pack runs.pack", "pack runs.pack --run train-3", "pack runs.pack --force", codes=_CODES))
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run, even if all of it has arrived.")
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Replace a file that is there; of a link, the file that it leads to.")
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def pack(*, out: Path, runs: tuple[str, ...], force: bool, journal: Path | None, as_json: bool) -> NoReturn:
@@ -40,6 +41,7 @@ def pack(*, out: Path, runs: tuple[str, ...], force: bool, journal: Path | None,
     whole, checkpoints as far as they have not arrived. There is no key in it.
     """
     out = out.absolute()
+    require_file(out, "OUT")
     if out.exists() and not force:
         fail(f"{out} is there already; --force replaces it", "pack", USAGE, as_json=as_json)
     with opened_journal(journal, "pack", as_json=as_json) as opened, ExitStack() as stack:

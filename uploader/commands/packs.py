@@ -110,10 +110,26 @@ def take_in(pack: Path, names: Sequence[str], *, shown: bool) -> tuple[Path, fro
     return journal.path, frozenset(unpacked.runs if chosen is None else chosen), unpacked.other_models
 
 
+def require_file(path: Path, what: str) -> None:
+    """End the command when something is there that is not a file, and so is not to be replaced by one.
+
+    Args:
+        path: Where a file is to be written.
+        what: The argument that named it.
+    """
+    from journal.disk import file_to_replace
+
+    try:
+        file_to_replace(path)
+    except OSError as error:
+        raise click.UsageError(f"{what}: {path}: {error.strerror}") from error
+
+
 def require_no_other(receipts: Path) -> None:
     """End the command when a file is there that is to be replaced by receipts, and holds something else."""
     from journal.packs.receipts import is_one
 
+    require_file(receipts, "--receipts")
     if receipts.exists() and not is_one(receipts):
         raise click.UsageError(f"--receipts: {receipts} is there already, and holds something else")
 
