@@ -33,7 +33,7 @@ from journal.retention.limit import Size, Space, measure
 from journal.schema import tables
 from journal.sessions import session_rows
 from journal.sessions.identity import Entry, Newest, Session
-from journal.sessions.lost_epochs import TrainedEpoch, TrainerRecord
+from journal.sessions.lost_epochs import TrainerRecord
 from journal.storage.connections import LogRemoved
 from journal.storage.database import Durability, committing
 from journal.storage.flusher import Written
@@ -290,16 +290,17 @@ class Writer:
         with self._transaction(read_only=True) as connection:
             return epoch_salvage.count(connection, run_id, before)
 
-    def salvage_epochs(self, run_id: str, trained: Sequence[TrainedEpoch], newest: int) -> list[int]:
+    def salvage_epochs(self, run_id: str, trained: TrainerRecord, newest: int) -> list[int]:
         """Record the epochs of a trainer's own record that the journal lacks; return their numbers.
 
         Args:
             run_id: Uuid of the run.
-            trained: The trainer's record.
+            trained: That record.
             newest: Generation of the session that wrote the end of that record.
         """
         with self._transaction(read_only=True) as connection:
-            record = TrainerRecord(trained, is_doubtful=run_id in prunable.pruned(connection))
+            is_doubtful = trained.is_doubtful or run_id in prunable.pruned(connection)
+        record = TrainerRecord(trained.epochs, is_doubtful)
         return epoch_salvage.take_in(self._transaction, run_id, record, newest)
 
     def run_copy(self) -> RunCopy:

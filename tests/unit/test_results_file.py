@@ -59,14 +59,20 @@ def test_a_folder_without_a_record_has_none(tmp_path: Path) -> None:
     (tmp_path / "results.csv").mkdir()
     with pytest.raises(OSError, match="directory"):
         read_results(tmp_path)
-    assert read_results_since(tmp_path, "") == []
+    assert not read_results_since(tmp_path, "").epochs
 
 
-def test_a_record_from_before_the_run_began_is_an_earlier_trainings(tmp_path: Path) -> None:
+def test_a_record_from_before_the_run_began_may_be_an_earlier_trainings(tmp_path: Path) -> None:
     (tmp_path / "results.csv").write_text(HEAD + row(1))
     os.utime(tmp_path / "results.csv", (0, 1_000_000_000))  # 2001-09-09T01:46:40Z
-    assert read_results_since(tmp_path, "2001-09-09T01:47:00.000Z") == []
-    assert len(read_results_since(tmp_path, "2001-09-09T01:46:00.000Z")) == len(read_results_since(tmp_path, "")) == 1
+    begun_at = ["2001-09-09T01:47:00.000Z", "2001-09-09T01:46:00.000Z", "", "9001-01-01T00:00:00.000Z"]
+    records = [read_results_since(tmp_path, each) for each in begun_at]
+    assert [(len(record.epochs), record.is_doubtful) for record in records] == [
+        (1, True),
+        (1, False),
+        (1, False),
+        (1, False),  # the clock is known to have been ahead
+    ]
 
 
 def test_a_checkpoint_holds_the_same_table_by_columns() -> None:

@@ -27,6 +27,7 @@ from journal.kinds import (
     REGISTRATION,
 )
 from journal.losses import loss_payload
+from journal.sessions.lost_epochs import TrainerRecord
 from uploader.callbacks.checkpoint_results import checkpoint_results
 from uploader.callbacks.checkpoints import file_before_evaluation, final_file, save_payload, saved_files
 from uploader.callbacks.console import Chunk, ConsoleCapture
@@ -279,7 +280,7 @@ class Recording:
         checkpoint = in_caller(lambda: resumed_from(trainer.args.resume))
         first = in_caller(lambda: getattr(trainer, "start_epoch", 0))
         if checkpoint is not None and self._recorder.lacks_epochs(first):
-            self._recorder.salvage_epochs(checkpoint_results(checkpoint), before=True)
+            self._recorder.salvage_epochs(TrainerRecord(checkpoint_results(checkpoint)), before=True)
 
     def _owns_output(self) -> bool:
         """Return whether what this thread prints belongs to this training: to its current one, or to none."""

@@ -21,7 +21,7 @@ from journal.reading.arrived import Arrived
 from journal.reading.drain_at_work import drain_at_work
 from journal.records import Run
 from journal.sessions.identity import UNKNOWN, Session
-from journal.sessions.lost_epochs import TrainedEpoch
+from journal.sessions.lost_epochs import TrainerRecord
 from journal.storage.database import Durability
 from uploader.recording.background_drain import BackgroundDrain
 from uploader.recording.checkpoint_file import CheckpointFile
@@ -211,18 +211,18 @@ class Recorder:
         return not is_streamed and self._writer.count_epochs(before) < before
 
     @uninterrupted
-    def salvage_epochs(self, trained: Sequence[TrainedEpoch], *, before: bool = False) -> None:
+    def salvage_epochs(self, trained: TrainerRecord, *, before: bool = False) -> None:
         """Record the epochs that the journal lacks, as far as the trainer's own record tells them.
 
         Args:
             trained: That record.
             before: Whether it is of the time before this session.
         """
-        if not trained:
+        if not trained.epochs:
             return
         generation = self.session.generation or 1
         if taken := self._writer.salvage_epochs(trained, max(1, generation - before)):
-            source = trained[0].source
+            source = trained.epochs[0].source
             LOGGER.warning("The journal lacked %s of this training: taken in from %s.", epochs_in_words(taken), source)
 
     def wait_for_snapshots(self, timeout: float = FINAL_SECONDS) -> bool:

@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -21,7 +21,7 @@ from journal.errors import JournalError
 from journal.locations import packs_journal
 from journal.reading.places import what_is
 from journal.sessions.identity import UNKNOWN
-from journal.sessions.lost_epochs import TrainedEpoch
+from journal.sessions.lost_epochs import TrainerRecord
 from uploader.recording.journal_options import JournalOptions
 from uploader.run_folder.model_file import is_noted, read_model_file
 from uploader.run_folder.results_file import read_results_since
@@ -51,7 +51,7 @@ class Origin:
     model: str | None = None
     copy_of: str | None = None
     epochs: tuple[tuple[str, str], ...] = ()
-    trained: tuple[TrainedEpoch, ...] = ()
+    trained: TrainerRecord = field(default_factory=TrainerRecord)
 
 
 NOWHERE = Origin()
@@ -74,7 +74,7 @@ def find_origin(
     folders = list(beside(checkpoint)) if checkpoint else [save_dir] if resume else []
     origin = _origin(options, save_dir, known, folders, started)
     places = [known.found or save_dir] if known else folders
-    return replace(origin, trained=tuple(_trained_before(origin, known, places)))
+    return replace(origin, trained=_trained_before(origin, known, places))
 
 
 def _origin(
@@ -145,17 +145,18 @@ def _streamed(options: JournalOptions, save_dir: Path, known: KnownRun | None, m
     return Origin(known, model)
 
 
-def _trained_before(origin: Origin, known: KnownRun | None, folders: Sequence[Path]) -> Iterator[TrainedEpoch]:
-    """Yield what the trainer itself has recorded of the run, or of the training that is continued as a new run.
+def _trained_before(origin: Origin, known: KnownRun | None, folders: Sequence[Path]) -> TrainerRecord:
+    """Return what the trainer itself has recorded of the run, or of the training that is continued as a new run.
 
     What upstream alone has streamed to a model is there already, with more digits.
     """
     if known is None and origin.model is not None:
-        return
+        return TrainerRecord()
     begun_at = known.begun_at if known else ""
     copied = {number for number, _ in origin.epochs}
-    trained = next(filter(None, (read_results_since(folder, begun_at) for folder in folders)), [])
-    yield from (epoch for epoch in trained if str(epoch.number) not in copied)
+    records = (read_results_since(folder, begun_at) for folder in folders)
+    found = next((record for record in records if record.epochs), TrainerRecord())
+    return replace(found, epochs=[epoch for epoch in found.epochs if str(epoch.number) not in copied])
 
 
 def known_run(options: JournalOptions, save_dir: Path, checkpoint: Path | None) -> KnownRun | None:

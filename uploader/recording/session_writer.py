@@ -29,7 +29,7 @@ from journal.next_steps import next_command
 from journal.quantities import count, readable
 from journal.records import Run, Signal
 from journal.sessions.identity import Draft, Session
-from journal.sessions.lost_epochs import TrainedEpoch
+from journal.sessions.lost_epochs import TrainerRecord
 from journal.storage.database import Durability
 from journal.writing.payloads import drafts
 from uploader.recording.console_ids import ChunkIds
@@ -132,7 +132,7 @@ class SessionWriter:
             if self._is_closed:  # nobody waited for it
                 opened.close()
 
-    def salvage_epochs(self, trained: Sequence[TrainedEpoch], newest: int) -> list[int]:
+    def salvage_epochs(self, trained: TrainerRecord, newest: int) -> list[int]:
         """Record the epochs that the journal lacks; return their numbers, none when it cannot be used now.
 
         Args:

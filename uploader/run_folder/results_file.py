@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from journal.clock import to_text
+from journal.clock import to_text, utc_now
 from journal.kinds import EVALUATED, TRAINED, VALIDATED
 from journal.sessions.lost_epochs import TrainedEpoch, TrainerRecord
 from journal.sessions.over import OverRun
@@ -22,7 +23,7 @@ from uploader.run_folder.run_file import KnownRun
 RESULTS_FILE = "results.csv"
 ARGUMENTS_FILE = "args.yaml"
 _CLOCKS_DIFFER = timedelta(minutes=5)
-"""By as much as that, at most, those of a machine and of the disk that keeps its files."""
+"""By as much as that, at most, those of a machine and of the disk that keeps its files, or two correct ones."""
 _NUMBER = "epoch"
 _SECONDS = "time"
 _RATES = "lr/pg"
@@ -37,7 +38,8 @@ def record_of(run: OverRun) -> TrainerRecord:
         known = KnownRun.read(folder)
         if known and known.run == run.id:
             is_doubtful = run.is_pruned or _is_used_again(folder, run.last_sign)
-            return TrainerRecord(read_results_since(folder, known.begun_at or run.begun_at), is_doubtful)
+            record = read_results_since(folder, known.begun_at or run.begun_at)
+            return replace(record, is_doubtful=is_doubtful or record.is_doubtful)
     return TrainerRecord()
 
 
@@ -65,10 +67,12 @@ def read_results(folder: Path) -> list[TrainedEpoch]:
     return parse_results(content.decode("utf-8", "replace"))
 
 
-def read_results_since(folder: Path, begun_at: str) -> list[TrainedEpoch]:
-    """Return the same, or none when the file was last written before a time, or cannot be read.
+def read_results_since(folder: Path, begun_at: str) -> TrainerRecord:
+    """Return the same as the record of a run that began at a time; without epochs when it cannot be read.
 
-    A new training into a folder that was used before removes the earlier one's file only after it has begun.
+    A new training into a folder that was used before removes the earlier one's file only after it has begun. So a file
+    that was last written before is doubtful: it is the run's only if the clock was ahead when that began, which the
+    values of its epochs tell. A time that is ahead even now tells nothing.
 
     Args:
         folder: The run's folder.
@@ -76,9 +80,10 @@ def read_results_since(folder: Path, begun_at: str) -> list[TrainedEpoch]:
     """
     try:
         written = datetime.fromtimestamp((folder / RESULTS_FILE).stat().st_mtime, timezone.utc)
-        return read_results(folder) if to_text(written) >= begun_at else []
+        is_older = to_text(written) < begun_at <= to_text(utc_now() + _CLOCKS_DIFFER)
+        return TrainerRecord(read_results(folder), is_doubtful=is_older)
     except (OSError, ValueError, OverflowError):
-        return []
+        return TrainerRecord()
 
 
 def parse_results(content: str) -> list[TrainedEpoch]:

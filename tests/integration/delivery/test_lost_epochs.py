@@ -127,6 +127,16 @@ def test_a_folder_that_was_trained_into_since_is_believed_only_if_it_agrees(
     assert [number for number, _ in epochs(journals)] == taken
 
 
+@pytest.mark.parametrize(("recorded", "taken"), [((0,), 3), ((), 0)])
+def test_a_record_that_is_older_than_the_run_is_believed_only_if_it_agrees(
+    journals: Recordings, server: ScriptedServer, recorded: tuple[int, ...], taken: int
+) -> None:
+    training = killed(journals, *recorded, trained=3)
+    os.utime(Path(training.run.save_dir, "results.csv"), (0, 1_000_000_000))
+    journals.drain(server.url)
+    assert len(epochs(journals)) == taken
+
+
 def test_the_folder_of_the_last_session_is_looked_into(journals: Recordings, server: ScriptedServer) -> None:
     training = killed(journals, 0, trained=2)
     folder = Path(training.run.save_dir)

@@ -126,6 +126,15 @@ def test_the_record_of_an_earlier_training_in_the_folder_is_not_taken(
     assert epochs(folder, start()) == []
 
 
+def test_the_record_of_a_training_that_began_while_the_clock_was_ahead_is_taken(
+    start: Start, folder: Path, save_dir: Path
+) -> None:
+    """Its file is older than the run, and says of the first epoch what the journal says."""
+    killed(start, save_dir, 0, trained=3)
+    os.utime(save_dir / "results.csv", (0, 1_000_000_000))
+    assert dict(epochs(folder, start())) == {"0": None, "1": "results.csv", "2": "results.csv"}
+
+
 def test_a_new_training_takes_nothing(start: Start, folder: Path, save_dir: Path) -> None:
     write_results(save_dir, 0, 1)
     assert epochs(folder, start(resume=False)) == []
