@@ -655,6 +655,39 @@ def test_a_mirror_without_runs_has_nothing_delivered(uploader: Run, server: Scri
     assert (code, "no runs to deliver" in out, server.requests) == (0, True, [])
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_copy_a_pack_and_the_journal_itself_are_one_model(uploader: Run, tmp_path: Path, *, is_known: bool) -> None:
+    """Also where the last of them was drained before, and the others know nothing of that."""
+    home, copy, pack = (tmp_path / name for name in ("journal", "copy", "run.pack"))
+    with recordings(home) as journals:
+        not_heard_of(journals.whole())
+    shutil.copytree(home, copy)
+    uploader("gpu", "pack", pack, "--journal", home)
+    with running(tmp_path / "platform", api_key=KEY, idempotency=False) as platform:
+        if is_known:
+            assert uploader("desk", "drain", home, url=platform.url)[0] == 0
+        code, out, _ = uploader("desk", "drain", copy, pack, home, url=platform.url)
+        api = Api(platform.url, KEY)
+        assert (code, len(api.get("/api/models/local/demo")["models"])) == (0, 1), out
+        assert [each["epoch"] for each in api.model()["trainResults"]] == [0, 1, 2]
+
+
+def test_of_a_journal_and_its_copy_only_one_is_watched(uploader: Run, server: ScriptedServer, tmp_path: Path) -> None:
+    home, copy = tmp_path / "journal", tmp_path / "copy"
+    with recordings(home) as journals:
+        journals.whole()
+    shutil.copytree(home, copy)
+    sources = (home, copy, "--until-done", "--json")
+    code, out, _ = uploader("desk", "drain", *sources, url=server.url)
+    [error] = json.loads(out)["errors"]
+    assert (code, error["journal"]) == (2, str(copy))
+    assert f"{copy} holds a run that {home} holds as well" in error["error"]
+    code, out, _ = uploader("desk", "drain", *sources, url=server.url)
+    assert (code, json.loads(out)["errors"]) == (0, [])
+    starts = [one for one in server.bodies("/training/metrics") if one["event"] == "training_started"]
+    assert len(starts) == 1
+
+
 @pytest.mark.parametrize("idempotency", [True, False])
 def test_the_platform_shows_what_it_would_after_a_drain_at_home(
     uploader: Run, tmp_path: Path, idempotency: bool

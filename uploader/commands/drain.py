@@ -61,7 +61,8 @@ waits until you name that address in these variables or by --to.
 A pack (see `pack`) or a mirror (see `mirror`) is drained like a journal. It is taken into a journal of its own first,
 which remembers what has arrived, so that nothing is sent twice; a mirror is told as well.
 
-Several journals are drained at once, with one summary and one exit code. With --watch, a missing or refused key is
+Several journals are drained at once, or one after the other where they hold the same run, with one summary and one exit
+code. With --watch, a missing or refused key is
 reported, and the settings are read again now and then until there is one that works.
 """
 _LONGEST = 10**9  # seconds, about thirty years; --watch has no limit

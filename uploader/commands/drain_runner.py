@@ -61,7 +61,7 @@ def worst(ended: Sequence[Ended]) -> int:
 def drain_all(
     folders: Sequence[Path | None], options: DrainOptions, *, as_json: bool, receipts: Path | None = None
 ) -> list[Ended]:
-    """Drain journals, all at once.
+    """Drain journals, all at once but those that hold the same run.
 
     Args:
         folders: Where they are; None for the default one.
@@ -87,7 +87,7 @@ def drain_all(
         _stop_on_signals([drain for _, drain in drains])
         if options.until_done:  # it is beside a training, and no terminal's
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        endings = run_together([drain for _, drain in drains])
+        endings = run_together([drain for _, drain in drains], watch=options.watch)
         for (place, _), ending in zip(drains, endings, strict=True):
             told = ending.refusing(other_models.get(place, ())) if isinstance(ending, Summary) else ending
             ended.append(Ended(place, told))

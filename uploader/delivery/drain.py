@@ -10,17 +10,18 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from queue import Empty
 from threading import Event
 
 from journal import Journal
 from journal.clock import to_text, utc_now
 from journal.errors import DiskFull, JournalBusy, JournalUnavailable
-from journal.outbox import results_intake
+from journal.outbox import run_results
 from journal.outbox.outbox import Outbox
 from journal.outbox.run_results import Results
 from uploader.delivery.completion import Completion
@@ -29,6 +30,7 @@ from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
 from uploader.delivery.journal_changes import JournalChanges
 from uploader.delivery.journal_maintenance import JournalMaintenance
+from uploader.delivery.known_models import KnownModels
 from uploader.delivery.outcomes import Outcomes
 from uploader.delivery.progress import Progress, Silent
 from uploader.delivery.run_mirrors import RunMirrors
@@ -101,11 +103,11 @@ class Drain:
         self._feed = Feed(outbox, self._run_ids, options.timing.lease, default_project=settings.default_project)
         self._outcomes = Outcomes(outbox, random.random, options.timing.first_wait, options.timing.reopen)
         self._mirrors = RunMirrors(journal.path)
+        self._known_models = KnownModels(outbox, self._mirrors)
         self._maintenance = JournalMaintenance(self._journal, outbox, options.timing.intake)
         self._next_look = self._next_renewal = self._next_fold = 0.0
         self._deadline = math.inf
         self._trouble = ""
-        self._refused: list[str] = []
         self._changes = JournalChanges(journal.database)
         self._completion = Completion(outbox, take_in=self._maintenance.take_in_now, is_work_left=self._is_work_left)
 
@@ -114,14 +116,30 @@ class Drain:
         self._stopping.set()
         self._senders.results.put(None)
 
-    def learn(self, found: Sequence[Results]) -> None:
-        """Take in what became of runs elsewhere, so that they are not registered a second time from here."""
-        for one in found:
-            with self._outbox.begin() as connection:
-                other_models = results_intake.learn(connection, one)
-            for why in (each for each in other_models if each not in self._refused):
-                self._refused.append(why)
-                _LOG.warning("Not taken in: %s", why)
+    @property
+    def runs(self) -> frozenset[str]:
+        """The ids of the runs that it delivers, as far as the journal has them already."""
+        return frozenset(self._run_ids or (run.id for run in self._outbox.routes.runs()))
+
+    @property
+    def journal(self) -> Path:
+        """The journal's folder."""
+        return self._journal.path
+
+    @property
+    def registered(self) -> frozenset[str]:
+        """Those of its runs that a platform has accepted."""
+        targets = self._outbox.routes.targets(run_ids=self._run_ids)
+        return frozenset(one.run.id for one in targets if one.state == "registered")
+
+    def known(self, runs: Collection[str]) -> list[Results]:
+        """Return what has become of some of its runs; it must not be running."""
+        with self._outbox.begin(read_only=True) as connection:
+            return [run_results.read(connection, run) for run in sorted(runs)]
+
+    def learn(self, found: Iterable[Results]) -> None:
+        """Have it take in, before it registers anything, what became of its runs elsewhere."""
+        self._known_models.add(found)
 
     def run(self) -> Summary:
         """Deliver until nothing more can be done now, or as long as the options say.
@@ -224,7 +242,7 @@ class Drain:
         }
         nowhere = DestinationResult(closed=self._senders.nowhere)
         summary = summarize(runs, results, seconds=seconds, interrupted=self._stopping.is_set(), nowhere=nowhere)
-        return replace(summary, left_beside=tuple(self._left_beside())).refusing(self._refused)
+        return replace(summary, left_beside=tuple(self._left_beside())).refusing(self._known_models.conflicts)
 
     def _left_beside(self) -> list[str]:
         """Return what the chosen runs left beside the journal and it could not take in, or nobody can tell whose."""
@@ -279,8 +297,7 @@ class Drain:
     def _look_around(self) -> None:
         self._outbox.require_in_place()
         self._senders.look_around()
-        unknown = {one.run.id for one in self._outbox.routes.targets(run_ids=self._run_ids) if one.state == "new"}
-        self.learn(self._mirrors.ask(unknown))
+        self._known_models.look(self._run_ids)
         self._next_look = time.monotonic() + TICK_SECONDS
 
     def _patience(self) -> float | None:
