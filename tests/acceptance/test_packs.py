@@ -236,19 +236,19 @@ def test_what_is_no_file_is_not_replaced_by_one(
     uploader: Run, packed: Path, make: Callable[[Path], None], option: str
 ) -> None:
     make(place := packed.with_name("place"))
-    before = place.lstat()
+    before = place.lstat().st_ino
     code, _, error = uploader(
         "gpu", *(["pack", place, option] if option == "--force" else ["drain", packed, option, place])
     )
     assert (code, "it is not a regular file" in error) == (2, True)
-    assert place.lstat() == before
+    assert place.lstat().st_ino == before
     for write in (
         lambda: archive.write(contents.Contents(), place, None, lambda _: None),
         lambda: receipts_file.write([], place),
     ):
         with pytest.raises(JournalUnavailable, match="it is not a regular file"):
             write()
-    assert place.lstat() == before
+    assert place.lstat().st_ino == before
     assert uploader("gpu", "drain", place)[0] == 2  # and no pack either, for which nothing waits
 
 
@@ -260,6 +260,20 @@ def test_of_a_link_the_file_is_replaced(uploader: Run, packed: Path, server: Scr
     assert uploader("desk", "drain", link, "--receipts", results, url=server.url)[0] == 0
     assert (link.readlink(), results.readlink()) == (packed, tmp_path / "made.receipts")
     assert len(receipts_file.read(tmp_path / "made.receipts")) == 1
+
+
+@pytest.mark.parametrize("option", ["--watch", "--until-done"])
+@pytest.mark.parametrize("what", ["pack", "mirror", "s3://bucket/mirror"])
+def test_what_is_read_once_cannot_be_watched(
+    uploader: Run, server: ScriptedServer, packed: Path, what: str, option: str
+) -> None:
+    mirror = packed.with_name("mirror")
+    assert uploader("gpu", "mirror", mirror, "--journal", packed.with_name("journal"))[0] == 0
+    place = {"pack": str(packed), "mirror": str(mirror)}.get(what, what)
+    code, _, error = uploader("desk", "drain", place, option, url=server.url)
+    assert (code, server.requests) == (2, [])
+    assert f"{option} is for journals" in error
+    assert f"`python -m uploader drain {place}` delivers it" in error
 
 
 def test_status_says_what_to_do_with_a_pack(uploader: Run, packed: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
+from journal.errors import PROGRAM
 from journal.next_steps import next_command
 from journal.quantities import count
 from uploader.commands.arrival_lines import TIMES
@@ -59,7 +61,8 @@ A key is sent only to the platform that it was set for: {key_addresses()}. What 
 waits until you name that address in these variables or by --to.
 
 A pack (see `pack`) or a mirror (see `mirror`) is drained like a journal. It is taken into a journal of its own first,
-which remembers what has arrived, so that nothing is sent twice; a mirror is told as well.
+which remembers what has arrived, so that nothing is sent twice; a mirror is told as well. It is read once: while a
+training adds to a mirror, drain it again and again, for example every minute by a timer; --watch is for journals.
 
 Several journals are drained at once, or one after the other where they hold the same run, with one summary and one exit
 code. With --watch, a missing or refused key is
@@ -123,9 +126,26 @@ def drain(
         raise click.UsageError("--platform names the API of --to; give --to as well")
     if len(journals) > 1 and options["runs"]:
         raise click.UsageError("--run names runs of one journal; give one journal with it")
+    if options["watch"] or options["until_done"]:
+        _require_journals(journals, "--until-done" if options["until_done"] else "--watch")
     options["watch"] = options["watch"] or options["until_done"]
     with printing_to(options["log"]):
         _drain(journals, as_json=as_json, receipts=receipts, platform=platform or DEFAULT.name, **options)
+
+
+def _require_journals(places: Sequence[Path], option: str) -> None:
+    """End the command where a pack or mirror is to be watched: each is read once, so what comes later would wait."""
+    from journal.reading.places import address_of, what_is
+
+    for one in places:
+        what = what_is(one)
+        if what in {"pack", "mirror"}:
+            drain = f"{PROGRAM} drain {shlex.quote(address_of(one) or str(one))}"
+            later = "does not change" if what == "pack" else "is read once, and a training may add to it later"
+            again = "with --max-time SECONDS it keeps trying" if what == "pack" else "a timer can run it every minute"
+            raise click.UsageError(
+                f"{option} is for journals: the {what} {one} {later}. `{drain}` delivers it; {again}"
+            )
 
 
 def _drain(journals: Sequence[Path], *, as_json: bool, receipts: Path | None, **options: Any) -> NoReturn:
