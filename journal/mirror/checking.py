@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from journal.errors import DamagedMirror
+from journal.mirror import gaps
 from journal.mirror.layout import BLOBS, RUNS, ResultsName, SegmentName, parse_blob
 from journal.mirror.needed_checkpoints import NeededCheckpoints
 from journal.mirror.segment_reading import least, read_results, read_segment
@@ -96,12 +97,12 @@ def _whole(parts: dict[SegmentName, Segment], names: Iterable[SegmentName]) -> I
 
 def _gaps(names: Iterable[SegmentName]) -> list[str]:
     needed, _ = least(names)
-    gaps, expected = [], 1
+    found, expected = [], 1
     for name in needed:
         if name.first > expected:
-            gaps.append(f"events {expected} to {name.first - 1} of session {name.session} of run {name.run}")
+            found.append(gaps.in_words(name, expected, name.first - 1))
         expected = max(expected, name.last + 1)
-    return gaps
+    return found
 
 
 def _breaks(parts: Iterable[Segment]) -> list[str]:

@@ -14,7 +14,7 @@ from journal.checkpoints import retaking
 from journal.checkpoints.blobs import Snapshot, delete, digest
 from journal.errors import DamagedMirror
 from journal.folder import Journal
-from journal.mirror import journal_reader
+from journal.mirror import gaps, journal_reader
 from journal.mirror.layout import RUNS, ResultsName, SegmentName, blob_name
 from journal.mirror.needed_checkpoints import NeededCheckpoints
 from journal.mirror.segment_reading import least, read_results, read_segment
@@ -42,8 +42,10 @@ class Restored:
         bytes: The size of these.
         damaged: In words, what could not be read.
         missing: Checkpoints that a run needs and the mirror does not have, by sha256.
+        gaps: In words, events that the mirror does not have, though it has later ones, nor has the journal.
         delivered: How many deliveries are known to have arrived that were not before.
         results: What platforms have taken, as the mirror tells it.
+        refused: In words, what results say that does not fit the journal; `damaged` has it, too.
         other_models: In words, the runs that are another model there than here; `damaged` has them, too.
     """
 
@@ -53,9 +55,17 @@ class Restored:
     bytes: int = 0
     damaged: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
     delivered: int = 0
     results: list[Results] = field(default_factory=list, repr=False)
+    refused: list[str] = field(default_factory=list)
     other_models: list[str] = field(default_factory=list)
+
+    @property
+    def troubles(self) -> list[str]:
+        """In words, what of the mirror is damaged or missing."""
+        checkpoints = [f"checkpoint {sha256}, which a run needs" for sha256 in self.missing]
+        return [*self.damaged, *(f"missing: {what}" for what in (*self.gaps, *checkpoints))]
 
 
 def restore(
@@ -92,6 +102,8 @@ def restore(
     for sha256 in set(_wanted(journal, restored.runs)) - tried:  # of events that were there before
         restore_blob(journal, store, sha256, restored)
         between()
+    with journal.begin(read_only=True) as connection:
+        restored.gaps = gaps.gaps(connection, [name for name in named if name.run not in pruned])
     return restored
 
 
@@ -141,6 +153,7 @@ def _take_results(journal: Journal, restored: Restored, *, has_events: bool) -> 
             taken = results_intake.take_in(connection, one, has_events=has_events)
         restored.delivered += taken.delivered
         restored.damaged += taken.refused
+        restored.refused += taken.refused
         restored.other_models += (why for why in taken.other_models if why not in restored.other_models)
 
 

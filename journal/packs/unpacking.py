@@ -32,4 +32,5 @@ def take_in(journal: Journal, source: Source, between: Callable[[], object] = la
     restored.checkpoints += first.checkpoints
     restored.bytes += first.bytes
     restored.damaged += first.damaged
+    restored.gaps = []  # it has all that its journal had
     return restored

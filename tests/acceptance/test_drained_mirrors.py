@@ -15,6 +15,10 @@ from support.platform_api import Api
 from support.recordings import KEY, recordings
 from support.scripted_server import Reply, Request, ScriptedServer, received, scripted_server
 
+from journal.mirror.layout import SegmentName
+from journal.mirror.segment_reading import read_segment
+from journal.mirror.segments import columns, make
+from journal.mirror.stores import FolderStore
 from uploader.__main__ import main
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
@@ -251,3 +255,65 @@ def test_several_mirrors_are_drained_by_one_command(
     assert uploader("desk", "drain", mirror / "a", mirror / "b", url=server.url)[0] == 0
     events = [each["event"] for each in server.bodies("/training/metrics")]
     assert events.count("training_complete") == 2
+
+
+def _lose(segment: Path) -> str:
+    segment.unlink()
+    return "events 3 to 3 of session"
+
+
+def _tear(segment: Path) -> str:
+    segment.write_bytes(segment.read_bytes()[:-4])
+    return "is damaged"
+
+
+def _divide(mirror: Path) -> None:
+    """Have each event in a segment of its own."""
+    store = FolderStore(mirror)
+    for name in [name for found in store.list("runs/") if (name := SegmentName.parse(found.name))]:
+        part = read_segment(store, name)
+        for line in part.lines:
+            event = columns(line)
+            assert event
+            one = make(
+                part.header, [(event["kind"], event["key"], event["payload"], event["created_at"], event["seq"])], None
+            )
+            store.put(str(one.name), one.content())
+        store.delete(str(name))
+
+
+@pytest.mark.parametrize("harm", [_lose, _tear])
+def test_a_part_of_a_mirror_that_is_missing_or_damaged_is_told_until_it_is_there(
+    uploader: Run, recorded: Path, mirror: Path, server: ScriptedServer, tmp_path: Path, *, harm: Callable[[Path], str]
+) -> None:
+    _divide(mirror)
+    shutil.copytree(mirror, tmp_path / "whole")
+    (segment,) = mirror.rglob("3-3-*.gz")
+    expected = harm(segment)
+    for number, arguments in enumerate(
+        [("restore", mirror, "--journal"), ("unpack", mirror, "--into")],
+    ):
+        for options in ([], ["--json"]):
+            code, out, _ = uploader("desk", *arguments, tmp_path / f"{number}{len(options)}", *options)
+            assert code == 4
+            assert expected in out
+    code, out, _ = uploader("desk", "drain", mirror, url=server.url)
+    assert (code, expected in out, "up to date" in out) == (3, True, False)
+    code, out, _ = uploader("desk", "drain", mirror, "--json", url=server.url)
+    told = json.loads(out)
+    assert (code, told["exit_code"], expected in str(told["not_in_mirror"])) == (3, 3, True)
+    shutil.copytree(tmp_path / "whole", mirror, dirs_exist_ok=True)
+    code, out, _ = uploader("desk", "drain", mirror, url=server.url)
+    assert (code, "up to date" in out) == (0, True)
+
+
+def test_results_of_a_mirror_that_are_damaged_are_told(
+    uploader: Run, recorded: Path, mirror: Path, server: ScriptedServer, tmp_path: Path
+) -> None:
+    assert uploader("desk", "drain", mirror, url=server.url)[0] == 0
+    results = min(mirror.glob("runs/*/results/*.json"))
+    results.write_bytes(results.read_bytes()[:-4])
+    code, out, _ = uploader("other", "restore", mirror, "--journal", tmp_path / "new", "--json")
+    assert (code, results.name in str(json.loads(out)["damaged"])) == (4, True)
+    code, out, _ = uploader("desk", "drain", mirror, url=server.url)
+    assert (code, results.name in out, "up to date" in out) == (3, True, False)

@@ -34,8 +34,9 @@ _CODES = """ (the first that fits)
   5  the API key or the address of a platform with work left is missing
      here, or the key was refused; everything is kept
   3  work remains: the platform is offline or asked to wait, the drain
-     was stopped, a file that a training left could not be read, or
-     another drain works on this journal
+     was stopped, a file that a training left could not be read, a part
+     of a mirror is damaged or missing, or another drain works on this
+     journal
   4  dead letters, or runs that were refused as a whole: the platform
      refused these, everything else is delivered; or runs of which the
      platform has two models, as they were drained apart
@@ -193,6 +194,7 @@ def _all_as_json(ended: Sequence[Ended]) -> str:
         "interrupted": any(one.interrupted for _, one in done),
         "other_models": [why for _, one in done for why in one.other_models],
         "left_beside": [path for _, one in done for path in one.left_beside],
+        "not_in_mirror": [what for _, one in done for what in one.not_in_mirror],
         "errors": [
             {"journal": str(one.journal), "exit_code": one.exit_code, "error": str(one.result)}
             for one in ended
@@ -215,6 +217,7 @@ def _as_text(summary: Summary, folder: Path) -> str:
         lines.append(f"not taken in, of what trainings left beside the journal: {', '.join(summary.left_beside)}")
         lines.append(f"  remove the cause, then `{next_command('drain', folder)}`")
     lines += [f"two models: {why}" for why in summary.other_models]
+    lines += [f"not delivered: {what}" for what in summary.not_in_mirror]
     if not summary.destinations:
         lines.append("the journal holds no runs to deliver")
     return "\n".join([*lines, *(_line(one, folder) for one in summary.destinations)])

@@ -76,8 +76,9 @@ def drain_all(
     ended: list[Ended] = []
     drains: list[tuple[Path, Drain]] = []
     selected: list[tuple[Path, Sequence[str]]] = []
+    troubles: list[str] = []
     with ExitStack() as opened:
-        sources, other_models = _with_packs_taken_in(folders, options, ended, as_json=as_json)
+        sources, other_models = _with_packs_taken_in(folders, options, ended, troubles, as_json=as_json)
         for folder, own in sources:
             try:
                 drains.append(_opened(opened, folder, own, as_json=as_json, alone=len(folders) == 1))
@@ -91,12 +92,22 @@ def drain_all(
         for (place, _), ending in zip(drains, endings, strict=True):
             told = ending.refusing(other_models.get(place, ())) if isinstance(ending, Summary) else ending
             ended.append(Ended(place, told))
+    ended = [_told(one, troubles) for one in ended]
     for folder, _ in drains:
         hand_over(folder)
     if receipts:
         ended += _receipts(receipts, selected)
     for one in ended:
         _warn_of_other_platforms(one)
+    return ended
+
+
+def _told(ended: Ended, troubles: Sequence[str]) -> Ended:
+    """Return how a drain ended; that of the packs' journal is not complete where their mirrors are not."""
+    from journal.locations import packs_journal
+
+    if isinstance(ended.result, Summary) and ended.journal == packs_journal():
+        return replace(ended, result=ended.result.without(troubles))
     return ended
 
 
@@ -111,7 +122,7 @@ def _receipts(path: Path, journals: Sequence[tuple[Path, Sequence[str]]]) -> lis
 
 
 def _with_packs_taken_in(
-    places: Sequence[Path | None], options: DrainOptions, ended: list[Ended], *, as_json: bool
+    places: Sequence[Path | None], options: DrainOptions, ended: list[Ended], troubles: list[str], *, as_json: bool
 ) -> tuple[list[tuple[Path | None, DrainOptions]], dict[Path, list[str]]]:
     """Take packs and mirrors in.
 
@@ -123,6 +134,7 @@ def _with_packs_taken_in(
         places: Journals, packs and mirrors.
         options: What a person asked for.
         ended: Gets the packs and mirrors that cannot be used.
+        troubles: Gets what of the mirrors is damaged or missing.
         as_json: Whether only JSON is to be printed.
     """
     from journal.errors import JournalError
@@ -136,7 +148,7 @@ def _with_packs_taken_in(
     where: Path | None = None
     for pack in (place for place in places if place is not None and place not in journals):
         try:
-            where, own, others = take_in(pack, options.runs, shown=not as_json)
+            where, own, others = take_in(pack, options.runs, troubles, shown=not as_json)
             runs |= own
             other_models.setdefault(where, []).extend(others)
         except (UploaderError, JournalError) as error:

@@ -79,7 +79,9 @@ def _from_journal(source: Path, into: Journal) -> Restored:
         return unpacking.take_in(into, contents.collect(stack, other, every))
 
 
-def take_in(pack: Path, names: Sequence[str], *, shown: bool) -> tuple[Path, frozenset[str], Sequence[str]]:
+def take_in(
+    pack: Path, names: Sequence[str], troubles: list[str], *, shown: bool
+) -> tuple[Path, frozenset[str], Sequence[str]]:
     """Take a pack or mirror into the journal that these are drained from.
 
     So nothing is sent twice, however often a pack is drained, and whatever several have in common.
@@ -87,6 +89,7 @@ def take_in(pack: Path, names: Sequence[str], *, shown: bool) -> tuple[Path, fro
     Args:
         pack: The pack or mirror.
         names: What a person named of its runs; none means all of its.
+        troubles: Gets, in words, what is damaged or missing, if it is a mirror.
         shown: Whether to show a progress bar.
 
     Returns:
@@ -100,12 +103,15 @@ def take_in(pack: Path, names: Sequence[str], *, shown: bool) -> tuple[Path, fro
 
     from journal import locations
     from journal.opening import open_with_room
+    from journal.reading.places import what_is
     from uploader.run_selection import choose_runs
 
     with open_with_room(locations.packs_journal()) as journal, closing(journal.outbox()) as outbox:
         unpacked = bring_in(pack, journal, shown=shown)
         own = [run for run in outbox.routes.runs() if run.id in unpacked.runs]
         chosen = choose_runs(own, names, journal.path)
+    if what_is(pack) == "mirror":
+        troubles += (why for why in unpacked.troubles if why not in unpacked.refused)
     click.echo(f"{pack}: {came_in(unpacked)}; taken into {journal.path}", err=True)
     return journal.path, frozenset(unpacked.runs if chosen is None else chosen), unpacked.other_models
 
@@ -157,5 +163,5 @@ def came_in(one: Restored) -> str:
     """Return in words what came in."""
     new = f"{count(one.events, 'new event')}, {count(one.checkpoints, 'new checkpoint')}"
     known = f", {count(one.delivered, 'delivery')} known to have arrived" if one.delivered else ""
-    refused = [f"not taken in: {why}" for why in one.damaged]
+    refused = [f"not taken in: {why}" for why in one.troubles]
     return "\n  ".join([f"{count(len(one.runs), 'run')}: {new}{known}", *refused])

@@ -67,7 +67,7 @@ def restore(address: str, weights: Path | None, journal: Path | None, as_json: b
             restored = restore_from(opened, store, between=counter("objects", as_json=as_json))
             folder = opened.path
             copies = _copies(opened, restored.runs, weights) if weights else []
-    code = DAMAGED if restored.damaged or restored.missing else 0
+    code = DAMAGED if restored.troubles else 0
     click.echo(
         json.dumps({"exit_code": code, "journal": str(folder), **_values(restored), "weights": _files(copies)})
         if as_json
@@ -97,8 +97,7 @@ def _as_text(restored: Restored, folder: Path, copies: Sequence[CheckpointCopy])
     new = f"{count(restored.events, 'event')} and {count(restored.checkpoints, 'checkpoint')}"
     lines = [
         f"{count(len(restored.runs), 'run')} in the mirror; new in {folder}: {new} ({readable(restored.bytes)})",
-        *restored.damaged,
-        *(f"checkpoint {sha256} is not in the mirror, though a run needs it" for sha256 in restored.missing),
+        *restored.troubles,
         *(f"{one.path}: run {one.run}, saved after epoch {one.epoch}" for one in copies),
         f"`{next_command('drain', folder)}` delivers what has not arrived yet",
     ]

@@ -13,6 +13,7 @@ from uploader.commands.dialogue import JOURNAL_UNUSABLE
 from uploader.commands.folders import Folder, JournalOrPack
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors
+from uploader.commands.mirror_option import DAMAGED
 from uploader.commands.packs import bring_in, came_in
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ _CODES = """
   0  done
   1  a journal or a pack cannot be used, or something of one was not taken
      in; the message says which and why. All others were
-  2  the arguments cannot be used"""
+  2  the arguments cannot be used
+  4  something of a mirror is damaged or missing; all else was taken in"""
 
 
 @click.command(
@@ -50,11 +52,18 @@ def unpack(*, sources: tuple[Path, ...], journal: Path | None, as_json: bool) ->
                 done[str(source)] = str(error)
         where = opened.path
     _show(where, done, as_json=as_json)
-    sys.exit(JOURNAL_UNUSABLE if any(_is_trouble(one) for one in done.values()) else 0)
+    codes = {_exit_code(source, one) for source, one in done.items()}
+    sys.exit(next(code for code in (JOURNAL_UNUSABLE, DAMAGED, 0) if code in codes))
 
 
-def _is_trouble(one: Restored | str) -> bool:
-    return isinstance(one, str) or bool(one.damaged)
+def _exit_code(source: str, one: Restored | str) -> int:
+    from journal.reading.places import what_is
+
+    if isinstance(one, str):
+        return JOURNAL_UNUSABLE
+    if what_is(source) == "mirror":
+        return DAMAGED if one.troubles else 0
+    return JOURNAL_UNUSABLE if one.damaged else 0
 
 
 def _show(where: Path, done: dict[str, Restored | str], *, as_json: bool) -> None:
@@ -71,4 +80,9 @@ def _values(one: Restored | str) -> dict[str, object]:
     if isinstance(one, str):
         return {"error": one}
     names = ("events", "checkpoints", "bytes", "delivered")
-    return {"runs": len(one.runs), **{name: getattr(one, name) for name in names}, "refused": one.damaged}
+    return {
+        "runs": len(one.runs),
+        **{name: getattr(one, name) for name in names},
+        "refused": one.damaged,
+        "missing": [*one.gaps, *one.missing],
+    }

@@ -14,6 +14,7 @@ ALL_DELIVERED, WORK_REMAINS, DEAD_LETTERS, NO_CREDENTIALS = 0, 3, 4, 5
 State = Literal[
     "up to date",
     "refused in part",
+    "all that its mirror has",
     "work remains",
     "unreachable",
     "paused: no key for it here",
@@ -97,6 +98,7 @@ class Summary:
         interrupted: Whether it was told to stop.
         left_beside: Fallback files and checkpoints of trainings that could not be taken in.
         other_models: In words, the runs that are another model here than where they were drained before.
+        not_in_mirror: In words, what of the mirrors that are drained is damaged or missing.
     """
 
     destinations: tuple[DestinationSummary, ...]
@@ -104,6 +106,7 @@ class Summary:
     interrupted: bool
     left_beside: tuple[str, ...] = ()
     other_models: tuple[str, ...] = ()
+    not_in_mirror: tuple[str, ...] = ()
 
     def refusing(self, other_models: Sequence[str]) -> Summary:
         """Return the same where runs are other models than elsewhere: no destination is up to date then."""
@@ -114,12 +117,18 @@ class Summary:
         )
         return replace(self, destinations=told, other_models=(*self.other_models, *other_models))
 
+    def without(self, troubles: Sequence[str]) -> Summary:
+        """Return the summary of a drain of mirrors of which something is damaged or missing; nothing is up to date."""
+        states: dict[State, State] = {"up to date": "all that its mirror has"}
+        each = (replace(one, state=states.get(one.state, one.state)) for one in self.destinations)
+        return replace(self, destinations=tuple(each), not_in_mirror=tuple(troubles)) if troubles else self
+
     @property
     def exit_code(self) -> int:
         """The process's exit code: a key that is missing or refused before remaining work before what was refused."""
         if any(one.state in _NOT_LET_IN for one in self.destinations):
             return NO_CREDENTIALS
-        if self.left_beside or any(one.state not in NOTHING_LEFT for one in self.destinations):
+        if self.left_beside or self.not_in_mirror or any(one.state not in NOTHING_LEFT for one in self.destinations):
             return WORK_REMAINS
         return (
             DEAD_LETTERS

@@ -214,7 +214,7 @@ def _bring_back(journal: Path, address: str, run: str | None, checkpoint: Path |
         return
     with journals.open(journal) as opened:
         restored = restore(opened, store, [resumed])
-    for what in restored.damaged:
+    for what in (*restored.damaged, *restored.gaps):
         LOGGER.warning("Not brought back: %s", what)
     if restored.events:
         LOGGER.warning("%s events of this run were brought back from the mirror %s.", restored.events, address)

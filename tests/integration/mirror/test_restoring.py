@@ -10,7 +10,8 @@ from support.mirrors import export
 
 import journal
 from journal.errors import MirrorUnavailable
-from journal.kinds import BEST, FINAL, LAST
+from journal.kinds import BEST, FINAL, GIVEN_UP, LAST
+from journal.losses import Loss, loss_payload
 from journal.mirror.layout import SegmentName
 from journal.mirror.mirroring import Mirroring
 from journal.mirror.restoring import Restored, restore
@@ -118,6 +119,40 @@ def test_a_damaged_segment_costs_only_itself_and_is_named(training: Bench, store
     there = restored(tmp_path / "new", store)
     assert there.events == 2
     assert [middle.name in words for words in there.damaged] == [True]
+
+
+def test_events_that_are_missing_between_others_are_named_until_the_journal_has_them(
+    training: Bench, store: FolderStore, tmp_path: Path
+) -> None:
+    """As on a drive that has not sent all files yet."""
+    mirroring = Mirroring(training.journal, store)
+    for epoch in range(4):
+        training.event(key=str(epoch))
+        mirroring.step()
+    parts = [path for first in (1, 3) for path in store.folder.rglob(f"{first}-*.gz")]
+    for path in parts:
+        path.rename(tmp_path / path.name)
+    session = parts[0].parent.name
+    there = restored(tmp_path / "new", store)
+    expected = [f"events {n} to {n} of session {session} of run {training.run.id}" for n in (1, 3)]
+    assert (there.gaps, there.damaged) == (expected, [])
+    for path in parts:
+        (tmp_path / path.name).rename(path)
+    assert restored(tmp_path / "new", store).gaps == []
+    parts[0].unlink()
+    assert restored(tmp_path / "new", store).gaps == []
+
+
+def test_events_that_the_run_says_were_evicted_are_not_missing(
+    training: Bench, store: FolderStore, tmp_path: Path
+) -> None:
+    for number in range(3):
+        training.event("console", key=str(number))
+    with training.journal.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM events WHERE key = '1'")
+    training.event(GIVEN_UP, loss_payload("full", [Loss("console chunks", 1, 9)]))
+    Mirroring(training.journal, store).step()
+    assert restored(tmp_path / "new", store).gaps == []
 
 
 def test_where_a_merged_segment_is_damaged_those_that_it_replaces_are_taken(
