@@ -10,7 +10,7 @@ import errno
 import hashlib
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -153,19 +153,28 @@ class FolderStore:
         waiting = [self.folder / prefix]
         while waiting:
             try:
-                with os.scandir(waiting.pop()) as entries:
-                    found = sorted(entries, key=lambda entry: entry.name)
+                folders, found = self._entries(waiting.pop())
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
                 raise self._failed(error, "read") from error
-            waiting += [Path(entry) for entry in reversed(found) if entry.is_dir()]
-            for entry in found:
-                if entry.is_file() and not entry.name.startswith(_TEMPORARY):
+            waiting += reversed(folders)
+            yield from found
+
+    def _entries(self, folder: Path) -> tuple[Sequence[Path], Sequence[Listed]]:
+        """Return the folders and the objects that are directly in a folder, in order."""
+        folders: list[Path] = []
+        found: list[Listed] = []
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.is_dir():
+                    folders.append(Path(entry))
+                elif entry.is_file() and not entry.name.startswith(_TEMPORARY):
                     with suppress(FileNotFoundError):  # deleted meanwhile
                         status = entry.stat()
                         name = Path(entry).relative_to(self.folder).as_posix()
-                        yield Listed(name, status.st_size, status.st_mtime)
+                        found.append(Listed(name, status.st_size, status.st_mtime))
+        return folders, found
 
     def delete(self, name: str) -> None:
         """Delete an object, if it is there."""
@@ -213,7 +222,8 @@ class FolderStore:
         return digest.hexdigest()
 
     def _failed(self, error: OSError, wanted: str) -> MirrorUnavailable:
-        return MirrorUnavailable(f"the mirror {self.folder} cannot be {wanted} ({error.strerror or error})")
+        where = f": {error.filename}" if error.errno == errno.ELOOP else ""
+        return MirrorUnavailable(f"the mirror {self.folder} cannot be {wanted} ({error.strerror or error}{where})")
 
 
 def _copy(file: IO[bytes], descriptor: int, between: Callable[[], object]) -> None:

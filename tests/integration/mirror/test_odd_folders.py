@@ -69,6 +69,15 @@ def test_a_drive_that_fills_up_keeps_what_it_has_and_goes_on_when_it_has_space(t
         assert restored(store, tmp_path / "new") == export(training.journal.path)
 
 
+def test_a_link_that_leads_to_itself_is_named(training: Bench, store: FolderStore) -> None:
+    training.event()
+    Mirroring(training.journal, store).step()
+    loop = store.folder / "runs" / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(MirrorUnavailable, match=rf"cannot be read \(.*: {loop}\)"):
+        list(store.list())
+
+
 def test_nothing_is_made_where_drive_is_to_be_mounted(training: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drive cannot be mounted over files, and what is made there is lost with the session."""
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release")
