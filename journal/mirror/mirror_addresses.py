@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,23 @@ def checked_mirror(mirror: str | Path) -> str:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"a mirror is a folder, or an address such as s3://bucket/folder; {folder} is a file")
     return str(folder)
+
+
+def require_outside(address: str, journal: Path) -> None:
+    """Check that a mirror is not lost with its journal.
+
+    Args:
+        address: The mirror's, from `checked_mirror`.
+        journal: The journal's folder.
+
+    Raises:
+        ValueError: It is the journal's folder, or inside it.
+    """
+    folder, mirror = Path(os.path.realpath(journal)), Path(os.path.realpath(address))  # these never raise
+    if not _URL.match(address) and mirror.is_relative_to(folder):
+        raise ValueError(
+            f"the mirror {address} is in the journal {journal} itself, and would be lost with it; name another folder"
+        )
 
 
 def open_store(address: str) -> Store:

@@ -15,6 +15,8 @@ from support.mirrors import export
 from journal.mirror.mirroring import Mirroring
 from journal.mirror.stores import FolderStore
 from uploader.__main__ import main
+from uploader.callbacks.recording_options import choose_options
+from uploader.errors import SettingsError
 
 
 @pytest.fixture
@@ -44,6 +46,16 @@ def as_json(*arguments: object) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(done.stdout)
     assert told.get("exit_code", 0) == done.exit_code
     return told
+
+
+@pytest.mark.parametrize("inside", ["", "mirror"])
+def test_a_mirror_in_the_journal_itself_is_refused(recorded: Path, inside: str) -> None:
+    there = sorted(recorded.rglob("*"))
+    done = run("mirror", recorded / inside, "--journal", recorded)
+    assert (done.exit_code, "would be lost with it" in done.output) == (2, True)
+    assert sorted(recorded.rglob("*")) == there
+    with pytest.raises(SettingsError, match="would be lost with it"):
+        choose_options(str(recorded), "full", (), None, mirror=str(recorded / inside))
 
 
 def test_a_journal_is_mirrored_and_restored_on_another_machine(recorded: Path, mirror: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from journal.errors import JournalError
-from journal.locations import chosen_journal, chosen_mirror, default_max_size, expanded
+from journal.locations import chosen_journal, chosen_mirror, default_journal, default_max_size, expanded
 from journal.quantities import parse_size
 from journal.storage.database import Durability
 from uploader.addresses import base_url as checked_url
@@ -51,12 +51,13 @@ def choose_options(
     # Resolved now, because the working folder may have changed when it is used.
     folder = chosen_journal() if journal is None else journal
     try:
+        named = None if folder is None else _folder(folder)
         return JournalOptions(
-            journal=None if folder is None else _folder(folder),
+            journal=named,
             durability=durability,
             routes=routes,
             max_size=_max_size(max_size),
-            mirror=_mirror(mirror),
+            mirror=_mirror(mirror, named),
             drain=drain,
         )
     except JournalError as error:
@@ -123,7 +124,7 @@ def _folder(journal: object) -> str:
     return str(folder)
 
 
-def _mirror(chosen: object) -> str | None:
+def _mirror(chosen: object, journal: str | None) -> str | None:
     """Return a mirror's address, if there is to be one.
 
     Raises:
@@ -134,10 +135,12 @@ def _mirror(chosen: object) -> str | None:
         return None
     if not isinstance(chosen, (str, os.PathLike)) or not str(chosen).strip():
         raise SettingsError(f"{named} must be a folder or an address such as s3://bucket/folder; not {_shown(chosen)}")
-    from journal.mirror.mirror_addresses import checked_mirror
+    from journal.mirror.mirror_addresses import checked_mirror, require_outside
 
     try:
-        return checked_mirror(os.fspath(chosen))
+        address = checked_mirror(os.fspath(chosen))
+        require_outside(address, Path(journal) if journal else default_journal())
+        return address
     except ValueError as error:
         raise SettingsError(f"{named}: {error}") from error
 

@@ -68,11 +68,15 @@ def _as_text(checked: Checked) -> str:
 
 
 def _mirror(address: str, names: tuple[str, ...], journal: Path | None, *, as_json: bool) -> NoReturn:
-    from journal.mirror.mirror_addresses import open_store
+    from journal.mirror.mirror_addresses import open_store, require_outside
     from journal.mirror.mirroring import Mirroring
     from uploader.commands.selection import named_runs
 
     with opened_journal(journal, "mirror", as_json=as_json) as opened:
+        try:
+            require_outside(address, opened.path)
+        except ValueError as error:
+            fail(str(error), "mirror", USAGE, as_json=as_json)
         runs = named_runs(opened, names) if names else [run.id for run in opened.report()]
         mirroring = Mirroring(opened, open_store(address), runs)
         events = mirroring.step(is_last=True)
