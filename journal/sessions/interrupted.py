@@ -20,14 +20,14 @@ from journal.schema.tables import RANK
 from journal.sessions import session_rows
 from journal.sessions.identity import Session, derived
 from journal.sessions.liveness import live_runs
-from journal.sessions.over import hears_of_sessions, is_gone
+from journal.sessions.over import LAST_EVENT, hears_of_sessions, is_gone
 
 _LEFT = ("abandoned", "exited")
 """Outcomes of sessions whose process ended without recording the training's end."""
 # The last training session of each run, unless its interruption was recorded already.
 _LAST = text(
     f"""
-    SELECT s.* FROM sessions s
+    SELECT s.*, {LAST_EVENT} AS last_event_at FROM sessions s
     WHERE s.purpose IS NULL
       AND s.id = (SELECT n.id FROM sessions n WHERE n.run_id = s.run_id AND n.purpose IS NULL
                   ORDER BY n.generation DESC, n.id DESC LIMIT 1)

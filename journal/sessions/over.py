@@ -23,18 +23,20 @@ FINISHED = "complete"
 """Outcome of a session that trained to the end."""
 
 _PLACE = text("SELECT value FROM facts WHERE name = :name").bindparams(name=PLACE)
+LAST_EVENT = "(SELECT e.created_at FROM events e WHERE e.session_id = s.id ORDER BY e.seq DESC LIMIT 1)"
+"""When the newest event of session `s` was made."""
 # The last training session of each run.
 _LAST = text(
-    """
+    f"""
     SELECT r.id AS run_id, r.project, r.name, r.save_dir, r.created_at, s.generation, s.outcome,
-           s.host, s.boot_id, s.pid, s.heartbeat_at, s.ended_at,
+           s.host, s.boot_id, s.pid, s.started_at, s.heartbeat_at, s.ended_at, {LAST_EVENT} AS last_event_at,
            EXISTS (SELECT 1 FROM events e WHERE e.run_id = r.id
                    AND e.id > coalesce((SELECT min(t.planned_through) FROM targets t
                                         WHERE t.run_id = r.id AND t.dropped_at IS NULL), 0)) AS is_waiting
     FROM runs r JOIN sessions s ON s.id = (SELECT n.id FROM sessions n WHERE n.run_id = r.id AND n.purpose IS NULL
                                            ORDER BY n.generation DESC, n.id DESC LIMIT 1)
     ORDER BY r.rowid
-    """
+    """  # noqa: S608 - a name of this module
 )
 _FOLDER = text(
     f"""
@@ -104,7 +106,8 @@ def is_gone(session: Row[Any], now: datetime, *, is_heard_of: bool = True) -> bo
     """Return whether a session has ended or its process is known to be dead; a heartbeat from the future tells nothing.
 
     Args:
-        session: A row of `sessions`, or what it has of `ended_at`, `host`, `boot_id`, `pid` and `heartbeat_at`.
+        session: A row of `sessions`, or what it has of `ended_at`, `host`, `boot_id`, `pid`,
+            `started_at` and `heartbeat_at`, with its `LAST_EVENT` as `last_event_at`.
         now: The current time.
         is_heard_of: Whether its heartbeats would come in here, so that silence tells something.
     """
@@ -112,7 +115,10 @@ def is_gone(session: Row[Any], now: datetime, *, is_heard_of: bool = True) -> bo
         return True
     if is_here(session.host, session.boot_id):  # silent after a sleep of the machine, or by a clock that was set
         return False
-    return is_heard_of and bool(session.heartbeat_at < to_text(now - SILENT_FOR_GOOD))
+    last_sign = session.heartbeat_at
+    if last_sign == session.started_at:  # it may have come out of a mirror, into which only events go
+        last_sign = max(last_sign, session.last_event_at or "")
+    return is_heard_of and bool(last_sign < to_text(now - SILENT_FOR_GOOD))
 
 
 def _run(connection: Connection, row: Row[Any], *, is_pruned: bool) -> OverRun:

@@ -16,6 +16,7 @@ from support.recordings import KEY, recordings
 from support.scripted_server import Reply, Request, ScriptedServer, received, scripted_server
 
 from journal.mirror.layout import SegmentName
+from journal.mirror.mirroring import Mirroring
 from journal.mirror.segment_reading import read_segment
 from journal.mirror.segments import columns, make
 from journal.mirror.stores import FolderStore
@@ -168,6 +169,26 @@ def test_a_run_that_became_two_models_is_told_and_is_not_up_to_date(
     uploader("gpu", "mirror", mirror, "--journal", recorded)
     code, out, _ = uploader("desk", "drain", mirror, url=server.url)
     assert (code, "two models: run " in out, "up to date" in out) == (4, True, False)
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_only_a_silent_training_is_called_interrupted_where_its_mirror_is_drained(
+    uploader: Run, mirror: Path, server: ScriptedServer, tmp_path: Path, is_silent: bool
+) -> None:
+    """It began days ago; of its signs of life only its events come into the mirror."""
+    long_ago = "2020-01-01T00:00:00.000Z"
+    with recordings(tmp_path / "journal") as journals:
+        training = journals.begin()
+        training.started()
+        training.epoch(0)
+        with journals.journal.begin() as connection:
+            connection.exec_driver_sql("UPDATE sessions SET host = 'gpu', boot_id = 'x', started_at = ?", (long_ago,))
+            if is_silent:
+                connection.exec_driver_sql("UPDATE events SET created_at = ?", (long_ago,))
+        Mirroring(journals.journal, FolderStore(mirror)).step()
+    assert uploader("desk", "drain", mirror, url=server.url)[0] == 0
+    sent = [each["event"] for each in server.bodies("/training/metrics")]
+    assert ("training_failed" in sent) == is_silent
 
 
 @pytest.mark.parametrize("is_behind", [False, True])
