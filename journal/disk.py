@@ -1,4 +1,4 @@
-"""Whether a disk is full, who owns a file, and making a folder's entries durable.
+"""Whether a disk is full, who owns a file, replacing one whole, and making a folder's entries durable.
 
 SQLite reports an exhausted quota or a lack of inodes as an I/O error; only trying to write tells them apart.
 """
@@ -9,8 +9,11 @@ import errno
 import os
 import stat
 import tempfile
-from contextlib import suppress
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
@@ -43,6 +46,28 @@ def why_never_files(folder: Path) -> str | None:
     """Return the same for a reason that lasts: no permission, or a read-only disk."""
     error = _refusal(folder)
     return _in_words(error) if error and error.errno in _LASTING else None
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file of this user's whole or not at all, in place of one that may be there; see `file_to_replace`.
+
+    Raises:
+        OSError: It cannot be written; what was there before still is.
+    """
+    target = file_to_replace(path)
+    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(target)
+        with suppress(OSError):  # some file systems cannot flush a folder
+            sync_folder(target.parent)
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def file_to_replace(path: Path) -> Path:

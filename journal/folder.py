@@ -39,7 +39,7 @@ from journal.sessions.over import OverRun, runs_over
 from journal.storage.connections import CountedConnection, transaction
 from journal.storage.database import Begin
 from journal.storage.folding import fold_wal
-from journal.storage.log_flush import flush_log
+from journal.storage.log_flush import flush_log, log_of
 from journal.writing import epoch_salvage, fallback_format, fallback_intake, fallback_owners, salvaging
 from journal.writing.writer import Writer
 
@@ -328,7 +328,7 @@ class Journal:
     def wal_bytes(self) -> int:
         """Return the size of the write-ahead log."""
         try:
-            return self.database.with_name("journal.db-wal").stat().st_size
+            return log_of(self.database).stat().st_size
         except OSError:
             return 0
 

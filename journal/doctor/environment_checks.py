@@ -18,6 +18,7 @@ from journal.next_steps import drain_at, next_command
 from journal.quantities import count, readable
 from journal.storage import newest
 from journal.storage.database import check_sqlite
+from journal.storage.log_flush import log_of
 from journal.surroundings.mounts import mount_of, read_mounts
 from journal.writing import fallback_owners
 from journal.writing.fallback_format import unreadable_reason
@@ -147,7 +148,7 @@ def _check_space(folder: Path) -> Iterator[Finding]:
     elif free < LITTLE_SPACE:
         detail = f"{free >> 20} MiB are left on the disk of {folder}"
         yield trouble("disk-nearly-full", detail, "Free some space; events that find none go to a fallback file.")
-    log = folder / "journal.db-wal"
+    log = log_of(folder / "journal.db")
     if log.exists() and log.stat().st_size > LARGE_LOG:
         detail = f"the write-ahead log has grown to {log.stat().st_size >> 20} MiB"
         yield notice("large-log", detail, "The recorder and the drain fold it back when nobody else is reading.")

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import text
 
 from journal.clock import now_text
-from journal.disk import file_to_replace, sync_folder
+from journal.disk import replacing
 from journal.errors import DamagedMirror, DamagedPack, from_os
 from journal.folder import Journal
 from journal.mirror.layout import ResultsName, SegmentName, parse_blob
@@ -53,24 +50,10 @@ def write(contents: Contents, out: Path, journal_uuid: str | None, progress: Cal
         JournalUnavailable: It cannot be written; what was there before still is.
     """
     try:
-        target = file_to_replace(out)
+        with replacing(out) as file, zipfile.ZipFile(file, "w") as archive:
+            _fill(archive, contents, journal_uuid, progress)
     except OSError as error:
         raise from_os(error, out) from error
-    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "w+b") as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                _fill(archive, contents, journal_uuid, progress)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
-        with suppress(OSError):  # some file systems cannot flush a folder
-            sync_folder(target.parent)
-    except OSError as error:
-        raise from_os(error, out) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def _fill(

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from journal.checkpoints.blobs import write_all
 from journal.clock import now_text
-from journal.disk import file_to_replace, sync_folder
+from journal.disk import replacing
 from journal.errors import DamagedResults, from_os
 from journal.folder import Journal
 from journal.outbox import results_intake, run_results, targets
@@ -79,25 +75,10 @@ def write(receipts: Sequence[Results], path: Path) -> None:
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     try:
-        target = file_to_replace(path)
+        with replacing(path) as file:
+            file.write(json.dumps(header).encode() + b"\n" + content + b"\n")
     except OSError as error:
         raise from_os(error, path) from error
-    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        try:
-            write_all(descriptor, json.dumps(header).encode() + b"\n" + content + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        draft.replace(target)
-        with suppress(OSError):  # some file systems cannot flush a folder
-            sync_folder(target.parent)
-    except OSError as error:
-        raise from_os(error, path) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def is_one(path: Path) -> bool:

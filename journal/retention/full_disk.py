@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from journal.checkpoints.blobs import BlobStore, delete
 from journal.disk import why_full
 from journal.retention.eviction import bytes_arrived, bytes_unreferenced
+from journal.storage.log_flush import log_of
 
 ENOUGH = 64 << 20
 """How many bytes are freed: enough for a log, in which the rest can then be recorded."""
@@ -46,7 +47,7 @@ def _needless(connection: Connection) -> set[str]:
 
 def _connect(database: Path) -> sqlite3.Connection:
     """Open without writing: while no other process has it open there is no index, and exclusive locking needs none."""
-    log = database.with_name(f"{database.name}-wal")
+    log = log_of(database)
     is_whole = not log.exists() or not log.stat().st_size
     options = "mode=ro&immutable=1" if is_whole else "mode=rw"
     connection = sqlite3.connect(f"{database.absolute().as_uri()}?{options}", uri=True, isolation_level=None, timeout=1)

@@ -38,6 +38,7 @@ from journal.errors import (
     no_shared_memory,
 )
 from journal.storage import connections, database_file
+from journal.storage.log_flush import log_of
 from journal.surroundings.mounts import mount_of, read_mounts
 
 Begin = Callable[..., AbstractContextManager[Connection]]
@@ -121,7 +122,7 @@ def check_log(database: Path) -> None:
     Raises:
         CorruptJournal: The database was removed or replaced.
     """
-    log = database.with_name(f"{database.name}-wal")
+    log = log_of(database)
     # The log first: a journal that another process makes at this moment has its database before it has a log.
     if log.exists() and log.stat().st_size and not database.stat().st_size:
         raise CorruptJournal(

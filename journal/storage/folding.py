@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from journal.storage.connections import CountedConnection
+from journal.storage.database import committing
 from journal.storage.write_lock import WriteLock
 
 FOLDED_AT_BYTES = 16 << 20
@@ -33,7 +34,8 @@ def fold_wal(connection: CountedConnection) -> bool:
     if not connection.log_bytes():
         return True
     try:
-        with _alone(connection), _unwaiting(connection), _unflushed(connection):
+        # No commit of ours is flushed while writers wait; the log itself is, before it is copied.
+        with _alone(connection), _unwaiting(connection), committing(connection, "process"):
             return _copy(connection) and _cut(connection)
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
@@ -60,17 +62,6 @@ def _unwaiting(connection: CountedConnection) -> Iterator[None]:
         yield
     finally:
         connection.execute(f"PRAGMA busy_timeout={usual}")
-
-
-@contextmanager
-def _unflushed(connection: CountedConnection) -> Iterator[None]:
-    """Flush no commit of ours while writers wait; the log is flushed before it is copied, whatever this says."""
-    usual = connection.execute("PRAGMA synchronous").fetchone()[0]
-    connection.execute("PRAGMA synchronous=NORMAL")
-    try:
-        yield
-    finally:
-        connection.execute(f"PRAGMA synchronous={usual}")
 
 
 def _copy(connection: CountedConnection) -> bool:

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from journal.storage import descriptors
+from journal.storage.log_flush import log_of
 
 _COUNTER = 24  # where it is in the first page
 _LOG = struct.Struct(">I4xI4x2I8x")
@@ -31,7 +32,7 @@ def is_overwritten(database: Path) -> bool:
     This is correct whatever others do meanwhile: the log is read first, and the database's number never decreases.
     """
     with suppress(OSError, struct.error):
-        first = _first_in_log(database.with_name(f"{database.name}-wal"))
+        first = _first_in_log(log_of(database))
         return first is not None and number(database) < first - 1
     return False
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from journal.storage.connections import CountedConnection
 from journal.storage.folding import FOLDED_AT_BYTES
+from journal.storage.log_flush import log_of
 
 ROOM_BYTES = FOLDED_AT_BYTES
 """What the log holds until it is folded back: about 1,300 events of twelve floats."""
@@ -50,7 +51,7 @@ def lengthen(is_locked: Locked, database: Path, spare_bytes: int = SPARE_BYTES, 
         spare_bytes: How much must be left on the disk.
         seconds: No piece is begun after this time.
     """
-    log = database.with_name(f"{database.name}-wal")
+    log = log_of(database)
     if ROOM_BYTES - _log_bytes(log) < ROOM_BYTES // 2:
         return
     deadline = time.monotonic() + seconds

@@ -119,6 +119,11 @@ class Writer:
         """Return what waits for the flush of all that was written until now; None where SQLite flushes each commit."""
         return self._connection.note()
 
+    @property
+    def flushes(self) -> bool:
+        """Whether `written` returns something to wait for."""
+        return self._connection.flushes
+
     def distrust_log(self) -> None:
         """Write nothing more behind what could not be flushed, before all of the log is in the database."""
         self._connection.distrust()
@@ -272,7 +277,7 @@ class Writer:
         }
         [entry] = session.entries([(CHECKPOINT, role, encode(facts), now_text())])
         row = self._row(session)
-        with self._transaction(durable=self.written() is None) as connection:
+        with self._transaction(durable=not self._connection.flushes) as connection:
             self._blobs.publish(snapshot)
             connection.execute(_UPSERT_BLOB, blob)
             event_id = self._insert(session, row, entry, None)

@@ -80,6 +80,11 @@ class WriterConnection:
         """Return how SQLite has to commit for this durability, if not as usual; a flusher flushes what it does not."""
         return wanted if wanted == "strict" or self._flusher is None else None
 
+    @property
+    def flushes(self) -> bool:
+        """Whether commits are flushed by a flusher, which can be waited for, and not by SQLite."""
+        return self._flusher is not None
+
     def note(self) -> Written | None:
         """Number what has just been committed, for whoever waits for its flush; None where SQLite has flushed it."""
         return self._flusher.note() if self._flusher is not None else None

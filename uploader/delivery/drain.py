@@ -285,19 +285,18 @@ class Drain:
         self._stopping.wait(TICK_SECONDS)
 
     def _start_more(self) -> None:
-        self._changes.note()
-        if self._options.watch and time.monotonic() >= self._next_look:
-            self._look_around()
-            self._senders.keep_alive()
         if self._options.watch:
+            self._changes.note()
+            if time.monotonic() >= self._next_look:
+                self._look_around()
+                self._senders.keep_alive()
             self._maintenance.take_in()
         for sender in self._senders:
             self._feed.fill(sender)
 
     def _look_around(self) -> None:
         self._outbox.require_in_place()
-        self._senders.look_around()
-        self._known_models.look(self._run_ids)
+        self._known_models.look(self._senders.look_around())
         self._next_look = time.monotonic() + TICK_SECONDS
 
     def _patience(self) -> float | None:
@@ -370,7 +369,8 @@ class Drain:
 
     def _write(self) -> None:
         settled = self._outcomes.write()
-        self._mirrors.tell({outcome.claim.run.id for outcome in settled if outcome.ids})
+        if registered := {outcome.claim.run.id for outcome in settled if outcome.ids}:
+            self._mirrors.tell(registered)
         self._progress.settled(len(settled))
         if settled:
             self._completion.note_arrival()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from journal.storage.log_flush import log_of
+
 
 class JournalChanges:
     """Compares the times and sizes of a journal's files. The drain's own writes count, too: it looks once more then."""
@@ -14,7 +16,7 @@ class JournalChanges:
         Args:
             database: The journal's `journal.db`.
         """
-        self._files = (database.with_name(f"{database.name}-wal"), database)
+        self._files = (log_of(database), database)
         self._seen: list[tuple[int, int] | None] = []
 
     def note(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from journal.outbox import results_intake
 from journal.outbox.outbox import Outbox
 from journal.outbox.run_results import Results
+from journal.records import Target
 from uploader.delivery.run_mirrors import RunMirrors
 
 _LOG = logging.getLogger("uploader")
@@ -36,14 +37,13 @@ class KnownModels:
         """Add what is known elsewhere; it is taken in with the next `look`, once the runs have destinations."""
         self._unlearnt += found
 
-    def look(self, run_ids: Sequence[str] | None) -> None:
+    def look(self, targets: Sequence[Target]) -> None:
         """Ask the mirrors about runs that are not registered, and take in what is known elsewhere.
 
         Args:
-            run_ids: The chosen runs; None for all.
+            targets: Where the chosen runs go.
         """
-        unknown = {one.run.id for one in self._outbox.routes.targets(run_ids=run_ids) if one.state == "new"}
-        self.add(self._mirrors.ask(unknown))
+        self.add(self._mirrors.ask({one.run.id for one in targets if one.state == "new"}))
         while self._unlearnt:
             with self._outbox.begin() as connection:
                 conflicts = results_intake.learn(connection, self._unlearnt[0])

@@ -61,7 +61,7 @@ class RunMirrors:
 
         What a mirror does not learn now is handed over when the drain ends.
         """
-        for address, own in mirrors_of(self._journal, runs).items() if runs else ():
+        for address, own in mirrors_of(self._journal, runs).items():
             if error := self._use(address, partial(self._hand_over, address, own)):
                 self._warn(
                     f"The mirror {address} was not told what the platform calls {count(len(own), 'run')} ({error}). "

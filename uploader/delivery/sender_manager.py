@@ -96,8 +96,11 @@ class SenderManager:
         """Yield the senders."""
         return iter(self._senders.values())
 
-    def look_around(self) -> None:
+    def look_around(self) -> Sequence[Target]:
         """Route runs that go nowhere yet, and open a sender to each destination that is new.
+
+        Returns:
+            Where the runs go.
 
         Raises:
             NoKey: Runs go nowhere yet, and no key and no address says where they are to go. A drain that watches says
@@ -106,11 +109,13 @@ class SenderManager:
         if self._options.watch:
             self._look_at_settings()
         is_routed = self._route()
-        for target in self._outbox.routes.targets(run_ids=self._run_ids):
+        targets = self._outbox.routes.targets(run_ids=self._run_ids)
+        for target in targets:
             if target.destination.id not in self._senders:
                 self._senders[target.destination.id] = self._open(target.destination)
         if self._options.watch:
             self._tell_of_missing_key(is_known=is_routed and bool(self._senders))
+        return targets
 
     def _route(self) -> bool:
         """Give every run a destination; return False where a drain that watches could not."""

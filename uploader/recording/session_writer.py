@@ -277,7 +277,7 @@ class SessionWriter:
     def _flushed(self, opened: OpenSession) -> int | None:
         """Return the number of the last event that is on the disk; None where the journal does not tell."""
         with self._lock:
-            return None if opened.writer.written() is None else self._unflushed.settle()
+            return self._unflushed.settle() if opened.writer.flushes else None
 
     def _query(self, question: Callable[[Writer], T], default: T) -> T:
         with self._lock:
