@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.clocks import Clock
 from support.journals import ROOT, dead_pid, rows, until
 from support.recordings import KEY
 from support.scripted_server import Reply, Request, ScriptedServer, received, scripted_server
@@ -214,13 +215,6 @@ def test_two_that_are_started_at_once_become_one(folder: Path, heard: Heard) -> 
         until(lambda: "another drain works on" in (folder / LOG).read_text())
         until(lambda: drains(folder) == [drain.pid])
         heard.wait("epoch_end", 0)
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_one_that_was_killed_is_started_again_and_one_that_was_told_to_end_is_not(folder: Path, heard: Heard) -> None:

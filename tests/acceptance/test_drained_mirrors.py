@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from support.journals import until
+from support.machines import Run, machines
 from support.platform_api import Api
 from support.recordings import KEY, recordings
 from support.scripted_server import Reply, Request, ScriptedServer, received, scripted_server
@@ -20,12 +19,9 @@ from journal.mirror.mirroring import Mirroring
 from journal.mirror.segment_reading import read_segment
 from journal.mirror.segments import columns, make
 from journal.mirror.stores import FolderStore
-from uploader.__main__ import main
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
 from uploader.server.running import running
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -40,25 +36,9 @@ def mirror(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def uploader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """Return a function that runs a command on one of several machines: each has a home of its own."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def run(machine: str, *arguments: object, url: str = "") -> tuple[int, str, str]:
-        home = tmp_path / "homes" / machine
-        chosen = {"HOME": str(home), "UPLOADER_FALLBACK": str(home / "fallback")}
-        if url:
-            chosen |= {"ULTRALYTICS_PLATFORM_URL": url, "ULTRALYTICS_API_KEY": KEY}
-        with monkeypatch.context() as patched:
-            for name, value in chosen.items():
-                patched.setenv(name, value)
-            done = CliRunner().invoke(main, list(map(str, arguments)))
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        return done.exit_code, done.stdout, done.stderr
-
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+def uploader(tmp_path: Path) -> Iterator[Run]:
+    with machines(tmp_path) as run:
+        yield run
 
 
 @pytest.fixture

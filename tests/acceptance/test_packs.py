@@ -18,9 +18,9 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from support import canonical
 from support.journals import ROOT, rows
+from support.machines import Run, machines
 from support.platform_api import Api
 from support.recordings import KEY, Training, recordings
 from support.scripted_server import Reply, ScriptedServer, free_port, received, scripted_server
@@ -32,12 +32,9 @@ from journal.folder import Journal
 from journal.mirror.stores import Listed
 from journal.packs import archive, contents, unpacking
 from journal.packs import receipts as receipts_file
-from uploader.__main__ import main
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
 from uploader.server.running import running
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -47,31 +44,9 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def uploader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return a function that runs a command on one of several machines: each has a home of its own."""
-
-    def run(machine: str, *arguments: object, url: str = "") -> tuple[int, str, str]:
-        home = tmp_path / "homes" / machine
-        chosen = {"HOME": str(home), "UPLOADER_FALLBACK": str(home / "fallback")}
-        if url:
-            chosen |= {"ULTRALYTICS_PLATFORM_URL": url, "ULTRALYTICS_API_KEY": KEY}
-        with monkeypatch.context() as patched:
-            for name, value in chosen.items():
-                patched.setenv(name, value)
-            done = CliRunner().invoke(main, list(map(str, arguments)))
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        return done.exit_code, done.stdout, done.stderr
-
-    return run
-
-
-@pytest.fixture(autouse=True)
-def _signal_handlers() -> Iterator[None]:
-    """Put back what drains have set."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+def uploader(tmp_path: Path) -> Iterator[Run]:
+    with machines(tmp_path) as run:
+        yield run
 
 
 def not_heard_of(training: Training) -> None:

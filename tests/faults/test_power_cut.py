@@ -88,6 +88,22 @@ def test_what_was_flushed_by_hand_is_there(file_system: str) -> None:
         volume.unmount()
 
 
+def test_what_durability_process_has_not_flushed_is_lost(file_system: str) -> None:
+    """Else these suites would show nothing: they see what a power cut takes."""
+
+    def write(report: Report) -> None:
+        training = Training.begin(journal.open(volume.root / "journal", durability="process"), "seed", report)
+        for _ in range(20):
+            training.append()
+        pause()
+
+    with loop_volume(file_system) as volume:
+        tally = inspect(volume.root / "journal", cut_after(volume, write, 20))
+        assert tally.damaged == 0, tally.notes
+        assert 0 < tally.lost <= 20
+        volume.unmount()
+
+
 def test_what_a_drain_has_committed_is_there(file_system: str) -> None:
     def write(report: Report) -> None:
         opened = journal.open(volume.root / "journal")

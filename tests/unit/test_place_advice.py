@@ -14,11 +14,11 @@ LAYERS = "900 800 0:300 / / rw - overlay overlay rw"
 DISK = "22 1 254:0 / / rw - ext4 /dev/vda rw"
 DRIVE = "950 900 0:44 / /content/drive rw - fuse.drive drive rw"
 HOMES = "40 22 0:50 / /home rw - nfs4 filer:/export/home rw"
-JOURNAL = "/root/journal"
+JOURNAL = "/home/me/journal"
 DRAIN = "use attach(model, drain=True), which delivers meanwhile"
 
 
-def here(*table: str, home: str = "/root", existing: tuple[str, ...] = (), **env: str) -> Surroundings:
+def here(*table: str, home: str = "/home/me", existing: tuple[str, ...] = (), **env: str) -> Surroundings:
     mounts = tuple(parse_mounts("\n".join(table).encode()))
     return Surroundings(Facts(env, mounts, frozenset(existing), "/tmp", home))
 
@@ -75,7 +75,7 @@ def test_nothing_else_that_is_kept_is_made_up() -> None:
 def test_memory_is_left_for_a_disk() -> None:
     machine = here(DISK, "41 22 0:51 / /dev/shm rw - tmpfs tmpfs rw")
     assert "vanishes at a restart" in (concern(Path("/dev/shm/journal"), machine) or "")
-    assert advice(Path("/dev/shm/journal"), machine) == "set UPLOADER_JOURNAL=/root/uploader-journal"
+    assert advice(Path("/dev/shm/journal"), machine) == "set UPLOADER_JOURNAL=/home/me/uploader-journal"
 
 
 def test_a_drive_takes_copies_and_no_database() -> None:

@@ -5,29 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
-from support.recordings import Recordings, Training, recordings
-from support.scripted_server import ScriptedServer, hearing, scripted_server
+from support.recordings import Recordings, Training
+from support.scripted_server import ScriptedServer, hearing
 
 from journal.reading.drain_at_work import HOLDER
 from uploader.delivery import drain
 from uploader.delivery.completion import SHARE, Completion
 from uploader.delivery.drain_lock import HeldLock, drain_lock
 from uploader.errors import DrainLocked
-
-
-@pytest.fixture
-def journals(tmp_path: Path) -> Iterator[Recordings]:
-    with recordings(tmp_path / "journal") as opened:
-        yield opened
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with scripted_server() as running:
-        yield running
 
 
 @pytest.fixture

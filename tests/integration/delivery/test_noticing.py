@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.recordings import Recordings, recordings
-from support.scripted_server import ScriptedServer, hearing, scripted_server
+from support.recordings import Recordings
+from support.scripted_server import ScriptedServer, hearing
 
 from uploader.delivery import drain
 from uploader.delivery.journal_changes import JournalChanges
-
-
-@pytest.fixture
-def journals(tmp_path: Path) -> Iterator[Recordings]:
-    with recordings(tmp_path / "journal") as opened:
-        yield opened
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with scripted_server() as running:
-        yield running
 
 
 def test_an_event_wakes_a_drain_that_waits(

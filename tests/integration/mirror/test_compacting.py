@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.clocks import Clock
 from support.journals import Bench
 from support.mirrors import export
 
@@ -23,14 +24,6 @@ from journal.mirror.restoring import restore
 from journal.mirror.stores import FolderStore
 
 RUN, SESSION = "6f1c0000-0000-4000-8000-000000000001", "6f1c0000-0000-4000-8000-000000000002"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def ranges(store: FolderStore) -> list[tuple[int, int]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.clocks import Clock
 from support.journals import locked, rows
 from support.slow_disks import SlowDisk
 
@@ -28,15 +29,6 @@ from uploader.recording.journal_options import JournalOptions
 from uploader.recording.session_writer import SessionWriter, new_run
 
 pytestmark = pytest.mark.usefixtures("fallbacks")
-
-
-class Clock:
-    """A clock that the test moves."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.clocks import Clock
 from support.journals import locked, rows
 
 import journal
@@ -26,15 +27,6 @@ from uploader.recording.journal_connection import RETRY_SECONDS
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
 from uploader.recording.session_writer import SessionWriter, new_run
-
-
-class Clock:
-    """A clock that the test moves."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def record(folder: Path, save_dir: Path, *, resume: bool = False, **options: Any) -> Recorder:

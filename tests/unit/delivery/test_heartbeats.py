@@ -3,6 +3,8 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+from support.clocks import Clock
+
 from uploader.delivery.heartbeats import Heartbeats
 from uploader.errors import Unreachable
 from uploader.platforms.base import RunIdentity
@@ -35,13 +37,6 @@ class Heart:
         if len(self.heard) % 3 == 0:
             raise Unreachable("away")
         return f"agent of {identity.run_uuid}"
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_each_living_run_beats_every_interval_under_its_agents_id() -> None:

@@ -108,13 +108,13 @@ def test_kaggles_images_are_made_from_colabs() -> None:
 def test_dockers_mark_alone_makes_no_container() -> None:
     """A virtual machine that was made from an image has it, too, and its disk is a disk."""
     found = here(DISK, existing=("/.dockerenv",))
-    assert (found.machine.name, found.place(Path("/root")).outlasts) == ("ordinary", Outlasts.SESSION)
+    assert (found.machine.name, found.place(Path("/home/me")).outlasts) == ("ordinary", Outlasts.SESSION)
 
 
 @pytest.mark.parametrize(
     ("folder", "table", "env", "existing", "outlasts"),
     [
-        ("/root/.local/share", (LAYERS, DRIVE), "COLAB_RELEASE_TAG=1", (), Outlasts.PROCESS),
+        ("/home/me/.local/share", (LAYERS, DRIVE), "COLAB_RELEASE_TAG=1", (), Outlasts.PROCESS),
         ("/content/drive/MyDrive/runs", (LAYERS, DRIVE), "COLAB_RELEASE_TAG=1", (), Outlasts.MACHINE),
         ("/content/drive/MyDrive", (LAYERS,), "COLAB_RELEASE_TAG=1", (), Outlasts.PROCESS),
         ("/kaggle/working/journal", (LAYERS,), "KAGGLE_KERNEL_RUN_TYPE=x", (), Outlasts.PROCESS),
@@ -125,13 +125,13 @@ def test_dockers_mark_alone_makes_no_container() -> None:
         ("/opt/ml/code", (LAYERS,), "SM_TRAINING_ENV={}", (), Outlasts.PROCESS),
         ("/notebooks/runs", (LAYERS,), "PAPERSPACE_NOTEBOOK_REPO_ID=r", (), Outlasts.MACHINE),
         ("/storage", (LAYERS,), "PAPERSPACE_NOTEBOOK_REPO_ID=r", (), Outlasts.PROCESS),
-        ("/root", (LAYERS,), "PAPERSPACE_NOTEBOOK_REPO_ID=r", (), Outlasts.PROCESS),
+        ("/home/me", (LAYERS,), "PAPERSPACE_NOTEBOOK_REPO_ID=r", (), Outlasts.PROCESS),
         ("/home/me", (DISK, HOMES), "SLURM_JOB_ID=7", (), Outlasts.MACHINE),
         ("/scratch/me", (DISK, HOMES), "SLURM_JOB_ID=7", (), Outlasts.SESSION),
         ("/tmp/me", (DISK, HOMES), "SLURM_JOB_ID=7", (), Outlasts.PROCESS),
         ("/dev/shm", (DISK, MEMORY), "SLURM_JOB_ID=7", (), Outlasts.PROCESS),
         ("/builds/x", (DISK,), "GITLAB_CI=true", (), Outlasts.PROCESS),
-        ("/root", (LAYERS,), "", (), Outlasts.PROCESS),
+        ("/home/me", (LAYERS,), "", (), Outlasts.PROCESS),
         ("/data/x", (LAYERS, DISK.replace("/ / rw", "/srv /data rw")), "", (), Outlasts.SESSION),
         ("/tmp/x", (DISK,), "", (), Outlasts.PROCESS),
         ("/dev/shm/x", (DISK, MEMORY), "", (), Outlasts.PROCESS),
@@ -165,10 +165,10 @@ def test_a_disk_that_cannot_be_written_is_told_and_offered_to_nobody() -> None:
 
 
 def test_places_that_outlast_most_come_first_and_a_mount_that_lags_takes_no_database() -> None:
-    found = here(LAYERS, DRIVE, env={"COLAB_RELEASE_TAG": "1"}, home="/root").known()
+    found = here(LAYERS, DRIVE, env={"COLAB_RELEASE_TAG": "1"}, home="/home/me").known()
     assert [(str(one.folder), one.suits_journal) for one in found] == [
         ("/content/drive/MyDrive", False),
-        ("/root", True),
+        ("/home/me", True),
     ]
     job = here(LAYERS, env={"SM_TRAINING_ENV": "{}"}, existing=("/opt/ml/checkpoints", "/opt/ml/model")).known()
     assert [one.suits_journal for one in job] == [False, False]
