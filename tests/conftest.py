@@ -12,6 +12,7 @@ import pytest
 from journal.surroundings.machines import SIGNS
 
 SETTING_PREFIXES = ("UPLOADER_", "ULTRALYTICS_", "HUB_", "YOLO_", "XDG_")
+TAKEN_OUT = {*SIGNS, "PYTHONUNBUFFERED"}
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy"}
 STAND_ON_UPSTREAM = {"training_data", "ultralytics"}  # fixtures
 _home = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
@@ -20,9 +21,10 @@ _home = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 def pytest_configure(config: pytest.Config) -> None:
     """Take what is set out of the environment, before any test module is imported.
 
-    That is the person's settings, keys and folders, and what a machine that vanishes is recognised by.
+    That is the person's settings, keys and folders, what a machine that vanishes is recognised by, and what has a
+    `print` write a line piece by piece: lines of two processes that share a pipe would mix.
     """
-    for name in [name for name in os.environ if name.startswith(SETTING_PREFIXES) or name in SIGNS]:
+    for name in [name for name in os.environ if name.startswith(SETTING_PREFIXES) or name in TAKEN_OUT]:
         del os.environ[name]
     _leave_proxies_to_installers()
     home = config.stash[_home] = tempfile.TemporaryDirectory(prefix="offline-uploader-home-")
