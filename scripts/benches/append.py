@@ -22,6 +22,7 @@ BLOCK = 25
 ROUNDS = 40
 RAW, PREALLOCATED = "sqlite3: INSERT, COMMIT", "sqlite3, log preallocated as ours"
 OURS, RECORDER = "journal: Writer.append", "callbacks: Recorder.event"
+MIRRORED = "Recorder.event, mirrored to a folder"
 NEPTUNE, WANDB = "neptune-scale 0.30 offline: log_metrics", "wandb 0.31 offline: log"
 PEER = "journal, full: Writer.append"
 
@@ -37,11 +38,13 @@ def run(setting: Setting) -> Result:
     full = _table(setting, "durability full", durable)
     process = _table(setting, "durability process", {RAW: raw_process, OURS: journal_process})
     peers = _table(setting, "trackers", {NEPTUNE: neptune, WANDB: wandb, PEER: journal_full})
+    mirrored = _table(setting, "with a mirror", {RECORDER: recorder_full, MIRRORED: recorder_mirrored})
     return Result(
-        (full, process, peers),
+        (full, process, peers, mirrored),
         (
             Target("durable append over sqlite3, p50", full.ratio(OURS), 1.25),
             Target("durable append over neptune-scale, p50", peers.ratio(PEER), 1.0),
+            Target("event with a mirror over one without, p50", mirrored.ratio(MIRRORED), 1.05),
         ),
         (
             "The sqlite3 baseline writes the same bytes, encoded beforehand, to a plain table with no index or "
@@ -121,13 +124,21 @@ def journal_process(folder: Path) -> AbstractContextManager[Operation]:
     return appending(folder, "process")
 
 
+def recorder_full(folder: Path) -> AbstractContextManager[Operation]:
+    return recording(folder)
+
+
+def recorder_mirrored(folder: Path) -> AbstractContextManager[Operation]:
+    return recording(folder, mirror=str(folder / "mirror"))
+
+
 @contextmanager
-def recorder_full(folder: Path) -> Iterator[Operation]:
+def recording(folder: Path, mirror: str | None = None) -> Iterator[Operation]:
     """Ours, as the callbacks call it: never raises, falls back, knows the session."""
     from uploader.recording.journal_options import JournalOptions
     from uploader.recording.recorder import Recorder
 
-    options = JournalOptions(journal=str(folder / "journal"))
+    options = JournalOptions(journal=str(folder / "journal"), mirror=mirror)
     recorder = Recorder.start(options, project="bench", name="append", save_dir=folder, resume=False)
     yield lambda: recorder.event("epoch_end", EVENT, "1")
     recorder.finish("complete")
