@@ -6,7 +6,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from uploader.server.api import bodies, hub_endpoints, readback, storage_endpoints, tus_endpoints, webhooks
+from uploader.server.api import bodies, hub_endpoints, model_edits, readback, storage_endpoints, tus_endpoints, webhooks
 from uploader.server.api.auth import RejectCrossSite, RequireKey
 from uploader.server.api.body_timeout import BodyTimeout
 from uploader.server.http_errors import ApiError
@@ -25,6 +25,7 @@ def create_app(platform: Platform, limits: Limits) -> Starlette:
             *storage_endpoints.routes,
             *tus_endpoints.routes,
             *readback.routes,
+            *model_edits.routes,
             *training_pages.routes,
             *hub_pages.routes,
         ],

@@ -12,7 +12,8 @@ ApiError
 ├── WrongMediaType  415  a body of an unsupported media type
 ├── Invalid         422  valid JSON with a missing or invalid field
 ├── Locked          423  another request is writing to the same upload
-└── WrongChecksum   460  the bytes do not match their checksum (a status of tus's own)
+├── WrongChecksum   460  the bytes do not match their checksum (a status of tus's own)
+└── NotHere         501  an operation of the platform that this server does not have
 """
 
 from __future__ import annotations
@@ -105,3 +106,9 @@ class WrongChecksum(ApiError):
     """The bytes do not match the announced checksum; none of them is kept."""
 
     status = 460
+
+
+class NotHere(ApiError):
+    """The platform's API has such an operation, but this server does not."""
+
+    status = 501

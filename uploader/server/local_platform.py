@@ -17,6 +17,7 @@ from uploader.server.signing import Signer
 from uploader.server.storage.checkpoint_files import Files
 from uploader.server.storage.partial_files import PartialFiles
 from uploader.server.storage.store import Store
+from uploader.server.times import to_text
 
 Contract = Literal["2025", "2026"]
 """The version of the platform's API to speak: in late 2025 it answered events without ids."""
@@ -55,11 +56,11 @@ class Platform:
 
     def now(self) -> str:
         """Return the current time as ISO 8601 in UTC, with milliseconds."""
-        return _iso(datetime.fromtimestamp(self.clock(), timezone.utc))
+        return to_text(datetime.fromtimestamp(self.clock(), timezone.utc))
 
     def ago(self, time: timedelta) -> str:
         """Return the time `time` before now, in the format of `now`."""
-        return _iso(datetime.fromtimestamp(self.clock(), timezone.utc) - time)
+        return to_text(datetime.fromtimestamp(self.clock(), timezone.utc) - time)
 
     def signed_url(self, request: Request, method: str, path: str) -> str:
         """Return a signed URL, based on the address by which the client reached this server."""
@@ -79,7 +80,3 @@ def platform_of(request: Request) -> Platform:
 def base_url(request: Request) -> str:
     """Return the address by which the client reached this server."""
     return public_address.address(request, platform_of(request).url)
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

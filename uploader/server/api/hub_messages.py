@@ -13,9 +13,9 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from uploader.server.api.json_cost import check_cost
-from uploader.server.api.views import moment
 from uploader.server.http_errors import Invalid
 from uploader.server.storage.hub_store import HubModel, HubWeights, Kind
+from uploader.server.times import from_text
 
 Status = Literal["new", "connected", "disconnected", "trained"]
 """`trained` once the final weights have arrived; before that `connected` while heartbeats arrive, `disconnected` when
@@ -94,7 +94,7 @@ def status(model: HubModel, weights: Mapping[Kind, HubWeights], epochs: int, now
         return "trained"
     if model.heartbeat_at is None:
         return "disconnected" if weights or epochs else "new"
-    return "connected" if moment(now) - moment(model.heartbeat_at) < MISSED_HEARTBEATS else "disconnected"
+    return "connected" if from_text(now) - from_text(model.heartbeat_at) < MISSED_HEARTBEATS else "disconnected"
 
 
 def described(

@@ -44,7 +44,7 @@ def get_model(request: Request) -> Response:
 def delete_model(request: Request) -> Response:
     """Delete a model and everything recorded for it."""
     with platform_of(request).store.write() as rows:
-        rows.delete_model(_model(rows, request).id)
+        rows.delete_model(find_model(rows, request).id)
     return Json({"success": True})
 
 
@@ -57,7 +57,7 @@ def cancel_training(request: Request) -> Response:
     """Cancel a training: the answer to its next event tells it to stop."""
     platform = platform_of(request)
     with platform.store.write() as rows:
-        training.cancel(rows, _model(rows, request), platform.now())
+        training.cancel(rows, find_model(rows, request), platform.now())
     return Json({"success": True, "status": "cancelled"})
 
 
@@ -97,16 +97,17 @@ def redirect_to_dataset(request: Request) -> Response:
     return RedirectResponse(_dataset_url(request), status_code=302)
 
 
-_MODEL = "/api/models/{owner}/{project}/{model}"
+MODEL = "/api/models/{owner}/{project}/{model}"
+"""Path of a model."""
 
 routes = [
     Route("/api/account/summary", summarize_account, methods=["GET"]),
     Route("/api/models/{owner}/{project}", list_models, methods=["GET"]),
-    Route(_MODEL, get_model, methods=["GET"]),
-    Route(_MODEL, delete_model, methods=["DELETE"]),
-    Route(f"{_MODEL}/training", get_training, methods=["GET"]),
-    Route(f"{_MODEL}/training", cancel_training, methods=["DELETE"]),
-    Route(f"{_MODEL}/files", list_files, methods=["GET"]),
+    Route(MODEL, get_model, methods=["GET"]),
+    Route(MODEL, delete_model, methods=["DELETE"]),
+    Route(f"{MODEL}/training", get_training, methods=["GET"]),
+    Route(f"{MODEL}/training", cancel_training, methods=["DELETE"]),
+    Route(f"{MODEL}/files", list_files, methods=["GET"]),
     Route("/api/datasets/{owner}/{dataset}/export", export_dataset, methods=["GET"]),
     *(
         route
@@ -130,7 +131,12 @@ def _limit(request: Request) -> int:
     return int(value) if value else -1
 
 
-def _model(rows: Rows, request: Request) -> Model:
+def find_model(rows: Rows, request: Request) -> Model:
+    """Return the model at a request's path.
+
+    Raises:
+        NotFound: There is none.
+    """
     place = [request.path_params[name] for name in ("owner", "project", "model")]
     model = rows.model_by_slug(*place)
     if model is None:
@@ -140,7 +146,7 @@ def _model(rows: Rows, request: Request) -> Model:
 
 def _snapshot(request: Request) -> ModelSnapshot:
     with platform_of(request).store.read() as rows:
-        return ModelSnapshot.of(rows, _model(rows, request))
+        return ModelSnapshot.of(rows, find_model(rows, request))
 
 
 def _dataset_url(request: Request) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from uploader.server.rules.uploads import weights
 from uploader.server.storage.statements import Rows
 from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoch, Model
+from uploader.server.times import from_text
 
 REGION = "us"
 """The SDK accepts us, eu and ap; for this server the value means nothing."""
+
+_NOT_STARTED = frozenset({"pending", "untrained"})
 
 
 @dataclass(frozen=True)
@@ -57,16 +59,18 @@ class ModelSnapshot:
 def summary(snapshot: ModelSnapshot) -> dict[str, Any]:
     """Return a model as it appears in lists: everything except its plots. Fields without a value are omitted."""
     model, file = snapshot.model, snapshot.weights
+    properties = model.properties or {}
     fields = {
         "id": model.id,
         "owner": model.owner,
         "project": model.project,
         "projectName": model.project_name,
         "model": model.slug,
-        "name": model.name,
+        "name": properties.get("name", model.name),
+        **{name: properties.get(name) for name in ("description", "license", "color", "version", "docs")},
         "visibility": "private",
         "status": model.status,
-        "task": (model.train_args or {}).get("task"),
+        "task": properties.get("task") or (model.train_args or {}).get("task"),
         "epochs": model.epochs,
         **_best(snapshot),
         "trainArgs": model.train_args,
@@ -75,12 +79,12 @@ def summary(snapshot: ModelSnapshot) -> dict[str, Any]:
         "hasWeights": file is not None,
         "file": file and {"size": file.size, "sha256": file.sha256, "name": file.filename},
         "checkpoints": [_checkpoint(each) for each in snapshot.checkpoints],
-        "startedAt": model.started_at,
+        "startedAt": None if model.status in _NOT_STARTED else model.started_at,
         "completedAt": model.completed_at,
         "classNames": model.class_names,
         "trainingError": _error(model),
-        "starCount": 0,
-        "isStarred": False,
+        "starCount": int(is_starred(model)),
+        "isStarred": is_starred(model),
         "environment": model.environment,
         "modelInfo": model.model_info,
         "device": model.device,
@@ -95,9 +99,14 @@ def summary(snapshot: ModelSnapshot) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def is_starred(model: Model) -> bool:
+    """Return whether the owner, the only user here, has starred a model."""
+    return bool((model.properties or {}).get("starred"))
+
+
 def detail(snapshot: ModelSnapshot) -> dict[str, Any]:
     """Return a single model, with its plots."""
-    return {**summary(snapshot), "plots": snapshot.model.plots or [], "metadata": {}}
+    return {**summary(snapshot), "plots": snapshot.model.plots or [], "metadata": snapshot.model.metadata or {}}
 
 
 def job(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
@@ -188,10 +197,4 @@ def _number(value: Any) -> float | None:
 
 
 def _milliseconds(start: str, end: str) -> float:
-    return (moment(end) - moment(start)).total_seconds() * 1000
-
-
-def moment(text: str) -> datetime:
-    """Return a stored time as a value."""
-    # Python 3.10 does not accept the "Z".
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return (from_text(end) - from_text(start)).total_seconds() * 1000

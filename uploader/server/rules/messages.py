@@ -155,10 +155,15 @@ def _target(fields: dict[str, Any], default_owner: str) -> tuple[str | None, Add
         return text(fields["modelId"], "modelId"), None
     if fields.get("project") is None:
         raise Invalid("'modelId' or 'project' is required to identify the model")
-    return None, _address(text(fields["project"], "project"), fields.get("name") or "train", default_owner)
+    return None, address(text(fields["project"], "project"), fields.get("name") or "train", default_owner)
 
 
-def _address(project: str, name: Any, default_owner: str) -> Address:
+def address(project: str, name: Any, default_owner: str) -> Address:
+    """Return the address of a model. The project may name its owner: `OWNER/PROJECT`.
+
+    Raises:
+        Invalid: A slug made of one of them is empty.
+    """
     owner, slash, rest = project.partition("/")
     if not (slash and slugify(owner) and slugify(rest)):
         owner, rest = default_owner, project

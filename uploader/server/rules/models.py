@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
+from itertools import chain, count
+from typing import Any
+
 from uploader.server.http_errors import NotFound
 from uploader.server.rules.messages import Address, TrainingEvent, UploadRequest
 from uploader.server.storage.statements import Rows
@@ -37,6 +41,29 @@ def at(rows: Rows, address: Address | None) -> Model | None:
     return rows.model_by_name(*place) or rows.model_by_slug(*place)
 
 
+def create(rows: Rows, address: Address, fields: dict[str, Any], now: str) -> Model:
+    """Add a model at an address, or at its first free successor (`train-2`), and return it.
+
+    Args:
+        rows: The store's tables, in a writing transaction.
+        address: The address asked for.
+        fields: Further fields of the model.
+        now: Current time, ISO 8601 in UTC.
+    """
+    model = Model(
+        id=secrets.token_hex(12),
+        owner=address.owner,
+        project=address.project,
+        project_name=address.project_name,
+        slug=_free_slug(rows, address),
+        name=address.name,
+        created_at=now,
+        **fields,
+    )
+    rows.insert_model(model)
+    return model
+
+
 def page_path(owner: str, project: str, slug: str) -> str:
     """Return the path of a model's page. Its last three parts also name the model in the read-back API."""
     return f"/runs/{owner}/{project}/{slug}"
@@ -44,3 +71,9 @@ def page_path(owner: str, project: str, slug: str) -> str:
 
 def _shown(address: Address | None) -> str:
     return f"{address.owner}/{address.project}/{address.name}" if address else ""
+
+
+def _free_slug(rows: Rows, address: Address) -> str:
+    taken = rows.numbered_slugs(address.owner, address.project, address.name)
+    numbered = (f"{address.name}-{number}" for number in count(2))
+    return next(slug for slug in chain([address.name], numbered) if slug not in taken)

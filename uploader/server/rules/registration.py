@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
-from itertools import chain, count
 from typing import Any
 
 from uploader.server.http_errors import Conflict
 from uploader.server.rules import changes, models
-from uploader.server.rules.messages import Address, TrainingEvent, mapping
+from uploader.server.rules.messages import TrainingEvent, mapping
 from uploader.server.storage.ordering import IGNORED, is_older
 from uploader.server.storage.statements import Rows
 from uploader.server.storage.store_records import Model
@@ -51,7 +49,7 @@ def start(rows: Rows, event: TrainingEvent, now: str, *, unique_names: bool = Tr
         rows.update_model(model.id, fields)
     else:
         assert event.address is not None  # `messages` accepts no event without an id or an address
-        model = _insert_model(rows, event.address, fields, now)
+        model = models.create(rows, event.address, fields, now)
     return _ids(model, rows.insert_run(model.id, now))
 
 
@@ -110,24 +108,3 @@ def _named(rows: Rows, event: TrainingEvent, unique_names: bool) -> Model | None
     if event.model_id is not None:
         return models.find(rows, event)
     return None if unique_names else models.at(rows, event.address)
-
-
-def _insert_model(rows: Rows, address: Address, fields: dict[str, Any], now: str) -> Model:
-    model = Model(
-        id=secrets.token_hex(12),
-        owner=address.owner,
-        project=address.project,
-        project_name=address.project_name,
-        slug=_free_slug(rows, address),
-        name=address.name,
-        created_at=now,
-        **fields,
-    )
-    rows.insert_model(model)
-    return model
-
-
-def _free_slug(rows: Rows, address: Address) -> str:
-    taken = rows.numbered_slugs(address.owner, address.project, address.name)
-    numbered = (f"{address.name}-{number}" for number in count(2))
-    return next(slug for slug in chain([address.name], numbered) if slug not in taken)

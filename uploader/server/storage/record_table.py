@@ -31,6 +31,8 @@ _JSON = frozenset(
         "class_names",
         "plots",
         "error",
+        "metadata",
+        "properties",
         "data",
     }
 )

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Status = Literal["running", "completed", "failed", "cancelled"]
-"""State of a model. `training_started` makes it running; no event changes `cancelled` (see `rules.changes`)."""
+Status = Literal["pending", "untrained", "starting", "running", "completed", "failed", "cancelled"]
+"""State of a model, as the SDK names them. `training_started` makes it running; no event changes `cancelled` (see
+`rules.changes`). The first three are only ever set by a client."""
 
 
 @dataclass(frozen=True)
 class Model:
     """A model: what the trainings registered under its id have reported so far.
 
-    Times are ISO 8601 in UTC. `train_args` to `error` are JSON values as received.
+    Times are ISO 8601 in UTC. `train_args` to `error`, and `metadata`, are JSON values as received. `properties` are
+    the values that clients set to describe the model, under the names of the API.
     """
 
     id: str
@@ -39,6 +41,8 @@ class Model:
     plots: list[Any] | None = None
     error: dict[str, Any] | None = None
     rank: int | None = None
+    metadata: dict[str, Any] | None = None
+    properties: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,12 @@ ALTER TABLE uploads ADD COLUMN rank INTEGER;
 ALTER TABLE checkpoints ADD COLUMN rank INTEGER;
 """
 
-STEPS = (_PLATFORM, _HUB, _TRANSFERS, _EXPIRING_ANSWERS, _ORDER)
+_PROPERTIES = """
+ALTER TABLE models ADD COLUMN metadata TEXT;      -- JSON, as clients set it
+ALTER TABLE models ADD COLUMN properties TEXT;    -- JSON: what people say of a model (name, description, licence, ...)
+"""
+
+STEPS = (_PLATFORM, _HUB, _TRANSFERS, _EXPIRING_ANSWERS, _ORDER, _PROPERTIES)
 """Migrations, in order: each leads to the next layout, the first from an empty file."""
 
 VERSION = len(STEPS)
