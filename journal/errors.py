@@ -3,6 +3,7 @@
 JournalError
 ├── JournalUnavailable      the file cannot be used now; the same call may work later
 │   ├── JournalUnwritable   no permission, read-only file system, missing folder
+│   ├── NoJournal           there is none where it was looked for
 │   ├── JournalBusy         another process kept the write lock for too long
 │   └── DiskFull            no space left for the journal or a blob
 ├── CorruptJournal          the file is damaged; it is left as it is
@@ -43,6 +44,10 @@ class JournalUnavailable(JournalError):
 
 class JournalUnwritable(JournalUnavailable):
     """The folder or file refuses writing."""
+
+
+class NoJournal(JournalUnavailable):
+    """There is no journal in the folder; none was made."""
 
 
 class JournalBusy(JournalUnavailable):

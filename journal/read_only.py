@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,14 +54,32 @@ def read_journal(folder: Path | None = None, record_of: RecordOf = no_record) ->
         JournalError: It cannot be read.
     """
     path = locations.expanded(folder) if folder is not None else locations.default_journal()
+    with reading(path) as opened:
+        return _view(opened, path, record_of)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Journal]:
+    """Open a journal to read it; if it cannot be written, a copy of its database.
+
+    Args:
+        path: The folder, absolute.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
     try:
-        with open_journal(path) as opened:
-            return _view(opened, path, record_of)
+        opened = open_journal(path)
     except (JournalUnwritable, DiskFull):
-        return _read_copy(path, record_of)
+        with _copied(path) as copy:
+            yield copy
+        return
+    with opened:
+        yield opened
 
 
-def _read_copy(path: Path, record_of: RecordOf) -> View:
+@contextmanager
+def _copied(path: Path) -> Iterator[Journal]:
     from journal.doctor.source import copy_database  # the doctor is needed nowhere else on the way
 
     with tempfile.TemporaryDirectory(prefix="uploader-status-") as scratch:
@@ -69,7 +88,7 @@ def _read_copy(path: Path, record_of: RecordOf) -> View:
         except OSError as error:
             raise from_os(error, path / "journal.db", "read") from error
         with open_journal(scratch) as copy:
-            return _view(copy, path, record_of)
+            yield copy
 
 
 def _view(opened: Journal, path: Path, record_of: RecordOf) -> View:

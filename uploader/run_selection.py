@@ -1,15 +1,19 @@
-"""Which runs a person means by an id, the beginning of one, or a name."""
+"""Which runs a person means by an id, the beginning of one, a name, a folder, or the word `latest`."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from journal.locations import expanded
 from journal.next_steps import next_command
 from journal.records import Run
 from uploader.addresses import shown
 from uploader.errors import SettingsError
 
+LATEST = "latest"
+"""Means the run that began last, unless one is called so."""
 _SHOWN = 5
 """So many runs are listed where a name fits several."""
 
@@ -19,7 +23,8 @@ def choose_runs(runs: Sequence[Run], names: Sequence[str], journal: Path) -> lis
 
     Args:
         runs: All runs.
-        names: Each an id or its beginning, a name, or `project/name`; none means all runs.
+        names: Each an id or its beginning, a name, `project/name`, the folder that the run was written to, or `latest`;
+            none means all runs.
         journal: Their folder, for messages.
 
     Returns:
@@ -44,10 +49,30 @@ def _the_one(runs: Sequence[Run], name: str, journal: Path) -> str:
 
 
 def _fitting(runs: Sequence[Run], name: str) -> list[Run]:
-    """Return the runs that a name may mean: full names go before beginnings of ids, these before those of names."""
-    by_name = [run for run in runs if name in {run.id, run.name, full_name(run)}]
-    by_id = [run for run in runs if name and run.id.startswith(name)]
-    return by_name or by_id or [run for run in runs if name and _begins(run, name)]
+    """Return the runs that a name may mean: what it is whole goes before what it is the beginning of."""
+    exact = [run for run in runs if name in {run.id, run.name, full_name(run)}]
+    if exact or not name:
+        return exact
+    if by_id := [run for run in runs if run.id.startswith(name)]:
+        return by_id
+    if name == LATEST:
+        return [max(runs, key=lambda run: run.created_at)] if runs else []
+    return _written_to(runs, name) or [run for run in runs if _begins(run, name)]
+
+
+def _written_to(runs: Sequence[Run], name: str) -> list[Run]:
+    """Return the run whose file a folder has, as it may have been moved; else those that were written to it."""
+    from uploader.run_folder.run_file import KnownRun
+
+    folder = expanded(name)
+    known = KnownRun.read(folder)
+    if known and (found := [run for run in runs if run.id == known.run]):
+        return found
+    try:
+        folders = {str(folder), os.path.realpath(folder)}
+    except ValueError:  # it has a character that no path has
+        return []
+    return [run for run in runs if run.save_dir in folders]
 
 
 def _begins(run: Run, name: str) -> bool:

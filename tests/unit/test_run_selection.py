@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from journal.checkpoints.salvage import RUN_FILE
 from journal.records import Run
 from uploader.errors import SettingsError
 from uploader.run_selection import choose_runs
@@ -54,3 +55,41 @@ def test_several_of_a_name_are_listed(word: str) -> None:
 def test_an_empty_beginning_fits_no_run_even_where_there_is_only_one() -> None:
     with pytest.raises(SettingsError, match="fits no run"):
         choose_runs(RUNS[:1], [""], HERE)
+
+
+WRITTEN = [
+    Run("aaaa-1", None, "first", "/runs/first", "2026-01-02"),
+    Run("bbbb-2", None, "newest", "/runs/again", "2026-01-03"),
+    Run("cccc-3", None, "older", "/runs/again", "2026-01-01"),
+]
+
+
+def test_latest_is_the_run_that_began_last_unless_one_is_called_so() -> None:
+    called = Run("dddd-4", None, "latest", "/", "2026-01-01")
+    assert choose_runs(WRITTEN, ["latest"], HERE) == ["bbbb-2"]
+    assert choose_runs([*WRITTEN, called], ["latest"], HERE) == ["dddd-4"]
+    with pytest.raises(SettingsError, match="fits no run"):
+        choose_runs([], ["latest"], HERE)
+
+
+def test_a_run_is_chosen_by_the_folder_that_it_was_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("HOME", "/runs")
+    assert [choose_runs(WRITTEN, [word], HERE) for word in ("/runs/first", "runs/first/", "~/first")] == [
+        ["aaaa-1"]
+    ] * 3
+    with pytest.raises(SettingsError, match="fits 2 runs"):
+        choose_runs(WRITTEN, ["/runs/again"], HERE)
+
+
+@pytest.mark.parametrize("word", ["x" * 5000, "a\0b", "~nobody/at/all", "\udcff", "/"])
+def test_what_is_no_path_fits_no_run(word: str) -> None:
+    with pytest.raises(SettingsError, match="fits no run"):
+        choose_runs(WRITTEN, [word], HERE)
+
+
+def test_a_folder_that_was_moved_says_itself_which_run_it_is_of(tmp_path: Path) -> None:
+    moved = Run("0b6d2c5e-8a55-4c57-9f0a-1a7d0c9b7f10", None, "first", "/gone", "")
+    (tmp_path / RUN_FILE).write_text(f'{{"run": "{moved.id}"}}')
+    assert choose_runs([*WRITTEN, moved], [str(tmp_path)], HERE) == [moved.id]
+    assert choose_runs([moved, Run("eeee-5", None, "other", str(tmp_path), "")], [str(tmp_path)], HERE) == [moved.id]
