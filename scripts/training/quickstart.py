@@ -37,7 +37,8 @@ class Demo:
         self.journal = folder / "journal"
         self.run = folder / "runs" / "t1"
         self.key = secrets.token_hex(20)
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self._address = _free_address()
+        self.url = f"http://127.0.0.1:{self._address.getsockname()[1]}"
         self.environment = {
             **os.environ,
             "UPLOADER_JOURNAL": str(self.journal),
@@ -159,10 +160,12 @@ def expect(found: object, wanted: object) -> None:
         sys.exit(f"This step should have ended with {wanted!r}, but ended with {found!r}.")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_address() -> socket.socket:
+    """Return what keeps a port while nothing listens there, so that the platform can later."""
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
 
 
 if __name__ == "__main__":

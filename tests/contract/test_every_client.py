@@ -130,10 +130,10 @@ def test_connections_are_kept_and_shared_by_threads(client: Platform, server: Sc
 def test_a_kept_connection_that_the_server_closed_does_no_harm(
     connect: Callable[[str], Platform], epoch: Message, kind: Kind
 ) -> None:
-    with scripted_server(kind.answers) as first:
+    port = free_port()
+    with scripted_server(kind.answers, port=port) as first:
         client = connect(first.url)
         client.send(epoch)
-        port = int(first.url.rpartition(":")[2])
     with scripted_server(kind.answers, port=port):
         client.send(epoch)
 

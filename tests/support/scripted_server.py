@@ -175,11 +175,20 @@ def in_order(*replies: Reply, then: Script = received) -> Script:
     return script
 
 
+_kept: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port on which nothing listens.
+
+    It is kept for this process, which may listen there later, as may those that it starts: else the system would soon
+    give it to another test.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    _kept.append(kept)
+    return int(kept.getsockname()[1])
 
 
 class _Listener(socketserver.ThreadingTCPServer):
