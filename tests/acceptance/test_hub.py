@@ -38,7 +38,7 @@ def run(url: str, *arguments: object) -> int:
 
 
 def read(server: RunningServer, path: str) -> Any:
-    answer = requests.get(f"{server.url}/v1/models{path}", headers={"x-api-key": KEY}, timeout=10)
+    answer = requests.get(f"{server.url}/v1/models{path}", headers={"x-api-key": KEY}, timeout=60)
     answer.raise_for_status()
     return answer.json()["data"]
 
@@ -57,9 +57,9 @@ def test_hub_gets_a_resumed_training_as_from_upstream_and_the_platform_gets_it_t
         assert run(url, "-m", "uploader", "drain", "--journal", journal) == 0
         [model] = read(server, "")["results"]
         epochs = read(server, f"/{model['id']}/metrics")
-        weights = requests.get(model["weights"], timeout=10).content
+        weights = requests.get(model["weights"], timeout=60).content
         headers = {"Authorization": f"Bearer {KEY}"}
-        [other] = requests.get(f"{url}/api/models/local/demo", headers=headers, timeout=10).json()["models"]
+        [other] = requests.get(f"{url}/api/models/local/demo", headers=headers, timeout=60).json()["models"]
     assert model["status"] == "trained"
     assert model["train_args"] == {
         "batch": 2,

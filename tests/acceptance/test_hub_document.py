@@ -55,7 +55,7 @@ def drain(folder: Path, server: RunningServer) -> None:
 
 def ask(server: RunningServer, method: str, path: str, **options: Any) -> Any:
     url = f"{server.url}/v1/models{path}"
-    answer = requests.request(method, url, headers={"x-api-key": KEY}, timeout=10, **options)
+    answer = requests.request(method, url, headers={"x-api-key": KEY}, timeout=60, **options)
     answer.raise_for_status()
     return answer.json()["data"]
 

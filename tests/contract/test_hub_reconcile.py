@@ -49,7 +49,7 @@ def register(url: str, message: Message) -> Receipt:
 
 
 def models(hub: RunningServer) -> Any:
-    return requests.get(f"{hub.url}/v1/models", headers={"x-api-key": KEY}, timeout=10).json()["data"]
+    return requests.get(f"{hub.url}/v1/models", headers={"x-api-key": KEY}, timeout=60).json()["data"]
 
 
 def listing(*found: object) -> Script:
@@ -175,7 +175,7 @@ def test_a_model_that_was_deleted_is_made_anew_once(hub: RunningServer, answer_i
     first = register(hub.url, FIRST)
     assert first.ids is not None
     path = f"{hub.url}/v1/models/{first.ids['modelId']}"
-    requests.delete(path, headers={"x-api-key": KEY}, timeout=10).raise_for_status()
+    requests.delete(path, headers={"x-api-key": KEY}, timeout=60).raise_for_status()
     again = known(RESUMED, first.ids["modelId"])
     second = register(hub.url, again)
     if answer_is_lost:

@@ -149,7 +149,7 @@ def await_port(port: int) -> None:
     retry = Retry(connect=900, backoff_factor=0.02, backoff_max=0.2)
     with requests.Session() as session:
         session.mount("http://", HTTPAdapter(max_retries=retry))
-        session.get(f"http://127.0.0.1:{port}/", timeout=10)
+        session.get(f"http://127.0.0.1:{port}/", timeout=60)
 
 
 class Bucket:
@@ -164,12 +164,12 @@ class Bucket:
         self.sessions += 1
         url = f"{self._direct}/upload/storage/v1/b/models/o?uploadType=resumable&name=best.pt"
         headers = {"Host": self._cutter.url.removeprefix("http://")}
-        return {"uploadUrl": requests.post(url, headers=headers, timeout=10).headers["Location"]}
+        return {"uploadUrl": requests.post(url, headers=headers, timeout=60).headers["Location"]}
 
     def sha256(self) -> str:
         """Return the digest of the object."""
         url = f"{self._direct}/download/storage/v1/b/models/o/best.pt?alt=media"
-        return hashlib.sha256(requests.get(url, timeout=10).content).hexdigest()
+        return hashlib.sha256(requests.get(url, timeout=60).content).hexdigest()
 
     @property
     def _direct(self) -> str:

@@ -280,7 +280,7 @@ def test_a_watched_live_run_sends_heartbeats_and_an_ended_one_none(journals: Rec
     whole(journals, hub.url, 1)
     begin(journals, hub.url, "live")
     with journals.draining(UNUSED, hub=hub.url, watch=True):
-        assert beat.wait(20)
+        assert beat.wait(60)
     ids = dict(
         rows(journals.journal.path, "SELECT name, json_extract(ids, '$.modelId') FROM targets JOIN runs ON id = run_id")
     )
@@ -294,7 +294,7 @@ def test_a_live_run_that_is_not_registered_sends_none(
     journals.writer.route(journals.begin("says nothing yet").run.id, "hub", hub.url)
     begin(journals, hub.url, "live")
     with journals.draining(UNUSED, hub=hub.url, watch=True):
-        assert beat.wait(20)
+        assert beat.wait(60)
     assert not [record for record in caplog.records if record.name == "uploader.delivery.heartbeats"]
 
 

@@ -127,7 +127,7 @@ def test_a_model_of_hub_that_was_deleted_is_made_anew_by_the_next_session(journa
         headers = {"x-api-key": KEY}
 
         def models() -> list[str]:
-            listed = requests.get(f"{server.url}/v1/models", headers=headers, timeout=10).json()
+            listed = requests.get(f"{server.url}/v1/models", headers=headers, timeout=60).json()
             return [model["id"] for model in listed["data"]["results"]]
 
         first = journals.begin()
@@ -135,7 +135,7 @@ def test_a_model_of_hub_that_was_deleted_is_made_anew_by_the_next_session(journa
         first.started()
         journals.drain("http://unused.invalid", hub=server.url)
         [old] = models()
-        requests.delete(f"{server.url}/v1/models/{old}", headers=headers, timeout=10).raise_for_status()
+        requests.delete(f"{server.url}/v1/models/{old}", headers=headers, timeout=60).raise_for_status()
         first.epoch(0)
         first.epoch(1)
         assert journals.drain("http://unused.invalid", hub=server.url).exit_code == 4
@@ -149,5 +149,5 @@ def test_a_model_of_hub_that_was_deleted_is_made_anew_by_the_next_session(journa
         assert new != old
         assert journals.journal.retry().letters == 1
         assert journals.drain("http://unused.invalid", hub=server.url).exit_code == 0
-        told = requests.get(f"{server.url}/v1/models/{new}/metrics", headers=headers, timeout=10).json()["data"]
+        told = requests.get(f"{server.url}/v1/models/{new}/metrics", headers=headers, timeout=60).json()["data"]
         assert told == [{"epoch": 0, "loss": 1.0}, {"epoch": 1, "train/loss": 0.1, "val/loss": 0.2}]

@@ -39,7 +39,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningS
 
 
 def post(server: RunningServer, path: str, **options: Any) -> Any:
-    answer = requests.post(f"{server.url}/v1/models{path}", headers={"x-api-key": KEY}, timeout=10, **options)
+    answer = requests.post(f"{server.url}/v1/models{path}", headers={"x-api-key": KEY}, timeout=60, **options)
     answer.raise_for_status()
     return answer.json()["data"]
 

@@ -37,7 +37,7 @@ def test_it_does_not_wait_for_a_reader(folder: Path) -> None:
             results: list[bool] = []
             thread = threading.Thread(target=lambda: results.append(patient.fold_wal()), daemon=True)
             thread.start()
-            thread.join(20)
+            thread.join(60)
             assert results == [False]
         reader.rollback()
         assert at.journal.fold_wal()
@@ -137,7 +137,7 @@ def test_no_event_waits_while_the_recorder_folds(folder: Path, tmp_path: Path, m
             written.set()
 
         threading.Thread(target=write, daemon=True).start()
-        assert written.wait(20)
+        assert written.wait(60)
         return copy(connection)
 
     monkeypatch.setattr(folding, "_copy", copy_and_write)

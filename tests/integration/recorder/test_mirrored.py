@@ -215,7 +215,7 @@ def test_a_mirror_that_hangs_holds_up_neither_an_event_nor_for_long_the_end(
 ) -> None:
     monkeypatch.setattr(mirror_thread, "CLOSE_SECONDS", 0.05)
     recorder = record(folder, save_dir, mirror)
-    assert hanging.wait(20)
+    assert hanging.wait(60)
     epoch(recorder, 0)
     recorder.event("training_complete", {})
     recorder.finish("complete")
@@ -228,7 +228,7 @@ def test_a_second_interrupt_ends_the_wait_for_the_mirror(
     folder: Path, save_dir: Path, mirror: Path, hanging: threading.Event
 ) -> None:
     recorder = record(folder, save_dir, mirror)
-    assert hanging.wait(20)
+    assert hanging.wait(60)
     recorder.hurry()
     recorder.finish("exited")
     assert recorder.safety

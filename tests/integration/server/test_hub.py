@@ -38,7 +38,7 @@ model = client.model()
 model.create_model(wish)
 seen["id"], seen["created"] = model.id, model.data
 model.start_heartbeat(300)
-deadline = time.monotonic() + 20
+deadline = time.monotonic() + 60
 while model.hub_client.agent_id is None and time.monotonic() < deadline:
     time.sleep(0.01)
 seen["agent"] = model.hub_client.agent_id
@@ -92,7 +92,7 @@ def sdk(server: RunningServer, folder: Path, key: str = KEY) -> dict[str, Any]:
 def call(server: RunningServer) -> Call:
     def send(method: str, path: str, key: str = KEY, **options: Any) -> requests.Response:
         headers = {"x-api-key": key, **options.pop("headers", {})}
-        return requests.request(method, server.url + path, headers=headers, timeout=10, **options)
+        return requests.request(method, server.url + path, headers=headers, timeout=60, **options)
 
     return send
 
@@ -135,8 +135,8 @@ def test_weights_are_downloaded_by_a_signed_url_without_a_key(call: Call, model:
     form = {"epoch": 2, "type": "final", "map": 0.25}
     call("POST", f"/v1/models/{model}/upload", data=form, files={"best.pt": b"weights"})
     data = call("GET", f"/v1/models/{model}").json()["data"]
-    assert requests.get(data["weights"], timeout=10).content == b"weights"
-    assert requests.get(data["weights"].partition("?")[0], timeout=10).status_code == 403
+    assert requests.get(data["weights"], timeout=60).content == b"weights"
+    assert requests.get(data["weights"].partition("?")[0], timeout=60).status_code == 403
     assert data["checkpoints"]["best"] | {"sha256": ""} == {
         "sha256": "",
         "size": 7,
@@ -151,7 +151,7 @@ def test_a_heartbeat_that_stops_disconnects(tmp_path: Path) -> None:
     with running(tmp_path / "platform", api_key=KEY, clock=lambda: now) as server:
 
         def call(method: str, path: str, **options: Any) -> Any:
-            answer = requests.request(method, server.url + path, headers={"x-api-key": KEY}, timeout=10, **options)
+            answer = requests.request(method, server.url + path, headers={"x-api-key": KEY}, timeout=60, **options)
             return answer.json()["data"]
 
         model = call("POST", "/v1/models", json=WISH)["id"]
@@ -266,7 +266,7 @@ def test_weights_outlive_a_restart_and_replaced_ones_do_not(tmp_path: Path) -> N
             data=form,
             files={"last.pt": content},
             headers={"x-api-key": KEY},
-            timeout=10,
+            timeout=60,
         ).raise_for_status()
 
     def stored() -> list[bytes]:
@@ -274,7 +274,7 @@ def test_weights_outlive_a_restart_and_replaced_ones_do_not(tmp_path: Path) -> N
 
     with running(tmp_path, api_key=KEY) as server:
         headers = {"x-api-key": KEY}
-        model = requests.post(f"{server.url}/v1/models", json=WISH, headers=headers, timeout=10).json()["data"]["id"]
+        model = requests.post(f"{server.url}/v1/models", json=WISH, headers=headers, timeout=60).json()["data"]["id"]
         upload(server, model, b"one")
         upload(server, model, b"two")
         assert sorted(stored()) == [b"one", b"two"]
@@ -294,5 +294,5 @@ def older_store(tmp_path: Path) -> Path:
 
 def test_a_folder_of_the_first_layout_accepts_models_too(older_store: Path) -> None:
     with running(older_store, api_key=KEY) as server:
-        answer = requests.post(f"{server.url}/v1/models", json=WISH, headers={"x-api-key": KEY}, timeout=10)
+        answer = requests.post(f"{server.url}/v1/models", json=WISH, headers={"x-api-key": KEY}, timeout=60)
         assert answer.status_code == 201

@@ -26,11 +26,11 @@ class Heart:
 
     def wait_for(self, beats: int) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.heard) >= beats, 10)
+            assert self._changed.wait_for(lambda: len(self.heard) >= beats, 60)
 
     def heartbeat(self, identity: RunIdentity, agent_id: str | None) -> str | None:
         self.begun.set()
-        self.hold.wait(10)
+        self.hold.wait(60)
         with self._changed:
             self.heard.append((identity.run_uuid, agent_id))
             self._changed.notify_all()
@@ -49,7 +49,7 @@ def test_each_living_run_beats_every_interval_under_its_agents_id() -> None:
         clock.now += 299
         heartbeats.keep([ONE])
         clock.now += 1
-    heartbeats.close(10)
+    heartbeats.close(60)
     assert heart.heard == [("one", None)] + [("one", "agent of one")] * 4
 
 
@@ -62,7 +62,7 @@ def test_a_run_that_ended_beats_no_more_and_one_that_returns_at_once() -> None:
     clock.now += 1000
     heartbeats.keep([TWO])
     heartbeats.keep([ONE, TWO])
-    heartbeats.close(10)
+    heartbeats.close(60)
     assert [run for run, _ in heart.heard] == ["one", "two", "two", "one"]
 
 
@@ -76,7 +76,7 @@ def test_a_run_that_cannot_beat_stops_no_other() -> None:
     heartbeats = Heartbeats(heart, "heartbeats", Clock())
     heartbeats.keep([replace(ONE, ids={}), TWO])
     heart.wait_for(1)
-    heartbeats.close(10)
+    heartbeats.close(60)
     assert heart.heard == [("two", None)]
 
 
@@ -88,7 +88,7 @@ def test_none_is_sent_late() -> None:
     heartbeats.keep([ONE, TWO])
     clock.now += 300
     heart.hold.set()
-    heartbeats.close(10)
+    heartbeats.close(60)
     assert ("two", None) not in heart.heard
 
 
@@ -97,8 +97,8 @@ def test_none_is_sent_of_a_run_that_ended_while_its_own_waited() -> None:
     heart.hold.clear()
     heartbeats = Heartbeats(heart, "heartbeats", Clock())
     heartbeats.keep([ONE, TWO])
-    assert heart.begun.wait(10)
+    assert heart.begun.wait(60)
     heartbeats.keep([ONE])
     heart.hold.set()
-    heartbeats.close(10)
+    heartbeats.close(60)
     assert heart.heard == [("one", None)]
