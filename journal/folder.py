@@ -20,12 +20,13 @@ from journal.checkpoints.retaking import Missing
 from journal.checkpoints.salvage import lost_snapshots
 from journal.clock import utc_now
 from journal.errors import from_os, from_sqlite
-from journal.outbox import redelivery, resending
+from journal.outbox import redelivery, resending, verifications
 from journal.outbox.dropping import Dropped, drop_destination
 from journal.outbox.outbox import Outbox
 from journal.outbox.redelivery import Retried
 from journal.outbox.redirecting import Redirected, redirect
 from journal.outbox.resending import Renamed
+from journal.outbox.verifications import Found, Verification
 from journal.reading.arrived import Arrived, arrived
 from journal.reading.beside import left_beside
 from journal.reading.epoch_gaps import missing_epochs
@@ -94,6 +95,16 @@ class Journal:
         """Return how much of a run has arrived at each of its destinations."""
         with self._transaction(read_only=True) as connection:
             return arrived(connection, run_id)
+
+    def verifications(self, run_ids: Sequence[str] | None = None) -> list[Verification]:
+        """Return what reading platforms back has shown of runs (these, or all), and whether it still holds."""
+        with self._transaction(read_only=True) as connection:
+            return verifications.verifications(connection, run_ids)
+
+    def note_verification(self, run_id: str, destination_id: int, found: Found) -> None:
+        """Store what reading a run back from a destination has shown."""
+        with self._transaction() as connection:
+            verifications.note(connection, run_id, destination_id, found)
 
     def ingest_fallbacks(self, folders: Iterable[Path] | None = None) -> int:
         """Take in events that training processes had to write beside this journal; return how many were new."""

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, Select, and_, func, insert, not_, or_, s
 from journal.clock import now_text
 from journal.errors import UnknownRow
 from journal.kinds import REGISTRATION
-from journal.outbox import coverage
+from journal.outbox import coverage, verifications
 from journal.records import FORMER_PROJECTS, MODEL_ID, Run
 from journal.schema import tables
 
@@ -57,6 +57,7 @@ def resend(connection: Connection, run_id: str, destination_id: int) -> int:
     gone = {"state": "superseded", "settled_at": now_text(), "owner": None, "lease_until": None}
     connection.execute(update(_D).where(*here, _D.c.state != "superseded").values(gone))
     coverage.forget(connection, *here)
+    verifications.forget(connection, run_id, destination_id)
     connection.execute(
         update(_T)
         .where(_T.c.run_id == run_id, _T.c.destination_id == destination_id)

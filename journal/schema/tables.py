@@ -156,6 +156,22 @@ fallback_imports = table(
     column("updated_at", Text),
 )
 
+# What reading a platform back has shown of a run, the last time: `journal.outbox.verifications`.
+verifications = table(
+    "verifications",
+    column("run_id", Text),
+    column("destination_id", Integer),
+    column("verified_at", Text),
+    column("is_deep", Integer),
+    column("last_event", Integer),
+    column("last_delivery", Integer),
+    column("proven", Integer),
+    column("different", Integer),
+    column("missing", Integer),
+    column("unreadable", Integer),
+    column("findings", Text),
+)
+
 TABLES = (
     schema_migrations,
     facts,
@@ -169,6 +185,7 @@ TABLES = (
     attempts,
     signals,
     fallback_imports,
+    verifications,
 )
 
 
