@@ -41,11 +41,3 @@ def test_a_bench_that_there_is_not_is_refused() -> None:
     done = bench("speed")
     assert done.returncode == 2
     assert "no such bench: speed" in done.stderr
-
-
-def test_a_trace_follows_an_event_into_the_journal_and_out_of_it() -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS.parent), str(SCRIPTS)])}
-    done = subprocess.run([sys.executable, "-m", "traces"], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    calls = {cells[1].strip(): int(cells[2]) for line in done.stdout.splitlines()[2:] if (cells := line.split("|"))}
-    assert 0 < calls["in"] < calls["out"] < calls["drain"]

@@ -19,6 +19,8 @@ def test_the_way_out_stays_straight() -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()[2:]]
+    calls = {way: int(number) for way, number, _, _ in rows}
+    assert 0 < calls["in"] < calls["out"] < calls["drain"]
     changes = {way: int(of_file) for way, _, _, of_file in rows}
     assert changes["out"] <= MOST_OUT
     assert changes["drain"] <= MOST_OF_A_DRAIN
