@@ -19,16 +19,29 @@ if TYPE_CHECKING:
     from uploader.by_address import load_hub_model, resolve_platform_uri
     from uploader.callbacks.attach import attach, detach
     from uploader.platforms.hub.loading import HubModel
+    from uploader.reports.recorded_runs import RecordedJournal, RecordedRun, open
 
 DISTRIBUTION = "offline-uploader"  # other projects have modules of this name: `uploader.names` looks at this
 
-__all__ = ["HubModel", "attach", "detach", "load_hub_model", "resolve_platform_uri"]
+__all__ = [
+    "HubModel",
+    "RecordedJournal",
+    "RecordedRun",
+    "attach",
+    "detach",
+    "load_hub_model",
+    "open",
+    "resolve_platform_uri",
+]
 
 _HOMES = {
     "HubModel": "uploader.platforms.hub.loading",
+    "RecordedJournal": "uploader.reports.recorded_runs",
+    "RecordedRun": "uploader.reports.recorded_runs",
     "attach": "uploader.callbacks.attach",
     "detach": "uploader.callbacks.attach",
     "load_hub_model": "uploader.by_address",
+    "open": "uploader.reports.recorded_runs",
     "resolve_platform_uri": "uploader.by_address",
 }
 

@@ -18,6 +18,16 @@ def chunk_payload(number: int, content: str, lines: int, progress: Mapping[str, 
     return {"chunkId": number, "content": content, "lineCount": lines, "progress": dict(progress)}
 
 
+def folded(text: str) -> list[str]:
+    """Return the lines of console text; of a line that was written over, what a terminal would show last."""
+    return [_last_written(line) for line in text.split("\n")] if text else []
+
+
+def _last_written(line: str) -> str:
+    """Return what follows the last carriage return that anything follows."""
+    return line.rstrip("\r").rpartition("\r")[2]
+
+
 def joined(chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return consecutive chunks as one: known by the first one's id, all lines, the progress bars as they were last."""
     return {

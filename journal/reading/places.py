@@ -42,6 +42,14 @@ def address_of(path: str | Path) -> str | None:
     return f"{found[1]}://{found[2]}" if found else None
 
 
+def what_else(path: Path) -> str:
+    """Return what a person may do about a path that is no journal."""
+    what = what_is(address_of(path) or path)
+    if what in {"pack", "mirror"}:
+        return f"it is a {what}: `drain` delivers what it has, and `unpack` brings it into a journal"
+    return "name the folder that holds `journal.db`"
+
+
 def _has(folder: Path, name: str) -> bool:
     try:
         return (folder / name).is_file()

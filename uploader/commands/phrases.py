@@ -62,12 +62,9 @@ def on_epochs(
 
 def what_else(path: Path) -> str:
     """Return what a person may do about a path that is no journal, after a semicolon."""
-    from journal.reading.places import address_of, what_is
+    from journal.reading.places import what_else as other
 
-    what = what_is(address_of(path) or path)
-    if what in {"pack", "mirror"}:
-        return f"it is a {what}: `drain` delivers what it has, and `unpack` brings it into a journal"
-    return "name the folder that holds `journal.db`"
+    return other(path)
 
 
 def letters_in_words(letters: Sequence[DeadLetter], limit: int = 3) -> str:

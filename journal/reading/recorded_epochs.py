@@ -1,0 +1,119 @@
+"""What a run's epochs have measured, the newest record of each, as rows or as columns for a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from journal.kinds import EPOCH, EVALUATED, TRAINED, VALIDATED
+from journal.schema.tables import RANK
+
+# Ids and numbers first: payloads are read for the epochs that are wanted only.
+_NEWEST = text(
+    f"""
+    SELECT e.id, CAST(e.key AS INTEGER) AS number, max({RANK}) FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.run_id = :run AND e.kind = '{EPOCH}' GROUP BY e.key ORDER BY number, e.id
+    """  # noqa: S608 - names of this package
+)
+_PAYLOADS = text("SELECT id, payload, created_at FROM events WHERE id IN (SELECT value FROM json_each(:ids))")
+
+
+@dataclass(frozen=True)
+class RecordedEpoch:
+    """What was measured in one epoch.
+
+    Attributes:
+        epoch: Its number, from 0.
+        recorded_at: When it was recorded, ISO.
+        metrics: Values by name; None for what was no finite number.
+        fitness: By which the trainer chooses its best epoch; None where it told none.
+    """
+
+    epoch: int
+    recorded_at: str
+    metrics: Mapping[str, Any]
+    fitness: float | None = None
+
+
+def recorded_epochs(connection: Connection, run_id: str, most: int | None = None) -> tuple[list[RecordedEpoch], int]:
+    """Return the epochs of a run in their order, the final evaluation among them, and how many there are.
+
+    Args:
+        connection: Any.
+        run_id: The run.
+        most: So many are read, evenly spaced, with the first and the last one; None for all.
+    """
+    every = [row.id for row in connection.execute(_NEWEST, {"run": run_id})]
+    chosen = every if most is None else spaced(every, most)
+    rows = {row.id: row for row in connection.execute(_PAYLOADS, {"ids": json.dumps(chosen)})}
+    found = (_epoch(rows[id].payload, rows[id].created_at) for id in chosen)
+    return [one for one in found if one is not None], len(every)
+
+
+def spaced(values: Sequence[int], most: int) -> Sequence[int]:
+    """Return so many of the values at most, evenly spaced, with the first and the last two: an epoch, an evaluation."""
+    if len(values) <= most:
+        return values
+    step = (len(values) - 1) / (most - 2)
+    places = sorted({*(round(step * place) for place in range(most - 1)), len(values) - 2})
+    return [values[place] for place in places]
+
+
+def _epoch(payload: str, recorded_at: str) -> RecordedEpoch | None:
+    """Return an event's epoch; None where it cannot be read."""
+    try:
+        told = json.loads(payload)
+        fitness = told.get("fitness")
+        metrics = {str(name): value for name, value in told["metrics"].items()}
+        return RecordedEpoch(int(told["epoch"]), recorded_at, metrics, _number(fitness))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def trained_epochs(epochs: Sequence[RecordedEpoch]) -> list[RecordedEpoch]:
+    """Return the epochs without the final evaluation, which trains nothing, as `tables.epochs` counts them."""
+    trained = [one for one in epochs if not _is_evaluation(one)]
+    if trained or not epochs:
+        return trained
+    # A validator that gives no losses: the evaluation has the losses of the last epoch.
+    is_last_one = len(epochs) > 1 and _losses(epochs[-1]) == _losses(epochs[-2])
+    return list(epochs[:-1] if is_last_one else epochs)
+
+
+def _is_evaluation(one: RecordedEpoch) -> bool:
+    return _has(one, EVALUATED) and not _has(one, VALIDATED)
+
+
+def _has(one: RecordedEpoch, start: str) -> bool:
+    return any(name.startswith(start) for name in one.metrics)
+
+
+def _losses(one: RecordedEpoch) -> dict[str, Any]:
+    return {name: value for name, value in one.metrics.items() if name.startswith(TRAINED)}
+
+
+def columns(epochs: Sequence[RecordedEpoch]) -> dict[str, list[Any]]:
+    """Return a table by its columns: `epoch`, `recorded_at`, `fitness` if any is known, and each metric by its name.
+
+    Args:
+        epochs: Its rows.
+    """
+    told: dict[str, list[Any]] = {
+        "epoch": [one.epoch for one in epochs],
+        "recorded_at": [one.recorded_at for one in epochs],
+    }
+    if any(one.fitness is not None for one in epochs):
+        told["fitness"] = [one.fitness for one in epochs]
+    return {**told, **{name: [one.metrics.get(name) for one in epochs] for name in _names(epochs) if name not in told}}
+
+
+def _names(epochs: Sequence[RecordedEpoch]) -> Iterator[str]:
+    yield from dict.fromkeys(name for one in epochs for name in one.metrics)

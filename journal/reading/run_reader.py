@@ -1,0 +1,158 @@
+"""Reading what a journal holds of one run, a part at a time or all that a person looks at, each in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, text
+
+from journal.clock import utc_now
+from journal.errors import UnknownRow
+from journal.reading.console_text import ConsoleChunk, console_chunk, console_chunk_ids, console_tail
+from journal.reading.delivery_records import DeliveryRecord, delivery_records
+from journal.reading.recorded_epochs import RecordedEpoch, recorded_epochs
+from journal.reading.report import RunReport, make_report
+from journal.reading.run_times import RunTimes, run_times
+from journal.reading.stored_checkpoints import StoredCheckpoint, stored_checkpoints
+from journal.records import Run
+from journal.schema import tables
+from journal.storage.database import Begin
+
+CHUNKS_AT_ONCE = 100
+"""So many chunks of console text are read in one transaction, so that no reader holds the log for long."""
+
+_STATES = text("SELECT state, count(*) AS deliveries FROM deliveries WHERE run_id = :run GROUP BY state")
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """What a person looks at of one run.
+
+    Attributes:
+        report: Its state, and what has arrived of it.
+        times: When it was trained.
+        epochs: What was measured, evenly spaced epochs where there are many.
+        epochs_recorded: How many there are, the final evaluation among them.
+        console: The end of what it printed, oldest first.
+        checkpoints: Those that were recorded, oldest first.
+        deliveries: The first of them, those that did not arrive before others.
+        deliveries_by_state: How many there are.
+    """
+
+    report: RunReport
+    times: RunTimes
+    epochs: Sequence[RecordedEpoch]
+    epochs_recorded: int
+    console: Sequence[ConsoleChunk]
+    checkpoints: Sequence[StoredCheckpoint]
+    deliveries: Sequence[DeliveryRecord]
+    deliveries_by_state: Mapping[str, int]
+
+
+def recorded_runs(begin: Begin) -> list[Run]:
+    """Return all runs, oldest first.
+
+    Args:
+        begin: Begins a transaction.
+    """
+    with begin(read_only=True) as connection:
+        rows = connection.execute(select(tables.runs).order_by(tables.runs.c.created_at))
+        return [Run(**row._asdict()) for row in rows]
+
+
+class RunReader:
+    """Reads one run."""
+
+    def __init__(self, begin: Begin, run_id: str) -> None:
+        """Read nothing yet.
+
+        Args:
+            begin: Begins a transaction.
+            run_id: The run.
+        """
+        self._begin = begin
+        self._run_id = run_id
+
+    def report(self) -> RunReport:
+        """Return the run's state, and what has arrived of it.
+
+        Raises:
+            UnknownRow: It is not there any more.
+        """
+        with self._begin(read_only=True) as connection:
+            return self._report(connection)
+
+    def times(self) -> RunTimes:
+        """Return when it was trained."""
+        with self._begin(read_only=True) as connection:
+            return run_times(connection, self._run_id, utc_now())
+
+    def epochs(self) -> list[RecordedEpoch]:
+        """Return what was measured, the final evaluation among it."""
+        with self._begin(read_only=True) as connection:
+            return recorded_epochs(connection, self._run_id)[0]
+
+    def checkpoints(self) -> list[StoredCheckpoint]:
+        """Return its checkpoints, oldest first."""
+        with self._begin(read_only=True) as connection:
+            return stored_checkpoints(connection, self._run_id)
+
+    def deliveries(self, most: int | None = None) -> list[DeliveryRecord]:
+        """Return its deliveries, those that did not arrive before others.
+
+        Args:
+            most: So many of them; None for all.
+        """
+        with self._begin(read_only=True) as connection:
+            return delivery_records(connection, self._run_id, most)
+
+    def console(self, after: int = 0) -> Iterator[ConsoleChunk]:
+        """Yield what it printed, in the order of the training, however much that is.
+
+        Args:
+            after: Only what arrived in the journal after the chunk of this id.
+        """
+        with self._begin(read_only=True) as connection:
+            ids = console_chunk_ids(connection, self._run_id, after)
+        for first in range(0, len(ids), CHUNKS_AT_ONCE):
+            with self._begin(read_only=True) as connection:
+                chunks = [console_chunk(connection, each) for each in ids[first : first + CHUNKS_AT_ONCE]]
+            yield from chunks
+
+    def console_tail(self, lines: int) -> list[ConsoleChunk]:
+        """Return the last chunk, and as many before it as have so many lines."""
+        with self._begin(read_only=True) as connection:
+            return console_tail(connection, self._run_id, lines)
+
+    def details(self, *, epochs: int, lines: int, deliveries: int | None) -> RunDetails:
+        """Return what a person looks at, as it was at one moment.
+
+        Args:
+            epochs: At most so many of them.
+            lines: So many of the last ones that it printed, or more.
+            deliveries: At most so many of them; None for all.
+
+        Raises:
+            UnknownRow: The run is not there any more.
+        """
+        run = self._run_id
+        with self._begin(read_only=True) as connection:
+            measured, recorded = recorded_epochs(connection, run, epochs)
+            states = connection.execute(_STATES, {"run": run})
+            return RunDetails(
+                report=self._report(connection),
+                times=run_times(connection, run, utc_now()),
+                epochs=measured,
+                epochs_recorded=recorded,
+                console=console_tail(connection, run, lines),
+                checkpoints=stored_checkpoints(connection, run),
+                deliveries=delivery_records(connection, run, deliveries),
+                deliveries_by_state={row.state: row.deliveries for row in states},
+            )
+
+    def _report(self, connection: Connection) -> RunReport:
+        found = next((one for one in make_report(connection, utc_now()) if one.id == self._run_id), None)
+        if found is None:
+            raise UnknownRow(f"the journal has no run {self._run_id} any more")
+        return found

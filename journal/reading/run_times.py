@@ -1,0 +1,110 @@
+"""When a run was trained and for how long, how far it was to go, and what platforms have told it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from journal.clock import from_text, to_text
+from journal.kinds import FAILED, REGISTRATION
+from journal.schema.tables import RANK
+from journal.sessions.liveness import live_sessions
+
+_SESSIONS = text(
+    """
+    SELECT id, host, started_at, heartbeat_at, ended_at FROM sessions
+    WHERE run_id = :run AND purpose IS NULL ORDER BY generation, id
+    """
+)
+_LAST = text(
+    f"""
+    SELECT e.payload FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.run_id = :run AND e.kind = :kind AND json_valid(e.payload) ORDER BY {RANK} DESC LIMIT 1
+    """  # noqa: S608 - a constant of this package
+)
+_SIGNALS = text("SELECT kind, detail FROM signals WHERE run_id = :run ORDER BY id")
+
+
+@dataclass(frozen=True)
+class RunTimes:
+    """When a run was trained, and how.
+
+    Attributes:
+        began_at: When its first session began, ISO; None for a run without one.
+        ended_at: When its last one ended, ISO, as far as is known; None while one goes on.
+        seconds: How long its sessions took, all together.
+        sessions: How many of them there were.
+        host: The machine of the last one.
+        planned_epochs: How many epochs the trainer was asked for; None where it did not say.
+        error: Why the training failed, if it did, in the trainer's words.
+        models: Addresses of its models, as platforms gave them.
+        is_cancelled: Whether a platform told it to stop.
+    """
+
+    began_at: str | None
+    ended_at: str | None
+    seconds: float
+    sessions: int
+    host: str | None
+    planned_epochs: int | None
+    error: str | None
+    models: tuple[str, ...]
+    is_cancelled: bool
+
+
+def run_times(connection: Connection, run_id: str, now: datetime) -> RunTimes:
+    """Return when a run was trained.
+
+    Args:
+        connection: Any.
+        run_id: The run.
+        now: The current time, up to which a session that goes on has lasted.
+    """
+    rows = connection.execute(_SESSIONS, {"run": run_id}).all()
+    live = set(live_sessions(connection, now))
+    ends = [to_text(now) if row.id in live else row.ended_at or row.heartbeat_at for row in rows]
+    goes_on = any(row.id in live for row in rows)
+    signals = [(row.kind, row.detail) for row in connection.execute(_SIGNALS, {"run": run_id})]
+    return RunTimes(
+        began_at=rows[0].started_at if rows else None,
+        ended_at=None if goes_on or not ends else max(ends),
+        seconds=sum(_seconds(row.started_at, end) for row, end in zip(rows, ends, strict=True)),
+        sessions=len(rows),
+        host=rows[-1].host if rows else None,
+        planned_epochs=_planned(connection, run_id),
+        error=_error(connection, run_id),
+        models=_different([detail for kind, detail in signals if kind == "model"]),
+        is_cancelled=any(kind == "cancelled" for kind, _ in signals),
+    )
+
+
+def _seconds(begin: str, end: str) -> float:
+    """Return the seconds between two times; none where a clock was set back meanwhile."""
+    try:
+        return max(0.0, (from_text(end) - from_text(begin)).total_seconds())
+    except ValueError:
+        return 0.0
+
+
+def _planned(connection: Connection, run_id: str) -> int | None:
+    epochs = _last(connection, run_id, REGISTRATION).get("epochs")
+    return epochs if isinstance(epochs, int) and epochs > 0 else None
+
+
+def _error(connection: Connection, run_id: str) -> str | None:
+    told = _last(connection, run_id, FAILED).get("error")
+    return str(told) if told else None
+
+
+def _last(connection: Connection, run_id: str, kind: str) -> dict[str, object]:
+    payload = connection.execute(_LAST, {"run": run_id, "kind": kind}).scalar()
+    told = json.loads(payload) if payload else {}
+    return told if isinstance(told, dict) else {}
+
+
+def _different(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
