@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import csv
 import json
 import os
 import re
@@ -112,6 +113,15 @@ def test_a_loop_of_ones_own_goes_on_as_the_same_run_is_delivered_by_cron_and_rea
     assert "44 delivered, 0 pending, 0 refused" in read.stdout
     assert "train/loss: 6.265 -> " in read.stdout
     assert "checkpoint final of epoch 39" in read.stdout
+
+    table = python(home, "metrics_table.py", str(tmp_path / "metrics.csv"), "examples/line")
+    assert table.returncode == 0, table.stderr
+    assert "examples/line is finished: 40 epochs of epoch, recorded_at, train/loss" in table.stdout
+    assert "final of epoch 39: " in table.stdout
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [int(line["epoch"]) for line in lines] == list(range(40))
+    assert float(lines[0]["train/loss"]) > float(lines[39]["train/loss"])
 
 
 def test_systemd_keeps_a_drain_running_that_delivers_and_ends_well(home: dict[str, str], tmp_path: Path) -> None:

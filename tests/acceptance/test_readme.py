@@ -18,7 +18,7 @@ from uploader.server.running import running
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = re.findall(r"```bash\n(.+?)\n```", README, re.DOTALL)
-PROGRAM = re.findall(r"```python\n(.+?)\n```", README, re.DOTALL)[0]
+PROGRAM, READING = re.findall(r"```python\n(.+?)\n```", README, re.DOTALL)
 KEY = "k" * 40
 
 # How each command is checked; a command that is added to the README has to be added here.
@@ -108,6 +108,14 @@ def test_a_command_ends_well(home: dict[str, str], command: str) -> None:
         ["bash", "-c", command], env=home, cwd=home["HERE"], capture_output=True, text=True, check=False
     )
     assert done.returncode == ENDS_AT_ONCE[command], done.stderr
+
+
+@pytest.mark.training
+def test_the_run_is_read_in_python(home: dict[str, str]) -> None:
+    command = [sys.executable, "-c", READING]
+    done = subprocess.run(command, env=home, cwd=home["HERE"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"demo/t1\S* finished \[[\d.e-]+\]\n", done.stdout)
 
 
 @pytest.mark.training

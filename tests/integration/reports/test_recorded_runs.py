@@ -128,10 +128,10 @@ def test_checkpoints_say_whether_they_are_kept_and_where_they_arrived(tmp_path: 
 def test_deliveries_that_need_a_person_come_first(tmp_path: Path) -> None:
     with bench(tmp_path / "journal") as one:
         one.register()
-        one.plan(*(one.message(stage=number) for number in range(2, 7)))
-        for result in ("delivered", "dead", "retry"):
-            (claim,) = one.claim(limit=1)
-            error = None if result == "delivered" else f"it was {result}"
+        one.plan(*(one.message(stage=2) for _ in range(5)))
+        results = ("delivered", "dead", "release", "retry")
+        for result, claim in zip(results, one.claim(limit=4), strict=True):
+            error = f"it was {result}" if result in {"dead", "retry"} else None
             due = to_text(later(60)) if result == "retry" else None
             one.record(Outcome(claim, result, error=error, next_attempt_at=due))  # type: ignore[arg-type]
         found = uploader.open(one.journal.path).run().deliveries()
