@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from journal.folder import Journal
@@ -35,13 +35,21 @@ def hand_over_results(journal: Journal, address: str, runs: Collection[str]) -> 
     ResultsMirroring(JournalReader(journal), open_mirror(address)).step(runs, is_last=True)
 
 
-def hand_over_all(journal: Journal, address: str, runs: Collection[str]) -> None:
+def hand_over_all(
+    journal: Journal, address: str, runs: Collection[str], has_moved: Callable[[], object] = lambda: None
+) -> None:
     """Hand over everything of some runs, and note how far they are mirrored.
+
+    Args:
+        journal: The journal.
+        address: The mirror's.
+        runs: Their uuids.
+        has_moved: Called whenever the mirror has taken something.
 
     Raises:
         JournalError: The mirror or the journal cannot be used.
     """
-    mirroring = Mirroring(journal, open_mirror(address), runs)
+    mirroring = Mirroring(journal, open_mirror(address), runs, has_moved=has_moved)
     mirroring.step(is_last=True)
     for run in runs:
         mirroring.state(run).write(journal.path)

@@ -48,6 +48,7 @@ class Mirroring:
         store: Store,
         runs: Collection[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        has_moved: Callable[[], object] = lambda: None,
     ) -> None:
         """Begin to mirror.
 
@@ -56,7 +57,9 @@ class Mirroring:
             store: The mirror.
             runs: Uuids of the runs; None for all that there are at any time.
             clock: Seconds; never goes back.
+            has_moved: Called whenever the store has taken something, in one of this class's own steps.
         """
+        self._has_moved = has_moved
         self._reader = JournalReader(journal)
         self._store = MarkedStore(store, self._is_same)
         self._runs = runs
@@ -207,6 +210,7 @@ class Mirroring:
     def _put(self, new: _New) -> None:
         segment = segments.make(new.header, new.entries, self._before(new))
         self._store.put(str(segment.name), segment.content())
+        self._has_moved()
         self._holdings.add(segment.name)
         self._chains[segment.name.session] = (segment.name.last, segment.after)
 
@@ -262,5 +266,6 @@ class Mirroring:
         self._blobs.add(sha256)
 
     def _between(self) -> None:
+        self._has_moved()
         if self._clock() >= self._events_due:
             self._step_events()

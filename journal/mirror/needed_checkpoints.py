@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from journal.kinds import CHECKPOINT, FINAL
 from journal.mirror.segments import Segment, columns
@@ -27,8 +29,7 @@ class NeededCheckpoints:
         """Look at the events of a segment."""
         for line in segment.lines:
             event = columns(line) if _MARK in line else None
-            sha256 = _sha256(event["payload"]) if event and event["kind"] == CHECKPOINT else None
-            if event and sha256:
+            if event and (sha256 := saved(event)):
                 self._note(segment, event["key"], event["seq"], sha256)
 
     def sha256s(self) -> set[str]:
@@ -44,9 +45,12 @@ class NeededCheckpoints:
             self.newest[segment.name.run, role] = (place, sha256)
 
 
-def _sha256(payload: str) -> str | None:
+def saved(event: Mapping[str, Any]) -> str | None:
+    """Return the sha256 of the checkpoint that an event is about, by its columns; None for any other event."""
+    if event["kind"] != CHECKPOINT:
+        return None
     try:
-        found = json.loads(payload).get("sha256")
+        found = json.loads(event["payload"]).get("sha256")
     except (ValueError, AttributeError, RecursionError):
         return None
     return found if isinstance(found, str) else None

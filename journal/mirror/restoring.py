@@ -16,7 +16,7 @@ from journal.errors import DamagedMirror
 from journal.folder import Journal
 from journal.mirror import gaps, journal_reader
 from journal.mirror.layout import RUNS, ResultsName, SegmentName, blob_name
-from journal.mirror.needed_checkpoints import NeededCheckpoints
+from journal.mirror.needed_checkpoints import NeededCheckpoints, saved
 from journal.mirror.segment_reading import least, read_results, read_segment
 from journal.mirror.segments import Segment, columns
 from journal.mirror.stores import Source
@@ -47,6 +47,7 @@ class Restored:
         results: What platforms have taken, as the mirror tells it.
         refused: In words, what results say that does not fit the journal; `damaged` has it, too.
         other_models: In words, the runs that are another model there than here; `damaged` has them, too.
+        left: The names of objects that were not taken in, or not whole.
     """
 
     runs: list[str] = field(default_factory=list)
@@ -60,6 +61,7 @@ class Restored:
     results: list[Results] = field(default_factory=list, repr=False)
     refused: list[str] = field(default_factory=list)
     other_models: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list, repr=False)
 
     @property
     def troubles(self) -> list[str]:
@@ -69,7 +71,11 @@ class Restored:
 
 
 def restore(
-    journal: Journal, store: Source, runs: Collection[str] | None = None, between: Callable[[], object] = lambda: None
+    journal: Journal,
+    store: Source,
+    runs: Collection[str] | None = None,
+    between: Callable[[], object] = lambda: None,
+    puts_off: Callable[[str], bool] = lambda _: False,
 ) -> Restored:
     """Bring what a mirror holds into a journal.
 
@@ -78,6 +84,7 @@ def restore(
         store: The mirror.
         runs: Only these runs, by their uuids; None for all.
         between: Called after each object.
+        puts_off: Whether the event of a checkpoint, by its sha256, is left out for now because its bytes are not there.
 
     Raises:
         MirrorUnavailable: The mirror cannot be read. What was restored until then stays.
@@ -85,7 +92,8 @@ def restore(
     """
     restored = Restored()
     restored.results, damaged = read_all_results(store, runs)
-    restored.damaged += damaged
+    restored.damaged += damaged.values()
+    restored.left += damaged
     _take_results(journal, restored, has_events=False)  # so that no drain plans meanwhile what has arrived
     named = _segment_names(store, runs)
     with journal.begin(read_only=True) as connection:
@@ -93,13 +101,14 @@ def restore(
     sessions = _in_order(_sessions(store, [name for name in named if name.run not in pruned], restored))
     tried: set[str] = set()
     for _, own in groupby(sessions, key=lambda session: session[0].header.run.id):
-        tried |= _restore_run(journal, store, [part for _, parts in own for part in parts], restored, between)
+        parts = [part for _, parts in own for part in parts]
+        tried |= _restore_run(journal, store, parts, restored, between=between, puts_off=puts_off)
     restored.runs = sorted({name.run for name in named})
     if restored.events:
         with journal.begin() as connection:  # have drains ask platforms whether they know more, from the lost machine
             connection.execute(_FROM_ELSEWHERE)
     _take_results(journal, restored, has_events=True)
-    for sha256 in set(_wanted(journal, restored.runs)) - tried:  # of events that were there before
+    for sha256 in set(wanted_checkpoints(journal, restored.runs)) - tried:  # of events that were there before
         restore_blob(journal, store, sha256, restored)
         between()
     with journal.begin(read_only=True) as connection:
@@ -108,7 +117,13 @@ def restore(
 
 
 def _restore_run(
-    journal: Journal, store: Source, parts: Sequence[Segment], restored: Restored, between: Callable[[], object]
+    journal: Journal,
+    store: Source,
+    parts: Sequence[Segment],
+    restored: Restored,
+    *,
+    between: Callable[[], object],
+    puts_off: Callable[[str], bool],
 ) -> set[str]:
     """Bring a run in, its checkpoints first: a drain that plans the upload of one finds its bytes.
 
@@ -121,15 +136,18 @@ def _restore_run(
     for sha256 in sorted(absent):
         restore_blob(journal, store, sha256, restored)
         between()
+    waiting = {sha256 for sha256 in absent.difference(journal.blobs.names()) if puts_off(sha256)} if absent else absent
     for part in parts:
         events = [event for line in part.lines if (event := columns(line))]
-        restored.events += fallback_intake.ingest_whole(journal.begin, str(part.name), part.header, events)
+        ready = [event for event in events if not waiting or saved(event) not in waiting]
+        restored.left += [str(part.name)] if len(ready) < len(events) else []
+        restored.events += fallback_intake.ingest_whole(journal.begin, str(part.name), part.header, ready)
         between()
     return absent
 
 
-def read_all_results(store: Source, runs: Collection[str] | None) -> tuple[list[Results], list[str]]:
-    """Return the results that a mirror has, and in words which are damaged: their deliveries may be sent again.
+def read_all_results(store: Source, runs: Collection[str] | None) -> tuple[list[Results], dict[str, str]]:
+    """Return the results that a mirror has, and in words, by name, what is damaged: its deliveries may be sent again.
 
     Args:
         store: The mirror.
@@ -138,12 +156,12 @@ def read_all_results(store: Source, runs: Collection[str] | None) -> tuple[list[
     Raises:
         MirrorUnavailable: The mirror cannot be read.
     """
-    found, damaged = [], []
+    found, damaged = [], {}
     for name in filter(None, map(ResultsName.parse, _names(store, runs))):
         try:
             found.append(read_results(store, name))
         except DamagedMirror as error:
-            damaged.append(str(error))
+            damaged[str(name)] = str(error)
     return found, damaged
 
 
@@ -187,6 +205,7 @@ def _readable(store: Source, names: Sequence[SegmentName], restored: Restored) -
             part = read_segment(store, name)
         except DamagedMirror as error:
             restored.damaged.append(str(error))
+            restored.left.append(str(name))
             yield from _readable(store, [other for other in others if name.covers(other)], restored)
         else:
             yield part
@@ -204,8 +223,8 @@ def _in_order(
     return sorted(sessions, key=place)
 
 
-def _wanted(journal: Journal, runs: Sequence[str]) -> Sequence[str]:
-    """Return the checkpoints that runs need and the journal does not have, by sha256."""
+def wanted_checkpoints(journal: Journal, runs: Sequence[str]) -> Sequence[str]:
+    """Return the checkpoints that the events of runs name as needed and the journal does not have, by sha256."""
     with journal.begin(read_only=True) as connection:
         needed = {sha256 for _, sha256 in journal_reader.wanted_blobs(connection, runs)}
     return sorted(needed.difference(journal.blobs.names()))

@@ -50,6 +50,11 @@ class ResultsMirroring:
         self._receipts: dict[str, Any] = {}
         self._written: dict[str, ResultsName] = {}
 
+    @property
+    def written(self) -> set[str]:
+        """The names of the results that it has written and that are there now."""
+        return {str(name) for name in self._written.values()}
+
     def step(self, runs: Collection[str], *, is_last: bool = False) -> None:
         """Hand over the results that have changed, if it is time.
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from journal.clock import to_text
-from journal.kinds import REGISTRATION
+from journal.kinds import COMPLETE, FAILED, REGISTRATION
 from journal.schema.tables import RANK
 from journal.sessions.identity import PLACE, UNPACKED
 from journal.sessions.liveness import is_dead, is_here, live_runs
@@ -30,6 +30,7 @@ _LAST = text(
     f"""
     SELECT r.id AS run_id, r.project, r.name, r.save_dir, r.created_at, s.generation, s.outcome,
            s.host, s.boot_id, s.pid, s.started_at, s.heartbeat_at, s.ended_at, {LAST_EVENT} AS last_event_at,
+           s.id AS session_id,
            EXISTS (SELECT 1 FROM events e WHERE e.run_id = r.id
                    AND e.id > coalesce((SELECT min(t.planned_through) FROM targets t
                                         WHERE t.run_id = r.id AND t.dropped_at IS NULL), 0)) AS is_waiting
@@ -37,6 +38,9 @@ _LAST = text(
                                            ORDER BY n.generation DESC, n.id DESC LIMIT 1)
     ORDER BY r.rowid
     """  # noqa: S608 - a name of this module
+)
+_HAS_TOLD_END = text(
+    f"SELECT EXISTS (SELECT 1 FROM events WHERE session_id = :id AND kind IN ('{COMPLETE}', '{FAILED}'))"  # noqa: S608
 )
 _FOLDER = text(
     f"""
@@ -95,6 +99,18 @@ def runs_over(
         is_chosen = row.run_id not in live and (finished or row.is_waiting or row.outcome != FINISHED)
         if is_chosen and is_gone(row, now, is_heard_of=is_heard_of):
             yield _run(connection, row, is_pruned=row.run_id in pruned)
+
+
+def are_going_on(connection: Connection, now: datetime, runs: Collection[str]) -> bool:
+    """Return whether anybody trains any of these runs elsewhere, as far as their events tell; a silent one for a day.
+
+    Args:
+        connection: To a journal into which they come from a mirror, without heartbeats.
+        now: The current time.
+        runs: Uuids.
+    """
+    rows = [row for row in connection.execute(_LAST).all() if row.run_id in runs and not is_gone(row, now)]
+    return any(not connection.execute(_HAS_TOLD_END, {"id": row.session_id}).scalar() for row in rows)
 
 
 def hears_of_sessions(connection: Connection) -> bool:

@@ -238,17 +238,11 @@ def test_of_a_link_the_file_is_replaced(uploader: Run, packed: Path, server: Scr
 
 
 @pytest.mark.parametrize("option", ["--watch", "--until-done"])
-@pytest.mark.parametrize("what", ["pack", "mirror", "s3://bucket/mirror"])
-def test_what_is_read_once_cannot_be_watched(
-    uploader: Run, server: ScriptedServer, packed: Path, what: str, option: str
-) -> None:
-    mirror = packed.with_name("mirror")
-    assert uploader("gpu", "mirror", mirror, "--journal", packed.with_name("journal"))[0] == 0
-    place = {"pack": str(packed), "mirror": str(mirror)}.get(what, what)
-    code, _, error = uploader("desk", "drain", place, option, url=server.url)
+def test_a_pack_cannot_be_watched(uploader: Run, server: ScriptedServer, packed: Path, option: str) -> None:
+    code, _, error = uploader("desk", "drain", packed, option, url=server.url)
     assert (code, server.requests) == (2, [])
-    assert f"{option} is for journals" in error
-    assert f"`python -m uploader drain {place}` delivers it" in error
+    assert f"{option} is for journals and mirrors" in error
+    assert f"`python -m uploader drain {packed}` delivers it" in error
 
 
 def test_status_says_what_to_do_with_a_pack(uploader: Run, packed: Path, tmp_path: Path) -> None:

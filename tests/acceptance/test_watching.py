@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.journals import ROOT, until
+from support.journals import until
 from support.recordings import KEY, Recordings, recordings
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, received, scripted_server
+from support.watching import watching
 
 from journal.reading.drain_at_work import drain_at_work
 
@@ -44,55 +40,6 @@ def log_in(folder: Path, key: str = KEY) -> None:
     """Save a key as `yolo login` does."""
     (folder / "Ultralytics").mkdir(exist_ok=True)
     (folder / "Ultralytics" / "settings.json").write_text(json.dumps({"api_key": key}), encoding="utf-8")
-
-
-class Watching:
-    """A drain that watches; its lines are read by threads, so that it never waits for a reader."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.out: list[str] = []
-        self.error: list[str] = []
-        self._news = threading.Condition()
-        self._threads = [
-            threading.Thread(target=self._read, args=each)
-            for each in ((process.stdout, self.out), (process.stderr, self.error))
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def _read(self, stream: Iterator[str], lines: list[str]) -> None:
-        for line in stream:
-            with self._news:
-                lines.append(line)
-                self._news.notify_all()
-
-    def wait_for(self, text: str) -> str:
-        """Wait for a line that holds a text, and return it."""
-        with self._news:
-            assert self._news.wait_for(lambda: self._with(text), 60), [self.out, self.error]
-        return self._with(text)[0]
-
-    def _with(self, text: str) -> list[str]:
-        return [line for line in (*self.out, *self.error) if text in line]
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
-        for thread in self._threads:
-            thread.join()
-        return self.process.returncode
-
-
-@contextmanager
-def watching(environment: dict[str, str], *arguments: str) -> Iterator[Watching]:
-    command = [sys.executable, "-m", "uploader", "drain", "--watch", *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) as process:  # type: ignore[call-overload]
-        try:
-            yield Watching(process)
-        finally:
-            process.kill()
 
 
 def test_without_a_key_it_says_so_before_anything_is_recorded_and_never_says_that_all_has_arrived(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,12 +13,12 @@ from typing import Any, NoReturn
 
 import click
 
-from journal.errors import PROGRAM
 from journal.next_steps import next_command
 from journal.quantities import count
 from uploader.commands.arrival_lines import TIMES
 from uploader.commands.dialogue import fail
 from uploader.commands.drain_runner import Ended, drain_all, worst
+from uploader.commands.drain_sources import require_watchable
 from uploader.commands.help_texts import epilog, key_addresses
 from uploader.commands.journal_option import journals_argument, journals_option
 from uploader.commands.log_file import printing_to
@@ -54,6 +53,7 @@ _EPILOG = epilog(
     "drain nodes/*/journal",
     "drain runs.pack --receipts runs.receipts",
     "drain /content/drive/MyDrive/mirror",
+    "drain --until-done s3://bucket/trainings",
     codes=_CODES,
 )
 _HELP = f"""Deliver what the journal holds, until nothing more can be done now.
@@ -62,8 +62,8 @@ A key is sent only to the platform that it was set for: {key_addresses()}. What 
 waits until you name that address in these variables or by --to.
 
 A pack (see `pack`) or a mirror (see `mirror`) is drained like a journal. It is taken into a journal of its own first,
-which remembers what has arrived, so that nothing is sent twice; a mirror is told as well. It is read once: while a
-training adds to a mirror, drain it again and again, for example every minute by a timer; --watch is for journals.
+which remembers what has arrived, so that nothing is sent twice; a mirror is told as well. With --watch, a mirror is
+followed while a training elsewhere adds to it; with --until-done, until that has ended.
 
 Several journals are drained at once, or one after the other where they hold the same run, with one summary and one exit
 code. With --watch, a missing or refused key is
@@ -128,25 +128,10 @@ def drain(
     if len(journals) > 1 and options["runs"]:
         raise click.UsageError("--run names runs of one journal; give one journal with it")
     if options["watch"] or options["until_done"]:
-        _require_journals(journals, "--until-done" if options["until_done"] else "--watch")
+        require_watchable(journals, "--until-done" if options["until_done"] else "--watch")
     options["watch"] = options["watch"] or options["until_done"]
     with printing_to(options["log"]):
         _drain(journals, as_json=as_json, receipts=receipts, platform=platform or DEFAULT.name, **options)
-
-
-def _require_journals(places: Sequence[Path], option: str) -> None:
-    """End the command where a pack or mirror is to be watched: each is read once, so what comes later would wait."""
-    from journal.reading.places import address_of, what_is
-
-    for one in places:
-        what = what_is(one)
-        if what in {"pack", "mirror"}:
-            drain = f"{PROGRAM} drain {shlex.quote(address_of(one) or str(one))}"
-            later = "does not change" if what == "pack" else "is read once, and a training may add to it later"
-            again = "with --max-time SECONDS it keeps trying" if what == "pack" else "a timer can run it every minute"
-            raise click.UsageError(
-                f"{option} is for journals: the {what} {one} {later}. `{drain}` delivers it; {again}"
-            )
 
 
 def _drain(journals: Sequence[Path], *, as_json: bool, receipts: Path | None, **options: Any) -> NoReturn:
@@ -218,7 +203,7 @@ def _as_text(summary: Summary, folder: Path) -> str:
         lines.append(f"  remove the cause, then `{next_command('drain', folder)}`")
     lines += [f"two models: {why}" for why in summary.other_models]
     lines += [f"not delivered: {what}" for what in summary.not_in_mirror]
-    if not summary.destinations:
+    if not summary.destinations and not summary.not_in_mirror:
         lines.append("the journal holds no runs to deliver")
     return "\n".join([*lines, *(_line(one, folder) for one in summary.destinations)])
 

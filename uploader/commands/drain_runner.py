@@ -15,9 +15,9 @@ import click
 
 from journal.next_steps import next_command
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE
+from uploader.commands.drain_sources import Chosen, taken_in
 from uploader.commands.journal_access import require_journal, settings_for
-from uploader.commands.mirror_option import hand_over
-from uploader.commands.packs import take_in, write_receipts
+from uploader.commands.packs import write_receipts
 from uploader.delivery.summary import ALL_DELIVERED, DEAD_LETTERS, NO_CREDENTIALS, WORK_REMAINS, Summary
 from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
 from uploader.keys import address_options
@@ -70,33 +70,37 @@ def drain_all(
         receipts: Where to write what has arrived, if anywhere.
     """
     from journal.errors import JournalError
+    from uploader.delivery.run_mirrors import RunMirrors
     from uploader.delivery.several_journals import run_together
     from uploader.errors import UploaderError
 
     ended: list[Ended] = []
     drains: list[tuple[Path, Drain]] = []
-    selected: list[tuple[Path, Sequence[str]]] = []
-    troubles: list[str] = []
     with ExitStack() as opened:
-        sources, other_models = _with_packs_taken_in(folders, options, ended, troubles, as_json=as_json)
-        for folder, own in sources:
+        sources = opened.enter_context(taken_in(folders, options, as_json=as_json))
+        ended += [Ended(place, result) for place, result in sources.ended]
+        for chosen in sources.journals:
             try:
-                drains.append(_opened(opened, folder, own, as_json=as_json, alone=len(folders) == 1))
-                selected.append((drains[-1][0], own.runs))
+                drains.append(_opened(opened, chosen, as_json=as_json, alone=len(folders) == 1))
             except (UploaderError, JournalError) as error:
-                ended.append(Ended(_place(folder), error))
+                ended.append(Ended(_place(chosen.folder), error))
         _stop_on_signals([drain for _, drain in drains])
+        for _, drain in drains if sources.is_stopped else ():
+            drain.stop()
         if options.until_done:  # it is beside a training, and no terminal's
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         endings = run_together([drain for _, drain in drains], watch=options.watch)
+        sources.finish()
         for (place, _), ending in zip(drains, endings, strict=True):
-            told = ending.refusing(other_models.get(place, ())) if isinstance(ending, Summary) else ending
+            told = ending.refusing(sources.other_models.get(place, ())) if isinstance(ending, Summary) else ending
             ended.append(Ended(place, told))
-    ended = [_told(one, troubles) for one in ended]
-    for folder, _ in drains:
-        hand_over(folder)
+        delivered = [(folder, drain.runs) for folder, drain in drains]
+    ended = [_told(one, sources.troubles) for one in ended]
+    is_hurried = any(isinstance(one.result, Summary) and one.result.interrupted for one in ended)
+    for folder, runs in delivered:
+        RunMirrors(folder).tell_all(runs, is_hurried=is_hurried)
     if receipts:
-        ended += _receipts(receipts, selected)
+        ended += _receipts(receipts, [(folder, sorted(runs)) for folder, runs in delivered if runs])
     for one in ended:
         _warn_of_other_platforms(one)
     return ended
@@ -121,53 +125,13 @@ def _receipts(path: Path, journals: Sequence[tuple[Path, Sequence[str]]]) -> lis
     return []
 
 
-def _with_packs_taken_in(
-    places: Sequence[Path | None], options: DrainOptions, ended: list[Ended], troubles: list[str], *, as_json: bool
-) -> tuple[list[tuple[Path | None, DrainOptions]], dict[Path, list[str]]]:
-    """Take packs and mirrors in.
-
-    Of the journal that packs and mirrors are taken into, only their own runs are drained: it holds others, too.
-    Return the journals to drain, each with its options; and in words, by journal, the runs that are another model
-    where they come from.
-
-    Args:
-        places: Journals, packs and mirrors.
-        options: What a person asked for.
-        ended: Gets the packs and mirrors that cannot be used.
-        troubles: Gets what of the mirrors is damaged or missing.
-        as_json: Whether only JSON is to be printed.
-    """
-    from journal.errors import JournalError
-    from journal.reading.places import what_is
-    from uploader.errors import UploaderError
-
-    journals = [place for place in places if place is None or what_is(place) not in {"pack", "mirror"}]
-    sources: list[tuple[Path | None, DrainOptions]] = [(place, options) for place in journals]
-    runs: set[str] = set()
-    other_models: dict[Path, list[str]] = {}
-    where: Path | None = None
-    for pack in (place for place in places if place is not None and place not in journals):
-        try:
-            where, own, others = take_in(pack, options.runs, troubles, shown=not as_json)
-            runs |= own
-            other_models.setdefault(where, []).extend(others)
-        except (UploaderError, JournalError) as error:
-            ended.append(Ended(pack, error))
-    if runs:
-        sources.append((where, replace(options, runs=tuple(sorted(runs)))))
-    elif where is not None:  # without a name, a drain would deliver all
-        ended.append(Ended(where, Summary((), seconds=0.0, interrupted=False)))
-    return sources, other_models
-
-
-def _opened(
-    stack: ExitStack, folder: Path | None, options: DrainOptions, *, as_json: bool, alone: bool
-) -> tuple[Path, Drain]:
+def _opened(stack: ExitStack, chosen: Chosen, *, as_json: bool, alone: bool) -> tuple[Path, Drain]:
     """Open a journal with a drain for it; both are closed with the stack."""
     from journal.errors import JournalUnwritable
     from journal.opening import open_with_room
     from uploader.delivery.drain import Drain
 
+    folder, options = chosen.folder, chosen.options
     settings = settings_for(folder)
     if not _comes_later(_place(folder), options):
         if alone:
@@ -178,7 +142,9 @@ def _opened(
     outbox = stack.enter_context(closing(journal.outbox()))
     progress = _progress(options, as_json=as_json, alone=alone)
     reread = partial(settings_for, folder)
-    return journal.path, Drain(journal, outbox, settings, options, progress=progress, reread=reread)
+    return journal.path, Drain(
+        journal, outbox, settings, options, progress=progress, reread=reread, followed=chosen.followed
+    )
 
 
 def _place(folder: Path | None) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,26 +52,6 @@ def opened_mirror(address: str, command: str, *, as_json: bool) -> Store:
         return open_mirror(address)
     except MirrorUnavailable as error:
         fail(str(error), command, JOURNAL_UNUSABLE, as_json=as_json)
-
-
-def hand_over(journal: Path) -> None:
-    """Hand over to the mirrors of a journal what a drain has come to, so that nothing is sent again after a loss.
-
-    A mirror that cannot be used is said; it is not made anew, as its drive may not be mounted.
-
-    Args:
-        journal: The journal's folder.
-    """
-    from journal.errors import JournalError
-    from journal.mirror.handing_over import hand_over_all, mirrors_of
-    from journal.opening import open_journal
-
-    for address, runs in mirrors_of(journal).items():
-        try:
-            with open_journal(journal) as opened:
-                hand_over_all(opened, address, runs)
-        except JournalError as error:
-            click.echo(f"The mirror {address} was not told what has arrived: {error}", err=True)
 
 
 def counter(what: str, *, as_json: bool) -> Callable[[], object]:

@@ -89,7 +89,7 @@ def _files(copies: Sequence[CheckpointCopy]) -> list[str]:
 
 def _values(restored: Restored) -> dict[str, Any]:
     values = asdict(restored)
-    del values["results"]
+    del values["results"], values["left"]
     return values
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from journal.clock import utc_now
-from journal.outbox.outbox import Outbox
 from uploader.delivery.drain_lock import HeldLock
 
 CHECK_SECONDS = 5.0
@@ -20,7 +18,7 @@ class Completion:
 
     def __init__(
         self,
-        outbox: Outbox,
+        is_training: Callable[[], bool],
         *,
         take_in: Callable[[], None],
         is_work_left: Callable[[], bool],
@@ -29,12 +27,12 @@ class Completion:
         """Prepare.
 
         Args:
-            outbox: The journal's.
+            is_training: Whether anybody records, so that more comes.
             take_in: Takes in what trainings left beside the journal.
             is_work_left: Whether anything has not arrived that may.
             clock: Seconds; never goes back.
         """
-        self._outbox = outbox
+        self._is_training = is_training
         self._take_in = take_in
         self._is_work_left = is_work_left
         self._clock = clock
@@ -72,9 +70,6 @@ class Completion:
         held.tell()
         self._has_taken_in = False
         return False
-
-    def _is_training(self) -> bool:
-        return self._outbox.is_training(utc_now())
 
     def _check(self) -> bool:
         began = self._clock()

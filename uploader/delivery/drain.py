@@ -28,6 +28,7 @@ from uploader.delivery.completion import Completion
 from uploader.delivery.drain_lock import HeldLock, drain_lock
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
+from uploader.delivery.followed_mirrors import FollowedMirrors
 from uploader.delivery.journal_changes import JournalChanges
 from uploader.delivery.journal_maintenance import JournalMaintenance
 from uploader.delivery.known_models import KnownModels
@@ -71,6 +72,7 @@ class Drain:
         *,
         progress: Progress | None = None,
         reread: Callable[[], Settings] | None = None,
+        followed: FollowedMirrors | None = None,
     ) -> None:
         """Prepare; nothing is written yet.
 
@@ -81,6 +83,7 @@ class Drain:
             options: What a person asked for.
             progress: Hears how far it is.
             reread: Reads the settings again; a drain that watches does so while a platform does not let it in.
+            followed: Mirrors whose runs, and no others, are delivered as they are taken into the journal.
 
         Raises:
             SettingsError: A chosen run is not in the journal, or `options.to` is no URL.
@@ -90,7 +93,8 @@ class Drain:
         self._options = options
         self._progress = progress or Silent()
         self._stopping = Event()
-        self._run_ids = choose_runs(outbox.routes.runs(), options.runs, journal.path)
+        self._followed = followed
+        self._run_ids = followed.runs if followed else choose_runs(outbox.routes.runs(), options.runs, journal.path)
         self._senders = SenderManager(
             outbox,
             journal.blobs,
@@ -109,7 +113,9 @@ class Drain:
         self._deadline = math.inf
         self._trouble = ""
         self._changes = JournalChanges(journal.database)
-        self._completion = Completion(outbox, take_in=self._maintenance.take_in_now, is_work_left=self._is_work_left)
+        self._completion = Completion(
+            self._is_training, take_in=self._maintenance.take_in_now, is_work_left=self._is_work_left
+        )
 
     def stop(self) -> None:
         """Make `run` claim nothing more, finish the attempts in flight within seconds, and return."""
@@ -119,7 +125,8 @@ class Drain:
     @property
     def runs(self) -> frozenset[str]:
         """The ids of the runs that it delivers, as far as the journal has them already."""
-        return frozenset(self._run_ids or (run.id for run in self._outbox.routes.runs()))
+        every = self._run_ids
+        return frozenset((run.id for run in self._outbox.routes.runs()) if every is None else every)
 
     @property
     def journal(self) -> Path:
@@ -172,13 +179,14 @@ class Drain:
         log = None if options.log is None else str(options.log)
         while True:
             try:
-                with drain_lock(self._journal.path, is_background=options.until_done, log=log) as held:
+                does_all = options.until_done and self._followed is None
+                with drain_lock(self._journal.path, is_background=does_all, log=log) as held:
                     yield held
                 return
             except DrainLocked as error:
                 if not options.watch or self._stopping.is_set() or time.monotonic() >= self._deadline:
                     raise
-                if options.until_done and error.does_all:
+                if does_all and error.does_all:
                     raise
                 if not has_warned:
                     _LOG.warning("%s; waiting for its end", error)
@@ -317,6 +325,10 @@ class Drain:
 
     def _is_done(self, held: HeldLock) -> bool:
         return self._options.until_done and not self._senders.in_flight() and self._completion.is_reached(held)
+
+    def _is_training(self) -> bool:
+        """Return whether more may be recorded: into the journal, or elsewhere into the mirrors that come in."""
+        return self._outbox.is_training(utc_now()) if self._followed is None else not self._followed.are_over
 
     def _is_work_left(self) -> bool:
         return any(one.state not in NOTHING_LEFT for one in self._summary(0.0).destinations)

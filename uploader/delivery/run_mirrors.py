@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 from journal.errors import JournalError
-from journal.mirror.handing_over import hand_over_results, mirrors_of
+from journal.mirror.handing_over import hand_over_all, hand_over_results, mirrors_of
 from journal.mirror.mirror_addresses import open_mirror
 from journal.mirror.restoring import read_all_results
 from journal.opening import open_journal
@@ -25,6 +25,9 @@ from journal.quantities import count
 
 PATIENCE_SECONDS = 10.0
 """How long a drain waits for a mirror at most."""
+
+LAST_PATIENCE_SECONDS = 60.0
+"""How long it waits at its end for a mirror that takes nothing more."""
 
 ASK_SECONDS = 60.0
 """How often a mirror is asked about a run that a platform has not accepted yet."""
@@ -90,6 +93,21 @@ class RunMirrors:
                 )
         return list(found)
 
+    def tell_all(self, runs: Collection[str], *, is_hurried: bool = False) -> None:
+        """Hand over all of some runs to their mirrors, so that nothing is sent again after a loss; a drain's last step.
+
+        It may take as long as something is still handed over; a mirror that hangs is left.
+
+        Args:
+            runs: Uuids of the runs.
+            is_hurried: Whether a person waits for the end.
+        """
+        patience = PATIENCE_SECONDS if is_hurried else LAST_PATIENCE_SECONDS
+        begun = [_HandOver(self._journal, address, own) for address, own in mirrors_of(self._journal, runs).items()]
+        for one in begun:
+            if error := one.wait(patience):
+                self._warn(f"The mirror {one.address} was not told all that has arrived: {error}")
+
     def close(self) -> None:
         """End; a mirror that hangs is waited for a last time."""
         for thread in self._threads.values():
@@ -116,10 +134,42 @@ class RunMirrors:
             _LOG.warning("%s", text)
 
 
+class _HandOver:
+    """Hands all of some runs over to one mirror, in a thread of its own."""
+
+    def __init__(self, journal: Path, address: str, runs: Collection[str]) -> None:
+        self.address = address
+        self._journal = journal
+        self._runs = runs
+        self._errors: list[str] = []
+        self._has_moved = Event()
+        self._is_over = False
+        Thread(target=self._work, name="drain-hand-over", daemon=True).start()
+
+    def wait(self, seconds: float) -> str | None:
+        """Wait for the end, as long as something happens within so many seconds; return what is in the way."""
+        while not self._is_over:
+            self._has_moved.clear()
+            if not self._is_over and not self._has_moved.wait(seconds):
+                return _HANGS
+        return "".join(self._errors) or None
+
+    def _work(self) -> None:
+        try:
+            _noting(self._hand_over, self._errors)
+        finally:
+            self._is_over = True
+            self._has_moved.set()
+
+    def _hand_over(self) -> None:
+        with open_journal(self._journal) as journal:
+            hand_over_all(journal, self.address, self._runs, self._has_moved.set)
+
+
 def _read(address: str, runs: Collection[str], found: list[Results]) -> None:
     results, damaged = read_all_results(open_mirror(address), runs)
     found += results
-    for what in damaged:
+    for what in damaged.values():
         _LOG.warning("Of the mirror %s: %s", address, what)
 
 

@@ -10,6 +10,7 @@ import pytest
 from support.recordings import Recordings, Training
 from support.scripted_server import ScriptedServer, hearing
 
+from journal.clock import utc_now
 from journal.reading.drain_at_work import HOLDER
 from uploader.delivery import drain
 from uploader.delivery.completion import SHARE, Completion
@@ -33,7 +34,10 @@ class World:
         self.during: Callable[[], object] = lambda: None
         self.outbox = journals.journal.outbox()
         self.completion = Completion(
-            self.outbox, take_in=self._take_in, is_work_left=self._is_work_left, clock=lambda: self.now
+            lambda: self.outbox.is_training(utc_now()),
+            take_in=self._take_in,
+            is_work_left=self._is_work_left,
+            clock=lambda: self.now,
         )
 
     def _take_in(self) -> None:
