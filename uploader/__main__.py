@@ -11,11 +11,13 @@ from uploader.commands.output_streams import tolerant_streams
 
 # Each is the function of that name in the module of that name, loaded when it is used.
 COMMANDS = (
+    "check",
     "doctor",
     "drain",
     "drop",
     "mirror",
     "pack",
+    "prove",
     "prune",
     "receipts",
     "resend",

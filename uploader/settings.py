@@ -3,6 +3,7 @@
 | variable | meaning | default |
 |---|---|---|
 | `UPLOADER_DRAIN` | whether a drain is kept at work beside each training: `1` or `0` | `0` |
+| `UPLOADER_PROOF_KEY` | file with the key pair that signs proofs | `proof-key` in the user's configuration folder |
 | `UPLOADER_PROJECT` | project for runs that named none | `offline-runs` |
 | `CUDA_VISIBLE_DEVICES` | GPUs that a training may use, for its system metrics | all |
 | `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` | certificates to trust | those of `certifi` |
@@ -16,6 +17,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from platformdirs import user_config_path
 
 from uploader.addresses import base_url
 from uploader.errors import SettingsError
@@ -144,6 +147,25 @@ class Settings:
             visible_gpus=env.get("CUDA_VISIBLE_DEVICES", ""),
             accounts={spec.name: _account(spec, env) for spec in PLATFORMS},
         )
+
+
+def proof_key_file(environ: Mapping[str, str] | None = None) -> Path | None:
+    """Return the file with the key pair that signs proofs: `UPLOADER_PROOF_KEY`, else one of this user's configuration.
+
+    Args:
+        environ: The variables; the process's own when None.
+
+    Returns:
+        Its path, whether it exists or not; None for a user without a home.
+    """
+    env = os.environ if environ is None else environ
+    if named := env.get("UPLOADER_PROOF_KEY", "").strip():
+        return Path(os.path.abspath(os.path.expanduser(named)))  # noqa: PTH100, PTH111 - these never raise
+    try:
+        folder = user_config_path("offline-uploader", appauthor=False)
+    except RuntimeError:
+        return None
+    return folder / "proof-key" if folder.is_absolute() else None
 
 
 def _account(spec: PlatformSpec, env: Mapping[str, str]) -> Account:

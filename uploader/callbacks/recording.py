@@ -44,6 +44,7 @@ from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Trainer
 from uploader.callbacks.trainer_facts import resumed_from, start_facts
 from uploader.callbacks.training_failure import UNKNOWN_FAILURE, Failure, escaped_from, failure
+from uploader.proving.key_files import public_key
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.recorder import Recorder
 from uploader.recording.serial_executor import in_caller
@@ -114,6 +115,7 @@ class Recording:
                 **describe_environment(),
                 "uploaderRun": self._recorder.run_id,
                 "uploaderSession": self._recorder.session.facts(),
+                **_proof_key(),
                 **self._origin,
             },
             "system": self._system.sample(),
@@ -300,6 +302,12 @@ class Recording:
     def _record_console(self, chunk: Chunk) -> None:
         payload = chunk.payload()
         self._events.event(CONSOLE, self._redactor.value(payload), str(chunk.id))
+
+
+def _proof_key() -> dict[str, str]:
+    """Return the key that signs this user's proofs, so that platforms have it before there is any result."""
+    key = optional("the key that signs proofs", public_key)
+    return {"uploaderProofKey": key} if key else {}
 
 
 def _log(message: str, level: int = logging.INFO) -> None:

@@ -1,0 +1,36 @@
+"""What platforms were told of a run's heads and have countersigned, kept in `facts` until they are told of newer ones.
+
+It is neither an event nor a delivery: nothing waits for it, and a run has arrived without it. What it holds is opaque
+here; `uploader.proof` gives it its meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+_NAME = "heads"
+_STORE = text("INSERT OR REPLACE INTO facts VALUES (:name, :value)")
+_OF_RUN = text("SELECT name, value FROM facts WHERE name > :prefix AND name < :end")
+
+
+def store_heads(connection: Connection, run: str, destination: int, value: Mapping[str, Any]) -> None:
+    """Keep what a destination has of a run's heads, in the place of what it had before."""
+    connection.execute(_STORE, {"name": f"{_NAME} {run} {destination}", "value": json.dumps(value)})
+
+
+def stored_heads(connection: Connection, run: str) -> Mapping[int, Mapping[str, Any]]:
+    """Return what destinations have of a run's heads, by the ids of these."""
+    prefix = f"{_NAME} {run} "
+    rows = connection.execute(_OF_RUN, {"prefix": prefix, "end": f"{_NAME} {run}!"}).all()
+    return {int(name.removeprefix(prefix)): found for name, value in rows if isinstance(found := _read(value), dict)}
+
+
+def _read(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return None

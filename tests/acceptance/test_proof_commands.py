@@ -1,0 +1,273 @@
+"""`prove` and `check`, as the two people use them: one who has the journal, and one who has the file alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from support.journals import Bench, bench, rows
+
+from uploader.__main__ import main
+
+
+@pytest.fixture(autouse=True)
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "keys" / "proof-key"
+    monkeypatch.setenv("UPLOADER_PROOF_KEY", str(file))
+    return file
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Bench]:
+    """A run of three epochs with a checkpoint and an end."""
+    with bench(tmp_path / "machine" / "journal") as one:
+        one.event("training_started", {"trainArgs": {"data": "secret-path"}}, "1")
+        for number in range(3):
+            one.event("epoch_end", {"epoch": number, "metrics": {"loss": 1 / (1 + number)}}, str(number))
+        one.checkpoint(b"weights", "best", epoch=2, filename="best.pt")
+        one.event("training_complete", {"results": {"metrics": {"mAP": 0.5}, "bestFitness": 0.5}}, "1")
+        yield one
+
+
+@pytest.fixture
+def proof(made: Bench, tmp_path: Path) -> Path:
+    return prove(made, tmp_path / "run.proof")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def prove(made: Bench, file: Path, *options: object) -> Path:
+    done = run("prove", "run", "-o", file, "--journal", made.journal.path, *options)
+    assert done.exit_code == 0, done.output
+    return file
+
+
+def told(*arguments: object) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(run(*arguments, "--json").stdout)
+    return values
+
+
+def heads(file: Path) -> list[str]:
+    """Return the texts of the signed heads in a proof, without their signatures."""
+    ends = (json.loads(line) for line in file.read_bytes().splitlines() if line.startswith((b'{"session"', b'{"head"')))
+    return [end["head"].split("\n\n")[0] for end in ends]
+
+
+def test_what_was_proven_is_checked_with_the_file_alone(made: Bench, proof: Path, key: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "mine.pt"
+    weights.write_bytes(b"weights")
+    public = key.read_text().splitlines()[0].removeprefix("public ")
+    key.unlink()
+    done = run("check", proof, weights)
+    assert done.exit_code == 0, done.output
+    for words in (
+        f"{proof}: holds",
+        made.run.id,
+        "6 events of 1 session, 5 with their content",
+        "finished, 3 epochs; mAP 0.5",
+        "best.pt of epoch 2\n    sha256 ",
+        f"{weights} is the run's checkpoint best of epoch 2",
+        f"Signed (self-attested) by\n  {public}",
+        "Countersigned by nobody",
+    ):
+        assert words in done.output
+    assert max(len(line) for line in done.output.splitlines() if str(tmp_path) not in line) <= 80
+    assert run("check", proof, "--key", public).exit_code == 0
+    assert not key.exists()
+
+
+def test_the_results_are_in_it_and_the_settings_only_where_all_is_asked_for(made: Bench, tmp_path: Path) -> None:
+    assert b"secret-path" not in prove(made, tmp_path / "run.proof").read_bytes()
+    assert b"secret-path" in prove(made, tmp_path / "whole.proof", "--whole").read_bytes()
+    assert told("check", tmp_path / "whole.proof")["disclosed"] == 6
+
+
+def test_the_key_is_made_once_for_its_owner_and_is_in_no_proof(made: Bench, proof: Path, key: Path) -> None:
+    assert key.stat().st_mode & 0o777 == 0o600
+    before, private = key.read_text(), key.read_text().split()[-1]
+    prove(made, proof, "--force")
+    assert key.read_text() == before
+    assert private not in proof.read_text()
+    assert [path.name for path in key.parent.iterdir()] == ["proof-key"]
+
+
+def test_a_file_that_is_no_checkpoint_of_the_run_is_refused(proof: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.pt").write_bytes(b"other")
+    done = run("check", proof, tmp_path / "other.pt")
+    assert (done.exit_code, "is no checkpoint of this run" in done.output) == (1, True)
+
+
+def test_altered_content_is_named(proof: Path) -> None:
+    proof.write_bytes(proof.read_bytes().replace(b'"loss":0.5', b'"loss":0.1'))
+    done = run("check", proof)
+    assert (done.exit_code, "does not hold" in done.output) == (1, True)
+    assert "the content of event 3 (epoch_end 1)" in done.output
+    assert "mAP" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (b"", 2, "it is no proof that `prove` wrote"),
+        (b"PK\x03\x04", 2, "it is no proof that `prove` wrote"),
+        (b'{"format":"offline-uploader proof","version":9}\n', 2, "install a later offline-uploader"),
+        (b'{"format":"offline-uploader proof","version":1,"run":"\x1b[31m"', 2, "no proof"),
+    ],
+)
+def test_what_is_no_proof_is_said(tmp_path: Path, content: bytes, code: int, words: str) -> None:
+    (tmp_path / "x.proof").write_bytes(content)
+    done = run("check", tmp_path / "x.proof")
+    assert (done.exit_code, words in done.output) == (code, True), done.output
+    assert "\x1b" not in done.output
+
+
+def test_a_file_that_was_cut_off_does_not_hold(proof: Path) -> None:
+    proof.write_bytes(proof.read_bytes()[:-20])
+    done = run("check", proof)
+    assert (done.exit_code, "was cut off" in done.output) == (1, True)
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(proof: Path) -> None:
+    os.truncate(proof, 9 << 30)
+    done = run("check", proof)
+    assert (done.exit_code, "no proof has more than" in done.output) == (2, True)
+
+
+def test_names_from_a_file_move_no_cursor(proof: Path) -> None:
+    proof.write_bytes(proof.read_bytes().replace(b'"called":"demo/run"', b'"called":"\\u001b[2Jdemo"'))
+    done = run("check", proof)
+    assert (done.exit_code, "\x1b" in done.output, "�[2Jdemo" in done.output) == (0, False, True)
+
+
+def test_another_key_is_seen(made: Bench, proof: Path, key: Path, tmp_path: Path) -> None:
+    """Somebody without the key makes a proof of their own: it holds, but not for who asks for the first key."""
+    first = tmp_path / "first-key"
+    first.write_text(key.read_text().splitlines()[0])
+    key.unlink()
+    prove(made, proof, "--force")
+    assert run("check", proof).exit_code == 0
+    done = run("check", proof, "--key", first)
+    assert (done.exit_code, "has not signed it" in done.output) == (1, True)
+
+
+def test_a_key_of_before_signs_too_and_so_announces_the_new_one(made: Bench, proof: Path, key: Path) -> None:
+    first = key.read_text().splitlines()[0]
+    key.rename(f"{key}.old")
+    prove(made, proof, "--force")
+    assert first not in key.read_text()
+    assert len(told("check", proof, "--key", first)["signed_by"]) == 2
+    assert run("check", proof, "--key", first).exit_code == 0
+
+
+@pytest.mark.parametrize("content", ["", "public x\nprivate y\n", "public a\n", "\xff"])
+def test_a_damaged_key_is_said_and_left_alone(made: Bench, tmp_path: Path, key: Path, content: str) -> None:
+    key.parent.mkdir()
+    key.write_bytes(content.encode("latin-1"))
+    done = run("prove", "run", "-o", tmp_path / "run.proof", "--journal", made.journal.path)
+    assert (done.exit_code, "is no key pair of ours" in done.output) == (2, True), done.output
+    assert key.read_bytes() == content.encode("latin-1")
+
+
+def test_a_key_in_the_journal_is_refused(made: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPLOADER_PROOF_KEY", str(made.journal.path / "key"))
+    done = run("prove", "run", "-o", tmp_path / "run.proof", "--journal", made.journal.path)
+    assert (done.exit_code, "is in the journal" in done.output) == (2, True)
+
+
+def test_nothing_is_replaced_unasked(made: Bench, proof: Path) -> None:
+    done = run("prove", "run", "-o", proof, "--journal", made.journal.path)
+    assert (done.exit_code, "--force replaces it" in done.output) == (2, True)
+
+
+def test_a_pruned_run_cannot_be_proven_any_more(made: Bench, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(made.journal.path / "journal.db")) as connection, connection:
+        connection.execute("DELETE FROM events")
+    done = run("prove", "run", "-o", tmp_path / "run.proof", "--journal", made.journal.path)
+    assert (done.exit_code, "its events were pruned" in done.output) == (3, True)
+    assert not (tmp_path / "run.proof").exists()
+
+
+def test_what_comes_after_a_hole_is_counted_and_not_covered(made: Bench, proof: Path) -> None:
+    with closing(sqlite3.connect(made.journal.path / "journal.db")) as connection, connection:
+        connection.execute("DELETE FROM events WHERE seq = 3")
+    prove(made, proof, "--force")
+    assert (told("check", proof)["events"], told("check", proof)["not_covered"]) == (2, 3)
+    assert "not covered: 3 events" in run("check", proof).output
+
+
+def test_names_that_are_not_utf_8_are_proven(made: Bench, proof: Path) -> None:
+    with closing(sqlite3.connect(made.journal.path / "journal.db")) as connection, connection:
+        connection.execute("UPDATE events SET key = CAST(x'fffe22' AS TEXT) WHERE seq = 4")
+    prove(made, proof, "--force")
+    assert told("check", proof)["holds"]
+
+
+def test_events_that_come_later_make_the_same_tree_grow(made: Bench, proof: Path) -> None:
+    before = heads(proof)
+    assert heads(prove(made, proof, "--force")) == before
+    made.event("epoch_end", {"epoch": 3}, "3")
+    assert heads(prove(made, proof, "--force")) != before
+
+
+def test_a_journal_restored_from_a_mirror_has_the_same_heads(made: Bench, proof: Path, tmp_path: Path) -> None:
+    made.writer.start_session(made.run.id, None)
+    mirror, other = tmp_path / "drive", tmp_path / "other"
+    assert run("mirror", mirror, "--journal", made.journal.path).exit_code == 0
+    assert run("restore", mirror, "--journal", other).exit_code == 0
+    assert run("prove", "run", "-o", tmp_path / "other.proof", "--journal", other).exit_code == 0
+    assert heads(tmp_path / "other.proof") == heads(proof)
+    assert run("check", proof, "--mirror", mirror).exit_code == 0
+    assert "Witnessed by the mirror: 6 of 6 events are the same" in run("check", proof, "--mirror", mirror).output
+
+
+def test_a_mirror_tells_that_the_journal_was_rewritten_with_the_key(made: Bench, proof: Path, tmp_path: Path) -> None:
+    """Whoever rewrites the journal has the key, too; the proof holds but for the mirror, which they cannot write."""
+    mirror = tmp_path / "drive"
+    run("mirror", mirror, "--journal", made.journal.path)
+    with closing(sqlite3.connect(made.journal.path / "journal.db")) as connection, connection:
+        connection.execute(
+            "UPDATE events SET payload = replace(payload, '0.5', '0.9') WHERE kind = 'training_complete'"
+        )
+    prove(made, proof, "--force")
+    assert run("check", proof).exit_code == 0
+    done = run("check", proof, "--mirror", mirror)
+    assert (done.exit_code, "the mirror has another content of event 6 (training_complete 1)" in done.output) == (
+        1,
+        True,
+    )
+
+
+def test_a_mirror_that_lags_is_no_witness_of_the_rest(made: Bench, proof: Path, tmp_path: Path) -> None:
+    mirror = tmp_path / "drive"
+    run("mirror", mirror, "--journal", made.journal.path)
+    made.event("epoch_end", {"epoch": 3}, "3")
+    prove(made, proof, "--force")
+    done = run("check", proof, "--mirror", mirror)
+    assert (done.exit_code, "the mirror has 6 of its 7 events" in done.output) == (1, True)
+
+
+def test_without_cryptography_it_is_unsigned_and_says_so(
+    made: Bench, proof: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uploader.proof.ed25519.find_spec", lambda name: None)
+    done = run("prove", "run", "-o", proof, "--journal", made.journal.path, "--force")
+    assert (done.exit_code, "pip install 'offline-uploader[proof]'" in done.output) == (0, True)
+    assert "pip install" in run("check", proof).output
+    monkeypatch.undo()
+    done = run("check", proof)
+    assert (done.exit_code, "nobody has signed it" in done.output) == (1, True)
+
+
+def test_a_run_that_is_not_there_is_said(made: Bench, tmp_path: Path) -> None:
+    done = run("prove", "nope", "-o", tmp_path / "x", "--journal", made.journal.path)
+    assert (done.exit_code, "'nope' fits no run" in done.output) == (2, True)
+    assert rows(made.journal.path, "SELECT count(*) FROM events") == [(6,)]

@@ -1,0 +1,125 @@
+"""`uploader prove`: a file by which somebody else can check what a run has recorded."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from journal.disk import replacing
+from journal.quantities import count, readable
+from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
+from uploader.commands.help_texts import epilog
+from uploader.commands.journal_access import opened_journal
+from uploader.commands.journal_option import journal_option
+from uploader.commands.selection import named_runs
+from uploader.errors import SettingsError
+
+if TYPE_CHECKING:
+    from journal import Journal
+    from journal.records import Run
+    from uploader.proof.signers import Signers
+    from uploader.proving.proof_writing import Written
+
+NOTHING = 3
+_CODES = """
+  0  the proof was written
+  1  the journal cannot be used, or the file not be written
+  2  the arguments or the key cannot be used, or RUN names nothing in the journal
+  3  the journal has nothing of the run that can be proven; no file was written"""
+
+
+@click.command(
+    epilog=epilog(
+        "prove train-3 -o train-3.proof",
+        "prove train-3 -o train-3.proof --whole --force",
+        "prove demo/train-3 -o train-3.proof --json",
+        codes=_CODES,
+    )
+)
+@click.argument("run")
+@click.option(
+    "-o",
+    "--output",
+    "out",
+    required=True,
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the proof.",
+)
+@click.option("--whole", is_flag=True, help="Put in the content of every event: settings, machine and console, too.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@journal_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def prove(*, run: str, out: Path, whole: bool, force: bool, journal: Path | None, as_json: bool) -> NoReturn:
+    """Write a proof of RUN: a file by which somebody else can `check` what it has recorded, without the journal.
+
+    It lists every event with the hashes of its content and of its checkpoint, and has the content of the results: the
+    epochs, checkpoints and the end. All is bound together by signed tree heads, as far as a platform has countersigned
+    them with its word on when it saw them.
+    """
+    if out.exists() and not force:
+        fail(f"{out} is there already; --force replaces it", "prove", USAGE, as_json=as_json)
+    with opened_journal(journal, "prove", as_json=as_json) as opened:
+        from uploader.proving.key_files import signers
+
+        opened.ingest_fallbacks()
+        opened.flush()  # what is shown to somebody else survives a power cut here
+        chosen = _the_run(opened, run)
+        try:
+            signs = signers(opened.path)
+        except SettingsError as error:
+            fail(str(error), "prove", USAGE, as_json=as_json)
+        written = _write(opened, chosen, signs, out, whole=whole, as_json=as_json)
+    _tell(out, chosen, signs, written, as_json=as_json)
+    sys.exit(0)
+
+
+def _the_run(opened: Journal, name: str) -> Run:
+    (run_id,) = named_runs(opened, [name])
+    with closing(opened.outbox()) as outbox:
+        return next(each for each in outbox.routes.runs() if each.id == run_id)
+
+
+def _write(opened: Journal, run: Run, signs: Signers, out: Path, *, whole: bool, as_json: bool) -> Written:
+    from uploader.proving.proof_writing import DISCLOSED, NothingToProve, write_proof
+
+    try:
+        with replacing(out) as file:
+            return write_proof(opened, run, signs, file, lambda kind: whole or kind in DISCLOSED)
+    except NothingToProve:
+        why = "its events were pruned, or it was recorded before events were numbered"
+        fail(f"the journal has no events of {run.name} to prove: {why}", "prove", NOTHING, as_json=as_json)
+    except OSError as error:
+        fail(f"{out} cannot be written ({error.strerror or error})", "prove", JOURNAL_UNUSABLE, as_json=as_json)
+
+
+def _tell(out: Path, run: Run, signs: Signers, written: Written, *, as_json: bool) -> None:
+    key = str(signs.key) if signs.key else None
+    size = out.stat().st_size
+    if as_json:
+        values = {"file": str(out), "run": run.id, "key": key, "bytes": size, **vars(written)}
+        click.echo(json.dumps(values))
+        return
+    of = f"{count(written.events, 'event')} of {run.name}, with the content of {written.disclosed}"
+    click.echo(f"{out}: {of}; {readable(size)}")
+    for line in _notes(key, written):
+        click.echo(f"  {line}")
+
+
+def _notes(key: str | None, written: Written) -> list[str]:
+    """Return in words what whoever hands the proof on should know of it."""
+    from uploader.proof.ed25519 import ADVICE
+
+    notes = [f"signed by\n    {key}" if key else f"unsigned, so that anybody could have made it: {ADVICE}"]
+    if written.countersigned:
+        notes.append(f"countersigned: {count(written.countersigned, 'event')}")
+    if written.outdated:
+        notes.append("a platform has countersigned other events than the journal has, or more of them")
+    if written.beyond:
+        notes.append(f"not covered: {count(written.beyond, 'event')} with numbers after a missing one")
+    return notes
