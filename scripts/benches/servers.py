@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -16,8 +19,18 @@ from typing import Any
 KEY = "ul_bench"
 HOST = "127.0.0.1"
 _CHUNK = 1 << 16
-_ANSWER = b'{"received":true,"modelId":"bench","runId":"bench"}'
-_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_ANSWER) + _ANSWER
+COUNTS = "/counts"
+"""Path at which a server that only answers tells how many requests it accepted and refused."""
+
+
+def _response(answer: object, status: str = "200 OK") -> bytes:
+    body = json.dumps(answer).encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+_RESPONSE = _response({"received": True, "modelId": "bench", "runId": "bench"})
+_REFUSAL = _response({"error": "Too many requests"}, "429 Too Many Requests")
 
 
 @contextmanager
@@ -48,9 +61,9 @@ def delayed(url: str, seconds: float) -> Iterator[str]:
 
 
 @contextmanager
-def answering() -> Iterator[str]:
-    """Yield the URL of a server that accepts everything and stores nothing."""
-    with _process(_answer_all) as port:
+def answering(allowed: float = math.inf) -> Iterator[str]:
+    """Yield the URL of a server that stores nothing, and accepts everything or so many requests a second."""
+    with _process(_answer_all, allowed) as port:
         yield f"http://{HOST}:{port}"
 
 
@@ -82,8 +95,31 @@ def _delay_line(pipe: Connection, target: int, seconds: float) -> None:
     asyncio.run(_listen(pipe, lambda: asyncio.start_server(accept, HOST, 0)))
 
 
+class _Bucket:
+    """So many requests a second, of which those of one second may come at once."""
+
+    def __init__(self, allowed: float) -> None:
+        self.counts = {"accepted": 0, "refused": 0}
+        self._allowed = self._tokens = allowed
+        self._at = time.monotonic()
+
+    def accepts(self) -> bool:
+        """Count a request; return whether it is one of those that are allowed."""
+        now = time.monotonic()
+        if not math.isinf(self._allowed):
+            self._tokens = min(self._allowed, self._tokens + (now - self._at) * self._allowed)
+        self._at = now
+        is_accepted = self._tokens >= 1
+        self._tokens -= is_accepted
+        self.counts["accepted" if is_accepted else "refused"] += 1
+        return is_accepted
+
+
 class _Answering(asyncio.Protocol):
     """Answers each complete request, and parses nothing but the body's length."""
+
+    def __init__(self, bucket: _Bucket) -> None:
+        self._bucket = bucket
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -93,8 +129,12 @@ class _Answering(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         while (length := self._request_length()) and len(self._received) >= length:
+            is_question = self._received.startswith(b"GET " + COUNTS.encode())
             self._received = self._received[length:]
-            self._transport.write(_RESPONSE)
+            self._transport.write(_response(self._bucket.counts) if is_question else self._answer())
+
+    def _answer(self) -> bytes:
+        return _RESPONSE if self._bucket.accepts() else _REFUSAL
 
     def _request_length(self) -> int:
         """Return the length of the first request, or 0 while its head is incomplete."""
@@ -103,8 +143,9 @@ class _Answering(asyncio.Protocol):
         return len(head) + len(end) + int(rest.split(b"\r\n", 1)[0] or 0) if end else 0
 
 
-def _answer_all(pipe: Connection) -> None:
-    asyncio.run(_listen(pipe, lambda: asyncio.get_running_loop().create_server(_Answering, HOST, 0)))
+def _answer_all(pipe: Connection, allowed: float) -> None:
+    bucket = _Bucket(allowed)
+    asyncio.run(_listen(pipe, lambda: asyncio.get_running_loop().create_server(lambda: _Answering(bucket), HOST, 0)))
 
 
 async def _listen(pipe: Connection, start: Callable[[], Any]) -> None:

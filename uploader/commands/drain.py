@@ -104,11 +104,9 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
 @click.option(
     "--parallel",
     type=click.IntRange(1, 256),
-    default=16,
-    show_default=True,
     envvar="UPLOADER_PARALLEL",
     show_envvar=True,
-    help="How many messages to send at once, for each platform.",
+    help="How many messages to send at once, for each platform; by default what the link and the platform take.",
 )
 @click.option(
     "--receipts",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock
@@ -28,10 +29,12 @@ class Finished:
     Attributes:
         claim: The delivery.
         result: The platform's receipt, or why there is none.
+        seconds: How long it took.
     """
 
     claim: Claim
     result: Receipt | Exception
+    seconds: float = 0.0
 
 
 class Deliverer:
@@ -59,13 +62,18 @@ class Deliverer:
 
     def attempt(self, claim: Claim) -> Finished:
         """Make one attempt; an error is part of the result."""
+        began = time.monotonic()
+        result = self._result(claim)
+        return Finished(claim, result, time.monotonic() - began)
+
+    def _result(self, claim: Claim) -> Receipt | Exception:
         try:
-            return Finished(claim, self._deliver(claim))
+            return self._deliver(claim)
         except DeliveryError as error:
-            return Finished(claim, error)
+            return error
         except Exception as error:  # noqa: BLE001  one bad row harms only itself
             _LOG.exception("delivery %s failed in an unexpected way", claim.delivery_id)
-            return Finished(claim, error)
+            return error
 
     def _deliver(self, claim: Claim) -> Receipt:
         if not claim.body.startswith("{"):  # the planner sets such an event aside; parsing each would cost too much

@@ -350,7 +350,7 @@ class Drain:
         ):
             self._take(left)
         for sender in self._senders:
-            if sender.paused:
+            if sender.in_flight and sender.paused:
                 self._outcomes.release(sender.withdraw())
 
     def _wait(self, seconds: float) -> None:

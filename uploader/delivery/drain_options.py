@@ -22,7 +22,7 @@ class DrainOptions:
             journal to another drain that does the same.
         log: The file that the drain prints to, for whoever asks; None for the streams that it was started with.
         max_time: Go on trying for so many seconds; None ends when nothing more can be done now.
-        parallel: How many messages at once, for each destination.
+        parallel: How many messages at once, for each destination; None for what the link and the platform take.
         uploads: How many uploads at once, for each destination.
         timing: How long to wait for what.
     """
@@ -34,6 +34,6 @@ class DrainOptions:
     until_done: bool = False
     log: Path | None = None
     max_time: float | None = None
-    parallel: int = 16
+    parallel: int | None = None
     uploads: int = 2
     timing: Timing = field(default_factory=Timing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event
@@ -14,6 +14,7 @@ from journal.records import Claim, Destination, Lane
 from uploader.delivery.address_check import may_be_a_platforms
 from uploader.delivery.attempt import Deliverer, Finished
 from uploader.delivery.circuit_breaker import LaneBreakers
+from uploader.delivery.concurrency import Concurrency
 from uploader.delivery.heartbeats import Heartbeats
 from uploader.delivery.progress import Progress
 from uploader.delivery.retry_policy import FIRST_WAIT, Random
@@ -29,8 +30,6 @@ from uploader.errors import (
 )
 from uploader.platforms.base import Heartbeating, Platform, Receipt, RunIdentity
 
-CLAIM_AHEAD = 4
-"""This many messages are claimed for each thread, so that no thread waits for the journal."""
 BYTES_IN_FLIGHT = 32 << 20
 """Characters of messages in flight at once, unless one alone has more: large ones go one or two at a time."""
 MORE_PROBES = 3
@@ -53,7 +52,7 @@ class SenderContext:
         progress: Hears of uploads.
         abort: Once set, uploads end where they are.
         results: Where finished attempts are put; None wakes the reader up.
-        parallel: How many messages at once, for each destination.
+        parallel: How many messages at once, for each destination; None for what the link and the platform take.
         uploads: How many uploads at once, for each destination.
         random: For waits.
         first_wait: After a host's first failure, seconds.
@@ -66,7 +65,7 @@ class SenderContext:
     progress: Progress
     abort: Event
     results: SimpleQueue[Finished | None]
-    parallel: int
+    parallel: int | None
     uploads: int
     random: Random
     first_wait: float = FIRST_WAIT
@@ -116,7 +115,9 @@ class Sender:
         self._errors: dict[Lane, str] = {}
         self._clock = context.clock
         self._breakers = LaneBreakers(context.random, context.first_wait)
-        self._limits: dict[Lane, int] = {"message": context.parallel * CLAIM_AHEAD, "upload": context.uploads}
+        self._concurrency = Concurrency(context.parallel)
+        self._allowed = self._concurrency.allowed(self._clock())
+        self._uploads = context.uploads
         self._lane_counts: Counter[Lane] = Counter()
         self._platform: Platform | None = None
         self._heartbeating: Heartbeating | None = None
@@ -130,7 +131,8 @@ class Sender:
             self.closed = error
         else:
             self._heartbeating = _heartbeating_of(self._platform)
-            self._pools = _worker_pools(destination, self._platform, context)
+            widths: dict[Lane, int] = {"message": self._allowed.width, "upload": context.uploads}
+            self._pools = _worker_pools(destination, self._platform, widths, context)
 
     def capacity(self) -> Capacity:
         """Return what may be claimed now.
@@ -144,9 +146,9 @@ class Sender:
         if message == "half-open":  # a message goes beside an upload, which may be under way for long
             probes = int(not self._lane_counts["message"] and space > 0)
             return Capacity(probes, space, int(not self.in_flight and upload != "open"), is_probe=True)
-        limit, sent = self._limits["message"], self._lane_counts["message"]
+        limit, sent = self._allowed.ahead, self._lane_counts["message"]
         messages = limit - sent if 2 * sent <= limit and space > 0 else 0
-        most = {"closed": self._limits["upload"], "half-open": 1, "open": 0}[upload]
+        most = {"closed": self._uploads, "half-open": 1, "open": 0}[upload]
         return Capacity(messages, space, max(0, most - self._lane_counts["upload"]))
 
     def start(self, claims: Sequence[Claim]) -> None:
@@ -161,6 +163,8 @@ class Sender:
         self._let_go(finished.claim)
         lane, result, now = finished.claim.lane, finished.result, self._clock()
         self._is_proven = self._is_proven or may_be_a_platforms(result)
+        if lane == "message":
+            self._adapt(finished, now)
         if isinstance(result, (Receipt, Refused)):
             self._errors.pop(lane, None)
             self._breakers.answered(lane, now)
@@ -173,6 +177,14 @@ class Sender:
             self._breakers.failed(lane, error, now)
             if self._breakers.state(lane, now) == "open":
                 self._errors.setdefault(lane, str(error))
+
+    def _adapt(self, finished: Finished, now: float) -> None:
+        """Send more or fewer messages at once, as the answers and their times say."""
+        is_busy = self._lane_counts["message"] + 1 >= self._allowed.width
+        allowed = self._concurrency.after(finished.result, finished.seconds, now, is_busy=is_busy)
+        if allowed[:2] != self._allowed[:2]:
+            self._pools["message"].resize(allowed.width, allowed.rate)
+        self._allowed = allowed
 
     def _put_off(self, error: ReadRefused) -> None:
         """Go on with what needs no reading first: the key may be for writing only."""
@@ -258,11 +270,10 @@ def _heartbeating_of(platform: object) -> Heartbeating | None:
 
 
 def _worker_pools(
-    destination: Destination, platform: Platform, context: SenderContext
+    destination: Destination, platform: Platform, widths: Mapping[Lane, int], context: SenderContext
 ) -> dict[Lane, WorkerPool[Claim, Finished | None]]:
     deliverer = Deliverer(platform, context.blobs, context.default_project, context.progress, context.abort)
-    sizes: dict[Lane, int] = {"message": context.parallel, "upload": context.uploads}
     return {
         lane: WorkerPool(f"drain-{destination.id}-{lane}", size, deliverer.attempt, context.results)
-        for lane, size in sizes.items()
+        for lane, size in widths.items()
     }

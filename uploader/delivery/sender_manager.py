@@ -17,6 +17,7 @@ from uploader.addresses import shown
 from uploader.connecting import connect
 from uploader.delivery import run_routing
 from uploader.delivery.attempt import Finished
+from uploader.delivery.concurrency import MOST_WIDTH
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.progress import Progress
 from uploader.delivery.sender import Sender, SenderContext
@@ -261,7 +262,7 @@ class SenderManager:
 
     def _connect(self, platform: str, base_url: str) -> Platform:
         options = self._options
-        connections = options.parallel + options.uploads
+        connections = (options.parallel or MOST_WIDTH) + options.uploads
         return connect(
             platform, base_url, self._settings, connections=connections, answer_seconds=options.timing.answer
         )

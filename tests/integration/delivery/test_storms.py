@@ -21,10 +21,11 @@ from journal.clock import utc_now
 from journal.outbox.outbox import Outbox
 from uploader.connecting import connect
 from uploader.delivery.attempt import Finished
+from uploader.delivery.concurrency import CLAIM_AHEAD
 from uploader.delivery.feed import Feed
 from uploader.delivery.outcomes import Outcomes
 from uploader.delivery.progress import Silent
-from uploader.delivery.sender import CLAIM_AHEAD, Sender, SenderContext
+from uploader.delivery.sender import Sender, SenderContext
 from uploader.platforms.ultralytics.client import UltralyticsPlatform
 
 RUNS, EPOCHS = 20, 500
