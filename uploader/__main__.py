@@ -15,6 +15,7 @@ COMMANDS = (
     "doctor",
     "drain",
     "drop",
+    "logs",
     "mirror",
     "pack",
     "prove",

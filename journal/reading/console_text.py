@@ -49,21 +49,22 @@ def console_chunk_ids(connection: Connection, run_id: str, after: int = 0) -> li
     return [row.id for row in connection.execute(_IN_ORDER, {"run": run_id, "after": after})]
 
 
-def console_tail(connection: Connection, run_id: str, lines: int) -> list[ConsoleChunk]:
-    """Return the last chunk and as many before it as have so many lines; there may be more lines than that.
+def console_tail(connection: Connection, run_id: str, lines: int) -> tuple[list[ConsoleChunk], int]:
+    """Return the last chunks with so many lines, or a few more, and the id of the chunk that arrived last.
 
     Args:
         connection: Any.
         run_id: The run.
-        lines: How many.
+        lines: How many; the last chunk is returned in any case, as it has the progress.
     """
+    ids = console_chunk_ids(connection, run_id)
     found: list[ConsoleChunk] = []
-    for event_id in reversed(console_chunk_ids(connection, run_id)):
+    for event_id in reversed(ids):
         found.append(console_chunk(connection, event_id))
         lines -= found[-1].text.count("\n") + 1 if found[-1].text else 0
         if lines <= 0:
             break
-    return found[::-1]
+    return found[::-1], max(ids, default=0)
 
 
 def console_chunk(connection: Connection, event_id: int) -> ConsoleChunk:

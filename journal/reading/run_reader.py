@@ -26,7 +26,7 @@ _STATES = text("SELECT state, count(*) AS deliveries FROM deliveries WHERE run_i
 
 
 @dataclass(frozen=True)
-class RunDetails:
+class RunContents:
     """What a person looks at of one run.
 
     Attributes:
@@ -120,12 +120,23 @@ class RunReader:
                 chunks = [console_chunk(connection, each) for each in ids[first : first + CHUNKS_AT_ONCE]]
             yield from chunks
 
-    def console_tail(self, lines: int) -> list[ConsoleChunk]:
-        """Return the last chunk, and as many before it as have so many lines."""
+    def console_after(self, chunk_id: int) -> tuple[list[ConsoleChunk], bool]:
+        """Return what arrived after a chunk, and whether more may come, as both were at one moment.
+
+        Args:
+            chunk_id: Its id; 0 for all.
+        """
+        with self._begin(read_only=True) as connection:
+            ids = console_chunk_ids(connection, self._run_id, chunk_id)
+            chunks = [console_chunk(connection, each) for each in ids]
+            return chunks, run_times(connection, self._run_id, utc_now()).is_live
+
+    def console_tail(self, lines: int) -> tuple[list[ConsoleChunk], int]:
+        """Return the last chunks with so many lines, or a few more, and the id of the chunk that arrived last."""
         with self._begin(read_only=True) as connection:
             return console_tail(connection, self._run_id, lines)
 
-    def details(self, *, epochs: int, lines: int, deliveries: int | None) -> RunDetails:
+    def contents(self, *, epochs: int, lines: int, deliveries: int | None) -> RunContents:
         """Return what a person looks at, as it was at one moment.
 
         Args:
@@ -140,12 +151,12 @@ class RunReader:
         with self._begin(read_only=True) as connection:
             measured, recorded = recorded_epochs(connection, run, epochs)
             states = connection.execute(_STATES, {"run": run})
-            return RunDetails(
+            return RunContents(
                 report=self._report(connection),
                 times=run_times(connection, run, utc_now()),
                 epochs=measured,
                 epochs_recorded=recorded,
-                console=console_tail(connection, run, lines),
+                console=console_tail(connection, run, lines)[0],
                 checkpoints=stored_checkpoints(connection, run),
                 deliveries=delivery_records(connection, run, deliveries),
                 deliveries_by_state={row.state: row.deliveries for row in states},

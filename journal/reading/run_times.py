@@ -10,13 +10,14 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from journal.clock import from_text, to_text
-from journal.kinds import FAILED, REGISTRATION
+from journal.kinds import FAILED, MILESTONES, REGISTRATION, RunState, listed
+from journal.reading.report import run_state
 from journal.schema.tables import RANK
 from journal.sessions.liveness import live_sessions
 
 _SESSIONS = text(
     """
-    SELECT id, host, started_at, heartbeat_at, ended_at FROM sessions
+    SELECT id, host, started_at, heartbeat_at, ended_at, outcome FROM sessions
     WHERE run_id = :run AND purpose IS NULL ORDER BY generation, id
     """
 )
@@ -26,6 +27,12 @@ _LAST = text(
     WHERE e.run_id = :run AND e.kind = :kind AND json_valid(e.payload) ORDER BY {RANK} DESC LIMIT 1
     """  # noqa: S608 - a constant of this package
 )
+_MILESTONE = text(
+    f"""
+    SELECT e.kind FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.run_id = :run AND e.kind IN ({listed(MILESTONES)}) ORDER BY {RANK} DESC LIMIT 1
+    """  # noqa: S608 - names of this package
+)
 _SIGNALS = text("SELECT kind, detail FROM signals WHERE run_id = :run ORDER BY id")
 
 
@@ -34,6 +41,8 @@ class RunTimes:
     """When a run was trained, and how.
 
     Attributes:
+        state: `running` while a session is alive; `interrupted` when none is and it neither finished nor failed.
+        is_live: Whether a session is: one that has finished may still be writing.
         began_at: When its first session began, ISO; None for a run without one.
         ended_at: When its last one ended, ISO, as far as is known; None while one goes on.
         seconds: How long its sessions took, all together.
@@ -45,6 +54,8 @@ class RunTimes:
         is_cancelled: Whether a platform told it to stop.
     """
 
+    state: RunState
+    is_live: bool
     began_at: str | None
     ended_at: str | None
     seconds: float
@@ -67,11 +78,14 @@ def run_times(connection: Connection, run_id: str, now: datetime) -> RunTimes:
     rows = connection.execute(_SESSIONS, {"run": run_id}).all()
     live = set(live_sessions(connection, now))
     ends = [to_text(now) if row.id in live else row.ended_at or row.heartbeat_at for row in rows]
-    goes_on = any(row.id in live for row in rows)
+    is_live = any(row.id in live for row in rows)
+    milestone = connection.execute(_MILESTONE, {"run": run_id}).scalar()
     signals = [(row.kind, row.detail) for row in connection.execute(_SIGNALS, {"run": run_id})]
     return RunTimes(
+        state=run_state(milestone, rows[-1].outcome if rows else None, is_live),
+        is_live=is_live,
         began_at=rows[0].started_at if rows else None,
-        ended_at=None if goes_on or not ends else max(ends),
+        ended_at=None if is_live or not ends else max(ends),
         seconds=sum(_seconds(row.started_at, end) for row, end in zip(rows, ends, strict=True)),
         sessions=len(rows),
         host=rows[-1].host if rows else None,

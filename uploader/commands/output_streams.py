@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -80,6 +81,16 @@ def tolerant_streams() -> Iterator[None]:
             sys.stdout.flush()
             sys.stderr.flush()
             sys.stdout, sys.stderr = usual
+
+
+def is_anybody_reading() -> bool:
+    """Return whether what is printed reaches somebody; False once the reader of a pipe has gone."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return not any(events & (select.POLLERR | select.POLLNVAL) for _, events in poll.poll(0))
+    except (OSError, ValueError):  # it is no file
+        return True
 
 
 def _occupy() -> None:

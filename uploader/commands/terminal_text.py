@@ -1,7 +1,7 @@
-"""Text of somebody else's, such as a training's name or output, made safe to print, and cut to a terminal's columns. Pure.
+"""Text of somebody else's, such as a training's name or output, made safe to print and cut to a width. Pure.
 
-A terminal obeys escape sequences: they can move the cursor, change the title, write into the clipboard, or have it type.
-What a journal holds was printed by a training, or said by a platform, and none of it may do that.
+A terminal obeys escape sequences: they can move the cursor, change the title, write into the clipboard, or have it
+type. What a journal holds was printed by a training, or said by a platform, and none of it may do that.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from uploader.delivery.drain_lock import HeldLock, drain_lock
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
 from uploader.delivery.followed_mirrors import FollowedMirrors
-from uploader.delivery.journal_changes import JournalChanges
+from uploader.delivery.journal_changes import NOTICE_SECONDS, JournalChanges
 from uploader.delivery.journal_maintenance import JournalMaintenance
 from uploader.delivery.known_models import KnownModels
 from uploader.delivery.outcomes import Outcomes
@@ -44,8 +44,6 @@ from uploader.settings import Settings
 
 TICK_SECONDS = 1.0
 """How often a drain that waits looks at the journal."""
-NOTICE_SECONDS = 0.2
-"""How soon a drain that watches notices that somebody has written to it."""
 GATHER_SECONDS = 0.02
 """How long finished attempts are gathered before they are recorded together."""
 WORTH_WAITING = 30.0

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from journal.storage.log_flush import log_of
+
+NOTICE_SECONDS = 0.2
+"""How soon it is noticed that somebody has written."""
+LOOK_SECONDS = 5.0
+"""How often to look although nobody has: a process that was killed writes nothing."""
+_REST = 9
+"""What is done at each look takes one part in ten of the time, at most."""
 
 
 class JournalChanges:
@@ -37,3 +46,24 @@ def _stamp(file: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return info.st_mtime_ns, info.st_size
+
+
+def looks(
+    database: Path, *, wait: Callable[[float], object] = time.sleep, clock: Callable[[], float] = time.monotonic
+) -> Iterator[None]:
+    """Yield at once, and then whenever somebody has written to a journal, and now and then in any case.
+
+    Args:
+        database: The journal's `journal.db`.
+        wait: Waits for so many seconds.
+        clock: Seconds; never goes back.
+    """
+    changes = JournalChanges(database)
+    while True:
+        changes.note()
+        began = clock()
+        yield
+        rest = _REST * (clock() - began)
+        wait(max(NOTICE_SECONDS, rest))
+        while not changes.are_any() and clock() - began < LOOK_SECONDS + rest:
+            wait(NOTICE_SECONDS)

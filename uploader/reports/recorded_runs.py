@@ -15,11 +15,12 @@ from typing import Any
 from journal import locations
 from journal.errors import NoJournal, UnknownRow
 from journal.read_only import reading
+from journal.reading.console_text import ConsoleChunk
 from journal.reading.delivery_records import DeliveryRecord
 from journal.reading.places import what_else, what_is
 from journal.reading.recorded_epochs import columns, trained_epochs
 from journal.reading.report import RunReport
-from journal.reading.run_reader import RunDetails, RunReader, recorded_runs
+from journal.reading.run_reader import RunContents, RunReader, recorded_runs
 from journal.reading.run_times import RunTimes
 from journal.reading.stored_checkpoints import StoredCheckpoint
 from journal.records import Run
@@ -137,10 +138,24 @@ class RecordedRun:
         Args:
             tail: Only so many of the last lines; None for all.
         """
-        with self._reader() as reader:
-            chunks = reader.console() if tail is None else iter(reader.console_tail(tail))
-            lines = [line for chunk in chunks for line in folded(chunk.text)]
+        chunks = self.console_chunks() if tail is None else self.console_tail(tail)[0]
+        lines = [line for chunk in chunks for line in folded(chunk.text)]
         return "\n".join(lines if tail is None else lines[max(0, len(lines) - tail) :])
+
+    def console_chunks(self) -> Iterator[ConsoleChunk]:
+        """Yield what it printed, chunk by chunk, however much that is."""
+        with self._reader() as reader:
+            yield from reader.console()
+
+    def console_tail(self, lines: int) -> tuple[list[ConsoleChunk], int]:
+        """Return the last chunks with so many lines, or a few more, and the id of the chunk that arrived last."""
+        with self._reader() as reader:
+            return reader.console_tail(lines)
+
+    def console_after(self, chunk_id: int) -> tuple[list[ConsoleChunk], bool]:
+        """Return what it printed after a chunk, and whether it goes on; see `journal.reading.run_reader`."""
+        with self._reader() as reader:
+            return reader.console_after(chunk_id)
 
     def checkpoints(self) -> list[StoredCheckpoint]:
         """Return its checkpoints, oldest first."""
@@ -156,10 +171,10 @@ class RecordedRun:
         with self._reader() as reader:
             return reader.deliveries(most)
 
-    def details(self, *, epochs: int, lines: int, deliveries: int | None) -> RunDetails:
+    def contents(self, *, epochs: int, lines: int, deliveries: int | None) -> RunContents:
         """Return what `show` shows, as it was at one moment; see `journal.reading.run_reader`."""
         with self._reader() as reader:
-            return reader.details(epochs=epochs, lines=lines, deliveries=deliveries)
+            return reader.contents(epochs=epochs, lines=lines, deliveries=deliveries)
 
     @contextmanager
     def _reader(self) -> Iterator[RunReader]:

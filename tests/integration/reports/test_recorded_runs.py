@@ -156,6 +156,15 @@ def test_the_next_call_tells_what_was_written_meanwhile(journals: Recordings) ->
     assert found.times().ended_at is not None
 
 
+def test_a_run_that_has_finished_goes_on_as_long_as_its_process_may_print(journals: Recordings) -> None:
+    training = journals.begin()
+    training.complete()
+    found = run(journals)
+    assert (found.times().state, found.console_after(0)[1]) == ("finished", True)
+    training.end()
+    assert (found.times().is_live, found.console_after(0)[1]) == (False, False)
+
+
 def test_runs_are_chosen_as_commands_choose_them(journals: Recordings) -> None:
     first = journals.begin("first")
     journals.begin("second")

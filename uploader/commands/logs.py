@@ -1,0 +1,101 @@
+"""`uploader logs`: what a run has printed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from uploader.commands.help_texts import epilog
+from uploader.commands.journal_option import journal_option
+from uploader.commands.output_streams import is_anybody_reading
+from uploader.commands.run_argument import RUN_IN_WORDS, chosen_run, run_argument
+from uploader.commands.terminal_text import printable
+
+if TYPE_CHECKING:
+    from journal.reading.console_text import ConsoleChunk
+    from uploader.reports.recorded_runs import RecordedRun
+
+_CODES = """
+    0  done; with --follow: the run is over, or nobody reads the output
+    1  the journal cannot be used; the message says why
+    2  the arguments cannot be used, or name no run, or several
+  130  ended by Ctrl-C"""
+INTERRUPTED = 130
+_HELP = f"""Print what a run has printed, from its beginning; it may still be training.
+
+{RUN_IN_WORDS}
+
+Progress bars are shown as they ended; those that go on follow at the end, without --follow. On a terminal, colours are
+kept, and all else that a terminal obeys is left out: a training's output cannot take it over. In a pipe or a file there
+are no colours either.
+"""
+
+
+@click.command(help=_HELP, epilog=epilog("logs", "logs demo/t1 --tail 50", "logs latest --follow", codes=_CODES))
+@run_argument
+@click.option("--follow", "-f", is_flag=True, help="Go on with what it prints from now on, until it is over.")
+@click.option("--tail", "-n", type=click.IntRange(min=0), metavar="LINES", help="Only so many of the last lines.")
+@journal_option
+def logs(run: str, *, follow: bool, tail: int | None, journal: Path | None) -> None:
+    """Print what a run has printed."""
+    try:
+        with chosen_run(run, journal, "logs") as chosen:
+            newest = _print_recorded(chosen, tail, with_bars=not follow)
+            if follow:
+                _follow(chosen, newest)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _print_recorded(run: RecordedRun, tail: int | None, *, with_bars: bool) -> int:
+    """Print what is recorded; return the id of the chunk that arrived last."""
+    newest, last = (_print_all if tail is None else partial(_print_tail, lines=tail))(run)
+    if last and with_bars:
+        _print(printable(frame, colours=True) for frame in last.progress.values())
+    return newest
+
+
+def _print_all(run: RecordedRun) -> tuple[int, ConsoleChunk | None]:
+    newest, last = 0, None
+    for last in run.console_chunks():
+        newest = max(newest, last.id)
+        _print(_lines(last))
+        if not is_anybody_reading():
+            sys.exit(0)
+    return newest, last
+
+
+def _print_tail(run: RecordedRun, lines: int) -> tuple[int, ConsoleChunk | None]:
+    chunks, newest = run.console_tail(lines)
+    every = [line for each in chunks for line in _lines(each)]
+    _print(every[max(0, len(every) - lines) :])
+    return newest, chunks[-1] if chunks else None
+
+
+def _follow(run: RecordedRun, newest: int) -> None:
+    """Print what arrives, until the run is over or nobody reads it."""
+    from uploader.delivery.journal_changes import looks
+
+    for _ in looks(run.journal / "journal.db"):
+        chunks, goes_on = run.console_after(newest)
+        for each in chunks:
+            newest = max(newest, each.id)
+            _print(_lines(each))
+        if not goes_on or not is_anybody_reading():
+            return
+
+
+def _lines(chunk: ConsoleChunk) -> Iterator[str]:
+    from uploader.console_chunks import folded
+
+    return (printable(line, colours=True) for line in folded(chunk.text))
+
+
+def _print(lines: Iterable[str]) -> None:
+    if text := "\n".join(lines):
+        click.echo(text)
