@@ -20,7 +20,7 @@ from journal.checkpoints.retaking import Missing
 from journal.checkpoints.salvage import lost_snapshots
 from journal.clock import utc_now
 from journal.errors import from_os, from_sqlite
-from journal.outbox import redelivery, resending, verifications
+from journal.outbox import planning, redelivery, resending, verifications
 from journal.outbox.dropping import Dropped, drop_destination
 from journal.outbox.outbox import Outbox
 from journal.outbox.redelivery import Retried
@@ -31,6 +31,7 @@ from journal.reading.arrived import Arrived, arrived
 from journal.reading.beside import left_beside
 from journal.reading.epoch_gaps import missing_epochs
 from journal.reading.report import RunReport, make_report
+from journal.records import PlannedDelivery, Target
 from journal.retention import prunable, pruning
 from journal.retention.limit import Size, measure
 from journal.retention.pruning import Pruned
@@ -186,6 +187,11 @@ class Journal:
         with self._transaction() as connection:
             return resending.resend(connection, run_id, destination_id)
 
+    def send_again(self, target: Target, planned: Sequence[PlannedDelivery], stage: int) -> int:
+        """Send parts of a run again; return how many deliveries are new. See `journal.outbox.planning.send_again`."""
+        with self._transaction() as connection:
+            return planning.send_again(connection, target, planned, stage)
+
     def redirect(
         self, run_ids: Sequence[str] | None, platform: str, base_url: str, *, origin: int | None = None
     ) -> Redirected:
@@ -206,14 +212,15 @@ class Journal:
         with self._transaction() as connection:
             return resending.rename(connection, run_id, project, name)
 
-    def prune(self, before: datetime, *, given_up: bool = False) -> Pruned:
+    def prune(self, before: datetime, *, given_up: bool = False, only: Collection[str] | None = None) -> Pruned:
         """Take out what has arrived whole and was last written to before this time, and the bytes of no use.
 
         Args:
             before: The time.
             given_up: Whether to take out runs whose every destination was given up, too: what never arrived is lost.
+            only: Only of these runs; None for all.
         """
-        pruned = pruning.prune(self._transaction, before, utc_now(), given_up=given_up)
+        pruned = pruning.prune(self._transaction, before, utc_now(), given_up=given_up, only=only)
         self._sweep()
         self.fold_wal()
         return pruned

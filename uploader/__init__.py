@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from uploader.callbacks.attach import attach, detach
     from uploader.platforms.hub.loading import HubModel
     from uploader.reports.recorded_runs import RecordedJournal, RecordedRun, open
+    from uploader.verification.runs import verify
+    from uploader.verification.verifying import Verified
 
 DISTRIBUTION = "offline-uploader"  # other projects have modules of this name: `uploader.names` looks at this
 
@@ -27,22 +29,26 @@ __all__ = [
     "HubModel",
     "RecordedJournal",
     "RecordedRun",
+    "Verified",
     "attach",
     "detach",
     "load_hub_model",
     "open",
     "resolve_platform_uri",
+    "verify",
 ]
 
 _HOMES = {
     "HubModel": "uploader.platforms.hub.loading",
     "RecordedJournal": "uploader.reports.recorded_runs",
     "RecordedRun": "uploader.reports.recorded_runs",
+    "Verified": "uploader.verification.verifying",
     "attach": "uploader.callbacks.attach",
     "detach": "uploader.callbacks.attach",
     "load_hub_model": "uploader.by_address",
     "open": "uploader.reports.recorded_runs",
     "resolve_platform_uri": "uploader.by_address",
+    "verify": "uploader.verification.runs",
 }
 
 

@@ -28,6 +28,7 @@ COMMANDS = (
     "serve",
     "status",
     "unpack",
+    "verify",
     "where",
 )
 

@@ -16,7 +16,8 @@ UploaderError
     │       └── NoAddress       nobody knows where the platform is
     ├── Refused             the platform will never take this delivery
     │   ├── Forbidden       the key may not do this to this run; what else it may do is not said
-    │   └── RunGone         the platform no longer has the run; nothing of it can be delivered
+    │   ├── RunGone         the platform no longer has the run; nothing of it can be delivered
+    │   └── FileGone        the platform names a file that its storage does not have
     ├── BlobUnusable        the checkpoint's bytes are missing, or not those that were journaled
     ├── Damaged             what the journal holds of the delivery cannot be read
     ├── OlderCopy           the platform has more of the run than this journal; nothing was sent
@@ -131,6 +132,10 @@ class Forbidden(Refused):
 
 class RunGone(Refused):
     """The platform gave the run an id once and does not know it any more."""
+
+
+class FileGone(Refused):
+    """The platform says where a file can be downloaded, and there is none."""
 
 
 class BlobUnusable(DeliveryError):

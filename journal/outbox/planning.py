@@ -13,7 +13,8 @@ from journal.ids import chunk_id, digest, span
 from journal.kinds import FINAL
 from journal.outbox import coverage, overlaps
 from journal.outbox.resending import next_chunk_id
-from journal.records import PlannedDelivery, Target
+from journal.outbox.targets import unblock
+from journal.records import OPEN_STATES, PlannedDelivery, Target
 from journal.schema import tables
 from journal.storage.database import Begin
 
@@ -49,6 +50,43 @@ class Plans:
                 if coverage.times_taken_in(connection):  # an older one may be planned after a newer one
                     overlaps.supersede_old_uploads(connection, run, destination)
         return len(planned)
+
+
+def send_again(connection: Connection, target: Target, planned: Sequence[PlannedDelivery], stage: int) -> int:
+    """Send parts of a run again: new rows in the place of what had arrived, or was refused, of the same events.
+
+    What waits to be sent is left as it is. A run that the platform refused as a whole goes on.
+
+    Args:
+        connection: In a write transaction.
+        target: The run and the destination.
+        planned: What is sent.
+        stage: Of the last of these.
+
+    Returns:
+        How many are new.
+
+    Raises:
+        StaleClaim: A drain planned for this target meanwhile, or a person dropped it; nothing was written.
+    """
+    _advance(connection, target, target.planned_through, stage)
+    unblock(connection, target.run.id, target.destination.id)
+    spans = _identities(connection, {id_ for one in planned for id_ in (one.first_event, one.last_event)})
+    rows = [_row(target, one, spans, now_text()) for one in planned]
+    new = [row for row in rows if _replaces(connection, row["chunk_id"])]
+    if new:
+        connection.execute(insert(_D), _sent_before(connection, new))
+    return len(new)
+
+
+def _replaces(connection: Connection, chunk_id: str) -> bool:
+    """Supersede what was sent of the same under a chunk id, or one made from it; False where that still waits."""
+    same = (_D.c.chunk_id >= chunk_id, _D.c.chunk_id < f"{chunk_id}/")
+    if connection.execute(select(_D.c.id).where(*same, _D.c.state.in_(OPEN_STATES))).first():
+        return False
+    gone = {"state": "superseded", "settled_at": now_text(), "span": None}
+    connection.execute(update(_D).where(*same, _D.c.state.in_(("delivered", "dead"))).values(gone))
+    return True
 
 
 def _advance(connection: Connection, target: Target, through: int, stage: int) -> None:

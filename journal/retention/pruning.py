@@ -79,7 +79,13 @@ class Piece:
 
 
 def prune(
-    begin: Begin, before: datetime, now: datetime, *, given_up: bool, pause: Callable[[float], object] = time.sleep
+    begin: Begin,
+    before: datetime,
+    now: datetime,
+    *,
+    given_up: bool,
+    only: Collection[str] | None = None,
+    pause: Callable[[float], object] = time.sleep,
 ) -> Pruned:
     """Delete the events and deliveries of runs that were delivered completely, and mark unreferenced blobs as removed.
 
@@ -88,10 +94,12 @@ def prune(
         before: Only runs whose newest event is older than this.
         now: The current time.
         given_up: Also runs whose every destination was given up, whatever of them has arrived.
+        only: Only these runs; None for all.
         pause: Called with seconds between two pieces.
     """
     with begin(read_only=True) as connection:
         runs = prunable.prunable(connection, before, now, live_runs(connection, now), given_up=given_up)
+        runs = [run for run in runs if only is None or run in only]
         pieces = list(_pieces(connection, set(runs)))
     pruned: set[str] = set()
     events = 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from journal.records import Event, PlannedDelivery
+from uploader.platforms.reading_back import Item
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Planning:
         context: How many of the last events of a kind `plan` has to know, also when they are planned already.
         rest_seconds: Least time between two plans of a run whose backlog is planned. What happens meanwhile is
             planned together, and so sent together.
+        items: A delivery to what it leaves on the platform, in the order in which that takes the place of what was
+            there. Pure. None where nothing can be read back.
     """
 
     plan: Callable[[Sequence[Event], int, Sequence[Event], int], Plan]
@@ -42,3 +45,4 @@ class Planning:
     roles: frozenset[str] | None = None
     context: Mapping[str, int] = field(default_factory=dict)
     rest_seconds: float = 0.0
+    items: Callable[[PlannedDelivery], Iterable[Item]] | None = None

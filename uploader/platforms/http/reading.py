@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import zlib
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
@@ -88,9 +89,24 @@ def save(raw: urllib3.BaseHTTPResponse, target: Path) -> None:
         Path(part).unlink(missing_ok=True)
 
 
-def _copy(raw: urllib3.BaseHTTPResponse, file: BinaryIO) -> None:
+def pass_on(raw: urllib3.BaseHTTPResponse, write: Callable[[bytes], object]) -> None:
+    """Pass a body on, block by block.
+
+    Args:
+        raw: The body, of which nothing was read.
+        write: Called with each block.
+
+    Raises:
+        HTTPException: It ended early.
+    """
+    size = 0
     while block := raw.read(LEAST):
-        file.write(block)
-    _require_whole(raw, file.tell())
+        write(block)
+        size += len(block)
+    _require_whole(raw, size)
+
+
+def _copy(raw: urllib3.BaseHTTPResponse, file: BinaryIO) -> None:
+    pass_on(raw, file.write)
     file.flush()
     os.fsync(file.fileno())

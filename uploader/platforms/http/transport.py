@@ -9,20 +9,21 @@ from __future__ import annotations
 import functools
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
 import requests
+import urllib3
 
-from uploader.errors import DeliveryError, SettingsError, Transient
+from uploader.errors import DeliveryError, FileGone, Refused, SettingsError, Transient
 from uploader.platforms.answers import Answer, host_of, refusal
 from uploader.platforms.failures import TRANSPORT_ERRORS, classify
 from uploader.platforms.http.answer_deadline import DeadlineAdapter
 from uploader.platforms.http.file_body import Body
 from uploader.platforms.http.log_filter import hidden_path, hide_queries
 from uploader.platforms.http.proxies import proxies_for, proxy_to
-from uploader.platforms.http.reading import read, save
+from uploader.platforms.http.reading import pass_on, read, save
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection, and for each write to it."""
@@ -32,6 +33,7 @@ LONGEST_ANSWER = 1024 * 1024
 """Most bytes of an answer that are read, unless a request expects more."""
 
 _WRITE_WHOLE = 64 * 1024  # bytes
+_GONE = frozenset({404, 410})
 _WHOLE_FILE = 200  # other successes come with a part of it, or with nothing
 
 
@@ -114,6 +116,29 @@ class Transport:
         Raises:
             DeliveryError: There is no such file to be had now.
         """
+        self._get(url, lambda raw: save(raw, target))
+
+    def stream(self, url: str, write: Callable[[bytes], object]) -> None:
+        """Get a file without credentials, block by block.
+
+        Args:
+            url: Absolute; it may hold a signature, which no error shows.
+            write: Called with each block; what it has got when an error is raised is a part of the file.
+
+        Raises:
+            FileGone: There is no such file.
+            DeliveryError: It is not to be had now.
+        """
+        try:
+            self._get(url, lambda raw: pass_on(raw, write))
+        except (Refused, Transient) as error:
+            if error.status in _GONE:
+                raise FileGone(
+                    f"{error}; it names a file there that does not exist", status=error.status or 0
+                ) from None
+            raise
+
+    def _get(self, url: str, take: Callable[[urllib3.BaseHTTPResponse], object]) -> None:
         proxy = None
         try:
             proxy = proxy_to(url, proxies_for(url))
@@ -121,7 +146,9 @@ class Transport:
             with hidden_path(request.url or ""):
                 response = self._send(request)
             if response.status_code == _WHOLE_FILE and "html" not in response.headers.get("Content-Type", ""):
-                return save(response.raw, target)
+                with response:
+                    take(response.raw)
+                return
             failure = _no_file(Answer(response.status_code, response.headers, b""), host_of(url))
             response.close()
         except TRANSPORT_ERRORS as error:

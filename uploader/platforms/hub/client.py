@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -34,7 +34,9 @@ from uploader.platforms.http.json_api import JsonApi, checked_key
 from uploader.platforms.http.list_lock import ListLock
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.hub import COLAB_VARIABLES, HUB, RESUMED
+from uploader.platforms.hub.items import TRAINED, shown
 from uploader.platforms.older_copy import ahead
+from uploader.platforms.reading_back import Shown
 from uploader.platforms.uploads.multipart import FormReader
 
 UPLOAD_SECONDS = 600.0
@@ -42,8 +44,8 @@ UPLOAD_SECONDS = 600.0
 RUN = "uploaderRun"
 """Name of the run's uuid in a model's `meta`."""
 
-_TRAINED = "trained"
-"""Status of a model whose training has ended."""
+_GONE = frozenset({200, 404})
+"""Statuses of answers that a model is not there: HUB also answers with empty data."""
 _UNTOLD = frozenset({200, 404, 405})
 """Statuses of answers in another form, or of pages for a path that does not exist."""
 _NEWEST = 50
@@ -150,8 +152,39 @@ class HubPlatform:
             if model_id is None:
                 return None
             model, metrics = self._data_at(_path(model_id)), self._data_at(f"{_path(model_id)}/metrics")
-        is_over = isinstance(model, dict) and model.get("status") == _TRAINED
+        is_over = isinstance(model, dict) and model.get("status") == TRAINED
         return ahead({"status": "completed" if is_over else None, "trainResults": metrics}, known)
+
+    def read_back(self, identity: RunIdentity) -> Shown:
+        """Return what HUB shows of a run.
+
+        Raises:
+            DeliveryError: It could not be read now, or not with this key.
+        """
+        with self._lists.locked():
+            model_id = identity.ids.get(MODEL_ID) or self._made_for(identity.run_uuid)
+        gone = Shown(absence=f"{self._host} has no model of this run")
+        if model_id is None:
+            return gone
+        try:
+            model = self.model(str(model_id))
+        except Forbidden:
+            raise
+        except Refused as error:
+            if error.status in _GONE:
+                return gone
+            raise
+        return shown(model, self._data_at(f"{_path(model_id)}/metrics"))
+
+    def download(self, weights: object, size: int, write: Callable[[bytes], object]) -> None:
+        """Read a checkpoint back, block by block.
+
+        Raises:
+            DeliveryError: It is not to be had now.
+        """
+        if not isinstance(weights, str) or not weights.startswith(("https://", "http://")):
+            raise Refused(f"{self._host} offers no such file to download", status=404)
+        self._transport.stream(weights, write)
 
     def _data_at(self, path: str) -> Any:
         """Return the data at a path; None if HUB has no such thing, or does not show it."""

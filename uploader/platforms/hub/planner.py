@@ -27,6 +27,7 @@ from journal.kinds import CHECKPOINT, EPOCH, EPOCHS_TOGETHER, FINAL, LAST, REGIS
 from journal.records import Event, PlannedDelivery
 from uploader.platforms.base import NOT_RESUMED
 from uploader.platforms.hub import HUB, RESUMED
+from uploader.platforms.hub.items import items_of
 from uploader.platforms.plans import Plan, Planning
 from uploader.platforms.stages import milestone, next_stage
 
@@ -260,4 +261,4 @@ def _value(text: str) -> Any:
 
 
 # Upstream sends metrics to HUB every 3 seconds at most.
-PLANNING = Planning(plan, KINDS, ROLES, CONTEXT, rest_seconds=3.0)
+PLANNING = Planning(plan, KINDS, ROLES, CONTEXT, rest_seconds=3.0, items=items_of)

@@ -4,6 +4,7 @@
     POST /api/webhooks/models/upload      asks for a URL to PUT a checkpoint to
     PUT  <signed URL>                     the bytes, without credentials; in chunks where that is offered (`upload.py`)
     GET  /api/models/<owner>/<project>    whether a registration whose answer was lost had arrived
+    GET  /api/models/…/<model>[/files]    what has arrived of a run, to be compared with the journal
 
 A server of late 2025 gives no ids. There every request names project and run instead, and a checkpoint needs no
 `checkpoint_saved` afterwards.
@@ -12,7 +13,7 @@ A server of late 2025 gives no ids. There every request names project and run in
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -26,8 +27,10 @@ from uploader.platforms.http.json_api import JsonApi, bearer
 from uploader.platforms.http.list_lock import ListLock
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.older_copy import ahead
+from uploader.platforms.reading_back import Shown
 from uploader.platforms.ultralytics import ULTRALYTICS
 from uploader.platforms.ultralytics.events import Events, about, kept, own_key, reference, signals_of
+from uploader.platforms.ultralytics.reading_back import ModelReader
 from uploader.platforms.ultralytics.reconcile import find_model
 from uploader.platforms.ultralytics.registration import CONFLICT, GONE_ON, OLDER, Registrations
 from uploader.platforms.ultralytics.salvaged_epochs import IS_THERE, SalvagedEpochs
@@ -72,6 +75,7 @@ class UltralyticsPlatform:
         self._events = Events(self._api, self._host)
         self._registrations = Registrations(self._api, self._events, self._host, self._lists)
         self._salvaged_epochs = SalvagedEpochs(self._api, self._lists)
+        self._reader = ModelReader(self._api, transport, self._host)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -86,6 +90,14 @@ class UltralyticsPlatform:
         with self._lists.locked():
             model = find_model(self._api, identity)
         return ahead(model, known) if model else None
+
+    def read_back(self, identity: RunIdentity) -> Shown:
+        """Return what the platform shows of a run; see `ModelReader.read_back`."""
+        return self._reader.read_back(identity)
+
+    def download(self, weights: object, size: int, write: Callable[[bytes], object]) -> None:
+        """Read a checkpoint back, block by block; see `ModelReader.download`."""
+        self._reader.download(weights, size, write)
 
     def send(self, message: Message) -> Receipt:
         """Send any other event.

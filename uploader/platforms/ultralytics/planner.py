@@ -26,6 +26,7 @@ from journal.records import Event, PlannedDelivery
 from uploader.console_chunks import chunk_payload, joined
 from uploader.platforms.plans import Plan, Planning
 from uploader.platforms.stages import next_stage
+from uploader.platforms.ultralytics.items import items_of
 
 MESSAGES = frozenset({*MILESTONES, CONSOLE, EPOCH, SYSTEM_METRICS, PROGRESS})
 """Kinds of events that are sent as they are. Losses are sent as console text; all others stay in the journal."""
@@ -145,4 +146,4 @@ def _delivery(group: Sequence[Event], stage: int) -> PlannedDelivery:
     return PlannedDelivery(first.kind, "message", stage, first.id, last.id, body)
 
 
-PLANNING = Planning(lambda events, stage, _, generation: plan(events, stage, generation))
+PLANNING = Planning(lambda events, stage, _, generation: plan(events, stage, generation), items=items_of)

@@ -142,7 +142,7 @@ def _carries(model: Mapping[str, Any], run_uuid: str) -> bool:
 def _named(api: JsonApi, identity: RunIdentity) -> Iterator[Mapping[str, Any]]:
     """Yield the known model, read by its name if that is known: that is much less to read."""
     slug, model_id = identity.ids.get("modelSlug"), identity.ids["modelId"]
-    for owner, name in _places(api, identity.project):
+    for owner, name in places(api, identity.project):
         path = "/".join(quote(part, safe="") for part in (owner, name, str(slug or "")))
         model = _read(partial(api.get, f"{MODELS}/{path}", longest=_LONGEST_LIST), "model", dict) if slug else None
         found = [model or {}] if slug else _listed(api, f"{MODELS}/{path.rstrip('/')}")
@@ -195,7 +195,7 @@ def _newest_run(model: Mapping[str, Any]) -> dict[str, int]:
 
 def _models(api: JsonApi, project: str) -> Iterator[dict[str, Any]]:
     hidden: Forbidden | None = None
-    for owner, name in _places(api, project):
+    for owner, name in places(api, project):
         try:
             yield from _listed(api, f"{MODELS}/{quote(owner, safe='')}/{quote(name, safe='')}")
         except Forbidden as error:  # what may not be read may be there, unless it turns out to be in the other place
@@ -209,7 +209,7 @@ def _listed(api: JsonApi, path: str) -> Iterator[dict[str, Any]]:
     yield from (each for each in models or () if isinstance(each, dict) and is_id(each.get("id")))
 
 
-def _places(api: JsonApi, project: str) -> Iterator[tuple[str, str]]:
+def places(api: JsonApi, project: str) -> Iterator[tuple[str, str]]:
     """Yield the (owner, project) pairs that a training's `project` may mean; only the platform knows its users."""
     owner, slash, name = project.partition("/")
     if slash:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from uploader.server.http_errors import Conflict
@@ -10,6 +11,9 @@ from uploader.server.rules.messages import TrainingEvent, mapping
 from uploader.server.storage.ordering import IGNORED, is_older
 from uploader.server.storage.statements import Rows
 from uploader.server.storage.store_records import Model
+
+_FACTS = ("train_args", "environment", "device", "epochs")
+"""What a start says of its session, as opposed to the state of the model."""
 
 
 def start(rows: Rows, event: TrainingEvent, now: str, *, unique_names: bool = True) -> dict[str, Any]:
@@ -42,9 +46,12 @@ def start(rows: Rows, event: TrainingEvent, now: str, *, unique_names: bool = Tr
         )
     if model and _run_of(model.environment) != _run_of(event.data.get("environment")):
         rows.forget_ranks(model.id)
-    elif model and is_older(event.order, model.rank):
-        return {**_ids(model, rows.run_ids(model.id)[0]), "ignored": IGNORED}
+        model = replace(model, rank=None)
     fields = changes.from_start(event.data, now) | {"rank": event.order.rank if event.order else None}
+    if model and is_older(event.order, model.rank):
+        if _is_newest_session(model, event.data):  # it is sent again: what it says of itself holds
+            rows.update_model(model.id, {name: fields[name] for name in _FACTS})
+        return {**_ids(model, rows.run_ids(model.id)[0]), "ignored": IGNORED}
     if model:
         rows.update_model(model.id, fields)
     else:
@@ -78,6 +85,12 @@ def _is_another_copy(model: Model, data: dict[str, Any]) -> bool:
     )
     ours, theirs = _session(starting), _session(known)
     return ours.get("uuid") != theirs.get("uuid") and None is not ours.get("generation") == theirs.get("generation")
+
+
+def _is_newest_session(model: Model, data: dict[str, Any]) -> bool:
+    """Tell whether a starting session is the one that the model is at, whose start or end came in before."""
+    starting = _session(mapping(data.get("environment"), "'environment'")).get("uuid")
+    return isinstance(starting, str) and starting == _session(model.environment or {}).get("uuid")
 
 
 def _session(environment: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,152 @@
+"""`verify` on the command line: what it says, its exit codes, and what `--fix` and `prune --verified` make of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from support import planted
+from support.journals import rows
+from support.recordings import KEY, Recordings, recordings
+from support.verified import trained
+
+import uploader
+from journal.errors import NoJournal
+from uploader.__main__ import main
+from uploader.server.running import RunningServer, running
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    with running(tmp_path / "platform", api_key=KEY) as running_server:
+        yield running_server
+
+
+@pytest.fixture
+def at(tmp_path: Path, server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recordings]:
+    monkeypatch.setenv("UPLOADER_FALLBACK", str(tmp_path / "fallback"))
+    monkeypatch.setenv("UPLOADER_JOURNAL", str(tmp_path / "journal"))
+    monkeypatch.setenv("ULTRALYTICS_PLATFORM_URL", server.url)
+    monkeypatch.setenv("ULTRALYTICS_API_KEY", KEY)
+    with recordings(tmp_path / "journal") as opened:
+        yield opened
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+
+
+def as_json(*arguments: str) -> dict[str, Any]:
+    result = run(*arguments, "--json")
+    shown: dict[str, Any] = json.loads(result.output)
+    assert shown.get("exit_code", 0) == result.exit_code
+    return shown
+
+
+def model_of(at: Recordings, name: str) -> str:
+    query = "SELECT json_extract(t.ids, '$.modelId') FROM targets t JOIN runs r ON r.id = t.run_id WHERE r.name = ?"
+    return str(rows(at.journal.path, query, name)[0][0])
+
+
+def test_what_has_arrived_is_proven_and_what_is_lost_is_named_and_sent_again(
+    at: Recordings, server: RunningServer
+) -> None:
+    for name in ("one", "two"):
+        trained(at, name)
+    unsent = run("verify")
+    assert (unsent.exit_code, "goes to any platform yet" in unsent.output) == (2, True)
+    assert run("drain").exit_code == 0
+
+    proven = run("verify")
+    assert proven.exit_code == 0, proven.output
+    assert "demo/one" in proven.output
+    assert "  proven: registration, 4 epochs, 8 console chunks, results, plots, checkpoint, completion" in proven.output
+    assert proven.output.splitlines()[-1] == "2 of 2 runs proven"
+    deep = run("verify", "one", "--deep")
+    assert (deep.exit_code, "checkpoint (sha256)" in deep.output) == (0, True)
+
+    assert planted.plant(server.data, model_of(at, "two"), "an epoch is lost", 1)
+    lost = run("verify")
+    assert lost.exit_code == 4
+    assert "missing: epoch" in lost.output
+    assert "it was taken, and is not there" in lost.output
+    assert lost.output.splitlines()[-1] == "1 of 2 runs proven; 1 with something missing or different"
+
+    fixed = run("verify", "--fix")
+    assert fixed.exit_code == 4
+    assert fixed.output.splitlines()[-1].startswith("1 item sent again by the next `")
+    assert as_json("drain")["destinations"][0]["delivered"] == 1
+    assert run("verify").exit_code == 0
+    assert as_json("verify", "--fix")["runs"][1]["sent_again"] == 0
+
+
+def test_what_waits_to_be_sent_is_missing(at: Recordings) -> None:
+    training = trained(at, "one")
+    assert run("drain").exit_code == 0
+    training.epoch(4)
+    shown = as_json("verify")
+    assert shown["exit_code"] == 4
+    assert shown["runs"][0]["findings"] == [{"item": "epoch 5", "word": "missing", "why": "it was not sent yet"}]
+    assert as_json("verify", "--fix")["runs"][0]["sent_again"] == 0
+
+
+def test_a_platform_that_cannot_be_read_back_proves_nothing(
+    at: Recordings, server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(at, "one")
+    trained(at, "two")
+    assert run("drain").exit_code == 0
+    monkeypatch.setenv("ULTRALYTICS_API_KEY", "ul_another_key")
+    refused = as_json("verify")
+    assert refused["exit_code"] == 5
+    monkeypatch.delenv("ULTRALYTICS_API_KEY")
+    assert run("verify").exit_code == 5
+    monkeypatch.setenv("ULTRALYTICS_API_KEY", KEY)
+    with at.journal.begin() as connection:
+        connection.exec_driver_sql("UPDATE destinations SET base_url = 'http://127.0.0.1:9'")
+    monkeypatch.setenv("ULTRALYTICS_PLATFORM_URL", "http://127.0.0.1:9")
+    gone = as_json("verify")
+    assert (gone["exit_code"], [one["proven"] for one in gone["runs"]]) == (3, [0, 0])
+    assert all("cannot be reached" in one["error"] for one in gone["runs"])
+
+
+def test_resend_refills_a_platform_that_has_lost_its_data(at: Recordings, server: RunningServer) -> None:
+    trained(at, "one")
+    assert run("drain").exit_code == 0
+    assert planted.plant(server.data, model_of(at, "one"), "the model is lost", 1)
+    lost = run("verify")
+    assert (lost.exit_code, "has no model of this run" in lost.output) == (4, True)
+    assert run("resend", "one").exit_code == 0
+    assert run("drain").exit_code == 0
+    assert run("verify", "--deep").exit_code == 0
+
+
+def test_only_what_is_proven_is_pruned_on_that_word(at: Recordings, server: RunningServer) -> None:
+    for name in ("unverified", "damaged", "proven"):
+        trained(at, name)
+    assert run("drain").exit_code == 0
+    assert planted.plant(server.data, model_of(at, "damaged"), "a metric is changed", 1)
+    assert run("verify", "damaged").exit_code == 4
+    assert run("verify", "proven").exit_code == 0
+    assert as_json("prune", "--verified")["runs"] == 1
+    left = rows(at.journal.path, "SELECT DISTINCT r.name FROM events e JOIN runs r ON r.id = e.run_id ORDER BY 1")
+    assert left == [("damaged",), ("unverified",)]
+    pruned = run("verify", "proven")
+    assert pruned.exit_code == 0
+    assert "were pruned here" in pruned.output
+
+
+def test_the_same_in_code(at: Recordings, server: RunningServer, tmp_path: Path) -> None:
+    trained(at, "one")
+    assert run("drain").exit_code == 0
+    [found] = uploader.verify("one", deep=True)
+    assert isinstance(found, uploader.Verified)
+    assert (found.is_right, found.counts["proven"] > 10, found.findings, found.failure) == (True, True, [], None)
+    [kept] = at.journal.verifications()
+    assert (kept.is_proven, kept.is_deep, kept.proven) == (True, True, found.counts["proven"])
+    with pytest.raises(NoJournal):
+        uploader.verify(journal=tmp_path / "nowhere")

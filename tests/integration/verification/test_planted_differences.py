@@ -1,0 +1,67 @@
+"""Each difference that is planted behind a platform's back is found, and put right without doubling anything."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from support import planted
+from support.public_shapes import public_platform
+from support.recordings import Recordings
+from support.verified import mend, said, trained, verified
+
+from uploader.server.running import RunningServer
+from uploader.verification.verifying import Verified
+
+UNDISTURBED = ("left alone", "left alone too")
+
+
+@pytest.fixture(params=["the local platform", "the SDK's shapes"])
+def url(request: pytest.FixtureRequest, server: RunningServer) -> Iterator[str]:
+    if request.param == "the local platform":
+        yield server.url
+    else:
+        with public_platform(server.url) as public:
+            yield public.url
+
+
+def by_name(found: list[Verified]) -> dict[str, Verified]:
+    return {one.target.run.name: one for one in found}
+
+
+def counted(server: RunningServer) -> list[int]:
+    """Return how many rows the platform has of each kind of which a second one would be one too many."""
+    with closing(sqlite3.connect(server.data / "platform.db")) as store:
+        tables = ("models", "epochs", "checkpoints")
+        return [store.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
+
+
+def test_each_difference_is_found_and_put_right(journals: Recordings, server: RunningServer, url: str) -> None:
+    names = [*planted.PLANTS, *UNDISTURBED]
+    for name in names:
+        trained(journals, name)
+    assert journals.drain(url).exit_code == 0
+    clean = by_name(verified(journals, url, deep=True))
+    assert {name: said(one) for name, one in clean.items() if said(one)} == {}
+    assert all(one.is_right for one in clean.values())
+    before = counted(server)
+
+    for seed, name in enumerate(planted.PLANTS):
+        assert planted.plant(server.data, str(clean[name].target.ids["modelId"]), name, seed), name
+    found = by_name(verified(journals, url, deep=True))
+    assert {name for name, one in found.items() if not one.is_right} == {*planted.PLANTS}
+    shallow = by_name(verified(journals, url))
+    assert {name for name, one in shallow.items() if not one.is_right} == {*planted.PLANTS} - {*planted.DEEP}
+
+    for one in found.values():
+        mend(journals, one)
+    assert journals.drain(url).exit_code == 0
+    again = by_name(verified(journals, url, deep=True))
+    assert {name for name, one in again.items() if said(one)} == planted.FOREIGN
+    assert {word for name in planted.FOREIGN for _, word, _ in said(again[name])} == {"different"}
+    models, epochs, checkpoints = counted(server)
+    assert (models, epochs - 1) == (before[0], before[1])
+    # replaced weights stay beside those that replace them
+    assert checkpoints == before[2] + 1

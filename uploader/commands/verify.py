@@ -1,0 +1,231 @@
+"""`uploader verify`: read runs back from the platforms and compare them with the journal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from journal.next_steps import next_command
+from journal.quantities import count, epochs_in_words
+from uploader.commands.dialogue import USAGE, fail
+from uploader.commands.help_texts import epilog, key_addresses
+from uploader.commands.journal_access import opened_journal, settings_for
+from uploader.commands.journal_option import journal_option
+from uploader.commands.phrases import place
+from uploader.commands.progress_bars import byte_bar
+from uploader.errors import CredentialsRefused, SettingsError
+from uploader.run_selection import full_name
+
+if TYPE_CHECKING:
+    from journal import Journal
+    from uploader.verification.comparing import Checked
+    from uploader.verification.verifying import Verified
+
+UNREADABLE, WRONG, NO_KEY = 3, 4, 5
+_SHOWN = 20
+"""So many lines of one kind of finding are shown of a run."""
+_KINDS = ("registration", "epoch", "console", "results", "plots", "checkpoint", "completion")
+_WORDS = {"different": "different", "missing": "missing", "unreadable": "cannot be read back here"}
+_CODES = """
+  0  all that the platforms show of the runs is proven
+  1  the journal cannot be used; the message says why
+  2  the arguments or settings cannot be used, or name nothing that goes anywhere
+  3  a platform could not be read back: offline, or it does not show its models
+  4  something is missing or different there
+  5  a platform has no key here, or refused it
+
+The first code that applies is used, in the order 2, 1, 5, 3, 4, 0."""
+_HELP = f"""Read runs back from the platforms and compare them with the journal, item by item.
+
+RUN is a run's name, the beginning of its id, its folder, or `latest`; without any, all runs are verified, each wherever
+it goes. The items are the registration, each epoch's metrics, the console text, the results, the plots, the checkpoint
+and the end. Of each, one of four things is said:
+
+\b
+  proven                    it is there as the journal has it
+  different                 it is there otherwise
+  missing                   it is not there; what waits to be sent is missing, too
+  cannot be read back here  this platform's API does not show it
+
+What an API does not show at all is named, and is no failure by itself: exit code 0 means that nothing is missing or
+different, and that at least the registration was seen. A checkpoint is compared by its size, and by its sha256 where
+the platform tells it; --deep downloads it and computes the sha256.
+
+--fix has the next drain send exactly what is missing or different again; nothing is sent twice that is there. `resend`
+sends a run again whole.
+
+What was found is kept in the journal until something of the run changes. `prune --verified` deletes only runs of which
+everything is proven.
+
+A key is sent only to the platform that it was set for: {key_addresses()}."""
+
+
+@click.command(epilog=epilog("verify", "verify latest --deep", "verify train-3 --fix", codes=_CODES), help=_HELP)
+@click.argument("runs", metavar="[RUN]...", nargs=-1)
+@click.option("--to", metavar="URL", help="Only at this platform; your key is sent to it.")
+@click.option("--deep", is_flag=True, help="Download each checkpoint and compare its sha256.")
+@click.option("--fix", is_flag=True, help="Have the next drain send again what is missing or different.")
+@journal_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def verify(
+    *, runs: tuple[str, ...], to: str | None, deep: bool, fix: bool, journal: Path | None, as_json: bool
+) -> NoReturn:
+    """Read runs back and compare them with the journal."""
+    with opened_journal(journal, "verify", as_json=as_json) as opened:
+        from uploader.verification.runs import chosen_targets, verify_targets
+
+        try:
+            chosen = chosen_targets(opened, runs, to)
+            bar = partial(byte_bar, shown=not as_json)
+            settings = settings_for(journal)
+            found = list(verify_targets(opened, chosen, to=to, deep=deep, bar=bar, settings=settings))
+        except SettingsError as error:
+            fail(str(error), "verify", USAGE, as_json=as_json)
+        again = {id(one): _send_again(opened, one) for one in found if fix}
+        drain = next_command("drain", opened.path)
+    if as_json:
+        click.echo(
+            json.dumps({"exit_code": _code(found), "runs": [_as_json(one, again.get(id(one))) for one in found]})
+        )
+    else:
+        click.echo("\n".join(line for one in found for line in _lines(one)))
+        click.echo(_tally(found))
+        if fix:
+            click.echo(_fixed(found, [again[id(one)] for one in found], drain))
+    sys.exit(_code(found))
+
+
+def _send_again(opened: Journal, one: Verified) -> int:
+    """Have the next drain send what is not right; return how many items that is."""
+    from journal.errors import StaleClaim
+
+    if one.again is None or not one.again.items:
+        return 0
+    if one.again.is_whole:
+        opened.resend(one.target.run.id, one.target.destination.id)
+        return one.again.items
+    try:
+        opened.send_again(one.target, one.again.deliveries, one.again.stage)
+    except StaleClaim:  # a drain is at work on the run, which is verified again when it has ended
+        return 0
+    return one.again.items
+
+
+def _code(found: Sequence[Verified]) -> int:
+    if any(isinstance(one.failure, CredentialsRefused) for one in found):
+        return NO_KEY
+    if any(one.failure is not None for one in found):
+        return UNREADABLE
+    return 0 if all(one.is_right for one in found) else WRONG
+
+
+def _lines(one: Verified) -> list[str]:
+    run, there = one.target.run, one.target.destination
+    head = f"{full_name(run)} ({run.id[:8]}) at {place(there.platform, there.base_url)}"
+    if one.failure is not None and not one.checked:
+        return [f"{head}: could not be read back: {one.failure}"]
+    lines = [f"{head}: {_verdict(one)}"]
+    if one.failure is not None:
+        lines.append(f"  its checkpoint could not be downloaded: {one.failure}")
+    if proven := _proven(one):
+        lines.append(f"  proven: {proven}")
+    for word, said in _WORDS.items():
+        groups = list(_groups([item for item in one.checked if item.word == word]))
+        lines += [f"  {said}: {items}: {why}" for items, why in groups[:_SHOWN]]
+        if len(groups) > _SHOWN:
+            lines.append(f"  {said}: and {len(groups) - _SHOWN} more; --json lists them")
+    if one.is_pruned:
+        lines.append("  events of it were pruned here; only what is left of them was compared")
+    return lines
+
+
+def _groups(checked: Sequence[Checked]) -> Iterator[tuple[str, str]]:
+    """Yield items of which the same is to be said, in words, and what that is."""
+    by_reason: dict[str, list[Checked]] = {}
+    for item in checked:
+        by_reason.setdefault(item.why, []).append(item)
+    for why, items in by_reason.items():
+        yield _items(items), why
+
+
+def _items(items: Sequence[Checked]) -> str:
+    """Return items in words: `registration, epochs 1-4, 12 console chunks`."""
+    kinds: dict[str, list[Checked]] = {kind: [] for kind in _KINDS}
+    for item in items:
+        kinds.setdefault(item.place[0], []).append(item)
+    return ", ".join(_of_kind(kind, each) for kind, each in kinds.items() if each)
+
+
+def _of_kind(kind: str, items: Sequence[Checked]) -> str:
+    number = sum(item.count for item in items)
+    keys = [item.place[1] for item in items]
+    if kind == "epoch" and all(key.isdecimal() for key in keys):
+        return epochs_in_words(map(int, keys))
+    if kind == "console" and number > 1:
+        return count(number, "console chunk")
+    return ", ".join(item.finding().item for item in items)
+
+
+def _verdict(one: Verified) -> str:
+    counts = one.counts
+    if one.is_right:
+        return "proven" if not counts["unreadable"] else "proven, as far as this platform shows it"
+    said = [f"{counts[word]} {word}" for word in ("missing", "different") if counts[word]]
+    return ", ".join(said) or ("proven, except as follows" if counts["proven"] else "nothing of it can be read back")
+
+
+def _proven(one: Verified) -> str:
+    """Return what is proven, in words: `registration, 100 epochs, 12 console chunks`."""
+    kinds: Counter[str] = Counter(dict.fromkeys(_KINDS, 0))
+    for item in one.checked:
+        kinds[item.place[0]] += item.count if item.word == "proven" else 0
+    named = {"epoch": "epoch", "console": "console chunk"}
+    found = [(kind, number) for kind, number in kinds.items() if number]
+    parts = [count(number, named[kind]) if kind in named else kind for kind, number in found]
+    return ", ".join(f"{part} (sha256)" if one.is_deep and part == "checkpoint" else part for part in parts)
+
+
+def _tally(found: Sequence[Verified]) -> str:
+    right = sum(one.is_right for one in found)
+    unread = sum(one.failure is not None for one in found)
+    parts = [f"{right} of {count(len(found), 'run')} proven"]
+    if len(found) - right - unread:
+        parts.append(f"{len(found) - right - unread} with something missing or different")
+    if unread:
+        parts.append(f"{unread} not read back")
+    return "; ".join(parts)
+
+
+def _fixed(found: Sequence[Verified], again: Sequence[int], drain: str) -> str:
+    left = [(one, item) for one in found if one.again for item in one.again.left]
+    lines = [f"{count(sum(again), 'item')} sent again by the next `{drain}`"]
+    for one, item in left[:_SHOWN]:
+        finding = item.finding()
+        lines.append(f"  not sent again, of {full_name(one.target.run)}: {finding.item}: {finding.why}")
+    return "\n".join(lines)
+
+
+def _as_json(one: Verified, again: int | None) -> dict[str, Any]:
+    run, there = one.target.run, one.target.destination
+    return {
+        "run": run.id,
+        "project": run.project,
+        "name": run.name,
+        "platform": there.platform,
+        "to": there.base_url,
+        "is_right": one.is_right,
+        "is_deep": one.is_deep,
+        "is_pruned": one.is_pruned,
+        "error": None if one.failure is None else str(one.failure),
+        **{word: one.counts[word] for word in ("proven", "different", "missing", "unreadable")},
+        "findings": [asdict(finding) for finding in one.findings],
+        **({} if again is None else {"sent_again": again}),
+    }

@@ -1,0 +1,80 @@
+"""What a platform can show of a run, in the words in which it is compared with what was sent there.
+
+A delivery leaves items on a platform (`Planning.items`), and its client reads items back (`Readable`). An item has a
+kind and a key, which identify it, and a value, whose fields are compared one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from uploader.platforms.base import RunIdentity
+
+ItemKind = Literal["registration", "epoch", "console", "results", "plots", "checkpoint", "completion", "event"]
+"""An `event` is one of which nobody can say what it leaves on a platform, because it is damaged."""
+Place = tuple[ItemKind, str]
+"""What identifies an item: its kind, and its key within that."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that a platform has of a run once something was delivered.
+
+    Attributes:
+        kind: What it is.
+        key: Which of them: the epoch's number, the chunk's id; "" where there is one.
+        value: Its fields as they were sent. A tuple in the place of a value lists those that it may have. None: what
+            was there under this key is no longer expected.
+    """
+
+    kind: ItemKind
+    key: str
+    value: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a platform shows of a run.
+
+    Attributes:
+        items: The values by place; several where it shows more than one thing under one key.
+        fields: By kind, the fields that this API shows of any such item. It may show further ones. A kind that is
+            absent is not shown at all.
+        untold: By kind that is not shown, why.
+        weights: By key of a checkpoint, what `download` takes; it may hold a signed URL.
+        absence: Why there is nothing: the platform has no such model. None if it has.
+    """
+
+    items: Mapping[Place, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    fields: Mapping[ItemKind, frozenset[str]] = field(default_factory=dict)
+    untold: Mapping[ItemKind, str] = field(default_factory=dict)
+    weights: Mapping[str, object] = field(default_factory=dict, repr=False)
+    absence: str | None = None
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A client of a platform that shows what it has of a run."""
+
+    def read_back(self, identity: RunIdentity) -> Shown:
+        """Return what the platform shows of a run.
+
+        Raises:
+            DeliveryError: It could not be read now, or not with this key, or not on a server of this age.
+        """
+        ...
+
+    def download(self, weights: object, size: int, write: Callable[[bytes], object]) -> None:
+        """Read a checkpoint back, block by block.
+
+        Args:
+            weights: From `Shown.weights`.
+            size: How many bytes are expected, by which one of several files is chosen.
+            write: Called with each block.
+
+        Raises:
+            DeliveryError: It is not to be had now.
+        """
+        ...

@@ -1,0 +1,199 @@
+"""Compares what a platform must have of a run with what it shows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from journal.metrics import SOURCE, is_same
+from journal.outbox.verifications import Finding, Word
+from journal.reading.run_at_destination import RunAtDestination
+from journal.records import Event
+from uploader.platforms.reading_back import Place, Shown
+from uploader.verification.console_comparison import compare_console
+from uploader.verification.expectation import Expectation, Expected
+from uploader.verification.values import difference
+
+_UNTOLD = "its API does not show that"
+_NOT_OURS = "it is there, and this journal has none of it"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found of one item, or of consecutive chunks of console text.
+
+    Attributes:
+        place: Which item; of chunks the first.
+        word: What is to be said of it.
+        why: What was seen, in words; "" for what is proven.
+        events: The events that it was made from.
+        count: How many items these are.
+        sent: What was sent of it; None of console text.
+    """
+
+    place: Place
+    word: Word
+    why: str = ""
+    events: Sequence[Event] = ()
+    count: int = 1
+    sent: Mapping[str, Any] | None = None
+
+    def finding(self) -> Finding:
+        """Return it as the journal keeps it."""
+        return Finding(label(self.place, self.count), self.word, self.why)
+
+
+def label(place: Place, count: int = 1) -> str:
+    """Return what people call an item; epochs are counted from 1, as trainers count them."""
+    kind, key = place
+    if kind == "epoch" and key.isdecimal():
+        return f"epoch {int(key) + 1}"
+    if kind == "console":
+        return f"console chunk {key}" if count == 1 else f"console chunk {key} and {count - 1} more"
+    return f"{kind} {key}".rstrip()
+
+
+def compare(run: RunAtDestination, expected: Expectation, shown: Shown, *, is_own: bool = True) -> list[Checked]:
+    """Return what is to be said of each item.
+
+    Args:
+        run: The run as the journal has it.
+        expected: What the platform must have of it.
+        shown: What it shows.
+        is_own: Whether nobody but this run's trainings wrote to the model.
+    """
+    checked = [_damaged(event) for event in expected.damaged]
+    if run.is_pruned and ("registration", "") not in expected.items:
+        found = Checked(("registration", ""), "proven")
+        checked.append(replace(found, word="missing", why=shown.absence) if shown.absence else found)
+    if shown.absence is not None:
+        return checked + [_lost(run, [one], shown.absence) for one in expected.items.values()]
+    chunks = [one for (kind, _), one in expected.items.items() if kind == "console"]
+    others = [one for (kind, _), one in expected.items.items() if kind != "console"]
+    checked += _console(run, chunks, shown)
+    comparer = _Comparer(run, shown)
+    checked += [comparer.checked(one) for one in others]
+    if is_own and run.is_whole:
+        checked += _further(expected, shown)
+    return checked
+
+
+class _Comparer:
+    """Compares items with what is shown of them."""
+
+    def __init__(self, run: RunAtDestination, shown: Shown) -> None:
+        self._run = run
+        self._shown = shown
+        self._fields: dict[str, set[str]] = {kind: set(names) for kind, names in shown.fields.items()}
+        for (kind, _), values in shown.items.items():  # a server may show more than its API promises
+            self._fields.setdefault(kind, set()).update(name for value in values for name in value)
+
+    def checked(self, one: Expected) -> Checked:
+        kind, events = one.item.kind, (one.event,)
+        found = Checked((kind, one.item.key), "proven", "", events, sent=one.item.value)
+        if kind not in self._fields:
+            return replace(found, word="unreadable", why=self._shown.untold.get(kind, _UNTOLD))
+        values = self._shown.items.get(found.place, ())
+        if not values:
+            return _lost(self._run, [one])
+        if len(values) > 1:
+            return replace(found, word="different", why=f"it is there {len(values)} times")
+        why = self._difference(one, values[0])
+        return found if why is None else replace(found, word="different", why=why + _waits(self._run, one.event))
+
+    def _difference(self, one: Expected, value: Mapping[str, Any]) -> str | None:
+        sent = {name: each for name, each in (one.item.value or {}).items() if name in self._fields[one.item.kind]}
+        if one.item.kind == "completion" and self._run.is_cancelled:
+            sent["status"] = (*sent.get("status", ()), "cancelled")
+        exact = one.item.kind != "registration"
+        found = (difference(each, value.get(name), name, exact=exact) for name, each in sent.items())
+        why = next(filter(None, found), None)
+        return None if why and _has_more_digits(one, value) else why
+
+
+def _has_more_digits(one: Expected, value: Mapping[str, Any]) -> bool:
+    """Return whether the platform has an epoch itself that was taken in here from the trainer's file."""
+    sent, shown = (one.item.value or {}), value.get("metrics")
+    metrics = sent.get("metrics")
+    is_salvaged = one.item.kind == "epoch" and isinstance(sent.get(SOURCE), str)
+    return is_salvaged and isinstance(metrics, dict) and isinstance(shown, dict) and is_same(metrics, shown)
+
+
+def _console(run: RunAtDestination, chunks: Sequence[Expected], shown: Shown) -> Iterator[Checked]:
+    if "console" not in shown.fields:
+        for one in chunks:
+            why = shown.untold.get("console", _UNTOLD)
+            yield Checked(("console", one.item.key), "unreadable", why, (one.event,))
+        return
+    by_id = {key: values for (kind, key), values in shown.items.items() if kind == "console"}
+    for part in compare_console(chunks, by_id):
+        place: Place = ("console", part.chunks[0].item.key)
+        events = tuple(chunk.event for chunk in part.chunks)
+        if not part.is_there:
+            yield from (_lost(run, lost) for lost in _by_state(run, part.chunks))
+        elif part.difference is None:
+            yield Checked(place, "proven", "", events, len(events))
+        else:
+            yield Checked(place, "different", part.difference + _waits(run, events[0]), events, len(events))
+
+
+def _by_state(run: RunAtDestination, chunks: Sequence[Expected]) -> Iterator[list[Expected]]:
+    """Yield consecutive chunks that became of the same delivery, or of none."""
+    together: list[Expected] = []
+    for chunk in chunks:
+        if together and state_of(run, chunk.event) != state_of(run, together[-1].event):
+            yield together
+            together = []
+        together.append(chunk)
+    if together:
+        yield together
+
+
+def _further(expected: Expectation, shown: Shown) -> Iterator[Checked]:
+    """Yield epochs and chunks that a platform shows and nobody recorded."""
+    for place in shown.items:
+        if place[0] in {"epoch", "console"} and place not in expected.items:
+            yield Checked(place, "different", _NOT_OURS)
+
+
+def _lost(run: RunAtDestination, lost: Sequence[Expected], absence: str | None = None) -> Checked:
+    """Return what is to be said of items that are not there, of which the same has become."""
+    item, events = lost[0].item, tuple(one.event for one in lost)
+    return Checked((item.kind, item.key), "missing", _why_lost(run, events[0], absence), events, len(events))
+
+
+def _damaged(event: Event) -> Checked:
+    """Return what is to be said of an event of which nobody knows what it should be there."""
+    why = f"what the journal holds of this {event.kind} is damaged; `doctor` looks it over"
+    return Checked(("event", str(event.id)), "missing", why)
+
+
+def state_of(run: RunAtDestination, event: Event) -> tuple[str, int]:
+    """Return the state of what an event became, and its row."""
+    sent = run.sent.get(event.id)
+    if sent is not None:
+        return sent.state, sent.delivery_id
+    return ("unplanned" if event.id > run.target.planned_through else "unsent"), 0
+
+
+def _why_lost(run: RunAtDestination, event: Event, absence: str | None) -> str:
+    state, number = state_of(run, event)
+    error = run.sent[event.id].error if event.id in run.sent else None
+    words = {
+        "unplanned": "it was not sent yet",
+        "unsent": "it was not sent",
+        "pending": "it waits to be sent",
+        "claimed": "it is being sent",
+        "dead": f"it was refused, and is dead letter {number}",
+        "dropped": "it was dropped",
+        "superseded": "it was not sent, as something newer took its place",
+        "delivered": absence or "it was taken, and is not there",
+    }
+    return f"{words[state]}: {error}" if error and state != "delivered" else words[state]
+
+
+def _waits(run: RunAtDestination, event: Event) -> str:
+    """Return words to be added where what is there is about to be replaced."""
+    is_open = state_of(run, event)[0] in {"pending", "claimed", "unplanned"}
+    return "; a newer one waits to be sent" if is_open else ""

@@ -1,0 +1,99 @@
+"""What has to be sent again so that a platform has what the journal holds. Pure.
+
+A run whose model is gone is sent again whole; anything else piece by piece, each planned as it was at first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from journal.kinds import CHECKPOINT
+from journal.reading.run_at_destination import RunAtDestination
+from journal.records import Event, PlannedDelivery
+from uploader.platforms.plans import Planning
+from uploader.verification.comparing import Checked, state_of
+from uploader.verification.expectation import Context
+
+_BY_ITSELF = frozenset({"pending", "claimed", "unplanned"})
+"""States of what the next drain sends anyway."""
+
+
+@dataclass(frozen=True)
+class Mending:
+    """What is to be sent again of a run.
+
+    Attributes:
+        is_whole: Whether all of it is, because the platform has no model of it.
+        deliveries: Otherwise, what is, in order.
+        stage: Of the last of these, or of the last that was planned before.
+        items: How many of the items that are not right these are of.
+        left: Of the others, why nothing is sent for them: items that only a person can put right.
+    """
+
+    is_whole: bool
+    deliveries: Sequence[PlannedDelivery]
+    stage: int
+    items: int
+    left: Sequence[Checked]
+
+
+def mending(run: RunAtDestination, checked: Sequence[Checked], planning: Planning) -> Mending:
+    """Return what is to be sent again.
+
+    Args:
+        run: The run as the journal has it.
+        checked: What was found of its items.
+        planning: The platform's.
+    """
+    wrong = [one for one in checked if one.word in {"missing", "different"}]
+    if any(one.place[0] == "registration" and one.word == "missing" and one.events for one in wrong):
+        waits = run.target.planned_through == 0
+        return Mending(not waits, (), run.target.stage, 0 if waits else len(wrong), ())
+    fixable = [one for one in wrong if _can_be_sent(run, one)]
+    sent = list(_groups(fixable, checked))
+    deliveries, stage = _planned(run, planning, sent)
+    return Mending(False, deliveries, stage, len(fixable), [one for one in wrong if _is_left(run, one)])
+
+
+def _can_be_sent(run: RunAtDestination, one: Checked) -> bool:
+    """Return whether the journal has what an item is made of, and nobody else sends it."""
+    if not one.events or state_of(run, one.events[0])[0] in _BY_ITSELF | {"dropped"}:
+        return False
+    return one.place[0] != CHECKPOINT or not _bytes_are_gone(run, one)
+
+
+def _is_left(run: RunAtDestination, one: Checked) -> bool:
+    waits = one.events and state_of(run, one.events[0])[0] in _BY_ITSELF
+    return not waits and not _can_be_sent(run, one)
+
+
+def _bytes_are_gone(run: RunAtDestination, one: Checked) -> bool:
+    return any(digest in one.events[0].payload for digest in run.removed)
+
+
+def _groups(fixable: Sequence[Checked], checked: Sequence[Checked]) -> Iterator[Sequence[Event]]:
+    """Yield the events that are sent together, in the order of the run.
+
+    A registration opens the model again, so the end that followed it is sent after it.
+    """
+    again = [one for one in checked if one.place[0] == "completion" and one.events]
+    reopened = any(one.place[0] == "registration" for one in fixable)
+    chosen = {one.events[0].id: one.events for one in [*fixable, *(again if reopened else [])]}
+    yield from sorted(chosen.values(), key=lambda events: (events[0].generation, events[0].seq, events[0].id))
+
+
+def _planned(
+    run: RunAtDestination, planning: Planning, groups: Sequence[Sequence[Event]]
+) -> tuple[list[PlannedDelivery], int]:
+    """Plan groups of consecutive events, each with what the planner has to know of those before it."""
+    heads = {events[0].id: events for events in groups}
+    context, stage = Context(planning.context), run.target.stage
+    deliveries: list[PlannedDelivery] = []
+    for event in run.events:
+        if event.id in heads:
+            plan = planning.plan(heads[event.id], stage, context.before(), 0)
+            deliveries += plan.deliveries
+            stage = plan.stage
+        context.note(event)
+    return deliveries, stage

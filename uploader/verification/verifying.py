@@ -1,0 +1,196 @@
+"""Verifies runs: reads each back from where it goes, compares it with the journal, and keeps what was found there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from journal.clock import utc_now
+from journal.kinds import REGISTRATION
+from journal.outbox.verifications import WORDS, Finding, Found, Word
+from journal.reading.run_at_destination import RunAtDestination, mark, run_at_destination
+from journal.records import Target
+from uploader.errors import DeliveryError, FileGone, Refused
+from uploader.platforms.base import Platform, RunIdentity
+from uploader.platforms.plans import Planning
+from uploader.platforms.reading_back import Place, Readable, Shown
+from uploader.platforms.registry import imported, spec_of
+from uploader.verification.comparing import Checked, compare
+from uploader.verification.expectation import expectation
+from uploader.verification.mending import Mending, mending
+
+if TYPE_CHECKING:
+    from journal.folder import Journal
+
+Bar = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
+"""Shows work on so many bytes, under a name; what it returns is told of each further part."""
+
+
+def no_bar(name: str, size: int) -> AbstractContextManager[Callable[[int], object]]:
+    """Show nothing."""
+    del name, size
+    return nullcontext(lambda _: None)
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found of one run at one destination.
+
+    Attributes:
+        target: The run, and where it goes.
+        checked: What is to be said of each item.
+        is_deep: Whether its checkpoint was downloaded.
+        is_pruned: Whether events of it were deleted here after they had arrived; only what is left was compared.
+        failure: Why the platform could not be read back, else None. Without its checkpoint, the other items are there.
+        again: What has to be sent again so that all is right.
+    """
+
+    target: Target
+    checked: Sequence[Checked] = ()
+    is_deep: bool = False
+    is_pruned: bool = False
+    failure: DeliveryError | None = None
+    again: Mending | None = None
+
+    @property
+    def counts(self) -> Mapping[Word, int]:
+        """How many items are how."""
+        found: Counter[Word] = Counter(dict.fromkeys(WORDS, 0))
+        for one in self.checked:
+            found[one.word] += one.count
+        return found
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What is not proven."""
+        return [one.finding() for one in self.checked if one.word != "proven"]
+
+    @property
+    def is_right(self) -> bool:
+        """Whether all that the platform shows is as the journal has it."""
+        counts = self.counts
+        return self.failure is None and not counts["different"] and not counts["missing"] and counts["proven"] > 0
+
+
+@dataclass
+class Verifier:
+    """Verifies runs of one journal at one destination.
+
+    Attributes:
+        journal: The journal.
+        platform: The client.
+        default_project: For runs that named none.
+        deep: Whether checkpoints are downloaded.
+        bar: Shows downloads.
+    """
+
+    journal: Journal
+    platform: Platform
+    default_project: str
+    deep: bool = False
+    bar: Bar = no_bar
+
+    def verify(self, target: Target) -> Verified:
+        """Read a run back, compare it, and keep what was found; an error of the platform's is part of that."""
+        planning: Planning = imported(spec_of(target.destination.platform).planner)
+        if not isinstance(self.platform, Readable) or planning.items is None:
+            why = f"what {target.destination.platform} has cannot be read back by this version"
+            return Verified(target, failure=DeliveryError(why))
+        before = self._read(target)
+        try:
+            shown = self.platform.read_back(self._identity(target))
+        except DeliveryError as error:
+            return Verified(target, failure=error)
+        after = before if self._mark(target) == before.mark else self._read(target)
+        checked = _checked(before, after, shown, planning)
+        failure = None
+        if self.deep:
+            try:
+                checked = [self._downloaded(one, shown, self.platform) for one in checked]
+            except DeliveryError as error:
+                failure = error
+        again = mending(after, checked, planning)
+        verified = Verified(target, checked, self.deep and not failure, before.is_pruned, failure, again)
+        self._note(before, verified)
+        return verified
+
+    def _read(self, target: Target) -> RunAtDestination:
+        with self.journal.begin(read_only=True) as connection:
+            return run_at_destination(connection, target, utc_now())
+
+    def _mark(self, target: Target) -> tuple[object, ...]:
+        with self.journal.begin(read_only=True) as connection:
+            return mark(connection, target)
+
+    def _identity(self, target: Target) -> RunIdentity:
+        run = target.run
+        return RunIdentity(run.id, run.project or self.default_project, run.name, target.ids)
+
+    def _downloaded(self, one: Checked, shown: Shown, platform: Readable) -> Checked:
+        """Compare a checkpoint's digest with that of what is downloaded; any other item stays as it was found.
+
+        Raises:
+            DeliveryError: It could not be downloaded now.
+        """
+        weights = shown.weights.get(one.place[1])
+        if one.place[0] != "checkpoint" or one.word not in {"proven", "unreadable"} or weights is None or not one.sent:
+            return one
+        try:
+            why = self._difference(platform, weights, int(one.sent["size"]), str(one.sent["sha256"]))
+        except FileGone as error:
+            return replace(one, word="missing", why=f"it cannot be downloaded: {error}")
+        except Refused as error:
+            return replace(one, word="unreadable", why=f"it cannot be downloaded: {error}")
+        return replace(one, word="different", why=why) if why else replace(one, word="proven", why="")
+
+    def _difference(self, platform: Readable, weights: object, size: int, sha256: str) -> str | None:
+        """Download a checkpoint, of which a block at a time is in memory, and return how it differs."""
+        digest, length = hashlib.sha256(), 0
+        with self.bar("download", size) as told:
+
+            def take(block: bytes) -> None:
+                nonlocal length
+                digest.update(block)
+                length += len(block)
+                told(len(block))
+
+            platform.download(weights, size, take)
+        if length != size:
+            return f"what is downloaded has {length} bytes, and {size} here"
+        return None if digest.hexdigest() == sha256 else "what is downloaded has another sha256"
+
+    def _note(self, known: RunAtDestination, verified: Verified) -> None:
+        found = Found(known.known, verified.counts, verified.findings, verified.is_deep)
+        self.journal.note_verification(verified.target.run.id, verified.target.destination.id, found)
+
+
+def _checked(before: RunAtDestination, after: RunAtDestination, shown: Shown, planning: Planning) -> list[Checked]:
+    """Compare with what the journal had before the platform was read, and had afterwards, if that is not the same.
+
+    What a drain delivers meanwhile may be there already or not yet. So an item is right if it was so at either time.
+    """
+    first = _compared(before, shown, planning)
+    if before is after:
+        return first
+    later = {one.place: one for one in _compared(after, shown, planning)}
+    return [later[one.place] if _is_proven(later.get(one.place)) else one for one in first if _counts(one, later)]
+
+
+def _is_proven(one: Checked | None) -> bool:
+    return one is not None and one.word == "proven"
+
+
+def _counts(one: Checked, later: Mapping[Place, Checked]) -> bool:
+    """Return whether something still is to be said of an item; what was there first was recorded meanwhile."""
+    return bool(one.events) or not _is_proven(later.get(one.place))
+
+
+def _compared(run: RunAtDestination, shown: Shown, planning: Planning) -> list[Checked]:
+    field_of_another = spec_of(run.target.destination.platform).model_field
+    registrations = (event for event in run.events if event.kind == REGISTRATION)
+    is_own = not any(field_of_another and f'"{field_of_another}"' in event.payload for event in registrations)
+    return compare(run, expectation(run, planning), shown, is_own=is_own)
