@@ -28,7 +28,7 @@ from uploader.delivery.progress import Silent
 from uploader.delivery.sender import Sender, SenderContext
 from uploader.platforms.ultralytics.client import UltralyticsPlatform
 
-RUNS, EPOCHS = 20, 500
+RUNS, EPOCHS = 20, 50
 PARALLEL, UPLOADS = 4, 1
 BURST = PARALLEL * CLAIM_AHEAD + UPLOADS
 """So many may be under way when the first refusal comes."""
@@ -113,7 +113,7 @@ class SteppedDrain:
 
 @pytest.fixture
 def drain(journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[SteppedDrain]:
-    """Ten thousand epochs of runs that the server knows."""
+    """A thousand epochs of runs that the server knows: several times as many as a storm may send."""
     for number in range(RUNS):
         journals.begin(f"train-{number}").started()
     assert journals.drain(server.url).exit_code == 0
