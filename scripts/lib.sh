@@ -7,6 +7,10 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 PYTHON="${PYTHON:-python3}"
 VENV="${VENV:-$ROOT/.venv}"
 
+# How pytest shares tests among processes. Those of a file stay together, because they share its fixtures;
+# tests/conftest.py puts long files first, so that all processes end together. `-n 0` runs them all in one.
+IN_PARALLEL=(--numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder)
+
 die() {
     printf '%s\n' "$*" >&2
     exit 1

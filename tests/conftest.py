@@ -11,10 +11,13 @@ import pytest
 
 from journal.surroundings.machines import SIGNS
 
+TESTS = Path(__file__).parent
 SETTING_PREFIXES = ("UPLOADER_", "ULTRALYTICS_", "HUB_", "YOLO_", "XDG_")
 TAKEN_OUT = {*SIGNS, "PYTHONUNBUFFERED"}
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy"}
 STAND_ON_UPSTREAM = {"training_data", "ultralytics"}  # fixtures
+LONG_FIRST = ("faults", "acceptance", "interop", "integration", "contract", "unit")
+"""The folders by how long a file of theirs takes: when the last files are short, all workers end together."""
 _home = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
@@ -30,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     home = config.stash[_home] = tempfile.TemporaryDirectory(prefix="offline-uploader-home-")
     os.environ["HOME"] = home.name
     os.environ["YOLO_OFFLINE"] = "true"
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of torch, whose threads would wait for each other's cores
     hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of an example's
     hypothesis.settings.load_profile("untimed")
 
@@ -48,7 +52,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what trains, or builds a trainer: it needs upstream as what names it itself does."""
+    """Put long files first; mark what trains, or builds a trainer: it needs upstream as what names it itself does."""
+    ranks = {TESTS / name: rank for rank, name in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: min(ranks.get(folder, len(ranks)) for folder in item.path.parents))
     for item in items:
         if STAND_ON_UPSTREAM.intersection(getattr(item, "fixturenames", ())) or item.get_closest_marker("training"):
             item.add_marker("upstream")

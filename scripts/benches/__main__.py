@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure the figures of docs/performance.md.")
     parser.add_argument("bench", nargs="*", help=f"what to measure: {', '.join(BENCHES)}; by default all")
     parser.add_argument("--folder", type=Path, default=Path(DISK), help=f"measure on this disk (default {DISK})")
-    parser.add_argument("--quick", action="store_true", help="a few rounds only, to see that it works")
+    parser.add_argument("--quick", action="store_true", help="a single round, to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     parser.add_argument("--write", action="store_true", help="update the figures in docs/performance.md")
     options = parser.parse_args()

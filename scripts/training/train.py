@@ -35,7 +35,6 @@ FIXED: dict[str, Any] = {
     "seed": 0,
     "deterministic": True,
     "amp": False,
-    "plots": True,
 }
 
 
@@ -81,6 +80,7 @@ def train(options: argparse.Namespace) -> None:
             project=options.project,
             name=options.name,
             save_dir=options.save_dir,
+            plots=options.plots,
             **FIXED,
         )
 
@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--project", help="project of the run; as with ultralytics, none is allowed")
     parser.add_argument("--name", help="name of the run")
     parser.add_argument("--save-dir", help="folder of the run's results")
+    parser.add_argument("--plots", action="store_true", help="draw them, which takes a third of the time")
     parser.add_argument("--resume", metavar="LAST_PT", help="continue the training that left this checkpoint")
     parser.add_argument("--callbacks", choices=("ours", "upstream", "none"), default="ours")
     parser.add_argument("--journal", type=Path, help="journal folder, for --callbacks ours")

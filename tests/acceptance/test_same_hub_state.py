@@ -45,7 +45,6 @@ def lift(trainer):
 assert __version__ == "8.3.245", __version__
 settings.update(hub=True, api_key=os.environ["HUB_API_KEY"])
 default_callbacks["on_train_start"].append(lift)
-train.FIXED["plots"] = False  # they need SciPy there
 train.main(sys.argv[1:])
 """
 FROM_URL = """

@@ -102,7 +102,7 @@ def test_the_console_has_the_same_lines(models: tuple[Any, Any]) -> None:
 
 def _train(folder: Path, data: Path, server: RunningServer, callbacks: str) -> None:
     options = ["--data", str(data), "--project", "demo", "--name", "t1", "--save-dir", str(folder / "runs" / "t1")]
-    options += ["--callbacks", callbacks, "--journal", str(folder / "journal")]
+    options += ["--callbacks", callbacks, "--journal", str(folder / "journal"), "--plots"]
     done = _run([sys.executable, str(ROOT / "scripts" / "training" / "train.py"), *options], folder, server)
     assert done.returncode == 0, done.stderr
 

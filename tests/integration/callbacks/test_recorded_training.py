@@ -99,7 +99,7 @@ def shape(value: Any) -> Any:
 def trained(training_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The folder of a whole training, journaled into `journal` beside its results in `run`."""
     folder = tmp_path_factory.mktemp("trained")
-    arguments = ["--data", training_data, "--project", "Demo Project", "--epochs", str(EPOCHS)]
+    arguments = ["--data", training_data, "--project", "Demo Project", "--epochs", str(EPOCHS), "--plots"]
     places = ["--save-dir", folder / "run", "--journal", folder / "journal"]
     subprocess.run([sys.executable, SCRIPT, *arguments, *places], check=True)
     return folder
