@@ -1,4 +1,4 @@
-"""`scripts/test-versions lowest` runs with what `pyproject.toml` declares, without leaving anything out."""
+"""CI runs `scripts/test-versions lowest-whole` with what `pyproject.toml` declares, without leaving anything out."""
 
 from __future__ import annotations
 
@@ -18,3 +18,10 @@ def test_the_lowest_versions_are_those_of_the_bounds() -> None:
     ours = [Requirement(each) for each in requires("offline-uploader") or []]
     meant = [each for each in ours if each.marker is None or each.marker.evaluate({"extra": "serve"})]
     assert sorted(listed) == sorted(f"{each.name}{str(each.specifier).replace('>=', '==')}" for each in meant)
+
+
+def test_ci_runs_the_integration_tests_with_them() -> None:
+    assert "step scripts/test-versions\n" in (ROOT / ".ci" / "run").read_text()
+    script = (ROOT / "scripts" / "test-versions").read_text()
+    assert "set -- 3.13 lowest-whole\n" in script
+    assert '[ "$version" != lowest-whole ] || folders+=(tests/integration)\n' in script
