@@ -13,6 +13,7 @@ JournalError
 ├── UnknownRow              an id that the journal does not hold
 ├── MirrorUnavailable       the mirror cannot be used now; the same call may work later
 ├── DamagedMirror           an object of the mirror is not what its name says
+├── LibraryMissing          it can be read with a library that is not installed
 ├── DamagedPack             a pack is torn, or was altered
 ├── DamagedResults          what another journal's platforms answered cannot be read, or was altered
 └── BlobError
@@ -84,6 +85,10 @@ class MirrorUnavailable(JournalError):
 
 class DamagedMirror(JournalError):
     """An object of the mirror is not what its name says; what else the mirror holds is not affected."""
+
+
+class LibraryMissing(JournalError):
+    """What is there can be read with a library that is not installed; nothing is lost."""
 
 
 class DamagedPack(JournalError):

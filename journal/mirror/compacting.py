@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from journal.errors import DamagedMirror
-from journal.mirror import segments
+from journal.mirror import checkpoint_parts, segments
 from journal.mirror.holdings import Holdings
 from journal.mirror.layout import SegmentName
 from journal.mirror.segment_reading import read_segment
@@ -31,6 +31,7 @@ class _Removal(NamedTuple):
     due: float
     name: str
     segment: SegmentName | None
+    checkpoint: str | None = None
 
 
 class Compacting:
@@ -64,7 +65,9 @@ class Compacting:
         self._removals = self._removals[len(due) :]
         readable: dict[SegmentName, bool] = {}
         for one in due:
-            if one.segment is None or self._is_replaced(one.segment, readable):
+            if one.checkpoint:
+                checkpoint_parts.delete(self._store, one.checkpoint)
+            elif one.segment is None or self._is_replaced(one.segment, readable):
                 self._store.delete(one.name)
 
     def discard(self, name: str, segment: SegmentName | None = None, age: float = 0.0) -> None:
@@ -75,8 +78,14 @@ class Compacting:
             segment: The same, of a segment.
             age: For how many seconds it has not been needed.
         """
-        due = self._clock() + max(0.0, GRACE_SECONDS - age)
-        self._removals.append(_Removal(due, name, segment))
+        self._remove(_Removal(self._clock() + max(0.0, GRACE_SECONDS - age), name, segment))
+
+    def discard_checkpoint(self, sha256: str) -> None:
+        """Have a checkpoint deleted that is not needed any more."""
+        self._remove(_Removal(self._clock() + GRACE_SECONDS, "", None, sha256))
+
+    def _remove(self, removal: _Removal) -> None:
+        self._removals.append(removal)
         self._removals.sort(key=lambda one: one.due)
 
     def _merge(self, group: Sequence[SegmentName]) -> None:

@@ -3,7 +3,9 @@
 uploader-mirror.json                                          what this is, for whoever finds it
 runs/<run>/<session>/<first>-<last>-<digest>.jsonl.gz         a segment
 runs/<run>/results/<digest>.json                              what platforms have answered
-blobs/<sha256>                                                a checkpoint's bytes
+blobs/<sha256>                                                a small checkpoint's bytes
+blobs/<sha256>.json                                           the list of a checkpoint's parts
+parts/<sha256>/<number>-<digest>                              a part of it
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ from typing import NamedTuple
 
 RUNS = "runs/"
 BLOBS = "blobs/"
+PARTS = "parts/"
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _SEGMENT = re.compile(rf"runs/({_UUID})/({_UUID})/(\d{{1,16}})-(\d{{1,16}})-([0-9a-f]{{32}})\.jsonl\.gz")
 _RESULTS = re.compile(rf"runs/({_UUID})/results/([0-9a-f]{{32}})\.json")
 _BLOB = re.compile(r"blobs/([0-9a-f]{64})")
+_LIST = re.compile(r"blobs/([0-9a-f]{64})\.json")
+_PART = re.compile(r"parts/([0-9a-f]{64})/\d{1,6}-[0-9a-f]{32}")
 
 
 class SegmentName(NamedTuple):
@@ -82,4 +87,31 @@ def blob_name(sha256: str) -> str:
 def parse_blob(name: str) -> str | None:
     """Return the sha256 that a name says; None when it is not that of a checkpoint's bytes."""
     found = _BLOB.fullmatch(name)
+    return found[1] if found else None
+
+
+def list_name(sha256: str) -> str:
+    """Return the name of the list of a checkpoint's parts."""
+    return f"{BLOBS}{sha256}.json"
+
+
+def parse_list(name: str) -> str | None:
+    """Return the sha256 that a name says; None when it is not that of a list of parts."""
+    found = _LIST.fullmatch(name)
+    return found[1] if found else None
+
+
+def parts_of(sha256: str) -> str:
+    """Return how the names of a checkpoint's parts begin."""
+    return f"{PARTS}{sha256}/"
+
+
+def part_name(sha256: str, number: int, digest: str) -> str:
+    """Return the name of a part, which is counted from 0."""
+    return f"{parts_of(sha256)}{number}-{digest}"
+
+
+def parse_part(name: str) -> str | None:
+    """Return the sha256 of the checkpoint that a part is of; None when the name is not a part's."""
+    found = _PART.fullmatch(name)
     return found[1] if found else None

@@ -56,6 +56,11 @@ class MarkedStore:
         self._require()
         self._store.put(name, content)
 
+    def put_part(self, name: str, content: bytes) -> None:
+        """Store an object that is not there."""
+        self._require()
+        self._store.put_part(name, content)
+
     def put_file(self, name: str, file: BinaryIO, sha256: str, between: Callable[[], object]) -> None:
         """Store a file as an object, unless it is there."""
         self._require()

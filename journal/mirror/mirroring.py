@@ -15,11 +15,11 @@ from journal.clock import now_text
 from journal.errors import BlobMissing, DamagedMirror, MirrorUnavailable
 from journal.folder import Journal
 from journal.kinds import CHECKPOINT
-from journal.mirror import journal_reader, segments
+from journal.mirror import checkpoint_parts, journal_reader, segments
 from journal.mirror.compacting import Compacting
 from journal.mirror.holdings import Holdings
 from journal.mirror.journal_reader import JournalReader
-from journal.mirror.layout import BLOBS, RUNS, SegmentName, blob_name, parse_blob
+from journal.mirror.layout import BLOBS, PARTS, RUNS, SegmentName, parse_blob, parse_list, parse_part
 from journal.mirror.marked_store import MarkedStore
 from journal.mirror.mirror_state import MirrorState
 from journal.mirror.results_mirroring import ResultsMirroring
@@ -79,6 +79,7 @@ class Mirroring:
         self._chains: dict[str, tuple[int, str]] = {}
         self._results = ResultsMirroring(self._reader, self._store, self._clock)
         self._blobs: set[str] = set()
+        self._begun: set[str] = set()  # checkpoints of which there are parts, left by an upload that was interrupted
         self._are_blobs_due = True
         self._seen = -1
 
@@ -161,6 +162,7 @@ class Mirroring:
         for session in {name.session for name in listed}:
             self._note_listed([name for name in listed if name.session == session], listed)
         self._blobs = self._blobs_there()
+        self._begun = {sha256 for found in self._store.list(PARTS) if (sha256 := parse_part(found.name))} - self._blobs
         self._is_listed = True
 
     def _segments_there(self) -> dict[SegmentName, float]:
@@ -169,7 +171,8 @@ class Mirroring:
         return {name: found.written_at for prefix in prefixes for found, name in self._listed(prefix)}
 
     def _blobs_there(self) -> set[str]:
-        return {sha256 for found in self._store.list(BLOBS) if (sha256 := parse_blob(found.name))}
+        names = (found.name for found in self._store.list(BLOBS))
+        return {sha256 for name in names if (sha256 := parse_blob(name) or parse_list(name))}
 
     def _listed(self, prefix: str) -> Iterator[tuple[Listed, SegmentName]]:
         return ((found, name) for found in self._store.list(prefix) if (name := SegmentName.parse(found.name)))
@@ -252,9 +255,10 @@ class Mirroring:
             with self._reader.begin() as connection:
                 saved = journal_reader.saved_blobs(connection, runs)
                 others = journal_reader.wanted_blobs(connection, journal_reader.runs(connection))
-            for sha256 in (saved & self._blobs) - needed - {sha256 for _, sha256 in others}:
-                self._blobs.remove(sha256)
-                self._compacting.discard(blob_name(sha256))
+            for sha256 in (saved & (self._blobs | self._begun)) - needed - {sha256 for _, sha256 in others}:
+                self._blobs.discard(sha256)
+                self._begun.discard(sha256)
+                self._compacting.discard_checkpoint(sha256)
 
     def _put_blob(self, sha256: str) -> None:
         try:
@@ -262,7 +266,7 @@ class Mirroring:
         except (BlobMissing, FileNotFoundError):  # a newer one has taken its place
             return
         with file:
-            self._store.put_file(blob_name(sha256), file, sha256, self._between)
+            checkpoint_parts.put(self._store, file, sha256, self._between)
         self._blobs.add(sha256)
 
     def _between(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from journal.mirror.layout import BLOBS
 from journal.mirror.restoring import restore
 from journal.mirror.stores import Listed, Source
 from journal.opening import open_journal
@@ -38,7 +39,7 @@ class _WithoutFiles:
         self._store = store
 
     def get(self, name: str) -> bytes | None:
-        return self._store.get(name)
+        return None if name.startswith(BLOBS) else self._store.get(name)
 
     def get_file(self, name: str, target: Path) -> bool:
         del name, target

@@ -12,9 +12,9 @@ from sqlalchemy import text
 
 from journal.checkpoints import retaking
 from journal.checkpoints.blobs import Snapshot, delete, digest
-from journal.errors import DamagedMirror
+from journal.errors import DamagedMirror, LibraryMissing
 from journal.folder import Journal
-from journal.mirror import gaps, journal_reader
+from journal.mirror import checkpoint_parts, gaps, journal_reader
 from journal.mirror.layout import RUNS, ResultsName, SegmentName, blob_name
 from journal.mirror.needed_checkpoints import NeededCheckpoints, saved
 from journal.mirror.segment_reading import least, read_results, read_segment
@@ -48,6 +48,7 @@ class Restored:
         refused: In words, what results say that does not fit the journal; `damaged` has it, too.
         other_models: In words, the runs that are another model there than here; `damaged` has them, too.
         left: The names of objects that were not taken in, or not whole.
+        unreadable: Checkpoints for which a library is missing, by sha256. Their events are left out until it is there.
     """
 
     runs: list[str] = field(default_factory=list)
@@ -62,6 +63,7 @@ class Restored:
     refused: list[str] = field(default_factory=list)
     other_models: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list, repr=False)
+    unreadable: set[str] = field(default_factory=set, repr=False)
 
     @property
     def troubles(self) -> list[str]:
@@ -136,7 +138,8 @@ def _restore_run(
     for sha256 in sorted(absent):
         restore_blob(journal, store, sha256, restored)
         between()
-    waiting = {sha256 for sha256 in absent.difference(journal.blobs.names()) if puts_off(sha256)} if absent else absent
+    still = absent.difference(journal.blobs.names()) if absent else absent
+    waiting = {sha256 for sha256 in still if sha256 in restored.unreadable or puts_off(sha256)}
     for part in parts:
         events = [event for line in part.lines if (event := columns(line))]
         ready = [event for event in events if not waiting or saved(event) not in waiting]
@@ -241,7 +244,7 @@ def restore_blob(journal: Journal, store: Source, sha256: str, restored: Restore
     """
     copy = journal.blobs.folder / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
     try:
-        if not store.get_file(blob_name(sha256), copy):
+        if not checkpoint_parts.fetch(store, sha256, copy):
             restored.missing.append(sha256)
             return
         if digest(copy) != sha256:
@@ -252,5 +255,8 @@ def restore_blob(journal: Journal, store: Source, sha256: str, restored: Restore
             retaking.take_in(connection, journal.blobs, snapshot)
         restored.checkpoints += 1
         restored.bytes += snapshot.size
+    except (DamagedMirror, LibraryMissing) as error:
+        restored.damaged += [] if str(error) in restored.damaged else [str(error)]
+        restored.unreadable |= {sha256} if isinstance(error, LibraryMissing) else set()
     finally:
         delete(copy)

@@ -72,6 +72,9 @@ class Store(Source, Protocol):
     def put(self, name: str, content: bytes) -> None:
         """Store an object, unless it is there."""
 
+    def put_part(self, name: str, content: bytes) -> None:
+        """Store an object of which the caller knows that it is not there, or not whole."""
+
     def put_file(self, name: str, file: BinaryIO, sha256: str, between: Callable[[], object]) -> None:
         """Store a file as an object, unless it is there.
 
@@ -105,9 +108,13 @@ class FolderStore:
     def put(self, name: str, content: bytes) -> None:
         """Store an object, unless it is there."""
         if self.get(name) != content:
-            self._write(name, lambda descriptor: write_all(descriptor, content))
-            if self.get(name) != content:
-                raise MirrorUnavailable(f"{self.folder / name} does not read back as it was written")
+            self.put_part(name, content)
+
+    def put_part(self, name: str, content: bytes) -> None:
+        """Store an object."""
+        self._write(name, lambda descriptor: write_all(descriptor, content))
+        if self.get(name) != content:
+            raise MirrorUnavailable(f"{self.folder / name} does not read back as it was written")
 
     def put_file(self, name: str, file: BinaryIO, sha256: str, between: Callable[[], object]) -> None:
         """Store a file as an object, unless it is there."""

@@ -215,11 +215,11 @@ def train(journal: Path, save_dir: Path, mirror: Path, url: str, epochs: range, 
 
 
 def test_a_mirror_whose_drive_is_not_mounted_is_said_and_not_made_anew(
-    uploader: Run, recorded: Path, mirror: Path, server: ScriptedServer
+    uploader: Run, recorded: Path, mirror: Path, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     shutil.rmtree(mirror.parent)
-    code, _, err = uploader("gpu", "drain", recorded, url=server.url)
-    assert (code, "is the drive mounted?" in err) == (0, True)
+    code, _, _ = uploader("gpu", "drain", recorded, url=server.url)
+    assert (code, "is the drive mounted?" in caplog.messages[-1]) == (0, True)
     assert not mirror.parent.exists()
 
 

@@ -89,7 +89,7 @@ def _files(copies: Sequence[CheckpointCopy]) -> list[str]:
 
 def _values(restored: Restored) -> dict[str, Any]:
     values = asdict(restored)
-    del values["results"], values["left"]
+    del values["results"], values["left"], values["unreadable"]
     return values
 
 

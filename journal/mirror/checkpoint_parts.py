@@ -1,0 +1,130 @@
+"""The bytes of checkpoints in a mirror: small files as they are, others in parts, which a list makes one again.
+
+The list is written last, so a checkpoint is there once its list is; an upload that was interrupted leaves parts, and
+the next one sends only the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from journal.checkpoints.blobs import write_all
+from journal.errors import DamagedMirror, MirrorUnavailable
+from journal.mirror import parts
+from journal.mirror.layout import blob_name, list_name, part_name, parts_of
+from journal.mirror.parts import PartList
+from journal.mirror.stores import Source, Store
+
+
+def put(store: Store, file: BinaryIO, sha256: str, between: Callable[[], object]) -> None:
+    """Store a checkpoint, unless it is there; of one that is there in part, only the rest.
+
+    Args:
+        store: The mirror.
+        file: Open for reading; it may have been deleted since.
+        sha256: Of its content.
+        between: Called now and then, as this may take long.
+
+    Raises:
+        MirrorUnavailable: It cannot be stored now.
+    """
+    size = os.fstat(file.fileno()).st_size
+    if size < parts.WHOLE_BELOW:
+        store.put_file(blob_name(sha256), file, sha256, between)
+        return
+    there = {found.name: found.size for found in store.list(parts_of(sha256))}
+    whole, digests = hashlib.sha256(), []
+    for number, piece in enumerate(iter(partial(file.read, parts.part_size(size)), b"")):
+        whole.update(piece)
+        stored = parts.encode(piece)
+        digests.append(parts.digest(stored))
+        name = part_name(sha256, number, digests[-1])
+        if there.get(name) != len(stored):
+            store.put_part(name, stored)
+        between()
+    if whole.hexdigest() != sha256:
+        raise MirrorUnavailable(f"a checkpoint changed while it was copied to the mirror {store.address}")
+    listed = PartList(size, parts.part_size(size), parts.coding(), digests)
+    store.put(list_name(sha256), listed.to_bytes())
+
+
+def fetch(store: Source, sha256: str, target: Path) -> bool:
+    """Write a checkpoint into a new file, durably; return False when it is not there. Its digest is not checked.
+
+    Raises:
+        DamagedMirror: A part of it is missing or damaged.
+        LibraryMissing: It is compressed, and the library for that is not there.
+        MirrorUnavailable: It cannot be read now.
+    """
+    if store.get_file(blob_name(sha256), target):
+        return True
+    content = store.get(list_name(sha256))
+    if content is None:
+        return False
+    pieces = read(store, sha256, content)
+    first = next(pieces, b"")  # before the file is made
+    descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        write_all(descriptor, first)
+        for piece in pieces:
+            write_all(descriptor, piece)
+        os.fsync(descriptor)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def read(store: Source, sha256: str, content: bytes) -> Iterator[bytes]:
+    """Yield a checkpoint piece by piece, each checked against the list.
+
+    Args:
+        store: The mirror.
+        sha256: Of the checkpoint.
+        content: Of its list.
+
+    Raises:
+        DamagedMirror: Its list, or a part of it, is damaged or missing.
+        LibraryMissing: It is compressed, and the library for that is not there.
+    """
+    listed = PartList.from_bytes(list_name(sha256), content)
+    decode = parts.decoder(listed.coding)
+    for stored, length in zip(stored_parts(store, sha256, listed), listed.lengths(), strict=True):
+        try:
+            piece = decode(stored, length)
+        except ValueError as error:
+            raise DamagedMirror(f"{list_name(sha256)} is damaged: a part of it cannot be read ({error})") from error
+        if len(piece) != length:
+            raise DamagedMirror(f"{list_name(sha256)} is damaged: a part of it has another length")
+        yield piece
+
+
+def stored_parts(store: Source, sha256: str, listed: PartList) -> Iterator[bytes]:
+    """Yield the parts of a checkpoint as they are stored, each checked.
+
+    Raises:
+        DamagedMirror: One is damaged or missing.
+    """
+    for number, digest in enumerate(listed.digests):
+        name = part_name(sha256, number, digest)
+        stored = store.get(name)
+        if stored is None:
+            raise DamagedMirror(f"{name}, a part of a checkpoint, is missing")
+        if parts.digest(stored) != digest:
+            raise DamagedMirror(f"{name} is damaged: its content is not what its name says")
+        yield stored
+
+
+def delete(store: Store, sha256: str) -> None:
+    """Delete a checkpoint, its list first: without that, it is not there."""
+    store.delete(list_name(sha256))
+    store.delete(blob_name(sha256))
+    for found in list(store.list(parts_of(sha256))):
+        store.delete(found.name)
