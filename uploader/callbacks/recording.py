@@ -105,6 +105,7 @@ class Recording:
 
     def begin(self, trainer: Trainer) -> None:
         """Record the start and begin to capture the console."""
+        self._system.begin()
         make_current(self)
         atexit.register(self.abandon)
         weakref.finalize(trainer, self._console.stop_later, self._end_unseen).atexit = False
@@ -239,6 +240,7 @@ class Recording:
         atexit.unregister(self.abandon)
         self._console.stop()
         self._profile.close()
+        self._system.close()
         how = in_caller(partial(failure, error, self._redactor)) if error is not None else otherwise
         outcome = "complete" if self._is_complete else "failed" if how else "abandoned"
         if self._events.is_buffering:
