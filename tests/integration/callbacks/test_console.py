@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.alarms import on_alarm
+from support.threads import left_threads
 
 from uploader.callbacks.console import LONGEST_CHUNK, Chunk, ConsoleCapture, _Printed, join_chunks
 
@@ -247,7 +248,7 @@ def test_a_logger_that_fails_at_the_end_is_not_waited_for(
     monkeypatch.setattr(capture._logger, "_flush_buffer", fail)
     print("line")
     capture.stop()  # would hang here
-    assert not any(thread.name.startswith("uploader-console") for thread in threading.enumerate())
+    assert left_threads("uploader-console") == []
 
 
 def test_a_line_that_comes_again_later_is_there_twice_however_late_it_is_taken(
@@ -277,7 +278,7 @@ def test_what_belongs_to_another_training_is_not_captured(chunks: Chunks) -> Non
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_two_captures_end_in_any_order(first: int) -> None:
-    before = sys.stdout, sys.stderr, threading.active_count()
+    before, threads = (sys.stdout, sys.stderr), threading.enumerate()
     both = [Chunks(), Chunks()]
     captures = [ConsoleCapture(chunks) for chunks in both]
     for capture in captures:
@@ -288,7 +289,8 @@ def test_two_captures_end_in_any_order(first: int) -> None:
     captures[1 - first].stop()
     assert both[first].lines() == ["both"]
     assert both[1 - first].lines() == ["both", "one"]
-    assert (sys.stdout, sys.stderr, threading.active_count()) == before
+    assert (sys.stdout, sys.stderr) == before
+    assert left_threads(besides=threads) == []
 
 
 def test_a_handler_that_prints_in_the_middle_of_a_print_waits_for_nothing(

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from support.alarms import Alarm, raising_on_alarm
 from support.results import write_results
+from support.threads import left_threads
 from support.trainers import SmallTrainer
 
 from uploader.callbacks.current_training import closing_trainings
@@ -29,14 +30,15 @@ Build = Callable[..., SmallTrainer]
 @pytest.fixture
 def build(tmp_path: Path) -> Iterator[Build]:
     """Build trainers; afterwards the process is as it was."""
-    before = sys.stdout, sys.stderr, threading.active_count()
+    before = sys.stdout, sys.stderr
+    threads = threading.enumerate()
 
     def make(name: str = "run", **options: Any) -> SmallTrainer:
         return SmallTrainer(tmp_path, name, **options)
 
     yield make
-    assert (sys.stdout, sys.stderr) == before[:2]
-    assert threading.active_count() == before[2], threading.enumerate()
+    assert (sys.stdout, sys.stderr) == before
+    assert left_threads(besides=threads) == []
 
 
 def ends(journal: Any) -> dict[str, str | None]:

@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.threads import left_threads
 
 import uploader
 from uploader.callbacks.trainer_callbacks import recording_of
@@ -73,7 +73,7 @@ def test_a_training_that_raises_has_failed_and_raises_as_before(train: Callable[
     assert set(journal.kinds()[journal.kinds().index("training_failed") + 1 :]) <= {"checkpoint"}  # waited for later
     assert journal.outcomes() == ["failed"]
     assert sys.stdout is stdout
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("uploader") and thread.is_alive()]
+    assert left_threads("uploader") == []
 
 
 def test_the_epoch_at_whose_end_a_callback_raises_is_recorded(train: Callable[..., Any], journal: Any) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.threads import left_threads
 
 from uploader.callbacks.epochs import model_info
 from uploader.callbacks.model_profile import ModelProfile, parameters, without_weights
@@ -92,4 +92,4 @@ def test_a_model_that_needs_its_weights_is_measured(ultralytics: Any, monkeypatc
 def test_its_thread_ends_with_the_training(model: Any) -> None:
     profile = profile_of(model)
     profile.close()
-    assert "uploader-model-profile" not in {thread.name for thread in threading.enumerate()}
+    assert left_threads("uploader-model-profile") == []

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support.threads import left_threads
 
 from uploader.callbacks import system
 from uploader.callbacks.system import SystemSampler
@@ -125,4 +126,4 @@ def test_the_thread_ends_with_the_training(sampling: Callable[..., SystemSampler
     sampler = sampling([])
     sampler.sample()
     sampler.close()
-    assert not any(thread.name == "uploader-system" for thread in threading.enumerate())
+    assert left_threads("uploader-system") == []

@@ -18,6 +18,7 @@ from support.journals import dead_pid, rows, until
 from support.recordings import KEY, Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, hearing, received, scripted_server
 from support.settings import settings
+from support.threads import left_threads
 
 from journal.errors import DiskFull, JournalBusy, JournalUnwritable
 from journal.reading.drain_at_work import HOLDER
@@ -368,7 +369,7 @@ def test_a_stopped_drain_breaks_off_what_takes_too_long(
 def test_the_end_of_a_drain_leaves_no_thread_behind(journals: Recordings, server: ScriptedServer) -> None:
     journals.whole()
     journals.drain(server.url)
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("drain-")] == []
+    assert left_threads("drain-") == []
 
 
 def test_the_end_of_a_drain_folds_the_log_back(journals: Recordings, server: ScriptedServer) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 
 import pytest
+from support.threads import left_threads
 
 from uploader.delivery.worker_pool import Gate, WorkerPool
 
@@ -78,7 +79,7 @@ def test_threads_that_wait_for_their_turn_end_with_the_pool(work: Work) -> None:
     pool = WorkerPool("test", 8, work.do, work.results)
     pool.resize(1, rate=0.001)
     pool.join(60)
-    assert not any(thread.name.startswith("test-") for thread in threading.enumerate())
+    assert left_threads("test-") == []
 
 
 def test_a_rate_spreads_the_beginnings(monkeypatch: pytest.MonkeyPatch) -> None:
