@@ -250,7 +250,7 @@ class Outcome:
         ids: The platform's ids for the run, when this attempt registered it.
         error: Why it was not delivered, without secrets.
         next_attempt_at: ISO time before which it is not claimed again.
-        held: Whether the platform itself asked for that wait (Retry-After), so that `make_due` leaves it alone.
+        held: Whether the platform itself asked for that wait (Retry-After), so that `Claims.take_over` leaves it alone.
         signals: (kind, detail) pairs that the platform sent along.
         foreign: Whether not the platform, but something in between answered.
         block: A reason, when the platform refuses the whole run from here on.

@@ -140,19 +140,21 @@ class Claims:
             }
         return {lane: min(times) for lane, times in found.items() if times}
 
-    def release_all(self) -> int:
-        """Make every claimed delivery pending again; for the holder of the drain's lock, when it starts."""
-        with self._begin() as connection:
-            return connection.execute(_RELEASE_ALL).rowcount
-
-    def make_due(self, now: datetime) -> int:
-        """Let deliveries that wait be tried at once, except where the platform asked for the wait.
+    def take_over(self, now: datetime, *, is_alone: bool = True) -> int:
+        """Let deliveries that wait be tried at once, except where the platform asked for the wait; return how many.
 
         What waits longer than a platform may ask for was written before the clock was set back.
+
+        Args:
+            now: The current time.
+            is_alone: Whether nobody else is at work, as for who holds the drain's lock: what is claimed is pending
+                again, too.
         """
         values = plausible_times.values(now)
         with self._begin() as connection:
-            return connection.execute(_MAKE_DUE, {"due": values["now"], "longest_hold": values["latest_hold"]}).rowcount
+            released = connection.execute(_RELEASE_ALL).rowcount if is_alone else 0
+            due = {"due": values["now"], "longest_hold": values["latest_hold"]}
+            return released + connection.execute(_MAKE_DUE, due).rowcount
 
 
 _RELEASE_ALL = (

@@ -65,6 +65,7 @@ class Concurrency:
 
     Attributes:
         width: The number; at least 1.
+        allowed: What `after` returned last.
     """
 
     def __init__(self, fixed: int | None = None) -> None:
@@ -79,6 +80,7 @@ class Concurrency:
         self._is_starting = True
         self._halved_at = -math.inf
         self._rate = RequestRate()
+        self.allowed = Allowed(self.width, math.inf, CLAIM_AHEAD * self.width)
 
     def after(self, result: Receipt | Exception, seconds: float, now: float, *, is_busy: bool) -> Allowed:
         """Return what may be sent after one more answer, or its lack.
@@ -93,12 +95,10 @@ class Concurrency:
             self.accepted(seconds, now, is_busy=is_busy)
         elif isinstance(result, (Transient, UnknownOutcome, Unreachable)):
             self.too_much(now, is_rate=isinstance(result, Transient) and result.status == TOO_MANY)
-        return self.allowed(now)
-
-    def allowed(self, now: float) -> Allowed:
-        """Return what may be sent."""
         rate = math.inf if self._is_fixed else self._rate.limit(now)
-        return Allowed(self.width, rate, max(CLAIM_AHEAD * self.width, int(AHEAD_SECONDS * self._rate.measured)))
+        ahead = max(CLAIM_AHEAD * self.width, int(AHEAD_SECONDS * self._rate.measured))
+        self.allowed = Allowed(self.width, rate, ahead)
+        return self.allowed
 
     def accepted(self, seconds: float, now: float, *, is_busy: bool) -> None:
         """The platform took or refused something for good; see `after`."""

@@ -211,8 +211,8 @@ class Drain:
 
     def _begin(self) -> None:
         self._maintenance.begin()
-        self._outbox.claims.release_all()  # what a killed drain held: we have the lock, so it is gone
-        self._outbox.claims.make_due(utc_now())  # who starts a drain does not want to wait for the last one's backoff
+        # We have the lock: what a killed drain held is free. And a person who starts one wants no old backoff.
+        self._outbox.claims.take_over(utc_now())
         self._look_around()
 
     def _unbind(self) -> None:

@@ -116,7 +116,6 @@ class Sender:
         self._clock = context.clock
         self._breakers = LaneBreakers(context.random, context.first_wait)
         self._concurrency = Concurrency(context.parallel)
-        self._allowed = self._concurrency.allowed(self._clock())
         self._uploads = context.uploads
         self._lane_counts: Counter[Lane] = Counter()
         self._platform: Platform | None = None
@@ -131,7 +130,7 @@ class Sender:
             self.closed = error
         else:
             self._heartbeating = _heartbeating_of(self._platform)
-            widths: dict[Lane, int] = {"message": self._allowed.width, "upload": context.uploads}
+            widths: dict[Lane, int] = {"message": self._concurrency.allowed.width, "upload": context.uploads}
             self._pools = _worker_pools(destination, self._platform, widths, context)
 
     def capacity(self) -> Capacity:
@@ -146,7 +145,7 @@ class Sender:
         if message == "half-open":  # a message goes beside an upload, which may be under way for long
             probes = int(not self._lane_counts["message"] and space > 0)
             return Capacity(probes, space, int(not self.in_flight and upload != "open"), is_probe=True)
-        limit, sent = self._allowed.ahead, self._lane_counts["message"]
+        limit, sent = self._concurrency.allowed.ahead, self._lane_counts["message"]
         messages = limit - sent if 2 * sent <= limit and space > 0 else 0
         most = {"closed": self._uploads, "half-open": 1, "open": 0}[upload]
         return Capacity(messages, space, max(0, most - self._lane_counts["upload"]))
@@ -180,11 +179,11 @@ class Sender:
 
     def _adapt(self, finished: Finished, now: float) -> None:
         """Send more or fewer messages at once, as the answers and their times say."""
-        is_busy = self._lane_counts["message"] + 1 >= self._allowed.width
+        before = self._concurrency.allowed
+        is_busy = self._lane_counts["message"] + 1 >= before.width
         allowed = self._concurrency.after(finished.result, finished.seconds, now, is_busy=is_busy)
-        if allowed[:2] != self._allowed[:2]:
+        if allowed[:2] != before[:2]:
             self._pools["message"].resize(allowed.width, allowed.rate)
-        self._allowed = allowed
 
     def _put_off(self, error: ReadRefused) -> None:
         """Go on with what needs no reading first: the key may be for writing only."""

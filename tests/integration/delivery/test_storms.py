@@ -63,8 +63,7 @@ class SteppedDrain:
     def start(self, url: str) -> None:
         """Begin as a drain does, after whatever another one left."""
         self.results: SimpleQueue[Finished | None] = SimpleQueue()
-        self.outbox.claims.release_all()
-        self.outbox.claims.make_due(self.clock.utc_now())
+        self.outbox.claims.take_over(self.clock.utc_now())
         destination = self.outbox.routes.add_destination("ultralytics", url)
         for run in self.outbox.routes.runs():
             self.outbox.routes.add(run.id, destination.id)

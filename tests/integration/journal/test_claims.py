@@ -164,7 +164,7 @@ def test_a_blocked_run_sends_nothing_until_it_is_retried(registered: Bench) -> N
     registered.plan(registered.message(stage=2), registered.message(stage=2))
     gone, _ = registered.claim()
     registered.record(Outcome(gone, "dead", error="404", block="deleted there"))
-    registered.outbox.claims.release_all()
+    registered.outbox.claims.take_over(utc_now())
     assert registered.target().reason == "deleted there"
     assert registered.claim() == []
     assert registered.next_due("message") is None
@@ -298,7 +298,7 @@ def test_making_due_leaves_alone_what_the_platform_asked_to_wait(registered: Ben
     hour = to_text(later(3600))
     registered.record(Outcome(backing_off, "retry", error="503", next_attempt_at=hour))
     registered.record(Outcome(held, "retry", error="429", next_attempt_at=hour, held=True))
-    assert registered.outbox.claims.make_due(utc_now()) == 1
+    assert registered.outbox.claims.take_over(utc_now()) == 1
     assert [claim.delivery_id for claim in registered.claim()] == [backing_off.delivery_id]
 
 
@@ -319,7 +319,7 @@ def test_order_is_that_of_the_ids_whatever_the_clock_said(at: Bench, monkeypatch
 def test_releasing_all_frees_what_a_killed_drain_held(registered: Bench) -> None:
     registered.plan(registered.message(stage=2))
     (ours,) = registered.claim(lease_seconds=9999)
-    assert registered.outbox.claims.release_all() == 1
+    assert registered.outbox.claims.take_over(utc_now()) == 1
     (again,) = registered.claim(owner="second")
     assert again.fence == ours.fence + 1
     assert len(registered.record(Outcome(ours, "delivered"))) == 1

@@ -12,6 +12,12 @@ from random import Random
 import pytest
 
 from uploader.delivery.concurrency import FIRST_WIDTH, MOST_WIDTH, Concurrency, RequestRate
+from uploader.errors import Transient, UnknownOutcome
+from uploader.platforms.base import Receipt
+
+ACCEPTED = Receipt({})
+REFUSED = Transient("too many", status=429)
+BROKEN = UnknownOutcome("the connection broke")
 
 
 @dataclass
@@ -56,7 +62,7 @@ class Link:
 
     def _start(self, now: float) -> None:
         while len(self._under_way) < self.concurrency.width and now >= self._next_start:
-            rate = self.concurrency.allowed(now).rate
+            rate = self.concurrency.allowed.rate
             self._next_start = max(now, self._next_start) + (0.0 if math.isinf(rate) else 1 / rate)
             self._free_at = max(now, self._free_at) + 1 / self.capacity
             travel = self.round_trip(now) * (1 + self.jitter * self._random.random())
@@ -72,12 +78,11 @@ class Link:
         return is_accepted
 
     def _end(self, now: float, _ends: float, _number: int, began: float, is_accepted: bool) -> None:
+        is_busy = len(self._under_way) + 1 >= self.concurrency.width
+        self.concurrency.after(ACCEPTED if is_accepted else REFUSED, now - began, now, is_busy=is_busy)
         if is_accepted:
-            is_busy = len(self._under_way) + 1 >= self.concurrency.width
-            self.concurrency.accepted(now - began, now, is_busy=is_busy)
             self.accepted.append(now)
         else:
-            self.concurrency.too_much(now, is_rate=True)
             self.refused.append(now)
             self._next_start = max(self._next_start, now + self.retry_after)
 
@@ -135,10 +140,10 @@ def test_a_limit_that_was_lifted_is_forgotten() -> None:
 def test_failures_of_one_moment_halve_it_once() -> None:
     concurrency = Concurrency()
     for _ in range(FIRST_WIDTH):
-        concurrency.too_much(10.0, is_rate=False)
+        concurrency.after(BROKEN, 0.0, 10.0, is_busy=True)
     assert concurrency.width == FIRST_WIDTH // 2
     for seconds in range(11, 20):
-        concurrency.too_much(float(seconds), is_rate=False)
+        concurrency.after(BROKEN, 0.0, float(seconds), is_busy=True)
     assert concurrency.width == 1
 
 
@@ -152,11 +157,11 @@ def test_what_a_person_chose_stays() -> None:
     concurrency = Concurrency(3)
     link = Link(lambda _: 0.05, allowed=10, burst=1, concurrency=concurrency).send(10)
     assert link.refused
-    assert concurrency.allowed(10.0)[:2] == (3, math.inf)
+    assert concurrency.allowed[:2] == (3, math.inf)
 
 
 def test_few_messages_do_not_make_it_grow() -> None:
     concurrency = Concurrency()
     for number in range(100):
-        concurrency.accepted(0.05, number / 10, is_busy=False)
+        concurrency.after(ACCEPTED, 0.05, number / 10, is_busy=False)
     assert concurrency.width <= FIRST_WIDTH
