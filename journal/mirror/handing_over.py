@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from journal.folder import Journal
+from journal.mirror.forgetting import is_forgotten
 from journal.mirror.journal_reader import JournalReader
 from journal.mirror.mirror_addresses import open_mirror
-from journal.mirror.mirror_state import states
+from journal.mirror.mirror_state import forget_state, states
 from journal.mirror.mirroring import Mirroring
 from journal.mirror.results_mirroring import ResultsMirroring
+from journal.mirror.stores import Store
 
 
 def mirrors_of(journal: Path, runs: Collection[str] | None = None) -> dict[str, list[str]]:
@@ -32,7 +34,8 @@ def hand_over_results(journal: Journal, address: str, runs: Collection[str]) -> 
     Raises:
         JournalError: The mirror or the journal cannot be used.
     """
-    ResultsMirroring(JournalReader(journal), open_mirror(address)).step(runs, is_last=True)
+    store = open_mirror(address)
+    ResultsMirroring(JournalReader(journal), store).step(_wanted(journal, store, runs), is_last=True)
 
 
 def hand_over_all(
@@ -49,7 +52,17 @@ def hand_over_all(
     Raises:
         JournalError: The mirror or the journal cannot be used.
     """
-    mirroring = Mirroring(journal, open_mirror(address), runs, has_moved=has_moved)
-    mirroring.step(is_last=True)
-    for run in runs:
-        mirroring.state(run).write(journal.path)
+    store = open_mirror(address)
+    if wanted := _wanted(journal, store, runs):
+        mirroring = Mirroring(journal, store, wanted, has_moved=has_moved)
+        mirroring.step(is_last=True)
+        for run in wanted:
+            mirroring.state(run).write(journal.path)
+
+
+def _wanted(journal: Journal, store: Store, runs: Collection[str]) -> list[str]:
+    """Return the runs that a person did not have this mirror forget; no more is known of a mirror of the others."""
+    forgotten = [run for run in runs if is_forgotten(store, run)]
+    for run in forgotten:
+        forget_state(journal.path, run, store.address)
+    return [run for run in runs if run not in forgotten]

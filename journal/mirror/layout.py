@@ -6,6 +6,7 @@ runs/<run>/results/<digest>.json                              what platforms hav
 blobs/<sha256>                                                a small checkpoint's bytes
 blobs/<sha256>.json                                           the list of a checkpoint's parts
 parts/<sha256>/<number>-<digest>                              a part of it
+forgotten/<run>.json                                          a note that a person had the run deleted here
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from typing import NamedTuple
 RUNS = "runs/"
 BLOBS = "blobs/"
 PARTS = "parts/"
+FORGOTTEN = "forgotten/"
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _SEGMENT = re.compile(rf"runs/({_UUID})/({_UUID})/(\d{{1,16}})-(\d{{1,16}})-([0-9a-f]{{32}})\.jsonl\.gz")
 _RESULTS = re.compile(rf"runs/({_UUID})/results/([0-9a-f]{{32}})\.json")
 _BLOB = re.compile(r"blobs/([0-9a-f]{64})")
+_FORGOTTEN = re.compile(rf"forgotten/({_UUID})\.json")
 _LIST = re.compile(r"blobs/([0-9a-f]{64})\.json")
 _PART = re.compile(r"parts/([0-9a-f]{64})/\d{1,6}-[0-9a-f]{32}")
 
@@ -87,6 +90,17 @@ def blob_name(sha256: str) -> str:
 def parse_blob(name: str) -> str | None:
     """Return the sha256 that a name says; None when it is not that of a checkpoint's bytes."""
     found = _BLOB.fullmatch(name)
+    return found[1] if found else None
+
+
+def forgotten_name(run: str) -> str:
+    """Return the name of the note that a run was forgotten."""
+    return f"{FORGOTTEN}{run}.json"
+
+
+def parse_forgotten(name: str) -> str | None:
+    """Return the run that a name says was forgotten; None when it is not that of such a note."""
+    found = _FORGOTTEN.fullmatch(name)
     return found[1] if found else None
 
 

@@ -62,13 +62,28 @@ class MirrorState:
 
     def write(self, journal: Path) -> None:
         """Write it beside the journal's database; that it fails harms nothing."""
-        name = f"{self.run}-{sha256(self.address.encode()).hexdigest()[:8]}.json"
-        final = journal / FOLDER / name
+        final = _file(journal, self.run, self.address)
         with suppress(OSError):
             final.parent.mkdir(mode=0o700, exist_ok=True)
             temporary = final.with_suffix(".tmp")
             temporary.write_text(json.dumps(asdict(self)), "utf-8")
             temporary.replace(final)
+
+
+def forget_state(journal: Path, run: str, address: str) -> None:
+    """Know no more of a run's mirror.
+
+    Args:
+        journal: The journal's folder.
+        run: Uuid of the run.
+        address: The mirror's.
+    """
+    with suppress(OSError):
+        _file(journal, run, address).unlink(missing_ok=True)
+
+
+def _file(journal: Path, run: str, address: str) -> Path:
+    return journal / FOLDER / f"{run}-{sha256(address.encode()).hexdigest()[:8]}.json"
 
 
 def safety(state: MirrorState, journal: Path, *, is_whole: bool) -> str:

@@ -19,7 +19,17 @@ from journal.mirror import checkpoint_parts, journal_reader, segments
 from journal.mirror.compacting import Compacting
 from journal.mirror.holdings import Holdings
 from journal.mirror.journal_reader import JournalReader
-from journal.mirror.layout import BLOBS, PARTS, RUNS, SegmentName, parse_blob, parse_list, parse_part
+from journal.mirror.layout import (
+    BLOBS,
+    FORGOTTEN,
+    PARTS,
+    RUNS,
+    SegmentName,
+    parse_blob,
+    parse_forgotten,
+    parse_list,
+    parse_part,
+)
 from journal.mirror.marked_store import MarkedStore
 from journal.mirror.mirror_state import MirrorState
 from journal.mirror.results_mirroring import ResultsMirroring
@@ -144,6 +154,7 @@ class Mirroring:
         if not self._is_listed:
             self._store.mark()
             self.look()
+            self._remember()
         self._events_due = self._clock() + STEP_SECONDS
         done = 0
         while new := self._new():
@@ -164,6 +175,13 @@ class Mirroring:
         self._blobs = self._blobs_there()
         self._begun = {sha256 for found in self._store.list(PARTS) if (sha256 := parse_part(found.name))} - self._blobs
         self._is_listed = True
+
+    def _remember(self) -> None:
+        """Delete the notes that these runs were forgotten: whoever mirrors them wants them there."""
+        chosen = self._chosen()
+        for name in [found.name for found in self._store.list(FORGOTTEN)]:
+            if parse_forgotten(name) in chosen:
+                self._store.delete(name)
 
     def _segments_there(self) -> dict[SegmentName, float]:
         """Return the segments that the store has, each with when it was written."""

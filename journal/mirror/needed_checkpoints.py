@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,10 +27,8 @@ class NeededCheckpoints:
 
     def note(self, segment: Segment) -> None:
         """Look at the events of a segment."""
-        for line in segment.lines:
-            event = columns(line) if _MARK in line else None
-            if event and (sha256 := saved(event)):
-                self._note(segment, event["key"], event["seq"], sha256)
+        for event, sha256 in _saved_in(segment):
+            self._note(segment, event["key"], event["seq"], sha256)
 
     def sha256s(self) -> set[str]:
         """Return the sha256 of each."""
@@ -43,6 +41,18 @@ class NeededCheckpoints:
         known = self.newest.get((segment.name.run, role))
         if known is None or known[0] < place:
             self.newest[segment.name.run, role] = (place, sha256)
+
+
+def saved_in(segment: Segment) -> set[str]:
+    """Return the sha256 of each checkpoint that the events of a segment are about."""
+    return {sha256 for _, sha256 in _saved_in(segment)}
+
+
+def _saved_in(segment: Segment) -> Iterator[tuple[dict[str, Any], str]]:
+    for line in segment.lines:
+        event = columns(line) if _MARK in line else None
+        if event and (sha256 := saved(event)):
+            yield event, sha256
 
 
 def saved(event: Mapping[str, Any]) -> str | None:

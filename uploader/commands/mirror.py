@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from journal.quantities import count, readable
-from uploader.commands.dialogue import USAGE, fail
+from uploader.commands.dialogue import USAGE, fail, require_yes
+from uploader.commands.forgotten_runs import forget
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, opened_journal
 from uploader.commands.journal_option import journal_option
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from journal.mirror.checking import Checked
 
 _CODES = """
-  0  everything is in the mirror; with --check, nothing is wrong with it
+  0  everything is in the mirror; with --check, nothing is wrong with it;
+     with --forget, the runs are not in it any more
   1  the mirror or the journal cannot be used; the message says why
   2  the arguments cannot be used, or name nothing in the journal
   4  --check found something that is damaged or missing, or a checkpoint
@@ -29,18 +31,48 @@ _CODES = """
 """
 
 
-@click.command(epilog=epilog("mirror /mnt/mirror", "mirror --check /content/drive/MyDrive/mirror", codes=_CODES))
+@click.command(
+    epilog=epilog(
+        "mirror /mnt/mirror",
+        "mirror --check /content/drive/MyDrive/mirror",
+        "mirror s3://bucket/trainings --forget train-3",
+        codes=_CODES,
+    )
+)
 @mirror_argument
 @click.option("--check", is_flag=True, help="Read everything in the mirror back, and compare it with its digests.")
+@click.option(
+    "--forget", "forgotten", multiple=True, metavar="RUN", help="Delete this run from the mirror, after a question."
+)
+@click.option("--yes", is_flag=True, help="With --forget: do it without asking.")
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run, by its name or the start of its id.")
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def mirror(address: str, check: bool, runs: tuple[str, ...], journal: Path | None, as_json: bool) -> None:
-    """Copy what the journal holds to its mirror, or check a mirror.
+def mirror(
+    *,
+    address: str,
+    check: bool,
+    forgotten: tuple[str, ...],
+    yes: bool,
+    runs: tuple[str, ...],
+    journal: Path | None,
+    as_json: bool,
+) -> None:
+    """Copy what the journal holds to its mirror, check a mirror, or delete runs from one.
 
     attach(mirror=...) mirrors a training while it runs; this command does the same for what is left, for runs that were
     recorded without a mirror, or to another mirror. Only what the mirror does not have is copied.
+
+    --forget takes the name of a run in the mirror or the start of its id, and deletes the run there with the
+    checkpoints that no other run has; journals keep theirs. Drains do not bring it back; a training that goes on with
+    it does.
     """
+    if forgotten:
+        if check or runs:
+            fail("--forget deletes runs; leave out --check and --run", "mirror", USAGE, as_json=as_json)
+        require_yes("mirror", yes=yes, as_json=as_json)
+        forget(address, forgotten, yes=yes, as_json=as_json)
+        return
     if check:
         if runs:
             fail("--check reads the whole mirror; leave out --run", "mirror", USAGE, as_json=as_json)
