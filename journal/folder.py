@@ -29,7 +29,9 @@ from journal.outbox.resending import Renamed
 from journal.outbox.verifications import Found, Verification
 from journal.reading.arrived import Arrived, arrived
 from journal.reading.beside import left_beside
+from journal.reading.details import RunDetails, details
 from journal.reading.epoch_gaps import missing_epochs
+from journal.reading.overview import RunOverview, overview
 from journal.reading.report import RunReport, make_report
 from journal.records import PlannedDelivery, Target
 from journal.retention import prunable, pruning
@@ -91,6 +93,17 @@ class Journal:
         """Return the state of each run."""
         with self._transaction(read_only=True) as connection:
             return make_report(connection, utc_now())
+
+    def overview(self) -> tuple[list[RunOverview], Mapping[str, Sequence[int]]]:
+        """Return each run at a glance, and the numbers of the epochs that are missing between others, by run."""
+        with self._transaction(read_only=True) as connection:
+            runs = overview(connection, utc_now())
+            return runs, missing_epochs(connection, {run.id for run in runs if run.pruned})
+
+    def details(self, run_ids: Collection[str]) -> Mapping[str, RunDetails]:
+        """Return what a closer look tells of runs, by their ids."""
+        with self._transaction(read_only=True) as connection:
+            return details(connection, run_ids)
 
     def arrived(self, run_id: str) -> Sequence[Arrived]:
         """Return how much of a run has arrived at each of its destinations."""
@@ -242,14 +255,19 @@ class Journal:
         with self._transaction() as connection:
             return interrupted.note(connection, utc_now())
 
-    def runs_over(self, *, finished: bool = False) -> list[OverRun]:
+    def runs_over(
+        self, *, finished: bool = False, of: Collection[str] | None = None, pruned: Collection[str] | None = None
+    ) -> list[OverRun]:
         """Return the runs that nobody trains any more, and that did not finish or have something to be planned.
 
         Args:
             finished: Whether to return all others, too.
+            of: Only of these; None for all.
+            pruned: Those of which events were deleted, where that is known.
         """
         with self._transaction(read_only=True) as connection:
-            return list(runs_over(connection, utc_now(), prunable.pruned(connection), finished=finished))
+            known = prunable.pruned(connection) if pruned is None else pruned
+            return list(runs_over(connection, utc_now(), known, finished=finished, of=of))
 
     def lost_epochs(self, run: OverRun, record: TrainerRecord) -> list[int]:
         """Return the numbers of the epochs of a trainer's own record that the journal lacks.

@@ -3,44 +3,76 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from journal import locations
 from journal.errors import DiskFull, JournalUnwritable, from_os
 from journal.folder import Journal
 from journal.opening import open_journal
+from journal.reading.details import RunDetails
 from journal.reading.drain_at_work import DrainAtWork, drain_at_work
+from journal.reading.overview import RunOverview
 from journal.reading.report import RunReport
 from journal.sessions.over import RecordOf, no_record
 
+FEW = 6
+"""Of so many runs a glance counts everything; it takes a look at each event and delivery of the journal."""
+Choose = Callable[[Sequence[RunOverview]], Iterable[str]]
+"""Given all runs: returns the ids of some."""
 
-@dataclass(frozen=True)
-class View:
-    """What a journal holds, as `uploader status` shows it.
+
+@dataclass(frozen=True, kw_only=True)
+class JournalState:
+    """What a look at a journal finds of the whole of it.
 
     Attributes:
         path: The folder.
-        runs: The state of each run, oldest first.
         bytes: What the journal takes up; see `journal.retention.limit.Size`.
         fallbacks: How many fallback files hold events of this journal that it has not imported.
         fallbacks_elsewhere: How many fallback files wait beside this journal for others, by where each of those is: its
             folder, after the name of the machine where that is another one.
+        details: Of each run that was looked at closely, by run.
         missing_epochs: Numbers, from 0, of the epochs that the journal lacks although it has later ones, by run.
         salvageable_epochs: Of the epochs that it lacks, and the trainer's own record has, by run.
         drain: The drain at work, as far as is known here.
     """
 
     path: Path
-    runs: tuple[RunReport, ...]
     bytes: int
     fallbacks: int
-    fallbacks_elsewhere: dict[str, int]
+    fallbacks_elsewhere: Mapping[str, int]
+    details: Mapping[str, RunDetails] = field(default_factory=dict)
     missing_epochs: Mapping[str, Sequence[int]] = field(default_factory=dict)
     salvageable_epochs: Mapping[str, Sequence[int]] = field(default_factory=dict)
     drain: DrainAtWork | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class View(JournalState):
+    """What a journal holds, in full.
+
+    Attributes:
+        runs: The state of each run, oldest first.
+    """
+
+    runs: tuple[RunReport, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Glance(JournalState):
+    """The same at a glance: what has arrived of a run is not counted, and only some runs are looked at closely.
+
+    Attributes:
+        runs: Each run, oldest first.
+        reports: Of those that were looked at closely, where they are few, all that there is to count.
+    """
+
+    runs: tuple[RunOverview, ...]
+    reports: Mapping[str, RunReport]
 
 
 def read_journal(folder: Path | None = None, record_of: RecordOf = no_record) -> View:
@@ -53,9 +85,29 @@ def read_journal(folder: Path | None = None, record_of: RecordOf = no_record) ->
     Raises:
         JournalError: It cannot be read.
     """
-    path = locations.expanded(folder) if folder is not None else locations.default_journal()
+    path = _place(folder)
     with reading(path) as opened:
         return _view(opened, path, record_of)
+
+
+def glance(folder: Path | None, choose: Choose, record_of: RecordOf = no_record) -> Glance:
+    """Read the state of a journal's runs, closely of those alone that are to be shown.
+
+    Args:
+        folder: The journal; by default the one that `open_journal` would open.
+        choose: Returns the ids of the runs to look at closely.
+        record_of: Returns a trainer's own record of a run's epochs.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    path = _place(folder)
+    with reading(path) as opened:
+        return _glance(opened, path, choose, record_of)
+
+
+def _place(folder: Path | None) -> Path:
+    return locations.expanded(folder) if folder is not None else locations.default_journal()
 
 
 @contextmanager
@@ -93,17 +145,48 @@ def _copied(path: Path) -> Iterator[Journal]:
 
 def _view(opened: Journal, path: Path, record_of: RecordOf) -> View:
     missing = opened.missing_epochs()
-    over = {run.id: run for run in opened.runs_over()}
-    if missing.keys() - over.keys():  # of finished runs that have arrived, few are looked at
-        over |= {run.id: run for run in opened.runs_over(finished=True) if run.id in missing}
-    lost = {run.id: opened.lost_epochs(run, record_of(run)) for run in over.values()}
+    runs = opened.report()
     return View(
-        path,
-        tuple(opened.report()),
-        opened.size().total,
-        opened.fallbacks_waiting(path),
-        opened.fallbacks_elsewhere(path),
-        missing,
-        {run_id: epochs for run_id, epochs in lost.items() if epochs},
-        drain_at_work(path),
+        runs=tuple(runs),
+        details=opened.details([run.id for run in runs]),
+        missing_epochs=missing,
+        salvageable_epochs=_salvageable(opened, runs, missing, record_of),
+        **_beside(opened, path),
     )
+
+
+def _glance(opened: Journal, path: Path, choose: Choose, record_of: RecordOf) -> Glance:
+    runs, missing = opened.overview()
+    chosen = {*choose(runs)}
+    counted = opened.report() if len(chosen) <= FEW else ()
+    return Glance(
+        runs=tuple(runs),
+        reports={run.id: run for run in counted if run.id in chosen},
+        details=opened.details(chosen),
+        missing_epochs=missing,
+        salvageable_epochs=_salvageable(opened, (run for run in runs if run.id in chosen), missing, record_of),
+        **_beside(opened, path),
+    )
+
+
+def _salvageable(
+    opened: Journal, runs: Iterable[RunReport | RunOverview], missing: Mapping[str, Sequence[int]], record_of: RecordOf
+) -> Mapping[str, Sequence[int]]:
+    """Return the epochs that trainers' own records have of runs, and the journal lacks."""
+    chosen = {run.id: run for run in runs}
+    pruned = {run.id for run in chosen.values() if run.pruned}
+    over = {run.id: run for run in opened.runs_over(of=chosen, pruned=pruned)}
+    if rest := chosen.keys() & missing.keys() - over.keys():  # of finished runs that have arrived, few are looked at
+        over |= {run.id: run for run in opened.runs_over(finished=True, of=rest, pruned=pruned)}
+    lost = {run.id: opened.lost_epochs(run, record_of(run)) for run in over.values()}
+    return {run_id: epochs for run_id, epochs in lost.items() if epochs}
+
+
+def _beside(opened: Journal, path: Path) -> dict[str, Any]:
+    return {
+        "path": path,
+        "bytes": opened.size().total,
+        "fallbacks": opened.fallbacks_waiting(path),
+        "fallbacks_elsewhere": opened.fallbacks_elsewhere(path),
+        "drain": drain_at_work(path),
+    }

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from journal.locations import expanded
 from journal.next_steps import next_command
-from journal.records import Run
 from uploader.addresses import shown
 from uploader.errors import SettingsError
 
@@ -16,6 +16,35 @@ LATEST = "latest"
 """Means the run that began last, unless one is called so."""
 _SHOWN = 5
 """So many runs are listed where a name fits several."""
+
+
+class Run(Protocol):
+    """What a person may know a run by."""
+
+    @property
+    def id(self) -> str:
+        """Its uuid."""
+        ...
+
+    @property
+    def project(self) -> str | None:
+        """The project's slug, or None."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Its slug."""
+        ...
+
+    @property
+    def save_dir(self) -> str:
+        """Where it was trained."""
+        ...
+
+    @property
+    def created_at(self) -> str:
+        """When it began, ISO."""
+        ...
 
 
 def choose_runs(runs: Sequence[Run], names: Sequence[str], journal: Path) -> list[str] | None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from journal.clock import from_text, to_text
 from journal.kinds import FAILED, MILESTONES, REGISTRATION, RunState, listed
-from journal.reading.report import run_state
+from journal.reading.overview import run_state
 from journal.schema.tables import RANK
 from journal.sessions.liveness import live_sessions
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,6 +37,7 @@ _LAST = text(
                                         WHERE t.run_id = r.id AND t.dropped_at IS NULL), 0)) AS is_waiting
     FROM runs r JOIN sessions s ON s.id = (SELECT n.id FROM sessions n WHERE n.run_id = r.id AND n.purpose IS NULL
                                            ORDER BY n.generation DESC, n.id DESC LIMIT 1)
+    WHERE :runs IS NULL OR r.id IN (SELECT value FROM json_each(:runs))
     ORDER BY r.rowid
     """  # noqa: S608 - a name of this module
 )
@@ -84,7 +86,12 @@ def no_record(_: OverRun) -> TrainerRecord:
 
 
 def runs_over(
-    connection: Connection, now: datetime, pruned: Collection[str], *, finished: bool = False
+    connection: Connection,
+    now: datetime,
+    pruned: Collection[str],
+    *,
+    finished: bool = False,
+    of: Collection[str] | None = None,
 ) -> Iterator[OverRun]:
     """Yield the runs that are over: those that did not finish, and those of which something is not planned yet.
 
@@ -93,9 +100,11 @@ def runs_over(
         now: The current time.
         pruned: Runs of which events were deleted.
         finished: Whether to yield all others, too.
+        of: Only of these runs; None for all.
     """
     live, is_heard_of = live_runs(connection, now), hears_of_sessions(connection)
-    for row in connection.execute(_LAST).all():
+    chosen = {"runs": None if of is None else json.dumps([*of])}
+    for row in connection.execute(_LAST, chosen).all():
         is_chosen = row.run_id not in live and (finished or row.is_waiting or row.outcome != FINISHED)
         if is_chosen and is_gone(row, now, is_heard_of=is_heard_of):
             yield _run(connection, row, is_pruned=row.run_id in pruned)

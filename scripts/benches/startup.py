@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from benches import trainings
-from benches.measure import Result, Setting, in_turn, seconds, table
+from benches.measure import Result, Setting, Target, in_turn, seconds, table
 
 ROUNDS = 15
 BASELINE = 'python -c "import sqlalchemy, requests"'
+NONE, MANY = "status, no run", "status, 2,000 runs of 10 epochs"
 NOTHING = 'python -c ""'
 
 
@@ -18,14 +19,20 @@ def run(setting: Setting) -> Result:
     """Measure new processes, alternately."""
     small = trainings.record(setting.folder / "small", 100)
     empty = trainings.record(setting.folder / "empty", 0)
+    no_runs = trainings.record_many(setting.folder / "none", 0, 0)
+    many = trainings.record_many(setting.folder / "many", setting.rounds(2000), 10)
     contenders = {
         BASELINE: _process([sys.executable, "-c", "import sqlalchemy, requests"]),
         "status, a run without epochs": _process(trainings.uploader("status", "--journal", empty)),
         "status, a run of 100 epochs": _process(trainings.uploader("status", "--journal", small)),
+        NONE: _process(trainings.uploader("status", "--journal", no_runs)),
+        MANY: _process(trainings.uploader("status", "--journal", many)),
         NOTHING: _process([sys.executable, "-c", ""]),
     }
     readings = in_turn(contenders, setting.rounds(ROUNDS))
-    return Result((table("A new process, start to end", "ms", readings, 1e3),), (), ())
+    found = table("A new process, start to end", "ms", readings, 1e3)
+    ratio = found.row(MANY).p50 / found.row(NONE).p50
+    return Result((found,), (Target("status of 2,000 runs over one of none, p50", ratio, 1.5),), ())
 
 
 def _process(command: Sequence[str]) -> Callable[[], list[float]]:

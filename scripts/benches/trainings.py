@@ -32,6 +32,23 @@ def record(folder: Path, epochs: int) -> Path:
     return folder
 
 
+def record_many(folder: Path, runs: int, epochs: int) -> Path:
+    """Create a journal of so many completed trainings; return its folder."""
+    with journal.open(folder, durability="process") as opened:
+        writer = opened.writer()
+        for number in range(runs):
+            run = writer.start_run(project="bench", name=f"train-{number}", save_dir=str(folder / str(number)))
+            session = writer.start_session(run.id)
+            writer.append(run.id, session, "training_started", {"trainArgs": {}, "epochs": epochs}, "1")
+            for epoch in range(epochs):
+                writer.append(run.id, session, "epoch_end", epoch_end(epoch), str(epoch))
+            writer.append(run.id, session, "training_complete", {"results": {}})
+            writer.end_session(session, "complete")
+        writer.close()
+        opened.fold_wal()
+    return folder
+
+
 def epoch_end(epoch: int) -> dict[str, Any]:
     """Return an event of twelve floats."""
     return {"epoch": epoch, "metrics": METRICS}

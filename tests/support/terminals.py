@@ -13,13 +13,15 @@ from collections.abc import Mapping, Sequence
 
 from uploader.commands.terminal_text import width
 
-_STYLES = re.compile(r"\x1b\[[0-9;]*m")
+_STYLES = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\")
 
 
-def in_terminal(command: Sequence[str], environment: Mapping[str, str], columns: int = 80) -> tuple[int, str]:
+def in_terminal(
+    command: Sequence[str], environment: Mapping[str, str], columns: int = 80, lines: int = 50
+) -> tuple[int, str]:
     """Run a command in a terminal; return its exit code and what it has printed there."""
     screen, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
     with subprocess.Popen(command, env=environment, **streams) as process:
         os.close(terminal)
@@ -29,7 +31,7 @@ def in_terminal(command: Sequence[str], environment: Mapping[str, str], columns:
 
 
 def without_styles(shown: str) -> str:
-    """Return what was printed without colours."""
+    """Return what was printed without colours, and without where its links lead."""
     return _STYLES.sub("", shown)
 
 
@@ -44,3 +46,37 @@ def _read(screen: int) -> bytes:
         return os.read(screen, 65536)
     except OSError:
         return b""
+
+
+class Terminal:
+    """A command in a terminal, as long as it runs."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], columns: int = 80) -> None:
+        """Start it."""
+        self._screen, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
+        self.process = subprocess.Popen(command, env=environment, **streams)
+        os.close(terminal)
+        self._shown = ""
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._screen)
+
+    def wait_for(self, text: str) -> None:
+        """Wait until a text is shown."""
+        while text not in self._shown:
+            more = _read(self._screen)
+            assert more, self._shown
+            self._shown += more.decode()
+
+    def rest(self) -> str:
+        """Wait for the command's end; return all that was shown."""
+        self._shown += b"".join(iter(lambda: _read(self._screen), b"")).decode()
+        self.process.wait()
+        return self._shown

@@ -11,7 +11,7 @@ from uploader.platforms.registry import DEFAULT
 
 if TYPE_CHECKING:
     from journal.kinds import RunState
-    from journal.reading.report import DeadLetter
+    from journal.reading.remaining import DeadLetter
 
 
 def in_fallback_files(number: int, folder: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from contextlib import closing
 from dataclasses import asdict
 from datetime import timedelta
@@ -17,28 +16,10 @@ from uploader.commands.dialogue import ask, require_yes
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
+from uploader.commands.spans import age_given
 
 if TYPE_CHECKING:
     from journal import Journal
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def _age(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:
-    """Return a length of time such as 12h or 30d."""
-    from journal.clock import utc_now
-
-    found = re.fullmatch(r"(\d+)([smhdw])", value)
-    if not found:
-        raise click.BadParameter(
-            f"{value!r} is not an age; write a number and one of s, m, h, d, w, such as 30d", ctx, param
-        )
-    try:
-        age = timedelta(**{_UNITS[found[2]]: int(found[1])})
-        utc_now() - age
-    except OverflowError:
-        raise click.BadParameter(f"{value!r} is too long; dates begin with the year 1", ctx, param) from None
-    return age
 
 
 def proven_runs(opened: Journal) -> set[str]:
@@ -53,7 +34,7 @@ def proven_runs(opened: Journal) -> set[str]:
 @click.command(epilog=epilog("prune", "prune --older-than 30d", "prune --verified", "prune --given-up"))
 @click.option(
     "--older-than",
-    callback=_age,
+    callback=age_given,
     metavar="AGE",
     default="0s",
     help="Only runs that ended at least so long ago: 12h, 30d.",

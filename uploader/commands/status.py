@@ -4,82 +4,202 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
-from journal.mirror.mirror_state import states
-from uploader.commands.dialogue import JOURNAL_UNUSABLE
+from journal.clock import to_text, utc_now
+from journal.kinds import RunState
+from journal.locations import default_journal
+from journal.mirror.mirror_state import states as mirror_states
+from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, require_journal
 from uploader.commands.journal_option import journals_argument, journals_option
 from uploader.commands.phrases import what_else
+from uploader.commands.screen import Line, Screen, line, screen, show
+from uploader.commands.spans import age_given
+from uploader.commands.status_rows import Standing, standing_of
 from uploader.commands.status_text import as_text, epochs_of
+from uploader.errors import SettingsError
+from uploader.run_selection import choose_runs
 
 if TYPE_CHECKING:
-    from journal.read_only import View
+    from journal.reading.details import RunDetails
+    from journal.reading.overview import RunOverview
+    from journal.reading.report import RunReport
+
+_Seen = TypeVar("_Seen")
+_HELP = """Show the journal's runs, and what is delivered, pending or refused of each.
+
+One line a run, those in trouble first, and below them what is in the way and which command helps. As many runs are
+shown as fit the screen. It only reads, so it is safe beside a training and a drain.
+"""
 
 
-@click.command(epilog=epilog("status", "status --json", "status runs/journal", "status nodes/*/journal"))
+@dataclass(frozen=True)
+class Wanted:
+    """Which runs a person asked for.
+
+    Attributes:
+        names: What names them; none for all.
+        states: Of their trainings, or how they stand; none for all.
+        since: How long ago they were heard of, at most.
+    """
+
+    names: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    since: timedelta | None = None
+
+    def overviews(self, runs: Sequence[RunOverview], folder: Path) -> list[RunOverview]:
+        """Return those of the runs; see `reports`."""
+        ids = self._ids(runs, folder)
+        return [run for run in runs if run.id in ids and self._fits(run, standing_of(run.state, run.targets.values()))]
+
+    def reports(self, runs: Sequence[RunReport], folder: Path) -> list[RunReport]:
+        """Return those of the runs.
+
+        Raises:
+            SettingsError: A name fits none, or several.
+        """
+        ids = self._ids(runs, folder)
+        return [run for run in runs if run.id in ids and self._fits(run, standing_of(run.state, run.targets))]
+
+    def _ids(self, runs: Sequence[RunReport] | Sequence[RunOverview], folder: Path) -> set[str]:
+        return set(choose_runs(runs, self.names, folder) or (run.id for run in runs))
+
+    def _fits(self, run: RunReport | RunOverview, standing: Standing) -> bool:
+        earliest = to_text(utc_now() - self.since) if self.since is not None else ""
+        fits = not self.states or run.state in self.states or standing.word in self.states
+        return fits and (run.last_sign_at or run.created_at) >= earliest
+
+
+@click.command(
+    epilog=epilog(
+        "status",
+        "status --run train-3",
+        "status --state trouble --state running",
+        "status --since 2d --watch",
+        "status --json",
+        "status nodes/*/journal",
+    ),
+    help=_HELP,
+)
 @journals_argument
 @journals_option
+@click.option("--run", "names", multiple=True, metavar="RUN", help="All there is to say of this run.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([*get_args(RunState), *(one.word for one in Standing)]),
+    help="Only runs whose training or delivery is in this state; may be given several times.",
+)
+@click.option("--since", callback=age_given, metavar="AGE", help="Only runs that were heard of since: 12h, 30d.")
+@click.option("--all", "all_runs", is_flag=True, help="Show every run, however many there are.")
+@click.option("--watch", is_flag=True, help="Show it again and again, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, or a list of them for several journals.")
-def status(journals: tuple[Path, ...], as_json: bool) -> None:
-    """Show the journal's runs, and what is delivered, pending or refused of each.
-
-    For each platform that a run goes to, status says what is in the way and which command helps. It only reads, so it
-    is safe beside a training and a drain.
-    """
-    if len(journals) > 1:
-        _show_several(journals, as_json=as_json)
-        return
-    folder = journals[0] if journals else None
-    require_journal(folder, "status", as_json=as_json)
-    with journal_errors("status", as_json=as_json):
-        view = _read_journal(folder)
-    limit = _limit()
-    click.echo(json.dumps(_values(view, limit)) if as_json else as_text(view, limit))
-
-
-def _show_several(folders: Sequence[Path], *, as_json: bool) -> None:
-    """Show several journals; one that cannot be read stops no other, and is the command's exit code."""
-    limit = _limit()
-    read = [(folder, _read(folder)) for folder in folders]
+def status(
+    *,
+    journals: tuple[Path, ...],
+    names: tuple[str, ...],
+    states: tuple[str, ...],
+    since: timedelta | None,
+    all_runs: bool,
+    watch: bool,
+    as_json: bool,
+) -> None:
+    """Show the journal's runs; see `_HELP`."""
+    if watch and as_json:
+        raise click.UsageError("--watch is for people; run `status --json` as often as you need it")
+    if names and len(journals) > 1:
+        raise click.UsageError("--run names runs of one journal; give one journal with it")
+    wanted = Wanted(names, states, since)
+    if len(journals) <= 1:
+        require_journal(journals[0] if journals else None, "status", as_json=as_json)
     if as_json:
-        shown = [
-            {"journal": str(folder), "error": one} if isinstance(one, str) else _values(one, limit)
-            for folder, one in read
-        ]
-        click.echo(json.dumps(shown))
-    else:
-        texts = (f"journal {folder}: {one}" if isinstance(one, str) else as_text(one, limit) for folder, one in read)
-        click.echo("\n\n".join(texts))
-    if any(isinstance(one, str) for _, one in read):
-        sys.exit(JOURNAL_UNUSABLE)
+        sys.exit(_print_json(journals, wanted))
+    if watch:
+        from uploader.commands.status_watch import watch_it
+
+        watch_it(lambda: _drawn(journals, wanted, all_runs=all_runs)[0])
+        return
+    drawn, code = _drawn(journals, wanted, all_runs=all_runs)
+    show(drawn)
+    sys.exit(code)
 
 
-def _read(folder: Path) -> View | str:
-    """Return what a journal holds, or why it cannot be read."""
+def _drawn(folders: Sequence[Path], wanted: Wanted, *, all_runs: bool) -> tuple[list[Line], int]:
+    """Return what to show of journals, and the exit code: one that cannot be read stops no other."""
+    on = screen(whole=all_runs)
+    if len(folders) <= 1:
+        return _alone(partial(_lines, folders[0] if folders else None, wanted, on), as_json=False), 0
+    lines: list[Line] = []
+    code = 0
+    for folder in folders:
+        found = _or_why(folder, partial(_lines, folder, wanted, on))
+        code = JOURNAL_UNUSABLE if isinstance(found, str) else code
+        lines += [Line()] if lines else []
+        lines += [line(f"journal {folder}: {found}")] if isinstance(found, str) else found
+    return lines, code
+
+
+def _print_json(folders: Sequence[Path], wanted: Wanted) -> int:
+    """Print one object, or one for each of several journals; return the exit code."""
+    if len(folders) <= 1:
+        click.echo(json.dumps(_alone(partial(_values, folders[0] if folders else None, wanted), as_json=True)))
+        return 0
+    found = {folder: _or_why(folder, partial(_values, folder, wanted)) for folder in folders}
+    shown = ({"journal": str(folder), "error": one} if isinstance(one, str) else one for folder, one in found.items())
+    click.echo(json.dumps([*shown]))
+    return JOURNAL_UNUSABLE if any(isinstance(one, str) for one in found.values()) else 0
+
+
+def _alone(look: Callable[[], _Seen], *, as_json: bool) -> _Seen:
+    """Return what there is in the one journal; end the command where it cannot be read, or a name fits no run."""
+    try:
+        with journal_errors("status", as_json=as_json):
+            return look()
+    except SettingsError as error:
+        fail(str(error), "status", USAGE, as_json=as_json)
+
+
+def _or_why(folder: Path, look: Callable[[], _Seen]) -> _Seen | str:
+    """Return what there is in one of several journals, or why that cannot be read."""
     from journal.errors import JournalError
     from journal.reading.places import what_is
 
     if what_is(folder) != "journal":
         return f"there is no journal; {what_else(folder)}"
     try:
-        return _read_journal(folder)
+        return look()
     except JournalError as error:
         return str(error)
 
 
-def _read_journal(folder: Path | None) -> View:
-    """Read a journal; what that needs is imported for it alone."""
+def _lines(folder: Path | None, wanted: Wanted, on: Screen) -> list[Line]:
+    """Return what to show of a journal: all of the runs that were named, or a line of each."""
     from journal import read_only
+    from uploader.commands.status_rows import in_order
+    from uploader.commands.status_screen import lines
     from uploader.run_folder.results_file import record_of
 
-    return read_only.read_journal(folder, record_of)
+    if wanted.names:
+        view = read_only.read_journal(folder, record_of)
+        text = as_text(view, wanted.reports(view.runs, view.path), _limit())
+        return [line(each) for each in text.split("\n")]
+    path = folder or default_journal()
+
+    def closely(runs: Sequence[RunOverview]) -> Iterable[str]:
+        return (run.id for run in in_order(wanted.overviews(runs, path))[: on.height])
+
+    glance = read_only.glance(folder, closely, record_of)
+    return lines(glance, wanted.overviews(glance.runs, path), _limit(), on)
 
 
 def _limit() -> int | None:
@@ -94,13 +214,33 @@ def _limit() -> int | None:
         return None
 
 
-def _values(view: View, limit: int | None) -> dict[str, Any]:
-    sizes = {"bytes": view.bytes, "max_bytes": limit}
+def _values(folder: Path | None, wanted: Wanted) -> dict[str, Any]:
+    from journal import read_only
+    from uploader.run_folder.results_file import record_of
+
+    view = read_only.read_journal(folder, record_of)
+    sizes = {"bytes": view.bytes, "max_bytes": _limit()}
     drain = asdict(view.drain) if view.drain else None
     beside = {"drain": drain, "fallbacks": view.fallbacks, "fallbacks_elsewhere": view.fallbacks_elsewhere}
-    mirrors = states(view.path)
+    mirrors = mirror_states(view.path)
     runs = [
-        {**asdict(run), **epochs_of(run, view), "mirrors": [asdict(one) for one in mirrors.get(run.id, ())]}
-        for run in view.runs
+        {
+            **asdict(run),
+            **epochs_of(run, view),
+            **_closer(view.details[run.id]),
+            "standing": standing_of(run.state, run.targets).word,
+            "mirrors": [asdict(one) for one in mirrors.get(run.id, ())],
+        }
+        for run in wanted.reports(view.runs, view.path)
     ]
     return {"journal": str(view.path), **sizes, **beside, "runs": runs}
+
+
+def _closer(details: RunDetails) -> dict[str, Any]:
+    metric = asdict(details.metric) if details.metric else None
+    return {
+        "planned_epochs": details.planned_epochs,
+        "metric": metric,
+        "unplanned_bytes": details.unplanned_bytes,
+        "pages": [*details.pages.values()],
+    }

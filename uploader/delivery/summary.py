@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from journal.reading.report import DeadLetter, RunReport, TargetReport
+from journal.reading.remaining import DeadLetter
+from journal.reading.report import RunReport, TargetReport
 from uploader.errors import CredentialsRefused, KeyNotForHere, NoAddress, NoKey, UploaderError
 
 ALL_DELIVERED, WORK_REMAINS, DEAD_LETTERS, NO_CREDENTIALS = 0, 3, 4, 5

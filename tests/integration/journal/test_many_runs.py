@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, event, text
 from support.journals import finish, python, rows
 
 import journal
+from journal import read_only
 from journal.checkpoints import salvage
 from journal.clock import utc_now
 from journal.outbox.replaced import replaced
 from journal.reading import report
 from journal.reading.epoch_gaps import missing_epochs
+from journal.reading.overview import overview
 from journal.retention import eviction, prunable, pruning
 from journal.retention.prunable import NEEDED
 from journal.sessions.liveness import live_runs
@@ -86,6 +89,7 @@ LOOKS: dict[str, Callable[[Connection], object]] = {
     "lost epochs": lost_epochs,
     "missing epochs": lambda connection: missing_epochs(connection, ()),
     "live": lambda connection: live_runs(connection, NOW),
+    "overview": lambda connection: overview(connection, NOW),
     "report": lambda connection: report.make_report(connection, NOW),
     "replaced": replaced,
     "arrived bytes": lambda connection: eviction.bytes_arrived(connection, 1),
@@ -126,6 +130,31 @@ def steps(folder: Path, look: Callable[[Connection], object]) -> int:
 def test_four_times_the_runs_take_about_four_times_the_work(journals: tuple[Path, Path], name: str) -> None:
     small, large = (steps(folder, LOOKS[name]) for folder in journals)
     assert large < 6 * max(small, 5)
+
+
+def test_a_glance_asks_as_often_however_many_runs_there_are(journals: tuple[Path, Path]) -> None:
+    asked = []
+    for folder in journals:
+        with sqlalchemy_statements() as statements:
+            glance = read_only.glance(folder, lambda runs: [run.id for run in runs[:10]])
+        assert len(glance.details) == 10
+        asked.append(len(statements))
+    assert asked[0] == asked[1] < 60
+
+
+@contextmanager
+def sqlalchemy_statements() -> Iterator[list[str]]:
+    """Note the statements that are executed while the block runs."""
+    statements: list[str] = []
+
+    def note(*of: Any) -> None:
+        statements.append(of[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 WRITE = """

@@ -1,0 +1,115 @@
+"""Every run of a journal at a glance: what state it is in, and what of it has not arrived.
+
+It takes no longer for runs that are long, or that have arrived, so `status` can sort thousands of them and look closer
+at those that it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from journal.kinds import MILESTONES, RunState, listed, of
+from journal.reading.remaining import Remaining, remaining
+from journal.retention import prunable
+from journal.schema.tables import rank
+from journal.sessions.liveness import live_runs
+
+_RUNS = text(
+    """
+    SELECT r.id, r.project, r.name, r.save_dir, r.created_at,
+           (SELECT max(max(coalesce(s.ended_at, ''), s.heartbeat_at, s.started_at)) FROM sessions s
+            WHERE s.run_id = r.id AND s.purpose IS NULL) AS last_sign_at,
+           (SELECT outcome FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL
+            ORDER BY s.generation DESC, id DESC LIMIT 1) AS outcome,
+           (SELECT count(*) - count(DISTINCT s.generation) FROM sessions s
+            WHERE s.run_id = r.id AND s.purpose IS NULL) AS forks,
+           (SELECT count(*) FROM sessions s
+            JOIN events e ON e.session_id = s.id AND e.seq > s.flushed_seq AND e.created_at < s.heartbeat_at
+            WHERE s.run_id = r.id AND s.ended_at IS NULL) AS unflushed
+    FROM runs r ORDER BY r.created_at
+    """
+)
+# Of each session the last one, which stands near its end, where it is looked for; of those the run's. (In a group with
+# max(), SQLite takes the other columns from the row that has the maximum.)
+_MILESTONES = text(
+    f"""
+    SELECT s.run_id, m.kind, max({rank("m", "s")})
+    FROM sessions s JOIN events m ON m.id = (SELECT e.id FROM events e
+                                             WHERE e.session_id = s.id AND e.kind IN ({listed(MILESTONES)})
+                                             ORDER BY e.seq DESC LIMIT 1)
+    GROUP BY s.run_id
+    """  # noqa: S608 - names of this package
+)
+_STATE_BY_OUTCOME: Mapping[str, RunState] = {"complete": "finished", "failed": "failed"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOverview:
+    """One run and what remains of it.
+
+    Attributes:
+        id: Uuid.
+        project: Slug, or None.
+        name: Slug.
+        save_dir: Where it was trained.
+        created_at: ISO time.
+        last_sign_at: When its training was last heard of, ISO.
+        state: `running` while a session is alive; `interrupted` when none is and it neither finished nor failed.
+        targets: What remains of it, by the id of each destination.
+        pruned: Whether events were deleted, after delivery or by an eviction.
+        forks: How many sessions continued the run at the same time as another one, on another machine or in a copy.
+        unflushed: How many events of a training that runs were not known to be on the disk at its last heartbeat.
+    """
+
+    id: str
+    project: str | None
+    name: str
+    save_dir: str
+    created_at: str
+    last_sign_at: str
+    state: RunState
+    targets: Mapping[int, Remaining]
+    pruned: bool
+    forks: int
+    unflushed: int
+
+
+def overview(connection: Connection, now: datetime) -> list[RunOverview]:
+    """Return each run, oldest first."""
+    live, pruned = set(live_runs(connection, now)), prunable.pruned(connection)
+    milestones = {row.run_id: row.kind for row in connection.execute(_MILESTONES)}
+    left = remaining(connection, now)
+    return [
+        RunOverview(
+            id=row.id,
+            project=row.project,
+            name=row.name,
+            save_dir=row.save_dir,
+            created_at=row.created_at,
+            last_sign_at=row.last_sign_at or row.created_at,
+            state=run_state(milestones.get(row.id), row.outcome, row.id in live),
+            targets=left.get(row.id, {}),
+            pruned=row.id in pruned,
+            forks=row.forks,
+            unflushed=row.unflushed if row.id in live else 0,
+        )
+        for row in connection.execute(_RUNS).all()
+    ]
+
+
+def run_state(milestone: str | None, outcome: str | None, live: bool) -> RunState:
+    """Return the state that a run is in.
+
+    Args:
+        milestone: Kind of its last milestone, None if there is none: the run is no training, or was pruned.
+        outcome: Of its last session; it determines the state if there is no milestone.
+        live: Whether a session is alive.
+    """
+    state = of(milestone).tells_state if milestone is not None else _STATE_BY_OUTCOME.get(outcome or "")
+    if state in {"finished", "failed"}:
+        return state
+    return "running" if live else "interrupted"

@@ -1,0 +1,150 @@
+"""The table of `status`: it fits every terminal, breaks no word, and has those first that want a person."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from journal.reading.details import Metric, RunDetails
+from journal.reading.overview import RunOverview
+from journal.reading.remaining import Remaining
+from uploader.commands.status_rows import Row, Standing, in_order, row_of, standing_of, tally
+from uploader.commands.status_table import table
+from uploader.commands.terminal_text import width
+
+ROW = Row(
+    id="1",
+    name="warehouse/train-17",
+    standing=Standing.DELIVERED,
+    state="interrupted",
+    epochs="100/300",
+    metric="mAP50-95",
+    value="0.5123",
+    seen="12 min",
+    delivery="2 refused, 12 pending, 1.2 MB",
+    platform="127.0.0.1:8765",
+    page="http://127.0.0.1:8765/me/warehouse/train-17",
+)
+TARGET = Remaining(
+    platform="ultralytics",
+    base_url="http://127.0.0.1:8765",
+    state="registered",
+    reason=None,
+    ids={},
+    unplanned=0,
+    pending=0,
+    dead=0,
+    dropped_at=None,
+    pending_bytes=0,
+    oldest_at=None,
+    next_attempt_at=None,
+    last_error=None,
+)
+RUN = RunOverview(
+    id="1",
+    project="demo",
+    name="train",
+    save_dir="",
+    created_at="2026-01-01T00:00:00.000000Z",
+    last_sign_at="2026-01-01T00:00:00.000000Z",
+    state="finished",
+    targets={1: TARGET},
+    pruned=False,
+    forks=0,
+    unflushed=0,
+)
+DETAILS = RunDetails(epochs=3, planned_epochs=10, metric=None, unplanned_bytes=0, pages={})
+
+
+def drawn(columns: int, *rows: Row) -> list[str]:
+    return [line.plain for line in table(rows or [ROW], columns)]
+
+
+@pytest.mark.parametrize("columns", range(60, 200, 3))
+def test_it_fits_and_no_cell_is_cut(columns: int) -> None:
+    titles, line = drawn(columns)
+    assert max(map(width, (titles, line))) <= columns
+    name, *cells = re.split("  +", line)
+    whole = [ROW.state, ROW.epochs, ROW.value, ROW.seen, ROW.delivery, ROW.platform, ROW.page]
+    assert cells == [cell for cell in whole if cell in cells]
+    assert {ROW.state, ROW.delivery} <= {*cells}
+    assert name in {ROW.name, "train-17"}
+    assert len(titles.split()) == 1 + len(cells)
+
+
+def test_columns_go_one_after_the_other_as_it_gets_narrower() -> None:
+    titles = [drawn(columns)[0].split() for columns in (200, 120, 100, 85, 75)]
+    assert titles == [
+        ["RUN", "STATE", "EPOCHS", "mAP50-95", "SEEN", "DELIVERY", "PLATFORM", "LINK"],
+        ["RUN", "STATE", "EPOCHS", "mAP50-95", "SEEN", "DELIVERY", "PLATFORM"],
+        ["RUN", "STATE", "EPOCHS", "mAP50-95", "SEEN", "DELIVERY"],
+        ["RUN", "STATE", "EPOCHS", "SEEN", "DELIVERY"],
+        ["RUN", "STATE", "EPOCHS", "DELIVERY"],
+    ]
+
+
+def test_a_long_name_keeps_what_tells_it_from_others() -> None:
+    long = replace(ROW, name="a-project-of-a-long-name/an-experiment-with-a-long-name-17", delivery="delivered")
+    _, line = drawn(60, long)
+    assert line.startswith("an-exp..")
+    assert "..ong-name-17 " in line
+
+
+def test_a_column_that_says_nothing_is_left_out_and_metrics_that_differ_are_named() -> None:
+    assert "PLATFORM" not in drawn(200, replace(ROW, platform=""))[0]
+    titles, first, second = drawn(200, ROW, replace(ROW, metric="loss", value="2.5"))
+    assert "METRIC" in titles
+    assert ("mAP50-95 0.5123" in first, "loss 2.5" in second) == (True, True)
+
+
+def test_letters_of_two_columns_are_counted_as_two() -> None:
+    titles, line, other = drawn(200, replace(ROW, name="倉庫/訓練"), ROW)
+    assert width(line[: line.index(ROW.state)]) == other.index(ROW.state) == titles.index("STATE")
+
+
+@pytest.mark.parametrize(
+    ("state", "target", "standing", "delivery"),
+    [
+        ("finished", {}, Standing.DELIVERED, "delivered"),
+        ("running", {}, Standing.RUNNING, "delivered so far"),
+        ("running", {"unplanned": 3}, Standing.RUNNING, "3 pending, 0 B"),
+        ("finished", {"pending": 2, "pending_bytes": 1500}, Standing.WAITING, "2 pending, 2 kB"),
+        ("finished", {"dead": 2, "pending": 1}, Standing.TROUBLE, "2 refused, 1 pending, 0 B"),
+        ("running", {"state": "blocked"}, Standing.TROUBLE, "blocked"),
+        ("finished", {"state": "blocked", "dropped_at": "2026"}, Standing.DROPPED, "dropped"),
+    ],
+)
+def test_what_a_line_says(state: Any, target: dict[str, Any], standing: Standing, delivery: str) -> None:
+    run = replace(RUN, state=state, targets={1: replace(TARGET, **target)})
+    assert (standing_of(state, run.targets.values()), row_of(run, DETAILS).delivery) == (standing, delivery)
+
+
+def test_a_run_that_goes_nowhere_yet_waits() -> None:
+    row = row_of(replace(RUN, targets={}), replace(DETAILS, unplanned_bytes=2_000_000))
+    assert (row.standing, row.delivery) == (Standing.WAITING, "not sent, 2 MB")
+
+
+def test_those_in_trouble_come_first_and_the_newest_of_each_kind() -> None:
+    blocked, waiting = ({1: replace(TARGET, **each)} for each in ({"state": "blocked"}, {"pending": 1}))
+    runs = [
+        replace(RUN, id="old", created_at="2020"),
+        replace(RUN, id="waiting", targets=waiting),
+        replace(RUN, id="new", created_at="2027"),
+        replace(RUN, id="running", state="running"),
+        replace(RUN, id="trouble", created_at="2019", targets=blocked),
+    ]
+    assert [run.id for run in in_order(runs)] == ["trouble", "running", "waiting", "new", "old"]
+    assert tally(runs) == "1 in trouble, 1 running, 1 waiting, 2 delivered"
+
+
+def test_progress_and_the_figure_that_says_most() -> None:
+    row = row_of(RUN, replace(DETAILS, metric=Metric("metrics/mAP50-95(B)", 0.51234), pages={1: "http://h/m"}))
+    assert (row.epochs, row.metric, row.value, row.page) == ("3/10", "mAP50-95", "0.5123", "http://h/m")
+    assert row_of(RUN, replace(DETAILS, planned_epochs=None)).epochs == "3"
+
+
+def test_a_name_cannot_write_to_the_terminal() -> None:
+    assert row_of(replace(RUN, name="a\x1b]52;c;x\x07b\nc"), DETAILS).name == "demo/ab c"

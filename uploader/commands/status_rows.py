@@ -1,0 +1,159 @@
+"""What `uploader status` says of each run in one line, and which runs come first. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from journal.quantities import readable
+from uploader.addresses import shown
+from uploader.commands.spans import age
+from uploader.commands.terminal_text import one_line
+from uploader.platforms.registry import DEFAULT, PLATFORMS
+
+if TYPE_CHECKING:
+    from journal.reading.details import RunDetails
+    from journal.reading.overview import RunOverview
+    from journal.reading.remaining import Remaining
+
+
+class Standing(IntEnum):
+    """How a run stands, those first that want a person."""
+
+    TROUBLE = 0
+    RUNNING = 1
+    WAITING = 2
+    DELIVERED = 3
+    DROPPED = 4
+
+    @property
+    def word(self) -> str:
+        """It, for people and for `--state`."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line.
+
+    Attributes:
+        id: The run's uuid.
+        name: With its project.
+        standing: Where it belongs.
+        state: Of its training.
+        epochs: How many of how many were trained.
+        metric: Name of the figure that says how good the model is, "" if there is none.
+        value: That figure.
+        seen: How long ago the training was heard of.
+        delivery: What of it has arrived, or has not.
+        platform: Where it goes.
+        page: Where its model can be looked at, "" if that is not known.
+    """
+
+    id: str
+    name: str
+    standing: Standing
+    state: str
+    epochs: str
+    metric: str
+    value: str
+    seen: str
+    delivery: str
+    platform: str
+    page: str
+
+
+def standing_of(state: str, targets: Collection[Remaining]) -> Standing:
+    """Return how a run stands.
+
+    Args:
+        state: Of its training.
+        targets: What remains of it at each destination.
+    """
+    live = [one for one in targets if one.dropped_at is None]
+    if any(one.state == "blocked" or one.dead for one in live):
+        return Standing.TROUBLE
+    if state == "running":
+        return Standing.RUNNING
+    if not targets or any(one.pending or one.unplanned for one in live):
+        return Standing.WAITING
+    return Standing.DELIVERED if live else Standing.DROPPED
+
+
+def in_order(runs: Iterable[RunOverview]) -> list[RunOverview]:
+    """Return runs, those first that want a person, and the newest of each kind."""
+    newest = sorted(runs, key=lambda run: run.created_at, reverse=True)
+    return sorted(newest, key=lambda run: standing_of(run.state, run.targets.values()))
+
+
+def tally(runs: Iterable[RunOverview]) -> str:
+    """Return how many runs stand how: `2 in trouble, 28 delivered`."""
+    found = Counter(standing_of(run.state, run.targets.values()) for run in runs)
+    return ", ".join(f"{found[one]} {'in trouble' if not one else one.word}" for one in Standing if found[one])
+
+
+def row_of(run: RunOverview, details: RunDetails) -> Row:
+    """Return the line of a run."""
+    targets = [*run.targets.values()]
+    planned = f"/{details.planned_epochs}" if details.planned_epochs else ""
+    metric = details.metric
+    return Row(
+        id=run.id,
+        name=one_line(f"{run.project}/{run.name}" if run.project else run.name),
+        standing=standing_of(run.state, targets),
+        state=run.state,
+        epochs=f"{details.epochs}{planned}",
+        metric=_short(metric.name) if metric else "",
+        value=f"{metric.value:.4g}" if metric else "",
+        seen=age(run.last_sign_at),
+        delivery=_delivery(run.state, targets, details.unplanned_bytes, pruned=run.pruned),
+        platform=_platforms(targets),
+        page=_page(run, details),
+    )
+
+
+def platform_name(platform: str, url: str) -> str:
+    """Return a platform's name in few letters: the public one's title, or the machine that another one is on."""
+    spec = next((one for one in PLATFORMS if one.name == platform), None)
+    if not url or (spec and url == spec.default_url):
+        return spec.title if spec else platform
+    try:
+        place = urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        place = shown(url)
+    return one_line(place) if platform == DEFAULT.name else f"{one_line(place)} ({platform})"
+
+
+def _short(metric: str) -> str:
+    """Return a metric's name without what tells its kind: `metrics/mAP50-95(B)` is mAP50-95."""
+    return one_line(metric.rpartition("/")[2].partition("(")[0] or metric)
+
+
+def _delivery(state: str, targets: Sequence[Remaining], unplanned_bytes: int, *, pruned: bool) -> str:
+    live = [one for one in targets if one.dropped_at is None]
+    if targets and not live:
+        return "dropped"
+    waiting, dead = sum(one.pending + one.unplanned for one in live), sum(one.dead for one in live)
+    size = readable(sum(one.pending_bytes for one in live) + unplanned_bytes)
+    parts = ["blocked"] if any(one.state == "blocked" for one in live) else []
+    parts += [f"{dead} refused"] if dead else []
+    parts += [f"{waiting} pending, {size}"] if waiting else []
+    parts += [f"not sent, {size}"] if not targets else []
+    return ", ".join(parts) or (
+        "delivered so far" if state == "running" else "delivered, pruned" if pruned else "delivered"
+    )
+
+
+def _platforms(targets: Iterable[Remaining]) -> str:
+    live = [platform_name(one.platform, one.base_url) for one in targets if one.dropped_at is None]
+    return f"{live[0]} and {len(live) - 1} more" if len(live) > 1 else "".join(live)
+
+
+def _page(run: RunOverview, details: RunDetails) -> str:
+    """Return where the run's model is, of the first destination that has told it."""
+    told = (details.pages.get(place) or one.ids.get("modelUrl") for place, one in run.targets.items())
+    return next((one_line(shown(url)) for url in told if isinstance(url, str) and url), "")
