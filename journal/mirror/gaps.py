@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, bindparam, func, select, text
 
 from journal.kinds import GIVEN_UP
 from journal.mirror.layout import SegmentName
@@ -17,6 +17,12 @@ from journal.schema import tables
 
 _E = tables.events
 _S = tables.sessions
+_HIGHEST = (
+    select(_S.c.uuid, func.coalesce(func.max(_E.c.seq), 0))
+    .outerjoin(_E, _E.c.session_id == _S.c.id)
+    .where(_S.c.run_id == bindparam("run"))
+    .group_by(_S.c.id)
+)
 _EVICTED = text(
     f"""
     SELECT coalesce(sum(json_extract(item.value, '$.count')), 0)
@@ -39,6 +45,20 @@ def gaps(connection: Connection, names: Iterable[SegmentName]) -> list[str]:
         session = name._replace(first=0, last=0, digest="")
         last[name.run][session] = max(name.last, last[name.run].get(session, 0))
     return [words for run, sessions in sorted(last.items()) for words in _of_run(connection, run, sessions)]
+
+
+def is_ahead(connection: Connection, run: str, names: Iterable[SegmentName]) -> bool:
+    """Return whether a mirror has sessions of a run that a journal does not know, or later events of one that it does.
+
+    Earlier events that the journal lacks may have been evicted.
+
+    Args:
+        connection: To the journal.
+        run: Uuid of the run.
+        names: Its segments in the mirror.
+    """
+    highest: dict[str, int] = {row[0]: row[1] for row in connection.execute(_HIGHEST, {"run": run})}
+    return any(name.last > highest.get(name.session, 0) for name in names)
 
 
 def in_words(name: SegmentName, first: int, last: int) -> str:

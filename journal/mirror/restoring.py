@@ -97,7 +97,7 @@ def restore(
     restored.damaged += damaged.values()
     restored.left += damaged
     _take_results(journal, restored, has_events=False)  # so that no drain plans meanwhile what has arrived
-    named = _segment_names(store, runs)
+    named = segment_names(store, runs)
     with journal.begin(read_only=True) as connection:
         pruned = prunable.pruned(connection)
     sessions = _in_order(_sessions(store, [name for name in named if name.run not in pruned], restored))
@@ -178,7 +178,12 @@ def _take_results(journal: Journal, restored: Restored, *, has_events: bool) -> 
         restored.other_models += (why for why in taken.other_models if why not in restored.other_models)
 
 
-def _segment_names(store: Source, runs: Collection[str] | None) -> list[SegmentName]:
+def segment_names(store: Source, runs: Collection[str] | None) -> list[SegmentName]:
+    """Return the segments that a mirror has of some runs; None for all.
+
+    Raises:
+        MirrorUnavailable: It cannot be read now.
+    """
     return [name for name in map(SegmentName.parse, _names(store, runs)) if name]
 
 

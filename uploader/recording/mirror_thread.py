@@ -10,7 +10,9 @@ import logging
 import os
 import shlex
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +26,10 @@ from uploader.recording.resumption import is_journaled, known_run
 from uploader.recording.serial_executor import bind_thread, executor
 
 if TYPE_CHECKING:
+    from journal import Journal
     from journal.mirror.mirror_state import MirrorState
     from journal.mirror.mirroring import Mirroring
+    from journal.mirror.stores import Store
 
 LOGGER = logging.getLogger("uploader")
 
@@ -33,6 +37,8 @@ CLOSE_SECONDS = 120.0
 """How long the end of a training waits for its mirror at most."""
 RESTORE_SECONDS = 60.0
 """How long a resumed training waits for its run at most."""
+AHEAD_SECONDS = 15.0
+"""How long one does whose journal has the run, which may have gone on elsewhere since."""
 _RETRY_SECONDS = 15.0
 _LAST_TRIES = 3
 _PAUSE = 1.0
@@ -159,7 +165,9 @@ class MirrorThread:
 
 
 def bring_back_run(options: JournalOptions, address: str, save_dir: Path, checkpoint: Path | None) -> None:
-    """Restore the run that is resumed from its mirror, if the journal does not have it: it may be a new machine's.
+    """Restore the run that is resumed from its mirror, or what of it the journal does not have.
+
+    The journal may be a new machine's, or an older one's that comes back after the run went on elsewhere.
 
     Args:
         options: Which journal.
@@ -168,12 +176,15 @@ def bring_back_run(options: JournalOptions, address: str, save_dir: Path, checkp
         checkpoint: The file that is resumed from, if known.
     """
     known = known_run(options, save_dir, checkpoint)
-    if known is None or not is_journaled(options, known.run):
-        folder = expanded(options.journal) if options.journal else default_journal()
-        _bring_back_in_time(folder, address, known.run if known else None, checkpoint)
+    run = known.run if known else None
+    folder = expanded(options.journal) if options.journal else default_journal()
+    if run is None or not is_journaled(options, run):
+        _in_time(partial(_bring_back, folder, address, run, checkpoint), address, RESTORE_SECONDS)
+    else:
+        _in_time(partial(_bring_back_rest, folder, address, run), address, AHEAD_SECONDS)
 
 
-def _bring_back_in_time(journal: Path, address: str, run: str | None, checkpoint: Path | None) -> None:
+def _in_time(bring_back: Callable[[], None], address: str, seconds: float) -> None:
     """Restore a run; what takes longer than it may follows while the training begins."""
     is_done = threading.Event()
     bound = executor()
@@ -181,7 +192,7 @@ def _bring_back_in_time(journal: Path, address: str, run: str | None, checkpoint
     def work() -> None:
         bind_thread(bound)
         try:
-            _bring_back(journal, address, run, checkpoint)
+            bring_back()
         except JournalError as error:
             LOGGER.warning("Nothing was brought back from the mirror %s: %s", address, error)
         except Exception:
@@ -190,7 +201,7 @@ def _bring_back_in_time(journal: Path, address: str, run: str | None, checkpoint
             is_done.set()
 
     threading.Thread(target=work, name="uploader-restore", daemon=True).start()
-    if not is_done.wait(RESTORE_SECONDS):
+    if not is_done.wait(seconds):
         LOGGER.warning("The mirror %s is slow: the training begins, and what it has comes in later.", address)
 
 
@@ -199,7 +210,6 @@ def _bring_back(journal: Path, address: str, run: str | None, checkpoint: Path |
     import journal as journals
     from journal.mirror.mirror_addresses import open_store
     from journal.mirror.recognizing import run_that_saved
-    from journal.mirror.restoring import restore
 
     store = open_store(address)
     resumed = run or (run_that_saved(store, checkpoint) if checkpoint else None)
@@ -213,8 +223,30 @@ def _bring_back(journal: Path, address: str, run: str | None, checkpoint: Path |
         )
         return
     with journals.open(journal) as opened:
-        restored = restore(opened, store, [resumed])
+        _restore(opened, store, resumed)
+
+
+def _bring_back_rest(journal: Path, address: str, run: str) -> None:
+    """Restore what the journal does not have of a run that was continued elsewhere."""
+    import journal as journals
+    from journal.mirror.gaps import is_ahead
+    from journal.mirror.mirror_addresses import open_store
+    from journal.mirror.restoring import segment_names
+
+    store = open_store(address)
+    names = segment_names(store, [run])
+    with journals.open(journal) as opened:
+        with opened.begin(read_only=True) as connection:
+            has_more = is_ahead(connection, run, names)
+        if has_more:
+            _restore(opened, store, run)
+
+
+def _restore(journal: Journal, store: Store, run: str) -> None:
+    from journal.mirror.restoring import restore
+
+    restored = restore(journal, store, [run])
     for what in (*restored.damaged, *restored.gaps):
         LOGGER.warning("Not brought back: %s", what)
     if restored.events:
-        LOGGER.warning("%s events of this run were brought back from the mirror %s.", restored.events, address)
+        LOGGER.warning("%s events of this run were brought back from the mirror %s.", restored.events, store.address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from journal.mirror import mirror_state
 from journal.mirror.stores import FolderStore
 from uploader.recording import mirror_thread
 from uploader.recording.journal_options import JournalOptions
+from uploader.recording.mirror_thread import bring_back_run
 from uploader.recording.recorder import Recorder
 
 KEYS = """SELECT s.generation, e.key FROM events e JOIN sessions s ON s.id = e.session_id
@@ -97,6 +99,42 @@ def test_a_new_machine_continues_the_run_of_a_checkpoint_that_only_the_mirror_kn
     second.finish("complete")
     assert second.run_id == first.run_id
     until(lambda: len(list((folder / "blobs").glob("[0-9a-f]*"))) == 1)
+
+
+def test_an_older_machine_brings_back_what_was_trained_elsewhere_since(
+    folder: Path, save_dir: Path, mirror: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The folder is on a drive that both machines see; the first one's journal has the run, but not its newest part."""
+    first = record(folder, save_dir, mirror)
+    epoch(first, 0)
+    first.finish("exited")
+    second = record(tmp_path / "elsewhere", save_dir, mirror, resume=True)
+    epoch(second, 1)
+    second.finish("exited")
+    third = record(folder, save_dir, mirror, resume=True)
+    epoch(third, 2)
+    third.finish("complete")
+    assert third.session.parent == second.session.uuid
+    assert rows(folder, KEYS) == [(1, "0"), (2, "1"), (3, "2")]
+    assert "1 events of this run were brought back" in caplog.text
+
+
+def test_a_resume_on_the_same_machine_reads_no_segment_of_the_mirror(
+    folder: Path, save_dir: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it bring back what was evicted here."""
+    first = record(folder, save_dir, mirror)
+    epoch(first, 0)
+    epoch(first, 1)
+    first.finish("exited")
+    with sqlite3.connect(folder / "journal.db") as connection:
+        connection.execute("DELETE FROM events WHERE seq = 1")
+    read: list[str] = []
+    get = FolderStore.get
+    monkeypatch.setattr(FolderStore, "get", lambda self, name: read.append(name) or get(self, name))  # type: ignore[func-returns-value]
+    bring_back_run(JournalOptions(journal=str(folder)), str(mirror), save_dir, None)
+    assert read == []
+    assert rows(folder, KEYS) == [(1, "1")]
 
 
 @pytest.fixture
