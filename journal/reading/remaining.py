@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, text
 from journal.clock import from_text, to_text
 from journal.kinds import FINAL, NOT_FOR_PLATFORMS, listed
 from journal.outbox.claims import UPLOAD_SPACING_SECONDS
+from journal.outbox.verifications import Verification, verifications
 from journal.schema import plausible_times
 from journal.sessions.liveness import live_sessions
 
@@ -58,6 +59,7 @@ _SPACED = text(
     WHERE d.state IN ('pending', 'claimed') AND d.lane = 'upload' AND d.role != '{FINAL}' AND d.fence = 0
     """  # noqa: S608 - names of this package
 )
+_IS_VERIFIED = text("SELECT EXISTS (SELECT 1 FROM verifications)")
 # The sign keeps SQLite from reading the whole table for that order.
 _DEAD = text("SELECT id, run_id, destination_id, kind, last_error FROM deliveries WHERE state = 'dead' ORDER BY +id")
 
@@ -97,6 +99,7 @@ class Remaining:
         is_spaced: Whether that is a checkpoint's, whose uploads are spaced while its run is trained.
         last_error: The newest error of what has not arrived, else None.
         dead_letters: What the platform refused for good, oldest first.
+        verification: What reading it back there has shown the last time, None if nobody did.
     """
 
     platform: str
@@ -114,17 +117,20 @@ class Remaining:
     last_error: str | None
     is_spaced: bool = False
     dead_letters: tuple[DeadLetter, ...] = ()
+    verification: Verification | None = None
 
 
 def remaining(connection: Connection, now: datetime) -> Mapping[str, Mapping[int, Remaining]]:
     """Return what remains of each run at each of its destinations, by the run's uuid and the destination's id."""
     opened = {(row.run_id, row.destination_id): row for row in connection.execute(_OPEN)}
     dead, uploads = _dead_letters(connection), _uploads_due(connection, now)
+    verified = {(one.run_id, one.destination_id): one for one in _verifications(connection)}
     found: dict[str, dict[int, Remaining]] = {}
     for row in connection.execute(_TARGETS):
         key = (row.run_id, row.destination_id)
         one = _remaining(row, opened.get(key), dead.get(key, ()), uploads.get(key), now)
-        found.setdefault(row.run_id, {})[row.destination_id] = one
+        known = replace(one, verification=verified[key]) if key in verified else one
+        found.setdefault(row.run_id, {})[row.destination_id] = known
     return found
 
 
@@ -149,6 +155,11 @@ def _remaining(
         last_error=_last_error(opened, dead),
         dead_letters=tuple(dead),
     )
+
+
+def _verifications(connection: Connection) -> Sequence[Verification]:
+    """Return them, without a look at each delivery where there are none."""
+    return verifications(connection) if connection.execute(_IS_VERIFIED).scalar() else ()
 
 
 def _last_error(opened: Row[Any] | None, dead: Sequence[DeadLetter]) -> str | None:

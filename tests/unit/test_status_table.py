@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from journal.outbox.verifications import Finding, Verification
 from journal.reading.details import Metric, RunDetails
 from journal.reading.overview import RunOverview
 from journal.reading.remaining import Remaining
+from uploader.commands.spans import age
+from uploader.commands.status_obstacles import read_back
 from uploader.commands.status_rows import Row, Standing, in_order, row_of, standing_of, tally
 from uploader.commands.status_table import table
 from uploader.commands.terminal_text import width
@@ -122,6 +126,55 @@ def test_what_a_line_says(state: Any, target: dict[str, Any], standing: Standing
     assert (standing_of(state, run.targets.values()), row_of(run, DETAILS).delivery) == (standing, delivery)
 
 
+VERIFICATION = Verification(
+    run_id="1",
+    destination_id=1,
+    platform="ultralytics",
+    base_url=TARGET.base_url,
+    verified_at="2026-01-01T00:00:00.000000Z",
+    is_deep=False,
+    proven=9,
+    different=0,
+    missing=0,
+    unreadable=1,
+    findings=(Finding("epoch 3", "missing", "the platform has no epoch 3"),),
+    is_current=True,
+)
+
+
+EARLIER = "verified {} ago, before its last events or deliveries"
+
+
+@pytest.mark.parametrize(
+    ("changes", "standing", "delivery", "said"),
+    [
+        ({}, Standing.VERIFIED, "verified {} ago", "verified {} ago: 9 items as recorded, 1 cannot be read back"),
+        (
+            {"missing": 1, "different": 2},
+            Standing.TROUBLE,
+            "1 missing there, 2 different there",
+            "read back {} ago: 1 missing, 2 different, such as epoch 3: the platform has no epoch 3; "
+            "`python -m uploader verify RUN --fix --journal /j` has it sent again",
+        ),
+        ({"is_current": False}, Standing.DELIVERED, "delivered", EARLIER),
+        ({"is_current": False, "missing": 1}, Standing.DELIVERED, "delivered", EARLIER),
+    ],
+)
+def test_what_reading_back_has_shown(changes: dict[str, Any], standing: Standing, delivery: str, said: str) -> None:
+    target = replace(TARGET, verification=replace(VERIFICATION, **changes))
+    row = row_of(replace(RUN, targets={1: target}), DETAILS)
+    since = age(VERIFICATION.verified_at)
+    assert (row.standing, row.delivery) == (standing, delivery.format(since))
+    assert read_back(target, Path("/j")) == said.format(since)
+
+
+def test_a_run_is_verified_where_each_of_its_destinations_is() -> None:
+    there = replace(TARGET, verification=VERIFICATION)
+    assert standing_of("finished", [there, TARGET]) is Standing.DELIVERED
+    assert standing_of("finished", [there, replace(TARGET, dropped_at="2026")]) is Standing.VERIFIED
+    assert tally([replace(RUN, targets={1: there}), RUN]) == "1 delivered (not verified), 1 verified"
+
+
 def test_a_run_that_goes_nowhere_yet_waits() -> None:
     row = row_of(replace(RUN, targets={}), replace(DETAILS, unplanned_bytes=2_000_000))
     assert (row.standing, row.delivery) == (Standing.WAITING, "not sent, 2 MB")
@@ -137,7 +190,7 @@ def test_those_in_trouble_come_first_and_the_newest_of_each_kind() -> None:
         replace(RUN, id="trouble", created_at="2019", targets=blocked),
     ]
     assert [run.id for run in in_order(runs)] == ["trouble", "running", "waiting", "new", "old"]
-    assert tally(runs) == "1 in trouble, 1 running, 1 waiting, 2 delivered"
+    assert tally(runs) == "1 in trouble, 1 running, 1 waiting, 2 delivered (not verified)"
 
 
 def test_progress_and_the_figure_that_says_most() -> None:

@@ -10,8 +10,8 @@ from journal.mirror.mirror_state import MirrorState, states
 from journal.next_steps import next_command
 from uploader.commands.phrases import on_epochs, place
 from uploader.commands.screen import Screen, lines_taken, wrapped
-from uploader.commands.status_obstacles import NOWHERE, obstacles, oddities
-from uploader.commands.status_rows import Standing, standing_of
+from uploader.commands.status_obstacles import NOWHERE, obstacles, oddities, read_back
+from uploader.commands.status_rows import Standing, is_wrong_there, standing_of
 from uploader.commands.status_text import beside_it, epochs_of, settings_of_next_drain
 from uploader.commands.terminal_text import one_line
 from uploader.run_selection import full_name
@@ -66,6 +66,8 @@ def _of_run(
         if found := tuple(obstacles(target, commands["retry --all"], settings, with_waits=False)):
             is_blocked = True
             yield (f"{place(target.platform, target.base_url)}: {found[0]}", *found[1:])
+        if is_wrong_there(target):
+            yield (f"{place(target.platform, target.base_url)}: {read_back(target, glance.path)}",)
     yield from ((line,) for line in (*oddities(run), *on_epochs(run.state, **epochs_of(run, glance))))
     if not run.targets:
         yield (NOWHERE,)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from journal.next_steps import next_command
 from journal.quantities import count
 from uploader.commands.phrases import letters_in_words
-from uploader.commands.spans import AT_ONCE, when
+from uploader.commands.spans import AT_ONCE, age, when
 from uploader.errors import KeyNotForHere, NoKey, SettingsError
 from uploader.keys import key_for
 from uploader.settings import Settings
 
 if TYPE_CHECKING:
+    from journal.outbox.verifications import Verification
     from journal.reading.overview import RunOverview
     from journal.reading.remaining import Remaining
     from journal.reading.report import RunReport
@@ -49,12 +52,34 @@ def obstacles(target: Remaining, retry: str, settings: Settings | None, *, with_
         yield from (*dead, f"once the cause is removed, `{retry}` sends its dead letters again")
 
 
+def read_back(target: Remaining, folder: Path) -> str:
+    """Return what reading a run back has shown there; "" if nobody did."""
+    found = target.verification
+    if found is None:
+        return ""
+    when_read = f"{age(found.verified_at)} ago"
+    if not found.is_current:
+        return f"verified {when_read}, before its last events or deliveries"
+    if found.missing or found.different:
+        return f"read back {when_read}: {_wrong(found)}; `{next_command('verify RUN --fix', folder)}` has it sent again"
+    rest = f", {found.unreadable} cannot be read back" if found.unreadable else ""
+    return f"verified {when_read}: {count(found.proven, 'item')} as recorded{rest}"
+
+
 def oddities(run: RunReport | RunOverview) -> Iterator[str]:
     """Yield what is unusual about a run's recording."""
     if run.forks:
         yield f"{count(run.forks, 'session')} continued it at the same time as another one; `doctor` names where"
     if run.unflushed:
         yield f"the disk is slow: {count(run.unflushed, 'event')} might not survive a power cut yet"
+
+
+def _wrong(found: Verification) -> str:
+    counts = [
+        f"{number} {word}" for number, word in ((found.missing, "missing"), (found.different, "different")) if number
+    ]
+    first = next((one for one in found.findings if one.word in {"missing", "different"}), None)
+    return ", ".join(counts) + (f", such as {first.item}: {first.why}" if first else "")
 
 
 def _next_attempt(at: str, *, is_spaced: bool) -> str:

@@ -28,12 +28,18 @@ class Standing(IntEnum):
     RUNNING = 1
     WAITING = 2
     DELIVERED = 3
-    DROPPED = 4
+    VERIFIED = 4
+    DROPPED = 5
 
     @property
     def word(self) -> str:
-        """It, for people and for `--state`."""
+        """It, for `--state` and JSON."""
         return self.name.lower()
+
+    @property
+    def in_words(self) -> str:
+        """It, for people: of what was only delivered nobody has looked whether it is there."""
+        return {"trouble": "in trouble", "delivered": "delivered (not verified)"}.get(self.word, self.word)
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,21 @@ def standing_of(state: str, targets: Collection[Remaining]) -> Standing:
         targets: What remains of it at each destination.
     """
     live = [one for one in targets if one.dropped_at is None]
-    if any(one.state == "blocked" or one.dead for one in live):
+    if any(one.state == "blocked" or one.dead or is_wrong_there(one) for one in live):
         return Standing.TROUBLE
     if state == "running":
         return Standing.RUNNING
     if not targets or any(one.pending or one.unplanned for one in live):
         return Standing.WAITING
+    if live and all(one.verification and one.verification.is_verified for one in live):
+        return Standing.VERIFIED
     return Standing.DELIVERED if live else Standing.DROPPED
+
+
+def is_wrong_there(target: Remaining) -> bool:
+    """Return whether reading a run back has shown that something is missing or different, and that still holds."""
+    found = target.verification
+    return found is not None and found.is_current and bool(found.missing or found.different)
 
 
 def in_order(runs: Iterable[RunOverview]) -> list[RunOverview]:
@@ -93,7 +107,7 @@ def in_order(runs: Iterable[RunOverview]) -> list[RunOverview]:
 def tally(runs: Iterable[RunOverview]) -> str:
     """Return how many runs stand how: `2 in trouble, 28 delivered`."""
     found = Counter(standing_of(run.state, run.targets.values()) for run in runs)
-    return ", ".join(f"{found[one]} {'in trouble' if not one else one.word}" for one in Standing if found[one])
+    return ", ".join(f"{found[one]} {one.in_words}" for one in Standing if found[one])
 
 
 def row_of(run: RunOverview, details: RunDetails) -> Row:
@@ -143,9 +157,26 @@ def _delivery(state: str, targets: Sequence[Remaining], unplanned_bytes: int, *,
     parts += [f"{dead} refused"] if dead else []
     parts += [f"{waiting} pending, {size}"] if waiting else []
     parts += [f"not sent, {size}"] if not targets else []
-    return ", ".join(parts) or (
-        "delivered so far" if state == "running" else "delivered, pruned" if pruned else "delivered"
-    )
+    parts += _differences(live)
+    return ", ".join(parts) or _arrived(state, live, pruned=pruned)
+
+
+def _differences(targets: Sequence[Remaining]) -> list[str]:
+    """Return how many items are not there, or not as they were recorded, as far as that still holds."""
+    found = [one.verification for one in targets if one.verification and is_wrong_there(one)]
+    missing, different = sum(one.missing for one in found), sum(one.different for one in found)
+    return [
+        *([f"{missing} missing there"] if missing else []),
+        *([f"{different} different there"] if different else []),
+    ]
+
+
+def _arrived(state: str, targets: Sequence[Remaining], *, pruned: bool) -> str:
+    if state == "running":
+        return "delivered so far"
+    if standing_of(state, targets) is Standing.VERIFIED:
+        return f"verified {age(min(one.verification.verified_at for one in targets if one.verification))} ago"
+    return "delivered, pruned" if pruned else "delivered"
 
 
 def _platforms(targets: Iterable[Remaining]) -> str:

@@ -64,13 +64,15 @@ def _tallies(runs: Sequence[RunOverview]) -> Iterator[str]:
     if not runs:
         return
     yield tally(runs)
-    there, all_of_it = Counter[str](), Counter[str]()
+    standings: dict[str, Counter[Standing]] = {}
     for run in runs:
         for target in (one for one in run.targets.values() if one.dropped_at is None):
-            name = place(target.platform, target.base_url)
-            there[name] += standing_of(run.state, (target,)) is Standing.DELIVERED
-            all_of_it[name] += 1
-    yield from (f"{name}: {there[name]} of {count(runs, 'run')} delivered" for name, runs in all_of_it.items())
+            found = standings.setdefault(place(target.platform, target.base_url), Counter())
+            found[standing_of(run.state, (target,))] += 1
+    for name, found in standings.items():
+        verified = f", {found[Standing.VERIFIED]} verified" if found[Standing.VERIFIED] else ""
+        there = found[Standing.DELIVERED] + found[Standing.VERIFIED]
+        yield f"{name}: {there} of {count(sum(found.values()), 'run')} delivered{verified}"
 
 
 def _not_shown(runs: Sequence[RunOverview], shown: Sequence[RunOverview], glance: Glance) -> Iterator[str]:

@@ -14,7 +14,7 @@ from journal.quantities import count, readable
 from uploader.commands.journal_access import settings_for
 from uploader.commands.phrases import an_earlier_journal, in_fallback_files, on_epochs, place
 from uploader.commands.spans import age
-from uploader.commands.status_obstacles import NOWHERE, obstacles, oddities
+from uploader.commands.status_obstacles import NOWHERE, obstacles, oddities, read_back
 from uploader.errors import SettingsError
 from uploader.keys import address_options
 from uploader.settings import Settings
@@ -129,6 +129,8 @@ def _target(target: TargetReport, folder: Path, settings: Settings | None, *, pr
         lines.append(f"dropped on {target.dropped_at[:10]}{resumable}")
         return "\n    ".join(lines)
     lines += obstacles(target, next_command("retry --all", folder), settings)
+    if told := read_back(target, folder):
+        lines.append(told)
     return "\n    ".join(lines)
 
 
