@@ -41,5 +41,5 @@ ensure_venv() {
 
 # lowest_versions: NAME==VERSION for each bound that is a lowest version, of the project itself and of its server
 lowest_versions() {
-    sed -n -E '/^(dependencies|serve) = \[/,/^\]/s/^ *"([^>"]*)>=([0-9.]*)".*/\1==\2/p' "$ROOT/pyproject.toml"
+    sed -n -E '/^(dependencies|serve) = \[/,/^\]/s/^ *"([^>"]*)>=([0-9.]*)(,[^"]*)?".*/\1==\2/p' "$ROOT/pyproject.toml"
 }

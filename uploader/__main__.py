@@ -26,6 +26,7 @@ COMMANDS = (
     "retry",
     "route",
     "serve",
+    "show",
     "status",
     "unpack",
     "verify",

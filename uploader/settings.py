@@ -31,6 +31,12 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 _YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
 
+
+def wants_colours(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether text may be coloured, as far as the environment says (https://no-color.org)."""
+    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
 Route = tuple[str, str]
 """Name of a platform's API, and its base URL."""
 

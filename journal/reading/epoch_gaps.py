@@ -44,12 +44,19 @@ def missing_epochs(connection: Connection, pruned: Collection[str]) -> Mapping[s
         known.setdefault(run_id, []).append(number)
     found = {}
     for run_id, numbers in known.items():
-        if run_id not in pruned and (gaps := _gaps(connection, run_id, numbers)):
-            found[run_id] = gaps
+        if run_id not in pruned and (missing := gaps(connection, run_id, numbers)):
+            found[run_id] = missing
     return found
 
 
-def _gaps(connection: Connection, run_id: str, numbers: Sequence[int]) -> list[int]:
+def gaps(connection: Connection, run_id: str, numbers: Sequence[int]) -> list[int]:
+    """Return the numbers of the epochs that the journal lacks of one run.
+
+    Args:
+        connection: Any.
+        run_id: The run; it was not pruned.
+        numbers: Of those that the journal has, in their order; at least one.
+    """
     if numbers[-1] == len(numbers) - 1 or not tells_each(numbers):
         return []
     goes_on = numbers[0] > 0 and connection.execute(_GOES_ON, {"run_id": run_id}).scalar()

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
 
 from journal.kinds import EPOCH, EVALUATED, TRAINED, VALIDATED
 from journal.schema.tables import RANK
 
+_Value = TypeVar("_Value")
 # Ids and numbers first: payloads are read for the epochs that are wanted only.
 _NEWEST = text(
     f"""
-    SELECT e.id, CAST(e.key AS INTEGER) AS number, max({RANK}) FROM events e JOIN sessions s ON s.id = e.session_id
+    SELECT e.id, e.key, CAST(e.key AS INTEGER) AS number, max({RANK})
+    FROM events e JOIN sessions s ON s.id = e.session_id
     WHERE e.run_id = :run AND e.kind = '{EPOCH}' GROUP BY e.key ORDER BY number, e.id
     """  # noqa: S608 - names of this package
 )
@@ -39,22 +41,24 @@ class RecordedEpoch:
     fitness: float | None = None
 
 
-def recorded_epochs(connection: Connection, run_id: str, most: int | None = None) -> tuple[list[RecordedEpoch], int]:
-    """Return the epochs of a run in their order, the final evaluation among them, and how many there are.
+def recorded_epochs(
+    connection: Connection, run_id: str, most: int | None = None
+) -> tuple[list[RecordedEpoch], list[int]]:
+    """Return the epochs of a run in their order, the final evaluation among them, and the numbers of all.
 
     Args:
         connection: Any.
         run_id: The run.
-        most: So many are read, evenly spaced, with the first and the last one; None for all.
+        most: So many are read, evenly spaced, with the first and the last two; None for all.
     """
-    every = [row.id for row in connection.execute(_NEWEST, {"run": run_id})]
-    chosen = every if most is None else spaced(every, most)
+    every = connection.execute(_NEWEST, {"run": run_id}).all()
+    chosen = [row.id for row in (every if most is None else spaced(every, most))]
     rows = {row.id: row for row in connection.execute(_PAYLOADS, {"ids": json.dumps(chosen)})}
     found = (_epoch(rows[id].payload, rows[id].created_at) for id in chosen)
-    return [one for one in found if one is not None], len(every)
+    return [one for one in found if one is not None], [row.number for row in every if row.key[:1].isdecimal()]
 
 
-def spaced(values: Sequence[int], most: int) -> Sequence[int]:
+def spaced(values: Sequence[_Value], most: int) -> Sequence[_Value]:
     """Return so many of the values at most, evenly spaced, with the first and the last two: an epoch, an evaluation."""
     if len(values) <= most:
         return values

@@ -9,8 +9,10 @@ from sqlalchemy import Connection, select, text
 
 from journal.clock import utc_now
 from journal.errors import UnknownRow
+from journal.outbox.verifications import Verification, verifications
 from journal.reading.console_text import ConsoleChunk, console_chunk, console_chunk_ids, console_tail
 from journal.reading.delivery_records import DeliveryRecord, delivery_records
+from journal.reading.epoch_gaps import gaps
 from journal.reading.recorded_epochs import RecordedEpoch, recorded_epochs
 from journal.reading.report import RunReport, make_report
 from journal.reading.run_times import RunTimes, run_times
@@ -34,20 +36,24 @@ class RunContents:
         times: When it was trained.
         epochs: What was measured, evenly spaced epochs where there are many.
         epochs_recorded: How many there are, the final evaluation among them.
+        missing_epochs: Numbers, from 0, of those that the journal lacks although it has later ones.
         console: The end of what it printed, oldest first.
         checkpoints: Those that were recorded, oldest first.
         deliveries: The first of them, those that did not arrive before others.
         deliveries_by_state: How many there are.
+        verifications: What reading its platforms back has shown.
     """
 
     report: RunReport
     times: RunTimes
     epochs: Sequence[RecordedEpoch]
     epochs_recorded: int
+    missing_epochs: Sequence[int]
     console: Sequence[ConsoleChunk]
     checkpoints: Sequence[StoredCheckpoint]
     deliveries: Sequence[DeliveryRecord]
     deliveries_by_state: Mapping[str, int]
+    verifications: Sequence[Verification]
 
 
 def recorded_runs(begin: Begin) -> list[Run]:
@@ -136,11 +142,11 @@ class RunReader:
         with self._begin(read_only=True) as connection:
             return console_tail(connection, self._run_id, lines)
 
-    def contents(self, *, epochs: int, lines: int, deliveries: int | None) -> RunContents:
+    def contents(self, *, epochs: int | None, lines: int, deliveries: int | None) -> RunContents:
         """Return what a person looks at, as it was at one moment.
 
         Args:
-            epochs: At most so many of them.
+            epochs: At most so many of them; None for all.
             lines: So many of the last ones that it printed, or more.
             deliveries: At most so many of them; None for all.
 
@@ -149,17 +155,20 @@ class RunReader:
         """
         run = self._run_id
         with self._begin(read_only=True) as connection:
-            measured, recorded = recorded_epochs(connection, run, epochs)
+            measured, numbers = recorded_epochs(connection, run, epochs)
+            report = self._report(connection)
             states = connection.execute(_STATES, {"run": run})
             return RunContents(
-                report=self._report(connection),
+                report=report,
                 times=run_times(connection, run, utc_now()),
                 epochs=measured,
-                epochs_recorded=recorded,
+                epochs_recorded=len(numbers),
+                missing_epochs=gaps(connection, run, numbers) if numbers and not report.pruned else [],
                 console=console_tail(connection, run, lines)[0],
                 checkpoints=stored_checkpoints(connection, run),
                 deliveries=delivery_records(connection, run, deliveries),
                 deliveries_by_state={row.state: row.deliveries for row in states},
+                verifications=verifications(connection, [run]),
             )
 
     def _report(self, connection: Connection) -> RunReport:

@@ -1,4 +1,4 @@
-"""How long `uploader status` takes, compared with importing its dependencies."""
+"""How long `uploader status` and `uploader show` take, compared with importing their dependencies."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def run(setting: Setting) -> Result:
         "status, a run of 100 epochs": _process(trainings.uploader("status", "--journal", small)),
         NONE: _process(trainings.uploader("status", "--journal", no_runs)),
         MANY: _process(trainings.uploader("status", "--journal", many)),
+        "show, a run of 100 epochs": _process(trainings.uploader("show", "--journal", small)),
         NOTHING: _process([sys.executable, "-c", ""]),
     }
     readings = in_turn(contenders, setting.rounds(ROUNDS))

@@ -28,6 +28,7 @@ IS_THE_INSTALLATION = 'python -m pip install ".[train]"'
 ENDS_AT_ONCE = {
     'export UPLOADER_JOURNAL="$HOME/uploader-journal"': 0,
     "python -m uploader drain": 0,
+    "python -m uploader show": 0,
     "python -m uploader status": 0,
     "python -m uploader where": 0,
     'python -m uploader drain --journal "$UPLOADER_JOURNAL" --max-time 600': 0,

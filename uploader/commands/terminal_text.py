@@ -66,6 +66,28 @@ def cut(text: str, columns: int) -> str:
     return "".join(kept) + "…"
 
 
+def wrapped(text: str, columns: int, *, indent: int = 0) -> list[str]:
+    """Return text as lines of so many columns at most, broken between words, or within one that is too long.
+
+    Args:
+        text: One line.
+        columns: How many.
+        indent: By how many columns all lines but the first are moved to the right.
+    """
+    lines, line, used = [], "", 0
+    for word in re.findall(r"\s*\S+", text):
+        if used and used + width(word) > columns:
+            lines.append(line)
+            line, used = " " * indent, indent
+            word = word.lstrip()  # noqa: PLW2901
+        for character in word:
+            if used + _columns(character) > columns and used > indent:
+                lines.append(line)
+                line, used = " " * indent, indent
+            line, used = line + character, used + _columns(character)
+    return [*lines, line]
+
+
 def spaced_out(line: str) -> str:
     """Return a line with its tabs as spaces, so that its columns can be counted."""
     return line.expandtabs(_TAB)

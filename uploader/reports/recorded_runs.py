@@ -171,7 +171,7 @@ class RecordedRun:
         with self._reader() as reader:
             return reader.deliveries(most)
 
-    def contents(self, *, epochs: int, lines: int, deliveries: int | None) -> RunContents:
+    def contents(self, *, epochs: int | None, lines: int, deliveries: int | None) -> RunContents:
         """Return what `show` shows, as it was at one moment; see `journal.reading.run_reader`."""
         with self._reader() as reader:
             return reader.contents(epochs=epochs, lines=lines, deliveries=deliveries)

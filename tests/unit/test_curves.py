@@ -1,0 +1,57 @@
+"""Which metrics share a chart, in which order, and where a curve is broken."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from uploader.commands.curves import Look, charts, drawn, unbroken
+from uploader.commands.terminal_text import width
+
+
+def titles(*names: str) -> list[tuple[str, list[str]]]:
+    return [(chart.title, list(chart.lines)) for chart in charts({name: [1.0, 2.0] for name in names})]
+
+
+def test_losses_come_first_then_what_says_most_then_the_rest() -> None:
+    names = (
+        "lr",
+        "metrics/mAP50(B)",
+        "metrics/recall(B)",
+        "metrics/other",
+        "val/box",
+        "train/box",
+        "metrics/mAP50-95(B)",
+    )
+    assert titles(*names) == [
+        ("box", ["train", "val"]),
+        ("(B)", ["mAP50-95", "mAP50"]),
+        ("(B)", ["recall"]),
+        ("other", [""]),
+        ("lr", [""]),
+    ]
+
+
+def test_boxes_and_masks_do_not_share_one() -> None:
+    assert titles("metrics/mAP50(B)", "metrics/mAP50(M)") == [("(B)", ["mAP50"]), ("(M)", ["mAP50"])]
+
+
+def test_what_identifies_an_epoch_is_no_metric() -> None:
+    assert titles("epoch", "recorded_at", "fitness") == []
+
+
+def test_no_line_is_drawn_over_an_epoch_without_a_value() -> None:
+    parts = unbroken([0, 1, 2, 4, 5], [1.0, None, 2.0, 3.0, None])
+    assert parts == [[(0, 1.0)], [(2, 2.0), (4, 3.0)]]
+
+
+@pytest.mark.parametrize("values", [[1.0, 1.0], [0.0, 1e-12], [-1e30, 1e30], [None, 2.0], [3, 4]])
+@pytest.mark.parametrize("columns", [40, 79, 80, 300])
+@pytest.mark.parametrize("is_ascii", [False, True])
+def test_charts_fit_whatever_they_show(values: list[float | None], columns: int, is_ascii: bool) -> None:
+    found = charts(
+        {"a" * 100: values, "train/名前": values, "metrics/precision(B)": values, "metrics/recall(B)": values}
+    )
+    lines = drawn([0, 1], found, Look(columns, is_ascii=is_ascii))
+    assert max(width(click.unstyle(line)) for line in lines) <= columns
+    assert any(mark in "\n".join(lines) for mark in ("*o" if is_ascii else "⠁⠈⡀⢀⠉⣀⠤⠒"))

@@ -1,0 +1,253 @@
+"""What `uploader show` shows a person of one run: sections of lines that fit the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import click
+
+from journal.clock import from_text
+from journal.quantities import count, epochs_in_words, readable
+from journal.reading.delivery_records import DeliveryRecord
+from journal.reading.recorded_epochs import columns, trained_epochs
+from journal.reading.report import TargetReport
+from journal.reading.run_reader import RunContents
+from journal.reading.stored_checkpoints import StoredCheckpoint
+from journal.records import Run
+from uploader.commands.curves import CHARTS, Look, charts, drawn
+from uploader.commands.phrases import place
+from uploader.commands.terminal_text import cut, one_line, printable, spaced_out, wrapped
+from uploader.console_chunks import folded
+from uploader.run_selection import full_name
+
+CONSOLE_LINES = 10
+DELIVERIES = 8
+"""So many of those that have not arrived are shown unless all are wanted."""
+_CHECKPOINTS = 6
+_STATES = {"running": "cyan", "finished": "green", "failed": "red", "interrupted": "yellow", "cancelled": "yellow"}
+_NOT_ARRIVED = ("dead", "pending", "claimed")
+_HAPPENED = "%Y-%m-%d %H:%M:%S"
+_SHORT_SHA, _WHOLE_SHA = 12, 64
+_TWO_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be shown, and how.
+
+    Attributes:
+        look: How it is drawn.
+        all: Whether nothing is to be left out.
+    """
+
+    look: Look
+    all: bool = False
+
+
+def as_text(run: Run, contents: RunContents, wanted: Wanted) -> str:
+    """Return the lines for a person.
+
+    Args:
+        run: The run.
+        contents: What the journal holds of it.
+        wanted: What is to be shown.
+    """
+    sections = (
+        _head(run, contents, wanted),
+        _curves(contents, wanted),
+        _console(contents, wanted),
+        _checkpoints(contents.checkpoints, wanted),
+        _deliveries(contents, wanted),
+    )
+    return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines)
+
+
+def state_of(contents: RunContents) -> str:
+    """Return the state of a run, as people call it."""
+    state = contents.times.state
+    return "cancelled" if contents.times.is_cancelled and state != "running" else state
+
+
+# --- the run
+
+
+def _head(run: Run, contents: RunContents, wanted: Wanted) -> Iterator[str]:
+    state, times = state_of(contents), contents.times
+    room = wanted.look.columns - len(state) - 2
+    yield f"{click.style(cut(one_line(full_name(run)), room), bold=True)}  {click.style(state, fg=_STATES.get(state))}"
+    facts = [
+        ("id", run.id),
+        ("trained", _when(contents)),
+        ("epochs", _epochs(contents)),
+        ("folder", run.save_dir),
+        *(("model", each) for each in times.models),
+    ]
+    if times.error and state == "failed":
+        facts.insert(2, ("error", times.error))
+    facts += [("goes to", _target(each)) for each in contents.report.targets]
+    if not contents.report.targets:
+        facts.append(("goes to", "nowhere yet; the next drain sends it to the configured platform"))
+    facts += [("verified", each) for each in _verified(contents)]
+    for name, fact in facts:
+        yield from _wrapped(f"{name:<9} ", fact, wanted)
+
+
+def _when(contents: RunContents) -> str:
+    times = contents.times
+    if times.began_at is None:
+        return "not yet"
+    end = "still running" if times.ended_at is None else f"to {_local(times.ended_at)}"
+    took = f"{times.sessions} sessions of {_span(times.seconds)} in all" if times.sessions > 1 else _span(times.seconds)
+    return f"{_local(times.began_at)} {end}, {took}, on {times.host}"
+
+
+def _epochs(contents: RunContents) -> str:
+    report, planned = contents.report, contents.times.planned_epochs
+    if report.pruned:
+        return f"{report.epochs} here; the rest was pruned"
+    told = f"{report.epochs} of {planned}" if planned else str(report.epochs)
+    missing = f"; {epochs_in_words(contents.missing_epochs)} missing" if contents.missing_epochs else ""
+    return f"{told}{_best(contents)}{missing}"
+
+
+def _best(contents: RunContents) -> str:
+    rated = [one for one in trained_epochs(contents.epochs) if one.fitness is not None]
+    if not rated or len(contents.epochs) < contents.epochs_recorded:  # the best one may not have been read
+        return ""
+    best = max(rated, key=lambda one: one.fitness or 0.0)
+    return f"; best fitness {best.fitness:.4g} in epoch {best.epoch + 1}"
+
+
+def _target(target: TargetReport) -> str:
+    numbers = [(target.dead, "refused"), (target.pending, "pending"), (target.unplanned, "not planned yet")]
+    told = [f"{number} {what}" for number, what in (*numbers, (target.delivered, "delivered")) if number]
+    reason = f"; refused as a whole: {target.reason}" if target.reason else ""
+    dropped = f"; dropped on {target.dropped_at[:10]}" if target.dropped_at else ""
+    return f"{place(target.platform, target.base_url)}: {', '.join(told) or 'nothing yet'}{reason}{dropped}"
+
+
+def _verified(contents: RunContents) -> Iterator[str]:
+    for one in contents.verifications:
+        numbers = [(one.proven, "proven"), (one.different, "different"), (one.missing, "missing")]
+        told = [f"{number} {what}" for number, what in numbers if number]
+        told += [f"{one.unreadable} cannot be read back there"] if one.unreadable else []
+        old = "" if one.is_current else "; what came later is not verified"
+        where = f"{place(one.platform, one.base_url)}, " if len(contents.report.targets) > 1 else ""
+        yield f"{where}{_local(one.verified_at)}: {', '.join(told)}{old}"
+
+
+# --- curves and console
+
+
+def _curves(contents: RunContents, wanted: Wanted) -> Iterator[str]:
+    epochs = trained_epochs(contents.epochs)
+    table = columns(epochs)
+    found = charts(table)
+    if not found:
+        yield "no epoch has ended yet" if contents.times.is_live else "no epochs were recorded"
+        return
+    if len(epochs) == 1:  # a single point is no curve
+        names = [name for chart in found for name in chart.names]
+        yield from _wrapped("", "  ".join(f"{name} {table[name][0]:.4g}" for name in names), wanted)
+        return
+    shown = found if wanted.all else found[:CHARTS]
+    yield from drawn(table["epoch"], shown, wanted.look)
+    if left := [name for chart in found[len(shown) :] for name in chart.names]:
+        yield from _wrapped("", f"not drawn: {', '.join(left)}; --all draws them", wanted)
+    if len(contents.epochs) < contents.epochs_recorded:
+        yield f"drawn from {len(contents.epochs)} of {contents.epochs_recorded} epochs, evenly spaced"
+
+
+def _console(contents: RunContents, wanted: Wanted) -> Iterator[str]:
+    lines = [line for chunk in contents.console for line in folded(chunk.text)][-CONSOLE_LINES:]
+    bars = list(contents.console[-1].progress.values()) if contents.console else []
+    if lines or bars:
+        yield _title("console")
+    for line in (*lines, *bars):
+        yield cut(spaced_out(printable(line)), wanted.look.columns)
+
+
+# --- checkpoints and deliveries
+
+
+def _checkpoints(found: Sequence[StoredCheckpoint], wanted: Wanted) -> Iterator[str]:
+    if not found:
+        return
+    newest = found[::-1]
+    kept = newest if wanted.all else [one for one in newest if one.is_kept or one.role == "final"][:_CHECKPOINTS]
+    yield _title(f"checkpoints: {len(found)}")
+    whole = wanted.look.columns >= _WHOLE_SHA + 60
+    rows = [_checkpoint(one, _WHOLE_SHA if whole else _SHORT_SHA) for one in kept]
+    yield from _table(rows, wanted)
+    if left := len(found) - len(kept):
+        yield f"{count(left, 'older one')} not shown; --all shows them"
+
+
+def _checkpoint(one: StoredCheckpoint, sha: int) -> Sequence[str]:
+    epoch = "" if one.epoch is None else f"epoch {one.epoch + 1}"
+    bytes_are = "kept" if one.is_kept else "not kept"
+    arrived = ", ".join(dict.fromkeys(one.deliveries.values())) or "not planned"
+    return one.role, epoch, readable(one.size), one.sha256[:sha], bytes_are, arrived, _local(one.recorded_at)
+
+
+def _deliveries(contents: RunContents, wanted: Wanted) -> Iterator[str]:
+    numbers = contents.deliveries_by_state
+    if not numbers:
+        return
+    yield _title("deliveries: " + ", ".join(f"{number} {state}" for state, number in sorted(numbers.items())))
+    shown = contents.deliveries
+    if not wanted.all:
+        shown = [one for one in shown if one.state in _NOT_ARRIVED][:DELIVERIES]
+    several = len(contents.report.targets) > 1
+    for one in shown:
+        yield from _table([_delivery(one, several=several)], wanted)
+        if one.reason:
+            yield from _wrapped("      ", one.reason, wanted)
+    left = sum(numbers.get(state, 0) for state in _NOT_ARRIVED) - len(shown)
+    if not wanted.all and left > 0:
+        yield f"{left} more that have not arrived; --all shows all"
+
+
+def _delivery(one: DeliveryRecord, *, several: bool) -> Sequence[str]:
+    what = f"{one.kind} {one.role}" if one.role else one.kind
+    tried = count(one.attempts, "attempt")
+    where = [place(one.platform, one.base_url)] if several else []
+    number = [f"id {one.id}"] if one.state == "dead" else []
+    return f"{one.chunk_id[:_SHORT_SHA]:<{_SHORT_SHA}}", f"{one.state:<10}", what, tried, *number, *where
+
+
+# --- lines
+
+
+def _title(text: str) -> str:
+    return click.style(text, bold=True)
+
+
+def _table(rows: Sequence[Sequence[str]], wanted: Wanted) -> Iterator[str]:
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    for row in rows:
+        line = "  ".join(f"{one_line(cell):<{size}}" for cell, size in zip(row, widths, strict=True))
+        yield cut(f"  {line.rstrip()}", wanted.look.columns)
+
+
+def _wrapped(start: str, text: str, wanted: Wanted) -> Iterable[str]:
+    return wrapped(start + one_line(text), wanted.look.columns, indent=len(start))
+
+
+def _local(moment: str) -> str:
+    """Return an ISO time as the clock on the wall showed it."""
+    try:
+        return from_text(moment).astimezone().strftime(_HAPPENED)
+    except (ValueError, OverflowError):
+        return moment
+
+
+def _span(seconds: float) -> str:
+    """Return a time span in its two largest units."""
+    for (length, unit), (smaller, lesser) in pairwise(_TWO_UNITS):
+        if seconds >= length:
+            rest = int(seconds % length // smaller)
+            return f"{int(seconds // length)} {unit}" + (f" {rest} {lesser}" if rest else "")
+    return f"{seconds:.0f} s"
