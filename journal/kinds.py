@@ -37,7 +37,7 @@ USAGE = "usage"
 EPOCHS_TOGETHER = "metrics"
 """Kind of a delivery, and of no event: many epochs at once, by their numbers, as `metrics` of its body."""
 
-RunState = Literal["running", "finished", "failed", "interrupted"]
+RunState = Literal["running", "finished", "cancelled", "failed", "interrupted"]
 SupersededBy = Literal["session", "kind", "key", "role"]
 
 

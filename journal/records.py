@@ -29,6 +29,9 @@ servers of Ultralytics Platform give none."""
 FORMER_PROJECTS = "formerProjects"
 """In the receipt of a registration without an answer yet: the projects that it was sent to, "" for an unknown one."""
 
+CANCELLED = "cancelled"
+"""Kind of the signal by which a platform tells a training to stop."""
+
 State = Literal["pending", "claimed", "delivered", "dead", "superseded", "dropped"]
 Lane = Literal["message", "upload"]
 LANES: tuple[Lane, ...] = get_args(Lane)
@@ -194,6 +197,8 @@ class Claim:
         known: What the journal holds of the run, if the journal may be an older copy.
         order: The session's generation, and the identities of the first and the last event covered; None where an
             earlier version planned it.
+        times: When the first and the last event covered were recorded, as two ISO times; None where that is not when
+            they happened.
         former_projects: Where a registration was sent before its run was given another project; "" for the default one.
     """
 
@@ -214,6 +219,7 @@ class Claim:
     sessions: frozenset[str] = frozenset()
     known: Known | None = None
     order: str | None = None
+    times: str | None = None
     former_projects: tuple[str, ...] = ()
 
 

@@ -6,12 +6,13 @@ What an overtaken owner reports is refused by its fence (`settling.py`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Label, Row, and_, bindparam, or_, select, update
 
 from journal.clock import from_text, to_text
 from journal.kinds import REGISTRATION
@@ -20,6 +21,7 @@ from journal.outbox.due import due, waiting
 from journal.outbox.fairness import QUEUES, SOON, first_of_each_name, interleave
 from journal.records import LANES, Claim, Lane, Run
 from journal.schema import plausible_times, tables
+from journal.sessions.identity import SALVAGE
 from journal.sessions.liveness import live
 from journal.storage.database import Begin
 
@@ -30,6 +32,8 @@ _D = tables.deliveries
 _T = tables.targets
 _R = tables.runs
 _S = tables.sessions
+_E = tables.events
+_TIMES = re.compile(r"[0-9T:.Z+-]{10,40} [0-9T:.Z+-]{10,40}")
 
 
 @dataclass(frozen=True)
@@ -206,6 +210,12 @@ def _due_at(upload: Row[Any], spacing: timedelta, believed: str) -> datetime:
     return max(due_at, from_text(upload.last_upload_at) + spacing) if is_spaced else due_at
 
 
+def _of_event(name: str, value: ColumnElement[Any], event: ColumnElement[int]) -> Label[Any]:
+    """Return a column of an event or of its session, as a column of the delivery that covers the event."""
+    chosen = select(value).join_from(_E, _S, _E.c.session_id == _S.c.id).where(_E.c.id == event)
+    return chosen.scalar_subquery().label(name)
+
+
 _BY_ID = (
     select(
         _D,
@@ -214,11 +224,10 @@ _BY_ID = (
         _R.c.name,
         _R.c.save_dir,
         _R.c.created_at.label("run_created_at"),
-        select(_S.c.generation)
-        .join(tables.events, tables.events.c.session_id == _S.c.id)
-        .where(tables.events.c.id == _D.c.last_event)
-        .scalar_subquery()
-        .label("generation"),
+        _of_event("generation", _S.c.generation, _D.c.last_event),
+        _of_event("began_at", _E.c.created_at, _D.c.first_event),
+        _of_event("happened_at", _E.c.created_at, _D.c.last_event),
+        _of_event("purpose", _S.c.purpose, _D.c.last_event),
     )
     .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
     .join(_R, _R.c.id == _D.c.run_id)
@@ -256,5 +265,12 @@ def _claim(row: Row[Any], announcement: Announcement) -> Claim:
         role=row.role,
         sessions=announcement.sessions,
         order=f"{row.generation} {row.span}" if row.span and row.generation else None,
+        times=_times(row),
         former_projects=announcement.former_projects,
     )
+
+
+def _times(row: Row[Any]) -> str | None:
+    """Return when the events were recorded; None for what was taken in later, and for rows that hold no times."""
+    times = f"{row.began_at} {row.happened_at}"
+    return times if row.purpose != SALVAGE and _TIMES.fullmatch(times) else None

@@ -12,8 +12,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from journal.kinds import MILESTONES, RunState, listed, of
+from journal.kinds import COMPLETE, MILESTONES, RunState, listed, of
 from journal.reading.remaining import Remaining, remaining
+from journal.records import CANCELLED
 from journal.retention import prunable
 from journal.schema.tables import rank
 from journal.sessions.liveness import live_runs
@@ -44,6 +45,15 @@ _MILESTONES = text(
     GROUP BY s.run_id
     """  # noqa: S608 - names of this package
 )
+# A platform told the run's last session to stop, and after that it recorded its end.
+_CANCELLED = text(
+    f"""
+    SELECT g.run_id FROM signals g JOIN events e ON e.session_id = g.session_id AND e.kind = '{COMPLETE}'
+    WHERE g.kind = '{CANCELLED}' AND g.created_at <= e.created_at
+      AND g.session_id = (SELECT s.id FROM sessions s WHERE s.run_id = g.run_id AND s.purpose IS NULL
+                          ORDER BY s.generation DESC, s.id DESC LIMIT 1)
+    """  # noqa: S608 - names of this package
+)
 _STATE_BY_OUTCOME: Mapping[str, RunState] = {"complete": "finished", "failed": "failed"}
 
 
@@ -58,7 +68,8 @@ class RunOverview:
         save_dir: Where it was trained.
         created_at: ISO time.
         last_sign_at: When its training was last heard of, ISO.
-        state: `running` while a session is alive; `interrupted` when none is and it neither finished nor failed.
+        state: `running` while a session is alive; `interrupted` when none is and it neither finished nor failed;
+            `cancelled` when it ended after a platform had told it to stop.
         targets: What remains of it, by the id of each destination.
         pruned: Whether events were deleted, after delivery or by an eviction.
         forks: How many sessions continued the run at the same time as another one, on another machine or in a copy.
@@ -82,7 +93,7 @@ def overview(connection: Connection, now: datetime) -> list[RunOverview]:
     """Return each run, oldest first."""
     live, pruned = set(live_runs(connection, now)), prunable.pruned(connection)
     milestones = {row.run_id: row.kind for row in connection.execute(_MILESTONES)}
-    left = remaining(connection, now)
+    left, told_to_stop = remaining(connection, now), cancelled(connection)
     return [
         RunOverview(
             id=row.id,
@@ -91,7 +102,7 @@ def overview(connection: Connection, now: datetime) -> list[RunOverview]:
             save_dir=row.save_dir,
             created_at=row.created_at,
             last_sign_at=row.last_sign_at or row.created_at,
-            state=run_state(milestones.get(row.id), row.outcome, row.id in live),
+            state=run_state(milestones.get(row.id), row.outcome, row.id in live, was_cancelled=row.id in told_to_stop),
             targets=left.get(row.id, {}),
             pruned=row.id in pruned,
             forks=row.forks,
@@ -101,15 +112,23 @@ def overview(connection: Connection, now: datetime) -> list[RunOverview]:
     ]
 
 
-def run_state(milestone: str | None, outcome: str | None, live: bool) -> RunState:
+def cancelled(connection: Connection) -> frozenset[str]:
+    """Return the runs whose last session a platform had told to stop before it recorded its end."""
+    return frozenset(connection.execute(_CANCELLED).scalars())
+
+
+def run_state(milestone: str | None, outcome: str | None, live: bool, *, was_cancelled: bool = False) -> RunState:
     """Return the state that a run is in.
 
     Args:
         milestone: Kind of its last milestone, None if there is none: the run is no training, or was pruned.
         outcome: Of its last session; it determines the state if there is no milestone.
         live: Whether a session is alive.
+        was_cancelled: Whether a platform told it to stop before its end.
     """
     state = of(milestone).tells_state if milestone is not None else _STATE_BY_OUTCOME.get(outcome or "")
+    if state == "finished" and was_cancelled:
+        return "cancelled"
     if state in {"finished", "failed"}:
         return state
     return "running" if live else "interrupted"

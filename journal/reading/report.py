@@ -54,7 +54,8 @@ class RunReport:
         project: Slug, or None.
         name: Slug.
         created_at: ISO time.
-        state: `running` while a session is alive; `interrupted` when none is and it neither finished nor failed.
+        state: `running` while a session is alive; `interrupted` when none is and it neither finished nor failed;
+            `cancelled` when it ended after a platform had told it to stop.
         epochs: How many epochs were trained; the final evaluation is none.
         events: How many events the journal holds.
         targets: One for each destination; none before the first drain when no destination was chosen.

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from journal.clock import from_text, to_text
 from journal.kinds import FAILED, MILESTONES, REGISTRATION, RunState, listed
-from journal.reading.overview import run_state
+from journal.reading.overview import cancelled, run_state
 from journal.schema.tables import RANK
 from journal.sessions.liveness import live_sessions
 
@@ -82,7 +82,9 @@ def run_times(connection: Connection, run_id: str, now: datetime) -> RunTimes:
     milestone = connection.execute(_MILESTONE, {"run": run_id}).scalar()
     signals = [(row.kind, row.detail) for row in connection.execute(_SIGNALS, {"run": run_id})]
     return RunTimes(
-        state=run_state(milestone, rows[-1].outcome if rows else None, is_live),
+        state=run_state(
+            milestone, rows[-1].outcome if rows else None, is_live, was_cancelled=run_id in cancelled(connection)
+        ),
         is_live=is_live,
         began_at=rows[0].started_at if rows else None,
         ended_at=None if is_live or not ends else max(ends),

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, text
 
-from journal.clock import now_text
+from journal.clock import now_text, to_text
 from journal.encoding import encode
 from journal.kinds import INTERRUPTED, MILESTONES, listed, of
 from journal.schema import tables
@@ -56,7 +56,7 @@ def note(connection: Connection, now: datetime) -> int:
     """
     ended = list(_ended(connection, now))
     for row in ended:
-        _write(connection, row)
+        _write(connection, row, now)
     return len(ended)
 
 
@@ -83,7 +83,7 @@ def _is_over(session: Row[Any], now: datetime, *, is_heard_of: bool) -> bool:
     return is_gone(session, now, is_heard_of=is_heard_of)
 
 
-def _write(connection: Connection, dead: Row[Any]) -> None:
+def _write(connection: Connection, dead: Row[Any], now: datetime) -> None:
     name = derived(INTERRUPTED, dead.uuid)
     session = Session(dead.run_id, name, dead.generation, dead.uuid, INTERRUPTED, is_stored=True)
     if connection.execute(select(tables.sessions.c.id).where(tables.sessions.c.uuid == name)).first():
@@ -91,4 +91,12 @@ def _write(connection: Connection, dead: Row[Any]) -> None:
     row = session_rows.begin(connection, session, ended_at=now_text(), outcome=INTERRUPTED)
     payload = {"error": "the training was interrupted: its process ended without a word", "code": "Interrupted"}
     values = {"run_id": dead.run_id, "session_id": row, "kind": INTERRUPTED, "key": "", "seq": 1}
-    connection.execute(insert(tables.events).values(**values, payload=encode(payload), created_at=now_text()))
+    connection.execute(
+        insert(tables.events).values(**values, payload=encode(payload), created_at=_last_sign(dead, now))
+    )
+
+
+def _last_sign(dead: Row[Any], now: datetime) -> str:
+    """Return when a training was interrupted, as far as it is known: when it was heard of for the last time."""
+    signs = (dead.ended_at, dead.heartbeat_at, dead.last_event_at)
+    return max((sign for sign in signs if sign and sign <= to_text(now)), default=to_text(now))

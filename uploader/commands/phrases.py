@@ -52,7 +52,9 @@ def on_epochs(
     if end_unknown:
         yield "its end is unknown: its process recorded none, and is gone or silent"
     if salvageable_epochs:
-        how = "`doctor --repair` takes them in" if state == "finished" else "the next drain takes them in"
+        how = (
+            "`doctor --repair` takes them in" if state in {"finished", "cancelled"} else "the next drain takes them in"
+        )
         yield f"{epochs_in_words(salvageable_epochs)} missing here, but in results.csv: {how}"
     if missing_epochs and state == "running":
         yield f"{epochs_in_words(missing_epochs)} missing so far; the training looks for them when it ends"

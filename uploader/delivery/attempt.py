@@ -81,7 +81,8 @@ class Deliverer:
         self._require_newest(claim)
         if claim.lane == "upload":
             return self._upload(claim)
-        message = Message(claim.chunk_id, claim.kind, claim.body, self._identity(claim), claim.attempt, claim.order)
+        told = (claim.attempt, claim.order, claim.times)
+        message = Message(claim.chunk_id, claim.kind, claim.body, self._identity(claim), *told)
         return self._platform.register(message) if claim.kind == REGISTRATION else self._platform.send(message)
 
     def _require_newest(self, claim: Claim) -> None:
@@ -129,6 +130,7 @@ class Deliverer:
             attempt=claim.attempt,
             form=file.get("form", {}),
             order=claim.order,
+            times=claim.times,
         )
 
     def _identity(self, claim: Claim) -> RunIdentity:

@@ -70,6 +70,7 @@ class Message:
         identity: The run that it is about.
         attempt: 1 for the first; above that, an earlier attempt may have arrived.
         order: Its position in the run, for a platform that orders by it.
+        times: When what it tells of began and ended, as two ISO times, for a platform that shows that; else None.
     """
 
     chunk_id: str
@@ -78,6 +79,7 @@ class Message:
     identity: RunIdentity
     attempt: int = 1
     order: str | None = None
+    times: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Upload:
         attempt: 1 for the first; above that, an earlier attempt may have arrived.
         form: Fields that accompany the file, on platforms that take them.
         order: Its position in the run, for a platform that orders by it.
+        times: When what it tells of began and ended, as two ISO times, for a platform that shows that; else None.
     """
 
     chunk_id: str
@@ -105,6 +108,7 @@ class Upload:
     attempt: int = 1
     form: Mapping[str, Any] = field(default_factory=dict)
     order: str | None = None
+    times: str | None = None
 
 
 @dataclass(frozen=True)

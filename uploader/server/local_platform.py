@@ -17,7 +17,7 @@ from uploader.server.signing import Signer
 from uploader.server.storage.checkpoint_files import Files
 from uploader.server.storage.partial_files import PartialFiles
 from uploader.server.storage.store import Store
-from uploader.server.times import to_text
+from uploader.server.times import HEADER, When, to_text, when
 
 Contract = Literal["2025", "2026"]
 """The version of the platform's API to speak: in late 2025 it answered events without ids."""
@@ -57,6 +57,10 @@ class Platform:
     def now(self) -> str:
         """Return the current time as ISO 8601 in UTC, with milliseconds."""
         return to_text(datetime.fromtimestamp(self.clock(), timezone.utc))
+
+    def when(self, request: Request) -> When:
+        """Return when a request arrived, which is now, and when what it tells of happened."""
+        return when(request.headers.get(HEADER), self.now())
 
     def ago(self, time: timedelta) -> str:
         """Return the time `time` before now, in the format of `now`."""

@@ -34,7 +34,9 @@ class JsonApi:
         self._keys = Keys(value.rpartition(" ")[2] for value in credentials.values())
         self._transport = transport
 
-    def post(self, path: str, body: str, *, key: str | None = None, order: str | None = None) -> dict[str, Any]:
+    def post(
+        self, path: str, body: str, *, key: str | None = None, order: str | None = None, times: str | None = None
+    ) -> dict[str, Any]:
         """Send JSON text and return the JSON object of a successful answer.
 
         Args:
@@ -42,12 +44,14 @@ class JsonApi:
             body: JSON text.
             key: Sent as `Idempotency-Key`.
             order: Sent as `Uploader-Order`: the message's position in its run.
+            times: Sent as `Uploader-Times`: when what it tells of began and ended.
 
         Raises:
             DeliveryError: The answer is no success, or not the platform's.
         """
         # UTF-8 cannot encode half of a surrogate pair; JSON can, as an escape.
-        return self.post_body(path, body.encode("utf-8", "backslashreplace"), "application/json", key=key, order=order)
+        content = body.encode("utf-8", "backslashreplace")
+        return self.post_body(path, content, "application/json", key=key, order=order, times=times)
 
     def post_body(
         self,
@@ -57,6 +61,7 @@ class JsonApi:
         *,
         key: str | None = None,
         order: str | None = None,
+        times: str | None = None,
         answer_seconds: float | None = None,
     ) -> dict[str, Any]:
         """Send a body of any type and return the JSON object of a successful answer.
@@ -67,6 +72,7 @@ class JsonApi:
             content_type: Of the body.
             key: Sent as `Idempotency-Key`.
             order: Sent as `Uploader-Order`.
+            times: Sent as `Uploader-Times`.
             answer_seconds: Longest wait for the answer; None for the transport's own.
 
         Raises:
@@ -77,6 +83,8 @@ class JsonApi:
             headers["Idempotency-Key"] = key
         if order is not None:
             headers["Uploader-Order"] = order
+        if times is not None:
+            headers["Uploader-Times"] = times
         return self._request("POST", path, headers=headers, body=body, answer_seconds=answer_seconds)
 
     def get(self, path: str, *, longest: int = LONGEST_ANSWER) -> dict[str, Any]:

@@ -138,7 +138,7 @@ class HubPlatform:
         # A different request from the one that created the first model: under that key, its answer would be repeated.
         key = f"{message.chunk_id}.new" if MODEL_ID in message.identity.ids else message.chunk_id
         body = json.dumps(request) if is_resumed else message.data_json
-        answer = self._confirmed(self._api.post("/v1/models", body, key=key))
+        answer = self._confirmed(self._api.post("/v1/models", body, key=key, times=message.times))
         data = answer.get("data")
         if not isinstance(data, dict) or not is_id(data.get("id")):
             missing = f"{self._host} answered without the id of the model that was to be made"
@@ -219,7 +219,8 @@ class HubPlatform:
     def send(self, message: Message) -> Receipt:
         """Send metrics; the message's data is the request."""
         try:
-            answer = self._api.post(_path(_model_of(message.identity)), message.data_json, key=message.chunk_id)
+            path = _path(_model_of(message.identity))
+            answer = self._api.post(path, message.data_json, key=message.chunk_id, times=message.times)
         except Refused as error:
             raise _about_model(error) from None
         return self._received(answer)
@@ -231,7 +232,12 @@ class HubPlatform:
             form = FormReader(upload.form, upload.filename, file)
             try:
                 answer = self._api.post_body(
-                    path, form, form.content_type, key=upload.chunk_id, answer_seconds=self._upload_seconds
+                    path,
+                    form,
+                    form.content_type,
+                    key=upload.chunk_id,
+                    times=upload.times,
+                    answer_seconds=self._upload_seconds,
                 )
             except Refused as error:
                 raise _about_model(error) from None

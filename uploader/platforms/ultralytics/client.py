@@ -160,7 +160,7 @@ class UltralyticsPlatform:
         if (run_id := upload.identity.ids.get("runId")) is not None:
             request["runId"] = run_id
         try:
-            location = self._api.post(UPLOAD, json.dumps(request), order=upload.order)
+            location = self._api.post(UPLOAD, json.dumps(request), order=upload.order, times=upload.times)
         except Refused as error:
             raise about(upload.identity, error) from None
         if not isinstance(location.get("uploadUrl"), str):
@@ -175,7 +175,7 @@ class UltralyticsPlatform:
         }
         body = json.dumps({"event": "checkpoint_saved", **reference(upload.identity), "data": data})
         try:
-            return self._events.post(body, _promotion_key(upload, location), upload.order)
+            return self._events.post(body, _promotion_key(upload, location), upload.order, upload.times)
         except Refused as error:
             self._storage.forget(upload)
             if error.status in {404, 409}:  # the model was found a moment ago

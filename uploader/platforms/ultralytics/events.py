@@ -50,17 +50,17 @@ class Events:
         # Assembled as text: the data is JSON already, and parsing it would cost more than all the rest.
         head = json.dumps({"event": message.event, **reference(message.identity)})
         try:
-            return self.post(f'{head[:-1]}, "data": {data}}}', message.chunk_id, message.order)
+            return self.post(f'{head[:-1]}, "data": {data}}}', message.chunk_id, message.order, message.times)
         except Refused as error:
             raise about(message.identity, error, registers=message.event == REGISTRATION) from None
 
-    def post(self, body: str, key: str, order: str | None) -> dict[str, Any]:
+    def post(self, body: str, key: str, order: str | None, times: str | None = None) -> dict[str, Any]:
         """Send a complete request under its idempotency key and return the answer.
 
         Raises:
             DeliveryError: The answer does not say that the event was received.
         """
-        answer = self._api.post(METRICS, body, key=key, order=order)
+        answer = self._api.post(METRICS, body, key=key, order=order, times=times)
         if answer.get("received") is not True:
             missing = f"{self._host} answered without saying that it received the event"
             raise Transient(f"{missing}{server_message(answer)}", status=200)

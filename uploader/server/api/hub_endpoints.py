@@ -22,6 +22,7 @@ from uploader.server.api.bodies import Json, content_length, parse_json, read_bo
 from uploader.server.api.webhooks import act_once
 from uploader.server.http_errors import Invalid, Malformed, NotFound
 from uploader.server.local_platform import platform_of
+from uploader.server.rules.training_state import is_final_evaluation
 from uploader.server.storage.hub_store import HubModel, HubRows, HubWeights, Kind
 from uploader.server.storage.statements import Rows
 
@@ -144,10 +145,12 @@ def _create(request: Request, body: bytes) -> Response:
     platform = platform_of(request)
     parts: dict[str, Any] = {name: {} for name in hub_messages.PARTS}
     parts |= hub_messages.model_parts(parse_json(body))
-    now = platform.now()
+    when = platform.when(request)
 
     def act(rows: Rows) -> dict[str, Any]:
-        model = HubModel(id=secrets.token_urlsafe(15), created_at=now, updated_at=now, **parts)
+        times: dict[str, Any] = {"created_at": when.arrived, "updated_at": when.arrived}
+        times |= {"started_at": when.begun, "heard_at": when.happened}
+        model = HubModel(id=secrets.token_urlsafe(15), **times, **parts)
         rows.hub.insert(model)
         return {"id": model.id}
 
@@ -166,11 +169,12 @@ def _update(request: Request, body: bytes) -> Response:
 
 def _put_metrics(request: Request, body: bytes) -> Response:
     platform = platform_of(request)
-    epochs = hub_messages.metrics(parse_json(body))
+    epochs, when = hub_messages.metrics(parse_json(body)), platform.when(request)
     with platform.store.write() as rows:
         model = _found(rows.hub, request)
         for number, metrics in epochs.items():
-            rows.hub.put_epoch(model.id, number, metrics, platform.now())
+            rows.hub.put_epoch(model.id, number, metrics, when)
+        rows.hub.hear(model, when)
     return _done("Metrics received", {})
 
 
@@ -184,9 +188,10 @@ def _put_weights(request: Request, form: FormData) -> Response:
         shutil.copyfileobj(files[0].file, incoming, _BLOCK)
     with platform.store.write(durable=True) as rows:
         model = _found(rows.hub, request)
-        rows.hub.put_weights(
-            HubWeights(model.id, sha256=incoming.sha256, size=incoming.size, saved_at=platform.now(), **vars(facts))
-        )
+        when = platform.when(request)
+        file = {**vars(facts), "sha256": incoming.sha256, "size": incoming.size}
+        rows.hub.put_weights(HubWeights(model.id, saved_at=when.happened, arrived_at=when.arrived, **file))
+        rows.hub.hear(model, when)
     return _done("Weights received", {"sha256": incoming.sha256, "size": incoming.size})
 
 
@@ -212,6 +217,11 @@ def _found(rows: HubRows, request: Request) -> HubModel:
     if model is None:
         raise NotFound("No such model here: it was never created, or it was deleted")
     return model
+
+
+def epochs_done(rows: HubRows, model_id: str) -> int:
+    """Return how many epochs of a model were trained; the final evaluation, which newer trainers number, is none."""
+    return rows.count_epochs(model_id) - is_final_evaluation(rows.last_epochs(model_id, 2))
 
 
 def _described(request: Request, rows: HubRows, model: HubModel) -> dict[str, Any]:

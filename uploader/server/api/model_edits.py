@@ -53,7 +53,7 @@ def _create(request: Request, body: bytes) -> dict[str, Any]:
         if wanted.get("model") is not None and rows.model_by_slug(address.owner, address.project, address.name):
             raise Conflict(f"There is a model '{address.owner}/{address.project}/{address.name}' already")
         model = models.create(rows, address, fields, now)
-        rows.insert_run(model.id, now)  # files are uploaded to a run
+        rows.insert_run(model.id, now, now)  # files are uploaded to a run
         _put_epochs(rows, model, edit)
         place = {"owner": model.owner, "project": model.project, "model": model.slug}
         return {"id": model.id, **place, "name": fields["properties"]["name"], "region": views.REGION}
@@ -93,8 +93,8 @@ def _put_epochs(rows: Rows, model: Model, edit: Edit) -> None:
 def _state(edit: Edit, now: str) -> dict[str, Any]:
     """Return the state of a model that names none: it is trained if it has results or an end."""
     if edit.epochs or "completed_at" in edit.fields:
-        return {"status": "completed", "started_at": now, "completed_at": now}
-    return {"status": "untrained", "started_at": now}
+        return {"status": "completed", "started_at": now, "heard_at": now, "completed_at": now}
+    return {"status": "untrained", "started_at": now, "heard_at": now}
 
 
 def _address(wanted: dict[str, Any], default_owner: str) -> Address:

@@ -30,15 +30,18 @@ def list_models(request: Request) -> Response:
     """List the models of a project, newest first."""
     owner, project = request.path_params["owner"], request.path_params["project"]
     limit = _limit(request)
-    with platform_of(request).store.read() as rows:
-        models = [views.summary(ModelSnapshot.of(rows, each)) for each in rows.models(owner, project, limit)]
+    platform = platform_of(request)
+    now = platform.now()
+    with platform.store.read() as rows:
+        models = [views.summary(ModelSnapshot.of(rows, each), now) for each in rows.models(owner, project, limit)]
     return Json({"models": models, "region": views.REGION})
 
 
 def get_model(request: Request) -> Response:
     """Return one model with everything reported for it."""
-    snapshot = _snapshot(request)
-    return Json({"model": views.detail(snapshot), "isOwner": snapshot.model.owner == platform_of(request).owner})
+    snapshot, platform = _snapshot(request), platform_of(request)
+    model = views.detail(snapshot, platform.now())
+    return Json({"model": model, "isOwner": snapshot.model.owner == platform.owner})
 
 
 def delete_model(request: Request) -> Response:

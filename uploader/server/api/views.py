@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from uploader.server.rules import training_state
 from uploader.server.rules.uploads import weights
 from uploader.server.storage.statements import Rows
-from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoch, Model
-from uploader.server.times import from_text
+from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoch, Model, Overview, Run
 
 REGION = "us"
 """The SDK accepts us, eu and ap; for this server the value means nothing."""
@@ -24,7 +25,7 @@ class ModelSnapshot:
     epochs: list[Epoch]
     chunks: list[ConsoleChunk]
     checkpoints: list[Checkpoint]
-    run_ids: list[int]
+    runs: list[Run]
 
     @classmethod
     def of(cls, rows: Rows, model: Model, newest_chunks: int = -1) -> ModelSnapshot:
@@ -34,21 +35,28 @@ class ModelSnapshot:
             epochs=rows.epochs(model.id),
             chunks=rows.chunks(model.id, newest_chunks),
             checkpoints=rows.uploads.checkpoints(model.id),
-            run_ids=rows.run_ids(model.id),
+            runs=rows.runs(model.id),
         )
 
     @property
     def updated_at(self) -> str:
-        """Time of the last change, ISO 8601."""
-        epochs = [each.timestamp for each in self.epochs]
-        chunks = [each.timestamp for each in self.chunks]
-        return max([self.model.updated_at, *epochs, *chunks, *(each.saved_at for each in self.checkpoints)])
+        """When the last change arrived, ISO 8601."""
+        arrived = [each.arrived_at for part in (self.epochs, self.chunks, self.checkpoints) for each in part]
+        return max([self.model.updated_at, *arrived])
 
     @property
-    def epochs_done(self) -> int:
-        """Number of epochs that have arrived, without those beyond the total (earlier trainings may have more)."""
-        total = self.model.epochs
-        return sum(total is None or each.epoch < total for each in self.epochs)
+    def trained(self) -> list[Epoch]:
+        """The epochs that were trained."""
+        return training_state.trained(self.epochs, self.model.epochs)
+
+    @property
+    def took(self) -> dict[int, float | None]:
+        """How many milliseconds each of them took, by its number."""
+        return training_state.milliseconds_of_epochs(self.trained, [each.started_at for each in self.runs])
+
+    def state(self, now: str) -> training_state.State:
+        """Return the state that a person is told."""
+        return training_state.state(self.model, len(self.trained), now)
 
     @property
     def weights(self) -> Checkpoint | None:
@@ -56,10 +64,22 @@ class ModelSnapshot:
         return weights(self.model, self.checkpoints)
 
 
-def summary(snapshot: ModelSnapshot) -> dict[str, Any]:
-    """Return a model as it appears in lists: everything except its plots. Fields without a value are omitted."""
+def reached(rows: Rows, model: Overview) -> tuple[int, int]:
+    """Return how many epochs were trained, and how many checkpoints there are, without reading all of them."""
+    epochs, checkpoints = rows.counts(model)
+    last = rows.last_epochs(model.id, 2)
+    is_counted = training_state.is_final_evaluation(last) and (model.epochs is None or last[1].epoch < model.epochs)
+    return epochs - is_counted, checkpoints
+
+
+def summary(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
+    """Return a model as it appears in lists: everything except its plots. Fields without a value are omitted.
+
+    `startedAt`, `completedAt`, `heardAt` and the times of epochs, text and checkpoints are when things happened;
+    `createdAt`, `updatedAt` and `arrivedAt`, when they arrived.
+    """
     model, file = snapshot.model, snapshot.weights
-    properties = model.properties or {}
+    properties, took = model.properties or {}, snapshot.took
     fields = {
         "id": model.id,
         "owner": model.owner,
@@ -70,6 +90,7 @@ def summary(snapshot: ModelSnapshot) -> dict[str, Any]:
         **{name: properties.get(name) for name in ("description", "license", "color", "version", "docs")},
         "visibility": "private",
         "status": model.status,
+        "state": snapshot.state(now),
         "task": properties.get("task") or (model.train_args or {}).get("task"),
         "epochs": model.epochs,
         **_best(snapshot),
@@ -81,6 +102,7 @@ def summary(snapshot: ModelSnapshot) -> dict[str, Any]:
         "checkpoints": [_checkpoint(each) for each in snapshot.checkpoints],
         "startedAt": None if model.status in _NOT_STARTED else model.started_at,
         "completedAt": model.completed_at,
+        "heardAt": None if model.completed_at else training_state.heard_at(model),
         "classNames": model.class_names,
         "trainingError": _error(model),
         "starCount": int(is_starred(model)),
@@ -91,7 +113,9 @@ def summary(snapshot: ModelSnapshot) -> dict[str, Any]:
         "system": model.system,
         "progress": model.progress,
         "results": model.results,
-        "runIds": sorted(snapshot.run_ids),
+        "epochTimes": [_times(each, took) for each in snapshot.trained],
+        "runIds": [each.id for each in snapshot.runs],
+        "runs": [{"id": each.id, "startedAt": each.started_at, "arrivedAt": each.arrived_at} for each in snapshot.runs],
         "consoleChunks": [_chunk(each) for each in snapshot.chunks],
         "createdAt": model.created_at,
         "updatedAt": snapshot.updated_at,
@@ -104,19 +128,19 @@ def is_starred(model: Model) -> bool:
     return bool((model.properties or {}).get("starred"))
 
 
-def detail(snapshot: ModelSnapshot) -> dict[str, Any]:
+def detail(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
     """Return a single model, with its plots."""
-    return {**summary(snapshot), "plots": snapshot.model.plots or [], "metadata": snapshot.model.metadata or {}}
+    return {**summary(snapshot, now), "plots": snapshot.model.plots or [], "metadata": snapshot.model.metadata or {}}
 
 
 def job(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
     """Return the progress of a model's training. Durations are in milliseconds."""
     model = snapshot.model
-    done = snapshot.epochs_done
+    done, state = len(snapshot.trained), snapshot.state(now)
     total = model.epochs or done
-    elapsed = _milliseconds(model.started_at, model.completed_at or now)
-    per_epoch = elapsed / done if done else 0.0
-    progress = {
+    known = [each for each in snapshot.took.values() if each is not None]
+    per_epoch = sum(known) / len(known) if known else 0.0
+    reached = {
         "currentEpoch": done,
         "totalEpochs": total,
         "startedAt": model.started_at,
@@ -126,11 +150,12 @@ def job(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
     return {
         "id": model.id,
         "status": model.status,
-        "progress": {name: value for name, value in progress.items() if value is not None},
+        "state": state,
+        "progress": {name: value for name, value in reached.items() if value is not None},
         "timing": {
-            "elapsedMs": elapsed,
+            "elapsedMs": training_state.milliseconds_of(model),
             "timePerEpochMs": per_epoch,
-            "etaMs": per_epoch * (total - done) if model.status == "running" else 0.0,
+            "etaMs": per_epoch * (total - done) if state == "running" else 0.0,
         },
         "compute": None,
         "trainArgs": _main_arguments(model.train_args),
@@ -145,6 +170,11 @@ def _result(epoch: Epoch) -> dict[str, Any]:
     return {**epoch.data, "timestamp": epoch.timestamp}
 
 
+def _times(epoch: Epoch, took: Mapping[int, float | None]) -> dict[str, Any]:
+    times = {"epoch": epoch.epoch, "endedAt": epoch.timestamp, "arrivedAt": epoch.arrived_at}
+    return {**times, "durationMs": took[epoch.epoch]}
+
+
 def _chunk(chunk: ConsoleChunk) -> dict[str, Any]:
     return {**chunk.data, "chunkId": chunk.chunk_id, "timestamp": chunk.timestamp}
 
@@ -157,6 +187,7 @@ def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
         "size": checkpoint.size,
         "sha256": checkpoint.sha256,
         "savedAt": checkpoint.saved_at,
+        "arrivedAt": checkpoint.arrived_at,
     }
 
 
@@ -194,7 +225,3 @@ def _number(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
-
-
-def _milliseconds(start: str, end: str) -> float:
-    return (from_text(end) - from_text(start)).total_seconds() * 1000

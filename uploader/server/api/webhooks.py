@@ -63,14 +63,13 @@ def _order(request: Request) -> ordering.Order | None:
 
 def _take_event(request: Request, body: bytes) -> dict[str, Any]:
     platform = platform_of(request)
-    event = messages.training_event(parse_json(body), platform.owner, _order(request))
-    now = platform.now()
+    event = messages.training_event(parse_json(body), platform.owner, platform.when(request), _order(request))
 
     def act(rows: Rows) -> dict[str, Any]:
         if event.event == "training_started":
             rows.answers.forget(ended_before=platform.ago(idempotency.RETENTION))
-            return registration.start(rows, event, now, unique_names=platform.contract != "2025")
-        return training.record(rows, event, now)
+            return registration.start(rows, event, unique_names=platform.contract != "2025")
+        return training.record(rows, event)
 
     facts = act_once(platform, request, body, act, durable=event.event in _MILESTONES)
     if platform.contract == "2025":
@@ -82,10 +81,9 @@ def _take_event(request: Request, body: bytes) -> dict[str, Any]:
 
 def _prepare_upload(request: Request, body: bytes) -> dict[str, Any]:
     platform = platform_of(request)
-    wanted = messages.upload_request(parse_json(body), platform.owner, _order(request))
+    wanted = messages.upload_request(parse_json(body), platform.owner, platform.when(request), _order(request))
     storage_endpoints.check_size(wanted.size)
-    now = platform.now()
-    facts = act_once(platform, request, body, lambda rows: uploads.expect(rows, wanted, now))
+    facts = act_once(platform, request, body, lambda rows: uploads.expect(rows, wanted))
     # Signed again each time: the answer to a repeated request must not contain a URL that has expired.
     path = storage_endpoints.upload_path(uploads.id_of(facts["uploadPath"]))
     answer = {"uploadUrl": platform.signed_url(request, "PUT", path), "gcsPath": facts["gcsPath"]}

@@ -9,11 +9,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from uploader.server.api import hub_messages
-from uploader.server.api.hub_endpoints import weights_url
+from uploader.server.api.hub_endpoints import epochs_done, weights_url
 from uploader.server.http_errors import NotFound
 from uploader.server.local_platform import platform_of
 from uploader.server.pages.markup import element, table
-from uploader.server.pages.page_parts import curves, detail_page, details, progress, section, status
+from uploader.server.pages.page_parts import clock, curves, detail_page, details, progress, section, status
 from uploader.server.storage.hub_store import HubModel, HubRows, HubWeights
 from uploader.server.storage.store_records import Epoch
 
@@ -25,7 +25,7 @@ def overview(rows: HubRows, now: str) -> list[Element]:
     models = rows.models(_MAX_MODELS)
     if not models:
         return []
-    headings = ["Model", "Status", "Epochs", "Made", "Last heartbeat"]
+    headings = ["Model", "Status", "Epochs", "Started", "Newest result", "Arrived", "Last heartbeat"]
     return [section("HUB", table(headings, [_overview_row(rows, each, now) for each in models]))]
 
 
@@ -39,9 +39,10 @@ def show_model(request: Request) -> Response:
             raise NotFound("No such model here: it was never created, or it was deleted")
         metrics, weights = rows.epochs(model.id), list(rows.weights(model.id).values())
         state = hub_messages.status(model, rows.weights(model.id), len(metrics), platform.now())
+        done = epochs_done(rows, model.id)
     epochs = [Epoch(number, {"metrics": each}, "") for number, each in metrics.items()]
     parts = {"Settings": model.config, "Dataset": model.dataset, "Lineage": model.lineage, "About": model.meta}
-    sections = [_state(model, state, len(epochs)), curves(epochs), _weights(request, weights), details(parts)]
+    sections = [_state(model, state, done), curves(epochs), _weights(request, weights), details(parts)]
     return detail_page(request, _name(model), *sections, changing=state == "connected")
 
 
@@ -59,17 +60,20 @@ def _overview_row(rows: HubRows, model: HubModel, now: str) -> list[Element | st
     epochs = rows.count_epochs(model.id)
     state = hub_messages.status(model, rows.weights(model.id), epochs, now)
     link = element("a", _name(model), href=f"/hub/{model.id}")
-    done = progress(epochs, model.config.get("epochs"))
-    return [link, status(state), done, model.created_at, model.heartbeat_at or "—"]
+    done = progress(epochs_done(rows, model.id), model.config.get("epochs"))
+    times = (model.started_at, model.heard_at, model.created_at, model.heartbeat_at)
+    return [link, status(state), done, *(clock(each or "") for each in times)]
 
 
 def _state(model: HubModel, state: str, epochs: int) -> Element:
     facts: list[list[Element | str]] = [
         ["Status", status(state)],
         ["Epochs", progress(epochs, model.config.get("epochs"))],
-        ["Made", model.created_at],
-        ["Last heartbeat", model.heartbeat_at or "—"],
-        ["Last change", model.updated_at],
+        ["Started", clock(model.started_at or model.created_at)],
+        ["Newest result", clock(model.heard_at or model.updated_at)],
+        ["Arrived", clock(model.created_at)],
+        ["Last heartbeat", clock(model.heartbeat_at or "")],
+        ["Last change", clock(model.updated_at)],
     ]
     return element("section", table(["", ""], facts))
 
@@ -79,6 +83,7 @@ def _weights(request: Request, weights: list[HubWeights]) -> Element:
     for each in weights:
         link = element("a", f"{each.kind}.pt", href=weights_url(request, each.model_id, each.kind))
         score = "—" if each.map is None else f"{each.map:.4g}"
-        rows.append([link, f"{each.size:,} bytes", element("code", each.sha256), str(each.epoch), score, each.saved_at])
-    headings = ["File", "Size", "SHA-256", "Epoch", "mAP", "Arrived"]
+        times = (clock(each.saved_at), clock(each.arrived_at))
+        rows.append([link, f"{each.size:,} bytes", element("code", each.sha256), str(each.epoch), score, *times])
+    headings = ["File", "Size", "SHA-256", "Epoch", "mAP", "Saved", "Arrived"]
     return section("Weights", *([table(headings, rows)] if rows else []))

@@ -65,6 +65,23 @@ def progress(done: int, total: Any) -> str:
     return f"{done} of {total}" if total else str(done)
 
 
+def clock(time: str) -> str:
+    """Return a stored time as it is shown, to the second."""
+    return f"{time[:10]} {time[11:19]} UTC" if time else "—"
+
+
+def duration(milliseconds: float | None) -> str:
+    """Return a time span as it is shown: its two largest units."""
+    if milliseconds is None:
+        return "—"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.1f} s"
+    seconds = round(milliseconds / 1000)
+    units = (("d", seconds // 86400), ("h", seconds // 3600 % 24), ("min", seconds // 60 % 60), ("s", seconds % 60))
+    first = next(number for number, (_, value) in enumerate(units) if value)
+    return " ".join(f"{value} {unit}" for unit, value in units[first : first + 2])
+
+
 def _detail(title: str, value: Any) -> Element:
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return element("details", element("summary", title), element("pre", text))

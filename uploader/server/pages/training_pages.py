@@ -10,36 +10,52 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from uploader.server.api import storage_endpoints
+from uploader.server.api import storage_endpoints, views
 from uploader.server.api.views import ModelSnapshot
 from uploader.server.http_errors import NotFound
 from uploader.server.local_platform import platform_of
 from uploader.server.pages import hub_pages
 from uploader.server.pages.markup import element, table
-from uploader.server.pages.page_parts import HEADERS, curves, detail_page, details, page, progress, section, status
+from uploader.server.pages.page_parts import (
+    HEADERS,
+    clock,
+    curves,
+    detail_page,
+    details,
+    duration,
+    page,
+    progress,
+    section,
+    status,
+)
+from uploader.server.rules import training_state as rules
 from uploader.server.rules.models import page_path
-from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Overview
+from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Model, Overview
 
 _STYLE = Path(__file__).parent / "static" / "style.css"
 _MAX_RUNS = 500
 _CONSOLE_CHUNKS = 100
+_EPOCHS = 1000
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def list_runs(request: Request) -> Response:
     """Show the newest trainings, and the newest models of HUB if there are any."""
     platform = platform_of(request)
+    now = platform.now()
     with platform.store.read() as rows:
-        overviews = rows.overviews(_MAX_RUNS)
-        hub = hub_pages.overview(rows.hub, platform.now())
-    headings = ["Training", "Status", "Epochs", "Checkpoints", "Started"]
-    body = table(headings, [_overview_row(each) for each in overviews]) if overviews else element("p", "None yet.")
+        overviews = [_overview_row(each, *views.reached(rows, each), now) for each in rows.overviews(_MAX_RUNS)]
+        hub = hub_pages.overview(rows.hub, now)
+    headings = ["Training", "Status", "Epochs", "Checkpoints", "Started", "Took", "Arrived"]
+    body = table(headings, overviews) if overviews else element("p", "None yet.")
     return page(request, "Trainings", element("h1", "Trainings"), body, *hub)
 
 
 def show_run(request: Request) -> Response:
     """Show one training: its state, charts, checkpoints and the end of its console."""
-    with platform_of(request).store.read() as rows:
+    platform = platform_of(request)
+    now = platform.now()
+    with platform.store.read() as rows:
         model = rows.model_by_slug(*(request.path_params[part] for part in ("owner", "project", "model")))
         if model is None:
             raise NotFound("No such training here: it was never registered, or it was deleted")
@@ -49,13 +65,14 @@ def show_run(request: Request) -> Response:
         request,
         f"{model.owner}/{model.project}/{model.slug}",
         *(
-            _state(snapshot),
+            _state(snapshot, now),
             curves(snapshot.epochs),
+            _epochs(snapshot),
             _checkpoints(request, snapshot.checkpoints),
             _console(snapshot.chunks),
             details(parts),
         ),
-        changing=model.status == "running",
+        changing=snapshot.state(now) == "running",
     )
 
 
@@ -71,7 +88,7 @@ routes = [
 ]
 
 
-def _overview_row(overview: Overview) -> list[Element | str]:
+def _overview_row(overview: Overview, done: int, checkpoints: int, now: str) -> list[Element | str]:
     link = element(
         "a",
         f"{overview.owner}/{overview.project}/{overview.slug}",
@@ -79,26 +96,54 @@ def _overview_row(overview: Overview) -> list[Element | str]:
     )
     return [
         link,
-        status(overview.status),
-        progress(overview.epochs_arrived, overview.epochs),
-        str(overview.checkpoints),
-        overview.started_at,
+        status(rules.state(overview, done, now)),
+        progress(done, overview.epochs),
+        str(checkpoints),
+        clock(overview.started_at),
+        duration(rules.milliseconds_of(overview)),
+        clock(overview.created_at),
     ]
 
 
-def _state(snapshot: ModelSnapshot) -> Element:
-    model = snapshot.model
-    facts: list[list[Element | str]] = [
-        ["Status", status(model.status)],
-        ["Epochs", progress(snapshot.epochs_done, model.epochs)],
-        ["Started", model.started_at],
-        ["Ended", model.completed_at or "—"],
-        ["Last change", snapshot.updated_at],
-        ["Device", model.device or "—"],
+def _state(snapshot: ModelSnapshot, now: str) -> Element:
+    model, state, done = snapshot.model, snapshot.state(now), len(snapshot.trained)
+    known = [each for each in snapshot.took.values() if each is not None]
+    resumed = [clock(each.started_at) for each in snapshot.runs[1:]]
+    facts: list[tuple[str, Element | str | None]] = [
+        ("Status", status(state)),
+        ("Why", _why(model, state)),
+        ("Epochs", progress(done, model.epochs)),
+        ("Started", clock(snapshot.runs[0].started_at if snapshot.runs else model.started_at)),
+        ("Resumed", ", ".join(resumed) or None),
+        ("Ended", clock(model.completed_at) if model.completed_at else "—"),
+        ("Last heard of", None if model.completed_at else clock(rules.heard_at(model))),
+        ("Took", duration(rules.milliseconds_of(model)) + (" since it was resumed" if resumed else "")),
+        ("An epoch took", duration(sum(known) / len(known)) if known else "—"),
+        ("Arrived", f"{clock(model.created_at)} to {clock(snapshot.updated_at)}"),
+        ("Device", model.device or "—"),
     ]
+    return element("section", table(["", ""], [[name, value] for name, value in facts if value is not None]))
+
+
+def _why(model: Model, state: rules.State) -> str | None:
     if model.error:
-        facts.append(["Error", str(model.error.get("message", ""))])
-    return element("section", table(["", ""], facts))
+        return str(model.error.get("message", ""))
+    if state in ("silent", "interrupted"):
+        return "it has not ended, and nothing was heard of it since the time below"
+    return None
+
+
+def _epochs(snapshot: ModelSnapshot) -> Element:
+    """Return a collapsed table of when each epoch ended and how long it took, newest first."""
+    took = snapshot.took
+    rows: list[list[Element | str]] = [
+        [str(each.epoch + 1), clock(each.timestamp), duration(took[each.epoch]), clock(each.arrived_at)]
+        for each in reversed(snapshot.trained[-_EPOCHS:])
+    ]
+    if not rows:
+        return element("section")
+    shown = table(["Epoch", "Ended", "Took", "Arrived"], rows)
+    return element("section", element("details", element("summary", "Epochs"), shown))
 
 
 def _checkpoints(request: Request, checkpoints: list[Checkpoint]) -> Element:
@@ -107,8 +152,19 @@ def _checkpoints(request: Request, checkpoints: list[Checkpoint]) -> Element:
     for each in reversed(checkpoints):
         url = platform.signed_url(request, "GET", storage_endpoints.checkpoint_path(each))
         link = element("a", each.filename, href=url)
-        rows.append([link, f"{each.size:,} bytes", element("code", each.sha256), f"run {each.run_id}", each.saved_at])
-    return section("Checkpoints", *([table(["File", "Size", "SHA-256", "Run", "Arrived"], rows)] if rows else []))
+        rows.append(
+            [
+                link,
+                f"{each.size:,} bytes",
+                element("code", each.sha256),
+                f"run {each.run_id}",
+                clock(each.saved_at),
+                clock(each.arrived_at),
+            ]
+        )
+    return section(
+        "Checkpoints", *([table(["File", "Size", "SHA-256", "Run", "Saved", "Arrived"], rows)] if rows else [])
+    )
 
 
 def _console(chunks: list[ConsoleChunk]) -> Element:

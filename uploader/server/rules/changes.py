@@ -19,6 +19,7 @@ from typing import Any
 from uploader.server.http_errors import Invalid
 from uploader.server.rules.messages import mapping, optional_integer
 from uploader.server.storage.store_records import ConsoleChunk, Epoch, Model, Status
+from uploader.server.times import When
 
 
 @dataclass(frozen=True)
@@ -30,26 +31,32 @@ class Changes:
     chunk: ConsoleChunk | None = None
 
 
-def from_event(event: str, data: dict[str, Any], model: Model, now: str) -> Changes:
+def from_event(event: str, data: dict[str, Any], model: Model, when: When) -> Changes:
     """Return the changes that an event makes to `model`.
 
     Args:
         event: Any event except `training_started` and `checkpoint_saved`, which concern runs and files.
         data: The event's data as received.
         model: The model before the event.
-        now: Time of receipt, ISO 8601 in UTC.
+        when: When the event came and happened.
 
     Raises:
         Invalid: A field of the data is missing or has the wrong type.
     """
-    changes = _RULES[event](data, now)
+    changes = _RULES[event](data, when)
     kept = {"status"} if model.status == "cancelled" else set()
-    if model.completed_at:  # reported again, it is still the same end
+    if model.completed_at and _is_same_end(changes, model, when):
         kept.add("completed_at")
-    return replace(changes, model={name: value for name, value in changes.model.items() if name not in kept})
+    heard = {"heard_at": max(model.heard_at or "", when.happened)}
+    return replace(changes, model=heard | {name: value for name, value in changes.model.items() if name not in kept})
 
 
-def from_start(data: dict[str, Any], now: str) -> dict[str, Any]:
+def _is_same_end(changes: Changes, model: Model, when: When) -> bool:
+    """Tell whether an end is the known one, reported again without its time, or follows a cancellation."""
+    return model.status == "cancelled" or (not when.is_told and changes.model.get("status") == model.status)
+
+
+def from_start(data: dict[str, Any], when: When) -> dict[str, Any]:
     """Return the model fields that a `training_started` sets, for a new model and for a resumed one.
 
     Raises:
@@ -57,8 +64,9 @@ def from_start(data: dict[str, Any], now: str) -> dict[str, Any]:
     """
     changes: dict[str, Any] = {
         "status": "running",
-        "started_at": now,
-        "updated_at": now,
+        "started_at": when.begun,
+        "heard_at": when.happened,
+        "updated_at": when.arrived,
         "completed_at": None,
         "error": None,
         "train_args": mapping(data.get("trainArgs"), "'trainArgs'"),
@@ -70,49 +78,49 @@ def from_start(data: dict[str, Any], now: str) -> dict[str, Any]:
     return {**changes, **_model_info(data)}
 
 
-def _epoch_end(data: dict[str, Any], now: str) -> Changes:
+def _epoch_end(data: dict[str, Any], when: When) -> Changes:
     epoch = _required_integer(data, "epoch")
     mapping(data.get("metrics"), "'metrics'")
     total = optional_integer(data, "total_epochs") or optional_integer(data, "epochs_total")
     changes = _model_info(data) | ({"epochs": total} if total else {})
-    return Changes(changes, epoch=Epoch(epoch, data, now))
+    return Changes(changes, epoch=Epoch(epoch, data, when.happened, when.arrived))
 
 
-def _console_output(data: dict[str, Any], now: str) -> Changes:
+def _console_output(data: dict[str, Any], when: When) -> Changes:
     chunk_id = data.get("chunkId")
     if not isinstance(chunk_id, str):
         chunk_id = _required_integer(data, "chunkId")
     if not isinstance(data.get("content"), str):
         raise Invalid("'content' must be a string")
-    return Changes(chunk=ConsoleChunk(chunk_id, data, now))
+    return Changes(chunk=ConsoleChunk(chunk_id, data, when.happened, when.arrived))
 
 
-def _training_complete(data: dict[str, Any], now: str) -> Changes:
+def _training_complete(data: dict[str, Any], when: When) -> Changes:
     details = {
         "error": None,
         "results": mapping(data.get("results"), "'results'"),
         "class_names": _optional_list(data, "classNames"),
         "plots": _optional_list(data, "plots"),
     }
-    return Changes(_end("completed", now) | details)
+    return Changes(_end("completed", when) | details)
 
 
-def _training_failed(data: dict[str, Any], now: str) -> Changes:
+def _training_failed(data: dict[str, Any], when: When) -> Changes:
     cause = data.get("error")
     error = cause if isinstance(cause, dict) else {"message": str(cause or "Training failed")}
     code = data.get("code")
-    return Changes(_end("failed", now) | {"error": error | ({} if code is None else {"code": str(code)})})
+    return Changes(_end("failed", when) | {"error": error | ({} if code is None else {"code": str(code)})})
 
 
-def _system_metrics(data: dict[str, Any], now: str) -> Changes:
-    return Changes({"system": data, "updated_at": now})
+def _system_metrics(data: dict[str, Any], when: When) -> Changes:
+    return Changes({"system": data, "updated_at": when.arrived})
 
 
-def _training_progress(data: dict[str, Any], now: str) -> Changes:
-    return Changes({"progress": data, "updated_at": now})
+def _training_progress(data: dict[str, Any], when: When) -> Changes:
+    return Changes({"progress": data, "updated_at": when.arrived})
 
 
-_RULES: dict[str, Callable[[dict[str, Any], str], Changes]] = {
+_RULES: dict[str, Callable[[dict[str, Any], When], Changes]] = {
     "epoch_end": _epoch_end,
     "console_output": _console_output,
     "training_complete": _training_complete,
@@ -122,8 +130,8 @@ _RULES: dict[str, Callable[[dict[str, Any], str], Changes]] = {
 }
 
 
-def _end(status: Status, now: str) -> dict[str, Any]:
-    return {"status": status, "completed_at": now, "updated_at": now}
+def _end(status: Status, when: When) -> dict[str, Any]:
+    return {"status": status, "completed_at": when.happened, "updated_at": when.arrived}
 
 
 def _model_info(data: dict[str, Any]) -> dict[str, Any]:

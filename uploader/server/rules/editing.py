@@ -99,7 +99,7 @@ def _epochs(results: Any, now: str) -> Iterator[Epoch]:
         mapping(result.get("metrics"), "'metrics'")
         timestamp = result.get("timestamp")
         data = {name: value for name, value in result.items() if name != "timestamp"}
-        yield Epoch(epoch, data, checked(timestamp, "timestamp") if timestamp else now)
+        yield Epoch(epoch, data, checked(timestamp, "timestamp") if timestamp else now, now)
 
 
 def _metadata(value: Any, name: str) -> dict[str, Any]:

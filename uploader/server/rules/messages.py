@@ -8,6 +8,7 @@ from typing import Any
 
 from uploader.server.http_errors import Invalid
 from uploader.server.storage.ordering import Order
+from uploader.server.times import When
 
 EVENTS = frozenset(
     {
@@ -45,6 +46,7 @@ class TrainingEvent:
     data: dict[str, Any]
     model_id: str | None
     address: Address | None
+    when: When
     order: Order | None = None
 
 
@@ -58,10 +60,11 @@ class UploadRequest:
     run_id: int | None
     model_id: str | None
     address: Address | None
+    when: When
     order: Order | None = None
 
 
-def training_event(body: Any, default_owner: str, order: Order | None = None) -> TrainingEvent:
+def training_event(body: Any, default_owner: str, when: When, order: Order | None = None) -> TrainingEvent:
     """Parse a training event.
 
     Raises:
@@ -73,10 +76,10 @@ def training_event(body: Any, default_owner: str, order: Order | None = None) ->
         raise Invalid(f"'event' must be one of {', '.join(sorted(EVENTS))}")
     data = mapping(fields.get("data", {}), "'data'")
     model_id, address = _target(fields, default_owner)
-    return TrainingEvent(event, data, model_id, address, order)
+    return TrainingEvent(event, data, model_id, address, when, order)
 
 
-def upload_request(body: Any, default_owner: str, order: Order | None = None) -> UploadRequest:
+def upload_request(body: Any, default_owner: str, when: When, order: Order | None = None) -> UploadRequest:
     """Parse a request for an upload URL.
 
     Raises:
@@ -91,6 +94,7 @@ def upload_request(body: Any, default_owner: str, order: Order | None = None) ->
         run_id=optional_integer(fields, "runId"),
         model_id=model_id,
         address=address,
+        when=when,
         order=order,
     )
 

@@ -16,13 +16,12 @@ _FACTS = ("train_args", "environment", "device", "epochs")
 """What a start says of its session, as opposed to the state of the model."""
 
 
-def start(rows: Rows, event: TrainingEvent, now: str, *, unique_names: bool = True) -> dict[str, Any]:
+def start(rows: Rows, event: TrainingEvent, *, unique_names: bool = True) -> dict[str, Any]:
     """Register a training as a new run, either of a new model or of the model that the event names.
 
     Args:
         rows: The store's tables, in a writing transaction.
         event: A `training_started`.
-        now: Time of receipt, ISO 8601 in UTC.
         unique_names: Whether a name that is already taken makes another model. Clients of 2025 know no ids, so for
             them the same name is the same model.
 
@@ -47,7 +46,7 @@ def start(rows: Rows, event: TrainingEvent, now: str, *, unique_names: bool = Tr
     if model and _run_of(model.environment) != _run_of(event.data.get("environment")):
         rows.forget_ranks(model.id)
         model = replace(model, rank=None)
-    fields = changes.from_start(event.data, now) | {"rank": event.order.rank if event.order else None}
+    fields = changes.from_start(event.data, event.when) | {"rank": event.order.rank if event.order else None}
     if model and is_older(event.order, model.rank):
         if _is_newest_session(model, event.data):  # it is sent again: what it says of itself holds
             rows.update_model(model.id, {name: fields[name] for name in _FACTS})
@@ -56,8 +55,8 @@ def start(rows: Rows, event: TrainingEvent, now: str, *, unique_names: bool = Tr
         rows.update_model(model.id, fields)
     else:
         assert event.address is not None  # `messages` accepts no event without an id or an address
-        model = models.create(rows, event.address, fields, now)
-    return _ids(model, rows.insert_run(model.id, now))
+        model = models.create(rows, event.address, fields, event.when.arrived)
+    return _ids(model, rows.insert_run(model.id, event.when.begun, event.when.arrived))
 
 
 def _ids(model: Model, run_id: int) -> dict[str, Any]:

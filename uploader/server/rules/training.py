@@ -14,7 +14,7 @@ from uploader.server.storage.store_records import Model
 _ENDS = frozenset({"training_complete", "training_failed"})
 
 
-def record(rows: Rows, event: TrainingEvent, now: str) -> dict[str, Any]:
+def record(rows: Rows, event: TrainingEvent) -> dict[str, Any]:
     """Apply any event except `training_started`.
 
     Returns:
@@ -28,9 +28,9 @@ def record(rows: Rows, event: TrainingEvent, now: str) -> dict[str, Any]:
     model = models.find(rows, event)
     is_kept = True
     if event.event == "checkpoint_saved":
-        uploads.promote(rows, model, event.data, now)
+        uploads.promote(rows, model, event.data, event.when)
     else:
-        is_kept = _apply(rows, model, event, changes.from_event(event.event, event.data, model, now))
+        is_kept = _apply(rows, model, event, changes.from_event(event.event, event.data, model, event.when))
     ignored = {} if is_kept else {"ignored": IGNORED}
     return {"modelId": model.id, **ignored, **(models.CANCELLED if model.status == "cancelled" else {})}
 
@@ -41,6 +41,8 @@ def cancel(rows: Rows, model: Model, now: str) -> None:
     Raises:
         Conflict: The training has already ended.
     """
+    if model.status == "cancelled":
+        return
     if model.status in ("completed", "failed"):
         raise Conflict(f"The training has already {model.status}")
     rows.update_model(model.id, {"status": "cancelled", "completed_at": now, "updated_at": now})
@@ -49,14 +51,14 @@ def cancel(rows: Rows, model: Model, now: str) -> None:
 def _apply(rows: Rows, model: Model, event: TrainingEvent, changed: changes.Changes) -> bool:
     """Apply changes and return True, or return False if the store already holds something newer."""
     if changed.chunk:
-        return rows.put_chunk(model.id, changed.chunk, event.order)
-    if changed.epoch:
+        if not rows.put_chunk(model.id, changed.chunk, event.order):
+            return False
+    elif changed.epoch:
         if not rows.put_epoch(model.id, changed.epoch, event.order):
             return False
     elif is_older(event.order, model.rank):
         return False
-    if changed.model:
-        rows.update_model(model.id, changed.model | _rank(event))
+    rows.update_model(model.id, changed.model | _rank(event))
     return True
 
 

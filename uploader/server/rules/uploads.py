@@ -11,12 +11,13 @@ from uploader.server.rules import models
 from uploader.server.rules.messages import UploadRequest, optional_integer
 from uploader.server.storage.statements import Rows
 from uploader.server.storage.store_records import Checkpoint, Model, Upload
+from uploader.server.times import When
 
 _STAGING = "staging/"
 """Prefix of the `uploadPath` by which clients refer to an upload."""
 
 
-def expect(rows: Rows, request: UploadRequest, now: str) -> dict[str, Any]:
+def expect(rows: Rows, request: UploadRequest) -> dict[str, Any]:
     """Prepare to receive one file.
 
     Returns:
@@ -39,8 +40,9 @@ def expect(rows: Rows, request: UploadRequest, now: str) -> dict[str, Any]:
         declared_size=request.size,
         declared_sha256=request.sha256,
         promotes=request.run_id is None,
-        created_at=now,
+        created_at=request.when.arrived,
         rank=request.order.rank if request.order else None,
+        saved_at=request.when.happened if request.when.is_told else None,
     )
     rows.uploads.insert(upload)
     return {"gcsPath": upload.path, "uploadPath": _STAGING + upload.id, "modelId": model.id}
@@ -58,7 +60,7 @@ def finish(rows: Rows, upload: Upload, sha256: str, size: int, now: str) -> None
         rows.uploads.promote(replace(upload, sha256=sha256, size=size), now)
 
 
-def promote(rows: Rows, model: Model, data: dict[str, Any], now: str) -> None:
+def promote(rows: Rows, model: Model, data: dict[str, Any], when: When) -> None:
     """Make a checkpoint of the upload that a `checkpoint_saved` announces.
 
     Raises:
@@ -66,7 +68,7 @@ def promote(rows: Rows, model: Model, data: dict[str, Any], now: str) -> None:
         Conflict: Its bytes have not arrived, or it belongs to another run.
         Invalid: The data does not name an upload.
     """
-    rows.uploads.promote(_arrived(rows, model, data), now)
+    rows.uploads.promote(_arrived(rows, model, data), when.arrived)
 
 
 def weights(model: Model, checkpoints: list[Checkpoint]) -> Checkpoint | None:

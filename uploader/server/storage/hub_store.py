@@ -8,22 +8,25 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from uploader.server.storage.store_records import Epoch
+from uploader.server.times import When
+
 Kind = Literal["last", "best"]
 """`last` is the checkpoint that a training resumes from, `best` its final result."""
 
 _PARTS = ("config", "dataset", "lineage", "meta")
 
-# The same content again changes nothing, not even the time.
+# The same content again changes nothing, not even the time; unless a client tells when it was trained.
 _PUT_EPOCH = """
-    INSERT INTO hub_epochs (model_id, epoch, metrics, timestamp) VALUES (?, ?, ?, ?)
+    INSERT INTO hub_epochs (model_id, epoch, metrics, timestamp) VALUES (:model_id, :epoch, :metrics, :timestamp)
     ON CONFLICT (model_id, epoch) DO UPDATE SET metrics = excluded.metrics, timestamp = excluded.timestamp
-    WHERE metrics <> excluded.metrics
+    WHERE metrics <> excluded.metrics OR :is_told
 """
 _PUT_WEIGHTS = """
-    INSERT INTO hub_weights (model_id, kind, sha256, size, epoch, is_best, map, saved_at)
-    VALUES (:model_id, :kind, :sha256, :size, :epoch, :is_best, :map, :saved_at)
+    INSERT INTO hub_weights (model_id, kind, sha256, size, epoch, is_best, map, saved_at, arrived_at)
+    VALUES (:model_id, :kind, :sha256, :size, :epoch, :is_best, :map, :saved_at, :arrived_at)
     ON CONFLICT (model_id, kind) DO UPDATE SET sha256 = excluded.sha256, size = excluded.size, epoch = excluded.epoch,
-        is_best = excluded.is_best, map = excluded.map, saved_at = excluded.saved_at
+        is_best = excluded.is_best, map = excluded.map, saved_at = excluded.saved_at, arrived_at = excluded.arrived_at
     WHERE sha256 <> excluded.sha256 OR epoch <> excluded.epoch
         OR is_best <> excluded.is_best OR map IS NOT excluded.map
 """
@@ -33,9 +36,13 @@ _PUT_WEIGHTS = """
 class HubModel:
     """A model of HUB. Times are ISO 8601 in UTC; `config` to `meta` are JSON objects as received.
 
+    `created_at`, `updated_at` and `heartbeat_at` are when something arrived.
+
     Attributes:
         agent_id: Id that this server gave the machine that trains it, None before its first heartbeat.
         heartbeat_at: Time of the last heartbeat.
+        started_at: When the training began.
+        heard_at: When the newest thing that is known of it happened.
     """
 
     id: str
@@ -47,11 +54,13 @@ class HubModel:
     updated_at: str
     agent_id: str | None = None
     heartbeat_at: str | None = None
+    started_at: str | None = None
+    heard_at: str | None = None
 
 
 @dataclass(frozen=True)
 class HubWeights:
-    """A model's weights of one kind: their digest and size, their epoch (from 0) and, for the best, their mAP."""
+    """A model's weights of one kind: their digest and size, their epoch (from 0), for the best their mAP, and times."""
 
     model_id: str
     kind: Kind
@@ -61,6 +70,7 @@ class HubWeights:
     is_best: bool
     map: float | None
     saved_at: str
+    arrived_at: str
 
 
 class HubRows:
@@ -105,9 +115,14 @@ class HubRows:
         """Delete a model, its metrics and its weights."""
         self._connection.execute("DELETE FROM hub_models WHERE id = ?", [model_id])
 
-    def put_epoch(self, model_id: str, epoch: int, metrics: Mapping[str, Any], now: str) -> None:
+    def put_epoch(self, model_id: str, epoch: int, metrics: Mapping[str, Any], when: When) -> None:
         """Store an epoch's metrics in place of earlier ones."""
-        self._connection.execute(_PUT_EPOCH, [model_id, epoch, json.dumps(metrics), now])
+        row = {"model_id": model_id, "epoch": epoch, "metrics": json.dumps(metrics), "timestamp": when.happened}
+        self._connection.execute(_PUT_EPOCH, {**row, "is_told": when.is_told})
+
+    def hear(self, model: HubModel, when: When) -> None:
+        """Record when something that is known of a training happened."""
+        self.update(model.id, {"heard_at": max(model.heard_at or "", when.happened)})
 
     def epochs(self, model_id: str) -> dict[int, dict[str, Any]]:
         """Return a model's metrics by epoch, in order."""
@@ -118,6 +133,12 @@ class HubRows:
         """Return the number of epochs that a model has metrics of."""
         statement = "SELECT count(*) FROM hub_epochs WHERE model_id = ?"
         return int(self._connection.execute(statement, [model_id]).fetchone()[0])
+
+    def last_epochs(self, model_id: str, most: int) -> list[Epoch]:
+        """Return the epochs with the highest numbers, in order."""
+        statement = "SELECT epoch, metrics FROM hub_epochs WHERE model_id = ? ORDER BY epoch DESC LIMIT ?"
+        found = self._connection.execute(statement, [model_id, most])
+        return [Epoch(number, {"metrics": json.loads(metrics)}, "") for number, metrics in found][::-1]
 
     def put_weights(self, weights: HubWeights) -> None:
         """Store a model's weights of one kind in place of earlier ones."""

@@ -8,12 +8,14 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from uploader.server.http_errors import Invalid
-from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoch, Model, Upload
+from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoch, Model, Overview, Run, Upload
 
-Record = TypeVar("Record", Model, Epoch, ConsoleChunk, Upload, Checkpoint)
+Record = TypeVar("Record", Model, Overview, Run, Epoch, ConsoleChunk, Upload, Checkpoint)
 
 _TABLES = {
     Model: "models",
+    Overview: "models",
+    Run: "runs",
     Epoch: "epochs",
     ConsoleChunk: "console",
     Upload: "uploads",

@@ -9,24 +9,27 @@ from uploader.server.storage import record_table
 from uploader.server.storage.answer_store import AnswerRows
 from uploader.server.storage.hub_store import HubRows
 from uploader.server.storage.ordering import Order, is_older
-from uploader.server.storage.store_records import ConsoleChunk, Epoch, Model, Overview
+from uploader.server.storage.store_records import ConsoleChunk, Epoch, Model, Overview, Run
 from uploader.server.storage.transfer_store import TransferRows
 from uploader.server.storage.upload_store import UploadRows
 
-# The same content again changes nothing, not even the time.
-_PUT_EPOCH = """
-    INSERT INTO epochs (model_id, epoch, data, timestamp, rank) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (model_id, epoch) DO UPDATE SET data = excluded.data, rank = coalesce(excluded.rank, rank),
-        timestamp = CASE WHEN data <> excluded.data THEN excluded.timestamp ELSE timestamp END
+# The same content again changes neither when it arrived nor, unless the client tells that, when it happened.
+_NEW_TIMES = """
+        timestamp = CASE WHEN data <> excluded.data OR excluded.timestamp <> excluded.arrived_at
+                    THEN excluded.timestamp ELSE timestamp END,
+        arrived_at = CASE WHEN data <> excluded.data THEN excluded.arrived_at ELSE arrived_at END
 """
-_PUT_CHUNK = """
-    INSERT INTO console (model_id, chunk_id, data, timestamp, rank, session, first, last)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+_PUT_EPOCH = f"""
+    INSERT INTO epochs (model_id, epoch, data, timestamp, rank, arrived_at) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (model_id, epoch) DO UPDATE SET data = excluded.data, rank = coalesce(excluded.rank, rank), {_NEW_TIMES}
+"""  # noqa: S608 - a constant of this module
+_PUT_CHUNK = f"""
+    INSERT INTO console (model_id, chunk_id, data, timestamp, rank, session, first, last, arrived_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (model_id, chunk_id) DO UPDATE SET data = excluded.data, rank = coalesce(excluded.rank, rank),
         session = coalesce(excluded.session, session), first = coalesce(excluded.first, first),
-        last = coalesce(excluded.last, last),
-        timestamp = CASE WHEN data <> excluded.data THEN excluded.timestamp ELSE timestamp END
-"""
+        last = coalesce(excluded.last, last), {_NEW_TIMES}
+"""  # noqa: S608 - a constant of this module
 _EPOCH_RANK = "SELECT rank FROM epochs WHERE model_id = ? AND epoch = ?"
 _SAME_SESSION = "model_id = :model_id AND session = :session"
 _COVERED = f"""
@@ -35,11 +38,9 @@ _COVERED = f"""
 _DROP_COVERED = f"""
     DELETE FROM console WHERE {_SAME_SESSION} AND first >= :first AND last <= :last AND last - first < :last - :first
 """  # noqa: S608 - a constant of this module
-_OVERVIEWS = """
-    SELECT id, owner, project, slug, status, epochs, started_at,
-        (SELECT count(*) FROM epochs WHERE model_id = models.id AND (models.epochs IS NULL OR epoch < models.epochs)),
-        (SELECT count(*) FROM checkpoints WHERE model_id = models.id)
-    FROM models ORDER BY models.rowid DESC LIMIT ?
+_COUNTS = """
+    SELECT (SELECT count(*) FROM epochs WHERE model_id = :id AND (:total IS NULL OR epoch < :total)),
+        (SELECT count(*) FROM checkpoints WHERE model_id = :id)
 """
 
 
@@ -103,8 +104,13 @@ class Rows:
         return record_table.select(self._connection, Model, where, owner, run)
 
     def overviews(self, limit: int) -> list[Overview]:
-        """Return a summary of each of the newest models."""
-        return [Overview(*row) for row in self._connection.execute(_OVERVIEWS, [limit])]
+        """Return the newest models of all projects, newest first, as lists show them."""
+        return record_table.select(self._connection, Overview, "ORDER BY rowid DESC LIMIT ?", limit)
+
+    def counts(self, model: Overview) -> tuple[int, int]:
+        """Return how many epochs below its total, and how many checkpoints, have arrived of a model."""
+        row = self._connection.execute(_COUNTS, {"id": model.id, "total": model.epochs}).fetchone()
+        return int(row[0]), int(row[1])
 
     def insert_model(self, model: Model) -> None:
         """Add a model."""
@@ -120,10 +126,14 @@ class Rows:
         """Delete a model and everything recorded for it."""
         self._connection.execute("DELETE FROM models WHERE id = ?", [model_id])
 
-    def insert_run(self, model_id: str, started_at: str) -> int:
+    def insert_run(self, model_id: str, started_at: str, arrived_at: str) -> int:
         """Add a run to a model and return its id."""
-        statement = "INSERT INTO runs (model_id, started_at) VALUES (?, ?)"
-        return int(self._connection.execute(statement, [model_id, started_at]).lastrowid or 0)
+        statement = "INSERT INTO runs (model_id, started_at, arrived_at) VALUES (?, ?, ?)"
+        return int(self._connection.execute(statement, [model_id, started_at, arrived_at]).lastrowid or 0)
+
+    def runs(self, model_id: str) -> list[Run]:
+        """Return a model's runs, oldest first."""
+        return record_table.select(self._connection, Run, "WHERE model_id = ? ORDER BY id", model_id)
 
     def run_ids(self, model_id: str) -> list[int]:
         """Return the ids of a model's runs, newest first."""
@@ -138,7 +148,8 @@ class Rows:
         if is_older(order, known[0] if known else None):
             return False
         data, rank = record_table.encode("data", epoch.data), order.rank if order else None
-        self._connection.execute(_PUT_EPOCH, [model_id, epoch.epoch, data, epoch.timestamp, rank])
+        row = [model_id, epoch.epoch, data, epoch.timestamp, rank, epoch.arrived_at]
+        self._connection.execute(_PUT_EPOCH, row)
         return True
 
     def put_chunk(self, model_id: str, chunk: ConsoleChunk, order: Order | None = None) -> bool:
@@ -159,6 +170,7 @@ class Rows:
             record_table.encode("data", chunk.data),
             chunk.timestamp,
             *position,
+            chunk.arrived_at,
         ]
         self._connection.execute(_PUT_CHUNK, row)
         return True
@@ -172,6 +184,11 @@ class Rows:
     def epochs(self, model_id: str) -> list[Epoch]:
         """Return a model's epochs in order."""
         return record_table.select(self._connection, Epoch, "WHERE model_id = ? ORDER BY epoch", model_id)
+
+    def last_epochs(self, model_id: str, most: int) -> list[Epoch]:
+        """Return a model's epochs with the highest numbers, in order."""
+        where = "WHERE model_id = ? ORDER BY epoch DESC LIMIT ?"
+        return record_table.select(self._connection, Epoch, where, model_id, most)[::-1]
 
     def chunks(self, model_id: str, newest: int) -> list[ConsoleChunk]:
         """Return a model's newest console chunks, ordered by id; -1 means all."""

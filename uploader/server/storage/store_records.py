@@ -14,8 +14,9 @@ Status = Literal["pending", "untrained", "starting", "running", "completed", "fa
 class Model:
     """A model: what the trainings registered under its id have reported so far.
 
-    Times are ISO 8601 in UTC. `train_args` to `error`, and `metadata`, are JSON values as received. `properties` are
-    the values that clients set to describe the model, under the names of the API.
+    Times are ISO 8601 in UTC. `created_at` and `updated_at` are those of arrival; the others are when things happened.
+    `heard_at` is the newest of those. `train_args` to `error`, and `metadata`, are JSON values as received.
+    `properties` are the values that clients set to describe the model, under the names of the API.
     """
 
     id: str
@@ -43,39 +44,54 @@ class Model:
     rank: int | None = None
     metadata: dict[str, Any] | None = None
     properties: dict[str, Any] | None = None
+    heard_at: str | None = None
 
 
 @dataclass(frozen=True)
 class Overview:
-    """A summary of a model: its address, its state, and how many epochs and checkpoints have arrived."""
+    """The part of a model that lists of many show."""
 
     id: str
     owner: str
     project: str
     slug: str
     status: Status
-    epochs: int | None
+    created_at: str
+    updated_at: str
     started_at: str
-    epochs_arrived: int
-    checkpoints: int
+    completed_at: str | None
+    heard_at: str | None
+    epochs: int | None
+    error: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of a model: when it began, and when that arrived."""
+
+    id: int
+    started_at: str
+    arrived_at: str
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One `epoch_end`: its data as received, and when this content first arrived (ISO 8601, UTC)."""
+    """One `epoch_end`: its data as received, when the epoch ended, and when this content first arrived."""
 
     epoch: int
     data: dict[str, Any]
     timestamp: str
+    arrived_at: str = ""
 
 
 @dataclass(frozen=True)
 class ConsoleChunk:
-    """One `console_output`: its data as received, under the id that the client gave it."""
+    """One `console_output`: its data as received, under the id that the client gave it, and its times as an epoch's."""
 
     chunk_id: int | str
     data: dict[str, Any]
     timestamp: str
+    arrived_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +104,7 @@ class Upload:
         rank: The file's position in its run (see `ordering`), or None if the client sent no order.
         promotes: Whether the bytes become a checkpoint on arrival. Clients that know their run id announce it with
             `checkpoint_saved`; older ones send no such event.
+        saved_at: When the client saved it, or None if it does not tell.
     """
 
     id: str
@@ -102,6 +119,7 @@ class Upload:
     sha256: str | None = None
     size: int | None = None
     rank: int | None = None
+    saved_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -117,3 +135,4 @@ class Checkpoint:
     path: str
     saved_at: str
     rank: int | None = None
+    arrived_at: str = ""

@@ -161,7 +161,27 @@ ALTER TABLE models ADD COLUMN metadata TEXT;      -- JSON, as clients set it
 ALTER TABLE models ADD COLUMN properties TEXT;    -- JSON: what people say of a model (name, description, licence, ...)
 """
 
-STEPS = (_PLATFORM, _HUB, _TRANSFERS, _EXPIRING_ANSWERS, _ORDER, _PROPERTIES)
+_TIMES = """
+-- What a client tells of times is when something happened; when it arrived is kept beside it.
+ALTER TABLE models ADD COLUMN heard_at TEXT;      -- when the newest thing that is known of the training happened
+ALTER TABLE runs ADD COLUMN arrived_at TEXT;
+ALTER TABLE epochs ADD COLUMN arrived_at TEXT;
+ALTER TABLE console ADD COLUMN arrived_at TEXT;
+ALTER TABLE uploads ADD COLUMN saved_at TEXT;     -- when the file was saved, if the client tells
+ALTER TABLE checkpoints ADD COLUMN arrived_at TEXT;
+ALTER TABLE hub_models ADD COLUMN started_at TEXT;
+ALTER TABLE hub_models ADD COLUMN heard_at TEXT;
+ALTER TABLE hub_weights ADD COLUMN arrived_at TEXT;
+UPDATE models SET heard_at = updated_at;
+UPDATE runs SET arrived_at = started_at;
+UPDATE epochs SET arrived_at = timestamp;
+UPDATE console SET arrived_at = timestamp;
+UPDATE checkpoints SET arrived_at = saved_at;
+UPDATE hub_models SET started_at = created_at, heard_at = updated_at;
+UPDATE hub_weights SET arrived_at = saved_at;
+"""
+
+STEPS = (_PLATFORM, _HUB, _TRANSFERS, _EXPIRING_ANSWERS, _ORDER, _PROPERTIES, _TIMES)
 """Migrations, in order: each leads to the next layout, the first from an empty file."""
 
 VERSION = len(STEPS)

@@ -8,8 +8,8 @@ from uploader.server.storage import record_table
 from uploader.server.storage.store_records import Checkpoint, Upload
 
 _PUT_CHECKPOINT = """
-    INSERT INTO checkpoints (model_id, run_id, sha256, size, filename, path, saved_at, rank)
-    VALUES (:model_id, :run_id, :sha256, :size, :filename, :path, :saved_at, :rank)
+    INSERT INTO checkpoints (model_id, run_id, sha256, size, filename, path, saved_at, rank, arrived_at)
+    VALUES (:model_id, :run_id, :sha256, :size, :filename, :path, coalesce(:saved_at, :arrived_at), :rank, :arrived_at)
     ON CONFLICT (run_id, sha256) DO UPDATE SET rank = max(rank, excluded.rank)
 """
 _FORGET_FILES = """
@@ -46,9 +46,9 @@ class UploadRows:
         statement = "UPDATE uploads SET sha256 = ?, size = ? WHERE id = ?"
         self._connection.execute(statement, [sha256, size, upload_id])
 
-    def promote(self, upload: Upload, saved_at: str) -> None:
+    def promote(self, upload: Upload, arrived_at: str) -> None:
         """Make a checkpoint of an upload that has arrived; if the run already has these bytes, its checkpoint stays."""
-        self._connection.execute(_PUT_CHECKPOINT, {**vars(upload), "saved_at": saved_at})
+        self._connection.execute(_PUT_CHECKPOINT, {**vars(upload), "arrived_at": arrived_at})
 
     def checkpoint(self, checkpoint_id: int) -> Checkpoint | None:
         """Return the checkpoint with this id."""

@@ -1,0 +1,106 @@
+"""The state of a training as people are told it, and its times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from support.platform_api import Api
+
+from uploader.server.running import running
+
+TRAINED = {"train/loss": 1.0, "val/loss": 1.0, "metrics/mAP50(B)": 0.5}
+EVALUATED = {"train/loss": 1.0, "metrics/mAP50(B)": 0.5}
+
+
+class Clock:
+    now = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
+
+    def __call__(self) -> float:
+        return self.now.timestamp()
+
+    def forward(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def api(tmp_path: Path, clock: Clock) -> Iterator[Api]:
+    with running(tmp_path / "platform", api_key="k", clock=clock) as server:
+        yield Api(server.url, "k")
+
+
+def shown(api: Api, name: str = "train") -> tuple[str, str]:
+    """The status of the contract and the state, which all pages show as well."""
+    model = api.model(name)
+    for path in ("/", f"/runs/local/demo/{name}"):
+        assert f'class="status {model["state"]}"' in api.request("GET", path).text
+    return model["status"], model["state"]
+
+
+def test_a_training_that_is_not_heard_of_is_silent_then_interrupted_and_runs_when_it_is_again(
+    api: Api, clock: Clock
+) -> None:
+    run = api.start(epochs=3)
+    api.event("console_output", {"chunkId": 1, "content": "x"}, modelId=run["modelId"])
+    assert shown(api) == ("running", "running")
+    clock.forward(minutes=11)
+    assert shown(api) == ("running", "silent")
+    assert "2026-11-20 12:00:00 UTC" in api.request("GET", "/runs/local/demo/train").text
+    clock.forward(days=1)
+    assert shown(api) == ("running", "interrupted")
+    api.event("console_output", {"chunkId": 2, "content": "y"}, modelId=run["modelId"])
+    assert shown(api) == ("running", "running")
+
+
+def test_an_interrupted_training_is_no_failed_one_and_a_failed_one_no_interrupted_one(api: Api) -> None:
+    killed, failed = api.start("killed"), api.start("failed")
+    api.event("training_failed", {"error": "gone", "code": "Interrupted"}, modelId=killed["modelId"])
+    api.event("training_failed", {"error": "CUDA error", "code": "RuntimeError"}, modelId=failed["modelId"])
+    assert (shown(api, "killed"), shown(api, "failed")) == (("failed", "interrupted"), ("failed", "failed"))
+    api.event("training_started", {}, modelId=killed["modelId"])
+    assert shown(api, "killed") == ("running", "running")
+
+
+def test_the_final_evaluation_is_no_epoch_of_a_training_that_stopped_early(api: Api) -> None:
+    run = api.start(epochs=100)
+    for number, metrics in enumerate((TRAINED | {"train/loss": 2.0}, TRAINED, EVALUATED)):
+        api.event("epoch_end", {"epoch": number, "metrics": metrics}, modelId=run["modelId"])
+    api.event("training_complete", {}, modelId=run["modelId"])
+    assert shown(api) == ("completed", "stopped early")
+    assert api.get("/api/models/local/demo/train/training")["job"]["progress"]["currentEpoch"] == 2
+    for path in ("/", "/runs/local/demo/train"):
+        assert "2 of 100" in api.request("GET", path).text
+
+
+def test_an_epoch_of_a_training_without_validation_is_one(api: Api) -> None:
+    run = api.start(epochs=100)
+    for number, loss in enumerate((3.0, 2.0)):
+        metrics = {"train/loss": loss, "metrics/accuracy": 0.5}
+        api.event("epoch_end", {"epoch": number, "metrics": metrics}, modelId=run["modelId"])
+    assert len(api.model()["epochTimes"]) == 2
+
+
+def test_an_end_that_is_told_again_is_the_same_and_another_one_counts_from_when_it_came(api: Api, clock: Clock) -> None:
+    run = api.start()
+    ends = []
+    for event in ("training_failed", "training_failed", "training_complete"):
+        clock.forward(seconds=10)
+        api.event(event, {}, modelId=run["modelId"])
+        ends.append(api.model()["completedAt"])
+    assert [each[17:19] for each in ends] == ["10", "10", "30"]
+
+
+def test_cancelling_again_leaves_the_first_time(api: Api, clock: Clock) -> None:
+    api.start()
+    for _ in range(2):
+        clock.forward(seconds=10)
+        assert api.request("DELETE", "/api/models/local/demo/train/training").ok
+    assert api.model()["completedAt"][17:19] == "10"
+    assert shown(api) == ("cancelled", "cancelled")
