@@ -6,7 +6,17 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from uploader.server.api import bodies, hub_endpoints, model_edits, readback, storage_endpoints, tus_endpoints, webhooks
+from uploader.server.api import (
+    bodies,
+    hub_endpoints,
+    model_edits,
+    not_here,
+    projects,
+    readback,
+    storage_endpoints,
+    tus_endpoints,
+    webhooks,
+)
 from uploader.server.api.auth import RejectCrossSite, RequireKey
 from uploader.server.api.body_timeout import BodyTimeout
 from uploader.server.http_errors import ApiError
@@ -26,8 +36,10 @@ def create_app(platform: Platform, limits: Limits) -> Starlette:
             *tus_endpoints.routes,
             *readback.routes,
             *model_edits.routes,
+            *projects.routes,
             *training_pages.routes,
             *hub_pages.routes,
+            *not_here.routes,
         ],
         middleware=[
             Middleware(StripPrefix, url=platform.url),

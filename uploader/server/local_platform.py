@@ -12,6 +12,7 @@ from typing import Literal
 from starlette.requests import Request
 
 from uploader.server import public_address
+from uploader.server.http_errors import NotFound
 from uploader.server.locks import Locks
 from uploader.server.signing import Signer
 from uploader.server.storage.checkpoint_files import Files
@@ -78,6 +79,18 @@ class Platform:
 def platform_of(request: Request) -> Platform:
     """Return the platform that serves a request."""
     platform: Platform = request.app.state.platform
+    return platform
+
+
+def current_platform_of(request: Request) -> Platform:
+    """Return the platform that serves a request to something that servers of late 2025 did not have.
+
+    Raises:
+        NotFound: It speaks the API of late 2025.
+    """
+    platform = platform_of(request)
+    if platform.contract == "2025":
+        raise NotFound("No such page")
     return platform
 
 

@@ -13,8 +13,8 @@ from uploader.server.api import views
 from uploader.server.api.bodies import Json, parse_json, read_body
 from uploader.server.api.readback import MODEL, find_model
 from uploader.server.api.webhooks import act_once
-from uploader.server.http_errors import Conflict, Invalid, NotFound
-from uploader.server.local_platform import Platform, platform_of
+from uploader.server.http_errors import Conflict, Invalid
+from uploader.server.local_platform import current_platform_of
 from uploader.server.rules import editing, messages, models, training
 from uploader.server.rules.editing import Edit
 from uploader.server.rules.messages import Address
@@ -43,7 +43,7 @@ routes = [
 
 
 def _create(request: Request, body: bytes) -> dict[str, Any]:
-    platform = _platform(request)
+    platform = current_platform_of(request)
     wanted, now = _object(body), platform.now()
     address = _address(wanted, platform.owner)
     edit = editing.edit({"name": wanted.get("model") or _UNNAMED, **wanted}, None, now)
@@ -62,7 +62,7 @@ def _create(request: Request, body: bytes) -> dict[str, Any]:
 
 
 def _update(request: Request, body: bytes) -> dict[str, Any]:
-    platform = _platform(request)
+    platform = current_platform_of(request)
     wanted, now = _object(body), platform.now()
     with platform.store.write(durable=True) as rows:
         model = find_model(rows, request)
@@ -108,10 +108,3 @@ def _object(body: bytes) -> dict[str, Any]:
     if not isinstance(wanted, dict):
         raise Invalid("The body must be a JSON object")
     return wanted
-
-
-def _platform(request: Request) -> Platform:
-    platform = platform_of(request)
-    if platform.contract == "2025":
-        raise NotFound("No such page")
-    return platform

@@ -9,8 +9,8 @@ from starlette.routing import Route
 from uploader.server.api import storage_endpoints, views
 from uploader.server.api.bodies import Json
 from uploader.server.api.views import ModelSnapshot
-from uploader.server.http_errors import Invalid, NotFound
-from uploader.server.local_platform import Platform, platform_of
+from uploader.server.http_errors import Invalid, NotFound, NotHere
+from uploader.server.local_platform import Platform, current_platform_of, platform_of
 from uploader.server.rules import training
 from uploader.server.storage import datasets
 from uploader.server.storage.statements import Rows
@@ -19,26 +19,30 @@ from uploader.server.storage.store_records import Model
 
 def summarize_account(request: Request) -> Response:
     """Return the account of the API key, which owns the models. Servers of late 2025 did not have this endpoint."""
-    platform = platform_of(request)
-    if platform.contract == "2025":
-        raise NotFound("No such page")
+    platform = current_platform_of(request)
     owner = platform.owner
-    return Json({"username": owner, "name": owner, "accountType": "personal"})
+    with platform.store.read() as rows:
+        projects, models = rows.count_projects()
+    counts = {"projects": projects, "models": models, "datasets": len(datasets.names(platform.data))}
+    plan = {"plan": "free", "creditsCents": 0, "counts": counts, "teams": []}
+    return Json({"username": owner, "name": owner, "accountType": "personal", **plan})
 
 
 def list_models(request: Request) -> Response:
     """List the models of a project, newest first."""
     owner, project = request.path_params["owner"], request.path_params["project"]
-    limit = _limit(request)
+    most = limit(request)
     platform = platform_of(request)
     now = platform.now()
     with platform.store.read() as rows:
-        models = [views.summary(ModelSnapshot.of(rows, each), now) for each in rows.models(owner, project, limit)]
+        models = [views.summary(ModelSnapshot.of(rows, each), now) for each in rows.models(owner, project, most)]
     return Json({"models": models, "region": views.REGION})
 
 
 def get_model(request: Request) -> Response:
     """Return one model with everything reported for it."""
+    if "analysis" in request.query_params:
+        raise NotHere("The local platform has no analysis of each image: read the model without 'analysis'")
     snapshot, platform = _snapshot(request), platform_of(request)
     model = views.detail(snapshot, platform.now())
     return Json({"model": model, "isOwner": snapshot.model.owner == platform.owner})
@@ -81,6 +85,19 @@ def list_files(request: Request) -> Response:
     return Json({"files": files})
 
 
+def list_exports(request: Request) -> Response:
+    """List a model's exports to other formats: none, as this server makes none."""
+    current_platform_of(request)
+    _snapshot(request)
+    return Json({"exports": [], "region": views.REGION})
+
+
+def list_gpus(request: Request) -> Response:
+    """List the GPUs that can be rented: none."""
+    current_platform_of(request)
+    return Json({})
+
+
 def redirect_to_model(request: Request) -> Response:
     """Redirect to the signed URL of the model's weights, as servers did before the SDK."""
     snapshot = _snapshot(request)
@@ -111,6 +128,8 @@ routes = [
     Route(f"{MODEL}/training", get_training, methods=["GET"]),
     Route(f"{MODEL}/training", cancel_training, methods=["DELETE"]),
     Route(f"{MODEL}/files", list_files, methods=["GET"]),
+    Route(f"{MODEL}/exports", list_exports, methods=["GET"]),
+    Route("/api/training/gpu-availability", list_gpus, methods=["GET"]),
     Route("/api/datasets/{owner}/{dataset}/export", export_dataset, methods=["GET"]),
     *(
         route
@@ -127,7 +146,12 @@ routes = [
 ]
 
 
-def _limit(request: Request) -> int:
+def limit(request: Request) -> int:
+    """Return how many entries a request for a list wants, -1 for all.
+
+    Raises:
+        Invalid: It says something else than a number.
+    """
     value = request.query_params.get("limit", "")
     if value and not (value.isascii() and value.isdigit() and len(value) < 10):
         raise Invalid("'limit' must be a number")

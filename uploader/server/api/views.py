@@ -192,7 +192,7 @@ def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _error(model: Model) -> dict[str, Any] | None:
-    return model.error and {**model.error, "timestamp": model.completed_at}
+    return model.error and {**model.error, "timestamp": model.completed_at or model.updated_at}
 
 
 def _best(snapshot: ModelSnapshot) -> dict[str, Any]:

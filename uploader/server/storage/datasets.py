@@ -25,6 +25,11 @@ def file_of(data: Path, owner: str, slug: str) -> Path:
     return data / "datasets" / owner / f"{slug}.ndjson"
 
 
+def names(data: Path) -> list[str]:
+    """Return the datasets that are there, as `OWNER/SLUG`."""
+    return sorted(f"{each.parent.name}/{each.stem}" for each in (data / "datasets").glob("*/*.ndjson"))
+
+
 def check_export(data: Path, owner: str, slug: str, reader: str) -> None:
     """Check that `reader` may export a dataset now.
 

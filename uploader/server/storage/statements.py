@@ -9,7 +9,7 @@ from uploader.server.storage import record_table
 from uploader.server.storage.answer_store import AnswerRows
 from uploader.server.storage.hub_store import HubRows
 from uploader.server.storage.ordering import Order, is_older
-from uploader.server.storage.store_records import ConsoleChunk, Epoch, Model, Overview, Run
+from uploader.server.storage.store_records import ConsoleChunk, Epoch, Model, Overview, Project, Run
 from uploader.server.storage.transfer_store import TransferRows
 from uploader.server.storage.upload_store import UploadRows
 
@@ -41,6 +41,12 @@ _DROP_COVERED = f"""
 _COUNTS = """
     SELECT (SELECT count(*) FROM epochs WHERE model_id = :id AND (:total IS NULL OR epoch < :total)),
         (SELECT count(*) FROM checkpoints WHERE model_id = :id)
+"""
+
+
+_PROJECTS = """
+    SELECT owner, project, project_name, count(*), min(created_at), max(updated_at) FROM models
+    WHERE owner = ? GROUP BY project ORDER BY min(rowid) DESC
 """
 
 
@@ -97,6 +103,16 @@ class Rows:
         """Return a project's models, newest first; `limit` -1 means no limit."""
         where = "WHERE owner = ? AND project = ? ORDER BY rowid DESC LIMIT ?"
         return record_table.select(self._connection, Model, where, owner, project, limit)
+
+    def projects(self, owner: str) -> list[Project]:
+        """Return an owner's projects, newest first."""
+        return [Project(*row) for row in self._connection.execute(_PROJECTS, [record_table.storable(owner)])]
+
+    def count_projects(self) -> tuple[int, int]:
+        """Return how many projects and models there are."""
+        query = "SELECT count(DISTINCT owner || '/' || project), count(*) FROM models"
+        row = self._connection.execute(query).fetchone()
+        return int(row[0]), int(row[1])
 
     def models_of_run(self, owner: str, run: str) -> list[Model]:
         """Return an owner's models that their clients registered for this run, newest first."""

@@ -66,6 +66,18 @@ class Overview:
 
 
 @dataclass(frozen=True)
+class Project:
+    """What the models of a project say of it: its name, how many there are, and when the first and newest arrived."""
+
+    owner: str
+    project: str
+    name: str
+    models: int
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True)
 class Run:
     """One training of a model: when it began, and when that arrived."""
 
