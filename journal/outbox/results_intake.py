@@ -181,7 +181,7 @@ class _Incoming:
         self._new = {one.chunk_id: one for one in self._chosen if one.chunk_id not in known}
         if rows := [self._row(one) for one in self._new.values()]:
             connection.execute(upsert(_D).on_conflict_do_nothing(), rows)
-        further = [one for one in self._chosen if one.chunk_id in known and _is_further(one, known[one.chunk_id])]
+        further = [one for one in self._chosen if one.chunk_id in known and is_further(one, known[one.chunk_id])]
         for one in further:
             connection.execute(update(_D).where(*self._here, _D.c.chunk_id == one.chunk_id).values(_settled(one)))
         if tried := [one for one in self._chosen if one.chunk_id in known and one.attempts and one.span]:
@@ -230,7 +230,7 @@ def _why_not(here: tuple[int, str], one: SentDelivery, *, only_of_events: bool) 
     return None if here == (one.events, one.digest) else "its events say something else here than what was sent there"
 
 
-def _is_further(one: SentDelivery, own: Any) -> bool:
+def is_further(one: SentDelivery, own: Any) -> bool:
     """Return whether another journal knows more of a delivery than this one.
 
     One that stands for nothing any more was either to be sent again, as a person said, or was never sent and then

@@ -10,14 +10,12 @@ from pathlib import Path
 import pytest
 from support.journals import until
 from support.machines import Run, machines
+from support.mirrors import divide
 from support.platform_api import Api
 from support.recordings import KEY, recordings
 from support.scripted_server import Reply, Request, ScriptedServer, received, scripted_server
 
-from journal.mirror.layout import SegmentName
 from journal.mirror.mirroring import Mirroring
-from journal.mirror.segment_reading import read_segment
-from journal.mirror.segments import columns, make
 from journal.mirror.stores import FolderStore
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
@@ -223,22 +221,6 @@ def test_a_mirror_whose_drive_is_not_mounted_is_said_and_not_made_anew(
     assert not mirror.parent.exists()
 
 
-def test_a_mirror_a_pack_and_a_journal_become_one_journal_in_any_order(
-    uploader: Run, recorded: Path, mirror: Path, tmp_path: Path
-) -> None:
-    from itertools import permutations
-
-    from support.mirrors import export
-
-    pack, copy = tmp_path / "runs.pack", tmp_path / "copy"
-    uploader("gpu", "pack", pack, "--journal", recorded)
-    shutil.copytree(recorded, copy)
-    for number, order in enumerate(permutations((mirror, pack, copy))):
-        into = tmp_path / f"merged-{number}"
-        assert uploader("desk", "unpack", *order, "--into", into)[0] == 0
-        assert export(into) == export(recorded)
-
-
 @pytest.mark.parametrize("address", ["ftp://host/x", "s3://key:s3cret@bucket/x"])
 def test_an_address_that_cannot_be_a_mirrors_is_told(uploader: Run, address: str) -> None:
     code, _, err = uploader("desk", "drain", address)
@@ -268,26 +250,11 @@ def _tear(segment: Path) -> str:
     return "is damaged"
 
 
-def _divide(mirror: Path) -> None:
-    """Have each event in a segment of its own."""
-    store = FolderStore(mirror)
-    for name in [name for found in store.list("runs/") if (name := SegmentName.parse(found.name))]:
-        part = read_segment(store, name)
-        for line in part.lines:
-            event = columns(line)
-            assert event
-            one = make(
-                part.header, [(event["kind"], event["key"], event["payload"], event["created_at"], event["seq"])], None
-            )
-            store.put(str(one.name), one.content())
-        store.delete(str(name))
-
-
 @pytest.mark.parametrize("harm", [_lose, _tear])
 def test_a_part_of_a_mirror_that_is_missing_or_damaged_is_told_until_it_is_there(
     uploader: Run, recorded: Path, mirror: Path, server: ScriptedServer, tmp_path: Path, *, harm: Callable[[Path], str]
 ) -> None:
-    _divide(mirror)
+    divide(FolderStore(mirror))
     shutil.copytree(mirror, tmp_path / "whole")
     (segment,) = mirror.rglob("3-3-*.gz")
     expected = harm(segment)
