@@ -32,6 +32,7 @@ from journal.reading.beside import left_beside
 from journal.reading.details import RunDetails, details
 from journal.reading.epoch_gaps import missing_epochs
 from journal.reading.overview import RunOverview, overview
+from journal.reading.remaining import Left, left
 from journal.reading.report import RunReport, make_report
 from journal.records import PlannedDelivery, Target
 from journal.retention import prunable, pruning
@@ -99,6 +100,11 @@ class Journal:
         with self._transaction(read_only=True) as connection:
             runs = overview(connection, utc_now())
             return runs, missing_epochs(connection, {run.id for run in runs if run.pruned})
+
+    def left(self, run_ids: Collection[str] | None) -> Left:
+        """Return what is left to be delivered of runs (these, or all), together."""
+        with self._transaction(read_only=True) as connection:
+            return left(connection, run_ids)
 
     def details(self, run_ids: Collection[str]) -> Mapping[str, RunDetails]:
         """Return what a closer look tells of runs, by their ids."""

@@ -1,4 +1,4 @@
-"""What a closer look tells of runs: how far they were trained, how well that goes, and where their models are."""
+"""What a closer look tells of runs: how far they were trained, and how well that goes."""
 
 from __future__ import annotations
 
@@ -48,13 +48,6 @@ _UNPLANNED = text(
                                  WHERE t.run_id = r.id AND t.dropped_at IS NULL), 0) AS planned {_CHOSEN}) r
     """  # noqa: S608 - names of this package
 )
-# As the platforms told them; the newest counts.
-_PAGES = text(
-    """
-    SELECT run_id, destination_id, detail FROM signals
-    WHERE kind = 'model' AND run_id IN (SELECT value FROM json_each(:runs)) ORDER BY id
-    """
-)
 _TOLD_FIRST = ("mAP50-95", "accuracy_top1", "mAP50", "mIoU")
 """What of a trainer's metrics says how good a model is, the first that there is."""
 
@@ -81,30 +74,25 @@ class RunDetails:
         planned_epochs: How many there were to be, if that was recorded.
         metric: What the newest epoch says of the model, if it says anything.
         unplanned_bytes: Of what no delivery was made for yet.
-        pages: Where its model can be looked at, by the id of the destination.
     """
 
     epochs: int
     planned_epochs: int | None
     metric: Metric | None
     unplanned_bytes: int
-    pages: Mapping[int, str]
 
 
 def details(connection: Connection, run_ids: Collection[str]) -> Mapping[str, RunDetails]:
     """Return what a closer look tells of runs, by their uuids."""
     values = {"runs": json.dumps([*run_ids])}
     waiting = {row.id: row.bytes for row in connection.execute(_UNPLANNED, values)}
-    pages: dict[str, dict[int, str]] = {}
-    for row in connection.execute(_PAGES, values):
-        pages.setdefault(row.run_id, {})[row.destination_id] = row.detail
     rows = connection.execute(_TRAINED, values)
-    return {row.id: _details(row, waiting.get(row.id, 0), pages.get(row.id, {})) for row in rows}
+    return {row.id: _details(row, waiting.get(row.id, 0)) for row in rows}
 
 
-def _details(row: Row[Any], waiting: int, pages: Mapping[int, str]) -> RunDetails:
+def _details(row: Row[Any], waiting: int) -> RunDetails:
     planned = row.planned if isinstance(row.planned, int) and row.planned > 0 else None
-    return RunDetails(row.epochs, planned, _metric(row.metrics), waiting, pages)
+    return RunDetails(row.epochs, planned, _metric(row.metrics), waiting)
 
 
 def _metric(text: object) -> Metric | None:

@@ -18,6 +18,25 @@ LOG = "drain.log"
 
 
 @dataclass(frozen=True)
+class DrainProgress:
+    """How far a drain is.
+
+    Attributes:
+        delivered: Deliveries that it has made.
+        bytes: What they held.
+        left: How many are left, about: of what is not planned yet, console text will be joined.
+        left_bytes: What those hold that are planned.
+        seconds_left: How long they will take at the pace of late; None where nothing was delivered lately.
+    """
+
+    delivered: int
+    bytes: int
+    left: int
+    left_bytes: int
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
 class DrainAtWork:
     """A drain that holds a journal's lock, or did until it died.
 
@@ -29,6 +48,7 @@ class DrainAtWork:
         is_background: Whether a training started it. It ends only after it has looked whether another training began.
         log: The file that it prints to; None for the streams that it was started with.
         warnings: What is in its way now.
+        progress: How far it is, as it told a second or two ago; None before it has.
         was_stopped: Whether it has ended because it was told to; only a background drain leaves that behind.
     """
 
@@ -40,6 +60,7 @@ class DrainAtWork:
     log: str | None = None
     was_stopped: bool = False
     warnings: tuple[str, ...] = ()
+    progress: DrainProgress | None = None
 
     def write(self, folder: Path) -> None:
         """Write the file, whole or not at all, as others may be reading it.
@@ -79,6 +100,7 @@ def last_drain(folder: Path) -> DrainAtWork | None:
         told = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
         known = {name: told[name] for name in DrainAtWork.__dataclass_fields__ if name in told}
         checked = {"pid": int(told["pid"]), "host": str(told["host"]), "warnings": tuple(told.get("warnings", ()))}
+        checked["progress"] = DrainProgress(**told["progress"]) if told.get("progress") else None
         return DrainAtWork(**{"boot": "", **known, **checked})
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -7,7 +7,7 @@ takes a look at each delivery to count it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -59,6 +59,20 @@ _SPACED = text(
     WHERE d.state IN ('pending', 'claimed') AND d.lane = 'upload' AND d.role != '{FINAL}' AND d.fence = 0
     """  # noqa: S608 - names of this package
 )
+_CHOSEN = """t.dropped_at IS NULL AND t.state != 'blocked'
+      AND (:runs IS NULL OR t.run_id IN (SELECT value FROM json_each(:runs)))"""
+_LEFT = text(
+    f"""
+    SELECT count(*) + (SELECT coalesce(sum((SELECT count(*) {_UNPLANNED})), 0) FROM targets t WHERE {_CHOSEN})
+             AS deliveries,
+           coalesce(sum(coalesce(b.size, length(o.body))), 0) AS bytes
+    FROM deliveries o JOIN targets t ON t.run_id = o.run_id AND t.destination_id = o.destination_id
+    LEFT JOIN blobs b ON b.sha256 = o.sha256
+    WHERE o.state IN ('pending', 'claimed') AND {_CHOSEN}
+    """  # noqa: S608 - names of this module
+)
+# The newest counts.
+_PAGES = text("SELECT run_id, destination_id, detail FROM signals WHERE kind = 'model' ORDER BY id")
 _IS_VERIFIED = text("SELECT EXISTS (SELECT 1 FROM verifications)")
 # The sign keeps SQLite from reading the whole table for that order.
 _DEAD = text("SELECT id, run_id, destination_id, kind, last_error FROM deliveries WHERE state = 'dead' ORDER BY +id")
@@ -100,6 +114,7 @@ class Remaining:
         last_error: The newest error of what has not arrived, else None.
         dead_letters: What the platform refused for good, oldest first.
         verification: What reading it back there has shown the last time, None if nobody did.
+        page: Where its model can be looked at there, as the platform has told it; None if it has not.
     """
 
     platform: str
@@ -118,19 +133,46 @@ class Remaining:
     is_spaced: bool = False
     dead_letters: tuple[DeadLetter, ...] = ()
     verification: Verification | None = None
+    page: str | None = None
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left to be delivered, of all runs together.
+
+    Attributes:
+        deliveries: How many, about: each event that is not planned yet counts as one.
+        bytes: What those hold that are planned.
+    """
+
+    deliveries: int
+    bytes: int
+
+
+def left(connection: Connection, run_ids: Collection[str] | None) -> Left:
+    """Return what is left of runs that no platform refuses.
+
+    Args:
+        connection: Any.
+        run_ids: The runs; None for all.
+    """
+    row = connection.execute(_LEFT, {"runs": None if run_ids is None else json.dumps([*run_ids])}).one()
+    return Left(row.deliveries, row.bytes)
 
 
 def remaining(connection: Connection, now: datetime) -> Mapping[str, Mapping[int, Remaining]]:
     """Return what remains of each run at each of its destinations, by the run's uuid and the destination's id."""
     opened = {(row.run_id, row.destination_id): row for row in connection.execute(_OPEN)}
     dead, uploads = _dead_letters(connection), _uploads_due(connection, now)
+    pages = {(row.run_id, row.destination_id): row.detail for row in connection.execute(_PAGES)}
     verified = {(one.run_id, one.destination_id): one for one in _verifications(connection)}
     found: dict[str, dict[int, Remaining]] = {}
     for row in connection.execute(_TARGETS):
         key = (row.run_id, row.destination_id)
         one = _remaining(row, opened.get(key), dead.get(key, ()), uploads.get(key), now)
-        known = replace(one, verification=verified[key]) if key in verified else one
-        found.setdefault(row.run_id, {})[row.destination_id] = known
+        found.setdefault(row.run_id, {})[row.destination_id] = replace(
+            one, verification=verified.get(key), page=pages.get(key)
+        )
     return found
 
 

@@ -29,6 +29,7 @@ from journal.outbox import settling
 from journal.outbox.backlog import Backlogs
 from journal.outbox.settling import Settlement
 from uploader.delivery import drain as drains
+from uploader.delivery import progress_telling
 from uploader.delivery.drain import Drain
 from uploader.delivery.drain_options import DrainOptions
 from uploader.recording.journal_options import JournalOptions
@@ -103,7 +104,7 @@ def row(name: str, steps: list[Step]) -> str:
 
 def drained(folder: Path, settings: Settings) -> list[Step]:
     """Drain a journal and return its steps, without those that a drain takes every second, however long it waits."""
-    drains.TICK_SECONDS = 3600.0
+    drains.TICK_SECONDS = progress_telling.EVERY_SECONDS = 3600.0
     with journal.open(folder) as opened, closing(opened.outbox()) as outbox:
         drain = Drain(opened, outbox, settings, DrainOptions(parallel=1, uploads=1))
         with traced() as steps:

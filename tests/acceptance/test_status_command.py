@@ -17,6 +17,8 @@ from support.journals import ROOT
 from support.recordings import recordings
 from support.terminals import Terminal, in_terminal, widest, without_styles
 
+from journal.reading.drain_at_work import HOLDER, DrainAtWork, DrainProgress
+
 URL = "http://127.0.0.1:9"
 BLOCKED = {"train-4": "this key may not write to the project", "train-17": "the model was deleted there"}
 
@@ -134,11 +136,28 @@ def test_runs_are_chosen_by_state_by_age_and_by_name(thirty: Path, environment: 
     assert (done.returncode, "fits no run" in done.stderr) == (2, True)
 
 
+def test_a_drain_at_work_is_told_in_any_shell_and_has_a_key_of_its_own(
+    thirty: Path, environment: dict[str, str]
+) -> None:
+    elsewhere = {name: value for name, value in environment.items() if not name.startswith("ULTRALYTICS_")}
+    assert "paused: no key for it here" in piped(thirty, elsewhere, "--run", "train-9")
+    DrainAtWork(progress=DrainProgress(120, 3_000_000, 400, 20_000_000, 130.0)).write(thirty)
+    try:
+        shown = piped(thirty, elsewhere, "--run", "train-9")
+        told = json.loads(piped(thirty, elsewhere, "--json"))["drain"]["progress"]
+    finally:
+        (thirty / HOLDER).unlink()
+    assert f"a drain is at work: process {os.getpid()} on " in shown
+    assert "\n  120 deliveries made (3 MB), about 400 left, done in about 2 min\n" in shown
+    assert "paused" not in shown
+    assert (told["delivered"], told["left"], told["left_bytes"]) == (120, 400, 20_000_000)
+
+
 def test_json_tells_what_the_table_does(thirty: Path, environment: dict[str, str]) -> None:
     (run,) = json.loads(piped(thirty, environment, "--json", "--run", "train-17"))["runs"]
     assert (run["epochs"], run["planned_epochs"], run["standing"]) == (1, 3, "trouble")
     assert run["metric"] == {"name": "metrics/mAP50(B)", "value": 0.17}
-    assert run["pages"] == [f"{URL}/me/warehouse/m"]
+    assert [target["page"] for target in run["targets"]] == [f"{URL}/me/warehouse/m"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -60,7 +60,7 @@ RUN = RunOverview(
     forks=0,
     unflushed=0,
 )
-DETAILS = RunDetails(epochs=3, planned_epochs=10, metric=None, unplanned_bytes=0, pages={})
+DETAILS = RunDetails(epochs=3, planned_epochs=10, metric=None, unplanned_bytes=0)
 
 
 def drawn(columns: int, *rows: Row) -> list[str]:
@@ -194,7 +194,8 @@ def test_those_in_trouble_come_first_and_the_newest_of_each_kind() -> None:
 
 
 def test_progress_and_the_figure_that_says_most() -> None:
-    row = row_of(RUN, replace(DETAILS, metric=Metric("metrics/mAP50-95(B)", 0.51234), pages={1: "http://h/m"}))
+    run = replace(RUN, targets={1: TARGET, 2: replace(TARGET, page="http://h/m")})
+    row = row_of(run, replace(DETAILS, metric=Metric("metrics/mAP50-95(B)", 0.51234)))
     assert (row.epochs, row.metric, row.value, row.page) == ("3/10", "mAP50-95", "0.5123", "http://h/m")
     assert row_of(RUN, replace(DETAILS, planned_epochs=None)).epochs == "3"
 

@@ -29,7 +29,7 @@ class ArrivalLines:
             beside: Shows the rest.
         """
         self._say = say
-        self.settled, self.upload, self.close = beside.settled, beside.upload, beside.close
+        self.settled, self.expect, self.upload, self.close = beside.settled, beside.expect, beside.upload, beside.close
 
     def arrived(self, claim: Claim) -> None:
         """Print a line, with the time."""

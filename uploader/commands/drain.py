@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any, NoReturn
 
 import click
 
+from journal.kinds import CHECKPOINT, CONSOLE, EPOCH
 from journal.next_steps import next_command
-from journal.quantities import count
+from journal.quantities import count, readable
 from uploader.commands.arrival_lines import TIMES
 from uploader.commands.dialogue import fail
 from uploader.commands.drain_runner import Ended, drain_all, worst
@@ -69,6 +71,8 @@ Several journals are drained at once, or one after the other where they hold the
 code. With --watch, a missing or refused key is
 reported, and the settings are read again now and then until there is one that works.
 """
+_NOUNS = {EPOCH: "epoch", CONSOLE: "console chunk", CHECKPOINT: "checkpoint"}
+"""What of a drain's deliveries people count."""
 _LONGEST = 10**9  # seconds, about thirty years; --watch has no limit
 
 
@@ -193,7 +197,7 @@ def _as_json(summary: Summary) -> str:
 
 def _as_text(summary: Summary, folder: Path) -> str:
     delivered = sum(one.delivered for one in summary.destinations)
-    lines = [f"{count(delivered, 'delivery')} made in {summary.seconds:.1f} s"]
+    lines = [f"{count(delivered, 'delivery')} made in {summary.seconds:.1f} s{_in_numbers(summary)}"]
     if summary.interrupted:
         lines.append("stopped before the end")
     if summary.left_beside:
@@ -206,8 +210,21 @@ def _as_text(summary: Summary, folder: Path) -> str:
     return "\n".join([*lines, *(_line(one, folder) for one in summary.destinations)])
 
 
+def _in_numbers(summary: Summary) -> str:
+    """Return what a drain has delivered: `: 3 epochs, 2 console chunks, 1 checkpoint, 2 others; 2 MB`."""
+    made: Counter[str] = Counter()
+    for one in summary.destinations:
+        made.update(one.made)
+    if not made:
+        return ""
+    parts = [count(made.pop(kind), noun) for kind, noun in _NOUNS.items() if made[kind]]
+    parts += [count(others, "other")] if (others := sum(made.values())) else []
+    return f": {', '.join(parts)}; {readable(sum(one.bytes for one in summary.destinations))}"
+
+
 def _line(one: DestinationSummary, folder: Path) -> str:
-    parts = [f"{place(one.platform, one.url)}: {one.state}"]
+    known = ": it has confirmed everything" if one.state == "up to date" else ""  # whether it is there, `verify` says
+    parts = [f"{place(one.platform, one.url)}: {one.state}{known}"]
     if one.pending or one.unplanned:
         parts.append(f"{count(one.pending, 'delivery')} pending, {count(one.unplanned, 'event')} not yet planned")
     parts += [f"View model at {url}" for url in one.models]

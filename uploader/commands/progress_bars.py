@@ -29,10 +29,10 @@ def byte_bar(what: str, size: int, *, shown: bool) -> Iterator[Callable[[int], o
 
 
 class Bars:
-    """Progress bars on stderr: one for the deliveries, one for each upload in bytes."""
+    """Progress bars on stderr: one for the deliveries, with the time left, one for each upload in bytes."""
 
     def __init__(self) -> None:
-        """Show the first bar; how many deliveries there will be is known only when they are planned."""
+        """Show the first bar; how many deliveries there are to be is counted later."""
         from tqdm import tqdm
 
         self._tqdm = tqdm
@@ -41,6 +41,11 @@ class Bars:
     def settled(self, deliveries: int) -> None:
         """Fill the bar."""
         self._deliveries.update(deliveries)
+
+    def expect(self, deliveries: int) -> None:
+        """Show how many deliveries there are to be, and so how long they will take."""
+        self._deliveries.total = self._deliveries.n + deliveries
+        self._deliveries.refresh()
 
     def arrived(self, claim: Claim) -> None:
         """Show nothing of a single one."""

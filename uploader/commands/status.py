@@ -242,5 +242,4 @@ def _closer(details: RunDetails) -> dict[str, Any]:
         "planned_epochs": details.planned_epochs,
         "metric": metric,
         "unplanned_bytes": details.unplanned_bytes,
-        "pages": [*details.pages.values()],
     }

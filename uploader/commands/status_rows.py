@@ -126,7 +126,7 @@ def row_of(run: RunOverview, details: RunDetails) -> Row:
         seen=age(run.last_sign_at),
         delivery=_delivery(run.state, targets, details.unplanned_bytes, pruned=run.pruned),
         platform=_platforms(targets),
-        page=_page(run, details),
+        page=_page(targets),
     )
 
 
@@ -184,7 +184,7 @@ def _platforms(targets: Iterable[Remaining]) -> str:
     return f"{live[0]} and {len(live) - 1} more" if len(live) > 1 else "".join(live)
 
 
-def _page(run: RunOverview, details: RunDetails) -> str:
-    """Return where the run's model is, of the first destination that has told it."""
-    told = (details.pages.get(place) or one.ids.get("modelUrl") for place, one in run.targets.items())
+def _page(targets: Iterable[Remaining]) -> str:
+    """Return where a run's model is, of the first destination that has told it."""
+    told = (one.page or one.ids.get("modelUrl") for one in targets)
     return next((one_line(shown(url)) for url in told if isinstance(url, str) and url), "")

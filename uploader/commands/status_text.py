@@ -13,7 +13,7 @@ from journal.next_steps import drain_at, next_command
 from journal.quantities import count, readable
 from uploader.commands.journal_access import settings_for
 from uploader.commands.phrases import an_earlier_journal, in_fallback_files, on_epochs, place
-from uploader.commands.spans import age
+from uploader.commands.spans import age, span
 from uploader.commands.status_obstacles import NOWHERE, obstacles, oddities, read_back
 from uploader.errors import SettingsError
 from uploader.keys import address_options
@@ -21,7 +21,7 @@ from uploader.settings import Settings
 
 if TYPE_CHECKING:
     from journal.read_only import JournalState, View
-    from journal.reading.drain_at_work import DrainAtWork
+    from journal.reading.drain_at_work import DrainAtWork, DrainProgress
     from journal.reading.overview import RunOverview
     from journal.reading.report import RunReport, TargetReport
 
@@ -68,7 +68,17 @@ def drain_in_words(found: DrainAtWork | None) -> str:
         return "no drain is at work"
     kind = "a drain beside the trainings" if found.is_background else "a drain"
     log = f"; it prints to {found.log}" if found.log else ""
-    return "\n  ".join([f"{kind} is at work: {found.in_words}{log}", *found.warnings])
+    far = [_how_far(found.progress)] if found.progress else []
+    return "\n  ".join([f"{kind} is at work: {found.in_words}{log}", *far, *found.warnings])
+
+
+def _how_far(progress: DrainProgress) -> str:
+    done = f"{count(progress.delivered, 'delivery')} made ({readable(progress.bytes)})"
+    if not progress.left:
+        return f"{done}, nothing is left"
+    known = progress.seconds_left is not None
+    wait = f", done in about {span(progress.seconds_left or 0)}" if known else ", none lately"
+    return f"{done}, about {progress.left} left{wait}"
 
 
 def settings_of_next_drain(state: JournalState) -> Settings | None:

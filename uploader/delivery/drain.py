@@ -34,6 +34,7 @@ from uploader.delivery.journal_maintenance import JournalMaintenance
 from uploader.delivery.known_models import KnownModels
 from uploader.delivery.outcomes import Outcomes
 from uploader.delivery.progress import Progress, Silent
+from uploader.delivery.progress_telling import ProgressTelling
 from uploader.delivery.run_mirrors import RunMirrors
 from uploader.delivery.sender import Sender
 from uploader.delivery.sender_manager import SenderManager
@@ -108,6 +109,7 @@ class Drain:
         self._known_models = KnownModels(outbox, self._mirrors)
         self._maintenance = JournalMaintenance(self._journal, outbox, options.timing.intake)
         self._next_look = self._next_renewal = self._next_fold = 0.0
+        self._telling = ProgressTelling(self._journal, self._outcomes, self._progress, self._run_ids)
         self._deadline = math.inf
         self._trouble = ""
         self._changes = JournalChanges(journal.database)
@@ -258,9 +260,17 @@ class Drain:
     def _result(self, sender: Sender) -> DestinationResult:
         wait = self._wait_for(sender)
         due = None if wait == math.inf else to_text(utc_now() + timedelta(seconds=wait))
-        delivered = self._outcomes.delivered[sender.destination.id]
-        models = tuple(self._outcomes.models[sender.destination.id])
-        return DestinationResult(delivered, sender.refused, sender.error, sender.is_unreachable, due, models)
+        there, outcomes = sender.destination.id, self._outcomes
+        return DestinationResult(
+            outcomes.delivered[there],
+            sender.refused,
+            sender.error,
+            sender.is_unreachable,
+            due,
+            tuple(outcomes.runs[there]),
+            {kind: number for (place, kind), number in outcomes.made.items() if place == there},
+            outcomes.bytes[there],
+        )
 
     # --- the loop
 
@@ -276,6 +286,8 @@ class Drain:
                     return
                 self._collect(seconds)
                 self._keep_up()
+                if time.monotonic() >= self._telling.due:
+                    self._telling.tell(held)
                 if self._options.watch:
                     held.tell_warnings(self._senders.warnings)
             except (JournalBusy, DiskFull) as error:

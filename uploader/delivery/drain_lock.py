@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from journal.checkpoints.blobs import delete
 from journal.disk import give_to_owner_of
 from journal.errors import from_os
-from journal.reading.drain_at_work import HOLDER, DrainAtWork, last_drain
+from journal.reading.drain_at_work import HOLDER, DrainAtWork, DrainProgress, last_drain
 from uploader.errors import DrainLocked
 
 LOCK = "drain.lock"
@@ -50,6 +50,16 @@ class HeldLock:
         """
         if warnings != self._holder.warnings:
             self._holder = replace(self._holder, warnings=warnings)
+            self.tell()
+
+    def tell_progress(self, progress: DrainProgress) -> None:
+        """Tell how far this drain is, for `status` in any shell.
+
+        Args:
+            progress: How far.
+        """
+        if progress != self._holder.progress:
+            self._holder = replace(self._holder, progress=progress)
             self.tell()
 
     def note_stop(self) -> None:

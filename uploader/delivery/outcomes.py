@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from journal.clock import utc_now
@@ -31,7 +31,9 @@ class Outcomes:
 
     Attributes:
         delivered: Deliveries made, by destination id.
-        models: Where the models of the last runs that were registered are, by destination id.
+        made: The same by destination id and kind.
+        bytes: What they held, by destination id.
+        runs: The last runs of which something was delivered, by destination id.
     """
 
     def __init__(
@@ -46,7 +48,9 @@ class Outcomes:
             read_wait: Before the platform is asked again for what the key may not read, seconds.
         """
         self.delivered: Counter[int] = Counter()
-        self.models: defaultdict[int, deque[str]] = defaultdict(lambda: deque(maxlen=MODELS))
+        self.made: Counter[tuple[int, str]] = Counter()
+        self.bytes: Counter[int] = Counter()
+        self.runs: defaultdict[int, deque[str]] = defaultdict(lambda: deque(maxlen=MODELS))
         self._outbox = outbox
         self._random = random
         self._first_wait = first_wait
@@ -76,10 +80,9 @@ class Outcomes:
             _LOG.warning("delivery %s was claimed by another drain meanwhile", outcome.claim.delivery_id)
         written = [outcome for outcome in self._unwritten if outcome not in stale] if stale else self._unwritten
         self._unwritten = []
-        self.delivered.update(outcome.claim.destination_id for outcome in written if outcome.result == "delivered")
+        self._count([outcome.claim for outcome in written if outcome.result == "delivered"])
         for outcome in written:
             self._note_model(outcome)
-            self._note_pages(outcome)
         return [outcome for outcome in written if outcome.result not in {"retry", "release"}]
 
     def _note_model(self, outcome: Outcome) -> None:
@@ -88,10 +91,13 @@ class Outcomes:
         if claim.kind == REGISTRATION and outcome.ids and keeps_model_file(self._platform(claim)):
             _leave_model(claim, outcome.ids.get(MODEL_ID) or claim.ids.get(MODEL_ID))
 
-    def _note_pages(self, outcome: Outcome) -> None:
-        known = self.models[outcome.claim.destination_id]
-        pages = (detail for kind, detail in outcome.signals if kind == "model")
-        known.extend(page for page in pages if page not in known)  # a resumed run is announced again
+    def _count(self, delivered: Sequence[Claim]) -> None:
+        self.delivered.update([claim.destination_id for claim in delivered])
+        self.made.update([(claim.destination_id, claim.kind) for claim in delivered])
+        for claim in delivered:
+            self.bytes[claim.destination_id] += _size(claim) if claim.lane == "upload" else len(claim.body)
+            if claim.run.id not in (last := self.runs[claim.destination_id]):
+                last.append(claim.run.id)
 
     def _outcome(self, finished: Finished) -> Outcome:
         claim, result = finished.claim, self._checked(finished)
@@ -129,6 +135,14 @@ class Outcomes:
 
     def _platform(self, claim: Claim) -> str:
         return next(one.platform for one in self._outbox.routes.destinations() if one.id == claim.destination_id)
+
+
+def _size(upload: Claim) -> int:
+    """Return the bytes of a file; 0 where its body, of an earlier version or another program, does not tell."""
+    try:
+        return int(json.loads(upload.body)["size"])
+    except (ValueError, KeyError, TypeError):
+        return 0
 
 
 def _leave_model(claim: Claim, model_id: object) -> None:

@@ -16,6 +16,10 @@ class Progress(Protocol):
         """So many more deliveries are settled."""
         ...
 
+    def expect(self, deliveries: int) -> None:
+        """About so many deliveries are left."""
+        ...
+
     def arrived(self, claim: Claim) -> None:
         """This delivery was confirmed, and that is recorded."""
         ...
@@ -37,6 +41,9 @@ class Silent:
     """Shows nothing."""
 
     def settled(self, deliveries: int) -> None:
+        """Ignore it."""
+
+    def expect(self, deliveries: int) -> None:
         """Ignore it."""
 
     def arrived(self, claim: Claim) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from journal.reading.remaining import DeadLetter
@@ -43,7 +43,9 @@ class DestinationResult:
         error: Why the host could not be used, else None.
         is_unreachable: Whether the host was found unreachable.
         next_attempt_at: When the next attempt makes sense, ISO, else None.
-        models: Where the models of the last runs that were registered are.
+        runs: Ids of the last runs of which something was delivered.
+        made: Deliveries made, by kind.
+        bytes: What they held.
     """
 
     delivered: int = 0
@@ -51,7 +53,9 @@ class DestinationResult:
     error: str | None = None
     is_unreachable: bool = False
     next_attempt_at: str | None = None
-    models: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    made: Mapping[str, int] = field(default_factory=dict)
+    bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,9 @@ class DestinationSummary:
         error: What is in the way, else None.
         next_attempt_at: When the next attempt makes sense, ISO, else None.
         dead_letters: The dead ones, with the ids that `retry` and `drop` know them by.
-        models: Where the models of the last runs that this drain has registered are.
+        models: Where the models of the last runs are of which this drain has delivered something.
+        made: Deliveries made by this drain, by kind.
+        bytes: What they held.
     """
 
     platform: str
@@ -87,6 +93,8 @@ class DestinationSummary:
     next_attempt_at: str | None
     dead_letters: tuple[DeadLetter, ...] = ()
     models: tuple[str, ...] = ()
+    made: Mapping[str, int] = field(default_factory=dict)
+    bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -156,10 +164,14 @@ def summarize(
         nowhere: Why runs go nowhere yet, if some do.
     """
     targets: dict[tuple[str, str], list[TargetReport]] = {}
+    pages: dict[tuple[str, str], dict[str, str]] = {}
     for run in runs:
         for target in (one for one in run.targets if one.dropped_at is None):
             targets.setdefault((target.platform, target.base_url), []).append(target)
-    ended = (_destination(key, each, results.get(key, DestinationResult())) for key, each in targets.items())
+            pages.setdefault((target.platform, target.base_url), {})[run.id] = target.page or ""
+    ended = (
+        _destination(key, each, pages[key], results.get(key, DestinationResult())) for key, each in targets.items()
+    )
     unrouted = _unrouted(runs, nowhere or DestinationResult())
     return Summary((*ended, *unrouted), seconds, interrupted)
 
@@ -174,7 +186,7 @@ def _unrouted(runs: Sequence[RunReport], result: DestinationResult) -> Sequence[
 
 
 def _destination(
-    key: tuple[str, str], targets: Sequence[TargetReport], result: DestinationResult
+    key: tuple[str, str], targets: Sequence[TargetReport], pages: Mapping[str, str], result: DestinationResult
 ) -> DestinationSummary:
     # What a platform refuses as a whole is told by its dead letter; waiting for it would never end.
     live = [target for target in targets if target.state != "blocked"]
@@ -196,7 +208,9 @@ def _destination(
         error=None if is_over else str(result.closed or result.error or "") or _last_error(live),
         next_attempt_at=None if is_over else result.next_attempt_at,
         dead_letters=tuple(letter for target in targets for letter in target.dead_letters),
-        models=result.models,
+        models=tuple(dict.fromkeys(pages[run] for run in result.runs if pages.get(run))),
+        made=result.made,
+        bytes=result.bytes,
     )
 
 

@@ -14,6 +14,7 @@ from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, in_order, received, scripted_server
 from support.settings import settings
 
+from journal.reading.drain_at_work import last_drain
 from journal.records import Claim
 from uploader.delivery.fair_planning import FIRST_BATCH
 from uploader.delivery.run_routing import route
@@ -294,9 +295,12 @@ def test_checkpoints_of_any_size_arrive(journals: Recordings, server: ScriptedSe
     assert [each.body for each in server.requests if each.method == "PUT"] == [content]
 
 
-def test_progress_hears_of_deliveries_and_bytes(journals: Recordings, server: ScriptedServer) -> None:
+def test_progress_hears_of_deliveries_and_bytes(
+    journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from contextlib import closing, contextmanager
 
+    from uploader.delivery import progress_telling
     from uploader.delivery.drain import Drain
     from uploader.delivery.drain_options import DrainOptions
 
@@ -305,7 +309,18 @@ def test_progress_hears_of_deliveries_and_bytes(journals: Recordings, server: Sc
             self.deliveries = 0
             self.arrivals: list[str] = []
             self.uploads: dict[str, list[int]] = {}
+            self.totals: list[int] = []
+            self.told: list[int] = []
             self.closed = False
+
+        def expect(self, deliveries: int) -> None:
+            """What others are told through the journal's folder is the same."""
+            found = last_drain(journals.journal.path)
+            assert found is not None
+            assert found.progress is not None
+            assert found.progress.left == deliveries
+            self.totals.append(found.progress.delivered + deliveries)
+            self.told.append(found.progress.left_bytes)
 
         def settled(self, deliveries: int) -> None:
             self.deliveries += deliveries
@@ -321,6 +336,7 @@ def test_progress_hears_of_deliveries_and_bytes(journals: Recordings, server: Sc
         def close(self) -> None:
             self.closed = True
 
+    monkeypatch.setattr(progress_telling, "EVERY_SECONDS", 0.0)
     journals.whole(content=b"x" * 100_000)
     listener = Listener()
     with closing(journals.journal.outbox()) as outbox:
@@ -328,4 +344,6 @@ def test_progress_hears_of_deliveries_and_bytes(journals: Recordings, server: Sc
     assert listener.deliveries == len(listener.arrivals) == 9
     assert list(listener.uploads) == ["train/final.pt 100000"]
     assert listener.uploads["train/final.pt 100000"][-1] == 100_000
+    assert {*listener.totals} == {9}
+    assert max(listener.told) > 100_000
     assert listener.closed
