@@ -30,6 +30,7 @@ COMMANDS = (
     "status",
     "unpack",
     "verify",
+    "wait",
     "where",
 )
 

@@ -18,7 +18,7 @@ _NEWEST = text(
     f"""
     SELECT e.id, e.key, CAST(e.key AS INTEGER) AS number, max({RANK})
     FROM events e JOIN sessions s ON s.id = e.session_id
-    WHERE e.run_id = :run AND e.kind = '{EPOCH}' GROUP BY e.key ORDER BY number, e.id
+    WHERE e.run_id = :run AND e.kind = '{EPOCH}' AND e.id > :after GROUP BY e.key ORDER BY number, e.id
     """  # noqa: S608 - names of this package
 )
 _PAYLOADS = text("SELECT id, payload, created_at FROM events WHERE id IN (SELECT value FROM json_each(:ids))")
@@ -51,11 +51,27 @@ def recorded_epochs(
         run_id: The run.
         most: So many are read, evenly spaced, with the first and the last two; None for all.
     """
-    every = connection.execute(_NEWEST, {"run": run_id}).all()
-    chosen = [row.id for row in (every if most is None else spaced(every, most))]
-    rows = {row.id: row for row in connection.execute(_PAYLOADS, {"ids": json.dumps(chosen)})}
-    found = (_epoch(rows[id].payload, rows[id].created_at) for id in chosen)
-    return [one for one in found if one is not None], [row.number for row in every if row.key[:1].isdecimal()]
+    every = connection.execute(_NEWEST, {"run": run_id, "after": 0}).all()
+    chosen = every if most is None else spaced(every, most)
+    return _read(connection, [row.id for row in chosen]), [row.number for row in every if row.key[:1].isdecimal()]
+
+
+def epochs_after(connection: Connection, run_id: str, event_id: int) -> tuple[list[RecordedEpoch], int]:
+    """Return the epochs that arrived in the journal after an event, and the id of the last one that did.
+
+    Args:
+        connection: Any.
+        run_id: The run.
+        event_id: The event; 0 for all.
+    """
+    ids = [row.id for row in connection.execute(_NEWEST, {"run": run_id, "after": event_id})]
+    return _read(connection, ids), max(ids, default=event_id)
+
+
+def _read(connection: Connection, ids: Sequence[int]) -> list[RecordedEpoch]:
+    rows = {row.id: row for row in connection.execute(_PAYLOADS, {"ids": json.dumps([*ids])})}
+    found = (_epoch(rows[id].payload, rows[id].created_at) for id in ids)
+    return [one for one in found if one is not None]
 
 
 def spaced(values: Sequence[_Value], most: int) -> Sequence[_Value]:
@@ -84,7 +100,7 @@ def _number(value: Any) -> float | None:
 
 def trained_epochs(epochs: Sequence[RecordedEpoch]) -> list[RecordedEpoch]:
     """Return the epochs without the final evaluation, which trains nothing, as `tables.epochs` counts them."""
-    trained = [one for one in epochs if not _is_evaluation(one)]
+    trained = [one for one in epochs if not is_evaluation(one)]
     if trained or not epochs:
         return trained
     # A validator that gives no losses: the evaluation has the losses of the last epoch.
@@ -92,7 +108,8 @@ def trained_epochs(epochs: Sequence[RecordedEpoch]) -> list[RecordedEpoch]:
     return list(epochs[:-1] if is_last_one else epochs)
 
 
-def _is_evaluation(one: RecordedEpoch) -> bool:
+def is_evaluation(one: RecordedEpoch) -> bool:
+    """Return whether it is the final evaluation, as far as that can be told from itself."""
     return _has(one, EVALUATED) and not _has(one, VALIDATED)
 
 

@@ -13,12 +13,14 @@ from journal.outbox.verifications import Verification, verifications
 from journal.reading.console_text import ConsoleChunk, console_chunk, console_chunk_ids, console_tail
 from journal.reading.delivery_records import DeliveryRecord, delivery_records
 from journal.reading.epoch_gaps import gaps
-from journal.reading.recorded_epochs import RecordedEpoch, recorded_epochs
+from journal.reading.overview import RunOverview, overview
+from journal.reading.recorded_epochs import RecordedEpoch, epochs_after, recorded_epochs
 from journal.reading.report import RunReport, make_report
 from journal.reading.run_times import RunTimes, run_times
 from journal.reading.stored_checkpoints import StoredCheckpoint, stored_checkpoints
 from journal.records import Run
 from journal.schema import tables
+from journal.sessions.interrupted import is_untold
 from journal.storage.database import Begin
 
 CHUNKS_AT_ONCE = 100
@@ -54,6 +56,27 @@ class RunContents:
     deliveries: Sequence[DeliveryRecord]
     deliveries_by_state: Mapping[str, int]
     verifications: Sequence[Verification]
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """How far a run is, for somebody who waits for it.
+
+    Attributes:
+        run: Its state, and what of it has not arrived.
+        is_live: Whether a session is alive: one that has finished may still be writing.
+        is_end_untold: Whether its process died, and that was not recorded yet.
+        epochs: Those that were recorded since the last look.
+        newest_epoch: Id of the last of their events.
+        left_beside: How many files that it left beside the journal are not taken in yet.
+    """
+
+    run: RunOverview
+    is_live: bool
+    is_end_untold: bool
+    epochs: Sequence[RecordedEpoch]
+    newest_epoch: int
+    left_beside: int = 0
 
 
 def recorded_runs(begin: Begin) -> list[Run]:
@@ -142,6 +165,24 @@ class RunReader:
         with self._begin(read_only=True) as connection:
             return console_tail(connection, self._run_id, lines)
 
+    def progress(self, newest_epoch: int) -> RunProgress:
+        """Return how far it is.
+
+        Args:
+            newest_epoch: As the last look told it; 0 at the first.
+
+        Raises:
+            UnknownRow: The run is not there any more.
+        """
+        with self._begin(read_only=True) as connection:
+            now = utc_now()
+            run = next((one for one in overview(connection, now) if one.id == self._run_id), None)
+            if run is None:
+                raise self._is_gone()
+            epochs, newest = epochs_after(connection, self._run_id, newest_epoch)
+            is_live = run_times(connection, self._run_id, now).is_live
+            return RunProgress(run, is_live, is_untold(connection, now, self._run_id), epochs, newest)
+
     def contents(self, *, epochs: int | None, lines: int, deliveries: int | None) -> RunContents:
         """Return what a person looks at, as it was at one moment.
 
@@ -174,5 +215,8 @@ class RunReader:
     def _report(self, connection: Connection) -> RunReport:
         found = next((one for one in make_report(connection, utc_now()) if one.id == self._run_id), None)
         if found is None:
-            raise UnknownRow(f"the journal has no run {self._run_id} any more")
+            raise self._is_gone()
         return found
+
+    def _is_gone(self) -> UnknownRow:
+        return UnknownRow(f"the journal has no run {self._run_id} any more")

@@ -65,6 +65,11 @@ def is_any(connection: Connection, now: datetime) -> bool:
     return any(True for _ in _ended(connection, now))
 
 
+def is_untold(connection: Connection, now: datetime, run_id: str) -> bool:
+    """Return whether there is something to record of one run."""
+    return any(row.run_id == run_id for row in _ended(connection, now))
+
+
 def _ended(connection: Connection, now: datetime) -> Iterator[Row[Any]]:
     """Yield the sessions of such trainings."""
     live = live_runs(connection, now)

@@ -13,7 +13,7 @@ import click
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_option import journal_option
 from uploader.commands.output_streams import is_anybody_reading
-from uploader.commands.run_argument import RUN_IN_WORDS, chosen_run, run_argument
+from uploader.commands.run_argument import INTERRUPTED, RUN_IN_WORDS, chosen_run, run_argument
 from uploader.commands.terminal_text import printable
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ _CODES = """
     1  the journal cannot be used; the message says why
     2  the arguments cannot be used, or name no run, or several
   130  ended by Ctrl-C"""
-INTERRUPTED = 130
 _HELP = f"""Print what a run has printed, from its beginning; it may still be training.
 
 {RUN_IN_WORDS}

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from uploader.reports.recorded_runs import RecordedRun
 
 run_argument = click.argument("run", metavar="[RUN]", default="latest")
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended, as shells have it."""
 RUN_IN_WORDS = (
     "RUN is a run's name, project/name, the beginning of its id, its folder, or latest, which is the default."
 )
 
 
 @contextmanager
-def chosen_run(name: str, folder: Path | None, command: str, *, as_json: bool = False) -> Iterator[RecordedRun]:
+def chosen_run(
+    name: str, folder: Path | None, command: str, *, as_json: bool = False, may_come_later: bool = True
+) -> Iterator[RecordedRun]:
     """Open a run to be read; end the command when there is none, or the journal cannot be read in the block.
 
     Args:
@@ -29,8 +33,10 @@ def chosen_run(name: str, folder: Path | None, command: str, *, as_json: bool = 
         folder: The journal that they named, None for the default.
         command: The command's name, for messages.
         as_json: Whether to print messages as JSON.
+        may_come_later: Whether it is no failure that nothing was recorded yet.
     """
-    require_journal(folder, command, as_json=as_json)
+    if may_come_later:
+        require_journal(folder, command, as_json=as_json)
     with journal_errors(command, as_json=as_json):
         from uploader.reports.recorded_runs import open
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from journal.reading.delivery_records import DeliveryRecord
 from journal.reading.places import what_else, what_is
 from journal.reading.recorded_epochs import columns, trained_epochs
 from journal.reading.report import RunReport
-from journal.reading.run_reader import RunContents, RunReader, recorded_runs
+from journal.reading.run_reader import RunContents, RunProgress, RunReader, recorded_runs
 from journal.reading.run_times import RunTimes
 from journal.reading.stored_checkpoints import StoredCheckpoint
 from journal.records import Run
@@ -170,6 +171,12 @@ class RecordedRun:
         """
         with self._reader() as reader:
             return reader.deliveries(most)
+
+    def progress(self, newest_epoch: int = 0) -> RunProgress:
+        """Return how far it is, for `wait`; see `journal.reading.run_reader`."""
+        with reading(self.journal) as opened:
+            beside = sum(run_id == self.id for run_id, _ in opened.left_beside())
+            return replace(RunReader(opened.begin, self.id).progress(newest_epoch), left_beside=beside)
 
     def contents(self, *, epochs: int | None, lines: int, deliveries: int | None) -> RunContents:
         """Return what `show` shows, as it was at one moment; see `journal.reading.run_reader`."""

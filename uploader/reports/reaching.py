@@ -1,0 +1,159 @@
+"""Whether a run has reached what somebody waits for, may still reach it, never will, or needs a person first. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from journal.quantities import count
+from journal.reading.recorded_epochs import RecordedEpoch, is_evaluation
+from journal.reading.remaining import Remaining
+from journal.reading.run_reader import RunProgress
+from uploader.addresses import shown
+from uploader.reports.conditions import VERIFIED, Comparison, Condition
+
+Verdict = Literal["reached", "waiting", "never", "trouble"]
+_MOST_NAMES = 8
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How it stands with what somebody waits for.
+
+    Attributes:
+        verdict: Whether it is reached, and whether it can be.
+        stage: What is waited for at the moment, in a word; a person is told when it changes.
+        why: The reason, in words.
+    """
+
+    verdict: Verdict
+    stage: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Best:
+    """What the epochs of a run have shown of a metric so far.
+
+    Attributes:
+        value: The one that is nearest to what is wanted; None if none told the metric.
+        where: In which epoch that was, in words.
+        epochs: How many epochs were looked at.
+        names: The metrics that these told.
+    """
+
+    value: float | None = None
+    where: str = ""
+    epochs: int = 0
+    names: frozenset[str] = frozenset()
+
+    def with_epochs(self, epochs: Sequence[RecordedEpoch], wanted: Comparison) -> Best:
+        """Return what these and more epochs show."""
+        best = replace(
+            self,
+            epochs=self.epochs + sum(not is_evaluation(one) for one in epochs),
+            names=self.names.union(*(one.metrics for one in epochs)),
+        )
+        for one in epochs:
+            value = one.metrics.get(wanted.metric)
+            if isinstance(value, (int, float)) and (best.value is None or (value > best.value) == wanted.wants_more):
+                where = "the final evaluation" if is_evaluation(one) else f"epoch {one.epoch + 1}"
+                best = replace(best, value=float(value), where=where)
+        return best
+
+
+def judge(condition: Condition, progress: RunProgress, best: Best, retry: str) -> Judgement:
+    """Return how it stands.
+
+    Args:
+        condition: What is waited for.
+        progress: How far the run is.
+        best: What its epochs have shown, for a comparison.
+        retry: The command that sends again what was refused.
+    """
+    if isinstance(condition, Comparison):
+        return _compared(condition, progress, best)
+    live = [one for one in progress.run.targets.values() if one.dropped_at is None]
+    if refused := [_refused(one, retry) for one in live if one.state == "blocked" or one.dead]:
+        return Judgement("trouble", "refused", "; ".join(refused))
+    if progress.run.targets and not live:
+        return Judgement("never", "dropped", "it goes nowhere any more: each of its destinations was dropped")
+    if (left := _left(progress, live)) is not None:
+        return left
+    return _verified(live) if condition == VERIFIED else Judgement("reached", "", _arrived(live))
+
+
+def _left(progress: RunProgress, live: Sequence[Remaining]) -> Judgement | None:
+    """Return what is waited for before a run has arrived; None if it has."""
+    if progress.is_live or progress.run.state == "running":
+        return Judgement("waiting", "training", "it is still training")
+    if not live:
+        return Judgement(
+            "waiting", "nowhere", "it goes nowhere yet; the next drain sends it to the configured platform"
+        )
+    if progress.is_end_untold:
+        return Judgement("waiting", "untold", "its process died, which the next drain tells the platforms")
+    if left := [_waits(one) for one in live if one.pending or one.unplanned]:
+        return Judgement("waiting", "pending", "; ".join(left))
+    if progress.left_beside:
+        files = count(progress.left_beside, "file")
+        return Judgement("waiting", "beside", f"the next drain takes in {files} that it left beside the journal")
+    return None
+
+
+def _waits(one: Remaining) -> str:
+    parts = [count(one.pending, "delivery") + " pending"] if one.pending else []
+    parts += [count(one.unplanned, "event") + " not planned yet"] if one.unplanned else []
+    error = f" (last error: {one.last_error})" if one.last_error else ""
+    return f"{' and '.join(parts)} for {_place(one)}{error}"
+
+
+def _refused(one: Remaining, retry: str) -> str:
+    what = "the whole run" if one.state == "blocked" else count(one.dead, "delivery")
+    reason = one.reason or next((letter.reason for letter in one.dead_letters if letter.reason), None)
+    return f"{_place(one)} refused {what}{f': {reason}' if reason else ''}; remove the cause, then `{retry}`"
+
+
+def _verified(live: Sequence[Remaining]) -> Judgement:
+    unread = [one for one in live if one.verification is None or not one.verification.is_current]
+    for one in live:
+        found = one.verification
+        if found and found.is_current and (found.missing or found.different):
+            first = next((f", such as {each.item}: {each.why}" for each in found.findings), "")
+            wrong = f"{found.missing} missing and {found.different} different at {_place(one)}{first}"
+            return Judgement("trouble", "wrong", f"read back, {wrong}; `verify --fix` has it sent again")
+    if unread:
+        where = ", ".join(_place(one) for one in unread)
+        return Judgement("waiting", "unread", f"it has arrived; `verify` has not read it back from {where} since")
+    if left := [_place(one) for one in live if not (one.verification and one.verification.is_verified)]:
+        return Judgement("never", "unreadable", f"nothing of it can be read back from {', '.join(left)}")
+    return Judgement("reached", "", f"read back from {', '.join(map(_place, live))}, as recorded")
+
+
+def _arrived(live: Sequence[Remaining]) -> str:
+    return f"all of it has arrived at {', '.join(map(_place, live))}"
+
+
+def _compared(wanted: Comparison, progress: RunProgress, best: Best) -> Judgement:
+    told = f"{wanted.metric} is {best.value:g} in {best.where}" if best.value is not None else ""
+    if wanted.holds(best.value):
+        return Judgement("reached", "", told)
+    told = f"the best so far: {told}, of {count(best.epochs, 'epoch')}" if told else _untold(wanted, best)
+    if progress.is_live or progress.run.state == "running":
+        return Judgement("waiting", "unknown" if best.epochs and best.value is None else "training", told)
+    again = "; if it is resumed, wait again" if progress.run.state == "interrupted" else ""
+    return Judgement("never", "over", f"it is {progress.run.state}, and {told}{again}")
+
+
+def _untold(wanted: Comparison, best: Best) -> str:
+    if not best.names:
+        return "no epoch has been recorded yet"
+    near = difflib.get_close_matches(wanted.metric, best.names, _MOST_NAMES, cutoff=0.6)
+    names = near or sorted(best.names)[:_MOST_NAMES]
+    return f"no epoch has told a {wanted.metric}; there are {', '.join(names)}"
+
+
+def _place(one: Remaining) -> str:
+    return shown(one.base_url) if one.base_url else f"{one.platform}, whose address is not known yet"
