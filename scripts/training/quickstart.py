@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,8 @@ class Demo:
         return self._run([sys.executable, "-m", "uploader", *arguments])
 
     @contextmanager
-    def platform(self) -> Iterator[None]:
-        """Run the platform until the context ends."""
+    def platform(self) -> Iterator[subprocess.Popen[str]]:
+        """Run the platform until the context ends; return its process."""
         port = self.url.rsplit(":", 1)[1]
         options = ["--data", str(self.folder / "platform"), "--port", port, "--api-key", self.key]
         command = [sys.executable, "-m", "uploader", "serve", *options]
@@ -69,7 +69,7 @@ class Demo:
             ready = next((line for line in server.stdout if line.startswith("Serving on")), None)
             assert ready, "the local platform did not start"
             print(ready, end="")
-            yield
+            yield server
         finally:
             server.terminate()
             server.wait()
@@ -93,17 +93,18 @@ def main() -> None:
     """Run the demo in its own folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="work here and keep everything; by default a temporary folder")
-    folder = parser.parse_args().folder
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        run(Demo(folder.resolve()))
+    parser.add_argument("--keep", action="store_true", help="leave the platform open to look at, until Ctrl-C")
+    options = parser.parse_args()
+    if options.folder is not None:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        run(Demo(options.folder.resolve()), keep=options.keep)
         return
     with tempfile.TemporaryDirectory(prefix="uploader-quickstart-") as temporary:
-        run(Demo(Path(temporary).resolve()))
+        run(Demo(Path(temporary).resolve()), keep=options.keep)
 
 
-def run(demo: Demo) -> None:
-    """Run the steps, and check each."""
+def run(demo: Demo, *, keep: bool = False) -> None:
+    """Run the steps, and check each; then leave the platform open, if that is wanted."""
     data = str(make_dataset(demo.folder / "data"))
     step("1. Train with the platform out of reach; the process is killed in its second epoch")
     train = ("--data", data, "--epochs", str(EPOCHS), "--project", "demo", "--name", "t1", "--save-dir", str(demo.run))
@@ -115,7 +116,7 @@ def run(demo: Demo) -> None:
     expect(demo.uploader("drain"), 3)  # nothing can be sent, everything is kept
 
     step("3. Reconnect, and drain the journal")
-    with demo.platform():
+    with demo.platform() as server:
         expect(demo.uploader("drain"), 0)
         expect(demo.uploader("status"), 0)
 
@@ -125,7 +126,16 @@ def run(demo: Demo) -> None:
         step("5. Drain again: there is nothing left, and nothing doubles")
         expect(demo.uploader("drain"), 0)
         check(demo)
-    print("\nEverything arrived, once.")
+        print("\nEverything arrived, once.")
+        if keep:
+            keep_open(demo, server)
+
+
+def keep_open(demo: Demo, server: subprocess.Popen[str]) -> None:
+    """Wait until a person ends it; Ctrl-C reaches the server as well."""
+    print(f"\nOpen this in a browser: {demo.url}/\nThe platform runs until you press Ctrl-C.", flush=True)
+    with suppress(KeyboardInterrupt):
+        server.wait()
 
 
 def check(demo: Demo) -> None:

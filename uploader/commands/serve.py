@@ -109,6 +109,7 @@ def serve(
 
     It prints the address and the key to use. Ctrl-C or SIGTERM stops it, once requests in progress are finished.
     """
+    _require_no_journal(data)
     try:
         from uploader.server.data_folder import KEY_FILE, FolderInUseError, FolderUnusableError
         from uploader.server.running import running
@@ -128,6 +129,18 @@ def serve(
         raise click.ClickException(f"{error}; or name another folder by --data") from error
     except (FolderInUseError, StoreVersionError, OSError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _require_no_journal(data: Path) -> None:
+    """End the command where the folder holds trainings' own records: each would have the other's files in it."""
+    from journal.reading.places import MIRROR_NOTE
+
+    for name, what in (("journal.db", "journal"), ("journal.db-wal", "journal"), (MIRROR_NOTE, "mirror")):
+        if os.path.lexists(data / name):
+            other = data.parent / "platform-data"
+            raise click.BadParameter(
+                f"{data} is a {what}; the platform needs a folder of its own, such as {other}", param_hint="--data"
+            )
 
 
 def _catch_signals() -> SimpleQueue[str]:
@@ -155,6 +168,7 @@ def _announce(server: RunningServer, host: str, *, new_key: bool, own_key: bool)
         click.echo(f"The key is kept in {file}. To report to this server:")
         _show_exports(address, f'"$(cat {shlex.quote(str(file))})"')
     click.echo(f"Serving on {address}")
+    click.echo(f"Open this in a browser: {address}/")
 
 
 def _show_exports(address: str, key: str) -> None:

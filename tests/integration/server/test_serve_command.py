@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
+from support.journals import ROOT
 from support.platform_api import Api
 
 from uploader.commands.serve import _for_others
@@ -89,6 +91,54 @@ def test_a_server_on_all_addresses_names_the_machine(tmp_path: Path) -> None:
         url, _ = _as_a_shell_reads(lines)
     assert re.fullmatch(rf"http://{re.escape(socket.gethostname())}:\d+", url)
     assert lines[-1] == f"Serving on {url}"
+
+
+def test_it_says_what_to_open_in_a_browser(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, lines):
+        assert process.stdout is not None
+        url = lines[-1].removeprefix("Serving on ")
+        assert process.stdout.readline() == f"Open this in a browser: {url}/\n"
+        page = requests.get(f"{url}/", timeout=60)
+    assert (page.status_code, page.headers["Content-Type"].partition(";")[0]) == (200, "text/html")
+
+
+@pytest.mark.parametrize(("name", "what"), [("journal.db", "journal"), ("uploader-mirror.json", "mirror")])
+def test_a_folder_of_trainings_is_refused(tmp_path: Path, name: str, what: str) -> None:
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    (folder / name).write_bytes(b"")
+    done = subprocess.run([*COMMAND, "--data", str(folder), "--port", "0"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert (
+        f"{folder} is a {what}; the platform needs a folder of its own, such as {tmp_path}/platform-data" in done.stderr
+    )
+    assert [each.name for each in folder.iterdir()] == [name]
+
+
+KEEP = """
+import sys
+from pathlib import Path
+from quickstart import Demo, keep_open
+demo = Demo(Path(sys.argv[1]))
+with demo.platform() as server:
+    keep_open(demo, server)
+"""
+
+
+def test_the_quickstart_leaves_the_platform_open_until_ctrl_c(tmp_path: Path) -> None:
+    path = os.pathsep.join(str(ROOT / folder) for folder in ("scripts/training", ""))
+    command, environment = [sys.executable, "-c", KEEP, str(tmp_path)], {**os.environ, "PYTHONPATH": path}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        start = "Open this in a browser: "
+        url = next(line for line in process.stdout if line.startswith(start)).removeprefix(start).strip()
+        next(line for line in process.stdout if "until you press Ctrl-C" in line)
+        assert requests.get(url, timeout=60).status_code == 200
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 def test_options_reach_the_server(tmp_path: Path) -> None:
