@@ -37,6 +37,7 @@ from uploader.server.running import running
 TOO_BAD = Reply(422, {"error": "impossible"})
 PATIENT = Timing(first_wait=1000.0)
 """What fails once is not worth waiting for: a drain that is to end some time ends."""
+QUICK = Timing(first_wait=0.01)
 
 
 def deliveries(journals: Recordings) -> dict[str, int]:
@@ -120,7 +121,7 @@ def test_one_request_goes_before_all_others(journals: Recordings, server: Script
 def test_what_broke_off_is_sent_again_under_the_same_key(journals: Recordings, server: ScriptedServer) -> None:
     journals.whole()
     server.script = in_order(Reply(reset=True), then=received)
-    assert journals.drain(server.url).exit_code == 0
+    assert journals.drain(server.url, timing=QUICK).exit_code == 0
     first, second = [each for each in server.requests if each.method == "POST"][:2]
     assert first.body == second.body
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
@@ -150,7 +151,7 @@ def test_a_silent_server_is_given_up_on(journals: Recordings, server: ScriptedSe
 def test_a_passing_trouble_is_waited_for(journals: Recordings, server: ScriptedServer) -> None:
     journals.whole()
     server.script = in_order(Reply(500), Reply(200, b"<html>Sign in</html>"), then=received)
-    assert journals.drain(server.url).exit_code == 0
+    assert journals.drain(server.url, timing=QUICK).exit_code == 0
     assert rows(journals.journal.path, "SELECT max(attempts) FROM deliveries") == [(3,)]
 
 
@@ -289,7 +290,7 @@ def test_a_page_in_front_of_a_platform_decides_nothing(journals: Recordings, ser
         journals.whole(name)
     page = Reply(404, b"<html><title>404 Not Found</title></html>")
     server.script = in_order(page, page, page)
-    assert journals.drain(server.url).exit_code == 0
+    assert journals.drain(server.url, timing=QUICK).exit_code == 0
     assert set(deliveries(journals)) == {"delivered"}
 
 
@@ -297,7 +298,7 @@ def test_a_storage_that_forbids_a_file_holds_nothing_else_up(journals: Recording
     journals.whole()
     denied = Reply(403, b"<Error><Code>AccessDenied</Code></Error>")
     server.script = lambda request: denied if request.method == "PUT" else received(request)
-    summary = journals.drain(server.url)
+    summary = journals.drain(server.url, timing=QUICK)
     assert summary.exit_code == 4
     assert server.bodies("/metrics")[-1]["event"] == "training_complete"
     assert "modelPath" not in server.bodies("/metrics")[-1]["data"]["results"]
@@ -534,7 +535,7 @@ def test_a_missing_checkpoint_that_was_replaced_is_superseded(journals: Recordin
         return received(request)
 
     server.script = script
-    assert journals.drain(server.url).exit_code == 0
+    assert journals.drain(server.url, timing=QUICK).exit_code == 0
     assert deliveries(journals) == {"delivered": 2, "superseded": 1}
     assert [each.body for each in server.requests if each.method == "PUT"] == [b"old", b"new"]
 

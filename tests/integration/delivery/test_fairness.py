@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.journals import Bench, bench, dead_pid, later
+from support.journals import Bench, bench, dead_pid, later, until
 from support.recordings import Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, received
 
 from journal.clock import to_text, utc_now
 from journal.records import Claim, Outcome
 from uploader.delivery.fair_planning import BATCH, FIRST_BATCH, PART, REGISTRATIONS
+from uploader.delivery.timing import Timing
 
 
 def script(request: Request) -> Reply:
@@ -167,7 +168,9 @@ def test_a_start_at_which_the_platform_fails_does_not_keep_other_runs_waiting(
         return Reply(503) if request.json().get("name") == "first" else script(request)
 
     server.script = fails
-    assert journals.drain(server.url, max_time=2).exit_code == 3
+    with journals.draining(server.url, timing=Timing(first_wait=0.01), max_time=600.0) as running:
+        until(lambda: {"second", "third"} <= set(arrived(server)))
+    assert running.summary().exit_code == 3
     assert [body["name"] for body in server.bodies("/metrics") if "name" in body][:2] == ["first", "second"]
     assert set(arrived(server)) == {"second", "third"}
 

@@ -20,6 +20,7 @@ from support.settings import settings
 from journal.clock import utc_now
 from journal.outbox.outbox import Outbox
 from journal.records import Claim, Destination, Outcome
+from uploader.delivery import concurrency
 from uploader.delivery.drain import Drain
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
@@ -367,7 +368,10 @@ class Chaos:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_bad_weather_loses_and_doubles_nothing(journals: Recordings, seed: int) -> None:
+def test_bad_weather_loses_and_doubles_nothing(
+    journals: Recordings, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(concurrency, "LEAST_RATE", 1000.0)  # it does not matter here how fast
     chaos = Chaos(seed)
     with scripted_server(chaos) as hub:
         whole(journals, hub.url, 30)

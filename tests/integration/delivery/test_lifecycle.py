@@ -449,7 +449,7 @@ def test_a_drain_may_overtake_itself(journals: Recordings, server: ScriptedServe
         return received(request)
 
     server.script = script
-    assert journals.drain(server.url, timing=Timing(lease=5.0)).exit_code == 0
+    assert journals.drain(server.url, timing=Timing(lease=0.5)).exit_code == 0
     assert second.is_set()
 
 

@@ -118,12 +118,12 @@ def test_one_in_which_the_training_was_resumed_asks_once_and_waits_for_a_person(
         resumed.started()
         resumed.epoch(1)
         for _ in range(2):
-            summary = older.drain(api.url, max_time=5.0)
+            summary = older.drain(api.url, max_time=60.0)
             assert (summary.exit_code, summary.destinations[0].blocked) == (4, 1)
         assert rows(copy, "SELECT count(*) FROM attempts WHERE error IS NOT NULL") == [(1 + has_epochs,)]
         assert shown_epochs(api) == before
         older.journal.retry()
-        assert older.drain(api.url, max_time=5.0).exit_code == 4
+        assert older.drain(api.url, max_time=60.0).exit_code == 4
         assert rows(copy, "SELECT count(*) FROM attempts WHERE error IS NOT NULL") == [(2 + has_epochs,)]
     assert shown_epochs(api) == before
 
