@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 _NAME = "heads"
 _STORE = text("INSERT OR REPLACE INTO facts VALUES (:name, :value)")
+_FIRST = text("INSERT OR IGNORE INTO facts VALUES (:name, 'said')")
 _OF_RUN = text("SELECT name, value FROM facts WHERE name > :prefix AND name < :end")
 
 
@@ -27,6 +28,11 @@ def stored_heads(connection: Connection, run: str) -> Mapping[int, Mapping[str, 
     prefix = f"{_NAME} {run} "
     rows = connection.execute(_OF_RUN, {"prefix": prefix, "end": f"{_NAME} {run}!"}).all()
     return {int(name.removeprefix(prefix)): found for name, value in rows if isinstance(found := _read(value), dict)}
+
+
+def is_first(connection: Connection, what: str) -> bool:
+    """Return whether something is said of this journal's heads for the first time, and note that it is."""
+    return connection.execute(_FIRST, {"name": f"{_NAME}: {what}"}).rowcount == 1
 
 
 def _read(value: str) -> Any:

@@ -82,6 +82,7 @@ def test_the_environment_is_the_same_but_for_the_command_and_our_run_id(models: 
     upstream, ours = ({**model["environment"]} for model in models)
     assert ours.pop("uploaderRun")
     assert ours.pop("uploaderSession")
+    assert ours.pop("uploaderProofKey")
     upstream.pop("command")
     ours.pop("command")
     assert upstream == ours

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from uploader.proof import ed25519, proof_file
+from uploader.proof import ed25519, merkle, proof_file
 from uploader.proof.heads import SessionHead, run_head
 from uploader.proof.proof_file import Beginning, RunEnd, SessionEnd
 from uploader.proof.signed_notes import COSIGNED, Note, VerifierKey, cosign
@@ -64,3 +65,18 @@ def countersigned(tree: SessionTree, size: int, time: int = 1_800_000_000) -> No
 def events(number: int) -> list[Recorded]:
     """Return so many events."""
     return [("epoch_end", str(each), b'{"epoch":%d}' % each) for each in range(number)]
+
+
+def tree(size: int, *, last: bytes | None = None) -> SessionTree:
+    """Return the tree of a session with so many events, of which the last may have another payload."""
+    made = SessionTree(RUN, FIRST, 1)
+    for seq, (kind, key, payload) in enumerate(events(size), 1):
+        made.add(seq, kind, key, last if last and seq == size else payload, None)
+    return made
+
+
+def request(made: SessionTree, old: int = 0, signers: Signers = SIGNERS, path: Sequence[bytes] | None = None) -> bytes:
+    """Return what asks a witness to countersign the head of a tree, after one of a size before."""
+    hashes = merkle.consistency(made.hashes, old) if path is None else path
+    lines = "".join(f"{base64.b64encode(each).decode()}\n" for each in hashes)
+    return f"old {old}\n{lines}\n{signers.session(made.head())}".encode()

@@ -56,6 +56,7 @@ class Verdict:
         summary: What it shows of its run.
         mirror: How a mirror agrees with it, if one was named.
         files: The files that were named, with what each is.
+        known: The keys of witnesses that a person named.
         troubles: In words, why it does not hold.
     """
 
@@ -63,6 +64,7 @@ class Verdict:
     summary: Summary
     mirror: Comparison | None = None
     files: dict[str, str] = field(default_factory=dict)
+    known: tuple[VerifierKey, ...] = ()
     troubles: list[str] = field(default_factory=list)
 
 
@@ -136,7 +138,7 @@ def _checked(
         fail(f"{proof} cannot be checked: {_printable(str(error))}", "check", USAGE, as_json=as_json)
     except DamagedProof as error:
         fail(f"{proof} does not hold: {_printable(str(error))}", "check", DOES_NOT_HOLD, as_json=as_json)
-    return Verdict(found, summary, troubles=list(found.troubles))
+    return Verdict(found, summary, known=witnesses, troubles=list(found.troubles))
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
@@ -214,13 +216,13 @@ def _as_text(proof: Path, verdict: Verdict) -> Iterator[str]:
     if not found.troubles:
         yield from (f"  {line}" for line in verdict.summary.lines())
     yield from (f"  {file} is {what}" for file, what in verdict.files.items())
-    yield from _signers_in_words(found)
+    yield from _signers_in_words(found, verdict.known)
     if verdict.mirror is not None:
         yield f"Witnessed by the mirror: {verdict.mirror.same} of {count(found.events, 'event')} are the same there."
         yield "  It is a second copy, and signs nothing: ask who could have changed both."
 
 
-def _signers_in_words(found: Findings) -> Iterator[str]:
+def _signers_in_words(found: Findings, known: tuple[VerifierKey, ...]) -> Iterator[str]:
     for key in found.signed_by:
         yield "Signed (self-attested) by"
         yield f"  {key}"
@@ -232,7 +234,8 @@ def _signers_in_words(found: Findings) -> Iterator[str]:
         yield f"Countersigned, {found.covered_by(witness)} of {count(found.events, 'event')}, by"
         yield f"  {witness}"
         yield f"  It saw the last of them by {_time(last)} (its clock); nothing before that was changed since."
-        yield "  Is this the key that the platform's owner tells you? --witness KEY demands it."
+        if witness not in known:
+            yield "  Is this the key that the platform's owner tells you? --witness KEY demands it."
 
 
 def _as_json(verdict: Verdict) -> dict[str, Any]:

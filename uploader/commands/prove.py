@@ -14,7 +14,7 @@ from journal.disk import replacing
 from journal.quantities import count, readable
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
 from uploader.commands.help_texts import epilog
-from uploader.commands.journal_access import opened_journal
+from uploader.commands.journal_access import opened_journal, settings_for
 from uploader.commands.journal_option import journal_option
 from uploader.commands.selection import named_runs
 from uploader.errors import SettingsError
@@ -36,6 +36,7 @@ _CODES = """
 @click.command(
     epilog=epilog(
         "prove train-3 -o train-3.proof",
+        "prove train-3 -o train-3.proof --countersign",
         "prove train-3 -o train-3.proof --whole --force",
         "prove demo/train-3 -o train-3.proof --json",
         codes=_CODES,
@@ -52,15 +53,20 @@ _CODES = """
     help="Where to write the proof.",
 )
 @click.option("--whole", is_flag=True, help="Put in the content of every event: settings, machine and console, too.")
+@click.option(
+    "--countersign", is_flag=True, help="First have the platforms that know RUN countersign what they have not yet."
+)
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def prove(*, run: str, out: Path, whole: bool, force: bool, journal: Path | None, as_json: bool) -> NoReturn:
+def prove(
+    *, run: str, out: Path, whole: bool, countersign: bool, force: bool, journal: Path | None, as_json: bool
+) -> NoReturn:
     """Write a proof of RUN: a file by which somebody else can `check` what it has recorded, without the journal.
 
     It lists every event with the hashes of its content and of its checkpoint, and has the content of the results: the
-    epochs, checkpoints and the end. All is bound together by signed tree heads, as far as a platform has countersigned
-    them with its word on when it saw them.
+    epochs, checkpoints and the end. All is bound together by signed tree heads. Drains have platforms countersign these
+    when a checkpoint or the end has arrived, and a proof holds what they have countersigned.
     """
     if out.exists() and not force:
         fail(f"{out} is there already; --force replaces it", "prove", USAGE, as_json=as_json)
@@ -74,8 +80,9 @@ def prove(*, run: str, out: Path, whole: bool, force: bool, journal: Path | None
             signs = signers(opened.path)
         except SettingsError as error:
             fail(str(error), "prove", USAGE, as_json=as_json)
+        troubles = _countersigned(opened, chosen, signs, journal) if countersign else []
         written = _write(opened, chosen, signs, out, whole=whole, as_json=as_json)
-    _tell(out, chosen, signs, written, as_json=as_json)
+    _tell(out, chosen, signs, written, troubles, as_json=as_json)
     sys.exit(0)
 
 
@@ -83,6 +90,16 @@ def _the_run(opened: Journal, name: str) -> Run:
     (run_id,) = named_runs(opened, [name])
     with closing(opened.outbox()) as outbox:
         return next(each for each in outbox.routes.runs() if each.id == run_id)
+
+
+def _countersigned(opened: Journal, run: Run, signs: Signers, folder: Path | None) -> list[str]:
+    """Have the run countersigned; return in words what was in the way."""
+    from uploader.proving.countersigning import countersign
+
+    try:
+        return list(countersign(opened, run.id, settings_for(folder), signs))
+    except SettingsError as error:
+        return [str(error)]
 
 
 def _write(opened: Journal, run: Run, signs: Signers, out: Path, *, whole: bool, as_json: bool) -> Written:
@@ -98,16 +115,16 @@ def _write(opened: Journal, run: Run, signs: Signers, out: Path, *, whole: bool,
         fail(f"{out} cannot be written ({error.strerror or error})", "prove", JOURNAL_UNUSABLE, as_json=as_json)
 
 
-def _tell(out: Path, run: Run, signs: Signers, written: Written, *, as_json: bool) -> None:
+def _tell(out: Path, run: Run, signs: Signers, written: Written, troubles: list[str], *, as_json: bool) -> None:
     key = str(signs.key) if signs.key else None
     size = out.stat().st_size
     if as_json:
-        values = {"file": str(out), "run": run.id, "key": key, "bytes": size, **vars(written)}
+        values = {"file": str(out), "run": run.id, "key": key, "bytes": size, **vars(written), "troubles": troubles}
         click.echo(json.dumps(values))
         return
     of = f"{count(written.events, 'event')} of {run.name}, with the content of {written.disclosed}"
     click.echo(f"{out}: {of}; {readable(size)}")
-    for line in _notes(key, written):
+    for line in [*_notes(key, written), *(f"not countersigned: {each}" for each in troubles)]:
         click.echo(f"  {line}")
 
 

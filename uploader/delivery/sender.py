@@ -15,6 +15,7 @@ from uploader.delivery.address_check import may_be_a_platforms
 from uploader.delivery.attempt import Deliverer, Finished
 from uploader.delivery.circuit_breaker import LaneBreakers
 from uploader.delivery.concurrency import Concurrency
+from uploader.delivery.head_sending import AFTER, PATIENCE_SECONDS, HeadSending
 from uploader.delivery.heartbeats import Heartbeats
 from uploader.delivery.progress import Progress
 from uploader.delivery.retry_policy import FIRST_WAIT, Random
@@ -28,7 +29,7 @@ from uploader.errors import (
     UnknownOutcome,
     UploaderError,
 )
-from uploader.platforms.base import Heartbeating, Platform, Receipt, RunIdentity
+from uploader.platforms.base import Heartbeating, KeepingHeads, Platform, Receipt, RunIdentity
 
 BYTES_IN_FLIGHT = 32 << 20
 """Characters of messages in flight at once, unless one alone has more: large ones go one or two at a time."""
@@ -121,6 +122,8 @@ class Sender:
         self._platform: Platform | None = None
         self._heartbeating: Heartbeating | None = None
         self._heartbeats: Heartbeats | None = None
+        self._heads: HeadSending | None = None
+        self._context = context
         self._pools: dict[Lane, WorkerPool[Claim, Finished | None]] = {}
         try:
             self._platform = context.connect(destination.platform, destination.base_url)
@@ -167,6 +170,8 @@ class Sender:
         if isinstance(result, (Receipt, Refused)):
             self._errors.pop(lane, None)
             self._breakers.answered(lane, now)
+            if finished.claim.kind in AFTER and isinstance(result, Receipt):
+                self._tell_heads(finished.claim.run.id)
         elif isinstance(result, ReadRefused):
             self._put_off(result)
         elif isinstance(result, CredentialsRefused):
@@ -184,6 +189,15 @@ class Sender:
         allowed = self._concurrency.after(finished.result, finished.seconds, now, is_busy=is_busy)
         if allowed[:2] != before[:2]:
             self._pools["message"].resize(allowed.width, allowed.rate)
+
+    def _tell_heads(self, run: str) -> None:
+        """Have the platform told the heads of a run, if it keeps them."""
+        platform, context = _keeping_heads(self._platform), self._context
+        if self._heads is None and platform is not None:
+            journal = context.blobs.folder.parent
+            self._heads = HeadSending(platform, self.destination.id, journal, context.default_project)
+        if self._heads is not None:
+            self._heads.note(run)
 
     def _put_off(self, error: ReadRefused) -> None:
         """Go on with what needs no reading first: the key may be for writing only."""
@@ -253,6 +267,8 @@ class Sender:
         """End the threads, each within `timeout` seconds or left behind, and close idle connections."""
         if self._heartbeats is not None:
             self._heartbeats.close(timeout)
+        if self._heads is not None:
+            self._heads.close(timeout and max(timeout, PATIENCE_SECONDS))
         for pool in self._pools.values():
             pool.join(timeout)
         if self._platform is not None:
@@ -266,6 +282,10 @@ def _as_failure(error: Exception) -> DeliveryError:
 
 def _heartbeating_of(platform: object) -> Heartbeating | None:
     return platform if isinstance(platform, Heartbeating) else None
+
+
+def _keeping_heads(platform: object) -> KeepingHeads | None:
+    return platform if isinstance(platform, KeepingHeads) else None
 
 
 def _worker_pools(

@@ -6,7 +6,7 @@ A client speaks one HTTP API. It turns one message or one upload into requests, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -155,6 +155,58 @@ class Comparing(Protocol):
 
         Raises:
             DeliveryError: The platform could not be read now.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class GrownHead:
+    """The signed head of a session, for a platform to keep and countersign.
+
+    Attributes:
+        origin: The name of the session's tree.
+        checkpoint: The signed note.
+        size: How many events it has.
+        growth: Returns the hashes which show that the tree has grown from a smaller size.
+    """
+
+    origin: str
+    checkpoint: str
+    size: int
+    growth: Callable[[int], Sequence[bytes]]
+
+
+@dataclass(frozen=True)
+class KeptHeads:
+    """What became of a run's heads on a platform.
+
+    Attributes:
+        witness: The verifier key of who countersigns there; None if nobody does.
+        countersigned: The countersigned checkpoints of the run.
+        refused: In words, why the platform does not keep the run's head; None if it does, or has no place for it.
+        contradicted: In words, why it does not countersign a session's head, though it does so for others.
+    """
+
+    witness: str | None = None
+    countersigned: tuple[str, ...] = ()
+    refused: str | None = None
+    contradicted: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class KeepingHeads(Protocol):
+    """A client of a platform that keeps the heads of runs, and may countersign them."""
+
+    def keep_heads(self, identity: RunIdentity, head: str, sessions: Sequence[GrownHead]) -> KeptHeads:
+        """Have the platform keep a run's head, and countersign those of its sessions.
+
+        Args:
+            identity: The run, which is registered.
+            head: The signed head of the run.
+            sessions: Those of its sessions.
+
+        Raises:
+            DeliveryError: The platform could not be asked now.
         """
         ...
 

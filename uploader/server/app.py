@@ -16,6 +16,7 @@ from uploader.server.api import (
     storage_endpoints,
     tus_endpoints,
     webhooks,
+    witness_endpoints,
 )
 from uploader.server.api.auth import RejectCrossSite, RequireKey
 from uploader.server.api.body_timeout import BodyTimeout
@@ -35,6 +36,7 @@ def create_app(platform: Platform, limits: Limits) -> Starlette:
             *storage_endpoints.routes,
             *tus_endpoints.routes,
             *readback.routes,
+            *witness_endpoints.routes,
             *model_edits.routes,
             *projects.routes,
             *training_pages.routes,

@@ -120,6 +120,7 @@ def test_the_start_is_told_as_upstream_tells_it(journaled: Any) -> None:
         **ENVIRONMENT,
         "uploaderRun": TEXT,
         "uploaderSession": {"uuid": TEXT, "generation": NUMBER, "parent": None},
+        "uploaderProofKey": TEXT,
     }
     assert shape(started["system"]) == SYSTEM
     assert (started["epochs"], started["device"]) == (EPOCHS, "cpu")

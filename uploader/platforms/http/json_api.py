@@ -87,6 +87,34 @@ class JsonApi:
             headers["Uploader-Times"] = times
         return self._request("POST", path, headers=headers, body=body, answer_seconds=answer_seconds)
 
+    def patch(self, path: str, body: str) -> dict[str, Any]:
+        """Send JSON text to change what is at a path, and return the JSON object of a successful answer.
+
+        Args:
+            path: Begins with a slash.
+            body: JSON text.
+
+        Raises:
+            DeliveryError: The answer is no success, or not the platform's.
+        """
+        headers = {**self._headers, "Content-Type": "application/json"}
+        return self._request("PATCH", path, headers=headers, body=body.encode("utf-8", "backslashreplace"))
+
+    def post_text(self, path: str, body: str) -> Answer:
+        """Send text and return the answer, whatever its status and form.
+
+        Args:
+            path: Begins with a slash.
+            body: The text.
+
+        Raises:
+            DeliveryError: There is no answer.
+        """
+        headers = {**self._headers, "Accept": "text/plain", "Content-Type": "text/plain; charset=utf-8"}
+        url = self._base_url + path
+        answer = self._transport.request("POST", url, is_api=True, headers=headers, body=body.encode())
+        return self._without_keys(answer)
+
     def get(self, path: str, *, longest: int = LONGEST_ANSWER) -> dict[str, Any]:
         """Return the JSON object of a successful answer.
 

@@ -5,6 +5,7 @@
     PUT  <signed URL>                     the bytes, without credentials; in chunks where that is offered (`upload.py`)
     GET  /api/models/<owner>/<project>    whether a registration whose answer was lost had arrived
     GET  /api/models/…/<model>[/files]    what has arrived of a run, to be compared with the journal
+    PATCH /api/models/…                   the head of the run, as a part of the model's metadata (`run_heads.py`)
 
 A server of late 2025 gives no ids. There every request names project and run instead, and a checkpoint needs no
 `checkpoint_saved` afterwards.
@@ -13,7 +14,7 @@ A server of late 2025 gives no ids. There every request names project and run in
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,7 +23,15 @@ from journal.kinds import COMPLETE, FAILED
 from journal.records import Known
 from uploader.errors import Refused, Transient
 from uploader.platforms.answers import brief, host_of, is_id, server_message
-from uploader.platforms.base import Message, Receipt, RunIdentity, Upload, UploadProgress
+from uploader.platforms.base import (
+    GrownHead,
+    KeptHeads,
+    Message,
+    Receipt,
+    RunIdentity,
+    Upload,
+    UploadProgress,
+)
 from uploader.platforms.http.json_api import JsonApi, bearer
 from uploader.platforms.http.list_lock import ListLock
 from uploader.platforms.http.transport import Transport
@@ -33,6 +42,7 @@ from uploader.platforms.ultralytics.events import Events, about, kept, own_key, 
 from uploader.platforms.ultralytics.reading_back import ModelReader
 from uploader.platforms.ultralytics.reconcile import find_model
 from uploader.platforms.ultralytics.registration import CONFLICT, GONE_ON, OLDER, Registrations
+from uploader.platforms.ultralytics.run_heads import RunHeads
 from uploader.platforms.ultralytics.salvaged_epochs import IS_THERE, SalvagedEpochs
 from uploader.platforms.uploads.upload import MANY_ATTEMPTS, Storage
 
@@ -76,6 +86,7 @@ class UltralyticsPlatform:
         self._registrations = Registrations(self._api, self._events, self._host, self._lists)
         self._salvaged_epochs = SalvagedEpochs(self._api, self._lists)
         self._reader = ModelReader(self._api, transport, self._host)
+        self._run_heads = RunHeads(self._api, self._host)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -98,6 +109,10 @@ class UltralyticsPlatform:
     def download(self, weights: object, size: int, write: Callable[[bytes], object]) -> None:
         """Read a checkpoint back, block by block; see `ModelReader.download`."""
         self._reader.download(weights, size, write)
+
+    def keep_heads(self, identity: RunIdentity, head: str, sessions: Sequence[GrownHead]) -> KeptHeads:
+        """Have the platform keep a run's head, and countersign those of its sessions; see `RunHeads.keep`."""
+        return self._run_heads.keep(identity, head, sessions)
 
     def send(self, message: Message) -> Receipt:
         """Send any other event.

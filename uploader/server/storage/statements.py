@@ -12,6 +12,7 @@ from uploader.server.storage.ordering import Order, is_older
 from uploader.server.storage.store_records import ConsoleChunk, Epoch, Model, Overview, Project, Run
 from uploader.server.storage.transfer_store import TransferRows
 from uploader.server.storage.upload_store import UploadRows
+from uploader.server.storage.witness_store import WitnessRows
 
 # The same content again changes neither when it arrived nor, unless the client tells that, when it happened.
 _NEW_TIMES = """
@@ -75,6 +76,11 @@ class Rows:
     def transfers(self) -> TransferRows:
         """The table of resumable uploads, in the same transaction."""
         return TransferRows(self._connection)
+
+    @property
+    def witness(self) -> WitnessRows:
+        """The table of countersigned heads, in the same transaction."""
+        return WitnessRows(self._connection)
 
     # Models and runs
 

@@ -181,7 +181,17 @@ UPDATE hub_models SET started_at = created_at, heard_at = updated_at;
 UPDATE hub_weights SET arrived_at = saved_at;
 """
 
-STEPS = (_PLATFORM, _HUB, _TRANSFERS, _EXPIRING_ANSWERS, _ORDER, _PROPERTIES, _TIMES)
+_WITNESS = """
+CREATE TABLE witnessed (            -- the newest head of each session's events that was countersigned; never deleted
+    origin TEXT PRIMARY KEY,
+    key    TEXT NOT NULL,
+    size   INTEGER NOT NULL,
+    root   BLOB NOT NULL,
+    note   TEXT NOT NULL
+);
+"""
+
+STEPS = (_PLATFORM, _HUB, _TRANSFERS, _EXPIRING_ANSWERS, _ORDER, _PROPERTIES, _TIMES, _WITNESS)
 """Migrations, in order: each leads to the next layout, the first from an empty file."""
 
 VERSION = len(STEPS)

@@ -1,0 +1,127 @@
+"""Telling one destination the heads of runs, at milestones: beside delivery, which never waits for it.
+
+It is neither retried for long nor counted: a run has arrived without it. What a platform refuses is said once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from queue import SimpleQueue
+
+from journal.errors import JournalError
+from journal.folder import Journal
+from journal.kinds import CHECKPOINT, COMPLETE, FAILED
+from journal.opening import open_journal
+from journal.outbox.head_notes import is_first
+from journal.outbox.targets import targets
+from journal.records import Target
+from uploader.addresses import shown
+from uploader.errors import DeliveryError, SettingsError
+from uploader.platforms.base import KeepingHeads, KeptHeads, RunIdentity
+from uploader.proof.ed25519 import ADVICE
+from uploader.proof.signers import UNSIGNED, Signers
+from uploader.proving.key_files import signers
+from uploader.proving.telling_heads import tell_heads
+
+AFTER = frozenset({CHECKPOINT, COMPLETE, FAILED})
+"""The kinds of deliveries after which a platform is told: weights, and the end of a training."""
+PATIENCE_SECONDS = 10.0
+"""How long a drain waits at its end for a platform that does not answer."""
+
+_ATTEMPTS = 3
+_PAUSE_SECONDS = 1.0
+_LOG = logging.getLogger("uploader")
+
+
+class HeadSending:
+    """The heads of runs for one destination, told by a thread of its own, which opens the journal for itself."""
+
+    def __init__(self, platform: KeepingHeads, destination: int, journal: Path, default_project: str) -> None:
+        """Start the thread.
+
+        Args:
+            platform: The client.
+            destination: Its local id.
+            journal: The journal's folder.
+            default_project: For runs that named none.
+        """
+        self._platform = platform
+        self._destination = destination
+        self._journal = journal
+        self._default_project = default_project
+        self._ending = threading.Event()
+        self._jobs: SimpleQueue[str | None] = SimpleQueue()
+        # A daemon: a request that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name=f"drain-{destination}-heads", daemon=True)
+        self._thread.start()
+
+    def note(self, run: str) -> None:
+        """Have the heads of a run told."""
+        self._jobs.put(run)
+
+    def close(self, timeout: float) -> None:
+        """Tell what was noted, and end the thread, or leave it behind after `timeout` seconds."""
+        self._jobs.put(None)
+        self._ending.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        is_over = False
+        while not is_over:
+            jobs = [self._jobs.get()]
+            while not self._jobs.empty():
+                jobs.append(self._jobs.get())
+            is_over = None in jobs
+            for run in dict.fromkeys(job for job in jobs if job is not None):
+                self._tell_again(run)
+
+    def _tell_again(self, run: str) -> None:
+        for _ in range(_ATTEMPTS):
+            try:
+                self._tell(run)
+                return
+            except (DeliveryError, JournalError, OSError) as error:
+                _LOG.debug("the heads of run %s were not told: %s", run, error)
+            except Exception:  # noqa: BLE001  one bad run harms only itself
+                _LOG.exception("telling the heads of run %s failed in an unexpected way", run)
+                return
+            self._ending.wait(_PAUSE_SECONDS)
+
+    def _tell(self, run: str) -> None:
+        if not (self._journal / "journal.db").exists():  # it was removed, and is not to be made anew
+            return
+        with ExitStack() as opened:
+            journal = opened.enter_context(open_journal(self._journal))
+            with journal.begin(read_only=True) as connection:
+                found = targets(connection, [run], destination_id=self._destination)
+            for target in found:
+                one = target.run
+                identity = RunIdentity(one.id, one.project or self._default_project, one.name, target.ids)
+                kept = tell_heads(journal, self._destination, self._platform, identity, self._signers(journal))
+                self._say(journal, target, kept)
+
+    def _signers(self, journal: Journal) -> Signers:
+        """Return who signs; say once why nobody does."""
+        try:
+            found = signers(self._journal)
+            why = "" if found.key else f"the extra is not installed: {ADVICE}"
+        except SettingsError as error:
+            found, why = UNSIGNED, str(error)
+        if why and self._is_first(journal, "unsigned"):
+            _LOG.warning("Heads of runs are unsigned, so `prove` proves little (%s)", why)
+        return found
+
+    def _say(self, journal: Journal, target: Target, kept: KeptHeads) -> None:
+        """Say what a platform did not take: once if it keeps no heads, each time if it has seen other events."""
+        place = shown(target.destination.base_url)
+        for why in kept.contradicted:
+            _LOG.warning("%s does not countersign run %s (%s): %s", place, target.run.name, target.run.id, why)
+        if kept.refused and self._is_first(journal, f"refused by {self._destination}"):
+            _LOG.warning("%s does not keep the heads of runs, by which they are proven: %s", place, kept.refused)
+
+    def _is_first(self, journal: Journal, what: str) -> bool:
+        with journal.begin() as connection:
+            return is_first(connection, what)

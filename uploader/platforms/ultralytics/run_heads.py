@@ -1,0 +1,165 @@
+"""Keeping the heads of runs: in the metadata of their models, and countersigned where the platform does that.
+
+    GET, PATCH /api/models/<owner>/<project>/<model>   the run's head, beside what else the metadata holds
+    POST /api/proof/add-checkpoint                     a session's head, as https://c2sp.org/tlog-witness defines it
+    GET  /api/proof/heads/<run>                        what was countersigned of the run
+
+The public platform has the first only.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from uploader.errors import CredentialsRefused, Forbidden, Foreign, ReadRefused, Refused, Transient
+from uploader.platforms.answers import refusal
+from uploader.platforms.base import GrownHead, KeptHeads, RunIdentity
+from uploader.platforms.http.json_api import JsonApi
+from uploader.platforms.ultralytics.reconcile import MODELS, places
+from uploader.proof.heads import Head, parse_checkpoint
+from uploader.proof.signed_notes import NotANote, Note
+
+NAME = "offlineUploader"
+"""The key of a model's metadata under which its run's head is."""
+LARGEST = 500_000
+"""The characters that the metadata of a model may have as JSON."""
+
+_WITNESS = "/api/proof"
+_LONGEST = 64 * 1024 * 1024  # bytes; it comes with all its epochs and console text
+_NO_SUCH_PATH = frozenset({404, 405, 501})
+_NOTHING_TO_SAY = frozenset({404, 409})
+"""No training of the run has announced a key, as those of earlier versions; or another drain has just told it."""
+
+
+class RunHeads:
+    """Tells one platform the heads of runs. Threads may share it."""
+
+    def __init__(self, api: JsonApi, host: str) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            api: The platform's endpoints.
+            host: The platform, for messages.
+        """
+        self._api = api
+        self._host = host
+        self._countersigns = True
+
+    def keep(self, identity: RunIdentity, head: str, sessions: Sequence[GrownHead]) -> KeptHeads:
+        """Have the platform keep a run's head, and countersign those of its sessions.
+
+        Raises:
+            DeliveryError: The platform could not be asked now.
+        """
+        refused = self._keep_in_metadata(identity, head)
+        known = self._known(identity)
+        if known is None:
+            return KeptHeads(refused=refused)
+        others = [one for one in sessions if known.heads.get(one.origin) != _head_of(one.checkpoint)]
+        contradicted = [why for one in others if (why := self._countersign(one, known.size(one.origin)))]
+        known = self._known(identity) or known if others else known
+        return KeptHeads(known.witness, known.notes, refused, tuple(contradicted))
+
+    def _keep_in_metadata(self, identity: RunIdentity, head: str) -> str | None:
+        """Add the head to the model's metadata; return in words why that was refused."""
+        try:
+            found = self._model(identity)
+            if found is None:
+                return None
+            path, metadata = found
+            changed = {**metadata, NAME: {"head": head}}
+            if len(json.dumps(changed, separators=(",", ":"))) > LARGEST:
+                return f"the metadata of the model would have more than {LARGEST:,} characters"
+            if changed != metadata:
+                self._api.patch(path, json.dumps({"metadata": changed}))
+        except (Refused, CredentialsRefused) as error:
+            return str(error)
+        return None
+
+    def _model(self, identity: RunIdentity) -> tuple[str, Mapping[str, Any]] | None:
+        """Return where a run's model is and its metadata; None if the platform names its models otherwise."""
+        slug = identity.ids.get("modelSlug")
+        for owner, project in places(self._api, identity.project) if slug else ():
+            path = "/".join([MODELS, *(quote(part, safe="") for part in (owner, project, str(slug)))])
+            try:
+                model = self._api.get(path, longest=_LONGEST).get("model")
+            except Forbidden:
+                raise
+            except Refused:  # it is not there
+                continue
+            if isinstance(model, dict) and model.get("id") == identity.ids.get("modelId"):
+                metadata = model.get("metadata")
+                return path, metadata if isinstance(metadata, dict) else {}
+        return None
+
+    def _countersign(self, head: GrownHead, old_size: int) -> str | None:
+        """Have a session's head countersigned; return in words why that was refused."""
+        if old_size > head.size:
+            return (
+                f"{self._host} has countersigned {old_size} events of {head.origin}, and this journal has {head.size}"
+            )
+        hashes = "".join(f"{base64.b64encode(each).decode()}\n" for each in head.growth(old_size))
+        body = f"old {old_size}\n{hashes}\n{head.checkpoint}"
+        answer = self._api.post_text(f"{_WITNESS}/add-checkpoint", body)
+        if answer.ok or answer.status in _NOTHING_TO_SAY:
+            return None
+        error = refusal(answer, self._host)
+        if isinstance(error, Refused):
+            return str(error)
+        raise error
+
+    def _known(self, identity: RunIdentity) -> _Known | None:
+        """Return what is countersigned of a run; None where the platform does not do so, which is not asked again."""
+        if not self._countersigns:
+            return None
+        try:
+            found = self._api.get(f"{_WITNESS}/heads/{quote(identity.run_uuid, safe='')}", longest=_LONGEST)
+        except (Refused, ReadRefused, Foreign):
+            found = {}
+        except Transient as error:
+            if error.status not in _NO_SUCH_PATH:
+                raise
+            found = {}
+        self._countersigns = isinstance(found.get("key"), str) and isinstance(found.get("heads"), list)
+        return _Known.of(found["key"], found["heads"]) if self._countersigns else None
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a platform has countersigned of a run.
+
+    Attributes:
+        witness: The verifier key of the platform.
+        notes: The checkpoints.
+        heads: What each of them tells, by the name of its tree.
+    """
+
+    witness: str
+    notes: tuple[str, ...]
+    heads: Mapping[str, Head]
+
+    def size(self, origin: str) -> int:
+        """Return how many events of a tree are countersigned."""
+        return self.heads[origin].size if origin in self.heads else 0
+
+    @classmethod
+    def of(cls, witness: str, notes: Sequence[object]) -> _Known:
+        """Return what an answer tells; what is no checkpoint in it is left out."""
+        heads: dict[str, Head] = {}
+        found: list[str] = []
+        for note in map(str, notes):
+            try:
+                heads[note.partition("\n")[0]] = _head_of(note)
+            except NotANote:
+                continue
+            found.append(note)
+        return cls(witness, tuple(found), heads)
+
+
+def _head_of(checkpoint: str) -> Head:
+    return parse_checkpoint(Note.parse(checkpoint).text)[2]

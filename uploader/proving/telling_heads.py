@@ -1,0 +1,54 @@
+"""Telling a platform the heads of a run as its journal has them, and keeping what it has countersigned."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from journal.folder import Journal
+from journal.outbox.head_notes import store_heads
+from uploader.platforms.base import GrownHead, KeepingHeads, KeptHeads, RunIdentity
+from uploader.proof import merkle
+from uploader.proof.heads import run_head
+from uploader.proof.signers import Signers
+from uploader.proof.trees import SessionTree
+from uploader.proving.run_trees import run_trees
+
+
+def tell_heads(
+    journal: Journal, destination: int, platform: KeepingHeads, identity: RunIdentity, signers: Signers
+) -> KeptHeads:
+    """Tell a platform the heads of a run.
+
+    Args:
+        journal: The journal, which keeps what is countersigned.
+        destination: The platform's local id.
+        platform: The platform.
+        identity: The run, which it knows.
+        signers: Who signs.
+
+    Returns:
+        What became of them.
+
+    Raises:
+        DeliveryError: The platform could not be asked now.
+        JournalError: The journal cannot be used.
+    """
+    trees = [one.tree for one in run_trees(journal.begin, identity.run_uuid) if one.tree.size]
+    if not trees:
+        return KeptHeads()
+    journal.flush()  # nothing leaves the machine before it would survive a power cut
+    key = str(signers.key) if signers.key else None
+    head = signers.run(run_head(identity.run_uuid, key, [tree.head() for tree in trees]))
+    sessions = [_grown(tree, signers) for tree in trees] if signers.key else []
+    kept = platform.keep_heads(identity, str(head), sessions)
+    if kept.witness:
+        with journal.begin() as connection:
+            value = {"witness": kept.witness, "countersigned": list(kept.countersigned)}
+            store_heads(connection, identity.run_uuid, destination, value)
+    return kept
+
+
+def _grown(tree: SessionTree, signers: Signers) -> GrownHead:
+    head = tree.head()
+    growth = partial(merkle.consistency, tree.hashes)
+    return GrownHead(head.origin, str(signers.session(head)), tree.size, growth)

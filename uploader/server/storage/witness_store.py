@@ -1,0 +1,61 @@
+"""The store's table of heads that this platform has countersigned, one for each session. It forgets none of them.
+
+They do not go with their models: whoever could delete a model could otherwise have another history countersigned.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+_PUT = """
+    INSERT INTO witnessed (origin, key, size, root, note) VALUES (:origin, :key, :size, :root, :note)
+    ON CONFLICT (origin) DO UPDATE SET size = excluded.size, root = excluded.root, note = excluded.note
+"""
+
+
+@dataclass(frozen=True)
+class Witnessed:
+    """The newest head of a session that was countersigned.
+
+    Attributes:
+        origin: The name of the session's tree.
+        key: The key that signed its first head, as text; it has to sign all further ones.
+        size: How many events the tree has.
+        root: Its root hash.
+        note: The checkpoint with its signatures and this platform's cosignature.
+    """
+
+    origin: str
+    key: str
+    size: int
+    root: bytes
+    note: str
+
+
+class WitnessRows:
+    """Queries on this table, valid inside one `Store.write` or `Store.read` block."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def get(self, origin: str) -> Witnessed | None:
+        """Return the newest head of a session's tree."""
+        query = "SELECT origin, key, size, root, note FROM witnessed WHERE origin = ?"
+        row = self._connection.execute(query, [origin]).fetchone()
+        return Witnessed(*row) if row else None
+
+    def put(self, head: Witnessed) -> None:
+        """Store a newer one."""
+        self._connection.execute(_PUT, vars(head))
+
+    def notes(self, prefix: str) -> list[str]:
+        """Return the newest notes of all trees whose names begin so."""
+        query = "SELECT note FROM witnessed WHERE substr(origin, 1, ?) = ? ORDER BY origin"
+        return [note for (note,) in self._connection.execute(query, [len(prefix), prefix])]
+
+    def announced_keys(self, run: str) -> list[str]:
+        """Return the keys that trainings of a run have announced in their registrations."""
+        query = """SELECT DISTINCT json_extract(environment, '$.uploaderProofKey') FROM models
+                   WHERE json_extract(environment, '$.uploaderRun') = ?"""
+        return [key for (key,) in self._connection.execute(query, [run]) if isinstance(key, str)]
