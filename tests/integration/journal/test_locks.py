@@ -18,7 +18,6 @@ import journal
 from journal import read_only
 from journal.doctor import examine
 from journal.errors import JournalUnavailable
-from journal.sessions.over import no_record
 from journal.storage import descriptors
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open-file-description locks are Linux's")
@@ -50,7 +49,8 @@ def look_over(at: Bench) -> None:
 
 
 def read_a_copy(at: Bench) -> None:
-    read_only._read_copy(at.journal.path, no_record)
+    with read_only._copied(at.journal.path) as copied:
+        copied.report()
 
 
 @pytest.mark.parametrize("meddle", [copy, look, look_over, read_a_copy])
