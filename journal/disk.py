@@ -1,4 +1,4 @@
-"""Whether a disk is full, who owns a file, replacing one whole, and making a folder's entries durable.
+"""Whether a disk is full, which one a file is on, who owns it, replacing it whole, making a folder's entries durable.
 
 SQLite reports an exhausted quota or a lack of inodes as an I/O error; only trying to write tells them apart.
 """
@@ -46,6 +46,14 @@ def why_never_files(folder: Path) -> str | None:
     """Return the same for a reason that lasts: no permission, or a read-only disk."""
     error = _refusal(folder)
     return _in_words(error) if error and error.errno in _LASTING else None
+
+
+def same_disk(path: Path, other: Path) -> bool:
+    """Return whether two files or folders are on one file system; also where that cannot be told."""
+    try:
+        return path.stat().st_dev == other.stat().st_dev
+    except OSError:
+        return True
 
 
 @contextmanager

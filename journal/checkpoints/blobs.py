@@ -43,12 +43,14 @@ class Snapshot:
         sha256: 64 hex digits.
         size: Bytes.
         is_prepared: Whether the bytes have their final name, too, and that is durable.
+        is_shared: Whether it shares its blocks with the file (a reflink), so that nothing was written.
     """
 
     path: Path
     sha256: str
     size: int
     is_prepared: bool = False
+    is_shared: bool = False
 
 
 class BlobStore:
@@ -93,7 +95,7 @@ class BlobStore:
                 before = _stamp_of(os.fstat(reader.fileno()))
                 if expected not in {None, before}:
                     raise SourceChanged(f"{source} was rewritten before it was copied")
-                sha256, size = _copy(reader.fileno(), copy)
+                sha256, size, is_shared = _copy(reader.fileno(), copy)
                 give_to_owner_of(copy, self.folder)
                 # By name: that also tells another file in its place; its inode is not used again while it is open.
                 if before != file_stamp(source):
@@ -103,7 +105,7 @@ class BlobStore:
             if isinstance(error, OSError):
                 raise from_os(error, copy) from error
             raise
-        return Snapshot(copy, sha256, size)
+        return Snapshot(copy, sha256, size, is_shared=is_shared)
 
     def prepare(self, snapshot: Snapshot) -> Snapshot:
         """Give the copy its final name, too, durably, so that `publish` has nothing to wait for, as a rule.
@@ -217,14 +219,14 @@ def _stamp_of(status: os.stat_result) -> FileStamp:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _copy(source: int, target: Path) -> tuple[str, int]:
-    """Copy by reflink, else byte by byte; return sha256 and size of the durable copy."""
+def _copy(source: int, target: Path) -> tuple[str, int, bool]:
+    """Copy by reflink, else byte by byte; return sha256 and size of the durable copy, and whether it is a reflink."""
     descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     try:
         cloned = _reflink(source, descriptor)
         hashed = _hash(descriptor) if cloned else _copy_and_hash(source, descriptor)
         os.fsync(descriptor)
-        return hashed
+        return *hashed, cloned
     finally:
         os.close(descriptor)
 

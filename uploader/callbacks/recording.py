@@ -299,7 +299,7 @@ class Recording:
         payload = in_caller(lambda: plain({**save_payload(trainer, files), **facts}))
         self._events.event(MODEL_SAVED, payload, str(payload["epoch"]), durability="process")
         for file in files:
-            self._recorder.snapshot(file)
+            self._recorder.snapshot(file, is_last="final" in facts)
 
     def _record_console(self, chunk: Chunk) -> None:
         payload = chunk.payload()

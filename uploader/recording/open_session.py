@@ -75,8 +75,11 @@ class OpenSession:
         """Write an event of the session."""
         self.writer.append(self.run.id, self.session_id, kind, payload, key)
 
-    def add_checkpoint(self, file: CheckpointFile) -> None:
+    def add_checkpoint(self, file: CheckpointFile) -> bool:
         """Snapshot a file, as it was when it was looked at, into the journal and refer to it.
+
+        Returns:
+            Whether the copy shares its blocks with the file.
 
         Raises:
             JournalError: It could not be done.
@@ -84,6 +87,7 @@ class OpenSession:
         snapshot = self.journal.blobs.snapshot(file.path, file.stamp)
         try:
             self.writer.add_checkpoint(self.run.id, self.session_id, snapshot, file.role, file.checkpoint_facts())
+            return snapshot.is_shared
         finally:
             self.journal.blobs.discard(snapshot)
 

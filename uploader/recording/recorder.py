@@ -25,6 +25,7 @@ from journal.sessions.lost_epochs import TrainerRecord
 from journal.storage.database import Durability
 from uploader.recording.background_drain import BackgroundDrain
 from uploader.recording.checkpoint_file import CheckpointFile
+from uploader.recording.copy_times import CopyTimes
 from uploader.recording.farewell import farewell
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.mirror_thread import MirrorThread, bring_back_run
@@ -89,7 +90,9 @@ class Recorder:
         self._mirror = MirrorThread(writer.folder, mirror, self.run_id) if mirror else None
         self._arrived: Sequence[Arrived] | None = None
         self.drain_log = drain.log if drain else None
-        self._snapshots = SnapshotThread(writer, self._mirror.wake if self._mirror else None, drain)
+        self._snapshots = SnapshotThread(
+            writer, CopyTimes(is_mirrored=mirror is not None), self._mirror.wake if self._mirror else None, drain
+        )
         self._pid = os.getpid()
         atexit.register(self.finish, "exited")
 
@@ -175,20 +178,24 @@ class Recorder:
             self.snapshot(file)
 
     @uninterrupted
-    def snapshot(self, file: CheckpointFile) -> None:
-        """Have a checkpoint file snapshotted in the background; return at once.
+    def snapshot(self, file: CheckpointFile, *, is_last: bool = False) -> None:
+        """Have a checkpoint file snapshotted in the background, when it is due; return at once.
 
         A request that still waits is replaced by a newer one of the same role. A file that was rewritten before it was
         copied is skipped, as the save that rewrote it makes a request of its own, and so is one that has not changed
         since its last snapshot. A `final` file is journaled as a save first, so that it can be salvaged if this process
         dies now, and is tried again until it succeeds.
+
+        Args:
+            file: The file.
+            is_last: Whether the trainer goes on to change the only file that has these weights.
         """
         if not self._snapshots.is_new(file):
             return
         if file.role == FINAL:
             payload = {"epoch": file.epoch, "final": True, "files": [file.save_facts()]}
             self.event(MODEL_SAVED, payload, str(file.epoch))
-        self._snapshots.request(file)
+        self._snapshots.request(file, is_last=is_last)
 
     @property
     def _sink(self) -> SessionWriter:

@@ -112,8 +112,11 @@ class SessionWriter:
         if durability != "process":
             self._flush(self._max_wait)
 
-    def add_checkpoint(self, file: CheckpointFile) -> None:
+    def add_checkpoint(self, file: CheckpointFile) -> bool:
         """Snapshot a file, as it was when it was looked at, into the journal and refer to it.
+
+        Returns:
+            Whether the copy shares its blocks with the file.
 
         Raises:
             JournalError: It could not be done; `SourceChanged` when the trainer rewrote the file meanwhile, `OverLimit`
@@ -127,7 +130,7 @@ class SessionWriter:
         if not self._limit.enforce(opened, file.size, file.role):
             self._refuse(file)
         try:
-            opened.add_checkpoint(file)
+            return opened.add_checkpoint(file)
         finally:
             if self._is_closed:  # nobody waited for it
                 opened.close()

@@ -6,6 +6,7 @@ Events never wait for it. It is started with the recorder, and joined when the r
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -14,11 +15,13 @@ from functools import partial
 from typing import NamedTuple
 
 from journal.checkpoints.blobs import FileStamp
+from journal.disk import same_disk
 from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
 from journal.kinds import FINAL
 from journal.storage.folding import FOLDED_AT_BYTES
 from uploader.recording.background_drain import BackgroundDrain
 from uploader.recording.checkpoint_file import CheckpointFile
+from uploader.recording.copy_times import CopyTimes
 from uploader.recording.serial_executor import bind_thread, executor, run_uninterrupted
 from uploader.recording.session_writer import SessionWriter
 
@@ -29,18 +32,20 @@ _FINAL_TRIES = 5
 
 
 class _Request(NamedTuple):
-    """A file to snapshot, and how often that was tried."""
+    """A file to snapshot, from when on, and how often that was tried."""
 
     file: CheckpointFile
+    due: float = -math.inf
     tries: int = 0
 
 
 class SnapshotThread:
-    """Snapshots the newest file of each role that was requested, one at a time."""
+    """Snapshots the newest file of each role that was requested, one at a time, when it is due or somebody waits."""
 
     def __init__(
         self,
         writer: SessionWriter,
+        copy_times: CopyTimes,
         taken: Callable[[], object] | None = None,
         drain: BackgroundDrain | None = None,
     ) -> None:
@@ -48,11 +53,13 @@ class SnapshotThread:
 
         Args:
             writer: Takes the checkpoints; its journal is maintained.
+            copy_times: Says when they are due.
             taken: Called after each snapshot.
             drain: Kept at work; None if nobody asked for one.
         """
         self._taken = taken or (lambda: None)
         self._writer = writer
+        self._copy_times = copy_times
         self._drain = drain
         self._wake = threading.Condition()
         self._requests: dict[str, _Request] = {}
@@ -70,11 +77,18 @@ class SnapshotThread:
         """Return whether the file is another one than was requested last for its role."""
         return self._newest.get(file.role) != file.stamp
 
-    def request(self, file: CheckpointFile) -> None:
-        """Have a file snapshotted, in place of one of the same role that still waits."""
+    def request(self, file: CheckpointFile, *, is_last: bool = False) -> None:
+        """Have a file snapshotted, in place of one of the same role that still waits.
+
+        Args:
+            file: The file.
+            is_last: Whether the trainer goes on to change the only file that has these weights.
+        """
         self._newest[file.role] = file.stamp
+        is_elsewhere = not same_disk(file.path, self._writer.folder)
         with self._wake:
-            self._requests[file.role] = _Request(file)
+            due = self._copy_times.due(file.role, time.monotonic(), is_last=is_last, is_elsewhere=is_elsewhere)
+            self._requests[file.role] = _Request(file, due)
             self._wake.notify_all()
 
     def wait(self, timeout: float) -> bool:
@@ -89,6 +103,7 @@ class SnapshotThread:
         def is_over() -> bool:
             return is_interrupted.is_set() or not (self._requests or self._is_busy)
 
+        self._let_all_be_due()
         return run_uninterrupted(partial(self._wait_until, is_over, timeout), interrupt)
 
     def hurry(self) -> None:
@@ -103,10 +118,15 @@ class SnapshotThread:
             if self._is_closing:
                 return False
             self._is_closing = True
-            self._wake.notify_all()
+        self._let_all_be_due()
         if self._wait_until(lambda: self._has_ended, timeout):
             self._thread.join()
         return True
+
+    def _let_all_be_due(self) -> None:
+        with self._wake:
+            self._requests = {role: each._replace(due=-math.inf) for role, each in self._requests.items()}
+            self._wake.notify_all()
 
     def _wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Wait for the thread, unless it is gone, in another process, or nobody is to wait any more."""
@@ -145,19 +165,28 @@ class SnapshotThread:
             self._drain.keep()
 
     def _next_request(self, until: float) -> _Request | None:
-        """Wait for a request, but not past `until` on the monotonic clock; the role that waits longest comes first."""
+        """Wait for a due request, but not past `until` on the monotonic clock; what is due longest comes first."""
         with self._wake:
             self._is_busy = False
             self._wake.notify_all()
-            self._wake.wait_for(lambda: self._requests or self._is_closing, max(0.0, until - time.monotonic()))
-            if not self._requests:
-                return None
-            self._is_busy = True
-            return self._requests.pop(next(iter(self._requests)))
+            while (role := self._due_role()) is None and not self._is_closing:
+                dues = [request.due for request in self._requests.values()]
+                if (left := min([until, *dues]) - time.monotonic()) <= 0 and time.monotonic() >= until:
+                    return None
+                self._wake.wait(max(0.0, left))
+            self._is_busy = role is not None
+            return self._requests.pop(role) if role is not None else None
+
+    def _due_role(self) -> str | None:
+        dues = {role: request.due for role, request in self._requests.items()}
+        role = min(dues, key=dues.__getitem__, default=None)
+        return role if role is not None and dues[role] <= time.monotonic() else None
 
     def _serve(self, request: _Request) -> None:
         try:
-            self._writer.add_checkpoint(request.file)
+            is_shared = self._writer.add_checkpoint(request.file)
+            with self._wake:
+                self._copy_times.copied(request.file.role, time.monotonic(), is_free=is_shared)
             self._taken()
         except (JournalError, OSError) as error:
             if not self._try_again(request, error):
@@ -169,7 +198,7 @@ class SnapshotThread:
         now = file.refreshed()
         with self._wake:
             if file.role == FINAL and is_passing and now and request.tries < _FINAL_TRIES:
-                self._requests.setdefault(file.role, _Request(now, request.tries + 1))
+                self._requests.setdefault(file.role, _Request(now, tries=request.tries + 1))
                 return True
             if self._newest.get(file.role) == file.stamp:
                 del self._newest[file.role]

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ import os, signal, sys, threading
 from pathlib import Path
 from uploader.recording.recorder import Recorder
 from uploader.recording.journal_options import JournalOptions
+from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.session_writer import SessionWriter
 options = JournalOptions(journal=sys.argv[1])
 recorder = Recorder.start(options, project=None, name="run", save_dir=Path(sys.argv[2]), resume=False)
@@ -76,12 +78,12 @@ class Gate:
         self._real = recorder._writer.add_checkpoint
         monkeypatch.setattr(recorder._writer, "add_checkpoint", self._hold)
 
-    def _hold(self, *arguments: Any) -> None:
+    def _hold(self, *arguments: Any) -> bool:
         self.arrived.release()
         assert self.passes.acquire(timeout=60)
         if self.then:
             self.then.pop(0)()
-        self._real(*arguments)
+        return self._real(*arguments)
 
     def let_through(self, times: int = 1) -> None:
         self.passes.release(times)
@@ -197,6 +199,48 @@ def test_an_unchanged_file_is_taken_once(start: Start, folder: Path, save_dir: P
     recorder.wait_for_snapshots()
     sizes = rows(folder, "SELECT json_extract(payload, '$.size') FROM events WHERE kind = 'checkpoint' ORDER BY id")
     assert sizes == [(3,), (5,)]
+
+
+def test_a_save_soon_after_a_copy_is_copied_when_somebody_waits_for_it(
+    start: Start, folder: Path, save_dir: Path
+) -> None:
+    recorder = start()
+    save(recorder, save_dir / "last.pt", b"one")
+    recorder.wait_for_snapshots()
+    save(recorder, save_dir / "last.pt", b"three")
+    save(recorder, save_dir / "best.pt", b"the best", role="best")  # the first of its role
+    until = time.monotonic() + 60
+    while len(checkpoints(folder)) < 2 and time.monotonic() < until:
+        pass
+    assert dict(checkpoints(folder)) == {"last": b"one", "best": b"the best"}
+    recorder.finish("failed")
+    assert dict(checkpoints(folder)) == {"last": b"three", "best": b"the best"}
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_process_that_is_killed_before_a_copy_is_due_has_the_trainers_file_or_the_last_copy(
+    folder: Path, save_dir: Path, torn: bool
+) -> None:
+    code = f"""
+last = Path(sys.argv[2]) / "last.pt"
+def save(content, epoch):
+    last.write_bytes(content)
+    file = CheckpointFile.of(last, "last", epoch=epoch, publish=True, is_best=True)
+    recorder.event("model_saved", {{"epoch": epoch, "files": [file.save_facts()]}}, str(epoch))
+    recorder.snapshot(file)
+save(b"epoch 0", 0)
+recorder.wait_for_snapshots()
+save(b"epoch 1", 1)
+if {torn}:
+    last.write_bytes(b"epo")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    process = python(IN_A_PROCESS + code, folder, save_dir)
+    process.communicate()
+    assert process.returncode == -9
+    with journal.open(folder) as opened:
+        assert opened.salvage() == (0 if torn else 1)
+    assert checkpoints(folder) == [("last", b"epoch 0" if torn else b"epoch 1")]
 
 
 def test_a_file_that_is_not_there_is_no_trouble(start: Start, folder: Path, save_dir: Path) -> None:
