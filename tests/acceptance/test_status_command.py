@@ -75,6 +75,12 @@ def piped(folder: Path, environment: dict[str, str], *options: str) -> str:
     return done.stdout
 
 
+def test_a_low_screen_has_the_causes_before_what_has_arrived(thirty: Path, environment: dict[str, str]) -> None:
+    shown = without_styles(in_terminal(status(thirty), environment, 160, 24)[1])
+    assert shown.count("refused as a whole: ") == 2
+    assert 4 <= sum(line.startswith("warehouse/") and "finished" in line for line in shown.splitlines()) < 10
+
+
 @pytest.mark.parametrize("columns", [80, 160])
 def test_one_screen_of_forty_lines_shows_those_in_trouble_and_what_to_do(
     thirty: Path, environment: dict[str, str], columns: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,11 @@ class Note:
 
     lines: tuple[str, ...]
     runs: tuple[RunOverview, ...] = ()
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it is of a run in trouble."""
+        return any(standing_of(run.state, run.targets.values()) is Standing.TROUBLE for run in self.runs)
 
     def lines_of(self, on: Screen) -> Iterator[str]:
         """Yield its lines, none longer than the screen as far as words allow, with the runs first."""
@@ -79,19 +84,19 @@ def _of_mirrors(mirrors: Iterable[MirrorState]) -> Iterator[tuple[str, ...]]:
     return ((f"the mirror {one.address} cannot be used: {one.error}",) for one in mirrors if one.error)
 
 
-def told(found: Sequence[Note], on: Screen, most: int | None, glance: Glance) -> list[str]:
+def told(found: Sequence[Note], on: Screen, most: Callable[[Note], float], glance: Glance) -> list[str]:
     """Return the lines of as many notes as fit, the first one in any case.
 
     Args:
         found: The notes.
         on: What to draw on.
-        most: Lines; None for as many as it takes.
+        most: Up to how many lines a note goes in.
         glance: What the journal holds.
     """
     lines: list[str] = []
     for number, note in enumerate(found):
         further = ["", *note.lines_of(on)]
-        if number and most is not None and sum(lines_taken(each, on) for each in (*lines, *further)) > most:
+        if number and sum(lines_taken(each, on) for each in (*lines, *further)) > most(note):
             one = next_command("status --run RUN", glance.path)
             return [*lines, "", f"{len(found) - number} more of these; `{one}` says all of one run"]
         lines += further

@@ -37,10 +37,7 @@ def obstacles(target: Remaining, retry: str, settings: Settings | None, *, with_
     if target.reason:
         yield f"refused as a whole: {target.reason}"
         yield from dead
-        if waits:
-            yield f"what was recorded since waits: remove the cause, then `{retry}`"
-        elif not with_waits:
-            yield f"remove the cause, then `{retry}`"
+        yield f"{'what was recorded since waits: ' if waits else ''}remove the cause, then `{retry}`"
         return
     if waits and settings and (error := _no_key(target, settings)):
         yield f"paused: no key for it here; {error}" if isinstance(error, KeyNotForHere) else f"paused: {error}"

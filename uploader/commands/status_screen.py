@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from journal.next_steps import next_command
 from journal.quantities import count
 from uploader.commands.phrases import place
 from uploader.commands.screen import Line, Screen, line, lines_taken, wrapped
-from uploader.commands.status_notes import notes, told
+from uploader.commands.status_notes import Note, notes, told
 from uploader.commands.status_rows import Standing, in_order, row_of, standing_of, tally
 from uploader.commands.status_table import table
 from uploader.commands.status_text import drain_in_words, head, in_full
@@ -51,8 +53,16 @@ def _below(glance: Glance, ordered: Sequence[RunOverview], on: Screen, room: int
         lines = [each for one in text.split("\n") for each in _indented(one, on)]
         if _height(lines, on) + len(ordered) <= room:
             return lines
-    most = None if room is None else max(_FEWEST, room // 2)
-    return told(notes(glance, ordered), on, most, glance)
+    return told(notes(glance, ordered), on, partial(_most, ordered, room), glance)
+
+
+def _most(runs: Sequence[RunOverview], room: int | None, note: Note) -> float:
+    """Return how many lines below the table a note may go up to: half of what there is, or all but those in trouble."""
+    if room is None:
+        return math.inf
+    troubles = sum(standing_of(run.state, run.targets.values()) is Standing.TROUBLE for run in runs)
+    most = room - max(_FEWEST, troubles) if note.is_urgent else 0
+    return max(_FEWEST, room // 2, most)
 
 
 def _indented(text: str, on: Screen) -> list[str]:
