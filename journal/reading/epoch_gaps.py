@@ -13,11 +13,16 @@ from journal.schema.tables import RANK
 NOT_RESUMED = ("False", "None", "0", "")
 """How a training that is not resumed writes the argument that would say so."""
 
+_IS_NUMBERED = f"kind = '{EPOCH}' AND key GLOB '[0-9]*'"
+# Of the runs alone whose last number is not that of as many epochs: those of most runs need not be fetched.
 _NUMBERS = text(
     f"""
     SELECT DISTINCT run_id, CAST(key AS INTEGER) AS number FROM events
-    WHERE kind = '{EPOCH}' AND key GLOB '[0-9]*' ORDER BY run_id, number
-    """  # noqa: S608 - a name of this package
+    WHERE {_IS_NUMBERED} AND run_id IN (
+      SELECT run_id FROM events WHERE {_IS_NUMBERED} GROUP BY run_id
+      HAVING max(CAST(key AS INTEGER)) != count(DISTINCT CAST(key AS INTEGER)) - 1)
+    ORDER BY run_id, number
+    """  # noqa: S608 - names of this module
 )
 # Whether the first session that is known of a run continued an earlier one, or a checkpoint. What upstream has streamed
 # before is with that model.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -169,15 +169,20 @@ def remaining(connection: Connection, now: datetime) -> Mapping[str, Mapping[int
     found: dict[str, dict[int, Remaining]] = {}
     for row in connection.execute(_TARGETS):
         key = (row.run_id, row.destination_id)
-        one = _remaining(row, opened.get(key), dead.get(key, ()), uploads.get(key), now)
-        found.setdefault(row.run_id, {})[row.destination_id] = replace(
-            one, verification=verified.get(key), page=pages.get(key)
-        )
+        beside = {"verification": verified.get(key), "page": pages.get(key)}
+        one = _remaining(row, opened.get(key), dead.get(key, ()), uploads.get(key), now=now, beside=beside)
+        found.setdefault(row.run_id, {})[row.destination_id] = one
     return found
 
 
 def _remaining(
-    row: Row[Any], opened: Row[Any] | None, dead: Sequence[DeadLetter], upload_due: str | None, now: datetime
+    row: Row[Any],
+    opened: Row[Any] | None,
+    dead: Sequence[DeadLetter],
+    upload_due: str | None,
+    *,
+    now: datetime,
+    beside: Mapping[str, Any],
 ) -> Remaining:
     waits, due = (row.oldest_at, opened.oldest_at if opened else None), opened.next_attempt_at if opened else None
     return Remaining(
@@ -196,6 +201,7 @@ def _remaining(
         is_spaced=upload_due is not None and (due is None or upload_due < due),
         last_error=_last_error(opened, dead),
         dead_letters=tuple(dead),
+        **beside,
     )
 
 

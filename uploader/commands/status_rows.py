@@ -80,16 +80,19 @@ def standing_of(state: str, targets: Collection[Remaining]) -> Standing:
         state: Of its training.
         targets: What remains of it at each destination.
     """
-    live = [one for one in targets if one.dropped_at is None]
-    if any(one.state == "blocked" or one.dead or is_wrong_there(one) for one in live):
-        return Standing.TROUBLE
+    is_live, waits, is_verified = False, not targets, True
+    for one in targets:  # one loop, as it is asked of thousands of runs
+        if one.dropped_at is not None:
+            continue
+        if one.state == "blocked" or one.dead or is_wrong_there(one):
+            return Standing.TROUBLE
+        is_live, waits = True, waits or bool(one.pending or one.unplanned)
+        is_verified = is_verified and one.verification is not None and one.verification.is_verified
     if state == "running":
         return Standing.RUNNING
-    if not targets or any(one.pending or one.unplanned for one in live):
+    if waits:
         return Standing.WAITING
-    if live and all(one.verification and one.verification.is_verified for one in live):
-        return Standing.VERIFIED
-    return Standing.DELIVERED if live else Standing.DROPPED
+    return (Standing.VERIFIED if is_verified else Standing.DELIVERED) if is_live else Standing.DROPPED
 
 
 def is_wrong_there(target: Remaining) -> bool:
