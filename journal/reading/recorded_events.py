@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from journal.kinds import CHECKPOINT
+from journal.kinds import CHECKPOINT, REGISTRATION
 
 _SESSIONS = text("SELECT id, uuid, generation FROM sessions WHERE run_id = :run ORDER BY generation, uuid")
 # As bytes, because text that is not UTF-8 could not be read.
@@ -21,6 +21,13 @@ _EVENTS = text(
     SELECT seq, kind, CAST(key AS BLOB), CAST(payload AS BLOB),
            CASE WHEN kind = '{CHECKPOINT}' AND json_valid(payload) THEN json_extract(payload, '$.sha256') END
     FROM events WHERE session_id = :session ORDER BY seq
+    """  # noqa: S608 - a name of this package
+)
+_STARTS = text(
+    f"""
+    SELECT s.uuid, json_extract(e.payload, '$.environment.uploaderProofKey') AS key
+    FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.run_id = :run AND e.kind = '{REGISTRATION}' AND json_valid(e.payload)
     """  # noqa: S608 - a name of this package
 )
 _BEYOND = text("SELECT count(*) FROM events WHERE session_id = :session AND seq > :last")
@@ -74,6 +81,12 @@ def recorded_events(connection: Connection, session: RecordedSession) -> Iterato
                 return
             name = bytes(key).decode("utf-8", "surrogateescape")
             yield RecordedEvent(seq, kind, name, bytes(payload), blob if is_digest(blob) else None)
+
+
+def announced_keys(connection: Connection, run: str) -> dict[str, str]:
+    """Return the key that each session has announced in its training's start, by the session's uuid."""
+    rows = connection.execute(_STARTS, {"run": run}).all()
+    return {row.uuid: row.key for row in rows if isinstance(row.key, str)}
 
 
 def number_beyond(connection: Connection, session: RecordedSession, last: int) -> int:

@@ -13,7 +13,6 @@ from queue import SimpleQueue
 
 from journal.errors import JournalError
 from journal.folder import Journal
-from journal.kinds import CHECKPOINT, COMPLETE, FAILED
 from journal.opening import open_journal
 from journal.outbox.head_notes import is_first
 from journal.outbox.targets import targets
@@ -25,11 +24,6 @@ from uploader.proof.ed25519 import ADVICE
 from uploader.proof.signers import UNSIGNED, Signers
 from uploader.proving.key_files import signers
 from uploader.proving.telling_heads import tell_heads
-
-AFTER = frozenset({CHECKPOINT, COMPLETE, FAILED})
-"""The kinds of deliveries after which a platform is told: weights, and the end of a training."""
-PATIENCE_SECONDS = 10.0
-"""How long a drain waits at its end for a platform that does not answer."""
 
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 1.0

@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event
+from typing import TYPE_CHECKING
 
 from journal.checkpoints.blobs import BlobStore
+from journal.kinds import CHECKPOINT, COMPLETE, FAILED
 from journal.records import Claim, Destination, Lane
 from uploader.delivery.address_check import may_be_a_platforms
 from uploader.delivery.attempt import Deliverer, Finished
 from uploader.delivery.circuit_breaker import LaneBreakers
 from uploader.delivery.concurrency import Concurrency
-from uploader.delivery.head_sending import AFTER, PATIENCE_SECONDS, HeadSending
 from uploader.delivery.heartbeats import Heartbeats
 from uploader.delivery.progress import Progress
 from uploader.delivery.retry_policy import FIRST_WAIT, Random
@@ -31,12 +32,17 @@ from uploader.errors import (
 )
 from uploader.platforms.base import Heartbeating, KeepingHeads, Platform, Receipt, RunIdentity
 
+if TYPE_CHECKING:
+    from uploader.delivery.head_sending import HeadSending
+
 BYTES_IN_FLIGHT = 32 << 20
 """Characters of messages in flight at once, unless one alone has more: large ones go one or two at a time."""
 MORE_PROBES = 3
 """A host that answered before gets this many more probes before it counts as unreachable."""
-
-
+HEADS_AFTER = frozenset({CHECKPOINT, COMPLETE, FAILED})
+"""The kinds of deliveries after which a platform is told a run's heads: weights, and the end of a training."""
+HEADS_PATIENCE = 10.0
+"""How many seconds a sender waits at its end for a platform that is being told."""
 READS_REFUSED = 3
 """After this many refusals to read, with nothing accepted, the key counts as good for nothing. There are as many
 queues, and probes come from each in rotation, so each had a chance to show what the key may write."""
@@ -170,7 +176,7 @@ class Sender:
         if isinstance(result, (Receipt, Refused)):
             self._errors.pop(lane, None)
             self._breakers.answered(lane, now)
-            if finished.claim.kind in AFTER and isinstance(result, Receipt):
+            if finished.claim.kind in HEADS_AFTER and isinstance(result, Receipt):
                 self._tell_heads(finished.claim.run.id)
         elif isinstance(result, ReadRefused):
             self._put_off(result)
@@ -194,6 +200,8 @@ class Sender:
         """Have the platform told the heads of a run, if it keeps them."""
         platform, context = _keeping_heads(self._platform), self._context
         if self._heads is None and platform is not None:
+            from uploader.delivery.head_sending import HeadSending  # most drains end no training
+
             journal = context.blobs.folder.parent
             self._heads = HeadSending(platform, self.destination.id, journal, context.default_project)
         if self._heads is not None:
@@ -268,7 +276,7 @@ class Sender:
         if self._heartbeats is not None:
             self._heartbeats.close(timeout)
         if self._heads is not None:
-            self._heads.close(timeout and max(timeout, PATIENCE_SECONDS))
+            self._heads.close(timeout and max(timeout, HEADS_PATIENCE))
         for pool in self._pools.values():
             pool.join(timeout)
         if self._platform is not None:

@@ -21,9 +21,14 @@ class Signers:
     seeds: Sequence[bytes] = field(default=(), repr=False)
 
     @property
+    def keys(self) -> list[VerifierKey]:
+        """What signatures are checked with, that of the key of now first."""
+        return [VerifierKey(PROGRAM, ed25519.public_of(seed)) for seed in self.seeds]
+
+    @property
     def key(self) -> VerifierKey | None:
         """What signatures of the key of now are checked with; None if nothing is signed."""
-        return VerifierKey(PROGRAM, ed25519.public_of(self.seeds[0])) if self.seeds else None
+        return self.keys[0] if self.seeds else None
 
     def run(self, head: RunHead) -> Note:
         """Return the head of a run, signed."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from journal.folder import Journal
 from journal.outbox.head_notes import store_heads
+from journal.reading.recorded_events import announced_keys
 from uploader.platforms.base import GrownHead, KeepingHeads, KeptHeads, RunIdentity
 from uploader.proof import merkle
 from uploader.proof.heads import run_head
@@ -33,19 +35,30 @@ def tell_heads(
         DeliveryError: The platform could not be asked now.
         JournalError: The journal cannot be used.
     """
+    with journal.begin(read_only=True) as connection:
+        announced = announced_keys(connection, identity.run_uuid)
     trees = [one.tree for one in run_trees(journal.begin, identity.run_uuid) if one.tree.size]
     if not trees:
         return KeptHeads()
     journal.flush()  # nothing leaves the machine before it would survive a power cut
     key = str(signers.key) if signers.key else None
     head = signers.run(run_head(identity.run_uuid, key, [tree.head() for tree in trees]))
-    sessions = [_grown(tree, signers) for tree in trees] if signers.key else []
+    sessions = [_grown(tree, signers) for tree in trees if _may_sign(tree, signers, announced)]
     kept = platform.keep_heads(identity, str(head), sessions)
     if kept.witness:
         with journal.begin() as connection:
             value = {"witness": kept.witness, "countersigned": list(kept.countersigned)}
             store_heads(connection, identity.run_uuid, destination, value)
     return kept
+
+
+def _may_sign(tree: SessionTree, signers: Signers, announced: Mapping[str, str]) -> bool:
+    """Return whether a witness takes these signatures for a session's head: whoever drains it may not have trained it.
+
+    A session that announced no key, as one that salvaged something, goes with the others of its run.
+    """
+    keys = {announced[tree.session]} if tree.session in announced else {*announced.values()}
+    return bool(signers.keys) and (not keys or not keys.isdisjoint(map(str, signers.keys)))
 
 
 def _grown(tree: SessionTree, signers: Signers) -> GrownHead:

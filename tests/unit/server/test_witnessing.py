@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.proofs import SIGNERS, WITNESS_SEED, request, tree
+from support.proofs import RUN, SIGNERS, WITNESS_SEED, request, tree
 
 from uploader.proof import ed25519
+from uploader.proof.heads import run_head
 from uploader.proof.signed_notes import Note, VerifierKey
 from uploader.proof.signers import UNSIGNED, Signers
 from uploader.proof.trees import SessionTree
 from uploader.server.http_errors import Forbidden, Invalid, Malformed, NotFound
-from uploader.server.rules.witnessing import OtherSizeError, WitnessKey, parse, witness
+from uploader.server.rules.witnessing import OtherSizeError, WitnessKey, keys_of, parse, witness
 from uploader.server.storage.witness_store import Witnessed
 
 KEY = WitnessKey("platform.example", WITNESS_SEED)
@@ -60,6 +61,12 @@ def test_only_an_announced_key_begins_a_tree() -> None:
             asked(tree(3), None, signers=signers)
     with pytest.raises(Forbidden):
         witness(parse(request(tree(3))), None, ["no key"], KEY, 1)
+
+
+def test_a_run_that_announced_no_key_has_the_one_of_its_head() -> None:
+    head = str(SIGNERS.run(run_head(RUN, ANNOUNCED[0], [tree(3).head()])))
+    assert keys_of([], ["damaged", head]) == ANNOUNCED
+    assert keys_of([str(OTHER.key)], [head]) == [str(OTHER.key)]
 
 
 @pytest.mark.parametrize("old", [0, 2])

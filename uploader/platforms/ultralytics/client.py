@@ -17,7 +17,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from journal.kinds import COMPLETE, FAILED
 from journal.records import Known
@@ -42,9 +42,11 @@ from uploader.platforms.ultralytics.events import Events, about, kept, own_key, 
 from uploader.platforms.ultralytics.reading_back import ModelReader
 from uploader.platforms.ultralytics.reconcile import find_model
 from uploader.platforms.ultralytics.registration import CONFLICT, GONE_ON, OLDER, Registrations
-from uploader.platforms.ultralytics.run_heads import RunHeads
 from uploader.platforms.ultralytics.salvaged_epochs import IS_THERE, SalvagedEpochs
 from uploader.platforms.uploads.upload import MANY_ATTEMPTS, Storage
+
+if TYPE_CHECKING:
+    from uploader.platforms.ultralytics.run_heads import RunHeads
 
 UPLOAD = "/api/webhooks/models/upload"
 
@@ -86,7 +88,7 @@ class UltralyticsPlatform:
         self._registrations = Registrations(self._api, self._events, self._host, self._lists)
         self._salvaged_epochs = SalvagedEpochs(self._api, self._lists)
         self._reader = ModelReader(self._api, transport, self._host)
-        self._run_heads = RunHeads(self._api, self._host)
+        self._run_heads: RunHeads | None = None
 
     def close(self) -> None:
         """Close idle connections."""
@@ -112,6 +114,9 @@ class UltralyticsPlatform:
 
     def keep_heads(self, identity: RunIdentity, head: str, sessions: Sequence[GrownHead]) -> KeptHeads:
         """Have the platform keep a run's head, and countersign those of its sessions; see `RunHeads.keep`."""
+        from uploader.platforms.ultralytics.run_heads import RunHeads  # most drains end no training
+
+        self._run_heads = self._run_heads or RunHeads(self._api, self._host)
         return self._run_heads.keep(identity, head, sessions)
 
     def send(self, message: Message) -> Receipt:

@@ -84,9 +84,10 @@ def _publish(file: Path, key: WitnessKey) -> None:
 def _add(platform: Platform, body: bytes) -> Response:
     asked, key = witnessing.parse(body), witness_key(platform)
     with platform.store.write(durable=True) as rows:
-        known, announced = rows.witness.get(asked.origin), rows.witness.announced_keys(asked.run)
+        known = rows.witness.get(asked.origin)
+        keys = witnessing.keys_of(rows.witness.announced_keys(asked.run), rows.witness.kept_heads(asked.run))
         try:
-            head = witnessing.witness(asked, known, announced, key, int(platform.clock()))
+            head = witnessing.witness(asked, known, keys, key, int(platform.clock()))
         except OtherSizeError as error:
             return Response(f"{error.size}\n", status_code=409, headers={"Content-Type": "text/x.tlog.size"})
         rows.witness.put(head)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from uploader.proof import ed25519, merkle
-from uploader.proof.heads import Head, parse_checkpoint
+from uploader.proof.heads import Head, RunHead, parse_checkpoint
 from uploader.proof.signed_notes import COSIGNED, NotANote, Note, Signature, VerifierKey, cosign
 from uploader.server.http_errors import Forbidden, Invalid, Malformed, NotFound
 from uploader.server.storage.witness_store import Witnessed
@@ -96,30 +96,40 @@ def parse(body: bytes) -> Request:
     return Request(int(size), path, note, run, note.text.partition("\n")[0], head)
 
 
+def keys_of(announced: Sequence[str], heads: Sequence[str]) -> list[str]:
+    """Return the keys that may begin the trees of a run.
+
+    Args:
+        announced: Those that the run's trainings have announced.
+        heads: The heads that the run's models keep, which name their keys: these count where nobody announced one.
+    """
+    return list(announced) or [key for each in heads if (key := _key_of(each))]
+
+
 def witness(
-    request: Request, known: Witnessed | None, announced: Sequence[str], key: WitnessKey, time: int
+    request: Request, known: Witnessed | None, trusted_keys: Sequence[str], key: WitnessKey, time: int
 ) -> Witnessed:
     """Return the head that is countersigned from now on.
 
-    The first head of a session has to be signed by a key that a training of the run has announced, and each further one
-    by the same key. So who has another key cannot go on with the tree, and who has the key cannot change it.
+    The first head of a session has to be signed by a key of the run, and each further one by the same key. So who has
+    another key cannot go on with the tree, and who has the key cannot change it.
 
     Args:
         request: What the client asks for.
         known: The newest head of the session that was countersigned.
-        announced: The keys that the run's trainings have announced.
+        trusted_keys: From `keys_of`.
         key: This platform's.
         time: Now, in Unix seconds.
 
     Raises:
-        NotFound: No training of the run has announced a key.
+        NotFound: The run has none.
         Forbidden: No such key has signed it.
         OtherSizeError: The client has to begin from another size.
         Invalid: The tree has not grown out of the one before.
     """
-    trusted = [known.key] if known else list(announced)
+    trusted = [known.key] if known else trusted_keys
     if not trusted:
-        raise NotFound("No training of this run has announced a key")
+        raise NotFound("Nobody has announced a key for this run")
     signer = next((each for each in trusted if _has_signed(request, each)), None)
     if signer is None:
         raise Forbidden("The head is not signed by the key that this run's training announced")
@@ -136,6 +146,13 @@ def witness(
         request.head.root,
         str(note.with_signatures([key.cosign(note, time)])),
     )
+
+
+def _key_of(head: str) -> str | None:
+    try:
+        return RunHead.parse(Note.parse(head).text).key
+    except NotANote:
+        return None
 
 
 def _has_signed(request: Request, key: str) -> bool:

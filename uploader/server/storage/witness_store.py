@@ -59,3 +59,9 @@ class WitnessRows:
         query = """SELECT DISTINCT json_extract(environment, '$.uploaderProofKey') FROM models
                    WHERE json_extract(environment, '$.uploaderRun') = ?"""
         return [key for (key,) in self._connection.execute(query, [run]) if isinstance(key, str)]
+
+    def kept_heads(self, run: str) -> list[str]:
+        """Return the heads of a run that its models keep in their metadata."""
+        query = """SELECT json_extract(metadata, '$.offlineUploader.head') FROM models
+                   WHERE json_extract(environment, '$.uploaderRun') = ?"""
+        return [head for (head,) in self._connection.execute(query, [run]) if isinstance(head, str)]
