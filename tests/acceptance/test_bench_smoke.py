@@ -37,6 +37,11 @@ def test_the_drains_of_a_bench_deliver_everything(name: str, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
 
 
+def test_a_bench_proves_a_run_and_checks_the_proof(tmp_path: Path) -> None:
+    done = bench("proof", "--quick", "--folder", tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_bench_that_there_is_not_is_refused() -> None:
     done = bench("speed")
     assert done.returncode == 2
