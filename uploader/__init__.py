@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     __version__: str
     from uploader.by_address import load_hub_model, resolve_platform_uri
     from uploader.callbacks.attach import attach, detach
+    from uploader.delivery.draining import drain
+    from uploader.delivery.summary import Summary
     from uploader.platforms.hub.loading import HubModel
+    from uploader.reports.journal_status import JournalStatus, RunStatus, status
     from uploader.reports.recorded_runs import RecordedJournal, RecordedRun, open
     from uploader.verification.runs import verify
     from uploader.verification.verifying import Verified
@@ -27,27 +30,37 @@ DISTRIBUTION = "offline-uploader"  # other projects have modules of this name: `
 
 __all__ = [
     "HubModel",
+    "JournalStatus",
     "RecordedJournal",
     "RecordedRun",
+    "RunStatus",
+    "Summary",
     "Verified",
     "attach",
     "detach",
+    "drain",
     "load_hub_model",
     "open",
     "resolve_platform_uri",
+    "status",
     "verify",
 ]
 
 _HOMES = {
     "HubModel": "uploader.platforms.hub.loading",
+    "JournalStatus": "uploader.reports.journal_status",
     "RecordedJournal": "uploader.reports.recorded_runs",
     "RecordedRun": "uploader.reports.recorded_runs",
+    "RunStatus": "uploader.reports.journal_status",
+    "Summary": "uploader.delivery.summary",
     "Verified": "uploader.verification.verifying",
     "attach": "uploader.callbacks.attach",
     "detach": "uploader.callbacks.attach",
+    "drain": "uploader.delivery.draining",
     "load_hub_model": "uploader.by_address",
     "open": "uploader.reports.recorded_runs",
     "resolve_platform_uri": "uploader.by_address",
+    "status": "uploader.reports.journal_status",
     "verify": "uploader.verification.runs",
 }
 

@@ -15,9 +15,10 @@ from journal.reading.overview import RunOverview
 from journal.reading.remaining import Remaining
 from uploader.commands.spans import age
 from uploader.commands.status_obstacles import read_back
-from uploader.commands.status_rows import Row, Standing, in_order, row_of, standing_of, tally
+from uploader.commands.status_rows import Row, in_order, row_of, tally
 from uploader.commands.status_table import table
 from uploader.commands.terminal_text import width
+from uploader.reports.standing import Standing, standing_of
 
 ROW = Row(
     id="1",

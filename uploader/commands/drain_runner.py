@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,9 @@ import click
 from journal.next_steps import next_command
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE
 from uploader.commands.drain_sources import Chosen, taken_in
-from uploader.commands.journal_access import require_journal, settings_for
+from uploader.commands.journal_access import require_journal
 from uploader.commands.packs import write_receipts
+from uploader.delivery.draining import opened_drain, settings_for
 from uploader.delivery.summary import ALL_DELIVERED, DEAD_LETTERS, NO_CREDENTIALS, WORK_REMAINS, Summary
 from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
 from uploader.keys import address_options
@@ -128,23 +129,17 @@ def _receipts(path: Path, journals: Sequence[tuple[Path, Sequence[str]]]) -> lis
 def _opened(stack: ExitStack, chosen: Chosen, *, as_json: bool, alone: bool) -> tuple[Path, Drain]:
     """Open a journal with a drain for it; both are closed with the stack."""
     from journal.errors import JournalUnwritable
-    from journal.opening import open_with_room
-    from uploader.delivery.drain import Drain
 
     folder, options = chosen.folder, chosen.options
-    settings = settings_for(folder)
+    settings_for(folder)  # what cannot be used of them goes before what is wrong with the journal
     if not _comes_later(_place(folder), options):
         if alone:
             require_journal(folder, "drain", as_json=as_json)
         elif not _is_there(_place(folder)):
             raise JournalUnwritable(f"there is no journal in {folder}; name the folder that holds `journal.db`")
-    journal = stack.enter_context(open_with_room(folder))
-    outbox = stack.enter_context(closing(journal.outbox()))
     progress = _progress(options, as_json=as_json, alone=alone)
-    reread = partial(settings_for, folder)
-    return journal.path, Drain(
-        journal, outbox, settings, options, progress=progress, reread=reread, followed=chosen.followed
-    )
+    drain = opened_drain(stack, folder, options, progress=progress, followed=chosen.followed)
+    return drain.journal, drain
 
 
 def _place(folder: Path | None) -> Path:

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ import click
 
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
 from uploader.commands.phrases import in_fallback_files, what_else
-from uploader.settings import Settings
 
 if TYPE_CHECKING:
     from journal import Journal
@@ -81,17 +79,3 @@ def journal_errors(command: str, *, as_json: bool) -> Iterator[None]:
         fail(str(error), command, USAGE, as_json=as_json)
     except JournalError as error:
         fail(str(error), command, JOURNAL_UNUSABLE, as_json=as_json)
-
-
-def settings_for(folder: Path | None) -> Settings:
-    """Read the settings for work on a journal; commands in messages name it unless it is the default one.
-
-    Args:
-        folder: The folder that a person named, None for the default.
-
-    Raises:
-        SettingsError: A URL in the environment cannot be used.
-    """
-    from journal.locations import default_journal
-
-    return replace(Settings.load(), journal=None if folder == default_journal() else folder)

@@ -14,9 +14,10 @@ from journal.disk import replacing
 from journal.quantities import count, readable
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
 from uploader.commands.help_texts import epilog
-from uploader.commands.journal_access import opened_journal, settings_for
+from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.selection import named_runs
+from uploader.delivery.draining import settings_for
 from uploader.errors import SettingsError
 
 if TYPE_CHECKING:

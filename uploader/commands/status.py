@@ -16,7 +16,6 @@ import click
 from journal.clock import to_text, utc_now
 from journal.kinds import RunState
 from journal.locations import default_journal
-from journal.mirror.mirror_state import states as mirror_states
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, require_journal
@@ -24,13 +23,12 @@ from uploader.commands.journal_option import journals_argument, journals_option
 from uploader.commands.phrases import what_else
 from uploader.commands.screen import Line, Screen, line, screen, show
 from uploader.commands.spans import age_given
-from uploader.commands.status_rows import Standing, standing_of
-from uploader.commands.status_text import as_text, epochs_of
+from uploader.commands.status_text import as_text
 from uploader.errors import SettingsError
+from uploader.reports.standing import Standing, standing_of
 from uploader.run_selection import choose_runs
 
 if TYPE_CHECKING:
-    from journal.reading.details import RunDetails
     from journal.reading.overview import RunOverview
     from journal.reading.report import RunReport
 
@@ -216,30 +214,8 @@ def _limit() -> int | None:
 
 def _values(folder: Path | None, wanted: Wanted) -> dict[str, Any]:
     from journal import read_only
+    from uploader.reports.journal_status import journal_status
     from uploader.run_folder.results_file import record_of
 
     view = read_only.read_journal(folder, record_of)
-    sizes = {"bytes": view.bytes, "max_bytes": _limit()}
-    drain = asdict(view.drain) if view.drain else None
-    beside = {"drain": drain, "fallbacks": view.fallbacks, "fallbacks_elsewhere": view.fallbacks_elsewhere}
-    mirrors = mirror_states(view.path)
-    runs = [
-        {
-            **asdict(run),
-            **epochs_of(run, view),
-            **_closer(view.details[run.id]),
-            "standing": standing_of(run.state, run.targets).word,
-            "mirrors": [asdict(one) for one in mirrors.get(run.id, ())],
-        }
-        for run in wanted.reports(view.runs, view.path)
-    ]
-    return {"journal": str(view.path), **sizes, **beside, "runs": runs}
-
-
-def _closer(details: RunDetails) -> dict[str, Any]:
-    metric = asdict(details.metric) if details.metric else None
-    return {
-        "planned_epochs": details.planned_epochs,
-        "metric": metric,
-        "unplanned_bytes": details.unplanned_bytes,
-    }
+    return asdict(journal_status(view, wanted.reports(view.runs, view.path), _limit()))

@@ -11,9 +11,10 @@ from journal.next_steps import next_command
 from uploader.commands.phrases import on_epochs, place
 from uploader.commands.screen import Screen, lines_taken, wrapped
 from uploader.commands.status_obstacles import NOWHERE, obstacles, oddities, read_back
-from uploader.commands.status_rows import Standing, is_wrong_there, standing_of
-from uploader.commands.status_text import beside_it, epochs_of, settings_of_next_drain
+from uploader.commands.status_text import beside_it, settings_of_next_drain
 from uploader.commands.terminal_text import one_line
+from uploader.reports.journal_status import epochs_of
+from uploader.reports.standing import Standing, is_wrong_there, standing_of
 from uploader.run_selection import full_name
 from uploader.settings import Settings
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,32 +13,12 @@ from uploader.addresses import shown
 from uploader.commands.spans import age
 from uploader.commands.terminal_text import one_line
 from uploader.platforms.registry import DEFAULT, PLATFORMS
+from uploader.reports.standing import Standing, is_wrong_there, standing_of
 
 if TYPE_CHECKING:
     from journal.reading.details import RunDetails
     from journal.reading.overview import RunOverview
     from journal.reading.remaining import Remaining
-
-
-class Standing(IntEnum):
-    """How a run stands, those first that want a person."""
-
-    TROUBLE = 0
-    RUNNING = 1
-    WAITING = 2
-    DELIVERED = 3
-    VERIFIED = 4
-    DROPPED = 5
-
-    @property
-    def word(self) -> str:
-        """It, for `--state` and JSON."""
-        return self.name.lower()
-
-    @property
-    def in_words(self) -> str:
-        """It, for people: of what was only delivered nobody has looked whether it is there."""
-        return {"trouble": "in trouble", "delivered": "delivered (not verified)"}.get(self.word, self.word)
 
 
 @dataclass(frozen=True)
@@ -71,34 +50,6 @@ class Row:
     delivery: str
     platform: str
     page: str
-
-
-def standing_of(state: str, targets: Collection[Remaining]) -> Standing:
-    """Return how a run stands.
-
-    Args:
-        state: Of its training.
-        targets: What remains of it at each destination.
-    """
-    is_live, waits, is_verified = False, not targets, True
-    for one in targets:  # one loop, as it is asked of thousands of runs
-        if one.dropped_at is not None:
-            continue
-        if one.state == "blocked" or one.dead or is_wrong_there(one):
-            return Standing.TROUBLE
-        is_live, waits = True, waits or bool(one.pending or one.unplanned)
-        is_verified = is_verified and one.verification is not None and one.verification.is_verified
-    if state == "running":
-        return Standing.RUNNING
-    if waits:
-        return Standing.WAITING
-    return (Standing.VERIFIED if is_verified else Standing.DELIVERED) if is_live else Standing.DROPPED
-
-
-def is_wrong_there(target: Remaining) -> bool:
-    """Return whether reading a run back has shown that something is missing or different, and that still holds."""
-    found = target.verification
-    return found is not None and found.is_current and bool(found.missing or found.different)
 
 
 def in_order(runs: Iterable[RunOverview]) -> list[RunOverview]:

@@ -13,10 +13,11 @@ from journal.quantities import count
 from uploader.commands.phrases import place
 from uploader.commands.screen import Line, Screen, line, lines_taken, wrapped
 from uploader.commands.status_notes import Note, notes, told
-from uploader.commands.status_rows import Standing, in_order, row_of, standing_of, tally
+from uploader.commands.status_rows import in_order, row_of, tally
 from uploader.commands.status_table import table
 from uploader.commands.status_text import drain_in_words, head, in_full
 from uploader.commands.terminal_text import printable
+from uploader.reports.standing import Standing, standing_of
 
 if TYPE_CHECKING:
     from journal.read_only import Glance

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from uploader.commands.screen import Line
-from uploader.commands.status_rows import Row, Standing
+from uploader.commands.status_rows import Row
 from uploader.commands.terminal_text import width as width_of
+from uploader.reports.standing import Standing
 
 _GAP = 2
 _SHORTEST_NAME = 16

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from journal.mirror.mirror_state import MirrorState, states
 from journal.next_steps import drain_at, next_command
 from journal.quantities import count, readable
-from uploader.commands.journal_access import settings_for
 from uploader.commands.phrases import an_earlier_journal, in_fallback_files, on_epochs, place
 from uploader.commands.spans import age, span
 from uploader.commands.status_obstacles import NOWHERE, obstacles, oddities, read_back
+from uploader.delivery.draining import settings_for
 from uploader.errors import SettingsError
 from uploader.keys import address_options
+from uploader.reports.journal_status import epochs_of
 from uploader.settings import Settings
 
 if TYPE_CHECKING:
     from journal.read_only import JournalState, View
     from journal.reading.drain_at_work import DrainAtWork, DrainProgress
-    from journal.reading.overview import RunOverview
     from journal.reading.report import RunReport, TargetReport
 
 
@@ -93,17 +93,6 @@ def settings_of_next_drain(state: JournalState) -> Settings | None:
     except SettingsError as error:
         click.echo(f"uploader status: {error}", err=True)
         return None
-
-
-def epochs_of(run: RunReport | RunOverview, view: JournalState) -> dict[str, Any]:
-    """Return what is not known of a run, or not here: its end, and epochs by their numbers, from 0."""
-    salvageable = list(view.salvageable_epochs.get(run.id, ()))
-    missing = [number for number in view.missing_epochs.get(run.id, ()) if number not in salvageable]
-    return {
-        "end_unknown": run.state == "interrupted",
-        "missing_epochs": missing,
-        "salvageable_epochs": salvageable,
-    }
 
 
 def _run(run: RunReport, view: JournalState, settings: Settings | None) -> str:

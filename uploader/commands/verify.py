@@ -17,10 +17,11 @@ from journal.next_steps import next_command
 from journal.quantities import count, epochs_in_words
 from uploader.commands.dialogue import USAGE, fail
 from uploader.commands.help_texts import epilog, key_addresses
-from uploader.commands.journal_access import opened_journal, settings_for
+from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.phrases import place
 from uploader.commands.progress_bars import byte_bar
+from uploader.delivery.draining import settings_for
 from uploader.errors import CredentialsRefused, SettingsError
 from uploader.run_selection import full_name
 
