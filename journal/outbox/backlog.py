@@ -52,6 +52,7 @@ class Unplanned(Backlog):
         generation: Of the session that the last planned event is of; 0 where there is none.
         before: The last planned events of the kinds that were asked for, in order.
         planned: Ids of events that were planned elsewhere: their deliveries came in from another journal.
+        heads: Ids of events that are not to be joined to one before them; see `coverage.heads`.
     """
 
     last_event: int = 0
@@ -59,6 +60,7 @@ class Unplanned(Backlog):
     generation: int = 0
     before: Sequence[Event] = ()
     planned: frozenset[int] = frozenset()
+    heads: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,16 @@ class _Elsewhere:
         times: How often results of other journals had come in.
         newest: Id of the run's newest event.
         events: Ids of the events.
+        heads: Ids of events that are not to be joined to one before them.
     """
 
     times: int
     newest: int
-    events: frozenset[int]
+    events: frozenset[int] = frozenset()
+    heads: frozenset[int] = frozenset()
+
+
+_NOTHING = _Elsewhere(0, 0)
 
 
 class Backlogs:
@@ -182,6 +189,7 @@ class Backlogs:
                 for kind, most in chosen.context.items()
                 for event in newest_events(connection, run_id, kind, through, most)
             ]
+            elsewhere = self._elsewhere(connection, target, found.events[-1].id)
             return Unplanned(
                 found.events,
                 found.is_whole,
@@ -189,21 +197,23 @@ class Backlogs:
                 order.overtaken(connection, run_id, found.events, chosen.roles),
                 order.generation_at(connection, run_id, through),
                 sorted(before, key=lambda event: event.id),
-                self._planned(connection, target, found.events[-1].id),
+                elsewhere.events,
+                elsewhere.heads,
             )
 
-    def _planned(self, connection: Connection, target: Target, newest: int) -> frozenset[int]:
-        """Return the events above `planned_through` that were planned elsewhere; read again when more came in."""
+    def _elsewhere(self, connection: Connection, target: Target, newest: int) -> _Elsewhere:
+        """Return what was planned elsewhere above `planned_through`, or before; read again when more came in."""
         times = coverage.times_taken_in(connection)
         if not times:
-            return frozenset()
+            return _NOTHING
         place = (target.run.id, target.destination.id)
         known = self._planned_elsewhere.get(place)
         if known is None or known.times != times or known.newest < newest:
             events = coverage.planned_events(connection, *place, target.planned_through)
-            known = _Elsewhere(times, last_event(connection, target.run.id), events)
+            heads = coverage.heads(connection, *place)
+            known = _Elsewhere(times, last_event(connection, target.run.id), events, heads)
             self._planned_elsewhere[place] = known
-        return known.events
+        return known
 
 
 def read(connection: Connection, run_id: str, after: int, limit: int, kinds: Collection[str] | None) -> Backlog:

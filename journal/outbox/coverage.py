@@ -20,7 +20,8 @@ from journal.schema import tables
 _D = tables.deliveries
 
 TAKEN_IN = "results taken in"
-"""Name of the fact that counts how often results of another journal came in. Planning asks only where it is."""
+"""Name of the fact that counts how often results of another journal came in, or what was sent was to be sent again.
+Planning asks only where it is."""
 
 # The joins are CROSS JOINs because SQLite keeps their order: for each delivery its events, by their identities. Left to
 # itself it may take each event and look at all deliveries. A span is `uuid number uuid number` (`journal.ids.span`). Of
@@ -60,6 +61,13 @@ _EVENTS = text(f"SELECT delivery, event FROM ({_COVERED})")  # noqa: S608
 _CONTENTS = text(
     f"SELECT delivery, uuid, seq, kind, key, payload FROM ({_COVERED}) ORDER BY delivery, uuid, seq"  # noqa: S608
 )
+_HEADS = text(
+    f"""
+    SELECT first_event FROM deliveries
+    WHERE run_id = :run_id AND destination_id = :destination_id AND kind = '{CONSOLE}' AND state = 'superseded'
+      AND span IS NULL
+    """  # noqa: S608 - a constant of this package
+)
 _END = """
     coalesce((SELECT e.id FROM sessions s JOIN events e ON e.session_id = s.id AND e.seq = CAST({number} AS INTEGER)
               WHERE s.uuid = {session}), 0)"""
@@ -76,7 +84,7 @@ _COUNT_ON = text("INSERT OR REPLACE INTO facts VALUES (:name, :value)").bindpara
 
 
 def times_taken_in(connection: Connection) -> int:
-    """Return how often results of another journal came in."""
+    """Return how often results of another journal came in, or runs were sent again."""
     return int(connection.execute(_COUNT).scalar() or 0)
 
 
@@ -88,8 +96,16 @@ def count_taken_in(connection: Connection) -> None:
 def forget(connection: Connection, *chosen: ColumnElement[bool]) -> None:
     """Have deliveries that are superseded stand for no event any more, so that their events are planned again."""
     connection.execute(update(_D).where(_D.c.state == "superseded", *chosen).values(span=None))
-    if times_taken_in(connection):
-        count_taken_in(connection)  # what a drain has read of it is no longer so
+    count_taken_in(connection)  # what a drain has read of it is no longer so, and it has to ask for `heads`
+
+
+def heads(connection: Connection, run_id: str, destination_id: int) -> frozenset[int]:
+    """Return the ids of the events that chunks of console text began with which are sent again.
+
+    A platform keeps each under its first event's chunk id. So none of these events may be joined to one before it: its
+    text would be there twice.
+    """
+    return frozenset(connection.execute(_HEADS, {"run_id": run_id, "destination_id": destination_id}).scalars())
 
 
 def place(connection: Connection, run_id: str, destination_id: int) -> None:

@@ -13,11 +13,12 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from soaks import cuts, drain_steps, failures, kills, lost_machines, network, steps
+from soaks import cuts, drain_steps, failures, kills, lost_machines, network, planted_differences, steps
 from soaks.drains import HUB, ULTRALYTICS
 from soaks.ledger import Tally
 from soaks.lost_machines import LostTally
 from soaks.network_tally import NetworkTally
+from soaks.planted_differences import PlantedTally
 from soaks.traces import why_no_strace
 from soaks.volumes import why_no_volume
 
@@ -36,10 +37,12 @@ class Suite:
     """
 
     rounds: int
-    run: Callable[[int, int, Path], Iterator[Tally] | Iterator[NetworkTally] | Iterator[LostTally]]
+    run: Callable[
+        [int, int, Path], Iterator[Tally] | Iterator[NetworkTally] | Iterator[LostTally] | Iterator[PlantedTally]
+    ]
     why_not: Callable[[], str | None] = lambda: None
     may_lose: bool = False
-    tally: type[Tally] | type[NetworkTally] | type[LostTally] = Tally
+    tally: type[Tally] | type[NetworkTally] | type[LostTally] | type[PlantedTally] = Tally
     columns: tuple[str, ...] = ("rounds", "events", "blobs", "lost", "torn", "blobs_lost", "corrupt", "holes", "broken")
 
 
@@ -84,6 +87,8 @@ def _lost(*, sends_late: bool) -> Suite:
     return Suite(300, run, tally=LostTally, columns=_LOST_COLUMNS)
 
 
+_PLANTED_COLUMNS = ("rounds", "found", "undisturbed", "missed", "false", "unmended")
+
 SUITES = {
     "kill": Suite(10_000, kills.run),
     "line": Suite(5_000, lambda rounds, _, keep: steps.run_lines(keep, rounds)),
@@ -105,6 +110,7 @@ SUITES = {
     "network-public": _network(ULTRALYTICS, idempotency=False),
     "network-hub": _network(HUB, idempotency=True),
     "network-hub-public": _network(HUB, idempotency=False),
+    "planted": Suite(1_000, planted_differences.run, tally=PlantedTally, columns=_PLANTED_COLUMNS),
     "network-both": _network(ULTRALYTICS, HUB, idempotency=True),
 }
 
@@ -136,7 +142,9 @@ def main(suites: tuple[str, ...], rounds: int | None, seed: int, keep: Path) -> 
     sys.exit(found)
 
 
-def _run(name: str, suite: Suite, rounds: int, seed: int, keep: Path) -> Tally | NetworkTally | LostTally:
+def _run(
+    name: str, suite: Suite, rounds: int, seed: int, keep: Path
+) -> Tally | NetworkTally | LostTally | PlantedTally:
     total = suite.tally()
     with tqdm(desc=name, unit="round", leave=False, disable=None) as progress:
         for tally in suite.run(rounds, seed, keep):

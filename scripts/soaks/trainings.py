@@ -19,7 +19,11 @@ SCORE = "metrics/mAP50-95(B)"
 
 @dataclass(frozen=True)
 class Session:
-    """One session of one run, and the random generator of its content."""
+    """One session of one run, and the random generator of its content.
+
+    Attributes:
+        names_itself: Whether its registration names the session, as that of the callbacks does.
+    """
 
     opened: journal.Journal
     writer: Writer
@@ -27,6 +31,7 @@ class Session:
     number: int
     random: Random
     chunk_ids: Iterator[int]
+    names_itself: bool = False
 
     def event(self, kind: str, payload: dict[str, object], key: str = "") -> None:
         """Write an event."""
@@ -35,8 +40,14 @@ class Session:
     def started(self, epochs: int) -> None:
         """Announce the session."""
         args = {"model": "yolo11n.pt", "epochs": str(epochs), "data": self.run_id}
-        data = {"trainArgs": args, "epochs": epochs, "environment": {"uploaderRun": self.run_id}}
+        session = {"uploaderSession": self._lineage()} if self.names_itself else {}
+        data = {"trainArgs": args, "epochs": epochs, "environment": {"uploaderRun": self.run_id, **session}}
         self.event("training_started", data)
+
+    def _lineage(self) -> dict[str, object]:
+        with self.opened.begin(read_only=True) as connection:
+            query = f"SELECT uuid, generation, parent FROM sessions WHERE id = {self.number}"
+            return connection.exec_driver_sql(query).one()._asdict()
 
     def epoch(self, number: int) -> None:
         """Train one epoch: some console text, the metrics, sometimes a checkpoint."""
@@ -73,26 +84,31 @@ class Session:
         if failed:
             self.event("training_failed", {"error": "out of memory", "code": "oom"})
         else:
-            self.event("training_complete", {"results": {"bestEpoch": 1}, "classNames": ["box"], "plots": []})
+            results = {"metrics": {SCORE: self.random.random()}, "bestEpoch": 1, "bestFitness": self.random.random()}
+            plots = [{"type": "pr_curve", "y": [self.random.random(), None]}, {"type": "confusion_matrix"}]
+            self.event("training_complete", {"results": results, "classNames": ["box", "ball"], "plots": plots})
 
 
 def _loss(epoch: int) -> float:
     return 1 / (epoch + 1)
 
 
-def record(folder: Path, random: Random, project: str) -> None:
+def record(folder: Path, random: Random, project: str, *, names_sessions: bool = False) -> None:
     """Create a journal with one run or two; some are resumed once, with epochs that are trained again."""
     with journal.open(folder, durability="process") as opened, closing(opened.writer()) as writer:
         for number in range(random.choice((1, 1, 2))):
-            _train(opened, writer, random, project, str(uuid5(NAMESPACE_URL, f"{project}/{number}")))
+            run_id = str(uuid5(NAMESPACE_URL, f"{project}/{number}"))
+            _train(opened, writer, random, project, run_id, names_sessions=names_sessions)
 
 
-def _train(opened: journal.Journal, writer: Writer, random: Random, project: str, run_id: str) -> None:
+def _train(
+    opened: journal.Journal, writer: Writer, random: Random, project: str, run_id: str, *, names_sessions: bool
+) -> None:
     save_dir = str(opened.path.parent / run_id)
     epochs, first, chunk_ids = random.randint(1, 6), 0, count(1)
     for part in range(random.choice((1, 1, 2))):
         writer.start_run(project=project, name="train", save_dir=save_dir, run_id=run_id)
-        session = Session(opened, writer, run_id, writer.start_session(run_id), random, chunk_ids)
+        session = Session(opened, writer, run_id, writer.start_session(run_id), random, chunk_ids, names_sessions)
         session.started(epochs)
         for number in range(first, epochs):
             session.epoch(number)

@@ -1,10 +1,21 @@
-"""Whether the platforms have exactly what was journaled, read with SQLite on one side and over HTTP on the other."""
+"""Whether the platforms have exactly what was journaled, read with SQLite on one side and over HTTP on the other.
+
+Our own verification has to come to the same: nothing is said of a run that arrived whole.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import journal
 from soaks import hub_verdict, ultralytics_verdict
 from soaks.drains import HUB, KEY, ULTRALYTICS, Job
 from soaks.network_tally import NetworkTally, rows
+from uploader.connecting import connect
+from uploader.verification.runs import chosen_targets
+from uploader.verification.verifying import Verifier
 
 _COMPARE = {ULTRALYTICS: ultralytics_verdict.compare, HUB: hub_verdict.compare}
 _OPEN = "SELECT state, kind FROM deliveries WHERE state NOT IN ('delivered', 'superseded')"
@@ -23,3 +34,24 @@ def compare(job: Job, url: str, project: str, tally: NetworkTally) -> None:
         tally.note("lost", f"a delivery of {kind} is {state}")
     for platform in job.platforms:
         _COMPARE[platform](job.folder, url, KEY, project, tally)
+    for finding in unproven(job, url):
+        tally.note("lost", f"a verification says: {finding}")
+
+
+def unproven(job: Job, url: str) -> Iterator[str]:
+    """Yield what our own verification does not find proven; it reads checkpoints back as well.
+
+    Args:
+        job: The journal's drains.
+        url: The platform's base URL, not the proxy's.
+    """
+    settings = replace(job, url=url).settings
+    with journal.open(job.folder) as opened:
+        for target in chosen_targets(opened, (), None):
+            place = target.destination
+            with closing(connect(place.platform, url, settings, connections=1)) as platform:
+                found = Verifier(opened, platform, settings.default_project, deep=True).verify(target)
+            if found.failure:
+                yield f"{place.platform} cannot be read back: {found.failure}"
+            for finding in found.findings:
+                yield f"{finding.item} at {place.platform} is {finding.word}: {finding.why}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from support import planted
+from soaks import planted
 from support.journals import rows
 from support.recordings import KEY, Recordings, recordings
 from support.verified import trained

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,15 @@ CONTENT = b"weights" * 1000
 
 
 def changed(text: str, diff: str) -> str:
-    """Return a text in which each added line follows the line before it, or takes the place of the removed one."""
+    """Return a text in which added lines follow the line before them, or take the place of the removed one."""
     before, removes = "", False
-    for line in diff.splitlines(keepends=True):
-        if line.startswith("+"):
+    for added, lines in groupby(diff.splitlines(keepends=True), key=lambda line: line.startswith("+")):
+        *_, last = together = list(lines)
+        if added:
+            block = "".join(line[1:] for line in together)
             assert text.count(before) == 1, f"{before!r} is not there once"
-            text = text.replace(before, line[1:] if removes else before + line[1:])
-        removes, before = line.startswith("-"), line[1:]
+            text = text.replace(before, block if removes else before + block)
+        removes, before = last.startswith("-"), last[1:]
     return text
 
 
@@ -90,6 +93,25 @@ def test_a_journal_is_delivered_to_the_toy(copy: Path, tmp_path: Path) -> None:
     assert {request.json()["data"]["epoch"] for request in between if request.path.endswith("/events")} == {0, 1, 2}
     assert [request.body for request in between if "/files/" in request.path] == [CONTENT]
     assert (last.path, last.json()["event"]) == ("/runs/r-1/events", "training_complete")
+
+
+def test_what_was_delivered_to_the_toy_is_read_back(copy: Path, tmp_path: Path) -> None:
+    there: dict[str, object] = {"run": "r-1", "complete": True}
+    epochs = {str(number): {"loss": 1 / (number + 1)} for number in range(3)}
+
+    def answers(request: Request) -> Reply:
+        if request.method == "GET":
+            return Reply(body={**there, "epochs": epochs})
+        return Reply(body={"run": "r-1"} if request.path == "/runs" else {"stored": True})
+
+    with journal.open(tmp_path / "journal") as opened:
+        Recordings(opened, opened.writer()).whole(content=CONTENT)
+    place = ("--journal", str(opened.path))
+    with scripted_server(answers) as server:
+        run(copy, "-m", "uploader", "drain", *place, TOY_URL=server.url, TOY_KEY="toy_key")
+        said = run(copy, "-m", "uploader", "verify", *place, TOY_URL=server.url, TOY_KEY="toy_key")
+    assert "proven: registration, 3 epochs, completion" in said
+    assert "cannot be read back here: checkpoint: it gives no files back" in said
 
 
 def test_the_toys_secrets_are_taken_out_of_what_is_recorded(copy: Path) -> None:

@@ -48,13 +48,3 @@ def said(one: Verified) -> list[tuple[str, str, str]]:
     """Return what is not proven, and what is wrong where that is the platform."""
     found = [(finding.item, finding.word, finding.why) for finding in one.findings]
     return [*found, *([("", "failed", str(one.failure))] if one.failure else [])]
-
-
-def mend(at: Recordings, one: Verified) -> None:
-    """Queue what has to be sent again, as the command does."""
-    again = one.again
-    assert again is not None
-    if again.is_whole:
-        at.journal.resend(one.target.run.id, one.target.destination.id)
-    elif again.deliveries:
-        at.journal.send_again(one.target, again.deliveries, again.stage)

@@ -26,7 +26,6 @@ from uploader.errors import CredentialsRefused, SettingsError
 from uploader.run_selection import full_name
 
 if TYPE_CHECKING:
-    from journal import Journal
     from uploader.verification.comparing import Checked
     from uploader.verification.verifying import Verified
 
@@ -81,7 +80,7 @@ def verify(
 ) -> NoReturn:
     """Read runs back and compare them with the journal."""
     with opened_journal(journal, "verify", as_json=as_json) as opened:
-        from uploader.verification.runs import chosen_targets, verify_targets
+        from uploader.verification.runs import chosen_targets, send_again, verify_targets
 
         try:
             chosen = chosen_targets(opened, runs, to)
@@ -90,7 +89,7 @@ def verify(
             found = list(verify_targets(opened, chosen, to=to, deep=deep, bar=bar, settings=settings))
         except SettingsError as error:
             fail(str(error), "verify", USAGE, as_json=as_json)
-        again = {id(one): _send_again(opened, one) for one in found if fix}
+        again = {id(one): send_again(opened, one) for one in found if fix}
         drain = next_command("drain", opened.path)
     if as_json:
         click.echo(
@@ -102,22 +101,6 @@ def verify(
         if fix:
             click.echo(_fixed(found, [again[id(one)] for one in found], drain))
     sys.exit(_code(found))
-
-
-def _send_again(opened: Journal, one: Verified) -> int:
-    """Have the next drain send what is not right; return how many items that is."""
-    from journal.errors import StaleClaim
-
-    if one.again is None or not one.again.items:
-        return 0
-    if one.again.is_whole:
-        opened.resend(one.target.run.id, one.target.destination.id)
-        return one.again.items
-    try:
-        opened.send_again(one.target, one.again.deliveries, one.again.stage)
-    except StaleClaim:  # a drain is at work on the run, which is verified again when it has ended
-        return 0
-    return one.again.items
 
 
 def _code(found: Sequence[Verified]) -> int:

@@ -56,6 +56,8 @@ def _plan(planning: Planning, unplanned: Unplanned, target: Target, events: Sequ
     stage, before, generation = target.stage, unplanned.before, unplanned.generation
     if not events:
         return Plan((), target.planned_through, stage)
+    if any(event.id in unplanned.heads for event in events):
+        return _plan_apart(planning, unplanned, target, events)
     try:
         return planning.plan(events, stage, before, generation)
     except Exception:
@@ -65,6 +67,29 @@ def _plan(planning: Planning, unplanned: Unplanned, target: Target, events: Sequ
     plan = planning.plan(whole, stage, whole_before, generation) if whole else Plan((), 0, stage)
     damaged = [_set_aside(event, plan.stage) for event in events if event not in whole]
     return Plan((*plan.deliveries, *damaged), events[-1].id, plan.stage)
+
+
+def _plan_apart(planning: Planning, unplanned: Unplanned, target: Target, events: Sequence[Event]) -> Plan:
+    """Plan events part by part, each of which begins with one that is not to be joined to those before it."""
+    plan = Plan((), target.planned_through, target.stage)
+    rest = replace(unplanned, heads=frozenset())
+    for part in _parts(events, unplanned.heads):
+        made = _plan(planning, rest, replace(target, stage=plan.stage), part)
+        plan = replace(made, deliveries=(*plan.deliveries, *made.deliveries))
+        seen = [*rest.before, *(event for event in part if event.kind in planning.context)]
+        rest = replace(rest, before=seen, generation=part[-1].generation)
+    return plan
+
+
+def _parts(events: Sequence[Event], heads: frozenset[int]) -> Iterator[list[Event]]:
+    part: list[Event] = []
+    for event in events:
+        if part and event.id in heads:
+            yield part
+            part = []
+        part.append(event)
+    if part:
+        yield part
 
 
 def _kept(planning: Planning, events: Sequence[Event], stage: int) -> Iterator[PlannedDelivery]:

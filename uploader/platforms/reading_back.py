@@ -1,7 +1,7 @@
 """What a platform can show of a run, in the words in which it is compared with what was sent there.
 
-A delivery leaves items on a platform (`Planning.items`), and its client reads items back (`Readable`). An item has a
-kind and a key, which identify it, and a value, whose fields are compared one by one.
+A delivery leaves items on a platform (`Planning.items`), and its client reads items back (`Readable`, `Downloading`).
+An item has a kind and a key, which identify it, and a value, whose fields are compared one by one.
 """
 
 from __future__ import annotations
@@ -65,6 +65,11 @@ class Readable(Protocol):
             DeliveryError: It could not be read now, or not with this key, or not on a server of this age.
         """
         ...
+
+
+@runtime_checkable
+class Downloading(Protocol):
+    """A client of a platform that gives checkpoints back."""
 
     def download(self, weights: object, size: int, write: Callable[[bytes], object]) -> None:
         """Read a checkpoint back, block by block.

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from journal import locations
-from journal.errors import NoJournal, UnknownRow
+from journal.errors import NoJournal, StaleClaim, UnknownRow
 from journal.opening import open_journal
 from journal.reading.places import what_else, what_is
 from journal.records import Destination, Target
@@ -120,6 +120,21 @@ def verify_targets(
     finally:
         for each in verifiers.values():
             each.platform.close()
+
+
+def send_again(opened: Journal, one: Verified) -> int:
+    """Have the next drain send again what is missing or different of a run; return how many items that is."""
+    again = one.again
+    if again is None or not again.items:
+        return 0
+    if again.is_whole:
+        opened.resend(one.target.run.id, one.target.destination.id)
+        return again.items
+    try:
+        opened.send_again(one.target, again.deliveries, again.stage)
+    except StaleClaim:  # a drain is at work on the run, which is to be verified again once it has ended
+        return 0
+    return again.items
 
 
 def _connected(place: Destination, settings: Settings, to: str | None) -> Platform:

@@ -17,7 +17,7 @@ from journal.records import Target
 from uploader.errors import DeliveryError, FileGone, Refused
 from uploader.platforms.base import Platform, RunIdentity
 from uploader.platforms.plans import Planning
-from uploader.platforms.reading_back import Place, Readable, Shown
+from uploader.platforms.reading_back import Downloading, Place, Readable, Shown
 from uploader.platforms.registry import imported, spec_of
 from uploader.verification.comparing import Checked, compare
 from uploader.verification.expectation import expectation
@@ -108,7 +108,7 @@ class Verifier:
         after = before if self._mark(target) == before.mark else self._read(target)
         checked = _checked(before, after, shown, planning)
         failure = None
-        if self.deep:
+        if self.deep and isinstance(self.platform, Downloading):
             try:
                 checked = [self._downloaded(one, shown, self.platform) for one in checked]
             except DeliveryError as error:
@@ -130,7 +130,7 @@ class Verifier:
         run = target.run
         return RunIdentity(run.id, run.project or self.default_project, run.name, target.ids)
 
-    def _downloaded(self, one: Checked, shown: Shown, platform: Readable) -> Checked:
+    def _downloaded(self, one: Checked, shown: Shown, platform: Downloading) -> Checked:
         """Compare a checkpoint's digest with that of what is downloaded; any other item stays as it was found.
 
         Raises:
@@ -147,7 +147,7 @@ class Verifier:
             return replace(one, word="unreadable", why=f"it cannot be downloaded: {error}")
         return replace(one, word="different", why=why) if why else replace(one, word="proven", why="")
 
-    def _difference(self, platform: Readable, weights: object, size: int, sha256: str) -> str | None:
+    def _difference(self, platform: Downloading, weights: object, size: int, sha256: str) -> str | None:
         """Download a checkpoint, of which a block at a time is in memory, and return how it differs."""
         digest, length = hashlib.sha256(), 0
         with self.bar("download", size) as told:

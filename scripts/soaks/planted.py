@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +40,18 @@ class Store:
 
 
 def plant(data: Path, model: str, name: str, seed: int) -> bool:
-    """Plant one difference; return False where the model has nothing that could differ so."""
+    """Plant one difference, or take the epoch `epoch N is lost`; return False where nothing could differ so."""
     with closing(sqlite3.connect(data / "platform.db", timeout=30)) as database:
         database.execute("PRAGMA foreign_keys=ON")
-        done = PLANTS[name](Store(database, data, model), random.Random(seed))
+        one = re.fullmatch(r"epoch (\d+) is lost", name)
+        found = partial(_lost_one, int(one[1])) if one else PLANTS[name]
+        done = found(Store(database, data, model), random.Random(seed))
         database.commit()
     return done
+
+
+def _lost_one(epoch: int, store: Store, chance: random.Random) -> bool:
+    return store.run("DELETE FROM epochs WHERE model_id = :model AND epoch = :epoch", epoch=epoch)
 
 
 def _lost_epoch(store: Store, chance: random.Random) -> bool:

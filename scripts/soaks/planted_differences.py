@@ -1,0 +1,127 @@
+"""Suite `planted`: differences are planted behind a platform's back; `verify` must find each, and nothing else.
+
+Each round delivers a generated journal, plants one difference in one of its runs, verifies, sends again what is wrong,
+and verifies once more. Every other round reads and writes through a server that has the SDK's shapes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+
+import journal
+from soaks.drains import KEY, TIMING, Job, drain
+from soaks.figures import Figures
+from soaks.places import keep_when_found, scratch
+from soaks.planted import FOREIGN, PLANTS, plant
+from soaks.public_shapes import public_platform
+from soaks.trainings import record
+from uploader.server.running import RunningServer, running
+from uploader.verification.runs import chosen_targets, send_again, verify_targets
+from uploader.verification.verifying import Verified
+
+_ROUNDS_PER_SERVER = 25
+_PATIENT = replace(TIMING, answer=60.0)
+
+
+@dataclass
+class PlantedTally(Figures):
+    """The figures of the suite; all from `missed` on must be zero.
+
+    Attributes:
+        rounds: Differences that were planted.
+        found: Of these, those that a verification found.
+        undisturbed: Verifications of runs in which nothing was planted.
+        missed: Differences that were not found.
+        false: Runs without one of which something was said.
+        unmended: Differences that were there after what is wrong had been sent again.
+        notes: Descriptions of the findings.
+    """
+
+    rounds: int = 0
+    found: int = 0
+    undisturbed: int = 0
+    missed: int = 0
+    false: int = 0
+    unmended: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, figure: str, what: str) -> None:
+        """Count a fault, and describe it."""
+        setattr(self, figure, getattr(self, figure) + 1)
+        self.notes.append(f"{figure}: {what}")
+
+    @property
+    def lost(self) -> int:
+        """Differences that were not found."""
+        return self.missed
+
+    @property
+    def damaged(self) -> int:
+        """Faults other than losses."""
+        return self.false + self.unmended
+
+
+def run(rounds: int, seed: int, keep: Path) -> Iterator[PlantedTally]:
+    """Yield the figures of each round.
+
+    Args:
+        rounds: Number of differences.
+        seed: Decides each round, together with its number.
+        keep: Folder that journals with a finding are copied to.
+    """
+    for first in range(0, rounds, _ROUNDS_PER_SERVER):
+        with (
+            scratch() as folder,
+            running(folder, api_key=KEY, idempotency=False) as server,
+            public_platform(server.url) as public,
+        ):
+            for number in range(first, min(rounds, first + _ROUNDS_PER_SERVER)):
+                yield _play(f"{seed}-{number}", server, public.url if number % 2 else server.url, keep)
+
+
+def _play(seed: str, server: RunningServer, url: str, keep: Path) -> PlantedTally:
+    tally, random = PlantedTally(rounds=1), Random(f"{seed}/planted")
+    with scratch() as folder:
+        job = Job(folder / "journal", url, timing=_PATIENT)
+        record(job.folder, random, f"planted-{seed}", names_sessions=True)
+        drain(job)
+        clean = _verified(job)
+        _require_clean(clean, tally, "at first")
+        name = _plant(server, clean, random)
+        wrong = [one for one in _verified(job) if not one.is_right]
+        tally.found += bool(wrong)
+        if not wrong:
+            tally.note("missed", name)
+        if len(wrong) > 1:
+            tally.note("false", f"{len(wrong)} runs after '{name}' in one")
+        if name not in FOREIGN:
+            with journal.open(job.folder) as opened:
+                for one in wrong:
+                    send_again(opened, one)
+            drain(job)
+            _require_clean(_verified(job), tally, f"after '{name}'", "unmended")
+        tally.notes = [f"seed {seed}: {note}" for note in tally.notes]
+        keep_when_found(tally, folder, keep / f"planted-{seed}")
+    return tally
+
+
+def _verified(job: Job) -> Sequence[Verified]:
+    with journal.open(job.folder) as opened:
+        return list(verify_targets(opened, chosen_targets(opened, (), None), deep=True, settings=job.settings))
+
+
+def _require_clean(found: Sequence[Verified], tally: PlantedTally, when: str, figure: str = "false") -> None:
+    tally.undisturbed += len(found)
+    for one in found:
+        if one.failure or one.findings:
+            tally.note(figure, f"{when}: {one.failure or list(one.findings)}")
+
+
+def _plant(server: RunningServer, clean: Sequence[Verified], random: Random) -> str:
+    """Plant something that can differ in one of the runs, and return what."""
+    model = str(random.choice(clean).target.ids["modelId"])
+    names = random.sample(list(PLANTS), len(PLANTS))
+    return next(name for name in names if plant(server.data, model, name, random.randrange(10**9)))
