@@ -87,7 +87,7 @@ def _lost(*, sends_late: bool) -> Suite:
     return Suite(300, run, tally=LostTally, columns=_LOST_COLUMNS)
 
 
-_PLANTED_COLUMNS = ("rounds", "found", "undisturbed", "missed", "false", "unmended")
+_PLANTED_COLUMNS = ("rounds", "found", "undisturbed", "mended", "missed", "false", "unmended")
 
 SUITES = {
     "kill": Suite(10_000, kills.run),

@@ -31,6 +31,14 @@ class Store:
     def run(self, statement: str, **values: Any) -> bool:
         return self.database.execute(statement, {"model": self.model, **values}).rowcount > 0
 
+    def copy_last(self, table: str, key: str, further: int) -> bool:
+        """Insert a copy of the model's last row of a table, under a further key."""
+        columns = [name for _, name, *_ in self.database.execute(f"PRAGMA table_info({table})")]
+        values = ", ".join(f"{key} + {further}" if name == key else name for name in columns)
+        last = f"SELECT max({key}) FROM {table} WHERE model_id = :model"
+        where = f"WHERE model_id = :model AND {key} = ({last})"
+        return self.run(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} {where}")
+
     def json(self, column: str) -> Any:
         [(text,)] = self.rows(f"SELECT {column} FROM models WHERE id = :model")
         return json.loads(text) if text else None
@@ -116,10 +124,7 @@ def _metrics(row: tuple[Any, ...]) -> Any:
 
 
 def _strange_epoch(store: Store, chance: random.Random) -> bool:
-    return store.run(
-        "INSERT INTO epochs (model_id, epoch, data, timestamp) SELECT :model, 1000 + max(epoch), data, timestamp "
-        "FROM epochs WHERE model_id = :model HAVING count(*)"
-    )
+    return store.copy_last("epochs", "epoch", 1000)
 
 
 def _in_console(change: Callable[[str, random.Random], str]) -> Plant:
@@ -142,12 +147,7 @@ def _letter(text: str, chance: random.Random) -> str:
 
 
 def _doubled_chunk(store: Store, chance: random.Random) -> bool:
-    found = store.rows("SELECT max(chunk_id) FROM console WHERE model_id = :model")
-    return found[0][0] is not None and store.run(
-        "INSERT INTO console (model_id, chunk_id, data, timestamp) SELECT :model, 7 + chunk_id, data, timestamp "
-        "FROM console WHERE model_id = :model AND chunk_id = :key",
-        key=found[0][0],
-    )
+    return store.copy_last("console", "chunk_id", 7)
 
 
 def _in_model(column: str, change: Callable[[Any, random.Random], Any]) -> Plant:

@@ -99,6 +99,7 @@ def _resumable(
     if wanted.run_id is None:
         return {}
     upload_id = uploads.id_of(facts["uploadPath"])
+    transfers.discard_damaged(platform, upload_id)
     with platform.store.write() as rows:
         transfer = transfers.resume(rows, upload_id, platform)
     urls = {"create": tus_endpoints.creation_url(request, platform, upload_id)}

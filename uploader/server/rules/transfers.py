@@ -117,6 +117,18 @@ def resume(rows: Rows, upload_id: str, platform: Platform) -> Transfer | None:
     return found
 
 
+def discard_damaged(platform: Platform, upload_id: str) -> None:
+    """Delete a finished transfer that an upload could resume if its file was damaged or lost since.
+
+    Who sends a file again that has arrived has a reason to: it may have read it back.
+    """
+    with platform.store.read() as rows:
+        upload = rows.uploads.get(upload_id)
+        found = rows.transfers.resumable(upload, platform.clock()) if upload else None
+    if found and found.finished and found.sha256 and not platform.files.is_whole(found.sha256):
+        discard(platform, found.id)
+
+
 def _record(rows: Rows, transfer_id: str, sha256: str, now: str) -> None:
     # Read again: while the file was hashed, its model may have been deleted or the transfer assigned to another upload.
     transfer = rows.transfers.get(transfer_id)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+_BLOCK = 1024 * 1024  # bytes
+
 
 class IncomingFile:
     """A file being received: written under a temporary name and hashed along the way."""
@@ -46,6 +48,17 @@ class Files:
     def path(self, sha256: str) -> Path:
         """Return the path of the file with this digest, whether or not it exists."""
         return self._root / sha256[:2] / sha256
+
+    def is_whole(self, sha256: str) -> bool:
+        """Tell whether the file with this digest is there, and still has it. That takes as long as reading it."""
+        whole = hashlib.sha256()
+        try:
+            with self.path(sha256).open("rb") as stream:
+                while block := stream.read(_BLOCK):
+                    whole.update(block)
+        except OSError:
+            return False
+        return whole.hexdigest() == sha256
 
     @contextmanager
     def incoming(self) -> Iterator[IncomingFile]:
