@@ -16,11 +16,6 @@ from typing import Any
 
 from journal.errors import DamagedMirror, LibraryMissing
 
-try:
-    import zstandard
-except ImportError:
-    zstandard = None  # type: ignore[assignment, unused-ignore]
-
 FORMAT = 1
 PLANES = "planes, zstd"
 """How parts are coded where they are; else a part is a piece of the file."""
@@ -80,6 +75,15 @@ class PartList:
         return (min(self.part, self.size - number * self.part) for number in range(len(self.digests)))
 
 
+def library() -> Any:
+    """Return the module zstandard, None where it is not installed; imported only when a checkpoint is at hand."""
+    try:
+        import zstandard
+    except ImportError:
+        return None
+    return zstandard
+
+
 def part_size(size: int) -> int:
     """Return the size of the parts of a file: a 256th of it, in multiples of 128 KiB, and 4 MiB at most."""
     return min(_LARGEST, max(1, -(-size // (_PARTS * _UNIT))) * _UNIT)
@@ -92,11 +96,12 @@ def digest(stored: bytes) -> str:
 
 def coding() -> str:
     """Return how parts are coded on this machine."""
-    return PLANES if zstandard else ""
+    return PLANES if library() else ""
 
 
 def encode(piece: bytes) -> bytes:
     """Return a part as it is stored here: the width of its numbers, then each plane of it."""
+    zstandard = library()
     if not zstandard:
         return piece
     compress = zstandard.ZstdCompressor(_LEVEL).compress
@@ -112,7 +117,7 @@ def decoder(coding: str) -> Callable[[bytes, int], bytes]:
     """
     if not coding:
         return lambda stored, _: stored
-    if not zstandard:
+    if not library():
         raise LibraryMissing(
             "checkpoints in this mirror are compressed, which takes zstandard to read: "
             "pip install 'offline-uploader[mirror]', and do this again"
@@ -159,6 +164,7 @@ def _unpacked(plane: bytes, expected: int) -> bytes:
     Raises:
         ValueError: It is not of this length.
     """
+    zstandard = library()
     try:
         if zstandard.get_frame_parameters(plane).content_size != expected:
             raise ValueError("a plane of a part has another length")

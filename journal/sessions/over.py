@@ -118,7 +118,8 @@ def are_going_on(connection: Connection, now: datetime, runs: Collection[str]) -
         now: The current time.
         runs: Uuids.
     """
-    rows = [row for row in connection.execute(_LAST).all() if row.run_id in runs and not is_gone(row, now)]
+    found = connection.execute(_LAST, {"runs": json.dumps([*runs])}).all()
+    rows = [row for row in found if not is_gone(row, now)]
     return any(not connection.execute(_HAS_TOLD_END, {"id": row.session_id}).scalar() for row in rows)
 
 

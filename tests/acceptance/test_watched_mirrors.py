@@ -120,6 +120,30 @@ def test_a_stop_while_a_mirror_is_away_does_not_say_that_all_has_arrived(
     assert "up to date" not in "".join(drain.out)
 
 
+def test_a_mirror_that_was_drained_here_is_waited_for_while_its_drive_is_not_mounted(
+    journals: Recordings, mirror: Path, desk: dict[str, str], server: ScriptedServer
+) -> None:
+    """It is no journal to be: nothing is made in the mount point."""
+    training = journals.begin()
+    training.started()
+    mirroring = Mirroring(journals.journal, FolderStore(mirror))
+    mirroring.step()
+    with watching(desk, str(mirror), program=("-c", SOON)) as drain:
+        drain.wait_for("its start arrived")
+        assert drain.stop() == 0
+    training.epoch(0)
+    mirroring.step()
+    away = mirror.rename(mirror.with_name("away"))
+    mirror.mkdir()
+    with watching(desk, str(mirror), program=("-c", SOON)) as drain:
+        drain.wait_for("is the drive mounted?")
+        assert list(mirror.iterdir()) == []
+        mirror.rmdir()
+        away.rename(mirror)
+        drain.wait_for("epoch 1 arrived")
+        assert drain.stop() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_a_mirror_is_taken_in_ends_a_drain_as_at_any_other_time(
     journals: Recordings, mirror: Path, desk: dict[str, str], number: int

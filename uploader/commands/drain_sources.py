@@ -93,7 +93,11 @@ def taken_in(places: Sequence[Path | None], options: DrainOptions, *, as_json: b
     """
     from journal.reading.places import what_is
 
-    journals = [place for place in places if place is None or what_is(place) not in {"pack", "mirror"}]
+    journals = [
+        place
+        for place in places
+        if place is None or not (what_is(place) in {"pack", "mirror"} or (options.watch and _is_away(place)))
+    ]
     others = [place for place in places if place is not None and place not in journals]
     sources = Sources([Chosen(place, options) for place in journals])
     with _stopping(sources):
@@ -149,6 +153,17 @@ def _take_in(places: Sequence[Path], options: DrainOptions, sources: Sources, *,
         sources.journals.append(Chosen(where, replace(options, runs=tuple(sorted(runs)))))
     elif where is not None:  # without a name, a drain would deliver all
         sources.ended.append((where, Summary((), seconds=0.0, interrupted=False)))
+
+
+def _is_away(place: Path) -> bool:
+    """Return whether nothing is where a mirror was that was drained from here: its drive may not be mounted yet."""
+    from journal.locations import packs_journal
+    from journal.mirror.mirror_state import states
+    from journal.reading.places import what_is
+
+    if what_is(place) != "nothing":
+        return False
+    return any(str(place) == one.address for own in states(packs_journal()).values() for one in own)
 
 
 def _follow(mirrors: Sequence[Path], options: DrainOptions, sources: Sources) -> None:

@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from queue import Empty
 from threading import Event
+from typing import TYPE_CHECKING
 
 from journal import Journal
 from journal.clock import to_text, utc_now
@@ -28,7 +29,6 @@ from uploader.delivery.completion import Completion
 from uploader.delivery.drain_lock import HeldLock, drain_lock
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
-from uploader.delivery.followed_mirrors import FollowedMirrors
 from uploader.delivery.journal_changes import NOTICE_SECONDS, JournalChanges
 from uploader.delivery.journal_maintenance import JournalMaintenance
 from uploader.delivery.known_models import KnownModels
@@ -42,6 +42,9 @@ from uploader.delivery.summary import NOTHING_LEFT, DestinationResult, Summary, 
 from uploader.errors import DrainLocked
 from uploader.run_selection import choose_runs
 from uploader.settings import Settings
+
+if TYPE_CHECKING:
+    from uploader.delivery.followed_mirrors import FollowedMirrors
 
 TICK_SECONDS = 1.0
 """How often a drain that waits looks at the journal."""

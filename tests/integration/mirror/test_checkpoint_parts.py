@@ -40,7 +40,7 @@ def noise(seed: int = 1) -> bytes:
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without zstandard."""
-    monkeypatch.setattr(parts, "zstandard", None)
+    monkeypatch.setattr(parts, "library", lambda: None)
 
 
 def come_back(training: Bench, store: FolderStore, folder: Path) -> Restored:
@@ -57,7 +57,7 @@ def test_the_same_bytes_come_back(
     training: Bench, store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, size: int, is_bare: bool
 ) -> None:
     if is_bare:
-        monkeypatch.setattr(parts, "zstandard", None)
+        monkeypatch.setattr(parts, "library", lambda: None)
     training.checkpoint(weights(size=size))
     Mirroring(training.journal, store).step(is_last=True)
     assert bool(list(store.list("parts/"))) == (size >= parts.WHOLE_BELOW)
@@ -184,7 +184,7 @@ def test_a_part_that_is_lost_or_torn_is_named(
         (damaged,) = restore(opened, store).damaged
         assert (why in damaged, list(opened.blobs.names())) == (True, [])
     if is_bare:
-        monkeypatch.setattr(parts, "zstandard", None)
+        monkeypatch.setattr(parts, "library", lambda: None)
     assert why in check(store).damaged[0]
 
 
@@ -198,7 +198,7 @@ def test_without_the_library_all_else_comes_back_and_the_checkpoint_when_it_is_i
     training.event()
     Mirroring(training.journal, store).step()
     with monkeypatch.context() as bare, journal.open(tmp_path / "new") as opened:
-        bare.setattr(parts, "zstandard", None)
+        bare.setattr(parts, "library", lambda: None)
         assert check(store).damaged == []
         found = restore(opened, store)
         assert (found.events, len(found.damaged)) == (1, 1)

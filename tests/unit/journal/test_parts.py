@@ -77,7 +77,7 @@ def test_a_plane_that_claims_to_be_longer_is_not_unpacked() -> None:
 def test_without_the_library_parts_are_pieces_of_the_file_and_others_name_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(parts, "zstandard", None)
+    monkeypatch.setattr(parts, "library", lambda: None)
     assert (parts.coding(), encode(b"weights")) == ("", b"weights")
     with pytest.raises(LibraryMissing, match=r"pip install 'offline-uploader\[mirror\]'"):
         decoder(parts.PLANES)
