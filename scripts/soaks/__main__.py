@@ -13,14 +13,27 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from soaks import cuts, drain_steps, failures, kills, lost_machines, network, planted_differences, steps
+from soaks import (
+    cuts,
+    drain_steps,
+    failures,
+    kills,
+    lost_machines,
+    lost_trainings,
+    network,
+    planted_differences,
+    steps,
+)
 from soaks.drains import HUB, ULTRALYTICS
 from soaks.ledger import Tally
 from soaks.lost_machines import LostTally
+from soaks.lost_trainings import LostTrainingTally
 from soaks.network_tally import NetworkTally
 from soaks.planted_differences import PlantedTally
 from soaks.traces import why_no_strace
 from soaks.volumes import why_no_volume
+
+AnyTally = Tally | NetworkTally | LostTally | LostTrainingTally | PlantedTally
 
 
 @dataclass(frozen=True)
@@ -37,12 +50,10 @@ class Suite:
     """
 
     rounds: int
-    run: Callable[
-        [int, int, Path], Iterator[Tally] | Iterator[NetworkTally] | Iterator[LostTally] | Iterator[PlantedTally]
-    ]
+    run: Callable[[int, int, Path], Iterator[AnyTally]]
     why_not: Callable[[], str | None] = lambda: None
     may_lose: bool = False
-    tally: type[Tally] | type[NetworkTally] | type[LostTally] | type[PlantedTally] = Tally
+    tally: type[AnyTally] = Tally
     columns: tuple[str, ...] = ("rounds", "events", "blobs", "lost", "torn", "blobs_lost", "corrupt", "holes", "broken")
 
 
@@ -88,6 +99,16 @@ def _lost(*, sends_late: bool) -> Suite:
 
 
 _PLANTED_COLUMNS = ("rounds", "found", "undisturbed", "mended", "missed", "false", "unmended")
+_TRAINED_COLUMNS = ("rounds", "trainings", "epochs", "mirrored", "lost", "different", "runs", "broken")
+
+
+def _lost_training(*, in_s3: bool) -> Suite:
+    def run(rounds: int, seed: int, keep: Path) -> Iterator[LostTrainingTally]:
+        return lost_trainings.run(rounds, seed, keep, in_s3=in_s3)
+
+    why_not = lost_trainings.why_no_s3 if in_s3 else lost_trainings.why_not
+    return Suite(50, run, why_not, tally=LostTrainingTally, columns=_TRAINED_COLUMNS)
+
 
 SUITES = {
     "kill": Suite(10_000, kills.run),
@@ -100,6 +121,8 @@ SUITES = {
     "cut-xfs-process": _cut("xfs", "process"),
     "lost-machine": _lost(sends_late=False),
     "lost-machine-late": _lost(sends_late=True),
+    "lost-training": _lost_training(in_s3=False),
+    "lost-training-s3": _lost_training(in_s3=True),
     "drain-line": Suite(
         5_000,
         lambda rounds, _, keep: drain_steps.run(keep, rounds),
@@ -142,9 +165,7 @@ def main(suites: tuple[str, ...], rounds: int | None, seed: int, keep: Path) -> 
     sys.exit(found)
 
 
-def _run(
-    name: str, suite: Suite, rounds: int, seed: int, keep: Path
-) -> Tally | NetworkTally | LostTally | PlantedTally:
+def _run(name: str, suite: Suite, rounds: int, seed: int, keep: Path) -> AnyTally:
     total = suite.tally()
     with tqdm(desc=name, unit="round", leave=False, disable=None) as progress:
         for tally in suite.run(rounds, seed, keep):
