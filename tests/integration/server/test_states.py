@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from support.platform_api import Api
+from support.platform_api import EVENTS, Api
 
 from uploader.server.running import running
 
@@ -95,6 +95,24 @@ def test_an_end_that_is_told_again_is_the_same_and_another_one_counts_from_when_
         api.event(event, {}, modelId=run["modelId"])
         ends.append(api.model()["completedAt"])
     assert [each[17:19] for each in ends] == ["10", "10", "30"]
+
+
+def test_a_training_that_is_sent_again_with_its_times_gets_them(api: Api, clock: Clock) -> None:
+    environment = {"environment": {"uploaderRun": "r", "uploaderSession": {"uuid": "s", "generation": 1}}}
+    sent = [("training_started", environment, 1), ("epoch_end", {"epoch": 0}, 2), ("training_complete", {}, 3)]
+    target = {"project": "demo", "name": "train"}
+    for times in ({}, {"Uploader-Times": "2026-11-19T08:00:00Z 2026-11-19T08:00:00Z"}):
+        for event, data, number in sent:
+            headers = {"Uploader-Order": f"1 s {number} s {number}", **times}
+            body = {"event": event, "data": data, **target}
+            answer = api.request("POST", EVENTS, json=body, headers=headers).json()
+            target = {"modelId": answer["modelId"]}
+        clock.forward(minutes=1)
+    model = api.model()
+    told = [model["startedAt"], model["completedAt"], model["epochTimes"][0]["endedAt"], model["runs"][0]["startedAt"]]
+    assert told == ["2026-11-19T08:00:00.000Z"] * 4
+    assert model["epochTimes"][0]["arrivedAt"] == model["createdAt"] == "2026-11-20T12:00:00.000Z"
+    assert "Resumed" not in api.request("GET", "/runs/local/demo/train").text
 
 
 def test_cancelling_again_leaves_the_first_time(api: Api, clock: Clock) -> None:

@@ -108,12 +108,13 @@ def _overview_row(overview: Overview, done: int, checkpoints: int, now: str) -> 
 def _state(snapshot: ModelSnapshot, now: str) -> Element:
     model, state, done = snapshot.model, snapshot.state(now), len(snapshot.trained)
     known = [each for each in snapshot.took.values() if each is not None]
-    resumed = [clock(each.started_at) for each in snapshot.runs[1:]]
+    starts = sorted({each.started_at for each in snapshot.runs} or {model.started_at})
+    resumed = [clock(each) for each in starts[1:]]
     facts: list[tuple[str, Element | str | None]] = [
         ("Status", status(state)),
         ("Why", _why(model, state)),
         ("Epochs", progress(done, model.epochs)),
-        ("Started", clock(snapshot.runs[0].started_at if snapshot.runs else model.started_at)),
+        ("Started", clock(starts[0])),
         ("Resumed", ", ".join(resumed) or None),
         ("Ended", clock(model.completed_at) if model.completed_at else "—"),
         ("Last heard of", None if model.completed_at else clock(rules.heard_at(model))),

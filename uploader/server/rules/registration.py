@@ -48,9 +48,12 @@ def start(rows: Rows, event: TrainingEvent, *, unique_names: bool = True) -> dic
         model = replace(model, rank=None)
     fields = changes.from_start(event.data, event.when) | {"rank": event.order.rank if event.order else None}
     if model and is_older(event.order, model.rank):
+        run_id = rows.run_ids(model.id)[0]
         if _is_newest_session(model, event.data):  # it is sent again: what it says of itself holds
-            rows.update_model(model.id, {name: fields[name] for name in _FACTS})
-        return {**_ids(model, rows.run_ids(model.id)[0]), "ignored": IGNORED}
+            facts = (*_FACTS, "started_at") if event.when.is_told else _FACTS
+            rows.update_model(model.id, {name: fields[name] for name in facts})
+            rows.date_run(run_id, event.when)
+        return {**_ids(model, run_id), "ignored": IGNORED}
     if model:
         rows.update_model(model.id, fields)
     else:

@@ -13,6 +13,7 @@ from uploader.server.storage.store_records import ConsoleChunk, Epoch, Model, Ov
 from uploader.server.storage.transfer_store import TransferRows
 from uploader.server.storage.upload_store import UploadRows
 from uploader.server.storage.witness_store import WitnessRows
+from uploader.server.times import When
 
 # The same content again changes neither when it arrived nor, unless the client tells that, when it happened.
 _NEW_TIMES = """
@@ -152,6 +153,11 @@ class Rows:
         """Add a run to a model and return its id."""
         statement = "INSERT INTO runs (model_id, started_at, arrived_at) VALUES (?, ?, ?)"
         return int(self._connection.execute(statement, [model_id, started_at, arrived_at]).lastrowid or 0)
+
+    def date_run(self, run_id: int, when: When) -> None:
+        """Set when a run began, if the client tells that."""
+        if when.is_told:
+            self._connection.execute("UPDATE runs SET started_at = ? WHERE id = ?", [when.begun, run_id])
 
     def runs(self, model_id: str) -> list[Run]:
         """Return a model's runs, oldest first."""
