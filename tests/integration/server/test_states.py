@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.platform_api import EVENTS, Api
@@ -42,6 +43,11 @@ def shown(api: Api, name: str = "train") -> tuple[str, str]:
     for path in ("/", f"/runs/local/demo/{name}"):
         assert f'class="status {model["state"]}"' in api.request("GET", path).text
     return model["status"], model["state"]
+
+
+def timing_of(api: Api) -> dict[str, Any]:
+    timing: dict[str, Any] = api.get("/api/models/local/demo/train/training")["job"]["timing"]
+    return timing
 
 
 def test_a_training_that_is_not_heard_of_is_silent_then_interrupted_and_runs_when_it_is_again(
@@ -84,7 +90,7 @@ def test_an_epoch_of_a_training_without_validation_is_one(api: Api) -> None:
     for number, loss in enumerate((3.0, 2.0)):
         metrics = {"train/loss": loss, "metrics/accuracy": 0.5}
         api.event("epoch_end", {"epoch": number, "metrics": metrics}, modelId=run["modelId"])
-    assert len(api.model()["epochTimes"]) == 2
+    assert len(timing_of(api)["epochs"]) == 2
 
 
 def test_an_end_that_is_told_again_is_the_same_and_another_one_counts_from_when_it_came(api: Api, clock: Clock) -> None:
@@ -108,10 +114,10 @@ def test_a_training_that_is_sent_again_with_its_times_gets_them(api: Api, clock:
             answer = api.request("POST", EVENTS, json=body, headers=headers).json()
             target = {"modelId": answer["modelId"]}
         clock.forward(minutes=1)
-    model = api.model()
-    told = [model["startedAt"], model["completedAt"], model["epochTimes"][0]["endedAt"], model["runs"][0]["startedAt"]]
+    model, timing = api.model(), timing_of(api)
+    told = [model["startedAt"], model["completedAt"], timing["epochs"][0]["endedAt"], timing["runs"][0]["startedAt"]]
     assert told == ["2026-11-19T08:00:00.000Z"] * 4
-    assert model["epochTimes"][0]["arrivedAt"] == model["createdAt"] == "2026-11-20T12:00:00.000Z"
+    assert timing["epochs"][0]["arrivedAt"] == model["createdAt"] == "2026-11-20T12:00:00.000Z"
     assert "Resumed" not in api.request("GET", "/runs/local/demo/train").text
 
 

@@ -138,8 +138,6 @@ def described(
         "resume": urls.get("last"),
         "weights": urls.get("best") or parent,
         "checkpoints": {kind: _shown(each) for kind, each in weights.items()},
-        "startedAt": model.started_at,
-        "heardAt": model.heard_at,
         "createdAt": model.created_at,
         "updatedAt": model.updated_at,
     }

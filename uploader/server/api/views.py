@@ -75,11 +75,11 @@ def reached(rows: Rows, model: Overview) -> tuple[int, int]:
 def summary(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
     """Return a model as it appears in lists: everything except its plots. Fields without a value are omitted.
 
-    `startedAt`, `completedAt`, `heardAt` and the times of epochs, text and checkpoints are when things happened;
-    `createdAt`, `updatedAt` and `arrivedAt`, when they arrived.
+    `startedAt`, `completedAt` and the times of epochs, text and checkpoints are when things happened; `createdAt` and
+    `updatedAt`, when they arrived.
     """
     model, file = snapshot.model, snapshot.weights
-    properties, took = model.properties or {}, snapshot.took
+    properties = model.properties or {}
     fields = {
         "id": model.id,
         "owner": model.owner,
@@ -102,7 +102,6 @@ def summary(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
         "checkpoints": [_checkpoint(each) for each in snapshot.checkpoints],
         "startedAt": None if model.status in _NOT_STARTED else model.started_at,
         "completedAt": model.completed_at,
-        "heardAt": None if model.completed_at else training_state.heard_at(model),
         "classNames": model.class_names,
         "trainingError": _error(model),
         "starCount": int(is_starred(model)),
@@ -113,9 +112,7 @@ def summary(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
         "system": model.system,
         "progress": model.progress,
         "results": model.results,
-        "epochTimes": [_times(each, took) for each in snapshot.trained],
         "runIds": [each.id for each in snapshot.runs],
-        "runs": [{"id": each.id, "startedAt": each.started_at, "arrivedAt": each.arrived_at} for each in snapshot.runs],
         "consoleChunks": [_chunk(each) for each in snapshot.chunks],
         "createdAt": model.created_at,
         "updatedAt": snapshot.updated_at,
@@ -136,9 +133,9 @@ def detail(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
 def job(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
     """Return the progress of a model's training. Durations are in milliseconds."""
     model = snapshot.model
-    done, state = len(snapshot.trained), snapshot.state(now)
+    done, state, took = len(snapshot.trained), snapshot.state(now), snapshot.took
     total = model.epochs or done
-    known = [each for each in snapshot.took.values() if each is not None]
+    known = [each for each in took.values() if each is not None]
     per_epoch = sum(known) / len(known) if known else 0.0
     reached = {
         "currentEpoch": done,
@@ -156,6 +153,10 @@ def job(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
             "elapsedMs": training_state.milliseconds_of(model),
             "timePerEpochMs": per_epoch,
             "etaMs": per_epoch * (total - done) if state == "running" else 0.0,
+            "heardAt": training_state.heard_at(model),
+            "arrivedAt": model.created_at,
+            "runs": [_run(each) for each in snapshot.runs],
+            "epochs": [_times(each, took) for each in snapshot.trained],
         },
         "compute": None,
         "trainArgs": _main_arguments(model.train_args),
@@ -168,6 +169,10 @@ def job(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
 
 def _result(epoch: Epoch) -> dict[str, Any]:
     return {**epoch.data, "timestamp": epoch.timestamp}
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {"id": run.id, "startedAt": run.started_at, "arrivedAt": run.arrived_at}
 
 
 def _times(epoch: Epoch, took: Mapping[int, float | None]) -> dict[str, Any]:
@@ -187,7 +192,6 @@ def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
         "size": checkpoint.size,
         "sha256": checkpoint.sha256,
         "savedAt": checkpoint.saved_at,
-        "arrivedAt": checkpoint.arrived_at,
     }
 
 
