@@ -54,7 +54,7 @@ _ENDED = "upstream reports no failure, so its run is shown as running forever"
 _SAVED = "upstream uploads the saved file every 15 minutes; ours uploads the last save when the training has ended"
 _AGAIN = {"trainResults.*.modelInfo": "a resumed session sends it again, because its model may be new to the platform"}
 _FAILED = {
-    **dict.fromkeys(("status", "trainingError", "completedAt"), _ENDED),
+    **dict.fromkeys(("status", "state", "trainingError", "completedAt"), _ENDED),
     **dict.fromkeys(("checkpoints", "file", "hasWeights"), _SAVED),
 }
 _RANDOM = "the workers' file has a random name"
