@@ -13,7 +13,7 @@ _OWN = re.compile(
     r"|runId|gitCommit|gitCommitMessage"  # of this checkout, which may change meanwhile
 )
 _SYSTEM = "system"
-_OURS = {"uploaderRun", "uploaderSession", "uploaderProofKey"}
+_OURS = {"uploaderRun", "uploaderSession", "uploaderProofKey", "offlineUploader"}
 # Lines of the console whose existence or text depends on the machine's speed, and those of either reporter.
 _VARYING = re.compile(
     r"image access|it/s|s/it|\dms|Results saved|Logging results|hours|cache|Scanning|[━─]|\d+G "
