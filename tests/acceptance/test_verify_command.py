@@ -114,6 +114,18 @@ def test_a_platform_that_cannot_be_read_back_proves_nothing(
     assert all("cannot be reached" in one["error"] for one in gone["runs"])
 
 
+def test_a_run_that_has_gone_on_elsewhere_cannot_be_read_back(at: Recordings) -> None:
+    """Its model shows what a later session has sent, of which this journal knows nothing."""
+    trained(at, "one")
+    assert run("drain").exit_code == 0
+    with at.journal.begin() as connection:
+        connection.exec_driver_sql("UPDATE targets SET ids = json_set(ids, '$.isOlder', json('true'))")
+    gone_on = as_json("verify")
+    assert (gone_on["exit_code"], gone_on["runs"][0]["proven"], gone_on["runs"][0]["is_right"]) == (3, 0, False)
+    assert {finding["word"] for finding in gone_on["runs"][0]["findings"]} == {"unreadable"}
+    assert "has gone on with a later session" in run("verify").output
+
+
 def test_resend_refills_a_platform_that_has_lost_its_data(at: Recordings, server: RunningServer) -> None:
     trained(at, "one")
     assert run("drain").exit_code == 0

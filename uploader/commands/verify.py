@@ -38,7 +38,7 @@ _CODES = """
   0  all that the platforms show of the runs is proven
   1  the journal cannot be used; the message says why
   2  the arguments or settings cannot be used, or name nothing that goes anywhere
-  3  a platform could not be read back: offline, or it does not show its models
+  3  a platform could not be read back: offline, or it does not show its models, or only what a later session sent
   4  something is missing or different there
   5  a platform has no key here, or refused it
 
@@ -79,14 +79,17 @@ def verify(
     *, runs: tuple[str, ...], to: str | None, deep: bool, fix: bool, journal: Path | None, as_json: bool
 ) -> NoReturn:
     """Read runs back and compare them with the journal."""
+    found = []
     with opened_journal(journal, "verify", as_json=as_json) as opened:
         from uploader.verification.runs import chosen_targets, send_again, verify_targets
 
         try:
             chosen = chosen_targets(opened, runs, to)
             bar = partial(byte_bar, shown=not as_json)
-            settings = settings_for(journal)
-            found = list(verify_targets(opened, chosen, to=to, deep=deep, bar=bar, settings=settings))
+            for one in verify_targets(opened, chosen, to=to, deep=deep, bar=bar, settings=settings_for(journal)):
+                found.append(one)
+                if not as_json:
+                    click.echo("\n".join(_lines(one)))
         except SettingsError as error:
             fail(str(error), "verify", USAGE, as_json=as_json)
         again = {id(one): send_again(opened, one) for one in found if fix}
@@ -96,7 +99,6 @@ def verify(
             json.dumps({"exit_code": _code(found), "runs": [_as_json(one, again.get(id(one))) for one in found]})
         )
     else:
-        click.echo("\n".join(line for one in found for line in _lines(one)))
         click.echo(_tally(found))
         if fix:
             click.echo(_fixed(found, [again[id(one)] for one in found], drain))
@@ -106,9 +108,14 @@ def verify(
 def _code(found: Sequence[Verified]) -> int:
     if any(isinstance(one.failure, CredentialsRefused) for one in found):
         return NO_KEY
-    if any(one.failure is not None for one in found):
+    if any(one.failure is not None or not _is_read(one) for one in found):
         return UNREADABLE
     return 0 if all(one.is_right for one in found) else WRONG
+
+
+def _is_read(one: Verified) -> bool:
+    """Return whether the platform shows anything of a run, or that it has nothing."""
+    return any(one.counts[word] for word in ("proven", "different", "missing"))
 
 
 def _lines(one: Verified) -> list[str]:

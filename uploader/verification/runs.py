@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -105,6 +106,7 @@ def verify_targets(
         SettingsError: An address cannot be used.
     """
     known = settings or Settings.load()
+    beside = Counter(run_id for run_id, _ in opened.left_beside())
     verifiers: dict[int, Verifier] = {}
     failed: dict[int, DeliveryError] = {}
     try:
@@ -113,7 +115,7 @@ def verify_targets(
             if place.id not in verifiers and place.id not in failed:
                 try:
                     platform = _connected(place, known, to)
-                    verifiers[place.id] = Verifier(opened, platform, known.default_project, deep, bar)
+                    verifiers[place.id] = Verifier(opened, platform, known.default_project, deep, bar, beside)
                 except DeliveryError as error:
                     failed[place.id] = error
             yield _verified(target, verifiers.get(place.id), failed)

@@ -51,10 +51,10 @@ def _of_lists(sent: list[Any], shown: list[Any], path: str) -> str | None:
 def _is_same(sent: Any, shown: Any) -> bool:
     if sent is None or shown is None:
         return sent is shown
-    if isinstance(sent, str) and isinstance(shown, str):
-        return sent == shown
     if isinstance(sent, bool) or isinstance(shown, bool):
         return _text(sent).lower() == _text(shown).lower()
+    if any(isinstance(sent, kind) and isinstance(shown, kind) for kind in (str, (int, float))):
+        return bool(sent == shown)
     return _text(sent) == _text(shown) or _number(sent) == _number(shown) is not None
 
 

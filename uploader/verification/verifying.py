@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from journal.clock import utc_now
 from journal.kinds import REGISTRATION
 from journal.outbox.verifications import WORDS, Finding, Found, Word
+from journal.quantities import count
 from journal.reading.run_at_destination import RunAtDestination, mark, run_at_destination
 from journal.records import Target
 from uploader.errors import DeliveryError, FileGone, Refused
@@ -86,6 +87,7 @@ class Verifier:
         default_project: For runs that named none.
         deep: Whether checkpoints are downloaded.
         bar: Shows downloads.
+        beside: How many files of each run, by its id, the journal has not taken in yet.
     """
 
     journal: Journal
@@ -93,6 +95,7 @@ class Verifier:
     default_project: str
     deep: bool = False
     bar: Bar = no_bar
+    beside: Mapping[str, int] = field(default_factory=dict)
 
     def verify(self, target: Target) -> Verified:
         """Read a run back, compare it, and keep what was found; an error of the platform's is part of that."""
@@ -106,7 +109,7 @@ class Verifier:
         except DeliveryError as error:
             return Verified(target, failure=error)
         after = before if self._mark(target) == before.mark else self._read(target)
-        checked = _checked(before, after, shown, planning)
+        checked = [*self._left_beside(target), *_checked(before, after, shown, planning)]
         failure = None
         if self.deep and isinstance(self.platform, Downloading):
             try:
@@ -117,6 +120,12 @@ class Verifier:
         verified = Verified(target, checked, self.deep and not failure, before.is_pruned, failure, again)
         self._note(before, verified)
         return verified
+
+    def _left_beside(self, target: Target) -> Iterator[Checked]:
+        """Yield what is to be said of files that the run's training left beside the journal: nobody knows them yet."""
+        if number := self.beside.get(target.run.id, 0):
+            why = "its training left it beside the journal, which does not know it yet; the next drain takes it in"
+            yield Checked(("event", f"in {count(number, 'file')}"), "missing", why, count=number)
 
     def _read(self, target: Target) -> RunAtDestination:
         with self.journal.begin(read_only=True) as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 from soaks import planted
 from support.journals import rows
@@ -11,6 +12,7 @@ from support.recordings import KEY, Recordings
 from support.settings import settings
 from support.verified import said, trained, verified
 
+from journal.writing.fallback import FallbackFile
 from uploader.connecting import connect
 from uploader.platforms.base import RunIdentity
 from uploader.platforms.reading_back import Shown
@@ -108,3 +110,22 @@ def test_a_dead_letter_is_sent_again_and_what_was_dropped_is_not(journals: Recor
     assert journals.drain(server.url).exit_code == 0
     [again] = verified(journals, server.url)
     assert [item for item, _, _ in said(again)] == ["epoch 3"]
+
+
+def test_what_the_journal_has_not_taken_in_is_missing(
+    journals: Recordings, server: RunningServer, tmp_path: Path
+) -> None:
+    training = trained(journals)
+    journals.drain(server.url)
+    file = FallbackFile([tmp_path / "fallback"], journals.journal.path, training.run)
+    file.append("epoch_end", {"epoch": 4, "metrics": {"loss": 0.1}}, "4")
+    file.close()
+    [found] = verified(journals, server.url)
+    [(item, word, why)] = said(found)
+    assert (item, word, "the next drain takes it in" in why) == ("event in 1 file", "missing", True)
+    assert not found.is_right
+    assert send_again(journals.journal, found) == 0
+    journals.drain(server.url)
+    [clean] = verified(journals, server.url)
+    assert [item for item, _, _ in said(clean)] in ([], ["event in 1 file"])  # the file goes once its process is gone
+    assert clean.counts["proven"] == found.counts["proven"] + 1

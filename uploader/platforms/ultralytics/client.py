@@ -39,6 +39,7 @@ from uploader.platforms.older_copy import ahead
 from uploader.platforms.reading_back import Shown
 from uploader.platforms.ultralytics import ULTRALYTICS
 from uploader.platforms.ultralytics.events import Events, about, kept, own_key, reference, signals_of
+from uploader.platforms.ultralytics.items import replaced
 from uploader.platforms.ultralytics.reading_back import ModelReader
 from uploader.platforms.ultralytics.reconcile import find_model
 from uploader.platforms.ultralytics.registration import CONFLICT, GONE_ON, OLDER, Registrations
@@ -106,7 +107,8 @@ class UltralyticsPlatform:
 
     def read_back(self, identity: RunIdentity) -> Shown:
         """Return what the platform shows of a run; see `ModelReader.read_back`."""
-        return self._reader.read_back(identity)
+        shown = self._reader.read_back(identity)
+        return replaced(shown, GONE_ON) if identity.ids.get(OLDER) and shown.absence is None else shown
 
     def download(self, weights: object, size: int, write: Callable[[bytes], object]) -> None:
         """Read a checkpoint back, block by block; see `ModelReader.download`."""

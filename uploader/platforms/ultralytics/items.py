@@ -83,6 +83,16 @@ def shown(model: Mapping[str, Any], files: object) -> Shown:
     return Shown(items | weights, {**_FIELDS, **fields}, untold, {"": files})
 
 
+def replaced(shown: Shown, why: str) -> Shown:
+    """Return what can be said of a session's items once later ones may have taken their place: nothing.
+
+    Args:
+        shown: What the model shows.
+        why: Why they may have.
+    """
+    return Shown(untold=dict.fromkeys((*shown.fields, *shown.untold), why))
+
+
 def _by_key(kind: ItemKind, listed: object, key: str) -> dict[Place, list[Mapping[str, Any]]]:
     found: dict[Place, list[Mapping[str, Any]]] = {}
     for each in listed if isinstance(listed, list) else []:
