@@ -137,6 +137,7 @@ def test_runs_are_chosen_by_state_by_age_and_by_name(thirty: Path, environment: 
     assert names("--run", "train-9", "--run", "warehouse/train-4") == {"train-9", "train-4"}
     one = piped(thirty, environment, "--run", "train-4")
     assert f"  {URL}: 0 delivered\n    refused as a whole: this key may not write to the project\n" in one
+    assert f"\n    View model at {URL}/me/warehouse/m\n" in one
     assert "train-5" not in one
     done = subprocess.run(status(thirty, "--run", "nobody"), cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (done.returncode, "fits no run" in done.stderr) == (2, True)

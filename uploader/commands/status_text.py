@@ -11,6 +11,7 @@ import click
 from journal.mirror.mirror_state import MirrorState, states
 from journal.next_steps import drain_at, next_command
 from journal.quantities import count, readable
+from uploader.addresses import shown
 from uploader.commands.phrases import an_earlier_journal, in_fallback_files, on_epochs, place
 from uploader.commands.spans import age, span
 from uploader.commands.status_obstacles import NOWHERE, obstacles, oddities, read_back
@@ -130,6 +131,8 @@ def _target(target: TargetReport, folder: Path, settings: Settings | None, *, pr
     lines += obstacles(target, next_command("retry --all", folder), settings)
     if told := read_back(target, folder):
         lines.append(told)
+    if target.page:
+        lines.append(f"View model at {shown(target.page)}")
     return "\n    ".join(lines)
 
 
