@@ -172,6 +172,7 @@ def test_what_reading_back_has_shown(changes: dict[str, Any], standing: Standing
 def test_a_run_is_verified_where_each_of_its_destinations_is() -> None:
     there = replace(TARGET, verification=VERIFICATION)
     assert standing_of("finished", [there, TARGET]) is Standing.DELIVERED
+    assert standing_of("finished", [TARGET, there]) is Standing.DELIVERED
     assert standing_of("finished", [there, replace(TARGET, dropped_at="2026")]) is Standing.VERIFIED
     assert tally([replace(RUN, targets={1: there}), RUN]) == "1 delivered (not verified), 1 verified"
 
