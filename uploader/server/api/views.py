@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from uploader.server.rules import training_state
@@ -31,7 +31,7 @@ class ModelSnapshot:
     def of(cls, rows: Rows, model: Model, newest_chunks: int = -1) -> ModelSnapshot:
         """Read a model. `newest_chunks` limits how much of its console is read, which may be long; -1 reads all."""
         return cls(
-            model=model,
+            model=replace(model, heard_at=rows.heard_at(model)),
             epochs=rows.epochs(model.id),
             chunks=rows.chunks(model.id, newest_chunks),
             checkpoints=rows.uploads.checkpoints(model.id),

@@ -47,7 +47,8 @@ def from_event(event: str, data: dict[str, Any], model: Model, when: When) -> Ch
     kept = {"status"} if model.status == "cancelled" else set()
     if model.completed_at and _is_same_end(changes, model, when):
         kept.add("completed_at")
-    heard = {"heard_at": max(model.heard_at or "", when.happened)}
+    # An epoch or a piece of text has a time of its own; to write it to the model's large row, too, would cost as much.
+    heard = {} if changes.epoch or changes.chunk else {"heard_at": max(model.heard_at or "", when.happened)}
     return replace(changes, model=heard | {name: value for name, value in changes.model.items() if name not in kept})
 
 

@@ -58,7 +58,8 @@ def _apply(rows: Rows, model: Model, event: TrainingEvent, changed: changes.Chan
             return False
     elif is_older(event.order, model.rank):
         return False
-    rows.update_model(model.id, changed.model | _rank(event))
+    if changed.model:
+        rows.update_model(model.id, changed.model | _rank(event))
     return True
 
 

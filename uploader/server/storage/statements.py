@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import Any
 
 from uploader.server.storage import record_table
@@ -46,6 +47,10 @@ _COUNTS = """
 """
 
 
+_NEWEST_TIMES = """
+    SELECT (SELECT timestamp FROM epochs WHERE model_id = :id ORDER BY epoch DESC LIMIT 1),
+        (SELECT timestamp FROM console WHERE model_id = :id ORDER BY chunk_id DESC LIMIT 1)
+"""
 _PROJECTS = """
     SELECT owner, project, project_name, count(*), min(created_at), max(updated_at) FROM models
     WHERE owner = ? GROUP BY project ORDER BY min(rowid) DESC
@@ -128,7 +133,13 @@ class Rows:
 
     def overviews(self, limit: int) -> list[Overview]:
         """Return the newest models of all projects, newest first, as lists show them."""
-        return record_table.select(self._connection, Overview, "ORDER BY rowid DESC LIMIT ?", limit)
+        found = record_table.select(self._connection, Overview, "ORDER BY rowid DESC LIMIT ?", limit)
+        return [replace(each, heard_at=self.heard_at(each)) for each in found]
+
+    def heard_at(self, model: Model | Overview) -> str:
+        """Return when the newest thing that is known of a training happened."""
+        times = self._connection.execute(_NEWEST_TIMES, {"id": model.id}).fetchone()
+        return max(model.heard_at or model.updated_at, *(each or "" for each in times))
 
     def counts(self, model: Overview) -> tuple[int, int]:
         """Return how many epochs below its total, and how many checkpoints, have arrived of a model."""
