@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from journal.kinds import CHECKPOINT
 from journal.outbox import coverage, verifications
 from journal.outbox.targets import targets
 from journal.outbox.verifications import Seen
@@ -48,11 +49,11 @@ _GAPS = text(
     """
 )
 _REMOVED = text(
-    """
+    f"""
     SELECT b.sha256 FROM blobs b WHERE b.state = 'removed' AND EXISTS (
-      SELECT 1 FROM events e WHERE e.run_id = :run_id AND e.kind = 'checkpoint'
+      SELECT 1 FROM events e WHERE e.run_id = :run_id AND e.kind = '{CHECKPOINT}'
         AND json_extract(e.payload, '$.sha256') = +b.sha256)
-    """
+    """  # noqa: S608 - a constant of `kinds`
 )
 _CANCELLED = text(
     """

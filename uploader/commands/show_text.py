@@ -9,6 +9,7 @@ from itertools import pairwise
 import click
 
 from journal.clock import from_text
+from journal.kinds import FINAL
 from journal.quantities import count, epochs_in_words, readable
 from journal.reading.delivery_records import DeliveryRecord
 from journal.reading.recorded_epochs import columns, trained_epochs
@@ -176,7 +177,7 @@ def _checkpoints(found: Sequence[StoredCheckpoint], wanted: Wanted) -> Iterator[
     if not found:
         return
     newest = found[::-1]
-    kept = newest if wanted.all else [one for one in newest if one.is_kept or one.role == "final"][:_CHECKPOINTS]
+    kept = newest if wanted.all else [one for one in newest if one.is_kept or one.role == FINAL][:_CHECKPOINTS]
     yield _title(f"checkpoints: {len(found)}")
     whole = wanted.look.columns >= _WHOLE_SHA + 60
     rows = [_checkpoint(one, _WHOLE_SHA if whole else _SHORT_SHA) for one in kept]
