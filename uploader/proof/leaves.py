@@ -49,8 +49,10 @@ class Leaf(NamedTuple):
         if found is None:
             return None
         session, seq, kind, key, payload, blob = found.groups()
+        if "\\" not in line:
+            return cls(session, int(seq), kind[1:-1], key[1:-1], payload, blob)
         leaf = cls(session, int(seq), _text(kind), _text(key), payload, blob)
-        return leaf if "\\" not in line or leaf.entry() == line else None
+        return leaf if leaf.entry() == line else None
 
 
 def payload_digest(payload: bytes) -> str:
@@ -59,8 +61,6 @@ def payload_digest(payload: bytes) -> str:
 
 
 def _text(quoted: str) -> str:
-    if "\\" not in quoted:
-        return quoted[1:-1]
     try:
         return str(loads(quoted))
     except ValueError:

@@ -9,7 +9,7 @@ from uploader.proof import proof_file
 from uploader.proof.heads import Head, RunHead, SessionHead, origin, parse_checkpoint, run_head
 from uploader.proof.leaves import Leaf, payload_digest
 from uploader.proof.merkle import leaf_hash
-from uploader.proof.proof_file import Beginning, DamagedProof, RunEnd, SessionEnd
+from uploader.proof.proof_file import PAYLOAD, Beginning, DamagedProof, RunEnd, SessionEnd
 from uploader.proof.signed_notes import NotANote, Note, VerifierKey, Verify
 from uploader.proof.trees import SessionTree
 
@@ -121,7 +121,7 @@ class _Checker:
     def check(self, lines: Iterable[bytes]) -> Findings:
         for line in proof_file.read(lines):
             if isinstance(line, bytes):
-                self._payload(line[1:]) if proof_file.is_payload(line) else self._entry(line)
+                self._payload(line[1:]) if line[0] == PAYLOAD else self._entry(line)
             elif isinstance(line, SessionEnd):
                 self._end_session(line)
             elif isinstance(line, RunEnd):
@@ -136,16 +136,17 @@ class _Checker:
         self._witnesses = tuple(dict.fromkeys((*self._witnesses, *line.witnesses)))
 
     def _entry(self, line: bytes) -> None:
-        self._show(None)
+        if self._waiting is not None:
+            self._show(None)
         leaf = Leaf.parse(line.decode("ascii", "replace"))
         if leaf is None:
-            raise DamagedProof(f"the line of event {self.found.events + 1} is damaged")
-        if self._tree is None:
-            self._tree = SessionTree(self.found.beginning.run, leaf.session, 0)
-        if (leaf.session, leaf.seq) != (self._tree.session, self._tree.size + 1):
+            raise DamagedProof(f"the line of an event is damaged: {line[:80]!r}")
+        tree = self._tree
+        if tree is None:
+            tree = self._tree = SessionTree(self.found.beginning.run, leaf.session, 0)
+        if leaf.session != tree.session or leaf.seq != len(tree.hashes) + 1:
             raise DamagedProof(f"event {leaf.seq} of session {leaf.session} is not where it belongs")
-        self._tree.hashes.append(leaf_hash(line))
-        self.found.events += 1
+        tree.hashes.append(leaf_hash(line))
         self._waiting = leaf
 
     def _payload(self, payload: bytes) -> None:
@@ -169,6 +170,7 @@ class _Checker:
         if tree is None or (tree.session, tree.size) != (end.session, end.events) or tree.session in self.found.trees:
             raise DamagedProof(f"the events of session {end.session} are not complete")
         self.found.trees[end.session] = tree
+        self.found.events += tree.size
         self.found.beyond += max(0, end.beyond)
         head = self._head_of(end.head, end.session)
         if head != tree.head().head:

@@ -21,6 +21,7 @@ FORMAT = "offline-uploader proof"
 VERSION = 1
 LONGEST_LINE = 128 << 20
 _PAYLOAD = b" "
+_OF_EVENTS = (b"[", _PAYLOAD)
 
 
 class NotAProof(ValueError):
@@ -77,6 +78,9 @@ class RunEnd:
 
     head: Note
 
+
+PAYLOAD = _PAYLOAD[0]
+"""The first byte of a payload's line."""
 
 Line = bytes | Beginning | SessionEnd | RunEnd
 """A line that was read: bytes are an event's entry or, with a space before it, a payload."""
@@ -137,23 +141,19 @@ def read(lines: Iterable[bytes]) -> Iterator[Line]:
     for number, line in enumerate(found, 2):
         if is_over:
             raise DamagedProof(f"line {number} comes after its end")
-        if not line.endswith(b"\n"):
+        if line[-1:] != b"\n":
             raise DamagedProof(f"line {number} was cut off")
-        meaning = _meaning(line[:-1], number)
-        is_over = isinstance(meaning, RunEnd)
-        yield meaning
+        if line[:1] in _OF_EVENTS:  # nearly all of them
+            yield line[:-1]
+            continue
+        end = _read_end(line, number)
+        is_over = isinstance(end, RunEnd)
+        yield end
     if not is_over:
         raise DamagedProof("its end is missing: it was cut off")
 
 
-def is_payload(line: bytes) -> bool:
-    """Return whether a line is a payload, as opposed to an event's entry."""
-    return line.startswith(_PAYLOAD)
-
-
-def _meaning(line: bytes, number: int) -> Line:
-    if line.startswith((b"[", _PAYLOAD)):
-        return line
+def _read_end(line: bytes, number: int) -> SessionEnd | RunEnd:
     try:
         return _end(json.loads(line))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
