@@ -7,7 +7,7 @@ here; `uploader.proof` gives it its meaning.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -15,6 +15,10 @@ from sqlalchemy import Connection, text
 _NAME = "heads"
 _STORE = text("INSERT OR REPLACE INTO facts VALUES (:name, :value)")
 _FIRST = text("INSERT OR IGNORE INTO facts VALUES (:name, 'said')")
+_DUE = "heads due"
+_NOTE_DUE = text("INSERT OR IGNORE INTO facts VALUES (:name, '')")
+_NOT_DUE = text("DELETE FROM facts WHERE name = :name")
+_ALL_DUE = text("SELECT name FROM facts WHERE name > :prefix AND name < :end ORDER BY name")
 _OF_RUN = text("SELECT name, value FROM facts WHERE name > :prefix AND name < :end")
 
 
@@ -28,6 +32,24 @@ def stored_heads(connection: Connection, run: str) -> Mapping[int, Mapping[str, 
     prefix = f"{_NAME} {run} "
     rows = connection.execute(_OF_RUN, {"prefix": prefix, "end": f"{_NAME} {run}!"}).all()
     return {int(name.removeprefix(prefix)): found for name, value in rows if isinstance(found := _read(value), dict)}
+
+
+def note_due(connection: Connection, runs: Iterable[str], destination: int) -> None:
+    """Note that a destination is to be told the heads of these runs, should this process not come to it."""
+    for run in runs:
+        connection.execute(_NOTE_DUE, {"name": f"{_DUE} {destination} {run}"})
+
+
+def note_told(connection: Connection, run: str, destination: int) -> None:
+    """Note that a destination was told the heads of a run, or has no place for them."""
+    connection.execute(_NOT_DUE, {"name": f"{_DUE} {destination} {run}"})
+
+
+def due(connection: Connection, destination: int) -> list[str]:
+    """Return the runs whose heads a destination is to be told."""
+    prefix = f"{_DUE} {destination} "
+    rows = connection.execute(_ALL_DUE, {"prefix": prefix, "end": f"{_DUE} {destination}!"}).all()
+    return [str(row.name).removeprefix(prefix) for row in rows]
 
 
 def is_first(connection: Connection, what: str) -> bool:

@@ -104,6 +104,13 @@ def test_a_file_that_is_no_checkpoint_of_the_run_is_refused(proof: Path, tmp_pat
     (tmp_path / "other.pt").write_bytes(b"other")
     done = run("check", proof, tmp_path / "other.pt")
     assert (done.exit_code, "is no checkpoint of this run" in done.output) == (1, True)
+    assert f"{proof}: holds, but does not confirm all that was asked for" in done.output
+
+
+def test_a_final_evaluation_is_no_epoch(made: Bench, proof: Path) -> None:
+    made.event("epoch_end", {"epoch": 3, "metrics": {"metrics/mAP50(B)": 0.5}}, "3")
+    prove(made, proof, "--force")
+    assert told("check", proof)["epochs"] == 3
 
 
 def test_altered_content_is_named(proof: Path) -> None:

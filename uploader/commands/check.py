@@ -206,7 +206,7 @@ def _export(verdict: Verdict, folder: Path, *, as_json: bool) -> None:
 
 def _as_text(proof: Path, verdict: Verdict) -> Iterator[str]:
     found = verdict.findings
-    yield f"{proof}: {'does not hold' if verdict.troubles else 'holds'}"
+    yield f"{proof}: {_in_short(verdict)}"
     yield from (f"  ! {trouble}" for trouble in verdict.troubles)
     yield f"Run {found.beginning.run}, which the file calls {found.beginning.called}"
     content = f"{verdict.summary.disclosed} with their content"
@@ -220,6 +220,14 @@ def _as_text(proof: Path, verdict: Verdict) -> Iterator[str]:
     if verdict.mirror is not None:
         yield f"Witnessed by the mirror: {verdict.mirror.same} of {count(found.events, 'event')} are the same there."
         yield "  It is a second copy, and signs nothing: ask who could have changed both."
+
+
+def _in_short(verdict: Verdict) -> str:
+    if verdict.findings.troubles:
+        return "does not hold"
+    if not (verdict.findings.signed_by or verdict.findings.countersigned):
+        return "is not signed"
+    return "holds, but does not confirm all that was asked for" if verdict.troubles else "holds"
 
 
 def _signers_in_words(found: Findings, known: tuple[VerifierKey, ...]) -> Iterator[str]:
@@ -250,7 +258,7 @@ def _as_json(verdict: Verdict) -> dict[str, Any]:
         "disclosed": verdict.summary.disclosed,
         "not_covered": found.beyond,
         "state": verdict.summary.state,
-        "epochs": len(verdict.summary.epochs),
+        "epochs": verdict.summary.epochs_trained,
         "results": verdict.summary.results,
         "checkpoints": verdict.summary.checkpoints,
         "files": verdict.files,

@@ -7,13 +7,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
-from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, STATES, of
+from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, EVALUATED, STATES, VALIDATED, of
 from journal.quantities import count
 from uploader.proof.leaves import Leaf
 
 _BLOCK = 1 << 20
+_WIDTH = 76
 
 
 @dataclass
@@ -21,7 +23,8 @@ class Summary:
     """Is shown each event of a proof.
 
     Attributes:
-        epochs: The epochs that it has.
+        epochs: The epochs that it has, but for a final evaluation.
+        evaluations: What looks like a final evaluation; of a validator that gives no losses, each epoch does.
         state: How the run stands.
         results: What its end says of it, if that is disclosed.
         checkpoints: Their sha256, with what is disclosed of each.
@@ -30,6 +33,7 @@ class Summary:
     """
 
     epochs: set[str] = field(default_factory=set)
+    evaluations: set[str] = field(default_factory=set)
     state: str = "running"
     results: dict[str, Any] = field(default_factory=dict)
     checkpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -40,7 +44,7 @@ class Summary:
         """Take an event in."""
         self.disclosed += payload is not None
         if leaf.kind == EPOCH:
-            self.epochs.add(leaf.key)
+            (self.epochs if _is_trained(payload) else self.evaluations).add(leaf.key)
         elif leaf.kind == CHECKPOINT and leaf.blob:
             self.shown.append(leaf)
             self.checkpoints[leaf.blob] = {"role": leaf.key, **_parts(payload, "filename", "epoch", "size")}
@@ -49,10 +53,16 @@ class Summary:
             self.state = of(leaf.kind).tells_state or self.state
             self.results = _results(payload) if leaf.kind == COMPLETE else {}
 
+    @property
+    def epochs_trained(self) -> int:
+        """How many epochs were trained, as far as the proof shows."""
+        return len(self.epochs or self.evaluations)
+
     def lines(self) -> Iterator[str]:
         """Yield it in words."""
         best = ", ".join(f"{name} {value:.4g}" for name, value in self.results.items())
-        yield f"{self.state}, {count(len(self.epochs), 'epoch')}" + (f"; {best}" if best else "")
+        told = f"{self.state}, {count(self.epochs_trained, 'epoch')}" + (f"; {best}" if best else "")
+        yield from wrap(told, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         for sha256, facts in self.checkpoints.items():
             epoch = f" of epoch {facts['epoch']}" if "epoch" in facts else ""
             yield f"{facts.get('filename') or facts['role']}{epoch}"
@@ -69,6 +79,13 @@ class Summary:
             while block := stream.read(_BLOCK):
                 digest.update(block)
         return digest.hexdigest(), self.checkpoints.get(digest.hexdigest())
+
+
+def _is_trained(payload: bytes | None) -> bool:
+    """Return whether an epoch trained something, as far as its content is there: see `journal.kinds.TRAINED`."""
+    if payload is None:
+        return True
+    return f'"{VALIDATED}'.encode() in payload or f'"{EVALUATED}'.encode() not in payload
 
 
 def _parts(payload: bytes | None, *names: str) -> dict[str, Any]:

@@ -1,20 +1,21 @@
 """Telling one destination the heads of runs, at milestones: beside delivery, which never waits for it.
 
-It is neither retried for long nor counted: a run has arrived without it. What a platform refuses is said once.
+It is neither retried for long nor counted: a run has arrived without it. What this drain does not come to, the next one
+does that has a head to tell. What a platform refuses is said once.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterable
 from pathlib import Path
 from queue import SimpleQueue
 
 from journal.errors import JournalError
 from journal.folder import Journal
 from journal.opening import open_journal
-from journal.outbox.head_notes import is_first
+from journal.outbox.head_notes import due, is_first, note_due, note_told
 from journal.outbox.targets import targets
 from journal.records import Target
 from uploader.addresses import shown
@@ -69,26 +70,39 @@ class HeadSending:
             while not self._jobs.empty():
                 jobs.append(self._jobs.get())
             is_over = None in jobs
-            for run in dict.fromkeys(job for job in jobs if job is not None):
-                self._tell_again(run)
+            self._tell_all(dict.fromkeys(job for job in jobs if job is not None))
 
-    def _tell_again(self, run: str) -> None:
+    def _tell_all(self, runs: Iterable[str]) -> None:
+        """Tell the heads of these runs, and of those that no drain has come to; stop at a platform that takes none."""
+        for run in self._with_due(runs):
+            if not self._tell_again(run):
+                return
+
+    def _with_due(self, runs: Iterable[str]) -> list[str]:
+        noted = list(runs)
+        try:
+            with self._opened() as journal, journal.begin() as connection:
+                note_due(connection, noted, self._destination)
+                return list(dict.fromkeys([*noted, *due(connection, self._destination)]))
+        except (JournalError, OSError) as error:
+            _LOG.debug("which heads are to be told cannot be noted: %s", error)
+            return noted
+
+    def _tell_again(self, run: str) -> bool:
         for _ in range(_ATTEMPTS):
             try:
                 self._tell(run)
-                return
+                return True
             except (DeliveryError, JournalError, OSError) as error:
                 _LOG.debug("the heads of run %s were not told: %s", run, error)
             except Exception:  # noqa: BLE001  one bad run harms only itself
                 _LOG.exception("telling the heads of run %s failed in an unexpected way", run)
-                return
+                return True
             self._ending.wait(_PAUSE_SECONDS)
+        return False
 
     def _tell(self, run: str) -> None:
-        if not (self._journal / "journal.db").exists():  # it was removed, and is not to be made anew
-            return
-        with ExitStack() as opened:
-            journal = opened.enter_context(open_journal(self._journal))
+        with self._opened() as journal:
             with journal.begin(read_only=True) as connection:
                 found = targets(connection, [run], destination_id=self._destination)
             for target in found:
@@ -96,6 +110,18 @@ class HeadSending:
                 identity = RunIdentity(one.id, one.project or self._default_project, one.name, target.ids)
                 kept = tell_heads(journal, self._destination, self._platform, identity, self._signers(journal))
                 self._say(journal, target, kept)
+            with journal.begin() as connection:
+                note_told(connection, run, self._destination)
+
+    def _opened(self) -> Journal:
+        """Open the journal, without making anew one that was removed.
+
+        Raises:
+            FileNotFoundError: It was.
+            JournalError: It cannot be used.
+        """
+        (self._journal / "journal.db").stat()
+        return open_journal(self._journal)
 
     def _signers(self, journal: Journal) -> Signers:
         """Return who signs; say once why nobody does."""

@@ -20,6 +20,7 @@ from support.scripted_server import Reply, Request, ScriptedServer, received
 
 from uploader.__main__ import main
 from uploader.delivery import head_sending
+from uploader.errors import Unreachable
 from uploader.proof.signed_notes import Note, VerifierKey
 from uploader.proving.key_files import public_key
 from uploader.server.running import RunningServer, running
@@ -277,6 +278,24 @@ def test_a_platform_that_does_not_answer_keeps_no_drain(
         for thread in threading.enumerate():
             if thread.name.endswith("-heads"):
                 thread.join()
+
+
+def test_what_one_drain_does_not_come_to_the_next_one_does(
+    tmp_path: Path, journals: Recordings, platform: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise Unreachable("the network is gone")
+
+    first = record(journals)
+    with monkeypatch.context() as patched:
+        patched.setattr(head_sending, "_PAUSE_SECONDS", 0.0)
+        patched.setattr(head_sending, "tell_heads", unreachable)
+        assert journals.drain(platform.url).exit_code == 0
+    assert heads(platform, first.run.id) == []
+    journals.whole("another")
+    journals.drain(platform.url)
+    assert len(heads(platform, first.run.id)) == 1
+    assert rows(journals.journal.path, "SELECT name FROM facts WHERE name LIKE 'heads due%'") == []
 
 
 def test_without_the_extra_heads_are_unsigned_which_is_said_once(
