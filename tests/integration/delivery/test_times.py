@@ -259,6 +259,23 @@ def test_a_clock_that_is_ahead_or_was_set_back_or_was_never_set_makes_no_nonsens
     assert late.model("other")["startedAt"][:19] == to_text(moment(10))[:19]
 
 
+@pytest.mark.parametrize("contract", ["2026", "2025"])
+def test_a_checkpoint_was_saved_when_it_was_and_arrived_when_it_did(
+    journals: Recordings, clock: Clock, tmp_path: Path, contract: str
+) -> None:
+    training = journals.begin()
+    training.event(*STARTED)
+    training.checkpoint(b"weights")
+    date(journals, [moment(0), moment(1)])
+    clock.now = BEGUN + timedelta(days=2)
+    with running(tmp_path / "platform", api_key=KEY, clock=clock, contract=contract) as server:
+        assert journals.drain(server.url).exit_code == 0
+        (checkpoint,) = Api(server.url, KEY).model()["checkpoints"]
+        page = Api(server.url, KEY).request("GET", "/runs/local/demo/train").text
+    assert checkpoint["savedAt"][:19] == to_text(moment(1))[:19]
+    assert f"{to_text(clock.now)[:10]} {to_text(clock.now)[11:19]} UTC" in page
+
+
 def test_hub_is_told_the_times_too(journals: Recordings, late: Api, clock: Clock) -> None:
     started = ("training_started", {"trainArgs": {"epochs": "2"}, "environment": {"ultralyticsVersion": "8.4.60"}})
     training = record(journals, [started, epoch(0), epoch(1), epoch(2, losses=1)])

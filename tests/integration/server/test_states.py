@@ -74,6 +74,16 @@ def test_an_interrupted_training_is_no_failed_one_and_a_failed_one_no_interrupte
     assert shown(api, "killed") == ("running", "running")
 
 
+def test_a_training_that_was_only_thought_to_be_dead_is_running(api: Api, clock: Clock) -> None:
+    run = api.start()
+    api.event("training_failed", {"error": "gone", "code": "Interrupted"}, modelId=run["modelId"])
+    clock.forward(seconds=1)
+    api.event("epoch_end", {"epoch": 0, "metrics": {}}, modelId=run["modelId"])
+    assert shown(api) == ("failed", "running")
+    clock.forward(days=1)
+    assert shown(api) == ("failed", "interrupted")
+
+
 def test_the_final_evaluation_is_no_epoch_of_a_training_that_stopped_early(api: Api) -> None:
     run = api.start(epochs=100)
     for number, metrics in enumerate((TRAINED | {"train/loss": 2.0}, TRAINED, EVALUATED)):

@@ -45,11 +45,12 @@ def state(model: Model | Overview, done: int, now: str) -> State:
         done: How many epochs were trained.
         now: Current time, ISO 8601 in UTC.
     """
-    if model.status == "failed" and (model.error or {}).get("code") == INTERRUPTED:
+    was_interrupted = model.status == "failed" and (model.error or {}).get("code") == INTERRUPTED
+    if was_interrupted and heard_at(model) <= (model.completed_at or ""):  # otherwise it was only thought to be dead
         return "interrupted"
     if model.status == "completed" and done and model.epochs is not None and done < model.epochs:
         return "stopped early"
-    if model.status != "running":
+    if model.status != "running" and not was_interrupted:
         return model.status
     silence = from_text(now) - from_text(heard_at(model))
     if silence >= INTERRUPTED_AFTER:
