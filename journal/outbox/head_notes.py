@@ -40,9 +40,10 @@ def note_due(connection: Connection, runs: Iterable[str], destination: int) -> N
         connection.execute(_NOTE_DUE, {"name": f"{_DUE} {destination} {run}"})
 
 
-def note_told(connection: Connection, run: str, destination: int) -> None:
-    """Note that a destination was told the heads of a run, or has no place for them."""
-    connection.execute(_NOT_DUE, {"name": f"{_DUE} {destination} {run}"})
+def note_told(connection: Connection, runs: Iterable[str], destination: int) -> None:
+    """Note that a destination was told the heads of these runs, or has no place for them."""
+    for run in runs:
+        connection.execute(_NOT_DUE, {"name": f"{_DUE} {destination} {run}"})
 
 
 def due(connection: Connection, destination: int) -> list[str]:

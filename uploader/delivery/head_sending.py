@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -74,24 +76,26 @@ class HeadSending:
 
     def _tell_all(self, runs: Iterable[str]) -> None:
         """Tell the heads of these runs, and of those that no drain has come to; stop at a platform that takes none."""
-        for run in self._with_due(runs):
-            if not self._tell_again(run):
-                return
-
-    def _with_due(self, runs: Iterable[str]) -> list[str]:
-        noted = list(runs)
         try:
-            with self._opened() as journal, journal.begin() as connection:
-                note_due(connection, noted, self._destination)
-                return list(dict.fromkeys([*noted, *due(connection, self._destination)]))
+            (self._journal / "journal.db").stat()  # one that was removed is not to be made anew
+            with open_journal(self._journal) as journal:
+                told = list(takewhile(partial(self._tell_again, journal), self._noted(journal, runs)))
+                with journal.begin() as connection:
+                    note_told(connection, told, self._destination)
         except (JournalError, OSError) as error:
-            _LOG.debug("which heads are to be told cannot be noted: %s", error)
-            return noted
+            _LOG.debug("heads were not told: %s", error)
 
-    def _tell_again(self, run: str) -> bool:
+    def _noted(self, journal: Journal, runs: Iterable[str]) -> list[str]:
+        """Note that these runs are due; return them, and those that are due since another drain."""
+        noted = list(runs)
+        with journal.begin() as connection:
+            note_due(connection, noted, self._destination)
+            return list(dict.fromkeys([*noted, *due(connection, self._destination)]))
+
+    def _tell_again(self, journal: Journal, run: str) -> bool:
         for _ in range(_ATTEMPTS):
             try:
-                self._tell(run)
+                self._tell(journal, run)
                 return True
             except (DeliveryError, JournalError, OSError) as error:
                 _LOG.debug("the heads of run %s were not told: %s", run, error)
@@ -101,27 +105,14 @@ class HeadSending:
             self._ending.wait(_PAUSE_SECONDS)
         return False
 
-    def _tell(self, run: str) -> None:
-        with self._opened() as journal:
-            with journal.begin(read_only=True) as connection:
-                found = targets(connection, [run], destination_id=self._destination)
-            for target in found:
-                one = target.run
-                identity = RunIdentity(one.id, one.project or self._default_project, one.name, target.ids)
-                kept = tell_heads(journal, self._destination, self._platform, identity, self._signers(journal))
-                self._say(journal, target, kept)
-            with journal.begin() as connection:
-                note_told(connection, run, self._destination)
-
-    def _opened(self) -> Journal:
-        """Open the journal, without making anew one that was removed.
-
-        Raises:
-            FileNotFoundError: It was.
-            JournalError: It cannot be used.
-        """
-        (self._journal / "journal.db").stat()
-        return open_journal(self._journal)
+    def _tell(self, journal: Journal, run: str) -> None:
+        with journal.begin(read_only=True) as connection:
+            found = targets(connection, [run], destination_id=self._destination)
+        for target in found:
+            one = target.run
+            identity = RunIdentity(one.id, one.project or self._default_project, one.name, target.ids)
+            kept = tell_heads(journal, self._destination, self._platform, identity, self._signers(journal))
+            self._say(journal, target, kept)
 
     def _signers(self, journal: Journal) -> Signers:
         """Return who signs; say once why nobody does."""

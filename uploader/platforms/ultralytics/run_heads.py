@@ -22,7 +22,7 @@ from uploader.platforms.base import GrownHead, KeptHeads, RunIdentity
 from uploader.platforms.http.json_api import JsonApi
 from uploader.platforms.ultralytics.reconcile import MODELS, places
 from uploader.proof.heads import Head, parse_checkpoint
-from uploader.proof.signed_notes import NotANote, Note
+from uploader.proof.signed_notes import NotANote, Note, Signature
 
 NAME = "offlineUploader"
 """The key of a model's metadata under which its run's head is."""
@@ -32,6 +32,7 @@ LARGEST = 500_000
 _WITNESS = "/api/proof"
 _LONGEST = 64 * 1024 * 1024  # bytes; it comes with all its epochs and console text
 _NO_SUCH_PATH = frozenset({404, 405, 501})
+_OTHER_SIZE = 409
 _NOTHING_TO_SAY = frozenset({404, 409})
 """No training of the run has announced a key, as those of earlier versions; or another drain has just told it."""
 
@@ -61,9 +62,13 @@ class RunHeads:
         if known is None:
             return KeptHeads(refused=refused)
         others = [one for one in sessions if known.heads.get(one.origin) != _head_of(one.checkpoint)]
-        contradicted = [why for one in others if (why := self._countersign(one, known.size(one.origin)))]
-        known = self._known(identity) or known if others else known
-        return KeptHeads(known.witness, known.notes, refused, tuple(contradicted))
+        notes, contradicted = dict(known.notes), []
+        for one in others:
+            try:
+                notes[one.origin] = self._countersign(one, known.size(one.origin)) or known.notes.get(one.origin, "")
+            except Refused as error:
+                contradicted.append(str(error))
+        return KeptHeads(known.witness, tuple(filter(None, notes.values())), refused, tuple(contradicted))
 
     def _keep_in_metadata(self, identity: RunIdentity, head: str) -> str | None:
         """Add the head to the model's metadata; return in words why that was refused."""
@@ -98,20 +103,23 @@ class RunHeads:
         return None
 
     def _countersign(self, head: GrownHead, old_size: int) -> str | None:
-        """Have a session's head countersigned; return in words why that was refused."""
+        """Have a session's head countersigned; return it with the countersignature, None if there is nothing to say.
+
+        Raises:
+            Refused: The platform has seen other events, or another key.
+            DeliveryError: It could not be asked now.
+        """
         if old_size > head.size:
-            return (
-                f"{self._host} has countersigned {old_size} events of {head.origin}, and this journal has {head.size}"
-            )
+            seen = f"{old_size} events of {head.origin}, and this journal has {head.size}"
+            raise Refused(f"{self._host} has countersigned {seen}", status=_OTHER_SIZE)
         hashes = "".join(f"{base64.b64encode(each).decode()}\n" for each in head.growth(old_size))
         body = f"old {old_size}\n{hashes}\n{head.checkpoint}"
         answer = self._api.post_text(f"{_WITNESS}/add-checkpoint", body)
-        if answer.ok or answer.status in _NOTHING_TO_SAY:
+        if answer.ok:
+            return _with_lines(head.checkpoint, answer.body)
+        if answer.status in _NOTHING_TO_SAY:
             return None
-        error = refusal(answer, self._host)
-        if isinstance(error, Refused):
-            return str(error)
-        raise error
+        raise refusal(answer, self._host)
 
     def _known(self, identity: RunIdentity) -> _Known | None:
         """Return what is countersigned of a run; None where the platform does not do so, which is not asked again."""
@@ -135,12 +143,12 @@ class _Known:
 
     Attributes:
         witness: The verifier key of the platform.
-        notes: The checkpoints.
+        notes: The checkpoints, by the names of their trees.
         heads: What each of them tells, by the name of its tree.
     """
 
     witness: str
-    notes: tuple[str, ...]
+    notes: Mapping[str, str]
     heads: Mapping[str, Head]
 
     def size(self, origin: str) -> int:
@@ -151,14 +159,24 @@ class _Known:
     def of(cls, witness: str, notes: Sequence[object]) -> _Known:
         """Return what an answer tells; what is no checkpoint in it is left out."""
         heads: dict[str, Head] = {}
-        found: list[str] = []
+        found: dict[str, str] = {}
         for note in map(str, notes):
+            name = note.partition("\n")[0]
             try:
-                heads[note.partition("\n")[0]] = _head_of(note)
+                heads[name] = _head_of(note)
             except NotANote:
                 continue
-            found.append(note)
-        return cls(witness, tuple(found), heads)
+            found[name] = note
+        return cls(witness, found, heads)
+
+
+def _with_lines(checkpoint: str, lines: bytes) -> str | None:
+    """Return a checkpoint with the signature lines of an answer; None if it has none."""
+    try:
+        signatures = [Signature.parse(line) for line in lines.decode().splitlines()]
+        return str(Note.parse(checkpoint).with_signatures(signatures)) if signatures else None
+    except (NotANote, UnicodeError):
+        return None
 
 
 def _head_of(checkpoint: str) -> Head:
