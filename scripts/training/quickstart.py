@@ -122,6 +122,7 @@ def run(demo: Demo, *, keep: bool = False) -> None:
 
         step("4. Read the platform back")
         check(demo)
+        expect(demo.uploader("verify", "--deep"), 0)
 
         step("5. Drain again: there is nothing left, and nothing doubles")
         expect(demo.uploader("drain"), 0)

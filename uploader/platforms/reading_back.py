@@ -27,11 +27,13 @@ class Item:
         key: Which of them: the epoch's number, the chunk's id; "" where there is one.
         value: Its fields as they were sent. A tuple in the place of a value lists those that it may have. None: what
             was there under this key is no longer expected.
+        is_lasting: Whether the first of its place stays, and later ones change nothing there.
     """
 
     kind: ItemKind
     key: str
     value: Mapping[str, Any] | None
+    is_lasting: bool = False
 
 
 @dataclass(frozen=True)

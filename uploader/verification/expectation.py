@@ -40,6 +40,8 @@ class Expectation:
     def take(self, event: Event, items: Sequence[Item]) -> None:
         """Add what an event leaves, in the place of what earlier ones left."""
         for item in items:
+            if item.is_lasting and (item.kind, item.key) in self.items:
+                continue
             self.items.pop((item.kind, item.key), None)  # the later one also has the later place in the order
             if item.value is not None:
                 self.items[item.kind, item.key] = Expected(item, event)

@@ -48,6 +48,25 @@ def test_what_is_lost_is_found_and_sent_again(at: Recordings, server: RunningSer
     assert said(again) == []
 
 
+def test_a_resumed_run_keeps_the_model_that_it_began_with(journals: Recordings, server: RunningServer) -> None:
+    first = journals.begin()
+    first.started(trainArgs={"model": "yolo11n.pt", "epochs": "2"})
+    first.epoch(0)
+    first.end("exited")
+    journals.drain("", hub=server.url, to=server.url, platform="hub")
+    second = journals.begin(run_id=first.run.id)
+    second.started(trainArgs={"model": "runs/t1/weights/last.pt", "epochs": "2", "resume": "runs/t1/weights/last.pt"})
+    second.epoch(1)
+    second.checkpoint(b"final")
+    second.end()
+    assert journals.drain("", hub=server.url).exit_code == 0
+    [found] = verified(journals, "", hub=server.url, deep=True)
+    assert (said(found), found.counts["proven"]) == ([], 5)
+    change(server, "UPDATE hub_models SET meta = json_set(meta, '$.name', 'another')")
+    [changed] = verified(journals, "", hub=server.url)
+    assert [(item, word) for item, word, _ in said(changed)] == [("registration", "different")]
+
+
 def test_a_model_that_is_gone_is_made_again(at: Recordings, server: RunningServer) -> None:
     change(server, "DELETE FROM hub_models")
     [found] = verified(at, "", hub=server.url)

@@ -34,7 +34,7 @@ def items_of(delivery: PlannedDelivery) -> Iterator[Item]:
     """
     data = json.loads(delivery.body)
     if delivery.kind == REGISTRATION:
-        yield Item("registration", "", _registration(data))
+        yield Item("registration", "", _registration(data), is_lasting=True)
     elif delivery.kind == EPOCHS_TOGETHER:
         for number, metrics in data["metrics"].items():
             yield Item("epoch", number, {"metrics": json.loads(metrics)})
@@ -48,10 +48,15 @@ def items_of(delivery: PlannedDelivery) -> Iterator[Item]:
 
 
 def _registration(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a model shows that was created by a request; of one that existed before, only that it is there."""
+    """Return what a model shows that was created by a request; of one that existed before, only that it is there.
+
+    A resumed training goes on with the model that it began with, if that can be found.
+    """
+    if RESUMED in request:
+        return {}
     config = {_NAMES.get(name, name): value for name, value in (request.get("config") or {}).items()}
     parts = {name: request[name] for name in ("dataset", "lineage", "meta") if name in request}
-    return {**{name: value for name, value in config.items() if name != RESUMED}, **parts}
+    return {**config, **parts}
 
 
 def shown(model: Mapping[str, Any], epochs: object) -> Shown:
