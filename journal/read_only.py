@@ -178,7 +178,8 @@ def _salvageable(
     over = {run.id: run for run in opened.runs_over(of=chosen, pruned=pruned)}
     if rest := chosen.keys() & missing.keys() - over.keys():  # of finished runs that have arrived, few are looked at
         over |= {run.id: run for run in opened.runs_over(finished=True, of=rest, pruned=pruned)}
-    lost = {run.id: opened.lost_epochs(run, record_of(run)) for run in over.values()}
+    records = {run.id: record_of(run) for run in over.values()}
+    lost = {run.id: opened.lost_epochs(run, records[run.id]) for run in over.values() if records[run.id].epochs}
     return {run_id: epochs for run_id, epochs in lost.items() if epochs}
 
 
