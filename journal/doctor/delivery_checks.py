@@ -19,6 +19,17 @@ _BLOCKED = """
     SELECT r.name, r.id, d.base_url, coalesce(t.reason, 'no reason given')
     FROM targets t JOIN runs r ON r.id = t.run_id JOIN destinations d ON d.id = t.destination_id
     WHERE t.state = 'blocked' AND t.dropped_at IS NULL ORDER BY r.created_at"""
+_WRONG = """
+    SELECT r.name, r.id, d.base_url, v.missing, v.different FROM verifications v
+    JOIN runs r ON r.id = v.run_id JOIN destinations d ON d.id = v.destination_id
+    JOIN targets t ON t.run_id = v.run_id AND t.destination_id = v.destination_id
+    WHERE v.missing + v.different > 0 AND t.dropped_at IS NULL
+        AND NOT EXISTS (SELECT 1 FROM events e WHERE e.run_id = v.run_id AND e.id > v.last_event)
+        AND NOT EXISTS (
+            SELECT 1 FROM deliveries x WHERE x.run_id = v.run_id AND x.destination_id = v.destination_id
+                AND (x.id > v.last_delivery OR x.settled_at > v.verified_at OR x.state IN ('pending', 'claimed')))
+    ORDER BY r.created_at"""
+"""Where nothing was recorded or delivered since, as `journal.outbox.verifications` has it."""
 _UNREACHED = """
     SELECT d.platform, d.base_url, count(*) FROM destinations d JOIN targets t ON t.destination_id = d.id
     WHERE t.dropped_at IS NULL AND d.base_url != ''
@@ -47,6 +58,24 @@ def check_refused(connection: sqlite3.Connection, folder: Path) -> Iterator[Find
         route = next_command("route RUN --project P", folder)
         advice = f"Put the cause right, then `{next_command('retry RUN', folder)}`; `{route}` names another project."
         yield trouble("run-refused", f"refused as a whole: {count(len(blocked), 'run')}: {which}", advice)
+
+
+def check_read_back(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
+    """Look for runs that are not where they were delivered, as `verify` has found.
+
+    Args:
+        connection: The journal's database, also one of an earlier schema.
+        folder: The journal.
+    """
+    if wrong := _rows(connection, _WRONG):
+        which = some(
+            [
+                f"{run} ({run_id}) at {url}: {missing} missing, {different} different"
+                for run, run_id, url, missing, different in wrong
+            ]
+        )
+        advice = f"Run `{next_command('verify RUN --fix', folder)}`: the next drain sends that again."
+        yield trouble("not-there", f"not there as recorded: {count(len(wrong), 'run')}: {which}", advice)
 
 
 def _rows(connection: sqlite3.Connection, query: str) -> list[tuple[object, ...]]:

@@ -19,7 +19,10 @@ from support.disks import make_read_only, small_disk
 from support.journals import PLATFORM, URL, bench, dead_pid, finish, python
 
 import journal
+from journal.clock import utc_now
 from journal.doctor import Examination, examine
+from journal.outbox import verifications
+from journal.outbox.verifications import Found
 from journal.records import Outcome, Run
 from journal.storage.database import APPLICATION_ID
 from journal.writing.fallback import FallbackFile
@@ -307,6 +310,21 @@ def tried(folder: Path, **outcome: Any) -> None:
         if outcome:
             (claim,) = at.claim()
             at.record(Outcome(claim, error="cannot be reached", **outcome))
+
+
+def test_what_was_read_back_and_is_not_there_is_trouble_as_long_as_that_holds(tmp_path: Path) -> None:
+    with bench(tmp_path / "journal") as made:
+        made.event()
+        place = made.destination.id
+        with made.journal.begin() as connection:
+            known = verifications.seen(connection, made.run.id, place, utc_now())
+            verifications.note(connection, made.run.id, place, Found(known, {"proven": 3, "missing": 2}, ()))
+        (finding,) = examine(made.journal.path).findings
+        assert (finding.code, finding.weight) == ("not-there", "trouble")
+        assert f"run ({made.run.id}) at {URL}: 2 missing, 0 different" in finding.detail
+        assert "verify RUN --fix" in finding.next_step
+        made.event()
+        assert examine(made.journal.path).findings == ()
 
 
 def test_an_address_where_nobody_was_ever_reached_is_named_with_the_way_out(tmp_path: Path) -> None:
