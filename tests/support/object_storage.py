@@ -58,7 +58,9 @@ def started(folder: Path) -> Iterator[str | None]:
     s3, master, volume, filer = free_ports(4)
     ports = (f"-s3.port={s3}", f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}")
     limits = ("-master.volumeSizeLimitMB=64", "-volume.max=20", "-s3", f"-s3.config={folder / 'ids.json'}")
-    command = [program, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", *ports, *limits]
+    # Catalogs listen on fixed ports, which only one server of a machine can have.
+    off = ("-s3.port.iceberg=0", "-s3.port.lance=0")
+    command = [program, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", *ports, *limits, *off]
     url, deadline = f"http://127.0.0.1:{s3}", time.monotonic() + 30
     with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
         try:
