@@ -72,7 +72,8 @@ def open_mirror(address: str) -> Store:
     """
     store = open_store(address)
     if store.get(MIRROR_NOTE) is None:
-        raise MirrorUnavailable(f"there is no mirror in {address}, as it has no {MIRROR_NOTE}; is the drive mounted?")
+        hint = "check the address" if _URL.match(address) else "is the drive mounted?"
+        raise MirrorUnavailable(f"there is no mirror in {address}, as it has no {MIRROR_NOTE}; {hint}")
     return store
 
 

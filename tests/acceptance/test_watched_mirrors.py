@@ -107,6 +107,24 @@ def test_a_drain_until_done_goes_on_as_long_as_its_mirrors_do(
     assert asked == []
 
 
+def test_a_run_that_was_named_and_is_not_there_yet_is_waited_for(
+    journals: Recordings, mirror: Path, desk: dict[str, str], server: ScriptedServer
+) -> None:
+    mirroring = Mirroring(journals.journal, FolderStore(mirror))
+    journals.whole("first")
+    mirroring.step()
+    with watching(desk, str(mirror), "--run", "second", program=("-c", SOON)) as drain:
+        drain.wait_for("'second' fits no run")
+        assert drain.stop() == 3
+    with watching(desk, str(mirror), "--run", "second", option="--until-done", program=("-c", SOON)) as drain:
+        drain.wait_for("'second' fits no run")
+        journals.whole("second")
+        mirroring.step()
+        assert drain.end() == 0
+    started = [each["name"] for each in server.bodies("/training/metrics") if each["event"] == "training_started"]
+    assert started == ["second"]
+
+
 def test_a_stop_while_a_mirror_is_away_does_not_say_that_all_has_arrived(
     journals: Recordings, mirror: Path, desk: dict[str, str]
 ) -> None:

@@ -103,7 +103,7 @@ def take_in(
 
     from journal import locations
     from journal.opening import open_with_room
-    from journal.reading.places import what_is
+    from journal.reading.places import address_of, what_is
     from uploader.run_selection import choose_runs
 
     with open_with_room(locations.packs_journal()) as journal, closing(journal.outbox()) as outbox:
@@ -112,7 +112,7 @@ def take_in(
         chosen = choose_runs(own, names, journal.path)
     if what_is(pack) == "mirror":
         troubles += (why for why in unpacked.troubles if why not in unpacked.refused)
-    click.echo(f"{pack}: {came_in(unpacked)}; taken into {journal.path}", err=True)
+    click.echo(f"{address_of(pack) or pack}: {came_in(unpacked)}; taken into {journal.path}", err=True)
     return journal.path, frozenset(unpacked.runs if chosen is None else chosen), unpacked.other_models
 
 

@@ -152,9 +152,9 @@ class _Followed:
         """Look once; return whether there was anything new."""
         self.is_over = False
         restored = following.look()
-        chosen = self._chosen(following)
+        chosen, unknown = self._chosen(following)
         self._runs += [run for run in chosen if run not in self._runs]
-        self.troubles, self.other_models = list(following.troubles), following.other_models
+        self.troubles, self.other_models = [*unknown, *following.troubles], following.other_models
         for what in following.lasting_troubles:
             self._warn(f"Of the mirror {self.address}: {what}")
         if self.error:
@@ -162,18 +162,19 @@ class _Followed:
         if not self.has_looked.is_set() or self.error:
             self._say(self.address, restored)
         self.error = ""
-        self.is_over = following.is_over
+        self.is_over = following.is_over and not unknown
         return bool(restored.runs or restored.checkpoints)
 
-    def _chosen(self, following: Following) -> Sequence[str]:
-        """Return the runs to deliver. What a person named may come in later."""
+    def _chosen(self, following: Following) -> tuple[Sequence[str], list[str]]:
+        """Return the runs to deliver, and in words what a person named and is not there: it may come in later."""
         if not self._names:
-            return following.runs
+            return following.runs, []
         try:
-            return choose_runs(following.known_runs(), self._names, self._journal) or ()
+            return choose_runs(following.known_runs(), self._names, self._journal) or (), []
         except SettingsError as error:
-            self._warn(f"Of the mirror {self.address}: {error}")
-            return ()
+            why = f"{self.address}: {str(error).partition(';')[0]}"
+            self._warn(why)
+            return (), [why]
 
     def _fail(self, error: Exception) -> None:
         self.is_over = False
