@@ -16,7 +16,8 @@ from journal.schema.tables import epochs
 
 _COUNTS = text(
     f"""
-    SELECT r.id, {epochs("r")} AS epochs, (SELECT count(*) FROM events e WHERE e.run_id = r.id) AS events FROM runs r
+    SELECT r.id, {epochs("r")} AS epochs, (SELECT count(*) FROM events e WHERE e.run_id = r.id) AS events
+    FROM runs r WHERE :run IS NULL OR r.id = :run
     """  # noqa: S608 - a constant of `tables`
 )
 _SETTLED = text(
@@ -25,7 +26,7 @@ _SETTLED = text(
            count(CASE WHEN x.state = 'delivered' THEN 1 END) AS delivered,
            count(CASE WHEN x.state = 'superseded' THEN 1 END) AS superseded,
            count(CASE WHEN x.state = 'dropped' THEN 1 END) AS dropped
-    FROM deliveries x GROUP BY x.run_id, x.destination_id
+    FROM deliveries x WHERE :run IS NULL OR x.run_id = :run GROUP BY x.run_id, x.destination_id
     """
 )
 
@@ -86,12 +87,18 @@ class RunReport:
         return self.state == "interrupted"
 
 
-def make_report(connection: Connection, now: datetime) -> list[RunReport]:
-    """Return a report of each run, oldest first."""
-    runs = overview(connection, now)
-    settled = {(row.run_id, row.destination_id): row for row in connection.execute(_SETTLED)}
-    counts = {row.id: row for row in connection.execute(_COUNTS)}
-    return [_run(run, counts[run.id], settled) for run in runs]
+def make_report(connection: Connection, now: datetime, run_id: str | None = None) -> list[RunReport]:
+    """Return a report of each run, oldest first.
+
+    Args:
+        connection: Any.
+        now: The current time.
+        run_id: Only of this run; None for all.
+    """
+    runs, only = overview(connection, now), {"run": run_id}
+    settled = {(row.run_id, row.destination_id): row for row in connection.execute(_SETTLED, only)}
+    counts = {row.id: row for row in connection.execute(_COUNTS, only)}
+    return [_run(run, counts[run.id], settled) for run in runs if run.id in counts]
 
 
 def _run(run: RunOverview, counts: Row[Any], settled: Mapping[Key, Row[Any]]) -> RunReport:

@@ -213,10 +213,10 @@ class RunReader:
             )
 
     def _report(self, connection: Connection) -> RunReport:
-        found = next((one for one in make_report(connection, utc_now()) if one.id == self._run_id), None)
-        if found is None:
+        found = make_report(connection, utc_now(), self._run_id)
+        if not found:
             raise self._is_gone()
-        return found
+        return found[0]
 
     def _is_gone(self) -> UnknownRow:
         return UnknownRow(f"the journal has no run {self._run_id} any more")

@@ -64,7 +64,6 @@ def as_values(run: RecordedRun, found: RunContents) -> dict[str, Any]:
 
     return {
         "journal": str(run.journal),
-        "save_dir": run.run.save_dir,
         **asdict(found.report),
         "times": asdict(found.times),
         "missing_epochs": list(found.missing_epochs),
