@@ -150,6 +150,8 @@ def test_only_what_is_proven_is_pruned_on_that_word(at: Recordings, server: Runn
     pruned = run("verify", "proven")
     assert pruned.exit_code == 0
     assert "were pruned here" in pruned.output
+    kept = [one for one in at.journal.verifications() if one.is_proven]
+    assert [one.proven for one in kept] == [17]  # of what was there when it was proven
 
 
 def test_the_same_in_code(at: Recordings, server: RunningServer, tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def _why_lost(run: RunAtDestination, event: Event, absence: str | None) -> str:
     state, number = state_of(run, event)
     error = run.sent[event.id].error if event.id in run.sent else None
     words = {
-        "unplanned": "it was not sent yet",
+        "unplanned": _why_unplanned(run),
         "unsent": "it was not sent",
         "pending": "it waits to be sent",
         "claimed": "it is being sent",
@@ -191,6 +191,12 @@ def _why_lost(run: RunAtDestination, event: Event, absence: str | None) -> str:
         "delivered": absence or "it was taken, and is not there",
     }
     return f"{words[state]}: {error}" if error and state != "delivered" else words[state]
+
+
+def _why_unplanned(run: RunAtDestination) -> str:
+    if run.target.state == "blocked":
+        return f"it waits, as the platform refused the run as a whole: {run.target.reason}"
+    return "it was not sent yet"
 
 
 def _waits(run: RunAtDestination, event: Event) -> str:

@@ -47,13 +47,18 @@ def mending(run: RunAtDestination, checked: Sequence[Checked], planning: Plannin
         planning: The platform's.
     """
     wrong = [one for one in checked if one.word in {"missing", "different"}]
-    if any(one.place[0] == "registration" and one.word == "missing" and one.events for one in wrong):
-        waits = run.target.planned_through == 0
-        return Mending(not waits, (), run.target.stage, 0 if waits else len(wrong), ())
+    for one in wrong:
+        if one.place[0] == "registration" and one.word == "missing" and one.events:
+            waits = state_of(run, one.events[0])[0] in _BY_ITSELF
+            return Mending(not waits, (), run.target.stage, 0 if waits else _number(wrong), ())
     fixable = [one for one in wrong if _can_be_sent(run, one)]
     sent = list(_groups(fixable, checked))
     deliveries, stage = _planned(run, planning, sent)
-    return Mending(False, deliveries, stage, len(fixable), [one for one in wrong if _is_left(run, one)])
+    return Mending(False, deliveries, stage, _number(fixable), [one for one in wrong if _is_left(run, one)])
+
+
+def _number(checked: Sequence[Checked]) -> int:
+    return sum(one.count for one in checked)
 
 
 def _can_be_sent(run: RunAtDestination, one: Checked) -> bool:

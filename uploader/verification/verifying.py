@@ -172,9 +172,17 @@ class Verifier:
             return f"what is downloaded has {length} bytes, and {size} here"
         return None if digest.hexdigest() == sha256 else "what is downloaded has another sha256"
 
-    def _note(self, known: RunAtDestination, verified: Verified) -> None:
-        found = Found(known.known, verified.counts, verified.findings, verified.is_deep)
-        self.journal.note_verification(verified.target.run.id, verified.target.destination.id, found)
+    def _note(self, run: RunAtDestination, verified: Verified) -> None:
+        """Keep what was found, unless it is less than what is known of a run whose events have gone since."""
+        target = verified.target
+        if run.is_pruned and verified.is_right and self._is_proven(target):
+            return
+        found = Found(run.known, verified.counts, verified.findings, verified.is_deep)
+        self.journal.note_verification(target.run.id, target.destination.id, found)
+
+    def _is_proven(self, target: Target) -> bool:
+        known = self.journal.verifications([target.run.id])
+        return any(one.is_verified and one.destination_id == target.destination.id for one in known)
 
 
 def _checked(before: RunAtDestination, after: RunAtDestination, shown: Shown, planning: Planning) -> list[Checked]:

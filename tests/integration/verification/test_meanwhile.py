@@ -129,3 +129,31 @@ def test_what_the_journal_has_not_taken_in_is_missing(
     [clean] = verified(journals, server.url)
     assert [item for item, _, _ in said(clean)] in ([], ["event in 1 file"])  # the file goes once its process is gone
     assert clean.counts["proven"] == found.counts["proven"] + 1
+
+
+def test_a_run_that_waits_for_its_registration_is_left_to_the_drain(
+    journals: Recordings, server: RunningServer
+) -> None:
+    trained(journals)
+    with closing(journals.journal.outbox()) as outbox:
+        outbox.routes.add(outbox.routes.runs()[0].id, outbox.routes.add_destination("ultralytics", server.url).id)
+    [unplanned] = verified(journals, server.url)
+    assert {why for _, _, why in said(unplanned)} == {"it was not sent yet"}
+    assert send_again(journals.journal, unplanned) == 0
+    with journals.journal.begin() as connection:
+        connection.exec_driver_sql("UPDATE targets SET state = 'blocked', reason = 'no more room'")
+    [blocked] = verified(journals, server.url)
+    assert {why for _, _, why in said(blocked)} == {
+        "it waits, as the platform refused the run as a whole: no more room"
+    }
+    with journals.journal.begin() as connection:
+        connection.exec_driver_sql("UPDATE targets SET state = 'new', reason = NULL")
+    assert journals.drain(server.url).exit_code == 0
+    [arrived] = verified(journals, server.url)
+    assert planted.plant(server.data, str(arrived.target.ids["modelId"]), "the model is lost", 1)
+    with journals.journal.begin() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET state = 'pending' WHERE kind = 'training_started'")
+    [waiting] = verified(journals, server.url)
+    assert ("registration", "missing", "it waits to be sent") in said(waiting)
+    assert send_again(journals.journal, waiting) == 0
+    assert rows(journals.journal.path, "SELECT state FROM deliveries WHERE kind = 'training_started'") == [("pending",)]
