@@ -205,7 +205,7 @@ def test_a_cancelled_training_is_told_of_as_cancelled_when_its_end_comes_days_la
     journals.drain(late.url)
     model = late.model()
     assert (model["status"], model["state"], len(timing_of(late)["epochs"])) == ("cancelled", "cancelled", 2)
-    assert model["completedAt"][:19] == to_text(moment(1))[:19]
+    assert model["completedAt"][:19] == to_text(moment(4))[:19]
 
 
 def test_a_journal_calls_a_training_cancelled_that_ended_after_it_was_told_to(journals: Recordings, api: Api) -> None:

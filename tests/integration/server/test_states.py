@@ -131,10 +131,14 @@ def test_a_training_that_is_sent_again_with_its_times_gets_them(api: Api, clock:
     assert "Resumed" not in api.request("GET", "/runs/local/demo/train").text
 
 
-def test_cancelling_again_leaves_the_first_time(api: Api, clock: Clock) -> None:
-    api.start()
+def test_cancelling_again_leaves_the_first_time_and_the_training_ends_when_it_says_so(api: Api, clock: Clock) -> None:
+    run = api.start()
     for _ in range(2):
         clock.forward(seconds=10)
         assert api.request("DELETE", "/api/models/local/demo/train/training").ok
     assert api.model()["completedAt"][17:19] == "10"
+    for _ in range(2):
+        clock.forward(seconds=10)
+        api.event("training_complete", {}, modelId=run["modelId"])
+    assert api.model()["completedAt"][17:19] == "30"
     assert shown(api) == ("cancelled", "cancelled")

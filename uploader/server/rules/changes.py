@@ -53,8 +53,14 @@ def from_event(event: str, data: dict[str, Any], model: Model, when: When) -> Ch
 
 
 def _is_same_end(changes: Changes, model: Model, when: When) -> bool:
-    """Tell whether an end is the known one, reported again without its time, or follows a cancellation."""
-    return model.status == "cancelled" or (not when.is_told and changes.model.get("status") == model.status)
+    """Tell whether an end is the known one, reported again without its time.
+
+    A cancelled training ends some time after it was cancelled, so its first end is another one.
+    """
+    is_known = changes.model.get("status") == model.status
+    if model.status == "cancelled":
+        is_known = model.results is not None or model.error is not None
+    return is_known and not when.is_told
 
 
 def from_start(data: dict[str, Any], when: When) -> dict[str, Any]:
