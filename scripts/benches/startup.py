@@ -11,6 +11,7 @@ from benches.measure import Result, Setting, Target, in_turn, seconds, table
 
 ROUNDS = 15
 BASELINE = 'python -c "import sqlalchemy, requests"'
+SHOW = "show, a run of 100 epochs"
 NONE, MANY = "status, no run", "status, 2,000 runs of 10 epochs"
 NOTHING = 'python -c ""'
 
@@ -27,13 +28,17 @@ def run(setting: Setting) -> Result:
         "status, a run of 100 epochs": _process(trainings.uploader("status", "--journal", small)),
         NONE: _process(trainings.uploader("status", "--journal", no_runs)),
         MANY: _process(trainings.uploader("status", "--journal", many)),
-        "show, a run of 100 epochs": _process(trainings.uploader("show", "--journal", small)),
+        SHOW: _process(trainings.uploader("show", "--journal", small)),
         NOTHING: _process([sys.executable, "-c", ""]),
     }
     readings = in_turn(contenders, setting.rounds(ROUNDS))
     found = table("A new process, start to end", "ms", readings, 1e3)
     ratio = found.row(MANY).p50 / found.row(NONE).p50
-    return Result((found,), (Target("status of 2,000 runs over one of none, p50", ratio, 1.5),), ())
+    targets = (
+        Target("status of 2,000 runs over one of none, p50", ratio, 1.5),
+        Target("show of a run of 100 epochs, p50 in ms", found.row(SHOW).p50, 400),
+    )
+    return Result((found,), targets, ())
 
 
 def _process(command: Sequence[str]) -> Callable[[], list[float]]:

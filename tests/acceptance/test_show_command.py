@@ -203,6 +203,13 @@ def test_errors_are_one_line(journals: Recordings, environment: dict[str, str], 
     assert "fits 2 runs" in show(environment, "demo/", code=2)
     assert json.loads(show(environment, "none", "--json", code=2))["exit_code"] == 2
     assert "there is no journal in" in show(environment, "--journal", str(tmp_path / "none"), code=1)
+    pack = tmp_path / "runs.pack"
+    pack.write_bytes(b"PK\3\4" + bytes(26) + b"uploader-pack.json")
+    for what, given in (("pack", str(pack)), ("mirror", "s3://bucket/mirror")):
+        assert f"it is a {what}: `drain` delivers what it has" in " ".join(
+            show(environment, "--journal", given, code=2).split()
+        )
+    assert "is an address; name another folder" in show(environment, "--journal", "https://", code=2)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "journal.db").write_bytes(b"x" * 5000)
     broken = show(environment, "--journal", str(tmp_path / "broken"), code=1)

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from uploader.addresses import shown
+
 
 class Folder(click.Path):
     """A folder that exists or can be created; made absolute, with its `~` expanded.
@@ -26,9 +28,11 @@ class Folder(click.Path):
 
         if not os.fspath(value):
             self.fail("it is empty, perhaps from a variable that is not set; name a folder", param, ctx)
+        if "://" in os.fspath(value):
+            self.fail(f"{shown(os.fspath(value))} is an address; {_of_no_folder(value)}", param, ctx)
         folder = expanded(value)
         if why := unusable_reason(folder):
-            self.fail(f"{folder} {why}; name another folder", param, ctx)
+            self.fail(f"{folder} {why}; {_of_no_folder(folder)}", param, ctx)
         return folder
 
 
@@ -45,6 +49,13 @@ class JournalOrPack(Folder):
         if os.fspath(value) and what_is(place := expanded(value)) == "pack":
             return place
         return super().convert(value, param, ctx)
+
+
+def _of_no_folder(path: str | Path) -> str:
+    """Return what a person may do about what is no folder."""
+    from journal.reading.places import what_else, what_is
+
+    return what_else(Path(path)) if what_is(path) in {"pack", "mirror"} else "name another folder"
 
 
 def unusable_reason(folder: Path) -> str | None:
