@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from click.testing import CliRunner, Result
 from support.journals import Bench, bench, rows
 
 from uploader.__main__ import main
+from uploader.proving.key_files import public_key
 
 
 @pytest.fixture(autouse=True)
@@ -91,13 +93,19 @@ def test_the_results_are_in_it_and_the_settings_only_where_all_is_asked_for(made
     assert told("check", tmp_path / "whole.proof")["disclosed"] == 6
 
 
-def test_the_key_is_made_once_for_its_owner_and_is_in_no_proof(made: Bench, proof: Path, key: Path) -> None:
+def test_the_key_is_made_once_for_its_owner_and_is_nowhere_else(made: Bench, proof: Path, key: Path) -> None:
     assert key.stat().st_mode & 0o777 == 0o600
-    before, private = key.read_text(), key.read_text().split()[-1]
+    before, private = key.read_text(), key.read_bytes().split()[-1]
     prove(made, proof, "--force")
     assert key.read_text() == before
-    assert private not in proof.read_text()
     assert [path.name for path in key.parent.iterdir()] == ["proof-key"]
+    made.writer.close()
+    folder = proof.parent
+    run("mirror", folder / "drive", "--journal", made.journal.path)
+    run("pack", folder / "runs.pack", "--run", "run", "--journal", made.journal.path)
+    shown = [path for path in folder.rglob("*") if path.is_file() and path != key]
+    assert {"run.proof", "journal.db", "runs.pack", "uploader-mirror.json"} <= {path.name for path in shown}
+    assert [path for path in shown if private in path.read_bytes()] == []
 
 
 def test_a_file_that_is_no_checkpoint_of_the_run_is_refused(proof: Path, tmp_path: Path) -> None:
@@ -201,6 +209,21 @@ def test_a_pruned_run_cannot_be_proven_any_more(made: Bench, tmp_path: Path) -> 
     done = run("prove", "run", "-o", tmp_path / "run.proof", "--journal", made.journal.path)
     assert (done.exit_code, "its events were pruned" in done.output) == (3, True)
     assert not (tmp_path / "run.proof").exists()
+
+
+def test_a_run_whose_events_were_not_numbered_in_their_session_cannot_be_proven(made: Bench, tmp_path: Path) -> None:
+    """Those of schema 1 to 3 have the numbers of their rows, which begin at 1 in the first run alone."""
+    with closing(sqlite3.connect(made.journal.path / "journal.db")) as connection, connection:
+        connection.execute("UPDATE events SET seq = seq + 100")
+    done = run("prove", "run", "-o", tmp_path / "run.proof", "--journal", made.journal.path)
+    assert (done.exit_code, "before events were numbered" in done.output) == (3, True)
+
+
+def test_processes_that_make_the_key_at_once_have_the_same(key: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(lambda _: public_key(), range(8)))
+    assert made == {key.read_text().splitlines()[0].removeprefix("public ")}
+    assert [path.name for path in key.parent.iterdir()] == ["proof-key"]
 
 
 def test_what_comes_after_a_hole_is_counted_and_not_covered(made: Bench, proof: Path) -> None:

@@ -16,6 +16,7 @@ from uploader.proof.leaves import Leaf
 
 _BLOCK = 1 << 20
 _WIDTH = 76
+_VALIDATED, _EVALUATED = f'"{VALIDATED}'.encode(), f'"{EVALUATED}'.encode()
 
 
 @dataclass
@@ -83,9 +84,7 @@ class Summary:
 
 def _is_trained(payload: bytes | None) -> bool:
     """Return whether an epoch trained something, as far as its content is there: see `journal.kinds.TRAINED`."""
-    if payload is None:
-        return True
-    return f'"{VALIDATED}'.encode() in payload or f'"{EVALUATED}'.encode() not in payload
+    return payload is None or _EVALUATED not in payload or _VALIDATED in payload
 
 
 def _parts(payload: bytes | None, *names: str) -> dict[str, Any]:
