@@ -11,7 +11,8 @@ from typing import NamedTuple
 IDENTITY = r"[0-9A-Za-z._:-]{1,100}"
 """What the uuid of a run or a session may look like, also where somebody else has made it."""
 
-_TEXT = r'"(?:[ !#-\[\]-~]|\\.)*"'
+_PLAIN = r"[ !#-\[\]-~]*"
+_TEXT = rf'"{_PLAIN}(?:\\.{_PLAIN})*"'
 _ENTRY = re.compile(
     rf'\["({IDENTITY})",([1-9][0-9]{{0,15}}),({_TEXT}),({_TEXT}),"([0-9a-f]{{64}})",(?:null|"([0-9a-f]{{64}})")\]'
 )
