@@ -17,6 +17,7 @@ from support.object_storage import BUCKET, SECRET_KEY, object_storage, weed
 from support.wants import not_here
 
 from journal.errors import MirrorUnavailable
+from journal.mirror import checkpoint_parts
 from journal.mirror.mirror_addresses import open_store
 from journal.mirror.stores import Store
 from uploader.__main__ import main
@@ -103,6 +104,30 @@ def test_a_file_whose_storing_ends_in_the_middle_is_not_there(store: Store, tmp_
         put_file(store, file, between)
     assert list(store.list("blobs/")) == []
     assert store.digest(put_file(store, file)) is not None
+
+
+def test_a_checkpoint_in_parts_is_resumed_where_its_upload_ended(store: Store, tmp_path: Path) -> None:
+    (file := tmp_path / "last.pt").write_bytes(content := bytes(range(256)) * (3 << 12))
+    sha256 = hashlib.sha256(content).hexdigest()
+    sent: list[object] = []
+
+    def between() -> None:
+        sent.append(None)
+        if len(sent) == 10:
+            raise MirrorUnavailable("it went away")
+
+    with file.open("rb") as reader, pytest.raises(MirrorUnavailable):
+        checkpoint_parts.put(store, reader, sha256, between)
+    assert not checkpoint_parts.fetch(store, sha256, tmp_path / "there")
+    there = {one.name: one.written_at for one in store.list("parts/")}
+    assert len(there) == 10
+    with file.open("rb") as reader:
+        checkpoint_parts.put(store, reader, sha256, lambda: None)
+    assert there.items() <= {one.name: one.written_at for one in store.list("parts/")}.items()  # none was sent again
+    assert checkpoint_parts.fetch(store, sha256, tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == content
+    checkpoint_parts.delete(store, sha256)
+    assert list(store.list()) == []
 
 
 def test_a_training_is_mirrored_to_s3_and_brought_back(bucket: str, tmp_path: Path) -> None:
