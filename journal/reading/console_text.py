@@ -77,7 +77,7 @@ def console_chunk(connection: Connection, event_id: int) -> ConsoleChunk:
     row = connection.execute(_PAYLOAD, {"id": event_id}).one_or_none()
     try:
         told = json.loads(row.payload) if row else {}
-        bars = {str(bar): str(frame) for bar, frame in (told.get("progress") or {}).items()}
+        bars = {str(bar): str(frame) for bar, frame in (told.get("progress") or {}).items() if frame}
         return ConsoleChunk(event_id, str(told.get("content") or ""), row.created_at if row else "", bars)
     except (ValueError, TypeError, AttributeError):
         return ConsoleChunk(event_id, "", row.created_at if row else "")

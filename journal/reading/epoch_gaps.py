@@ -15,6 +15,8 @@ NOT_RESUMED = ("False", "None", "0", "")
 
 _IS_NUMBERED = f"kind = '{EPOCH}' AND key GLOB '[0-9]*'"
 # Of the runs alone whose last number is not that of as many epochs: those of most runs need not be fetched.
+_LAST = 10**7
+"""No training has so many epochs: a higher number was not counted, and what lies before it is not missing."""
 _NUMBERS = text(
     f"""
     SELECT DISTINCT run_id, CAST(key AS INTEGER) AS number FROM events
@@ -62,7 +64,7 @@ def gaps(connection: Connection, run_id: str, numbers: Sequence[int]) -> list[in
         run_id: The run; it was not pruned.
         numbers: Of those that the journal has, in their order; at least one.
     """
-    if numbers[-1] == len(numbers) - 1 or not tells_each(numbers):
+    if numbers[-1] == len(numbers) - 1 or numbers[-1] > _LAST or not tells_each(numbers):
         return []
     goes_on = numbers[0] > 0 and connection.execute(_GOES_ON, {"run_id": run_id}).scalar()
     return sorted({*range(0 if goes_on else numbers[0], numbers[-1])} - {*numbers})

@@ -108,7 +108,7 @@ def _seconds(begin: str, end: str) -> float:
 
 def _planned(connection: Connection, run_id: str) -> int | None:
     epochs = _last(connection, run_id, REGISTRATION).get("epochs")
-    return epochs if isinstance(epochs, int) and epochs > 0 else None
+    return epochs if isinstance(epochs, int) and epochs > 0 and epochs is not True else None
 
 
 def _error(connection: Connection, run_id: str) -> str | None:

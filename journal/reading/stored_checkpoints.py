@@ -68,7 +68,8 @@ def stored_checkpoints(connection: Connection, run_id: str) -> list[StoredCheckp
 
 
 def _checkpoint(row: Row[tuple[object, ...]], deliveries: Mapping[str, str]) -> StoredCheckpoint:
-    told = json.loads(row.payload)
+    found = json.loads(row.payload)
+    told = found if isinstance(found, dict) else {}
     epoch, size = told.get("epoch"), told.get("size")
     return StoredCheckpoint(
         role=row.role,

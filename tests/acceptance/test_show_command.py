@@ -217,6 +217,37 @@ def test_errors_are_one_line(journals: Recordings, environment: dict[str, str], 
     assert "Traceback" not in broken
 
 
+ODD = [
+    ("epoch_end", "x", '{"epoch": "7", "metrics": {"a": 1}}'),
+    ("epoch_end", "-3", '{"epoch": -3, "metrics": {"a": 1e308, "b": -1e308}}'),
+    ("epoch_end", "5", '{"epoch": 5, "metrics": {"a": null, "train/": 1}}'),
+    ("epoch_end", "6", '{"epoch": 6, "metrics": {"a": null, "": 2}}'),
+    ("epoch_end", "99999999999999", '{"epoch": 99999999999999, "metrics": {"a": -1e308}}'),
+    ("checkpoint", "last", "[]"),
+    ("checkpoint", "best", '{"size": "x", "epoch": 1.5, "sha256": 7}'),
+    ("training_started", "1", '{"epochs": true}'),
+    ("training_failed", "", "[1]"),
+    ("console_output", "", "null"),
+    ("console_output", "", '{"content": "a\\u0000b\\rc", "progress": {"1": null}}'),
+]
+
+
+@pytest.mark.parametrize("command", [["show", "--all"], ["show", "--json"], ["logs"], ["wait", "--until", "a>=1"]])
+def test_rows_of_another_program_fail_no_command(
+    journals: Recordings, environment: dict[str, str], command: list[str]
+) -> None:
+    training = journals.begin("")
+    with journals.journal.begin() as connection:
+        connection.exec_driver_sql("UPDATE sessions SET started_at = 'once', heartbeat_at = '2026-13-45'")
+        for kind, key, payload in ODD:
+            connection.exec_driver_sql(
+                "INSERT INTO events (run_id, session_id, kind, key, payload, created_at) VALUES (?, ?, ?, ?, ?, '')",
+                (training.run.id, training.session_id, kind, key, payload),
+            )
+    result = CliRunner().invoke(main, [*command, training.run.id], env=environment)
+    assert (result.exit_code, result.exception) == (0, None), result.output
+
+
 def test_a_pruned_run_says_so(journals: Recordings, environment: dict[str, str]) -> None:
     from support.journals import later
 

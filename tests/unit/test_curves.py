@@ -45,7 +45,7 @@ def test_no_line_is_drawn_over_an_epoch_without_a_value() -> None:
     assert parts == [[(0, 1.0)], [(2, 2.0), (4, 3.0)]]
 
 
-@pytest.mark.parametrize("values", [[1.0, 1.0], [0.0, 1e-12], [-1e30, 1e30], [None, 2.0], [3, 4]])
+@pytest.mark.parametrize("values", [[1.0, 1.0], [0.0, 1e-12], [-1e308, 1e308], [0.0, 5e-324], [None, 2.0], [3, 4]])
 @pytest.mark.parametrize("columns", [40, 79, 80, 300])
 @pytest.mark.parametrize("is_ascii", [False, True])
 def test_charts_fit_whatever_they_show(values: list[float | None], columns: int, is_ascii: bool) -> None:

@@ -147,18 +147,22 @@ def _plot(epochs: Sequence[int], chart: Chart, columns: int, *, is_ascii: bool) 
     plotext.theme("clear")
     plotext.frame(False)
     plotext.plotsize(columns, _HEIGHT)
-    for place, values in enumerate(chart.lines.values()):
-        marker, colour = ("*o"[place % 2] if is_ascii else "braille"), _COLOURS[place % len(_COLOURS)]
-        for part in unbroken(epochs, values):
-            plotext.plot(*zip(*part, strict=True), marker=marker, color=colour)
     known = [value for values in chart.lines.values() for value in values if value is not None]
     low, high = min(known), max(known)
-    plotext.yticks(
-        [low, high] if low < high else [low], [f"{low:.3g}", f"{high:.3g}"] if low < high else [f"{low:.3g}"]
-    )
+    for place, values in enumerate(chart.lines.values()):
+        marker, colour = ("*o"[place % 2] if is_ascii else "braille"), _COLOURS[place % len(_COLOURS)]
+        for part in unbroken(epochs, [height(value, low, high) for value in values]):
+            plotext.plot(*zip(*part, strict=True), marker=marker, color=colour)
+    plotext.yticks([0, 1] if low < high else [0], [f"{low:.3g}", f"{high:.3g}"] if low < high else [f"{low:.3g}"])
     plotext.xticks([epochs[0], epochs[-1]], [str(epochs[0] + 1), str(epochs[-1] + 1)])
     lines = plotext.build().rstrip("\n").split("\n")
     return [line.removesuffix("\x1b[0m").rstrip() for line in lines]
+
+
+def height(value: float | None, low: float, high: float) -> float | None:
+    """Return how high a value is between the lowest and the highest one, from 0 to 1: their difference may overflow."""
+    whole = high / 2 - low / 2
+    return None if value is None else (value / 2 - low / 2) / whole if whole else 0.0
 
 
 def unbroken(epochs: Sequence[int], values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
