@@ -39,6 +39,7 @@ from journal.retention import prunable, pruning
 from journal.retention.limit import Size, measure
 from journal.retention.pruning import Pruned
 from journal.sessions import interrupted
+from journal.sessions.liveness import live_runs
 from journal.sessions.lost_epochs import TrainerRecord
 from journal.sessions.over import OverRun, runs_over
 from journal.storage.connections import CountedConnection, transaction
@@ -230,6 +231,12 @@ class Journal:
         """
         with self._transaction() as connection:
             return resending.rename(connection, run_id, project, name)
+
+    def prunable(self, before: datetime) -> list[str]:
+        """Return the ids of the runs that `prune` would take out for this time."""
+        now = utc_now()
+        with self._transaction(read_only=True) as connection:
+            return prunable.prunable(connection, before, now, live_runs(connection, now))
 
     def prune(self, before: datetime, *, given_up: bool = False, only: Collection[str] | None = None) -> Pruned:
         """Take out what has arrived whole and was last written to before this time, and the bytes of no use.

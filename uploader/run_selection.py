@@ -71,14 +71,16 @@ def _the_one(runs: Sequence[Run], name: str, journal: Path) -> str:
         return found[0].id
     if not found:
         shown_name = shown(name) if "://" in name else name  # an address in the place of a run may hold a password
-        raise SettingsError(f"'{shown_name}' fits no run; `{next_command('status', journal)}` lists them")
+        similar = [full_name(run) for run in runs if name and _begins(run, name)]
+        meant = f"; did you mean {' or '.join(similar[:_SHOWN])}?" if similar else ""
+        raise SettingsError(f"'{shown_name}' fits no run{meant}; `{next_command('status', journal)}` lists them")
     which = ", ".join(f"{run.id} ({full_name(run)})" for run in found[:_SHOWN])
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     raise SettingsError(f"'{name}' fits {len(found)} runs: {which}{more}; give the beginning of an id")
 
 
 def _fitting(runs: Sequence[Run], name: str) -> list[Run]:
-    """Return the runs that a name may mean: what it is whole goes before what it is the beginning of."""
+    """Return the runs that a name may mean. Of a name it has to be the whole: `train-3` is not `train-30`."""
     exact = [run for run in runs if name in {run.id, run.name, full_name(run)}]
     if exact or not name:
         return exact
@@ -86,7 +88,7 @@ def _fitting(runs: Sequence[Run], name: str) -> list[Run]:
         return by_id
     if name == LATEST:
         return [max(runs, key=lambda run: run.created_at)] if runs else []
-    return _written_to(runs, name) or [run for run in runs if _begins(run, name)]
+    return _written_to(runs, name)
 
 
 def _written_to(runs: Sequence[Run], name: str) -> list[Run]:

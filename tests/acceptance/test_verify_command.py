@@ -74,7 +74,7 @@ def test_what_has_arrived_is_proven_and_what_is_lost_is_named_and_sent_again(
     assert lost.exit_code == 4
     assert "missing: epoch" in lost.output
     assert "it was taken, and is not there" in lost.output
-    assert lost.output.splitlines()[-1] == "1 of 2 runs proven; 1 with something missing or different"
+    assert lost.output.splitlines()[-1] == "1 of 2 runs proven; 1 with something missing or different; look at demo/two"
 
     fixed = run("verify", "--fix")
     assert fixed.exit_code == 4
@@ -138,20 +138,30 @@ def test_resend_refills_a_platform_that_has_lost_its_data(at: Recordings, server
 
 
 def test_only_what_is_proven_is_pruned_on_that_word(at: Recordings, server: RunningServer) -> None:
-    for name in ("unverified", "damaged", "proven"):
+    for name in ("damaged", "proven", "without weights"):
         trained(at, name)
     assert run("drain").exit_code == 0
+    assert run("verify", "--deep").exit_code == 0  # before anything was lost there
     assert planted.plant(server.data, model_of(at, "damaged"), "a metric is changed", 1)
-    assert run("verify", "damaged").exit_code == 4
-    assert run("verify", "proven").exit_code == 0
-    assert as_json("prune", "--verified")["runs"] == 1
+    assert planted.plant(server.data, model_of(at, "without weights"), "the weights are swapped", 1)
+    assert as_json("prune", "--verified").items() >= {"runs": 1, "unproven": 2}.items()
     left = rows(at.journal.path, "SELECT DISTINCT r.name FROM events e JOIN runs r ON r.id = e.run_id ORDER BY 1")
-    assert left == [("damaged",), ("unverified",)]
+    assert left == [("damaged",), ("without weights",)]
     pruned = run("verify", "proven")
     assert pruned.exit_code == 0
     assert "were pruned here" in pruned.output
+    assert "proven, as far as the journal still has it" in pruned.output
     kept = [one for one in at.journal.verifications() if one.is_proven]
     assert [one.proven for one in kept] == [17]  # of what was there when it was proven
+
+
+def test_what_a_platform_has_lost_since_it_was_verified_is_not_pruned(at: Recordings, server: RunningServer) -> None:
+    trained(at, "one")
+    assert run("drain").exit_code == 0
+    assert run("verify", "--deep").exit_code == 0
+    assert planted.plant(server.data, model_of(at, "one"), "the model is lost", 1)
+    assert as_json("prune", "--verified").items() >= {"runs": 0, "unproven": 1}.items()
+    assert run("verify").exit_code == 4
 
 
 def test_the_same_in_code(at: Recordings, server: RunningServer, tmp_path: Path) -> None:

@@ -40,15 +40,22 @@ NAMED = [
 
 @pytest.mark.parametrize(
     ("word", "id"),
-    [("train", "aaaa-1"), ("train-2", "bbbb-2"), ("shop/train", "aaaa-1"), ("port/", "dddd-4"), ("ccc", "cccc-3")],
+    [("train", "aaaa-1"), ("train-2", "bbbb-2"), ("shop/train", "aaaa-1"), ("port/night", "dddd-4"), ("ccc", "cccc-3")],
 )
 def test_runs_are_chosen_by_name(word: str, id: str) -> None:
     assert choose_runs(NAMED, [word], HERE) == [id]
 
 
-@pytest.mark.parametrize("word", ["night", "shop"])
-def test_several_of_a_name_are_listed(word: str) -> None:
+def test_several_of_a_name_are_listed() -> None:
     with pytest.raises(SettingsError, match=r"fits 2 runs: .*-\d .*-\d .*beginning of an id"):
+        choose_runs(NAMED, ["night"], HERE)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("nigh", "night or port/night"), ("port/", "port/night"), ("train-", "shop/train-2")]
+)
+def test_the_beginning_of_a_name_is_no_name_but_reminds_of_it(word: str, meant: str) -> None:
+    with pytest.raises(SettingsError, match=rf"fits no run; did you mean {meant}\?"):
         choose_runs(NAMED, [word], HERE)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,19 +18,30 @@ from uploader.commands.dialogue import ask, require_yes
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
+from uploader.commands.progress_bars import byte_bar
 from uploader.commands.spans import age_given
+from uploader.delivery.draining import settings_for
 
 if TYPE_CHECKING:
     from journal import Journal
+    from uploader.settings import Settings
 
 
-def proven_runs(opened: Journal) -> set[str]:
-    """Return the ids of the runs of which everything is proven at each of their destinations."""
-    proven = {(one.run_id, one.destination_id) for one in opened.verifications() if one.is_proven}
+def proven_now(opened: Journal, candidates: Collection[str], settings: Settings, *, shown: bool) -> set[str]:
+    """Read runs back, checkpoints included, and return those of which everything is proven wherever they go.
+
+    What was found earlier does not count: only the platform knows what it has lost since.
+    """
+    from uploader.verification.runs import verify_targets
+
     with closing(opened.outbox()) as outbox:
-        targets = outbox.routes.targets()
-    unproven = {one.run.id for one in targets if (one.run.id, one.destination.id) not in proven}
-    return {one.run.id for one in targets} - unproven
+        targets = outbox.routes.targets(run_ids=sorted(candidates))
+    bar = partial(byte_bar, shown=shown)
+    proven = dict.fromkeys(candidates, True)
+    for found in verify_targets(opened, targets, deep=True, bar=bar, settings=settings):
+        is_proven = found.is_right and not found.counts["unreadable"]
+        proven[found.target.run.id] &= is_proven
+    return {run_id for run_id, is_proven in proven.items() if is_proven}
 
 
 @click.command(epilog=epilog("prune", "prune --older-than 30d", "prune --verified", "prune --given-up"))
@@ -45,7 +58,7 @@ def proven_runs(opened: Journal) -> set[str]:
 @click.option(
     "--verified",
     is_flag=True,
-    help="Only runs of which `verify` has proven everything, everywhere they go, with nothing changed since.",
+    help="Only runs that are read back now, checkpoints included, and of which everything is proven everywhere.",
 )
 @click.option("--yes", is_flag=True, help="With --given-up: do it without asking.")
 @journal_option
@@ -69,8 +82,14 @@ def prune(
         require_yes("prune", yes=yes, as_json=as_json)
         ask("Delete runs that were dropped, with everything of them that never arrived?", yes=yes)
     with opened_journal(journal, "prune", as_json=as_json) as opened:
-        only = proven_runs(opened) if verified else None
-        pruned = opened.prune(utc_now() - older_than, given_up=given_up, only=only)
+        before, kept = utc_now() - older_than, 0
+        only = None
+        if verified:
+            candidates = opened.prunable(before)
+            only = proven_now(opened, candidates, settings_for(journal), shown=not as_json)
+            kept = len(set(candidates) - only)
+        pruned = opened.prune(before, given_up=given_up, only=only)
     what = f"{count(pruned.events, 'event')}, {count(pruned.blobs, 'checkpoint')} ({count(pruned.bytes, 'byte')})"
-    text = f"{count(pruned.runs, 'run')} pruned: {what}"
-    click.echo(json.dumps(asdict(pruned)) if as_json else text)
+    rest = f"; {count(kept, 'run')} kept, of which not everything is proven: `verify` names it" if kept else ""
+    text = f"{count(pruned.runs, 'run')} pruned: {what}{rest}"
+    click.echo(json.dumps({**asdict(pruned), **({"unproven": kept} if verified else {})}) if as_json else text)

@@ -21,6 +21,7 @@ from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.phrases import place
 from uploader.commands.progress_bars import byte_bar
+from uploader.commands.run_argument import INTERRUPTED
 from uploader.delivery.draining import settings_for
 from uploader.errors import CredentialsRefused, SettingsError
 from uploader.run_selection import full_name
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 UNREADABLE, WRONG, NO_KEY = 3, 4, 5
 _SHOWN = 20
 """So many lines of one kind of finding are shown of a run."""
+_NAMED = 10
+"""So many runs are named at the end, as their lines may have left the screen."""
 _KINDS = ("registration", "epoch", "console", "results", "plots", "checkpoint", "completion")
 _WORDS = {"different": "different", "missing": "missing", "unreadable": "cannot be read back here"}
 _CODES = """
@@ -41,6 +44,7 @@ _CODES = """
   3  a platform could not be read back: offline, or it does not show its models, or only what a later session sent
   4  something is missing or different there
   5  a platform has no key here, or refused it
+  130  ended by Ctrl-C
 
 The first code that applies is used, in the order 2, 1, 5, 3, 4, 0."""
 _HELP = f"""Read runs back from the platforms and compare them with the journal, item by item.
@@ -62,8 +66,8 @@ the platform tells it; --deep downloads it and computes the sha256.
 --fix has the next drain send exactly what is missing or different again; nothing is sent twice that is there. `resend`
 sends a run again whole.
 
-What was found is kept in the journal until something of the run changes. `prune --verified` deletes only runs of which
-everything is proven.
+What was found is kept in the journal until something of the run changes there. What a platform loses later, only
+reading it back again tells; `prune --verified` does so before it deletes anything.
 
 A key is sent only to the platform that it was set for: {key_addresses()}."""
 
@@ -92,6 +96,8 @@ def verify(
                     click.echo("\n".join(_lines(one)))
         except SettingsError as error:
             fail(str(error), "verify", USAGE, as_json=as_json)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
         again = {id(one): send_again(opened, one) for one in found if fix}
         drain = next_command("drain", opened.path)
     if as_json:
@@ -167,6 +173,8 @@ def _of_kind(kind: str, items: Sequence[Checked]) -> str:
 
 def _verdict(one: Verified) -> str:
     counts = one.counts
+    if one.is_right and one.is_pruned:
+        return "proven, as far as the journal still has it"
     if one.is_right:
         return "proven" if not counts["unreadable"] else "proven, as far as this platform shows it"
     said = [f"{counts[word]} {word}" for word in ("missing", "different") if counts[word]]
@@ -192,6 +200,10 @@ def _tally(found: Sequence[Verified]) -> str:
         parts.append(f"{len(found) - right - unread} with something missing or different")
     if unread:
         parts.append(f"{unread} not read back")
+    wrong = [full_name(one.target.run) for one in found if not one.is_right]
+    if len(found) > 1 and wrong:
+        more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+        parts.append(f"look at {', '.join(wrong[:_NAMED])}{more}")
     return "; ".join(parts)
 
 
