@@ -34,8 +34,8 @@ def resend(*, runs: tuple[str, ...], everything: bool, to: str | None, journal: 
     """Send runs again from their first event, as to a platform that has lost its data.
 
     RUN is a run's name or the beginning of its id. The next drain does the sending. If the platform still has the
-    run's model, that model is updated; otherwise a new one is created. Dead letters are sent again too. Nothing
-    appears twice on a platform that has the data already.
+    run's model, that model is updated, and stays cancelled if it was; otherwise a new one is created. Dead letters are
+    sent again too. Nothing appears twice on a platform that has the data already.
     """
     if everything == bool(runs):
         raise click.UsageError("name the RUNs to send again, or give --all")

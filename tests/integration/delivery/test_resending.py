@@ -14,8 +14,9 @@ import pytest
 import requests
 from support.journals import rows
 from support.platform_api import Api
-from support.recordings import KEY, Recordings
+from support.recordings import KEY, Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, hub_received, received
+from support.verified import trained
 
 from journal.clock import utc_now
 from journal.doctor import examine
@@ -23,7 +24,7 @@ from journal.errors import UnknownRow
 from journal.outbox.backlog import Selection
 from journal.outbox.outbox import Outbox
 from journal.retention.eviction import bytes_arrived
-from uploader.server.running import running
+from uploader.server.running import RunningServer, running
 
 
 def resend(journals: Recordings) -> None:
@@ -69,6 +70,60 @@ def test_a_platform_that_has_it_all_shows_nothing_twice(
             assert (summary.exit_code, summary.destinations[0].delivered) == (0, 9)
         assert shown(api.model()) == before
         assert len(api.get("/api/models/local/demo")["models"]) == 1
+
+
+@pytest.mark.parametrize("names_sessions", [True, False])
+@pytest.mark.parametrize("idempotency", [True, False])
+def test_what_was_cancelled_there_stays_one_cancelled_model(
+    journals: Recordings, tmp_path: Path, names_sessions: bool, idempotency: bool
+) -> None:
+    if names_sessions:
+        trained(journals)
+    else:
+        journals.whole()
+    with running(tmp_path / "platform", api_key=KEY, idempotency=idempotency) as server:
+        api = Api(server.url, KEY)
+        journals.drain(server.url)
+        cancel(server)
+        before = shown(api.model())
+        for _ in range(2):
+            resend(journals)
+            assert journals.drain(server.url).exit_code == 0
+        assert [shown(model) for model in api.get("/api/models/local/demo")["models"]] == [before]
+        assert before["status"] == "cancelled"
+
+
+def test_a_training_that_was_resumed_after_its_model_was_cancelled_is_a_new_model_also_if_it_is_sent_again(
+    journals: Recordings, tmp_path: Path
+) -> None:
+    """Nothing of the resumed session has been taken when the run is sent again, so it is registered as any other."""
+    first = journals.begin()
+    first.started(environment=session_of(first, 1))
+    with running(tmp_path / "platform", api_key=KEY) as platform:
+        journals.drain(platform.url)
+        cancel(platform)
+        first.end("interrupted")
+        second = journals.begin(run_id=first.run.id)
+        second.started(environment=session_of(second, 2, first))
+        with closing(journals.journal.outbox()) as outbox:
+            plan_all(outbox)
+        resend(journals)
+        assert journals.drain(platform.url).exit_code == 0
+        models = Api(platform.url, KEY).get("/api/models/local/demo")["models"]
+        assert sorted(model["status"] for model in models) == ["cancelled", "running"]
+
+
+def session_of(training: Training, generation: int, parent: Training | None = None) -> dict[str, Any]:
+    """Return the environment of a session as trainings of Ultralytics report it."""
+    uuids = dict(rows(training.journal.path, "SELECT id, uuid FROM sessions"))
+    led = uuids[parent.session_id] if parent else None
+    session = {"uuid": uuids[training.session_id], "generation": generation, "parent": led}
+    return {"uploaderRun": training.run.id, "uploaderSession": session}
+
+
+def cancel(server: RunningServer) -> None:
+    with closing(sqlite3.connect(server.data / "platform.db")) as store, store:
+        store.execute("UPDATE models SET status = 'cancelled'")
 
 
 def test_what_was_refused_for_a_model_that_is_gone_arrives(journals: Recordings, server: ScriptedServer) -> None:

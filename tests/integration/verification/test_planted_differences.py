@@ -67,3 +67,27 @@ def test_each_difference_is_found_and_put_right(journals: Recordings, server: Ru
     assert (models, epochs - 1) == (before[0], before[1])
     # replaced weights stay beside those that replace them
     assert checkpoints == before[2] + 1
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+@pytest.mark.parametrize("names_sessions", [False, True])
+def test_a_changed_registration_is_put_right_in_its_model(
+    journals: Recordings, server: RunningServer, names_sessions: bool, is_cancelled: bool
+) -> None:
+    """Trainings of other loops name no sessions; and a cancelled model takes no further ones."""
+    if names_sessions:
+        trained(journals)
+    else:
+        journals.whole()
+    assert journals.drain(server.url).exit_code == 0
+    with closing(sqlite3.connect(server.data / "platform.db")) as store, store:
+        store.execute("UPDATE models SET epochs = 99, train_args = NULL")
+        if is_cancelled:
+            store.execute("UPDATE models SET status = 'cancelled'")
+    [found] = verified(journals, server.url)
+    assert "registration" in [item for item, *_ in said(found)]
+    send_again(journals.journal, found)
+    assert journals.drain(server.url).exit_code == 0
+    [mended] = verified(journals, server.url)
+    assert said(mended) == []
+    assert counted(server)[0] == 1

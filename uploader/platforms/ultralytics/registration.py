@@ -64,7 +64,7 @@ class Registrations:
 
         When an earlier attempt may have arrived, that is looked up first, and so is the model of a resumed training
         whose journal was lost. A model that has been deleted or cancelled takes no more sessions; the run then
-        continues as a new one.
+        continues as a new one; but what is sent again is no further session, and stays with its cancelled model.
         """
         receipt = self._go_on(message) or self._begin(message)
         is_newest = {OLDER: None} if OLDER in message.identity.ids else {}
@@ -88,7 +88,7 @@ class Registrations:
         return None if answer.get("cancelled") else self._registered(answer, named, {"modelId": model_id})
 
     def _begin(self, message: Message) -> Receipt:
-        found = self._forgotten(message)
+        found, is_sent_again = self._forgotten(message), _is_sent_again(message)
         message = _for_known_model(message, found)
         try:
             answer = (
@@ -100,9 +100,15 @@ class Registrations:
             answer = self._after_refusal(message, error)
         if isinstance(answer, Receipt):
             return answer
-        if answer.get("cancelled") and "modelId" in message.identity.ids:
+        if answer.get("cancelled") and "modelId" in message.identity.ids and not (is_sent_again and self._has(message)):
             return self._register_anew(message)
         return self._registered(answer, message.identity, found)
+
+    def _has(self, message: Message) -> bool:
+        """Return whether a known model has a session already; also where neither names one, so nobody can tell."""
+        ours = ReportedSession.of_registration(message.data_json)
+        theirs = newest_session(self._api, message.identity) if ours else None
+        return ours is None or theirs is None or ours.uuid in {theirs.uuid, *theirs.ancestors}
 
     def _after_refusal(self, message: Message, error: Refused) -> Receipt | dict[str, Any]:
         """Register after all where another copy may have announced itself a moment ago, else raise the refusal."""
@@ -231,6 +237,11 @@ def _streamed(message: Message) -> str | None:
     environment = json.loads(message.data_json).get("environment")
     model_id = environment.get(ULTRALYTICS.model_field) if isinstance(environment, dict) else None
     return model_id if isinstance(model_id, str) and is_id(model_id) else None
+
+
+def _is_sent_again(message: Message) -> bool:
+    """Return whether the journal sends a registration again that it sent before: such have ids like `CHUNK.2`."""
+    return "." in message.chunk_id
 
 
 def _is_resumed(data_json: str) -> bool:

@@ -38,6 +38,8 @@ def start(rows: Rows, event: TrainingEvent, *, unique_names: bool = True) -> dic
         return {**_ids(later, rows.run_ids(later.id)[0]), "ignored": IGNORED}
     model = _named(rows, event, unique_names)
     if model and model.status == "cancelled":
+        if _is_newest_session(model, event):
+            _take_facts(rows, model, event)
         return {"modelId": model.id, **models.CANCELLED}
     if model and _is_another_copy(model, event.data):
         raise Conflict(
@@ -46,20 +48,26 @@ def start(rows: Rows, event: TrainingEvent, *, unique_names: bool = True) -> dic
     if model and _run_of(model.environment) != _run_of(event.data.get("environment")):
         rows.forget_ranks(model.id)
         model = replace(model, rank=None)
-    fields = changes.from_start(event.data, event.when) | {"rank": event.order.rank if event.order else None}
     if model and is_older(event.order, model.rank):
         run_id = rows.run_ids(model.id)[0]
-        if _is_newest_session(model, event.data):  # it is sent again: what it says of itself holds
-            facts = (*_FACTS, "started_at") if event.when.is_told else _FACTS
-            rows.update_model(model.id, {name: fields[name] for name in facts})
+        if _is_newest_session(model, event):
+            _take_facts(rows, model, event)
             rows.date_run(run_id, event.when)
         return {**_ids(model, run_id), "ignored": IGNORED}
+    fields = changes.from_start(event.data, event.when) | {"rank": event.order.rank if event.order else None}
     if model:
         rows.update_model(model.id, fields)
     else:
         assert event.address is not None  # `messages` accepts no event without an id or an address
         model = models.create(rows, event.address, fields, event.when.arrived)
     return _ids(model, rows.insert_run(model.id, event.when.begun, event.when.arrived))
+
+
+def _take_facts(rows: Rows, model: Model, event: TrainingEvent) -> None:
+    """Store what a start that is sent again says of its session; the state of the model stays as it is."""
+    fields = changes.from_start(event.data, event.when)
+    facts = (*_FACTS, "started_at") if event.when.is_told else _FACTS
+    rows.update_model(model.id, {name: fields[name] for name in facts})
 
 
 def _ids(model: Model, run_id: int) -> dict[str, Any]:
@@ -89,10 +97,16 @@ def _is_another_copy(model: Model, data: dict[str, Any]) -> bool:
     return ours.get("uuid") != theirs.get("uuid") and None is not ours.get("generation") == theirs.get("generation")
 
 
-def _is_newest_session(model: Model, data: dict[str, Any]) -> bool:
-    """Tell whether a starting session is the one that the model is at, whose start or end came in before."""
-    starting = _session(mapping(data.get("environment"), "'environment'")).get("uuid")
-    return isinstance(starting, str) and starting == _session(model.environment or {}).get("uuid")
+def _is_newest_session(model: Model, event: TrainingEvent) -> bool:
+    """Tell whether a starting session is the one that the model is at: it was sent before, and is sent again.
+
+    Sessions of other training loops than Ultralytics' have no names; those of one run differ in their generations.
+    """
+    starting = _session(mapping(event.data.get("environment"), "'environment'")).get("uuid")
+    known = _session(model.environment or {}).get("uuid")
+    if starting is not None and known is not None:
+        return bool(starting == known)
+    return event.order is not None and event.order.is_of_generation(model.rank)
 
 
 def _session(environment: dict[str, Any]) -> dict[str, Any]:

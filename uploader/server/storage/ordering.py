@@ -31,6 +31,10 @@ class Order:
     first: int
     last: int
 
+    def is_of_generation(self, rank: int | None) -> bool:
+        """Tell whether something of this rank is of the same session of the run, or of a copy of it."""
+        return rank is not None and self.rank >> _BITS == rank >> _BITS
+
 
 def read(header: str | None) -> Order | None:
     """Return the order in a header such as `2 SESSION 17 SESSION 21`, or None if there is none."""
