@@ -46,6 +46,11 @@ def at(request: pytest.FixtureRequest, journals: Recordings, server: RunningServ
         yield At(journals, server, platform.url)
 
 
+@pytest.fixture
+def local(journals: Recordings, server: RunningServer) -> At:
+    return At(journals, server, server.url)
+
+
 def resumed(at: At, name: str = "resumed") -> Training:
     first = at.journals.begin(name)
     first.started(epochs=4, trainArgs={"epochs": "4"})
@@ -209,26 +214,26 @@ def test_a_run_whose_console_was_watched_is_sent_again_without_its_text_twice(at
     assert at.said() == [[]]
 
 
-def test_a_model_that_was_renamed_there_is_found(at: At) -> None:
-    trained(at.journals)
-    at.drain()
-    with closing(sqlite3.connect(at.server.data / "platform.db", timeout=30)) as store:
+def test_a_model_that_was_renamed_there_is_found(local: At) -> None:
+    trained(local.journals)
+    local.drain()
+    with closing(sqlite3.connect(local.server.data / "platform.db", timeout=30)) as store:
         assert store.execute("UPDATE models SET slug = 'renamed'").rowcount == 1
         store.commit()
-    assert at.said() == [[]]
+    assert local.said() == [[]]
 
 
-def test_what_is_queued_is_not_queued_twice(at: At) -> None:
-    trained(at.journals)
-    at.drain()
-    [one] = verified(at.journals, at.url)
+def test_what_is_queued_is_not_queued_twice(local: At) -> None:
+    trained(local.journals)
+    local.drain()
+    [one] = verified(local.journals, local.url)
     requests.delete(
-        f"{at.server.url}/api/models/local/demo/train", headers={"Authorization": f"Bearer {KEY}"}, timeout=30
+        f"{local.server.url}/api/models/local/demo/train", headers={"Authorization": f"Bearer {KEY}"}, timeout=30
     )
     for _ in range(2):
-        [lost] = verified(at.journals, at.url)
-        send_again(at.journals.journal, lost)
-    at.drain()
-    assert at.said() == [[]]
-    assert rows(at.journals.journal.path, "SELECT count(*) FROM deliveries WHERE state = 'pending'") == [(0,)]
+        [lost] = verified(local.journals, local.url)
+        send_again(local.journals.journal, lost)
+    local.drain()
+    assert local.said() == [[]]
+    assert rows(local.journals.journal.path, "SELECT count(*) FROM deliveries WHERE state = 'pending'") == [(0,)]
     assert one.is_right
