@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -88,14 +89,19 @@ def _epoch(payload: str, recorded_at: str) -> RecordedEpoch | None:
     try:
         told = json.loads(payload)
         fitness = told.get("fitness")
-        metrics = {str(name): value for name, value in told["metrics"].items()}
+        metrics = {str(name): _finite(value) for name, value in told["metrics"].items()}
         return RecordedEpoch(int(told["epoch"]), recorded_at, metrics, _number(fitness))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    return _finite(float(value)) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _finite(value: Any) -> Any:
+    """Return a value, or None for a number that JSON has no word for: other programs write those as well."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def trained_epochs(epochs: Sequence[RecordedEpoch]) -> list[RecordedEpoch]:

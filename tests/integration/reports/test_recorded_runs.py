@@ -94,6 +94,17 @@ def test_an_epoch_that_cannot_be_read_harms_no_other(journals: Recordings, paylo
     assert run(journals).metrics()["loss"] == [1.0]
 
 
+def test_numbers_that_json_has_no_word_for_are_none(journals: Recordings) -> None:
+    training = journals.begin()
+    epoch(training, 0, {"loss": 1.0})
+    with journals.journal.begin() as connection:
+        payload = '{"epoch": 0, "metrics": {"loss": 1e999, "other": NaN, "text": "x"}, "fitness": -Infinity}'
+        connection.exec_driver_sql("UPDATE events SET payload = ? WHERE kind = 'epoch_end'", (payload,))
+    table = run(journals).metrics()
+    assert (table["loss"], table["other"], table["text"]) == ([None], [None], ["x"])
+    assert "fitness" not in table
+
+
 def test_a_run_without_epochs_is_an_empty_table(journals: Recordings) -> None:
     journals.begin()
     assert run(journals).metrics() == {"epoch": [], "recorded_at": []}
