@@ -199,8 +199,8 @@ def test_json_has_the_words_of_status_and_of_python(journals: Recordings, enviro
 def test_errors_are_one_line(journals: Recordings, environment: dict[str, str], tmp_path: Path) -> None:
     assert "'latest' fits no run" in show(environment, code=2)
     journals.begin("one")
-    journals.begin("two")
-    assert "fits 2 runs" in show(environment, "demo/", code=2)
+    journals.begin("one")
+    assert "fits 2 runs" in show(environment, "one", code=2)
     assert json.loads(show(environment, "none", "--json", code=2))["exit_code"] == 2
     assert "there is no journal in" in show(environment, "--journal", str(tmp_path / "none"), code=1)
     pack = tmp_path / "runs.pack"

@@ -184,7 +184,8 @@ def test_runs_are_chosen_as_commands_choose_them(journals: Recordings) -> None:
     assert {opened.run(name).id for name in names} == {first.run.id}
     assert [each.name for each in opened.runs()] == ["demo/first", "demo/second"]
     assert opened.run().name == "demo/second"
-    for name, why in (("none", "fits no run"), ("demo/", "fits 2 runs")):
+    journals.begin("second")
+    for name, why in (("none", "fits no run"), ("demo/", "fits no run"), ("second", "fits 2 runs")):
         with pytest.raises(UnknownRow, match=why):
             opened.run(name)
 
