@@ -202,6 +202,15 @@ def _other_weights(store: Store, chance: random.Random) -> bool:
     return bool(files)
 
 
+def _lost_bytes(store: Store, chance: random.Random) -> bool:
+    """Delete the checkpoint's file, and leave what is told of it."""
+    found = store.rows("SELECT sha256 FROM checkpoints WHERE model_id = :model")
+    files = [file for (sha256,) in found for file in store.data.rglob(sha256)]
+    for file in files:
+        file.unlink()
+    return bool(files)
+
+
 def _lost_model(store: Store, chance: random.Random) -> bool:
     return store.run("DELETE FROM models WHERE id = :model")
 
@@ -238,6 +247,7 @@ PLANTS: dict[str, Plant] = {
     "a plot is changed": _in_model("plots", _other_plot),
     "the end is missing": _missing_end,
     "the checkpoint is lost": _lost_checkpoint,
+    "the checkpoint's file is lost": _lost_bytes,
     "the checkpoint is another, shorter file": _other_weights,
     "the model is lost": _lost_model,
 }

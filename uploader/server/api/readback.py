@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -172,8 +174,13 @@ def find_model(rows: Rows, request: Request) -> Model:
 
 
 def _snapshot(request: Request) -> ModelSnapshot:
-    with platform_of(request).store.read() as rows:
-        return ModelSnapshot.of(rows, find_model(rows, request))
+    """Read a model, with those of its checkpoints whose files are there: what is told is what can be downloaded."""
+    platform = platform_of(request)
+    with platform.store.read() as rows:
+        snapshot = ModelSnapshot.of(rows, find_model(rows, request))
+    return replace(
+        snapshot, checkpoints=[one for one in snapshot.checkpoints if platform.files.has(one.sha256, one.size)]
+    )
 
 
 def _dataset_url(request: Request) -> str:

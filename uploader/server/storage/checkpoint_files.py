@@ -60,6 +60,13 @@ class Files:
             return False
         return whole.hexdigest() == sha256
 
+    def has(self, sha256: str, size: int) -> bool:
+        """Tell whether the file with this digest is there, with this size."""
+        try:
+            return self.path(sha256).stat().st_size == size
+        except OSError:
+            return False
+
     @contextmanager
     def incoming(self) -> Iterator[IncomingFile]:
         """Receive one file. It is on disk under its digest when the block ends, and discarded if the block raises."""
