@@ -368,7 +368,9 @@ def test_on_a_terminal_there_are_bars(
         shown = b"".join(iter(lambda: _read_terminal(screen), b"")).decode()
     os.close(screen)
     assert process.returncode == 0
-    assert "deliveries: 9" in shown
+    assert re.search(
+        r"deliveries: +(9 \[|100%\|.*\| 9/9 \[)", shown
+    )  # how many are to be is counted on a slow way only
     assert "train/final.pt" in shown
     assert "2.50M" in shown
 
