@@ -8,13 +8,15 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from support.journals import Bench, bench, rows
+from support.journals import Bench, bench, dead_pid, rows
 
+from journal.sessions.identity import Session
 from uploader.__main__ import main
 from uploader.proving.key_files import public_key
 
@@ -119,6 +121,23 @@ def test_a_final_evaluation_is_no_epoch(made: Bench, proof: Path) -> None:
     made.event("epoch_end", {"epoch": 3, "metrics": {"metrics/mAP50(B)": 0.5}}, "3")
     prove(made, proof, "--force")
     assert told("check", proof)["epochs"] == 3
+
+
+@pytest.mark.parametrize("digit", "0f")
+def test_a_training_that_was_killed_is_not_said_to_run(tmp_path: Path, digit: str) -> None:
+    """In a proof, what a drain notes of a session stands before it or after it, as the order of their uuids is."""
+    with bench(tmp_path / "journal", pid=dead_pid()) as begun:
+        uuid = f"{digit * 8}-0000-4000-8000-000000000000"
+        session = begun.writer.start_session(begun.run.id, dead_pid(), Session(begun.run.id, uuid, 2))
+        one = replace(begun, session_id=session)
+        one.event("training_started", {}, "1")
+        one.event("epoch_end", {"epoch": 0, "metrics": {"loss": 1}}, "0")
+        assert told("check", prove(one, tmp_path / "before.proof"))["state"] == "no end recorded"
+        assert one.journal.note_interrupted() == 1
+        assert "\n  interrupted, 1 epoch\n" in run("check", prove(one, tmp_path / "noted.proof")).output
+        one = replace(one, session_id=one.writer.start_session(one.run.id, dead_pid()))
+        one.event("training_started", {}, "1")
+        assert told("check", prove(one, tmp_path / "resumed.proof"))["state"] == "no end recorded"
 
 
 def test_altered_content_is_named(proof: Path) -> None:

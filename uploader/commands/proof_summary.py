@@ -10,12 +10,14 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, EVALUATED, STATES, VALIDATED, of
+from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, EVALUATED, INTERRUPTED, STATES, VALIDATED, of
 from journal.quantities import count
+from journal.sessions.identity import derived
 from uploader.proof.leaves import Leaf
 
 _BLOCK = 1 << 20
 _WIDTH = 76
+NO_END = "no end recorded"
 _VALIDATED, _EVALUATED = f'"{VALIDATED}'.encode(), f'"{EVALUATED}'.encode()
 
 
@@ -26,7 +28,9 @@ class Summary:
     Attributes:
         epochs: The epochs that it has, but for a final evaluation.
         evaluations: What looks like a final evaluation; of a validator that gives no losses, each epoch does.
-        state: How the run stands.
+        last_word: The state that the last training that began or ended leaves the run in.
+        last_session: The session of that training.
+        noted: The sessions in which a drain has noted that a training was interrupted.
         results: What its end says of it, if that is disclosed.
         checkpoints: Their sha256, with what is disclosed of each.
         disclosed: Of how many events the content is there.
@@ -35,7 +39,9 @@ class Summary:
 
     epochs: set[str] = field(default_factory=set)
     evaluations: set[str] = field(default_factory=set)
-    state: str = "running"
+    last_word: str | None = None
+    last_session: str = ""
+    noted: set[str] = field(default_factory=set)
     results: dict[str, Any] = field(default_factory=dict)
     checkpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
     disclosed: int = 0
@@ -50,9 +56,24 @@ class Summary:
             self.shown.append(leaf)
             self.checkpoints[leaf.blob] = {"role": leaf.key, **_parts(payload, "filename", "epoch", "size")}
         elif leaf.kind in STATES:
-            self.shown.append(leaf)
-            self.state = of(leaf.kind).tells_state or self.state
-            self.results = _results(payload) if leaf.kind == COMPLETE else {}
+            self._take_word(leaf, payload)
+
+    def _take_word(self, leaf: Leaf, payload: bytes | None) -> None:
+        """Take in how the run stands; what a drain has noted may stand before the session that it is about."""
+        self.shown.append(leaf)
+        if leaf.kind == INTERRUPTED:
+            self.noted.add(leaf.session)
+            return
+        self.last_word, self.last_session = of(leaf.kind).tells_state, leaf.session
+        self.results = _results(payload) if leaf.kind == COMPLETE else {}
+
+    @property
+    def state(self) -> str:
+        """How the run stands; a proof cannot tell whether a training without an end still runs."""
+        if self.last_word not in {None, "running"}:
+            return str(self.last_word)
+        is_noted = derived(INTERRUPTED, self.last_session) in self.noted or (self.noted and not self.last_word)
+        return "interrupted" if is_noted else NO_END
 
     @property
     def epochs_trained(self) -> int:
