@@ -65,17 +65,11 @@ def as_text(run: Run, contents: RunContents, wanted: Wanted) -> str:
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines)
 
 
-def state_of(contents: RunContents) -> str:
-    """Return the state of a run, as people call it."""
-    state = contents.times.state
-    return "cancelled" if contents.times.is_cancelled and state != "running" else state
-
-
 # --- the run
 
 
 def _head(run: Run, contents: RunContents, wanted: Wanted) -> Iterator[str]:
-    state, times = state_of(contents), contents.times
+    state, times = contents.times.state, contents.times
     room = wanted.look.columns - len(state) - 2
     yield f"{click.style(cut(one_line(full_name(run)), room), bold=True)}  {click.style(state, fg=_STATES.get(state))}"
     facts = [

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from support.journals import dead_pid
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, Training, recordings
 from support.scripted_server import ScriptedServer
 
+import uploader
 from journal.clock import to_text, utc_now
+from uploader.__main__ import main
 from uploader.server.running import running
 
 BEGUN = utc_now() - timedelta(days=3)
@@ -221,6 +224,7 @@ def test_a_journal_calls_a_training_cancelled_that_ended_after_it_was_told_to(jo
     training.end("complete")
     (report,) = journals.journal.report()
     assert (report.state, report.epochs) == ("cancelled", 1)
+    assert states_told(journals) == {"cancelled"}
     again = journals.begin(run_id=training.run.id)
     again.event(*STARTED)
     again.event(*COMPLETE)
@@ -237,7 +241,39 @@ def test_one_that_had_ended_before_it_was_cancelled_has_finished(journals: Recor
     training.end("complete")
     api.request("DELETE", "/api/models/local/demo/train/training")
     journals.drain(api.url)
-    assert journals.journal.report()[0].state == "finished"
+    assert states_told(journals) == {"finished"}
+
+
+def test_one_that_failed_after_it_was_told_to_stop_has_failed(journals: Recordings, api: Api) -> None:
+    training = journals.begin()
+    training.event(*STARTED)
+    journals.drain(api.url)
+    api.request("DELETE", "/api/models/local/demo/train/training")
+    training.event(*epoch(0), "0")
+    journals.drain(api.url)
+    training.event("training_failed", {"error": "out of memory"})
+    training.end("failed")
+    assert states_told(journals) == {"failed"}
+
+
+def states_told(journals: Recordings) -> set[str]:
+    """Return the state of the only run, as each command and reader tells it."""
+    folder = journals.journal.path
+
+    def printed(*arguments: str) -> str:
+        done = CliRunner().invoke(main, [*arguments, "--journal", str(folder)])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    return {
+        journals.journal.report()[0].state,
+        uploader.status(folder).runs[0].state,
+        uploader.open(folder).run().status().state,
+        json.loads(printed("status", "--json"))["runs"][0]["state"],
+        json.loads(printed("show", "--json"))["state"],
+        json.loads(printed("show", "--json"))["times"]["state"],
+        printed("show").splitlines()[0].split()[-1],
+    }
 
 
 def test_a_clock_that_is_ahead_or_was_set_back_or_was_never_set_makes_no_nonsense(
