@@ -92,6 +92,12 @@ def test_what_waits_to_be_sent_is_missing(at: Recordings) -> None:
     assert shown["exit_code"] == 4
     assert shown["runs"][0]["findings"] == [{"item": "epoch 5", "word": "missing", "why": "it was not sent yet"}]
     assert as_json("verify", "--fix")["runs"][0]["sent_again"] == 0
+    training.event("epoch_end", {"epoch": 0, "metrics": {"loss": 7.0}}, "0")
+    lines = run("verify").output
+    assert "2 not there yet" in lines
+    assert "  not there yet: epoch 5: it was not sent yet" in lines
+    assert "  not there yet: epoch 1: it was not sent yet, and an earlier one is there" in lines
+    assert "0 of 1 run proven; 1 with something that waits to be sent" in lines
 
 
 def test_a_platform_that_cannot_be_read_back_proves_nothing(

@@ -36,13 +36,18 @@ _SHOWN = 20
 _NAMED = 10
 """So many runs are named at the end, as their lines may have left the screen."""
 _KINDS = ("registration", "epoch", "console", "results", "plots", "checkpoint", "completion")
-_WORDS = {"different": "different", "missing": "missing", "unreadable": "cannot be read back here"}
+_WORDS = {
+    "different": "different",
+    "missing": "missing",
+    "waits": "not there yet",
+    "unreadable": "cannot be read back here",
+}
 _CODES = """
   0  all that the platforms show of the runs is proven
   1  the journal cannot be used; the message says why
   2  the arguments or settings cannot be used, or name nothing that goes anywhere
   3  a platform could not be read back: offline, or it does not show its models, or only what a later session sent
-  4  something is missing or different there
+  4  something is missing or different there, or waits to be sent
   5  a platform has no key here, or refused it
   130  ended by Ctrl-C
 
@@ -51,20 +56,24 @@ _HELP = f"""Read runs back from the platforms and compare them with the journal,
 
 RUN is a run's name, the beginning of its id, its folder, or `latest`; without any, all runs are verified, each wherever
 it goes. The items are the registration, each epoch's metrics, the console text, the results, the plots, the checkpoint
-and the end. Of each, one of four things is said:
+and the end. Of each, one of these things is said:
 
 \b
   proven                    it is there as the journal has it
   different                 it is there otherwise
-  missing                   it is not there; what waits to be sent is missing, too
+  missing                   it is not there
+  not there yet             it waits to be sent; --json and exit code 4 count it as missing
   cannot be read back here  this platform's API does not show it
 
 What an API does not show at all is named, and is no failure by itself: exit code 0 means that nothing is missing or
 different, and that at least the registration was seen. A checkpoint is compared by its size, and by its sha256 where
 the platform tells it; --deep downloads it and computes the sha256.
 
---fix has the next drain send exactly what is missing or different again; nothing is sent twice that is there. `resend`
-sends a run again whole.
+Not compared: the times at which a training and its epochs began and ended, its progress, and the use of the machine.
+
+--fix has the next drain send exactly what is missing or different again; nothing is sent twice that is there. What that
+cannot put right is named: what is there several times, or stayed as it was when it was sent again. `resend` sends a run
+again whole.
 
 What was found is kept in the journal until something of the run changes there. What a platform loses later, only
 reading it back again tells; `prune --verified` does so before it deletes anything.
@@ -135,7 +144,7 @@ def _lines(one: Verified) -> list[str]:
     if proven := _proven(one):
         lines.append(f"  proven: {proven}")
     for word, said in _WORDS.items():
-        groups = list(_groups([item for item in one.checked if item.word == word]))
+        groups = list(_groups([item for item in one.checked if ("waits" if item.waits else item.word) == word]))
         lines += [f"  {said}: {items}: {why}" for items, why in groups[:_SHOWN]]
         if len(groups) > _SHOWN:
             lines.append(f"  {said}: and {len(groups) - _SHOWN} more; --json lists them")
@@ -177,7 +186,9 @@ def _verdict(one: Verified) -> str:
         return "proven, as far as the journal still has it"
     if one.is_right:
         return "proven" if not counts["unreadable"] else "proven, as far as this platform shows it"
-    said = [f"{counts[word]} {word}" for word in ("missing", "different") if counts[word]]
+    waits = sum(item.count for item in one.checked if item.waits)
+    numbers = {"missing": counts["missing"] - waits, "different": counts["different"], _WORDS["waits"]: waits}
+    said = [f"{number} {word}" for word, number in numbers.items() if number]
     return ", ".join(said) or ("proven, except as follows" if counts["proven"] else "nothing of it can be read back")
 
 
@@ -196,8 +207,11 @@ def _tally(found: Sequence[Verified]) -> str:
     right = sum(one.is_right for one in found)
     unread = sum(one.failure is not None for one in found)
     parts = [f"{right} of {count(len(found), 'run')} proven"]
-    if len(found) - right - unread:
-        parts.append(f"{len(found) - right - unread} with something missing or different")
+    late = sum(_only_waits(one) for one in found)
+    if len(found) - right - unread - late:
+        parts.append(f"{len(found) - right - unread - late} with something missing or different")
+    if late:
+        parts.append(f"{late} with something that waits to be sent")
     if unread:
         parts.append(f"{unread} not read back")
     wrong = [full_name(one.target.run) for one in found if not one.is_right]
@@ -205,6 +219,12 @@ def _tally(found: Sequence[Verified]) -> str:
         more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
         parts.append(f"look at {', '.join(wrong[:_NAMED])}{more}")
     return "; ".join(parts)
+
+
+def _only_waits(one: Verified) -> bool:
+    """Return whether all that is wrong with a run is that something of it was not sent yet."""
+    wrong = [item for item in one.checked if item.word in {"missing", "different"}]
+    return one.failure is None and bool(wrong) and all(item.waits for item in wrong)
 
 
 def _fixed(found: Sequence[Verified], again: Sequence[int], drain: str) -> str:

@@ -11,7 +11,7 @@ from journal.outbox.verifications import Finding, Word
 from journal.reading.run_at_destination import RunAtDestination
 from journal.records import Event
 from uploader.platforms.reading_back import Place, Shown
-from uploader.verification.console_comparison import compare_console
+from uploader.verification.console_comparison import compare_console, times_there
 from uploader.verification.expectation import Expectation, Expected
 from uploader.verification.values import difference
 
@@ -30,6 +30,8 @@ class Checked:
         events: The events that it was made from.
         count: How many items these are.
         sent: What was sent of it; None of console text.
+        waits: Whether it waits to be sent, so that nothing is wrong yet.
+        stays: Whether sending it again changes nothing of it.
     """
 
     place: Place
@@ -38,6 +40,8 @@ class Checked:
     events: Sequence[Event] = ()
     count: int = 1
     sent: Mapping[str, Any] | None = None
+    waits: bool = False
+    stays: bool = False
 
     def finding(self) -> Finding:
         """Return it as the journal keeps it."""
@@ -97,10 +101,8 @@ class _Comparer:
         values = self._shown.items.get(found.place, ())
         if not values:
             return _lost(self._run, [one])
-        if len(values) > 1:
-            return replace(found, word="different", why=f"it is there {len(values)} times")
-        why = self._difference(one, values[0])
-        return found if why is None else replace(found, word="different", why=why + _waits(self._run, one.event))
+        why = times_there(values) or self._difference(one, values[0])
+        return found if why is None else _differs(self._run, found, why, is_doubled=len(values) > 1)
 
     def _difference(self, one: Expected, value: Mapping[str, Any]) -> str | None:
         sent = {name: each for name, each in (one.item.value or {}).items() if name in self._fields[one.item.kind]}
@@ -135,7 +137,8 @@ def _console(run: RunAtDestination, chunks: Sequence[Expected], shown: Shown) ->
         elif part.difference is None:
             yield Checked(place, "proven", "", events, len(events))
         else:
-            yield Checked(place, "different", part.difference + _waits(run, events[0]), events, len(events))
+            found = Checked(place, "different", "", events, len(events))
+            yield _differs(run, found, part.difference, is_doubled=part.is_doubled)
 
 
 def _by_state(run: RunAtDestination, chunks: Sequence[Expected]) -> Iterator[list[Expected]]:
@@ -160,7 +163,8 @@ def _further(expected: Expectation, shown: Shown) -> Iterator[Checked]:
 def _lost(run: RunAtDestination, lost: Sequence[Expected], absence: str | None = None) -> Checked:
     """Return what is to be said of items that are not there, of which the same has become."""
     item, events = lost[0].item, tuple(one.event for one in lost)
-    return Checked((item.kind, item.key), "missing", _why_lost(run, events[0], absence), events, len(events))
+    why = _why_lost(run, events[0], absence)
+    return Checked((item.kind, item.key), "missing", why, events, len(events), waits=is_open(run, events[0]))
 
 
 def _damaged(event: Event) -> Checked:
@@ -199,7 +203,14 @@ def _why_unplanned(run: RunAtDestination) -> str:
     return "it was not sent yet"
 
 
-def _waits(run: RunAtDestination, event: Event) -> str:
-    """Return words to be added where what is there is about to be replaced."""
-    is_open = state_of(run, event)[0] in {"pending", "claimed", "unplanned"}
-    return "; a newer one waits to be sent" if is_open else ""
+def is_open(run: RunAtDestination, event: Event) -> bool:
+    """Return whether the next drain sends an event anyway."""
+    return state_of(run, event)[0] in {"pending", "claimed", "unplanned"}
+
+
+def _differs(run: RunAtDestination, found: Checked, why: str, *, is_doubled: bool) -> Checked:
+    """Return what is to be said of an item that is there otherwise, or about to be replaced by what waits here."""
+    if not is_doubled and is_open(run, found.events[0]):
+        waits = f"{_why_lost(run, found.events[0], None)}, and an earlier one is there"
+        return replace(found, word="missing", why=waits, waits=True)
+    return replace(found, word="different", why=why, stays=is_doubled)

@@ -21,11 +21,13 @@ class ConsolePart:
         chunks: They, in the order of their session.
         difference: How what is shown differs, in words; None where it is the same.
         is_there: Whether anything is shown of them.
+        is_doubled: Whether several are shown under one id.
     """
 
     chunks: Sequence[Expected]
     difference: str | None
     is_there: bool
+    is_doubled: bool = False
 
 
 def compare_console(
@@ -61,8 +63,8 @@ def _compared(group: list[Expected], shown: Sequence[Mapping[str, Any]]) -> Iter
     if not shown:
         yield ConsolePart(group, None, is_there=False)
         return
-    if len(shown) > 1:
-        yield ConsolePart(group, f"it is there {len(shown)} times", is_there=True)
+    if doubled := times_there(shown):
+        yield ConsolePart(group, doubled, is_there=True, is_doubled=True)
         return
     text, lines = shown[0].get("content"), shown[0].get("lineCount")
     known = _covered(group, text, lines)
@@ -72,6 +74,11 @@ def _compared(group: list[Expected], shown: Sequence[Mapping[str, Any]]) -> Iter
     yield ConsolePart(group[:known], None, is_there=True)
     if known < len(group):
         yield ConsolePart(group[known:], None, is_there=False)
+
+
+def times_there(shown: Sequence[object]) -> str | None:
+    """Return in words how often something is shown that is to be there once; None if it is."""
+    return f"it is there {len(shown)} times, and no message takes one away" if len(shown) > 1 else None
 
 
 def _covered(group: Sequence[Expected], text: object, lines: object) -> int:

@@ -5,18 +5,19 @@ A run whose model is gone is sent again whole; anything else piece by piece, eac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from journal.kinds import CHECKPOINT
+from journal.outbox.verifications import Verification
 from journal.reading.run_at_destination import RunAtDestination
 from journal.records import Event, PlannedDelivery
 from uploader.platforms.plans import Planning
-from uploader.verification.comparing import Checked, state_of
+from uploader.verification.comparing import Checked, is_open, state_of
 from uploader.verification.expectation import Context
 
-_BY_ITSELF = frozenset({"pending", "claimed", "unplanned"})
-"""States of what the next drain sends anyway."""
+_WRONG = frozenset({"missing", "different"})
+_UNCHANGED = "; it was sent again, and that has not changed it"
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ def mending(run: RunAtDestination, checked: Sequence[Checked], planning: Plannin
         checked: What was found of its items.
         planning: The platform's.
     """
-    wrong = [one for one in checked if one.word in {"missing", "different"}]
+    wrong = [one for one in checked if one.word in _WRONG]
     for one in wrong:
         if one.place[0] == "registration" and one.word == "missing" and one.events:
-            waits = state_of(run, one.events[0])[0] in _BY_ITSELF
+            waits = is_open(run, one.events[0])
             return Mending(not waits, (), run.target.stage, 0 if waits else _number(wrong), ())
     fixable = [one for one in wrong if _can_be_sent(run, one)]
     sent = list(_groups(fixable, checked))
@@ -61,16 +62,46 @@ def _number(checked: Sequence[Checked]) -> int:
     return sum(one.count for one in checked)
 
 
+def with_lasting(
+    run: RunAtDestination, checked: Sequence[Checked], last: Callable[[], Verification | None]
+) -> Sequence[Checked]:
+    """Return what was found, and of each item that was sent again to no effect, that it stays so.
+
+    A platform may take something that it has, and go on showing what it had; sending it once more would promise what
+    does not happen. It is so if the same was found before it was sent again.
+
+    Args:
+        run: The run as the journal has it.
+        checked: What was found of its items.
+        last: Returns what was found the last time; asked only where something was sent again.
+    """
+    again = {one.place: at for one in checked if one.word in _WRONG and (at := _again_at(run, one))}
+    before = last() if again else None
+    if before is None:
+        return checked
+    return [_lasting(one, again[one.place], before) if one.place in again else one for one in checked]
+
+
+def _again_at(run: RunAtDestination, one: Checked) -> str | None:
+    sent = run.sent.get(one.events[0].id) if one.events else None
+    return sent.again_at if sent else None
+
+
+def _lasting(one: Checked, again_at: str, before: Verification) -> Checked:
+    stays = replace(one, why=one.why + _UNCHANGED, stays=True)
+    was_so = one.finding() in before.findings and before.verified_at < again_at
+    return stays if was_so or stays.finding() in before.findings else one
+
+
 def _can_be_sent(run: RunAtDestination, one: Checked) -> bool:
     """Return whether the journal has what an item is made of, and nobody else sends it."""
-    if not one.events or state_of(run, one.events[0])[0] in _BY_ITSELF | {"dropped"}:
+    if not one.events or one.stays or is_open(run, one.events[0]) or state_of(run, one.events[0])[0] == "dropped":
         return False
     return one.place[0] != CHECKPOINT or not _bytes_are_gone(run, one)
 
 
 def _is_left(run: RunAtDestination, one: Checked) -> bool:
-    waits = one.events and state_of(run, one.events[0])[0] in _BY_ITSELF
-    return not waits and not _can_be_sent(run, one)
+    return not one.waits and not _can_be_sent(run, one)
 
 
 def _bytes_are_gone(run: RunAtDestination, one: Checked) -> bool:

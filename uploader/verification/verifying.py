@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from journal.clock import utc_now
 from journal.kinds import REGISTRATION
-from journal.outbox.verifications import WORDS, Finding, Found, Word
+from journal.outbox.verifications import WORDS, Finding, Found, Verification, Word
 from journal.quantities import count
 from journal.reading.run_at_destination import RunAtDestination, mark, run_at_destination
 from journal.records import Target
@@ -22,7 +23,7 @@ from uploader.platforms.reading_back import Downloading, Place, Readable, Shown
 from uploader.platforms.registry import imported, spec_of
 from uploader.verification.comparing import Checked, compare
 from uploader.verification.expectation import expectation
-from uploader.verification.mending import Mending, mending
+from uploader.verification.mending import Mending, mending, with_lasting
 
 if TYPE_CHECKING:
     from journal.folder import Journal
@@ -109,7 +110,8 @@ class Verifier:
         except DeliveryError as error:
             return Verified(target, failure=error)
         after = before if self._mark(target) == before.mark else self._read(target)
-        checked = [*self._left_beside(target), *_checked(before, after, shown, planning)]
+        compared = _checked(before, after, shown, planning)
+        checked = [*self._left_beside(target), *with_lasting(after, compared, partial(self._last, target))]
         failure = None
         if self.deep and isinstance(self.platform, Downloading):
             try:
@@ -134,6 +136,10 @@ class Verifier:
     def _mark(self, target: Target) -> tuple[object, ...]:
         with self.journal.begin(read_only=True) as connection:
             return mark(connection, target)
+
+    def _last(self, target: Target) -> Verification | None:
+        found = self.journal.verifications([target.run.id])
+        return next((one for one in found if one.destination_id == target.destination.id), None)
 
     def _identity(self, target: Target) -> RunIdentity:
         run = target.run

@@ -92,4 +92,5 @@ def test_words_tell_what_is_wrong_with_a_text() -> None:
         "it has another text there",
         "it is no text there",
     ]
-    assert compared(recorded, recorded * 2)[0].difference == "it is there 2 times"
+    [doubled] = compared(recorded, recorded * 2)
+    assert (doubled.difference, doubled.is_doubled) == ("it is there 2 times, and no message takes one away", True)

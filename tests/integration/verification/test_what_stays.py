@@ -1,0 +1,98 @@
+"""What sending again does not put right is named as such, and not sent once more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+from support.recordings import Recordings
+from support.scripted_server import Reply, Request, scripted_server
+from support.verified import said, trained, verified
+
+from uploader.server.running import RunningServer
+from uploader.verification.runs import send_again
+from uploader.verification.verifying import Verified
+
+UNCHANGED = "; it was sent again, and that has not changed it"
+
+
+def left(one: Verified) -> list[str]:
+    assert one.again is not None
+    return [item.finding().item for item in one.again.left]
+
+
+class Keeping:
+    """What stands before a platform that takes what it is sent and shows something else.
+
+    Attributes:
+        change: Changes the model that it shows.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.change: Callable[[dict[str, Any]], None] = lambda _: None
+
+    def keep(self, epochs: int) -> None:
+        """Go on showing a training of so many epochs."""
+        self.change = lambda model: model.update(epochs=epochs)
+
+    def __call__(self, request: Request) -> Reply:
+        headers = {name: request.headers[name] for name in ("authorization", "content-type") if name in request.headers}
+        url = self.url + request.path
+        answer = requests.request(request.method, url, data=request.body, headers=headers, timeout=30)
+        shown = answer.json()
+        if "model" in shown:
+            self.change(shown["model"])
+        return Reply(answer.status_code, json.dumps(shown).encode())
+
+
+@pytest.fixture
+def keeping(server: RunningServer) -> Keeping:
+    return Keeping(server.url)
+
+
+def test_what_is_there_twice_is_not_sent_again(journals: Recordings, keeping: Keeping) -> None:
+    def doubled(model: dict[str, Any]) -> None:
+        for name in ("trainResults", "consoleChunks"):
+            model[name] += model[name][1:2]
+
+    trained(journals)
+    keeping.change = doubled
+    with scripted_server(keeping) as public:
+        assert journals.drain(public.url).exit_code == 0
+        for _ in range(2):
+            [found] = verified(journals, public.url)
+            assert [why for *_, why in said(found)] == ["it is there 2 times, and no message takes one away"] * 2
+            assert left(found) == [item for item, *_ in said(found)]
+            assert send_again(journals.journal, found) == 0
+
+
+def test_what_stays_as_it_was_when_it_was_sent_again_is_not_sent_once_more(
+    journals: Recordings, keeping: Keeping
+) -> None:
+    trained(journals)
+    keeping.keep(99)
+    with scripted_server(keeping) as public:
+        assert journals.drain(public.url).exit_code == 0
+        [found] = verified(journals, public.url)
+        [(item, word, why)] = said(found)
+        assert (send_again(journals.journal, found), left(found)) == (1, [])
+        assert journals.drain(public.url).exit_code == 0
+        for _ in range(3):  # however often it is looked at
+            [again] = verified(journals, public.url)
+            assert said(again) == [(item, word, why + UNCHANGED)]
+            assert (send_again(journals.journal, again), left(again)) == (0, [item])
+
+        keeping.keep(98)  # another difference is worth another attempt
+        [other] = verified(journals, public.url)
+        assert (send_again(journals.journal, other), left(other)) == (1, [])
+        keeping.keep(4)
+        assert journals.drain(public.url).exit_code == 0
+        assert said(verified(journals, public.url)[0]) == []
+        keeping.keep(98)
+        verified(journals, public.url)
+        [returned] = verified(journals, public.url)  # and so is one that had been put right
+        assert (send_again(journals.journal, returned), left(returned)) == (1, [])
