@@ -134,8 +134,9 @@ def refusal(answer: Answer, host: str, *, speaks_json: bool = True) -> DeliveryE
 
 def deleted(error: Refused) -> RunGone:
     """Return the error for a 404 on a run's model, with the next step."""
-    cure = "`retry` helps only once it is restored; if it never is, `drop --to URL --run ID` gives up the rest"
-    return RunGone(f"{error}; the model was deleted there: {cure}", status=error.status)
+    cure = "`verify RUN --fix` sends again what it lacks, and `drop --to URL --run ID` gives up the rest"
+    why = "the model was deleted there, or restored from an older backup"
+    return RunGone(f"{error}; {why}: `retry` helps only once it is restored as it was, {cure}", status=error.status)
 
 
 def is_id(value: object) -> bool:

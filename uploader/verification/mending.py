@@ -53,7 +53,7 @@ def mending(run: RunAtDestination, checked: Sequence[Checked], planning: Plannin
             waits = is_open(run, one.events[0])
             return Mending(not waits, (), run.target.stage, 0 if waits else _number(wrong), ())
     fixable = [one for one in wrong if _can_be_sent(run, one)]
-    sent = list(_groups(fixable, checked))
+    sent = list(_groups(fixable, checked, is_blocked=run.target.state == "blocked"))
     deliveries, stage = _planned(run, planning, sent)
     return Mending(False, deliveries, stage, _number(fixable), [one for one in wrong if _is_left(run, one)])
 
@@ -108,14 +108,16 @@ def _bytes_are_gone(run: RunAtDestination, one: Checked) -> bool:
     return any(digest in one.events[0].payload for digest in run.removed)
 
 
-def _groups(fixable: Sequence[Checked], checked: Sequence[Checked]) -> Iterator[Sequence[Event]]:
+def _groups(fixable: Sequence[Checked], checked: Sequence[Checked], *, is_blocked: bool) -> Iterator[Sequence[Event]]:
     """Yield the events that are sent together, in the order of the run.
 
-    A registration opens the model again, so the end that followed it is sent after it.
+    A registration opens the model again, so the end that followed it is sent after it. A platform that refused the run
+    as a whole and shows its model does not know the newest ids of it, as after an older backup was restored: the
+    registration asks for them again.
     """
-    again = [one for one in checked if one.place[0] == "completion" and one.events]
-    reopened = any(one.place[0] == "registration" for one in fixable)
-    chosen = {one.events[0].id: one.events for one in [*fixable, *(again if reopened else [])]}
+    reopened = is_blocked or any(one.place[0] == "registration" for one in fixable)
+    again = [one for one in checked if one.place[0] in {"registration", "completion"} and one.events]
+    chosen = {one.events[0].id: one.events for one in [*fixable, *(again if reopened and fixable else [])]}
     yield from sorted(chosen.values(), key=lambda events: (events[0].generation, events[0].seq, events[0].id))
 
 

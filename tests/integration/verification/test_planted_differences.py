@@ -91,3 +91,23 @@ def test_a_changed_registration_is_put_right_in_its_model(
     [mended] = verified(journals, server.url)
     assert said(mended) == []
     assert counted(server)[0] == 1
+
+
+def test_a_platform_that_was_restored_from_an_older_backup_gets_what_it_lacks(
+    journals: Recordings, server: RunningServer
+) -> None:
+    """It does not know the run of the model that the upload names, and refuses it as if the model were gone."""
+    trained(journals)
+    assert journals.drain(server.url).exit_code == 0
+    with closing(sqlite3.connect(server.data / "platform.db")) as store, store:
+        store.execute("UPDATE models SET environment = NULL")
+    send_again(journals.journal, verified(journals, server.url)[0])
+    assert journals.drain(server.url).exit_code == 0
+    with closing(sqlite3.connect(server.data / "platform.db")) as store, store:
+        store.execute("DELETE FROM checkpoints")
+        assert store.execute("DELETE FROM runs WHERE id > (SELECT min(id) FROM runs)").rowcount == 1
+    for exit_code in (4, 0):
+        send_again(journals.journal, verified(journals, server.url)[0])
+        assert journals.drain(server.url).exit_code == exit_code
+    assert said(verified(journals, server.url)[0]) == []
+    assert counted(server)[0] == 1
