@@ -252,6 +252,15 @@ def test_a_second_attempt_finds_the_model_of_the_first(api: Api) -> None:
     assert api.model("t")["runIds"] == [first.ids["runId"]]
 
 
+def test_a_second_attempt_finds_the_model_of_the_first_also_if_that_was_cancelled_meanwhile(api: Api) -> None:
+    first, again = session("s1", 1, None, {}), session("s1", 1, None, {}, attempt=2)
+    made = (register(api.url, first).ids or {})["modelId"]
+    assert api.request("DELETE", "/api/models/local/demo/t/training").ok  # cancelled
+    assert (register(api.url, again).ids or {})["modelId"] == made
+    resumed = session("s2", 2, "s1", {}, attempt=2, known=["s1"])
+    assert (register(api.url, resumed).ids or {})["modelId"] != made
+
+
 def test_where_the_name_is_the_model_nothing_is_looked_up(tmp_path: Path) -> None:
     with running(tmp_path / "older", api_key=KEY, contract="2025", idempotency=False) as platform:
         assert register(platform.url, FIRST).ids == register(platform.url, AGAIN).ids == {}

@@ -152,16 +152,20 @@ def _named(api: JsonApi, identity: RunIdentity) -> Iterator[Mapping[str, Any]]:
 def _new(models: Iterable[Mapping[str, Any]], run_uuid: str, session: ReportedSession | None) -> dict[str, Any] | None:
     """Return the ids of the model that carries the run's uuid; of several, the one whose lineage the session is in.
 
-    A cancelled model takes no more sessions, so it cannot be the result of a registration that is to be repeated.
+    A cancelled model takes no more sessions, so it is the result of the registration only if it has that very session.
     """
-    found = []
+    found, cancelled = [], []
     for model in models:
-        if _carries(model, run_uuid) and model.get("status") != "cancelled":
-            found.append(model)
-            theirs = ReportedSession.of(model)
-            if session is None or theirs is None or session.is_of_line(theirs):
-                return _ids_of(model)
-    return _ids_of(found[0]) if found else None
+        if not _carries(model, run_uuid):
+            continue
+        theirs = ReportedSession.of(model)
+        if model.get("status") == "cancelled":
+            cancelled += [model] if theirs is not None and session is not None and theirs.uuid == session.uuid else []
+            continue
+        found.append(model)
+        if session is None or theirs is None or session.is_of_line(theirs):
+            return _ids_of(model)
+    return next(map(_ids_of, [*found, *cancelled]), None)
 
 
 def _ids_of(model: Mapping[str, Any]) -> dict[str, Any]:
