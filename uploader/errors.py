@@ -97,8 +97,10 @@ class ReadRefused(CredentialsRefused):
         answer: What the platform said.
     """
 
-    def __init__(self, answer: str) -> None:
-        super().__init__(f"{answer} (the key may not read there; what needs that waits for a key that may read)")
+    def __init__(
+        self, answer: str, advice: str = "the key may not read there; what needs that waits for a key that may read"
+    ) -> None:
+        super().__init__(f"{answer} ({advice})")
         self.answer = answer
 
 

@@ -100,6 +100,16 @@ def test_what_waits_to_be_sent_is_missing(at: Recordings) -> None:
     assert "0 of 1 run proven; 1 with something that waits to be sent" in lines
 
 
+def test_results_that_were_never_sent_are_missing_whatever_figures_the_platform_shows(at: Recordings) -> None:
+    training = at.begin("one")
+    training.started(epochs=1)
+    training.event("epoch_end", {"epoch": 0, "metrics": {"train/loss": 0.5, "metrics/mAP50(B)": 0.25}}, "0")
+    assert run("drain").exit_code == 0
+    training.event("training_complete", {"results": {"metrics": {"metrics/mAP50(B)": 0.25}, "bestEpoch": 0}})
+    findings = {one["item"]: (one["word"], one["why"]) for one in as_json("verify")["runs"][0]["findings"]}
+    assert findings == dict.fromkeys(("results", "completion"), ("missing", "it was not sent yet"))
+
+
 def test_a_platform_that_cannot_be_read_back_proves_nothing(
     at: Recordings, server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +119,9 @@ def test_a_platform_that_cannot_be_read_back_proves_nothing(
     monkeypatch.setenv("ULTRALYTICS_API_KEY", "ul_another_key")
     refused = as_json("verify")
     assert refused["exit_code"] == 5
+    advice = "(set ULTRALYTICS_API_KEY to a key that this platform accepts and that may read)"
+    assert advice in run("verify").output
+    assert refused["runs"][0]["error"].endswith(advice)
     monkeypatch.delenv("ULTRALYTICS_API_KEY")
     assert run("verify").exit_code == 5
     monkeypatch.setenv("ULTRALYTICS_API_KEY", KEY)

@@ -16,6 +16,8 @@ from uploader.verification.expectation import Expectation, Expected
 from uploader.verification.values import difference
 
 _UNTOLD = "its API does not show that"
+_OF_ITS_OWN = frozenset({"results", "completion"})
+"""What a platform shows before it was sent: figures of the last epoch, and that the training runs."""
 _NOT_OURS = "it is there, and this journal has none of it"
 
 
@@ -102,6 +104,8 @@ class _Comparer:
         if not values:
             return _lost(self._run, [one])
         why = times_there(values) or self._difference(one, values[0])
+        if why and one.item.kind in _OF_ITS_OWN and one.is_first and is_open(self._run, one.event):
+            return _lost(self._run, [one])
         return found if why is None else _differs(self._run, found, why, is_doubled=len(values) > 1)
 
     def _difference(self, one: Expected, value: Mapping[str, Any]) -> str | None:

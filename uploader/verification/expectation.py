@@ -19,10 +19,17 @@ from uploader.platforms.reading_back import Item, Place
 
 @dataclass(frozen=True)
 class Expected:
-    """An item, and the event whose delivery leaves it there."""
+    """An item that must be there.
+
+    Attributes:
+        item: The item.
+        event: The event whose delivery leaves it there.
+        is_first: Whether nothing of the run was to be in its place before.
+    """
 
     item: Item
     event: Event
+    is_first: bool = True
 
 
 @dataclass
@@ -42,9 +49,9 @@ class Expectation:
         for item in items:
             if item.is_lasting and (item.kind, item.key) in self.items:
                 continue
-            self.items.pop((item.kind, item.key), None)  # the later one also has the later place in the order
+            before = self.items.pop((item.kind, item.key), None)  # the later one also has the later place in the order
             if item.value is not None:
-                self.items[item.kind, item.key] = Expected(item, event)
+                self.items[item.kind, item.key] = Expected(item, event, before is None)
 
 
 def expectation(recorded: RunAtDestination, planning: Planning) -> Expectation:

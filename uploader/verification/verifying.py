@@ -16,7 +16,7 @@ from journal.outbox.verifications import WORDS, Finding, Found, Verification, Wo
 from journal.quantities import count
 from journal.reading.run_at_destination import RunAtDestination, mark, run_at_destination
 from journal.records import Target
-from uploader.errors import DeliveryError, FileGone, Refused
+from uploader.errors import DeliveryError, FileGone, ReadRefused, Refused
 from uploader.platforms.base import Platform, RunIdentity
 from uploader.platforms.plans import Planning
 from uploader.platforms.reading_back import Downloading, Place, Readable, Shown
@@ -108,7 +108,7 @@ class Verifier:
         try:
             shown = self.platform.read_back(self._identity(target))
         except DeliveryError as error:
-            return Verified(target, failure=error)
+            return Verified(target, failure=_advised(error, target))
         after = before if self._mark(target) == before.mark else self._read(target)
         compared = _checked(before, after, shown, planning)
         checked = [*self._left_beside(target), *with_lasting(after, compared, partial(self._last, target))]
@@ -117,7 +117,7 @@ class Verifier:
             try:
                 checked = [self._downloaded(one, shown, self.platform) for one in checked]
             except DeliveryError as error:
-                failure = error
+                failure = _advised(error, target)
         again = mending(after, checked, planning)
         verified = Verified(target, checked, self.deep and not failure, before.is_pruned, failure, again)
         self._note(before, verified)
@@ -189,6 +189,14 @@ class Verifier:
     def _is_proven(self, target: Target) -> bool:
         known = self.journal.verifications([target.run.id])
         return any(one.is_verified and one.destination_id == target.destination.id for one in known)
+
+
+def _advised(error: DeliveryError, target: Target) -> DeliveryError:
+    """Return the error with the next step, where the key is refused: one that may only write reads nothing back."""
+    if not isinstance(error, ReadRefused):
+        return error
+    variable = spec_of(target.destination.platform).key_variable
+    return ReadRefused(error.answer, f"set {variable} to a key that this platform accepts and that may read")
 
 
 def _checked(before: RunAtDestination, after: RunAtDestination, shown: Shown, planning: Planning) -> list[Checked]:

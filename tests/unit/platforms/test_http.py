@@ -8,6 +8,7 @@ import ssl
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
@@ -16,11 +17,13 @@ import pytest
 import requests
 import urllib3
 from requests.structures import CaseInsensitiveDict
+from support.scripted_server import Reply, scripted_server
 from urllib3 import exceptions as pool_errors
 
 from uploader.errors import (
     CredentialsRefused,
     DeliveryError,
+    FileGone,
     Forbidden,
     Foreign,
     Refused,
@@ -30,6 +33,7 @@ from uploader.errors import (
 )
 from uploader.platforms import answers, failures
 from uploader.platforms.http import json_api, proxies, reading
+from uploader.platforms.http.transport import Transport
 
 
 def errors_of(module: object) -> list[type[Exception]]:
@@ -351,3 +355,14 @@ def test_what_cannot_be_a_key_is_refused_without_showing_it(key: str) -> None:
 )
 def test_hosts_are_named_without_credentials(url: str, expected: str) -> None:
     assert answers.host_of(url) == expected
+
+
+@pytest.mark.parametrize("body", [b"", b"<html><title>Not Found</title></html>", {"error": "no such key"}])
+def test_of_a_file_that_is_gone_no_proxy_is_spoken(body: object) -> None:
+    said = "answered 404: the file is not there, though the platform names it$"
+    with (
+        scripted_server(lambda _: Reply(404, body)) as server,
+        closing(Transport()) as transport,
+        pytest.raises(FileGone, match=said),
+    ):
+        transport.stream(f"{server.url}/best.pt", lambda _: None)

@@ -133,9 +133,8 @@ class Transport:
             self._get(url, lambda raw: pass_on(raw, write))
         except (Refused, Transient) as error:
             if error.status in _GONE:
-                raise FileGone(
-                    f"{error}; it names a file there that does not exist", status=error.status or 0
-                ) from None
+                why = f"{host_of(url)} answered {error.status}: the file is not there, though the platform names it"
+                raise FileGone(why, status=error.status or 0) from None
             raise
 
     def _get(self, url: str, take: Callable[[urllib3.BaseHTTPResponse], object]) -> None:
