@@ -125,6 +125,16 @@ def test_a_metric_may_be_reached_by_the_final_evaluation_and_in_both_directions(
     assert "it is finished, and the best so far: up is 3 in epoch 1" in shown
 
 
+def test_epochs_without_losses_of_a_validation_are_epochs(journals: Recordings, environment: dict[str, str]) -> None:
+    training = journals.begin()
+    for number in range(5):
+        metrics = {"train/loss": 1 / (number + 1), METRIC: 0.1 * (number + 3)}
+        training.event("epoch_end", {"epoch": number, "metrics": metrics}, str(number))
+    assert "is 0.7 in epoch 5, of 5 epochs" in wait(environment, f"{METRIC} >= 0.8")[1]
+    training.event("epoch_end", {"epoch": 5, "metrics": {"train/loss": 0.2, METRIC: 0.75}}, "5")
+    assert "is 0.75 in the final evaluation, of 5 epochs" in wait(environment, f"{METRIC} >= 0.8")[1]
+
+
 def test_values_that_are_no_numbers_reach_nothing(journals: Recordings, environment: dict[str, str]) -> None:
     training = journals.begin()
     for number, value in enumerate((float("nan"), "0.9", None, [0.9])):

@@ -19,6 +19,7 @@ from uploader.commands.run_argument import INTERRUPTED, RUN_IN_WORDS, chosen_run
 from uploader.errors import SettingsError
 
 if TYPE_CHECKING:
+    from journal.reading.recorded_epochs import RecordedEpoch
     from uploader.reports.conditions import Condition
     from uploader.reports.reaching import Judgement
     from uploader.reports.recorded_runs import RecordedRun
@@ -97,14 +98,17 @@ def _wait(run: RecordedRun, until: Condition, timeout: float) -> Judgement:
     from uploader.reports.conditions import Comparison
     from uploader.reports.reaching import Best, judge
 
-    best, newest, told = Best(), 0, ""
+    epochs: dict[int, RecordedEpoch] = {}
+    newest, told = 0, ""
     deadline = time.monotonic() + timeout
     judgement = None
     try:
         for _ in looks(run.journal / "journal.db", wait=_until(deadline)):
             progress = run.progress(newest)
             newest = progress.newest_epoch
-            best = best.with_epochs(progress.epochs, until) if isinstance(until, Comparison) else best
+            epochs.update((one.epoch, one) for one in progress.epochs)
+            in_order = [epochs[number] for number in sorted(epochs)]
+            best = Best.of(in_order, until) if isinstance(until, Comparison) else Best()
             judgement = judge(until, progress, best, next_command("retry --all", run.journal))
             if judgement.verdict != "waiting":
                 break

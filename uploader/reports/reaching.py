@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from journal.quantities import count
-from journal.reading.recorded_epochs import RecordedEpoch, is_evaluation
+from journal.reading.recorded_epochs import RecordedEpoch, trained_epochs
 from journal.reading.remaining import Remaining
 from journal.reading.run_reader import RunProgress
 from uploader.addresses import shown
@@ -49,17 +49,15 @@ class Best:
     epochs: int = 0
     names: frozenset[str] = frozenset()
 
-    def with_epochs(self, epochs: Sequence[RecordedEpoch], wanted: Comparison) -> Best:
-        """Return what these and more epochs show."""
-        best = replace(
-            self,
-            epochs=self.epochs + sum(not is_evaluation(one) for one in epochs),
-            names=self.names.union(*(one.metrics for one in epochs)),
-        )
+    @classmethod
+    def of(cls, epochs: Sequence[RecordedEpoch], wanted: Comparison) -> Best:
+        """Return what the epochs of a run show, in their order."""
+        trained = {one.epoch for one in trained_epochs(epochs)}
+        best = cls(epochs=len(trained), names=frozenset().union(*(one.metrics for one in epochs)))
         for one in epochs:
             value = one.metrics.get(wanted.metric)
             if isinstance(value, (int, float)) and (best.value is None or (value > best.value) == wanted.wants_more):
-                where = "the final evaluation" if is_evaluation(one) else f"epoch {one.epoch + 1}"
+                where = f"epoch {one.epoch + 1}" if one.epoch in trained else "the final evaluation"
                 best = replace(best, value=float(value), where=where)
         return best
 
