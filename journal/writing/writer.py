@@ -44,8 +44,7 @@ from journal.writing.run_copy import RunCopy
 from journal.writing.writer_connection import WriterConnection
 
 # How long extending the log may take: the training waits for the first one, and heartbeats must not be late.
-_START_SECONDS = 0.5
-_BEAT_SECONDS = 10.0
+_START_SECONDS, _BEAT_SECONDS = 0.5, 10.0
 _EVENT_COLUMNS = ("run_id", "session_id", "kind", "key", "payload", "created_at", "seq")
 # Compiled once: the hot path hands the driver finished SQL.
 _UPSERT_BLOB = upsert(tables.blobs).on_conflict_do_update(index_elements=["sha256"], set_={"state": "present"})

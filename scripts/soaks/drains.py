@@ -23,7 +23,7 @@ import journal
 from journal.outbox.claims import Claims
 from journal.reading.drain_at_work import DrainAtWork
 from soaks.lines import JOURNAL, LOCAL_PLATFORM, UPLOADER, OnLine, tracing
-from uploader.delivery import drain as drain_module
+from uploader.delivery import drain_lock as lock_module
 from uploader.delivery.drain import Drain
 from uploader.delivery.drain_lock import HeldLock
 from uploader.delivery.drain_options import DrainOptions
@@ -166,5 +166,5 @@ def _take_the_lock_away() -> None:
     def no_lock(folder: Path, **_: object) -> AbstractContextManager[HeldLock]:
         return nullcontext(HeldLock(folder, DrainAtWork()))
 
-    drain_module.drain_lock = no_lock
+    lock_module.drain_lock = no_lock
     Claims.take_over = partialmethod(Claims.take_over, is_alone=False)

@@ -10,8 +10,8 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ from journal.outbox import run_results
 from journal.outbox.outbox import Outbox
 from journal.outbox.run_results import Results
 from uploader.delivery.completion import Completion
-from uploader.delivery.drain_lock import HeldLock, drain_lock
+from uploader.delivery.drain_lock import HeldLock, lock_when_free
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
 from uploader.delivery.journal_changes import NOTICE_SECONDS, JournalChanges
@@ -39,7 +39,6 @@ from uploader.delivery.run_mirrors import RunMirrors
 from uploader.delivery.sender import Sender
 from uploader.delivery.sender_manager import SenderManager
 from uploader.delivery.summary import NOTHING_LEFT, DestinationResult, Summary, summarize
-from uploader.errors import DrainLocked
 from uploader.run_selection import choose_runs
 from uploader.settings import Settings
 
@@ -113,8 +112,7 @@ class Drain:
         self._maintenance = JournalMaintenance(self._journal, outbox, options.timing.intake)
         self._next_look = self._next_renewal = self._next_fold = 0.0
         self._telling = ProgressTelling(self._journal, self._outcomes, self._progress, self._run_ids)
-        self._deadline = math.inf
-        self._trouble = ""
+        self._deadline, self._trouble = math.inf, ""
         self._changes = JournalChanges(journal.database)
         self._completion = Completion(
             self._is_training, take_in=self._maintenance.take_in_now, is_work_left=self._is_work_left
@@ -175,26 +173,13 @@ class Drain:
             self._unbind()
             return summary
 
-    @contextmanager
-    def _alone(self) -> Iterator[HeldLock]:
+    def _alone(self) -> AbstractContextManager[HeldLock]:
         """Hold the journal's lock; a watching drain waits for another one to end, unless that one does its work."""
-        options, has_warned = self._options, False
-        log = None if options.log is None else str(options.log)
-        while True:
-            try:
-                does_all = options.until_done and self._followed is None
-                with drain_lock(self._journal.path, is_background=does_all, log=log) as held:
-                    yield held
-                return
-            except DrainLocked as error:
-                if not options.watch or self._stopping.is_set() or time.monotonic() >= self._deadline:
-                    raise
-                if does_all and error.does_all:
-                    raise
-                if not has_warned:
-                    _LOG.warning("%s; waiting for its end", error)
-                has_warned = True
-            self._stopping.wait(TICK_SECONDS)
+        does_all = self._options.until_done and self._followed is None
+        return lock_when_free(self._journal.path, self._may_wait, is_background=does_all, log=self._options.log)
+
+    def _may_wait(self) -> bool:
+        return self._options.watch and time.monotonic() < self._deadline and not self._stopping.wait(TICK_SECONDS)
 
     # --- before and after
 
@@ -253,12 +238,8 @@ class Drain:
         }
         nowhere = DestinationResult(closed=self._senders.nowhere)
         summary = summarize(runs, results, seconds=seconds, interrupted=self._stopping.is_set(), nowhere=nowhere)
-        return replace(summary, left_beside=tuple(self._left_beside())).refusing(self._known_models.conflicts)
-
-    def _left_beside(self) -> list[str]:
-        """Return what the chosen runs left beside the journal and it could not take in, or nobody can tell whose."""
-        chosen = None if self._run_ids is None else {*self._run_ids, ""}
-        return [str(path) for run_id, path in self._journal.left_beside() if chosen is None or run_id in chosen]
+        left = self._maintenance.left_beside(self._run_ids)
+        return replace(summary, left_beside=left).refusing(self._known_models.conflicts)
 
     def _result(self, sender: Sender) -> DestinationResult:
         wait = self._wait_for(sender)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from journal.reading.drain_at_work import HOLDER, DrainAtWork, DrainProgress, la
 from uploader.errors import DrainLocked
 
 LOCK = "drain.lock"
+_LOG = logging.getLogger(__name__)
 
 
 class HeldLock:
@@ -81,6 +83,35 @@ def _locked(folder: Path) -> DrainLocked:
     who = holder.in_words if holder else "it has just begun"
     does_all = holder is not None and holder.is_background and not holder.is_gone
     return DrainLocked(f"another drain works on {folder}: {who}", does_all=does_all)
+
+
+@contextmanager
+def lock_when_free(
+    folder: Path, may_wait: Callable[[], bool], *, is_background: bool = False, log: Path | None = None
+) -> Iterator[HeldLock]:
+    """Hold the journal's lock, once no other drain does; one that does the work of a background drain is left to it.
+
+    Args:
+        folder: The journal.
+        may_wait: Waits a little; returns whether to try again.
+        is_background: Whether this drain is one that a training started.
+        log: The file that it prints to, if it has one.
+
+    Raises:
+        DrainLocked: Another drain holds it.
+    """
+    has_warned = False
+    while True:
+        try:
+            with drain_lock(folder, is_background=is_background, log=None if log is None else str(log)) as held:
+                yield held
+            return
+        except DrainLocked as error:
+            if (is_background and error.does_all) or not may_wait():
+                raise
+            if not has_warned:
+                _LOG.warning("%s; waiting for its end", error)
+            has_warned = True
 
 
 @contextmanager

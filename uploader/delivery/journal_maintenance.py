@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from journal import Journal
@@ -43,6 +44,11 @@ class JournalMaintenance:
         self._journal.salvage()
         self._note_interrupted()
         self._next_intake = time.monotonic() + self._intake_seconds
+
+    def left_beside(self, runs: Sequence[str] | None) -> tuple[str, ...]:
+        """Return what these runs, or all, left beside the journal and it could not take in, or whose nobody knows."""
+        chosen = None if runs is None else {*runs, ""}
+        return tuple(str(path) for run_id, path in self._journal.left_beside() if chosen is None or run_id in chosen)
 
     def take_in(self) -> None:
         """Do that again when it is due."""
