@@ -165,7 +165,7 @@ def test_a_watching_drain_waits_for_another_ones_end(
     journals.whole()
     server.script, complete = hearing("training_complete")
     waits = threading.Event()
-    monkeypatch.setattr(drain._LOG, "warning", lambda *_: waits.set())
+    monkeypatch.setattr("uploader.delivery.drain_lock._LOG.warning", lambda *_: waits.set())
     monkeypatch.setattr(drain, "TICK_SECONDS", 0.01)
     with ExitStack() as other:
         other.enter_context(drain_lock(journals.journal.path))
