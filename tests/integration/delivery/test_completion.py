@@ -12,7 +12,6 @@ from support.scripted_server import ScriptedServer, hearing
 
 from journal.clock import utc_now
 from journal.reading.drain_at_work import HOLDER
-from uploader.delivery import drain
 from uploader.delivery.completion import SHARE, Completion
 from uploader.delivery.drain_lock import HeldLock, drain_lock
 from uploader.errors import DrainLocked
@@ -146,7 +145,7 @@ def test_a_background_drain_leaves_the_journal_to_another_one_and_waits_for_any_
 ) -> None:
     journals.whole()
     said: list[object] = []
-    monkeypatch.setattr(drain._LOG, "warning", lambda *text: said.append(text))
+    monkeypatch.setattr("uploader.delivery.drain_lock._LOG.warning", lambda *text: said.append(text))
     with drain_lock(journals.journal.path, is_background=True), pytest.raises(DrainLocked):
         journals.drain(server.url, watch=True, until_done=True, max_time=60.0)
     assert said == []  # it did not wait
