@@ -211,6 +211,28 @@ def test_a_damaged_key_is_said_and_left_alone(made: Bench, tmp_path: Path, key: 
     assert key.read_bytes() == content.encode("latin-1")
 
 
+def test_of_a_key_that_is_new_or_not_announced_or_readable_by_others_is_warned(
+    made: Bench, tmp_path: Path, key: Path
+) -> None:
+    new = f"{key} is new: whatever was signed before has another key"
+    lost = "a training of the run has announced another key; its file, put beside as proof-key.old, signs as well"
+
+    def warned() -> list[bool]:
+        done = run("prove", "run", "-o", tmp_path / "run.proof", "--force", "--journal", made.journal.path)
+        assert done.exit_code == 0, done.output
+        return [words in done.output for words in (new, lost, f"chmod 600 {key}")]
+
+    assert warned() == [True, False, False]
+    assert warned() == [False, False, False]
+    made.event("training_started", {"environment": {"uploaderProofKey": public_key()}}, "2")
+    key.chmod(0o644)
+    assert warned() == [False, False, True]
+    key.rename(tmp_path / "away")
+    assert warned() == [True, True, False]
+    (tmp_path / "away").rename(f"{key}.old")
+    assert warned() == [False, False, True]
+
+
 def test_a_key_in_the_journal_is_refused(made: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPLOADER_PROOF_KEY", str(made.journal.path / "key"))
     done = run("prove", "run", "-o", tmp_path / "run.proof", "--journal", made.journal.path)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
@@ -19,6 +20,7 @@ from uploader.commands.journal_option import journal_option
 from uploader.commands.selection import named_runs
 from uploader.delivery.draining import settings_for
 from uploader.errors import SettingsError
+from uploader.settings import proof_key_file
 
 if TYPE_CHECKING:
     from journal import Journal
@@ -27,6 +29,20 @@ if TYPE_CHECKING:
     from uploader.proving.proof_writing import Written
 
 NOTHING = 3
+
+
+class Said(NamedTuple):
+    """What else is said.
+
+    Attributes:
+        troubles: What was in the way of a countersignature.
+        warnings: What is to be known of the key.
+    """
+
+    troubles: Sequence[str]
+    warnings: Sequence[str]
+
+
 _CODES = """
   0  the proof was written
   1  the journal cannot be used, or the file not be written
@@ -72,18 +88,22 @@ def prove(
     if out.exists() and not force:
         fail(f"{out} is there already; --force replaces it", "prove", USAGE, as_json=as_json)
     with opened_journal(journal, "prove", as_json=as_json) as opened:
-        from uploader.proving.key_files import signers
+        from journal.reading.recorded_events import announced_keys
+        from uploader.proving.key_files import cautions, signers
 
         opened.ingest_fallbacks()
         opened.flush()  # what is shown to somebody else survives a power cut here
         chosen = _the_run(opened, run)
+        is_new = not ((file := proof_key_file()) and file.exists())
         try:
             signs = signers(opened.path)
         except SettingsError as error:
             fail(str(error), "prove", USAGE, as_json=as_json)
+        with opened.begin(read_only=True) as connection:
+            warnings = cautions(is_new, announced_keys(connection, chosen.id).values(), signs)
         troubles = _countersigned(opened, chosen, signs, journal) if countersign else []
         written = _write(opened, chosen, signs, out, whole=whole, as_json=as_json)
-    _tell(out, chosen, signs, written, troubles, as_json=as_json)
+    _tell(out, chosen, signs, written, Said(troubles, warnings), as_json=as_json)
     sys.exit(0)
 
 
@@ -116,16 +136,16 @@ def _write(opened: Journal, run: Run, signs: Signers, out: Path, *, whole: bool,
         fail(f"{out} cannot be written ({error.strerror or error})", "prove", JOURNAL_UNUSABLE, as_json=as_json)
 
 
-def _tell(out: Path, run: Run, signs: Signers, written: Written, troubles: list[str], *, as_json: bool) -> None:
+def _tell(out: Path, run: Run, signs: Signers, written: Written, said: Said, *, as_json: bool) -> None:
     key = str(signs.key) if signs.key else None
     size = out.stat().st_size
     if as_json:
-        values = {"file": str(out), "run": run.id, "key": key, "bytes": size, **vars(written), "troubles": troubles}
+        values = {"file": str(out), "run": run.id, "key": key, "bytes": size, **vars(written), **said._asdict()}
         click.echo(json.dumps(values))
         return
     of = f"{count(written.events, 'event')} of {run.name}, with the content of {written.disclosed}"
     click.echo(f"{out}: {of}; {readable(size)}")
-    for line in [*_notes(key, written), *(f"not countersigned: {each}" for each in troubles)]:
+    for line in [*_notes(key, written), *(f"not countersigned: {each}" for each in said.troubles), *said.warnings]:
         click.echo(f"  {line}")
 
 

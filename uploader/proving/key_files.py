@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import base64
 import os
+import shlex
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from uploader.errors import SettingsError
@@ -24,6 +25,8 @@ from uploader.settings import proof_key_file
 
 _PUBLIC, _PRIVATE = "public ", "private "
 _SEED_BYTES = 32
+_OTHERS = 0o077
+"""The permissions of everybody but the owner."""
 
 
 def public_key() -> str | None:
@@ -59,6 +62,32 @@ def signers(journal: Path) -> Signers:
         raise SettingsError(
             f"{where} cannot be used ({error.strerror or error}); UPLOADER_PROOF_KEY names another file for the key"
         ) from error
+
+
+def cautions(is_new: bool, announced: Collection[str], signs: Signers) -> list[str]:
+    """Return in words what whoever signs with the key of this user should know of it.
+
+    Args:
+        is_new: Whether its file was not there before.
+        announced: The keys that trainings of the run have announced.
+        signs: Who signs.
+    """
+    file = proof_key_file()
+    if file is None or not signs.key:
+        return []
+    lost = set(announced) - {str(key) for key in signs.keys}
+    new = f"{file} is new: whatever was signed before has another key"
+    other = f"a training of the run has announced another key; its file, put beside as {file.name}.old, signs as well"
+    return [
+        *([new] if is_new else ()),
+        *(f"{other}\n    {key}" for key in sorted(lost)),
+        *(f"others can read {each} and sign with it: chmod 600 {shlex.quote(str(each))}" for each in _exposed(file)),
+    ]
+
+
+def _exposed(file: Path) -> Iterator[Path]:
+    """Yield the files with keys that others than their owner may read."""
+    yield from (each for each in [file, *_former(file)] if each.stat().st_mode & _OTHERS)
 
 
 def _existing_file() -> Path:
