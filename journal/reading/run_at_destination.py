@@ -29,9 +29,9 @@ _EVENTS = text(
 _DELIVERIES = text(
     """
     SELECT id, state, last_error, span, first_event, last_event,
-           CASE WHEN instr(chunk_id, '.') AND state = 'delivered' THEN settled_at END AS again_at
+           CASE state WHEN 'delivered' THEN settled_at END AS arrived_at
     FROM deliveries
-    WHERE run_id = :run_id AND destination_id = :destination_id
+    WHERE run_id = :run_id AND destination_id = :destination_id ORDER BY settled_at DESC
     """
 )
 _MARK = text(
@@ -70,16 +70,16 @@ class Sent:
     """What became of an event at a destination.
 
     Attributes:
-        state: Of the delivery that got furthest.
+        state: Of the delivery that got furthest, the last of these.
         delivery_id: Its row.
         error: Why it has not arrived, as far as that is known.
-        again_at: When it arrived, ISO, where it had been sent before and was sent again; else None.
+        arrived_at: When it arrived for the last time, ISO, if it has.
     """
 
     state: State
     delivery_id: int
     error: str | None
-    again_at: str | None = None
+    arrived_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _sent(connection: Connection, values: Mapping[str, object]) -> dict[int, Sen
     covered = coverage.events_of(connection, str(values["run_id"]), int(str(values["destination_id"])))
     found: dict[int, Sent] = {}
     for row in connection.execute(_DELIVERIES, values):
-        sent = Sent(row.state, row.id, row.last_error, row.again_at)
+        sent = Sent(row.state, row.id, row.last_error, row.arrived_at)
         of_ids = () if row.span else range(row.first_event, row.last_event + 1)  # an earlier version planned it
         for event in covered.get(row.id, of_ids):
             known = found.get(event)

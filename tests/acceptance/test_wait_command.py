@@ -250,7 +250,7 @@ def test_it_is_verified_when_it_was_read_back_since(journals: Recordings, enviro
         code, shown = wait(environment, "verified")
         assert code == 4
         assert "1 missing and 0 different" in shown
-        assert "such as epoch 3: it is not there; `verify --fix` has it sent again" in shown
+        assert "such as epoch 3: it is not there; `verify --fix` sends again what that puts right" in shown
         found(journals, training.run.id, unreadable=3)
         assert wait(environment, "verified")[0] == 6
         found(journals, training.run.id, proven=8, unreadable=1)

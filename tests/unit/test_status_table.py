@@ -155,7 +155,7 @@ EARLIER = "verified {} ago, before its last events or deliveries"
             Standing.TROUBLE,
             "1 missing there, 2 different there",
             "read back {} ago: 1 missing, 2 different, such as epoch 3: the platform has no epoch 3; "
-            "`python -m uploader verify RUN --fix --journal /j` has it sent again",
+            "`python -m uploader verify RUN --fix --journal /j` sends again what that puts right",
         ),
         ({"is_current": False}, Standing.DELIVERED, "delivered", EARLIER),
         ({"is_current": False, "missing": 1}, Standing.DELIVERED, "delivered", EARLIER),

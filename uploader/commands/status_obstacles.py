@@ -58,7 +58,8 @@ def read_back(target: Remaining, folder: Path) -> str:
     if not found.is_current:
         return f"verified {when_read}, before its last events or deliveries"
     if found.missing or found.different:
-        return f"read back {when_read}: {_wrong(found)}; `{next_command('verify RUN --fix', folder)}` has it sent again"
+        fix = next_command("verify RUN --fix", folder)
+        return f"read back {when_read}: {_wrong(found)}; `{fix}` sends again what that puts right"
     rest = f", {found.unreadable} cannot be read back" if found.unreadable else ""
     return f"verified {when_read}: {count(found.proven, 'item')} as recorded{rest}"
 

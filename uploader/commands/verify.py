@@ -62,14 +62,15 @@ and the end. Of each, one of these things is said:
   proven                    it is there as the journal has it
   different                 it is there otherwise
   missing                   it is not there
-  not there yet             it waits to be sent; --json and exit code 4 count it as missing
+  not there yet             it waits to be sent (in --json: missing)
   cannot be read back here  this platform's API does not show it
 
 What an API does not show at all is named, and is no failure by itself: exit code 0 means that nothing is missing or
 different, and that at least the registration was seen. A checkpoint is compared by its size, and by its sha256 where
 the platform tells it; --deep downloads it and computes the sha256.
 
-Not compared: the times at which a training and its epochs began and ended, its progress, and the use of the machine.
+Not compared: the times at which a training and its epochs began and ended, the progress within an epoch, and what was
+measured of the machine between epochs.
 
 --fix has the next drain send exactly what is missing or different again; nothing is sent twice that is there. What that
 cannot put right is named: what is there several times, or stayed as it was when it was sent again. `resend` sends a run

@@ -121,7 +121,7 @@ def _verified(live: Sequence[Remaining]) -> Judgement:
         if found and found.is_current and (found.missing or found.different):
             first = next((f", such as {each.item}: {each.why}" for each in found.findings), "")
             wrong = f"{found.missing} missing and {found.different} different at {_place(one)}{first}"
-            return Judgement("trouble", "wrong", f"read back, {wrong}; `verify --fix` has it sent again")
+            return Judgement("trouble", "wrong", f"read back, {wrong}; `verify --fix` sends again what that puts right")
     if unread:
         where = ", ".join(_place(one) for one in unread)
         return Judgement("waiting", "unread", f"it has arrived; `verify` has not read it back from {where} since")

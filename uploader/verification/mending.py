@@ -71,25 +71,25 @@ def with_lasting(
     does not happen. It is so if the same was found before it was sent again.
 
     Args:
-        run: The run as the journal has it.
+        run: The run as the journal had it before the platform was read.
         checked: What was found of its items.
-        last: Returns what was found the last time; asked only where something was sent again.
+        last: Returns what was found the last time; asked only where something that has arrived is wrong.
     """
-    again = {one.place: at for one in checked if one.word in _WRONG and (at := _again_at(run, one))}
-    before = last() if again else None
+    arrived = {one.place: at for one in checked if one.word in _WRONG and (at := _arrived_at(run, one))}
+    before = last() if arrived else None
     if before is None:
         return checked
-    return [_lasting(one, again[one.place], before) if one.place in again else one for one in checked]
+    return [_lasting(one, arrived[one.place], before) if one.place in arrived else one for one in checked]
 
 
-def _again_at(run: RunAtDestination, one: Checked) -> str | None:
+def _arrived_at(run: RunAtDestination, one: Checked) -> str | None:
     sent = run.sent.get(one.events[0].id) if one.events else None
-    return sent.again_at if sent else None
+    return sent.arrived_at if sent else None
 
 
-def _lasting(one: Checked, again_at: str, before: Verification) -> Checked:
+def _lasting(one: Checked, arrived_at: str, before: Verification) -> Checked:
     stays = replace(one, why=one.why + _UNCHANGED, stays=True)
-    was_so = one.finding() in before.findings and before.verified_at < again_at
+    was_so = one.finding() in before.findings and before.verified_at < arrived_at
     return stays if was_so or stays.finding() in before.findings else one
 
 

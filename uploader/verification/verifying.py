@@ -111,7 +111,7 @@ class Verifier:
             return Verified(target, failure=_advised(error, target))
         after = before if self._mark(target) == before.mark else self._read(target)
         compared = _checked(before, after, shown, planning)
-        checked = [*self._left_beside(target), *with_lasting(after, compared, partial(self._last, target))]
+        checked = [*self._left_beside(target), *with_lasting(before, compared, partial(self._last, target))]
         failure = None
         if self.deep and isinstance(self.platform, Downloading):
             try:

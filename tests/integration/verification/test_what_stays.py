@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -22,6 +24,24 @@ UNCHANGED = "; it was sent again, and that has not changed it"
 def left(one: Verified) -> list[str]:
     assert one.again is not None
     return [item.finding().item for item in one.again.left]
+
+
+def test_text_that_was_joined_and_is_there_in_part_a_second_time_is_sent_again_once(
+    journals: Recordings, server: RunningServer
+) -> None:
+    """Chunk 5 was sent as a part of chunk 4; under its own id the platform has what it has of chunk 4."""
+    trained(journals)
+    assert journals.drain(server.url).exit_code == 0
+    with closing(sqlite3.connect(server.data / "platform.db")) as store, store:
+        columns = [name for _, name, *_ in store.execute("PRAGMA table_info(console)") if name != "chunk_id"]
+        listed = ", ".join(columns)
+        store.execute(f"INSERT INTO console (chunk_id, {listed}) SELECT 5, {listed} FROM console WHERE chunk_id = 4")
+    for sent in (2, 0, 0):
+        [found] = verified(journals, server.url)
+        assert [item for item, *_ in said(found)] == ["console chunk 4", "console chunk 5"]
+        assert len(left(found)) == 2 - sent
+        assert send_again(journals.journal, found) == sent
+        assert journals.drain(server.url).exit_code == 0
 
 
 class Keeping:
