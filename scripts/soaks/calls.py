@@ -9,6 +9,8 @@ from soaks.wire import Request
 
 HEARTBEAT = "heartbeat"
 """Label of heartbeat requests."""
+HEADS = "heads"
+"""Label of requests that tell, or countersign, what a run's proofs stand on."""
 
 
 def describe(request: Request) -> tuple[Call, str]:
@@ -21,6 +23,8 @@ def describe(request: Request) -> tuple[Call, str]:
     length, path = request.headers.get("content-length", "0"), request.path.partition("?")[0]
     if request.method in {"GET", "HEAD"}:
         return "read", path.rpartition("/")[0]
+    if path.endswith("/add-checkpoint") or (request.method == "PATCH" and path.startswith("/api/")):
+        return "message", HEADS
     if request.method in {"PUT", "PATCH"}:
         return "put", f"{length} bytes from {request.headers.get('upload-offset', '0')}"
     if path.startswith("/v1/"):
