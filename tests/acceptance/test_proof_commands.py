@@ -244,6 +244,36 @@ def test_nothing_is_replaced_unasked(made: Bench, proof: Path) -> None:
     assert (done.exit_code, "--force replaces it" in done.output) == (2, True)
 
 
+def test_it_is_written_to_the_standard_output_and_to_devices(
+    made: Bench, proof: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for options in ((), ("--json",)):
+        done = run("prove", "run", "-o", "-", "--journal", made.journal.path, *options)
+        assert done.exit_code == 0, (done.exception, done.output)
+        assert (done.exit_code, done.stdout_bytes, "6 events" in done.stderr) == (0, proof.read_bytes(), not options)
+    assert not (tmp_path / "-").exists()
+    done = run("prove", "run", "-o", "/dev/null", "--journal", made.journal.path)
+    assert (done.exit_code, done.stdout, Path("/dev/null").is_file()) == (0, "", False)
+    with closing(sqlite3.connect(made.journal.path / "journal.db")) as connection, connection:
+        connection.execute("DELETE FROM events")
+    done = run("prove", "run", "-o", "-", "--journal", made.journal.path)
+    assert (done.exit_code, done.stdout) == (3, "")
+
+
+@pytest.mark.parametrize("option", ["--key", "--witness"])
+def test_of_what_is_no_key_it_is_said_what_was_expected(proof: Path, tmp_path: Path, option: str) -> None:
+    (tmp_path / "empty").touch()
+    for given, why in (
+        ("nonsense", "it is no key, and cannot be read as a file with one (No such file"),
+        (str(tmp_path / "empty"), "it is a file without a key"),
+        ("a+b", "this is no verifier key of Ed25519"),
+    ):
+        done = run("check", proof, option, given)
+        shown = " ".join(done.output.split())
+        assert (done.exit_code, why in shown, "or a file with one" in shown) == (2, True, True), done.output
+
+
 def test_a_pruned_run_cannot_be_proven_any_more(made: Bench, tmp_path: Path) -> None:
     with closing(sqlite3.connect(made.journal.path / "journal.db")) as connection, connection:
         connection.execute("DELETE FROM events")

@@ -44,7 +44,14 @@ class Key(click.ParamType):  # type: ignore[type-arg]
             text = str(value) if "+" in str(value) else Path(value).read_text("utf-8").splitlines()[0]
             return VerifierKey.parse(text.removeprefix("public "))
         except (NotANote, OSError, UnicodeError, IndexError) as error:
-            self.fail(f"{error}; give a key such as name+1a2b3c4d+AVL7…, or a file with one", param, ctx)
+            why = _why_no_key(error)
+            self.fail(f"{value!r}: {why}; give a key such as name+1a2b3c4d+AVL7…, or a file with one", param, ctx)
+
+
+def _why_no_key(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"it is no key, and cannot be read as a file with one ({error.strerror or error})"
+    return "it is a file without a key" if isinstance(error, (UnicodeError, IndexError)) else str(error)
 
 
 @dataclass

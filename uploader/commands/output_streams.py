@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 _STANDARD = range(3)
 
@@ -41,6 +41,11 @@ class TolerantStream:
         if name == "buffer":
             raise AttributeError(name)
         return getattr(self._stream, name)
+
+    @property
+    def bytes(self) -> BinaryIO:
+        """The stream below, for bytes; what is written to it may fail."""
+        return self._stream.buffer
 
     def write(self, text: str) -> int:
         """Write the text, or discard it when that fails."""
@@ -81,6 +86,12 @@ def tolerant_streams() -> Iterator[None]:
             sys.stdout.flush()
             sys.stderr.flush()
             sys.stdout, sys.stderr = usual
+
+
+def binary_output() -> BinaryIO:
+    """Return the standard output for bytes, such as a file that is to be whole or not to be: writing them may fail."""
+    stream = cast("object", sys.stdout)
+    return stream.bytes if isinstance(stream, TolerantStream) else sys.stdout.buffer
 
 
 def is_anybody_reading() -> bool:

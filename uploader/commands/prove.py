@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
@@ -17,6 +20,7 @@ from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
+from uploader.commands.output_streams import binary_output
 from uploader.commands.selection import named_runs
 from uploader.delivery.draining import settings_for
 from uploader.errors import SettingsError
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from uploader.proving.proof_writing import Written
 
 NOTHING = 3
+_STANDARD_OUTPUT = Path("-")
 
 
 class Said(NamedTuple):
@@ -66,8 +71,8 @@ _CODES = """
     "out",
     required=True,
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write the proof.",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Where to write the proof; - is the standard output.",
 )
 @click.option("--whole", is_flag=True, help="Put in the content of every event: settings, machine and console, too.")
 @click.option(
@@ -85,7 +90,7 @@ def prove(
     epochs, checkpoints and the end. All is bound together by signed tree heads. Drains have platforms countersign these
     when a checkpoint or the end has arrived, and a proof holds what they have countersigned.
     """
-    if out.exists() and not force:
+    if out.exists() and not force and not _is_stream(out):
         fail(f"{out} is there already; --force replaces it", "prove", USAGE, as_json=as_json)
     with opened_journal(journal, "prove", as_json=as_json) as opened:
         from journal.reading.recorded_events import announced_keys
@@ -127,7 +132,7 @@ def _write(opened: Journal, run: Run, signs: Signers, out: Path, *, whole: bool,
     from uploader.proving.proof_writing import DISCLOSED, NothingToProve, write_proof
 
     try:
-        with replacing(out) as file:
+        with _streaming(out) if _is_stream(out) else replacing(out) as file:
             return write_proof(opened, run, signs, file, lambda kind: whole or kind in DISCLOSED)
     except NothingToProve:
         why = "its events were pruned, or it was recorded before events were numbered"
@@ -136,17 +141,32 @@ def _write(opened: Journal, run: Run, signs: Signers, out: Path, *, whole: bool,
         fail(f"{out} cannot be written ({error.strerror or error})", "prove", JOURNAL_UNUSABLE, as_json=as_json)
 
 
+def _is_stream(out: Path) -> bool:
+    """Return whether what is written there goes on to somebody or nobody, as by a pipe or a device."""
+    return out == _STANDARD_OUTPUT or (out.exists() and not out.is_file())
+
+
+@contextmanager
+def _streaming(out: Path) -> Iterator[IO[bytes]]:
+    """Write to the standard output, a pipe or a device, once all of it is there."""
+    with TemporaryFile() as whole:
+        yield whole
+        whole.seek(0)
+        with nullcontext(binary_output()) if out == _STANDARD_OUTPUT else out.open("wb") as stream:
+            shutil.copyfileobj(whole, stream)
+            stream.flush()
+
+
 def _tell(out: Path, run: Run, signs: Signers, written: Written, said: Said, *, as_json: bool) -> None:
     key = str(signs.key) if signs.key else None
-    size = out.stat().st_size
+    say = partial(click.echo, err=_is_stream(out))  # of the proof itself, nothing else may come between
     if as_json:
-        values = {"file": str(out), "run": run.id, "key": key, "bytes": size, **vars(written), **said._asdict()}
-        click.echo(json.dumps(values))
+        say(json.dumps({"file": str(out), "run": run.id, "key": key, **vars(written), **said._asdict()}))
         return
     of = f"{count(written.events, 'event')} of {run.name}, with the content of {written.disclosed}"
-    click.echo(f"{out}: {of}; {readable(size)}")
+    say(f"{out}: {of}; {readable(written.bytes)}")
     for line in [*_notes(key, written), *(f"not countersigned: {each}" for each in said.troubles), *said.warnings]:
-        click.echo(f"  {line}")
+        say(f"  {line}")
 
 
 def _notes(key: str | None, written: Written) -> list[str]:

@@ -38,6 +38,7 @@ class Written:
         beyond: How many more the journal has that it does not cover.
         disclosed: Of how many events it has the content.
         countersigned: How many events were countersigned.
+        bytes: How long it is.
         outdated: Whether a head was countersigned that the journal does not have: it lacks events, or others are there.
     """
 
@@ -46,6 +47,7 @@ class Written:
     beyond: int = 0
     disclosed: int = 0
     countersigned: int = 0
+    bytes: int = 0
     outdated: bool = False
 
 
@@ -115,6 +117,7 @@ def write_proof(
     key = signers.key
     file.write(proof_file.run_end(RunEnd(signers.run(run_head(run.id, str(key) if key else None, heads)))))
     written.sessions, written.events = len(heads), sum(each.head.size for each in heads)
+    written.bytes = file.tell()
     written.outdated = used < len(known.notes)
     return written
 
