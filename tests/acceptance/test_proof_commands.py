@@ -123,6 +123,15 @@ def test_a_final_evaluation_is_no_epoch(made: Bench, proof: Path) -> None:
     assert told("check", proof)["epochs"] == 3
 
 
+def test_epochs_without_losses_of_a_validation_are_counted_as_status_counts_them(tmp_path: Path) -> None:
+    with bench(tmp_path / "journal") as one:
+        for number, loss in enumerate((3, 2, 1, 1)):
+            metrics = {"train/loss": loss, "metrics/mAP50(B)": 0.1 * number}
+            one.event("epoch_end", {"epoch": number, "metrics": metrics}, str(number))
+            counted = told("check", prove(one, tmp_path / f"{number}.proof"))["epochs"]
+            assert counted == one.journal.report()[0].epochs == min(number + 1, 3)
+
+
 @pytest.mark.parametrize("digit", "0f")
 def test_a_training_that_was_killed_is_not_said_to_run(tmp_path: Path, digit: str) -> None:
     """In a proof, what a drain notes of a session stands before it or after it, as the order of their uuids is."""

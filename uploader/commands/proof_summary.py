@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, EVALUATED, INTERRUPTED, STATES, VALIDATED, of
+from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, EVALUATED, INTERRUPTED, STATES, TRAINED, VALIDATED, of
 from journal.quantities import count
 from journal.sessions.identity import derived
 from uploader.proof.leaves import Leaf
@@ -28,6 +28,7 @@ class Summary:
     Attributes:
         epochs: The epochs that it has, but for a final evaluation.
         evaluations: What looks like a final evaluation; of a validator that gives no losses, each epoch does.
+        last_evaluations: The keys and payloads of the last two of these.
         last_word: The state that the last training that began or ended leaves the run in.
         last_session: The session of that training.
         noted: The sessions in which a drain has noted that a training was interrupted.
@@ -39,6 +40,7 @@ class Summary:
 
     epochs: set[str] = field(default_factory=set)
     evaluations: set[str] = field(default_factory=set)
+    last_evaluations: list[tuple[str, bytes | None]] = field(default_factory=list)
     last_word: str | None = None
     last_session: str = ""
     noted: set[str] = field(default_factory=set)
@@ -51,12 +53,19 @@ class Summary:
         """Take an event in."""
         self.disclosed += payload is not None
         if leaf.kind == EPOCH:
-            (self.epochs if _is_trained(payload) else self.evaluations).add(leaf.key)
+            self._take_epoch(leaf.key, payload)
         elif leaf.kind == CHECKPOINT and leaf.blob:
             self.shown.append(leaf)
             self.checkpoints[leaf.blob] = {"role": leaf.key, **_parts(payload, "filename", "epoch", "size")}
         elif leaf.kind in STATES:
             self._take_word(leaf, payload)
+
+    def _take_epoch(self, key: str, payload: bytes | None) -> None:
+        if _is_trained(payload):
+            self.epochs.add(key)
+            return
+        self.evaluations.add(key)
+        self.last_evaluations = [*self.last_evaluations[-1:], (key, payload)]
 
     def _take_word(self, leaf: Leaf, payload: bytes | None) -> None:
         """Take in how the run stands; what a drain has noted may stand before the session that it is about."""
@@ -78,7 +87,11 @@ class Summary:
     @property
     def epochs_trained(self) -> int:
         """How many epochs were trained, as far as the proof shows."""
-        return len(self.epochs or self.evaluations)
+        if self.epochs:
+            return len(self.epochs)
+        different = {key for key, _ in self.last_evaluations}
+        losses = [_losses(payload) for _, payload in self.last_evaluations]
+        return len(self.evaluations) - (len(different) == 2 and losses[0] == losses[1] != {})
 
     def lines(self) -> Iterator[str]:
         """Yield it in words."""
@@ -106,6 +119,15 @@ class Summary:
 def _is_trained(payload: bytes | None) -> bool:
     """Return whether an epoch trained something, as far as its content is there: see `journal.kinds.TRAINED`."""
     return payload is None or _EVALUATED not in payload or _VALIDATED in payload
+
+
+def _losses(payload: bytes | None) -> dict[str, Any]:
+    """Return the losses of an epoch in training; those of the final evaluation are the ones of the last epoch."""
+    try:
+        metrics = json.loads(payload or b"")["metrics"]
+        return {name: value for name, value in metrics.items() if name.startswith(TRAINED)}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def _parts(payload: bytes | None, *names: str) -> dict[str, Any]:
