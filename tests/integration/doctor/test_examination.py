@@ -319,12 +319,12 @@ def test_what_was_read_back_and_is_not_there_is_trouble_as_long_as_that_holds(tm
         with made.journal.begin() as connection:
             known = verifications.seen(connection, made.run.id, place, utc_now())
             verifications.note(connection, made.run.id, place, Found(known, {"proven": 3, "missing": 2}, ()))
-        (finding,) = examine(made.journal.path).findings
+        (finding,) = look(made.journal.path).findings
         assert (finding.code, finding.weight) == ("not-there", "trouble")
         assert f"run ({made.run.id}) at {URL}: 2 missing, 0 different" in finding.detail
         assert "verify RUN --fix" in finding.next_step
         made.event()
-        assert examine(made.journal.path).findings == ()
+        assert look(made.journal.path).findings == ()
 
 
 def test_an_address_where_nobody_was_ever_reached_is_named_with_the_way_out(tmp_path: Path) -> None:
