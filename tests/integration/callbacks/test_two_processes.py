@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import uploader
 
@@ -22,6 +21,8 @@ SINCE = (8, 4, 30)
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     """A data set of two classes."""
+    from PIL import Image  # which only an environment that trains has
+
     random = np.random.default_rng(0)
     for split in ("train", "val"):
         for name, least in (("dark", 0), ("light", 128)):
@@ -33,11 +34,12 @@ def images(tmp_path: Path) -> Path:
 
 
 @pytest.mark.training
-@pytest.mark.skipif(tuple(map(int, version("ultralytics").split(".")[:3])) < SINCE, reason="it trains on GPUs only")
 def test_each_event_is_journaled_once(
     ultralytics: Any, journal: Any, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the first process; the other one trains, and writes nothing."""
+    if tuple(map(int, version("ultralytics").split(".")[:3])) < SINCE:
+        pytest.skip("it trains on GPUs only")
     from equivalences.workers import Trainer
 
     search = [ROOT / "scripts" / "equivalences" / "shims", ROOT, ROOT / "scripts", ROOT / "scripts" / "training"]

@@ -86,7 +86,7 @@ def test_what_goes_is_named_before_a_person_is_asked(training: Bench, mirroring:
         "a training that goes on with it brings it back",
         "1 checkpoint",
     ):
-        assert text in done.stderr
+        assert text in done.output
     assert names(store, "") == there
 
 

@@ -125,6 +125,7 @@ with demo.platform() as server:
 """
 
 
+@pytest.mark.upstream
 def test_the_quickstart_leaves_the_platform_open_until_ctrl_c(tmp_path: Path) -> None:
     path = os.pathsep.join(str(ROOT / folder) for folder in ("scripts/training", ""))
     command, environment = [sys.executable, "-c", KEEP, str(tmp_path)], {**os.environ, "PYTHONPATH": path}
