@@ -11,7 +11,7 @@
 | refused | dead letter; it blocks the run when the run cannot be registered or is gone there |
 | damaged | dead letter; it blocks the run when the run cannot be registered |
 | blob unusable | superseded when a newer checkpoint replaces it, else dead letter |
-| any retryable one, of a checkpoint that a newer one replaces | superseded |
+| transient, unknown outcome, blob unusable, of a checkpoint that a newer one replaces | superseded |
 """
 
 from __future__ import annotations
