@@ -169,11 +169,9 @@ class SnapshotThread:
         with self._wake:
             self._is_busy = False
             self._wake.notify_all()
-            while (role := self._due_role()) is None and not self._is_closing:
-                dues = [request.due for request in self._requests.values()]
-                if (left := min([until, *dues]) - time.monotonic()) <= 0 and time.monotonic() >= until:
-                    return None
-                self._wake.wait(max(0.0, left))
+            while (role := self._due_role()) is None and not self._is_closing and time.monotonic() < until:
+                next_due = min((request.due for request in self._requests.values()), default=until)
+                self._wake.wait(max(0.0, min(until, next_due) - time.monotonic()))
             self._is_busy = role is not None
             return self._requests.pop(role) if role is not None else None
 
