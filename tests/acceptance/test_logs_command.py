@@ -29,8 +29,7 @@ def journals(tmp_path: Path) -> Iterator[Recordings]:
 
 @pytest.fixture
 def environment(journals: Recordings) -> dict[str, str]:
-    known = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    return {**known, "UPLOADER_JOURNAL": str(journals.journal.path)}
+    return {**os.environ, "UPLOADER_JOURNAL": str(journals.journal.path)}
 
 
 def logs(environment: dict[str, str], *arguments: str) -> str:

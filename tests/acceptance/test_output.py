@@ -38,9 +38,8 @@ def shell(line: str, folder: Path, url: str = "", **environment: str) -> subproc
         **({"ULTRALYTICS_PLATFORM_URL": url} if url else {}),
         **environment,
     }
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     command = ["bash", "-c", f"set -o pipefail; {line}"]
-    return subprocess.run(command, cwd=ROOT, env={**inherited, **names}, capture_output=True, timeout=100, check=False)
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **names}, capture_output=True, timeout=100, check=False)
 
 
 @pytest.mark.parametrize(

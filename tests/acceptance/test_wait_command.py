@@ -34,9 +34,8 @@ def journals(tmp_path: Path) -> Iterator[Recordings]:
 
 @pytest.fixture
 def environment(journals: Recordings) -> dict[str, str]:
-    known = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
     beside = str(journals.journal.path.parent / "fallback")
-    return {**known, "UPLOADER_JOURNAL": str(journals.journal.path), "UPLOADER_FALLBACK": beside}
+    return {**os.environ, "UPLOADER_JOURNAL": str(journals.journal.path), "UPLOADER_FALLBACK": beside}
 
 
 def wait(environment: Mapping[str, str | None], until: str, *arguments: str) -> tuple[int, str]:
