@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import socketserver
@@ -200,6 +201,7 @@ class _Listener(socketserver.ThreadingTCPServer):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.open: set[socket.socket] = set()
+        self.numbers = itertools.count(1)
 
     def close_connections(self) -> None:
         for connection in list(self.open):
@@ -214,6 +216,7 @@ class _Connection(socketserver.StreamRequestHandler):
     server: _Listener
 
     def handle(self) -> None:
+        self.number = next(self.server.numbers)  # an id() is given again once its object is gone
         self.server.open.add(self.connection)
         try:
             while request := self._read():
@@ -238,7 +241,7 @@ class _Connection(socketserver.StreamRequestHandler):
         length = int(headers.get("content-length", 0))
         body = self.rfile.read(length)
         models = self.server.server.models
-        return Request(method, path, headers, body, id(self), models) if len(body) == length else None
+        return Request(method, path, headers, body, self.number, models) if len(body) == length else None
 
     def _answer(self, reply: Reply) -> bool:
         if reply.reset:
