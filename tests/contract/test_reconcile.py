@@ -261,6 +261,15 @@ def test_a_second_attempt_finds_the_model_of_the_first_also_if_that_was_cancelle
     assert (register(api.url, resumed).ids or {})["modelId"] != made
 
 
+def test_so_it_is_for_the_first_session_of_a_loop_that_names_none(api: Api) -> None:
+    first = replace(FIRST, order="1 s1 1 s1 1")
+    made = (register(api.url, first).ids or {})["modelId"]
+    assert api.request("DELETE", "/api/models/local/demo/t/training").ok  # cancelled
+    assert (register(api.url, replace(first, attempt=2)).ids or {})["modelId"] == made
+    later = replace(AGAIN, order="2 s2 1 s2 1")  # its own model may be yet to come, and this one takes nothing of it
+    assert (register(api.url, later).ids or {})["modelId"] != made
+
+
 def test_where_the_name_is_the_model_nothing_is_looked_up(tmp_path: Path) -> None:
     with running(tmp_path / "older", api_key=KEY, contract="2025", idempotency=False) as platform:
         assert register(platform.url, FIRST).ids == register(platform.url, AGAIN).ids == {}

@@ -69,7 +69,7 @@ class Message:
         data_json: The event's data, as JSON text of an object.
         identity: The run that it is about.
         attempt: 1 for the first; above that, an earlier attempt may have arrived.
-        order: Its position in the run, for a platform that orders by it.
+        order: Its position in the run, for a platform that orders by it: it begins with the generation of its session.
         times: When what it tells of began and ended, as two ISO times, for a platform that shows that; else None.
     """
 

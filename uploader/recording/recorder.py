@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from journal.encoding import is_plain, plain
-from journal.kinds import FINAL, MILESTONES, MODEL_SAVED
+from journal.kinds import FINAL, MILESTONES, MODEL_SAVED, REGISTRATION
 from journal.quantities import epochs_in_words
 from journal.reading.arrived import Arrived
 from journal.reading.drain_at_work import drain_at_work
@@ -153,13 +153,18 @@ class Recorder:
         If a signal handler raises meanwhile, the event may or may not have been written, but never half. Only the work
         of callbacks is handed to another thread, where it cannot be interrupted: that costs as much as two events do.
 
+        A `training_started` whose `environment` does not name its run gets `uploaderRun` there.
+
         Args:
             kind: What happened.
             payload: Anything; values that JSON cannot represent are replaced.
             key: The natural key within the kind (epoch, chunk id).
             durability: None for that of the journal.
         """
-        self._writer.event(kind, plain_payload(payload), key, durability)
+        recorded = plain_payload(payload)
+        if kind == REGISTRATION:
+            recorded = _naming_run(recorded, self.run_id)
+        self._writer.event(kind, recorded, key, durability)
         if self._mirror and kind in MILESTONES:
             self._mirror.wake()
 
@@ -297,6 +302,14 @@ class Recorder:
 def plain_payload(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a payload as plain values; code of a person's classes is called in their own thread."""
     return payload if not is_in_our_thread() or is_plain(payload) else in_caller(partial(plain, payload))
+
+
+def _naming_run(started: Mapping[str, Any], run_id: str) -> Mapping[str, Any]:
+    """Return a start that names its run, by which a platform's model is found where its answer was lost."""
+    environment = started.get("environment", {})
+    if not isinstance(environment, Mapping) or "uploaderRun" in environment:
+        return started
+    return {**started, "environment": {**environment, "uploaderRun": run_id}}
 
 
 def _write_run_file(writer: SessionWriter, save_dir: Path, known: KnownRun | None, is_complete: bool) -> None:

@@ -120,6 +120,18 @@ def test_a_session_is_recorded(start: Start, folder: Path, save_dir: Path) -> No
     assert (recorder.resumed, recorder.session_number) == (False, 1)
 
 
+def test_a_start_names_its_run_whatever_loop_it_is_of(start: Start, folder: Path) -> None:
+    recorder = start()
+    for environment in ({}, {"environment": {"os": "Linux"}}, {"environment": {"uploaderRun": "mine"}}):
+        recorder.event("training_started", {"epochs": 1, **environment}, "1")
+    recorder.event("epoch_end", {"epoch": 0}, "0")
+    recorder.finish("complete")
+    told = [json.loads(payload) for (payload,) in rows(folder, "SELECT payload FROM events ORDER BY id")]
+    environments = [{"uploaderRun": recorder.run_id}, {"os": "Linux", "uploaderRun": recorder.run_id}]
+    starts = [{"epochs": 1, "environment": each} for each in (*environments, {"uploaderRun": "mine"})]
+    assert told == [*starts, {"epoch": 0}]
+
+
 def test_finishing_joins_the_thread_and_is_done_once(start: Start, folder: Path) -> None:
     before = set(threading.enumerate())
     recorder = start()

@@ -31,7 +31,7 @@ _LONGEST_LIST = 64 * 1024 * 1024  # bytes; each model comes with all its epochs 
 
 
 def find_registration(
-    api: JsonApi, identity: RunIdentity, session: ReportedSession | None = None
+    api: JsonApi, identity: RunIdentity, session: ReportedSession | None = None, *, is_first: bool = False
 ) -> dict[str, Any] | None:
     """Return the ids that an earlier attempt at this registration received, or None if none arrived.
 
@@ -39,6 +39,7 @@ def find_registration(
         api: The platform's endpoints.
         identity: The run; with ids when it is a session of a run that the platform knows.
         session: The session, if the registration names it.
+        is_first: Whether it is the run's first session.
 
     Raises:
         DeliveryError: The platform could not be read now.
@@ -51,14 +52,17 @@ def find_registration(
             if error.status in _NO_SUCH_PATH:  # without knowing it: one run more of a known model does no harm
                 return None
             raise
-    return _new(found, identity.run_uuid, session) or _moved(api, identity, session)
+    ids_in = partial(_new, run_uuid=identity.run_uuid, session=session, is_first=is_first)
+    return ids_in(found) or _moved(api, identity, ids_in)
 
 
-def _moved(api: JsonApi, identity: RunIdentity, session: ReportedSession | None) -> dict[str, Any] | None:
+def _moved(
+    api: JsonApi, identity: RunIdentity, ids_in: Callable[[Iterable[Mapping[str, Any]]], dict[str, Any] | None]
+) -> dict[str, Any] | None:
     """Look in the run's former projects; one that may not be read cannot have taken it."""
     for project in {*identity.former_projects} - {identity.project}:
         with suppress(Forbidden):
-            if found := _new(_models(api, project), identity.run_uuid, session):
+            if found := ids_in(_models(api, project)):
                 return found
     return None
 
@@ -149,7 +153,9 @@ def _named(api: JsonApi, identity: RunIdentity) -> Iterator[Mapping[str, Any]]:
         yield from (each for each in found if each.get("id") == model_id)
 
 
-def _new(models: Iterable[Mapping[str, Any]], run_uuid: str, session: ReportedSession | None) -> dict[str, Any] | None:
+def _new(
+    models: Iterable[Mapping[str, Any]], run_uuid: str, session: ReportedSession | None, *, is_first: bool
+) -> dict[str, Any] | None:
     """Return the ids of the model that carries the run's uuid; of several, the one whose lineage the session is in.
 
     A cancelled model takes no more sessions, so it is the result of the registration only if it has that very session.
@@ -160,12 +166,23 @@ def _new(models: Iterable[Mapping[str, Any]], run_uuid: str, session: ReportedSe
             continue
         theirs = ReportedSession.of(model)
         if model.get("status") == "cancelled":
-            cancelled += [model] if theirs is not None and session is not None and theirs.uuid == session.uuid else []
+            cancelled += [model] if _is_same(theirs, session, is_first=is_first) else []
             continue
         found.append(model)
         if session is None or theirs is None or session.is_of_line(theirs):
             return _ids_of(model)
     return next(map(_ids_of, [*found, *cancelled]), None)
+
+
+def _is_same(theirs: ReportedSession | None, ours: ReportedSession | None, *, is_first: bool) -> bool:
+    """Return whether a model's session is the one that registers.
+
+    Sessions of other training loops than Ultralytics' have no names. Before a run's first one there is none that a
+    model could be of; whether a model is of a later one or of one before it, nothing tells.
+    """
+    if theirs is None or ours is None:
+        return is_first and theirs is ours
+    return theirs.uuid == ours.uuid
 
 
 def _ids_of(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -154,7 +154,7 @@ class Registrations:
         """Return the receipt of an earlier attempt at the registration, if the platform shows that it arrived."""
         if message.attempt == 1:
             return None
-        ids = self._find(message.identity, ReportedSession.of_registration(message.data_json))
+        ids = self._find(message)
         if ids is None:
             return None
         if "runId" in ids:
@@ -168,14 +168,15 @@ class Registrations:
         may_be_there = message.identity.has_gone_on or _is_resumed(message.data_json)
         if "modelId" in message.identity.ids or not may_be_there:
             return {}
-        return self._find(message.identity, ReportedSession.of_registration(message.data_json)) or {}
+        return self._find(message) or {}
 
-    def _find(self, identity: RunIdentity, session: ReportedSession | None = None) -> dict[str, Any] | None:
+    def _find(self, message: Message) -> dict[str, Any] | None:
+        session = ReportedSession.of_registration(message.data_json)
         try:
             with self._lists.locked():
-                return find_registration(self._api, identity, session)
+                return find_registration(self._api, message.identity, session, is_first=_is_first(message))
         except Forbidden as error:
-            raise about(identity, error, registers=True) from None
+            raise about(message.identity, error, registers=True) from None
 
     def _register_anew(self, message: Message) -> Receipt:
         # A different request from the first, so it needs its own key: under the first, that answer would be repeated.
@@ -242,6 +243,11 @@ def _streamed(message: Message) -> str | None:
 def _is_sent_again(message: Message) -> bool:
     """Return whether the journal sends a registration again that it sent before: such have ids like `CHUNK.2`."""
     return "." in message.chunk_id
+
+
+def _is_first(message: Message) -> bool:
+    """Return whether a registration is of its run's first session, by the generation that its order begins with."""
+    return message.order is not None and message.order.startswith("1 ")
 
 
 def _is_resumed(data_json: str) -> bool:
