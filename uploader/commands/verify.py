@@ -69,8 +69,9 @@ What an API does not show at all is named, and is no failure by itself: exit cod
 different, and that at least the registration was seen. A checkpoint is compared by its size, and by its sha256 where
 the platform tells it; --deep downloads it and computes the sha256.
 
-Not compared: the times at which a training and its epochs began and ended, the progress within an epoch, and what was
-measured of the machine between epochs.
+When a training began and ended, and each epoch, is compared within a second where the platform keeps the times that it
+is told, as the local platform does. Elsewhere those are the times of the delivery, and not compared; nor are, anywhere,
+the progress within an epoch, and what was measured of the machine between epochs.
 
 --fix has the next drain send exactly what is missing or different again; nothing is sent twice that is there. What that
 cannot put right is named: what is there several times, or stayed as it was when it was sent again. `resend` sends a run

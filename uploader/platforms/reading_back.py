@@ -47,6 +47,8 @@ class Shown:
         untold: By kind that is not shown, why.
         weights: By key of a checkpoint, what `download` takes; it may hold a signed URL.
         absence: Why there is nothing: the platform has no such model. None if it has.
+        times: By place, when what it tells of began or ended, where the platform keeps what it is told of that.
+        arrived_at: When the first of the run arrived there. A time after this may be one that the platform corrected.
     """
 
     items: Mapping[Place, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
@@ -54,6 +56,8 @@ class Shown:
     untold: Mapping[ItemKind, str] = field(default_factory=dict)
     weights: Mapping[str, object] = field(default_factory=dict, repr=False)
     absence: str | None = None
+    times: Mapping[Place, str] = field(default_factory=dict)
+    arrived_at: str | None = None
 
 
 @runtime_checkable

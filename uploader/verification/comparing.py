@@ -13,7 +13,7 @@ from journal.records import Event
 from uploader.platforms.reading_back import Place, Shown
 from uploader.verification.console_comparison import compare_console, times_there
 from uploader.verification.expectation import Expectation, Expected
-from uploader.verification.values import difference
+from uploader.verification.values import difference, time_difference
 
 _UNTOLD = "its API does not show that"
 _OF_ITS_OWN = frozenset({"results", "completion"})
@@ -103,7 +103,7 @@ class _Comparer:
         values = self._shown.items.get(found.place, ())
         if not values:
             return _lost(self._run, [one])
-        why = times_there(values) or self._difference(one, values[0])
+        why = times_there(values) or self._difference(one, values[0]) or self._other_time(one)
         if why and one.item.kind in _OF_ITS_OWN and one.is_first and is_open(self._run, one.event):
             return _lost(self._run, [one])
         return found if why is None else _differs(self._run, found, why, is_doubled=len(values) > 1)
@@ -116,6 +116,17 @@ class _Comparer:
         found = (difference(each, value.get(name), name, exact=exact) for name, each in sent.items())
         why = next(filter(None, found), None)
         return None if why and _has_more_digits(one, value) else why
+
+    def _other_time(self, one: Expected) -> str | None:
+        """Return how the time of an item differs, where the platform keeps what it is told of that.
+
+        Of an epoch that was taken in from the trainer's file nobody knows when it ended.
+        """
+        shown, arrived_at = self._shown.times.get((one.item.kind, one.item.key)), self._shown.arrived_at
+        if shown is None or arrived_at is None or isinstance((one.item.value or {}).get(SOURCE), str):
+            return None
+        why = time_difference(one.event.created_at, shown, arrived_at)
+        return f"it {'began' if one.item.kind == 'registration' else 'ended'} at {why}" if why else None
 
 
 def _has_more_digits(one: Expected, value: Mapping[str, Any]) -> bool:

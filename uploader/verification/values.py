@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 _LONGEST = 60
 """Characters of a value that are shown."""
+_SAME = timedelta(seconds=1)
+_FIRST_YEAR = 2020
+"""A clock that shows an earlier one was never set."""
+_SECONDS = "{:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def difference(sent: Any, shown: Any, path: str = "", *, exact: bool = True) -> str | None:
@@ -29,6 +34,32 @@ def difference(sent: Any, shown: Any, path: str = "", *, exact: bool = True) -> 
     if isinstance(sent, list) and isinstance(shown, list):
         return _of_lists(sent, shown, path)
     return None if _is_same(sent, shown) else _words(sent, shown, path)
+
+
+def time_difference(happened_at: str, shown: str, arrived_at: str) -> str | None:
+    """Return in words how a time differs from the one that a platform shows; None where they are the same.
+
+    A platform corrects a time that lies ahead of its clock, or is of a clock that was never set, to the one of arrival.
+
+    Args:
+        happened_at: When it happened.
+        shown: When it happened, as the platform shows it.
+        arrived_at: When the first of the run arrived there, so that it believed all that lies before this.
+    """
+    ours, theirs, arrived = map(_moment, (happened_at, shown, arrived_at))
+    if ours is None or theirs is None or arrived is None or ours.year < _FIRST_YEAR:
+        return None
+    if abs(ours - theirs) <= _SAME or theirs < ours > arrived:
+        return None
+    return f"{_SECONDS.format(theirs)} there, and {_SECONDS.format(ours)} here"
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 does not accept the "Z"
+    except ValueError:
+        return None
+    return moment.astimezone(timezone.utc) if moment.tzinfo else None
 
 
 def _of_objects(sent: Mapping[str, Any], shown: Mapping[str, Any], path: str, *, exact: bool) -> str | None:

@@ -70,6 +70,32 @@ def test_each_difference_is_found_and_put_right(journals: Recordings, server: Ru
     assert checkpoints == before[2] + 1
 
 
+def test_times_are_compared_where_the_platform_keeps_what_it_is_told(
+    journals: Recordings, server: RunningServer, url: str
+) -> None:
+    """The public platform has the times of the requests; that is no reason to call a run unproven."""
+    trained(journals, epochs=2)
+    assert journals.drain(url).exit_code == 0
+    with closing(sqlite3.connect(server.data / "platform.db")) as store, store:
+        store.execute(
+            "UPDATE models SET started_at = '2026-01-02T03:04:05.000Z', completed_at = '2091-01-01T00:00:00Z'"
+        )
+        store.execute("UPDATE epochs SET timestamp = '2091-01-01T00:00:00.000Z' WHERE epoch = 1")
+    [found] = verified(journals, url)
+    if url != server.url:
+        assert said(found) == []
+        return
+    different = [(item, word, why.partition(" UTC there, and 20")[0]) for item, word, why in said(found)]
+    assert sorted(different) == [
+        ("completion", "different", "it ended at 2091-01-01 00:00:00"),
+        ("epoch 2", "different", "it ended at 2091-01-01 00:00:00"),
+        ("registration", "different", "it began at 2026-01-02 03:04:05"),
+    ]
+    assert send_again(journals.journal, found) == 3
+    assert journals.drain(url).exit_code == 0
+    assert said(verified(journals, url)[0]) == []
+
+
 @pytest.mark.parametrize("is_cancelled", [False, True])
 @pytest.mark.parametrize("names_sessions", [False, True])
 def test_a_changed_registration_is_put_right_in_its_model(

@@ -223,6 +223,14 @@ def test_a_model_that_was_renamed_there_is_found(local: At) -> None:
     assert local.said() == [[]]
 
 
+def test_when_an_epoch_ended_that_was_taken_in_later_nobody_knows(local: At) -> None:
+    salvaged(local)
+    local.drain()
+    with closing(sqlite3.connect(local.server.data / "platform.db", timeout=30)) as store, store:
+        assert store.execute("UPDATE epochs SET timestamp = '2091-01-01T00:00:00Z' WHERE epoch = 1").rowcount == 1
+    assert local.said() == [[]]
+
+
 def test_what_is_queued_is_not_queued_twice(local: At) -> None:
     trained(local.journals)
     local.drain()

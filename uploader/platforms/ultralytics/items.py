@@ -80,7 +80,17 @@ def shown(model: Mapping[str, Any], files: object) -> Shown:
     if model.get("status") is not None:
         items["completion", ""] = [{"status": model["status"], **_error(model)}]
     weights, fields, untold = _weights(model)
-    return Shown(items | weights, {**_FIELDS, **fields}, untold, {"": files})
+    arrived_at = model.get("arrivedAt") if isinstance(model.get("arrivedAt"), str) else None
+    times = dict(_times(model)) if arrived_at else {}
+    return Shown(items | weights, {**_FIELDS, **fields}, untold, {"": files}, times=times, arrived_at=arrived_at)
+
+
+def _times(model: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Yield what a local platform tells of times; the public one has those of the requests there."""
+    epochs = _by_key("epoch", model.get("trainResults"), "epoch")
+    told: dict[Place, object] = {place: values[0].get("timestamp") for place, values in epochs.items()}
+    told |= {("registration", ""): model.get("startedAt"), ("completion", ""): model.get("completedAt")}
+    yield from ((place, time) for place, time in told.items() if isinstance(time, str))
 
 
 def replaced(shown: Shown, why: str) -> Shown:

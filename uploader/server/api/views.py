@@ -126,8 +126,13 @@ def is_starred(model: Model) -> bool:
 
 
 def detail(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
-    """Return a single model, with its plots."""
-    return {**summary(snapshot, now), "plots": snapshot.model.plots or [], "metadata": snapshot.model.metadata or {}}
+    """Return a single model, with its plots.
+
+    `arrivedAt` says that its other times are those that clients tell, as far as they lie before it at least.
+    """
+    model = snapshot.model
+    shown = {**summary(snapshot, now), "plots": model.plots or [], "metadata": model.metadata or {}}
+    return {**shown, "arrivedAt": model.created_at}
 
 
 def job(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:
