@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -156,6 +156,15 @@ def drains(folder: Path) -> list[int]:
     return found
 
 
+def descriptors(pid: int) -> dict[str, Path]:
+    """Return what a process has open that opens and closes files all the time."""
+    found = {}
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since
+            found[each.name] = each.readlink()
+    return found
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells of a process what this asks for")
 def test_it_outlives_the_training_and_delivers_what_it_left(folder: Path, heard: Heard) -> None:
     with training(folder) as trained:
@@ -163,7 +172,7 @@ def test_it_outlives_the_training_and_delivers_what_it_left(folder: Path, heard:
         heard.wait("epoch_end", 0)
         drain, process = beside(folder), trained.process
         assert os.getsid(drain.pid) != os.getsid(process.pid)
-        held = {each.name: each.readlink() for each in Path(f"/proc/{drain.pid}/fd").iterdir() if each.is_symlink()}
+        held = descriptors(drain.pid)
         assert "marker" not in {file.name for file in held.values()}
         assert held["0"] == Path(os.devnull)
         status = Path(f"/proc/{drain.pid}/status").read_text()

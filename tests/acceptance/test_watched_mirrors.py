@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -171,19 +171,26 @@ def test_a_signal_while_a_mirror_is_taken_in_ends_a_drain_as_at_any_other_time(
     [blob] = mirror.glob("blobs/*")
     blob.unlink()
     os.mkfifo(blob)  # whoever reads it waits
-    with watching(desk, str(mirror), option="--json") as drain:
-        until(lambda: is_reading(blob))
+    with watching(desk, str(mirror), option="--json") as drain, being_read(blob):
         assert drain.stop(number) == 3
     assert '"interrupted": true' in "".join(drain.out)
 
 
-def is_reading(fifo: Path) -> bool:
-    """Return whether a process has a FIFO open for reading."""
+@contextmanager
+def being_read(fifo: Path) -> Iterator[None]:
+    """Wait until a process has a FIFO open for reading; it reads no end of it as long as the block lasts."""
+    opened: list[int] = []
+
+    def is_opened() -> bool:
+        with suppress(OSError):  # nobody reads it
+            opened.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(opened)
+
+    until(is_opened)
     try:
-        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
-    except OSError:
-        return False
-    return True
+        yield
+    finally:
+        os.close(*opened)
 
 
 @pytest.mark.parametrize(
