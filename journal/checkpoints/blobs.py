@@ -161,8 +161,8 @@ class BlobStore:
             delete(removed)
 
     def names(self) -> list[str]:
-        """Return the sha256 of each blob that is there."""
-        return [path.name for path in self.folder.glob("[0-9a-f]*") if len(path.name) == _DIGITS]
+        """Return the sha256 of each blob that is there, in order; file systems list them in any."""
+        return sorted(path.name for path in self.folder.glob("[0-9a-f]*") if len(path.name) == _DIGITS)
 
     def sweep(self, now: float) -> None:
         """Delete what killed processes left: removed blobs, and copies a day old; `now` is in epoch seconds."""

@@ -29,17 +29,25 @@ class World:
         self.into = into
         self.clock = Clock()
         self.mirroring = Mirroring(training.journal, store, clock=self.clock)
-        self.mirroring.step()
+        self.before: set[Path] = set()
+        self.mirror()
         self.following = Following(into, store.address, self.clock)
 
     def is_same(self) -> bool:
         return export(self.into.path) == export(self.training.journal.path)
 
+    def files(self, prefix: str = "") -> set[Path]:
+        return {self.store.folder / found.name for found in self.store.list(prefix)}
+
+    def mirror(self) -> None:
+        """Mirror what is new, and keep in mind what was there before."""
+        self.before = self.files()
+        self.mirroring.step()
+
     def newest(self, prefix: str) -> Path:
-        return max(
-            (self.store.folder / found.name for found in self.store.list(prefix)),
-            key=lambda one: one.stat().st_mtime_ns,
-        )
+        """Return the file that was mirrored last; their times may be the same."""
+        [new] = self.files(prefix) - self.before
+        return new
 
     def epochs(self) -> int:
         return int(rows(self.into.path, "SELECT count(*) FROM events WHERE kind = 'epoch_end'")[0][0])
@@ -61,7 +69,7 @@ def test_what_is_new_comes_in_with_each_look_and_nothing_else_is_read(
     monkeypatch.setattr(FolderStore, "get", lambda store, name: read.append(name) or get(store, name))
     for number in range(3):
         world.training.event()
-        world.mirroring.step()
+        world.mirror()
         read.clear()
         assert world.following.look().events == 1, number
         assert len([name for name in read if name.startswith(RUNS)]) == 1
@@ -74,7 +82,7 @@ def test_what_is_new_comes_in_with_each_look_and_nothing_else_is_read(
 def test_segments_that_were_merged_meanwhile_bring_nothing_twice(world: World) -> None:
     for _ in range(20):
         world.training.event()
-        world.mirroring.step()
+        world.mirror()
     world.following.look()
     world.mirroring.step(is_last=True)
     world.clock.now += 2 * IN_TRANSIT_SECONDS
@@ -91,12 +99,12 @@ def _tear(file: Path) -> None:
 def test_what_is_not_whole_yet_is_trouble_until_it_is(world: World, harm: Callable[[Path], None]) -> None:
     world.following.look()
     world.training.event()
-    world.mirroring.step()
+    world.mirror()
     segment = world.newest(RUNS)
     content = segment.read_bytes()
     harm(segment)
     world.training.event("training_complete")
-    world.mirroring.step()
+    world.mirror()
     for _ in range(2):
         world.following.look()
         assert (world.following.troubles == {}, world.following.lasting_troubles) == (False, [])
@@ -109,10 +117,10 @@ def test_what_is_not_whole_yet_is_trouble_until_it_is(world: World, harm: Callab
 
 def test_what_stays_torn_is_lost_after_a_while_and_keeps_nobody_waiting(world: World) -> None:
     world.training.event()
-    world.mirroring.step()
+    world.mirror()
     _tear(world.newest(RUNS))
     world.training.event("training_complete")
-    world.mirroring.step()
+    world.mirror()
     world.following.look()
     assert not world.following.is_over
     world.clock.now += IN_TRANSIT_SECONDS
@@ -124,7 +132,7 @@ def test_what_stays_torn_is_lost_after_a_while_and_keeps_nobody_waiting(world: W
 def test_the_event_of_a_checkpoint_waits_for_its_bytes_and_no_other_event_does(world: World) -> None:
     world.training.checkpoint(b"weights")
     world.training.event()
-    world.mirroring.step()
+    world.mirror()
     away = world.newest(BLOBS).rename(world.store.folder.parent / "late")
     world.following.look()
     assert world.epochs() == 1
@@ -137,7 +145,7 @@ def test_the_event_of_a_checkpoint_waits_for_its_bytes_and_no_other_event_does(w
 
 def test_a_checkpoint_whose_bytes_never_come_is_named_and_its_event_comes_in_after_a_while(world: World) -> None:
     sha256 = world.training.checkpoint(b"weights")
-    world.mirroring.step()
+    world.mirror()
     world.newest(BLOBS).unlink()
     world.following.look()
     assert not world.is_same()
@@ -149,11 +157,11 @@ def test_a_checkpoint_whose_bytes_never_come_is_named_and_its_event_comes_in_aft
 
 def test_one_that_a_newer_one_replaces_before_it_has_come_is_not_waited_for(world: World) -> None:
     world.training.checkpoint(b"weights")
-    world.mirroring.step()
+    world.mirror()
     world.newest(BLOBS).unlink()
     world.following.look()
     world.training.checkpoint(b"better")
-    world.mirroring.step()
+    world.mirror()
     world.following.look()
     assert (world.is_same(), world.following.troubles) == (True, {})
 
@@ -172,7 +180,7 @@ def test_a_mirror_that_goes_away_and_comes_back_is_followed_again(world: World) 
     world.store.folder.rmdir()
     away.rename(world.store.folder)
     world.training.event()
-    world.mirroring.step()
+    world.mirror()
     assert world.following.look().events == 1
     assert world.is_same()
 
@@ -182,7 +190,7 @@ def test_it_is_over_when_each_run_has_told_its_end(world: World, kind: str) -> N
     world.following.look()
     assert not world.following.is_over
     world.training.event(kind)
-    world.mirroring.step()
+    world.mirror()
     world.following.look()
     assert world.following.is_over
 
@@ -191,6 +199,7 @@ def test_what_platforms_answer_is_handed_back(world: World) -> None:
     """So another machine that drains the mirror sends none of it again."""
     world.following.look()
     assert [one.address for one in states(world.into.path)[world.training.run.id]] == [world.store.address]
+    world.before = world.files()
     with world.into.begin() as connection:
         connection.exec_driver_sql("UPDATE targets SET state = 'registered', ids = '{\"modelId\": \"m-1\"}'")
     world.following.look()
