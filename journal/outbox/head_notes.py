@@ -7,12 +7,16 @@ here; `uploader.proof` gives it its meaning.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from journal.clock import now_text
+
 _NAME = "heads"
+_SIGNED = "heads signed"
 _STORE = text("INSERT OR REPLACE INTO facts VALUES (:name, :value)")
 _FIRST = text("INSERT OR IGNORE INTO facts VALUES (:name, 'said')")
 _DUE = "heads due"
@@ -20,6 +24,39 @@ _NOTE_DUE = text("INSERT OR IGNORE INTO facts VALUES (:name, '')")
 _NOT_DUE = text("DELETE FROM facts WHERE name = :name")
 _ALL_DUE = text("SELECT name FROM facts WHERE name > :prefix AND name < :end ORDER BY name")
 _OF_RUN = text("SELECT name, value FROM facts WHERE name > :prefix AND name < :end")
+_PLACES = text("SELECT id, platform, base_url FROM destinations")
+
+
+@dataclass(frozen=True)
+class SignedHead:
+    """The newest signed head of a run that a destination has.
+
+    Attributes:
+        told_at: When it was told, ISO.
+        events: How many events it is of.
+        key: The verifier key of who signed it.
+        witness: The verifier key of who countersigns there; None if nobody does.
+        countersigned: Of how many of the events somebody has countersigned it.
+    """
+
+    told_at: str
+    events: int
+    key: str
+    witness: str | None
+    countersigned: int
+
+
+@dataclass(frozen=True)
+class ToldHead(SignedHead):
+    """The same, and where it was told.
+
+    Attributes:
+        platform: The platform's name.
+        base_url: Its address.
+    """
+
+    platform: str
+    base_url: str
 
 
 def store_heads(connection: Connection, run: str, destination: int, value: Mapping[str, Any]) -> None:
@@ -32,6 +69,42 @@ def stored_heads(connection: Connection, run: str) -> Mapping[int, Mapping[str, 
     prefix = f"{_NAME} {run} "
     rows = connection.execute(_OF_RUN, {"prefix": prefix, "end": f"{_NAME} {run}!"}).all()
     return {int(name.removeprefix(prefix)): found for name, value in rows if isinstance(found := _read(value), dict)}
+
+
+def note_signed(
+    connection: Connection,
+    run: str,
+    destination: int,
+    *,
+    events: int,
+    key: str,
+    witness: str | None,
+    countersigned: int,
+) -> None:
+    """Keep how much of a run a destination has a signed head of, for people; see `SignedHead`."""
+    value = SignedHead(now_text(), events, key, witness, countersigned)
+    connection.execute(_STORE, {"name": f"{_SIGNED} {run} {destination}", "value": json.dumps(asdict(value))})
+
+
+def signed_heads(connection: Connection, run: str) -> list[ToldHead]:
+    """Return the newest signed head of a run at each destination that has one."""
+    prefix = f"{_SIGNED} {run} "
+    rows = connection.execute(_OF_RUN, {"prefix": prefix, "end": f"{_SIGNED} {run}!"}).all()
+    found = {name.removeprefix(prefix): _read(value) for name, value in rows}
+    if not found:
+        return []
+    places = connection.execute(_PLACES).all()
+    return [one for place in places for one in _told(found.get(str(place.id)), place.platform, place.base_url)]
+
+
+def _told(value: Any, platform: str, base_url: str) -> Iterator[ToldHead]:
+    """Yield a head as it was noted; nothing of what somebody else has written there."""
+    if isinstance(value, dict) and isinstance(value.get("events"), int) and isinstance(value.get("told_at"), str):
+        key, witness, of = str(value.get("key")), value.get("witness"), value.get("countersigned")
+        seen = of if isinstance(of, int) else 0
+        yield ToldHead(
+            value["told_at"], value["events"], key, str(witness) if witness else None, seen, platform, base_url
+        )
 
 
 def note_due(connection: Connection, runs: Iterable[str], destination: int) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select, text
 
 from journal.clock import utc_now
 from journal.errors import UnknownRow
+from journal.outbox.head_notes import ToldHead, signed_heads
 from journal.outbox.verifications import Verification, verifications
 from journal.reading.console_text import ConsoleChunk, console_chunk, console_chunk_ids, console_tail
 from journal.reading.delivery_records import DeliveryRecord, delivery_records
@@ -44,6 +45,7 @@ class RunContents:
         deliveries: The first of them, those that did not arrive before others.
         deliveries_by_state: How many there are.
         verifications: What reading its platforms back has shown.
+        signed_heads: The newest signed head at each of its platforms that has one.
     """
 
     report: RunReport
@@ -56,6 +58,7 @@ class RunContents:
     deliveries: Sequence[DeliveryRecord]
     deliveries_by_state: Mapping[str, int]
     verifications: Sequence[Verification]
+    signed_heads: Sequence[ToldHead]
 
 
 @dataclass(frozen=True)
@@ -210,6 +213,7 @@ class RunReader:
                 deliveries=delivery_records(connection, run, deliveries),
                 deliveries_by_state={row.state: row.deliveries for row in states},
                 verifications=verifications(connection, [run]),
+                signed_heads=signed_heads(connection, run),
             )
 
     def _report(self, connection: Connection) -> RunReport:

@@ -73,6 +73,7 @@ def as_values(run: RecordedRun, found: RunContents) -> dict[str, Any]:
         "deliveries": [asdict(one) for one in found.deliveries],
         "deliveries_by_state": dict(found.deliveries_by_state),
         "verifications": [asdict(one) for one in found.verifications],
+        "signed_heads": [asdict(one) for one in found.signed_heads],
     }
 
 

@@ -85,6 +85,7 @@ def _head(run: Run, contents: RunContents, wanted: Wanted) -> Iterator[str]:
     if not contents.report.targets:
         facts.append(("goes to", "nowhere yet; the next drain sends it to the configured platform"))
     facts += [("verified", each) for each in _verified(contents)]
+    facts += [("proof", each) for each in _signed(contents)]
     for name, fact in facts:
         yield from _wrapped(f"{name:<9} ", fact, wanted)
 
@@ -131,6 +132,21 @@ def _verified(contents: RunContents) -> Iterator[str]:
         old = "" if one.is_current else "; what came later is not verified"
         where = f"{place(one.platform, one.base_url)}, " if len(contents.report.targets) > 1 else ""
         yield f"{where}{_local(one.verified_at)}: {', '.join(told)}{old}"
+
+
+def _signed(contents: RunContents) -> Iterator[str]:
+    for one in contents.signed_heads:
+        seen = one.countersigned
+        of = "" if seen == one.events else f" for {seen} of them"
+        witness = f"countersigned{of} by {_key(one.witness)}" if one.witness and seen else "countersigned by nobody"
+        where = f"{place(one.platform, one.base_url)}, " if len(contents.report.targets) > 1 else ""
+        signed = f"head of {count(one.events, 'event')}, signed by {_key(one.key)}"
+        yield f"{where}{_local(one.told_at)}: {signed}, {witness}"
+
+
+def _key(verifier_key: str) -> str:
+    """Return what is short enough to compare a key by: its name and its id."""
+    return "+".join(verifier_key.split("+", 2)[:2])
 
 
 # --- curves and console

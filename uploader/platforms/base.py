@@ -185,12 +185,14 @@ class KeptHeads:
         countersigned: The countersigned checkpoints of the run.
         refused: In words, why the platform does not keep the run's head; None if it does, or has no place for it.
         contradicted: In words, why it does not countersign a session's head, though it does so for others.
+        is_kept: Whether the platform has the run's head now.
     """
 
     witness: str | None = None
     countersigned: tuple[str, ...] = ()
     refused: str | None = None
     contradicted: tuple[str, ...] = ()
+    is_kept: bool = False
 
 
 @runtime_checkable

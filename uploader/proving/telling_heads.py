@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from journal.folder import Journal
-from journal.outbox.head_notes import store_heads
+from journal.outbox.head_notes import note_signed, store_heads
 from journal.reading.recorded_events import announced_keys
 from uploader.platforms.base import GrownHead, KeepingHeads, KeptHeads, RunIdentity
 from uploader.proof import merkle
-from uploader.proof.heads import run_head
+from uploader.proof.heads import parse_checkpoint, run_head
+from uploader.proof.signed_notes import Note
 from uploader.proof.signers import Signers
 from uploader.proof.trees import SessionTree
 from uploader.proving.run_trees import run_trees
@@ -45,11 +46,23 @@ def tell_heads(
     head = signers.run(run_head(identity.run_uuid, key, [tree.head() for tree in trees]))
     sessions = [_grown(tree, signers) for tree in trees if _may_sign(tree, signers, announced)]
     kept = platform.keep_heads(identity, str(head), sessions)
-    if kept.witness:
-        with journal.begin() as connection:
+    of = {"events": sum(tree.size for tree in trees), "countersigned": _countersigned(trees, kept)}
+    with journal.begin() as connection:
+        if kept.witness:
             value = {"witness": kept.witness, "countersigned": list(kept.countersigned)}
             store_heads(connection, identity.run_uuid, destination, value)
+        if key and (kept.is_kept or of["countersigned"]):
+            note_signed(connection, identity.run_uuid, destination, key=key, witness=kept.witness, **of)
     return kept
+
+
+def _countersigned(trees: Sequence[SessionTree], kept: KeptHeads) -> int:
+    """Return how many events of these trees are in what was countersigned, other events under the same names not."""
+    heads = [parse_checkpoint(Note.parse(each).text) for each in kept.countersigned]
+    return sum(
+        max((head.size for _, session, head in heads if session == tree.session and tree.had(head)), default=0)
+        for tree in trees
+    )
 
 
 def _may_sign(tree: SessionTree, signers: Signers, announced: Mapping[str, str]) -> bool:

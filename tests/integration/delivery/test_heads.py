@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -92,6 +96,58 @@ def test_a_model_gets_the_head_beside_what_it_has_and_it_is_countersigned(
     assert f"run {training.run.id}\nkey {public_key()}\nsession" in metadata["offlineUploader"]["head"]
     assert [note.text.split("\n")[1] for note in heads(platform, training.run.id)] == ["2"]
     assert checked(tmp_path, journals, platform)[0] == 0
+
+
+def shown(journals: Recordings, name: str = "train") -> tuple[list[str], list[dict[str, Any]]]:
+    """Return what `show` tells a person of proof, without the time, and what it tells a program."""
+    told = ["show", name, "--journal", str(journals.journal.path)]
+    done = CliRunner().invoke(main, told, env={"COLUMNS": "250"})
+    lines = [line.partition(": ")[2] for line in done.output.splitlines() if line.startswith("proof ")]
+    return lines, json.loads(CliRunner().invoke(main, [*told, "--json"]).output)["signed_heads"]
+
+
+def test_show_tells_how_much_of_a_run_is_signed_and_who_has_countersigned_it(
+    journals: Recordings, platform: RunningServer
+) -> None:
+    first = record(journals)
+    assert shown(journals) == ([], [])
+    journals.drain(platform.url)
+    signed, witness = public_key(), Api(platform.url, KEY).get("/api/proof/key")["key"]
+    [line], [told] = shown(journals)
+    us, them = ("+".join(each.split("+")[:2]) for each in (str(signed), witness))
+    assert line == f"head of 4 events, signed by {us}, countersigned by {them}"
+    facts = {"events": 4, "key": signed, "witness": witness, "countersigned": 4, "base_url": platform.url}
+    assert told.items() >= facts.items()
+    rewrite(journals.journal.path)
+    record(journals, first.run.id)
+    journals.drain(platform.url)
+    assert shown(journals)[0] == [f"head of 8 events, signed by {us}, countersigned for 4 of them by {them}"]
+
+
+def test_show_tells_of_a_head_that_nobody_countersigns_and_of_none_that_nobody_keeps(
+    journals: Recordings, server: ScriptedServer
+) -> None:
+    for name, status in (("kept", 200), ("refused", 403)):
+        server.script = refusing(status)
+        journals.whole(name)
+        journals.drain(server.url)
+    [line], [told] = shown(journals, "kept")
+    assert line.endswith(", countersigned by nobody")
+    assert (told["witness"], told["countersigned"]) == (None, 0)
+    assert shown(journals, "refused") == ([], [])
+
+
+def test_show_needs_no_cryptography(journals: Recordings, platform: RunningServer) -> None:
+    record(journals)
+    journals.drain(platform.url)
+    command = (
+        "import sys; from uploader.__main__ import main; main(['show'], standalone_mode=False); "
+        "print([name for name in sys.modules if name.startswith('cryptography')], flush=True)"
+    )
+    environment = {**os.environ, "UPLOADER_JOURNAL": str(journals.journal.path)}
+    done = subprocess.run([sys.executable, "-c", command], env=environment, capture_output=True, text=True, check=True)
+    assert "proof " in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_head_is_told_again_when_the_run_goes_on(

@@ -57,10 +57,10 @@ class RunHeads:
         Raises:
             DeliveryError: The platform could not be asked now.
         """
-        refused = self._keep_in_metadata(identity, head)
+        is_kept, refused = self._keep_in_metadata(identity, head)
         known = self._known(identity)
         if known is None:
-            return KeptHeads(refused=refused)
+            return KeptHeads(refused=refused, is_kept=is_kept)
         others = [one for one in sessions if known.heads.get(one.origin) != _head_of(one.checkpoint)]
         notes, contradicted = dict(known.notes), []
         for one in others:
@@ -68,23 +68,23 @@ class RunHeads:
                 notes[one.origin] = self._countersign(one, known.size(one.origin)) or known.notes.get(one.origin, "")
             except Refused as error:
                 contradicted.append(str(error))
-        return KeptHeads(known.witness, tuple(filter(None, notes.values())), refused, tuple(contradicted))
+        return KeptHeads(known.witness, tuple(filter(None, notes.values())), refused, tuple(contradicted), is_kept)
 
-    def _keep_in_metadata(self, identity: RunIdentity, head: str) -> str | None:
-        """Add the head to the model's metadata; return in words why that was refused."""
+    def _keep_in_metadata(self, identity: RunIdentity, head: str) -> tuple[bool, str | None]:
+        """Add the head to the model's metadata; return whether it is there, and in words why that was refused."""
         try:
             found = self._model(identity)
             if found is None:
-                return None
+                return False, None
             path, metadata = found
             changed = {**metadata, NAME: {"head": head}}
             if len(json.dumps(changed, separators=(",", ":"))) > LARGEST:
-                return f"the metadata of the model would have more than {LARGEST:,} characters"
+                return False, f"the metadata of the model would have more than {LARGEST:,} characters"
             if changed != metadata:
                 self._api.patch(path, json.dumps({"metadata": changed}))
         except (Refused, CredentialsRefused) as error:
-            return str(error)
-        return None
+            return False, str(error)
+        return True, None
 
     def _model(self, identity: RunIdentity) -> tuple[str, Mapping[str, Any]] | None:
         """Return where a run's model is and its metadata; None if the platform names its models otherwise."""
