@@ -73,6 +73,7 @@ def test_what_has_arrived_is_proven_and_what_is_lost_is_named_and_sent_again(
     lost = run("verify")
     assert lost.exit_code == 4
     assert "missing: epoch" in lost.output
+    assert [as_json("verify", "two")["runs"][0][word] for word in ("missing", "waits")] == [1, 0]
     assert "it was taken, and is not there" in lost.output
     assert lost.output.splitlines()[-1] == "1 of 2 runs proven; 1 with something missing or different; look at demo/two"
 
@@ -91,6 +92,7 @@ def test_what_waits_to_be_sent_is_missing(at: Recordings) -> None:
     shown = as_json("verify")
     assert shown["exit_code"] == 4
     assert shown["runs"][0]["findings"] == [{"item": "epoch 5", "word": "missing", "why": "it was not sent yet"}]
+    assert [shown["runs"][0][word] for word in ("missing", "waits", "different")] == [1, 1, 0]
     assert as_json("verify", "--fix")["runs"][0]["sent_again"] == 0
     training.event("epoch_end", {"epoch": 0, "metrics": {"loss": 7.0}}, "0")
     lines = run("verify").output

@@ -51,7 +51,8 @@ _CODES = """
   5  a platform has no key here, or refused it
   130  ended by Ctrl-C
 
-The first code that applies is used, in the order 2, 1, 5, 3, 4, 0."""
+The first code that applies is used, in the order 2, 1, 5, 3, 4, 0. With code 4, --json tells what is wrong from what
+only waits: `different`, and `waits` of the `missing`, of each run."""
 _HELP = f"""Read runs back from the platforms and compare them with the journal, item by item.
 
 RUN is a run's name, the beginning of its id, its folder, or `latest`; without any, all runs are verified, each wherever
@@ -62,7 +63,7 @@ and the end. Of each, one of these things is said:
   proven                    it is there as the journal has it
   different                 it is there otherwise
   missing                   it is not there
-  not there yet             it waits to be sent (in --json: missing)
+  not there yet             it waits to be sent (in --json: missing, and counted in waits)
   cannot be read back here  this platform's API does not show it
 
 What an API does not show at all is named, and is no failure by itself: exit code 0 means that nothing is missing or
@@ -188,8 +189,8 @@ def _verdict(one: Verified) -> str:
         return "proven, as far as the journal still has it"
     if one.is_right:
         return "proven" if not counts["unreadable"] else "proven, as far as this platform shows it"
-    waits = sum(item.count for item in one.checked if item.waits)
-    numbers = {"missing": counts["missing"] - waits, "different": counts["different"], _WORDS["waits"]: waits}
+    waiting = {_WORDS["waits"]: one.waits}
+    numbers = {"missing": counts["missing"] - one.waits, "different": counts["different"], **waiting}
     said = [f"{number} {word}" for word, number in numbers.items() if number]
     return ", ".join(said) or ("proven, except as follows" if counts["proven"] else "nothing of it can be read back")
 
@@ -251,6 +252,7 @@ def _as_json(one: Verified, again: int | None) -> dict[str, Any]:
         "is_pruned": one.is_pruned,
         "error": None if one.failure is None else str(one.failure),
         **{word: one.counts[word] for word in ("proven", "different", "missing", "unreadable")},
+        "waits": one.waits,
         "findings": [asdict(finding) for finding in one.findings],
         **({} if again is None else {"sent_again": again}),
     }

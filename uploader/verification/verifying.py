@@ -67,6 +67,11 @@ class Verified:
         return found
 
     @property
+    def waits(self) -> int:
+        """How many of those that are missing only wait to be sent, so that the next drain may put that right."""
+        return sum(one.count for one in self.checked if one.waits)
+
+    @property
     def findings(self) -> Sequence[Finding]:
         """What is not proven."""
         return [one.finding() for one in self.checked if one.word != "proven"]
