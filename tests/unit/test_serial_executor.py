@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from support.alarms import Alarm, alarm_main, on_alarm, raising_on_alarm, repeated_alarm
+from support.journals import until
 
 from uploader.callbacks.guard import guard
 from uploader.recording.serial_executor import SerialExecutor, bind_thread, executor, in_caller
@@ -24,7 +25,7 @@ from uploader.recording.serial_executor import SerialExecutor, bind_thread, exec
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(params=[Alarm, TimeoutError, KeyboardInterrupt, SystemExit])
+@pytest.fixture(params=[Alarm, TimeoutError, RuntimeError, KeyError, KeyboardInterrupt, SystemExit])
 def struck(request: pytest.FixtureRequest) -> Iterator[type[BaseException]]:
     """Whatever a person's signal handler may raise."""
     with raising_on_alarm(request.param):
@@ -86,6 +87,28 @@ def test_a_thread_that_is_struck_all_the_time_loses_nothing_and_does_nothing_twi
     assert done == begun == sorted(set(done))
     assert set(returned) <= set(done)
     assert len(returned) < 400  # some were struck
+
+
+def test_what_strikes_it_when_the_thread_that_it_starts_runs_already_reaches_it(
+    made: SerialExecutor, struck: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`Thread.start` meets an error of its own then."""
+    name = "_start_new_thread" if hasattr(threading, "_start_new_thread") else "_start_joinable_thread"
+    start, done = getattr(threading, name), list[str]()
+
+    def start_and_be_struck(*arguments: Any, **options: Any) -> None:
+        start(*arguments, **options)
+        until(lambda: arguments[0].__self__ not in threading._limbo)  # type: ignore[attr-defined]
+        alarm_main()
+
+    monkeypatch.setattr(threading, name, start_and_be_struck)
+    with pytest.raises(struck) as caught:
+        made.run(lambda: done.append("first"))
+    assert type(caught.value) is struck
+    assert caught.value.args == ()
+    monkeypatch.undo()
+    assert made.run(lambda: done.append("second")) is None
+    assert done == ["first", "second"]
 
 
 def test_an_error_of_the_work_is_returned_and_what_is_no_error_is_raised(made: SerialExecutor) -> None:

@@ -176,7 +176,11 @@ class SerialExecutor:
             try:
                 self._thread.start()
                 return
-            except RuntimeError:
+            except KeyError as error:
+                raise _struck_in_start(error) from None
+            except RuntimeError as error:
+                if raised_in_handler(error):
+                    raise
                 self._thread = None
         if not self.is_of_parent():
             self._work()
@@ -306,6 +310,14 @@ def _returned(value: Value, error: BaseException | None) -> Value:
     if error is not None:
         raise error
     return value
+
+
+def _struck_in_start(error: KeyError) -> BaseException:
+    """Return what a signal handler raised while a thread was being started.
+
+    `Thread.start` then takes back that the thread is about to run; where it runs already, that raises a KeyError.
+    """
+    return error if raised_in_handler(error) or error.__context__ is None else error.__context__
 
 
 def _nothing() -> None:
