@@ -95,7 +95,7 @@ class Flusher:
         turn = self._turn
         if turn.acquire(timeout=seconds):
             try:
-                if self.flushed < number:
+                if self.flushed < number and self._error is None:
                     self._advance(seconds)
             finally:
                 turn.release()
@@ -106,6 +106,8 @@ class Flusher:
         self._turn_used_at = time.monotonic()
         if self._begun <= self.flushed:
             self._begin()
+        if self._error is not None:  # nothing was begun whose end could come
+            return
         ended = self._sync.ended(seconds)
         self._error = next((error for _, error in ended if error is not None), self._error)
         if self._error is None:

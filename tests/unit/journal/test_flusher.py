@@ -18,8 +18,10 @@ from journal.storage.flusher import Flusher, Written
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
+    """A disk that hangs as long as a test likes; a machine that stops meanwhile has no flush begun again."""
     slow = SlowDisk()
     monkeypatch.setattr(flusher, "background_sync", slow)
+    monkeypatch.setattr(flusher, "_SLICE_SECONDS", 60.0)
     return slow
 
 
