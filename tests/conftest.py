@@ -34,7 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     _leave_proxies_to_installers()
     _end_servers_at_once()
-    home = config.stash[_home] = tempfile.TemporaryDirectory(prefix="offline-uploader-home-")
+    home = config.stash[_home] = tempfile.TemporaryDirectory(
+        prefix="offline-uploader-home-", ignore_cleanup_errors=True
+    )
     os.environ["HOME"] = home.name
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of torch, whose threads would wait for each other's cores
@@ -59,7 +61,7 @@ def _end_servers_at_once() -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove the home."""
+    """Remove the home, or as much of it as nobody writes to meanwhile."""
     config.stash[_home].cleanup()
 
 

@@ -73,6 +73,15 @@ class _Listener(socketserver.ThreadingTCPServer):
         super().__init__(*arguments)
         self.open: set[socket.socket] = set()
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Note the connection before its thread runs: one that is ended meanwhile ends it, too."""
+        self.open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.open.discard(request)
+        super().shutdown_request(request)
+
     def end_connections(self) -> None:
         for connection in list(self.open):
             with suppress(OSError):
@@ -87,7 +96,6 @@ class _Connection(socketserver.BaseRequestHandler):
     request: socket.socket
 
     def handle(self) -> None:
-        self.server.open.add(self.request)
         with socket.create_connection(self.server.cutter.upstream) as upstream:
             back = threading.Thread(target=_copy, args=(upstream, self.request), name="cutter-answers")
             back.start()
@@ -97,7 +105,6 @@ class _Connection(socketserver.BaseRequestHandler):
                 with suppress(OSError):
                     upstream.shutdown(socket.SHUT_RDWR)
                 back.join()
-                self.server.open.discard(self.request)
 
     def _forward(self, upstream: socket.socket) -> None:
         while block := self.request.recv(_BLOCK):

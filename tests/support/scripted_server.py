@@ -203,6 +203,15 @@ class _Listener(socketserver.ThreadingTCPServer):
         self.open: set[socket.socket] = set()
         self.numbers = itertools.count(1)
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Note the connection before its thread runs: one that is closed meanwhile ends it, too."""
+        self.open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.open.discard(request)
+        super().shutdown_request(request)
+
     def close_connections(self) -> None:
         for connection in list(self.open):
             with suppress(OSError):
@@ -217,14 +226,10 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         self.number = next(self.server.numbers)  # an id() is given again once its object is gone
-        self.server.open.add(self.connection)
-        try:
-            while request := self._read():
-                self.server.server.requests.append(request)
-                if not self._answer(self.server.server.script(request)):
-                    return
-        finally:
-            self.server.open.discard(self.connection)
+        while request := self._read():
+            self.server.server.requests.append(request)
+            if not self._answer(self.server.server.script(request)):
+                return
 
     def _read(self) -> Request | None:
         if self.rfile.peek(1)[:1] == _TLS_HANDSHAKE:  # answered as a server does that speaks plain HTTP only

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -58,6 +59,7 @@ class Terminal:
         streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
         self.process = subprocess.Popen(command, env=environment, **streams)
         os.close(terminal)
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end within a character
         self._shown = ""
 
     def __enter__(self) -> Terminal:
@@ -73,10 +75,10 @@ class Terminal:
         while text not in self._shown:
             more = _read(self._screen)
             assert more, self._shown
-            self._shown += more.decode()
+            self._shown += self._decoder.decode(more)
 
     def rest(self) -> str:
         """Wait for the command's end; return all that was shown."""
-        self._shown += b"".join(iter(lambda: _read(self._screen), b"")).decode()
+        self._shown += self._decoder.decode(b"".join(iter(lambda: _read(self._screen), b"")), final=True)
         self.process.wait()
         return self._shown
