@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 from support.resumable_storage import Fault, GcsStorage, TusStorage
-from support.scripted_server import Reply, Request, ScriptedServer, received, scripted_server
+from support.scripted_server import Reply, Request, ScriptedServer, free_port, received, scripted_server
 
 from uploader.errors import BlobUnusable, DeliveryError, Interrupted, Refused, Transient, UnknownOutcome, Unreachable
 from uploader.platforms.base import Platform, Receipt, Upload
@@ -404,7 +404,7 @@ def test_a_platform_that_is_down_in_the_middle_is_unreachable(
     connect: Callable[[str], Platform], checkpoint: Upload
 ) -> None:
     """Where it keeps the files itself: the attempt does not count then, and the drain waits for the host."""
-    with scripted_server(TusStorage(fault=nth("PATCH", 3, Reply(503, b"")))) as first:
+    with scripted_server(TusStorage(fault=nth("PATCH", 3, Reply(503, b""))), port=free_port()) as first:
         client = connect(first.url)
         failure(client, checkpoint)
     assert isinstance(failure(client, checkpoint), Unreachable)

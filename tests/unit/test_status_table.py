@@ -13,7 +13,6 @@ from journal.outbox.verifications import Finding, Verification
 from journal.reading.details import Metric, RunDetails
 from journal.reading.overview import RunOverview
 from journal.reading.remaining import Remaining
-from uploader.commands.spans import age
 from uploader.commands.status_obstacles import read_back
 from uploader.commands.status_rows import Row, in_order, row_of, tally
 from uploader.commands.status_table import table
@@ -161,12 +160,14 @@ EARLIER = "verified {} ago, before its last events or deliveries"
         ({"is_current": False, "missing": 1}, Standing.DELIVERED, "delivered", EARLIER),
     ],
 )
-def test_what_reading_back_has_shown(changes: dict[str, Any], standing: Standing, delivery: str, said: str) -> None:
+def test_what_reading_back_has_shown(
+    changes: dict[str, Any], standing: Standing, delivery: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uploader.commands.spans._seconds_from_now", lambda moment: -3 * 86400.0)
     target = replace(TARGET, verification=replace(VERIFICATION, **changes))
     row = row_of(replace(RUN, targets={1: target}), DETAILS)
-    since = age(VERIFICATION.verified_at)
-    assert (row.standing, row.delivery) == (standing, delivery.format(since))
-    assert read_back(target, Path("/j")) == said.format(since)
+    assert (row.standing, row.delivery) == (standing, delivery.format("3 d"))
+    assert read_back(target, Path("/j")) == said.format("3 d")
 
 
 def test_a_run_is_verified_where_each_of_its_destinations_is() -> None:
