@@ -597,12 +597,22 @@ def test_an_upload_that_failed_goes_on_beside_the_messages(journals: Recordings,
     for number in range(1000):
         training.epoch(number)
     training.end()
-    answers = in_order(Reply(503), then=received)
-    server.script = lambda request: (answers if request.path.endswith("/upload") else received)(request)
+    answers, again, in_time = in_order(Reply(503), then=received), threading.Event(), []
+
+    def script(request: Request) -> Reply:
+        if request.path.endswith("/upload"):
+            if (reply := answers(request)).status == 200:
+                again.set()
+            return reply
+        if request.method == "POST" and request.json()["data"].get("epoch", 0) >= 900:
+            in_time.append(again.wait(60))  # the last hundred messages come after it, however late it is
+        return received(request)
+
+    server.script = script
     assert journals.drain(server.url, timing=Timing(first_wait=0.001)).exit_code == 0
-    uploads = [place for place, each in enumerate(server.requests) if each.path.endswith("/upload")]
-    assert len(uploads) == 2
-    assert uploads[-1] < 900
+    assert (len(in_time), all(in_time)) == (100, True)
+    assert len([each for each in server.requests if each.path.endswith("/upload")]) == 2
+    assert deliveries(journals) == {"delivered": 1002}
 
 
 # --- the journal
