@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.journals import ROOT
 from support.recordings import Recordings, recordings
 from support.terminals import in_terminal
 
@@ -19,6 +20,22 @@ from uploader.__main__ import main
 
 LOGS = [sys.executable, "-m", "uploader", "logs"]
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x1b[31mred\x1b[0m \x1b]52;c;eA==\x07\u202eend"
+
+SWALLOWED = """
+import os, signal
+from uploader.__main__ import main
+from uploader.delivery.journal_changes import JournalChanges
+class Swallowing:
+    def __del__(self):  # what is raised here is printed, and goes no further
+        signal.raise_signal(signal.SIGINT)
+def note(_):
+    if noted:
+        os._exit(0)  # it has gone on
+    noted.append(str(Swallowing()))
+noted, JournalChanges.note = [], note
+main()
+"""
+"""Runs a command that follows a run, with Ctrl-C in a garbage collection."""
 
 
 @pytest.fixture
@@ -127,6 +144,17 @@ def test_ctrl_c_ends_it_quietly(journals: Recordings, environment: dict[str, str
         process.send_signal(signal.SIGINT)
         assert process.communicate() == ("", "")
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize("command", [["logs", "--follow"], ["wait", "--until", "delivered"]])
+def test_ctrl_c_is_heard_wherever_it_strikes(
+    journals: Recordings, environment: dict[str, str], command: list[str]
+) -> None:
+    journals.begin().console(1, "first")
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED, *command], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, "KeyboardInterrupt" in done.stderr) == (130, False)
 
 
 def test_a_terminal_that_does_not_know_a_character_fails_nothing(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import click
 
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_option import journal_option
+from uploader.commands.noticed_signals import NoticedSignals, noticed_signals
 from uploader.commands.output_streams import is_anybody_reading
 from uploader.commands.run_argument import INTERRUPTED, RUN_IN_WORDS, chosen_run, run_argument
 from uploader.commands.terminal_text import printable
@@ -44,26 +45,30 @@ def logs(run: str, *, follow: bool, tail: int | None, journal: Path | None) -> N
     """Print what a run has printed."""
     try:
         with chosen_run(run, journal, "logs") as chosen:
-            newest = _print_recorded(chosen, tail, with_bars=not follow)
             if follow:
-                _follow(chosen, newest)
+                with noticed_signals(signal.SIGINT, is_second_fatal=True) as interrupts:
+                    _follow(chosen, _print_recorded(chosen, tail, interrupts), interrupts)
+            else:
+                _print_recorded(chosen, tail)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
 
-def _print_recorded(run: RecordedRun, tail: int | None, *, with_bars: bool) -> int:
-    """Print what is recorded; return the id of the chunk that arrived last."""
-    newest, last = (_print_all if tail is None else partial(_print_tail, lines=tail))(run)
-    if last and with_bars:
+def _print_recorded(run: RecordedRun, tail: int | None, interrupts: NoticedSignals | None = None) -> int:
+    """Print what is recorded, and where it is not followed its bars; return the id of the chunk that arrived last."""
+    newest, last = _print_all(run, interrupts) if tail is None else _print_tail(run, tail)
+    if last and interrupts is None:
         _print(printable(frame, colours=True) for frame in last.progress.values())
     return newest
 
 
-def _print_all(run: RecordedRun) -> tuple[int, ConsoleChunk | None]:
+def _print_all(run: RecordedRun, interrupts: NoticedSignals | None) -> tuple[int, ConsoleChunk | None]:
     newest, last = 0, None
     for last in run.console_chunks():
         newest = max(newest, last.id)
         _print(_lines(last))
+        if interrupts:
+            interrupts.wait(0)
         if not is_anybody_reading():
             sys.exit(0)
     return newest, last
@@ -76,11 +81,11 @@ def _print_tail(run: RecordedRun, lines: int) -> tuple[int, ConsoleChunk | None]
     return newest, chunks[-1] if chunks else None
 
 
-def _follow(run: RecordedRun, newest: int) -> None:
+def _follow(run: RecordedRun, newest: int, interrupts: NoticedSignals) -> None:
     """Print what arrives, until the run is over or nobody reads it."""
     from uploader.delivery.journal_changes import looks
 
-    for _ in looks(run.journal / "journal.db"):
+    for _ in looks(run.journal / "journal.db", wait=interrupts.wait):
         chunks, goes_on = run.console_after(newest)
         for each in chunks:
             newest = max(newest, each.id)

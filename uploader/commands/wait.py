@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import click
 from uploader.commands.dialogue import fail
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_option import journal_option
+from uploader.commands.noticed_signals import NoticedSignals, noticed_signals
 from uploader.commands.run_argument import INTERRUPTED, RUN_IN_WORDS, chosen_run, run_argument
 from uploader.errors import SettingsError
 
@@ -84,14 +86,17 @@ def _condition(context: click.Context, option: click.Parameter, value: str) -> C
 def wait(*, run: str, until: Condition, timeout: float, as_json: bool, journal: Path | None) -> NoReturn:
     """Wait until a run has arrived, was verified, or is as good as somebody wants."""
     try:
-        with chosen_run(run, journal, "wait", as_json=as_json, may_come_later=False) as chosen:
-            judgement = _wait(chosen, until, timeout)
+        with (
+            chosen_run(run, journal, "wait", as_json=as_json, may_come_later=False) as chosen,
+            noticed_signals(signal.SIGINT, is_second_fatal=True) as interrupts,
+        ):
+            judgement = _wait(chosen, until, timeout, interrupts)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     _end(chosen, until, judgement, timeout, as_json=as_json)
 
 
-def _wait(run: RecordedRun, until: Condition, timeout: float) -> Judgement:
+def _wait(run: RecordedRun, until: Condition, timeout: float, interrupts: NoticedSignals) -> Judgement:
     """Look at the run until the condition is decided, or the time is over; return the last judgement."""
     from journal.next_steps import next_command
     from uploader.delivery.journal_changes import looks
@@ -103,7 +108,7 @@ def _wait(run: RecordedRun, until: Condition, timeout: float) -> Judgement:
     deadline = time.monotonic() + timeout
     judgement = None
     try:
-        for _ in looks(run.journal / "journal.db", wait=_until(deadline)):
+        for _ in looks(run.journal / "journal.db", wait=_until(deadline, interrupts)):
             progress = run.progress(newest)
             newest = progress.newest_epoch
             epochs.update((one.epoch, one) for one in progress.epochs)
@@ -123,13 +128,12 @@ class _TimeOver(Exception):
     """The time is over."""
 
 
-def _until(deadline: float) -> Callable[[float], None]:
-    """Return what waits for some seconds, and ends the waiting when the time is over."""
+def _until(deadline: float, interrupts: NoticedSignals) -> Callable[[float], None]:
+    """Return what waits for some seconds, and ends the waiting when the time is over, or somebody wants it."""
 
     def wait(seconds: float) -> None:
         left = deadline - time.monotonic()
-        if left > 0:
-            time.sleep(min(seconds, left))
+        interrupts.wait(min(seconds, left))
         if time.monotonic() >= deadline:
             raise _TimeOver
 
