@@ -9,7 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from journal.doctor.findings import Finding, notice, some, trouble
+from journal.kinds import NOT_FOR_PLATFORMS, listed
 from journal.next_steps import next_command
+from journal.outbox.obstacles import PREFIX, from_fact
 from journal.quantities import count
 
 _DEAD = """
@@ -41,6 +43,24 @@ _UNREACHED = """
 """An attempt that reaches nobody is not counted in a delivery's `attempts`, but has a row in the table of that name."""
 
 
+_HELD_UP = f"""
+    SELECT f.value, d.base_url, count(*) FROM facts f JOIN destinations d ON f.name = '{PREFIX}' || d.id
+    JOIN targets t ON t.destination_id = d.id
+    WHERE t.dropped_at IS NULL AND t.state != 'blocked' AND (
+        EXISTS (SELECT 1 FROM deliveries x WHERE x.destination_id = d.id AND x.run_id = t.run_id
+                AND x.state IN ('pending', 'claimed'))
+        OR EXISTS (SELECT 1 FROM events e WHERE e.run_id = t.run_id AND e.id > t.planned_through
+                   AND e.kind NOT IN ({listed(NOT_FOR_PLATFORMS)})))
+    GROUP BY d.id ORDER BY d.id"""
+"""Where something waits, as `journal.reading.remaining` has it."""
+_HELPS = {
+    "key refused": "Set a key that it accepts, then {drain}.",
+    "no key": "Set a key for it, then {drain}.",
+    "not supported": "Once that is put right, {drain} goes on.",
+    "away": "{drain} tries it again; if the address is wrong, {route} names the right one.",
+}
+
+
 def check_refused(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
     """Look for dead letters, and for runs that a platform refused as a whole.
 
@@ -58,6 +78,22 @@ def check_refused(connection: sqlite3.Connection, folder: Path) -> Iterator[Find
         route = next_command("route RUN --project P", folder)
         advice = f"Put the cause right, then `{next_command('retry RUN', folder)}`; `{route}` names another project."
         yield trouble("run-refused", f"refused as a whole: {count(len(blocked), 'run')}: {which}", advice)
+
+
+def check_held_up(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
+    """Look for what a drain has found in the way of everything that waits for a destination, such as a refused key.
+
+    Args:
+        connection: The journal's database, also one of an earlier schema.
+        folder: The journal.
+    """
+    for value, url, runs in _rows(connection, _HELD_UP):
+        if found := from_fact(value):
+            waiting = f"{count(int(str(runs)), 'run')} wait{'s' if runs == 1 else ''} for {_without_password(str(url))}"
+            detail = f"{waiting}: {found.cause} since {found.since}, tried at {found.at}: {found.reason}"
+            drain, route = (f"`{next_command(each, folder)}`" for each in ("drain", "route --from URL --to URL"))
+            make, code = trouble if found.wants_person else notice, found.cause.replace(" ", "-")
+            yield make(code, detail, _HELPS[found.cause].format(drain=drain, route=route))
 
 
 def check_read_back(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from journal import locations
 from journal.doctor.blob_checks import check_blobs
-from journal.doctor.delivery_checks import check_reached, check_read_back, check_refused
+from journal.doctor.delivery_checks import check_held_up, check_reached, check_read_back, check_refused
 from journal.doctor.environment_checks import (
     check_age,
     check_disk,
@@ -112,6 +112,7 @@ def _look_inside(database: Path, deep: bool, record_of: RecordOf) -> _Inside:
             inside.findings += check_forks(connection)
             inside.findings += check_blobs(connection, database.parent / "blobs", deep=deep)
             inside.findings += check_refused(connection, database.parent)
+            inside.findings += check_held_up(connection, database.parent)
             inside.findings += check_read_back(connection, database.parent)
             inside.findings += check_reached(connection, database.parent)
             inside.findings += check_age(connection, database)

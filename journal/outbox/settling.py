@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from journal.clock import to_text
 from journal.encoding import encode, storable
 from journal.kinds import CHECKPOINT
+from journal.outbox import obstacles
 from journal.outbox.kept_out import PAGE, is_kept_out
 from journal.records import MODEL_ID, Claim, Outcome, State
 from journal.schema import tables
@@ -67,6 +68,12 @@ class Settlement:
             _write(connection, valid, moment)
         return [outcome for outcome in finished if outcome not in valid] if len(valid) < len(finished) else []
 
+    def note_obstacles(self, found: Mapping[int, tuple[obstacles.Cause, str]], *, now: datetime) -> None:
+        """Note what is in the way of destinations: the cause, and why, by their ids. A delivery there removes it."""
+        with self._begin() as connection:
+            for place, (cause, reason) in found.items():
+                obstacles.note(connection, place, cause, reason, now)
+
     def may_be_skipped(self, claim: Claim, roles: Collection[str] | None = None) -> bool:
         """Return whether the claimed checkpoint need not arrive, and its bytes may be gone.
 
@@ -115,6 +122,8 @@ def _write(connection: Connection, valid: Sequence[Outcome], now: str) -> None:
     failed = [_attempt(outcome, now) for outcome in valid if outcome.error]
     if failed:
         connection.execute(insert(tables.attempts), failed)
+    if reached := {outcome.claim.destination_id for outcome in valid if outcome.result == "delivered"}:
+        connection.execute(obstacles.REMOVE, [{"destination_id": one} for one in reached])
     for outcome in valid:
         if outcome.ids is not None or outcome.signals or outcome.block:
             _update_target(connection, outcome, now)

@@ -17,6 +17,8 @@ from sqlalchemy import Connection, Row, text
 from journal.clock import from_text, to_text
 from journal.kinds import FINAL, NOT_FOR_PLATFORMS, listed
 from journal.outbox.claims import UPLOAD_SPACING_SECONDS
+from journal.outbox.obstacles import ALL as IN_THE_WAY
+from journal.outbox.obstacles import Obstacle, by_destination
 from journal.outbox.verifications import Verification, verifications
 from journal.schema import plausible_times
 from journal.sessions.liveness import live_sessions
@@ -115,6 +117,7 @@ class Remaining:
         dead_letters: What the platform refused for good, oldest first.
         verification: What reading it back there has shown the last time, None if nobody did.
         page: Where its model can be looked at there, as the platform has told it; None if it has not.
+        obstacle: What a drain has found in the way of all that waits there, None if nothing or if nothing waits.
     """
 
     platform: str
@@ -134,6 +137,7 @@ class Remaining:
     dead_letters: tuple[DeadLetter, ...] = ()
     verification: Verification | None = None
     page: str | None = None
+    obstacle: Obstacle | None = None
 
 
 @dataclass(frozen=True)
@@ -166,10 +170,13 @@ def remaining(connection: Connection, now: datetime) -> Mapping[str, Mapping[int
     dead, uploads = _dead_letters(connection), _uploads_due(connection, now)
     pages = {(row.run_id, row.destination_id): row.detail for row in connection.execute(_PAGES)}
     verified = {(one.run_id, one.destination_id): one for one in _verifications(connection)}
+    in_the_way = by_destination(facts) if (facts := connection.execute(IN_THE_WAY).all()) else {}
     found: dict[str, dict[int, Remaining]] = {}
     for row in connection.execute(_TARGETS):
         key = (row.run_id, row.destination_id)
-        beside = {"verification": verified.get(key), "page": pages.get(key)}
+        is_held_up = row.state != "blocked" and row.dropped_at is None and (row.unplanned or key in opened)
+        obstacle = in_the_way.get(row.destination_id) if is_held_up else None
+        beside = {"verification": verified.get(key), "page": pages.get(key), "obstacle": obstacle}
         one = _remaining(row, opened.get(key), dead.get(key, ()), uploads.get(key), now=now, beside=beside)
         found.setdefault(row.run_id, {})[row.destination_id] = one
     return found

@@ -335,6 +335,27 @@ def test_5_the_key_is_wrong(journals: Recordings, environment: dict[str, str], s
     assert KEY not in out + error
 
 
+def test_that_a_key_was_refused_is_told_by_all_who_tell_of_a_journal(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    journals.whole("one")
+    journals.whole("two")
+    server.script = lambda _: Reply(401, {"error": "no such key"})
+    assert run(environment, "drain")[0] == 5
+    code, status, _ = run(environment, "status")
+    assert code == 0
+    assert "2 in trouble" in status
+    assert len(re.findall(r"key refused, \d+ pending", status)) == 2
+    assert "the key is refused (for " in status
+    assert "set a key that it accepts (ULTRALYTICS_API_KEY), then `python -m uploader drain`" in status
+    told = json.loads(run(environment, "status", "--json")[1])["runs"]
+    assert {(one["standing"], one["targets"][0]["obstacle"]["cause"]) for one in told} == {("trouble", "key refused")}
+    assert "the key is refused (for " in run(environment, "show", "one")[1].partition("deliveries: ")[2]
+    code, examined, _ = run(environment, "doctor")
+    assert code == 1
+    assert f"trouble: 2 runs wait for {server.url}: key refused since " in examined
+
+
 def test_1_a_damaged_journal_is_left_as_it_is(tmp_path: Path, environment: dict[str, str]) -> None:
     folder = tmp_path / "journal"
     folder.mkdir()

@@ -26,9 +26,9 @@ _NOUNS = {"deliveries": "delivery", "fallback_imports": "fallback import"}
 """What a row of a table is, where it is not the table's name without its -s."""
 _CODES = """
   0  the journal is healthy, or --repair made it so; there may be notices
-  1  there is trouble, each with its next step: dead letters and runs that
-     were refused as a whole, too; a damaged journal stays damaged, as
-     --repair copies what can be read into a new one"""
+  1  there is trouble, each with its next step: dead letters, runs that were
+     refused as a whole and a key that a drain found refused, too; a damaged
+     journal stays damaged, as --repair copies what can be read into a new one"""
 _EPILOG = epilog("doctor", "doctor --deep", "doctor --journal runs/journal --repair", codes=_CODES)
 
 

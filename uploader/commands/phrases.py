@@ -7,11 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uploader.addresses import shown
-from uploader.platforms.registry import DEFAULT
+from uploader.commands.spans import age
+from uploader.platforms.registry import DEFAULT, PLATFORMS
 
 if TYPE_CHECKING:
     from journal.kinds import RunState
+    from journal.outbox.obstacles import Obstacle
     from journal.reading.remaining import DeadLetter
+
+_CAUSES = {
+    "key refused": "the key is refused",
+    "no key": "there was no key for it",
+    "not supported": "it cannot be sent to",
+    "away": "it is away",
+}
 
 
 def in_fallback_files(number: int, folder: Path) -> str:
@@ -75,6 +84,24 @@ def letters_in_words(letters: Sequence[DeadLetter], limit: int = 3) -> str:
     more = f" and {len(letters) - limit} more" if len(letters) > limit else ""
     why = f": {letters[0].reason}" if letters[0].reason else ""
     return f"{named}{more}{why}"
+
+
+def in_the_way(platform: str, found: Obstacle, drain: str, *, with_reason: bool = True) -> Iterator[str]:
+    """Yield what a drain has found in the way of all that waits for a destination, and what helps.
+
+    Args:
+        platform: Name of its API.
+        found: What it found.
+        drain: The command that tries it again.
+        with_reason: Whether to say why, in the drain's words.
+    """
+    tried = f"for {age(found.since)}, tried {age(found.at)} ago"
+    yield f"{_CAUSES[found.cause]} ({tried})" + (f": {found.reason}" if with_reason else "")
+    if found.cause == "key refused":
+        key = next((one.key_variable for one in PLATFORMS if one.name == platform), "its variable")
+        yield f"set a key that it accepts ({key}), then `{drain}`"
+    else:
+        yield f"`{drain}` tries it again" if found.cause == "away" else f"once that is put right, `{drain}` goes on"
 
 
 def place(platform: str, url: str) -> str:

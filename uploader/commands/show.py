@@ -28,8 +28,9 @@ _HELP = f"""Show one run at a glance: its state, its curves, the end of its cons
 
 {RUN_IN_WORDS}
 
-Deliveries that were refused, that fail or that wait come first, with the reason. It only reads, so it is safe beside a
-training and a drain. `logs` prints all of the console, `status` shows all runs.
+Deliveries that were refused, that fail or that wait come first, with the reason; a key that is refused, or a platform
+that is away, is said once, with the next step. It only reads, so it is safe beside a training and a drain. `logs`
+prints all of the console, `status` shows all runs.
 """
 
 
@@ -46,10 +47,11 @@ def show(run: str, *, everything: bool, as_json: bool, journal: Path | None) -> 
     if as_json:
         click.echo(json.dumps(as_values(chosen, found)))
         return
+    from journal.next_steps import next_command
     from uploader.commands.show_text import Wanted, as_text
 
     look = _look()
-    text = as_text(chosen.run, found, Wanted(look, all=everything))
+    text = as_text(chosen.run, found, Wanted(look, next_command("drain", chosen.journal), all=everything))
     click.echo(_in_ascii(text) if look.is_ascii else text, color=_colour())
 
 

@@ -18,7 +18,7 @@ from journal.reading.run_reader import RunContents
 from journal.reading.stored_checkpoints import StoredCheckpoint
 from journal.records import Run
 from uploader.commands.curves import CHARTS, Look, charts, drawn
-from uploader.commands.phrases import place
+from uploader.commands.phrases import in_the_way, place
 from uploader.commands.terminal_text import cut, one_line, printable, spaced_out, wrapped
 from uploader.console_chunks import folded
 from uploader.run_selection import full_name
@@ -40,10 +40,12 @@ class Wanted:
 
     Attributes:
         look: How it is drawn.
+        drain: The command that delivers what waits.
         all: Whether nothing is to be left out.
     """
 
     look: Look
+    drain: str
     all: bool = False
 
 
@@ -205,9 +207,12 @@ def _checkpoint(one: StoredCheckpoint, sha: int) -> Sequence[str]:
 
 def _deliveries(contents: RunContents, wanted: Wanted) -> Iterator[str]:
     numbers = contents.deliveries_by_state
-    if not numbers:
+    obstacles = [line for target in contents.report.targets for line in _in_the_way(target, wanted)]
+    if not numbers and not obstacles:
         return
-    yield _title("deliveries: " + ", ".join(f"{number} {state}" for state, number in sorted(numbers.items())))
+    counted = ", ".join(f"{number} {state}" for state, number in sorted(numbers.items()))
+    yield _title(f"deliveries: {counted or 'none yet'}")
+    yield from obstacles
     shown = contents.deliveries
     if not wanted.all:
         shown = [one for one in shown if one.state in _NOT_ARRIVED][:DELIVERIES]
@@ -219,6 +224,15 @@ def _deliveries(contents: RunContents, wanted: Wanted) -> Iterator[str]:
     left = sum(numbers.get(state, 0) for state in _NOT_ARRIVED) - len(shown)
     if not wanted.all and left > 0:
         yield f"{left} more that have not arrived; --all shows all"
+
+
+def _in_the_way(target: TargetReport, wanted: Wanted) -> Iterator[str]:
+    """Yield what a drain has found in the way of all that waits for a destination, and what helps."""
+    if target.obstacle:
+        first, *others = in_the_way(target.platform, target.obstacle, wanted.drain)
+        yield from _wrapped("", f"{place(target.platform, target.base_url)}: {first}", wanted)
+        for line in others:
+            yield from _wrapped("  ", line, wanted)
 
 
 def _delivery(one: DeliveryRecord, *, several: bool) -> Sequence[str]:

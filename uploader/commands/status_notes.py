@@ -10,7 +10,7 @@ from journal.mirror.mirror_state import MirrorState, states
 from journal.next_steps import next_command
 from uploader.commands.phrases import on_epochs, place
 from uploader.commands.screen import Screen, lines_taken, wrapped
-from uploader.commands.status_obstacles import NOWHERE, obstacles, oddities, read_back
+from uploader.commands.status_obstacles import NOWHERE, helpful, obstacles, oddities, read_back
 from uploader.commands.status_text import beside_it, settings_of_next_drain
 from uploader.commands.terminal_text import one_line
 from uploader.reports.journal_status import epochs_of
@@ -55,7 +55,7 @@ class Note:
 def notes(glance: Glance, runs: Iterable[RunOverview]) -> list[Note]:
     """Return what is in the way of runs, in their order, and then what else there is that the journal does not hold."""
     settings, mirrors = settings_of_next_drain(glance), states(glance.path)
-    commands = {each: next_command(each, glance.path) for each in ("drain", "retry --all")}
+    commands = helpful(glance.path)
     shared: dict[tuple[str, ...], list[RunOverview]] = {}
     for run in runs:
         for lines in (*_of_run(run, glance, settings, commands), *_of_mirrors(mirrors.get(run.id, ()))):
@@ -69,7 +69,7 @@ def _of_run(
 ) -> Iterator[tuple[str, ...]]:
     is_blocked = False
     for target in (one for one in run.targets.values() if one.dropped_at is None):
-        if found := tuple(obstacles(target, commands["retry --all"], settings, with_waits=False)):
+        if found := tuple(obstacles(target, commands, settings, with_waits=False)):
             is_blocked = True
             yield (f"{place(target.platform, target.base_url)}: {found[0]}", *found[1:])
         if is_wrong_there(target):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from journal.next_steps import next_command
 from journal.quantities import count
-from uploader.commands.phrases import letters_in_words
+from uploader.commands.phrases import in_the_way, letters_in_words
 from uploader.commands.spans import AT_ONCE, age, when
 from uploader.errors import KeyNotForHere, NoKey, SettingsError
 from uploader.keys import key_for
@@ -23,30 +23,42 @@ if TYPE_CHECKING:
 NOWHERE = "goes nowhere yet; the next drain sends it to the configured platform"
 
 
-def obstacles(target: Remaining, retry: str, settings: Settings | None, *, with_waits: bool = True) -> Iterator[str]:
+def obstacles(
+    target: Remaining, commands: Mapping[str, str], settings: Settings | None, *, with_waits: bool = True
+) -> Iterator[str]:
     """Yield what keeps the rest of a run from being delivered at a destination.
 
     Args:
         target: What remains of it there.
-        retry: The command that sends again what was refused.
+        commands: What `helpful` returns.
         settings: What the next drain would find here; None where that is not known.
         with_waits: Whether to say when the next attempt is.
     """
-    waits = bool(target.pending or target.unplanned)
+    waits, retry = bool(target.pending or target.unplanned), commands["retry --all"]
+    no_key = _no_key(target, settings) if waits and settings else None
+    found = None if no_key else target.obstacle
+    is_told = found is not None and found.reason == target.last_error  # runs beside it have the obstacle alone
     dead = [f"dead: {letters_in_words(target.dead_letters)}"] if target.dead else []
     if target.reason:
         yield f"refused as a whole: {target.reason}"
         yield from dead
         yield f"{'what was recorded since waits: ' if waits else ''}remove the cause, then `{retry}`"
         return
-    if waits and settings and (error := _no_key(target, settings)):
-        yield f"paused: no key for it here; {error}" if isinstance(error, KeyNotForHere) else f"paused: {error}"
-    elif with_waits and target.pending and target.next_attempt_at:
+    if no_key:
+        yield f"paused: no key for it here; {no_key}" if isinstance(no_key, KeyNotForHere) else f"paused: {no_key}"
+    elif found:
+        yield from in_the_way(target.platform, found, commands["drain"], with_reason=not is_told or not with_waits)
+    if with_waits and not no_key and target.pending and target.next_attempt_at:
         yield _next_attempt(target.next_attempt_at, is_spaced=target.is_spaced)
-    if target.last_error:
+    if target.last_error and (with_waits or not is_told):
         yield f"last error: {target.last_error}"
     if dead:
         yield from (*dead, f"once the cause is removed, `{retry}` sends its dead letters again")
+
+
+def helpful(folder: Path) -> Mapping[str, str]:
+    """Return the commands that help against obstacles, as they are written for a journal, by what they are here."""
+    return {each: next_command(each, folder) for each in ("drain", "retry --all")}
 
 
 def read_back(target: Remaining, folder: Path) -> str:

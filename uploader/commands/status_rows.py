@@ -13,7 +13,7 @@ from uploader.addresses import shown
 from uploader.commands.spans import age
 from uploader.commands.terminal_text import one_line
 from uploader.platforms.registry import DEFAULT, PLATFORMS
-from uploader.reports.standing import Standing, is_wrong_there, standing_of
+from uploader.reports.standing import Standing, is_kept_out, is_wrong_there, standing_of
 
 if TYPE_CHECKING:
     from journal.reading.details import RunDetails
@@ -109,6 +109,7 @@ def _delivery(state: str, targets: Sequence[Remaining], unplanned_bytes: int, *,
     size = readable(sum(one.pending_bytes for one in live) + unplanned_bytes)
     parts = ["blocked"] if any(one.state == "blocked" for one in live) else []
     parts += [f"{dead} refused"] if dead else []
+    parts += dict.fromkeys(one.obstacle.cause for one in live if one.obstacle and is_kept_out(one))
     parts += [f"{waiting} pending, {size}"] if waiting else []
     parts += [f"not sent, {size}"] if not targets else []
     parts += _differences(live)

@@ -14,7 +14,7 @@ from journal.quantities import count, readable
 from uploader.addresses import shown
 from uploader.commands.phrases import an_earlier_journal, in_fallback_files, on_epochs, place
 from uploader.commands.spans import age, span
-from uploader.commands.status_obstacles import NOWHERE, obstacles, oddities, read_back
+from uploader.commands.status_obstacles import NOWHERE, helpful, obstacles, oddities, read_back
 from uploader.delivery.draining import settings_for
 from uploader.errors import SettingsError
 from uploader.keys import address_options
@@ -128,7 +128,7 @@ def _target(target: TargetReport, folder: Path, settings: Settings | None, *, pr
         resumable = f"; `{command}` resumes it" if not pruned or target.state != "new" else ""
         lines.append(f"dropped on {target.dropped_at[:10]}{resumable}")
         return "\n    ".join(lines)
-    lines += obstacles(target, next_command("retry --all", folder), settings)
+    lines += obstacles(target, helpful(folder), settings)
     if told := read_back(target, folder):
         lines.append(told)
     if target.page:

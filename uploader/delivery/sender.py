@@ -238,6 +238,16 @@ class Sender:
         return self._errors.get("message") or self._errors.get("upload")
 
     @property
+    def is_held_up(self) -> bool:
+        """Whether something is in the way of what goes there."""
+        return bool(self._errors) or self.refused is not None
+
+    @property
+    def why_away(self) -> str | None:
+        """Why the last messages that were tried are being delayed, or all that was tried; else None."""
+        return self._errors.get("message") or (self.error if self.is_unreachable else None)
+
+    @property
     def is_proven(self) -> bool:
         """Whether a platform may have heard of a run at this address, as far as this drain knows."""
         return self._is_proven or bool(self.in_flight)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from threading import Event
+from typing import TYPE_CHECKING
 
 from journal.checkpoints.blobs import BlobStore
 from journal.clock import utc_now
@@ -25,6 +26,9 @@ from uploader.errors import NoKey
 from uploader.keys import missing_key, named_too
 from uploader.platforms.base import Platform, Receipt, RunIdentity
 from uploader.settings import Settings
+
+if TYPE_CHECKING:
+    from uploader.delivery.obstacle_notes import ObstacleNotes
 
 _LOG = logging.getLogger("uploader")
 
@@ -75,6 +79,7 @@ class SenderManager:
         self._senders: dict[int, Sender] = {}
         self._warned: dict[int | None, str] = {}
         self._next_reread = self._next_reopening = 0.0
+        self._obstacles: ObstacleNotes | None = None
         self._bound: list[tuple[str, int]] = []
         self._context = self._shared(blobs, settings.default_project, progress)
 
@@ -116,6 +121,7 @@ class SenderManager:
                 self._senders[target.destination.id] = self._open(target.destination)
         if self._options.watch:
             self._tell_of_missing_key(is_known=is_routed and bool(self._senders))
+            self._note_obstacles()
         return targets
 
     def _route(self) -> bool:
@@ -215,8 +221,17 @@ class SenderManager:
     def close(self, timeout: float) -> None:
         """End uploads where they are, and the threads within `timeout` seconds for each sender."""
         self.abort.set()
+        self._note_obstacles()
         for sender in self:
             sender.close(timeout)
+
+    def _note_obstacles(self) -> None:
+        """Leave in the journal what is in the way, so that whoever asks for its state is told, also later."""
+        if held_up := [sender for sender in self if sender.is_held_up]:
+            from uploader.delivery.obstacle_notes import ObstacleNotes  # nothing is, in most drains
+
+            self._obstacles = self._obstacles or ObstacleNotes(self._outbox)
+            self._obstacles.note(held_up)
 
     def _open(self, destination: Destination) -> Sender:
         sender = Sender(destination, self._context)

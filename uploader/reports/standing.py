@@ -40,7 +40,7 @@ def standing_of(state: str, targets: Collection[Remaining]) -> Standing:
     for one in targets:  # one loop, as it is asked of thousands of runs
         if one.dropped_at is not None:
             continue
-        if one.state == "blocked" or one.dead or is_wrong_there(one):
+        if one.state == "blocked" or one.dead or is_wrong_there(one) or is_kept_out(one):
             return Standing.TROUBLE
         is_live, waits = True, waits or bool(one.pending or one.unplanned)
         is_verified = is_verified and one.verification is not None and one.verification.is_verified
@@ -55,3 +55,8 @@ def is_wrong_there(target: Remaining) -> bool:
     """Return whether reading a run back has shown that something is missing or different, and that still holds."""
     found = target.verification
     return found is not None and found.is_current and bool(found.missing or found.different)
+
+
+def is_kept_out(target: Remaining) -> bool:
+    """Return whether what waits does not get there before a person has done something, as a drain has found."""
+    return target.obstacle is not None and target.obstacle.wants_person
