@@ -17,6 +17,9 @@ from support.verified import trained
 import uploader
 from journal.errors import NoJournal
 from uploader.__main__ import main
+from uploader.platforms.base import RunIdentity
+from uploader.platforms.reading_back import Shown
+from uploader.platforms.ultralytics.client import UltralyticsPlatform
 from uploader.server.running import RunningServer, running
 
 
@@ -130,7 +133,16 @@ def test_a_platform_that_cannot_be_read_back_proves_nothing(
     with at.journal.begin() as connection:
         connection.exec_driver_sql("UPDATE destinations SET base_url = 'http://127.0.0.1:9'")
     monkeypatch.setenv("ULTRALYTICS_PLATFORM_URL", "http://127.0.0.1:9")
+    asked: list[str] = []
+
+    def counted(platform: UltralyticsPlatform, identity: RunIdentity) -> Shown:
+        asked.append(identity.name)
+        return read_back(platform, identity)
+
+    read_back = UltralyticsPlatform.read_back
+    monkeypatch.setattr(UltralyticsPlatform, "read_back", counted)
     gone = as_json("verify")
+    assert asked == ["one"]
     assert (gone["exit_code"], [one["proven"] for one in gone["runs"]]) == (3, [0, 0])
     assert all("cannot be reached" in one["error"] for one in gone["runs"])
 

@@ -117,3 +117,17 @@ def test_what_stays_as_it_was_when_it_was_sent_again_is_not_sent_once_more(
         verified(journals, public.url)
         [returned] = verified(journals, public.url)  # and so is one that had been put right
         assert (send_again(journals.journal, returned), left(returned)) == (1, [])
+
+
+def test_what_is_otherwise_than_before_it_was_sent_again_is_sent_once_more(
+    journals: Recordings, keeping: Keeping
+) -> None:
+    trained(journals)
+    keeping.keep(99)
+    with scripted_server(keeping) as public:
+        assert journals.drain(public.url).exit_code == 0
+        send_again(journals.journal, verified(journals, public.url)[0])
+        assert journals.drain(public.url).exit_code == 0
+        keeping.keep(98)
+        [other] = verified(journals, public.url)
+        assert (send_again(journals.journal, other), left(other)) == (1, [])
