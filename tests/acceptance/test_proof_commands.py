@@ -149,6 +149,15 @@ def test_a_training_that_was_killed_is_not_said_to_run(tmp_path: Path, digit: st
         assert told("check", prove(one, tmp_path / "resumed.proof"))["state"] == "no end recorded"
 
 
+def test_nor_is_one_whose_start_is_lost(tmp_path: Path) -> None:
+    with bench(tmp_path / "journal", pid=dead_pid()) as one:
+        one.event("training_started", {}, "1")
+        assert one.journal.note_interrupted() == 1
+        with closing(sqlite3.connect(one.journal.path / "journal.db")) as connection, connection:
+            connection.execute("DELETE FROM events WHERE kind = 'training_started'")
+        assert told("check", prove(one, tmp_path / "noted.proof"))["state"] == "interrupted"
+
+
 def test_altered_content_is_named(proof: Path) -> None:
     proof.write_bytes(proof.read_bytes().replace(b'"loss":0.5', b'"loss":0.1'))
     done = run("check", proof)

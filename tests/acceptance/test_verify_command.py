@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,23 @@ def test_only_what_is_proven_is_pruned_on_that_word(at: Recordings, server: Runn
     assert "proven, as far as the journal still has it" in pruned.output
     kept = [one for one in at.journal.verifications() if one.is_proven]
     assert [one.proven for one in kept] == [17]  # of what was there when it was proven
+
+
+def test_a_run_of_which_something_cannot_be_read_back_is_not_pruned(
+    at: Recordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(at, "one")
+    assert run("drain").exit_code == 0
+
+    def without_plots(platform: UltralyticsPlatform, identity: RunIdentity) -> Shown:
+        shown = read_back(platform, identity)
+        items = {place: values for place, values in shown.items.items() if place[0] != "plots"}
+        return replace(shown, items=items, fields={kind: of for kind, of in shown.fields.items() if kind != "plots"})
+
+    read_back = UltralyticsPlatform.read_back
+    monkeypatch.setattr(UltralyticsPlatform, "read_back", without_plots)
+    assert "proven, as far as this platform shows it" in run("verify", "--deep").output
+    assert as_json("prune", "--verified").items() >= {"runs": 0, "unproven": 1}.items()
 
 
 def test_what_a_platform_has_lost_since_it_was_verified_is_not_pruned(at: Recordings, server: RunningServer) -> None:
