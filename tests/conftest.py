@@ -41,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["HOME"] = home.name
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of torch, whose threads would wait for each other's cores
-    hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of an example's
+    slow = [hypothesis.HealthCheck.too_slow]  # a busy machine is no fault of an example's, nor of what draws it
+    hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=slow)
     hypothesis.settings.load_profile("untimed")
 
 
