@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.scripted_server import Reply, Request, Script, ScriptedServer, free_port, scripted_server
@@ -12,6 +13,12 @@ from uploader.by_address import resolve_platform_uri
 DATASET = "ul://me/datasets/coco 8"
 MODEL = "ul://me/demo/train-2"
 SIGNED = "https://storage.example/file?signature=s3cret"
+
+
+@pytest.fixture(autouse=True)
+def _without_the_settings_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What Ultralytics keeps in the machine's temporary folder, for a user without a home, is none of these tests'."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
 
 @pytest.fixture

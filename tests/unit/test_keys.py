@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from support.settings import settings
 
@@ -12,6 +14,12 @@ OWN, OWN_HUB = "http://box:8765", "http://box:8766"
 PLATFORM_KEY, HUB_KEY = "ul_platform", "ul_hub"
 PLAIN = settings(PLATFORM_KEY)
 AT_HOME = settings(PLATFORM_KEY, OWN)
+
+
+@pytest.fixture(autouse=True)
+def _without_the_settings_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What Ultralytics keeps in the machine's temporary folder, for a user without a home, is none of these tests'."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
 
 def key(chosen: Settings, platform: str, url: str) -> str | None:

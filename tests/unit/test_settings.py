@@ -16,6 +16,12 @@ from uploader.settings import Account, Settings
 CONFIG = "Library/Application Support" if sys.platform == "darwin" else ".config"
 
 
+@pytest.fixture(autouse=True)
+def _without_the_settings_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What Ultralytics keeps in the machine's temporary folder, for a user without a home, is none of these tests'."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
 def key(environ: dict[str, str]) -> str | None:
     return Settings.load(environ).account("ultralytics").key
 
@@ -83,7 +89,6 @@ def test_a_settings_file_without_a_key_is_no_error(tmp_path: Path, content: obje
 def test_a_fallback_folder_is_believed_only_when_it_is_private(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, expected: str | None
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("os.getuid", lambda: tmp_path.stat().st_uid)
     fallback = tmp_path / f"Ultralytics-{tmp_path.stat().st_uid}"
     fallback.mkdir()
