@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.journals import remove
 from support.recordings import KEY, recordings
 from support.scripted_server import hearing, scripted_server
 
@@ -124,11 +124,11 @@ def test_a_watching_drain_ends_when_the_journal_is_removed(
         there = {**environment, "ULTRALYTICS_PLATFORM_URL": server.url, "ULTRALYTICS_API_KEY": KEY}
         with subprocess.Popen(command, env=there, stderr=subprocess.PIPE, text=True) as process:
             try:
-                assert started.wait(30)
-                shutil.rmtree(folder)
+                assert started.wait(100)
+                remove(folder)
                 if is_made_anew:
                     journal.open(folder).close()
-                _, said = process.communicate(timeout=30)
+                _, said = process.communicate(timeout=100)
             finally:
                 process.kill()
     assert process.returncode == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -66,6 +67,11 @@ def locked(folder: Path) -> Iterator[None]:
         holder.execute("BEGIN IMMEDIATE")
         yield
         holder.execute("COMMIT")
+
+
+def remove(folder: Path) -> None:
+    """Remove a journal at once: whoever uses it may be making a file in the folder that is being emptied."""
+    shutil.rmtree(folder.rename(folder.with_name(f"{folder.name}, removed")))
 
 
 def python(code: str, *arguments: object, **options: Any) -> subprocess.Popen[str]:
