@@ -100,8 +100,7 @@ FINAL = "final"
 TRAINED, VALIDATED, EVALUATED = "train/", "val/", "metrics/"
 """How the metrics of an epoch begin that tell its losses in training, its losses in validation, and how good it is.
 
-The final evaluation is told like an epoch, and is none: it trains nothing. Views count epochs and take no parameters,
-so this of a trainer is known here.
+Views count epochs and take no parameters, so this of a trainer is known here; `evaluations.py` goes by it.
 """
 
 

@@ -40,7 +40,7 @@ def steps() -> list[Step]:
     return found
 
 
-NEWEST_VERSION = 7
+NEWEST_VERSION = 8
 
 
 def migrate(connection: CountedConnection, database: Path) -> bool:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
 
-from journal.kinds import EPOCH, EVALUATED, TRAINED, VALIDATED
+from journal.evaluations import Told, are_trained, said
+from journal.kinds import EPOCH
 from journal.schema.tables import RANK
 
 _Value = TypeVar("_Value")
@@ -34,12 +35,14 @@ class RecordedEpoch:
         recorded_at: When it was recorded, ISO.
         metrics: Values by name; None for what was no finite number.
         fitness: By which the trainer chooses its best epoch; None where it told none.
+        evaluation: Whether it was recorded as the final evaluation; None where that was not said.
     """
 
     epoch: int
     recorded_at: str
     metrics: Mapping[str, Any]
     fitness: float | None = None
+    evaluation: bool | None = None
 
 
 def recorded_epochs(
@@ -90,7 +93,7 @@ def _epoch(payload: str, recorded_at: str) -> RecordedEpoch | None:
         told = json.loads(payload)
         fitness = told.get("fitness")
         metrics = {str(name): _finite(value) for name, value in told["metrics"].items()}
-        return RecordedEpoch(int(told["epoch"]), recorded_at, metrics, _number(fitness))
+        return RecordedEpoch(int(told["epoch"]), recorded_at, metrics, _number(fitness), said(told))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -106,25 +109,8 @@ def _finite(value: Any) -> Any:
 
 def trained_epochs(epochs: Sequence[RecordedEpoch]) -> list[RecordedEpoch]:
     """Return the epochs without the final evaluation, which trains nothing, as `tables.epochs` counts them."""
-    trained = [one for one in epochs if not is_evaluation(one)]
-    if trained or not epochs:
-        return trained
-    # A validator that gives no losses: the evaluation has the losses of the last epoch.
-    is_last_one = len(epochs) > 1 and _losses(epochs[-1]) == _losses(epochs[-2])
-    return list(epochs[:-1] if is_last_one else epochs)
-
-
-def is_evaluation(one: RecordedEpoch) -> bool:
-    """Return whether it is the final evaluation, as far as that can be told from itself."""
-    return _has(one, EVALUATED) and not _has(one, VALIDATED)
-
-
-def _has(one: RecordedEpoch, start: str) -> bool:
-    return any(name.startswith(start) for name in one.metrics)
-
-
-def _losses(one: RecordedEpoch) -> dict[str, Any]:
-    return {name: value for name, value in one.metrics.items() if name.startswith(TRAINED)}
+    trained = are_trained([Told(one.evaluation, one.metrics) for one in epochs])
+    return [one for one, is_trained in zip(epochs, trained, strict=True) if is_trained]
 
 
 def columns(epochs: Sequence[RecordedEpoch]) -> dict[str, list[Any]]:

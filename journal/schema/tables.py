@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, FromClause, Integer, Text, column, literal_column, table
 
-from journal.kinds import CHECKPOINT, CONSOLE, EPOCH, EVALUATED, MILESTONES, TRAINED, VALIDATED, listed
+from journal.evaluations import trained_in_sql
+from journal.kinds import CHECKPOINT, CONSOLE, EPOCH, MILESTONES, listed
 from journal.records import OPEN_STATES
 
 schema_migrations = table(
@@ -216,30 +217,13 @@ def run_order(event: FromClause, session: FromClause) -> ColumnElement[int]:
     return session.c.generation.op("<<")(40).self_group() + event.c.seq
 
 
-EPOCH_TRAINED = f"""kind = '{EPOCH}' AND (instr(payload, '"{VALIDATED}') OR NOT instr(payload, '"{EVALUATED}'))"""
-"""The condition for events of an epoch, as opposed to the final evaluation. That one has validation metrics and, unlike
-a validation between epochs, no validation losses. Its number is no criterion, because a training may end early."""
-
-
 def epochs(run: str) -> str:
     """Return the SQL for how many epochs a run has trained.
-
-    A custom validator may give no losses. Then every epoch looks like the final evaluation, which is recognised by its
-    training losses instead: they are those of the last epoch.
 
     Args:
         run: Alias of the run.
     """
-    of_run = f"FROM events e WHERE e.run_id = {run}.id AND"
-    return f"""coalesce(
-          nullif((SELECT count(DISTINCT key) {of_run} {EPOCH_TRAINED}), 0),
-          (SELECT count(DISTINCT key) {of_run} kind = '{EPOCH}') -
-          (SELECT count(DISTINCT key) = 2 AND count(DISTINCT losses) = 1 FROM (
-             SELECT e.key, (SELECT json_group_object(m.key, m.value) FROM json_each(e.payload, '$.metrics') m
-                            WHERE m.key LIKE '{TRAINED}%') AS losses
-             FROM events e JOIN sessions s ON s.id = e.session_id
-             WHERE e.run_id = {run}.id AND e.kind = '{EPOCH}' AND json_valid(e.payload)
-             ORDER BY {RANK} DESC LIMIT 2)))"""  # noqa: S608 - constants of this module
+    return trained_in_sql(run, RANK)
 
 
 VIEWS: dict[str, str] = {

@@ -16,6 +16,7 @@ from typing import Any
 
 from journal.clock import now_text
 from journal.encoding import plain
+from journal.evaluations import SAID, looks_like_one
 from journal.kinds import (
     BATCH,
     COMPLETE,
@@ -87,6 +88,8 @@ class Recording:
         self._seen_failure: Failure | None = None
         self._is_built = self._is_training = False
         self._last_epoch: int | None = None
+        self._is_in_epoch: bool | None = None  # None as long as the trainer tells of no beginning
+        self._looks_like_epochs = False  # what was recorded as one
         self._batch = in_caller(lambda: str(getattr(trainer.args, "batch", None)))
         self._profile = ModelProfile()
         self._has_saved = False
@@ -152,6 +155,10 @@ class Recording:
             self._batch = str(batch)
             self._events.event(BATCH, {"batch": batch}, self._batch)
 
+    def epoch_begins(self) -> None:
+        """Note that an epoch begins: what ends without having begun is the final evaluation."""
+        self._is_in_epoch = True
+
     def epoch_end(self, trainer: Trainer) -> None:
         """Record an epoch's metrics; those of the final evaluation get an epoch number of their own.
 
@@ -159,10 +166,26 @@ class Recording:
         """
         self.confirm_started()  # a custom trainer may not have run the callback at the end of its setup
         epoch = in_caller(lambda: trainer.epoch)
-        self._last_epoch = epoch = epoch + (epoch == self._last_epoch)
+        is_again = epoch == self._last_epoch
+        self._last_epoch = epoch = epoch + is_again
+        is_evaluation = is_again or (None if self._is_in_epoch is None else not self._is_in_epoch)
+        self._is_in_epoch = self._is_in_epoch and False
         system = self._system.sample()
         payload = in_caller(lambda: plain(epoch_payload(trainer, epoch, system, self._profile)))
+        payload = {**payload, **self._what_to_say(payload["metrics"], is_evaluation)}
         self._events.event(EPOCH, payload, str(epoch))
+
+    def _what_to_say(self, metrics: Mapping[str, Any], is_evaluation: bool | None) -> dict[str, bool]:
+        """Return what the journal has to be told of an epoch, because its metrics would leave it open.
+
+        Args:
+            metrics: Of the epoch.
+            is_evaluation: Whether it is the final evaluation; None where that is not known.
+        """
+        looks = looks_like_one(metrics)
+        is_clear = looks == is_evaluation and (not looks or self._looks_like_epochs)
+        self._looks_like_epochs = self._looks_like_epochs or not (looks or is_evaluation)
+        return {} if is_clear or is_evaluation is None else {SAID: is_evaluation}
 
     def model_saved(self, trainer: Trainer) -> None:
         """Record a save and have its files snapshotted in the background."""

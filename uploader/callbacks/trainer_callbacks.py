@@ -93,9 +93,11 @@ class PlatformCallbacks:
 
     @guarded
     def on_train_epoch_start(self, trainer: Trainer) -> None:
-        """Check for a cancellation."""
-        if (recording := recording_of(trainer)) and _trains_alone():
-            recording.signals.check(trainer)
+        """Note that an epoch begins, and check for a cancellation."""
+        if recording := recording_of(trainer):
+            recording.epoch_begins()
+            if _trains_alone():
+                recording.signals.check(trainer)
 
     def on_train_batch_end(self, trainer: Trainer) -> None:
         """Check for a cancellation now and then, as newer trainers stop between two batches.

@@ -10,15 +10,16 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, EVALUATED, INTERRUPTED, STATES, TRAINED, VALIDATED, of
+from journal.evaluations import SAID, Told, are_trained, looks_like_one, said
+from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, EVALUATED, INTERRUPTED, STATES, VALIDATED, of
 from journal.quantities import count
 from journal.sessions.identity import derived
 from uploader.proof.leaves import Leaf
 
 _BLOCK = 1 << 20
 _WIDTH = 76
+_SAID, _EVALUATED, _VALIDATED = (f'"{begin}'.encode() for begin in (f'{SAID}"', EVALUATED, VALIDATED))
 NO_END = "no end recorded"
-_VALIDATED, _EVALUATED = f'"{VALIDATED}'.encode(), f'"{EVALUATED}'.encode()
 
 
 @dataclass
@@ -26,7 +27,8 @@ class Summary:
     """Is shown each event of a proof.
 
     Attributes:
-        epochs: The epochs that it has, but for a final evaluation.
+        said: Of epochs, by their keys, whether they are the final evaluation, where that was recorded.
+        epochs: The others that are no final evaluation, by their metrics.
         evaluations: What looks like a final evaluation; of a validator that gives no losses, each epoch does.
         last_evaluations: The keys and payloads of the last two of these.
         last_word: The state that the last training that began or ended leaves the run in.
@@ -38,9 +40,10 @@ class Summary:
         shown: The checkpoints, and how trainings ended.
     """
 
+    said: dict[str, bool] = field(default_factory=dict)
     epochs: set[str] = field(default_factory=set)
     evaluations: set[str] = field(default_factory=set)
-    last_evaluations: list[tuple[str, bytes | None]] = field(default_factory=list)
+    last_evaluations: list[tuple[str, Told]] = field(default_factory=list)
     last_word: str | None = None
     last_session: str = ""
     noted: set[str] = field(default_factory=set)
@@ -61,11 +64,14 @@ class Summary:
             self._take_word(leaf, payload)
 
     def _take_epoch(self, key: str, payload: bytes | None) -> None:
-        if _is_trained(payload):
+        told = _told(payload)
+        if told.said is not None:
+            self.said[key] = told.said
+        elif not looks_like_one(told.metrics):
             self.epochs.add(key)
             return
         self.evaluations.add(key)
-        self.last_evaluations = [*self.last_evaluations[-1:], (key, payload)]
+        self.last_evaluations = [*(one for one in self.last_evaluations[-1:] if one[0] != key), (key, told)]
 
     def _take_word(self, leaf: Leaf, payload: bytes | None) -> None:
         """Take in how the run stands; what a drain has noted may stand before the session that it is about."""
@@ -87,11 +93,11 @@ class Summary:
     @property
     def epochs_trained(self) -> int:
         """How many epochs were trained, as far as the proof shows."""
+        trained = {key for key, is_evaluation in self.said.items() if not is_evaluation}
         if self.epochs:
-            return len(self.epochs)
-        different = {key for key, _ in self.last_evaluations}
-        losses = [_losses(payload) for _, payload in self.last_evaluations]
-        return len(self.evaluations) - (len(different) == 2 and losses[0] == losses[1] != {})
+            return len(trained | self.epochs)
+        is_last_one = not all(are_trained([told for _, told in self.last_evaluations]))
+        return len(trained | self.evaluations) - is_last_one
 
     def lines(self) -> Iterator[str]:
         """Yield it in words."""
@@ -116,18 +122,18 @@ class Summary:
         return digest.hexdigest(), self.checkpoints.get(digest.hexdigest())
 
 
-def _is_trained(payload: bytes | None) -> bool:
-    """Return whether an epoch trained something, as far as its content is there: see `journal.kinds.TRAINED`."""
-    return payload is None or _EVALUATED not in payload or _VALIDATED in payload
-
-
-def _losses(payload: bytes | None) -> dict[str, Any]:
-    """Return the losses of an epoch in training; those of the final evaluation are the ones of the last epoch."""
+def _told(payload: bytes | None) -> Told:
+    """Return what is known of an epoch; one whose content is not there, or cannot be read, counts as trained."""
     try:
-        metrics = json.loads(payload or b"")["metrics"]
-        return {name: value for name, value in metrics.items() if name.startswith(TRAINED)}
+        content = json.loads(payload) if payload and _may_be_evaluation(payload) else {"metrics": {}}
+        return Told(said(content), dict(content["metrics"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}
+        return Told(None, {})
+
+
+def _may_be_evaluation(payload: bytes) -> bool:
+    """Return whether a payload is worth reading: a long run has very many."""
+    return _SAID in payload or (_EVALUATED in payload and _VALIDATED not in payload)
 
 
 def _parts(payload: bytes | None, *names: str) -> dict[str, Any]:

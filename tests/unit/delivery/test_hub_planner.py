@@ -227,6 +227,18 @@ def test_validations_without_losses_keep_their_epochs() -> None:
     assert sorted(metrics_of(split) | metrics_of(rest)) == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize("said", [None, False])
+def test_epochs_that_nothing_tells_apart_keep_their_numbers(said: bool | None) -> None:
+    story = Story().started()
+    told = {} if said is None else {"evaluation": said}
+    metrics = {"metrics/acc": 0.5} if said is None else {"metrics/acc": 0.5, "train/loss": 1.0}
+    for number in range(3):
+        story.add("epoch_end", {"epoch": number, "metrics": metrics, **told}, str(number))
+    assert metrics_of(plan(story.events, 0)) == {str(number): metrics for number in range(3)}
+    story.add("epoch_end", {"epoch": 3, "metrics": {"metrics/acc": 0.75}, "evaluation": True}, "3")
+    assert metrics_of(plan(story.events, 0))["2"] == {"metrics/acc": 0.75}
+
+
 def test_pretrained_weights_are_the_parent_and_odd_arguments_stay_text() -> None:
     story = Story().started(model="yolo11n.pt", imgsz="[640, 480]", batch="0.7", patience="soon", device="None")
     wish = json.loads(plan(story.events, 0).deliveries[0].body)

@@ -35,7 +35,14 @@ class JsonApi:
         self._transport = transport
 
     def post(
-        self, path: str, body: str, *, key: str | None = None, order: str | None = None, times: str | None = None
+        self,
+        path: str,
+        body: str,
+        *,
+        key: str | None = None,
+        order: str | None = None,
+        times: str | None = None,
+        is_evaluation: bool | None = None,
     ) -> dict[str, Any]:
         """Send JSON text and return the JSON object of a successful answer.
 
@@ -45,13 +52,16 @@ class JsonApi:
             key: Sent as `Idempotency-Key`.
             order: Sent as `Uploader-Order`: the message's position in its run.
             times: Sent as `Uploader-Times`: when what it tells of began and ended.
+            is_evaluation: Sent as `Uploader-Evaluation`: whether the epoch that it tells of is the final evaluation.
 
         Raises:
             DeliveryError: The answer is no success, or not the platform's.
         """
         # UTF-8 cannot encode half of a surrogate pair; JSON can, as an escape.
         content = body.encode("utf-8", "backslashreplace")
-        return self.post_body(path, content, "application/json", key=key, order=order, times=times)
+        return self.post_body(
+            path, content, "application/json", key=key, order=order, times=times, is_evaluation=is_evaluation
+        )
 
     def post_body(
         self,
@@ -62,6 +72,7 @@ class JsonApi:
         key: str | None = None,
         order: str | None = None,
         times: str | None = None,
+        is_evaluation: bool | None = None,
         answer_seconds: float | None = None,
     ) -> dict[str, Any]:
         """Send a body of any type and return the JSON object of a successful answer.
@@ -73,6 +84,7 @@ class JsonApi:
             key: Sent as `Idempotency-Key`.
             order: Sent as `Uploader-Order`.
             times: Sent as `Uploader-Times`.
+            is_evaluation: Sent as `Uploader-Evaluation`.
             answer_seconds: Longest wait for the answer; None for the transport's own.
 
         Raises:
@@ -85,6 +97,8 @@ class JsonApi:
             headers["Uploader-Order"] = order
         if times is not None:
             headers["Uploader-Times"] = times
+        if is_evaluation is not None:
+            headers["Uploader-Evaluation"] = "yes" if is_evaluation else "no"
         return self._request("POST", path, headers=headers, body=body, answer_seconds=answer_seconds)
 
     def patch(self, path: str, body: str) -> dict[str, Any]:

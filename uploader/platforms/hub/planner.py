@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from journal.encoding import encode
+from journal.evaluations import Told, follows, said
 from journal.kinds import CHECKPOINT, EPOCH, EPOCHS_TOGETHER, FINAL, LAST, REGISTRATION
 from journal.records import Event, PlannedDelivery
 from uploader.platforms.base import NOT_RESUMED
@@ -178,23 +179,13 @@ def _epoch(event: Event, before: _Epoch | None, is_counted: bool) -> _Epoch:
     payload = json.loads(event.payload)
     number, metrics = int(payload["epoch"]), epoch_metrics(payload)
     trained = number
-    if before is not None and number == before.number + 1 and _is_final_evaluation(metrics, before.metrics):
+    if before is not None and number == before.number + 1 and follows(before.metrics, Told(said(payload), metrics)):
         trained = before.number
         number = number if is_counted else trained
     if before is None or number != before.number:
         return _Epoch(event, number, metrics, replaces=False, trained=trained)
     facts = {name: before.metrics[name] for name in _FACTS.values() if name in before.metrics}
     return _Epoch(event, number, {**facts, **metrics}, replaces=True, trained=trained)
-
-
-def _is_final_evaluation(metrics: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
-    """Recognise it by its metrics: outside of a training, the validator returns no losses.
-
-    A custom validator may return none for any epoch. Then the training losses decide, which have not changed.
-    """
-    kinds = {name.partition("/")[0] for name in metrics}
-    is_evaluated = "metrics" in kinds and "val" not in kinds
-    return is_evaluated and all(before.get(name) == metrics[name] for name in metrics if name.startswith("train/"))
 
 
 def counts_final_evaluation(data: Mapping[str, Any]) -> bool:

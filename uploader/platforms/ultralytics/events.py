@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from journal.evaluations import SAID, without_said
 from journal.kinds import REGISTRATION
 from uploader.errors import DeliveryError, Forbidden, Refused, Transient
 from uploader.platforms.answers import brief, deleted, is_id, server_message, shortened
@@ -49,18 +50,22 @@ class Events:
         """
         # Assembled as text: the data is JSON already, and parsing it would cost more than all the rest.
         head = json.dumps({"event": message.event, **reference(message.identity)})
+        is_evaluation, data = without_said(data) if f'"{SAID}"' in data else (None, data)
+        body, order, times = f'{head[:-1]}, "data": {data}}}', message.order, message.times
         try:
-            return self.post(f'{head[:-1]}, "data": {data}}}', message.chunk_id, message.order, message.times)
+            return self.post(body, message.chunk_id, order, times, is_evaluation=is_evaluation)
         except Refused as error:
             raise about(message.identity, error, registers=message.event == REGISTRATION) from None
 
-    def post(self, body: str, key: str, order: str | None, times: str | None = None) -> dict[str, Any]:
+    def post(
+        self, body: str, key: str, order: str | None, times: str | None = None, *, is_evaluation: bool | None = None
+    ) -> dict[str, Any]:
         """Send a complete request under its idempotency key and return the answer.
 
         Raises:
             DeliveryError: The answer does not say that the event was received.
         """
-        answer = self._api.post(METRICS, body, key=key, order=order, times=times)
+        answer = self._api.post(METRICS, body, key=key, order=order, times=times, is_evaluation=is_evaluation)
         if answer.get("received") is not True:
             missing = f"{self._host} answered without saying that it received the event"
             raise Transient(f"{missing}{server_message(answer)}", status=200)

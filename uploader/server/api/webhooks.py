@@ -14,6 +14,7 @@ from uploader.server.api import idempotency, storage_endpoints, tus_endpoints
 from uploader.server.api.bodies import Json, parse_json, read_body
 from uploader.server.local_platform import Platform, base_url, platform_of
 from uploader.server.rules import messages, registration, training, transfers, uploads
+from uploader.server.rules.training_state import EVALUATION_HEADER
 from uploader.server.storage import ordering
 from uploader.server.storage.statements import Rows
 
@@ -63,7 +64,9 @@ def _order(request: Request) -> ordering.Order | None:
 
 def _take_event(request: Request, body: bytes) -> dict[str, Any]:
     platform = platform_of(request)
-    event = messages.training_event(parse_json(body), platform.owner, platform.when(request), _order(request))
+    told = platform.when(request), _order(request)
+    evaluation = request.headers.get(EVALUATION_HEADER)
+    event = messages.training_event(parse_json(body), platform.owner, *told, evaluation=evaluation)
 
     def act(rows: Rows) -> dict[str, Any]:
         if event.event == "training_started":

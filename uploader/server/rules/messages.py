@@ -48,6 +48,7 @@ class TrainingEvent:
     address: Address | None
     when: When
     order: Order | None = None
+    is_evaluation: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,17 @@ class UploadRequest:
     order: Order | None = None
 
 
-def training_event(body: Any, default_owner: str, when: When, order: Order | None = None) -> TrainingEvent:
+def training_event(
+    body: Any, default_owner: str, when: When, order: Order | None = None, *, evaluation: str | None = None
+) -> TrainingEvent:
     """Parse a training event.
+
+    Args:
+        body: The request's body.
+        default_owner: Whose the model is, where that is not said.
+        when: When the event came and happened.
+        order: Its position in its run.
+        evaluation: What the client says of an epoch: `yes` if it is the final evaluation, `no` if it is not.
 
     Raises:
         Invalid: A field is missing or has the wrong type, or the event is unknown.
@@ -76,7 +86,8 @@ def training_event(body: Any, default_owner: str, when: When, order: Order | Non
         raise Invalid(f"'event' must be one of {', '.join(sorted(EVENTS))}")
     data = mapping(fields.get("data", {}), "'data'")
     model_id, address = _target(fields, default_owner)
-    return TrainingEvent(event, data, model_id, address, when, order)
+    is_evaluation = {"yes": True, "no": False}.get(evaluation or "")
+    return TrainingEvent(event, data, model_id, address, when, order, is_evaluation)
 
 
 def upload_request(body: Any, default_owner: str, when: When, order: Order | None = None) -> UploadRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from uploader.server.http_errors import Conflict
@@ -54,7 +55,8 @@ def _apply(rows: Rows, model: Model, event: TrainingEvent, changed: changes.Chan
         if not rows.put_chunk(model.id, changed.chunk, event.order):
             return False
     elif changed.epoch:
-        if not rows.put_epoch(model.id, changed.epoch, event.order):
+        epoch = replace(changed.epoch, is_evaluation=event.is_evaluation)
+        if not rows.put_epoch(model.id, epoch, event.order):
             return False
     elif is_older(event.order, model.rank):
         return False

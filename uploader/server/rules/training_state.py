@@ -34,6 +34,9 @@ INTERRUPTED_AFTER = timedelta(days=1)
 INTERRUPTED = "Interrupted"
 """Code of the error with which a client reports that a training's process ended without a word."""
 
+EVALUATION_HEADER = "Uploader-Evaluation"
+"""The header in which clients say of an epoch whether it is the final evaluation: `yes` or `no`."""
+
 _SALVAGED = "source"
 
 
@@ -73,16 +76,20 @@ def trained(epochs: Sequence[Epoch], total: int | None) -> list[Epoch]:
 
 
 def is_final_evaluation(last: Sequence[Epoch]) -> bool:
-    """Tell whether the second of the last two epochs is the final evaluation.
+    """Tell whether the last of the last two epochs is the final evaluation, which the client may say.
 
-    It has no losses in validation, and those in training are the ones of the epoch before.
+    Of one that says nothing, it has no losses in validation, and those in training are the ones of the epoch before.
+    Our clients judge so, too, by `journal/evaluations.py`.
     """
+    if last and last[-1].is_evaluation is not None:
+        return bool(last[-1].is_evaluation)
     if len(last) < 2 or last[1].epoch != last[0].epoch + 1:
         return False
     before, after = (_metrics(each.data) for each in last)
     kinds = {name.partition("/")[0] for name in after}
-    is_evaluated = "metrics" in kinds and "val" not in kinds
-    return is_evaluated and all(before.get(name) == after[name] for name in after if name.startswith("train/"))
+    losses = {name: value for name, value in after.items() if name.startswith("train/")}
+    is_evaluated = "metrics" in kinds and "val" not in kinds and bool(losses)
+    return is_evaluated and all(before.get(name) == value for name, value in losses.items())
 
 
 def milliseconds_of(model: Model | Overview) -> float:

@@ -23,8 +23,9 @@ _NEW_TIMES = """
         arrived_at = CASE WHEN data <> excluded.data THEN excluded.arrived_at ELSE arrived_at END
 """
 _PUT_EPOCH = f"""
-    INSERT INTO epochs (model_id, epoch, data, timestamp, rank, arrived_at) VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (model_id, epoch) DO UPDATE SET data = excluded.data, rank = coalesce(excluded.rank, rank), {_NEW_TIMES}
+    INSERT INTO epochs (model_id, epoch, data, timestamp, rank, arrived_at, is_evaluation) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (model_id, epoch) DO UPDATE SET data = excluded.data, rank = coalesce(excluded.rank, rank),
+        is_evaluation = excluded.is_evaluation, {_NEW_TIMES}
 """  # noqa: S608 - a constant of this module
 _PUT_CHUNK = f"""
     INSERT INTO console (model_id, chunk_id, data, timestamp, rank, session, first, last, arrived_at)
@@ -187,7 +188,7 @@ class Rows:
         if is_older(order, known[0] if known else None):
             return False
         data, rank = record_table.encode("data", epoch.data), order.rank if order else None
-        row = [model_id, epoch.epoch, data, epoch.timestamp, rank, epoch.arrived_at]
+        row = [model_id, epoch.epoch, data, epoch.timestamp, rank, epoch.arrived_at, epoch.is_evaluation]
         self._connection.execute(_PUT_EPOCH, row)
         return True
 

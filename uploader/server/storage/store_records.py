@@ -88,12 +88,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One `epoch_end`: its data as received, when the epoch ended, and when this content first arrived."""
+    """One `epoch_end`: its data as received, when the epoch ended, and when this content first arrived.
+
+    `is_evaluation` is whether the client says that it is the final evaluation, None if it says nothing.
+    """
 
     epoch: int
     data: dict[str, Any]
     timestamp: str
     arrived_at: str = ""
+    is_evaluation: int | None = None
 
 
 @dataclass(frozen=True)

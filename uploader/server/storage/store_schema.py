@@ -191,7 +191,11 @@ CREATE TABLE witnessed (            -- the newest head of each session's events 
 );
 """
 
-STEPS = (_PLATFORM, _HUB, _TRANSFERS, _EXPIRING_ANSWERS, _ORDER, _PROPERTIES, _TIMES, _WITNESS)
+_EVALUATIONS = """
+ALTER TABLE epochs ADD COLUMN is_evaluation INTEGER;  -- whether it is the final one; NULL: the client says nothing
+"""
+
+STEPS = (_PLATFORM, _HUB, _TRANSFERS, _EXPIRING_ANSWERS, _ORDER, _PROPERTIES, _TIMES, _WITNESS, _EVALUATIONS)
 """Migrations, in order: each leads to the next layout, the first from an empty file."""
 
 VERSION = len(STEPS)

@@ -1,0 +1,115 @@
+"""Which of the epochs that a run tells of are none: the final evaluation is told like an epoch, and trains nothing.
+
+This is the one place that knows, for rows in Python and in SQL. Who records a training knows, and says so in the
+payload (`SAID`) where it may be taken for the other. Earlier versions and other programs say nothing; what they tell is
+judged:
+
+- An evaluation has metrics and, unlike a validation between epochs, no losses of a validation. Its number is no
+  criterion, because a training may end early.
+- A custom validator may give no losses. Then every epoch looks like an evaluation, and the last one is it if its losses
+  in training are those of the epoch before. Where there are no such losses either, nothing tells of an evaluation.
+
+The local platform, which imports nothing of ours, has the same rule in `uploader/server/rules/training_state.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from journal.encoding import encode
+from journal.kinds import EPOCH, EVALUATED, TRAINED, VALIDATED
+
+SAID = "evaluation"
+"""Member of an epoch's payload: whether it is the final evaluation. Platforms are not sent it."""
+
+
+class Told(NamedTuple):
+    """What is known of an epoch: what was said of it (`said`), and its metrics."""
+
+    said: bool | None
+    metrics: Mapping[str, Any]
+
+
+def said(payload: Mapping[str, Any]) -> bool | None:
+    """Return whether a payload is said to be that of an evaluation, None where nothing is said."""
+    found = payload.get(SAID)
+    return found if isinstance(found, bool) else None
+
+
+def without_said(payload: str) -> tuple[bool | None, str]:
+    """Return what a payload, which is JSON text, says, and the payload without it, as upstream sends it."""
+    content = json.loads(payload)
+    return said(content), encode({name: value for name, value in content.items() if name != SAID})
+
+
+def looks_like_one(metrics: Mapping[str, Any]) -> bool:
+    """Return whether metrics may be those of an evaluation, as far as that can be told from themselves."""
+    return _has(metrics, EVALUATED) and not _has(metrics, VALIDATED)
+
+
+def are_trained(epochs: Sequence[Told]) -> list[bool]:
+    """Return of each epoch of a run, in order, whether it was trained."""
+    unsaid = [one for one in epochs if one.said is None]
+    can_tell = any(not looks_like_one(one.metrics) for one in unsaid)
+    evaluation = unsaid[-1] if not can_tell and len(unsaid) > 1 and _repeats(unsaid[-1], unsaid[-2]) else None
+    return [_is_trained(one, can_tell=can_tell, evaluation=evaluation) for one in epochs]
+
+
+def follows(before: Mapping[str, Any], after: Told) -> bool:
+    """Return whether the next record after an epoch is the evaluation, for who cannot look at all of them.
+
+    Args:
+        before: The metrics of the epoch.
+        after: The record.
+    """
+    if after.said is not None:
+        return after.said
+    return looks_like_one(after.metrics) and _repeats(after, Told(None, before))
+
+
+def _is_trained(one: Told, *, can_tell: bool, evaluation: Told | None) -> bool:
+    if one.said is not None:
+        return not one.said
+    return not looks_like_one(one.metrics) if can_tell else one is not evaluation
+
+
+def _repeats(after: Told, before: Told) -> bool:
+    losses = _losses(after.metrics)
+    return bool(losses) and losses == _losses(before.metrics)
+
+
+def _losses(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metrics.items() if name.startswith(TRAINED)}
+
+
+def _has(metrics: Mapping[str, Any], start: str) -> bool:
+    return any(name.startswith(start) for name in metrics)
+
+
+def trained_in_sql(run: str, rank: str) -> str:
+    """Return the SQL for how many epochs a run has trained: of what was recorded twice, the newest record counts.
+
+    Args:
+        run: Alias of the run.
+        rank: The place of the event `e` of the session `s` in its run.
+    """
+    looks = f"""(instr(e.payload, '"{EVALUATED}') AND NOT instr(e.payload, '"{VALIDATED}'))"""
+    told = f"CASE json_type(e.payload, '$.{SAID}') WHEN 'true' THEN 1 WHEN 'false' THEN 0 END"
+    is_said = f"""CASE WHEN instr(e.payload, '"{SAID}"') AND json_valid(e.payload) THEN {told} END"""
+    return f"""(
+        WITH newest AS (
+          SELECT e.id, max({rank}) AS place, {is_said} AS said, {looks} AS looks
+          FROM events e JOIN sessions s ON s.id = e.session_id
+          WHERE e.run_id = {run}.id AND e.kind = '{EPOCH}' GROUP BY e.key),
+        last AS (
+          SELECT (SELECT json_group_object(m.key, m.value) FROM json_each(e.payload, '$.metrics') m
+                  WHERE m.key LIKE '{TRAINED}%') AS losses
+          FROM (SELECT id, place FROM newest WHERE said IS NULL ORDER BY place DESC LIMIT 2) n
+          JOIN events e ON e.id = n.id WHERE json_valid(e.payload))
+        SELECT coalesce(sum(said = 0), 0) + CASE WHEN coalesce(sum(said IS NULL AND NOT looks), 0) > 0
+          THEN sum(said IS NULL AND NOT looks)
+          ELSE coalesce(sum(said IS NULL), 0)
+               - (SELECT count(*) = 2 AND count(DISTINCT losses) = 1 AND max(losses) != '{{}}' FROM last) END
+        FROM newest)"""  # noqa: S608 - constants of this package

@@ -1,0 +1,2 @@
+-- `run_overview` counts epochs by what is said of them, and by their metrics only where nothing is. Views are made anew
+-- with each step, so that nothing else is to be done.
