@@ -93,6 +93,21 @@ def test_what_was_cancelled_there_stays_one_cancelled_model(
         assert before["status"] == "cancelled"
 
 
+def test_so_does_a_resumed_run_whose_sessions_have_no_names(journals: Recordings, tmp_path: Path) -> None:
+    """Such a model is not looked up, as it may be that of the session before."""
+    first = journals.begin()
+    first.started()
+    first.end("interrupted")
+    journals.begin(run_id=first.run.id).started()
+    with running(tmp_path / "platform", api_key=KEY, idempotency=False) as server:
+        journals.drain(server.url)
+        cancel(server)
+        resend(journals)
+        assert journals.drain(server.url).exit_code == 0
+        models = Api(server.url, KEY).get("/api/models/local/demo")["models"]
+        assert [model["status"] for model in models] == ["cancelled"]
+
+
 def test_a_training_that_was_resumed_after_its_model_was_cancelled_is_a_new_model_also_if_it_is_sent_again(
     journals: Recordings, tmp_path: Path
 ) -> None:
