@@ -72,6 +72,19 @@ def test_a_platform_that_has_it_all_shows_nothing_twice(
         assert len(api.get("/api/models/local/demo")["models"]) == 1
 
 
+def test_what_may_have_been_registered_is_looked_for_before_it_is_sent_again(
+    journals: Recordings, tmp_path: Path
+) -> None:
+    journals.begin().started()
+    with running(tmp_path / "platform", api_key=KEY, idempotency=False) as server:
+        journals.drain(server.url)
+        with journals.journal.begin() as connection:  # as if the answer had been lost
+            connection.exec_driver_sql("UPDATE targets SET ids = '{}', state = 'new'")
+        resend(journals)
+        assert journals.drain(server.url).exit_code == 0
+        assert len(Api(server.url, KEY).get("/api/models/local/demo")["models"]) == 1
+
+
 @pytest.mark.parametrize("names_sessions", [True, False])
 @pytest.mark.parametrize("idempotency", [True, False])
 def test_what_was_cancelled_there_stays_one_cancelled_model(
