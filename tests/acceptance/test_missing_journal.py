@@ -10,22 +10,39 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support.journals import remove
 from support.recordings import KEY, recordings
 from support.scripted_server import hearing, scripted_server
 
 import journal
 from journal.writing.fallback import FallbackFile
+from uploader.__main__ import main
 
-COMMANDS = (
-    ("drain",),
-    ("status",),
-    ("doctor",),
-    ("prune",),
-    ("retry", "--all"),
-    ("drop", "1"),
-    ("drop", "--to", "http://127.0.0.1:9"),
+NOTHING_TO_DO = (("drain",), ("status",), ("doctor",), ("prune",), ("retry", "--all"))
+NOT_DONE = (
+    ("drain", "--run", "train-3"),
+    ("drain", "--receipts", "out/runs.receipts"),
+    ("status", "--run", "train-3"),
+    ("show",),
+    ("show", "train-3"),
+    ("logs", "train-3"),
+    ("wait", "--until", "delivered"),
+    ("verify",),
+    ("verify", "train-3"),
+    ("verify", "--deep", "--fix"),
+    ("prove", "train-3", "-o", "out/run.proof"),
+    ("pack", "out/runs.pack"),
+    ("mirror", "out/mirror"),
+    ("receipts", "some.receipts"),
+    ("resend", "train-3"),
+    ("resend", "--all"),
+    ("retry", "1"),
+    ("route", "train-3", "--name", "other"),
+    ("drop", "1", "--yes"),
+    ("drop", "--to", "http://127.0.0.1:9", "--yes"),
 )
+HAS_JSON = [command for command in NOT_DONE if command[0] != "logs"]
 
 
 @pytest.fixture
@@ -35,12 +52,24 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, **home, "ULTRALYTICS_API_KEY": "ul_key"}
 
 
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a file for the commands that take one, and a folder for what they make."""
+    for name, value in {"HOME": "home", "XDG_DATA_HOME": "home/data", "UPLOADER_FALLBACK": "fallback"}.items():
+        monkeypatch.setenv(name, str(tmp_path / value))
+    monkeypatch.delenv("UPLOADER_JOURNAL", raising=False)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "some.receipts").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "uploader", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", NOTHING_TO_DO)
 def test_a_folder_that_was_named_must_hold_one(
     environment: dict[str, str], tmp_path: Path, command: tuple[str, ...]
 ) -> None:
@@ -53,7 +82,7 @@ def test_a_folder_that_was_named_must_hold_one(
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", NOTHING_TO_DO)
 def test_before_the_first_training_there_is_nothing_to_do(
     environment: dict[str, str], tmp_path: Path, command: tuple[str, ...]
 ) -> None:
@@ -61,6 +90,24 @@ def test_before_the_first_training_there_is_nothing_to_do(
     assert (done.returncode, done.stderr) == (0, "")
     assert "nothing was recorded yet" in done.stdout
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("command", NOT_DONE)
+def test_what_was_asked_for_was_not_done_before_the_first_training(workplace: Path, command: tuple[str, ...]) -> None:
+    """A script goes on by the exit code alone: `verify train-3 && rm -r runs`."""
+    by_default = CliRunner().invoke(main, command)
+    by_option = CliRunner().invoke(main, [*command, "--journal", str(workplace / "mistyped")])
+    assert (by_default.exit_code, by_option.exit_code) == (1, 1), by_default.output
+    assert "nothing was recorded yet; name its folder by --journal or UPLOADER_JOURNAL" in by_default.output
+    assert [*(workplace / "out").iterdir()] == []
+    assert not (workplace / "home").exists()
+
+
+@pytest.mark.parametrize("command", HAS_JSON)
+def test_it_was_not_done_in_json_either(workplace: Path, command: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(main, [*command, "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["exit_code"]) == (1, 1)
+    assert str(workplace / "home") in json.loads(done.stdout)["error"]
 
 
 def test_in_json_too(environment: dict[str, str], tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def doctor(journal: Path | None, deep: bool, repair: bool, as_json: bool) -> Non
     from journal.locations import default_journal
 
     if journal is None:
-        require_journal(None, "doctor", as_json=as_json)
+        require_journal(None, "doctor", as_json=as_json, may_be_none=True)
     folder = journal or default_journal()
     examination = _examine(folder, deep)
     repairs = _repair(examination) if repair else {}

@@ -82,7 +82,9 @@ def drain_all(
         ended += [Ended(place, result) for place, result in sources.ended]
         for chosen in sources.journals:
             try:
-                drains.append(_opened(opened, chosen, as_json=as_json, alone=len(folders) == 1))
+                drains.append(
+                    _opened(opened, chosen, as_json=as_json, alone=len(folders) == 1, may_be_none=receipts is None)
+                )
             except (UploaderError, JournalError) as error:
                 ended.append(Ended(_place(chosen.folder), error))
         _stop_on_signals([drain for _, drain in drains])
@@ -126,7 +128,7 @@ def _receipts(path: Path, journals: Sequence[tuple[Path, Sequence[str]]]) -> lis
     return []
 
 
-def _opened(stack: ExitStack, chosen: Chosen, *, as_json: bool, alone: bool) -> tuple[Path, Drain]:
+def _opened(stack: ExitStack, chosen: Chosen, *, as_json: bool, alone: bool, may_be_none: bool) -> tuple[Path, Drain]:
     """Open a journal with a drain for it; both are closed with the stack."""
     from journal.errors import JournalUnwritable
 
@@ -134,7 +136,8 @@ def _opened(stack: ExitStack, chosen: Chosen, *, as_json: bool, alone: bool) -> 
     settings_for(folder)  # what cannot be used of them goes before what is wrong with the journal
     if not _comes_later(_place(folder), options):
         if alone:
-            require_journal(folder, "drain", as_json=as_json)
+            may_be_none = may_be_none and not options.runs
+            require_journal(folder, "drain", as_json=as_json, may_be_none=may_be_none)
         elif not _is_there(_place(folder)):
             raise JournalUnwritable(f"there is no journal in {folder}; name the folder that holds `journal.db`")
     progress = _progress(options, as_json=as_json, alone=alone)

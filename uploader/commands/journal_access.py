@@ -17,14 +17,18 @@ from uploader.commands.phrases import in_fallback_files, what_else
 if TYPE_CHECKING:
     from journal import Journal
 
+_ELSEWHERE = "name its folder by --journal or UPLOADER_JOURNAL"
 
-def require_journal(folder: Path | None, command: str, *, as_json: bool) -> None:
+
+def require_journal(folder: Path | None, command: str, *, as_json: bool, may_be_none: bool = False) -> None:
     """End the command when there is no journal, without creating one: the folder may be mistyped.
 
     Args:
         folder: The folder that a person named; None for the default, where nothing may have been recorded yet.
         command: The command's name, for the message.
         as_json: Whether to print one JSON object.
+        may_be_none: Whether the command has then done all that it was asked for. It has not if a run was named, or
+            something was to be made or proven: a script would go on as if it had been.
     """
     from journal.locations import default_journal
     from journal.reading.beside import waiting
@@ -39,23 +43,29 @@ def require_journal(folder: Path | None, command: str, *, as_json: bool) -> None
     if folder is not None and what_is(folder) in {"pack", "mirror"}:
         fail(f"{message}; {what_else(folder)}", command, JOURNAL_UNUSABLE, as_json=as_json)
     if folder is not None:
-        advice = "" if beside else "; name its folder by --journal or UPLOADER_JOURNAL"
+        advice = "" if beside else f"; {_ELSEWHERE}"
         fail(message + advice, command, JOURNAL_UNUSABLE, as_json=as_json)
     message += "" if beside else "; nothing was recorded yet"
+    if not may_be_none:
+        advice = "" if beside else f"; {_ELSEWHERE}"
+        fail(message + advice, command, JOURNAL_UNUSABLE, as_json=as_json)
     click.echo(json.dumps({"exit_code": 0, "message": message}) if as_json else f"uploader {command}: {message}")
     sys.exit(0)
 
 
 @contextmanager
-def opened_journal(folder: Path | None, command: str, *, as_json: bool = False) -> Iterator[Journal]:
+def opened_journal(
+    folder: Path | None, command: str, *, as_json: bool = False, may_be_none: bool = False
+) -> Iterator[Journal]:
     """Open the journal for a command; if there is none, or it cannot be used, end the command with a message.
 
     Args:
         folder: The folder that a person named, None for the default.
         command: The command's name, for the message.
         as_json: Whether to print the message as JSON.
+        may_be_none: As for `require_journal`.
     """
-    require_journal(folder, command, as_json=as_json)
+    require_journal(folder, command, as_json=as_json, may_be_none=may_be_none)
     with journal_errors(command, as_json=as_json):
         from journal.opening import open_with_room
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _CODES = """
     0  done; with --follow: the run is over, or nobody reads the output
-    1  the journal cannot be used; the message says why
+    1  the journal cannot be used, or is not there; the message says why
     2  the arguments cannot be used, or name no run, or several
   130  ended by Ctrl-C"""
 _HELP = f"""Print what a run has printed, from its beginning; it may still be training.

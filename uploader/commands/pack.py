@@ -22,7 +22,7 @@ from uploader.commands.selection import named_runs
 NOTHING = 3
 _CODES = """
   0  done
-  1  the journal cannot be used, or the file not be written
+  1  the journal cannot be used or is not there, or the file not be written
   2  the arguments cannot be used, or name nothing in the journal
   3  everything has arrived; no file was written"""
 

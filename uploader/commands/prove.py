@@ -50,7 +50,7 @@ class Said(NamedTuple):
 
 _CODES = """
   0  the proof was written
-  1  the journal cannot be used, or the file not be written
+  1  the journal cannot be used or is not there, or the file not be written
   2  the arguments or the key cannot be used, or RUN names nothing in the journal
   3  the journal has nothing of the run that can be proven; no file was written"""
 

@@ -81,7 +81,7 @@ def prune(
     if given_up:
         require_yes("prune", yes=yes, as_json=as_json)
         ask("Delete runs that were dropped, with everything of them that never arrived?", yes=yes)
-    with opened_journal(journal, "prune", as_json=as_json) as opened:
+    with opened_journal(journal, "prune", as_json=as_json, may_be_none=True) as opened:
         before, kept = utc_now() - older_than, 0
         only = None
         if verified:

@@ -31,7 +31,7 @@ def retry(which: tuple[str, ...], everything: bool, journal: Path | None, as_jso
 
     if everything == bool(which):
         raise click.UsageError("give the IDs of dead letters, or runs, or --all")
-    with opened_journal(journal, "retry", as_json=as_json) as opened:
+    with opened_journal(journal, "retry", as_json=as_json, may_be_none=everything) as opened:
         letters = Letters((), ()) if everything else named_letters(opened, which)
         chosen = None if everything else letters.ids
         retaken = opened.retake(CHECKPOINTS, chosen)

@@ -23,9 +23,7 @@ RUN_IN_WORDS = (
 
 
 @contextmanager
-def chosen_run(
-    name: str, folder: Path | None, command: str, *, as_json: bool = False, may_come_later: bool = True
-) -> Iterator[RecordedRun]:
+def chosen_run(name: str, folder: Path | None, command: str, *, as_json: bool = False) -> Iterator[RecordedRun]:
     """Open a run to be read; end the command when there is none, or the journal cannot be read in the block.
 
     Args:
@@ -33,10 +31,8 @@ def chosen_run(
         folder: The journal that they named, None for the default.
         command: The command's name, for messages.
         as_json: Whether to print messages as JSON.
-        may_come_later: Whether it is no failure that nothing was recorded yet.
     """
-    if may_come_later:
-        require_journal(folder, command, as_json=as_json)
+    require_journal(folder, command, as_json=as_json)
     with journal_errors(command, as_json=as_json):
         from uploader.reports.recorded_runs import open
 

@@ -119,7 +119,7 @@ def status(
         raise click.UsageError("--run names runs of one journal; give one journal with it")
     wanted = Wanted(names, states, since)
     if len(journals) <= 1:
-        require_journal(journals[0] if journals else None, "status", as_json=as_json)
+        require_journal(journals[0] if journals else None, "status", as_json=as_json, may_be_none=not names)
     if as_json:
         sys.exit(_print_json(journals, wanted))
     if watch:

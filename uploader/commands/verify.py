@@ -44,7 +44,7 @@ _WORDS = {
 }
 _CODES = """
   0  all that the platforms show of the runs is proven
-  1  the journal cannot be used; the message says why
+  1  the journal cannot be used, or is not there; the message says why
   2  the arguments or settings cannot be used, or name nothing that goes anywhere
   3  a platform could not be read back: offline, or it does not show its models, or only what a later session sent
   4  something is missing or different there, or waits to be sent

@@ -87,7 +87,7 @@ def wait(*, run: str, until: Condition, timeout: float, as_json: bool, journal: 
     """Wait until a run has arrived, was verified, or is as good as somebody wants."""
     try:
         with (
-            chosen_run(run, journal, "wait", as_json=as_json, may_come_later=False) as chosen,
+            chosen_run(run, journal, "wait", as_json=as_json) as chosen,
             noticed_signals(signal.SIGINT, is_second_fatal=True) as interrupts,
         ):
             judgement = _wait(chosen, until, timeout, interrupts)
