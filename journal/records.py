@@ -26,6 +26,8 @@ from typing import Any, Literal, get_args
 MODEL_ID = "modelId"
 """Among the ids that a platform gives a run, the one by which it knows the run. Every client calls it so; only older
 servers of Ultralytics Platform give none."""
+MODEL_PAGE = "modelUrl"
+"""Among those ids, where the model can be looked at."""
 FORMER_PROJECTS = "formerProjects"
 """In the receipt of a registration without an answer yet: the projects that it was sent to, "" for an unknown one."""
 

@@ -20,6 +20,7 @@ from journal.outbox.claims import UPLOAD_SPACING_SECONDS
 from journal.outbox.obstacles import ALL as IN_THE_WAY
 from journal.outbox.obstacles import Obstacle, by_destination
 from journal.outbox.verifications import Verification, verifications
+from journal.records import MODEL_PAGE
 from journal.schema import plausible_times
 from journal.sessions.liveness import live_sessions
 
@@ -73,8 +74,6 @@ _LEFT = text(
     WHERE o.state IN ('pending', 'claimed') AND {_CHOSEN}
     """  # noqa: S608 - names of this module
 )
-# The newest counts.
-_PAGES = text("SELECT run_id, destination_id, detail FROM signals WHERE kind = 'model' ORDER BY id")
 _IS_VERIFIED = text("SELECT EXISTS (SELECT 1 FROM verifications)")
 # The sign keeps SQLite from reading the whole table for that order.
 _DEAD = text("SELECT id, run_id, destination_id, kind, last_error FROM deliveries WHERE state = 'dead' ORDER BY +id")
@@ -168,7 +167,6 @@ def remaining(connection: Connection, now: datetime) -> Mapping[str, Mapping[int
     """Return what remains of each run at each of its destinations, by the run's uuid and the destination's id."""
     opened = {(row.run_id, row.destination_id): row for row in connection.execute(_OPEN)}
     dead, uploads = _dead_letters(connection), _uploads_due(connection, now)
-    pages = {(row.run_id, row.destination_id): row.detail for row in connection.execute(_PAGES)}
     verified = {(one.run_id, one.destination_id): one for one in _verifications(connection)}
     in_the_way = by_destination(facts) if (facts := connection.execute(IN_THE_WAY).all()) else {}
     found: dict[str, dict[int, Remaining]] = {}
@@ -176,7 +174,7 @@ def remaining(connection: Connection, now: datetime) -> Mapping[str, Mapping[int
         key = (row.run_id, row.destination_id)
         is_held_up = row.state != "blocked" and row.dropped_at is None and (row.unplanned or key in opened)
         obstacle = in_the_way.get(row.destination_id) if is_held_up else None
-        beside = {"verification": verified.get(key), "page": pages.get(key), "obstacle": obstacle}
+        beside = {"verification": verified.get(key), "obstacle": obstacle}
         one = _remaining(row, opened.get(key), dead.get(key, ()), uploads.get(key), now=now, beside=beside)
         found.setdefault(row.run_id, {})[row.destination_id] = one
     return found
@@ -191,13 +189,15 @@ def _remaining(
     now: datetime,
     beside: Mapping[str, Any],
 ) -> Remaining:
+    ids = json.loads(row.ids)
     waits, due = (row.oldest_at, opened.oldest_at if opened else None), opened.next_attempt_at if opened else None
     return Remaining(
         platform=row.platform,
         base_url=row.base_url,
         state=row.state,
         reason=row.reason,
-        ids=json.loads(row.ids),
+        ids=ids,
+        page=page_of(ids),
         unplanned=row.unplanned,
         pending=opened.pending if opened else 0,
         dead=len(dead),
@@ -210,6 +210,15 @@ def _remaining(
         dead_letters=tuple(dead),
         **beside,
     )
+
+
+def page_of(ids: Mapping[str, Any]) -> str | None:
+    """Return where a run's model can be looked at, by what its platform called the run.
+
+    What sessions were told of it (`signals`) may lead elsewhere by now: a model that is made anew gets another page.
+    """
+    page = ids.get(MODEL_PAGE)
+    return page if isinstance(page, str) and page else None
 
 
 def _verifications(connection: Connection) -> Sequence[Verification]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +11,8 @@ from sqlalchemy import Connection, text
 from journal.clock import from_text, to_text
 from journal.kinds import FAILED, MILESTONES, REGISTRATION, RunState, listed
 from journal.reading.overview import cancelled, run_state
+from journal.reading.remaining import page_of
+from journal.records import CANCELLED
 from journal.schema.tables import RANK
 from journal.sessions.liveness import live_sessions
 
@@ -33,7 +34,8 @@ _MILESTONE = text(
     WHERE e.run_id = :run AND e.kind IN ({listed(MILESTONES)}) ORDER BY {RANK} DESC LIMIT 1
     """  # noqa: S608 - names of this package
 )
-_SIGNALS = text("SELECT kind, detail FROM signals WHERE run_id = :run ORDER BY id")
+_IS_CANCELLED = text("SELECT EXISTS (SELECT 1 FROM signals WHERE run_id = :run AND kind = :kind)")
+_IDS = text("SELECT ids FROM targets WHERE run_id = :run ORDER BY destination_id")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class RunTimes:
         host: The machine of the last one.
         planned_epochs: How many epochs the trainer was asked for; None where it did not say.
         error: Why the training failed, if it did, in the trainer's words.
-        models: Addresses of its models, as platforms gave them.
+        models: Where its model is at each of its platforms, as far as these told it.
         is_cancelled: Whether a platform told it to stop.
     """
 
@@ -80,7 +82,6 @@ def run_times(connection: Connection, run_id: str, now: datetime) -> RunTimes:
     ends = [to_text(now) if row.id in live else row.ended_at or row.heartbeat_at for row in rows]
     is_live = any(row.id in live for row in rows)
     milestone = connection.execute(_MILESTONE, {"run": run_id}).scalar()
-    signals = [(row.kind, row.detail) for row in connection.execute(_SIGNALS, {"run": run_id})]
     return RunTimes(
         state=run_state(
             milestone, rows[-1].outcome if rows else None, is_live, was_cancelled=run_id in cancelled(connection)
@@ -93,8 +94,8 @@ def run_times(connection: Connection, run_id: str, now: datetime) -> RunTimes:
         host=rows[-1].host if rows else None,
         planned_epochs=_planned(connection, run_id),
         error=_error(connection, run_id),
-        models=_different([detail for kind, detail in signals if kind == "model"]),
-        is_cancelled=any(kind == "cancelled" for kind, _ in signals),
+        models=_models(connection, run_id),
+        is_cancelled=bool(connection.execute(_IS_CANCELLED, {"run": run_id, "kind": CANCELLED}).scalar()),
     )
 
 
@@ -122,5 +123,6 @@ def _last(connection: Connection, run_id: str, kind: str) -> dict[str, object]:
     return told if isinstance(told, dict) else {}
 
 
-def _different(values: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(values))
+def _models(connection: Connection, run_id: str) -> tuple[str, ...]:
+    pages = (page_of(json.loads(ids)) for ids in connection.execute(_IDS, {"run": run_id}).scalars())
+    return tuple(dict.fromkeys(page for page in pages if page))

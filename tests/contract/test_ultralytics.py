@@ -102,11 +102,12 @@ def test_a_resumed_run_whose_model_ended_becomes_a_new_model(
 ) -> None:
     new = Reply(body={"received": True, "modelId": "m-2", "runId": 9})
     server.script = in_order(ended, new)
-    receipt = client.register(with_ids(resumed, modelPath="models/m-1/best.pt", modelSize=5))
+    of_the_first = {"modelSlug": "t", "modelUrl": "https://h/t", "modelPath": "models/m-1/best.pt", "modelSize": 5}
+    receipt = client.register(with_ids(resumed, **of_the_first))
     first, second = server.requests
     assert second.json() == {"event": "training_started", "project": "demo", "name": "train", "data": {"epochs": 3}}
     assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
-    assert receipt.ids == {"modelId": "m-2", "runId": 9, "modelPath": None, "modelSize": None}
+    assert receipt.ids == {"modelId": "m-2", "runId": 9, **dict.fromkeys(of_the_first)}
     assert receipt.signals == ()
 
 

@@ -141,5 +141,4 @@ def _platforms(targets: Iterable[Remaining]) -> str:
 
 def _page(targets: Iterable[Remaining]) -> str:
     """Return where a run's model is, of the first destination that has told it."""
-    told = (one.page or one.ids.get("modelUrl") for one in targets)
-    return next((one_line(shown(url)) for url in told if isinstance(url, str) and url), "")
+    return next((one_line(shown(one.page)) for one in targets if one.page), "")

@@ -18,6 +18,7 @@ from support.recordings import KEY, Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, hub_received, received
 from support.verified import trained
 
+import uploader
 from journal.clock import utc_now
 from journal.doctor import examine
 from journal.errors import UnknownRow
@@ -152,6 +153,29 @@ def session_of(training: Training, generation: int, parent: Training | None = No
 def cancel(server: RunningServer) -> None:
     with closing(sqlite3.connect(server.data / "platform.db")) as store, store:
         store.execute("UPDATE models SET status = 'cancelled'")
+
+
+def test_a_run_leads_to_its_own_model_after_that_was_made_anew_under_another_name(
+    journals: Recordings, tmp_path: Path
+) -> None:
+    """Its name was given to another run's model while it had none."""
+    first = journals.whole("same")
+    with running(tmp_path / "platform", api_key=KEY) as server:
+        api, summaries = Api(server.url, KEY), [journals.drain(server.url)]
+        assert api.request("DELETE", "/api/models/local/demo/same").ok
+        journals.whole("same")
+        summaries.append(journals.drain(server.url))
+        journals.journal.resend(first.run.id, 1)
+        summaries.append(journals.drain(server.url))
+        model = {
+            each["environment"]["uploaderRun"]: each["model"] for each in api.get("/api/models/local/demo")["models"]
+        }
+        opened = uploader.open(journals.journal.path)
+        pages = [opened.run(run_id).status().targets[0].page for run_id in model]
+        assert pages == [f"{server.url}/runs/local/demo/{each}" for each in model.values()]
+        assert [opened.run(run_id).times().models for run_id in model] == [(page,) for page in pages]
+        assert summaries[2].destinations[0].models == (f"{server.url}/runs/local/demo/{model[first.run.id]}",)
+    assert model[first.run.id] == "same-2"
 
 
 def test_what_was_refused_for_a_model_that_is_gone_arrives(journals: Recordings, server: ScriptedServer) -> None:

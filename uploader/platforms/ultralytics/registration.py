@@ -34,8 +34,8 @@ from uploader.platforms.ultralytics.reconcile import find_registration, find_ses
 
 OLDER = "isOlder"
 """An id of ours: the model has continued with a session that follows the newest one of the run here."""
-NOTHING_UPLOADED = {"modelPath": None, "modelSize": None}
-"""Ids of a model that replaces another one, whose upload they must not name."""
+NOT_OF_THE_OTHER = dict.fromkeys(("modelSlug", "modelUrl", "modelPath", "modelSize"))
+"""Ids of a model that replaces another one, whose name, page and upload they must not keep."""
 GONE_ON = "the model has gone on with a later session of the run"
 CONFLICT = 409
 _OWN_IDS = ("modelId", "runId")
@@ -147,7 +147,7 @@ class Registrations:
             receipt = self._registered(self._events.send(fresh, fresh.data_json), unregistered)
         why = f"model {brief(identity.ids['modelId'])} has gone on with another copy of run {identity.run_uuid}"
         _LOG.warning("%s: %s; this one becomes the model %s", self._host, why, unregistered.name)
-        ids = {**NOTHING_UPLOADED, **(receipt.ids or {})}
+        ids = {**NOT_OF_THE_OTHER, **(receipt.ids or {})}
         return replace(receipt, answer={**receipt.answer, "warning": why}, ids=ids)
 
     def _arrived(self, message: Message) -> Receipt | None:
@@ -183,7 +183,7 @@ class Registrations:
         unregistered = replace(message.identity, ids={})
         fresh = replace(message, chunk_id=f"{message.chunk_id}.new", identity=unregistered)
         receipt = self._arrived(fresh) or self._registered(self._events.send(fresh, fresh.data_json), unregistered)
-        return replace(receipt, ids={**NOTHING_UPLOADED, **(receipt.ids or {})})
+        return replace(receipt, ids={**NOT_OF_THE_OTHER, **(receipt.ids or {})})
 
     def _registered(
         self, answer: Mapping[str, Any], identity: RunIdentity, found: Mapping[str, Any] = MappingProxyType({})
