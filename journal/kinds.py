@@ -54,6 +54,7 @@ class Kind:
             mere beginning, an event of the same kind, one of the same kind and key, or a checkpoint of a role that the
             destination takes.
         evicted_as: How a loss of such events is called, in the plural, where they may go to make room; else None.
+        is_disclosed: Whether its content is in every proof, as a result.
         is_for_platforms: Whether it is planned. One that is not does not keep its run from having arrived whole.
     """
 
@@ -62,6 +63,7 @@ class Kind:
     tells_state: RunState | None = None
     superseded_by: SupersededBy | None = None
     evicted_as: str | None = None
+    is_disclosed: bool = False
     is_for_platforms: bool = True
 
 
@@ -69,16 +71,16 @@ KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind(REGISTRATION, is_milestone=True, tells_state="running", superseded_by="kind"),
-        Kind(EPOCH, superseded_by="key"),
+        Kind(EPOCH, superseded_by="key", is_disclosed=True),
         Kind(CONSOLE, evicted_as="console chunks"),
         Kind(PROGRESS, superseded_by="session"),
         Kind(SYSTEM_METRICS, superseded_by="session"),
         Kind(MODEL_SAVED),
-        Kind(CHECKPOINT, superseded_by="role"),
-        Kind(COMPLETE, is_milestone=True, tells_state="finished", superseded_by="session"),
-        Kind(FAILED, is_milestone=True, tells_state="failed", superseded_by="session"),
-        Kind(INTERRUPTED, tells_state="interrupted", superseded_by="session"),
-        Kind(GIVEN_UP),
+        Kind(CHECKPOINT, superseded_by="role", is_disclosed=True),
+        Kind(COMPLETE, is_milestone=True, tells_state="finished", superseded_by="session", is_disclosed=True),
+        Kind(FAILED, is_milestone=True, tells_state="failed", superseded_by="session", is_disclosed=True),
+        Kind(INTERRUPTED, tells_state="interrupted", superseded_by="session", is_disclosed=True),
+        Kind(GIVEN_UP, is_disclosed=True),
         Kind(BATCH),
         Kind(USAGE, is_for_platforms=False),
     )
@@ -88,6 +90,7 @@ MILESTONES = tuple(kind.name for kind in KINDS.values() if kind.is_milestone)
 STATES = tuple(kind.name for kind in KINDS.values() if kind.tells_state)
 EVICTABLE = tuple(kind.name for kind in KINDS.values() if kind.evicted_as)
 BY_KEY = tuple(kind.name for kind in KINDS.values() if kind.superseded_by == "key")
+DISCLOSED = tuple(kind.name for kind in KINDS.values() if kind.is_disclosed)
 NOT_FOR_PLATFORMS = tuple(kind.name for kind in KINDS.values() if not kind.is_for_platforms)
 
 LAST = "last"

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from support.journals import Bench, bench, dead_pid, rows
 
+from journal.evaluations import SAID
 from journal.sessions.identity import Session
 from uploader.__main__ import main
 from uploader.proving.key_files import public_key
@@ -58,6 +59,16 @@ def prove(made: Bench, file: Path, *options: object) -> Path:
 def told(*arguments: object) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(run(*arguments, "--json").stdout)
     return values
+
+
+def without_content(proof: Path, kind: str, key: str) -> Path:
+    """Return a copy of a proof from which somebody has taken out the content of an event."""
+    first, _, rest = proof.read_bytes().partition(f'"{kind}","{key}",'.encode())
+    digests, _content, others = rest.split(b"\n", 2)
+    (file := proof.with_name("shortened.proof")).write_bytes(
+        b"".join([first, f'"{kind}","{key}",'.encode(), digests, b"\n", others])
+    )
+    return file
 
 
 def heads(file: Path) -> list[str]:
@@ -164,6 +175,51 @@ def test_altered_content_is_named(proof: Path) -> None:
     assert (done.exit_code, "does not hold" in done.output) == (1, True)
     assert "the content of event 3 (epoch_end 1)" in done.output
     assert "mAP" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [("epoch_end", "2"), ("training_complete", "1"), ("checkpoint", "best"), ("given_up", ""), ("training_failed", "")],
+)
+def test_a_proof_that_content_was_taken_out_of_is_not_whole(made: Bench, proof: Path, kind: str, key: str) -> None:
+    """Its events are still the signed ones, but whoever was given it does not see what `prove` shows of them."""
+    made.event("given_up", {"what": "a checkpoint"}, "")
+    made.event("training_failed", {"error": "x"}, "")
+    short = without_content(prove(made, proof, "--force"), kind, key)
+    done = run("check", short)
+    assert done.exit_code == 1
+    assert f"{short}: is not whole" in done.output
+    assert f"! the content of 1 event that `prove` always discloses was taken out: 1 of {kind}\n" in done.output
+    assert (told("check", short)["holds"], told("check", short)["withheld"]) == (False, {kind: 1})
+    assert told("check", proof)["withheld"] == {}
+
+
+VALIDATED, EVALUATED, ALONE = (
+    {"train/loss": 1.0, **metrics} for metrics in ({"val/loss": 1, "metrics/a": 1}, {"metrics/a": 1}, {})
+)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "hidden", "known"),
+    [
+        ([VALIDATED, VALIDATED, VALIDATED, EVALUATED], "3", "at most 4 epochs"),
+        ([VALIDATED, VALIDATED, VALIDATED, EVALUATED], "1", "at most 3 epochs"),
+        ([EVALUATED | {"train/loss": float(number)} for number in range(5)], "2", "at most 5 epochs"),
+        ([{**ALONE, "is": False}, {**EVALUATED, "is": False}, {**EVALUATED, "is": True}], "1", "at most 2 epochs"),
+        ([{**ALONE, "is": False}, {**EVALUATED, "is": False}, {**EVALUATED, "is": True}], "2", "at most 3 epochs"),
+    ],
+)
+def test_of_epochs_whose_content_was_taken_out_it_is_not_said_how_many_were_trained(
+    tmp_path: Path, epochs: list[dict[str, Any]], hidden: str, known: str
+) -> None:
+    with bench(tmp_path / "journal") as one:
+        for number, metrics in enumerate(epochs):
+            said = {SAID: metrics["is"]} if "is" in metrics else {}
+            shown = {name: value for name, value in metrics.items() if name != "is"}
+            one.event("epoch_end", {"epoch": number, "metrics": shown, **said}, str(number))
+        proof = without_content(prove(one, tmp_path / "run.proof"), "epoch_end", hidden)
+        assert f", {known}\n" in run("check", proof).output
+        assert told("check", proof)["epochs"] is None
 
 
 @pytest.mark.parametrize(

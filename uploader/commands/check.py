@@ -27,7 +27,7 @@ DOES_NOT_HOLD = 1
 _LARGEST = 8 << 30
 _CODES = """
   0  it holds, also against all that were named by --key, --witness and --mirror
-  1  it does not: it is damaged or altered, or one of them does not confirm all of it
+  1  it does not: it is damaged or altered, content was taken out of it, or one of them does not confirm all of it
   2  the arguments cannot be used, or the file is no proof; the message says why"""
 
 
@@ -145,7 +145,8 @@ def _checked(
         fail(f"{proof} cannot be checked: {_printable(str(error))}", "check", USAGE, as_json=as_json)
     except DamagedProof as error:
         fail(f"{proof} does not hold: {_printable(str(error))}", "check", DOES_NOT_HOLD, as_json=as_json)
-    return Verdict(found, summary, known=witnesses, troubles=list(found.troubles))
+    omission = [summary.omission] if summary.omission else []
+    return Verdict(found, summary, known=witnesses, troubles=[*found.troubles, *omission])
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
@@ -234,6 +235,8 @@ def _in_short(verdict: Verdict) -> str:
         return "does not hold"
     if not (verdict.findings.signed_by or verdict.findings.countersigned):
         return "is not signed"
+    if verdict.summary.withheld:
+        return "is not whole: its events are those that were signed, but somebody has taken out content"
     return "holds, but does not confirm all that was asked for" if verdict.troubles else "holds"
 
 
@@ -263,6 +266,7 @@ def _as_json(verdict: Verdict) -> dict[str, Any]:
         "sessions": len(found.trees),
         "events": found.events,
         "disclosed": verdict.summary.disclosed,
+        "withheld": dict(verdict.summary.withheld),
         "not_covered": found.beyond,
         "state": verdict.summary.state,
         "epochs": verdict.summary.epochs_trained,

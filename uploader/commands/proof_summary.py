@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from textwrap import wrap
 from typing import Any
 
 from journal.evaluations import SAID, Told, are_trained, looks_like_one, said
-from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, EVALUATED, INTERRUPTED, STATES, VALIDATED, of
+from journal.kinds import CHECKPOINT, COMPLETE, DISCLOSED, EPOCH, EVALUATED, INTERRUPTED, STATES, VALIDATED, of
 from journal.quantities import count
 from journal.sessions.identity import derived
 from uploader.proof.leaves import Leaf
@@ -37,6 +38,8 @@ class Summary:
         results: What its end says of it, if that is disclosed.
         checkpoints: Their sha256, with what is disclosed of each.
         disclosed: Of how many events the content is there.
+        withheld: Of how many events of each kind somebody has taken it out: `prove` always puts it in.
+        untold: The keys of epochs of which it is not there.
         shown: The checkpoints, and how trainings ended.
     """
 
@@ -50,11 +53,15 @@ class Summary:
     results: dict[str, Any] = field(default_factory=dict)
     checkpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
     disclosed: int = 0
+    withheld: Counter[str] = field(default_factory=Counter)
+    untold: set[str] = field(default_factory=set)
     shown: list[Leaf] = field(default_factory=list)
 
     def see(self, leaf: Leaf, payload: bytes | None) -> None:
         """Take an event in."""
         self.disclosed += payload is not None
+        if payload is None and leaf.kind in DISCLOSED:
+            self.withheld[leaf.kind] += 1
         if leaf.kind == EPOCH:
             self._take_epoch(leaf.key, payload)
         elif leaf.kind == CHECKPOINT and leaf.blob:
@@ -64,6 +71,9 @@ class Summary:
             self._take_word(leaf, payload)
 
     def _take_epoch(self, key: str, payload: bytes | None) -> None:
+        if payload is None:
+            self.untold.add(key)
+            return
         told = _told(payload)
         if told.said is not None:
             self.said[key] = told.said
@@ -91,8 +101,29 @@ class Summary:
         return "interrupted" if is_noted else NO_END
 
     @property
-    def epochs_trained(self) -> int:
-        """How many epochs were trained, as far as the proof shows."""
+    def epochs_trained(self) -> int | None:
+        """How many epochs were trained; None where the content of some was taken out: any may be an evaluation."""
+        return None if self.untold else self._trained()
+
+    @property
+    def epochs_at_most(self) -> int:
+        """How many epochs can have been trained at most, by the content that is there."""
+        told = self.epochs | self.evaluations | set(self.said)
+        evaluations = {key for key, is_evaluation in self.said.items() if is_evaluation}
+        if self.epochs:
+            evaluations |= self.evaluations - self.epochs - (set(self.said) - evaluations)
+        return len((told - evaluations) | self.untold)
+
+    @property
+    def omission(self) -> str | None:
+        """In words, the content that somebody has taken out; None where all is there that `prove` puts in."""
+        if not self.withheld:
+            return None
+        kinds = ", ".join(f"{number} of {kind}" for kind, number in sorted(self.withheld.items()))
+        events = count(self.withheld.total(), "event")
+        return f"the content of {events} that `prove` always discloses was taken out: {kinds}"
+
+    def _trained(self) -> int:
         trained = {key for key, is_evaluation in self.said.items() if not is_evaluation}
         if self.epochs:
             return len(trained | self.epochs)
@@ -102,7 +133,9 @@ class Summary:
     def lines(self) -> Iterator[str]:
         """Yield it in words."""
         best = ", ".join(f"{name} {value:.4g}" for name, value in self.results.items())
-        told = f"{self.state}, {count(self.epochs_trained, 'epoch')}" + (f"; {best}" if best else "")
+        known = self.epochs_trained
+        epochs = f"at most {count(self.epochs_at_most, 'epoch')}" if known is None else count(known, "epoch")
+        told = f"{self.state}, {epochs}" + (f"; {best}" if best else "")
         yield from wrap(told, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         for sha256, facts in self.checkpoints.items():
             epoch = f" of epoch {facts['epoch']}" if "epoch" in facts else ""
@@ -122,10 +155,10 @@ class Summary:
         return digest.hexdigest(), self.checkpoints.get(digest.hexdigest())
 
 
-def _told(payload: bytes | None) -> Told:
-    """Return what is known of an epoch; one whose content is not there, or cannot be read, counts as trained."""
+def _told(payload: bytes) -> Told:
+    """Return what is known of an epoch; one whose content cannot be read counts as trained."""
     try:
-        content = json.loads(payload) if payload and _may_be_evaluation(payload) else {"metrics": {}}
+        content = json.loads(payload) if _may_be_evaluation(payload) else {"metrics": {}}
         return Told(said(content), dict(content["metrics"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Told(None, {})

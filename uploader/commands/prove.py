@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn
 import click
 
 from journal.disk import replacing
+from journal.kinds import DISCLOSED
 from journal.quantities import count, readable
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
 from uploader.commands.help_texts import epilog
@@ -129,7 +130,7 @@ def _countersigned(opened: Journal, run: Run, signs: Signers, folder: Path | Non
 
 
 def _write(opened: Journal, run: Run, signs: Signers, out: Path, *, whole: bool, as_json: bool) -> Written:
-    from uploader.proving.proof_writing import DISCLOSED, NothingToProve, write_proof
+    from uploader.proving.proof_writing import NothingToProve, write_proof
 
     try:
         with _streaming(out) if _is_stream(out) else replacing(out) as file:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from journal.folder import Journal
-from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, FAILED, GIVEN_UP, INTERRUPTED
 from journal.outbox.head_notes import stored_heads
 from journal.reading.recorded_events import RecordedEvent
 from journal.records import Run
@@ -19,9 +18,6 @@ from uploader.proof.signers import Signers
 from uploader.proof.trees import SessionTree
 from uploader.proving.run_trees import run_trees
 from uploader.run_selection import full_name
-
-DISCLOSED = frozenset({EPOCH, CHECKPOINT, COMPLETE, FAILED, INTERRUPTED, GIVEN_UP})
-"""The kinds of events whose content is put into a proof unless all is to be: a run's results."""
 
 
 class NothingToProve(Exception):
