@@ -11,7 +11,7 @@ from support.disks import make_read_only, small_disk
 
 from uploader.__main__ import main
 
-pytestmark = pytest.mark.timeout(30)  # a server that begins after all would never end
+pytestmark = pytest.mark.timeout(120)  # a server that begins after all would never end
 
 COMMANDS = {
     "drain": (),

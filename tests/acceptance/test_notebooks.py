@@ -31,7 +31,7 @@ try:
 except ImportError:
     nbformat = None
 
-pytestmark = [pytest.mark.training, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.training
 
 ROOT = Path(__file__).parents[2]
 KEY = "k" * 40
@@ -90,7 +90,7 @@ class Machine:
         for place in (work, self.folder / "home"):
             place.mkdir(exist_ok=True)
         client = NotebookClient(
-            cells, timeout=200, kernel_name=self._kernel(), resources={"metadata": {"path": str(work)}}
+            cells, timeout=600, kernel_name=self._kernel(), resources={"metadata": {"path": str(work)}}
         )
         client.execute(env=self._environment(dies_in_epoch))
         return "".join(output.get("text", "") for cell in cells.cells for output in cell.get("outputs", ()))

@@ -152,7 +152,7 @@ def test_a_model_that_upstream_has_loaded_by_its_url_gets_the_training(
     lineage = {"architecture": {"name": "yolo11n"}, "parent": {}}
     wish = {"config": config, "dataset": {"name": str(training_data)}, "lineage": lineage, "meta": {"name": "wished"}}
     with running(tmp_path / "hub", api_key=KEY) as hub:
-        answer = requests.post(f"{hub.url}/v1/models", json=wish, headers={"x-api-key": KEY}, timeout=30).json()
+        answer = requests.post(f"{hub.url}/v1/models", json=wish, headers={"x-api-key": KEY}, timeout=100).json()
         url, journal = f"https://hub.ultralytics.com/models/{answer['data']['id']}", tmp_path / "journal"
         _run(["-c", FROM_URL, url, str(journal)], tmp_path, library, hub)
         assert _read(hub, f"/{answer['data']['id']}/metrics") == []
@@ -189,13 +189,13 @@ def _state(server: RunningServer, folder: Path) -> State:
     return State(
         model=model,
         epochs=_read(server, f"/{model['id']}/metrics"),
-        weights=requests.get(model["weights"], timeout=30).content,
+        weights=requests.get(model["weights"], timeout=100).content,
         trained=(folder / "runs" / "t1" / "weights" / "best.pt").read_bytes(),
     )
 
 
 def _read(server: RunningServer, path: str) -> Any:
-    answer = requests.get(f"{server.url}/v1/models{path}", headers={"x-api-key": KEY}, timeout=30)
+    answer = requests.get(f"{server.url}/v1/models{path}", headers={"x-api-key": KEY}, timeout=100)
     answer.raise_for_status()
     return answer.json()["data"]
 

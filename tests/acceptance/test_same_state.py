@@ -123,14 +123,14 @@ def _run(command: list[str], folder: Path, server: RunningServer) -> subprocess.
 def _only_model(server: RunningServer) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {server.api_key}"}
     project = f"{server.url}/api/models/{_owner(server)}/demo"
-    listed = requests.get(project, headers=headers, timeout=30).json()["models"]
+    listed = requests.get(project, headers=headers, timeout=100).json()["models"]
     assert len(listed) == 1
     path = "/".join(listed[0][part] for part in ("owner", "project", "model"))
-    return requests.get(f"{server.url}/api/models/{path}", headers=headers, timeout=30).json()["model"]
+    return requests.get(f"{server.url}/api/models/{path}", headers=headers, timeout=100).json()["model"]
 
 
 def _owner(server: RunningServer) -> str:
-    page = requests.get(server.url, timeout=30).text
+    page = requests.get(server.url, timeout=100).text
     found = re.search(r'href="/runs/([^/"]+)/demo/', page)
     assert found, page
     return found[1]

@@ -247,7 +247,7 @@ def test_silence_is_an_unknown_outcome(
     given_up = threading.Event()
 
     def silent(request: Request) -> Reply:
-        given_up.wait(30)
+        given_up.wait(100)
         return kind.answers(request)
 
     server.script = silent

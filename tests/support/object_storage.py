@@ -73,8 +73,8 @@ def started(folder: Path) -> Iterator[str | None]:
 def is_made(bucket: str) -> bool:
     """Try to make a bucket; return whether it is there and takes objects."""
     try:
-        requests.put(bucket, timeout=30)
-        return requests.put(f"{bucket}/ready", b"1", timeout=30).ok
+        requests.put(bucket, timeout=100)
+        return requests.put(f"{bucket}/ready", b"1", timeout=100).ok
     except requests.RequestException:
         return False
 

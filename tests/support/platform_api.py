@@ -23,7 +23,7 @@ class Api:
         """Send a request with the key."""
         headers = {"Authorization": f"Bearer {self.key}", **options.pop("headers", {})}
         return requests.request(
-            method, self.url + path, headers=headers, timeout=30, **{"allow_redirects": False, **options}
+            method, self.url + path, headers=headers, timeout=100, **{"allow_redirects": False, **options}
         )
 
     def post(self, path: str, body: Any, key: str | None = None) -> requests.Response:
@@ -70,7 +70,7 @@ class Api:
 
 def put(url: str, content: bytes) -> requests.Response:
     """PUT bytes to a storage URL, without the key."""
-    return requests.put(url, data=content, headers={"Content-Type": "application/octet-stream"}, timeout=30)
+    return requests.put(url, data=content, headers={"Content-Type": "application/octet-stream"}, timeout=100)
 
 
 def sha256(content: bytes) -> str:

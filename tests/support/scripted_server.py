@@ -121,7 +121,7 @@ def in_front_of(url: str) -> Script:
     def script(request: Request) -> Reply:
         headers = {name: value for name, value in request.headers.items() if name not in {"host", "content-length"}}
         answer = requests.request(
-            request.method, url + request.path, headers=headers, data=request.body, timeout=30, allow_redirects=False
+            request.method, url + request.path, headers=headers, data=request.body, timeout=100, allow_redirects=False
         )
         kept = {name: value for name, value in answer.headers.items() if name.lower() == "content-type"}
         return Reply(answer.status_code, answer.content, kept)

@@ -16,7 +16,7 @@ def create(url: str, size: int, **metadata: str) -> requests.Response:
     """Begin an upload of `size` bytes."""
     pairs = (f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in metadata.items())
     headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": ",".join(pairs)}
-    return requests.post(url, headers=headers, timeout=30)
+    return requests.post(url, headers=headers, timeout=100)
 
 
 def begun(url: str, size: int, **metadata: str) -> str:
@@ -28,12 +28,12 @@ def begun(url: str, size: int, **metadata: str) -> str:
 
 def patch(url: str, offset: int, content: Any, **headers: str) -> requests.Response:
     """Send bytes."""
-    return requests.patch(url, data=content, headers={**BYTES, "Upload-Offset": str(offset), **headers}, timeout=30)
+    return requests.patch(url, data=content, headers={**BYTES, "Upload-Offset": str(offset), **headers}, timeout=100)
 
 
 def head(url: str) -> requests.Response:
     """Request the offset of an upload."""
-    return requests.head(url, headers=TUS, timeout=30)
+    return requests.head(url, headers=TUS, timeout=100)
 
 
 def offset(url: str) -> int:

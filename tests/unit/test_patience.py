@@ -1,4 +1,4 @@
-"""How long tests wait: for what must come, half a minute at least; for what must not, less than a second.
+"""How long tests wait: for what must come, a minute at least; for what must not, less than a second.
 
 A machine that is busy, or stops for seconds, then fails no test, and none passes because it did.
 """
@@ -13,7 +13,7 @@ WAIT = re.compile(r"(?:timeout=|\.wait\(|\.join\(|wait_for\(.*, )(\d+(?:\.\d+)?)
 
 
 def hasty(text: str) -> list[str]:
-    return [wait[0] for wait in WAIT.finditer(text) if 1 <= float(wait[1]) < 30]
+    return [wait[0] for wait in WAIT.finditer(text) if 1 <= float(wait[1]) < 60]
 
 
 def test_a_test_waits_long_for_what_must_come() -> None:
@@ -23,6 +23,6 @@ def test_a_test_waits_long_for_what_must_come() -> None:
 
 
 def test_what_is_hasty() -> None:
-    assert hasty("assert epoch.wait(20)") == [".wait(20"]
+    assert hasty("assert epoch.wait(30)") == [".wait(30"]
     assert hasty("assert changed.wait_for(lambda: seen(1, 2), 10)") == ["wait_for(lambda: seen(1, 2), 10"]
     assert hasty("get(url, timeout=5)\nthread.join(60)\nassert not second.wait(0.3)") == ["timeout=5"]

@@ -131,7 +131,7 @@ def test_a_drain_until_done_delivers_what_is_recorded_meanwhile_and_ends(
     training = journals.begin()
     training.started()
     with journals.draining(server.url, watch=True, until_done=True) as running:
-        assert begun.wait(30)
+        assert begun.wait(100)
         training.epoch(0)
         training.complete()
         training.end()

@@ -86,7 +86,7 @@ def test_metrics_do_not_wait_for_a_slow_checkpoint_but_completion_does(
 
     def script(request: Request) -> Reply:
         if request.method == "PUT":
-            assert all_metrics.wait(30)
+            assert all_metrics.wait(100)
             seen.append("file")
         elif request.path.endswith("/metrics"):
             seen.append(request.json()["event"])
@@ -111,7 +111,7 @@ def test_deliveries_of_a_run_go_in_parallel(journals: Recordings, server: Script
 
     def script(request: Request) -> Reply:
         if request.json()["data"].get("epoch") in range(8):
-            together.wait(30)  # passes only when eight are under way at once
+            together.wait(100)  # passes only when eight are under way at once
         return received(request)
 
     server.script = script

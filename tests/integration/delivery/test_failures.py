@@ -133,7 +133,7 @@ def test_a_silent_server_is_given_up_on(journals: Recordings, server: ScriptedSe
 
     def script(request: Request) -> Reply:
         if len(server.requests) == 1:
-            outlasted.put(over.wait(30))
+            outlasted.put(over.wait(100))
         return received(request)
 
     server.script = script

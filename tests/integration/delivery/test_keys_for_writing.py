@@ -89,9 +89,9 @@ def test_a_watching_drain_says_so_and_goes_on_when_it_may_read(
 
     timing = Timing(reread=0.01, reopen=0.2 if allowed == "the same key" else 1.0)
     with journals.draining(server.url, watch=True, timing=timing, reread=reread):
-        assert "is sent; 127.0.0.1" in told.get(timeout=30)
+        assert "is sent; 127.0.0.1" in told.get(timeout=100)
         may_read.set()
-        assert complete.wait(30)
+        assert complete.wait(100)
 
 
 def _reading_when(may_read: threading.Event, complete: threading.Event, allowed: str) -> Script:

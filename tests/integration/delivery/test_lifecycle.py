@@ -53,11 +53,11 @@ def test_a_watching_drain_delivers_what_is_recorded_meanwhile(journals: Recordin
         training = journals.begin()
         training.started()
         training.epoch(0)
-        assert first_epoch.wait(30)
+        assert first_epoch.wait(100)
         training.epoch(1)
         training.complete()
         training.end()
-        assert complete.wait(30)
+        assert complete.wait(100)
         running.stop()
     assert [body["event"] for body in server.bodies()] == [
         "training_started",
@@ -73,7 +73,7 @@ def test_a_watching_drain_outlasts_an_unreachable_host(journals: Recordings) -> 
     script, complete = hearing("training_complete")
     port = free_port()
     with journals.draining(f"http://127.0.0.1:{port}", watch=True), scripted_server(script, port=port):
-        assert complete.wait(30)
+        assert complete.wait(100)
 
 
 class Warnings(SimpleQueue[str]):
@@ -106,12 +106,12 @@ def test_a_watching_drain_whose_key_is_refused_says_so_and_goes_on_when_it_is_le
 
     server.script = script
     with journals.draining(server.url, watch=True, timing=Timing(reread=0.01, reopen=0.01)) as running:
-        assert "nothing is sent" in told.get(timeout=30)
+        assert "nothing is sent" in told.get(timeout=100)
         is_let_in.set()
-        assert complete.wait(30)
+        assert complete.wait(100)
         running.stop()
         assert running.summary().exit_code == 0
-    assert "what waits is sent again" in told.get(timeout=30)
+    assert "what waits is sent again" in told.get(timeout=100)
     assert told.empty()  # said once
 
 
@@ -122,7 +122,7 @@ def test_a_refused_key_is_not_tried_again_before_it_is_time(
     server.script = lambda _: Reply(401, {"error": "no such key"})
     looked = Looks(server.url)
     with journals.draining(server.url, watch=True, timing=Timing(reread=0.0, reopen=600.0), reread=looked):
-        assert told.get(timeout=30)
+        assert told.get(timeout=100)
         looked.wait_for(3)
         asked = len(server.requests)
         looked.wait_for(6)
@@ -155,8 +155,8 @@ def test_a_watching_drain_without_a_key_waits_for_one(
     server.script, complete = hearing("training_complete")
     found = settings(KEY, server.url)
     with journals.draining("", key=None, watch=True, timing=Timing(reread=0.01), reread=lambda: found):
-        assert "there is no API key" in told.get(timeout=30)
-        assert complete.wait(30)
+        assert "there is no API key" in told.get(timeout=100)
+        assert complete.wait(100)
 
 
 def test_a_watching_drain_waits_for_another_ones_end(
@@ -170,10 +170,10 @@ def test_a_watching_drain_waits_for_another_ones_end(
     with ExitStack() as other:
         other.enter_context(drain_lock(journals.journal.path))
         with journals.draining(server.url, watch=True):
-            assert waits.wait(30)
+            assert waits.wait(100)
             assert not server.requests
             other.close()
-            assert complete.wait(30)
+            assert complete.wait(100)
 
 
 def test_a_watching_drain_can_be_stopped_while_it_waits_for_another_one(journals: Recordings) -> None:
@@ -196,7 +196,7 @@ def test_a_full_disk_ends_no_watching_drain(
     monkeypatch.setattr(drain.Outcomes, "write", full_at_first)
     monkeypatch.setattr(drain, "TICK_SECONDS", 0.01)
     with journals.draining(server.url, watch=True):
-        assert complete.wait(30)
+        assert complete.wait(100)
 
 
 def test_a_disk_that_is_full_at_the_start_ends_no_watching_drain(
@@ -213,7 +213,7 @@ def test_a_disk_that_is_full_at_the_start_ends_no_watching_drain(
     monkeypatch.setattr(drain.Journal, "ingest_fallbacks", full_at_first)
     monkeypatch.setattr(drain, "TICK_SECONDS", 0.01)
     with journals.draining(server.url, watch=True):
-        assert complete.wait(30)
+        assert complete.wait(100)
 
 
 def test_a_watching_drain_goes_on_beside_an_address_that_no_key_is_for(
@@ -223,9 +223,9 @@ def test_a_watching_drain_goes_on_beside_an_address_that_no_key_is_for(
     journals.writer.route(left_behind.run.id, "ultralytics", "http://127.0.0.1:9")
     server.script, complete = hearing("training_complete")
     with journals.draining(server.url, watch=True) as running:
-        assert "http://127.0.0.1:9: nothing is sent" in told.get(timeout=30)
+        assert "http://127.0.0.1:9: nothing is sent" in told.get(timeout=100)
         journals.whole("new")
-        assert complete.wait(30)
+        assert complete.wait(100)
         running.stop()
 
 
@@ -238,7 +238,7 @@ def watched(journals: Recordings, server: ScriptedServer) -> Iterator[Training]:
     with closing(sqlite3.connect(journals.journal.database)) as database, database:
         database.execute("UPDATE sessions SET pid = ?", [dead_pid()])
     with journals.draining(server.url, watch=True, timing=Timing(intake=0.01)):
-        assert started.wait(30)
+        assert started.wait(100)
         yield training
 
 
@@ -251,7 +251,7 @@ def leave_an_epoch(training: Training, folder: Path) -> None:
 def test_a_watching_drain_takes_fallback_files_in(watched: Training, server: ScriptedServer, tmp_path: Path) -> None:
     server.script, epoch = hearing("epoch_end")
     leave_an_epoch(watched, tmp_path / "fallback")
-    assert epoch.wait(30)
+    assert epoch.wait(100)
 
 
 def test_a_watching_drain_takes_in_the_last_checkpoint_of_a_killed_training(
@@ -261,7 +261,7 @@ def test_a_watching_drain_takes_in_the_last_checkpoint_of_a_killed_training(
     file = tmp_path / "best.pt"
     file.write_bytes(b"weights")
     watched.event("model_saved", {"epoch": 0, "files": [{"role": "best", "path": str(file), "publish": True}]}, "0")
-    assert saved.wait(30)
+    assert saved.wait(100)
 
 
 def test_a_watching_drain_outlasts_what_it_cannot_take_in(
@@ -275,9 +275,9 @@ def test_a_watching_drain_outlasts_what_it_cannot_take_in(
     server.script, epoch = hearing("epoch_end")
     with monkeypatch.context() as patched:
         patched.setattr(fallback_intake, "ingest", fail)
-        assert failed.wait(30)
+        assert failed.wait(100)
     leave_an_epoch(watched, tmp_path / "fallback")
-    assert epoch.wait(30)
+    assert epoch.wait(100)
 
 
 # --- being stopped
@@ -317,7 +317,7 @@ def test_a_stopped_drain_finishes_what_is_under_way(
     def script(request: Request) -> Reply:
         if request.method == "POST" and request.json().get("event") == "epoch_end":
             stopping.set()
-            assert stopped.wait(30)
+            assert stopped.wait(100)
         return received(request)
 
     def withdraw(sender: Sender) -> list[Claim]:
@@ -329,7 +329,7 @@ def test_a_stopped_drain_finishes_what_is_under_way(
     monkeypatch.setattr(Sender, "withdraw", withdraw)
     server.script = script
     with journals.draining(server.url, parallel=2) as running:
-        assert stopping.wait(30)
+        assert stopping.wait(100)
         running.stop()
     summary = running.summary()
     assert (summary.exit_code, summary.interrupted) == (3, True)
@@ -352,12 +352,12 @@ def test_a_stopped_drain_breaks_off_what_takes_too_long(
     def script(request: Request) -> Reply:
         if is_put(request):
             under_way.set()
-            over.wait(30)
+            over.wait(100)
         return received(request)
 
     server.script = script
     with journals.draining(server.url) as running:
-        assert under_way.wait(30)
+        assert under_way.wait(100)
         running.stop()
     over.set()
     assert running.summary().exit_code == 3
@@ -445,7 +445,7 @@ def test_a_drain_may_overtake_itself(journals: Recordings, server: ScriptedServe
     def script(request: Request) -> Reply:
         if request.method == "POST" and b'"epoch": 0' in request.body.replace(b'":0', b'": 0'):
             (second if first.is_set() else first).set()
-            assert second.wait(30)
+            assert second.wait(100)
         return received(request)
 
     server.script = script

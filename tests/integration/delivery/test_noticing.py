@@ -29,11 +29,11 @@ def test_an_event_wakes_a_drain_that_waits(
     training = journals.begin()
     training.started()
     with journals.draining(server.url, watch=True):
-        assert started.wait(30)
-        assert waits.wait(30)
+        assert started.wait(100)
+        assert waits.wait(100)
         server.script, heard = hearing("epoch_end")
         training.epoch(0)
-        assert heard.wait(30)
+        assert heard.wait(100)
 
 
 def test_what_cannot_be_looked_at_has_not_changed(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_drain_that_goes_on_tells_it_meanwhile(journals: Recordings, server: S
         return settings(KEY, server.url)
 
     with journals.draining(server.url, watch=True, timing=QUICK, reread=looked):
-        assert seen.get(timeout=30).cause == "key refused"
+        assert seen.get(timeout=100).cause == "key refused"
 
 
 @pytest.mark.parametrize(

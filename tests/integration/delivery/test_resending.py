@@ -329,7 +329,7 @@ def test_a_registration_of_unknown_outcome_is_looked_for_before_it_is_made_anew(
 
     server.script = broken
     with journals.draining(server.url, watch=True):
-        assert asked.wait(30)
+        assert asked.wait(100)
     server.requests.clear()
     server.script = received
     assert journals.journal.rename(run.id, project="mine").announced_anew == 1
@@ -379,7 +379,7 @@ class LosingWay:
     def __call__(self, request: Request) -> Reply:
         headers = {name: request.headers[name] for name in ("authorization", "content-type") if name in request.headers}
         url, body = self._url + request.path, request.body
-        answer = requests.request(request.method, url, data=body, headers=headers, timeout=30)
+        answer = requests.request(request.method, url, data=body, headers=headers, timeout=100)
         if b"training_started" in body:
             self.made.append(answer.json()["modelId"])
         if self.is_mended:
@@ -403,7 +403,7 @@ def test_a_run_that_was_taken_in_a_former_default_project_is_found_there(
     training.started()
     for project in ("first", "second"):
         with journals.draining(server.url, project=project, watch=True):
-            assert way.lost.acquire(timeout=30)
+            assert way.lost.acquire(timeout=100)
         due_now(journals)
     way.is_mended = True
     assert journals.drain(server.url, project="third").exit_code == 0
@@ -417,7 +417,7 @@ def test_a_run_that_was_given_up_and_taken_up_again_is_found_in_its_former_proje
     training = journals.begin()
     training.started()
     with journals.draining(server.url, watch=True):
-        assert way.lost.acquire(timeout=30)
+        assert way.lost.acquire(timeout=100)
     journals.journal.drop_destination(1)
     journals.journal.rename(training.run.id, project="mine")
     way.is_mended = True

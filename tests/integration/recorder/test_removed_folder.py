@@ -305,7 +305,7 @@ def test_a_run_that_was_registered_stays_the_model_that_it_is(
         assert drain(folder, platform.url) == 0
         assert len(Api(platform.url, KEY).get("/api/models/local/demo")["models"]) == 1
         assert rows(folder, "SELECT count(*) FROM targets WHERE state = 'registered'") == [(2,)]
-        hub = requests.get(f"{platform.url}/v1/models", headers={"x-api-key": KEY}, timeout=30)
+        hub = requests.get(f"{platform.url}/v1/models", headers={"x-api-key": KEY}, timeout=100)
         assert hub.json()["data"]["total"] == 1
 
 

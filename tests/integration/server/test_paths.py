@@ -51,7 +51,7 @@ def ask(server: RunningServer, method: str, path: str) -> tuple[int, bytes]:
     signer = Signer((server.data / "signing-secret").read_text().strip().encode(), 900)
     signed_for = "TUS" if path.startswith("/storage/transfers/") else method
     query = urlsplit(signer.url_until("", "GET" if signed_for == "HEAD" else signed_for, unquote(path), 2**40)).query
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=100)
     try:
         headers = {"Authorization": f"Bearer {server.api_key}", "Tus-Resumable": "1.0.0", "Upload-Length": "1"}
         connection.request(method, f"{path}?{query}", headers=headers)
@@ -127,7 +127,7 @@ def test_everything_in_the_folder_is_private(tmp_path: Path) -> None:
             api.checkpoint(b"x", run)
             ticket = api.prepare(modelId=run["modelId"], runId=run["runId"])
             headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "1"}
-            assert requests.post(ticket["tus"]["create"], headers=headers, timeout=30).status_code == 201
+            assert requests.post(ticket["tus"]["create"], headers=headers, timeout=100).status_code == 201
             modes = {path.name: path.stat().st_mode & 0o077 for path in [server.data, *server.data.rglob("*")]}
     finally:
         os.umask(umask)
@@ -141,7 +141,7 @@ def test_an_answer_about_a_failure_shows_no_path_and_no_server(
     run = api.start()
     ticket = api.prepare(modelId=run["modelId"], runId=run["runId"])
     (server.data / "files").rmdir()
-    failed = requests.put(ticket["uploadUrl"], data=b"x", timeout=30)
+    failed = requests.put(ticket["uploadUrl"], data=b"x", timeout=100)
     assert (failed.status_code, list(failed.json())) == (500, ["error"])
     assert str(server.data) not in failed.text
     assert "Traceback" not in failed.text

@@ -19,18 +19,18 @@ from uploader.server.running import RunningServer, running
 def test_without_the_key_nothing_is_answered(server: RunningServer) -> None:
     for path in (EVENTS, "/api/models/local/demo", "/api/anything", "/anything", "/v1/models"):
         for authorization in ("", "Bearer", "Bearer wrong", f"Basic {server.api_key}", "Bearer \xe9"):
-            answer = requests.get(server.url + path, headers={"Authorization": authorization}, timeout=30)
+            answer = requests.get(server.url + path, headers={"Authorization": authorization}, timeout=100)
             assert (answer.status_code, "error" in answer.json()) == (401, True)
 
 
 def test_the_key_may_be_the_password_of_a_browser(server: RunningServer) -> None:
-    answer = requests.get(f"{server.url}/api/models/local/demo", auth=("anyone", server.api_key), timeout=30)
+    answer = requests.get(f"{server.url}/api/models/local/demo", auth=("anyone", server.api_key), timeout=100)
     assert answer.status_code == 200
 
 
 def test_what_a_browser_sends_by_itself_changes_nothing(server: RunningServer) -> None:
     started = {"event": "training_started", "project": "demo", "name": "t", "data": {}}
-    answer = requests.post(server.url + EVENTS, json=started, auth=("anyone", server.api_key), timeout=30)
+    answer = requests.post(server.url + EVENTS, json=started, auth=("anyone", server.api_key), timeout=100)
     assert answer.status_code == 401
     assert Api(server.url, server.api_key).get("/api/models/local/demo")["models"] == []
 
@@ -157,7 +157,7 @@ def test_a_body_above_the_limit_is_refused(api: Api) -> None:
 def test_an_announced_size_above_the_limit_is_refused_at_once(server: RunningServer) -> None:
     parts = urlsplit(server.url)
     assert parts.hostname is not None
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=100) as connection:
         head = f"POST {UPLOAD} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {server.api_key}\r\n"
         connection.sendall(f"{head}Content-Length: {MAX_JSON + 1}\r\n\r\n".encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
@@ -193,7 +193,7 @@ def test_no_folder_is_listed_and_no_path_leads_out(server: RunningServer, api: A
     for path in paths:
         parts = urlsplit(server.url)
         assert parts.hostname is not None
-        with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+        with socket.create_connection((parts.hostname, parts.port), timeout=100) as connection:
             head = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {api.key}\r\n"
             connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
             assert connection.recv(4096)[9:12] in (b"403", b"404"), path

@@ -71,8 +71,8 @@ def test_upstream_resolves_datasets_and_models(tmp_path: Path) -> None:
             "ul://other/datasets/secret",
         ]
         dataset, model, *failures = resolve(server.url, "k", tmp_path, uris)
-        assert requests.get(dataset[1], timeout=30).text == '{"type": "dataset"}\n'
-        assert requests.get(model[1], timeout=30).content == b"weights"
+        assert requests.get(dataset[1], timeout=100).text == '{"type": "dataset"}\n'
+        assert requests.get(model[1], timeout=100).content == b"weights"
         missing = ["FileNotFoundError"] * 3
         assert [kind for kind, _ in failures] == [*missing, "RuntimeError", "PermissionError"]
         ((refused, _),) = resolve(server.url, "wrong", tmp_path, uris[:1])
@@ -89,8 +89,8 @@ def test_older_clients_follow_a_redirect(server: RunningServer, api: Api, prefix
     for path, content in found.items():
         answer = api.request("HEAD", f"{prefix}/{path}")
         assert answer.status_code == 302
-        assert requests.get(answer.headers["Location"], timeout=30).content == content
+        assert requests.get(answer.headers["Location"], timeout=100).content == content
     refused = {"datasets/local/slow/export": 409, "datasets/other/secret/export": 403, "models/a/b/c/download": 404}
     for path, status in refused.items():
         assert api.request("HEAD", f"{prefix}/{path}").status_code == status
-    assert requests.head(f"{server.url}{prefix}/datasets/local/boxes/export", timeout=30).status_code == 401
+    assert requests.head(f"{server.url}{prefix}/datasets/local/boxes/export", timeout=100).status_code == 401

@@ -70,7 +70,7 @@ def test_the_weights_come_back_through_a_signed_url_that_needs_no_key(client: sd
     train(client)
     (file,) = client.models.files("local", "demo", "train")["files"]
     assert (file["name"], file["size"], file["sha256"]) == ("best.pt", len(WEIGHTS), sha256(WEIGHTS))
-    assert requests.get(file["downloadUrl"], timeout=30).content == WEIGHTS
+    assert requests.get(file["downloadUrl"], timeout=100).content == WEIGHTS
 
 
 def test_the_job_shows_how_far_the_training_is(client: sdk.Platform) -> None:

@@ -40,7 +40,7 @@ def connected(url: str, **options: int) -> closing[socket.socket]:
     parts = urlsplit(url)
     assert parts.hostname is not None
     connection = socket.socket()
-    connection.settimeout(30)
+    connection.settimeout(100)
     for name, value in options.items():
         connection.setsockopt(socket.SOL_SOCKET, getattr(socket, name), value)
     connection.connect((parts.hostname, parts.port))
@@ -177,4 +177,4 @@ def test_others_are_served_meanwhile_and_too_many_get_503(tmp_path: Path) -> Non
             with connected(server.url) as third:
                 third.sendall(request("GET", server.url + "/api/account/summary"))
                 assert third.recv(65536).startswith(b"HTTP/1.1 200 ")
-                assert requests.get(server.url, timeout=30).status_code == 503
+                assert requests.get(server.url, timeout=100).status_code == 503

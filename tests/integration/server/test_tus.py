@@ -123,7 +123,7 @@ def test_requests_that_violate_tus_are_refused_and_change_nothing(api: Api, run:
     assert patch(url, 2, b"2", **{"Upload-Offset": "x"}).status_code == 400
     for method in ("HEAD", "PATCH", "DELETE"):
         for version in ({}, {"Tus-Resumable": "0.2.2"}):
-            refused = requests.request(method, url, headers=version, timeout=30)
+            refused = requests.request(method, url, headers=version, timeout=100)
             assert (refused.status_code, refused.headers["Tus-Version"]) == (412, "1.0.0")
     assert offset(url) == 2
 
@@ -135,8 +135,8 @@ def test_a_transfer_must_match_its_upload(server: RunningServer, api: Api, run: 
     assert create(url, len(WEIGHTS), sha256="no digest").status_code == 400
     assert create(url, 2**50).status_code == 413
     unknown = {**TUS, "Upload-Defer-Length": "1"}
-    assert requests.post(url, headers=unknown, timeout=30).status_code == 400
-    assert requests.post(url, headers={"Upload-Length": "1"}, timeout=30).status_code == 412
+    assert requests.post(url, headers=unknown, timeout=100).status_code == 400
+    assert requests.post(url, headers={"Upload-Length": "1"}, timeout=100).status_code == 412
     assert partial(server) == []
 
 
@@ -148,7 +148,7 @@ def test_an_invalid_sha256_is_refused(api: Api, run: dict[str, Any], digest: obj
 
 def test_capabilities_need_no_signature(server: RunningServer) -> None:
     for path in ("/storage/uploads/any/transfers", "/storage/transfers/any"):
-        told = requests.options(server.url + path, timeout=30)
+        told = requests.options(server.url + path, timeout=100)
         assert (told.status_code, told.headers["Tus-Version"], told.headers["Tus-Resumable"]) == (204, "1.0.0", "1.0.0")
         assert set(told.headers["Tus-Extension"].split(",")) == {"creation", "checksum", "expiration", "termination"}
         assert told.headers["Tus-Checksum-Algorithm"] == "sha256,sha1,md5"
@@ -159,10 +159,10 @@ def test_a_terminated_upload_is_gone(server: RunningServer, api: Api, run: dict[
     upload = ticket(api, run)
     url = begun(upload["tus"]["create"], len(WEIGHTS))
     patch(url, 0, WEIGHTS[:HALF])
-    assert requests.delete(url, headers=TUS, timeout=30).status_code == 204
+    assert requests.delete(url, headers=TUS, timeout=100).status_code == 204
     assert head(url).status_code == 404
     assert patch(url, HALF, WEIGHTS[HALF:]).status_code == 404
-    assert requests.delete(url, headers=TUS, timeout=30).status_code == 404
+    assert requests.delete(url, headers=TUS, timeout=100).status_code == 404
     assert partial(server) == []
     assert "resume" not in ticket(api, run)["tus"]
 
@@ -170,9 +170,9 @@ def test_a_terminated_upload_is_gone(server: RunningServer, api: Api, run: dict[
 def test_the_method_may_be_in_a_header(api: Api, run: dict[str, Any]) -> None:
     url = begun(ticket(api, run)["tus"]["create"], len(WEIGHTS))
     instead = {**BYTES, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
-    assert requests.post(url, data=WEIGHTS[:HALF], headers=instead, timeout=30).status_code == 204
+    assert requests.post(url, data=WEIGHTS[:HALF], headers=instead, timeout=100).status_code == 204
     assert offset(url) == HALF
-    assert requests.post(url, headers=TUS, timeout=30).status_code == 404
+    assert requests.post(url, headers=TUS, timeout=100).status_code == 404
 
 
 def test_an_empty_file_is_complete_at_once(server: RunningServer, api: Api, run: dict[str, Any]) -> None:
@@ -259,7 +259,7 @@ def broken_off(url: str, sent: bytes, **headers: str) -> None:
     assert parts.hostname is not None
     said = {**BYTES, "Upload-Offset": "0", "Content-Length": str(len(WEIGHTS)), "Host": parts.netloc, **headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in said.items())
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=100) as connection:
         connection.sendall(f"PATCH {parts.path}?{parts.query} HTTP/1.1\r\n{lines}\r\n".encode() + sent)
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(4096):
@@ -294,7 +294,7 @@ def arriving(url: str, sent: bytes, **headers: str) -> Iterator[socket.socket]:
     assert parts.hostname is not None
     said = {**BYTES, "Upload-Offset": "0", "Content-Length": str(len(WEIGHTS)), "Host": parts.netloc, **headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in said.items())
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=100) as connection:
         head_ = f"PATCH {parts.path}?{parts.query} HTTP/1.1\r\nExpect: 100-continue\r\n{lines}\r\n"
         connection.sendall(head_.encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 100 ")  # sent when the body is first read
@@ -306,7 +306,7 @@ def test_concurrent_writes_never_mix(server: RunningServer, api: Api, run: dict[
     url = begun(ticket(api, run)["tus"]["create"], len(WEIGHTS))
     with arriving(url, WEIGHTS[:HALF]) as first:
         assert patch(url, 0, b"x" * HALF).status_code == 423
-        assert requests.delete(url, headers=TUS, timeout=30).status_code == 423
+        assert requests.delete(url, headers=TUS, timeout=100).status_code == 423
         first.sendall(WEIGHTS[HALF:])
         assert first.recv(4096).startswith(b"HTTP/1.1 204 ")
     assert kept(server) == [WEIGHTS]

@@ -28,7 +28,7 @@ def at(journals: Recordings, server: RunningServer) -> Recordings:
 
 
 def change(server: RunningServer, statement: str) -> None:
-    with closing(sqlite3.connect(server.data / "platform.db", timeout=30)) as store:
+    with closing(sqlite3.connect(server.data / "platform.db", timeout=100)) as store:
         store.execute("PRAGMA foreign_keys=ON")
         assert store.execute(statement).rowcount
         store.commit()

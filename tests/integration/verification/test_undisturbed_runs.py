@@ -89,7 +89,7 @@ def cancelled(at: At) -> None:
     training.epoch(0)
     at.drain_meanwhile()
     path = f"{at.server.url}/api/models/local/demo/cancelled/training"
-    assert requests.delete(path, headers={"Authorization": f"Bearer {KEY}"}, timeout=30).ok
+    assert requests.delete(path, headers={"Authorization": f"Bearer {KEY}"}, timeout=100).ok
     training.epoch(1)
     training.complete()
     training.end()
@@ -217,7 +217,7 @@ def test_a_run_whose_console_was_watched_is_sent_again_without_its_text_twice(at
 def test_a_model_that_was_renamed_there_is_found(local: At) -> None:
     trained(local.journals)
     local.drain()
-    with closing(sqlite3.connect(local.server.data / "platform.db", timeout=30)) as store:
+    with closing(sqlite3.connect(local.server.data / "platform.db", timeout=100)) as store:
         assert store.execute("UPDATE models SET slug = 'renamed'").rowcount == 1
         store.commit()
     assert local.said() == [[]]
@@ -226,7 +226,7 @@ def test_a_model_that_was_renamed_there_is_found(local: At) -> None:
 def test_when_an_epoch_ended_that_was_taken_in_later_nobody_knows(local: At) -> None:
     salvaged(local)
     local.drain()
-    with closing(sqlite3.connect(local.server.data / "platform.db", timeout=30)) as store, store:
+    with closing(sqlite3.connect(local.server.data / "platform.db", timeout=100)) as store, store:
         assert store.execute("UPDATE epochs SET timestamp = '2091-01-01T00:00:00Z' WHERE epoch = 1").rowcount == 1
     assert local.said() == [[]]
 
@@ -236,7 +236,7 @@ def test_what_is_queued_is_not_queued_twice(local: At) -> None:
     local.drain()
     [one] = verified(local.journals, local.url)
     requests.delete(
-        f"{local.server.url}/api/models/local/demo/train", headers={"Authorization": f"Bearer {KEY}"}, timeout=30
+        f"{local.server.url}/api/models/local/demo/train", headers={"Authorization": f"Bearer {KEY}"}, timeout=100
     )
     for _ in range(2):
         [lost] = verified(local.journals, local.url)

@@ -63,7 +63,7 @@ class Keeping:
         passed = ("authorization", "content-type", "uploader-times")
         headers = {name: request.headers[name] for name in passed if name in request.headers}
         url = self.url + request.path
-        answer = requests.request(request.method, url, data=request.body, headers=headers, timeout=30)
+        answer = requests.request(request.method, url, data=request.body, headers=headers, timeout=100)
         shown = answer.json()
         if "model" in shown:
             self.change(shown["model"])
