@@ -18,12 +18,13 @@ from journal.records import CANCELLED
 from journal.retention import prunable
 from journal.schema.tables import rank
 from journal.sessions.liveness import live_runs
+from journal.sessions.over import LAST_EVENT
 
 _RUNS = text(
-    """
+    f"""
     SELECT r.id, r.project, r.name, r.save_dir, r.created_at,
-           (SELECT max(max(coalesce(s.ended_at, ''), s.heartbeat_at, s.started_at)) FROM sessions s
-            WHERE s.run_id = r.id AND s.purpose IS NULL) AS last_sign_at,
+           (SELECT max(max(coalesce(s.ended_at, ''), s.heartbeat_at, s.started_at, coalesce({LAST_EVENT}, '')))
+            FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL) AS last_sign_at,
            (SELECT outcome FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL
             ORDER BY s.generation DESC, id DESC LIMIT 1) AS outcome,
            (SELECT count(*) - count(DISTINCT s.generation) FROM sessions s
@@ -32,7 +33,7 @@ _RUNS = text(
             JOIN events e ON e.session_id = s.id AND e.seq > s.flushed_seq AND e.created_at < s.heartbeat_at
             WHERE s.run_id = r.id AND s.ended_at IS NULL) AS unflushed
     FROM runs r ORDER BY r.created_at
-    """
+    """  # noqa: S608 - a name of this package
 )
 # Of each session the last one, which stands near its end, where it is looked for; of those the run's. (In a group with
 # max(), SQLite takes the other columns from the row that has the maximum.)

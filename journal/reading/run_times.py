@@ -15,12 +15,13 @@ from journal.reading.remaining import page_of
 from journal.records import CANCELLED
 from journal.schema.tables import RANK
 from journal.sessions.liveness import live_sessions
+from journal.sessions.over import LAST_EVENT, last_sign
 
 _SESSIONS = text(
-    """
-    SELECT id, host, started_at, heartbeat_at, ended_at, outcome FROM sessions
-    WHERE run_id = :run AND purpose IS NULL ORDER BY generation, id
-    """
+    f"""
+    SELECT s.id, s.host, s.started_at, s.heartbeat_at, s.ended_at, s.outcome, {LAST_EVENT} AS last_event_at
+    FROM sessions s WHERE s.run_id = :run AND s.purpose IS NULL ORDER BY s.generation, s.id
+    """  # noqa: S608 - a name of this package
 )
 _LAST = text(
     f"""
@@ -79,7 +80,7 @@ def run_times(connection: Connection, run_id: str, now: datetime) -> RunTimes:
     """
     rows = connection.execute(_SESSIONS, {"run": run_id}).all()
     live = set(live_sessions(connection, now))
-    ends = [to_text(now) if row.id in live else row.ended_at or row.heartbeat_at for row in rows]
+    ends = [to_text(now) if row.id in live else last_sign(row, now) for row in rows]
     is_live = any(row.id in live for row in rows)
     milestone = connection.execute(_MILESTONE, {"run": run_id}).scalar()
     return RunTimes(

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, text
 
-from journal.clock import now_text, to_text
+from journal.clock import now_text
 from journal.encoding import encode
 from journal.kinds import INTERRUPTED, MILESTONES, listed, of
 from journal.schema import tables
@@ -20,7 +20,7 @@ from journal.schema.tables import RANK
 from journal.sessions import session_rows
 from journal.sessions.identity import Session, derived
 from journal.sessions.liveness import live_runs
-from journal.sessions.over import LAST_EVENT, hears_of_sessions, is_gone
+from journal.sessions.over import LAST_EVENT, hears_of_sessions, is_gone, last_sign
 
 _LEFT = ("abandoned", "exited")
 """Outcomes of sessions whose process ended without recording the training's end."""
@@ -96,12 +96,4 @@ def _write(connection: Connection, dead: Row[Any], now: datetime) -> None:
     row = session_rows.begin(connection, session, ended_at=now_text(), outcome=INTERRUPTED)
     payload = {"error": "the training was interrupted: its process ended without a word", "code": "Interrupted"}
     values = {"run_id": dead.run_id, "session_id": row, "kind": INTERRUPTED, "key": "", "seq": 1}
-    connection.execute(
-        insert(tables.events).values(**values, payload=encode(payload), created_at=_last_sign(dead, now))
-    )
-
-
-def _last_sign(dead: Row[Any], now: datetime) -> str:
-    """Return when a training was interrupted, as far as it is known: when it was heard of for the last time."""
-    signs = (dead.ended_at, dead.heartbeat_at, dead.last_event_at)
-    return max((sign for sign in signs if sign and sign <= to_text(now)), default=to_text(now))
+    connection.execute(insert(tables.events).values(**values, payload=encode(payload), created_at=last_sign(dead, now)))

@@ -147,6 +147,18 @@ def is_gone(session: Row[Any], now: datetime, *, is_heard_of: bool = True) -> bo
     return is_heard_of and bool(last_sign < to_text(now - SILENT_FOR_GOOD))
 
 
+def last_sign(session: Row[Any], now: datetime) -> str:
+    """Return when a session that is over was heard of for the last time: its end, as far as that is known.
+
+    Args:
+        session: A row of `sessions`, or what it has of `ended_at` and `heartbeat_at`, with its `LAST_EVENT` as
+            `last_event_at`. What a clock that was set back dated after now tells nothing.
+        now: The current time.
+    """
+    signs = (session.ended_at, session.heartbeat_at, session.last_event_at)
+    return max((sign for sign in signs if sign and sign <= to_text(now)), default=to_text(now))
+
+
 def _run(connection: Connection, row: Row[Any], *, is_pruned: bool) -> OverRun:
     recorded = connection.execute(_FOLDER, {"run_id": row.run_id}).scalar()
     folders = dict.fromkeys([*([recorded] if isinstance(recorded, str) and recorded else []), row.save_dir])

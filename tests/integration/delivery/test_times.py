@@ -114,10 +114,10 @@ def date(journals: Recordings, times: list[datetime]) -> None:
 
 
 def kill(journals: Recordings, training: Training, last_sign: datetime) -> None:
-    facts = (dead_pid(), to_text(last_sign), training.session_id)
+    facts = (dead_pid(), to_text(BEGUN), to_text(last_sign), training.session_id)
     with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        change = "UPDATE sessions SET pid = ?, heartbeat_at = ?, ended_at = NULL, outcome = NULL WHERE id = ?"
-        connection.execute(change, facts)
+        change = "SET pid = ?, started_at = ?, heartbeat_at = ?, ended_at = NULL, outcome = NULL WHERE id = ?"
+        connection.execute(f"UPDATE sessions {change}", facts)
 
 
 def told(api: Api) -> dict[str, Any]:
@@ -157,11 +157,15 @@ def test_a_training_delivered_days_later_is_told_of_as_one_streamed_live(
     assert model["createdAt"] == timing_of(late)["epochs"][0]["arrivedAt"] == model["updatedAt"] > model["startedAt"]
 
 
+@pytest.mark.parametrize(("heartbeat", "heard"), [(3, 3), (0, 1)], ids=["by a heartbeat", "by an event"])
 def test_a_killed_training_was_interrupted_when_it_was_last_heard_of_whenever_that_is_told(
-    journals: Recordings, api: Api, late: Api, clock: Clock, tmp_path: Path
+    journals: Recordings, api: Api, late: Api, clock: Clock, tmp_path: Path, *, heartbeat: int, heard: int
 ) -> None:
-    training = record(journals, [STARTED, epoch(0)])
-    kill(journals, training, last_sign := moment(3))
+    training, last_sign = record(journals, [STARTED, epoch(0)]), moment(heard)
+    kill(journals, training, moment(heartbeat))
+    run = uploader.open(journals.journal.path).run()
+    assert (run.times().ended_at, run.times().seconds) == (to_text(last_sign), heard * STEP)
+    assert run.status().last_sign_at == to_text(last_sign)
     journals.journal.fold_wal()
     shutil.copytree(journals.journal.path, tmp_path / "copy")
     for days, platform, folder in ((0, api, journals.journal.path), (2, late, tmp_path / "copy")):
