@@ -43,11 +43,7 @@ def thirty(tmp_path_factory: pytest.TempPathFactory) -> Path:
         database.execute(
             "UPDATE targets SET planned_through = 0 WHERE run_id = (SELECT id FROM runs WHERE name = 'train-9')"
         )
-        database.execute(
-            "INSERT INTO signals (run_id, session_id, destination_id, kind, detail, created_at) "
-            "SELECT run_id, id, 1, 'model', ?, started_at FROM sessions",
-            (f"{URL}/me/warehouse/m",),
-        )
+        database.execute("UPDATE targets SET ids = json_object('modelUrl', ?)", (f"{URL}/me/warehouse/m",))
     return folder
 
 
