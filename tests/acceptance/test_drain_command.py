@@ -115,6 +115,33 @@ def test_it_tells_where_the_models_are_that_were_registered(
     assert "View model" not in run(environment, "drain")[1]
 
 
+def test_of_many_models_it_lists_the_last_and_counts_the_others(
+    journals: Recordings, environment: dict[str, str], server: ScriptedServer
+) -> None:
+    def reply(request: Request) -> Reply:
+        answer = received(request)
+        is_start = isinstance(answer.body, dict) and "modelId" in answer.body
+        url = f"https://example.com/{request.json()['name']}" if is_start else ""
+        return Reply(body={**answer.body, "modelUrl": url}) if is_start else answer
+
+    server.script = reply
+    for number in range(7):
+        journals.begin(f"a{number}").started()
+    (there,) = drained(environment)["destinations"]
+    assert sorted(there["models"]) == [f"https://example.com/a{number}" for number in range(7)]
+    for number in range(7):
+        journals.begin(f"b{number}").started()
+    code, out, _ = run(environment, "drain")
+    assert (code, out.count("View model at https://example.com/b")) == (0, 5)
+    assert "2 models before these; `python -m uploader status --json` has the address of each run's\n" in out
+    pages = {
+        target["page"]
+        for each in json.loads(run(environment, "status", "--json")[1])["runs"]
+        for target in each["targets"]
+    }
+    assert {f"https://example.com/{run}{number}" for run in "ab" for number in range(7)} == pages
+
+
 def test_0_nothing_was_recorded(journals: Recordings, environment: dict[str, str]) -> None:
     code, out, _ = run(environment, "drain")
     assert code == 0

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -73,6 +73,8 @@ reported, and the settings are read again now and then until there is one that w
 """
 _NOUNS = {EPOCH: "epoch", CONSOLE: "console chunk", CHECKPOINT: "checkpoint"}
 """What of a drain's deliveries people count."""
+_MODELS = 5
+"""So many models' addresses are shown of a destination; --json has all."""
 _LONGEST = 10**9  # seconds, about thirty years; --watch has no limit
 
 
@@ -210,6 +212,14 @@ def _as_text(summary: Summary, folder: Path) -> str:
     return "\n".join([*lines, *(_line(one, folder) for one in summary.destinations)])
 
 
+def _models(one: DestinationSummary, folder: Path) -> Iterator[str]:
+    """Yield where models are; of many the last ones, and how many there are before these."""
+    if (others := len(one.models) - _MODELS) > 0:
+        command = next_command("status --json", folder)
+        yield f"{count(others, 'model')} before these; `{command}` has the address of each run's"
+    yield from (f"View model at {url}" for url in one.models[-_MODELS:])
+
+
 def _in_numbers(summary: Summary) -> str:
     """Return what a drain has delivered: `: 3 epochs, 2 console chunks, 1 checkpoint, 2 others; 2 MB`."""
     made: Counter[str] = Counter()
@@ -227,7 +237,7 @@ def _line(one: DestinationSummary, folder: Path) -> str:
     parts = [f"{place(one.platform, one.url)}: {one.state}{known}"]
     if one.pending or one.unplanned:
         parts.append(f"{count(one.pending, 'delivery')} pending, {count(one.unplanned, 'event')} not yet planned")
-    parts += [f"View model at {url}" for url in one.models]
+    parts += _models(one, folder)
     if one.dead:
         parts.append(f"{count(one.dead, 'dead letter')}: {letters_in_words(one.dead_letters)}")
         parts.append(

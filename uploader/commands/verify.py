@@ -236,6 +236,8 @@ def _fixed(found: Sequence[Verified], again: Sequence[int], drain: str) -> str:
     for one, item in left[:_SHOWN]:
         finding = item.finding()
         lines.append(f"  not sent again, of {full_name(one.target.run)}: {finding.item}: {finding.why}")
+    if len(left) > _SHOWN:
+        lines.append(f"  not sent again: and {len(left) - _SHOWN} more; --json lists what was found of each run")
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -22,9 +22,6 @@ from uploader.run_folder.model_file import write_model_file
 
 _LOG = logging.getLogger(__name__)
 
-MODELS = 5
-"""A drain prints the models' addresses of this many runs at most."""
-
 
 class Outcomes:
     """Outcomes of one drain.
@@ -33,7 +30,7 @@ class Outcomes:
         delivered: Deliveries made, by destination id.
         made: The same by destination id and kind.
         bytes: What they held, by destination id.
-        runs: The last runs of which something was delivered, by destination id.
+        runs: Ids of the runs of which something was delivered, by destination id, in that order.
     """
 
     def __init__(
@@ -50,7 +47,7 @@ class Outcomes:
         self.delivered: Counter[int] = Counter()
         self.made: Counter[tuple[int, str]] = Counter()
         self.bytes: Counter[int] = Counter()
-        self.runs: defaultdict[int, deque[str]] = defaultdict(lambda: deque(maxlen=MODELS))
+        self.runs: defaultdict[int, dict[str, None]] = defaultdict(dict)
         self._outbox = outbox
         self._random = random
         self._first_wait = first_wait
@@ -96,8 +93,7 @@ class Outcomes:
         self.made.update([(claim.destination_id, claim.kind) for claim in delivered])
         for claim in delivered:
             self.bytes[claim.destination_id] += _size(claim) if claim.lane == "upload" else len(claim.body)
-            if claim.run.id not in (last := self.runs[claim.destination_id]):
-                last.append(claim.run.id)
+            self.runs[claim.destination_id][claim.run.id] = None
 
     def _outcome(self, finished: Finished) -> Outcome:
         claim, result = finished.claim, self._checked(finished)

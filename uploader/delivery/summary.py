@@ -43,7 +43,7 @@ class DestinationResult:
         error: Why the host could not be used, else None.
         is_unreachable: Whether the host was found unreachable.
         next_attempt_at: When the next attempt makes sense, ISO, else None.
-        runs: Ids of the last runs of which something was delivered.
+        runs: Ids of the runs of which something was delivered, in that order.
         made: Deliveries made, by kind.
         bytes: What they held.
     """
@@ -75,7 +75,7 @@ class DestinationSummary:
         error: What is in the way, else None.
         next_attempt_at: When the next attempt makes sense, ISO, else None.
         dead_letters: The dead ones, with the ids that `retry` and `drop` know them by.
-        models: Where the models of the last runs are of which this drain has delivered something.
+        models: Where the models are of all runs of which this drain has delivered something, in that order.
         made: Deliveries made by this drain, by kind.
         bytes: What they held.
     """
