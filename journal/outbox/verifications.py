@@ -63,8 +63,9 @@ class Found:
 
     Attributes:
         known: What of the journal was compared.
-        counts: How many items were found to be so; a word that is absent was said of none.
-        findings: Those that were not proven.
+        counts: How many items were found to be so; a word that is absent was said of none. What only waited to be sent
+            is not among the missing: the next drain sends it.
+        findings: Those that were not proven, in order: what is wrong, what only waited, what could not be read back.
         is_deep: Whether the checkpoint was downloaded and its sha256 compared.
     """
 
@@ -87,7 +88,7 @@ class Verification:
         is_deep: Whether the checkpoint was downloaded and its sha256 compared.
         proven: How many items are there as the journal has them.
         different: How many are there otherwise.
-        missing: How many are not there.
+        missing: How many are not there, without those that only waited to be sent.
         unreadable: How many that platform does not show.
         findings: Those that were not proven, `MOST_FINDINGS` at most.
         is_current: Whether it still holds: nothing of the run was recorded or delivered since.
@@ -107,9 +108,15 @@ class Verification:
     is_current: bool
 
     @property
+    def waits(self) -> bool:
+        """Whether all that was not there only waited to be sent: that is among the findings, but not counted."""
+        return not self.missing and any(one.word == "missing" for one in self.findings)
+
+    @property
     def is_verified(self) -> bool:
-        """Whether all that the platform shows of the run is as the journal has it, and nothing has changed since."""
-        return self.is_current and self.proven > 0 and not self.different and not self.missing
+        """Whether all of the run that the platform shows is as the journal has it, and nothing has changed since."""
+        is_wrong = self.different or self.missing or self.waits
+        return self.is_current and self.proven > 0 and not is_wrong
 
     @property
     def is_proven(self) -> bool:

@@ -17,6 +17,7 @@ from support.verified import trained
 
 import uploader
 from journal.errors import NoJournal
+from journal.writing.fallback import FallbackFile
 from uploader.__main__ import main
 from uploader.platforms.base import RunIdentity
 from uploader.platforms.reading_back import Shown
@@ -104,6 +105,36 @@ def test_what_waits_to_be_sent_is_missing(at: Recordings) -> None:
     assert "  not there yet: epoch 5: it was not sent yet" in lines
     assert "  not there yet: epoch 1: it was not sent yet, and an earlier one is there" in lines
     assert "0 of 1 run proven; 1 with something that waits to be sent" in lines
+
+
+def test_what_only_waits_is_no_trouble_once_that_was_verified_and_what_is_lost_beside_it_is(
+    at: Recordings, server: RunningServer, tmp_path: Path
+) -> None:
+    training = trained(at, "one")
+    assert run("drain").exit_code == 0
+    training.epoch(4)
+    beside = FallbackFile([tmp_path / "fallback"], at.journal.path, training.run)
+    beside.append("epoch_end", {"epoch": 5, "metrics": {}}, "5")
+    beside.close()
+    training.end()
+    assert as_json("verify")["runs"][0]["waits"] == 2
+    shown = run("status").output
+    assert ("1 waiting" in shown, "trouble" in shown, "missing" in shown, "--fix" in shown) == (
+        True,
+        False,
+        False,
+        False,
+    )
+    [whole] = as_json("status")["runs"]
+    assert (whole["standing"], whole["targets"][0]["verification"]["missing"]) == ("waiting", 0)
+    assert "what waited was not there yet" in run("status", "--run", "one").output
+    assert "what waited was not there yet" in run("show", "one").output
+    assert "not-there" not in {one["code"] for one in as_json("doctor")["findings"]}
+    assert planted.plant(server.data, model_of(at, "one"), "an epoch is lost", 1)
+    assert [as_json("verify")["runs"][0][word] for word in ("missing", "waits")] == [3, 2]
+    shown = run("status").output
+    assert ("1 in trouble" in shown, "1 missing, such as epoch" in shown) == (True, True)
+    assert "it was taken, and is not there" in shown
 
 
 def test_results_that_were_never_sent_are_missing_whatever_figures_the_platform_shows(at: Recordings) -> None:

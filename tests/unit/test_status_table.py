@@ -137,9 +137,10 @@ VERIFICATION = Verification(
     different=0,
     missing=0,
     unreadable=1,
-    findings=(Finding("epoch 3", "missing", "the platform has no epoch 3"),),
+    findings=(),
     is_current=True,
 )
+LOST = Finding("epoch 3", "missing", "the platform has no epoch 3")
 
 
 EARLIER = "verified {} ago, before its last events or deliveries"
@@ -148,9 +149,20 @@ EARLIER = "verified {} ago, before its last events or deliveries"
 @pytest.mark.parametrize(
     ("changes", "standing", "delivery", "said"),
     [
-        ({}, Standing.VERIFIED, "verified {} ago", "verified {} ago: 9 items as recorded, 1 cannot be read back"),
         (
-            {"missing": 1, "different": 2},
+            {},
+            Standing.VERIFIED,
+            "verified {} ago",
+            "verified {} ago: 9 items as recorded, 1 cannot be read back",
+        ),
+        (
+            {"findings": (LOST,)},  # what is named as missing and not counted only waited to be sent
+            Standing.DELIVERED,
+            "delivered",
+            "read back {} ago: 9 items as recorded, 1 cannot be read back; what waited was not there yet",
+        ),
+        (
+            {"missing": 1, "different": 2, "findings": (LOST,)},
             Standing.TROUBLE,
             "1 missing there, 2 different there",
             "read back {} ago: 1 missing, 2 different, such as epoch 3: the platform has no epoch 3; "

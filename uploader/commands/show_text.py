@@ -131,6 +131,7 @@ def _verified(contents: RunContents) -> Iterator[str]:
         numbers = [(one.proven, "proven"), (one.different, "different"), (one.missing, "missing")]
         told = [f"{number} {what}" for number, what in numbers if number]
         told += [f"{one.unreadable} cannot be read back there"] if one.unreadable else []
+        told += ["what waited was not there yet"] if one.waits else []
         old = "" if one.is_current else "; what came later is not verified"
         where = f"{place(one.platform, one.base_url)}, " if len(contents.report.targets) > 1 else ""
         yield f"{where}{_local(one.verified_at)}: {', '.join(told)}{old}"

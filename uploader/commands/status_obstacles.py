@@ -73,6 +73,8 @@ def read_back(target: Remaining, folder: Path) -> str:
         fix = next_command("verify RUN --fix", folder)
         return f"read back {when_read}: {_wrong(found)}; `{fix}` sends again what that puts right"
     rest = f", {found.unreadable} cannot be read back" if found.unreadable else ""
+    if found.waits:
+        return f"read back {when_read}: {count(found.proven, 'item')} as recorded{rest}; what waited was not there yet"
     return f"verified {when_read}: {count(found.proven, 'item')} as recorded{rest}"
 
 

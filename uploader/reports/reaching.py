@@ -115,11 +115,13 @@ def _refused(one: Remaining, retry: str) -> str:
 
 
 def _verified(live: Sequence[Remaining]) -> Judgement:
-    unread = [one for one in live if one.verification is None or not one.verification.is_current]
+    unread = [one for one in live if not (found := one.verification) or found.waits or not found.is_current]
     for one in live:
         found = one.verification
         if found and found.is_current and (found.missing or found.different):
-            first = next((f", such as {each.item}: {each.why}" for each in found.findings), "")
+            first = next(
+                (f", such as {each.item}: {each.why}" for each in found.findings if each.word != "unreadable"), ""
+            )
             wrong = f"{found.missing} missing and {found.different} different at {_place(one)}{first}"
             return Judgement("trouble", "wrong", f"read back, {wrong}; `verify --fix` sends again what that puts right")
     if unread:

@@ -132,7 +132,7 @@ class Verifier:
         """Yield what is to be said of files that the run's training left beside the journal: nobody knows them yet."""
         if number := self.beside.get(target.run.id, 0):
             why = "its training left it beside the journal, which does not know it yet; the next drain takes it in"
-            yield Checked(("event", f"in {count(number, 'file')}"), "missing", why, count=number)
+            yield Checked(("event", f"in {count(number, 'file')}"), "missing", why, count=number, waits=True)
 
     def _read(self, target: Target) -> RunAtDestination:
         with self.journal.begin(read_only=True) as connection:
@@ -188,12 +188,19 @@ class Verifier:
         target = verified.target
         if run.is_pruned and verified.is_right and self._is_proven(target):
             return
-        found = Found(run.known, verified.counts, verified.findings, verified.is_deep)
+        counts: Mapping[Word, int] = {**verified.counts, "missing": verified.counts["missing"] - verified.waits}
+        in_order = sorted((one for one in verified.checked if one.word != "proven"), key=_weight)
+        found = Found(run.known, counts, [one.finding() for one in in_order], verified.is_deep)
         self.journal.note_verification(target.run.id, target.destination.id, found)
 
     def _is_proven(self, target: Target) -> bool:
         known = self.journal.verifications([target.run.id])
         return any(one.is_verified and one.destination_id == target.destination.id for one in known)
+
+
+def _weight(one: Checked) -> int:
+    """Return where a finding stands among others: what is wrong first, then what waits, then what cannot be seen."""
+    return 2 if one.word == "unreadable" else int(one.waits)
 
 
 def _advised(error: DeliveryError, target: Target) -> DeliveryError:
