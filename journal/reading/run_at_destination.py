@@ -8,11 +8,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from journal.kinds import CHECKPOINT
+from journal.kinds import CHECKPOINT, COMPLETE, FAILED, listed
 from journal.outbox import coverage, verifications
 from journal.outbox.targets import targets
 from journal.outbox.verifications import Seen
-from journal.records import Event, State, Target
+from journal.records import CANCELLED, Event, State, Target
 from journal.retention import prunable
 from journal.schema.tables import RANK
 
@@ -57,11 +57,18 @@ _REMOVED = text(
         AND json_extract(e.payload, '$.sha256') = +b.sha256)
     """  # noqa: S608 - a constant of `kinds`
 )
+# Where a platform has taken a session's end, and only afterwards says that it is cancelled, no training was stopped.
+# Of a delivery that was sent again since, it is not known any more when it was taken, but what was answered.
 _CANCELLED = text(
-    """
-    SELECT EXISTS (SELECT 1 FROM signals
-                   WHERE run_id = :run_id AND destination_id = :destination_id AND kind = 'cancelled')
-    """
+    f"""
+    SELECT g.session_id FROM signals g
+    WHERE g.run_id = :run_id AND g.destination_id = :destination_id AND g.kind = '{CANCELLED}'
+      AND NOT EXISTS (
+        SELECT 1 FROM events e JOIN deliveries d ON d.first_event = e.id AND d.destination_id = g.destination_id
+        WHERE e.session_id = g.session_id AND e.kind IN ({listed((COMPLETE, FAILED))}) AND e.created_at < g.created_at
+          AND json_valid(d.receipt) AND NOT coalesce(json_extract(d.receipt, '$.cancelled'), 0)
+          AND (d.state = 'superseded' OR (d.state = 'delivered' AND d.settled_at < g.created_at)))
+    """  # noqa: S608 - names of this package
 )
 
 
@@ -95,7 +102,7 @@ class RunAtDestination:
         is_whole: Whether the journal has every event that the run's sessions recorded, so that the destination can have
             no others.
         is_pruned: Whether events were deleted after they had arrived.
-        is_cancelled: Whether the platform has told the training to stop.
+        cancelled: The sessions, by their local ids, that the platform has told to stop before it had taken their end.
         mark: Changes whenever any of this does.
     """
 
@@ -106,7 +113,7 @@ class RunAtDestination:
     removed: Collection[str]
     is_whole: bool
     is_pruned: bool
-    is_cancelled: bool
+    cancelled: Collection[int]
     mark: tuple[object, ...] = ()
 
 
@@ -130,7 +137,7 @@ def run_at_destination(connection: Connection, target: Target, now: datetime) ->
         set(connection.execute(_REMOVED, values).scalars()),
         not is_pruned and not connection.execute(_GAPS, values).scalar_one(),
         is_pruned,
-        bool(connection.execute(_CANCELLED, values).scalar_one()),
+        set(connection.execute(_CANCELLED, values).scalars()),
         mark(connection, target),
     )
 

@@ -110,7 +110,7 @@ class _Comparer:
 
     def _difference(self, one: Expected, value: Mapping[str, Any]) -> str | None:
         sent = {name: each for name, each in (one.item.value or {}).items() if name in self._fields[one.item.kind]}
-        if one.item.kind == "completion" and self._run.is_cancelled:
+        if one.item.kind == "completion" and one.event.session_id in self._run.cancelled:
             sent["status"] = (*sent.get("status", ()), "cancelled")
         exact = one.item.kind != "registration"
         found = (difference(each, value.get(name), name, exact=exact) for name, each in sent.items())

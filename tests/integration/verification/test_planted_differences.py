@@ -117,7 +117,7 @@ def test_a_changed_registration_is_put_right_in_its_model(
     send_again(journals.journal, found)
     assert journals.drain(server.url).exit_code == 0
     [mended] = verified(journals, server.url)
-    assert said(mended) == []
+    assert [item for item, *_ in said(mended)] == (["completion"] if is_cancelled else [])
     assert counted(server)[0] == 1
 
 

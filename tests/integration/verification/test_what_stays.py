@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from support.journals import rows
 from support.recordings import Recordings
 from support.scripted_server import Reply, Request, scripted_server
 from support.verified import said, trained, verified
@@ -73,6 +74,27 @@ class Keeping:
 @pytest.fixture
 def keeping(server: RunningServer) -> Keeping:
     return Keeping(server.url)
+
+
+def test_a_run_that_was_cancelled_there_after_its_end_had_arrived_stays_so(
+    journals: Recordings, server: RunningServer
+) -> None:
+    """The platform tells whatever is sent again that it is cancelled; the training was not, which was over by then."""
+    trained(journals)
+    assert journals.drain(server.url).exit_code == 0
+    with closing(sqlite3.connect(server.data / "platform.db")) as store, store:
+        store.execute("UPDATE models SET status = 'cancelled'")
+    for resent, more in ((1, ""), (0, UNCHANGED), (0, UNCHANGED)):
+        [found] = verified(journals, server.url)
+        [(item, word, why)] = said(found)
+        assert (item, word, why.startswith("status is cancelled there")) == ("completion", "different", True)
+        assert why.endswith(more)
+        assert send_again(journals.journal, found) == resent
+        assert journals.drain(server.url).exit_code == 0
+    assert rows(journals.journal.path, "SELECT kind FROM signals WHERE kind = 'cancelled'") == [("cancelled",)]
+    journals.journal.resend(found.target.run.id, found.target.destination.id)
+    assert journals.drain(server.url).exit_code == 0
+    assert [item for item, *_ in said(verified(journals, server.url)[0])] == ["completion"]
 
 
 def test_what_is_there_twice_is_not_sent_again(journals: Recordings, keeping: Keeping) -> None:
