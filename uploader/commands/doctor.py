@@ -16,6 +16,7 @@ from uploader.commands.dialogue import JOURNAL_UNUSABLE
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import require_journal
 from uploader.commands.journal_option import journal_option
+from uploader.commands.output_streams import work_goes_on
 from uploader.platforms.registry import journal_folders
 from uploader.run_folder.results_file import record_of
 
@@ -50,6 +51,8 @@ def doctor(journal: Path | None, deep: bool, repair: bool, as_json: bool) -> Non
         require_journal(None, "doctor", as_json=as_json, may_be_none=True)
     folder = journal or default_journal()
     examination = _examine(folder, deep)
+    if repair:
+        work_goes_on()
     repairs = _repair(examination) if repair else {}
     if repairs.get("closed") or repairs.get("epochs"):
         examination = _examine(folder, deep)  # what is left; a file system may take no permissions

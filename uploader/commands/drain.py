@@ -17,6 +17,7 @@ import click
 from journal.kinds import CHECKPOINT, CONSOLE, EPOCH
 from journal.next_steps import next_command
 from journal.quantities import count, readable
+from uploader.commands.acting import Acting
 from uploader.commands.arrival_lines import TIMES
 from uploader.commands.dialogue import fail
 from uploader.commands.drain_runner import Ended, drain_all, worst
@@ -85,7 +86,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
     return value
 
 
-@click.command(epilog=_EPILOG, help=_HELP)
+@click.command(cls=Acting, epilog=_EPILOG, help=_HELP)
 @journals_argument
 @journals_option
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run, by its name or the start of its id.")

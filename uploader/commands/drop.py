@@ -12,6 +12,7 @@ import click
 
 from journal.next_steps import next_command
 from journal.quantities import count
+from uploader.commands.acting import Acting
 from uploader.commands.dialogue import ask, require_yes
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _EPILOG = epilog("status", "drop 12 15", "drop train-3", "drop --to http://127.0.0.1:8765")
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=Acting, epilog=_EPILOG)
 @click.argument("which", metavar="[ID|RUN]...", nargs=-1)
 @click.option(
     "--to",

@@ -17,6 +17,7 @@ from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.mirror_option import DAMAGED, counter, mirror_argument, opened_mirror
+from uploader.commands.output_streams import work_goes_on
 
 if TYPE_CHECKING:
     from journal.mirror.checking import Checked
@@ -37,7 +38,7 @@ _CODES = """
         "mirror --check /content/drive/MyDrive/mirror",
         "mirror s3://bucket/trainings --forget train-3",
         codes=_CODES,
-    )
+    ),
 )
 @mirror_argument
 @click.option("--check", is_flag=True, help="Read everything in the mirror back, and compare it with its digests.")
@@ -68,6 +69,7 @@ def mirror(
     it does.
     """
     if forgotten:
+        work_goes_on()
         if check or runs:
             fail("--forget deletes runs; leave out --check and --run", "mirror", USAGE, as_json=as_json)
         require_yes("mirror", yes=yes, as_json=as_json)
@@ -77,6 +79,7 @@ def mirror(
         if runs:
             fail("--check reads the whole mirror; leave out --run", "mirror", USAGE, as_json=as_json)
         _check(address, as_json=as_json)
+    work_goes_on()
     _mirror(address, runs, journal, as_json=as_json)
 
 

@@ -1,7 +1,8 @@
 """Output streams that never fail: a command does its work whether or not its output can be written.
 
 The reader of a pipe may exit (`status | head -1`), a disk may be full (`> /dev/full`), a terminal may not know a
-character (`LANG=C`, Windows-1252), and there may be no output at all (`>&-`). None of these fails a command.
+character (`LANG=C`, Windows-1252), and there may be no output at all (`>&-`). None of these stops a command. A full
+disk does fail one whose output is all that it makes: whoever reads the file would take it for whole.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
+UNWRITTEN = 74
+"""The exit code of a command that makes nothing but output, and lost that: EX_IOERR of <sysexits.h>, and no verdict."""
 _STANDARD = range(3)
 
 
@@ -23,6 +26,11 @@ class TolerantStream:
     """A text stream whose writes never fail; it reports once that output is lost.
 
     It has no `buffer`, as click would write to that directly when the stream's encoding is ASCII.
+
+    Attributes:
+        is_all: Whether the command makes nothing but this output.
+        is_broken: Whether what is written from now on reaches nobody.
+        is_lost: Whether output was lost that somebody still expects; the reader of a pipe that has gone does not.
     """
 
     def __init__(self, stream: TextIO, beside: TextIO | None) -> None:
@@ -32,9 +40,11 @@ class TolerantStream:
             stream: The stream.
             beside: Where to report that output is lost; None for nowhere.
         """
+        self.is_all = True
+        self.is_broken = False
+        self.is_lost = False
         self._stream = stream
         self._beside = beside
-        self._is_broken = False
 
     def __getattr__(self, name: str) -> Any:
         """Delegate to the stream."""
@@ -57,16 +67,18 @@ class TolerantStream:
         self._attempt(self._stream.flush)
 
     def _attempt(self, write: Any) -> None:
-        if self._is_broken:
+        if self.is_broken:
             return
         try:
             write()
         except (OSError, ValueError) as error:  # a ValueError: somebody has closed it
-            self._is_broken = True
+            self.is_broken = True
             _discard(self._stream)
             if getattr(error, "errno", None) != errno.EPIPE and self._beside is not None:
+                self.is_lost = True
                 why = getattr(error, "strerror", None) or error
-                self._beside.write(f"uploader: this command's output cannot be written ({why}); its work goes on\n")
+                rest = "" if self.is_all else "; its work goes on"
+                self._beside.write(f"uploader: this command's output cannot be written ({why}){rest}\n")
 
 
 @contextmanager
@@ -81,11 +93,31 @@ def tolerant_streams() -> Iterator[None]:
         sys.stderr = cast("TextIO", TolerantStream(error, None))
         sys.stdout = cast("TextIO", TolerantStream(out, sys.stderr))
         try:
-            yield
+            with _failing_without_output():
+                yield
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
             sys.stdout, sys.stderr = usual
+
+
+def work_goes_on() -> None:
+    """Have the command that runs go on, and end as it would, without output: it makes something else as well."""
+    if isinstance(stream := cast("object", sys.stdout), TolerantStream):
+        stream.is_all = False
+
+
+@contextmanager
+def _failing_without_output() -> Iterator[None]:
+    """Give a command that ends well another exit code where its output was lost, and is all that it makes."""
+    try:
+        yield
+    except SystemExit as ending:
+        stream = cast("object", sys.stdout)
+        sys.stdout.flush()
+        if not ending.code and isinstance(stream, TolerantStream) and stream.is_lost and stream.is_all:
+            raise SystemExit(UNWRITTEN) from ending
+        raise
 
 
 def binary_output() -> BinaryIO:
@@ -95,7 +127,9 @@ def binary_output() -> BinaryIO:
 
 
 def is_anybody_reading() -> bool:
-    """Return whether what is printed reaches somebody; False once the reader of a pipe has gone."""
+    """Return whether what is printed reaches somebody; False once the reader of a pipe has gone, or a disk is full."""
+    if isinstance(stream := cast("object", sys.stdout), TolerantStream) and stream.is_broken:
+        return False
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)

@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from journal.quantities import count, readable
+from uploader.commands.acting import Acting
 from uploader.commands.dialogue import USAGE, fail
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
@@ -27,7 +28,9 @@ _CODES = """
   3  everything has arrived; no file was written"""
 
 
-@click.command(epilog=epilog("pack runs.pack", "pack runs.pack --run train-3", "pack runs.pack --force", codes=_CODES))
+@click.command(
+    cls=Acting, epilog=epilog("pack runs.pack", "pack runs.pack --run train-3", "pack runs.pack --force", codes=_CODES)
+)
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run, even if all of it has arrived.")
 @click.option("--force", is_flag=True, help="Replace a file that is there; of a link, the file that it leads to.")

@@ -17,6 +17,7 @@ import click
 from journal.disk import replacing
 from journal.kinds import DISCLOSED
 from journal.quantities import count, readable
+from uploader.commands.acting import Acting
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
@@ -57,13 +58,14 @@ _CODES = """
 
 
 @click.command(
+    cls=Acting,
     epilog=epilog(
         "prove train-3 -o train-3.proof",
         "prove train-3 -o train-3.proof --countersign",
         "prove train-3 -o train-3.proof --whole --force",
         "prove demo/train-3 -o train-3.proof --json",
         codes=_CODES,
-    )
+    ),
 )
 @click.argument("run")
 @click.option(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from journal.quantities import count
+from uploader.commands.acting import Acting
 from uploader.commands.dialogue import ask, require_yes
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
@@ -44,7 +45,7 @@ def proven_now(opened: Journal, candidates: Collection[str], settings: Settings,
     return {run_id for run_id, is_proven in proven.items() if is_proven}
 
 
-@click.command(epilog=epilog("prune", "prune --older-than 30d", "prune --verified", "prune --given-up"))
+@click.command(cls=Acting, epilog=epilog("prune", "prune --older-than 30d", "prune --verified", "prune --given-up"))
 @click.option(
     "--older-than",
     callback=age_given,

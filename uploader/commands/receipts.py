@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from journal.quantities import count
+from uploader.commands.acting import Acting
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, opened_journal
 from uploader.commands.journal_option import journal_option
@@ -24,7 +25,9 @@ _CODES = """
      and why. All others were taken in"""
 
 
-@click.command(epilog=epilog("receipts runs.receipts", "receipts a.receipts b.receipts --json", codes=_CODES))
+@click.command(
+    cls=Acting, epilog=epilog("receipts runs.receipts", "receipts a.receipts b.receipts --json", codes=_CODES)
+)
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

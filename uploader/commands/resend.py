@@ -13,6 +13,7 @@ import click
 from journal.next_steps import next_command
 from journal.quantities import count
 from uploader.addresses import is_same_place, shown
+from uploader.commands.acting import Acting
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from journal.records import Target
 
 
-@click.command(epilog=epilog("resend train-3", "resend --all --to http://127.0.0.1:8765", "drain"))
+@click.command(cls=Acting, epilog=epilog("resend train-3", "resend --all --to http://127.0.0.1:8765", "drain"))
 @click.argument("runs", metavar="RUN...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All runs.")
 @click.option("--to", metavar="URL", help="Only to this platform.  [default: wherever each run goes]")

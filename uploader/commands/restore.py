@@ -13,6 +13,7 @@ import click
 
 from journal.next_steps import next_command
 from journal.quantities import count, readable
+from uploader.commands.acting import Acting
 from uploader.commands.folders import Folder
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors
@@ -33,12 +34,13 @@ _CODES = """
 
 
 @click.command(
+    cls=Acting,
     epilog=epilog(
         "restore /content/drive/MyDrive/mirror",
         "restore /mnt/mirror --journal journal",
         "restore s3://bucket/trainings --weights runs",
         codes=_CODES,
-    )
+    ),
 )
 @mirror_argument
 @click.option(

@@ -12,6 +12,7 @@ import click
 from journal.next_steps import next_command
 from journal.quantities import count
 from uploader.addresses import base_url
+from uploader.commands.acting import Acting
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
@@ -33,7 +34,7 @@ _EPILOG = epilog(
 )
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=Acting, epilog=_EPILOG)
 @click.argument("run", metavar="RUN", required=False)
 @click.option("--project", metavar="PROJECT", help="The project: its name, or OWNER/PROJECT for somebody else's.")
 @click.option("--name", metavar="NAME", help="The run's new name.")

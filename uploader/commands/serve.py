@@ -15,6 +15,7 @@ import click
 import platformdirs
 
 from uploader.addresses import base_url
+from uploader.commands.acting import Acting
 from uploader.commands.folders import Folder
 from uploader.commands.help_texts import epilog
 from uploader.errors import SettingsError
@@ -52,7 +53,9 @@ _CODES = """
   2  the arguments cannot be used"""
 
 
-@click.command(epilog=epilog("serve", "serve --data /srv/platform --host 0.0.0.0 --port 8765", codes=_CODES))
+@click.command(
+    cls=Acting, epilog=epilog("serve", "serve --data /srv/platform --host 0.0.0.0 --port 8765", codes=_CODES)
+)
 @_option(
     "--data",
     type=Folder(),

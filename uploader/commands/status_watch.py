@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from uploader.commands.noticed_signals import NoticedSignals, noticed_signals
+from uploader.commands.output_streams import is_anybody_reading
 from uploader.commands.screen import Line, as_rich, console, show
 
 SECONDS = 2.0
@@ -41,11 +42,13 @@ def _on_a_screen(look: Callable[[], list[Line]], over: NoticedSignals, every: fl
 
 
 def _below(look: Callable[[], list[Line]], over: NoticedSignals, every: float) -> None:
-    """Print the state whenever it has changed."""
+    """Print the state whenever it has changed, as long as somebody reads it."""
     before: list[Line] = []
     while True:
         if (now := look()) != before:
             show([*([Line()] if before else []), *now])
             before = now
+        if not is_anybody_reading():
+            return
         if over.came_within(every):
             return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from uploader.commands.acting import Acting
 from uploader.commands.dialogue import JOURNAL_UNUSABLE
 from uploader.commands.folders import Folder, JournalOrPack
 from uploader.commands.help_texts import epilog
@@ -28,7 +29,8 @@ _CODES = """
 
 
 @click.command(
-    epilog=epilog("unpack runs.pack", "unpack a.pack b.pack --into merged", "unpack nodes/*/journal", codes=_CODES)
+    cls=Acting,
+    epilog=epilog("unpack runs.pack", "unpack a.pack b.pack --into merged", "unpack nodes/*/journal", codes=_CODES),
 )
 @click.argument("sources", nargs=-1, required=True, type=JournalOrPack(), metavar="SOURCE...")
 @click.option("--into", "journal", type=Folder(), metavar="JOURNAL", help="Folder of the journal; made if it is new.")

@@ -19,6 +19,7 @@ from uploader.commands.dialogue import USAGE, fail
 from uploader.commands.help_texts import epilog, key_addresses
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
+from uploader.commands.output_streams import work_goes_on
 from uploader.commands.phrases import place
 from uploader.commands.progress_bars import byte_bar
 from uploader.commands.run_argument import INTERRUPTED
@@ -95,6 +96,8 @@ def verify(
     *, runs: tuple[str, ...], to: str | None, deep: bool, fix: bool, journal: Path | None, as_json: bool
 ) -> NoReturn:
     """Read runs back and compare them with the journal."""
+    if fix:
+        work_goes_on()
     found = []
     with opened_journal(journal, "verify", as_json=as_json) as opened:
         from uploader.verification.runs import chosen_targets, send_again, verify_targets

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from uploader.commands.acting import Acting
 from uploader.commands.dialogue import fail
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_option import journal_option
@@ -70,6 +71,7 @@ def _condition(context: click.Context, option: click.Parameter, value: str) -> C
 
 
 @click.command(
+    cls=Acting,
     help=_HELP,
     epilog=epilog(
         "wait --until delivered",
