@@ -22,7 +22,10 @@ _BLOCKED = """
     FROM targets t JOIN runs r ON r.id = t.run_id JOIN destinations d ON d.id = t.destination_id
     WHERE t.state = 'blocked' AND t.dropped_at IS NULL ORDER BY r.created_at"""
 _WRONG = """
-    SELECT r.name, r.id, d.base_url, v.missing, v.different FROM verifications v
+    SELECT r.name, r.id, d.base_url, v.missing, v.different,
+           t.stage > 0 AND NOT EXISTS (SELECT 1 FROM deliveries x WHERE x.run_id = v.run_id AND x.stage <= 1
+                                       AND x.destination_id = v.destination_id) AS is_pruned
+    FROM verifications v
     JOIN runs r ON r.id = v.run_id JOIN destinations d ON d.id = v.destination_id
     JOIN targets t ON t.run_id = v.run_id AND t.destination_id = v.destination_id
     WHERE v.missing + v.different > 0 AND t.dropped_at IS NULL
@@ -31,7 +34,8 @@ _WRONG = """
             SELECT 1 FROM deliveries x WHERE x.run_id = v.run_id AND x.destination_id = v.destination_id
                 AND (x.id > v.last_delivery OR x.settled_at > v.verified_at OR x.state IN ('pending', 'claimed')))
     ORDER BY r.created_at"""
-"""Where nothing was recorded or delivered since, as `journal.outbox.verifications` has it."""
+"""Where nothing was recorded or delivered since, as `journal.outbox.verifications` has it, and whether events of
+it were deleted, as `journal.retention.prunable` has it."""
 _UNREACHED = """
     SELECT d.platform, d.base_url, count(*) FROM destinations d JOIN targets t ON t.destination_id = d.id
     WHERE t.dropped_at IS NULL AND d.base_url != ''
@@ -107,11 +111,17 @@ def check_read_back(connection: sqlite3.Connection, folder: Path) -> Iterator[Fi
         which = some(
             [
                 f"{run} ({run_id}) at {url}: {missing} missing, {different} different"
-                for run, run_id, url, missing, different in wrong
+                for run, run_id, url, missing, different, _ in wrong
             ]
         )
-        advice = f"Run `{next_command('verify RUN --fix', folder)}`: the next drain sends that again."
-        yield trouble("not-there", f"not there as recorded: {count(len(wrong), 'run')}: {which}", advice)
+        again, lost = (
+            sorted({str(row[1]) for row in wrong if bool(row[5]) is is_pruned}) for is_pruned in (False, True)
+        )
+        advice = (
+            [f"Run `{next_command('verify RUN --fix', folder)}`: the next drain sends that again."] if again else []
+        )
+        advice += [f"The events of {some(lost)} were pruned, so nothing here can send those again."] if lost else []
+        yield trouble("not-there", f"not there as recorded: {count(len(wrong), 'run')}: {which}", " ".join(advice))
 
 
 def _rows(connection: sqlite3.Connection, query: str) -> list[tuple[object, ...]]:

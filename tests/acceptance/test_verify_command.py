@@ -237,6 +237,26 @@ def test_a_run_of_which_something_cannot_be_read_back_is_not_pruned(
     assert as_json("prune", "--verified").items() >= {"runs": 0, "unproven": 1}.items()
 
 
+def test_of_a_pruned_run_nothing_is_said_that_nobody_knows_any_more(at: Recordings, server: RunningServer) -> None:
+    trained(at, "one").end("complete")
+    assert run("drain").exit_code == 0
+    assert run("prune", "--older-than", "0s").exit_code == 0
+    row, *_ = [line for line in run("status").output.splitlines() if "demo/one" in line]
+    assert row.split()[:3] == ["demo/one", "finished", "pruned"]
+    assert "0 delivered since it was pruned" in run("status", "--run", "one").output
+    shown = run("show", "one").output
+    assert ("what was settled before was pruned" in shown, "those of before were pruned" in shown) == (True, True)
+    assert ("nothing yet" in shown, "no epochs were recorded" in shown) == (False, False)
+    never = run("wait", "one", "--until", "metrics/mAP50(B)>=0.8")
+    assert (never.exit_code, "its epochs were pruned here, so nobody can tell any more" in never.output) == (6, True)
+    assert planted.plant(server.data, model_of(at, "one"), "the model is lost", 1)
+    assert as_json("verify", "--fix")["runs"][0]["sent_again"] == 0
+    [finding] = json.loads(run("doctor", "--json").output)["findings"]
+    told = [run("status").output, run("wait", "one", "--until", "verified").output, finding["next_step"]]
+    for each in told:
+        assert ("nothing here can send those again" in " ".join(each.split()), "--fix" in each) == (True, False)
+
+
 def test_what_a_platform_has_lost_since_it_was_verified_is_not_pruned(at: Recordings, server: RunningServer) -> None:
     trained(at, "one")
     assert run("drain").exit_code == 0

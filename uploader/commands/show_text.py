@@ -83,7 +83,7 @@ def _head(run: Run, contents: RunContents, wanted: Wanted) -> Iterator[str]:
     ]
     if times.error and state == "failed":
         facts.insert(2, ("error", times.error))
-    facts += [("goes to", _target(each)) for each in contents.report.targets]
+    facts += [("goes to", _target(each, pruned=contents.report.pruned)) for each in contents.report.targets]
     if not contents.report.targets:
         facts.append(("goes to", "nowhere yet; the next drain sends it to the configured platform"))
     facts += [("verified", each) for each in _verified(contents)]
@@ -118,9 +118,10 @@ def _best(contents: RunContents) -> str:
     return f"; best fitness {best.fitness:.4g} in epoch {best.epoch + 1}"
 
 
-def _target(target: TargetReport) -> str:
+def _target(target: TargetReport, *, pruned: bool) -> str:
     numbers = [(target.dead, "refused"), (target.pending, "pending"), (target.unplanned, "not planned yet")]
     told = [f"{number} {what}" for number, what in (*numbers, (target.delivered, "delivered")) if number]
+    told += ["what was settled before was pruned"] if pruned else []
     reason = f"; refused as a whole: {target.reason}" if target.reason else ""
     dropped = f"; dropped on {target.dropped_at[:10]}" if target.dropped_at else ""
     return f"{place(target.platform, target.base_url)}: {', '.join(told) or 'nothing yet'}{reason}{dropped}"
@@ -160,7 +161,8 @@ def _curves(contents: RunContents, wanted: Wanted) -> Iterator[str]:
     table = columns(epochs)
     found = charts(table)
     if not found:
-        yield "no epoch has ended yet" if contents.times.is_live else "no epochs were recorded"
+        none = "no epoch has ended yet" if contents.times.is_live else "no epochs were recorded"
+        yield "no epochs are here; those of before were pruned" if contents.report.pruned else none
         return
     if len(epochs) == 1:  # a single point is no curve
         names = [name for chart in found for name in chart.names]

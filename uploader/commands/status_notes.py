@@ -73,7 +73,7 @@ def _of_run(
             is_blocked = True
             yield (f"{place(target.platform, target.base_url)}: {found[0]}", *found[1:])
         if is_wrong_there(target):
-            yield (f"{place(target.platform, target.base_url)}: {read_back(target, glance.path)}",)
+            yield (f"{place(target.platform, target.base_url)}: {read_back(target, glance.path, pruned=run.pruned)}",)
     yield from ((line,) for line in (*oddities(run), *on_epochs(run.state, **epochs_of(run, glance))))
     if not run.targets:
         yield (NOWHERE,)

@@ -12,6 +12,7 @@ from uploader.commands.phrases import in_the_way, letters_in_words
 from uploader.commands.spans import AT_ONCE, age, when
 from uploader.errors import KeyNotForHere, NoKey, SettingsError
 from uploader.keys import key_for
+from uploader.reports.reaching import PRUNED
 from uploader.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,8 +62,14 @@ def helpful(folder: Path) -> Mapping[str, str]:
     return {each: next_command(each, folder) for each in ("drain", "retry --all")}
 
 
-def read_back(target: Remaining, folder: Path) -> str:
-    """Return what reading a run back has shown there; "" if nobody did."""
+def read_back(target: Remaining, folder: Path, *, pruned: bool) -> str:
+    """Return what reading a run back has shown there, and what helps; "" if nobody did.
+
+    Args:
+        target: What remains of it there.
+        folder: The journal.
+        pruned: Whether events of it were deleted here.
+    """
     found = target.verification
     if found is None:
         return ""
@@ -70,8 +77,8 @@ def read_back(target: Remaining, folder: Path) -> str:
     if not found.is_current:
         return f"verified {when_read}, before its last events or deliveries"
     if found.missing or found.different:
-        fix = next_command("verify RUN --fix", folder)
-        return f"read back {when_read}: {_wrong(found)}; `{fix}` sends again what that puts right"
+        fix = f"`{next_command('verify RUN --fix', folder)}` sends again what that puts right"
+        return f"read back {when_read}: {_wrong(found)}; {PRUNED if pruned else fix}"
     rest = f", {found.unreadable} cannot be read back" if found.unreadable else ""
     if found.waits:
         return f"read back {when_read}: {count(found.proven, 'item')} as recorded{rest}; what waited was not there yet"

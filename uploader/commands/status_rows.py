@@ -67,14 +67,13 @@ def tally(runs: Iterable[RunOverview]) -> str:
 def row_of(run: RunOverview, details: RunDetails) -> Row:
     """Return the line of a run."""
     targets = [*run.targets.values()]
-    planned = f"/{details.planned_epochs}" if details.planned_epochs else ""
     metric = details.metric
     return Row(
         id=run.id,
         name=one_line(f"{run.project}/{run.name}" if run.project else run.name),
         standing=standing_of(run.state, targets),
         state=run.state,
-        epochs=f"{details.epochs}{planned}",
+        epochs=_epochs(run, details),
         metric=_short(metric.name) if metric else "",
         value=f"{metric.value:.4g}" if metric else "",
         seen=age(run.last_sign_at),
@@ -94,6 +93,13 @@ def platform_name(platform: str, url: str) -> str:
     except ValueError:
         place = shown(url)
     return one_line(place) if platform == DEFAULT.name else f"{one_line(place)} ({platform})"
+
+
+def _epochs(run: RunOverview, details: RunDetails) -> str:
+    """Return how many of how many epochs were trained, as far as the journal still has them."""
+    if run.pruned:
+        return f"{details.epochs} here" if details.epochs else "pruned"
+    return f"{details.epochs}/{details.planned_epochs}" if details.planned_epochs else f"{details.epochs}"
 
 
 def _short(metric: str) -> str:

@@ -122,22 +122,23 @@ def _unrouted(run: RunReport) -> str:
 
 
 def _target(target: TargetReport, folder: Path, settings: Settings | None, *, pruned: bool) -> str:
-    lines = [_numbers(target)]
+    lines = [_numbers(target, pruned=pruned)]
     if target.dropped_at:
         command = next_command(f"drain --to {address_options(target.platform, target.base_url or 'URL')}", folder)
         resumable = f"; `{command}` resumes it" if not pruned or target.state != "new" else ""
         lines.append(f"dropped on {target.dropped_at[:10]}{resumable}")
         return "\n    ".join(lines)
     lines += obstacles(target, helpful(folder), settings)
-    if told := read_back(target, folder):
+    if told := read_back(target, folder, pruned=pruned):
         lines.append(told)
     if target.page:
         lines.append(f"View model at {shown(target.page)}")
     return "\n    ".join(lines)
 
 
-def _numbers(target: TargetReport) -> str:
-    parts = [f"{place(target.platform, target.base_url)}: {target.delivered} delivered"]
+def _numbers(target: TargetReport, *, pruned: bool) -> str:
+    since = " since it was pruned" if pruned else ""
+    parts = [f"{place(target.platform, target.base_url)}: {target.delivered} delivered{since}"]
     if target.pending:
         parts.append(f"{target.pending} pending ({readable(target.pending_bytes)})")
     if target.unplanned:

@@ -36,8 +36,8 @@ _CODES = """
     3  not reached within --timeout
     4  it needs a person first: the platform refused something of the run or
        all of it, or has something else than the journal
-    6  it can never be reached: the run is over without it, or goes nowhere
-       any more
+    6  it can never be reached: the run is over without it, goes nowhere any
+       more, or its epochs were pruned
   130  ended by Ctrl-C"""
 _HELP = f"""Wait until a run has arrived, was verified, or is as good as you want, for scripts that go on then.
 

@@ -16,6 +16,7 @@ from uploader.reports.conditions import VERIFIED, Comparison, Condition
 
 Verdict = Literal["reached", "waiting", "never", "trouble"]
 _MOST_NAMES = 8
+PRUNED = "its events were pruned, so nothing here can send those again"
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,11 @@ def judge(condition: Condition, progress: RunProgress, best: Best, retry: str) -
         return Judgement("never", "dropped", "it goes nowhere any more: each of its destinations was dropped")
     if (left := _left(progress, live)) is not None:
         return left
-    return _verified(live) if condition == VERIFIED else Judgement("reached", "", _arrived(live))
+    return (
+        _verified(live, pruned=progress.run.pruned)
+        if condition == VERIFIED
+        else Judgement("reached", "", _arrived(live))
+    )
 
 
 def _left(progress: RunProgress, live: Sequence[Remaining]) -> Judgement | None:
@@ -114,7 +119,7 @@ def _refused(one: Remaining, retry: str) -> str:
     return f"{_place(one)} refused {what}{f': {reason}' if reason else ''}; remove the cause, then `{retry}`"
 
 
-def _verified(live: Sequence[Remaining]) -> Judgement:
+def _verified(live: Sequence[Remaining], *, pruned: bool) -> Judgement:
     unread = [one for one in live if not (found := one.verification) or found.waits or not found.is_current]
     for one in live:
         found = one.verification
@@ -123,7 +128,8 @@ def _verified(live: Sequence[Remaining]) -> Judgement:
                 (f", such as {each.item}: {each.why}" for each in found.findings if each.word != "unreadable"), ""
             )
             wrong = f"{found.missing} missing and {found.different} different at {_place(one)}{first}"
-            return Judgement("trouble", "wrong", f"read back, {wrong}; `verify --fix` sends again what that puts right")
+            helps = PRUNED if pruned else "`verify --fix` sends again what that puts right"
+            return Judgement("trouble", "wrong", f"read back, {wrong}; {helps}")
     if unread:
         where = ", ".join(_place(one) for one in unread)
         return Judgement("waiting", "unread", f"it has arrived; `verify` has not read it back from {where} since")
@@ -140,15 +146,22 @@ def _compared(wanted: Comparison, progress: RunProgress, best: Best) -> Judgemen
     told = f"{wanted.metric} is {best.value:g} in {best.where}" if best.value is not None else ""
     if wanted.holds(best.value):
         return Judgement("reached", "", told)
-    told = f"the best so far: {told}, of {count(best.epochs, 'epoch')}" if told else _untold(wanted, best)
+    here = " that it has here; others were pruned" if progress.run.pruned else ""
+    told = (
+        f"the best so far: {told}, of {count(best.epochs, 'epoch')}{here}"
+        if told
+        else _untold(wanted, best, pruned=progress.run.pruned)
+    )
     if progress.is_live or progress.run.state == "running":
         return Judgement("waiting", "unknown" if best.epochs and best.value is None else "training", told)
     again = "; if it is resumed, wait again" if progress.run.state == "interrupted" else ""
     return Judgement("never", "over", f"it is {progress.run.state}, and {told}{again}")
 
 
-def _untold(wanted: Comparison, best: Best) -> str:
+def _untold(wanted: Comparison, best: Best, *, pruned: bool) -> str:
     if not best.names:
+        if pruned:
+            return "its epochs were pruned here, so nobody can tell any more"
         return "no epoch has been recorded yet"
     near = difflib.get_close_matches(wanted.metric, best.names, _MOST_NAMES, cutoff=0.6)
     names = near or sorted(best.names)[:_MOST_NAMES]
