@@ -101,6 +101,7 @@ class ConsoleCapture:
         self._with_bars = hasattr(self._logger, "progress")  # not in 8.3
         for thread in self._threads:
             thread.start()
+        in_caller(self._executor.emit_logs)  # what was logged before is no part of what is captured
         self._is_open = True
         _running.add(self)
         STREAMS.add_listener(self._receive)

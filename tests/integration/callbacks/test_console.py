@@ -13,6 +13,7 @@ from support.alarms import on_alarm
 from support.threads import left_threads
 
 from uploader.callbacks.console import LONGEST_CHUNK, Chunk, ConsoleCapture, _Printed, join_chunks
+from uploader.recording.serial_executor import executor
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
 
@@ -117,6 +118,15 @@ def test_what_is_logged_while_journaling_is_captured_and_does_not_come_round_for
     capture.stop()
     assert len(taken) == 12
     assert sum("complaint" in line for line in taken) == 7
+
+
+def test_what_was_logged_before_and_waited_is_not_captured(capture: ConsoleCapture, chunks: Chunks) -> None:
+    before = logging.LogRecord("ultralytics", logging.WARNING, __file__, 1, "recording this training", (), None)
+    assert executor().defer_log(before)  # as our thread does with what it says of a training that begins
+    capture.start()
+    print("the training")
+    capture.stop()
+    assert chunks.lines() == ["the training"]
 
 
 def test_a_forked_child_prints_without_being_recorded(capture: ConsoleCapture, chunks: Chunks) -> None:
