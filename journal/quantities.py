@@ -51,6 +51,15 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun if number == 1 else plural}"
 
 
+def epoch_in_words(number: object) -> str:
+    """Return an epoch as a trainer counts it, from 1: `epoch 3`; "" for what is no number.
+
+    Args:
+        number: From 0, as in the journal.
+    """
+    return f"epoch {number + 1}" if isinstance(number, int) else ""
+
+
 def epochs_in_words(numbers: Iterable[int]) -> str:
     """Return epochs as a trainer counts them, from 1: `epoch 3`, `epochs 3-5, 7`.
 

@@ -16,7 +16,7 @@ from journal.doctor.findings import Finding, give_back_owner, notice, some, trou
 from journal.doctor.row_checks import tells_identities
 from journal.kinds import CHECKPOINT
 from journal.next_steps import next_command
-from journal.quantities import count
+from journal.quantities import count, epoch_in_words
 from journal.retention.prunable import NEEDED
 from journal.schema.tables import rank
 
@@ -83,7 +83,7 @@ def _named(connection: sqlite3.Connection, sha256: str) -> tuple[str, str]:
     """Return a checkpoint's name as a person knows it, and where its run saved it, as far as they can be read."""
     with suppress(sqlite3.Error):
         for filename, run, epoch, save_dir in connection.execute(_EVENT, (sha256,)):
-            when = "" if epoch is None else f", epoch {epoch}"
+            when = f", {words}" if (words := epoch_in_words(epoch)) else ""
             return f"the checkpoint {filename} of {run}{when}", f"{save_dir}/weights"
     return "a checkpoint", "the run's folder"
 

@@ -84,6 +84,7 @@ def test_the_files_that_a_training_is_resumed_from_are_written(mirror: Path, tmp
     done = run("restore", mirror, "--journal", tmp_path / "new", "--weights", tmp_path / "runs")
     assert done.exit_code == 0, done.output
     assert f"{weights / 'last.pt'}: run " in done.output
+    assert ", saved after epoch 4\n" in done.output
     assert {path.name: path.read_bytes() for path in weights.iterdir()} == {"last.pt": b"last", "best.pt": b"final"}
     (weights / "last.pt").write_bytes(b"of a person")
     told = as_json("restore", mirror, "--journal", tmp_path / "new", "--weights", tmp_path / "runs")

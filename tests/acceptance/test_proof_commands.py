@@ -89,13 +89,15 @@ def test_what_was_proven_is_checked_with_the_file_alone(made: Bench, proof: Path
         made.run.id,
         "6 events of 1 session, 5 with their content",
         "finished, 3 epochs; mAP 0.5",
-        "best.pt of epoch 2\n    sha256 ",
-        f"{weights} is the run's checkpoint best of epoch 2",
+        "best.pt of epoch 3\n    sha256 ",
+        f"{weights} is the run's checkpoint best of epoch 3",
         f"Signed (self-attested) by\n  {public}",
         "Countersigned by nobody",
     ):
         assert words in done.output
     assert max(len(line) for line in done.output.splitlines() if str(tmp_path) not in line) <= 80
+    assert "\n  best  epoch 3  " in run("show", "run", "--journal", made.journal.path).output
+    assert [one["epoch"] for one in told("check", proof)["checkpoints"].values()] == [2]
     assert run("check", proof, "--key", public).exit_code == 0
     assert not key.exists()
 

@@ -16,7 +16,7 @@ from journal.quantities import count, readable
 from uploader.commands.dialogue import USAGE, fail
 from uploader.commands.help_texts import epilog
 from uploader.commands.mirror_option import MirrorAddress, opened_mirror
-from uploader.commands.proof_summary import Summary
+from uploader.commands.proof_summary import Summary, of_epoch
 
 if TYPE_CHECKING:
     from uploader.proof.proof_checking import Findings
@@ -188,8 +188,7 @@ def _look_up(verdict: Verdict, file: Path) -> None:
     if checkpoint is None:
         verdict.troubles.append(f"{file} (sha256 {sha256}) is no checkpoint of this run")
     else:
-        epoch = f" of epoch {checkpoint['epoch']}" if "epoch" in checkpoint else ""
-        verdict.files[str(file)] = f"the run's checkpoint {checkpoint['role']}{epoch}"
+        verdict.files[str(file)] = f"the run's checkpoint {checkpoint['role']}{of_epoch(checkpoint)}"
 
 
 def _export(verdict: Verdict, folder: Path, *, as_json: bool) -> None:

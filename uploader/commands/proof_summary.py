@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import wrap
@@ -13,7 +13,7 @@ from typing import Any
 
 from journal.evaluations import SAID, Told, are_trained, looks_like_one, said
 from journal.kinds import CHECKPOINT, COMPLETE, DISCLOSED, EPOCH, EVALUATED, INTERRUPTED, STATES, VALIDATED, of
-from journal.quantities import count
+from journal.quantities import count, epoch_in_words
 from journal.sessions.identity import derived
 from uploader.proof.leaves import Leaf
 
@@ -138,8 +138,7 @@ class Summary:
         told = f"{self.state}, {epochs}" + (f"; {best}" if best else "")
         yield from wrap(told, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         for sha256, facts in self.checkpoints.items():
-            epoch = f" of epoch {facts['epoch']}" if "epoch" in facts else ""
-            yield f"{facts.get('filename') or facts['role']}{epoch}"
+            yield f"{facts.get('filename') or facts['role']}{of_epoch(facts)}"
             yield f"  sha256 {sha256}"
 
     def checkpoint_of(self, file: Path) -> tuple[str, dict[str, Any] | None]:
@@ -153,6 +152,12 @@ class Summary:
             while block := stream.read(_BLOCK):
                 digest.update(block)
         return digest.hexdigest(), self.checkpoints.get(digest.hexdigest())
+
+
+def of_epoch(facts: Mapping[str, Any]) -> str:
+    """Return in words which epoch a checkpoint is of, "" where that is not told."""
+    epoch = epoch_in_words(facts.get("epoch"))
+    return f" of {epoch}" if epoch else ""
 
 
 def _told(payload: bytes) -> Told:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from journal.next_steps import next_command
-from journal.quantities import count, readable
+from journal.quantities import count, epoch_in_words, readable
 from uploader.commands.acting import Acting
 from uploader.commands.folders import Folder
 from uploader.commands.help_texts import epilog
@@ -100,7 +100,7 @@ def _as_text(restored: Restored, folder: Path, copies: Sequence[CheckpointCopy])
     lines = [
         f"{count(len(restored.runs), 'run')} in the mirror; new in {folder}: {new} ({readable(restored.bytes)})",
         *restored.troubles,
-        *(f"{one.path}: run {one.run}, saved after epoch {one.epoch}" for one in copies),
+        *(f"{one.path}: run {one.run}, saved after {epoch_in_words(one.epoch) or 'an epoch'}" for one in copies),
         f"`{next_command('drain', folder)}` delivers what has not arrived yet",
     ]
     return "\n".join(lines)

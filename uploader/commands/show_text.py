@@ -10,7 +10,7 @@ import click
 
 from journal.clock import from_text
 from journal.kinds import FINAL
-from journal.quantities import count, epochs_in_words, readable
+from journal.quantities import count, epoch_in_words, epochs_in_words, readable
 from journal.reading.delivery_records import DeliveryRecord
 from journal.reading.recorded_epochs import columns, trained_epochs
 from journal.reading.report import TargetReport
@@ -202,10 +202,17 @@ def _checkpoints(found: Sequence[StoredCheckpoint], wanted: Wanted) -> Iterator[
 
 
 def _checkpoint(one: StoredCheckpoint, sha: int) -> Sequence[str]:
-    epoch = "" if one.epoch is None else f"epoch {one.epoch + 1}"
     bytes_are = "kept" if one.is_kept else "not kept"
     arrived = ", ".join(dict.fromkeys(one.deliveries.values())) or "not planned"
-    return one.role, epoch, readable(one.size), one.sha256[:sha], bytes_are, arrived, _local(one.recorded_at)
+    return (
+        one.role,
+        epoch_in_words(one.epoch),
+        readable(one.size),
+        one.sha256[:sha],
+        bytes_are,
+        arrived,
+        _local(one.recorded_at),
+    )
 
 
 def _deliveries(contents: RunContents, wanted: Wanted) -> Iterator[str]:

@@ -100,7 +100,7 @@ def test_a_checkpoint_whose_bytes_are_gone_is_named_as_a_person_knows_it(tmp_pat
         sha256 = at.checkpoint(b"weights", role="best", epoch=7)
         blob(tmp_path / "journal", "best").unlink()
     [finding] = [one for one in look(tmp_path / "journal").findings if one.code == "blob-damaged"]
-    assert all(words in finding.detail for words in ("best", " of run, epoch 7", sha256, "gone", "is missing"))
+    assert all(words in finding.detail for words in ("best", " of run, epoch 8", sha256, "gone", "is missing"))
     commands = [f"uploader {name} --journal" for name in ("drain", "retry ID", "drop ID")]
     assert all(words in finding.next_step for words in (*commands, "/weights", "The rest of the run is delivered"))
 

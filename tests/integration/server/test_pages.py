@@ -142,7 +142,7 @@ def test_models_of_hub_are_shown_with_their_status_and_curves(tmp_path: Path) ->
         text = page(server, path).text
         assert text.count("<svg") == 2
         assert sha256(b"weights") in text
-        assert "0.25" in text
+        assert "<td>2</td><td>0.25</td>" in text
         link = re.search(r'href="(http://[^"]*best\.pt[^"]*)"', text)
         assert link is not None
         assert requests.get(link[1].replace("&amp;", "&"), timeout=100).content == b"weights"

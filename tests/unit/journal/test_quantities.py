@@ -4,7 +4,7 @@ import pytest
 
 from journal.errors import JournalError
 from journal.locations import DEFAULT_MAX_SIZE, default_max_size
-from journal.quantities import parse_size, readable
+from journal.quantities import epoch_in_words, parse_size, readable
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,8 @@ def test_the_environment_chooses_the_limit() -> None:
     assert default_max_size({"UPLOADER_MAX_SIZE": "20GB"}) == 20 * 10**9
     with pytest.raises(JournalError, match="UPLOADER_MAX_SIZE: '20' is not a size"):
         default_max_size({"UPLOADER_MAX_SIZE": "20"})
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "epoch 1"), (299, "epoch 300"), (None, ""), ("3", ""), (1.5, "")])
+def test_people_count_epochs_from_1_and_what_is_no_number_is_none(number: object, words: str) -> None:
+    assert epoch_in_words(number) == words

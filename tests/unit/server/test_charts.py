@@ -41,3 +41,8 @@ def test_flat_single_and_huge_curves_stay_inside_the_frame() -> None:
     for metrics in ([{"a": 5.0}], [{"a": 5.0}, {"a": 5.0}], [{"a": -1.7e308}, {"a": 1.7e308}]):
         (figure,) = charts(epochs(*metrics))
         assert all(0 <= x <= 360 and 0 <= y <= 160 for x, y in points(figure))
+
+
+def test_its_ends_are_epochs_as_people_count_them() -> None:
+    (figure,) = charts(epochs({"a": 1.0}, {"a": 3.0}, {"a": 2.0}))
+    assert [each.text for each in figure.findall("svg/text")][2:] == ["1", "3"]

@@ -52,8 +52,8 @@ def _axes(points: list[Point]) -> list[Element]:
         element("rect", x=_LEFT, y=_TOP, width=right - _LEFT, height=bottom - _TOP, class_="frame"),
         element("text", f"{high:.4g}", x=_LEFT - 4, y=_TOP + 8, text_anchor="end"),
         element("text", f"{low:.4g}", x=_LEFT - 4, y=bottom, text_anchor="end"),
-        element("text", str(first), x=_LEFT, y=_HEIGHT - 6),
-        element("text", str(last), x=right, y=_HEIGHT - 6, text_anchor="end"),
+        element("text", str(first + 1), x=_LEFT, y=_HEIGHT - 6),
+        element("text", str(last + 1), x=right, y=_HEIGHT - 6, text_anchor="end"),
     ]
 
 

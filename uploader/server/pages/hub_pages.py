@@ -84,6 +84,6 @@ def _weights(request: Request, weights: list[HubWeights]) -> Element:
         link = element("a", f"{each.kind}.pt", href=weights_url(request, each.model_id, each.kind))
         score = "—" if each.map is None else f"{each.map:.4g}"
         times = (clock(each.saved_at), clock(each.arrived_at))
-        rows.append([link, f"{each.size:,} bytes", element("code", each.sha256), str(each.epoch), score, *times])
+        rows.append([link, f"{each.size:,} bytes", element("code", each.sha256), str(each.epoch + 1), score, *times])
     headings = ["File", "Size", "SHA-256", "Epoch", "mAP", "Saved", "Arrived"]
     return section("Weights", *([table(headings, rows)] if rows else []))
