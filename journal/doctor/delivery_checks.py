@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -79,8 +79,9 @@ def check_refused(connection: sqlite3.Connection, folder: Path) -> Iterator[Find
         yield trouble("dead-letters", f"refused for good: {count(len(dead), 'dead letter')}: {which}", advice)
     if blocked := _rows(connection, _BLOCKED):
         which = some([f"{run} ({run_id}) by {url}: {why}" for run, run_id, url, why in blocked])
-        route = next_command("route RUN --project P", folder)
-        advice = f"Put the cause right, then `{next_command('retry RUN', folder)}`; `{route}` names another project."
+        one = _one(run_id for _, run_id, *_ in blocked)
+        retry, route = (f"`{next_command(each, folder)}`" for each in (f"retry {one}", f"route {one} --project P"))
+        advice = f"Put the cause right, then {retry}; {route} names another project."
         yield trouble("run-refused", f"refused as a whole: {count(len(blocked), 'run')}: {which}", advice)
 
 
@@ -117,11 +118,16 @@ def check_read_back(connection: sqlite3.Connection, folder: Path) -> Iterator[Fi
         again, lost = (
             sorted({str(row[1]) for row in wrong if bool(row[5]) is is_pruned}) for is_pruned in (False, True)
         )
-        advice = (
-            [f"Run `{next_command('verify RUN --fix', folder)}`: the next drain sends that again."] if again else []
-        )
+        fix = next_command(f"verify {_one(again)} --fix", folder)
+        advice = [f"Run `{fix}`: the next drain sends that again."] if again else []
         advice += [f"The events of {some(lost)} were pruned, so nothing here can send those again."] if lost else []
         yield trouble("not-there", f"not there as recorded: {count(len(wrong), 'run')}: {which}", " ".join(advice))
+
+
+def _one(run_ids: Iterable[object]) -> str:
+    """Return what a command is to call a run: the only one by its id, one of several by a word for it."""
+    different = {*map(str, run_ids)}
+    return different.pop() if len(different) == 1 else "RUN"
 
 
 def _rows(connection: sqlite3.Connection, query: str) -> list[tuple[object, ...]]:

@@ -135,6 +135,14 @@ def test_what_only_waits_is_no_trouble_once_that_was_verified_and_what_is_lost_b
     shown = run("status").output
     assert ("1 in trouble" in shown, "1 missing, such as epoch" in shown) == (True, True)
     assert "it was taken, and is not there" in shown
+    assert f"verify {training.run.id[:8]} --fix" in " ".join(shown.split())
+    assert f"verify {training.run.id} --fix" in " ".join(run("doctor").output.split())
+    trained(at, "two")
+    assert run("drain").exit_code == 0
+    for name in ("one", "two"):
+        assert planted.plant(server.data, model_of(at, name), "the model is lost", 1)
+    assert run("verify").exit_code == 4
+    assert "verify RUN --fix" in " ".join(run("doctor").output.split())
 
 
 def test_results_that_were_never_sent_are_missing_whatever_figures_the_platform_shows(at: Recordings) -> None:

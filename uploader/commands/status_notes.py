@@ -10,7 +10,7 @@ from journal.mirror.mirror_state import MirrorState, states
 from journal.next_steps import next_command
 from uploader.commands.phrases import on_epochs, place
 from uploader.commands.screen import Screen, lines_taken, wrapped
-from uploader.commands.status_obstacles import NOWHERE, helpful, obstacles, oddities, read_back
+from uploader.commands.status_obstacles import NOWHERE, helpful, obstacles, oddities, read_back, with_its_name
 from uploader.commands.status_text import beside_it, settings_of_next_drain
 from uploader.commands.terminal_text import one_line
 from uploader.reports.journal_status import epochs_of
@@ -60,7 +60,10 @@ def notes(glance: Glance, runs: Iterable[RunOverview]) -> list[Note]:
     for run in runs:
         for lines in (*_of_run(run, glance, settings, commands), *_of_mirrors(mirrors.get(run.id, ()))):
             shared.setdefault(lines, []).append(run)
-    of_runs = (Note(lines, tuple(of)) for lines, of in shared.items())
+    of_runs = (
+        Note(with_its_name(lines, of[0], glance.path) if len(of) == 1 else lines, tuple(of))
+        for lines, of in shared.items()
+    )
     return [*of_runs, *(Note((sentence,)) for sentence in beside_it(glance))]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from journal.reading.remaining import Remaining
     from journal.reading.report import RunReport
 
+SEVERAL = "RUN"
+"""What commands call a run where several are meant."""
 NOWHERE = "goes nowhere yet; the next drain sends it to the configured platform"
 
 
@@ -62,13 +64,14 @@ def helpful(folder: Path) -> Mapping[str, str]:
     return {each: next_command(each, folder) for each in ("drain", "retry --all")}
 
 
-def read_back(target: Remaining, folder: Path, *, pruned: bool) -> str:
+def read_back(target: Remaining, folder: Path, *, pruned: bool, named: str = SEVERAL) -> str:
     """Return what reading a run back has shown there, and what helps; "" if nobody did.
 
     Args:
         target: What remains of it there.
         folder: The journal.
         pruned: Whether events of it were deleted here.
+        named: What commands are to call it.
     """
     found = target.verification
     if found is None:
@@ -77,12 +80,17 @@ def read_back(target: Remaining, folder: Path, *, pruned: bool) -> str:
     if not found.is_current:
         return f"verified {when_read}, before its last events or deliveries"
     if found.missing or found.different:
-        fix = f"`{next_command('verify RUN --fix', folder)}` sends again what that puts right"
+        fix = f"`{_fix(named, folder)}` sends again what that puts right"
         return f"read back {when_read}: {_wrong(found)}; {PRUNED if pruned else fix}"
     rest = f", {found.unreadable} cannot be read back" if found.unreadable else ""
     if found.waits:
         return f"read back {when_read}: {count(found.proven, 'item')} as recorded{rest}; what waited was not there yet"
     return f"verified {when_read}: {count(found.proven, 'item')} as recorded{rest}"
+
+
+def with_its_name(lines: Iterable[str], run: RunOverview, folder: Path) -> tuple[str, ...]:
+    """Return what `read_back` says of several runs as it is said of this one alone."""
+    return tuple(line.replace(_fix(SEVERAL, folder), _fix(run.id[:8], folder)) for line in lines)
 
 
 def oddities(run: RunReport | RunOverview) -> Iterator[str]:
@@ -91,6 +99,10 @@ def oddities(run: RunReport | RunOverview) -> Iterator[str]:
         yield f"{count(run.forks, 'session')} continued it at the same time as another one; `doctor` names where"
     if run.unflushed:
         yield f"the disk is slow: {count(run.unflushed, 'event')} might not survive a power cut yet"
+
+
+def _fix(named: str, folder: Path) -> str:
+    return next_command(f"verify {named} --fix", folder)
 
 
 def _wrong(found: Verification) -> str:

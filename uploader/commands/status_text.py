@@ -100,7 +100,7 @@ def _run(run: RunReport, view: JournalState, settings: Settings | None) -> str:
     name = f"{run.project}/{run.name}" if run.project else run.name
     state = f"{run.state}, pruned; since then" if run.pruned else f"{run.state},"
     head = f"\n{name}  {run.id}\n  {state} {count(run.epochs, 'epoch')}, {count(run.events, 'event')}"
-    targets = (_target(target, view.path, settings, pruned=run.pruned) for target in run.targets)
+    targets = (_target(target, view.path, settings, run) for target in run.targets)
     lines = [*on_epochs(run.state, **epochs_of(run, view)), *oddities(run), *targets]
     return "\n".join([head, *(f"  {line}" for line in lines)]) + _unrouted(run)
 
@@ -121,15 +121,15 @@ def _unrouted(run: RunReport) -> str:
     return "" if run.targets else f"\n  {NOWHERE}"
 
 
-def _target(target: TargetReport, folder: Path, settings: Settings | None, *, pruned: bool) -> str:
-    lines = [_numbers(target, pruned=pruned)]
+def _target(target: TargetReport, folder: Path, settings: Settings | None, run: RunReport) -> str:
+    lines = [_numbers(target, pruned=run.pruned)]
     if target.dropped_at:
         command = next_command(f"drain --to {address_options(target.platform, target.base_url or 'URL')}", folder)
-        resumable = f"; `{command}` resumes it" if not pruned or target.state != "new" else ""
+        resumable = f"; `{command}` resumes it" if not run.pruned or target.state != "new" else ""
         lines.append(f"dropped on {target.dropped_at[:10]}{resumable}")
         return "\n    ".join(lines)
     lines += obstacles(target, helpful(folder), settings)
-    if told := read_back(target, folder, pruned=pruned):
+    if told := read_back(target, folder, pruned=run.pruned, named=run.id[:8]):
         lines.append(told)
     if target.page:
         lines.append(f"View model at {shown(target.page)}")

@@ -322,7 +322,7 @@ def test_what_was_read_back_and_is_not_there_is_trouble_as_long_as_that_holds(tm
         (finding,) = look(made.journal.path).findings
         assert (finding.code, finding.weight) == ("not-there", "trouble")
         assert f"run ({made.run.id}) at {URL}: 2 missing, 0 different" in finding.detail
-        assert "verify RUN --fix" in finding.next_step
+        assert f"verify {made.run.id} --fix" in finding.next_step
         made.event()
         assert look(made.journal.path).findings == ()
 
