@@ -135,15 +135,29 @@ def serve(
 
 
 def _require_no_journal(data: Path) -> None:
-    """End the command where the folder holds trainings' own records: each would have the other's files in it."""
+    """End the command where the folder is, or is in, one of trainings' own records: each would have the other's files.
+
+    Whoever copied the journal or the mirror would copy the platform's keys with it. A folder that a journal is in may
+    be the platform's: the keys lie outside that journal, and the platform touches nothing but its own files.
+    """
+    real = Path(os.path.realpath(data))
+    for folder in (real, *real.parents):
+        if what := _records_in(folder):
+            found = f"is a {what}" if folder == real else f"is in the {what} {folder}"
+            raise click.BadParameter(
+                f"{data} {found}; the platform needs a folder of its own, such as {folder.parent / 'platform-data'}",
+                param_hint="--data",
+            )
+
+
+def _records_in(folder: Path) -> str | None:
+    """Return what of trainings' own records a folder holds: a journal or a mirror; None for neither."""
     from journal.reading.places import MIRROR_NOTE
 
     for name, what in (("journal.db", "journal"), ("journal.db-wal", "journal"), (MIRROR_NOTE, "mirror")):
-        if os.path.lexists(data / name):
-            other = data.parent / "platform-data"
-            raise click.BadParameter(
-                f"{data} is a {what}; the platform needs a folder of its own, such as {other}", param_hint="--data"
-            )
+        if os.path.lexists(folder / name):
+            return what
+    return None
 
 
 def _catch_signals() -> SimpleQueue[str]:

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 import requests
+from click.testing import CliRunner
 from support.journals import ROOT
 from support.platform_api import Api
 
+from uploader.__main__ import main
 from uploader.commands.serve import _for_others
 
 COMMAND = [sys.executable, "-m", "uploader", "serve"]
@@ -113,6 +115,30 @@ def test_a_folder_of_trainings_is_refused(tmp_path: Path, name: str, what: str) 
         f"{folder} is a {what}; the platform needs a folder of its own, such as {tmp_path}/platform-data" in done.stderr
     )
     assert [each.name for each in folder.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("below", ["blobs", "new/one", "../link"])
+@pytest.mark.parametrize(("name", "what"), [("journal.db", "journal"), ("uploader-mirror.json", "mirror")])
+def test_a_folder_in_one_is_refused(tmp_path: Path, name: str, what: str, below: str) -> None:
+    """The keys of the platform would be copied along with the trainings."""
+    folder = tmp_path / "kept"
+    (folder / "blobs").mkdir(parents=True)
+    (folder / name).write_bytes(b"")
+    (tmp_path / "link").symlink_to(folder / "blobs")
+    elsewhere = ["--host", "192.0.2.1"]  # no machine has it, so nothing is served in any case
+    done = CliRunner().invoke(main, ["serve", "--data", f"{folder}/{below}", *elsewhere])
+    assert done.exit_code == 2
+    said = f"is in the {what} {folder}; the platform needs a folder of its own, such as {tmp_path}/platform-data"
+    assert said in " ".join(done.output.split())
+    assert sorted(each.name for each in folder.rglob("*")) == sorted(["blobs", name])
+
+
+def test_a_folder_with_a_journal_in_it_may_be_the_platforms(tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "journal.db").write_bytes(b"")
+    with serving(tmp_path) as (_, lines):
+        assert lines[-1].startswith("Serving on")
+    assert [each.name for each in (tmp_path / "journal").iterdir()] == ["journal.db"]
 
 
 KEEP = """
