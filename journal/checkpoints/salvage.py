@@ -124,8 +124,10 @@ def _lost(row: Row[Any]) -> LostSnapshot | None:
 
 @lru_cache(maxsize=1024)
 def _say_left(path: Path, run_id: str) -> None:
-    """Log it once, because a watching drain checks every minute."""
-    _LOG.warning("The checkpoint %s was not taken in: it was written again since run %s saved it", path, run_id)
+    """Log it once, because a watching drain checks every minute, with what helps: each further drain says it, too."""
+    why = "The checkpoint %s was not taken in: it was written again since run %s saved it"
+    helps = "if you have a copy of what it saved, put it there with its time (`cp -p`), and the next drain takes it in"
+    _LOG.warning(f"{why}; {helps}; if not, nothing is left to do", path, run_id)
 
 
 def _is_of_the_save(found: FileStamp, file: dict[str, Any], row: Row[Any]) -> bool:

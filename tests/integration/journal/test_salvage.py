@@ -115,11 +115,17 @@ def test_a_file_that_was_written_again_is_not_the_runs(
 ) -> None:
     save(over, 0, "last", "best", noted=noted)
     best = Path(over.run.save_dir) / "best.pt"
+    shutil.copy2(best, aside := best.with_name("aside"))
     best.write_bytes(b"another's epoch")  # as long as before
     os.utime(best, (time.time() + 1, time.time() + 1))
     assert over.journal.salvage() == 1
     assert checkpoints(over) == [("last", "last of epoch 0")]
-    assert f"{best} was not taken in: it was written again since run {over.run.id} saved it" in caplog.text
+    assert (
+        f"{best} was not taken in: it was written again since run {over.run.id} saved it; if you have a copy"
+        in caplog.text
+    )
+    shutil.copy2(aside, best)  # as it says
+    assert over.journal.salvage() == 1
 
 
 def test_an_older_file_in_its_place_is_not_the_runs_either(over: Bench) -> None:
