@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from journal.errors import UnknownRow
 from journal.locations import expanded
 from journal.next_steps import next_command
 from uploader.addresses import shown
@@ -16,6 +17,10 @@ LATEST = "latest"
 """Means the run that began last, unless one is called so."""
 _SHOWN = 5
 """So many runs are listed where a name fits several."""
+
+
+class UnknownRun(SettingsError, UnknownRow):
+    """What a person named fits no run, or several: an argument that cannot be used, as the journal has no such row."""
 
 
 class Run(Protocol):
@@ -60,7 +65,7 @@ def choose_runs(runs: Sequence[Run], names: Sequence[str], journal: Path) -> lis
         The ids, or None for all, also those that come later.
 
     Raises:
-        SettingsError: One fits no run, or several.
+        UnknownRun: One fits no run, or several.
     """
     return [_the_one(runs, name, journal) for name in names] or None
 
@@ -73,10 +78,10 @@ def _the_one(runs: Sequence[Run], name: str, journal: Path) -> str:
         shown_name = shown(name) if "://" in name else name  # an address in the place of a run may hold a password
         similar = [full_name(run) for run in runs if name and _begins(run, name)]
         meant = f"; did you mean {' or '.join(similar[:_SHOWN])}?" if similar else ""
-        raise SettingsError(f"'{shown_name}' fits no run{meant}; `{next_command('status', journal)}` lists them")
+        raise UnknownRun(f"'{shown_name}' fits no run{meant}; `{next_command('status', journal)}` lists them")
     which = ", ".join(f"{run.id} ({full_name(run)})" for run in found[:_SHOWN])
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    raise SettingsError(f"'{name}' fits {len(found)} runs: {which}{more}; give the beginning of an id")
+    raise UnknownRun(f"'{name}' fits {len(found)} runs: {which}{more}; give the beginning of an id")
 
 
 def _fitting(runs: Sequence[Run], name: str) -> list[Run]:

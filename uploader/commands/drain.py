@@ -27,6 +27,7 @@ from uploader.commands.journal_option import journals_argument, journals_option
 from uploader.commands.log_file import printing_to
 from uploader.commands.packs import require_no_other
 from uploader.commands.phrases import letters_in_words, place
+from uploader.delivery.drain_options import LONGEST, MOST_PARALLEL
 from uploader.delivery.summary import ALL_DELIVERED, DestinationSummary, Summary
 from uploader.platforms.registry import DEFAULT, NAMES
 
@@ -76,13 +77,12 @@ _NOUNS = {EPOCH: "epoch", CONSOLE: "console chunk", CHECKPOINT: "checkpoint"}
 """What of a drain's deliveries people count."""
 _MODELS = 5
 """So many models' addresses are shown of a destination; --json has all."""
-_LONGEST = 10**9  # seconds, about thirty years; --watch has no limit
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
     """Check a number of seconds; `nan` fails the comparison, as it should."""
-    if value is not None and not 0 <= value <= _LONGEST:
-        raise click.BadParameter(f"{value:g} is not a number of seconds from 0 to {_LONGEST:,}", ctx, param)
+    if value is not None and not 0 <= value <= LONGEST:
+        raise click.BadParameter(f"{value:g} is not a number of seconds from 0 to {LONGEST:,}", ctx, param)
     return value
 
 
@@ -110,7 +110,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
 @click.option("--max-time", type=float, callback=_seconds, metavar="SECONDS", help="Keep trying for this long.")
 @click.option(
     "--parallel",
-    type=click.IntRange(1, 256),
+    type=click.IntRange(1, MOST_PARALLEL),
     envvar="UPLOADER_PARALLEL",
     show_envvar=True,
     help="How many messages to send at once, for each platform; by default what the link and the platform take.",

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from journal.next_steps import next_command
 from uploader.addresses import is_same_place
 from uploader.commands.phrases import place
-from uploader.errors import SettingsError
 
 if TYPE_CHECKING:
     from journal import Journal
@@ -62,15 +61,10 @@ def named_runs(opened: Journal, names: Sequence[str]) -> list[str]:
     """
     from contextlib import closing
 
-    from journal.errors import UnknownRow
     from uploader.run_selection import choose_runs
 
     with closing(opened.outbox()) as outbox:
-        runs = outbox.routes.runs()
-    try:
-        return choose_runs(runs, names, opened.path) or []
-    except SettingsError as error:
-        raise UnknownRow(str(error)) from error
+        return choose_runs(outbox.routes.runs(), names, opened.path) or []
 
 
 def named_destination(opened: Journal, platform: str, url: str) -> int:

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uploader.delivery.timing import Timing
-from uploader.platforms.registry import DEFAULT
+from uploader.errors import SettingsError
+from uploader.platforms.registry import DEFAULT, NAMES
+
+LONGEST = 10**9
+"""The longest `max_time`, seconds: about thirty years. A drain that watches has no limit."""
+MOST_PARALLEL = 256
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,9 @@ class DrainOptions:
         parallel: How many messages at once, for each destination; None for what the link and the platform take.
         uploads: How many uploads at once, for each destination.
         timing: How long to wait for what.
+
+    Raises:
+        SettingsError: One cannot be used.
     """
 
     runs: tuple[str, ...] = ()
@@ -37,3 +45,12 @@ class DrainOptions:
     parallel: int | None = None
     uploads: int = 2
     timing: Timing = field(default_factory=Timing)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be used; `nan` fails the comparison, as it should."""
+        if self.max_time is not None and not 0 <= self.max_time <= LONGEST:
+            raise SettingsError(f"max_time is {self.max_time:g}; give a number of seconds from 0 to {LONGEST:,}")
+        if self.parallel is not None and not 1 <= self.parallel <= MOST_PARALLEL:
+            raise SettingsError(f"parallel is {self.parallel}; give a number from 1 to {MOST_PARALLEL}")
+        if self.platform not in NAMES:
+            raise SettingsError(f"platform is {self.platform!r}; give one of {', '.join(NAMES)}")

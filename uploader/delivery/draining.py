@@ -47,7 +47,8 @@ def drain(
     Raises:
         NoJournal: There is none. It is not made, unless a training has left events for it in a fallback file.
         DrainLocked: Another drain works on this journal.
-        SettingsError: A name fits no run, or several; or a setting or address cannot be used.
+        UnknownRow: A name fits no run, or several.
+        SettingsError: A setting, an address or a number cannot be used.
         NoKey: Runs go nowhere yet, and neither a key nor an address says where they are to go.
         JournalError: The journal cannot be used.
     """

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from journal import locations
-from journal.errors import NoJournal, UnknownRow
+from journal.errors import NoJournal
 from journal.read_only import reading
 from journal.reading.console_text import ConsoleChunk
 from journal.reading.delivery_records import DeliveryRecord
@@ -26,7 +26,6 @@ from journal.reading.run_times import RunTimes
 from journal.reading.stored_checkpoints import StoredCheckpoint
 from journal.records import Run
 from uploader.console_chunks import folded
-from uploader.errors import SettingsError
 from uploader.run_selection import LATEST, choose_runs, full_name
 
 
@@ -76,10 +75,7 @@ class RecordedJournal:
             JournalError: The journal cannot be read.
         """
         runs = self.runs()
-        try:
-            chosen = choose_runs([each.run for each in runs], [name], self.path)
-        except SettingsError as error:
-            raise UnknownRow(str(error)) from error
+        chosen = choose_runs([each.run for each in runs], [name], self.path)
         return next(each for each in runs if chosen and each.id == chosen[0])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +15,7 @@ from support.recordings import KEY, Recordings, recordings
 from support.scripted_server import scripted_server
 
 import uploader
-from journal.errors import NoJournal
+from journal.errors import NoJournal, UnknownRow
 from journal.writing.fallback import FallbackFile
 from uploader.__main__ import main
 from uploader.delivery.drain_lock import drain_lock
@@ -86,12 +87,37 @@ def test_drain_sends_the_key_where_it_was_named(journals: Recordings, monkeypatc
 def test_drain_refuses_what_the_command_refuses(journals: Recordings, monkeypatch: pytest.MonkeyPatch) -> None:
     journals.whole()
     monkeypatch.setenv("ULTRALYTICS_API_KEY", KEY)
-    with pytest.raises(SettingsError, match="fits no run"):
-        uploader.drain(runs=["none"])
     with pytest.raises(SettingsError, match="must look like https"):
         uploader.drain(to="nowhere")
     with drain_lock(journals.journal.path), pytest.raises(DrainLocked):
         uploader.drain(to="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"max_time": -1}, "max_time is -1; give a number of seconds from 0 to 1,000,000,000"),
+        ({"max_time": math.nan}, "max_time is nan"),
+        ({"max_time": math.inf}, "max_time is inf"),
+        ({"parallel": 0}, "parallel is 0; give a number from 1 to 256"),
+        ({"platform": "none"}, "platform is 'none'; give one of ultralytics, hub"),
+    ],
+)
+@pytest.mark.usefixtures("journals")
+def test_drain_refuses_numbers_that_mean_nothing(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(SettingsError, match=why):
+        uploader.drain(**given)
+
+
+@pytest.mark.parametrize("name", ["none", "one"], ids=["no run", "two runs"])
+def test_a_name_that_fits_no_one_run_is_the_journals_error_everywhere(journals: Recordings, name: str) -> None:
+    journals.whole("one")
+    journals.whole("one")
+    for call in (uploader.drain, uploader.verify):
+        with pytest.raises(UnknownRow, match=rf"'{name}' fits (no run|2 runs)"):
+            call(runs=[name])
+    with pytest.raises(UnknownRow, match=rf"'{name}' fits (no run|2 runs)"):
+        uploader.open().run(name)
 
 
 def test_where_there_is_no_journal_none_is_made_but_for_what_waits_for_it(
