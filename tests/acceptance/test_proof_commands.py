@@ -20,6 +20,7 @@ from journal.evaluations import SAID
 from journal.sessions.identity import Session
 from uploader.__main__ import main
 from uploader.proving.key_files import public_key
+from uploader.server.data_folder import opened
 
 
 @pytest.fixture(autouse=True)
@@ -309,10 +310,45 @@ def test_of_a_key_that_is_new_or_not_announced_or_readable_by_others_is_warned(
     assert warned() == [False, False, True]
 
 
-def test_a_key_in_the_journal_is_refused(made: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UPLOADER_PROOF_KEY", str(made.journal.path / "key"))
-    done = run("prove", "run", "-o", tmp_path / "run.proof", "--journal", made.journal.path)
-    assert (done.exit_code, "is in the journal" in done.output) == (2, True)
+@pytest.fixture
+def copied(made: Bench, tmp_path: Path) -> dict[str, Path]:
+    """What people copy as a whole, by what it is called."""
+    with bench(tmp_path / "other"):
+        pass
+    run("mirror", tmp_path / "drive", "--journal", made.journal.path)
+    with opened(tmp_path / "platform"):
+        pass
+    return {
+        "the journal": made.journal.path,
+        "the journal ": tmp_path / "other",
+        "the mirror": tmp_path / "drive",
+        "the data folder of a local platform": tmp_path / "platform",
+    }
+
+
+@pytest.mark.parametrize("below", ["key", "runs/deep/keys/key"])
+def test_a_key_in_anything_that_is_copied_is_refused_and_not_made_there(
+    made: Bench, copied: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    for what, folder in copied.items():
+        monkeypatch.setenv("UPLOADER_PROOF_KEY", str(folder / below))
+        done = run("prove", "run", "-o", tmp_path / "run.proof", "--journal", made.journal.path)
+        assert (done.exit_code, f"is in {what.strip()}" in " ".join(done.output.split())) == (2, True), what
+        assert public_key() is None
+        assert not (folder / below).exists()
+
+
+def test_so_is_a_link_into_it_and_a_key_of_before(
+    made: Bench, copied: dict[str, Path], proof: Path, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = copied["the mirror"] / "key"
+    inside.write_bytes(key.read_bytes())
+    (old := key.with_name("proof-key.old")).symlink_to(inside)
+    done = run("prove", "run", "-o", proof, "--force", "--journal", made.journal.path)
+    assert (done.exit_code, f"the key {old} is in the mirror" in done.output) == (2, True), done.output
+    monkeypatch.setenv("UPLOADER_PROOF_KEY", str(old))
+    done = run("prove", "run", "-o", proof, "--force", "--journal", made.journal.path)
+    assert (done.exit_code, f"the key {old} is in the mirror" in done.output) == (2, True), done.output
 
 
 def test_nothing_is_replaced_unasked(made: Bench, proof: Path) -> None:

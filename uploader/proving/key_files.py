@@ -1,4 +1,4 @@
-"""The file with the key pair of this user on this machine: outside every journal, and copied with none of them.
+"""The file with the key pair of this user on this machine: outside all that people copy, and copied with none of it.
 
     public offline-uploader+1a2b3c4d+AQ…
     private …
@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from journal.reading.places import what_is
 from uploader.errors import SettingsError
 from uploader.proof import ed25519
 from uploader.proof.heads import PROGRAM
@@ -25,6 +26,8 @@ from uploader.settings import proof_key_file
 
 _PUBLIC, _PRIVATE = "public ", "private "
 _SEED_BYTES = 32
+_OF_A_PLATFORM = ("platform.db", "signing-secret")
+"""The files by which the data folder of a local platform is recognised."""
 _OTHERS = 0o077
 """The permissions of everybody but the owner."""
 
@@ -54,9 +57,11 @@ def signers(journal: Path) -> Signers:
     if not ed25519.is_available():
         return UNSIGNED
     try:
-        file = _existing_file()
-        _require_outside(file, journal)
-        return Signers(tuple(dict.fromkeys(_seed(each) for each in [file, *_former(file)])))
+        file = _existing_file(journal)
+        former = list(_former(file))
+        for each in former:
+            _require_outside(each, journal)
+        return Signers(tuple(dict.fromkeys(_seed(each) for each in [file, *former])))
     except OSError as error:
         where = f"{error.filename or 'the key that signs proofs'}"
         raise SettingsError(
@@ -90,15 +95,20 @@ def _exposed(file: Path) -> Iterator[Path]:
     yield from (each for each in [file, *_former(file)] if each.stat().st_mode & _OTHERS)
 
 
-def _existing_file() -> Path:
+def _existing_file(journal: Path | None = None) -> Path:
     """Return the file with the key pair, and make it if it is not there.
 
+    Args:
+        journal: See `_require_outside`.
+
     Raises:
+        SettingsError: It would be copied with something else.
         OSError: It is not there and cannot be made, or there is nothing here to make it with.
     """
     file = proof_key_file()
     if file is None:
         raise FileNotFoundError(2, "this user has no home folder", "the key that signs proofs")
+    _require_outside(file, journal)
     if not file.exists():
         if not ed25519.is_available():
             raise FileNotFoundError(2, "no key was made yet", str(file))
@@ -159,14 +169,28 @@ def _damaged(file: Path) -> SettingsError:
     )
 
 
-def _require_outside(file: Path, journal: Path) -> None:
-    """Check that a copy of a journal does not take the key along.
+def _require_outside(file: Path, journal: Path | None) -> None:
+    """Check that the key is not in what people copy and hand on as a whole.
+
+    Args:
+        file: The key's.
+        journal: The folder of the journal that is proven, which may hold no database yet.
 
     Raises:
-        SettingsError: The key is in the journal's folder.
+        SettingsError: It is in that, or in any other journal, mirror or data folder of a platform, at any depth.
     """
-    if Path(os.path.realpath(file)).is_relative_to(os.path.realpath(journal)):
-        raise SettingsError(
-            f"the key {file} is in the journal {journal}, so whoever has a copy of that could sign; "
-            "UPLOADER_PROOF_KEY has to name a file elsewhere"
-        )
+    real = Path(os.path.realpath(file))
+    own = None if journal is None else Path(os.path.realpath(journal))
+    for folder in real.parents:
+        if what := "journal" if folder == own else _what_is_copied(folder):
+            raise SettingsError(
+                f"the key {file} is in the {what} {folder}, so whoever has a copy of that could sign; "
+                "UPLOADER_PROOF_KEY has to name a file elsewhere"
+            )
+
+
+def _what_is_copied(folder: Path) -> str | None:
+    if (what := what_is(folder)) in {"journal", "mirror"}:
+        return what
+    is_platform = all(os.path.exists(folder / name) for name in _OF_A_PLATFORM)  # noqa: PTH110 - it never raises
+    return "data folder of a local platform," if is_platform else None
