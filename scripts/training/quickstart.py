@@ -95,12 +95,19 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="work here and keep everything; by default a temporary folder")
     parser.add_argument("--keep", action="store_true", help="leave the platform open to look at, until Ctrl-C")
     options = parser.parse_args()
+    end_by_signals()
     if options.folder is not None:
         options.folder.mkdir(parents=True, exist_ok=True)
         run(Demo(options.folder.resolve()), keep=options.keep)
         return
     with tempfile.TemporaryDirectory(prefix="uploader-quickstart-") as temporary:
         run(Demo(Path(temporary).resolve()), keep=options.keep)
+
+
+def end_by_signals() -> None:
+    """Have SIGTERM and SIGHUP end the demo as an error would: with its processes, and its temporary folder."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
 
 
 def run(demo: Demo, *, keep: bool = False) -> None:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -142,19 +142,21 @@ def test_a_folder_with_a_journal_in_it_may_be_the_platforms(tmp_path: Path) -> N
 
 
 KEEP = """
-import sys
-from pathlib import Path
-from quickstart import Demo, keep_open
-demo = Demo(Path(sys.argv[1]))
-with demo.platform() as server:
-    keep_open(demo, server)
+import quickstart
+def only_the_platform(demo, *, keep):
+    with demo.platform() as server:
+        quickstart.keep_open(demo, server)
+quickstart.run = only_the_platform
+quickstart.main()
 """
 
 
 @pytest.mark.upstream
-def test_the_quickstart_leaves_the_platform_open_until_ctrl_c(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_quickstart_leaves_the_platform_open_until_it_is_ended(tmp_path: Path, number: signal.Signals) -> None:
     path = os.pathsep.join(str(ROOT / folder) for folder in ("scripts/training", ""))
-    command, environment = [sys.executable, "-c", KEEP, str(tmp_path)], {**os.environ, "PYTHONPATH": path}
+    command = [sys.executable, "-c", KEEP, "--keep"]
+    environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
@@ -163,9 +165,16 @@ def test_the_quickstart_leaves_the_platform_open_until_ctrl_c(tmp_path: Path) ->
         url = next(line for line in process.stdout if line.startswith(start)).removeprefix(start).strip()
         next(line for line in process.stdout if "until you press Ctrl-C" in line)
         assert requests.get(url, timeout=60).status_code == 200
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        process.communicate(timeout=60)
-    assert process.returncode == 0
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does
+        else:
+            process.send_signal(number)
+        process.wait(timeout=60)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+            pytest.fail("the platform went on without the quickstart")
+    assert process.returncode == (0 if number == signal.SIGINT else 128 + number)
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_options_reach_the_server(tmp_path: Path) -> None:
