@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -466,6 +468,67 @@ def test_a_mirror_that_lags_is_no_witness_of_the_rest(made: Bench, proof: Path, 
     prove(made, proof, "--force")
     done = run("check", proof, "--mirror", mirror)
     assert (done.exit_code, "the mirror has 6 of its 7 events" in done.output) == (1, True)
+
+
+def altered(stored: bytes) -> bytes:
+    return gzip.compress(gzip.decompress(stored).replace(b"0.5", b"0.9"), mtime=0)
+
+
+def under_a_right_name(stored: bytes) -> bytes:
+    """Return a segment as it was made, but for a line that is no event."""
+    first, *lines = gzip.decompress(stored).split(b"\n")
+    return gzip.compress(b"\n".join([first, b"{}", *lines[1:]]), mtime=0)
+
+
+@pytest.mark.parametrize(
+    ("harm", "same", "why"),
+    [
+        (lambda _: b"", 0, "it is not whole"),
+        (lambda stored: stored[:-9], 0, "it is not whole"),
+        (altered, 0, "its content is not what its name says"),
+        (under_a_right_name, 5, "1 of its lines are no events"),
+    ],
+)
+def test_a_mirror_that_is_damaged_is_not_taken_for_one_without_the_run(
+    made: Bench, tmp_path: Path, harm: Callable[[bytes], bytes], same: int, why: str
+) -> None:
+    proof = prove(made, tmp_path / "run.proof")
+    mirror = tmp_path / "drive"
+    run("mirror", mirror, "--journal", made.journal.path)
+    [segment] = (mirror / "runs").rglob("*.jsonl.gz")
+    content = harm(segment.read_bytes())
+    segment.unlink()
+    if harm is under_a_right_name:
+        digest = sha256(gzip.decompress(content)).hexdigest()[:32]
+        segment = segment.with_name(f"1-6-{digest}.jsonl.gz")
+    segment.write_bytes(content)
+    done = run("check", proof, "--mirror", mirror)
+    assert (done.exit_code, f"! in the mirror, {segment.relative_to(mirror)} is damaged: {why}" in done.output) == (
+        1,
+        True,
+    )
+    assert f"! what can be read of the mirror has {same} of its 6 events\n" in done.output
+
+
+def test_a_mirror_without_the_run_is_not_said_to_be_damaged(made: Bench, proof: Path, tmp_path: Path) -> None:
+    with bench(tmp_path / "other") as other:
+        run("mirror", tmp_path / "drive", "--journal", other.journal.path)
+    done = run("check", proof, "--mirror", tmp_path / "drive")
+    assert (done.exit_code, "! the mirror has 0 of its 6 events\n" in done.output) == (1, True)
+    assert "damaged" not in done.output
+
+
+def test_of_a_mirror_whose_damage_nothing_is_lost_by_it_is_said_all_the_same(
+    made: Bench, proof: Path, tmp_path: Path
+) -> None:
+    """A segment that was merged from others is damaged, and they are there, too."""
+    mirror = tmp_path / "drive"
+    run("mirror", mirror, "--journal", made.journal.path)
+    [segment] = (mirror / "runs").rglob("*.jsonl.gz")
+    segment.with_name(f"1-7-{'0' * 32}.jsonl.gz").write_bytes(b"torn")
+    done = run("check", proof, "--mirror", mirror)
+    assert (done.exit_code, "6 of 6 events are the same there" in done.output) == (0, True), done.output
+    assert "Parts of it are damaged; `mirror --check` names them." in done.output
 
 
 def test_without_cryptography_it_is_unsigned_and_says_so(

@@ -180,7 +180,9 @@ def _compare(verdict: Verdict, mirror: str, *, as_json: bool) -> None:
     different = verdict.mirror.different
     verdict.troubles += [f"the mirror has another content of {what}" for what in different]
     if verdict.mirror.same + len(different) < found.events:
-        verdict.troubles.append(f"the mirror has {verdict.mirror.same} of its {found.events} events")
+        verdict.troubles += [f"in the mirror, {why}" for why in verdict.mirror.damaged]
+        has = "what can be read of the mirror has" if verdict.mirror.damaged else "the mirror has"
+        verdict.troubles.append(f"{has} {verdict.mirror.same} of its {found.events} events")
 
 
 def _look_up(verdict: Verdict, file: Path) -> None:
@@ -227,6 +229,8 @@ def _as_text(proof: Path, verdict: Verdict) -> Iterator[str]:
     if verdict.mirror is not None:
         yield f"Witnessed by the mirror: {verdict.mirror.same} of {count(found.events, 'event')} are the same there."
         yield "  It is a second copy, and signs nothing: ask who could have changed both."
+        if verdict.mirror.damaged:
+            yield "  Parts of it are damaged; `mirror --check` names them."
 
 
 def _in_short(verdict: Verdict) -> str:

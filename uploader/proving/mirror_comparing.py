@@ -81,7 +81,10 @@ def _leaves(mirror: Source, names: Sequence[SegmentName], found: Comparison) -> 
             found.damaged.append(str(error))
             yield from _leaves(mirror, [other for other in others if name.covers(other)], found)
         else:
-            yield from (leaf for line in lines if (leaf := _leaf(name.session, line)))
+            leaves = [leaf for line in lines if (leaf := _leaf(name.session, line))]
+            yield from leaves
+            if strange := len(lines) - len(leaves):
+                found.damaged.append(f"{name} is damaged: {strange} of its lines are no events")
 
 
 def _leaf(session: str, line: bytes) -> Leaf | None:
