@@ -20,10 +20,12 @@ from journal.schema.tables import rank
 from journal.sessions.liveness import live_runs
 from journal.sessions.over import LAST_EVENT
 
+# Only of a session without an end its newest event is looked at: its time stands behind a payload that may be large.
 _RUNS = text(
     f"""
     SELECT r.id, r.project, r.name, r.save_dir, r.created_at,
-           (SELECT max(max(coalesce(s.ended_at, ''), s.heartbeat_at, s.started_at, coalesce({LAST_EVENT}, '')))
+           (SELECT max(max(coalesce(s.ended_at, ''), s.heartbeat_at, s.started_at,
+                           CASE WHEN s.ended_at IS NULL THEN coalesce({LAST_EVENT}, '') ELSE '' END))
             FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL) AS last_sign_at,
            (SELECT outcome FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL
             ORDER BY s.generation DESC, id DESC LIMIT 1) AS outcome,
