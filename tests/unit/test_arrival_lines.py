@@ -32,7 +32,7 @@ def printed(tell: Callable[[ArrivalLines], None]) -> list[str]:
     [
         ("epoch_end", {"epoch": 2, "metrics": {}}, "demo/train: epoch 3 arrived"),
         ("epoch_end", {"epoch": 2, "metrics": {"metrics/mAP": 1, "val/l": 1}}, "demo/train: epoch 3 arrived"),
-        ("epoch_end", {"epoch": 3, "metrics": {"metrics/mAP": 1}}, "demo/train: epoch 4 (an evaluation) arrived"),
+        ("epoch_end", {"epoch": 3, "metrics": {"metrics/mAP": 1}}, "demo/train: epoch 4 arrived"),
         ("metrics", {"metrics": {"9": "{}", "10": "{}"}}, "demo/train: 2 epochs up to epoch 11 arrived"),
         ("checkpoint", {"filename": "best.pt", "size": 6_200_000}, "demo/train: best.pt (6 MB) arrived"),
         ("checkpoint", {}, "demo/train: best arrived"),
@@ -45,6 +45,27 @@ def printed(tell: Callable[[ArrivalLines], None]) -> list[str]:
 )
 def test_a_line_for_each_epoch_upload_and_milestone(kind: str, body: Any, line: str) -> None:
     assert printed(lambda lines: lines.arrived(claim(kind, body))) == [line]
+
+
+VALIDATED = {"epoch": 2, "metrics": {"metrics/mAP": 1, "val/l": 1}}
+LIKE_ONE = {"epoch": 3, "metrics": {"metrics/mAP": 1}}
+
+
+@pytest.mark.parametrize(
+    ("before", "epoch", "line"),
+    [
+        (VALIDATED, LIKE_ONE, "demo/train: epoch 4 (an evaluation) arrived"),
+        (VALIDATED, {**LIKE_ONE, "evaluation": False}, "demo/train: epoch 4 arrived"),
+        (LIKE_ONE, LIKE_ONE, "demo/train: epoch 4 arrived"),  # as each epoch of a loop without losses of a validation
+        (LIKE_ONE, {**LIKE_ONE, "evaluation": True}, "demo/train: epoch 4 (an evaluation) arrived"),
+    ],
+)
+def test_an_evaluation_is_told_where_it_is_known(before: Any, epoch: Any, line: str) -> None:
+    def tell(lines: ArrivalLines) -> None:
+        lines.arrived(claim("epoch_end", before))
+        lines.arrived(claim("epoch_end", epoch))
+
+    assert printed(tell)[1] == line
 
 
 @pytest.mark.parametrize("kind", ["console_output", "system_metrics", "training_progress"])

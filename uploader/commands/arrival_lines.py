@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import PurePath
 
-from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, EPOCHS_TOGETHER, EVALUATED, FAILED, REGISTRATION, VALIDATED
+from journal.evaluations import looks_like_one, said
+from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, EPOCHS_TOGETHER, FAILED, REGISTRATION
 from journal.quantities import count, readable
 from journal.records import Claim
 from uploader.delivery.progress import Progress
@@ -29,39 +30,39 @@ class ArrivalLines:
             beside: Shows the rest.
         """
         self._say = say
+        self._told_apart: set[str] = set()  # runs whose epochs do not all look like evaluations
         self.settled, self.expect, self.upload, self.close = beside.settled, beside.expect, beside.upload, beside.close
 
     def arrived(self, claim: Claim) -> None:
         """Print a line, with the time."""
-        if what := told(claim):
+        if what := self._told(claim):
             self._print(f"{full_name(claim.run)}: {what} arrived")
 
     def refused(self, claim: Claim, why: str) -> None:
         """Print a line, with the time."""
-        self._print(f"{full_name(claim.run)}: {told(claim) or claim.kind} was refused: {why}")
+        self._print(f"{full_name(claim.run)}: {self._told(claim) or claim.kind} was refused: {why}")
 
     def _print(self, line: str) -> None:
         self._say(f"{datetime.now().astimezone():{TIMES}}  {line}")
 
+    def _told(self, claim: Claim) -> str | None:
+        """Return what a delivery is; None for what is too frequent to be told: console text and system metrics."""
+        try:
+            return self._epoch(claim) if claim.kind == EPOCH else _what(claim)
+        except (ValueError, KeyError, TypeError, AttributeError):  # a body of an earlier version, or of another program
+            return claim.kind
 
-def told(claim: Claim) -> str | None:
-    """Return what a delivery is; None for what is too frequent to be told: console text and system metrics.
-
-    Args:
-        claim: The delivery.
-    """
-    try:
-        return _what(claim)
-    except (ValueError, KeyError, TypeError, AttributeError):  # a body of an earlier version, or of another program
-        return claim.kind
+    def _epoch(self, claim: Claim) -> str:
+        epoch = json.loads(claim.body)
+        is_evaluation = looks_like_one(epoch["metrics"])
+        if not is_evaluation:
+            self._told_apart.add(claim.run.id)
+        if (is_said := said(epoch)) is not None or claim.run.id not in self._told_apart:
+            is_evaluation = bool(is_said)  # a loop of one's own may give no losses of a validation in any epoch
+        return f"epoch {_as_printed(epoch['epoch'])}{' (an evaluation)' if is_evaluation else ''}"
 
 
 def _what(claim: Claim) -> str | None:
-    if claim.kind == EPOCH:
-        epoch = json.loads(claim.body)
-        has_losses, is_evaluated = (_has(epoch["metrics"], start) for start in (VALIDATED, EVALUATED))
-        kind = " (an evaluation)" if is_evaluated and not has_losses else ""  # as the final one, which trains nothing
-        return f"epoch {_as_printed(epoch['epoch'])}{kind}"
     if claim.kind == EPOCHS_TOGETHER:
         numbers = sorted(int(number) for number in json.loads(claim.body)["metrics"])
         return f"{count(len(numbers), 'epoch')} up to epoch {_as_printed(numbers[-1])}"
@@ -70,10 +71,6 @@ def _what(claim: Claim) -> str | None:
         size = f" ({readable(file['size'])})" if isinstance(file.get("size"), int) else ""
         return f"{PurePath(str(file.get('filename') or claim.role)).name}{size}"
     return _MILESTONES.get(claim.kind)
-
-
-def _has(metrics: Mapping[str, object], start: str) -> bool:
-    return any(name.startswith(start) for name in metrics)
 
 
 def _as_printed(epoch: int) -> int:
