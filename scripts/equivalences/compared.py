@@ -9,8 +9,9 @@ from typing import Any
 
 # Ids, times and machine readings, which two trainings of the same thing cannot share; bytes with dates inside.
 _OWN = re.compile(
-    r"id|createdAt|updatedAt|startedAt|completedAt|savedAt|timestamp|runIds|speedMs|path|modelPath|modelSize|sha256|size"
-    r"|runId|gitCommit|gitCommitMessage"  # of this checkout, which may change meanwhile
+    r"id|createdAt|updatedAt|startedAt|completedAt|arrivedAt|savedAt|timestamp|runIds|speedMs"
+    r"|path|modelPath|modelSize|sha256|size|runId"
+    r"|gitCommit|gitCommitMessage"  # of this checkout, which may change meanwhile
 )
 _SYSTEM = "system"
 _OURS = {"uploaderRun", "uploaderSession", "uploaderProofKey", "offlineUploader"}

@@ -222,7 +222,8 @@ def _train(machine: Path, drive: Path, seed: str, epochs: int, report: Report, *
     recorder = Recorder.start(
         options, project="soak", name="soak", save_dir=save_dir, resume=(save_dir / RUN_FILE).exists()
     )
-    _event(recorder, report, "training_started", {"epochs": epochs}, "")
+    named = {"uploaderRun": recorder.run_id}  # else the recorder would add it, and the seal would be another one
+    _event(recorder, report, "training_started", {"epochs": epochs, "environment": named}, "")
     for number in range(first, first + epochs):
         _event(recorder, report, "epoch_end", {"epoch": number, "metrics": {"loss": random.random()}}, str(number))
         if random.random() < 0.2:

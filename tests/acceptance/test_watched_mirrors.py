@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -178,18 +179,31 @@ def test_a_signal_while_a_mirror_is_taken_in_ends_a_drain_as_at_any_other_time(
 
 @contextmanager
 def being_read(fifo: Path) -> Iterator[None]:
-    """Wait until a process has a FIFO open for reading; it reads no end of it as long as the block lasts."""
+    """Wait until a process has a FIFO open for reading; it reads no end of it as long as the block lasts.
+
+    It reads a byte now and then, as a process in which a signal arrives just before it waits for one may not notice.
+    """
     opened: list[int] = []
+    over = threading.Event()
 
     def is_opened() -> bool:
         with suppress(OSError):  # nobody reads it
             opened.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
         return bool(opened)
 
+    def feed() -> None:
+        while not over.wait(0.01):
+            with suppress(OSError):  # nobody reads it any more
+                os.write(opened[0], b"0")
+
     until(is_opened)
+    feeding = threading.Thread(target=feed)
+    feeding.start()
     try:
         yield
     finally:
+        over.set()
+        feeding.join()
         os.close(*opened)
 
 

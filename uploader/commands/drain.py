@@ -27,6 +27,7 @@ from uploader.commands.journal_option import journals_argument, journals_option
 from uploader.commands.log_file import printing_to
 from uploader.commands.packs import require_no_other
 from uploader.commands.phrases import letters_in_words, place
+from uploader.commands.stop_signals import StopSignals
 from uploader.delivery.drain_options import LONGEST, MOST_PARALLEL
 from uploader.delivery.summary import ALL_DELIVERED, DestinationSummary, Summary
 from uploader.platforms.registry import DEFAULT, NAMES
@@ -147,11 +148,13 @@ def _drain(journals: Sequence[Path], *, as_json: bool, receipts: Path | None, **
     if options["log"]:
         logging.getLogger("uploader").warning("process %s drains %s", os.getpid(), ", ".join(map(str, journals)))
     chosen = DrainOptions(**options)
-    ended = drain_all(journals or (None,), chosen, as_json=as_json, receipts=receipts)
-    if len(ended) == 1:
-        _show(ended[0], as_json=as_json)
-    else:
-        click.echo(_all_as_json(ended) if as_json else _all_as_text(ended))
+    stop = StopSignals()
+    with stop.heard():  # until all is said, and the exit code tells what remains
+        ended = drain_all(journals or (None,), chosen, stop, as_json=as_json, receipts=receipts)
+        if len(ended) == 1:
+            _show(ended[0], as_json=as_json)
+        else:
+            click.echo(_all_as_json(ended) if as_json else _all_as_text(ended))
     sys.exit(worst(ended))
 
 

@@ -18,6 +18,7 @@ from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE
 from uploader.commands.drain_sources import Chosen, taken_in
 from uploader.commands.journal_access import require_journal
 from uploader.commands.packs import write_receipts
+from uploader.commands.stop_signals import StopSignals
 from uploader.delivery.draining import opened_drain, settings_for
 from uploader.delivery.summary import ALL_DELIVERED, DEAD_LETTERS, NO_CREDENTIALS, WORK_REMAINS, Summary
 from uploader.errors import CredentialsRefused, DrainLocked, SettingsError
@@ -60,13 +61,19 @@ def worst(ended: Sequence[Ended]) -> int:
 
 
 def drain_all(
-    folders: Sequence[Path | None], options: DrainOptions, *, as_json: bool, receipts: Path | None = None
+    folders: Sequence[Path | None],
+    options: DrainOptions,
+    stop: StopSignals,
+    *,
+    as_json: bool,
+    receipts: Path | None = None,
 ) -> list[Ended]:
     """Drain journals, all at once but those that hold the same run.
 
     Args:
         folders: Where they are; None for the default one.
         options: What a person asked for.
+        stop: Stops them.
         as_json: Whether only JSON is to be printed.
         receipts: Where to write what has arrived, if anywhere.
     """
@@ -78,7 +85,7 @@ def drain_all(
     ended: list[Ended] = []
     drains: list[tuple[Path, Drain]] = []
     with ExitStack() as opened:
-        sources = opened.enter_context(taken_in(folders, options, as_json=as_json))
+        sources = opened.enter_context(taken_in(folders, options, as_json=as_json, stop=stop))
         ended += [Ended(place, result) for place, result in sources.ended]
         for chosen in sources.journals:
             try:
@@ -87,9 +94,7 @@ def drain_all(
                 )
             except (UploaderError, JournalError) as error:
                 ended.append(Ended(_place(chosen.folder), error))
-        _stop_on_signals([drain for _, drain in drains])
-        for _, drain in drains if sources.is_stopped else ():
-            drain.stop()
+        stop.stop([drain for _, drain in drains])
         if options.until_done:  # it is beside a training, and no terminal's
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         endings = run_together([drain for _, drain in drains], watch=options.watch)
@@ -180,17 +185,6 @@ def _warn_of_other_platforms(ended: Ended) -> None:
                 f"first. `{command}` delivers them there too.",
                 err=True,
             )
-
-
-def _stop_on_signals(drains: Sequence[Drain]) -> None:
-    def handle(number: int, frame: object) -> None:
-        del frame
-        signal.signal(number, signal.SIG_DFL)
-        for drain in drains:
-            drain.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
 
 
 def _progress(options: DrainOptions, *, as_json: bool, alone: bool) -> Progress | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import click
 
 from journal.errors import PROGRAM
 from uploader.commands.packs import came_in, take_in
+from uploader.commands.stop_signals import StopSignals
 from uploader.delivery.summary import Summary
 
 if TYPE_CHECKING:
@@ -43,17 +44,26 @@ class Sources:
 
     Attributes:
         journals: The journals to drain.
-        ended: Packs and mirrors that cannot be used, each with the reason, or with a summary of nothing.
+        ended: Packs and mirrors that cannot be used or are not taken in yet, each with the reason or a summary.
         troubles: In words, what of mirrors is damaged or missing.
         other_models: In words, by journal, the runs that are another model where they come from.
-        is_stopped: Whether a person stopped it meanwhile.
     """
 
     journals: list[Chosen] = field(default_factory=list)
     ended: list[tuple[Path, Summary | Exception]] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     other_models: dict[Path, list[str]] = field(default_factory=dict)
-    is_stopped: bool = False
+
+    def settle(self, place: Path, error: Exception | None = None) -> None:
+        """Note that a pack or mirror is taken in, or why it cannot be used.
+
+        Args:
+            place: Where it is.
+            error: Why not.
+        """
+        self.ended = [one for one in self.ended if one[0] != place]
+        if error is not None:
+            self.ended.append((place, error))
 
     def finish(self) -> None:
         """Follow mirrors no longer, and note what of them is not taken in; once."""
@@ -63,10 +73,6 @@ class Sources:
             followed.close()
             self.troubles += followed.troubles
             self.other_models.setdefault(packs_journal(), []).extend(followed.other_models)
-
-
-class _Stopped(BaseException):
-    """A person wants the command to end."""
 
 
 def require_watchable(places: Sequence[Path], option: str) -> None:
@@ -81,7 +87,9 @@ def require_watchable(places: Sequence[Path], option: str) -> None:
 
 
 @contextmanager
-def taken_in(places: Sequence[Path | None], options: DrainOptions, *, as_json: bool) -> Iterator[Sources]:
+def taken_in(
+    places: Sequence[Path | None], options: DrainOptions, *, as_json: bool, stop: StopSignals
+) -> Iterator[Sources]:
     """Take packs and mirrors in; a drain that watches follows its mirrors as long as the block lasts.
 
     Of the journal that packs and mirrors are taken into, only their own runs are drained: it holds others, too.
@@ -90,6 +98,7 @@ def taken_in(places: Sequence[Path | None], options: DrainOptions, *, as_json: b
         places: Journals, packs and mirrors.
         options: What a person asked for.
         as_json: Whether only JSON is to be printed.
+        stop: Breaks it off.
     """
     from journal.reading.places import what_is
 
@@ -99,13 +108,10 @@ def taken_in(places: Sequence[Path | None], options: DrainOptions, *, as_json: b
         if place is None or not (what_is(place) in {"pack", "mirror"} or (options.watch and _is_away(place)))
     ]
     others = [place for place in places if place is not None and place not in journals]
-    sources = Sources([Chosen(place, options) for place in journals])
-    with _stopping(sources):
-        if options.watch:
-            _follow(others, options, sources)
-        else:
-            _take_in(others, options, sources, as_json=as_json)
+    sources = Sources([Chosen(place, options) for place in journals], [(place, _unread(place)) for place in others])
+    work = partial(_follow, others, options, sources) if options.watch else None
     try:
+        stop.break_off(work or partial(_take_in, others, options, sources, as_json=as_json))
         yield sources
     finally:
         for chosen in sources.journals:
@@ -113,24 +119,9 @@ def taken_in(places: Sequence[Path | None], options: DrainOptions, *, as_json: b
                 chosen.followed.close()
 
 
-@contextmanager
-def _stopping(sources: Sources) -> Iterator[None]:
-    """Have the first SIGINT or SIGTERM end the block, and a second one the process."""
-
-    def handle(number: int, frame: object) -> None:
-        del frame
-        signal.signal(number, signal.SIG_DFL)
-        sources.is_stopped = True
-        raise _Stopped
-
-    handlers = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    except _Stopped:
-        pass
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+def _unread(place: Path) -> Summary:
+    """Return the outcome of a pack or mirror before which a person stops the command."""
+    return Summary((), 0.0, interrupted=True, not_in_mirror=(f"{place}: it was not taken in",))
 
 
 def _take_in(places: Sequence[Path], options: DrainOptions, sources: Sources, *, as_json: bool) -> None:
@@ -140,15 +131,13 @@ def _take_in(places: Sequence[Path], options: DrainOptions, sources: Sources, *,
     runs: set[str] = set()
     where: Path | None = None
     for place in places:
-        unread = (place, Summary((), 0.0, interrupted=True, not_in_mirror=(f"{place}: it was not taken in",)))
-        sources.ended.append(unread)  # unless it is, below
         try:
             where, own, others = take_in(place, options.runs, sources.troubles, shown=not as_json)
             runs |= own
             sources.other_models.setdefault(where, []).extend(others)
-            sources.ended.remove(unread)
+            sources.settle(place)
         except (UploaderError, JournalError) as error:
-            sources.ended[-1] = (place, error)
+            sources.settle(place, error)
     if runs:
         sources.journals.append(Chosen(where, replace(options, runs=tuple(sorted(runs)))))
     elif where is not None:  # without a name, a drain would deliver all
@@ -178,10 +167,11 @@ def _follow(mirrors: Sequence[Path], options: DrainOptions, sources: Sources) ->
         try:
             addresses.append(checked_mirror(address_of(mirror) or mirror))
         except ValueError as error:
-            sources.ended.append((mirror, MirrorUnavailable(str(error))))
+            sources.settle(mirror, MirrorUnavailable(str(error)))
     if addresses:
         followed = FollowedMirrors(packs_journal(), addresses, options.runs, _say)
         sources.journals.append(Chosen(packs_journal(), replace(options, runs=()), followed))
+        sources.ended = [one for one in sources.ended if isinstance(one[1], MirrorUnavailable)]  # the rest is followed
         followed.start()
 
 
