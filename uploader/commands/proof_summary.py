@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from journal.evaluations import SAID, Told, are_trained, looks_like_one, said
+from journal.evaluations import SAID, Told, are_trained, said
 from journal.kinds import CHECKPOINT, COMPLETE, DISCLOSED, EPOCH, EVALUATED, INTERRUPTED, STATES, VALIDATED, of
 from journal.quantities import count, epoch_in_words
 from journal.sessions.identity import derived
@@ -31,7 +31,7 @@ class Summary:
         said: Of epochs, by their keys, whether they are the final evaluation, where that was recorded.
         epochs: The others that are no final evaluation, by their metrics.
         evaluations: What looks like a final evaluation; of a validator that gives no losses, each epoch does.
-        last_evaluations: The keys and payloads of the last two of these.
+        last_evaluations: The last two of these, by their keys.
         last_word: The state that the last training that began or ended leaves the run in.
         last_session: The session of that training.
         noted: The sessions in which a drain has noted that a training was interrupted.
@@ -46,7 +46,7 @@ class Summary:
     said: dict[str, bool] = field(default_factory=dict)
     epochs: set[str] = field(default_factory=set)
     evaluations: set[str] = field(default_factory=set)
-    last_evaluations: list[tuple[str, Told]] = field(default_factory=list)
+    last_evaluations: dict[str, bytes] = field(default_factory=dict)
     last_word: str | None = None
     last_session: str = ""
     noted: set[str] = field(default_factory=set)
@@ -74,14 +74,17 @@ class Summary:
         if payload is None:
             self.untold.add(key)
             return
-        told = _told(payload)
-        if told.said is not None:
-            self.said[key] = told.said
-        elif not looks_like_one(told.metrics):
+        is_said = _told(payload).said if _SAID in payload else None
+        if is_said is not None:
+            self.said[key] = is_said
+        elif not _looks_like_evaluation(payload):
             self.epochs.add(key)
             return
         self.evaluations.add(key)
-        self.last_evaluations = [*(one for one in self.last_evaluations[-1:] if one[0] != key), (key, told)]
+        self.last_evaluations.pop(key, None)
+        self.last_evaluations[key] = payload
+        if len(self.last_evaluations) > 2:
+            del self.last_evaluations[next(iter(self.last_evaluations))]
 
     def _take_word(self, leaf: Leaf, payload: bytes | None) -> None:
         """Take in how the run stands; what a drain has noted may stand before the session that it is about."""
@@ -127,7 +130,7 @@ class Summary:
         trained = {key for key, is_evaluation in self.said.items() if not is_evaluation}
         if self.epochs:
             return len(trained | self.epochs)
-        is_last_one = not all(are_trained([told for _, told in self.last_evaluations]))
+        is_last_one = not all(are_trained([_told(payload) for payload in self.last_evaluations.values()]))
         return len(trained | self.evaluations) - is_last_one
 
     def lines(self) -> Iterator[str]:
@@ -161,17 +164,17 @@ def of_epoch(facts: Mapping[str, Any]) -> str:
 
 
 def _told(payload: bytes) -> Told:
-    """Return what is known of an epoch; one whose content cannot be read counts as trained."""
+    """Return what is known of an epoch; nothing where its content cannot be read."""
     try:
-        content = json.loads(payload) if _may_be_evaluation(payload) else {"metrics": {}}
+        content = json.loads(payload)
         return Told(said(content), dict(content["metrics"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Told(None, {})
 
 
-def _may_be_evaluation(payload: bytes) -> bool:
-    """Return whether a payload is worth reading: a long run has very many."""
-    return _SAID in payload or (_EVALUATED in payload and _VALIDATED not in payload)
+def _looks_like_evaluation(payload: bytes) -> bool:
+    """Return what `journal.evaluations.looks_like_one` does, without reading all: a long run has very many."""
+    return _EVALUATED in payload and _VALIDATED not in payload
 
 
 def _parts(payload: bytes | None, *names: str) -> dict[str, Any]:

@@ -76,3 +76,12 @@ def test_all_who_count_epochs_agree(journals: Recordings, case: str) -> None:
         for number, (said, metrics) in enumerate(epochs)
     ]
     assert len(training_state.trained(there, None)) == trained
+
+
+def test_of_an_evaluation_that_was_recorded_twice_a_proof_counts_the_newest_record() -> None:
+    summary = Summary()
+    for number, metrics in enumerate((LOSS | SCORE, SAME | SCORE, SAME | SCORE, SAME | SCORE)):
+        key = str(min(number, 2))
+        told = json.dumps(payload(int(key), None, metrics)).encode()
+        summary.see(Leaf("s", number, EPOCH, key, "", None), told)
+    assert summary.epochs_trained == 2
