@@ -169,7 +169,8 @@ class Recording:
         is_again = epoch == self._last_epoch
         self._last_epoch = epoch = epoch + is_again
         is_evaluation = is_again or (None if self._is_in_epoch is None else not self._is_in_epoch)
-        self._is_in_epoch = self._is_in_epoch and False
+        if self._is_in_epoch:
+            self._is_in_epoch = False
         system = self._system.sample()
         payload = in_caller(lambda: plain(epoch_payload(trainer, epoch, system, self._profile)))
         payload = {**payload, **self._what_to_say(payload["metrics"], is_evaluation)}

@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from journal.evaluations import looks_like_one, said
 from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, EPOCHS_TOGETHER, FAILED, REGISTRATION
-from journal.quantities import count, readable
+from journal.quantities import count, epoch_in_words, readable
 from journal.records import Claim
 from uploader.delivery.progress import Progress
 from uploader.run_selection import full_name
@@ -59,20 +59,15 @@ class ArrivalLines:
             self._told_apart.add(claim.run.id)
         if (is_said := said(epoch)) is not None or claim.run.id not in self._told_apart:
             is_evaluation = bool(is_said)  # a loop of one's own may give no losses of a validation in any epoch
-        return f"epoch {_as_printed(epoch['epoch'])}{' (an evaluation)' if is_evaluation else ''}"
+        return f"{epoch_in_words(int(epoch['epoch']))}{' (an evaluation)' if is_evaluation else ''}"
 
 
 def _what(claim: Claim) -> str | None:
     if claim.kind == EPOCHS_TOGETHER:
         numbers = sorted(int(number) for number in json.loads(claim.body)["metrics"])
-        return f"{count(len(numbers), 'epoch')} up to epoch {_as_printed(numbers[-1])}"
+        return f"{count(len(numbers), 'epoch')} up to {epoch_in_words(numbers[-1])}"
     if claim.kind == CHECKPOINT:
         file = json.loads(claim.body)
         size = f" ({readable(file['size'])})" if isinstance(file.get("size"), int) else ""
         return f"{PurePath(str(file.get('filename') or claim.role)).name}{size}"
     return _MILESTONES.get(claim.kind)
-
-
-def _as_printed(epoch: int) -> int:
-    """Return an epoch's number as trainers print it, from 1."""
-    return int(epoch) + 1
