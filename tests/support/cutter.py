@@ -7,8 +7,9 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 from urllib.parse import urlsplit
+
+from support.ended_server import EndedServer
 
 _BLOCK = 16 * 1024
 
@@ -65,30 +66,8 @@ def cutting(url: str, cut_at: Iterable[int]) -> Iterator[Cutter]:
             thread.join()
 
 
-class _Listener(socketserver.ThreadingTCPServer):
-    daemon_threads = False
+class _Listener(EndedServer):
     cutter: Cutter
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.open: set[socket.socket] = set()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Note the connection before its thread runs: one that is ended meanwhile ends it, too."""
-        self.open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self.open.discard(request)
-        super().shutdown_request(request)
-
-    def end_connections(self) -> None:
-        for connection in list(self.open):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Keep quiet: clients and servers that go away are what this is for."""
 
 
 class _Connection(socketserver.BaseRequestHandler):

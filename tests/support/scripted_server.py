@@ -10,11 +10,12 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
+from support.ended_server import EndedServer
 
 
 class Models:
@@ -159,7 +160,7 @@ def scripted_server(
             yield listener.server
         finally:
             listener.shutdown()
-            listener.close_connections()
+            listener.end_connections()
             thread.join()
 
 
@@ -192,33 +193,14 @@ def free_port() -> int:
     return int(kept.getsockname()[1])
 
 
-class _Listener(socketserver.ThreadingTCPServer):
+class _Listener(EndedServer):
     allow_reuse_address = True
-    daemon_threads = False
     request_queue_size = 128
     server: ScriptedServer
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.open: set[socket.socket] = set()
         self.numbers = itertools.count(1)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Note the connection before its thread runs: one that is closed meanwhile ends it, too."""
-        self.open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self.open.discard(request)
-        super().shutdown_request(request)
-
-    def close_connections(self) -> None:
-        for connection in list(self.open):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Keep quiet: clients that go away are part of the tests."""
 
 
 class _Connection(socketserver.StreamRequestHandler):

@@ -27,8 +27,8 @@ os.write(1, b"\\xa9")
 def accepted(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Set once a connection is accepted; its thread does not run before the server has ended all that it knows of."""
     accepted, ended = threading.Event(), threading.Event()
-    for module, end in ((scripted_server, "close_connections"), (cutter, "end_connections")):
-        setup, end_all = module._Connection.setup, getattr(module._Listener, end)
+    for module in (scripted_server, cutter):
+        setup, end_all = module._Connection.setup, module._Listener.end_connections
 
         def wait(connection: Any, setup: Callable[[Any], None] = setup) -> None:
             accepted.set()
@@ -36,7 +36,7 @@ def accepted(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
             setup(connection)
 
         monkeypatch.setattr(module._Connection, "setup", wait)
-        monkeypatch.setattr(module._Listener, end, lambda it, end_all=end_all: (end_all(it), ended.set()))
+        monkeypatch.setattr(module._Listener, "end_connections", lambda it, end_all=end_all: (end_all(it), ended.set()))
     return accepted
 
 
