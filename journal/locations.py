@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,28 @@ def default_journal(environ: Mapping[str, str] = os.environ) -> Path:
 def makeshift_journal() -> Path:
     """Return the journal of a user whose home cannot have one."""
     return _temporary_data() / "journal"
+
+
+def is_there(folder: Path) -> bool:
+    """Return whether a folder holds a journal, even an unusable one."""
+    try:
+        return any((folder / name).exists() for name in ("journal.db", "journal.db-wal"))
+    except OSError:  # not permitted, or too long a path: whoever opens it is told so
+        return True
+
+
+def earlier_journal(folder: Path) -> Path | None:
+    """Return the journal that this user has in the temporary folder from when the home could have none.
+
+    Args:
+        folder: The journal that is used now; only that in the home has such a predecessor.
+    """
+    usual, earlier = choose_journal({}), makeshift_journal()
+    if usual.is_makeshift or folder != usual.folder or not is_there(earlier):
+        return None
+    with suppress(OSError):
+        return earlier if earlier.stat().st_uid == os.geteuid() else None  # anybody may make a folder there
+    return None
 
 
 def surroundings(environ: Mapping[str, str] = os.environ) -> Surroundings:

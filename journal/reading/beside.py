@@ -1,10 +1,8 @@
-"""Whether a journal exists, without creating one, and what trainings left beside it that it does not hold yet."""
+"""What trainings left beside a journal that it does not hold yet."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -13,14 +11,6 @@ from sqlalchemy import Connection
 from journal import locations
 from journal.checkpoints.salvage import lost_snapshots
 from journal.writing import fallback_format, fallback_owners
-
-
-def is_there(folder: Path) -> bool:
-    """Return whether a folder holds a journal, even an unusable one."""
-    try:
-        return any((folder / name).exists() for name in ("journal.db", "journal.db-wal"))
-    except OSError:  # not permitted, or too long a path: whoever opens it is told so
-        return True
 
 
 def is_awaited(folder: Path, fallback_folders: Iterable[Path] | None = None) -> bool:
@@ -37,20 +27,6 @@ def waiting(folder: Path, fallback_folders: Iterable[Path] | None = None) -> lis
     """
     beside = locations.fallback_folders() if fallback_folders is None else fallback_folders
     return [path for _, path in fallback_owners.files_by_owner(fallback_owners.owner_at(folder), beside).own]
-
-
-def earlier_journal(folder: Path) -> Path | None:
-    """Return the journal that this user has in the temporary folder from when the home could have none.
-
-    Args:
-        folder: The journal that is used now; only that in the home has such a predecessor.
-    """
-    usual, earlier = locations.choose_journal({}), locations.makeshift_journal()
-    if usual.is_makeshift or folder != usual.folder or not is_there(earlier):
-        return None
-    with suppress(OSError):
-        return earlier if earlier.stat().st_uid == os.geteuid() else None  # anybody may make a folder there
-    return None
 
 
 def left_beside(connection: Connection, folder: Path, beside: Iterable[Path], now: datetime) -> list[tuple[str, Path]]:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from journal.reading.beside import is_there
+from journal.locations import is_there
 
 Place = Literal["journal", "pack", "mirror", "nothing"]
 

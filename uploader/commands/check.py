@@ -16,9 +16,9 @@ from journal.quantities import count, readable
 from uploader.commands.dialogue import USAGE, fail
 from uploader.commands.help_texts import epilog
 from uploader.commands.mirror_option import MirrorAddress, opened_mirror
-from uploader.commands.proof_summary import Summary, of_epoch
 
 if TYPE_CHECKING:
+    from uploader.commands.proof_summary import Summary
     from uploader.proof.proof_checking import Findings
     from uploader.proof.signed_notes import VerifierKey
     from uploader.proving.mirror_comparing import Comparison
@@ -130,6 +130,7 @@ def check(
 def _checked(
     proof: Path, keys: tuple[VerifierKey, ...], witnesses: tuple[VerifierKey, ...], *, as_json: bool
 ) -> Verdict:
+    from uploader.commands.proof_summary import Summary
     from uploader.proof import ed25519, proof_checking
     from uploader.proof.proof_file import DamagedProof, NotAProof
 
@@ -186,6 +187,8 @@ def _compare(verdict: Verdict, mirror: str, *, as_json: bool) -> None:
 
 
 def _look_up(verdict: Verdict, file: Path) -> None:
+    from uploader.commands.proof_summary import of_epoch
+
     sha256, checkpoint = verdict.summary.checkpoint_of(file)
     if checkpoint is None:
         verdict.troubles.append(f"{file} (sha256 {sha256}) is no checkpoint of this run")

@@ -18,7 +18,6 @@ from uploader.commands.journal_access import require_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.output_streams import work_goes_on
 from uploader.platforms.registry import journal_folders
-from uploader.run_folder.results_file import record_of
 
 if TYPE_CHECKING:
     from journal.doctor import Examination, Finding, Recovery
@@ -63,6 +62,7 @@ def doctor(journal: Path | None, deep: bool, repair: bool, as_json: bool) -> Non
 def _examine(folder: Path, deep: bool) -> Examination:
     """Check the journal, and whether another project has overwritten our modules."""
     from journal.doctor import examine
+    from uploader.run_folder.results_file import record_of
 
     examination = examine(folder, deep=deep, kept=journal_folders(), record_of=record_of)
     return replace(examination, findings=(*examination.findings, *_check_names()))
@@ -105,6 +105,7 @@ def _repair(examination: Examination) -> dict[str, Any]:
 def _take_in_epochs(folder: Path) -> dict[str, list[int]]:
     """Take in the epochs that only trainers' own records have; return their numbers, from 0, by run."""
     import journal
+    from uploader.run_folder.results_file import record_of
 
     with journal.open(folder) as opened:
         over = opened.runs_over(finished=True)

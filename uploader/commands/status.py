@@ -23,7 +23,6 @@ from uploader.commands.journal_option import journals_argument, journals_option
 from uploader.commands.phrases import what_else
 from uploader.commands.screen import Line, Screen, line, screen, show
 from uploader.commands.spans import age_given
-from uploader.commands.status_text import as_text
 from uploader.errors import SettingsError
 from uploader.reports.standing import Standing, standing_of
 from uploader.run_selection import choose_runs
@@ -185,6 +184,7 @@ def _lines(folder: Path | None, wanted: Wanted, on: Screen) -> list[Line]:
     from journal import read_only
     from uploader.commands.status_rows import in_order
     from uploader.commands.status_screen import lines
+    from uploader.commands.status_text import as_text
     from uploader.run_folder.results_file import record_of
 
     if wanted.names:

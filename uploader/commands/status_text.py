@@ -53,7 +53,7 @@ def head(state: JournalState, runs: int, limit: int | None) -> str:
 
 def beside_it(state: JournalState) -> Iterator[str]:
     """Yield what else there is that this journal does not hold, and how that gets delivered."""
-    from journal.reading.beside import earlier_journal
+    from journal.locations import earlier_journal
 
     if state.fallbacks:
         yield in_fallback_files(state.fallbacks, state.path)

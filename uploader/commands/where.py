@@ -44,8 +44,7 @@ def where(journal: Path | None, as_json: bool) -> None:
 
 def _account(named: Path | None, here: Surroundings) -> dict[str, Any]:
     """Return all that the command says, as JSON has it."""
-    from journal.locations import choose_journal, chosen_journal, chosen_mirror, fallback_folders
-    from journal.reading.beside import earlier_journal
+    from journal.locations import choose_journal, chosen_journal, chosen_mirror, earlier_journal, fallback_folders
     from journal.surroundings.machines import Outlasts
     from uploader.recording.place_advice import advice
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from journal.reading.remaining import DeadLetter
-from journal.reading.report import RunReport, TargetReport
 from uploader.errors import CredentialsRefused, KeyNotForHere, NoAddress, NoKey, UploaderError
+
+if TYPE_CHECKING:
+    from journal.reading.remaining import DeadLetter
+    from journal.reading.report import RunReport, TargetReport
 
 ALL_DELIVERED, WORK_REMAINS, DEAD_LETTERS, NO_CREDENTIALS = 0, 3, 4, 5
 

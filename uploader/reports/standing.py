@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from journal.reading.remaining import Remaining
+if TYPE_CHECKING:
+    from journal.reading.remaining import Remaining
 
 
 class Standing(IntEnum):

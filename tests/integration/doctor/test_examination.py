@@ -261,12 +261,12 @@ def test_a_journal_that_cannot_be_read_is_said_to_be(folder: Path) -> None:
 import os, sys
 from pathlib import Path
 import psutil
-import journal.doctor, journal.doctor.source, journal.read_only, journal.reading.beside
+import journal.doctor, journal.doctor.source, journal.locations, journal.read_only
 if os.getuid() == 0:
     os.setuid(54321)  # root may read anything
 folder = Path(sys.argv[1])
 try:
-    print(journal.reading.beside.is_there(folder), journal.read_only.read_journal(folder))
+    print(journal.locations.is_there(folder), journal.read_only.read_journal(folder))
 except journal.JournalError as error:
     print(error)
 print([finding.code for finding in journal.doctor.examine(folder, fallback_folders=[]).findings])

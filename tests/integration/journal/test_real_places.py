@@ -13,8 +13,7 @@ from support.disks import make_read_only, small_disk
 from support.passthrough import without_shared_memory
 
 import journal
-from journal.locations import choose_journal, default_journal, makeshift_journal, surroundings
-from journal.reading.beside import earlier_journal
+from journal.locations import choose_journal, default_journal, earlier_journal, makeshift_journal, surroundings
 from journal.surroundings.machines import Outlasts
 from journal.surroundings.mounts import Nature, mount_of, read_mounts
 
