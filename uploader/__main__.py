@@ -12,9 +12,12 @@ from uploader.commands.output_streams import tolerant_streams
 # Each is the function of that name in the module of that name, loaded when it is used.
 COMMANDS = (
     "check",
+    "disable",
     "doctor",
     "drain",
     "drop",
+    "enable",
+    "exec",
     "logs",
     "mirror",
     "pack",

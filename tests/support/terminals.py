@@ -82,3 +82,36 @@ class Terminal:
         self._shown += self._decoder.decode(b"".join(iter(lambda: _read(self._screen), b"")), final=True)
         self.process.wait()
         return self._shown
+
+
+class Session:
+    """A command that controls a terminal of its own, as a shell does: what is typed there can interrupt and stop jobs.
+
+    Attributes:
+        shown: What the terminal has shown so far.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start it."""
+        self._pid, self._screen = pty.fork()
+        if self._pid == 0:
+            os.execvpe(command[0], [*command], dict(environment))
+        self.shown = ""
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._screen)  # which hangs up
+        os.waitpid(self._pid, 0)
+
+    def type(self, text: str) -> None:
+        """Type a text."""
+        os.write(self._screen, text.encode())
+
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Wait until a text was shown as often."""
+        while self.shown.count(text) < times:
+            more = _read(self._screen)
+            assert more, self.shown
+            self.shown += more.decode()

@@ -42,7 +42,7 @@ def text(node: ast.AST) -> str:
 
 def wrong(command: str) -> str | None:
     """Return what is wrong with a command."""
-    name, *words = command.split()
+    name, *words = command.partition(" -- ")[0].split()  # what `exec` runs is somebody else's
     if name not in COMMANDS:
         return f"there is no {name}"
     found = main.get_command(click.Context(main), name)

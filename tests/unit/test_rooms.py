@@ -33,7 +33,7 @@ OWNERS = {
         "journal/storage/background_sync.py",
     ),
     "signal.signal": ("uploader/commands/",),
-    "os.environ": ("journal/locations.py", "uploader/settings.py"),
+    "os.environ": ("journal/locations.py", "uploader/settings.py", "uploader/exec_variables.py"),
     "socket.socket": ("uploader/platforms/", "uploader/server/"),
     "urllib.request": (),
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from journal.storage.database import Durability
-from uploader.callbacks.attachment import install, uninstall
+from uploader.callbacks.attachment import install, keep_detached, uninstall
 from uploader.callbacks.recording_options import check_texts, choose_options, choose_routes
 from uploader.callbacks.trainer_callbacks import PlatformCallbacks, recording_of
 from uploader.platforms.hub import HUB, pages_of
@@ -97,10 +97,10 @@ def attach(
 
 
 def detach(model_or_trainer: ModelOrTrainer) -> ModelOrTrainer:
-    """Stop recording and enable upstream's own callbacks again; does nothing if nothing is attached.
+    """Stop recording and enable upstream's own callbacks again.
 
     A model's next trainer gets upstream's callbacks when it is built, a trainer gets them now. A training in progress
-    ends its session in the journal, without a result.
+    ends its session in the journal, without a result. `uploader exec` does not record what was detached either.
 
     Args:
         model_or_trainer: The model or trainer.
@@ -114,6 +114,7 @@ def detach(model_or_trainer: ModelOrTrainer) -> ModelOrTrainer:
     _check_kind(model_or_trainer)
     if uninstall(model_or_trainer) and _is_trainer(model_or_trainer):
         _close(model_or_trainer)
+    keep_detached(model_or_trainer)
     return model_or_trainer
 
 

@@ -17,6 +17,8 @@ _TRAINING_METHODS = ("train", "tune")
 """Methods that may start trainings in other processes."""
 _ATTACHED = "uploader_attached"
 """The attribute that holds the installed callbacks."""
+_DETACHED = "uploader_detached"
+"""The attribute of what somebody has detached, so that nothing attaches to it by itself."""
 
 
 class _RecordedMethod:
@@ -43,22 +45,45 @@ class _RecordedMethod:
             return start(*args, **options)
         if not isinstance(self.owner.callbacks, RecordedLists):  # replaced as a whole
             self.owner.callbacks = RecordedLists(self.owner.callbacks, callbacks)
-        with recording_child_processes(callbacks, self.name), closing_trainings(self.owner):
-            return start(*args, **options)
+        return call_recorded(self.owner, callbacks, self.name, lambda: start(*args, **options))
 
     def _method(self) -> Callable[..., Any]:
         method: Callable[..., Any] = self.before or getattr(type(self.owner), self.name).__get__(self.owner)
         return method
 
 
+def call_recorded(owner: Any, callbacks: PlatformCallbacks, name: str, start: Callable[[], Any]) -> Any:
+    """Call a method that trains: its child processes are recorded, and its trainings are over when it returns.
+
+    Args:
+        owner: The model or trainer that the callbacks are installed in.
+        callbacks: The callbacks.
+        name: The method's name.
+        start: Calls it.
+    """
+    with recording_child_processes(callbacks, name), closing_trainings(owner):
+        return start()
+
+
 def install(owner: Any, callbacks: PlatformCallbacks) -> None:
     """Have a model's or trainer's trainings recorded, replacing what was installed before."""
     uninstall(owner)
+    vars(owner).pop(_DETACHED, None)
     owner.callbacks = RecordedLists(owner.callbacks, callbacks)
     vars(owner)[_ATTACHED] = callbacks
     for name in _TRAINING_METHODS:
         if callable(getattr(type(owner), name, None)):
             vars(owner)[name] = _RecordedMethod(owner, name)
+
+
+def keep_detached(owner: Any) -> None:
+    """Remember that somebody wants this model's or trainer's trainings not to be recorded."""
+    vars(owner)[_DETACHED] = True
+
+
+def is_detached(owner: Any) -> bool:
+    """Return whether `keep_detached` holds: nothing was installed since."""
+    return _DETACHED in vars(owner)
 
 
 def uninstall(owner: Any) -> bool:

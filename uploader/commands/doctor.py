@@ -65,7 +65,7 @@ def _examine(folder: Path, deep: bool) -> Examination:
     from uploader.run_folder.results_file import record_of
 
     examination = examine(folder, deep=deep, kept=journal_folders(), record_of=record_of)
-    return replace(examination, findings=(*examination.findings, *_check_names()))
+    return replace(examination, findings=(*examination.findings, *_check_names(), *_check_enabling()))
 
 
 def _check_names() -> Iterator[Finding]:
@@ -80,6 +80,19 @@ def _check_names() -> Iterator[Finding]:
         elif files:
             detail = f"{other} lists files as its own that are {DISTRIBUTION}'s: {some([str(path) for path in files])}"
             yield notice("names-shared", detail, f"Uninstalling it would remove them. {what_to_do(other)}")
+
+
+def _check_enabling() -> Iterator[Finding]:
+    from journal.doctor.findings import notice, trouble
+    from uploader.enabling import enabled_by, is_stale
+
+    for file in enabled_by():
+        if is_stale(file):
+            detail = f"{file} is of another installation, and may record nothing of what this Python trains"
+            yield trouble("enabling-stale", detail, "Run `python -m uploader enable`, which replaces it.")
+        else:
+            detail = f"every training of this Python is recorded, because of {file}"
+            yield notice("enabled", detail, "`python -m uploader disable` removes it.")
 
 
 def _repair(examination: Examination) -> dict[str, Any]:

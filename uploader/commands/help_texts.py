@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uploader.platforms.registry import PLATFORMS
-
 _USUAL_CODES = """
   0  done
   1  the journal cannot be used; the message says why
@@ -23,5 +21,7 @@ def epilog(*examples: str, codes: str = _USUAL_CODES) -> str:
 
 def key_addresses() -> str:
     """Return the variable of each platform's key, and where that is sent."""
+    from uploader.platforms.registry import PLATFORMS
+
     public = {spec.name: f" or the public {spec.title}" if spec.default_url else "" for spec in PLATFORMS}
     return ", ".join(f"{spec.key_variable} to {spec.url_variable}{public[spec.name]}" for spec in PLATFORMS)

@@ -46,6 +46,7 @@ def _account(named: Path | None, here: Surroundings) -> dict[str, Any]:
     """Return all that the command says, as JSON has it."""
     from journal.locations import choose_journal, chosen_journal, chosen_mirror, earlier_journal, fallback_folders
     from journal.surroundings.machines import Outlasts
+    from uploader.enabling import enabled_by
     from uploader.recording.place_advice import advice
 
     chosen = choose_journal()
@@ -62,6 +63,7 @@ def _account(named: Path | None, here: Surroundings) -> dict[str, Any]:
         "kept_here": [_described(one) for one in here.known() if one.outlasts is Outlasts.MACHINE],
         "earlier_journal": str(earlier) if (earlier := earlier_journal(folder)) else None,
         "drain_beside_trainings": drains,
+        "enabled_by": [str(file) for file in enabled_by()],
         "advice": advice(folder, here, mirror, drains=drains),
     }
 
@@ -131,6 +133,8 @@ def _as_text(account: dict[str, Any]) -> Iterator[str]:
         yield from _place_in_words(mirror, machine["ends"])
     for one in account["kept_here"]:
         yield f"\nkept when the machine is lost: {one['folder']}, {one['is']}"
+    for file in account["enabled_by"]:
+        yield f"\nevery training of this Python is recorded, because of {file}"
     yield from _next_steps(account)
 
 

@@ -23,6 +23,7 @@ from journal.records import Run
 from journal.sessions.identity import UNKNOWN, Session
 from journal.sessions.lost_epochs import TrainerRecord
 from journal.storage.database import Durability
+from uploader.exec_variables import note_recorded
 from uploader.recording.background_drain import BackgroundDrain
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.copy_times import CopyTimes
@@ -143,6 +144,7 @@ class Recorder:
         )
         if not was_complete:  # else it is certain later that it continues at all
             recorder.salvage_epochs(origin.trained, before=True)
+        note_recorded(recorder.run_id)
         return recorder
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:

@@ -1,0 +1,157 @@
+"""Real trainings in every way that `uploader exec` is to record; prints which were recorded once.
+
+scripts/reach            all of them
+scripts/reach yolo tune  some
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from dataset import make_dataset
+
+SCRIPTS = Path(__file__).parent
+BIN = Path(sys.executable).parent
+ARGUMENTS = "imgsz=32 batch=4 fraction=0.1 workers=0 device=cpu plots=False amp=False epochs=1 exist_ok=True".split()
+SHIM = """
+import sys
+if any(word in part for part in sys.orig_argv for word in ("yolo", "ultralytics", "train", "tune", "-c")):
+    from torchvision_ops import ensure_torchvision_ops
+    ensure_torchvision_ops()
+"""
+TRAIN = """
+import sys
+from ultralytics import YOLO
+
+def train(name):
+    YOLO("yolo11n.yaml").train(data={data!r}, epochs=1, imgsz=32, batch=4, fraction=0.1, workers=0, device="cpu",
+                               plots=False, amp=False, project={project!r}, name=name, exist_ok=True)
+
+if __name__ == "__main__":
+    train(sys.argv[1])
+"""
+SPAWN = """
+import multiprocessing
+from train import train
+
+if __name__ == "__main__":
+    child = multiprocessing.get_context("spawn").Process(target=train, args=("spawn",))
+    child.start()
+    child.join()
+"""
+TUNE = """
+from ultralytics import YOLO
+
+YOLO("yolo11n.yaml").tune(data={data!r}, epochs=1, iterations=2, imgsz=32, batch=4, fraction=0.1, workers=0,
+                          device="cpu", plots=False, amp=False, project={project!r}, name="tune", val=True)
+"""
+RANKS = """
+import os
+from datetime import timedelta
+import torch.distributed
+from ultralytics.models.yolo.detect import DetectionTrainer
+
+from ultralytics.engine import validator
+from ultralytics.models.yolo.detect import val
+
+# On CPUs upstream trains without a process group, and evaluates on a GPU in a worker.
+torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=120))
+evaluate = DetectionTrainer.final_eval
+
+def on_the_cpu(trainer):
+    rank = validator.RANK
+    validator.RANK = val.RANK = -1
+    evaluate(trainer)
+    validator.RANK = val.RANK = rank
+
+DetectionTrainer.final_eval = on_the_cpu
+DetectionTrainer(overrides=dict(model="yolo11n.yaml", data={data!r}, epochs=1, imgsz=32, batch=4, fraction=0.1,
+    workers=0, device="cpu", plots=False, amp=False, project={project!r}, exist_ok=True,
+    name="torchrun" if os.environ["RANK"] == "0" else "other")).train()
+"""
+
+
+def main() -> None:
+    """Run the chosen trainings."""
+    with tempfile.TemporaryDirectory(prefix="reach-") as folder:
+        place = Path(folder)
+        ways = prepare(place)
+        chosen = sys.argv[1:] or list(ways)
+        failed = [way for way in chosen if not is_recorded_once(place, way, *ways[way])]
+    sys.exit(f"not as expected: {', '.join(failed)}" if failed else 0)
+
+
+def prepare(place: Path) -> dict[str, tuple[list[str], list[str], int]]:
+    """Write the scripts; return for each way its command, the names of the runs and its exit code."""
+    data, project = str(make_dataset(place / "data")), str(place / "runs")
+    cli = [str(BIN / "yolo"), "detect", "train", f"data={data}", "model=yolo11n.yaml", f"project={project}", *ARGUMENTS]
+    (place / "shims").mkdir()
+    (place / "shims" / "sitecustomize.py").write_text(SHIM)
+    texts = {"train.py": TRAIN, "spawn_train.py": SPAWN, "tune.py": TUNE, "ranks_train.py": RANKS}
+    for name, text in texts.items():
+        (place / name).write_text(text.format(data=data, project=project))
+    notebook(place / "cells.ipynb", [f"!{' '.join(cli)} name=shout", f"%%bash\n{' '.join(cli)} name=bash"])
+    killed = (
+        "import os, train\nfrom ultralytics.engine.trainer import BaseTrainer\n"
+        "BaseTrainer.final_eval = lambda self: os.kill(os.getpid(), 9)\ntrain.train('killed')"
+    )
+    return {
+        "yolo": ([*cli, "name=yolo"], ["yolo"], 0),
+        "script": ([sys.executable, "train.py", "script"], ["script"], 0),
+        "module": ([sys.executable, "-m", "train", "module"], ["module"], 0),
+        "spawn": ([sys.executable, "spawn_train.py"], ["spawn"], 0),
+        # each iteration is a training on a list of data sets, which upstream names by their folders
+        "tune": ([sys.executable, "tune.py"], ["data", "data"], 0),
+        "torchrun": ([str(BIN / "torchrun"), "--nproc_per_node", "2", "ranks_train.py"], ["torchrun"], 0),
+        "notebook": ([str(BIN / "jupyter"), "execute", "cells.ipynb"], ["shout", "bash"], 0),
+        "killed": ([sys.executable, "-c", killed], ["killed"], -9),
+    }
+
+
+def notebook(path: Path, cells: list[str]) -> None:
+    """Write a notebook."""
+    listed = [
+        {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": each} for each in cells
+    ]
+    path.write_text(json.dumps({"cells": listed, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
+
+
+def is_recorded_once(place: Path, way: str, command: list[str], names: list[str], code: int) -> bool:
+    """Run one; say what was recorded of it."""
+    journal, log = place / f"journal-{way}", place / f"{way}.log"
+    environment = {**os.environ, "PYTHONPATH": f"{place / 'shims'}:{SCRIPTS}", "YOLO_OFFLINE": "true"}
+    whole = [sys.executable, "-m", "uploader", "exec", "--journal", str(journal), "--", *command]
+    with log.open("w") as output:
+        done = subprocess.run(whole, check=False, cwd=place, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    found = sorted(runs(journal))
+    as_expected = (done.returncode, [name for name, *_ in found]) == (code, names)
+    print(
+        f"{way:10} {'once' if as_expected else 'WRONG'}  exit code {done.returncode}, runs {found}",
+        flush=True,
+    )
+    if not as_expected:
+        print(log.read_text()[-3000:])
+    return as_expected
+
+
+def runs(journal: Path) -> Iterator[tuple[str, int, str]]:
+    """Yield each run's name, its epochs and how its session ended."""
+    if not (journal / "journal.db").exists():
+        return
+    connection = sqlite3.connect(journal / "journal.db")
+    yield from connection.execute(
+        "SELECT name, (SELECT count(DISTINCT key) FROM events WHERE run_id = runs.id AND kind = 'epoch_end'), "
+        "(SELECT group_concat(coalesce(outcome, 'open')) FROM sessions WHERE run_id = runs.id) FROM runs"
+    )
+    connection.close()
+
+
+if __name__ == "__main__":
+    main()

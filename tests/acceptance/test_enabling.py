@@ -1,0 +1,76 @@
+"""`uploader enable` has an environment record by itself; `disable` ends that."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SMALL = ROOT / "tests" / "support" / "small_ultralytics"
+PATHS = "import json, sys; print(json.dumps(['offline_uploader_hook' in sys.modules, sys.path]))"
+TRAIN = "from ultralytics import YOLO; YOLO().train(name='enabled')"
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """The Python of an environment of its own, which has what this one has."""
+    venv.create(tmp_path / "environment", with_pip=False)
+    packages = next((tmp_path / "environment" / "lib").glob("python*/site-packages"))
+    (packages / "aa_ours.pth").write_text(
+        "\n".join([str(ROOT), *(each for each in sys.path if "site-packages" in each)])
+    )
+    return tmp_path / "environment" / "bin" / "python"
+
+
+def run(python: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **variables}
+    return subprocess.run([python, *arguments], env=environment, cwd=python.parent, capture_output=True, text=True)
+
+
+def test_an_enabled_environment_records_until_it_is_disabled(python: Path, tmp_path: Path) -> None:
+    before = json.loads(run(python, "-c", PATHS).stdout)
+    enabled = run(python, "-m", "uploader", "enable")
+    assert enabled.returncode == 0, enabled.stderr
+    assert json.loads(run(python, "-I", "-c", PATHS).stdout)[0]  # which ignores PYTHONPATH
+    assert json.loads(run(python, "-c", PATHS).stdout) == [True, before[1]]
+    journal = str(tmp_path / "journal")
+    done = run(python, "-c", TRAIN, UPLOADER_JOURNAL=journal, PYTHONPATH=str(SMALL))
+    assert done.returncode == 0, done.stderr
+    with sqlite3.connect(tmp_path / "journal" / "journal.db") as read:
+        assert read.execute("SELECT name FROM runs").fetchall() == [("enabled",)], done.stderr
+    read.close()
+    (file,) = json.loads(run(python, "-m", "uploader", "where", "--json").stdout)["enabled_by"]
+    assert file in enabled.stdout
+    assert run(python, "-m", "uploader", "disable").stdout == f"Removed {file}\n"
+    assert json.loads(run(python, "-c", PATHS).stdout) == before
+
+
+def test_a_file_whose_folder_is_gone_says_nothing_and_doctor_names_it(python: Path, tmp_path: Path) -> None:
+    run(python, "-m", "uploader", "enable")
+    (file,) = python.parents[1].glob("lib/python*/site-packages/offline_uploader.pth")
+    file.write_text(file.read_text("utf-8").replace("startup", "gone"), "utf-8")
+    started = run(python, "-c", PATHS)
+    assert (json.loads(started.stdout)[0], started.stderr) == (False, "")
+    recorded = run(python, "-m", "uploader", "restore", "--help")  # a command is not affected
+    assert recorded.returncode == 0
+    from uploader.enabling import is_stale
+
+    assert is_stale(file)
+
+
+def test_what_cannot_be_written_is_said_with_a_way_out(python: Path) -> None:
+    (packages,) = python.parents[1].glob("lib/python*/site-packages")
+    (packages / "offline_uploader.pth").mkdir()  # nobody can write it, not even root
+    done = run(python, "-m", "uploader", "enable")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cannot be written" in done.stderr
+    assert "uploader exec" in done.stderr
+    assert not [each for each in packages.iterdir() if each.name.startswith(".offline")]
+    assert run(python, "-m", "uploader", "enable", "--user").returncode == 2  # no environment of its own has that

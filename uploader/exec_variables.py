@@ -1,0 +1,87 @@
+"""What `uploader exec` tells the processes below it, by variables; only this module sets them and reads them.
+
+| variable | meaning |
+|---|---|
+| `UPLOADER_EXEC_OPTIONS` | JSON of the arguments of `attach` for what is attached to by itself |
+| `UPLOADER_EXEC_NOTES` | the file in which recorders note their runs, so that `exec` knows whether there were any |
+| `PYTHONPATH` | begins with the folder whose `sitecustomize` every Python runs that starts |
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from uploader.errors import SettingsError
+
+_STARTUP = str(Path(__file__).with_name("startup"))
+
+
+def export(variables: Mapping[str, str], options: Mapping[str, Any], notes: str) -> dict[str, str]:
+    """Set the variables for the processes that this one starts, and return their environment.
+
+    Args:
+        variables: Settings, such as `UPLOADER_JOURNAL`.
+        options: Arguments of `attach` that have no variable of their own.
+        notes: The file for notes.
+    """
+    os.environ.update(variables)
+    os.environ["UPLOADER_EXEC_OPTIONS"] = json.dumps(options)
+    os.environ["UPLOADER_EXEC_NOTES"] = notes
+    before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join([_STARTUP, *(each for each in before if each not in ("", _STARTUP))])
+    return dict(os.environ)
+
+
+def says_anything(prefixes: tuple[str, ...] = ("UPLOADER_", "ULTRALYTICS_", "HUB_")) -> bool:
+    """Return whether the environment has settings of ours or of a platform.
+
+    Args:
+        prefixes: What their names begin with.
+    """
+    return any(name.startswith(prefixes) for name in os.environ)
+
+
+def attach_options() -> dict[str, Any]:
+    """Return the arguments of `attach` that a person gave `exec`; none where there is no `exec`.
+
+    Raises:
+        SettingsError: The variable holds something else.
+    """
+    try:
+        options = json.loads(os.environ.get("UPLOADER_EXEC_OPTIONS") or "{}")
+    except ValueError:
+        options = None
+    if not isinstance(options, dict):
+        raise SettingsError("UPLOADER_EXEC_OPTIONS: it is for `uploader exec` alone; unset it")
+    return options
+
+
+def note_recorded(run_id: str, notes: str | None = None) -> None:
+    """Note that a session of a run has begun, if this runs below an `exec`; that may be gone, and its file with it.
+
+    Args:
+        run_id: The run.
+        notes: The file for notes; None for that of the `exec` that this runs below.
+    """
+    if path := notes or notes_file():
+        with contextlib.suppress(OSError):
+            _append(path, f"{run_id}\n".encode())
+
+
+def notes_file() -> str | None:
+    """Return the file for notes of the `exec` that this runs below."""
+    return os.environ.get("UPLOADER_EXEC_NOTES") or None
+
+
+def _append(path: str, line: bytes) -> None:
+    """Append a line in one piece, as other processes do the same; the file is not created."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        os.write(file, line)
+    finally:
+        os.close(file)
