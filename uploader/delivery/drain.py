@@ -29,7 +29,7 @@ from uploader.delivery.completion import Completion
 from uploader.delivery.drain_lock import HeldLock, lock_when_free
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
-from uploader.delivery.journal_changes import NOTICE_SECONDS, JournalChanges
+from uploader.delivery.journal_changes import NOTICE_SECONDS, JournalChanges, rest_after
 from uploader.delivery.journal_maintenance import JournalMaintenance
 from uploader.delivery.known_models import KnownModels
 from uploader.delivery.outcomes import Outcomes
@@ -288,8 +288,8 @@ class Drain:
 
     def _start_more(self) -> None:
         if self._options.watch:
-            self._changes.note()
             if time.monotonic() >= self._next_look:
+                self._changes.note()
                 self._look_around()
                 self._senders.keep_alive()
             self._maintenance.take_in()
@@ -297,9 +297,10 @@ class Drain:
             self._feed.fill(sender)
 
     def _look_around(self) -> None:
+        began = time.monotonic()
         self._outbox.require_in_place()
         self._known_models.look(self._senders.look_around())
-        self._next_look = time.monotonic() + TICK_SECONDS
+        self._next_look = (ended := time.monotonic()) + rest_after(began, ended)
 
     def _patience(self) -> float | None:
         """Return the seconds to wait for the next thing to happen; None when nothing is left to wait for."""

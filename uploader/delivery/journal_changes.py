@@ -8,7 +8,7 @@ from pathlib import Path
 
 from journal.storage.log_flush import log_of
 
-NOTICE_SECONDS = 0.2
+NOTICE_SECONDS = 0.1
 """How soon it is noticed that somebody has written."""
 LOOK_SECONDS = 5.0
 """How often to look although nobody has: a process that was killed writes nothing."""
@@ -48,6 +48,16 @@ def _stamp(file: Path) -> tuple[int, int] | None:
     return info.st_mtime_ns, info.st_size
 
 
+def rest_after(began: float, ended: float) -> float:
+    """Return the least seconds to wait after a look.
+
+    Args:
+        began: When the look began, in seconds.
+        ended: When it was over.
+    """
+    return max(NOTICE_SECONDS, _REST * (ended - began))
+
+
 def looks(
     database: Path, *, wait: Callable[[float], object] = time.sleep, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[None]:
@@ -63,7 +73,7 @@ def looks(
         changes.note()
         began = clock()
         yield
-        rest = _REST * (clock() - began)
-        wait(max(NOTICE_SECONDS, rest))
+        rest = rest_after(began, clock())
+        wait(rest)
         while not changes.are_any() and clock() - began < LOOK_SECONDS + rest:
             wait(NOTICE_SECONDS)

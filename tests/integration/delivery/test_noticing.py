@@ -36,6 +36,19 @@ def test_an_event_wakes_a_drain_that_waits(
         assert heard.wait(100)
 
 
+def test_a_run_that_begins_wakes_a_drain_that_waits(
+    journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.script, first = hearing("training_started")
+    monkeypatch.setattr(drain, "TICK_SECONDS", 3600.0)
+    journals.begin().started()
+    with journals.draining(server.url, watch=True):
+        assert first.wait(100)
+        server.script, second = hearing("training_started")
+        journals.begin(name="second").started()
+        assert second.wait(100)
+
+
 def test_what_cannot_be_looked_at_has_not_changed(tmp_path: Path) -> None:
     changes = JournalChanges(tmp_path / "journal.db")
     changes.note()
