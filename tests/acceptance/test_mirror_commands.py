@@ -15,8 +15,8 @@ from support.mirrors import export
 from journal.mirror.mirroring import Mirroring
 from journal.mirror.stores import FolderStore
 from uploader.__main__ import main
-from uploader.callbacks.recording_options import choose_options
 from uploader.errors import SettingsError
+from uploader.live.recording_options import choose_options
 
 
 @pytest.fixture

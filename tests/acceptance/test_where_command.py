@@ -13,8 +13,8 @@ from support.passthrough import network_mount
 
 import journal
 from uploader.__main__ import main
-from uploader.callbacks.recording_options import choose_options
 from uploader.errors import SettingsError
+from uploader.live.recording_options import choose_options
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from uploader.callbacks.recording_options import check_texts, choose_options, choose_routes
 from uploader.errors import SettingsError
+from uploader.live.recording_options import check_texts, choose_options, choose_routes
 from uploader.settings import Settings
 
 

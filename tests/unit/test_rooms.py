@@ -24,6 +24,7 @@ SOURCES = sorted(
 OWNERS = {
     "threading.Thread": (
         "uploader/callbacks/",
+        "uploader/live/",
         "uploader/delivery/",
         "uploader/server/",
         "uploader/recording/snapshot_thread.py",
@@ -138,7 +139,7 @@ NAMED = [
     *(ROOT / "journal").rglob("[a-z]*.py"),
     *(
         path
-        for name in ("callbacks", "delivery", "platforms", "recording")
+        for name in ("callbacks", "delivery", "platforms", "recording", "live")
         for path in (ROOT / "uploader" / name).glob("[a-z]*.py")
     ),
 ]

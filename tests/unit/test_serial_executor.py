@@ -19,7 +19,7 @@ import pytest
 from support.alarms import Alarm, alarm_main, on_alarm, raising_on_alarm, repeated_alarm
 from support.journals import until
 
-from uploader.callbacks.guard import guard
+from uploader.live.guard import guard
 from uploader.recording.serial_executor import SerialExecutor, bind_thread, executor, in_caller
 
 ROOT = Path(__file__).parents[2]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from journal.storage.database import Durability
 from uploader.callbacks.attachment import install, keep_detached, uninstall
-from uploader.callbacks.recording_options import check_texts, choose_options, choose_routes
 from uploader.callbacks.trainer_callbacks import PlatformCallbacks, recording_of
+from uploader.live.recording_options import check_texts, choose_options, choose_routes
 from uploader.platforms.hub import HUB, pages_of
 from uploader.platforms.hub.identifier import parse_identifier
 from uploader.settings import Settings

@@ -10,8 +10,8 @@ from typing import Any
 
 from uploader.callbacks.callback_lists import RecordedLists
 from uploader.callbacks.child_processes import recording_child_processes
-from uploader.callbacks.current_training import closing_trainings
 from uploader.callbacks.trainer_callbacks import PlatformCallbacks
+from uploader.live.current_training import closing_trainings
 
 _TRAINING_METHODS = ("train", "tune")
 """Methods that may start trainings in other processes."""

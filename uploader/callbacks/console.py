@@ -1,67 +1,75 @@
-"""Captures what a training prints, in chunks of five lines or five seconds, made by Ultralytics' own `ConsoleLogger`.
-
-Whoever prints only puts the text into a queue, which none of their locks, errors or signal handlers can disturb. One
-thread makes chunks of it, and another journals them: the first never waits for the disk, so that each line gets the
-time at which it was printed.
-"""
+"""Captures what a training prints, in chunks that Ultralytics' own `ConsoleLogger` makes."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import queue
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
-from journal.writing.payloads import cut_text
-from uploader.callbacks.console_streams import STREAMS
-from uploader.console_chunks import chunk_payload, joined
-from uploader.recording.serial_executor import bind_thread, executor, in_caller
+from uploader.live.console_capture import (
+    LINES_PER_CHUNK,
+    LONGEST_CHUNK,
+    SECONDS_PER_CHUNK,
+    Chunk,
+    Put,
+    _Printed,
+    join_chunks,
+)
+from uploader.live.console_capture import ConsoleCapture as Capture
 
-LOGGER = logging.getLogger("uploader")
+__all__ = ["LONGEST_CHUNK", "Chunk", "ConsoleCapture", "UpstreamChunks", "_Printed", "join_chunks"]
 
-LINES_PER_CHUNK = 5
-SECONDS_PER_CHUNK = 5.0
-LONGEST_CHUNK = 64 * 1024
-"""Most characters of text in a chunk."""
-LONGEST_WRITE = 1024 * 1024
-"""A single write that is longer is cut to half a chunk, as nobody reads more."""
 _SAME_LINE_SECONDS = 0.1
 """Upstream skips a line that is repeated within this time, measured when its logger gets it."""
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """Consecutive lines of the console.
+class UpstreamChunks:
+    """Makes chunks as upstream's own streaming does: by its logger, whose streams and timer are not used.
 
-    Attributes:
-        id: Grows with each chunk; starts at the time in ms, so that a resumed run's chunks come after.
-        content: The lines, each with its time, joined by newlines; empty when only progress moved.
-        lines: How many.
-        progress: The newest frame of each live progress bar, by the bar's id.
+    Raises:
+        ImportError: This version of Ultralytics has no `ConsoleLogger`.
     """
 
-    id: int
-    content: str
-    lines: int
-    progress: Mapping[str, str]
+    def __init__(self, put: Put) -> None:
+        """Make a logger that gives its chunks to `put`."""
+        from ultralytics.utils.logger import ConsoleLogger
 
-    def payload(self) -> dict[str, Any]:
-        """Return the data of the platform's `console_output` event."""
-        return chunk_payload(self.id, self.content, self.lines, self.progress)
+        self._give_chunk = put
+        self._printed_at = 0.0
+        self.logger: Any = ConsoleLogger(
+            batch_size=LINES_PER_CHUNK, flush_interval=SECONDS_PER_CHUNK, on_flush=self._put
+        )
+        # Older versions count from 0, and a resumed run would do so again.
+        self.logger.chunk_id = max(self.logger.chunk_id, int(time.time() * 1000))
+        self.logger.active = True
+        self._with_bars = hasattr(self.logger, "progress")  # not in 8.3
+
+    def give(self, text: str, bar: object, printed_at: float) -> None:
+        """Take a single write."""
+        if printed_at - self._printed_at >= _SAME_LINE_SECONDS:
+            self.logger.last_time = 0.0  # this thread may be late: what counts is when it was printed
+        self._printed_at = printed_at
+        if text or bar is not None:
+            self.logger._queue_log(text, *([bar] if self._with_bars else []))
+
+    def flush(self) -> None:
+        """Make a chunk of what waits."""
+        self.logger._flush_buffer()
+
+    def end(self) -> None:
+        """Make a chunk of the rest."""
+        if self._with_bars:
+            self.logger.progress.clear()  # of bars that outlive the capture
+        self.logger._flush_buffer()
+
+    def _put(self, content: str, line_count: int, chunk_id: int) -> None:
+        """Pass on a chunk of the logger's."""
+        progress = dict(self.logger.progress_sent) if self._with_bars else {}
+        self._give_chunk(content, line_count, chunk_id, progress)
 
 
-def join_chunks(chunks: Sequence[Chunk]) -> Chunk:
-    """Return consecutive chunks as one: the first's id, all lines, the last's progress."""
-    chunk = joined([chunk.payload() for chunk in chunks])
-    return Chunk(chunk["chunkId"], chunk["content"], chunk["lineCount"], chunk["progress"])
-
-
-class ConsoleCapture:
+class ConsoleCapture(Capture):
     """Captures stdout, stderr and the `ultralytics` logger from `start` to `stop`, once.
 
     Args:
@@ -70,181 +78,11 @@ class ConsoleCapture:
     """
 
     def __init__(self, journal: Callable[[Chunk], None], accepts: Callable[[], bool] = lambda: True) -> None:
-        self._journal = journal
-        self._accepts = accepts
-        self._logger: Any = None
-        self._afterwards: Callable[[], object] = lambda: None
-        self._with_bars = False
-        self._is_open = False
-        self._executor = executor()
-        self._printed_at = 0.0
-        self._printed: queue.SimpleQueue[_Printed | None] = queue.SimpleQueue()
-        self._chunks: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
-        self._handler = _LogHandler(self._receive)
-        self._threads = [
-            threading.Thread(target=self._make_chunks, name="uploader-console", daemon=True),
-            threading.Thread(target=self._run, name="uploader-console-journal", daemon=True),
-        ]
+        super().__init__(journal, accepts, UpstreamChunks, logging.getLogger("ultralytics"))
 
-    def start(self) -> None:
-        """Begin to capture.
-
-        Raises:
-            ImportError: This version of Ultralytics has no `ConsoleLogger`.
-        """
-        from ultralytics.utils.logger import ConsoleLogger
-
-        self._logger = ConsoleLogger(batch_size=LINES_PER_CHUNK, flush_interval=SECONDS_PER_CHUNK, on_flush=self._put)
-        # Older versions count from 0, and a resumed run would do so again.
-        self._logger.chunk_id = max(self._logger.chunk_id, int(time.time() * 1000))
-        self._logger.active = True  # its own streams and timer are not used
-        self._with_bars = hasattr(self._logger, "progress")  # not in 8.3
-        for thread in self._threads:
-            thread.start()
-        in_caller(self._executor.emit_logs)  # what was logged before is no part of what is captured
-        self._is_open = True
-        _running.add(self)
-        STREAMS.add_listener(self._receive)
-        logging.getLogger("ultralytics").addHandler(self._handler)
-
-    def stop(self) -> None:
-        """Restore the streams and return when every chunk is journaled; does nothing when not capturing."""
-        if not self._is_open:
-            return
-        in_caller(self._executor.emit_logs)  # as long as it is heard
-        self._is_open = False
-        STREAMS.remove_listener(self._receive)
-        logging.getLogger("ultralytics").removeHandler(self._handler)
-        _running.discard(self)
-        self._printed.put(None)
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join()
-
-    def stop_later(self, afterwards: Callable[[], object]) -> None:
-        """Have a thread of the capture stop it and then call `afterwards`.
-
-        The garbage collector calls this in the middle of anything, so nothing here waits or takes a lock.
-        """
-        if self._is_open:
-            self._afterwards = afterwards
-            self._printed.put(None)
-
-    def reset_in_child(self) -> None:
-        """Stop capturing in a forked child, whose output is not the run's and which has none of the threads."""
-        self._is_open = False
-
-    def _receive(self, text: str, bar: object) -> None:
-        """Queue what any thread printed; nothing here can fail or wait, and it is reentrant."""
-        if self._is_open and self._accepts():
-            taken = text if len(text) <= LONGEST_WRITE else cut_text(text, LONGEST_CHUNK // 2)
-            self._printed.put(_Printed(taken, bar, time.monotonic()))
-
-    def _make_chunks(self) -> None:
-        """Make chunks until `stop`; whatever ends this thread ends the other one, too, so that nobody waits for it."""
-        bind_thread(self._executor)
-        try:
-            self._take_all()
-        finally:
-            self._chunks.put(None)
-        try:
-            self._afterwards()
-        except Exception:  # nobody else would notice
-            LOGGER.exception("A training that nobody holds any more was not ended in the journal")
-
-    def _take_all(self) -> None:
-        """Give the logger what is printed, and have it make a chunk of what waits now and then, until `stop`."""
-        flush_at = time.monotonic() + SECONDS_PER_CHUNK
-        while (printed := self._next(flush_at)) is not None:
-            try:
-                if time.monotonic() >= flush_at:
-                    flush_at = time.monotonic() + SECONDS_PER_CHUNK
-                    self._logger._flush_buffer()
-                self._give(printed)
-            except Exception:  # a version of upstream's logger cannot handle a text; it may handle the next ones
-                LOGGER.debug("something printed was not recorded", exc_info=True)
-        if self._with_bars:
-            self._logger.progress.clear()  # of bars that outlive the capture
-        self._logger._flush_buffer()
-
-    def _next(self, until: float) -> _Printed | None:
-        """Return what was printed next, or nothing at all once `until` has come."""
-        try:
-            return self._printed.get(timeout=max(0.0, until - time.monotonic()))
-        except queue.Empty:
-            return _NOTHING
-
-    def _give(self, printed: _Printed) -> None:
-        if printed.at - self._printed_at >= _SAME_LINE_SECONDS:
-            self._logger.last_time = 0.0  # this thread may be late: what counts is when it was printed
-        self._printed_at = printed.at
-        if printed.text or printed.bar is not None:
-            self._logger._queue_log(printed.text, *([printed.bar] if self._with_bars else []))
-
-    def _put(self, content: str, line_count: int, chunk_id: int) -> None:
-        """Queue a chunk from the logger."""
-        progress = dict(self._logger.progress_sent) if self._with_bars else {}
-        self._chunks.put(Chunk(chunk_id, cut_text(content, LONGEST_CHUNK), line_count, progress))
-
-    def _run(self) -> None:
-        """Journal chunks until `stop`. Waiting chunks are joined, so that a slow disk does not fall behind."""
-        bind_thread(self._executor)
-        while (chunk := self._chunks.get()) is not None:
-            if self._journal_waiting(chunk):
-                return
-
-    def _journal_waiting(self, *chunks: Chunk) -> bool:
-        """Journal the given chunks and all that wait; True when the end was among them."""
-        waiting: list[Chunk | None] = [*chunks]
-        with contextlib.suppress(queue.Empty):
-            while True:
-                waiting.append(self._chunks.get_nowait())
-        if present := [chunk for chunk in waiting if chunk is not None]:
-            self._journal(join_chunks(present))
-        return None in waiting
-
-
-@dataclass(frozen=True)
-class _Printed:
-    """A single write to the console.
-
-    Attributes:
-        text: The text.
-        bar: Id of the progress bar that it is a frame of; None for other text.
-        at: The time on the monotonic clock.
-    """
-
-    text: str
-    bar: object
-    at: float
-
-
-_NOTHING = _Printed("", None, 0.0)
-
-
-class _LogHandler(logging.Handler):
-    """Passes on what is logged, as upstream's handler does, and skips a record that cannot be formatted."""
-
-    def __init__(self, hear: Callable[[str, object], None]) -> None:
-        super().__init__()
-        self._receive = hear
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Pass on a record; the handler that shows it reports one that cannot be formatted."""
-        try:
-            text = self.format(record)
-        except Exception:  # noqa: BLE001  whatever somebody's arguments raise
-            return
-        self._receive(f"{text}\n", None)
-
-
-_running: set[ConsoleCapture] = set()
-
-
-def _leave_child() -> None:
-    for capture in _running:
-        capture.reset_in_child()
-    _running.clear()
-
-
-os.register_at_fork(after_in_child=_leave_child)
+    @property
+    def _logger(self) -> Any:
+        """Upstream's logger."""
+        maker = self._maker
+        assert isinstance(maker, UpstreamChunks)
+        return maker.logger

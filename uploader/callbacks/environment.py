@@ -9,7 +9,7 @@ import socket
 import sys
 from typing import Any
 
-from uploader.callbacks.guard import optional
+from uploader.live.guard import optional
 
 _GIB = 1 << 30
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from journal.losses import Loss
-from uploader.callbacks.guard import optional
+from uploader.live.guard import optional
 
 CURVE_POINTS = 101
 """Points per curve: steps of 0.01 on an axis from 0 to 1."""

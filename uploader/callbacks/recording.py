@@ -32,19 +32,19 @@ from journal.sessions.lost_epochs import TrainerRecord
 from uploader.callbacks.checkpoint_results import checkpoint_results
 from uploader.callbacks.checkpoints import file_before_evaluation, final_file, save_payload, saved_files
 from uploader.callbacks.console import Chunk, ConsoleCapture
-from uploader.callbacks.current_training import current_recording, make_current
 from uploader.callbacks.environment import describe_environment
 from uploader.callbacks.epochs import epoch_payload, is_written_down
-from uploader.callbacks.event_buffer import EventBuffer
-from uploader.callbacks.guard import guard, optional
 from uploader.callbacks.model_profile import ModelProfile
 from uploader.callbacks.platform_signals import PlatformSignals
-from uploader.callbacks.redact import Redactor
 from uploader.callbacks.results import recorded_results
 from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Trainer
 from uploader.callbacks.trainer_facts import resumed_from, start_facts
-from uploader.callbacks.training_failure import UNKNOWN_FAILURE, Failure, escaped_from, failure
+from uploader.live.current_training import current_recording, make_current
+from uploader.live.event_buffer import EventBuffer
+from uploader.live.guard import guard, optional
+from uploader.live.redact import Redactor
+from uploader.live.training_failure import UNKNOWN_FAILURE, Failure, escaped_from, failure
 from uploader.proving.key_files import public_key
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.recorder import Recorder

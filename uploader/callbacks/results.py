@@ -8,9 +8,9 @@ from typing import Any
 
 from journal.encoding import plain
 from journal.losses import Loss
-from uploader.callbacks.guard import optional
 from uploader.callbacks.plots import collect_plots, without_large
 from uploader.callbacks.trainer import Trainer
+from uploader.live.guard import optional
 
 SAMPLE_LIMIT = 5_000
 """At most this many images of a validation set are reported."""

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
-import threading
-import time
 from collections.abc import Collection
 from importlib.util import find_spec
 from typing import Any
 
-EVERY_SECONDS = 5.0
-_STALE = 3
-"""A sample is no longer told after so many times the time between two."""
-_CLOSE_SECONDS = 1.0
+from uploader.live.machine_sampler import EVERY_SECONDS, MachineSampler, Meter
 
 
 def training_gpus(device_type: str, device_index: int | None, requested: str, visible: str) -> list[int] | None:
@@ -41,11 +36,8 @@ def training_gpus(device_type: str, device_index: int | None, requested: str, vi
     return [int(item) for item in chosen] if all(item.isdigit() for item in chosen) else None
 
 
-class SystemSampler:
-    """Samples CPU, memory, disks, network and the training's GPUs again and again, in a thread of its own.
-
-    The training takes the last sample and waits for none: a driver takes milliseconds, and a network file system that
-    does not answer would hold it up for as long. Rates are since the sample before.
+class SystemSampler(MachineSampler):
+    """Samples CPU, memory, disks, network and the training's GPUs, as upstream's `SystemLogger` measures them.
 
     Args:
         gpus: NVML indices, or None for all.
@@ -54,52 +46,22 @@ class SystemSampler:
     """
 
     def __init__(self, gpus: Collection[int] | None, every: float = EVERY_SECONDS, first_wait: float = 1.0) -> None:
-        self._gpus = gpus
-        self._every = every
-        self._first_wait = first_wait
-        self._taken: tuple[float, dict[str, Any] | None] = (0.0, None)
-        self._has_first = threading.Event()
-        self._is_closing = threading.Event()
-        self._thread: threading.Thread | None = None
+        super().__init__(lambda: _upstream_meter(gpus), every, first_wait)
 
-    def begin(self) -> None:
-        """Start the thread, if it was not started before."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="uploader-system", daemon=True)
-            self._thread.start()
 
-    def sample(self) -> dict[str, Any] | None:
-        """Return the `system` of the platform's events, or None where the machine does not tell, or not in time.
+def _upstream_meter(gpus: Collection[int] | None) -> Meter:
+    logger = _system_logger(gpus)
 
-        Percentages 0-100, sizes in GB, rates in MB/s, temperatures in °C, power in W.
-        """
-        self.begin()
-        if not self._has_first.wait(self._first_wait):
-            self._first_wait = 0.0
-        taken_at, metrics = self._taken
-        return metrics if time.monotonic() - taken_at < _STALE * self._every else None
+    def measure() -> dict[str, Any]:
+        metrics: dict[str, Any] = logger.get_metrics(rates=True)
+        return {**metrics, "gpus": _chosen(metrics.get("gpus") or {}, gpus)}
 
-    def close(self) -> None:
-        """End the thread; one that hangs is left behind."""
-        self._is_closing.set()
-        if self._thread is not None:
-            self._thread.join(_CLOSE_SECONDS)
+    return measure
 
-    def _work(self) -> None:
-        logger = None
-        while not self._is_closing.is_set():
-            try:
-                logger = logger or _system_logger(self._gpus)
-                metrics: dict[str, Any] = logger.get_metrics(rates=True)
-                self._taken = time.monotonic(), {**metrics, "gpus": self._chosen(metrics.get("gpus") or {})}
-            except Exception:  # noqa: BLE001 - containers hide counters, drivers fail; the payload then says null
-                self._taken = 0.0, None
-            self._has_first.set()
-            self._is_closing.wait(self._every)
 
-    def _chosen(self, gpus: dict[str, Any]) -> dict[str, Any]:
-        """Return the chosen GPUs' metrics: versions without `gpus=` report every GPU."""
-        return gpus if self._gpus is None else {key: gpus[key] for key in map(str, self._gpus) if key in gpus}
+def _chosen(metrics: dict[str, Any], gpus: Collection[int] | None) -> dict[str, Any]:
+    """Return the chosen GPUs' metrics: versions without `gpus=` report every GPU."""
+    return metrics if gpus is None else {key: metrics[key] for key in map(str, gpus) if key in metrics}
 
 
 def _system_logger(gpus: Collection[int] | None) -> Any:

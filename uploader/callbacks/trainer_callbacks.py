@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from uploader.callbacks.current_training import current_recording, make_current
-from uploader.callbacks.guard import guard, guarded
 from uploader.callbacks.recording import Recording
-from uploader.callbacks.redact import Redactor
 from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Callback, Trainer
 from uploader.callbacks.trainer_facts import trainer_facts
 from uploader.callbacks.upstream import STREAMED_AS, silence_upstream
 from uploader.errors import SettingsError
 from uploader.keys import missing_key
+from uploader.live.current_training import current_recording, make_current
+from uploader.live.guard import guard, guarded
+from uploader.live.redact import Redactor
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
 from uploader.recording.serial_executor import in_caller
@@ -145,7 +145,8 @@ class PlatformCallbacks:
     @guarded
     def on_val_start(self, validator: Any) -> None:
         """Record the training's result when its final evaluation begins."""
-        if (recording := current_recording()) and in_caller(lambda: validator.args.mode != "val"):
+        recording = current_recording()
+        if isinstance(recording, Recording) and in_caller(lambda: validator.args.mode != "val"):
             recording.before_final_evaluation(validator)
 
     def _under_way(self, trainer: Trainer, *, begins: bool = False) -> Recording | None:

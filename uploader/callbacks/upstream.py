@@ -12,8 +12,8 @@ import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from uploader.callbacks.console_streams import NAMES
 from uploader.callbacks.trainer import Callback
+from uploader.live.console_streams import NAMES
 from uploader.platforms.registry import PLATFORMS
 from uploader.platforms.spec import UpstreamReporting
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from support.alarms import Alarm, raising_on_alarm
 
-from uploader.callbacks.console_streams import STREAMS, TeeStream
+from uploader.live.console_streams import STREAMS, TeeStream
 
 ROOT = Path(__file__).parents[3]
 
@@ -305,7 +305,7 @@ def test_a_log_handler_that_was_made_meanwhile_goes_on(process: Process) -> None
 def in_a_process(code: str) -> int:
     """Run code in a process of its own, which can import ours; return how it ended."""
     prelude = f"import os, sys, threading\nsys.path.insert(0, {str(ROOT)!r})\n"
-    imports = "from uploader.callbacks.console_streams import STREAMS\n"
+    imports = "from uploader.live.console_streams import STREAMS\n"
     return subprocess.run([sys.executable, "-c", prelude + imports + code], timeout=60).returncode
 
 

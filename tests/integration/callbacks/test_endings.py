@@ -18,8 +18,8 @@ from support.results import write_results
 from support.threads import left_threads
 from support.trainers import SmallTrainer
 
-from uploader.callbacks.current_training import closing_trainings
 from uploader.callbacks.trainer_callbacks import recording_of
+from uploader.live.current_training import closing_trainings
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
 

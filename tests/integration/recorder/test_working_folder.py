@@ -8,7 +8,7 @@ import pytest
 from support.journals import rows
 
 import journal
-from uploader.callbacks.recording_options import choose_options
+from uploader.live.recording_options import choose_options
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from uploader.callbacks.guard import guarded
+from uploader.live.guard import guarded
 
 
 class Callbacks:

@@ -7,8 +7,8 @@ import weakref
 
 import pytest
 
-from uploader.callbacks.redact import Redactor
-from uploader.callbacks.training_failure import escaped_from, failure
+from uploader.live.redact import Redactor
+from uploader.live.training_failure import escaped_from, failure
 
 
 class Trainer:

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from uploader.recording.serial_executor import executor
 
-if TYPE_CHECKING:
-    from uploader.callbacks.recording import Recording
+
+class Recording(Protocol):
+    """What records a training in progress."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the training is under way in this process."""
+        ...
+
+    def close(self, error: BaseException | None) -> None:
+        """End it, with the error that ended the training."""
+        ...
+
+    def abandon(self) -> None:
+        """End a training that nobody ended."""
+        ...
 
 
 def make_current(recording: Recording) -> None:
