@@ -31,6 +31,8 @@ GIVEN_UP = "given_up"
 """What of a run was given up, and why."""
 BATCH = "batch"
 """The batch size that is trained with, where it is another one than was asked for."""
+SUMMARY = "summary"
+"""What a run says of itself as a whole, each time that changes; platforms are told the last of it with the end."""
 USAGE = "usage"
 """Written by earlier versions; never delivered."""
 
@@ -82,6 +84,7 @@ KINDS: Mapping[str, Kind] = {
         Kind(INTERRUPTED, tells_state="interrupted", superseded_by="session", is_disclosed=True),
         Kind(GIVEN_UP, is_disclosed=True),
         Kind(BATCH),
+        Kind(SUMMARY, is_for_platforms=False),
         Kind(USAGE, is_for_platforms=False),
     )
 }

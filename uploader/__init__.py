@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from uploader.callbacks.attach import attach, detach
     from uploader.delivery.draining import drain
     from uploader.delivery.summary import Summary
+    from uploader.live.active_run import ActiveRun
+    from uploader.live.starting import start_run
     from uploader.platforms.hub.loading import HubModel
     from uploader.reports.journal_status import JournalStatus, RunStatus, status
     from uploader.reports.recorded_runs import RecordedJournal, RecordedRun, open
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 DISTRIBUTION = "offline-uploader"  # other projects have modules of this name: `uploader.names` looks at this
 
 __all__ = [
+    "ActiveRun",
     "HubModel",
     "JournalStatus",
     "RecordedJournal",
@@ -42,11 +45,13 @@ __all__ = [
     "load_hub_model",
     "open",
     "resolve_platform_uri",
+    "start_run",
     "status",
     "verify",
 ]
 
 _HOMES = {
+    "ActiveRun": "uploader.live.active_run",
     "HubModel": "uploader.platforms.hub.loading",
     "JournalStatus": "uploader.reports.journal_status",
     "RecordedJournal": "uploader.reports.recorded_runs",
@@ -60,6 +65,7 @@ _HOMES = {
     "load_hub_model": "uploader.by_address",
     "open": "uploader.reports.recorded_runs",
     "resolve_platform_uri": "uploader.by_address",
+    "start_run": "uploader.live.starting",
     "status": "uploader.reports.journal_status",
     "verify": "uploader.verification.runs",
 }

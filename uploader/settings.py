@@ -6,6 +6,7 @@
 | `UPLOADER_PROOF_KEY` | file with the key pair that signs proofs | `proof-key` in the user's configuration folder |
 | `UPLOADER_PROJECT` | project for runs that named none | `offline-runs` |
 | `CUDA_VISIBLE_DEVICES` | GPUs that a training may use, for its system metrics | all |
+| `RANK`, else `LOCAL_RANK` | set by launchers: of the processes of one training, the first (0) records | 0 |
 | `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` | certificates to trust | those of `certifi` |
 
 The variables of each platform are named in its spec, in its folder below `uploader/platforms`.
@@ -68,6 +69,8 @@ class Settings:
         ca_bundle: File or folder of certificates to trust, or None for the default ones.
         drain: Whether a drain is kept at work beside each training.
         visible_gpus: The GPUs that CUDA may use, e.g. `2,3`; empty for all.
+        rank: Number of this process among those that train together, as their launcher says; 0 for one that trains
+            alone.
         accounts: The settings of each platform, by its name.
         named: Name of the API and base URL of each platform that a person named on the command line.
     """
@@ -77,6 +80,7 @@ class Settings:
     ca_bundle: str | None = None
     drain: bool = False
     visible_gpus: str = ""
+    rank: int = 0
     accounts: Mapping[str, Account] = field(default_factory=dict)
     named: tuple[Route, ...] = ()
 
@@ -151,6 +155,7 @@ class Settings:
             ca_bundle=next((env[name] for name in _CA_VARIABLES if env.get(name)), None),
             drain=_switch(env, "UPLOADER_DRAIN"),
             visible_gpus=env.get("CUDA_VISIBLE_DEVICES", ""),
+            rank=_rank(env),
             accounts={spec.name: _account(spec, env) for spec in PLATFORMS},
         )
 
@@ -206,6 +211,12 @@ def _switch(env: Mapping[str, str], name: str) -> bool:
     if text not in _YES | _NO:
         raise SettingsError(f"{name}: write 1 for yes, or 0 for no")
     return text in _YES
+
+
+def _rank(env: Mapping[str, str]) -> int:
+    """Return the rank that a launcher such as `torchrun` gave this process; 0 where there is none."""
+    text = next((env[name] for name in ("RANK", "LOCAL_RANK") if env.get(name)), "")
+    return max(0, int(text)) if text.lstrip("-").isdecimal() else 0
 
 
 def _bare(key: str) -> str:

@@ -294,6 +294,11 @@ class Writer:
         with self._transaction(read_only=True) as connection:
             return epoch_salvage.count(connection, run_id, before)
 
+    def next_epoch(self, run_id: str) -> int:
+        """Return the number after the highest of a run's epochs here."""
+        with self._transaction(read_only=True) as connection:
+            return epoch_salvage.following(connection, run_id)
+
     def salvage_epochs(self, run_id: str, trained: TrainerRecord, newest: int) -> list[int]:
         """Record the epochs of a trainer's own record that the journal lacks; return their numbers.
 

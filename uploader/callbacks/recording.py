@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import logging
 import os
 import sys
@@ -17,35 +16,24 @@ from typing import Any
 from journal.clock import now_text
 from journal.encoding import plain
 from journal.evaluations import SAID, looks_like_one
-from journal.kinds import (
-    BATCH,
-    COMPLETE,
-    CONSOLE,
-    EPOCH,
-    FAILED,
-    GIVEN_UP,
-    MODEL_SAVED,
-    REGISTRATION,
-)
-from journal.losses import loss_payload
+from journal.kinds import BATCH, EPOCH
 from journal.sessions.lost_epochs import TrainerRecord
 from uploader.callbacks.checkpoint_results import checkpoint_results
 from uploader.callbacks.checkpoints import file_before_evaluation, final_file, save_payload, saved_files
-from uploader.callbacks.console import Chunk, ConsoleCapture
+from uploader.callbacks.console import ConsoleCapture
 from uploader.callbacks.environment import describe_environment
 from uploader.callbacks.epochs import epoch_payload, is_written_down
 from uploader.callbacks.model_profile import ModelProfile
-from uploader.callbacks.platform_signals import PlatformSignals
 from uploader.callbacks.results import recorded_results
 from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Trainer
 from uploader.callbacks.trainer_facts import resumed_from, start_facts
 from uploader.live.current_training import current_recording, make_current
-from uploader.live.event_buffer import EventBuffer
 from uploader.live.guard import guard, optional
+from uploader.live.live_run import LiveRun
+from uploader.live.platform_signals import PlatformSignals
 from uploader.live.redact import Redactor
 from uploader.live.training_failure import UNKNOWN_FAILURE, Failure, escaped_from, failure
-from uploader.proving.key_files import public_key
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.recorder import Recorder
 from uploader.recording.serial_executor import in_caller
@@ -76,11 +64,11 @@ class Recording:
     ) -> None:
         self._trainer = weakref.ref(trainer)
         self._recorder = recorder
-        self._events = EventBuffer(recorder.event, is_buffering=recorder.was_complete)
-        self._system = system
         self._redactor = redactor
         self._origin = dict(origin or {})
-        self._console = ConsoleCapture(self._record_console, self._owns_output)
+        self._run = LiveRun(
+            recorder, system, redactor, lambda journal: ConsoleCapture(journal, self._owns_output), _log
+        )
         self.signals = PlatformSignals(recorder.told, _log)
         self._begun_at = now_text()
         self._pid = os.getpid()
@@ -108,40 +96,19 @@ class Recording:
 
     def begin(self, trainer: Trainer) -> None:
         """Record the start and begin to capture the console."""
-        self._system.begin()
+        self._run.system.begin()
         make_current(self)
         atexit.register(self.abandon)
-        weakref.finalize(trainer, self._console.stop_later, self._end_unseen).atexit = False
+        weakref.finalize(trainer, self._run.console.stop_later, self._end_unseen).atexit = False
         self._is_built = in_caller(lambda: hasattr(trainer, "data"))  # otherwise an error can end it while it is built
-        payload = {
-            **in_caller(partial(start_facts, trainer)),
-            "environment": {
-                **describe_environment(),
-                "uploaderRun": self._recorder.run_id,
-                "uploaderSession": self._recorder.session.facts(),
-                **_proof_key(),
-                **self._origin,
-            },
-            "system": self._system.sample(),
-        }
-        key = str(self._recorder.session_number)
-        self._events.event(REGISTRATION, self._redactor.value(payload), key)
-        for epoch, payload_json in self._recorder.origin.epochs:  # a continued copy would be incomplete without them
-            self._events.event(EPOCH, json.loads(payload_json), epoch)
-        _log(f"recording this training as run {self._recorder.run_id}; {self._who_delivers()}")
-        if model := self._recorder.origin.model:
-            streamed = "" if self._recorder.resumed else ", which Ultralytics has streamed it to"
-            _log(f"this training continues as model {model}{streamed}")
-        self._console.start()
+        self._run.begin(in_caller(partial(start_facts, trainer)), describe_environment(), self._origin)
 
     def confirm_started(self) -> None:
         """Note that the training really runs, so that a run that was finished is continued."""
         is_new, self._is_training = not self._is_training, True
         if is_new:
             optional("the model's GFLOPs", self._profile_model)
-        if self._events.is_buffering:
-            self._recorder.reopen()
-            self._events.flush()
+        self._run.go_on()
         if is_new:
             optional("what the checkpoint tells of earlier epochs", self._salvage_from_checkpoint)
 
@@ -153,7 +120,7 @@ class Recording:
         batch = in_caller(lambda: plain({"batch": getattr(trainer, "batch_size", None)}))["batch"]
         if batch is not None and str(batch) != self._batch:
             self._batch = str(batch)
-            self._events.event(BATCH, {"batch": batch}, self._batch)
+            self._run.events.event(BATCH, {"batch": batch}, self._batch)
 
     def epoch_begins(self) -> None:
         """Note that an epoch begins: what ends without having begun is the final evaluation."""
@@ -171,10 +138,10 @@ class Recording:
         is_evaluation = is_again or (None if self._is_in_epoch is None else not self._is_in_epoch)
         if self._is_in_epoch:
             self._is_in_epoch = False
-        system = self._system.sample()
+        system = self._run.system.sample()
         payload = in_caller(lambda: plain(epoch_payload(trainer, epoch, system, self._profile)))
         payload = {**payload, **self._what_to_say(payload["metrics"], is_evaluation)}
-        self._events.event(EPOCH, payload, str(epoch))
+        self._run.events.event(EPOCH, payload, str(epoch))
 
     def _what_to_say(self, metrics: Mapping[str, Any], is_evaluation: bool | None) -> dict[str, bool]:
         """Return what the journal has to be told of an epoch, because its metrics would leave it open.
@@ -206,31 +173,21 @@ class Recording:
             self._saved(trainer, [result], final=True)
 
     def complete(self, trainer: Trainer) -> None:
-        """Record the end of a training: the rest of the console, the final checkpoint, the results.
-
-        The checkpoint is journaled before the results, so that a platform has the weights when it learns that the
-        training is complete. Waiting for the disk delays nothing, as the training is over.
-        """
+        """Record the end of a training: the rest of the console, the final checkpoint, the results."""
         self.confirm_started()
-        self._console.stop()
+        self._run.console.stop()
         final = in_caller(partial(final_file, trainer))
         payload, losses = in_caller(partial(recorded_results, trainer))
         if final:
             if not final.is_best:
                 _log("best.pt is missing, so last.pt is kept as the training's result", logging.WARNING)
-            self._recorder.snapshot(final)
-            self._recorder.wait_for_snapshots()
+            self._run.keep_final(final)
         self._salvage_epochs(trainer)
-        if losses:
-            self._events.event(GIVEN_UP, loss_payload("they are too large to be sent", losses), "plots")
-        self._events.event(COMPLETE, self._redactor.results(payload))
+        self._run.complete(payload, losses)
         self._is_complete = True
 
     def close(self, error: BaseException | None) -> None:
         """End the session; only the first call, in the process that began it, does anything.
-
-        The outcome is written first. The wait for snapshots that follows may be interrupted: the next drain salvages
-        the checkpoints that were not snapshotted by then.
 
         Args:
             error: What ended the training early, else None.
@@ -262,32 +219,20 @@ class Recording:
                 return
             self._is_closed = True
         atexit.unregister(self.abandon)
-        self._console.stop()
+        self._run.stop_watching()
         self._profile.close()
-        self._system.close()
         how = in_caller(partial(failure, error, self._redactor)) if error is not None else otherwise
         outcome = "complete" if self._is_complete else "failed" if how else "abandoned"
-        if self._events.is_buffering:
-            _log(f"run {self._recorder.run_id} was finished before and was not continued; it stays as it is")
-        elif outcome == "failed" and how:
+        if outcome == "failed" and not self._run.events.is_buffering:
             optional("the last epoch", self._catch_up)
             if (trainer := self._trainer()) is not None:
                 self._salvage_epochs(trainer)
-            self._events.event(FAILED, how.payload())
-        self._recorder.finish(outcome)
-        _log(self._recorder.farewell())
-        if safe := self._recorder.safety:
-            _log(safe)
+        self._run.end(outcome, how if outcome == "failed" else None)
 
     def _profile_model(self) -> None:
         trainer: Any = self._trainer()
         if trainer is not None and not in_caller(lambda: trainer.args.profile):
             in_caller(lambda: self._profile.begin(trainer.model, trainer.args.imgsz))
-
-    def _who_delivers(self) -> str:
-        if self._recorder.drain_log:
-            return f"a drain beside it delivers it, and prints to {self._recorder.drain_log}"
-        return f"`{self._recorder.drain_command}` delivers it"
 
     def _catch_up(self) -> None:
         """Record an epoch that is complete but was not reported, because a callback before ours raised an error."""
@@ -318,22 +263,8 @@ class Recording:
         return current_recording() in (None, self)
 
     def _saved(self, trainer: Trainer, files: Sequence[CheckpointFile], **facts: bool) -> None:
-        # The trainer has not synced its files: a power cut would take them along with this event, so waiting for the
-        # disk, which is busy writing them, would gain nothing. Killing the process harms neither.
         payload = in_caller(lambda: plain({**save_payload(trainer, files), **facts}))
-        self._events.event(MODEL_SAVED, payload, str(payload["epoch"]), durability="process")
-        for file in files:
-            self._recorder.snapshot(file, is_last="final" in facts)
-
-    def _record_console(self, chunk: Chunk) -> None:
-        payload = chunk.payload()
-        self._events.event(CONSOLE, self._redactor.value(payload), str(chunk.id))
-
-
-def _proof_key() -> dict[str, str]:
-    """Return the key that signs this user's proofs, so that platforms have it before there is any result."""
-    key = optional("the key that signs proofs", public_key)
-    return {"uploaderProofKey": key} if key else {}
+        self._run.saved(payload, files, is_last="final" in facts)
 
 
 def _log(message: str, level: int = logging.INFO) -> None:

@@ -112,7 +112,7 @@ def _check(options: Mapping[str, Any]) -> None:
     Raises:
         SettingsError: It would refuse that.
     """
-    from uploader.callbacks.recording_options import choose_options, choose_routes
+    from uploader.live.recording_options import choose_options, choose_routes
     from uploader.settings import Settings
 
     settings = Settings.load()

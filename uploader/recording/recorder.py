@@ -225,6 +225,11 @@ class Recorder:
         return not is_streamed and self._writer.count_epochs(before) < before
 
     @uninterrupted
+    def next_epoch(self) -> int:
+        """Return the number after the highest of the run's epochs in the journal, as far as it can say."""
+        return self._writer.next_epoch()
+
+    @uninterrupted
     def salvage_epochs(self, trained: TrainerRecord, *, before: bool = False) -> None:
         """Record the epochs that the journal lacks, as far as the trainer's own record tells them.
 

@@ -149,6 +149,10 @@ class SessionWriter:
         """Return how many epochs of the run before one the journal has; as many as there are when it cannot say."""
         return self._query(lambda writer: writer.count_epochs(self.run.id, before), before)
 
+    def next_epoch(self) -> int:
+        """Return the number after the highest of the run's epochs in the journal; 0 when it cannot say."""
+        return self._query(lambda writer: writer.next_epoch(self.run.id), 0)
+
     @property
     def drain_command(self) -> str:
         """What a person types to deliver this journal."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from uploader.callbacks.platform_signals import SHARE, SHORTEST, PlatformSignals
+from uploader.live.platform_signals import SHARE, SHORTEST, PlatformSignals
 
 
 class World:

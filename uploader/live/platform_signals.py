@@ -6,13 +6,22 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from uploader.callbacks.trainer import Trainer
 from uploader.recording.serial_executor import in_caller
 
 SHORTEST = 0.1
 """The shortest time between two checks between batches, in seconds."""
 SHARE = 200
 """Checks between batches may take at most this fraction of the time: one part in 200."""
+
+
+class Loop(Protocol):
+    """What trains, and looks now and then whether it is to stop.
+
+    Attributes:
+        stop: Whether it is.
+    """
+
+    stop: bool
 
 
 class ReadSignals(Protocol):
@@ -42,7 +51,7 @@ class PlatformSignals:
         self._is_cancelled = False
         self._has_shown_model = False
 
-    def check(self, trainer: Trainer) -> None:
+    def check(self, trainer: Loop) -> None:
         """Check for signals and act on them."""
         self._apply(trainer, self._read())
 
@@ -50,7 +59,7 @@ class PlatformSignals:
         """Return whether there is something to do between two batches."""
         return self._is_cancelled or self._clock() >= self._check_at
 
-    def check_between_batches(self, trainer: Trainer) -> None:
+    def check_between_batches(self, trainer: Loop) -> None:
         """Do the same between two batches: now and then, and without waiting for another thread."""
         now = self._clock()
         if self._is_cancelled or now < self._check_at:
@@ -61,7 +70,7 @@ class PlatformSignals:
         self._check_at = done + max(SHORTEST, SHARE * (done - now))
         self._apply(trainer, signals)
 
-    def _apply(self, trainer: Trainer, signals: Mapping[str, str] | None) -> None:
+    def _apply(self, trainer: Loop, signals: Mapping[str, str] | None) -> None:
         signals = signals or {}
         if (page := signals.get("model")) and not self._has_shown_model:
             self._has_shown_model = True

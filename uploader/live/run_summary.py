@@ -1,0 +1,55 @@
+"""What is said of a run as a whole; each change is journaled at once, and the last ones are told when it completes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+from journal.kinds import SUMMARY
+from uploader.live.event_buffer import Write
+from uploader.live.logged_values import Logged, logged
+
+
+class Summary(MutableMapping[str, Any]):
+    """Values by name, such as the best accuracy. What is not said here is told as it was logged last.
+
+    Args:
+        write: Writes an event; None where nothing is recorded.
+    """
+
+    def __init__(self, write: Write | None) -> None:
+        self._write = write
+        self._values: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        """Return what was said."""
+        return self._values[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Say something, in the place of what was said before."""
+        self._values[name] = value
+        self._record(name)
+
+    def __delitem__(self, name: str) -> None:
+        """Take back what was said."""
+        del self._values[name]
+        self._record(name)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """Return how much was said."""
+        return len(self._values)
+
+    def numbers(self) -> dict[str, Any]:
+        """Return the numbers, which are what platforms show."""
+        return dict(self._told().metrics)
+
+    def _told(self) -> Logged:
+        return logged(self._values)
+
+    def _record(self, name: str) -> None:
+        if self._write is not None:
+            self._write(SUMMARY, self._told().payload(), str(name))
