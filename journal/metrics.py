@@ -12,6 +12,10 @@ SOURCE = "source"
 """Member of the payload of an epoch that was taken in from a trainer's own record: the name of that file."""
 
 
+REVISION = "revision"
+"""Member of the payload of a step that may be logged again: how often it was. A later version tells all of it."""
+
+
 def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return whether two records of an epoch tell of the same training of it.
 

@@ -144,7 +144,8 @@ class PlannedDelivery:
         last_event: Id of the last event that it covers.
         body: JSON text that is sent (a message), or that describes the upload.
         sha256: The blob, for the upload lane.
-        role: Checkpoint role (`best`, `last`, `final`), for the upload lane.
+        role: Of an upload, the checkpoint's (`best`, `last`, `final`). Of a message, what it tells anew where others of
+            the same role have told it; they go one after the other. None for most.
         state: `superseded` if it is not to be sent, because newer events arrived before it.
     """
 

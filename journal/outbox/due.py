@@ -71,7 +71,8 @@ def waiting(lane: Lane, some_runs: bool) -> Select[Any]:
 def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
     """Return the statement for open deliveries that wait for nothing but their time.
 
-    Uploads of a run go one after the other, so that an older checkpoint never arrives after a newer one.
+    Uploads of a run go one after the other, so that an older checkpoint never arrives after a newer one; and so do
+    messages of one role, of which a later one replaces what an earlier one told.
     """
     query = (
         select(_D.c.id)
@@ -82,6 +83,9 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
     )
     if lane == "upload":
         query = query.where(~_OPEN_OF_RUN.where(_OTHER.c.lane == "upload", _OTHER.c.id < _D.c.id))
+    else:
+        earlier = _OPEN_OF_RUN.where(_OTHER.c.role == _D.c.role, _OTHER.c.id < _D.c.id)
+        query = query.where(or_(_D.c.role.is_(None), ~earlier))
     return query.where(_D.c.run_id.in_(bindparam("run_ids", expanding=True))) if some_runs else query
 
 

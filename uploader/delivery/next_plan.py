@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 
+from journal.kinds import EPOCH
+from journal.metrics import REVISION
 from journal.outbox.backlog import Unplanned
 from journal.records import Event, PlannedDelivery, Target
 from uploader.platforms.plans import Plan, Planning
@@ -43,13 +45,24 @@ def plan_next(unplanned: Unplanned, target: Target, limit: int) -> tuple[Plan, i
     if not events:
         return Plan((), max(last, target.planned_through), target.stage), 0
     planning = planning_for(target.destination.platform)
-    new = [event for event in events if event.id not in unplanned.planned]
+    done = unplanned.planned | _older_versions(events)
+    new = [event for event in events if event.id not in done]
     plan = _plan(planning, unplanned, target, [event for event in new if event.id not in unplanned.late])
     kept = tuple(_kept(planning, [event for event in new if event.id in unplanned.late], plan.stage))
     plan = replace(plan, deliveries=(*plan.deliveries, *kept), through=events[-1].id)
     if not unplanned.is_whole:
         return plan, limit
     return replace(plan, through=max(last, plan.through)), len(events)
+
+
+def _older_versions(events: Sequence[Event]) -> set[int]:
+    """Return the ids of those versions of a step that a later one of the same session, which tells all of it, replaces.
+
+    A step is logged in several calls, and each is an event. Where none of them was sent yet, the last one is enough.
+    """
+    versions = [event for event in events if event.kind == EPOCH and f'"{REVISION}":' in event.payload]
+    newest = {(event.session_id, event.key): event.id for event in versions}
+    return {event.id for event in versions} - {*newest.values()}
 
 
 def _plan(planning: Planning, unplanned: Unplanned, target: Target, events: Sequence[Event]) -> Plan:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from journal.kinds import BEST, EPOCH, FINAL, LAST
+from journal.metrics import REVISION
 from uploader.live.current_training import current_recording, make_current
 from uploader.live.guard import guard
 from uploader.live.live_run import LiveRun
@@ -122,7 +123,7 @@ class ActiveRun:
         with self._lock:
             taken = self._steps.take(told, number)
             self._last = self._last.merged(told)
-            payload = {"epoch": taken.number, "revision": taken.revision, **taken.logged.payload()}
+            payload = {"epoch": taken.number, REVISION: taken.revision, **taken.logged.payload()}
             if system is not self._sampled[1] or taken.number == self._sampled[0]:  # each sample once, with one step
                 payload["system"] = system
                 self._sampled = (taken.number, system)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -78,6 +79,19 @@ def test_uploads_of_a_run_go_one_after_the_other(dead: Bench) -> None:
     assert dead.claim("upload") == []
     dead.record(Outcome(first, "delivered"))
     assert [claim.sha256 for claim in dead.claim("upload")] == [new.sha256]
+
+
+def test_messages_of_one_role_go_one_after_the_other(live: Bench) -> None:
+    """A later version of a step replaces an earlier one, so it must not overtake it; all others go together."""
+    live.register()
+    first, second = (replace(live.message(), role="epoch_end 3") for _ in range(2))
+    others = replace(live.message(), role="epoch_end 4"), live.message(), live.message()
+    live.plan(first, second, *others)
+    claims = live.claim()
+    assert [claim.first_event for claim in claims] == [each.first_event for each in (first, *others)]
+    assert live.claim() == []
+    live.record(Outcome(claims[0], "delivered"))
+    assert [claim.first_event for claim in live.claim()] == [second.first_event]
 
 
 def test_a_live_sessions_checkpoints_are_spaced(live: Bench) -> None:

@@ -21,7 +21,7 @@ from journal.kinds import (
     SYSTEM_METRICS,
 )
 from journal.losses import in_words
-from journal.metrics import SOURCE
+from journal.metrics import REVISION, SOURCE
 from journal.records import Event, PlannedDelivery
 from uploader.console_chunks import chunk_payload, joined
 from uploader.platforms.plans import Plan, Planning
@@ -142,6 +142,8 @@ def _delivery(group: Sequence[Event], stage: int) -> PlannedDelivery:
         return PlannedDelivery(
             CHECKPOINT, "upload", stage, first.id, last.id, first.payload, file["sha256"], file["role"]
         )
+    if first.kind == EPOCH and f'"{REVISION}":' in first.payload:  # versions of a step go one after the other
+        return PlannedDelivery(EPOCH, "message", stage, first.id, last.id, first.payload, role=f"{EPOCH} {first.key}")
     body = first.payload if len(group) == 1 else encode(joined([json.loads(e.payload) for e in group]))
     return PlannedDelivery(first.kind, "message", stage, first.id, last.id, body)
 

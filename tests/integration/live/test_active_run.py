@@ -1,0 +1,314 @@
+"""A run of any loop: a real journal, real drains, a real local platform."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.platform_api import Api
+from support.recordings import KEY, recordings
+
+import uploader
+from uploader.errors import SettingsError
+from uploader.live.active_run import ActiveRun
+from uploader.server.running import running
+
+ROOT = Path(__file__).parents[3]
+Start = Callable[..., ActiveRun]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+def start(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Start runs in the journal; those that a test leaves open are ended."""
+    monkeypatch.setenv("UPLOADER_FALLBACK", str(tmp_path / "fallback"))
+    monkeypatch.chdir(tmp_path)
+    started: list[ActiveRun] = []
+
+    def begin(**options: Any) -> ActiveRun:
+        started.append(uploader.start_run(**{"project": "demo", "name": "train", "journal": folder, **options}))
+        return started[-1]
+
+    yield begin
+    for run in started:
+        run.finish()
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    with running(tmp_path / "platform", api_key=KEY) as server:
+        yield Api(server.url, server.api_key)
+
+
+def cancel(platform: Path) -> None:
+    with closing(sqlite3.connect(platform / "platform.db")) as store, store:
+        store.execute("UPDATE models SET status = 'cancelled'")
+
+
+def drain(folder: Path, url: str, **options: Any) -> None:
+    with recordings(folder) as opened:
+        assert opened.drain(url, **options).exit_code == 0
+
+
+def rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(folder / "journal.db")) as database:
+        return database.execute(query).fetchall()
+
+
+def events(folder: Path, kind: str) -> list[dict[str, Any]]:
+    return [json.loads(text) for (text,) in rows(folder, f"SELECT payload FROM events WHERE kind = '{kind}'")]
+
+
+def recorded(folder: Path) -> dict[str, list[Any]]:
+    table = uploader.open(folder).run().metrics()
+    return {name: column for name, column in table.items() if name != "recorded_at"}
+
+
+def shown(api: Api) -> dict[int, dict[str, Any]]:
+    return {each["epoch"]: each["metrics"] for each in api.model()["trainResults"]}
+
+
+def test_a_run_arrives_whole(start: Start, folder: Path, api: Api, tmp_path: Path) -> None:
+    weights = tmp_path / "any name.ckpt"
+    with start(config={"epochs": 3, "lr": 0.1, "api_key": "secret"}) as run:
+        print("printed by the loop")
+        for epoch in range(3):
+            run.log({"train/loss": np.float32(0.5) / (epoch + 1)}, step=epoch)
+            run.log({"val": {"acc": epoch / 4}, "note": "text"}, step=epoch)
+            weights.write_bytes(b"w" * (epoch + 1))
+            run.log_checkpoint(weights, role="best" if epoch == 1 else "last")
+        run.summary["best acc"] = 0.25
+        weights.write_bytes(b"best")
+        run.log_checkpoint(weights, role="best", step=1)
+    drain(folder, api.url)
+    losses = [0.5, 0.25, float(np.float32(0.5) / 3)]
+    assert recorded(folder) == {"epoch": [0, 1, 2], "train/loss": losses, "val/acc": [0.0, 0.25, 0.5]}
+    assert shown(api) == {epoch: {"train/loss": loss, "val/acc": epoch / 4} for epoch, loss in enumerate(losses)}
+    model = api.model()
+    assert (model["status"], model["epochs"], model["bestEpoch"]) == ("completed", 3, 1)
+    assert model["trainArgs"] == {"epochs": "3", "lr": "0.1", "api_key": "***"}
+    assert model["metrics"] == {"train/loss": losses[2], "val/acc": 0.5, "best acc": 0.25}
+    assert model["file"]["sha256"] == hashlib.sha256(b"best").hexdigest()
+    assert "printed by the loop" in "".join(chunk["content"] for chunk in model["consoleChunks"])
+    assert model["environment"]["uploaderRun"] == run.id
+
+
+def test_a_step_that_waits_is_sent_once_with_all_that_was_logged_of_it(start: Start, folder: Path, api: Api) -> None:
+    with start() as run:
+        for number in range(12):
+            run.log({f"m{number}": number}, step=number // 4)
+    drain(folder, api.url)
+    assert shown(api)[2] == {"m8": 8, "m9": 9, "m10": 10, "m11": 11}
+    assert rows(folder, "SELECT count(*) FROM deliveries WHERE kind = 'epoch_end'") == [(3,)]
+    assert len(events(folder, "epoch_end")) == 12  # each was durable at once
+
+
+def test_a_step_that_was_sent_is_replaced_when_more_is_logged_of_it(start: Start, folder: Path, api: Api) -> None:
+    run = start()
+    run.log({"a": 1}, step=3)
+    drain(folder, api.url)
+    assert shown(api) == {3: {"a": 1}}
+    run.log({"b": 2}, step=3)
+    drain(folder, api.url)
+    assert shown(api) == {3: {"a": 1, "b": 2}}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (ValueError("bad, token=abcdefgh"), "ValueError", "bad, token=***"),
+        (KeyboardInterrupt(), "KeyboardInterrupt", "KeyboardInterrupt"),
+        (SystemExit(3), "SystemExit", "3"),
+    ],
+)
+def test_an_exception_ends_it_as_failed(
+    start: Start, folder: Path, error: BaseException, code: str, message: str
+) -> None:
+    run = start()
+
+    def loop() -> None:
+        with run:
+            run.log({"a": 1})
+            raise error
+
+    with pytest.raises(type(error)):
+        loop()
+    assert events(folder, "training_failed") == [{"error": message, "code": code}]
+    assert uploader.open(folder).run().status().state == "failed"
+    run.log({"a": 2})
+    assert len(events(folder, "epoch_end")) == 1
+
+
+def test_to_exit_without_a_failure_is_no_failure(start: Start, folder: Path) -> None:
+    with pytest.raises(SystemExit), start():
+        sys.exit()
+    assert uploader.open(folder).run().status().state == "finished"
+
+
+def test_a_reason_may_be_told(start: Start, folder: Path) -> None:
+    start().finish("out of patience")
+    assert events(folder, "training_failed") == [{"error": "out of patience", "code": "Failed"}]
+
+
+def test_nothing_that_is_wrong_reaches_the_loop(
+    start: Start, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Unreadable:
+        def item(self) -> float:
+            raise ValueError
+
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    wrong: Any = [1]
+    with start() as run:
+        run.log(wrong)
+        run.log({"a": Unreadable(), "b": 1}, step="three")
+        run.log({"b": 2}, step=-1)
+        run.log_checkpoint(tmp_path / "nothing.pt")
+        run.log_checkpoint(tmp_path)
+        run.log_checkpoint(__file__, role="newest")
+    assert recorded(folder) == {"epoch": [0, 1], "b": [1, 2]}
+    assert [each.role for each in uploader.open(folder).run().checkpoints()] == ["last", "final"]
+    told = [message.partition(" ")[2] for message in caplog.messages if message.startswith("Uploader: ")]
+    assert len(told) == len({*told}) == 5
+
+
+def test_threads_may_log_at_once(start: Start, folder: Path) -> None:
+    run = start()
+    threads = [threading.Thread(target=lambda: [run.log({"a": 1}) for _ in range(25)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert recorded(folder)["epoch"] == list(range(100))
+
+
+def test_two_runs_in_one_process_keep_their_output_apart(start: Start, folder: Path) -> None:
+    one, other = start(name="one"), start(name="other")
+    one.log({"a": 1})
+    print("of one")
+    other.log({"a": 2})
+    print("of the other")
+    one.finish()
+    other.finish()
+    runs = {run.run.name: run for run in uploader.open(folder).runs()}
+    assert ["of one" in runs[name].console() for name in ("one", "other")] == [True, False]
+    assert ["of the other" in runs[name].console() for name in ("one", "other")] == [False, True]
+    assert [runs[name].metrics()["a"] for name in ("one", "other")] == [[1], [2]]
+
+
+def test_only_the_first_rank_records(start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    with start() as run:
+        run.log({"a": 1})
+        run.log_checkpoint(__file__)
+        run.summary["b"] = 1
+        assert not run.stop_requested
+    assert (run.id, folder.exists()) == ("", False)
+    assert start(rank=0).id
+
+
+def test_another_process_that_is_given_the_run_records_nothing(start: Start, folder: Path) -> None:
+    run = start(config={"lr": 1})
+    copy = pickle.loads(pickle.dumps(run))
+    copy.log({"a": 1})
+    assert (copy.id, copy.config, events(folder, "epoch_end")) == ("", {"lr": 1}, [])
+
+
+def test_it_goes_on_where_it_was_by_its_folder_its_id_or_its_name(start: Start, folder: Path, tmp_path: Path) -> None:
+    first = start(folder=tmp_path / "here", resume=True)  # there is none yet: it is new
+    first.log({"a": 0})
+    first.finish("stopped")
+    for resume in (tmp_path / "here", first.id, "demo/train"):
+        with start(resume=resume) as again:
+            assert (again.id, again.resumed, again.folder) == (first.id, True, tmp_path / "here")
+            again.log({"a": again.next_step})
+    assert recorded(folder) == {"epoch": [0, 1, 2, 3], "a": [0, 1, 2, 3]}
+    assert events(folder, "training_started")[-1]["trainArgs"] == {"resume": "True"}
+
+
+def test_a_run_to_go_on_with_that_is_not_there_is_told_at_once(start: Start) -> None:
+    start().finish()
+    with pytest.raises(SettingsError, match="fits no run"):
+        start(resume="0000")
+    with pytest.raises(SettingsError, match="name it"):
+        start(resume=True)
+
+
+def test_a_platform_may_ask_it_to_stop(start: Start, folder: Path, api: Api, tmp_path: Path) -> None:
+    run = start()
+    drain(folder, api.url)
+    assert not run.stop_requested
+    cancel(tmp_path / "platform")
+    run.log({"a": 1})
+    drain(folder, api.url)
+    while not run.stop_requested:  # it looks now and then only
+        pass
+    run.finish()
+
+
+SCRIPT = """
+import os, signal, sys, multiprocessing
+import uploader
+run = uploader.start_run(project="demo", name="train", journal=sys.argv[1], folder=sys.argv[2], resume=True)
+run.log({"a": 1}, step=run.next_step)
+def child():
+    run.log({"a": 2})
+    run.finish()
+if sys.argv[3] == "fork":
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    print("child", process.exitcode, flush=True)
+elif sys.argv[3] == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+elif sys.argv[3] == "raise":
+    raise ValueError("of the script")
+"""
+
+
+@pytest.fixture
+def script(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[int, str]]:
+    """Run a script that never ends its run; return its exit code and what it printed."""
+    monkeypatch.setenv("UPLOADER_FALLBACK", str(tmp_path / "fallback"))
+
+    def execute(how: str) -> tuple[int, str]:
+        command = [sys.executable, "-c", SCRIPT, str(folder), str(tmp_path / "run"), how]
+        done = subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout
+
+    return execute
+
+
+def test_however_a_process_ends_its_run_is_known_and_goes_on(
+    script: Callable[[str], tuple[int, str]], folder: Path, api: Api
+) -> None:
+    assert script("kill")[0] == -signal.SIGKILL
+    drain(folder, api.url)
+    assert (api.model()["status"], shown(api)) == ("failed", {0: {"a": 1}})
+    assert script("raise")[0] == 1
+    assert events(folder, "training_failed") == [{"error": "of the script", "code": "ValueError"}]
+    assert script("fork") == (0, "child 0\n")
+    drain(folder, api.url)
+    assert (api.model()["status"], shown(api)) == ("completed", {step: {"a": 1} for step in range(3)})
+    assert len(uploader.open(folder).runs()) == 1
