@@ -22,6 +22,7 @@ import pytest
 from support.platform_api import Api
 from support.scripted_server import hearing, scripted_server
 
+import uploader
 from uploader.server.running import running
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +123,28 @@ def test_a_loop_of_ones_own_goes_on_as_the_same_run_is_delivered_by_cron_and_rea
         lines = list(csv.DictReader(file))
     assert [int(line["epoch"]) for line in lines] == list(range(40))
     assert float(lines[0]["train/loss"]) > float(lines[39]["train/loss"])
+
+
+@pytest.mark.upstream
+def test_a_pytorch_loop_has_the_same_numbers_in_the_journal_and_on_the_platform(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    options = ["--folder", str(tmp_path / "line"), "--epochs", "6"]
+    killed = python(home, "pytorch_loop.py", *options, "--kill-after", "2")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    done = python(home, "pytorch_loop.py", *options)
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in (killed.stdout + done.stdout).splitlines()]
+    assert [each["epoch"] for each in told] == list(range(6))
+
+    table = uploader.open(home["UPLOADER_JOURNAL"]).run().metrics()
+    assert [{name: table[name][step] for name in told[0]} for step in range(6)] == told
+
+    drained = run(home, sys.executable, "-m", "uploader", "drain")
+    assert drained.returncode == 0, drained.stdout + drained.stderr
+    model = Api(home["ULTRALYTICS_PLATFORM_URL"], KEY).model("pytorch", "examples")
+    assert [{"epoch": each["epoch"], **each["metrics"]} for each in model["trainResults"]] == told
+    assert (model["status"], model["metrics"]["val/loss"]) == ("completed", min(each["val/loss"] for each in told))
 
 
 def test_systemd_keeps_a_drain_running_that_delivers_and_ends_well(home: dict[str, str], tmp_path: Path) -> None:
