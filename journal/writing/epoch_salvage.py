@@ -34,19 +34,6 @@ _COUNT = text(
 )
 
 
-_NEWEST = text(
-    f"""
-    SELECT max(CAST(key AS INTEGER)) FROM events WHERE run_id = :run_id AND kind = '{EPOCH}' AND key GLOB '[0-9]*'
-    """  # noqa: S608 - a name of this package
-)
-
-
-def following(connection: Connection, run_id: str) -> int:
-    """Return the number after the highest of a run's epochs in the journal; 0 where it has none."""
-    newest = connection.execute(_NEWEST, {"run_id": run_id}).scalar_one()
-    return 0 if newest is None else int(newest) + 1
-
-
 def count(connection: Connection, run_id: str, before: int) -> int:
     """Return how many epochs of a run with lower numbers than one are in the journal."""
     return int(connection.execute(_COUNT, {"run_id": run_id, "before": before}).scalar_one())

@@ -37,7 +37,8 @@ from journal.sessions.lost_epochs import TrainerRecord
 from journal.storage.connections import LogRemoved
 from journal.storage.database import Durability, committing
 from journal.storage.flusher import Written
-from journal.writing import epoch_salvage, fallback_intake
+from journal.writing import continuation, epoch_salvage, fallback_intake
+from journal.writing.continuation import Continuation
 from journal.writing.fallback import FallbackFile
 from journal.writing.payloads import drafts
 from journal.writing.run_copy import RunCopy
@@ -294,10 +295,10 @@ class Writer:
         with self._transaction(read_only=True) as connection:
             return epoch_salvage.count(connection, run_id, before)
 
-    def next_epoch(self, run_id: str) -> int:
-        """Return the number after the highest of a run's epochs here."""
+    def continuation(self, run_id: str) -> Continuation:
+        """Return what a loop has to know of a run that goes on."""
         with self._transaction(read_only=True) as connection:
-            return epoch_salvage.following(connection, run_id)
+            return continuation.read(connection, run_id)
 
     def salvage_epochs(self, run_id: str, trained: TrainerRecord, newest: int) -> list[int]:
         """Record the epochs of a trainer's own record that the journal lacks; return their numbers.

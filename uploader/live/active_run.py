@@ -13,8 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from journal.evaluations import SAID, looks_like_one
 from journal.kinds import BEST, EPOCH, FINAL, LAST
 from journal.metrics import REVISION
+from journal.writing.continuation import Continuation
 from uploader.live.current_training import current_recording, make_current
 from uploader.live.guard import guard
 from uploader.live.live_run import LiveRun
@@ -61,9 +63,11 @@ class ActiveRun:
         self.config = config
         self.id = run.recorder.run_id if run else ""
         self.resumed = run is not None and run.recorder.resumed
-        self._steps = Steps(run.recorder.next_epoch() if run and self.resumed else 0)
+        before = run.recorder.continuation() if run else Continuation()
+        self._steps = Steps(before.following)
         self._last = Logged()
-        self._checkpoints: dict[str, CheckpointFile] = {}
+        self._checkpoints = _best_so_far(before)
+        self._has_best = before.best is not None
         self._lock = threading.RLock()  # a signal handler may log while the thread under it does
         self._ending = threading.Lock()
         self._warned: set[str] = set()
@@ -73,7 +77,7 @@ class ActiveRun:
         self._error_before = getattr(sys, "last_value", None)
         self.stop = False
         self._signals = PlatformSignals(run.recorder.told, say) if run else None
-        self.summary = Summary(run.events.event if run else None)
+        self.summary = Summary(run.events.event if run else None, before.summary)
 
     def begin(self, start: Mapping[str, Any], environment: Mapping[str, Any], origin: Mapping[str, str]) -> None:
         """Record the start, as `start_run` does."""
@@ -124,6 +128,8 @@ class ActiveRun:
             taken = self._steps.take(told, number)
             self._last = self._last.merged(told)
             payload = {"epoch": taken.number, REVISION: taken.revision, **taken.logged.payload()}
+            if looks_like_one(payload["metrics"]):
+                payload[SAID] = False
             if system is not self._sampled[1] or taken.number == self._sampled[0]:  # each sample once, with one step
                 payload["system"] = system
                 self._sampled = (taken.number, system)
@@ -214,7 +220,8 @@ class ActiveRun:
 
     def _checkpoint(self, run: LiveRun, path: Path, role: str, step: int | None) -> None:
         epoch = max(0, self._steps.following - 1) if step is None else step
-        publish = role != LAST or BEST not in self._checkpoints
+        self._has_best = self._has_best or role == BEST
+        publish = role != LAST or not self._has_best
         file = CheckpointFile.of(path, role, epoch=epoch, publish=publish, is_best=role != LAST)
         if file is None:
             what = "is a folder" if path.is_dir() else "is not there"
@@ -243,7 +250,7 @@ class ActiveRun:
 
     def _complete(self, run: LiveRun) -> None:
         best, last = self._checkpoints.get(BEST), self._checkpoints.get(LAST)
-        if FINAL not in self._checkpoints and (file := best or last):
+        if FINAL not in self._checkpoints and (file := best or (None if self._has_best else last)):
             result = CheckpointFile.of(file.path, FINAL, epoch=file.epoch, publish=True, is_best=file is best)
             if result:
                 run.keep_final(result)
@@ -263,6 +270,17 @@ class ActiveRun:
 
 def _is_by_name(values: object) -> bool:
     return isinstance(values, Mapping)
+
+
+def _best_so_far(before: Continuation) -> dict[str, CheckpointFile]:
+    """Return the best weights that were saved before the run went on, if their file is still what was saved."""
+    best = before.best or {}
+    path, epoch = best.get("path"), best.get("epoch")
+    if not (isinstance(path, str) and isinstance(epoch, int)):
+        return {}
+    file = CheckpointFile.of(Path(path), BEST, epoch=epoch, publish=True, is_best=True)
+    is_same = file is not None and file.save_facts().items() >= best.items() - {("epoch", epoch)}
+    return {BEST: file} if file is not None and is_same else {}
 
 
 def not_recording(folder: str | Path, config: Mapping[str, Any]) -> ActiveRun:

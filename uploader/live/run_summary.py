@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 from journal.kinds import SUMMARY
@@ -15,11 +15,12 @@ class Summary(MutableMapping[str, Any]):
 
     Args:
         write: Writes an event; None where nothing is recorded.
+        before: The last event's payload where the run goes on.
     """
 
-    def __init__(self, write: Write | None) -> None:
+    def __init__(self, write: Write | None, before: Mapping[str, Any]) -> None:
         self._write = write
-        self._values: dict[str, Any] = {}
+        self._values: dict[str, Any] = {**before.get("metrics", {}), **before.get("values", {})}
 
     def __getitem__(self, name: str) -> Any:
         """Return what was said."""

@@ -23,6 +23,7 @@ from journal.records import Run
 from journal.sessions.identity import UNKNOWN, Session
 from journal.sessions.lost_epochs import TrainerRecord
 from journal.storage.database import Durability
+from journal.writing.continuation import Continuation
 from uploader.exec_variables import note_recorded
 from uploader.recording.background_drain import BackgroundDrain
 from uploader.recording.checkpoint_file import CheckpointFile
@@ -225,9 +226,9 @@ class Recorder:
         return not is_streamed and self._writer.count_epochs(before) < before
 
     @uninterrupted
-    def next_epoch(self) -> int:
-        """Return the number after the highest of the run's epochs in the journal, as far as it can say."""
-        return self._writer.next_epoch()
+    def continuation(self) -> Continuation:
+        """Return what the journal knows of the run as it goes on; nothing of a new one."""
+        return self._writer.continuation() if self.resumed else Continuation()
 
     @uninterrupted
     def salvage_epochs(self, trained: TrainerRecord, *, before: bool = False) -> None:

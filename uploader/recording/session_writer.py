@@ -31,6 +31,7 @@ from journal.records import Run, Signal
 from journal.sessions.identity import Draft, Session
 from journal.sessions.lost_epochs import TrainerRecord
 from journal.storage.database import Durability
+from journal.writing.continuation import Continuation
 from journal.writing.payloads import drafts
 from uploader.recording.console_ids import ChunkIds
 from uploader.recording.journal_connection import JournalConnection
@@ -149,9 +150,9 @@ class SessionWriter:
         """Return how many epochs of the run before one the journal has; as many as there are when it cannot say."""
         return self._query(lambda writer: writer.count_epochs(self.run.id, before), before)
 
-    def next_epoch(self) -> int:
-        """Return the number after the highest of the run's epochs in the journal; 0 when it cannot say."""
-        return self._query(lambda writer: writer.next_epoch(self.run.id), 0)
+    def continuation(self) -> Continuation:
+        """Return what the journal knows of the run as it goes on; nothing when it cannot say."""
+        return self._query(lambda writer: writer.continuation(self.run.id), Continuation())
 
     @property
     def drain_command(self) -> str:

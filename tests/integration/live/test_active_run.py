@@ -245,6 +245,34 @@ def test_it_goes_on_where_it_was_by_its_folder_its_id_or_its_name(start: Start, 
     assert events(folder, "training_started")[-1]["trainArgs"] == {"resume": "True"}
 
 
+def test_what_was_best_before_it_went_on_is_its_result(start: Start, folder: Path, api: Api, tmp_path: Path) -> None:
+    best, last = tmp_path / "best.pt", tmp_path / "last.pt"
+    best.write_bytes(b"best")
+    first = start()
+    first.log_checkpoint(best, role="best", step=4)
+    first.summary.update({"best acc": 0.5, "note": "text"})
+    first.finish("stopped")
+    with start(resume=first.id) as again:
+        last.write_bytes(b"last")
+        again.log_checkpoint(last, step=9)
+        assert dict(again.summary) == {"best acc": 0.5, "note": "text"}
+    drain(folder, api.url)
+    model = api.model()
+    assert model["file"]["sha256"] == hashlib.sha256(b"best").hexdigest()
+    assert (model["metrics"], model["bestEpoch"]) == ({"best acc": 0.5}, 4)
+
+
+def test_steps_that_look_like_a_final_evaluation_are_steps(start: Start, folder: Path, api: Api) -> None:
+    with start(config={"epochs": 3}, platform=["ultralytics", "hub"]) as run:
+        for step in range(3):
+            run.log({"metrics/accuracy": step / 4}, step=step)
+    drain(folder, api.url, hub=api.url)
+    assert shown(api) == {step: {"metrics/accuracy": step / 4} for step in range(3)}
+    texts = [json.loads(text) for (text,) in rows(folder, "SELECT body FROM deliveries WHERE kind = 'metrics'")]
+    told = {step: json.loads(text) for body in texts for step, text in body["metrics"].items()}
+    assert told == {str(step): {"metrics/accuracy": step / 4} for step in range(3)}
+
+
 def test_a_run_to_go_on_with_that_is_not_there_is_told_at_once(start: Start) -> None:
     start().finish()
     with pytest.raises(SettingsError, match="fits no run"):
