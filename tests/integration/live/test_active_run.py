@@ -256,6 +256,8 @@ def test_what_was_best_before_it_went_on_is_its_result(start: Start, folder: Pat
         last.write_bytes(b"last")
         again.log_checkpoint(last, step=9)
         assert dict(again.summary) == {"best acc": 0.5, "note": "text"}
+    told = {each["role"]: each["publish"] for each in events(folder, "checkpoint")}
+    assert told == {"best": True, "last": False, "final": True}
     drain(folder, api.url)
     model = api.model()
     assert model["file"]["sha256"] == hashlib.sha256(b"best").hexdigest()
@@ -271,6 +273,7 @@ def test_steps_that_look_like_a_final_evaluation_are_steps(start: Start, folder:
     texts = [json.loads(text) for (text,) in rows(folder, "SELECT body FROM deliveries WHERE kind = 'metrics'")]
     told = {step: json.loads(text) for body in texts for step, text in body["metrics"].items()}
     assert told == {str(step): {"metrics/accuracy": step / 4} for step in range(3)}
+    assert recorded(folder) == {"epoch": [0, 1, 2], "metrics/accuracy": [0.0, 0.25, 0.5]}
 
 
 def test_a_run_to_go_on_with_that_is_not_there_is_told_at_once(start: Start) -> None:
