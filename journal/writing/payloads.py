@@ -42,10 +42,17 @@ def fitted(payload: Mapping[str, Any], longest: int = LONGEST_PAYLOAD) -> tuple[
     return text, losses
 
 
-def drafts(kind: str, payload: Mapping[str, Any], key: str) -> list[Draft]:
-    """Return an event that is ready to be numbered, preceded by a record of what was left out of it, if anything."""
+def drafts(kind: str, payload: Mapping[str, Any], key: str, at: str | None = None) -> list[Draft]:
+    """Return an event that is ready to be numbered, preceded by a record of what was left out of it, if anything.
+
+    Args:
+        kind: What happened.
+        payload: See `fitted`.
+        key: The natural key within the kind.
+        at: When it happened, as `journal.clock` writes times; None for now.
+    """
     text, losses = fitted(payload)
-    now = now_text()
+    now = at or now_text()
     given_up = [(GIVEN_UP, kind, encode(left_out(kind, key, losses)), now)] if losses else []
     return [*given_up, (kind, key, text, now)]
 

@@ -1,11 +1,11 @@
-"""Copies a run from one journal into another: its targets, its sessions and its events, all with their identities."""
+"""Writes what happened elsewhere, with its identities and times: runs of other journals, and sessions that are over."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal.encoding import encode
@@ -14,6 +14,7 @@ from journal.outbox.targets import route
 from journal.records import Event, Target
 from journal.schema import tables
 from journal.sessions import session_rows
+from journal.sessions.identity import ENTRY_FIELDS, Entry, Session
 from journal.storage.database import Begin
 
 _COPIED_AT_ONCE = 1_000
@@ -79,3 +80,28 @@ class RunCopy:
         with self._begin() as connection:
             if rows:
                 connection.execute(upsert(tables.events).on_conflict_do_nothing(), rows)
+
+    def add_past(
+        self, session: Session, entries: Sequence[Entry], *, started_at: str, ended_at: str, outcome: str
+    ) -> int:
+        """Write a session that is over, or what of it is not here yet; return how many events were new.
+
+        Args:
+            session: With a uuid that is derived from what it tells of, so that the same is written once.
+            entries: From `Session.entries`, of `drafts` with their times; always numbered in the same way.
+            started_at: When it began, as `journal.clock` writes times.
+            ended_at: When it ended.
+            outcome: How.
+        """
+        moments = {"started_at": started_at, "heartbeat_at": ended_at, "ended_at": ended_at}
+        with self._begin() as connection:
+            row = session_rows.begin(connection, session, None, outcome=outcome, **moments)
+            values = [
+                {"run_id": session.run_id, "session_id": row, **dict(zip(ENTRY_FIELDS, entry, strict=True))}
+                for entry in entries
+            ]
+            count = select(func.count()).where(tables.events.c.session_id == row)
+            before = connection.execute(count).scalar_one()
+            if values:
+                connection.execute(upsert(tables.events).on_conflict_do_nothing(), values)
+            return int(connection.execute(count).scalar_one() - before)

@@ -148,9 +148,11 @@ class Writer:
                 raise from_sqlite(error, self._database) from error
             return self._connection.newest
 
-    def start_run(self, *, project: str | None, name: str, save_dir: str, run_id: str | None = None) -> Run:
-        """Write a new run and return it; return an existing run with this id unchanged."""
-        run = Run(run_id or str(uuid.uuid4()), project, name, save_dir, now_text())
+    def start_run(
+        self, *, project: str | None, name: str, save_dir: str, run_id: str | None = None, at: str | None = None
+    ) -> Run:
+        """Write a new run and return it; return an existing run with this id unchanged. `at` is now if it is None."""
+        run = Run(run_id or str(uuid.uuid4()), project, name, save_dir, at or now_text())
         with self._transaction() as connection:
             connection.execute(upsert(tables.runs).values(vars(run)).on_conflict_do_nothing())
         return self.find_run(run_id=run.id) or run
@@ -226,7 +228,14 @@ class Writer:
             route(connection, run_id, platform, base_url)
 
     def add_checkpoint(
-        self, run_id: str, session_id: int, snapshot: Snapshot, role: str, payload: Mapping[str, Any]
+        self,
+        run_id: str,
+        session_id: int,
+        snapshot: Snapshot,
+        role: str,
+        payload: Mapping[str, Any],
+        *,
+        at: str | None = None,
     ) -> int:
         """Make a snapshot part of the journal and write the event that refers to it; return the event's id.
 
@@ -239,10 +248,11 @@ class Writer:
             snapshot: From `BlobStore.snapshot`; it is consumed.
             role: `last`, `best` or `final`.
             payload: Further facts; `role`, `sha256` and `size` are added.
+            at: When it was saved; None for now.
         """
         snapshot = self._blobs.prepare(snapshot)
         with self.lock:
-            event_id, written = self._store(self._session(run_id, session_id), snapshot, role, payload)
+            event_id, written = self._store(self._session(run_id, session_id), snapshot, role, payload, at)
         self._connection.wait(written)
         self._evict_superseded(run_id, role)
         return event_id
@@ -265,7 +275,7 @@ class Writer:
         self._evict_superseded(session.run_id, lost.role)
 
     def _store(
-        self, session: Session, snapshot: Snapshot, role: str, payload: Mapping[str, Any]
+        self, session: Session, snapshot: Snapshot, role: str, payload: Mapping[str, Any], at: str | None = None
     ) -> tuple[int, Written | None]:
         """Write the event that refers to a snapshot; return its id, and what to wait for before bytes are removed."""
         facts = {**payload, "role": role, "sha256": snapshot.sha256, "size": snapshot.size}
@@ -275,7 +285,7 @@ class Writer:
             "state": "present",
             "created_at": now_text(),
         }
-        [entry] = session.entries([(CHECKPOINT, role, encode(facts), now_text())])
+        [entry] = session.entries([(CHECKPOINT, role, encode(facts), at or now_text())])
         row = self._row(session)
         with self._transaction(durable=not self._connection.flushes) as connection:
             self._blobs.publish(snapshot)
