@@ -1,9 +1,10 @@
-"""What `uploader exec` tells the processes below it, by variables; only this module sets them and reads them.
+"""What the environment says of trainings that are recorded by themselves; only this module sets and reads it.
 
 | variable | meaning |
 |---|---|
 | `UPLOADER_EXEC_OPTIONS` | JSON of the arguments of `attach` for what is attached to by itself |
 | `UPLOADER_EXEC_NOTES` | the file in which recorders note their runs, so that `exec` knows whether there were any |
+| `UPLOADER_ENABLED` | `0` where a person wants none recorded; `exec`, which is told to record, takes it away |
 | `PYTHONPATH` | begins with the folder whose `sitecustomize` every Python runs that starts |
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from uploader.errors import SettingsError
+from uploader.switches import is_on
 
 _STARTUP = str(Path(__file__).with_name("startup"))
 
@@ -30,6 +32,7 @@ def export(variables: Mapping[str, str], options: Mapping[str, Any], notes: str)
         notes: The file for notes.
     """
     os.environ.update(variables)
+    os.environ.pop("UPLOADER_ENABLED", None)
     os.environ["UPLOADER_EXEC_OPTIONS"] = json.dumps(options)
     os.environ["UPLOADER_EXEC_NOTES"] = notes
     before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
@@ -44,6 +47,15 @@ def says_anything(prefixes: tuple[str, ...] = ("UPLOADER_", "ULTRALYTICS_", "HUB
         prefixes: What their names begin with.
     """
     return any(name.startswith(prefixes) for name in os.environ)
+
+
+def is_wanted() -> bool:
+    """Return whether trainings that no script attaches to are to be recorded.
+
+    Raises:
+        SettingsError: The variable says something else.
+    """
+    return is_on(os.environ, "UPLOADER_ENABLED", default=True)
 
 
 def attach_options() -> dict[str, Any]:

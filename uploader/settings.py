@@ -25,12 +25,11 @@ from uploader.addresses import base_url
 from uploader.errors import SettingsError
 from uploader.platforms.registry import PLATFORMS, spec_of
 from uploader.platforms.spec import PlatformSpec, SavedKey
+from uploader.switches import is_on
 
 DEFAULT_PROJECT = "offline-runs"
 _AROUND_KEYS = " \t\r\n\v\f\0\u00a0\u200b\ufeff"
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-
-_YES, _NO = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
 
 
 def wants_colours(environ: Mapping[str, str] = os.environ) -> bool:
@@ -153,7 +152,7 @@ class Settings:
         return cls(
             default_project=env.get("UPLOADER_PROJECT") or DEFAULT_PROJECT,
             ca_bundle=next((env[name] for name in _CA_VARIABLES if env.get(name)), None),
-            drain=_switch(env, "UPLOADER_DRAIN"),
+            drain=is_on(env, "UPLOADER_DRAIN"),
             visible_gpus=env.get("CUDA_VISIBLE_DEVICES", ""),
             rank=_rank(env),
             accounts={spec.name: _account(spec, env) for spec in PLATFORMS},
@@ -199,18 +198,6 @@ def _url(env: Mapping[str, str], name: str) -> str | None:
         return base_url(text) if text else None
     except SettingsError as error:
         raise SettingsError(f"{name}: {error}") from error
-
-
-def _switch(env: Mapping[str, str], name: str) -> bool:
-    """Return whether a variable says yes.
-
-    Raises:
-        SettingsError: It says neither yes nor no.
-    """
-    text = env.get(name, "").strip().lower()
-    if text not in _YES | _NO:
-        raise SettingsError(f"{name}: write 1 for yes, or 0 for no")
-    return text in _YES
 
 
 def _rank(env: Mapping[str, str]) -> int:

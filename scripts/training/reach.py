@@ -15,14 +15,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from dataset import make_dataset
+from PIL import Image
 
 SCRIPTS = Path(__file__).parent
 BIN = Path(sys.executable).parent
 ARGUMENTS = "imgsz=32 batch=4 fraction=0.1 workers=0 device=cpu plots=False amp=False epochs=1 exist_ok=True".split()
 SHIM = """
 import sys
-if any(word in part for part in sys.orig_argv for word in ("yolo", "ultralytics", "train", "tune", "-c")):
+if any(word in part for part in sys.orig_argv for word in ("yolo", "ultralytics", "train", "tune", "_temp_", "-c")):
     from torchvision_ops import ensure_torchvision_ops
     ensure_torchvision_ops()
 """
@@ -53,28 +55,17 @@ YOLO("yolo11n.yaml").tune(data={data!r}, epochs=1, iterations=2, imgsz=32, batch
                           device="cpu", plots=False, amp=False, project={project!r}, name="tune", val=True)
 """
 RANKS = """
-import os
-from datetime import timedelta
-import torch.distributed
-from ultralytics.models.yolo.detect import DetectionTrainer
+from equivalences.workers import Trainer
 
-from ultralytics.engine import validator
-from ultralytics.models.yolo.detect import val
+Trainer(overrides=dict(model="yolo11n-cls.yaml", data={images!r}, epochs=1, imgsz=32, batch=4, workers=0, device="cpu",
+    plots=False, amp=False, project={project!r}, exist_ok=True, name="torchrun")).train()
+"""
+DDP = """
+from equivalences.workers import Trainer
+from ultralytics import YOLO
 
-# On CPUs upstream trains without a process group, and evaluates on a GPU in a worker.
-torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=120))
-evaluate = DetectionTrainer.final_eval
-
-def on_the_cpu(trainer):
-    rank = validator.RANK
-    validator.RANK = val.RANK = -1
-    evaluate(trainer)
-    validator.RANK = val.RANK = rank
-
-DetectionTrainer.final_eval = on_the_cpu
-DetectionTrainer(overrides=dict(model="yolo11n.yaml", data={data!r}, epochs=1, imgsz=32, batch=4, fraction=0.1,
-    workers=0, device="cpu", plots=False, amp=False, project={project!r}, exist_ok=True,
-    name="torchrun" if os.environ["RANK"] == "0" else "other")).train()
+YOLO("yolo11n-cls.yaml").train(trainer=Trainer, data={images!r}, epochs=1, imgsz=32, batch=4, workers=0, device="cpu",
+                               plots=False, amp=False, project={project!r}, exist_ok=True, name="ddp")
 """
 
 
@@ -91,12 +82,13 @@ def main() -> None:
 def prepare(place: Path) -> dict[str, tuple[list[str], list[str], int]]:
     """Write the scripts; return for each way its command, the names of the runs and its exit code."""
     data, project = str(make_dataset(place / "data")), str(place / "runs")
+    images = str(pictures(place / "images"))
     cli = [str(BIN / "yolo"), "detect", "train", f"data={data}", "model=yolo11n.yaml", f"project={project}", *ARGUMENTS]
     (place / "shims").mkdir()
     (place / "shims" / "sitecustomize.py").write_text(SHIM)
-    texts = {"train.py": TRAIN, "spawn_train.py": SPAWN, "tune.py": TUNE, "ranks_train.py": RANKS}
+    texts = {"train.py": TRAIN, "spawn_train.py": SPAWN, "tune.py": TUNE, "ranks_train.py": RANKS, "ddp_train.py": DDP}
     for name, text in texts.items():
-        (place / name).write_text(text.format(data=data, project=project))
+        (place / name).write_text(text.format(data=data, images=images, project=project))
     notebook(place / "cells.ipynb", [f"!{' '.join(cli)} name=shout", f"%%bash\n{' '.join(cli)} name=bash"])
     killed = (
         "import os, train\nfrom ultralytics.engine.trainer import BaseTrainer\n"
@@ -110,9 +102,22 @@ def prepare(place: Path) -> dict[str, tuple[list[str], list[str], int]]:
         # each iteration is a training on a list of data sets, which upstream names by their folders
         "tune": ([sys.executable, "tune.py"], ["data", "data"], 0),
         "torchrun": ([str(BIN / "torchrun"), "--nproc_per_node", "2", "ranks_train.py"], ["torchrun"], 0),
+        "ddp": ([sys.executable, "ddp_train.py"], ["ddp"], 0),
         "notebook": ([str(BIN / "jupyter"), "execute", "cells.ipynb"], ["shout", "bash"], 0),
         "killed": ([sys.executable, "-c", killed], ["killed"], -9),
     }
+
+
+def pictures(folder: Path) -> Path:
+    """Draw a data set for a classifier, of two classes."""
+    random = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for name, least in (("dark", 0), ("light", 128)):
+            (place := folder / split / name).mkdir(parents=True)
+            for number in range(4):
+                pixels = random.integers(least, least + 128, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(place / f"{number}.png")
+    return folder
 
 
 def notebook(path: Path, cells: list[str]) -> None:
@@ -126,18 +131,20 @@ def notebook(path: Path, cells: list[str]) -> None:
 def is_recorded_once(place: Path, way: str, command: list[str], names: list[str], code: int) -> bool:
     """Run one; say what was recorded of it."""
     journal, log = place / f"journal-{way}", place / f"{way}.log"
-    environment = {**os.environ, "PYTHONPATH": f"{place / 'shims'}:{SCRIPTS}", "YOLO_OFFLINE": "true"}
+    environment = {**os.environ, "PYTHONPATH": f"{place / 'shims'}:{SCRIPTS}:{SCRIPTS.parent}", "YOLO_OFFLINE": "true"}
+    environment["YOLO_CONFIG_DIR"] = str(place / "config")
     whole = [sys.executable, "-m", "uploader", "exec", "--journal", str(journal), "--", *command]
     with log.open("w") as output:
         done = subprocess.run(whole, check=False, cwd=place, env=environment, stdout=output, stderr=subprocess.STDOUT)
     found = sorted(runs(journal))
-    as_expected = (done.returncode, [name for name, *_ in found]) == (code, names)
+    is_by_one = all("," not in sessions for *_, sessions in found)
+    as_expected = is_by_one and (done.returncode, [name for name, *_ in found]) == (code, names)
     print(
         f"{way:10} {'once' if as_expected else 'WRONG'}  exit code {done.returncode}, runs {found}",
         flush=True,
     )
     if not as_expected:
-        print(log.read_text()[-3000:])
+        print(log.read_text()[-9000:])
     return as_expected
 
 

@@ -34,6 +34,13 @@ def run(python: Path, *arguments: str, **variables: str) -> subprocess.Completed
     return subprocess.run([python, *arguments], env=environment, cwd=python.parent, capture_output=True, text=True)
 
 
+def findings(python: Path, journal: str) -> tuple[int, set[str]]:
+    """Return the exit code of `doctor`, and what it finds of enabling."""
+    done = run(python, "-m", "uploader", "doctor", "--json", "--journal", journal)
+    codes = {finding["code"] for finding in json.loads(done.stdout)["findings"]}
+    return done.returncode, codes & {"enabled", "enabling-stale"}
+
+
 def test_an_enabled_environment_records_until_it_is_disabled(python: Path, tmp_path: Path) -> None:
     before = json.loads(run(python, "-c", PATHS).stdout)
     enabled = run(python, "-m", "uploader", "enable")
@@ -41,6 +48,8 @@ def test_an_enabled_environment_records_until_it_is_disabled(python: Path, tmp_p
     assert json.loads(run(python, "-I", "-c", PATHS).stdout)[0]  # which ignores PYTHONPATH
     assert json.loads(run(python, "-c", PATHS).stdout) == [True, before[1]]
     journal = str(tmp_path / "journal")
+    left_out = run(python, "-c", TRAIN, UPLOADER_JOURNAL=journal, PYTHONPATH=str(SMALL), UPLOADER_ENABLED="0")
+    assert (left_out.returncode, (tmp_path / "journal").exists()) == (0, False), left_out.stderr
     done = run(python, "-c", TRAIN, UPLOADER_JOURNAL=journal, PYTHONPATH=str(SMALL))
     assert done.returncode == 0, done.stderr
     with sqlite3.connect(tmp_path / "journal" / "journal.db") as read:
@@ -48,21 +57,19 @@ def test_an_enabled_environment_records_until_it_is_disabled(python: Path, tmp_p
     read.close()
     (file,) = json.loads(run(python, "-m", "uploader", "where", "--json").stdout)["enabled_by"]
     assert file in enabled.stdout
+    assert findings(python, journal) == (0, {"enabled"})
+    Path(file).write_text(Path(file).read_text("utf-8").replace("startup", "gone"), "utf-8")
+    assert findings(python, journal) == (1, {"enabling-stale"})
     assert run(python, "-m", "uploader", "disable").stdout == f"Removed {file}\n"
     assert json.loads(run(python, "-c", PATHS).stdout) == before
 
 
-def test_a_file_whose_folder_is_gone_says_nothing_and_doctor_names_it(python: Path, tmp_path: Path) -> None:
+def test_a_file_whose_folder_is_gone_says_nothing(python: Path) -> None:
     run(python, "-m", "uploader", "enable")
     (file,) = python.parents[1].glob("lib/python*/site-packages/offline_uploader.pth")
     file.write_text(file.read_text("utf-8").replace("startup", "gone"), "utf-8")
     started = run(python, "-c", PATHS)
     assert (json.loads(started.stdout)[0], started.stderr) == (False, "")
-    recorded = run(python, "-m", "uploader", "restore", "--help")  # a command is not affected
-    assert recorded.returncode == 0
-    from uploader.enabling import is_stale
-
-    assert is_stale(file)
 
 
 def test_what_cannot_be_written_is_said_with_a_way_out(python: Path) -> None:

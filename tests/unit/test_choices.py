@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from uploader.callbacks import recorded_calls
 from uploader.errors import SettingsError
+from uploader.exec_variables import is_wanted
 from uploader.live.recording_options import check_texts, choose_options, choose_routes
 from uploader.settings import Settings
 
@@ -99,3 +102,21 @@ def test_the_environment_asks_for_one(text: str, wanted: bool) -> None:
 def test_an_unclear_wish_for_one_is_refused() -> None:
     with pytest.raises(SettingsError, match="UPLOADER_DRAIN: write 1 for yes"):
         Settings.load({"UPLOADER_DRAIN": "maybe"})
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("", True), ("1", True), ("0", False), (" Off ", False)])
+def test_what_no_script_attaches_to_is_recorded_unless_the_environment_says_no(
+    monkeypatch: pytest.MonkeyPatch, text: str, wanted: bool
+) -> None:
+    monkeypatch.setenv("UPLOADER_ENABLED", text)
+    assert is_wanted() is wanted
+
+
+def test_it_is_recorded_where_the_environment_is_unclear(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("UPLOADER_ENABLED", "maybe")
+    monkeypatch.setattr(logging.getLogger("ultralytics"), "propagate", True)
+    caplog.set_level(logging.WARNING, "ultralytics")
+    assert not recorded_calls.is_left_out()
+    assert "recorded (UPLOADER_ENABLED: write 1 for yes, or 0 for no)" in caplog.text

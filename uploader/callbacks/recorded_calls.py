@@ -16,7 +16,8 @@ from uploader.callbacks.attach import attach
 from uploader.callbacks.attachment import call_recorded, is_detached
 from uploader.callbacks.callback_lists import RecordedLists
 from uploader.callbacks.trainer_callbacks import PlatformCallbacks
-from uploader.exec_variables import attach_options
+from uploader.errors import SettingsError
+from uploader.exec_variables import attach_options, is_wanted
 
 _log = logging.getLogger("ultralytics")
 _is_unwanted: ContextVar[bool] = ContextVar("uploader_unwanted", default=False)
@@ -35,7 +36,7 @@ def call(owner: Any, name: str, start: Callable[..., Any], arguments: Sequence[A
     """
     if is_detached(owner):
         return _call_unrecorded(owner, start, arguments, options)
-    if isinstance(owner.callbacks, RecordedLists) or _is_unwanted.get() or not (callbacks := _attached(owner)):
+    if isinstance(owner.callbacks, RecordedLists) or is_left_out() or not (callbacks := _attached(owner)):
         return start(owner, *arguments, **options)
     return call_recorded(owner, callbacks, name, lambda: start(owner, *arguments, **options))
 
@@ -48,6 +49,15 @@ def _call_unrecorded(
         return start(owner, *arguments, **options)
     finally:
         _is_unwanted.reset(token)
+
+
+def is_left_out() -> bool:
+    """Return whether this training is not to be recorded, as the environment says or its model was detached."""
+    try:
+        return _is_unwanted.get() or not is_wanted()
+    except SettingsError as error:
+        _log.warning("Uploader: this training is recorded (%s)", error)
+        return False
 
 
 def _attached(owner: Any) -> PlatformCallbacks | None:

@@ -20,10 +20,10 @@ def enable(user: bool) -> None:
     """Have every training with Ultralytics recorded that this Python runs, without changing a script.
 
     It writes one small file into the environment's site-packages, which installs an import hook whenever this Python
-    starts; that takes less than a millisecond where Ultralytics is not imported. Where trainings are recorded is chosen
-    as ever, by the environment: UPLOADER_JOURNAL, UPLOADER_MIRROR, UPLOADER_DRAIN. What a script attaches or detaches
-    itself stays as the script has it. `python -m uploader disable` removes the file; run that before uninstalling. Each
-    Python, each virtual environment too, is enabled by its own.
+    starts; that takes less than a millisecond where Ultralytics is not imported. Where trainings are recorded is
+    chosen as ever, by the environment: UPLOADER_JOURNAL, UPLOADER_MIRROR, UPLOADER_DRAIN. UPLOADER_ENABLED=0 leaves a
+    command out. What a script attaches or detaches itself stays as the script has it. `python -m uploader disable`
+    removes the file; run that before uninstalling. Each Python, each virtual environment too, is enabled by its own.
     """
     from uploader.enabling import enable as write
     from uploader.enabling import environment_file, user_file
