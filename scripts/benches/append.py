@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from pathlib import Path
 
 from benches.contender import Opening, Operation, contenders
@@ -21,6 +22,7 @@ AT = "2026-01-01T00:00:00.000000Z"
 BLOCK = 25
 ROUNDS = 40
 RAW, PREALLOCATED = "sqlite3: INSERT, COMMIT", "sqlite3, log preallocated as ours"
+SAME = "sqlite3: the same INSERT, schema and log"
 OURS, RECORDER = "journal: Writer.append", "callbacks: Recorder.event"
 MIRRORED = "Recorder.event, mirrored to a folder"
 NEPTUNE, WANDB = "neptune-scale 0.30 offline: log_metrics", "wandb 0.31 offline: log"
@@ -32,17 +34,20 @@ def run(setting: Setting) -> Result:
     durable: dict[str, Opening] = {
         RAW: raw_full,
         PREALLOCATED: raw_preallocated,
+        SAME: same_full,
         OURS: journal_full,
         RECORDER: recorder_full,
     }
     full = _table(setting, "durability full", durable)
-    process = _table(setting, "durability process", {RAW: raw_process, OURS: journal_process})
+    process = _table(setting, "durability process", {RAW: raw_process, SAME: same_process, OURS: journal_process})
     peers = _table(setting, "trackers", {NEPTUNE: neptune, WANDB: wandb, PEER: journal_full})
     mirrored = _table(setting, "with a mirror", {RECORDER: recorder_full, MIRRORED: recorder_mirrored})
     return Result(
         (full, process, peers, mirrored),
         (
             Target("durable append over sqlite3, p50", full.ratio(OURS), 1.25),
+            Target("the same over the same INSERT, p50", full.ratio(OURS) / full.ratio(SAME), 1.15),
+            Target("not flushed, over the same INSERT, p50", process.ratio(OURS) / process.ratio(SAME), 1.25),
             Target("durable append over neptune-scale, p50", peers.ratio(PEER), 1.0),
             Target("event with a mirror over one without, p50", mirrored.ratio(MIRRORED), 1.05),
         ),
@@ -51,6 +56,8 @@ def run(setting: Setting) -> Result:
             "constraint, under the same pragmas. Ours also encodes the payload and reads the clock.",
             "A session preallocates its log before its events need it (log_room.py), so that a commit overwrites "
             "instead of extending the file; the second row shows the effect of this alone on sqlite3.",
+            "The same INSERT: encoded beforehand, into a journal's table with indexes, constraints and trigger, "
+            "by sqlite3 alone, which flushes each commit where ours flush; its log has the same room.",
             f"Each row is a separate process; they alternate in blocks of {BLOCK} events.",
             "neptune-scale commits each event to SQLite with synchronous=FULL; wandb passes it to another process and "
             "does not wait for the disk.",
@@ -104,6 +111,43 @@ def raw_process(folder: Path) -> AbstractContextManager[Operation]:
 
 
 @contextmanager
+def same_insert(folder: Path, synchronous: str) -> Iterator[Operation]:
+    """What sqlite3 alone takes to write the row that ours write, in a journal that nobody else has open."""
+    import journal
+    from journal.storage.log_room import make_room
+
+    with journal.open(folder / "journal") as opened:
+        writer = opened.writer()
+        run = writer.start_run(project="bench", name="append", save_dir=str(folder))
+        session = writer.start_session(run.id)
+        writer.close()
+    database = folder / "journal" / "journal.db"
+    connection = sqlite3.connect(database, isolation_level=None)
+    for pragma in ("wal_autocheckpoint=0", "mmap_size=0", f"synchronous={synchronous}", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    make_room(connection, database)
+    numbers = count(1)
+    statement = (
+        "INSERT INTO events (run_id, session_id, kind, key, payload, created_at, seq) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    )
+    row = (run.id, session, "epoch_end", "1", encode(EVENT), AT)
+
+    def operation() -> None:
+        connection.execute(statement, (*row, next(numbers)))
+
+    yield operation
+    connection.close()
+
+
+def same_full(folder: Path) -> AbstractContextManager[Operation]:
+    return same_insert(folder, "FULL")
+
+
+def same_process(folder: Path) -> AbstractContextManager[Operation]:
+    return same_insert(folder, "NORMAL")
+
+
+@contextmanager
 def appending(folder: Path, durability: Durability) -> Iterator[Operation]:
     """Ours."""
     import journal
@@ -147,8 +191,6 @@ def recording(folder: Path, mirror: str | None = None) -> Iterator[Operation]:
 @contextmanager
 def neptune(folder: Path) -> Iterator[Operation]:
     """The client of neptune-scale without a network; steps must grow."""
-    from itertools import count
-
     from neptune_scale import Run
 
     run, steps = Run(project="bench/append", run_id="bench", mode="offline", log_directory=folder), count()
