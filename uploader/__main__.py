@@ -18,6 +18,7 @@ COMMANDS = (
     "drop",
     "enable",
     "exec",
+    "export",
     "logs",
     "mirror",
     "pack",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 import signal
@@ -16,6 +17,7 @@ from support.threads import left_threads
 
 import uploader
 from uploader.callbacks.trainer_callbacks import recording_of
+from uploader.exporting.table_text import as_results
 
 pytestmark = pytest.mark.training
 
@@ -297,6 +299,7 @@ def test_only_the_first_rank_records(journal: Any, train_arguments: dict[str, An
 import uploader
 from ultralytics.models.yolo.detect import DetectionTrainer
 from uploader.callbacks.trainer_callbacks import recording_of
+from uploader.exporting.table_text import as_results
 trainer = DetectionTrainer(overrides={ {**train_arguments, "model": "yolo11n.yaml"}!r})
 uploader.attach(trainer, journal={str(journal.folder)!r})
 assert recording_of(trainer) is None
@@ -340,3 +343,12 @@ def test_the_batch_size_that_is_trained_with_is_recorded(
     trainer.run_callbacks("teardown")
     assert [event["batch"] for event in journal.events("batch")] == [6, 3]
     assert journal.events("training_started")[0]["trainArgs"]["batch"] == "-1"
+
+
+def test_an_exported_table_is_the_trainers_own(train: Callable[..., Any], journal: Any) -> None:
+    model = train(epochs=2)
+    columns = uploader.open(journal.folder).run().metrics()
+    exported = list(csv.DictReader(as_results(columns).splitlines()))
+    trainers = list(csv.DictReader((model.trainer.save_dir / "results.csv").read_text("utf-8").splitlines()))
+    own = {"time"} | {name for name in trainers[0] if name.startswith("lr/") and name != "lr/pg0"}
+    assert exported == [{name: cell for name, cell in row.items() if name not in own} for row in trainers]
