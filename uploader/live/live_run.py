@@ -14,7 +14,7 @@ from journal.losses import Loss, loss_payload
 from uploader.live.console_capture import Chunk, ConsoleCapture
 from uploader.live.event_buffer import EventBuffer
 from uploader.live.guard import optional
-from uploader.live.machine_sampler import MachineSampler
+from uploader.live.machine_sampler import Sampler
 from uploader.live.redact import Redactor
 from uploader.live.training_failure import Failure
 from uploader.proving.key_files import public_key
@@ -35,7 +35,7 @@ class LiveRun:
     def __init__(
         self,
         recorder: Recorder,
-        system: MachineSampler,
+        system: Sampler,
         redactor: Redactor,
         capture: Callable[[Callable[[Chunk], None]], ConsoleCapture],
         say: Callable[[str], None],

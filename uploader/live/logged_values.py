@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from journal.encoding import plain
+from journal.handler_errors import raised_in_handler
 
 _DEEPEST = 8
 """Mappings within each other are followed so far."""
@@ -62,9 +63,19 @@ def logged(values: Mapping[Any, Any]) -> Logged:
     return Logged(metrics, not_finite, others)
 
 
+def in_text(name: Any) -> str:
+    """Return a name as text; one of somebody's class may have none."""
+    try:
+        return str(name)
+    except Exception as error:
+        if raised_in_handler(error):
+            raise
+        return f"<{type(name).__name__}>"
+
+
 def _flat(values: Mapping[Any, Any], before: str, depth: int) -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
-        full = f"{before}{name}"
+        full = f"{before}{in_text(name)}"
         if isinstance(value, Mapping) and depth:
             yield from _flat(value, f"{full}/", depth - 1)
         else:
@@ -75,12 +86,13 @@ def _number(value: Any) -> int | float | None:
     """Return a number, also one of an array or tensor with a single one; None for anything else."""
     if isinstance(value, (bool, int, float)):
         return _of_python(value)
-    with_item = getattr(value, "item", None)
-    if with_item is None or isinstance(value, type):
+    if isinstance(value, (str, bytes, type)):
         return None
     try:
-        found = with_item()
-    except (ValueError, RuntimeError, TypeError):  # it has several
+        found = value.item() if hasattr(value, "item") else value.__float__()
+    except Exception as error:  # it has several, or none
+        if raised_in_handler(error):
+            raise
         return None
     return _of_python(found) if isinstance(found, (bool, int, float)) else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 EVERY_SECONDS = 5.0
 _STALE = 3
@@ -14,6 +14,36 @@ _CLOSE_SECONDS = 1.0
 
 Meter = Callable[[], dict[str, Any]]
 """Measures now; rates are since the last time."""
+
+
+class Sampler(Protocol):
+    """Tells how busy the machine is."""
+
+    def begin(self) -> None:
+        """Begin to sample."""
+        ...
+
+    def sample(self) -> dict[str, Any] | None:
+        """Return the last sample; None where there is none."""
+        ...
+
+    def close(self) -> None:
+        """End what was begun."""
+        ...
+
+
+class NothingSampled:
+    """Samples nothing, for a run that is not to tell of its machine."""
+
+    def begin(self) -> None:
+        """Begin nothing."""
+
+    def sample(self) -> dict[str, Any] | None:
+        """Return none."""
+        return None
+
+    def close(self) -> None:
+        """End nothing."""
 
 
 class MachineSampler:

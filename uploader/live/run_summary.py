@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from journal.kinds import SUMMARY
-from uploader.live.event_buffer import Write
-from uploader.live.logged_values import Logged, logged
+from uploader.live.guard import optional
+from uploader.live.logged_values import Logged, in_text, logged
 
 
 class Summary(MutableMapping[str, Any]):
     """Values by name, such as the best accuracy. What is not said here is told as it was logged last.
 
     Args:
-        write: Writes an event; None where nothing is recorded.
+        write: Writes an event of a kind, a payload and a key; None where nothing is recorded.
         before: The last event's payload where the run goes on.
     """
 
-    def __init__(self, write: Write | None, before: Mapping[str, Any]) -> None:
+    def __init__(self, write: Callable[[str, dict[str, Any], str], object] | None, before: Mapping[str, Any]) -> None:
         self._write = write
         self._values: dict[str, Any] = {**before.get("metrics", {}), **before.get("values", {})}
 
@@ -52,5 +52,5 @@ class Summary(MutableMapping[str, Any]):
         return logged(self._values)
 
     def _record(self, name: str) -> None:
-        if self._write is not None:
-            self._write(SUMMARY, self._told().payload(), str(name))
+        if (write := self._write) is not None:
+            optional("the summary", lambda: write(SUMMARY, self._told().payload(), in_text(name)))

@@ -23,8 +23,9 @@ from uploader.live.console_capture import ConsoleCapture
 from uploader.live.current_training import current_recording
 from uploader.live.line_chunks import LineChunks
 from uploader.live.live_run import LiveRun
+from uploader.live.loop_recording import LoopRecording, end_in
 from uploader.live.machine_meter import open_meter
-from uploader.live.machine_sampler import MachineSampler
+from uploader.live.machine_sampler import MachineSampler, NothingSampled, Sampler
 from uploader.live.recording_options import check_texts, choose_options, choose_routes
 from uploader.live.redact import Redactor
 from uploader.live.run_facts import configuration, run_environment, start_facts
@@ -53,6 +54,7 @@ def start_run(
     mirror: str | Path | None = None,
     drain: bool | None = None,
     console: bool = True,
+    system: bool = True,
     rank: int | None = None,
 ) -> ActiveRun:
     """Record a run of any training loop into a journal; no network is needed, neither now nor later.
@@ -72,7 +74,7 @@ def start_run(
         folder: The run's folder, by which it can be resumed. None makes one: `runs/PROJECT/NAME`, `NAME-2`, …
         resume: True to go on with the run of `folder` if there is one; or an id, a name or a folder of the run that
             goes on.
-        journal: As for `uploader.attach`, like all that follow but the last two.
+        journal: As for `uploader.attach`, like all that follow but the last three.
         durability: See there.
         platform: See there.
         base_url: See there.
@@ -80,6 +82,7 @@ def start_run(
         mirror: See there.
         drain: See there.
         console: Whether what is printed is recorded.
+        system: Whether it is recorded how busy the machine is.
         rank: Number of this process among those that train together; None for what its launcher says.
 
     Raises:
@@ -96,6 +99,7 @@ def start_run(
     if (_rank(settings) if rank is None else rank) > 0:
         return not_recording(folder or ".", given)
     where = _folder_to_resume(options, resume, folder) or _new_folder(folder, project, called)
+    end_in(where)
     recorder = Recorder.start(
         options, project=project_slug(project), name=run_slug(called), save_dir=where, resume=resume is not False
     )
@@ -103,27 +107,30 @@ def start_run(
         say(message)
     if options.drain and (reason := missing_key(settings, options.routes)):
         LOGGER.warning("Uploader: the drain beside this run waits: %s", reason)
-    return _begun(recorder, Redactor(settings.keys), where, given, console=console)
+    sampler = MachineSampler(open_meter) if system else NothingSampled()
+    return _begun(recorder, sampler, Redactor(settings.keys), where, given, console=console)
 
 
-def _begun(recorder: Recorder, redactor: Redactor, folder: Path, config: dict[str, Any], *, console: bool) -> ActiveRun:
-    begun: list[ActiveRun] = []
+def _begun(
+    recorder: Recorder, sampler: Sampler, redactor: Redactor, folder: Path, config: dict[str, Any], *, console: bool
+) -> ActiveRun:
+    begun: list[LoopRecording] = []
 
     def accepts() -> bool:
         return console and bool(begun) and current_recording() in (None, begun[0])
 
     live = LiveRun(
         recorder,
-        MachineSampler(open_meter),
+        sampler,
         redactor,
         lambda record: ConsoleCapture(record, accepts, LineChunks, *_log_beside_the_streams()),
         say,
     )
     live.system.begin()
-    begun.append(ActiveRun(live, redactor, folder, config))
+    begun.append(LoopRecording(live, redactor, folder))
     copied = {"uploaderCopyOf": recorder.origin.copy_of} if recorder.origin.copy_of else {}
     begun[0].begin(start_facts(config, resumed=recorder.resumed), run_environment(), copied)
-    return begun[0]
+    return ActiveRun(begun[0], folder, config)
 
 
 def _log_beside_the_streams() -> tuple[logging.Logger | None, logging.Formatter | None]:

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -178,14 +179,16 @@ def test_nothing_that_is_wrong_reaches_the_loop(
             raise RuntimeError
 
     wrong: Any = [1]
+    wrong_name: Any = Unreadable()
     with start() as run:
         run.log(wrong)
-        run.log({"a": Unreadable(), "b": 1}, step="three")
+        run.log({"a": Unreadable(), "b": 1, Unreadable(): 1}, step="three")
         run.log({"b": 2}, step=-1)
         run.log_checkpoint(tmp_path / "nothing.pt")
-        run.log_checkpoint(tmp_path)
         run.log_checkpoint(__file__, role="newest")
-    assert recorded(folder) == {"epoch": [0, 1], "b": [1, 2]}
+        run.log_checkpoint(wrong)
+        run.summary[wrong_name] = Unreadable()
+    assert recorded(folder) == {"epoch": [0, 1], "b": [1, 2], "<Unreadable>": [1, None]}
     assert [each.role for each in uploader.open(folder).run().checkpoints()] == ["last", "final"]
     told = [message.partition(" ")[2] for message in caplog.messages if message.startswith("Uploader: ")]
     assert len(told) == len({*told}) == 5
@@ -199,6 +202,74 @@ def test_threads_may_log_at_once(start: Start, folder: Path) -> None:
     for thread in threads:
         thread.join()
     assert recorded(folder)["epoch"] == list(range(100))
+
+
+class Watched:
+    """The lock of a run, which tells when a second thread asks for it."""
+
+    def __init__(self, lock: Any, asked: threading.Event) -> None:
+        self.lock, self.asked, self.count = lock, asked, 0
+
+    def __enter__(self) -> None:
+        self.count += 1
+        if self.count == 2:
+            self.asked.set()
+        self.lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+def test_a_step_is_written_before_the_next_version_of_it_is_made(
+    start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the older version could be written last, and would count."""
+    recording: Any = start()._recording
+    second = threading.Event()  # the second thread waits for the first, or is in the middle of it
+    write = recording.run.events.event
+    written: list[int] = []
+
+    def event(kind: str, payload: Any, key: str) -> None:
+        if threading.current_thread() is other:
+            second.set()
+        else:
+            other.start()
+            assert second.wait(60)
+        written.append(payload["revision"])
+        write(kind, payload, key)
+
+    other = threading.Thread(target=lambda: recording.log({"b": 2}, 0))
+    monkeypatch.setattr(recording, "_lock", Watched(recording._lock, second))
+    monkeypatch.setattr(recording.run.events, "event", event)
+    recording.log({"a": 1}, 0)
+    other.join()
+    assert (written, recorded(folder)) == ([1, 2], {"epoch": [0], "a": [1], "b": [2]})
+
+
+def test_a_run_that_nobody_holds_ends(start: Start, folder: Path) -> None:
+    def cell(error: Exception | None) -> None:
+        run = uploader.start_run(project="demo", name="cell", journal=folder)
+        run.log({"a": 1})
+        ended.append(run._recording._has_ended)  # type: ignore[union-attr]
+        if error is not None:
+            sys.last_value = error  # as an interactive Python does, before the next cell runs
+
+    ended: list[threading.Event] = []
+    for error in (None, ValueError("in a cell")):
+        cell(error)
+        assert ended[-1].wait(60)
+    del sys.last_value
+    assert [run.status().state for run in uploader.open(folder).runs()] == ["finished", "failed"]
+
+
+def test_a_folder_has_one_run_at_a_time(start: Start, folder: Path, tmp_path: Path) -> None:
+    """A cell of a notebook is run again."""
+    first = start(folder=tmp_path / "here", resume=True)
+    first.log({"a": 0})
+    again = start(folder=tmp_path / "here", resume=True)
+    again.log({"a": again.next_step})
+    assert (first.is_open, again.is_open, again.id) == (False, True, first.id)
+    assert recorded(folder)["a"] == [0, 1]
 
 
 def test_two_runs_in_one_process_keep_their_output_apart(start: Start, folder: Path) -> None:
@@ -265,15 +336,38 @@ def test_what_was_best_before_it_went_on_is_its_result(start: Start, folder: Pat
 
 
 def test_steps_that_look_like_a_final_evaluation_are_steps(start: Start, folder: Path, api: Api) -> None:
+    steps: dict[int, dict[str, float]] = {0: {"train/loss": 1.0}, 1: {"metrics/acc": 0.5}, 2: {"metrics/acc": 0.75}}
     with start(config={"epochs": 3}, platform=["ultralytics", "hub"]) as run:
-        for step in range(3):
-            run.log({"metrics/accuracy": step / 4}, step=step)
+        for step, values in steps.items():
+            run.log(values, step=step)
     drain(folder, api.url, hub=api.url)
-    assert shown(api) == {step: {"metrics/accuracy": step / 4} for step in range(3)}
+    assert shown(api) == steps
     texts = [json.loads(text) for (text,) in rows(folder, "SELECT body FROM deliveries WHERE kind = 'metrics'")]
-    told = {step: json.loads(text) for body in texts for step, text in body["metrics"].items()}
-    assert told == {str(step): {"metrics/accuracy": step / 4} for step in range(3)}
-    assert recorded(folder) == {"epoch": [0, 1, 2], "metrics/accuracy": [0.0, 0.25, 0.5]}
+    told = {int(step): json.loads(text) for body in texts for step, text in body["metrics"].items()}
+    assert told == steps
+    expected = {"epoch": [0, 1, 2], "train/loss": [1.0, None, None], "metrics/acc": [None, 0.5, 0.75]}
+    assert recorded(folder) == expected
+    assert uploader.open(folder).run().status().epochs == 3
+
+
+def test_a_folder_of_weights_is_kept_as_an_archive(start: Start, folder: Path, api: Api, tmp_path: Path) -> None:
+    saved = tmp_path / "checkpoint-7"
+    saved.mkdir()
+    (saved / "weights").write_bytes(b"old")
+    with start(system=False) as run:
+        run.log_checkpoint(saved, step=6)
+        (tmp_path / "cached").write_bytes(b"newer")
+        (saved / "weights").unlink()
+        (saved / "weights").symlink_to(tmp_path / "cached")
+        run.log_checkpoint(saved, step=7)
+    drain(folder, api.url)
+    [final] = [each for each in uploader.open(folder).run().checkpoints() if each.role == "final"]
+    assert (final.filename, final.epoch) == ("last.tar", 7)
+    with recordings(folder) as opened, tarfile.open(opened.journal.blobs.path(final.sha256)) as archive:
+        [weights] = [each for each in archive if each.isfile()]
+        assert (weights.name, archive.extractfile(weights).read()) == ("checkpoint-7/weights", b"newer")  # type: ignore[union-attr]
+    assert api.model()["file"]["sha256"] == final.sha256
+    assert events(folder, "training_started")[0]["system"] is None
 
 
 def test_a_run_to_go_on_with_that_is_not_there_is_told_at_once(start: Start) -> None:
@@ -303,6 +397,7 @@ run = uploader.start_run(project="demo", name="train", journal=sys.argv[1], fold
 run.log({"a": 1}, step=run.next_step)
 def child():
     run.log({"a": 2})
+    run.summary["of"] = "the child"
     run.finish()
 if sys.argv[3] == "fork":
     process = multiprocessing.get_context("fork").Process(target=child)
@@ -340,6 +435,7 @@ def test_however_a_process_ends_its_run_is_known_and_goes_on(
     assert script("raise")[0] == 1
     assert events(folder, "training_failed") == [{"error": "of the script", "code": "ValueError"}]
     assert script("fork") == (0, "child 0\n")
+    assert events(folder, "summary") == []
     drain(folder, api.url)
     assert (api.model()["status"], shown(api)) == ("completed", {step: {"a": 1} for step in range(3)})
     assert len(uploader.open(folder).runs()) == 1

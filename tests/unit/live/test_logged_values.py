@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,17 @@ class Tensor:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(1, 1), (0.5, 0.5), (True, 1), (np.float32(0.5), 0.5), (np.array([3]), 3), (Tensor(2.5), 2.5), (1 << 70, 2.0**70)],
+    [
+        (1, 1),
+        (0.5, 0.5),
+        (True, 1),
+        (np.float32(0.5), 0.5),
+        (np.array([3]), 3),
+        (Tensor(2.5), 2.5),
+        (1 << 70, 2.0**70),
+        (Decimal("1.5"), 1.5),
+        (Fraction(1, 4), 0.25),
+    ],
 )
 def test_every_kind_of_number_is_a_metric(value: Any, number: float) -> None:
     assert logged({"a": value}) == Logged({"a": number})

@@ -1,0 +1,236 @@
+"""The recording of a loop of somebody's own: one producer of a live run, as Ultralytics' callbacks are another."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from journal.evaluations import SAID, looks_like_one
+from journal.kinds import BEST, EPOCH, FINAL, LAST
+from journal.metrics import REVISION
+from journal.writing.continuation import Continuation
+from uploader.live.current_training import make_current
+from uploader.live.guard import guard
+from uploader.live.live_run import LiveRun
+from uploader.live.logged_values import Logged, logged
+from uploader.live.packed_folder import pack
+from uploader.live.redact import Redactor
+from uploader.live.run_summary import Summary
+from uploader.live.steps import Steps, step_number
+from uploader.live.training_failure import Failure, failure
+from uploader.recording.checkpoint_file import CheckpointFile
+
+LOGGER = logging.getLogger("uploader")
+ROLES = (LAST, BEST, FINAL)
+
+
+class LoopRecording:
+    """The recording of a loop, from its start to its end.
+
+    It is not what the loop holds (`uploader.live.active_run`), so that a run that nobody holds any more can be ended.
+
+    Attributes:
+        run: Where events go.
+        folder: The run's folder.
+        steps: What was logged in each step.
+        summary: What is said of the run as a whole.
+    """
+
+    def __init__(self, run: LiveRun, redactor: Redactor, folder: Path) -> None:
+        """Record nothing yet.
+
+        Args:
+            run: Where events go; this object ends it.
+            redactor: Removes secrets from text.
+            folder: The run's folder.
+        """
+        self.run = run
+        self.folder = folder
+        self._redactor = redactor
+        before = run.recorder.continuation()
+        self.steps = Steps(before.following)
+        self.summary = Summary(self._sum_up, before.summary)
+        self._last = Logged()
+        self._checkpoints = _best_so_far(before)
+        self._has_best = before.best is not None
+        self._lock = threading.RLock()  # a signal handler may log while the thread under it does
+        self._ending = threading.Lock()
+        self._has_ended = threading.Event()
+        self._warned: set[str] = set()
+        self._sampled: tuple[int, object] = (-1, None)
+        self._is_closed = False
+        self._pid = os.getpid()
+        self._error_before = getattr(sys, "last_value", None)
+
+    def begin(self, start: Mapping[str, Any], environment: Mapping[str, Any], origin: Mapping[str, str]) -> None:
+        """Record the start."""
+        make_current(self)
+        atexit.register(self.abandon)
+        _begun.add(self)
+        self.run.begin(start, environment, origin)
+        self.run.go_on()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process records the run, and it has not ended."""
+        return not self._is_closed and os.getpid() == self._pid
+
+    def takes_more(self) -> bool:
+        """Return whether something can be recorded; say once why not."""
+        run = self.run.recorder.run_id
+        if os.getpid() != self._pid:
+            self.warn("child", f"run {run} is recorded by the process that began it, not by its child {os.getpid()}")
+        elif self._is_closed:
+            self.warn("closed", f"run {run} has ended: what is logged now is not recorded")
+        else:
+            make_current(self)
+        return self.is_open
+
+    def log(self, values: Mapping[str, Any], step: Any) -> None:
+        """Record what was logged at once; see `ActiveRun.log`."""
+        if not _is_by_name(values):
+            self.warn("values", f"log takes values by name, and not a {type(values).__name__}: they are not recorded")
+            return
+        told = logged(values)
+        number = self._number(step)
+        system = self.run.system.sample()
+        with self._lock:
+            taken = self.steps.take(told, number)
+            self._last = self._last.merged(told)
+            payload = {"epoch": taken.number, REVISION: taken.revision, **taken.logged.payload()}
+            if looks_like_one(payload["metrics"]):
+                payload[SAID] = False
+            if system is not self._sampled[1] or taken.number == self._sampled[0]:  # each sample once, with one step
+                payload["system"] = system
+                self._sampled = (taken.number, system)
+            self.run.events.event(EPOCH, payload, str(taken.number))
+
+    def checkpoint(self, path: str | os.PathLike[str], role: str, step: Any) -> None:
+        """Record a save; see `ActiveRun.log_checkpoint`."""
+        if role not in ROLES:
+            allowed = ", ".join(ROLES)
+            self.warn(f"role {role}", f"a checkpoint's role is one of {allowed}, and not {role!r}: kept as last")
+            role = LAST
+        guard(self, "log_checkpoint", partial(self._checkpoint, Path(path), role, self._number(step)))
+
+    def fail(self, why: str) -> None:
+        """End the run for a reason."""
+        self._finish(Failure(self._redactor.text(why), "Failed"))
+
+    def close(self, error: BaseException | None) -> None:
+        """End the run with what ended the loop; `SystemExit` without a code of failure is no error."""
+        self._finish(self._failure(error))
+
+    def abandon(self) -> None:
+        """End a run that nobody has ended: as failed if an error has ended the program, else as complete."""
+        if os.getpid() == self._pid:
+            self.close(self._unseen_error())
+            self._has_ended.wait()  # another thread may be at it
+
+    def abandon_unseen(self) -> None:
+        """Do the same in a thread of the run, when nobody holds it any more."""
+        self._end(self._failure(self._unseen_error()))
+
+    def warn(self, what: str, message: str) -> None:
+        """Warn once of each thing."""
+        if what not in self._warned:
+            self._warned.add(what)
+            LOGGER.warning("Uploader: %s", message)
+
+    def _sum_up(self, kind: str, payload: Mapping[str, Any], key: str) -> None:
+        if self.takes_more():
+            self.run.events.event(kind, payload, key)
+
+    def _number(self, step: Any) -> int | None:
+        try:
+            return step_number(step)
+        except ValueError as error:
+            self.warn("step", f"{error}, and not {type(step).__name__}: it is counted instead")
+            return None
+
+    def _checkpoint(self, path: Path, role: str, step: int | None) -> None:
+        epoch = max(0, self.steps.following - 1) if step is None else step
+        self._has_best = self._has_best or role == BEST
+        publish = role != LAST or not self._has_best
+        if path.is_dir():
+            path = pack(path, self.folder / "checkpoints" / f"{role}.tar")
+        file = CheckpointFile.of(path, role, epoch=epoch, publish=publish, is_best=role != LAST)
+        if file is None:
+            LOGGER.warning("Uploader: the checkpoint %s is not recorded: there is no such file or folder", path)
+            return
+        self._checkpoints[role] = file
+        if role == FINAL:
+            self.run.recorder.snapshot(file)
+        else:
+            self.run.saved({"epoch": epoch, "files": [file.save_facts()]}, [file])
+
+    def _unseen_error(self) -> BaseException | None:
+        error = getattr(sys, "last_value", None)
+        return None if error is self._error_before else error
+
+    def _failure(self, error: BaseException | None) -> Failure | None:
+        is_exit = isinstance(error, SystemExit) and error.code in (None, 0)
+        return None if error is None or is_exit else failure(error, self._redactor)
+
+    def _finish(self, how: Failure | None) -> None:
+        if self.is_open:
+            guard(self, "the end", partial(self._end, how), self.run.recorder.hurry)
+
+    def _end(self, how: Failure | None) -> None:
+        with self._ending:
+            if not self.is_open:
+                return
+            self._is_closed = True
+        try:
+            self.run.stop_watching()
+            if how is None:
+                self._complete()
+            self.run.end("failed" if how else "complete", how)
+        finally:
+            self._has_ended.set()
+            atexit.unregister(self.abandon)
+
+    def _complete(self) -> None:
+        best, last = self._checkpoints.get(BEST), self._checkpoints.get(LAST)
+        if FINAL not in self._checkpoints and (file := best or (None if self._has_best else last)):
+            result = CheckpointFile.of(file.path, FINAL, epoch=file.epoch, publish=True, is_best=file is best)
+            if result:
+                self.run.keep_final(result)
+        elif FINAL in self._checkpoints:
+            self.run.recorder.wait_for_snapshots()
+        results: dict[str, Any] = {"metrics": {**self._last.metrics, **self.summary.numbers()}}
+        if best:
+            results["bestEpoch"] = best.epoch
+        self.run.complete({"results": results, "classNames": None, "plots": []})
+
+
+def end_in(folder: Path) -> None:
+    """End the run of a folder that this process still records, as another one begins there or it goes on."""
+    for recording in [each for each in _begun if each.folder == folder]:
+        recording.abandon()
+
+
+def _is_by_name(values: object) -> bool:
+    return isinstance(values, Mapping)
+
+
+def _best_so_far(before: Continuation) -> dict[str, CheckpointFile]:
+    """Return the best weights that were saved before the run went on, if their file is still what was saved."""
+    best = before.best or {}
+    path, epoch = best.get("path"), best.get("epoch")
+    if not (isinstance(path, str) and isinstance(epoch, int)):
+        return {}
+    file = CheckpointFile.of(Path(path), BEST, epoch=epoch, publish=True, is_best=True)
+    is_same = file is not None and file.save_facts().items() >= best.items() - {("epoch", epoch)}
+    return {BEST: file} if file is not None and is_same else {}
+
+
+_begun: weakref.WeakSet[LoopRecording] = weakref.WeakSet()
