@@ -1,19 +1,26 @@
-"""How long `uploader status` and `uploader show` take, compared with importing their dependencies."""
+"""How long `uploader status`, `show` and `exec` take, compared with importing their dependencies."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+import uploader
 from benches import trainings
 from benches.measure import Result, Setting, Target, in_turn, seconds, table
 
 ROUNDS = 15
+STARTUP = str(Path(uploader.__file__).with_name("startup"))
 BASELINE = 'python -c "import sqlalchemy, requests"'
 SHOW = "show, a run of 100 epochs"
 NONE, MANY = "status, no run", "status, 2,000 runs of 10 epochs"
 NOTHING = 'python -c ""'
+HOOKED = "the same below exec"
+CLICK = 'python -c "import click"'
+EXEC = "exec true"
 
 
 def run(setting: Setting) -> Result:
@@ -22,6 +29,7 @@ def run(setting: Setting) -> Result:
     empty = trainings.record(setting.folder / "empty", 0)
     no_runs = trainings.record_many(setting.folder / "none", 0, 0)
     many = trainings.record_many(setting.folder / "many", setting.rounds(2000), 10)
+    hooked = {**os.environ, "PYTHONPATH": os.pathsep.join([STARTUP, *filter(None, [os.environ.get("PYTHONPATH")])])}
     contenders = {
         BASELINE: _process([sys.executable, "-c", "import sqlalchemy, requests"]),
         "status, a run without epochs": _process(trainings.uploader("status", "--journal", empty)),
@@ -30,6 +38,9 @@ def run(setting: Setting) -> Result:
         MANY: _process(trainings.uploader("status", "--journal", many)),
         SHOW: _process(trainings.uploader("show", "--journal", small)),
         NOTHING: _process([sys.executable, "-c", ""]),
+        HOOKED: _process([sys.executable, "-c", ""], hooked),
+        CLICK: _process([sys.executable, "-c", "import click"]),
+        EXEC: _process([*trainings.uploader("exec", "--"), "true"]),
     }
     readings = in_turn(contenders, setting.rounds(ROUNDS))
     found = table("A new process, start to end", "ms", readings, 1e3)
@@ -37,12 +48,18 @@ def run(setting: Setting) -> Result:
     targets = (
         Target("status of 2,000 runs over one of none, p50", ratio, 1.5),
         Target("show of a run of 100 epochs, p50 in ms", found.row(SHOW).p50, 400),
+        Target(
+            "a Python below exec over one that is not, p50 in ms", found.row(HOOKED).p50 - found.row(NOTHING).p50, 30
+        ),
+        Target("exec true over importing click, p50 in ms", found.row(EXEC).p50 - found.row(CLICK).p50, 30),
     )
     return Result((found,), targets, ())
 
 
-def _process(command: Sequence[str]) -> Callable[[], list[float]]:
+def _process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Callable[[], list[float]]:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
     def once() -> list[float]:
-        return [seconds(lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=True))]
+        return [seconds(lambda: subprocess.run(command, env=environment, check=True, **quiet))]
 
     return once

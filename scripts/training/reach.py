@@ -2,6 +2,8 @@
 
 scripts/reach            all of them
 scripts/reach yolo tune  some
+
+With another Ultralytics first on `PYTHONPATH`, trainings of that version.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +27,8 @@ BIN = Path(sys.executable).parent
 ARGUMENTS = "imgsz=32 batch=4 fraction=0.1 workers=0 device=cpu plots=False amp=False epochs=1 exist_ok=True".split()
 SHIM = """
 import sys
-if any(word in part for part in sys.orig_argv for word in ("yolo", "ultralytics", "train", "tune", "_temp_", "-c")):
+words = ("yolo", "ultralytics", "train", "tune", "_temp_", "worker", "-c")
+if any(word in part for part in sys.orig_argv for word in words):
     from torchvision_ops import ensure_torchvision_ops
     ensure_torchvision_ops()
 """
@@ -67,6 +71,18 @@ from ultralytics import YOLO
 YOLO("yolo11n-cls.yaml").train(trainer=Trainer, data={images!r}, epochs=1, imgsz=32, batch=4, workers=0, device="cpu",
                                plots=False, amp=False, project={project!r}, exist_ok=True, name="ddp")
 """
+RAY = """
+import ray
+
+@ray.remote
+def train():
+    from ultralytics import YOLO
+    YOLO("yolo11n-cls.yaml").train(data={images!r}, epochs=1, imgsz=32, batch=4, workers=0, device="cpu", plots=False,
+                                   amp=False, project={project!r}, exist_ok=True, name="ray")
+
+ray.init(num_cpus=1, include_dashboard=False)
+ray.get(train.remote())
+"""
 
 
 def main() -> None:
@@ -87,6 +103,7 @@ def prepare(place: Path) -> dict[str, tuple[list[str], list[str], int]]:
     (place / "shims").mkdir()
     (place / "shims" / "sitecustomize.py").write_text(SHIM)
     texts = {"train.py": TRAIN, "spawn_train.py": SPAWN, "tune.py": TUNE, "ranks_train.py": RANKS, "ddp_train.py": DDP}
+    texts["ray_train.py"] = RAY
     for name, text in texts.items():
         (place / name).write_text(text.format(data=data, images=images, project=project))
     notebook(place / "cells.ipynb", [f"!{' '.join(cli)} name=shout", f"%%bash\n{' '.join(cli)} name=bash"])
@@ -94,7 +111,7 @@ def prepare(place: Path) -> dict[str, tuple[list[str], list[str], int]]:
         "import os, train\nfrom ultralytics.engine.trainer import BaseTrainer\n"
         "BaseTrainer.final_eval = lambda self: os.kill(os.getpid(), 9)\ntrain.train('killed')"
     )
-    return {
+    ways = {
         "yolo": ([*cli, "name=yolo"], ["yolo"], 0),
         "script": ([sys.executable, "train.py", "script"], ["script"], 0),
         "module": ([sys.executable, "-m", "train", "module"], ["module"], 0),
@@ -106,6 +123,9 @@ def prepare(place: Path) -> dict[str, tuple[list[str], list[str], int]]:
         "notebook": ([str(BIN / "jupyter"), "execute", "cells.ipynb"], ["shout", "bash"], 0),
         "killed": ([sys.executable, "-c", killed], ["killed"], -9),
     }
+    if find_spec("ray"):  # it is large, and no version of this project needs it
+        ways["ray"] = ([sys.executable, "ray_train.py"], ["ray"], 0)
+    return ways
 
 
 def pictures(folder: Path) -> Path:
@@ -131,14 +151,15 @@ def notebook(path: Path, cells: list[str]) -> None:
 def is_recorded_once(place: Path, way: str, command: list[str], names: list[str], code: int) -> bool:
     """Run one; say what was recorded of it."""
     journal, log = place / f"journal-{way}", place / f"{way}.log"
-    environment = {**os.environ, "PYTHONPATH": f"{place / 'shims'}:{SCRIPTS}:{SCRIPTS.parent}", "YOLO_OFFLINE": "true"}
+    search = [place / "shims", SCRIPTS, SCRIPTS.parent, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, search)), "YOLO_OFFLINE": "true"}
     environment["YOLO_CONFIG_DIR"] = str(place / "config")
     whole = [sys.executable, "-m", "uploader", "exec", "--journal", str(journal), "--", *command]
     with log.open("w") as output:
         done = subprocess.run(whole, check=False, cwd=place, env=environment, stdout=output, stderr=subprocess.STDOUT)
     found = sorted(runs(journal))
     is_by_one = all("," not in sessions for *_, sessions in found)
-    as_expected = is_by_one and (done.returncode, [name for name, *_ in found]) == (code, names)
+    as_expected = is_by_one and (done.returncode, [name for name, *_ in found]) == (code, sorted(names))
     print(
         f"{way:10} {'once' if as_expected else 'WRONG'}  exit code {done.returncode}, runs {found}",
         flush=True,
