@@ -10,10 +10,11 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from journal.checkpoints.blobs import write_all
+from journal.checkpoints import blobs
 from journal.errors import DamagedMirror, MirrorUnavailable
 from journal.mirror import parts
 from journal.mirror.layout import blob_name, list_name, part_name, parts_of
@@ -53,8 +54,8 @@ def put(store: Store, file: BinaryIO, sha256: str, between: Callable[[], object]
     store.put(list_name(sha256), listed.to_bytes())
 
 
-def fetch(store: Source, sha256: str, target: Path) -> bool:
-    """Write a checkpoint into a new file, durably; return False when it is not there. Its digest is not checked.
+def fetch(store: Source, sha256: str, target: Path) -> str | None:
+    """Write a checkpoint into a new file, durably; return the sha256 of what it is, or None when it is not there.
 
     Raises:
         DamagedMirror: A part of it is missing or damaged.
@@ -62,24 +63,25 @@ def fetch(store: Source, sha256: str, target: Path) -> bool:
         MirrorUnavailable: It cannot be read now.
     """
     if store.get_file(blob_name(sha256), target):
-        return True
+        return blobs.digest(target) or ""
     content = store.get(list_name(sha256))
     if content is None:
-        return False
+        return None
     pieces = read(store, sha256, content)
     first = next(pieces, b"")  # before the file is made
     descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    whole = hashlib.sha256()  # while it is written: to read it again takes as long as to write it
     try:
-        write_all(descriptor, first)
-        for piece in pieces:
-            write_all(descriptor, piece)
+        for piece in chain([first], pieces):
+            blobs.write_all(descriptor, piece)
+            whole.update(piece)
         os.fsync(descriptor)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
     finally:
         os.close(descriptor)
-    return True
+    return whole.hexdigest()
 
 
 def read(store: Source, sha256: str, content: bytes) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from itertools import chain, groupby
 from sqlalchemy import text
 
 from journal.checkpoints import retaking
-from journal.checkpoints.blobs import Snapshot, delete, digest
+from journal.checkpoints.blobs import Snapshot, delete
 from journal.errors import DamagedMirror, LibraryMissing
 from journal.folder import Journal
 from journal.mirror import checkpoint_parts, gaps, journal_reader
@@ -249,10 +249,10 @@ def restore_blob(journal: Journal, store: Source, sha256: str, restored: Restore
     """
     copy = journal.blobs.folder / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
     try:
-        if not checkpoint_parts.fetch(store, sha256, copy):
+        if (content := checkpoint_parts.fetch(store, sha256, copy)) is None:
             restored.missing.append(sha256)
             return
-        if digest(copy) != sha256:
+        if content != sha256:
             restored.damaged.append(f"{blob_name(sha256)} is damaged: its content is not what its name says")
             return
         snapshot = Snapshot(copy, sha256, copy.stat().st_size)

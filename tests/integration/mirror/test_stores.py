@@ -118,13 +118,13 @@ def test_a_checkpoint_in_parts_is_resumed_where_its_upload_ended(store: Store, t
 
     with file.open("rb") as reader, pytest.raises(MirrorUnavailable):
         checkpoint_parts.put(store, reader, sha256, between)
-    assert not checkpoint_parts.fetch(store, sha256, tmp_path / "there")
+    assert checkpoint_parts.fetch(store, sha256, tmp_path / "there") is None
     there = {one.name: one.written_at for one in store.list("parts/")}
     assert len(there) == 10
     with file.open("rb") as reader:
         checkpoint_parts.put(store, reader, sha256, lambda: None)
     assert there.items() <= {one.name: one.written_at for one in store.list("parts/")}.items()  # none was sent again
-    assert checkpoint_parts.fetch(store, sha256, tmp_path / "back")
+    assert checkpoint_parts.fetch(store, sha256, tmp_path / "back") == sha256
     assert (tmp_path / "back").read_bytes() == content
     checkpoint_parts.delete(store, sha256)
     assert list(store.list()) == []
