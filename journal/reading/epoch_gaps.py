@@ -8,6 +8,7 @@ from itertools import pairwise
 from sqlalchemy import Connection, text
 
 from journal.kinds import EPOCH, REGISTRATION, listed
+from journal.metrics import REVISION
 from journal.schema.tables import RANK
 
 NOT_RESUMED = ("False", "None", "0", "")
@@ -28,6 +29,12 @@ _NUMBERS = text(
 )
 # Whether the first session that is known of a run continued an earlier one, or a checkpoint. What upstream has streamed
 # before is with that model.
+_IS_OF_STEPS = text(
+    f"""
+    SELECT EXISTS (SELECT 1 FROM events WHERE run_id = :run_id AND kind = '{EPOCH}'
+      AND json_valid(payload) AND json_extract(payload, '$.{REVISION}') IS NOT NULL)
+    """  # noqa: S608 - names of this package
+)
 _GOES_ON = text(
     f"""
     SELECT s.generation > 1 OR coalesce(json_extract(e.payload, '$.trainArgs.resume') NOT IN ({listed(NOT_RESUMED)}), 0)
@@ -66,6 +73,8 @@ def gaps(connection: Connection, run_id: str, numbers: Sequence[int]) -> list[in
     """
     if numbers[-1] == len(numbers) - 1 or numbers[-1] > _LAST or not tells_each(numbers):
         return []
+    if connection.execute(_IS_OF_STEPS, {"run_id": run_id}).scalar():
+        return []  # a loop of one's own, or a framework's: it tells of the steps that it chooses
     goes_on = numbers[0] > 0 and connection.execute(_GOES_ON, {"run_id": run_id}).scalar()
     return sorted({*range(0 if goes_on else numbers[0], numbers[-1])} - {*numbers})
 

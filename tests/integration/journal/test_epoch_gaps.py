@@ -56,6 +56,12 @@ def test_those_before_a_training_that_was_resumed_are_missing(
     assert missing(at, 2, 3, generation=generation, **started) == gaps
 
 
+def test_steps_that_a_trainer_does_not_log_are_not_missing(at: Bench) -> None:
+    for number in (3, 6, 7, 9):
+        at.event("epoch_end", {"epoch": number, "revision": 1}, str(number))
+    assert at.journal.missing_epochs() == {}
+
+
 def test_keys_that_are_no_numbers_are_passed_over(at: Bench) -> None:
     at.event("epoch_end", {}, "warm-up")
     assert missing(at, 5, 6) == []
