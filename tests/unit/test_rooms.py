@@ -139,7 +139,7 @@ NAMED = [
     *(ROOT / "journal").rglob("[a-z]*.py"),
     *(
         path
-        for name in ("callbacks", "delivery", "platforms", "recording", "live")
+        for name in ("callbacks", "delivery", "frameworks", "platforms", "recording", "live")
         for path in (ROOT / "uploader" / name).glob("[a-z]*.py")
     ),
 ]

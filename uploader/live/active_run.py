@@ -114,6 +114,21 @@ class ActiveRun:
         else:
             self._recording.fail(str(error))
 
+    def take_over(self, before: ActiveRun) -> None:
+        """Add to what an earlier session of this process has logged, as adapters do when they go on with a run."""
+        if self._recording and before._recording:
+            self._recording.take_over(before._recording)
+
+    def fails_unless_ended(self, why: str) -> None:
+        """Have the run fail, for this reason, if nobody ends it; for adapters, which are told of the end alone."""
+        if self._recording:
+            self._recording.fails_unless_ended(why)
+
+    def abandon(self) -> None:
+        """End the run as one that nobody ends."""
+        if self._recording:
+            self._recording.abandon()
+
     def __enter__(self) -> ActiveRun:
         """Return the run."""
         return self

@@ -69,6 +69,7 @@ class LoopRecording:
         self._is_closed = False
         self._pid = os.getpid()
         self._error_before = getattr(sys, "last_value", None)
+        self._unless_ended = ""
 
     def begin(self, start: Mapping[str, Any], environment: Mapping[str, Any], origin: Mapping[str, str]) -> None:
         """Record the start."""
@@ -77,6 +78,17 @@ class LoopRecording:
         _begun.add(self)
         self.run.begin(start, environment, origin)
         self.run.go_on()
+
+    def take_over(self, before: LoopRecording) -> None:
+        """Add to the steps of an earlier session of this process, instead of replacing what is logged of them again."""
+        with self._lock:
+            self.steps, self._last = before.steps, before._last
+            self._checkpoints = {role: file for role, file in before._checkpoints.items() if role != FINAL}
+            self._has_best = before._has_best
+
+    def fails_unless_ended(self, why: str) -> None:
+        """Have the run fail, for this reason, if it is abandoned."""
+        self._unless_ended = why
 
     @property
     def is_open(self) -> bool:
@@ -132,12 +144,12 @@ class LoopRecording:
     def abandon(self) -> None:
         """End a run that nobody has ended: as failed if an error has ended the program, else as complete."""
         if os.getpid() == self._pid:
-            self.close(self._unseen_error())
+            self._finish(self._unseen_failure())
             self._has_ended.wait()  # another thread may be at it
 
     def abandon_unseen(self) -> None:
         """Do the same in a thread of the run, when nobody holds it any more."""
-        self._end(self._failure(self._unseen_error()))
+        self._end(self._unseen_failure())
 
     def warn(self, what: str, message: str) -> None:
         """Warn once of each thing."""
@@ -172,9 +184,11 @@ class LoopRecording:
         else:
             self.run.saved({"epoch": epoch, "files": [file.save_facts()]}, [file])
 
-    def _unseen_error(self) -> BaseException | None:
+    def _unseen_failure(self) -> Failure | None:
         error = getattr(sys, "last_value", None)
-        return None if error is self._error_before else error
+        if error is not self._error_before:
+            return self._failure(error)
+        return Failure(self._unless_ended, "Failed") if self._unless_ended else None
 
     def _failure(self, error: BaseException | None) -> Failure | None:
         is_exit = isinstance(error, SystemExit) and error.code in (None, 0)

@@ -94,14 +94,13 @@ def start_run(
     routes = choose_routes(settings, platform, base_url)
     keeps_drain = settings.drain if drain is None else drain
     options = choose_options(journal, durability, routes, max_size, mirror, drain=keeps_drain)
-    called = name or Path(sys.argv[0] if sys.argv else "").stem or "run"
     given = configuration(config)
     if (_rank(settings) if rank is None else rank) > 0:
         return not_recording(folder or ".", given)
-    where = _folder_to_resume(options, resume, folder) or _new_folder(folder, project, called)
+    where = _folder_to_resume(options, resume, folder) or new_folder(folder, project, name)
     end_in(where)
     recorder = Recorder.start(
-        options, project=project_slug(project), name=run_slug(called), save_dir=where, resume=resume is not False
+        options, project=project_slug(project), name=run_slug(_called(name)), save_dir=where, resume=resume is not False
     )
     for message in respelled({"project": project, "name": name}):
         say(message)
@@ -153,11 +152,20 @@ def _rank(settings: Settings) -> int:
     return settings.rank
 
 
-def _new_folder(folder: str | Path | None, project: str | None, name: str) -> Path:
-    """Return a run's folder, made unless the disk refuses, which is told when the run's file is written."""
-    chosen = (
-        expanded(folder).absolute() if folder else Path.cwd() / "runs" / (project_slug(project) or "") / run_slug(name)
-    )
+def _called(name: str | None) -> str:
+    return name or Path(sys.argv[0] if sys.argv else "").stem or "run"
+
+
+def new_folder(folder: str | Path | None, project: str | None, name: str | None) -> Path:
+    """Return a run's folder, made unless the disk refuses, which is told when the run's file is written.
+
+    Args:
+        folder: The one that was chosen; None for one of the project and the name.
+        project: The run's project.
+        name: The run's name.
+    """
+    called = run_slug(_called(name))
+    chosen = expanded(folder).absolute() if folder else Path.cwd() / "runs" / (project_slug(project) or "") / called
     try:
         if folder:
             chosen.mkdir(parents=True, exist_ok=True)
