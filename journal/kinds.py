@@ -36,6 +36,11 @@ SUMMARY = "summary"
 USAGE = "usage"
 """Written by earlier versions; never delivered."""
 
+DETAIL = "model_detail"
+"""What a person wants a platform to say of the run's model; the key is the field's name."""
+CONVERSION = "conversion"
+"""A format, the key, into which a person wants a platform to convert the run's model."""
+
 EPOCHS_TOGETHER = "metrics"
 """Kind of a delivery, and of no event: many epochs at once, by their numbers, as `metrics` of its body."""
 
@@ -58,6 +63,8 @@ class Kind:
         evicted_as: How a loss of such events is called, in the plural, where they may go to make room; else None.
         is_disclosed: Whether its content is in every proof, as a result.
         is_for_platforms: Whether it is planned. One that is not does not keep its run from having arrived whole.
+        is_intent: Whether it is nothing that a training tells, but what a person wants done on a platform.
+        waits_for_end: Whether it is not delivered while its run is trained.
     """
 
     name: str
@@ -67,6 +74,8 @@ class Kind:
     evicted_as: str | None = None
     is_disclosed: bool = False
     is_for_platforms: bool = True
+    is_intent: bool = False
+    waits_for_end: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
@@ -86,6 +95,8 @@ KINDS: Mapping[str, Kind] = {
         Kind(BATCH),
         Kind(SUMMARY, is_for_platforms=False),
         Kind(USAGE, is_for_platforms=False),
+        Kind(DETAIL, superseded_by="key", is_intent=True),
+        Kind(CONVERSION, superseded_by="key", is_intent=True, waits_for_end=True),
     )
 }
 
@@ -94,6 +105,8 @@ STATES = tuple(kind.name for kind in KINDS.values() if kind.tells_state)
 EVICTABLE = tuple(kind.name for kind in KINDS.values() if kind.evicted_as)
 BY_KEY = tuple(kind.name for kind in KINDS.values() if kind.superseded_by == "key")
 DISCLOSED = tuple(kind.name for kind in KINDS.values() if kind.is_disclosed)
+INTENTS = tuple(kind.name for kind in KINDS.values() if kind.is_intent)
+AFTER_END = tuple(kind.name for kind in KINDS.values() if kind.waits_for_end)
 NOT_FOR_PLATFORMS = tuple(kind.name for kind in KINDS.values() if not kind.is_for_platforms)
 
 LAST = "last"

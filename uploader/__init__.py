@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from uploader.callbacks.attach import attach, detach
     from uploader.delivery.draining import drain
     from uploader.delivery.summary import Summary
+    from uploader.intents import Wanted, convert, describe
     from uploader.live.active_run import ActiveRun
     from uploader.live.starting import start_run
     from uploader.platforms.hub.loading import HubModel
@@ -39,7 +40,10 @@ __all__ = [
     "RunStatus",
     "Summary",
     "Verified",
+    "Wanted",
     "attach",
+    "convert",
+    "describe",
     "detach",
     "drain",
     "load_hub_model",
@@ -59,7 +63,10 @@ _HOMES = {
     "RunStatus": "uploader.reports.journal_status",
     "Summary": "uploader.delivery.summary",
     "Verified": "uploader.verification.verifying",
+    "Wanted": "uploader.intents",
     "attach": "uploader.callbacks.attach",
+    "convert": "uploader.intents",
+    "describe": "uploader.intents",
     "detach": "uploader.callbacks.attach",
     "drain": "uploader.delivery.draining",
     "load_hub_model": "uploader.by_address",

@@ -12,6 +12,8 @@ from uploader.commands.output_streams import tolerant_streams
 # Each is the function of that name in the module of that name, loaded when it is used.
 COMMANDS = (
     "check",
+    "convert",
+    "describe",
     "disable",
     "doctor",
     "drain",

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, false, func, or_, select
 
-from journal.kinds import FINAL, REGISTRATION
+from journal.kinds import AFTER_END, FINAL, REGISTRATION, STATES
 from journal.outbox.fairness import Queue
 from journal.outbox.kept_out import is_passed
 from journal.records import Lane
@@ -79,7 +79,7 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
         .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
         .join(_R, _R.c.id == _D.c.run_id)
         .where(_D.c.destination_id == bindparam("destination_id"), _D.c.lane == lane, tables.is_open(_D))
-        .where(_state_allows_it())
+        .where(_state_allows_it(), or_(_D.c.kind.not_in(AFTER_END), _is_over()))
     )
     if lane == "upload":
         query = query.where(~_OPEN_OF_RUN.where(_OTHER.c.lane == "upload", _OTHER.c.id < _D.c.id))
@@ -87,6 +87,14 @@ def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:
         earlier = _OPEN_OF_RUN.where(_OTHER.c.role == _D.c.role, _OTHER.c.id < _D.c.id)
         query = query.where(or_(_D.c.role.is_(None), ~earlier))
     return query.where(_D.c.run_id.in_(bindparam("run_ids", expanding=True))) if some_runs else query
+
+
+def _is_over() -> ColumnElement[bool]:
+    """Return the condition for deliveries of a run that is not trained at present, as far as the journal knows."""
+    events = tables.events
+    told = select(events.c.kind).where(events.c.run_id == _D.c.run_id, events.c.kind.in_(STATES))
+    newest = told.order_by(events.c.id.desc()).limit(1).scalar_subquery()
+    return newest.is_distinct_from(REGISTRATION)
 
 
 def _state_allows_it() -> ColumnElement[bool]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
 
 from journal.clock import now_text
 from journal.errors import StaleClaim
 from journal.ids import chunk_id, digest, span
-from journal.kinds import FINAL
+from journal.kinds import FINAL, INTENTS
 from journal.outbox import coverage, overlaps
 from journal.outbox.resending import next_chunk_id
 from journal.outbox.targets import unblock
@@ -32,7 +32,8 @@ class Plans:
     def write(self, target: Target, planned: Sequence[PlannedDelivery], *, through: int, stage: int) -> int:
         """Fix deliveries for the target's events up to `through`, in one transaction; return how many they are.
 
-        A pending upload that is not final is superseded by a later one, because a platform shows one model per run.
+        A pending upload that is not final is superseded by a later one, because a platform shows one model per run;
+        and what a person wants, by what they want instead since.
 
         Raises:
             StaleClaim: Another drain planned for this target meanwhile, or a person dropped it; nothing was written.
@@ -45,6 +46,10 @@ class Plans:
                 now = now_text()
                 rows = [_row(target, delivery, spans, now) for delivery in planned]
                 connection.execute(insert(_D), _sent_before(connection, rows))
+            if any(delivery.kind in INTENTS for delivery in planned):
+                connection.execute(
+                    _SUPERSEDE_OLDER_INTENTS, {"run": run, "destination": destination, "now": now_text()}
+                )
             if any(delivery.lane == "upload" for delivery in planned):
                 _supersede_older_uploads(connection, run, destination)
                 if coverage.times_taken_in(connection):  # an older one may be planned after a newer one
@@ -150,6 +155,22 @@ def _row(
         "created_at": now,
         "settled_at": None if delivery.state == "pending" else now,
     }
+
+
+_NEWER = _D.alias()
+_SUPERSEDE_OLDER_INTENTS = (
+    update(_D)
+    .where(_D.c.run_id == bindparam("run"), _D.c.destination_id == bindparam("destination"))
+    .where(_D.c.state == "pending", _D.c.kind.in_(INTENTS))
+    .where(
+        exists().where(
+            *(_NEWER.c[name] == _D.c[name] for name in ("run_id", "destination_id", "kind", "role")),
+            tables.is_open(_NEWER),
+            _NEWER.c.first_event > _D.c.first_event,
+        )
+    )
+    .values(state="superseded", settled_at=bindparam("now"))
+)
 
 
 def _supersede_older_uploads(connection: Connection, run_id: str, destination_id: int) -> None:

@@ -16,6 +16,7 @@ from journal.reading.delivery_records import DeliveryRecord, delivery_records
 from journal.reading.epoch_gaps import gaps
 from journal.reading.overview import RunOverview, overview
 from journal.reading.recorded_epochs import RecordedEpoch, epochs_after, recorded_epochs
+from journal.reading.recorded_intents import RecordedIntent, recorded_intents
 from journal.reading.report import RunReport, make_report
 from journal.reading.run_times import RunTimes, run_times
 from journal.reading.stored_checkpoints import StoredCheckpoint, stored_checkpoints
@@ -46,6 +47,7 @@ class RunContents:
         deliveries_by_state: How many there are.
         verifications: What reading its platforms back has shown.
         signed_heads: The newest signed head at each of its platforms that has one.
+        intents: What a person wants done of it on its platforms.
     """
 
     report: RunReport
@@ -59,6 +61,7 @@ class RunContents:
     deliveries_by_state: Mapping[str, int]
     verifications: Sequence[Verification]
     signed_heads: Sequence[ToldHead]
+    intents: Sequence[RecordedIntent] = ()
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,7 @@ class RunReader:
                 deliveries_by_state={row.state: row.deliveries for row in states},
                 verifications=verifications(connection, [run]),
                 signed_heads=signed_heads(connection, run),
+                intents=recorded_intents(connection, run),
             )
 
     def _report(self, connection: Connection) -> RunReport:

@@ -30,6 +30,7 @@ from journal.retention.eviction import (
 from journal.retention.prunable import clear_removed
 from journal.schema import tables
 from journal.sessions import session_rows
+from journal.sessions.identity import UPKEEP
 from journal.storage.database import Begin
 
 SLACK = 20
@@ -151,7 +152,7 @@ class Space:
 def _record_losses(connection: Connection, losses: Losses, reason: str) -> None:
     """Record one event per run, in a session of its own, in the transaction of the eviction."""
     for run_id, loss in losses:
-        session = session_rows.for_upkeep(connection, run_id)
+        session = session_rows.beside_training(connection, run_id, UPKEEP)
         values = {"run_id": run_id, "kind": GIVEN_UP, "key": loss.what, "created_at": now_text()}
         payload = encode(loss_payload(reason, [loss]))
         connection.execute(insert(tables.events).values(**values, session_id=session, payload=payload))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select, text
 from journal.clock import now_text
 from journal.kinds import CONSOLE
 from journal.schema import tables
-from journal.sessions.identity import TWIN, UNKNOWN, UPKEEP, Newest, Session, derived
+from journal.sessions.identity import TWIN, UNKNOWN, Newest, Session, derived
 from journal.sessions.liveness import boot_id, host_name
 
 _S = tables.sessions
@@ -84,19 +84,24 @@ def copy(connection: Connection, row: Row[Any]) -> int:
     return find(connection, row.uuid) or int(connection.execute(insert(_S).values(columns)).lastrowid)
 
 
-def for_upkeep(connection: Connection, run_id: str) -> int:
+def beside_training(connection: Connection, run_id: str, purpose: str) -> int:
     """Return the session in which this process records about the run what no training did; begin it if it is new.
 
     Its events are numbered by the journal (`tables.TRIGGERS`), because many processes may hold it.
+
+    Args:
+        connection: In a write transaction.
+        run_id: Uuid of the run.
+        purpose: Why this process writes.
     """
     process = {"pid": os.getpid(), "host": host_name(), "boot_id": boot_id()}
     mine = [_S.c[name] == value for name, value in process.items()]
-    query = select(_S.c.id).where(_S.c.run_id == run_id, _S.c.purpose == UPKEEP, *mine)
+    query = select(_S.c.id).where(_S.c.run_id == run_id, _S.c.purpose == purpose, *mine)
     if (known := connection.execute(query.limit(1)).scalar()) is not None:
         return int(known)
     last = newest(connection, run_id)
-    session = Session(run_id, generation=last.generation or 1, parent=last.uuid, purpose=UPKEEP, is_stored=True)
-    return begin(connection, session, ended_at=now_text(), outcome=UPKEEP)
+    session = Session(run_id, generation=last.generation or 1, parent=last.uuid, purpose=purpose, is_stored=True)
+    return begin(connection, session, ended_at=now_text(), outcome=purpose)
 
 
 def contents(connection: Connection, session_id: int, numbers: Sequence[int]) -> dict[int, tuple[str, str, str]]:

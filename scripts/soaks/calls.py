@@ -46,9 +46,9 @@ def _hub(path: str, length: str, body: bytes) -> tuple[Call, str]:
 
 
 def _named(body: bytes, name: str) -> str:
-    return str(json.loads(body)[name]) if body else ""
+    return str(json.loads(body).get(name, "")) if body else ""
 
 
 def _key(body: bytes) -> str:
-    data = json.loads(body)["data"]
+    data = json.loads(body).get("data", {})
     return str(next((data[name] for name in ("epoch", "chunkId") if name in data), ""))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from journal.kinds import INTENTS
 from soaks.network_tally import NetworkTally, events, rows
 
 
@@ -63,7 +64,8 @@ def _compare_run(folder: Path, run_id: str, model: dict[str, Any], tally: Networ
     if len(model["runIds"]) != sessions:
         figure = "doubled" if len(model["runIds"]) > sessions else "lost"
         tally.note(figure, f"run {run_id}: {len(model['runIds'])} runs for {sessions} sessions")
-    expected = "completed" if journaled[-1][0] == "training_complete" else "failed"
+    told = [kind for kind, _ in journaled if kind not in INTENTS]
+    expected = "completed" if told[-1] == "training_complete" else "failed"
     if model["status"] != expected:
         tally.note("lost", f"run {run_id} is {model['status']} instead of {expected}")
 

@@ -8,7 +8,17 @@ from datetime import datetime
 from pathlib import PurePath
 
 from journal.evaluations import looks_like_one, said
-from journal.kinds import CHECKPOINT, COMPLETE, EPOCH, EPOCHS_TOGETHER, FAILED, REGISTRATION
+from journal.kinds import (
+    CHECKPOINT,
+    COMPLETE,
+    CONVERSION,
+    DETAIL,
+    EPOCH,
+    EPOCHS_TOGETHER,
+    FAILED,
+    INTENTS,
+    REGISTRATION,
+)
 from journal.quantities import count, epoch_in_words, readable
 from journal.records import Claim
 from uploader.delivery.progress import Progress
@@ -17,6 +27,7 @@ from uploader.run_selection import full_name
 TIMES = "%Y-%m-%d %H:%M:%S"
 """How the time of a line is written."""
 _MILESTONES = {REGISTRATION: "its start", COMPLETE: "its end", FAILED: "its failure"}
+_INTENTS = {DETAIL: "its {}", CONVERSION: "the order to convert it to {}"}
 
 
 class ArrivalLines:
@@ -70,4 +81,6 @@ def _what(claim: Claim) -> str | None:
         file = json.loads(claim.body)
         size = f" ({readable(file['size'])})" if isinstance(file.get("size"), int) else ""
         return f"{PurePath(str(file.get('filename') or claim.role)).name}{size}"
+    if claim.kind in INTENTS:
+        return _INTENTS[claim.kind].format(claim.role)
     return _MILESTONES.get(claim.kind)

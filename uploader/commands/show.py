@@ -76,6 +76,7 @@ def as_values(run: RecordedRun, found: RunContents) -> dict[str, Any]:
         "deliveries_by_state": dict(found.deliveries_by_state),
         "verifications": [asdict(one) for one in found.verifications],
         "signed_heads": [asdict(one) for one in found.signed_heads],
+        "intents": [asdict(one) for one in found.intents],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,10 +10,11 @@ from itertools import pairwise
 import click
 
 from journal.clock import from_text
-from journal.kinds import FINAL
+from journal.kinds import CONVERSION, FINAL
 from journal.quantities import count, epoch_in_words, epochs_in_words, readable
 from journal.reading.delivery_records import DeliveryRecord
 from journal.reading.recorded_epochs import columns, trained_epochs
+from journal.reading.recorded_intents import RecordedIntent
 from journal.reading.report import TargetReport
 from journal.reading.run_reader import RunContents
 from journal.reading.stored_checkpoints import StoredCheckpoint
@@ -27,6 +29,7 @@ CONSOLE_LINES = 10
 DELIVERIES = 8
 """So many of those that have not arrived are shown unless all are wanted."""
 _CHECKPOINTS = 6
+_INTENT = 40
 _STATES = {"running": "cyan", "finished": "green", "failed": "red", "interrupted": "yellow", "cancelled": "yellow"}
 _NOT_ARRIVED = ("dead", "pending", "claimed")
 _HAPPENED = "%Y-%m-%d %H:%M:%S"
@@ -62,6 +65,7 @@ def as_text(run: Run, contents: RunContents, wanted: Wanted) -> str:
         _curves(contents, wanted),
         _console(contents, wanted),
         _checkpoints(contents.checkpoints, wanted),
+        _intents(contents.intents, wanted),
         _deliveries(contents, wanted),
     )
     return "\n\n".join("\n".join(lines) for lines in map(list, sections) if lines)
@@ -213,6 +217,23 @@ def _checkpoint(one: StoredCheckpoint, sha: int) -> Sequence[str]:
         arrived,
         _local(one.recorded_at),
     )
+
+
+def _intents(found: Sequence[RecordedIntent], wanted: Wanted) -> Iterator[str]:
+    if not found:
+        return
+    newest = {(one.kind, one.key): one for one in found}  # what was wanted before is not to be done any more
+    kept = found if wanted.all else list(newest.values())
+    yield _title(f"asked for: {len(kept)}")
+    yield from _table([_intent(one) for one in kept], wanted)
+
+
+def _intent(one: RecordedIntent) -> Sequence[str]:
+    what = f"convert to {one.key}" if one.kind == CONVERSION else one.key
+    value = one.payload.get("args" if one.kind == CONVERSION else one.key, "")
+    told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    done = ", ".join(dict.fromkeys(one.deliveries.values())) or "not planned yet"
+    return what, cut(one_line(told), _INTENT), done, _local(one.recorded_at)
 
 
 def _deliveries(contents: RunContents, wanted: Wanted) -> Iterator[str]:

@@ -12,14 +12,16 @@ from typing import Any
 
 from journal.checkpoints.blobs import BlobStore
 from journal.errors import BlobMissing
-from journal.kinds import REGISTRATION
+from journal.kinds import INTENTS, REGISTRATION
 from journal.records import Claim
 from uploader.delivery.progress import Progress
-from uploader.errors import BlobUnusable, Damaged, DeliveryError, Interrupted, OlderCopy
-from uploader.platforms.base import Comparing, Message, Platform, Receipt, RunIdentity, Upload
+from uploader.errors import BlobUnusable, Damaged, DeliveryError, Interrupted, OlderCopy, Refused
+from uploader.platforms.base import CarryingOut, Comparing, Message, Platform, Receipt, RunIdentity, Upload
+from uploader.platforms.registry import spec_of
 from uploader.run_folder.run_file import KnownRun
 
 _LOG = logging.getLogger(__name__)
+_NOT_OFFERED = 501
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,14 @@ class Deliverer:
             return self._upload(claim)
         told = (claim.attempt, claim.order, claim.times)
         message = Message(claim.chunk_id, claim.kind, claim.body, self._identity(claim), *told)
+        if claim.kind in INTENTS:
+            return self._carry_out(message)
         return self._platform.register(message) if claim.kind == REGISTRATION else self._platform.send(message)
+
+    def _carry_out(self, intent: Message) -> Receipt:
+        if isinstance(self._platform, CarryingOut):
+            return self._platform.carry_out(intent)
+        raise Refused(f"{spec_of(self._platform.name).title} does nothing of this kind for a run", status=_NOT_OFFERED)
 
     def _require_newest(self, claim: Claim) -> None:
         """Have the platform tell once, before anything is sent of a run, whether the journal is an older copy."""

@@ -12,8 +12,9 @@ from journal.kinds import EPOCH
 from journal.metrics import REVISION
 from journal.outbox.backlog import Unplanned
 from journal.records import Event, PlannedDelivery, Target
+from uploader.platforms.planned_intents import planning_of
 from uploader.platforms.plans import Plan, Planning
-from uploader.platforms.registry import DEFAULT, NAMES, imported, spec_of
+from uploader.platforms.registry import DEFAULT, NAMES, spec_of
 
 
 @cache
@@ -24,9 +25,7 @@ def planning_for(platform: str) -> Planning:
         platform: Name of its API. One that this version does not know is planned like the default: nothing is sent to
             it, but what waits is counted.
     """
-    spec = spec_of(platform) if platform in NAMES else DEFAULT
-    planning: Planning = imported(spec.planner)
-    return planning
+    return planning_of(spec_of(platform) if platform in NAMES else DEFAULT)
 
 
 def plan_next(unplanned: Unplanned, target: Target, limit: int) -> tuple[Plan, int]:

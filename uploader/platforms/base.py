@@ -21,6 +21,10 @@ NOT_RESUMED = frozenset({"False", "None", "0", ""})
 """Values of the argument `resume`, as text, of a training that is not resumed."""
 
 
+DESCRIPTION, LICENSE, TAGS = "description", "license", "tags"
+"""The details of a model that a person may want a platform to show."""
+
+
 @dataclass(frozen=True)
 class Access:
     """How to reach one platform, as settings say.
@@ -209,6 +213,20 @@ class KeepingHeads(Protocol):
 
         Raises:
             DeliveryError: The platform could not be asked now.
+        """
+        ...
+
+
+@runtime_checkable
+class CarryingOut(Protocol):
+    """A client of a platform that does what a person wants of it, beside taking what trainings tell."""
+
+    def carry_out(self, intent: Message) -> Receipt:
+        """Do what is wanted of a registered run, once however often it is asked for.
+
+        Raises:
+            Refused: The platform does not do such a thing.
+            DeliveryError: It did not do it.
         """
         ...
 

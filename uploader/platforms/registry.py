@@ -49,6 +49,16 @@ def journal_folders() -> tuple[str, ...]:
     return tuple(spec.journal_folder for spec in PLATFORMS if spec.journal_folder)
 
 
+def licenses() -> tuple[str, ...]:
+    """Return the licences that platforms can show of a model."""
+    return tuple(dict.fromkeys(each for spec in PLATFORMS for each in spec.licenses))
+
+
+def formats() -> tuple[str, ...]:
+    """Return the formats into which platforms convert models."""
+    return tuple(dict.fromkeys(each for spec in PLATFORMS for each in spec.formats))
+
+
 def imported(where: str) -> Any:
     """Return what a spec names, as `module:name`; its module is imported now."""
     module, _, name = where.partition(":")

@@ -67,6 +67,8 @@ class PlatformSpec:
         trained_model: Returns the id of the platform's model that a trainer of Ultralytics trains, or None; None where
             no trainer knows of any.
         upstream: Ultralytics' own reporting to it, if there is any.
+        licenses: Those that a person may have it show of a model.
+        formats: Those into which it converts a model.
         keeps_model_file: Whether Ultralytics' own reporting knows a run's model by a file in the run's folder, which a
             drain then writes.
     """
@@ -89,4 +91,6 @@ class PlatformSpec:
     model_field: str = ""
     trained_model: Callable[[object], str | None] | None = None
     upstream: UpstreamReporting | None = None
+    licenses: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
     keeps_model_file: bool = False

@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 
 from uploader.server.api import (
     bodies,
+    exports,
     hub_endpoints,
     model_edits,
     not_here,
@@ -38,6 +39,7 @@ def create_app(platform: Platform, limits: Limits) -> Starlette:
             *readback.routes,
             *witness_endpoints.routes,
             *model_edits.routes,
+            *exports.routes,
             *projects.routes,
             *training_pages.routes,
             *hub_pages.routes,

@@ -18,9 +18,10 @@ from journal.reading.run_at_destination import RunAtDestination, mark, run_at_de
 from journal.records import Target
 from uploader.errors import DeliveryError, FileGone, ReadRefused, Refused
 from uploader.platforms.base import Platform, RunIdentity
+from uploader.platforms.planned_intents import planning_of
 from uploader.platforms.plans import Planning
 from uploader.platforms.reading_back import Downloading, Place, Readable, Shown
-from uploader.platforms.registry import imported, spec_of
+from uploader.platforms.registry import spec_of
 from uploader.verification.comparing import Checked, compare
 from uploader.verification.expectation import expectation
 from uploader.verification.mending import Mending, mending, with_lasting
@@ -105,7 +106,7 @@ class Verifier:
 
     def verify(self, target: Target) -> Verified:
         """Read a run back, compare it, and keep what was found; an error of the platform's is part of that."""
-        planning: Planning = imported(spec_of(target.destination.platform).planner)
+        planning = planning_of(spec_of(target.destination.platform))
         if not isinstance(self.platform, Readable) or planning.items is None:
             why = f"what {target.destination.platform} has cannot be read back by this version"
             return Verified(target, failure=DeliveryError(why))

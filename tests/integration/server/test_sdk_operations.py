@@ -21,6 +21,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "local-platform.md"
 WEIGHTS = b"weights" * 1000
 
 KNOWN: dict[str, dict[str, Any]] = {
+    "exports.create": {"format": "onnx", "args": {"imgsz": 96}},
     "exports.resolve_mobile": {"extra_headers": {"Authorization": "Bearer k"}},  # it sends no key by itself
     "models.create": {"body": {"project": "demo", "model": "made", "trainResults": [{"epoch": 0}]}},
     "models.update": {"metadata": {"a": 1}},
@@ -106,7 +107,10 @@ def call(shared: RunningServer) -> Iterator[Callable[[str], Any]]:
         def called(operation: str) -> Any:
             resource, _, name = operation.partition(".")
             method = getattr(getattr(client, resource), name)
-            return method(**arguments(operation, inspect.signature(method)))
+            given = arguments(operation, inspect.signature(method))
+            if name in {"retrieve", "delete"} and resource == "exports":
+                given["export_id"] = client.exports.create("local", "demo", "train", format="onnx")["id"]
+            return method(**given)
 
         yield called
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uploader.platforms.spec import PlatformSpec, UpstreamReporting
 from uploader.platforms.ultralytics.saved_key import saved_key
+from uploader.platforms.ultralytics.wanted import FORMATS, LICENSES
 
 ULTRALYTICS = PlatformSpec(
     name="ultralytics",
@@ -19,4 +20,6 @@ ULTRALYTICS = PlatformSpec(
     model_field="platformModel",
     upstream=UpstreamReporting("ultralytics.utils.callbacks.platform", always=True),
     keeps_model_file=True,
+    licenses=LICENSES,
+    formats=FORMATS,
 )

@@ -5,7 +5,8 @@
     PUT  <signed URL>                     the bytes, without credentials; in chunks where that is offered (`upload.py`)
     GET  /api/models/<owner>/<project>    whether a registration whose answer was lost had arrived
     GET  /api/models/…/<model>[/files]    what has arrived of a run, to be compared with the journal
-    PATCH /api/models/…                   the head of the run, as a part of the model's metadata (`run_heads.py`)
+    PATCH /api/models/…                   the head of the run, as a part of the model's metadata (`run_heads.py`), and
+                                          what a person wants of the model (`intents.py`)
 
 A server of late 2025 gives no ids. There every request names project and run instead, and a checkpoint needs no
 `checkpoint_saved` afterwards.
@@ -17,6 +18,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from journal.kinds import COMPLETE, FAILED
@@ -89,6 +91,7 @@ class UltralyticsPlatform:
         self._registrations = Registrations(self._api, self._events, self._host, self._lists)
         self._salvaged_epochs = SalvagedEpochs(self._api, self._lists)
         self._reader = ModelReader(self._api, transport, self._host)
+        self._metadata = Lock()
         self._run_heads: RunHeads | None = None
 
     def close(self) -> None:
@@ -118,8 +121,14 @@ class UltralyticsPlatform:
         """Have the platform keep a run's head, and countersign those of its sessions; see `RunHeads.keep`."""
         from uploader.platforms.ultralytics.run_heads import RunHeads  # most drains end no training
 
-        self._run_heads = self._run_heads or RunHeads(self._api, self._host)
+        self._run_heads = self._run_heads or RunHeads(self._api, self._host, self._metadata)
         return self._run_heads.keep(identity, head, sessions)
+
+    def carry_out(self, intent: Message) -> Receipt:
+        """Do what a person wants of a run's model; see `Intents.carry_out`."""
+        from uploader.platforms.ultralytics.carrying_out import Intents  # few drains carry out any
+
+        return Intents(self._api, self._host, self._metadata).carry_out(intent)
 
     def send(self, message: Message) -> Receipt:
         """Send any other event.

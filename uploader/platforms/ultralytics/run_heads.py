@@ -13,14 +13,14 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from threading import Lock
 from urllib.parse import quote
 
-from uploader.errors import CredentialsRefused, Forbidden, Foreign, ReadRefused, Refused, Transient
+from uploader.errors import CredentialsRefused, Foreign, ReadRefused, Refused, Transient
 from uploader.platforms.answers import refusal
 from uploader.platforms.base import GrownHead, KeptHeads, RunIdentity
 from uploader.platforms.http.json_api import JsonApi
-from uploader.platforms.ultralytics.reconcile import MODELS, places
+from uploader.platforms.ultralytics.own_model import LONGEST, own_model
 from uploader.proof.heads import Head, parse_checkpoint
 from uploader.proof.signed_notes import NotANote, Note, Signature
 
@@ -30,7 +30,6 @@ LARGEST = 500_000
 """The characters that the metadata of a model may have as JSON."""
 
 _WITNESS = "/api/proof"
-_LONGEST = 64 * 1024 * 1024  # bytes; it comes with all its epochs and console text
 _NO_SUCH_PATH = frozenset({404, 405, 501})
 _OTHER_SIZE = 409
 _NOTHING_TO_SAY = frozenset({404, 409})
@@ -40,15 +39,17 @@ _NOTHING_TO_SAY = frozenset({404, 409})
 class RunHeads:
     """Tells one platform the heads of runs. Threads may share it."""
 
-    def __init__(self, api: JsonApi, host: str) -> None:
+    def __init__(self, api: JsonApi, host: str, metadata: Lock) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
             api: The platform's endpoints.
             host: The platform, for messages.
+            metadata: Held while a model's metadata is read and written.
         """
         self._api = api
         self._host = host
+        self._metadata = metadata
         self._countersigns = True
 
     def keep(self, identity: RunIdentity, head: str, sessions: Sequence[GrownHead]) -> KeptHeads:
@@ -57,7 +58,8 @@ class RunHeads:
         Raises:
             DeliveryError: The platform could not be asked now.
         """
-        is_kept, refused = self._keep_in_metadata(identity, head)
+        with self._metadata:
+            is_kept, refused = self._keep_in_metadata(identity, head)
         known = self._known(identity)
         if known is None:
             return KeptHeads(refused=refused, is_kept=is_kept)
@@ -73,34 +75,18 @@ class RunHeads:
     def _keep_in_metadata(self, identity: RunIdentity, head: str) -> tuple[bool, str | None]:
         """Add the head to the model's metadata; return whether it is there, and in words why that was refused."""
         try:
-            found = self._model(identity)
+            found = own_model(self._api, identity)
             if found is None:
                 return False, None
-            path, metadata = found
+            metadata = found.metadata
             changed = {**metadata, NAME: {"head": head}}
             if len(json.dumps(changed, separators=(",", ":"))) > LARGEST:
                 return False, f"the metadata of the model would have more than {LARGEST:,} characters"
             if changed != metadata:
-                self._api.patch(path, json.dumps({"metadata": changed}))
+                self._api.patch(found.path, json.dumps({"metadata": changed}))
         except (Refused, CredentialsRefused) as error:
             return False, str(error)
         return True, None
-
-    def _model(self, identity: RunIdentity) -> tuple[str, Mapping[str, Any]] | None:
-        """Return where a run's model is and its metadata; None if the platform names its models otherwise."""
-        slug = identity.ids.get("modelSlug")
-        for owner, project in places(self._api, identity.project) if slug else ():
-            path = "/".join([MODELS, *(quote(part, safe="") for part in (owner, project, str(slug)))])
-            try:
-                model = self._api.get(path, longest=_LONGEST).get("model")
-            except Forbidden:
-                raise
-            except Refused:  # it is not there
-                continue
-            if isinstance(model, dict) and model.get("id") == identity.ids.get("modelId"):
-                metadata = model.get("metadata")
-                return path, metadata if isinstance(metadata, dict) else {}
-        return None
 
     def _countersign(self, head: GrownHead, old_size: int) -> str | None:
         """Have a session's head countersigned; return it with the countersignature, None if there is nothing to say.
@@ -126,7 +112,7 @@ class RunHeads:
         if not self._countersigns:
             return None
         try:
-            found = self._api.get(f"{_WITNESS}/heads/{quote(identity.run_uuid, safe='')}", longest=_LONGEST)
+            found = self._api.get(f"{_WITNESS}/heads/{quote(identity.run_uuid, safe='')}", longest=LONGEST)
         except (Refused, ReadRefused, Foreign):
             found = {}
         except Transient as error:

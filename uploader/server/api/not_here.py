@@ -58,8 +58,6 @@ _PATHS = (
     ("/api/integrations/roboflow/preview", "POST"),
     ("/api/mobile/models/{export_id}", "POST"),
     ("/api/models/{owner}/{project}/{model}/clone", "POST"),
-    ("/api/models/{owner}/{project}/{model}/exports", "POST"),
-    ("/api/models/{owner}/{project}/{model}/exports/{export_id}", "DELETE GET"),
     ("/api/models/{owner}/{project}/{model}/exports/{export_id}/mobile", "POST"),
     ("/api/models/{owner}/{project}/{model}/predict", "POST"),
     ("/api/models/{owner}/{project}/{model}/similar-images", "GET"),

@@ -87,13 +87,6 @@ def list_files(request: Request) -> Response:
     return Json({"files": files})
 
 
-def list_exports(request: Request) -> Response:
-    """List a model's exports to other formats: none, as this server makes none."""
-    current_platform_of(request)
-    _snapshot(request)
-    return Json({"exports": [], "region": views.REGION})
-
-
 def list_gpus(request: Request) -> Response:
     """List the GPUs that can be rented: none."""
     current_platform_of(request)
@@ -130,7 +123,6 @@ routes = [
     Route(f"{MODEL}/training", get_training, methods=["GET"]),
     Route(f"{MODEL}/training", cancel_training, methods=["DELETE"]),
     Route(f"{MODEL}/files", list_files, methods=["GET"]),
-    Route(f"{MODEL}/exports", list_exports, methods=["GET"]),
     Route("/api/training/gpu-availability", list_gpus, methods=["GET"]),
     Route("/api/datasets/{owner}/{dataset}/export", export_dataset, methods=["GET"]),
     *(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -60,12 +61,14 @@ def show_run(request: Request) -> Response:
         if model is None:
             raise NotFound("No such training here: it was never registered, or it was deleted")
         snapshot = ModelSnapshot.of(rows, model, newest_chunks=_CONSOLE_CHUNKS)
+        formats = [each.format for each in rows.exports.of(model.id)]
     parts = {"Environment": model.environment, "Arguments": model.train_args, "Results": model.results}
     return detail_page(
         request,
         f"{model.owner}/{model.project}/{model.slug}",
         *(
             _state(snapshot, now),
+            _said(model, formats),
             curves(snapshot.epochs),
             _epochs(snapshot),
             _checkpoints(request, snapshot.checkpoints),
@@ -124,6 +127,19 @@ def _state(snapshot: ModelSnapshot, now: str) -> Element:
         ("Device", model.device or "—"),
     ]
     return element("section", table(["", ""], [[name, value] for name, value in facts if value is not None]))
+
+
+def _said(model: Model, formats: Sequence[str]) -> Element:
+    """Return what people say of a model, and the formats into which they want it converted."""
+    properties, tags = model.properties or {}, (model.metadata or {}).get("tags")
+    facts = {
+        "Description": properties.get("description"),
+        "Licence": properties.get("license"),
+        "Tags": ", ".join(map(str, tags)) if isinstance(tags, list) else None,
+        "Conversions ordered": ", ".join(dict.fromkeys(formats)),
+    }
+    rows: list[list[Element | str]] = [[name, str(value)] for name, value in facts.items() if value]
+    return element("section", *([table(["", ""], rows)] if rows else []))
 
 
 def _why(model: Model, state: rules.State) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from uploader.server.storage import record_table
 from uploader.server.storage.answer_store import AnswerRows
+from uploader.server.storage.export_store import ExportRows
 from uploader.server.storage.hub_store import HubRows
 from uploader.server.storage.ordering import Order, is_older
 from uploader.server.storage.store_records import ConsoleChunk, Epoch, Model, Overview, Project, Run
@@ -88,6 +89,11 @@ class Rows:
     def witness(self) -> WitnessRows:
         """The table of countersigned heads, in the same transaction."""
         return WitnessRows(self._connection)
+
+    @property
+    def exports(self) -> ExportRows:
+        """The table of ordered conversions, in the same transaction."""
+        return ExportRows(self._connection)
 
     # Models and runs
 

@@ -195,7 +195,19 @@ _EVALUATIONS = """
 ALTER TABLE epochs ADD COLUMN is_evaluation INTEGER;  -- whether it is the final one; NULL: the client says nothing
 """
 
-STEPS = (_PLATFORM, _HUB, _TRANSFERS, _EXPIRING_ANSWERS, _ORDER, _PROPERTIES, _TIMES, _WITNESS, _EVALUATIONS)
+_EXPORTS = """
+CREATE TABLE exports (              -- conversions into other formats that clients have ordered
+    id         TEXT PRIMARY KEY,
+    model_id   TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
+    format     TEXT NOT NULL,
+    args       TEXT,                -- JSON
+    gpu_type   TEXT,
+    created_at TEXT NOT NULL
+);
+CREATE INDEX exports_by_model ON exports (model_id);
+"""
+
+STEPS = (_PLATFORM, _HUB, _TRANSFERS, _EXPIRING_ANSWERS, _ORDER, _PROPERTIES, _TIMES, _WITNESS, _EVALUATIONS, _EXPORTS)
 """Migrations, in order: each leads to the next layout, the first from an empty file."""
 
 VERSION = len(STEPS)

@@ -1,0 +1,262 @@
+"""What a person wants done on a platform: recorded without a network, done once all else has arrived, and once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from support.journals import rows
+from support.platform_api import Api
+from support.recordings import KEY, Recordings
+from support.scripted_server import Reply, Request, ScriptedServer, in_front_of, received, scripted_server
+
+from uploader.__main__ import main
+from uploader.delivery.timing import Timing
+from uploader.errors import SettingsError
+from uploader.intents import Wanted, convert, describe
+from uploader.platforms.planned_intents import AFTER_TRAINING
+from uploader.platforms.ultralytics.carrying_out import PATIENCE
+from uploader.server.running import running
+
+QUICK = Timing(first_wait=0.01, shortest_wait=0.01)
+INTENTS = "('model_detail', 'conversion')"
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    with running(tmp_path / "platform", api_key=KEY) as server:
+        yield Api(server.url, server.api_key)
+
+
+def want(journals: Recordings, **details: Any) -> Wanted:
+    return describe("train", journal=journals.journal.path, **details)
+
+
+def command(journals: Recordings, *arguments: str) -> str:
+    result = CliRunner().invoke(main, [*arguments, "--journal", str(journals.journal.path)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def states(journals: Recordings) -> list[tuple[str, str, str]]:
+    query = f"SELECT kind, role, state FROM deliveries WHERE kind IN {INTENTS} ORDER BY id"
+    return rows(journals.journal.path, query)
+
+
+def exports(api: Api, name: str = "train") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = api.get(f"/api/models/local/demo/{name}/exports")["exports"]
+    return found
+
+
+def edits(server: ScriptedServer) -> list[Any]:
+    """Return what models were changed to; the heads of proofs are told beside."""
+    found = [each.json() for each in server.requests if each.method == "PATCH"]
+    return [each for each in found if "metadata" not in each]
+
+
+def test_what_is_wanted_offline_is_done_by_the_drain_and_shown(journals: Recordings, api: Api) -> None:
+    journals.whole()
+    told = command(journals, "describe", "train", "--description", "Night shift", "--license", "MIT", "--tag", "night")
+    assert "sets description, license, tags of demo/train" in told
+    assert "orders a conversion into onnx" in command(journals, "convert", "latest", "onnx", "imgsz=96", "half=True")
+    assert "asked for" in (shown := command(journals, "show", "train"))
+    assert shown.count("not planned yet") >= 4
+    assert journals.drain(api.url).exit_code == 0
+    model = api.model()
+    assert (model["description"], model["license"], model["metadata"]["tags"]) == ("Night shift", "MIT", ["night"])
+    [ordered] = exports(api)
+    assert (ordered["format"], ordered["args"]) == ("onnx", {"imgsz": 96, "half": True})
+    asked = json.loads(command(journals, "show", "train", "--json"))["intents"]
+    assert [(each["kind"], each["key"], [*each["deliveries"].values()]) for each in asked] == [
+        ("model_detail", "description", ["delivered"]),
+        ("model_detail", "license", ["delivered"]),
+        ("model_detail", "tags", ["delivered"]),
+        ("conversion", "onnx", ["delivered"]),
+    ]
+    page = api.request("GET", "/runs/local/demo/train").text
+    assert all(text in page for text in ("Night shift", "MIT", "night", "onnx"))
+
+
+def test_it_waits_for_the_run_and_for_what_was_wanted_before(journals: Recordings, server: ScriptedServer) -> None:
+    journals.whole()
+    want(journals, description="x")
+    convert("train", "onnx", journal=journals.journal.path)
+    journals.drain(server.url)
+    order = rows(journals.journal.path, "SELECT kind FROM deliveries ORDER BY stage, id")
+    assert [kind for (kind,) in order[-3:]] == ["training_complete", "model_detail", "conversion"]
+    assert rows(journals.journal.path, "SELECT max(stage) FROM targets")[0][0] < AFTER_TRAINING
+
+
+def test_the_same_twice_is_done_once_and_the_newest_alone_is_sent(journals: Recordings, api: Api) -> None:
+    journals.whole()
+    assert want(journals, description="first").new == ("description",)
+    again = want(journals, description="first", license="MIT")
+    assert (again.new, again.known) == (("license",), ("description",))
+    want(journals, description="second")
+    for _ in range(2):
+        convert("train", "onnx", journal=journals.journal.path)
+    with scripted_server(in_front_of(api.url)) as between:
+        assert journals.drain(between.url).exit_code == 0
+        assert edits(between) == [{"license": "MIT"}, {"description": "second"}]
+        assert len(exports(api)) == 1
+        assert [state for _, role, state in states(journals) if role == "description"] == ["superseded", "delivered"]
+        want(journals, description="first")  # what was wanted before is wanted again
+        journals.drain(between.url)
+        assert api.model()["description"] == "first"
+
+
+def test_after_further_training_the_same_conversion_is_ordered_again(journals: Recordings, api: Api) -> None:
+    training = journals.whole()
+    convert("train", "onnx", journal=journals.journal.path)
+    assert journals.drain(api.url).exit_code == 0
+    resumed = journals.begin(run_id=training.run.id)
+    resumed.started(epochs=4)
+    resumed.epoch(3)
+    resumed.checkpoint(b"better")
+    resumed.complete()
+    resumed.end()
+    assert convert("train", "onnx", journal=journals.journal.path).new == ("onnx",)
+    assert journals.drain(api.url).exit_code == 0
+    assert len(exports(api)) == 2
+
+
+def test_a_conversion_waits_for_the_end_of_the_training(journals: Recordings, api: Api) -> None:
+    training = journals.begin()
+    training.started(epochs=1)
+    training.epoch(0)
+    convert("train", "onnx", journal=journals.journal.path)
+    want(journals, description="still running")
+    assert journals.drain(api.url).exit_code == 3
+    assert api.model()["status"] == "running"
+    assert rows(journals.journal.path, "SELECT attempts FROM deliveries WHERE kind = 'conversion'") == [(0,)]
+    assert exports(api) == []
+    training.checkpoint(b"weights")
+    training.complete()
+    training.end()
+    assert journals.drain(api.url).exit_code == 0
+    assert len(exports(api)) == 1
+    assert api.model()["description"] == "still running"
+
+
+def test_what_is_wanted_never_keeps_the_training_waiting(journals: Recordings, server: ScriptedServer) -> None:
+    training = journals.begin()
+    training.started()
+    want(journals, description="x")
+    journals.drain(server.url, timing=Timing(first_wait=1000.0))
+    server.script = lambda request: Reply(503, {}) if request.method in {"GET", "PATCH"} else received(request)
+    training.epoch(0)
+    training.complete()
+    journals.drain(server.url, timing=Timing(first_wait=1000.0))
+    assert [body["event"] for body in server.bodies("metrics")][-2:] == ["epoch_end", "training_complete"]
+
+
+@pytest.mark.parametrize("idempotency", [True, False])
+def test_an_answer_that_is_lost_orders_nothing_twice(journals: Recordings, tmp_path: Path, idempotency: bool) -> None:
+    journals.whole()
+    convert("train", "onnx", journal=journals.journal.path)
+    want(journals, tags=["a", "b"])
+    lost: list[str] = []
+    with running(tmp_path / "platform", api_key=KEY, idempotency=idempotency) as platform:
+        behind = in_front_of(platform.url)
+
+        def script(request: Request) -> Reply:
+            reply = behind(request)
+            is_first = request.method in {"PATCH", "POST"} and request.method + request.path not in lost
+            if "/api/models/" in request.path and is_first:
+                lost.append(request.method + request.path)
+                return Reply(reset=True)
+            return reply
+
+        with scripted_server(script) as between:
+            assert journals.drain(between.url, timing=QUICK, max_time=600.0).exit_code == 0
+        assert len(lost) == 2
+        api = Api(platform.url, KEY)
+        assert len(exports(api)) == 1
+        assert api.model()["metadata"]["tags"] == ["a", "b"]
+
+
+def test_tags_leave_the_rest_of_the_metadata_as_it_is(journals: Recordings, api: Api) -> None:
+    journals.whole()
+    journals.drain(api.url)
+    api.request("PATCH", "/api/models/local/demo/train", json={"metadata": {"owner": "me", "tags": ["old"]}})
+    want(journals, tags=[" a ", "b", "a"])
+    journals.drain(api.url)
+    assert api.model()["metadata"] == {"owner": "me", "tags": ["a", "b"]}
+    want(journals, tags=[])
+    journals.drain(api.url)
+    assert api.model()["metadata"] == {"owner": "me", "tags": []}
+
+
+def test_a_wrong_key_keeps_it(journals: Recordings, api: Api) -> None:
+    journals.whole()
+    journals.drain(api.url)
+    want(journals, description="x")
+    assert journals.drain(api.url, api_key="ul_other").exit_code == 5
+    assert [state for *_, state in states(journals)] == ["pending"]
+    assert journals.drain(api.url).exit_code == 0
+    assert api.model()["description"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("reply", "attempts"),
+    [
+        (Reply(404, b"<html>nothing here</html>", {"Content-Type": "text/html"}), PATIENCE),
+        (Reply(405, b""), PATIENCE),
+        (Reply(405, {"error": "no such method"}), 1),
+        (Reply(501, {"error": "not here"}), 1),
+    ],
+    ids=["page", "empty", "json", "not implemented"],
+)
+def test_a_platform_without_such_an_endpoint_refuses_it_for_good(
+    journals: Recordings, api: Api, reply: Reply, attempts: int
+) -> None:
+    journals.whole()
+    convert("train", "onnx", journal=journals.journal.path)
+    behind = in_front_of(api.url)
+    with scripted_server(lambda one: reply if "/exports" in one.path else behind(one)) as between:
+        assert journals.drain(between.url, timing=QUICK, max_time=600.0).exit_code == 4
+    found = rows(journals.journal.path, "SELECT kind, state, attempts, last_error FROM deliveries WHERE state = 'dead'")
+    [(kind, _, tried, why)] = found
+    assert (kind, tried) == ("conversion", attempts)
+    assert str(reply.status) in why
+    assert api.model()["status"] == "completed"
+
+
+def test_hub_refuses_what_it_has_no_place_for_and_takes_the_rest(journals: Recordings, tmp_path: Path) -> None:
+    journals.whole()
+    want(journals, description="x")
+    with running(tmp_path / "platform", api_key=KEY) as server:
+        options = {"to": server.url, "platform": "hub"}
+        assert journals.drain("", hub=server.url, **options).exit_code == 4
+    dead = rows(journals.journal.path, "SELECT kind, last_error FROM deliveries WHERE state = 'dead'")
+    assert [(kind, "HUB does nothing of this kind" in why) for kind, why in dead] == [("model_detail", True)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ({}, "nothing is to be said"),
+        ({"license": "WTFPL"}, "no licence 'WTFPL'"),
+        ({"tags": ["ok", " "]}, "a tag has 1 to"),
+        ({"tags": ["x" * 129]}, "a tag has 1 to"),
+    ],
+)
+def test_what_no_platform_takes_is_refused_at_once(journals: Recordings, wanted: dict[str, Any], why: str) -> None:
+    journals.whole()
+    with pytest.raises(SettingsError, match=why):
+        want(journals, **wanted)
+    with pytest.raises(SettingsError, match="converts into no 'docx'"):
+        convert("train", "docx", journal=journals.journal.path)
+    assert rows(journals.journal.path, f"SELECT 1 FROM events WHERE kind IN {INTENTS}") == []
+
+
+def test_a_run_that_nobody_knows_gets_nothing(journals: Recordings) -> None:
+    journals.whole()
+    result = CliRunner().invoke(
+        main, ["describe", "other", "--description", "x", "--journal", str(journals.journal.path)]
+    )
+    assert (result.exit_code, "fits no run" in result.output) == (2, True)

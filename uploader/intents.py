@@ -1,0 +1,143 @@
+"""What a person wants done on a platform once it can be reached: recorded in the journal, for the drain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from journal.kinds import CONVERSION, DETAIL
+from journal.records import Run
+from uploader.errors import SettingsError
+from uploader.platforms.base import DESCRIPTION, LICENSE, TAGS
+from uploader.platforms.registry import formats, licenses
+from uploader.run_selection import choose_runs
+
+if TYPE_CHECKING:
+    from journal.folder import Journal
+    from journal.writing.intent_events import Intent
+
+_LONGEST_TAG = 128
+"""Characters, as the platform's own names have at most."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was recorded of what a person wants.
+
+    Attributes:
+        run: The run that it is about.
+        new: What is to be done, such as `description` or `onnx`.
+        known: What was wanted already, and is not done twice.
+    """
+
+    run: Run
+    new: tuple[str, ...]
+    known: tuple[str, ...] = ()
+
+
+def describe(
+    run: str,
+    *,
+    description: str | None = None,
+    license: str | None = None,
+    tags: Sequence[str] | None = None,
+    journal: str | Path | None = None,
+) -> Wanted:
+    """Have a run's model described on its platforms. The next drain does it, after all else of the run.
+
+    Args:
+        run: By its name, `project/name`, the beginning of its id, its folder, or `latest`.
+        description: Text; "" removes the one that is there.
+        license: One that a platform knows, such as `AGPL-3.0`.
+        tags: They replace those that are there; none removes them.
+        journal: Its folder; None for the usual one.
+
+    Raises:
+        SettingsError: The licence or a tag cannot be used, or nothing is to be set.
+        UnknownRun: `run` fits no run, or several.
+        NoJournal: There is no journal.
+        JournalError: It cannot be written.
+    """
+    details = {DESCRIPTION: description, LICENSE: license, TAGS: None if tags is None else _checked(tags)}
+    wanted = {name: {name: value} for name, value in details.items() if value is not None}
+    if not wanted:
+        raise SettingsError("nothing is to be said of the model: give a description, a licence or tags")
+    if license is not None and license not in licenses():
+        raise SettingsError(f"the platform knows no licence '{license}'; it knows {', '.join(licenses())}")
+    return _record(run, DETAIL, wanted, journal)
+
+
+def convert(
+    run: str, format: str, *, args: Mapping[str, Any] | None = None, journal: str | Path | None = None
+) -> Wanted:
+    """Have a run's model converted by its platforms. The next drain orders it, once all else of the run has arrived.
+
+    Args:
+        run: By its name, `project/name`, the beginning of its id, its folder, or `latest`.
+        format: One of Ultralytics' formats, such as `onnx`.
+        args: Arguments of the conversion, such as `{"imgsz": 640}`.
+        journal: Its folder; None for the usual one.
+
+    Raises:
+        SettingsError: The platform converts into no such format.
+        UnknownRun: `run` fits no run, or several.
+        NoJournal: There is no journal.
+        JournalError: It cannot be written.
+    """
+    if format not in formats():
+        raise SettingsError(f"the platform converts into no '{format}'; it converts into {', '.join(formats())}")
+    wanted = {"format": format, **({"args": dict(args)} if args else {})}
+    return _record(run, CONVERSION, {format: wanted}, journal)
+
+
+def _checked(tags: Sequence[str]) -> list[str]:
+    """Return tags without their blanks, each once.
+
+    Raises:
+        SettingsError: One is empty or too long.
+    """
+    stripped = [tag.strip() for tag in tags]
+    if bad := [tag for tag in stripped if not 0 < len(tag) <= _LONGEST_TAG]:
+        raise SettingsError(f"a tag has 1 to {_LONGEST_TAG} characters, and not {len(bad[0])}")
+    return list(dict.fromkeys(stripped))
+
+
+def _record(run: str, kind: str, wanted: Mapping[str, Mapping[str, Any]], journal: str | Path | None) -> Wanted:
+    from journal.opening import open_with_room
+    from journal.writing.intent_events import Intent, record
+
+    with open_with_room(_existing(journal)) as opened:
+        chosen = _run(opened, run)
+        intents = [Intent(kind, key, payload) for key, payload in wanted.items()]
+        new = record(opened.begin, chosen.id, intents)
+    return Wanted(chosen, _keys(new), tuple(key for key in wanted if key not in _keys(new)))
+
+
+def _keys(intents: Sequence[Intent]) -> tuple[str, ...]:
+    return tuple(intent.key for intent in intents)
+
+
+def _existing(folder: str | Path | None) -> Path:
+    """Return the journal's folder.
+
+    Raises:
+        NoJournal: There is none: it is not made, as it would hold no run.
+    """
+    from journal.errors import NoJournal
+    from journal.locations import default_journal, expanded
+    from journal.reading.places import what_is
+
+    where = expanded(folder) if folder is not None else default_journal()
+    if what_is(where) != "journal":
+        raise NoJournal(f"there is no journal in {where}")
+    return where
+
+
+def _run(opened: Journal, name: str) -> Run:
+    from journal.reading.run_reader import recorded_runs
+
+    runs = recorded_runs(opened.begin)
+    (chosen,) = choose_runs(runs, [name], opened.path) or []
+    return next(run for run in runs if run.id == chosen)
