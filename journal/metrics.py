@@ -8,6 +8,8 @@ from typing import Any
 
 from journal.kinds import TRAINED
 
+IMPORTED = "imported"
+"""Member of the `environment` of a run's start: which files the run was brought in from, where nobody recorded it."""
 SOURCE = "source"
 """Member of the payload of an epoch that was taken in from a trainer's own record: the name of that file."""
 

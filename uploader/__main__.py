@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
 
 from uploader.commands.output_streams import tolerant_streams
 
-# Each is the function of that name in the module of that name, loaded when it is used.
+# Each is the function of that name in the module of that name, loaded when it is used. (Python's own words get a "_".)
 COMMANDS = (
     "check",
     "convert",
@@ -21,6 +22,7 @@ COMMANDS = (
     "enable",
     "exec",
     "export",
+    "import",
     "logs",
     "mirror",
     "pack",
@@ -63,7 +65,8 @@ class LazyGroup(click.Group):
             import_module("uploader.names")
         except ImportError as error:
             raise click.ClickException(str(error)) from error
-        command = getattr(import_module(f"uploader.commands.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command = getattr(import_module(f"uploader.commands.{name}"), name)
         assert isinstance(command, click.Command)
         return command
 

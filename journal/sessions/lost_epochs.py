@@ -26,11 +26,13 @@ class TrainedEpoch:
         number: From 0, as in the journal.
         metrics: By name, as the epoch's event would hold them, with as many digits as the record has.
         source: Name of the file that it is from.
+        seconds: How long its session had trained when it ended; None where the record does not tell.
     """
 
     number: int
     metrics: Mapping[str, Any]
     source: str
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,10 @@ from journal.sessions.lost_epochs import TrainerRecord
 from journal.storage.connections import LogRemoved
 from journal.storage.database import Durability, committing
 from journal.storage.flusher import Written
-from journal.writing import continuation, epoch_salvage, fallback_intake
+from journal.writing import continuation, epoch_salvage, fallback_intake, past_runs
 from journal.writing.continuation import Continuation
 from journal.writing.fallback import FallbackFile
+from journal.writing.past_runs import PastRun
 from journal.writing.payloads import drafts
 from journal.writing.run_copy import RunCopy
 from journal.writing.writer_connection import WriterConnection
@@ -309,6 +310,11 @@ class Writer:
         """Return what a loop has to know of a run that goes on."""
         with self._transaction(read_only=True) as connection:
             return continuation.read(connection, run_id)
+
+    def past_run(self, run_id: str) -> PastRun:
+        """Return what is known of a run of which somebody brings in the past."""
+        with self._transaction(read_only=True) as connection:
+            return past_runs.read(connection, run_id)
 
     def salvage_epochs(self, run_id: str, trained: TrainerRecord, newest: int) -> list[int]:
         """Record the epochs of a trainer's own record that the journal lacks; return their numbers.

@@ -23,7 +23,7 @@ def numbers(content: str) -> list[int]:
 
 def test_a_row_becomes_what_the_end_of_its_epoch_reports() -> None:
     metrics = {"train/box_loss": 0.5, "metrics/mAP50-95(B)": 0.25, "val/box_loss": 0.75, "lr": 0.01}
-    assert parse_results(HEAD + row(1)) == [TrainedEpoch(0, metrics, "results.csv")]
+    assert parse_results(HEAD + row(1)) == [TrainedEpoch(0, metrics, "results.csv", seconds=10.0)]
 
 
 def test_columns_are_padded_in_some_versions() -> None:

@@ -58,13 +58,20 @@ def read_results(folder: Path) -> list[TrainedEpoch]:
     Raises:
         OSError: It is there and cannot be read now.
     """
-    file = folder / RESULTS_FILE
+    return parse_results(read_results_text(folder))
+
+
+def read_results_text(folder: Path) -> str:
+    """Return the text of a folder's `results.csv`; "" when there is no such file.
+
+    Raises:
+        OSError: It is there and cannot be read now.
+    """
     try:
-        with file.open("rb") as opened:
-            content = opened.read(_MOST_BYTES)
+        with (folder / RESULTS_FILE).open("rb") as opened:
+            return opened.read(_MOST_BYTES).decode("utf-8-sig", "replace")  # a person's editor may have added a mark
     except (FileNotFoundError, NotADirectoryError):
-        return []
-    return parse_results(content.decode("utf-8", "replace"))
+        return ""
 
 
 def read_results_since(folder: Path, begun_at: str) -> TrainerRecord:
@@ -139,4 +146,4 @@ def _epoch(row: Mapping[str, float], source: str) -> TrainedEpoch:
     """Return a row as the end of its epoch reports it: losses, metrics and `lr`; numbered from 0, not from 1."""
     metrics = {name: value for name, value in row.items() if name not in {_NUMBER, _SECONDS} and _RATES not in name}
     rate = {"lr": row[_RATE]} if _RATE in row else {}
-    return TrainedEpoch(int(row[_NUMBER]) - 1, {**metrics, **rate}, source)
+    return TrainedEpoch(int(row[_NUMBER]) - 1, {**metrics, **rate}, source, row.get(_SECONDS))

@@ -65,6 +65,15 @@ class KnownRun:
             return None
 
 
+def journal_of(folder: Path) -> Path | None:
+    """Return the journal that a folder's run file names; None when there is no such file, or it names none."""
+    try:
+        named = json.loads((folder / RUN_FILE).read_text("utf-8"))["journal"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return Path(named) if isinstance(named, str) and named and "\0" not in named else None
+
+
 def _is_sound(known: KnownRun) -> bool:
     """Return whether the values of a run file, which somebody may have edited, can be used.
 

@@ -7,12 +7,17 @@ what it can tell; names and types must not.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from imports.comparing import differences
+
+from uploader.__main__ import main
 
 pytestmark = pytest.mark.training
 
@@ -184,3 +189,11 @@ def test_the_run_begins_with_its_start_and_ends_with_its_completion(journaled: A
     assert kinds[0] == "training_started"
     assert kinds[-1] == "training_complete"  # the final checkpoint is before it, as the test above finds it
     assert journaled.outcomes() == ["complete"]
+
+
+def test_its_folder_tells_the_same_where_nobody_recorded_it(trained: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained / "run", tmp_path / "run"))
+    (folder / "uploader_run.json").unlink()
+    done = CliRunner().invoke(main, ["import", str(folder), "--journal", str(tmp_path / "journal")])
+    assert done.exit_code == 0, done.output
+    assert list(differences(trained / "journal", tmp_path / "journal")) == []

@@ -1,0 +1,116 @@
+"""A folder of which a journal has a part: the same run, and only what is missing is added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.recordings import Recordings, Training, recordings
+from support.run_folders import BEGAN, age, contents, results, row, run_folder
+
+from journal.checkpoints.blobs import digest
+from journal.clock import to_text
+from journal.sessions.identity import Session
+from uploader.recording.journal_options import JournalOptions
+from uploader.recording.resumption import known_run
+from uploader.run_folder.run_file import write_run_file
+
+Imports = Any
+
+
+@pytest.fixture
+def journals(imports: Imports) -> Iterator[Recordings]:
+    with recordings(imports.journal, durability="process") as made:
+        yield made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return run_folder(tmp_path / "run")
+
+
+def recorded(
+    journals: Recordings, folder: Path, epochs: int, *, begun: str = "2024-05-01T10:00:00.000000Z"
+) -> Training:
+    """Record the first epochs of the training of a folder, which says so, with more digits than its file has."""
+    begun = to_text(BEGAN)
+    run = journals.writer.start_run(project="demo", name="first", save_dir=str(folder), at=begun)
+    session = Session(run.id)
+    training = Training(journals.journal, journals.writer, run, journals.writer.start_session(run.id, session=session))
+    training.started(epochs=3)
+    for epoch in range(1, epochs + 1):
+        metrics = {"train/box_loss": 1 / epoch, "metrics/mAP50(B)": epoch / 100, "val/box_loss": 2 / epoch, "lr": 0.01}
+        training.event("epoch_end", {"epoch": epoch - 1, "metrics": metrics}, str(epoch - 1))
+    places = {"journal": journals.journal.path, "begun_at": begun}
+    write_run_file(folder, run, session, chunks=0, is_complete=False, **places)
+    return training
+
+
+def test_what_a_killed_training_has_not_recorded_is_added(imports: Imports, journals: Recordings, folder: Path) -> None:
+    training = recorded(journals, folder, epochs=2)
+    training.end("abandoned")
+    before = contents(folder)
+    [told] = imports(folder)
+    assert (told["how"], told["run"], told["steps"], told["checkpoints"]) == ("grown", training.run.id, 1, 1)
+    losses = [epoch["metrics"]["train/box_loss"] for epoch in imports.events("epoch_end")]
+    assert sorted(losses, reverse=True) == [1.0, 0.5, 0.333333]
+    assert imports.events("checkpoint")[-1]["sha256"] == digest(folder / "weights" / "best.pt")
+    assert len(imports.events("training_complete")) == 1
+    there = imports.everything()
+    assert [told["how"] for told in imports(folder)] == ["known"]
+    assert imports.everything() == there
+    assert imports.rows("SELECT DISTINCT run_id FROM events") == [(training.run.id,)]
+    assert contents(folder) == before
+
+
+def test_a_run_that_is_being_recorded_is_left_to_its_recording(
+    imports: Imports, journals: Recordings, folder: Path
+) -> None:
+    training = recorded(journals, folder, epochs=1)
+    there = imports.everything()
+    assert [told["how"] for told in imports(folder)] == ["live"]
+    assert imports.everything() == there
+    training.end("abandoned")
+    assert [(told["how"], told["steps"]) for told in imports(folder)] == [("grown", 2)]
+
+
+def test_a_run_whose_journal_is_lost_comes_back_as_the_same(imports: Imports, folder: Path, tmp_path: Path) -> None:
+    with recordings(tmp_path / "lost", durability="process") as lost:
+        training = recorded(lost, folder, epochs=3)
+        training.end("finished")
+        [told] = imports(folder)
+        assert (told["how"], told["elsewhere"]) == ("elsewhere", str(tmp_path / "lost"))
+    (tmp_path / "lost").rename(tmp_path / "gone")
+    [told] = imports(folder)
+    assert (told["how"], told["run"], told["steps"]) == ("new", training.run.id, 3)
+
+
+def test_another_training_in_a_folder_that_was_recorded_is_a_run_of_its_own(
+    imports: Imports, journals: Recordings, folder: Path
+) -> None:
+    training = recorded(journals, folder, epochs=3)
+    training.end("finished")
+    head = results(0)
+    (folder / "results.csv").write_text(head + "".join(row(epoch, shift=0.7) for epoch in (1, 2, 3)))
+    age(folder)
+    [told] = imports(folder)
+    assert told["how"] == "new"
+    assert told["run"] != training.run.id
+    assert told["steps"] == 3
+
+
+def test_a_folder_without_its_run_file_is_recognised(imports: Imports, journals: Recordings, folder: Path) -> None:
+    training = recorded(journals, folder, epochs=3)
+    training.end("finished")
+    (folder / "uploader_run.json").unlink()
+    assert [told["run"] for told in imports(folder)] == [training.run.id]
+
+
+def test_a_training_that_goes_on_continues_the_imported_run(imports: Imports, tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run", epochs=2, total=4)
+    [told] = imports(folder)
+    known = known_run(JournalOptions(str(imports.journal)), folder, folder / "weights" / "last.pt")
+    assert known is not None
+    assert known.run == told["run"]

@@ -1,0 +1,75 @@
+"""What a journal lacks of an imported run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from journal.checkpoints.blobs import digest as file_digest
+from journal.kinds import COMPLETE, FAILED, FINAL
+from journal.sessions.identity import Draft
+from journal.sessions.lost_epochs import TrainedEpoch, TrainerRecord
+from journal.writing.past_runs import PastRun
+from uploader.importing.imported_run import CHECKPOINT_ROLES, ImportedRun, RunFile
+from uploader.importing.past_events import PastEvents, in_order
+from uploader.live.logged_values import logged
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """What the journal lacks of a run, as it is to be written.
+
+    Attributes:
+        steps: Each step.
+        lost: Epochs of a run that was recorded, as its trainer's record tells of them.
+        others: What was printed, and what was said of the run as a whole.
+        checkpoints: Each with the sha256 of its bytes.
+        end: Its end.
+    """
+
+    steps: Sequence[list[Draft]] = ()
+    lost: TrainerRecord = field(default_factory=TrainerRecord)
+    others: Sequence[list[Draft]] = ()
+    checkpoints: Sequence[tuple[RunFile, str]] = ()
+    end: Sequence[Draft] = ()
+
+    @property
+    def before_checkpoints(self) -> list[Draft]:
+        """All but the end."""
+        return [draft for group in (*self.steps, *self.others) for draft in group]
+
+    @property
+    def needs_session(self) -> bool:
+        """Whether there is more than what is salvaged."""
+        return bool(self.steps or self.others or self.checkpoints or self.end)
+
+
+def lacking_of(run: ImportedRun, past: PastRun, events: PastEvents) -> Lacking:
+    """Return what a journal lacks of a run."""
+    checkpoints = [(file, sha) for file in in_order(_weights(run)) if (sha := _new_bytes(file, past)) is not None]
+    end = events.end()
+    if past.is_recorded:
+        epochs = [TrainedEpoch(each.number, logged(each.values).metrics, run.steps_from) for each in run.steps]
+        has_end = any((kind, "") in past.told for kind in (COMPLETE, FAILED))
+        has_result = any(role == FINAL for role, _ in past.checkpoints)
+        missing = [] if has_end and has_result else checkpoints
+        return Lacking(lost=TrainerRecord(epochs), checkpoints=missing, end=() if has_end else end)
+    steps = [group for group in events.steps() if _is_new(group, past)]
+    others = [*events.console(past.console), *(group for group in events.summary() if _is_new(group, past))]
+    is_changed = bool(steps or checkpoints) or (bool(end) and _is_new(end, past))
+    return Lacking(steps, others=others, checkpoints=checkpoints, end=end if is_changed else ())
+
+
+def _weights(run: ImportedRun) -> list[RunFile]:
+    return [file for file in run.files if file.role in CHECKPOINT_ROLES]
+
+
+def _new_bytes(file: RunFile, past: PastRun) -> str | None:
+    """Return the sha256 of a checkpoint that the journal does not have in its role; None if it has, or it is gone."""
+    sha256 = file_digest(file.path)
+    return None if sha256 is None or (file.role, sha256) in past.checkpoints else sha256
+
+
+def _is_new(group: Sequence[Draft], past: PastRun) -> bool:
+    kind, key, payload, _ = group[-1]
+    return past.told.get((kind, key)) != payload

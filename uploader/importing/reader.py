@@ -1,0 +1,55 @@
+"""What reads the folders of one trainer or tracker, and the list of all that do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+from uploader.errors import UploaderError
+from uploader.importing.imported_run import FoundRun, ImportedRun
+
+READERS = ("uploader.importing.readers.ultralytics_folder",)
+"""Modules that each have a `READER`, in the order in which a folder is shown to them."""
+
+
+class UnreadableRun(UploaderError):
+    """Nothing at all can be had of a run; the message says why, and what would help."""
+
+
+class ReaderMissing(UnreadableRun):
+    """The library that reads such files is not installed."""
+
+
+class Reader(Protocol):
+    """Reads the runs of one kind.
+
+    Attributes:
+        name: The source of its runs; a part of their identity, so it never changes.
+    """
+
+    name: str
+
+    def detect(self, folder: Path) -> Sequence[FoundRun]:
+        """Return the runs that lie in this very folder, without reading more than a few bytes; none on any error."""
+        ...
+
+    def read(self, found: FoundRun) -> ImportedRun:
+        """Return a run with all that can be read of it, and what cannot as its `problems`. Writes nothing there.
+
+        Raises:
+            UnreadableRun: Nothing can be had of it.
+        """
+        ...
+
+
+def all_readers() -> list[Reader]:
+    """Return every reader; their libraries are imported when something is read."""
+    readers: list[Reader] = [import_module(module).READER for module in READERS]
+    return readers
+
+
+def reader_of(found: FoundRun) -> Reader:
+    """Return the reader that found a run."""
+    return next(reader for reader in all_readers() if reader.name == found.source)
