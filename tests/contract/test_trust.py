@@ -112,6 +112,35 @@ def test_one_that_a_person_named_is(
     client.close()
 
 
+def test_certificates_are_read_once_however_many_connections_there_are(
+    kind: Client, secure: Callable[[str], ScriptedServer], bundle: Path, epoch: Message
+) -> None:
+    server = secure(OURS)
+    server.script = lambda request: replace(kind.answers(request), headers={"Connection": "close"})
+    client = client_of(kind, server.url, {"REQUESTS_CA_BUNDLE": str(bundle)})
+    client.send(epoch)
+    bundle.unlink()
+    client.send(epoch)
+    client.close()
+    assert len(server.requests) == 2
+
+
+def test_a_proxy_with_a_certificate_of_that_authority_is(
+    kind: Client,
+    secure: Callable[[str], ScriptedServer],
+    bundle: Path,
+    epoch: Message,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    proxy = secure(OURS)
+    proxy.script = lambda _: Reply(407, {"error": "who are you"})
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    client = client_of(kind, f"https://platform-{free_port()}.example", {"REQUESTS_CA_BUNDLE": str(bundle)})
+    with pytest.raises(Unreachable, match="asks for a login"):
+        client.send(epoch)
+    client.close()
+
+
 def test_a_certificate_for_another_name_is_not_trusted(
     kind: Client, secure: Callable[[str], ScriptedServer], bundle: Path, epoch: Message
 ) -> None:

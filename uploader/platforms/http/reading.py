@@ -10,7 +10,6 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
 
-import requests
 import urllib3
 
 from uploader.platforms.http.answer_deadline import LEAST
@@ -20,20 +19,19 @@ _PACKED = frozenset({"gzip", "x-gzip", "deflate"})
 _ANY_HEADER = 47  # of zlib: gzip's or its own
 
 
-def read(response: requests.Response, longest: int) -> tuple[bytes, bool]:
+def read(raw: urllib3.BaseHTTPResponse, longest: int) -> tuple[bytes, bool]:
     """Return a body up to the limit, and whether that is all of it; if not, the connection is closed.
 
     Args:
-        response: The answer, of which nothing was read.
+        raw: The answer, of which nothing was read.
         longest: How many bytes are returned at most.
 
     Raises:
         HTTPException: There is no whole answer.
     """
-    raw: urllib3.BaseHTTPResponse = response.raw
     try:
-        if response.status_code < _FIRST_FINAL:
-            raise HTTPException(f"only {response.status_code} came")
+        if raw.status < _FIRST_FINAL:
+            raise HTTPException(f"only {raw.status} came")
         blocks: list[bytes] = []
         size = 0
         while size <= longest and (block := raw.read(LEAST, decode_content=False)):
@@ -41,7 +39,7 @@ def read(response: requests.Response, longest: int) -> tuple[bytes, bool]:
             size += len(block)
         if size <= longest:
             _require_whole(raw, size)
-        body = _unpacked(b"".join(blocks), response.headers.get("Content-Encoding", ""), longest)
+        body = _unpacked(b"".join(blocks), raw.headers.get("Content-Encoding", ""), longest)
         return body[:longest], max(size, len(body)) <= longest
     finally:
         raw.close()

@@ -1,29 +1,27 @@
 """HTTP as the platform clients need it: one request, one whole answer, every failure a `DeliveryError`.
 
-Requests go through the transport of `requests` without its session. So there are no cookies, no redirects, and
-no credentials but those that are given here: not from `.netrc`, and never to another host.
+Requests go through the connections of `requests` without its session. So there are no cookies, no redirects, and
+no credentials but those that are given here: not from `.netrc`, and never to another host. What `requests` does for
+each request beyond that takes as long as sending it.
 """
 
 from __future__ import annotations
 
-import functools
 import io
 import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
-import requests
 import urllib3
 
 from uploader.errors import DeliveryError, FileGone, Refused, SettingsError, Transient
 from uploader.platforms.answers import Answer, host_of, refusal
 from uploader.platforms.failures import TRANSPORT_ERRORS, classify
-from uploader.platforms.http.answer_deadline import DeadlineAdapter
 from uploader.platforms.http.file_body import Body
 from uploader.platforms.http.log_filter import hidden_path, hide_queries
-from uploader.platforms.http.proxies import proxies_for, proxy_to
 from uploader.platforms.http.reading import pass_on, read, save
+from uploader.platforms.http.ways import Connections, Way
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection, and for each write to it."""
@@ -33,6 +31,7 @@ LONGEST_ANSWER = 1024 * 1024
 """Most bytes of an answer that are read, unless a request expects more."""
 
 _WRITE_WHOLE = 64 * 1024  # bytes
+_ONCE = urllib3.Retry(0, read=False)
 _GONE = frozenset({404, 410})
 _WHOLE_FILE = 200  # other successes come with a part of it, or with nothing
 
@@ -62,8 +61,7 @@ class Transport:
         if ca_bundle and not os.path.exists(ca_bundle):  # noqa: PTH110 - it raises for no path
             raise SettingsError(f"there are no certificates in {ca_bundle}; check REQUESTS_CA_BUNDLE and its like")
         hide_queries()
-        self._adapter = DeadlineAdapter(pool_maxsize=connections)
-        self._verify = ca_bundle or True
+        self._connections = Connections(connections, ca_bundle)
         self._connect_seconds = connect_seconds
         self._answer_seconds = answer_seconds
 
@@ -97,11 +95,11 @@ class Transport:
         """
         proxy = None
         try:
-            proxy = proxy_to(url, proxies_for(url))
-            request = _prepare(method, url, headers or {}, body)
-            with nullcontext() if is_api else hidden_path(request.url or ""):
-                response = self._send(request, answer_seconds)
-                return Answer(response.status_code, response.headers, *read(response, longest))
+            way = self._connections.way(url)
+            proxy = way.proxy
+            with nullcontext() if is_api else hidden_path(way.url):
+                response = self._send(method, way, headers or {}, body, answer_seconds)
+                return Answer(response.status, response.headers, *read(response, longest))
         except TRANSPORT_ERRORS as error:
             failure = classify(error, host_of(url), proxy)
         raise failure  # outside of the handler: what it handles quotes the URL
@@ -140,56 +138,50 @@ class Transport:
     def _get(self, url: str, take: Callable[[urllib3.BaseHTTPResponse], object]) -> None:
         proxy = None
         try:
-            proxy = proxy_to(url, proxies_for(url))
-            request = _prepare("GET", url, {}, None)
-            with hidden_path(request.url or ""):
-                response = self._send(request)
-            if response.status_code == _WHOLE_FILE and "html" not in response.headers.get("Content-Type", ""):
-                with response:
-                    take(response.raw)
-                return
-            failure = _no_file(Answer(response.status_code, response.headers, b""), host_of(url))
-            response.close()
+            way = self._connections.way(url)
+            proxy = way.proxy
+            with hidden_path(way.url):
+                response = self._send("GET", way, {}, None)
+            with response:
+                if response.status == _WHOLE_FILE and "html" not in response.headers.get("Content-Type", ""):
+                    take(response)
+                    return
+            failure = _no_file(Answer(response.status, response.headers, b""), host_of(url))
         except TRANSPORT_ERRORS as error:
             failure = classify(error, host_of(url), proxy)
         raise failure  # outside of the handler: what it handles quotes the URL
 
-    def _send(self, request: requests.PreparedRequest, answer_seconds: float | None = None) -> requests.Response:
-        return self._adapter.send(
-            request,
-            stream=True,
-            timeout=(self._connect_seconds, answer_seconds or self._answer_seconds),
-            verify=self._verify,
-            proxies=proxies_for(request.url or ""),
+    def _send(
+        self,
+        method: str,
+        way: Way,
+        headers: Mapping[str, str],
+        body: bytes | Body | None,
+        answer_seconds: float | None = None,
+    ) -> urllib3.BaseHTTPResponse:
+        length = {} if method == "GET" else {"Content-Length": str(len(body or b""))}
+        return way.pool.urlopen(
+            method,
+            way.target,
+            body=_in_blocks(body),
+            headers={**headers, **length},
+            timeout=urllib3.Timeout(connect=self._connect_seconds, read=answer_seconds or self._answer_seconds),
+            retries=_ONCE,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            decode_content=False,
         )
 
     def close(self) -> None:
         """Close idle connections."""
-        self._adapter.close()
+        self._connections.close()
 
 
-def _prepare(method: str, url: str, headers: Mapping[str, str], body: bytes | Body | None) -> requests.PreparedRequest:
-    """Return the request, by way of the only steps it needs: `Request.prepare` takes as long as sending does."""
-    prepared = requests.PreparedRequest()
-    prepared.prepare_method(method)
-    prepared.url = _checked(url)
-    prepared.prepare_headers(headers)
-    prepared.prepare_body(_in_blocks(body), None)
-    return prepared
-
-
-@functools.lru_cache(maxsize=8)
-def _checked(url: str) -> str | None:
-    """Return the URL in the form in which it is sent."""
-    prepared = requests.PreparedRequest()
-    prepared.prepare_url(url, None)
-    return prepared.url
-
-
-def _in_blocks(body: bytes | Body | None) -> bytes | io.BytesIO | Body:
+def _in_blocks(body: bytes | Body | None) -> bytes | io.BytesIO | Body | None:
     """Make a large body go out block by block: the timeout applies to each write, and a slow link needs many."""
     if not body:
-        return b""  # an empty stream would go out chunked, which storages refuse
+        return None  # an empty stream would go out chunked, which storages refuse
     return io.BytesIO(body) if isinstance(body, bytes) and len(body) > _WRITE_WHOLE else body
 
 
