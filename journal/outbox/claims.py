@@ -175,7 +175,7 @@ _MAKE_DUE = (
 def _chosen(connection: Connection, wanted: Sequence[Wanted], values: Mapping[str, Any]) -> list[Row[Any]]:
     """Return the rows of what may be sent now, lane by lane, in the order in which they are to go."""
     chosen = [id_ for one in wanted for id_ in _choose(connection, one, values)]
-    by_id = {row.id: row for row in connection.execute(_BY_ID, {"ids": chosen})} if chosen else {}
+    by_id = {row.id: row for row in connection.execute(_BY_ID, {"ids": json.dumps(chosen)})} if chosen else {}
     return [by_id[id_] for id_ in chosen]
 
 
@@ -231,15 +231,20 @@ _BY_ID = (
     )
     .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
     .join(_R, _R.c.id == _D.c.run_id)
-    .where(_D.c.id.in_(bindparam("ids", expanding=True)))
+    .where(_D.c.id.in_(tables.named_in("ids")))
+)
+_MARK = (
+    update(_D)
+    .where(_D.c.id.in_(tables.named_in("ids")))
+    .values(state="claimed", owner=bindparam("claimed_by"), lease_until=bindparam("leased_until"))
+    .values(fence=_D.c.fence + 1, attempts=_D.c.attempts + 1)
 )
 
 
 def _mark(connection: Connection, rows: Sequence[Row[Any]], owner: str, values: Mapping[str, Any]) -> None:
     """Mark the rows as claimed, each under its next fence."""
-    taken = {"state": "claimed", "owner": owner, "lease_until": values["leased_until"]}
-    counted = {"fence": _D.c.fence + 1, "attempts": _D.c.attempts + 1}
-    connection.execute(update(_D).where(_D.c.id.in_([row.id for row in rows])).values(**taken, **counted))
+    ids = json.dumps([row.id for row in rows])
+    connection.execute(_MARK, {"ids": ids, "claimed_by": owner, "leased_until": values["leased_until"]})
     for row in rows:
         if row.lane == "upload":
             here = (_T.c.run_id == row.run_id, _T.c.destination_id == row.destination_id)

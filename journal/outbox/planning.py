@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from journal.schema import tables
 from journal.storage.database import Begin
 
 _D = tables.deliveries
+_E = tables.events
+_S = tables.sessions
 _T = tables.targets
 
 
@@ -112,19 +115,26 @@ def _advance(connection: Connection, target: Target, through: int, stage: int) -
 
 def _identities(connection: Connection, events: Collection[int]) -> Mapping[int, tuple[str, int]]:
     """Return the identity of each event, by its id: the session's uuid and its number there."""
-    table, sessions = tables.events, tables.sessions
-    query = select(table.c.id, sessions.c.uuid, table.c.seq).join(sessions, sessions.c.id == table.c.session_id)
-    return {row.id: (row.uuid, row.seq) for row in connection.execute(query.where(table.c.id.in_(events)))}
+    found = connection.execute(_IDENTITIES, {"ids": json.dumps(list(events))})
+    return {row.id: (row.uuid, row.seq) for row in found}
+
+
+_IDENTITIES = (
+    select(_E.c.id, _S.c.uuid, _E.c.seq).join(_S, _S.c.id == _E.c.session_id).where(_E.c.id.in_(tables.named_in("ids")))
+)
 
 
 def _sent_before(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Give deliveries that are sent again (`resending.py`) new chunk ids, and the attempts of their predecessors."""
-    query = select(_D.c.chunk_id, _D.c.attempts).where(_D.c.chunk_id.in_([row["chunk_id"] for row in rows]))
-    known = {row.chunk_id: max(1, row.attempts) for row in connection.execute(query)}
+    found = connection.execute(_ATTEMPTS, {"ids": json.dumps([row["chunk_id"] for row in rows])})
+    known = {row.chunk_id: max(1, row.attempts) for row in found}
     for row in (row for row in rows if row["chunk_id"] in known):
         row["attempts"] = known[row["chunk_id"]]
         row["chunk_id"] = next_chunk_id(connection, row["chunk_id"])
     return rows
+
+
+_ATTEMPTS = select(_D.c.chunk_id, _D.c.attempts).where(_D.c.chunk_id.in_(tables.named_in("ids")))
 
 
 def _row(

@@ -131,8 +131,10 @@ def _write(connection: Connection, valid: Sequence[Outcome], now: str) -> None:
 
 def _fences(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     """Return the fence of each of these deliveries that is still claimed."""
-    query = select(_D.c.id, _D.c.fence).where(_D.c.id.in_(ids), _D.c.state == "claimed")
-    return {row.id: row.fence for row in connection.execute(query)}
+    return {row.id: row.fence for row in connection.execute(_FENCES, {"ids": json.dumps(ids)})}
+
+
+_FENCES = select(_D.c.id, _D.c.fence).where(_D.c.id.in_(tables.named_in("ids")), _D.c.state == "claimed")
 
 
 def _settlement(outcome: Outcome, now: str) -> dict[str, Any]:
