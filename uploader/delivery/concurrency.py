@@ -22,7 +22,12 @@ FIRST_WIDTH = 4
 MOST_WIDTH = 256
 """Enough for 800 messages a second at 300 ms; each is a thread and a connection."""
 QUEUED = 4.0
-"""So many requests may wait in queues on the way: enough to keep the other side busy."""
+"""So many requests may wait in queues on the way: enough to keep the other side busy,"""
+QUEUED_PART = 1 / 8
+"""or this part of those that are under way: the times of answers vary by as much, with nothing in the way."""
+CLEAR_PART, CLEAR_ROUNDS = 1 / 4, 3
+"""Where less than this part of that waited in each of so many round trips, the link has room for twice as many: what
+ended the start was a moment's."""
 PERIOD = 4.0
 """Seconds after which the shortest answer is measured anew, with half as many at once, as the link may have changed."""
 ROUNDS = 10
@@ -40,8 +45,10 @@ GROWTH = 1.0
 LEAST_RATE = 0.5
 CLAIM_AHEAD = 4
 """This many messages are claimed for each one that is sent at once, so that no thread waits for the journal,"""
-AHEAD_SECONDS = 0.2
-"""or what is sent in this time, as each claim costs a transaction."""
+AHEAD_SECONDS = 0.5
+"""or what is sent in this time, as each claim costs a transaction,"""
+MOST_AHEAD = 3 * MOST_WIDTH
+"""but no more than this, as it is claimed that long before it is sent."""
 TOO_MANY = 429
 """The status that counts requests."""
 
@@ -78,9 +85,10 @@ class Concurrency:
         self._next_period = -math.inf
         self._is_measuring = False
         self._is_starting = True
+        self._clear_rounds = 0
         self._halved_at = -math.inf
         self._rate = RequestRate()
-        self.allowed = Allowed(self.width, math.inf, CLAIM_AHEAD * self.width)
+        self.allowed = Allowed(self.width, math.inf, _ahead(self.width, 0.0))
 
     def after(self, result: Receipt | Exception, seconds: float, now: float, *, is_busy: bool) -> Allowed:
         """Return what may be sent after one more answer, or its lack.
@@ -96,8 +104,7 @@ class Concurrency:
         elif isinstance(result, (Transient, UnknownOutcome, Unreachable)):
             self.too_much(now, is_rate=isinstance(result, Transient) and result.status == TOO_MANY)
         rate = math.inf if self._is_fixed else self._rate.limit(now)
-        ahead = max(CLAIM_AHEAD * self.width, int(AHEAD_SECONDS * self._rate.measured))
-        self.allowed = Allowed(self.width, rate, ahead)
+        self.allowed = Allowed(self.width, rate, _ahead(self.width, self._rate.measured))
         return self.allowed
 
     def accepted(self, seconds: float, now: float, *, is_busy: bool) -> None:
@@ -153,11 +160,18 @@ class Concurrency:
     def _adapt(self, mean: float) -> None:
         shortest = min(self._shortest, self._shortest_before)
         under_way = self.width * (shortest / mean if mean > shortest else 1.0)
-        if self._is_starting and self.width - under_way <= QUEUED:
-            self.width = min(MOST_WIDTH, 2 * self.width)
+        waiting, may_wait = self.width - under_way, max(QUEUED, QUEUED_PART * self.width)
+        self._clear_rounds = self._clear_rounds + 1 if waiting <= CLEAR_PART * may_wait else 0
+        if self._clear_rounds >= CLEAR_ROUNDS or (self._is_starting and waiting <= may_wait):
+            self.width, self._clear_rounds = min(MOST_WIDTH, 2 * self.width), 0
             return
         self._is_starting = False
-        self.width = max(1, min(MOST_WIDTH, round((self.width + under_way + QUEUED) / 2)))
+        self.width = max(1, min(MOST_WIDTH, round((self.width + under_way + may_wait) / 2)))
+
+
+def _ahead(width: int, rate: float) -> int:
+    """Return how many messages may be at hand where so many are sent at once, and so many a second."""
+    return max(2 * width, min(MOST_AHEAD, max(CLAIM_AHEAD * width, int(AHEAD_SECONDS * rate))))
 
 
 class RequestRate:

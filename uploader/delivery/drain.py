@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 TICK_SECONDS = 1.0
 """How often a drain that waits looks at the journal."""
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.05
 """How long finished attempts are gathered before they are recorded together."""
 WORTH_WAITING = 30.0
 """A drain that does not watch waits this many seconds at most for a delivery's backoff."""
@@ -340,9 +340,9 @@ class Drain:
         """Take a finished attempt, and gather a few more, so that they are recorded in one transaction."""
         self._wait(seconds)
         gather_until = time.monotonic() + GATHER_SECONDS
-        while (
-            self._senders.are_busy and not self._senders.have_capacity and (left := gather_until - time.monotonic()) > 0
-        ):
+        while (left := gather_until - time.monotonic()) > 0 and self._senders.are_busy:
+            if any(self._feed.may_fill(sender) for sender in self._senders):
+                break
             self._take(left)
         for sender in self._senders:
             if sender.in_flight and sender.paused:

@@ -15,12 +15,14 @@ from journal.errors import StaleClaim
 from journal.outbox.backlog import Selection
 from journal.outbox.outbox import Outbox
 from journal.records import Run, Target
+from uploader.delivery.concurrency import MOST_AHEAD
 from uploader.delivery.next_plan import plan_next, planning_for
 
-WINDOW = 512
-"""Most open deliveries of one run at one destination, so that memory and queries do not grow with the backlog."""
 BATCH = 256
 """Most events planned in one transaction, and of one kind of run in one go."""
+WINDOW = MOST_AHEAD + BATCH
+"""Most open deliveries of one run at one destination, so that memory and queries do not grow with the backlog. More are
+planned as soon as fewer wait than a sender takes."""
 PART = 64
 """Most events planned of one run in one transaction where others wait for their turn."""
 FIRST_BATCH = 16

@@ -70,6 +70,10 @@ class Feed:
         if capacity.uploads and not has_asked:
             sender.start(self._claim(destination_id, replace(capacity, messages=0)))
 
+    def may_fill(self, sender: Sender) -> bool:
+        """Return whether the sender has capacity for messages, and more waited when it was last filled."""
+        return not self._is_short.get(sender.destination.id, True) and sender.capacity().messages > 0
+
     def _plan(self, destination_id: int) -> int:
         """Plan what goes first, and a part of the backlog where too little waited; return how many events that were."""
         planned = self._planner.plan_first(destination_id)

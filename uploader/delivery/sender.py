@@ -125,6 +125,7 @@ class Sender:
         self._concurrency = Concurrency(context.parallel)
         self._uploads = context.uploads
         self._lane_counts: Counter[Lane] = Counter()
+        self._size = 0
         self._platform: Platform | None = None
         self._heartbeating: Heartbeating | None = None
         self._heartbeats: Heartbeats | None = None
@@ -150,7 +151,7 @@ class Sender:
         message, upload = self._breakers.states(self._clock())
         if self.closed or message == "open":
             return Capacity()
-        space = BYTES_IN_FLIGHT - sum(len(claim.body) for claim in self.in_flight.values())
+        space = BYTES_IN_FLIGHT - self._size
         if message == "half-open":  # a message goes beside an upload, which may be under way for long
             probes = int(not self._lane_counts["message"] and space > 0)
             return Capacity(probes, space, int(not self.in_flight and upload != "open"), is_probe=True)
@@ -164,6 +165,7 @@ class Sender:
         for claim in claims:
             self.in_flight[claim.delivery_id, claim.fence] = claim
             self._lane_counts[claim.lane] += 1
+            self._size += len(claim.body)
             self._pools[claim.lane].submit(claim)
 
     def finish(self, finished: Finished) -> None:
@@ -224,6 +226,7 @@ class Sender:
     def _let_go(self, claim: Claim) -> None:
         del self.in_flight[claim.delivery_id, claim.fence]
         self._lane_counts[claim.lane] -= 1
+        self._size -= len(claim.body)
 
     @property
     def refused(self) -> UploaderError | None:

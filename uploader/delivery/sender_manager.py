@@ -213,11 +213,6 @@ class SenderManager:
         """Whether any attempt is in flight."""
         return any(sender.in_flight for sender in self)
 
-    @property
-    def have_capacity(self) -> bool:
-        """Whether any sender has capacity for more messages."""
-        return any(sender.capacity().messages for sender in self)
-
     def close(self, timeout: float) -> None:
         """End uploads where they are, and the threads within `timeout` seconds for each sender."""
         self.abort.set()

@@ -79,6 +79,18 @@ def test_where_messages_have_no_room_uploads_are_claimed_alone(registered: Bench
     assert given(registered, Capacity(0, BYTES_IN_FLIGHT, 2)) == [["upload"]]
 
 
+@pytest.mark.parametrize(("waiting", "more"), [(2, False), (6, True)])
+def test_more_is_looked_for_at_once_only_where_more_waited(registered: Bench, waiting: int, more: bool) -> None:
+    """Else each of the last answers would have all of the journal looked through."""
+    for _ in range(waiting):
+        registered.plan(registered.message(stage=2))
+    sender = Taking(registered, Capacity(4, BYTES_IN_FLIGHT))
+    feed = Feed(registered.outbox, None)
+    feed.fill(cast("Sender", sender))
+    sender.given.clear()  # it has capacity again
+    assert feed.may_fill(cast("Sender", sender)) is more
+
+
 def test_an_upload_is_claimed_when_what_may_replace_it_is_planned(registered: Bench) -> None:
     """As of a finished run of which only the beginning was planned until it was registered."""
     registered.event("checkpoint", {"publish": True, "sha256": SHA, "role": "best"}, "best")

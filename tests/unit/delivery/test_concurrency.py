@@ -12,6 +12,7 @@ from random import Random
 import pytest
 
 from uploader.delivery.concurrency import FIRST_WIDTH, MOST_WIDTH, Concurrency, RequestRate
+from uploader.delivery.fair_planning import BATCH, WINDOW
 from uploader.errors import Transient, UnknownOutcome
 from uploader.platforms.base import Receipt
 
@@ -93,10 +94,21 @@ def test_a_link_without_delay_is_filled_by_few() -> None:
     assert link.concurrency.width <= 20
 
 
-@pytest.mark.parametrize(("round_trip", "least"), [(0.05, 1350), (0.3, 500)])
+@pytest.mark.parametrize(("round_trip", "least"), [(0.05, 1350), (0.3, 800)])
 def test_a_long_link_is_filled_by_many(round_trip: float, least: float) -> None:
     link = Link(lambda _: round_trip).send(30)
-    assert link.between(5, 30) >= least
+    assert link.between(3, 30) >= least
+
+
+@pytest.mark.parametrize("jitter", [0.05, 0.15])
+def test_answers_that_vary_a_little_keep_no_long_link_narrow(jitter: float) -> None:
+    link = Link(lambda _: 0.3, jitter=jitter).send(30)
+    assert link.between(3, 30) >= 700
+
+
+def test_a_moment_in_which_answers_were_late_is_made_up_for_in_seconds() -> None:
+    link = Link(lambda now: 0.3 + 0.2 * (1.2 <= now < 1.6)).send(10)
+    assert link.between(5, 10) >= 800
 
 
 def test_no_link_is_flooded() -> None:
@@ -151,6 +163,12 @@ def test_it_never_exceeds_the_most() -> None:
     link = Link(lambda _: 1.0, capacity=1e6).send(60)
     assert link.concurrency.width <= MOST_WIDTH
     assert link.between(20, 60) >= 0.7 * MOST_WIDTH
+
+
+def test_no_more_is_claimed_ahead_than_is_planned_at_a_time() -> None:
+    concurrency = Link(lambda _: 0.3, capacity=1e6).send(30).concurrency
+    assert concurrency.width == MOST_WIDTH
+    assert concurrency.allowed.ahead + BATCH <= WINDOW
 
 
 def test_what_a_person_chose_stays() -> None:
