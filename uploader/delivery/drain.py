@@ -344,9 +344,6 @@ class Drain:
             if any(self._feed.may_fill(sender) for sender in self._senders):
                 break
             self._take(left)
-        for sender in self._senders:
-            if sender.in_flight and sender.paused:
-                self._outcomes.release(sender.withdraw())
 
     def _wait(self, seconds: float) -> None:
         """Wait for an attempt to finish; a drain that watches also for somebody to write to the journal."""
@@ -367,6 +364,8 @@ class Drain:
         if finished is not None:
             self._senders.finish(finished)
             self._outcomes.add(finished)
+            if isinstance(finished.result, Exception):
+                self._outcomes.release(self._senders.withdraw_paused())
         return True
 
     def _take_until_idle(self, seconds: float) -> None:

@@ -72,6 +72,8 @@ class Outcomes:
 
         What cannot be written stays for the next time.
         """
+        if not self._unwritten:
+            return []
         stale = self._outbox.settlement.record(self._unwritten, now=utc_now())
         for outcome in stale:
             _LOG.warning("delivery %s was claimed by another drain meanwhile", outcome.claim.delivery_id)

@@ -172,7 +172,7 @@ class Sender:
         """Note the result of an attempt."""
         self._let_go(finished.claim)
         lane, result, now = finished.claim.lane, finished.result, self._clock()
-        self._is_proven = self._is_proven or may_be_a_platforms(result)
+        self._is_proven = self._is_proven or isinstance(result, Receipt) or may_be_a_platforms(result)
         if lane == "message":
             self._adapt(finished, now)
         if isinstance(result, (Receipt, Refused)):

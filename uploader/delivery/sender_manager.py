@@ -213,6 +213,10 @@ class SenderManager:
         """Whether any attempt is in flight."""
         return any(sender.in_flight for sender in self)
 
+    def withdraw_paused(self) -> list[Claim]:
+        """Withdraw the claims that no thread has begun where nothing may be sent at this moment."""
+        return [claim for sender in self if sender.in_flight and sender.paused for claim in sender.withdraw()]
+
     def close(self, timeout: float) -> None:
         """End uploads where they are, and the threads within `timeout` seconds for each sender."""
         self.abort.set()

@@ -41,8 +41,8 @@ class Way(NamedTuple):
     pool: urllib3.HTTPConnectionPool
 
 
-class Connections:
-    """Connections, kept alive and shared by threads."""
+class Connections(DeadlineAdapter):
+    """Connections, kept alive and shared by threads; `close` closes those that are idle."""
 
     def __init__(self, most: int, ca_bundle: str | None) -> None:
         """Prepare; nothing is opened yet.
@@ -51,7 +51,7 @@ class Connections:
             most: How many are kept open for each host.
             ca_bundle: File or folder of certificates to trust, or None for the usual ones.
         """
-        self._adapter = DeadlineAdapter(pool_connections=_HOSTS, pool_maxsize=most)
+        super().__init__(pool_connections=_HOSTS, pool_maxsize=most)
         self._ca_bundle = ca_bundle or DEFAULT_CA_BUNDLE_PATH
         self._found = functools.lru_cache(maxsize=16)(self._find)
 
@@ -64,10 +64,6 @@ class Connections:
             OSError: The certificates cannot be read.
         """
         return self._found(url)
-
-    def close(self) -> None:
-        """Close idle connections."""
-        self._adapter.close()
 
     def _find(self, url: str) -> Way:
         name = proxy_to(url, proxies_for(url))
@@ -82,9 +78,9 @@ class Connections:
 
     def _manager(self, proxy: str) -> Any:
         if not proxy:
-            return self._adapter.poolmanager
+            return self.poolmanager
         trust = {"proxy_ssl_context": self._trust} if proxy.startswith("https:") else {}
-        return self._adapter.proxy_manager_for(proxy, **trust)
+        return self.proxy_manager_for(proxy, **trust)
 
     @functools.cached_property
     def _trust(self) -> ssl.SSLContext:
