@@ -33,6 +33,8 @@ BATCH = "batch"
 """The batch size that is trained with, where it is another one than was asked for."""
 SUMMARY = "summary"
 """What a run says of itself as a whole, each time that changes; platforms are told the last of it with the end."""
+MEDIA = "media"
+"""An image or a plot that a loop has logged; only platforms that show such are sent it."""
 USAGE = "usage"
 """Written by earlier versions; never delivered."""
 
@@ -93,6 +95,7 @@ KINDS: Mapping[str, Kind] = {
         Kind(INTERRUPTED, tells_state="interrupted", superseded_by="session", is_disclosed=True),
         Kind(GIVEN_UP, is_disclosed=True),
         Kind(BATCH),
+        Kind(MEDIA, evicted_as="images and plots"),
         Kind(SUMMARY, is_for_platforms=False),
         Kind(USAGE, is_for_platforms=False),
         Kind(DETAIL, superseded_by="key", is_intent=True),

@@ -14,6 +14,7 @@ from journal.outbox.verifications import Verification, verifications
 from journal.reading.console_text import ConsoleChunk, console_chunk, console_chunk_ids, console_tail
 from journal.reading.delivery_records import DeliveryRecord, delivery_records
 from journal.reading.epoch_gaps import gaps
+from journal.reading.logged_media import LoggedMedium, logged_media
 from journal.reading.overview import RunOverview, overview
 from journal.reading.recorded_epochs import RecordedEpoch, epochs_after, recorded_epochs
 from journal.reading.recorded_intents import RecordedIntent, recorded_intents
@@ -24,6 +25,8 @@ from journal.records import Run
 from journal.schema import tables
 from journal.sessions.interrupted import is_untold
 from journal.storage.database import Begin
+from journal.writing import continuation
+from journal.writing.continuation import Continuation
 
 CHUNKS_AT_ONCE = 100
 """So many chunks of console text are read in one transaction, so that no reader holds the log for long."""
@@ -132,6 +135,16 @@ class RunReader:
         """Return its checkpoints, oldest first."""
         with self._begin(read_only=True) as connection:
             return stored_checkpoints(connection, self._run_id)
+
+    def media(self) -> list[LoggedMedium]:
+        """Return the images and plots that a loop has logged, oldest first."""
+        with self._begin(read_only=True) as connection:
+            return logged_media(connection, self._run_id)
+
+    def continuation(self) -> Continuation:
+        """Return what a loop has to know of it when it goes on."""
+        with self._begin(read_only=True) as connection:
+            return continuation.read(connection, self._run_id)
 
     def deliveries(self, most: int | None = None) -> list[DeliveryRecord]:
         """Return its deliveries, those that did not arrive before others.

@@ -101,6 +101,30 @@ class ActiveRun:
         if self._recording and self._recording.takes_more():
             optional("a checkpoint", partial(self._recording.checkpoint, path, role, step))
 
+    def log_image(self, name: str, image: Any, step: Any = None) -> None:
+        """Record an image, such as predictions for a batch.
+
+        Args:
+            name: What it shows; of one name in one step, the last image counts.
+            image: The bytes or the path of a PNG, JPEG, GIF or WebP file; an image of Pillow; a figure of Matplotlib;
+                or an array, also torch's, of whole numbers from 0 to 255 or of others from 0 to 1.
+            step: The step that it belongs to; None for the last one that was logged.
+        """
+        if self._recording and self._recording.takes_more():
+            optional(f"the image {name}", partial(self._recording.image, name, image, step))
+
+    def log_plot(self, name: str, x: Any, y: Any, step: Any = None) -> None:
+        """Record a plot, such as a precision-recall curve, as its values.
+
+        Args:
+            name: What it shows; of one name in one step, the last plot counts.
+            x: Numbers.
+            y: As many numbers, or several curves of them by name.
+            step: The step that it belongs to; None for the last one that was logged.
+        """
+        if self._recording and self._recording.takes_more():
+            optional(f"the plot {name}", partial(self._recording.plot, name, x, y, step))
+
     def finish(self, error: BaseException | str | None = None) -> None:
         """End the run; doing so again does nothing.
 

@@ -8,20 +8,24 @@ import os
 import sys
 import threading
 import weakref
+from base64 import b64encode
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from journal.encoding import plain
 from journal.evaluations import SAID, looks_like_one
-from journal.kinds import BEST, EPOCH, FINAL, LAST
+from journal.kinds import BEST, EPOCH, FINAL, LAST, MEDIA
 from journal.metrics import REVISION
 from journal.writing.continuation import Continuation
 from uploader.live.current_training import make_current
 from uploader.live.guard import guard
+from uploader.live.images import image_file
 from uploader.live.live_run import LiveRun
-from uploader.live.logged_values import Logged, logged
+from uploader.live.logged_values import Logged, in_text, logged
 from uploader.live.packed_folder import pack
+from uploader.live.plot_values import curves
 from uploader.live.redact import Redactor
 from uploader.live.run_summary import Summary
 from uploader.live.steps import Steps, step_number
@@ -133,6 +137,15 @@ class LoopRecording:
             role = LAST
         guard(self, "log_checkpoint", partial(self._checkpoint, Path(path), role, self._number(step)))
 
+    def image(self, name: str, image: Any, step: Any) -> None:
+        """Record an image; see `ActiveRun.log_image`."""
+        mime, content = image_file(image)
+        self._medium(name, step, {"form": "image", "mime": mime, "data": b64encode(content).decode()})
+
+    def plot(self, name: str, x: Any, y: Any, step: Any) -> None:
+        """Record a plot; see `ActiveRun.log_plot`."""
+        self._medium(name, step, {"form": "plot", **curves(x, y)})
+
     def fail(self, why: str) -> None:
         """End the run for a reason."""
         self._finish(Failure(self._redactor.text(why), "Failed"))
@@ -157,6 +170,15 @@ class LoopRecording:
             self._warned.add(what)
             LOGGER.warning("Uploader: %s", message)
 
+    def _medium(self, name: str, step: Any, content: Mapping[str, Any]) -> None:
+        number = self._step_of(self._number(step))
+        payload = {"name": in_text(name), "step": number, **content}
+        self.run.events.event(MEDIA, payload, f"{number} {payload['name']}")
+
+    def _step_of(self, number: int | None) -> int:
+        """Return a step's number; that of the last one that was logged, where there is none."""
+        return max(0, self.steps.following - 1) if number is None else number
+
     def _sum_up(self, kind: str, payload: Mapping[str, Any], key: str) -> None:
         if self.takes_more():
             self.run.events.event(kind, payload, key)
@@ -169,7 +191,7 @@ class LoopRecording:
             return None
 
     def _checkpoint(self, path: Path, role: str, step: int | None) -> None:
-        epoch = max(0, self.steps.following - 1) if step is None else step
+        epoch = self._step_of(step)
         self._has_best = self._has_best or role == BEST
         publish = role != LAST or not self._has_best
         if path.is_dir():
@@ -221,6 +243,8 @@ class LoopRecording:
         elif FINAL in self._checkpoints:
             self.run.recorder.wait_for_snapshots()
         results: dict[str, Any] = {"metrics": {**self._last.metrics, **self.summary.numbers()}}
+        if self.summary:
+            results["summary"] = plain(dict(self.summary))
         if best:
             results["bestEpoch"] = best.epoch
         self.run.complete({"results": results, "classNames": None, "plots": []})

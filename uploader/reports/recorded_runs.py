@@ -18,6 +18,7 @@ from journal.errors import NoJournal
 from journal.read_only import reading
 from journal.reading.console_text import ConsoleChunk
 from journal.reading.delivery_records import DeliveryRecord
+from journal.reading.logged_media import LoggedMedium
 from journal.reading.places import what_else, what_is
 from journal.reading.recorded_epochs import columns, trained_epochs
 from journal.reading.report import RunReport
@@ -158,6 +159,17 @@ class RecordedRun:
         """Return its checkpoints, oldest first."""
         with self._reader() as reader:
             return reader.checkpoints()
+
+    def media(self) -> list[LoggedMedium]:
+        """Return the images and plots that a loop has logged, oldest first; of one name in one step the last one."""
+        with self._reader() as reader:
+            return reader.media()
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a loop has said of the run as a whole, by name."""
+        with self._reader() as reader:
+            told = reader.continuation().summary
+        return {**told.get("metrics", {}), **told.get("nonFinite", {}), **told.get("values", {})}
 
     def deliveries(self, most: int | None = None) -> list[DeliveryRecord]:
         """Return its deliveries: what was refused first, then what fails, what waits, and the newest others.

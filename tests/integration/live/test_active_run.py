@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -368,6 +369,46 @@ def test_a_folder_of_weights_is_kept_as_an_archive(start: Start, folder: Path, a
         assert (weights.name, archive.extractfile(weights).read()) == ("checkpoint-7/weights", b"newer")  # type: ignore[union-attr]
     assert api.model()["file"]["sha256"] == final.sha256
     assert events(folder, "training_started")[0]["system"] is None
+
+
+def test_images_plots_and_words_are_shown_where_a_platform_shows_such(
+    start: Start, folder: Path, api: Api, tmp_path: Path
+) -> None:
+    with start() as run:
+        run.log({"loss": float("nan"), "note": "<b>bold</b>"})
+        run.log_image("wrong", "nowhere.png")
+        run.log_image("first", np.zeros((2, 2), "uint8"))
+        run.log_image("first", np.ones((2, 2), "uint8"))
+        run.log_plot("roc", [0, 0.5, 1], {"a": [0, 0.75, 1]}, step=4)
+        run.summary.update({"kind": "small", "score": 1})
+    drain(folder, api.url)
+    image, plot = uploader.open(folder).run().media()
+    assert (image.name, image.step, image.form, image.mime) == ("first", 0, "image", "image/png")
+    assert (plot.step, plot.x, plot.y) == (4, [0.0, 0.5, 1.0], {"a": [0.0, 0.75, 1.0]})
+    assert uploader.open(folder).run().summary() == {"kind": "small", "score": 1}
+    media = api.get("/api/models/local/demo/train/media")["media"]
+    assert [(each["name"], each["form"]) for each in media] == [("roc", "plot"), ("first", "image")]
+    assert base64.b64decode(media[1]["data"]) == image.content
+    assert api.model()["results"]["summary"] == {"kind": "small", "score": 1}
+    response = api.request("GET", "/runs/local/demo/train")
+    assert "img-src data:;" in response.headers["Content-Security-Policy"]
+    page = response.text
+    assert f"data:image/png;base64,{media[1]['data']}" in page
+    assert all(text in page for text in ("roc, epoch 5", "<td>nan</td>", "&lt;b&gt;bold&lt;/b&gt;"))
+
+
+def test_a_platform_that_does_not_say_that_it_shows_images_is_sent_none(
+    start: Start, folder: Path, tmp_path: Path
+) -> None:
+    with start() as run:
+        run.log_image("first", np.zeros((2, 2), "uint8"))
+        run.summary["kind"] = "small"
+    with running(tmp_path / "other", api_key=KEY, contract="2025") as server:
+        drain(folder, server.url)
+        other = Api(server.url, KEY)
+        assert other.get("/api/models/local/demo/train/media")["media"] == []
+        assert (other.model()["status"], other.model()["results"]["metrics"]) == ("completed", {})
+        assert "summary" not in other.model()["results"]
 
 
 def test_a_run_to_go_on_with_that_is_not_there_is_told_at_once(start: Start) -> None:

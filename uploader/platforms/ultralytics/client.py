@@ -21,7 +21,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from journal.kinds import COMPLETE, FAILED
+from journal.kinds import COMPLETE, FAILED, MEDIA
 from journal.records import Known
 from uploader.errors import Refused, Transient
 from uploader.platforms.answers import brief, host_of, is_id, server_message
@@ -40,7 +40,7 @@ from uploader.platforms.http.transport import Transport
 from uploader.platforms.older_copy import ahead
 from uploader.platforms.reading_back import Shown
 from uploader.platforms.ultralytics import ULTRALYTICS
-from uploader.platforms.ultralytics.events import Events, about, kept, own_key, reference, signals_of
+from uploader.platforms.ultralytics.events import SUMMARY, Events, about, is_shown, kept, own_key, reference, signals_of
 from uploader.platforms.ultralytics.items import replaced
 from uploader.platforms.ultralytics.reading_back import ModelReader
 from uploader.platforms.ultralytics.reconcile import find_model
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 UPLOAD = "/api/webhooks/models/upload"
 
+_NOT_SHOWN = "this platform shows no images and plots of a loop"
 _ENDS = frozenset({COMPLETE, FAILED})
 _WITHOUT_FILE = "all else of the run is sent without it. Have that put right there, then `retry`"
 
@@ -133,16 +134,18 @@ class UltralyticsPlatform:
     def send(self, message: Message) -> Receipt:
         """Send any other event.
 
-        Except the end of a session that others have followed, as it is not the model's end, and an epoch of which the
-        model has more.
+        Except the end of a session that others have followed, as it is not the model's end, an epoch of which the model
+        has more, and what the platform does not show.
         """
         if message.event in _ENDS and message.identity.ids.get(OLDER):
             return Receipt({"received": True, "ignored": GONE_ON})
         if self._salvaged_epochs.is_there(message):
             return Receipt({"received": True, "ignored": IS_THERE})
+        if message.event == MEDIA and not is_shown(message.identity, MEDIA):
+            return Receipt({"received": True, "ignored": _NOT_SHOWN})
         data = message.data_json
         if message.event == COMPLETE:
-            data = json.dumps(_with_model_file(json.loads(data), message.identity.ids))
+            data = json.dumps(_with_model_file(_shown(json.loads(data), message.identity), message.identity.ids))
             # What is added may differ between attempts, when a checkpoint arrived or was evicted meanwhile. Then the
             # request differs and needs its own key. The platform keeps one completion per model.
             message = replace(message, chunk_id=own_key(message.chunk_id, data))
@@ -212,6 +215,14 @@ class UltralyticsPlatform:
             if error.status in {404, 409}:  # the model was found a moment ago
                 raise _UploadLost(str(error), status=error.status) from None
             raise
+
+
+def _shown(data: dict[str, Any], identity: RunIdentity) -> dict[str, Any]:
+    """Return a completion without what the platform does not show."""
+    results = data.get("results")
+    if not isinstance(results, dict) or is_shown(identity, SUMMARY):
+        return data
+    return {**data, "results": {name: value for name, value in results.items() if name != SUMMARY}}
 
 
 def _with_model_file(data: dict[str, Any], ids: Mapping[str, Any]) -> dict[str, Any]:

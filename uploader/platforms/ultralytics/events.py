@@ -16,6 +16,10 @@ from uploader.platforms.http.json_api import JsonApi
 
 METRICS = "/api/webhooks/training/metrics"
 
+SHOWS = "shows"
+"""An id of a run that says what else the platform shows of it: a list of words, which only the local platform tells."""
+SUMMARY = "summary"
+"""Such a word, and the member of the results that is shown then."""
 _IDS = ("modelId", "runId", "modelSlug", "modelUrl")
 _KEPT_FIELDS = ("received", "event", "mode", "cancelled", "action", "reason", "warning", "ignored")
 
@@ -92,7 +96,14 @@ def about(identity: RunIdentity, error: Refused, *, registers: bool = False) -> 
 
 def ids_of(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Return the ids in an answer."""
-    return {name: answer[name] for name in _IDS if is_id(answer.get(name))}
+    shows = answer.get(SHOWS)
+    words = {SHOWS: [each for each in shows if is_id(each)]} if isinstance(shows, list) else {}
+    return {**{name: answer[name] for name in _IDS if is_id(answer.get(name))}, **words}
+
+
+def is_shown(identity: RunIdentity, word: str) -> bool:
+    """Return whether the platform has said that it shows such of the run."""
+    return word in (identity.ids.get(SHOWS) or ())
 
 
 def signals_of(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -16,6 +16,7 @@ from journal.kinds import (
     FAILED,
     GIVEN_UP,
     INTERRUPTED,
+    MEDIA,
     MILESTONES,
     PROGRESS,
     SYSTEM_METRICS,
@@ -28,7 +29,7 @@ from uploader.platforms.plans import Plan, Planning
 from uploader.platforms.stages import next_stage
 from uploader.platforms.ultralytics.items import items_of
 
-MESSAGES = frozenset({*MILESTONES, CONSOLE, EPOCH, SYSTEM_METRICS, PROGRESS})
+MESSAGES = frozenset({*MILESTONES, CONSOLE, EPOCH, SYSTEM_METRICS, PROGRESS, MEDIA})
 """Kinds of events that are sent as they are. Losses are sent as console text; all others stay in the journal."""
 
 _ENDS = frozenset({COMPLETE, FAILED})
@@ -142,8 +143,9 @@ def _delivery(group: Sequence[Event], stage: int) -> PlannedDelivery:
         return PlannedDelivery(
             CHECKPOINT, "upload", stage, first.id, last.id, first.payload, file["sha256"], file["role"]
         )
-    if first.kind == EPOCH and f'"{REVISION}":' in first.payload:  # versions of a step go one after the other
-        return PlannedDelivery(EPOCH, "message", stage, first.id, last.id, first.payload, role=f"{EPOCH} {first.key}")
+    if first.kind == MEDIA or (first.kind == EPOCH and f'"{REVISION}":' in first.payload):
+        role = f"{first.kind} {first.key}"  # versions go one after the other
+        return PlannedDelivery(first.kind, "message", stage, first.id, last.id, first.payload, role=role)
     body = first.payload if len(group) == 1 else encode(joined([json.loads(e.payload) for e in group]))
     return PlannedDelivery(first.kind, "message", stage, first.id, last.id, body)
 

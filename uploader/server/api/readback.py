@@ -87,6 +87,14 @@ def list_files(request: Request) -> Response:
     return Json({"files": files})
 
 
+def list_media(request: Request) -> Response:
+    """List a model's images and plots, those of the newest steps first: the images' files in base64."""
+    most, platform = limit(request), platform_of(request)
+    with platform.store.read() as rows:
+        found = rows.media(find_model(rows, request).id, most)
+    return Json({"media": [{**each.data, "timestamp": each.timestamp} for each in found]})
+
+
 def list_gpus(request: Request) -> Response:
     """List the GPUs that can be rented: none."""
     current_platform_of(request)
@@ -123,6 +131,7 @@ routes = [
     Route(f"{MODEL}/training", get_training, methods=["GET"]),
     Route(f"{MODEL}/training", cancel_training, methods=["DELETE"]),
     Route(f"{MODEL}/files", list_files, methods=["GET"]),
+    Route(f"{MODEL}/media", list_media, methods=["GET"]),
     Route("/api/training/gpu-availability", list_gpus, methods=["GET"]),
     Route("/api/datasets/{owner}/{dataset}/export", export_dataset, methods=["GET"]),
     *(

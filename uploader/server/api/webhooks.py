@@ -79,7 +79,8 @@ def _take_event(request: Request, body: bytes) -> dict[str, Any]:
         return {"received": True}
     # The base URL is that of this request, which may differ from that of the first one with the same key.
     url = {"modelUrl": f"{base_url(request)}{facts['modelUrl']}"} if "modelUrl" in facts else {}
-    return {"received": True, "event": event.event, "mode": "remote", **facts, **url}
+    shown = {"shows": list(messages.SHOWN)} if event.event == "training_started" else {}
+    return {"received": True, "event": event.event, "mode": "remote", **facts, **url, **shown}
 
 
 def _prepare_upload(request: Request, body: bytes) -> dict[str, Any]:

@@ -16,9 +16,11 @@ from uploader.server.pages.markup import document, element
 from uploader.server.storage.store_records import Epoch
 
 HEADERS = {
-    # Only our own style sheet is allowed, so markup smuggled in by a payload could not run, load or send anything.
+    # Only our own style sheet, and images that stand in the page, are allowed, so markup smuggled in by a payload could
+    # not run, load or send anything.
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     ),
     "Cache-Control": "no-store",
 }

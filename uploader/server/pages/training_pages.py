@@ -17,6 +17,7 @@ from uploader.server.http_errors import NotFound
 from uploader.server.local_platform import platform_of
 from uploader.server.pages import hub_pages
 from uploader.server.pages.markup import element, table
+from uploader.server.pages.media_section import media_section, values_section
 from uploader.server.pages.page_parts import (
     HEADERS,
     clock,
@@ -37,6 +38,7 @@ _STYLE = Path(__file__).parent / "static" / "style.css"
 _MAX_RUNS = 500
 _CONSOLE_CHUNKS = 100
 _EPOCHS = 1000
+_MEDIA = 24
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -62,6 +64,7 @@ def show_run(request: Request) -> Response:
             raise NotFound("No such training here: it was never registered, or it was deleted")
         snapshot = ModelSnapshot.of(rows, model, newest_chunks=_CONSOLE_CHUNKS)
         formats = [each.format for each in rows.exports.of(model.id)]
+        media, more = rows.media(model.id, _MEDIA), rows.count_media(model.id) - _MEDIA
     parts = {"Environment": model.environment, "Arguments": model.train_args, "Results": model.results}
     return detail_page(
         request,
@@ -70,7 +73,9 @@ def show_run(request: Request) -> Response:
             _state(snapshot, now),
             _said(model, formats),
             curves(snapshot.epochs),
+            *media_section(media, more),
             _epochs(snapshot),
+            *values_section(snapshot.epochs),
             _checkpoints(request, snapshot.checkpoints),
             _console(snapshot.chunks),
             details(parts),

@@ -17,18 +17,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from uploader.server.http_errors import Invalid
-from uploader.server.rules.messages import mapping, optional_integer
-from uploader.server.storage.store_records import ConsoleChunk, Epoch, Model, Status
+from uploader.server.rules.messages import MEDIA, mapping, optional_integer
+from uploader.server.storage.store_records import ConsoleChunk, Epoch, Medium, Model, Status
 from uploader.server.times import When
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Changes to one model: fields to set, and an epoch or a console chunk to store."""
+    """Changes to one model: fields to set, and an epoch, a console chunk, or an image or a plot to store."""
 
     model: dict[str, Any] = field(default_factory=dict)
     epoch: Epoch | None = None
     chunk: ConsoleChunk | None = None
+    medium: Medium | None = None
 
 
 def from_event(event: str, data: dict[str, Any], model: Model, when: When) -> Changes:
@@ -48,7 +49,11 @@ def from_event(event: str, data: dict[str, Any], model: Model, when: When) -> Ch
     if model.completed_at and _is_same_end(changes, model, when):
         kept.add("completed_at")
     # An epoch or a piece of text has a time of its own; to write it to the model's large row, too, would cost as much.
-    heard = {} if changes.epoch or changes.chunk else {"heard_at": max(model.heard_at or "", when.happened)}
+    heard = (
+        {}
+        if changes.epoch or changes.chunk or changes.medium
+        else {"heard_at": max(model.heard_at or "", when.happened)}
+    )
     return replace(changes, model=heard | {name: value for name, value in changes.model.items() if name not in kept})
 
 
@@ -102,6 +107,13 @@ def _console_output(data: dict[str, Any], when: When) -> Changes:
     return Changes(chunk=ConsoleChunk(chunk_id, data, when.happened, when.arrived))
 
 
+def _media(data: dict[str, Any], when: When) -> Changes:
+    name = data.get("name")
+    if not isinstance(name, str):
+        raise Invalid("'name' must be a string")
+    return Changes(medium=Medium(name, _required_integer(data, "step"), data, when.happened, when.arrived))
+
+
 def _training_complete(data: dict[str, Any], when: When) -> Changes:
     details = {
         "error": None,
@@ -130,6 +142,7 @@ def _training_progress(data: dict[str, Any], when: When) -> Changes:
 _RULES: dict[str, Callable[[dict[str, Any], When], Changes]] = {
     "epoch_end": _epoch_end,
     "console_output": _console_output,
+    MEDIA: _media,
     "training_complete": _training_complete,
     "training_failed": _training_failed,
     "system_metrics": _system_metrics,

@@ -24,6 +24,11 @@ EVENTS = frozenset(
 )
 """Events of `POST /api/webhooks/training/metrics`, as listed by the SDK 0.1.99."""
 
+MEDIA = "media"
+"""An event of ours: an image or a plot of a loop."""
+SHOWN = (MEDIA, "summary")
+"""What clients are told that this server shows beyond what the SDK knows: `media`, and `summary` in results."""
+
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _INTEGERS = range(-(2**63), 2**63)  # the range of SQLite's INTEGER
 
@@ -82,7 +87,7 @@ def training_event(
     """
     fields = mapping(body, "The body")
     event = text(fields.get("event"), "event")
-    if event not in EVENTS:
+    if event not in EVENTS and event != MEDIA:
         raise Invalid(f"'event' must be one of {', '.join(sorted(EVENTS))}")
     data = mapping(fields.get("data", {}), "'data'")
     model_id, address = _target(fields, default_owner)

@@ -58,6 +58,9 @@ def _apply(rows: Rows, model: Model, event: TrainingEvent, changed: changes.Chan
         epoch = replace(changed.epoch, is_evaluation=event.is_evaluation)
         if not rows.put_epoch(model.id, epoch, event.order):
             return False
+    elif changed.medium:
+        if not rows.put_medium(model.id, changed.medium, event.order):
+            return False
     elif is_older(event.order, model.rank):
         return False
     if changed.model:

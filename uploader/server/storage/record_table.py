@@ -8,9 +8,9 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from uploader.server.http_errors import Invalid
-from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoch, Model, Overview, Run, Upload
+from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoch, Medium, Model, Overview, Run, Upload
 
-Record = TypeVar("Record", Model, Overview, Run, Epoch, ConsoleChunk, Upload, Checkpoint)
+Record = TypeVar("Record", Model, Overview, Run, Epoch, ConsoleChunk, Medium, Upload, Checkpoint)
 
 _TABLES = {
     Model: "models",
@@ -18,6 +18,7 @@ _TABLES = {
     Run: "runs",
     Epoch: "epochs",
     ConsoleChunk: "console",
+    Medium: "media",
     Upload: "uploads",
     Checkpoint: "checkpoints",
 }

@@ -11,7 +11,7 @@ from uploader.server.storage.answer_store import AnswerRows
 from uploader.server.storage.export_store import ExportRows
 from uploader.server.storage.hub_store import HubRows
 from uploader.server.storage.ordering import Order, is_older
-from uploader.server.storage.store_records import ConsoleChunk, Epoch, Model, Overview, Project, Run
+from uploader.server.storage.store_records import ConsoleChunk, Epoch, Medium, Model, Overview, Project, Run
 from uploader.server.storage.transfer_store import TransferRows
 from uploader.server.storage.upload_store import UploadRows
 from uploader.server.storage.witness_store import WitnessRows
@@ -35,6 +35,12 @@ _PUT_CHUNK = f"""
         session = coalesce(excluded.session, session), first = coalesce(excluded.first, first),
         last = coalesce(excluded.last, last), {_NEW_TIMES}
 """  # noqa: S608 - a constant of this module
+_PUT_MEDIUM = f"""
+    INSERT INTO media (model_id, name, step, data, timestamp, rank, arrived_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (model_id, name, step) DO UPDATE SET data = excluded.data, rank = coalesce(excluded.rank, rank),
+        {_NEW_TIMES}
+"""  # noqa: S608 - a constant of this module
+_MEDIUM_RANK = "SELECT rank FROM media WHERE model_id = ? AND name = ? AND step = ?"
 _EPOCH_RANK = "SELECT rank FROM epochs WHERE model_id = ? AND epoch = ?"
 _SAME_SESSION = "model_id = :model_id AND session = :session"
 _COVERED = f"""
@@ -198,6 +204,25 @@ class Rows:
         self._connection.execute(_PUT_EPOCH, row)
         return True
 
+    def put_medium(self, model_id: str, medium: Medium, order: Order | None = None) -> bool:
+        """Store an image or a plot in place of an earlier one, as `put_epoch` does an epoch."""
+        place = [model_id, record_table.storable(medium.name), medium.step]
+        known = self._connection.execute(_MEDIUM_RANK, place).fetchone()
+        if is_older(order, known[0] if known else None):
+            return False
+        data, rank = record_table.encode("data", medium.data), order.rank if order else None
+        self._connection.execute(_PUT_MEDIUM, [*place, data, medium.timestamp, rank, medium.arrived_at])
+        return True
+
+    def media(self, model_id: str, newest: int) -> list[Medium]:
+        """Return a model's images and plots with the highest steps, newest first; -1 means all."""
+        where = "WHERE model_id = ? ORDER BY step DESC, name LIMIT ?"
+        return record_table.select(self._connection, Medium, where, model_id, newest)
+
+    def count_media(self, model_id: str) -> int:
+        """Return how many there are."""
+        return int(self._connection.execute("SELECT count(*) FROM media WHERE model_id = ?", [model_id]).fetchone()[0])
+
     def put_chunk(self, model_id: str, chunk: ConsoleChunk, order: Order | None = None) -> bool:
         """Store a console chunk under its id, and return whether it was stored.
 
@@ -223,7 +248,7 @@ class Rows:
 
     def forget_ranks(self, model_id: str) -> None:
         """Let everything stored for a model be replaced, whatever its order: another run now uses its name."""
-        for table in ("epochs", "console", "uploads", "checkpoints"):
+        for table in ("epochs", "console", "media", "uploads", "checkpoints"):
             self._connection.execute(f"UPDATE {table} SET rank = NULL WHERE model_id = ?", [model_id])  # noqa: S608
         self._connection.execute("UPDATE console SET session = NULL WHERE model_id = ?", [model_id])
 

@@ -111,6 +111,17 @@ class ConsoleChunk:
 
 
 @dataclass(frozen=True)
+class Medium:
+    """An image or a plot: its data as received, under its name and its step, and its times as an epoch's."""
+
+    name: str
+    step: int
+    data: dict[str, Any]
+    timestamp: str
+    arrived_at: str = ""
+
+
+@dataclass(frozen=True)
 class Upload:
     """A file that a client may upload and, once it has arrived, its `sha256` and `size`.
 

@@ -207,7 +207,32 @@ CREATE TABLE exports (              -- conversions into other formats that clien
 CREATE INDEX exports_by_model ON exports (model_id);
 """
 
-STEPS = (_PLATFORM, _HUB, _TRANSFERS, _EXPIRING_ANSWERS, _ORDER, _PROPERTIES, _TIMES, _WITNESS, _EVALUATIONS, _EXPORTS)
+_MEDIA = """
+CREATE TABLE media (                -- images and plots
+    model_id   TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
+    name       TEXT NOT NULL,
+    step       INTEGER NOT NULL,
+    data       TEXT NOT NULL,       -- JSON, as received
+    timestamp  TEXT NOT NULL,
+    arrived_at TEXT NOT NULL,
+    rank       INTEGER,
+    PRIMARY KEY (model_id, name, step)
+);
+"""
+
+STEPS = (
+    _PLATFORM,
+    _HUB,
+    _TRANSFERS,
+    _EXPIRING_ANSWERS,
+    _ORDER,
+    _PROPERTIES,
+    _TIMES,
+    _WITNESS,
+    _EVALUATIONS,
+    _EXPORTS,
+    _MEDIA,
+)
 """Migrations, in order: each leads to the next layout, the first from an empty file."""
 
 VERSION = len(STEPS)

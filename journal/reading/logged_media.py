@@ -1,0 +1,63 @@
+"""Images and plots that a loop has logged, as a journal holds them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from journal.kinds import MEDIA
+from journal.schema.tables import RANK
+
+_MEDIA = text(
+    f"""
+    SELECT e.key, e.payload, e.created_at FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.run_id = :run AND e.kind = '{MEDIA}' AND json_valid(e.payload) ORDER BY {RANK}
+    """  # noqa: S608 - names of this package
+)
+
+
+@dataclass(frozen=True)
+class LoggedMedium:
+    """An image or a plot.
+
+    Attributes:
+        name: What it shows.
+        step: The step that it belongs to, from 0.
+        form: `image` or `plot`.
+        recorded_at: ISO 8601 time in UTC.
+        mime: Type of the image's file; None of a plot.
+        content: The bytes of the image's file; None of a plot.
+        x: Places of a plot's values; None of an image.
+        y: Values of each of its curves, by name.
+    """
+
+    name: str
+    step: int
+    form: str
+    recorded_at: str
+    mime: str | None = None
+    content: bytes | None = None
+    x: list[float | None] | None = None
+    y: Mapping[str, list[float | None]] | None = None
+
+
+def logged_media(connection: Connection, run_id: str) -> list[LoggedMedium]:
+    """Return a run's images and plots, in the order of their first versions; of one name in one step the last one."""
+    found: dict[str, LoggedMedium] = {}
+    for key, payload, created_at in connection.execute(_MEDIA, {"run": run_id}):
+        found[key] = _medium(json.loads(payload), created_at)
+    return list(found.values())
+
+
+def _medium(told: Mapping[str, Any], recorded_at: str) -> LoggedMedium:
+    data = told.get("data")
+    content = base64.b64decode(data) if isinstance(data, str) else None
+    facts = {name: told.get(name) for name in ("mime", "x", "y")}
+    return LoggedMedium(
+        str(told.get("name")), int(told.get("step") or 0), str(told.get("form")), recorded_at, content=content, **facts
+    )
