@@ -1,13 +1,16 @@
 """The file by which every Python of an environment records what it trains: `offline_uploader.pth` in `site-packages`.
 
 Python runs the line in it when it starts. The line finds the import hook in our own folder, and says nothing where that
-is gone: uninstalling leaves such a file behind.
+is gone: uninstalling leaves such a file behind. Python 3.18 is to ignore such lines (PEP 829), so `enable` looks
+whether this Python runs it.
 """
 
 from __future__ import annotations
 
 import os
 import site
+import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -57,6 +60,14 @@ def enable(file: Path) -> None:
         new.replace(file)
     finally:
         new.unlink(missing_ok=True)
+
+
+def is_at_work() -> bool:
+    """Return whether this Python, when it starts, runs what the files say."""
+    asked = "import sys; sys.exit('offline_uploader_hook' not in sys.modules)"
+    return (
+        subprocess.run([sys.executable, "-E", "-c", asked], check=False).returncode == 0
+    )  # -E: not below `exec` alone
 
 
 def _content() -> str:

@@ -23,20 +23,22 @@ from uploader.switches import is_on
 _STARTUP = str(Path(__file__).with_name("startup"))
 
 
-def export(variables: Mapping[str, str], options: Mapping[str, Any], notes: str) -> dict[str, str]:
+def export(variables: Mapping[str, str], options: Mapping[str, Any], notes: str | None) -> dict[str, str]:
     """Set the variables for the processes that this one starts, and return their environment.
 
     Args:
         variables: Settings, such as `UPLOADER_JOURNAL`.
         options: Arguments of `attach` that have no variable of their own.
-        notes: The file for notes.
+        notes: The file for notes; None leaves that of an `exec` that this one runs below.
     """
     os.environ.update(variables)
     os.environ.pop("UPLOADER_ENABLED", None)
     os.environ["UPLOADER_EXEC_OPTIONS"] = json.dumps(options)
-    os.environ["UPLOADER_EXEC_NOTES"] = notes
-    before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    os.environ["PYTHONPATH"] = os.pathsep.join([_STARTUP, *(each for each in before if each not in ("", _STARTUP))])
+    if notes is not None:
+        os.environ["UPLOADER_EXEC_NOTES"] = notes
+    before = os.environ.get("PYTHONPATH")  # in which an empty entry is the working directory
+    search = before.split(os.pathsep) if before else []
+    os.environ["PYTHONPATH"] = os.pathsep.join([_STARTUP, *(each for each in search if each != _STARTUP)])
     return dict(os.environ)
 
 

@@ -11,6 +11,10 @@ import venv
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from uploader import enabling
+from uploader.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 SMALL = ROOT / "tests" / "support" / "small_ultralytics"
@@ -81,3 +85,16 @@ def test_what_cannot_be_written_is_said_with_a_way_out(python: Path) -> None:
     assert "uploader exec" in done.stderr
     assert not [each for each in packages.iterdir() if each.name.startswith(".offline")]
     assert run(python, "-m", "uploader", "enable", "--user").returncode == 2  # no environment of its own has that
+
+
+def test_a_python_that_does_not_run_the_file_is_not_said_to_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, without = tmp_path / "offline_uploader.pth", tmp_path / "python"
+    without.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    without.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(without))
+    monkeypatch.setattr(enabling, "environment_file", lambda: file)
+    done = CliRunner().invoke(main, ["enable"])
+    assert (done.exit_code, file.exists()) == (1, True)
+    assert "does not run" in done.output

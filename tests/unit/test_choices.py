@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from uploader.callbacks import recorded_calls
 from uploader.errors import SettingsError
-from uploader.exec_variables import is_wanted
+from uploader.exec_variables import export, is_wanted
 from uploader.live.recording_options import check_texts, choose_options, choose_routes
 from uploader.settings import Settings
 
@@ -120,3 +121,14 @@ def test_it_is_recorded_where_the_environment_is_unclear(
     caplog.set_level(logging.WARNING, "ultralytics")
     assert not recorded_calls.is_left_out()
     assert "recorded (UPLOADER_ENABLED: write 1 for yes, or 0 for no)" in caplog.text
+
+
+def test_a_search_path_is_kept_behind_the_folder_of_exec(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty entry is the working directory; below another `exec` the folder is there once."""
+    for name in ("UPLOADER_EXEC_OPTIONS", "UPLOADER_EXEC_NOTES", "UPLOADER_ENABLED"):
+        monkeypatch.setenv(name, "")
+    for before in (":src", "src::", "", "src"):
+        monkeypatch.setenv("PYTHONPATH", before)
+        once, twice = (export({}, {}, None)["PYTHONPATH"] for _ in range(2))
+        assert once == twice
+        assert once.partition(os.pathsep)[2] == before

@@ -10,8 +10,11 @@ from uploader.commands.help_texts import epilog
 
 _CODES = """
   0  done
-  1  the file cannot be written; the message says why, and what to do
+  1  the file cannot be written, or this Python does not run it; the message
+     says what to do
   2  the arguments cannot be used"""
+
+_INSTEAD = "`python -m uploader exec -- COMMAND` needs no file."
 
 
 @click.command(epilog=epilog("enable", "enable --user", codes=_CODES))
@@ -26,7 +29,7 @@ def enable(user: bool) -> None:
     removes the file; run that before uninstalling. Each Python, each virtual environment too, is enabled by its own.
     """
     from uploader.enabling import enable as write
-    from uploader.enabling import environment_file, user_file
+    from uploader.enabling import environment_file, is_at_work, user_file
 
     if (file := user_file() if user else environment_file()) is None:
         raise click.UsageError(f"{sys.prefix} looks for nothing in this user's site-packages; leave --user out")
@@ -36,8 +39,11 @@ def enable(user: bool) -> None:
         hint = "" if user or user_file() is None else ", or for this user alone with --user"
         click.echo(
             f"uploader enable: {file} cannot be written ({error.strerror}); run this as whoever installs packages "
-            f"there{hint}. `python -m uploader exec -- COMMAND` needs no file.",
+            f"there{hint}. {_INSTEAD}",
             err=True,
         )
+        sys.exit(1)
+    if not is_at_work():
+        click.echo(f"uploader enable: {sys.executable} does not run {file}. {_INSTEAD}", err=True)
         sys.exit(1)
     click.echo(f"Every training that {sys.executable} runs is recorded from now on, because of {file}")

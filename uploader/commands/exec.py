@@ -60,30 +60,44 @@ def exec(command: Sequence[str], **chosen: Any) -> None:
     Only a Python that has offline-uploader installed can record, and none does that ignores PYTHONPATH (-I, -E, -S) or
     that sudo starts. If no training was recorded at all, that is said at the end.
     """
+    outer = notes_file()
     with _notes() as notes:
         status = _run(command, _environment(chosen, notes))
-        is_recorded = bool(Path(notes).read_text("utf-8"))
-    if not is_recorded:
+        recorded = _recorded(notes)
+    for run_id in recorded or ():
+        note_recorded(run_id, outer)
+    if recorded == []:
         click.echo(_UNRECORDED, err=True)
     sys.exit(exit_as(status))
 
 
 @contextmanager
-def _notes() -> Iterator[str]:
-    """Provide the file in which recorders note their runs, and tell an `exec` that this one runs below."""
-    outer = notes_file()
-    file, path = tempfile.mkstemp(prefix="offline-uploader-exec-")
+def _notes() -> Iterator[str | None]:
+    """Provide the file in which recorders note their runs; None where no file can be made for now."""
+    try:
+        file, path = tempfile.mkstemp(prefix="offline-uploader-exec-")
+    except OSError:
+        yield None
+        return
     os.close(file)
     try:
         yield path
-        for run_id in Path(path).read_text("utf-8").split():
-            note_recorded(run_id, outer)
     finally:
         with suppress(OSError):
             Path(path).unlink()
 
 
-def _environment(chosen: Mapping[str, Any], notes: str) -> Mapping[str, str]:
+def _recorded(notes: str | None) -> list[str] | None:
+    """Return the runs that were noted; None where that is not known, as a system removes files that were left alone."""
+    if notes is None:
+        return None
+    try:
+        return Path(notes).read_text("utf-8").split()
+    except (OSError, UnicodeError):
+        return None
+
+
+def _environment(chosen: Mapping[str, Any], notes: str | None) -> Mapping[str, str]:
     """Return the environment that the command inherits; end this where a training could not begin with them."""
     from uploader.errors import SettingsError
 

@@ -6,10 +6,12 @@ reaches the command without us. What somebody sends to us alone is passed on.
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
 from collections.abc import Mapping, Sequence, Set
+from typing import Any
 
 CANNOT_RUN, NOT_FOUND = 126, 127
 """Exit codes of a shell for a command that cannot be started."""
@@ -38,11 +40,26 @@ def run_supervised(command: Sequence[str], environment: Mapping[str, str]) -> in
     before = signal.pthread_sigmask(signal.SIG_BLOCK, passed_on | {signal.SIGCHLD})
     to_default = [signal.SIGCHLD, *_IGNORED_BY_PYTHON]
     try:
-        child = os.posix_spawnp(command[0], [*command], environment, setsigmask=before, setsigdef=to_default)
+        child = _spawn(command, environment, setsigmask=before, setsigdef=to_default)
     except OSError:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise
     return _until_the_end(child, passed_on)
+
+
+def _spawn(command: Sequence[str], environment: Mapping[str, str], **signals: Any) -> int:
+    """Start a command; a script that names no interpreter is the shell's, as everywhere else."""
+    if not command[0]:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    try:
+        return os.posix_spawnp(command[0], [*command], environment, **signals)
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+    from shutil import which
+
+    script = which(command[0]) or command[0]
+    return os.posix_spawn("/bin/sh", ["sh", script, *command[1:]], environment, **signals)
 
 
 def exit_as(status: int) -> int:

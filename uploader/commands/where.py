@@ -117,6 +117,8 @@ def _can_keep_something(account: dict[str, Any]) -> bool:
 
 
 def _as_text(account: dict[str, Any]) -> Iterator[str]:
+    from uploader.enabling import is_stale
+
     machine = account["machine"]
     signs = f" (recognised by {', '.join(machine['recognised_by'])})" if machine["recognised_by"] else ""
     yield f"This is {machine['title']}{signs}."
@@ -134,7 +136,8 @@ def _as_text(account: dict[str, Any]) -> Iterator[str]:
     for one in account["kept_here"]:
         yield f"\nkept when the machine is lost: {one['folder']}, {one['is']}"
     for file in account["enabled_by"]:
-        yield f"\nevery training of this Python is recorded, because of {file}"
+        known = "it is of another installation, see `doctor`" if is_stale(Path(file)) else "see `enable`"
+        yield f"\nevery training of this Python is recorded, because of {file}; {known}"
     yield from _next_steps(account)
 
 

@@ -31,17 +31,19 @@ class _Hook:
         found = (each.find_spec(name, path, target) for each in finders if hasattr(each, "find_spec"))
         spec = next((each for each in found if each is not None), None)
         if spec is not None and spec.loader is not None:
-            _call_after(spec.loader, _replace_methods)
+            _call_after(spec.loader, name, _replace_methods)
         return spec
 
 
-def _call_after(loader: "Any", then: "Callable[[ModuleType], None]") -> None:
-    """Call a function with the module that a loader executes next."""
+def _call_after(loader: "Any", name: str, then: "Callable[[ModuleType], None]") -> None:
+    """Call a function with the module of this name when a loader has executed it; others may have the same loader."""
+    execute = loader.exec_module
 
     def exec_module(module: "ModuleType") -> None:
-        del loader.exec_module  # its own is there again
-        loader.exec_module(module)
-        then(module)
+        execute(module)
+        if module.__name__ == name:
+            loader.exec_module = execute
+            then(module)
 
     loader.exec_module = exec_module
 
@@ -72,12 +74,22 @@ def _recording_call() -> "Callable[..., Any] | None":
     try:
         from uploader.callbacks.recorded_calls import call
     except Exception as error:  # noqa: BLE001 - whatever it is, the training begins
-        sys.stderr.write(
-            f"Uploader: this training is not recorded ({type(error).__name__}: {error}). Is offline-uploader installed "
-            f"for {sys.executable}? Install it there as for the Python that runs `uploader exec`.\n"
+        _tell_once(
+            f"Uploader: what this process trains is not recorded ({type(error).__name__}: {error}). Is "
+            f"offline-uploader installed for {sys.executable}? Install it there as for the Python that runs `uploader "
+            "exec`.\n"
         )
         return None
     return call
+
+
+_told: "set[str]" = set()
+
+
+def _tell_once(text: str) -> None:
+    if text not in _told:
+        _told.add(text)
+        sys.stderr.write(text)
 
 
 sys.meta_path.insert(0, _Hook())
