@@ -56,7 +56,9 @@ def import_(
     any other's. Nothing is written into the folders. What was recorded or imported before is not taken in again: of a
     run that the journal has a part of, what is missing is added, and a folder that has grown may be imported again.
 
-    It reads the folders of Ultralytics trainings, whether or not Ultralytics is installed.
+    It reads the folders of Ultralytics trainings, and what wandb (offline), MLflow (file store), Trackio, Neptune
+    (offline) and TensorBoard leave. Ultralytics need not be installed; for wandb, Neptune and TensorBoard their own
+    library must be.
     """
     as_json = flags["as_json"]
     found = _found(folders, as_json=as_json)
@@ -64,7 +66,7 @@ def import_(
         fail(f"--name is for a single run, and there are {len(found)}", "import", USAGE, as_json=as_json)
     with journal_errors("import", as_json=as_json), _taker(journal, dry=flags["dry_run"]) as (take, where):
         outcomes = [_outcome(each, _named(take, project, name)) for each in _shown(found, as_json=as_json)]
-    code = INCOMPLETE if any(each["problems"] or "error" in each for each in outcomes) else 0
+    code = INCOMPLETE if any(_is_incomplete(each) for each in outcomes) else 0
     if as_json:
         values = {"exit_code": code, "journal": str(where), "dry_run": flags["dry_run"], "runs": outcomes}
         click.echo(json.dumps(values))
@@ -127,12 +129,14 @@ def _named(take: Take, project: str | None, name: str | None) -> Take:
 def _outcome(found: FoundRun, take: Take) -> dict[str, Any]:
     """Take in one run, and return what became of it; what cannot be read stops no other."""
     from uploader.errors import UploaderError
-    from uploader.importing.reader import reader_of
+    from uploader.importing.reader import DeletedRun, reader_of
     from uploader.run_selection import full_name
 
     told: dict[str, Any] = {"source": found.source, "folder": str(found.place), "within": found.within}
     try:
         taken = take(reader_of(found).read(found))
+    except DeletedRun as error:
+        return {**told, "problems": [], "how": "deleted", "why": str(error)}
     except UploaderError as error:
         return {**told, "problems": [], "error": str(error)}
     return {
@@ -144,9 +148,14 @@ def _outcome(found: FoundRun, take: Take) -> dict[str, Any]:
         "steps": taken.steps,
         "checkpoints": taken.checkpoints,
         "console": taken.lines,
-        "problems": [{"what": each.what, "why": each.why} for each in taken.problems],
+        "problems": [{"what": each.what, "why": each.why, "left_out": each.is_left_out} for each in taken.problems],
         **({"elsewhere": str(taken.journal)} if taken.journal else {}),
     }
+
+
+def _is_incomplete(outcome: Mapping[str, Any]) -> bool:
+    """Return whether something that belongs into a run is not in it."""
+    return "error" in outcome or any(not problem["left_out"] for problem in outcome["problems"])
 
 
 def _shown(found: Sequence[FoundRun], *, as_json: bool) -> Iterator[FoundRun]:
@@ -177,6 +186,8 @@ def _line(each: Mapping[str, Any], *, dry: bool) -> str:
     place = each["folder"] + (f" ({each['within']})" if each["within"] else "")
     if "error" in each:
         return f"{place}: not imported: {each['error']}"
+    if each["how"] == "deleted":
+        return f"{place}: left out: {each['why']}"
     return f"{place}: {_became(each, dry=dry)}"
 
 

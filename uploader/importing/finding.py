@@ -16,11 +16,17 @@ _SKIPPED = frozenset({".git", ".venv", "__pycache__", "node_modules", "site-pack
 def find_runs(roots: Sequence[Path], readers: Sequence[Reader]) -> Iterator[FoundRun]:
     """Yield the runs in folders and below, each once, in an order that does not depend on the file system.
 
-    A folder that several links lead to, or that was named as well as one above it, is looked at once.
+    A folder that several links lead to, or that was named as well as one above it, is looked at once. A run with
+    several folders is found in each of them.
     """
     seen: set[str] = set()
+    told: set[tuple[str, str, str]] = set()
     for root in roots:
-        yield from _below(root, readers, seen)
+        for found in _below(root, readers, seen):
+            run = (found.source, os.path.realpath(found.place), found.within)
+            if run not in told:
+                told.add(run)
+                yield found
 
 
 def _below(folder: Path, readers: Sequence[Reader], seen: set[str]) -> Iterator[FoundRun]:

@@ -36,15 +36,17 @@ class FoundRun:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that could not be read.
+    """Something that does not come in.
 
     Attributes:
         what: The file, or the part of one.
         why: What is the matter with it.
+        is_left_out: Whether nothing is wrong with it: a run has no place for such values.
     """
 
     what: str
     why: str
+    is_left_out: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,23 @@ from typing import Protocol
 from uploader.errors import UploaderError
 from uploader.importing.imported_run import FoundRun, ImportedRun
 
-READERS = ("uploader.importing.readers.ultralytics_folder",)
+READERS = (
+    "uploader.importing.readers.ultralytics_folder",
+    "uploader.importing.readers.wandb_folder",
+    "uploader.importing.readers.mlflow_folder",
+    "uploader.importing.readers.trackio_folder",
+    "uploader.importing.readers.neptune_folder",
+    "uploader.importing.readers.tensorboard_folder",
+)
 """Modules that each have a `READER`, in the order in which a folder is shown to them."""
 
 
 class UnreadableRun(UploaderError):
     """Nothing at all can be had of a run; the message says why, and what would help."""
+
+
+class DeletedRun(UnreadableRun):
+    """Its tracker keeps it, but a person deleted it there."""
 
 
 class ReaderMissing(UnreadableRun):

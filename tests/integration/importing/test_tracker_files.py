@@ -1,0 +1,144 @@
+"""Folders as MLflow 3.17, Trackio 0.43 and Trackio 0.0.6 leave them, for where these libraries are not installed."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from uploader.importing.reader import DeletedRun, UnreadableRun
+from uploader.importing.readers import mlflow_folder
+from uploader.importing.readers.trackio_folder import READER
+
+META = """\
+artifact_uri: {artifacts}
+end_time: 1795796902843
+entry_point_name: ''
+experiment_id: '217566250182210129'
+lifecycle_stage: {stage}
+run_id: b118294791ce457795577b0491bd43a7
+run_name: finished
+source_name: ''
+source_type: 4
+source_version: ''
+start_time: 1795796902813
+status: {status}
+tags: []
+user_id: root
+"""
+FILES = {
+    "metrics/loss": "1795796902820 1.0 0\n1795796902830 0.5 1\n",
+    "metrics/val/acc": "1795796902830 nan 1\n",
+    "metrics/system/cpu": "1795796902830 3.0 0\n",
+    "params/opt/name": "sgd",
+    "tags/mlflow.runName": "finished",
+    "tags/mlflow.source.git.commit": "abc",
+    "tags/team": "a",
+    "artifacts/weights/best.pt": "weights",
+}
+
+
+def mlflow_run(folder: Path, *, stage: str = "active", status: int = 3, artifacts: str | None = None) -> Path:
+    run = folder / "mlruns" / "217566250182210129" / "b118294791ce457795577b0491bd43a7"
+    for name, text in FILES.items():
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text(text)
+    place = artifacts or f"{run.as_uri()}/artifacts"
+    (run / "meta.yaml").write_text(META.format(stage=stage, status=status, artifacts=place))
+    (run.parent / "meta.yaml").write_text("experiment_id: '217566250182210129'\nlifecycle_stage: active\nname: one\n")
+    return run
+
+
+def test_a_run_of_mlflow_comes_with_all_that_its_folder_tells(tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
+    folder = mlflow_run(tmp_path)
+    assert mlflow_folder.READER.detect(folder.parent) == []
+    [found] = mlflow_folder.READER.detect(folder)
+    run = mlflow_folder.READER.read(found)
+    assert (run.project, run.name, run.state, run.identity) == ("one", "finished", "complete", (folder.name,))
+    assert run.config == {"tags": {"team": "a"}, "opt/name": "sgd"}
+    assert run.environment == {"gitCommit": "abc"}
+    assert [(step.number, step.values["loss"]) for step in run.steps] == [(0, 1.0), (1, 0.5)]
+    assert math.isnan(run.steps[1].values["val/acc"])
+    assert [(file.path.name, file.role) for file in run.files] == [("best.pt", "best")]
+    assert [problem.is_left_out for problem in run.problems] == [True]  # the sample of the machine
+
+
+@pytest.mark.parametrize(("status", "state"), [(1, "unknown"), (3, "complete"), (4, "failed"), (5, "failed")])
+def test_a_run_of_mlflow_ended_as_it_says(status: int, state: str, tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
+    [found] = mlflow_folder.READER.detect(mlflow_run(tmp_path, status=status))
+    run = mlflow_folder.READER.read(found)
+    assert run.state == state
+    assert bool(run.error) == (state == "failed")
+
+
+def test_a_run_that_mlflow_deleted_is_left_out_and_a_torn_one_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
+    folder = mlflow_run(tmp_path, stage="deleted")
+    [found] = mlflow_folder.READER.detect(folder)
+    with pytest.raises(DeletedRun):
+        mlflow_folder.READER.read(found)
+    (folder / "meta.yaml").write_text("run_id: [")
+    with pytest.raises(UnreadableRun, match="cannot be read"):
+        mlflow_folder.READER.read(found)
+
+
+def test_files_that_mlflow_keeps_elsewhere_are_named(tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
+    [found] = mlflow_folder.READER.detect(mlflow_run(tmp_path, artifacts="s3://bucket/run/artifacts"))
+    assert any("in s3, not in its folder" in problem.why for problem in mlflow_folder.READER.read(found).problems)
+
+
+def test_runs_of_a_new_trackio_are_told_apart_by_their_ids(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "proj.db")) as connection:
+        connection.executescript(
+            """
+            CREATE TABLE metrics (id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, timestamp TEXT NOT NULL,
+                                  run_name TEXT NOT NULL, step INTEGER NOT NULL, metrics TEXT NOT NULL, log_id TEXT);
+            CREATE TABLE system_metrics (id INTEGER PRIMARY KEY, run_id TEXT, timestamp TEXT, metrics TEXT);
+            INSERT INTO metrics (run_id, timestamp, run_name, step, metrics) VALUES
+                ('1', '2026-11-27T16:11:02.625752+00:00', 'a', 0, CAST('{"loss": 1, "nested": {"b": 2}}' AS BLOB)),
+                ('1', '2026-11-27T16:11:03.625752+00:00', 'a', 7,
+                 CAST('{"loss": "-Infinity", "img": {"_type": "trackio.image", "file_path": "a/7/x.png"}}' AS BLOB)),
+                ('2', '2026-11-27T16:12:02.625752+00:00', 'a', 0, CAST('{"loss": 3}' AS BLOB));
+            INSERT INTO system_metrics VALUES (1, '1', '2026-11-27T16:11:02+00:00', '{}');
+            """
+        )
+    first, second = [READER.read(found) for found in READER.detect(tmp_path)]
+    assert [(step.number, dict(step.values)) for step in first.steps] == [
+        (0, {"loss": 1, "nested": {"b": 2}}),
+        (7, {"loss": -math.inf}),
+    ]
+    assert first.identity != second.identity
+    assert [(problem.what, problem.is_left_out) for problem in first.problems] == [
+        ("proj.db: system_metrics", True),
+        ("a/7/x.png", False),
+    ]
+
+
+def test_runs_of_an_old_trackio_have_steps_by_their_order(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "proj.db")) as connection:
+        connection.executescript(
+            """
+            CREATE TABLE metrics (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp DATETIME DEFAULT CURRENT_TIMESTAMP,
+                                  project_name TEXT NOT NULL, run_name TEXT NOT NULL, metrics TEXT NOT NULL);
+            CREATE TABLE configs (project_name TEXT NOT NULL, run_name TEXT NOT NULL, config TEXT NOT NULL,
+                                  created_at DATETIME DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (project_name, run_name));
+            INSERT INTO metrics (project_name, run_name, metrics) VALUES
+                ('proj', 'a', '{"loss": 3}'), ('proj', 'b', '{"loss": 9}'), ('proj', 'a', '{"loss": "NaN"}'),
+                ('proj', 'a', 'x');
+            INSERT INTO configs (project_name, run_name, config) VALUES ('proj', 'a', '{"lr": 1, "_Group": null}');
+            """
+        )
+    runs = [READER.read(found) for found in READER.detect(tmp_path)]
+    assert [(run.project, run.name, dict(run.config)) for run in runs] == [("proj", "a", {"lr": 1}), ("proj", "b", {})]
+    assert [(step.number, repr(dict(step.values))) for step in runs[0].steps] == [
+        (0, "{'loss': 3}"),
+        (1, "{'loss': nan}"),
+        (2, "{}"),
+    ]
+    assert [problem.why for problem in runs[0].problems] == ["1 rows of a are no JSON"]

@@ -1,0 +1,190 @@
+"""Makes the offline folder of a tracker by its own library: `python tracker_folders.py TRACKER FOLDER`.
+
+Runs `finished`, `failed` where the tracker knows that, and `killed`, in whose midst the process kills itself. Each logs
+STEPS steps of what `metrics` says. In a process of its own: these libraries start threads and change what is global.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+STEPS = 6
+TEXT = "x" * 9000
+"""So much that a block of wandb's file is full after some steps."""
+
+
+def metrics(step: int) -> dict[str, float]:
+    return {"loss": 1 / (1 << step), "val/acc": float(step)}
+
+
+def not_finite() -> dict[str, float]:
+    return {"nan": math.nan, "inf": -math.inf}
+
+
+def make(tracker: str, folder: Path) -> None:
+    """Have a process make the folder; it ends by SIGKILL, or the library could not be used."""
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "MLFLOW_ALLOW_FILE_STORE": "true", "TRACKIO_DIR": str(folder), "WANDB_SILENT": "true"}
+    done = subprocess.run(
+        [sys.executable, __file__, tracker, str(folder)],
+        cwd=folder,
+        env={**environment, "WANDB_MODE": "offline", "WANDB_ERROR_REPORTING": "false"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+
+
+def _killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _until(there: Callable[[], bool]) -> None:
+    until = time.monotonic() + 120
+    while not there():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def wandb(folder: Path) -> None:
+    import wandb
+
+    def start(name: str) -> Any:
+        return wandb.init(project="proj", name=name, id=name, config={"lr": 0.1, "opt": {"name": "sgd"}}, dir=folder)
+
+    run = start("finished")
+    for step in range(STEPS):
+        run.log(metrics(step))
+        print("step", step, flush=True)
+    run.log({**not_finite(), "note": "hello", "nested": {"a": 1}}, step=STEPS)
+    (folder / "best.pt").write_bytes(b"weights")
+    run.save(str(folder / "best.pt"), base_path=str(folder))
+    run.summary["top"] = 0.9
+    run.finish()
+    run = start("failed")
+    run.log(metrics(0))
+    run.finish(exit_code=3)
+    run = start("killed")
+    for step in range(STEPS):
+        run.log({**metrics(step), "text": TEXT})
+    file = next(folder.glob("wandb/*/run-killed.wandb"))
+    _until(lambda: file.stat().st_size >= 65536)
+    for line in subprocess.run(["ps", "-eo", "pid=,ppid=,comm="], capture_output=True, text=True).stdout.splitlines():
+        pid, parent, command = line.split(None, 2)
+        if int(parent) == os.getpid() and "wandb-core" in command:
+            os.kill(int(pid), signal.SIGKILL)
+    _killed()
+
+
+def mlflow(folder: Path) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri((folder / "mlruns").as_uri())
+    mlflow.set_experiment("one")
+    with mlflow.start_run(run_name="finished"):
+        mlflow.log_params({"lr": 0.1, "opt/name": "sgd"})
+        for step in range(STEPS):
+            mlflow.log_metrics(metrics(step), step=step)
+        mlflow.log_metrics(not_finite(), step=STEPS)
+        (folder / "best.pt").write_bytes(b"weights")
+        mlflow.log_artifact(str(folder / "best.pt"), "weights")
+        mlflow.set_tag("team", "a")
+        with mlflow.start_run(run_name="child", nested=True):
+            mlflow.log_metric("loss", 0.5, step=1)
+    with mlflow.start_run(run_name="deleted") as deleted:
+        mlflow.log_metric("loss", 1)
+    mlflow.delete_run(deleted.info.run_id)
+    mlflow.start_run(run_name="failed")
+    mlflow.log_metrics(metrics(0), step=0)
+    mlflow.end_run("FAILED")
+    mlflow.set_experiment("two")
+    mlflow.start_run(run_name="killed")
+    for step in range(STEPS):
+        mlflow.log_metrics(metrics(step), step=step)
+    _killed()
+
+
+def trackio(folder: Path) -> None:
+    import trackio
+
+    def rows() -> int:
+        try:
+            connection = sqlite3.connect(folder / "proj.db")
+            return connection.execute("SELECT count(*) FROM metrics WHERE run_name = 'killed'").fetchone()[0]
+        except sqlite3.Error:
+            return 0
+
+    trackio.init(project="proj", name="finished", config={"lr": 0.1, "opt": {"name": "sgd"}})
+    for step in range(STEPS):
+        trackio.log(metrics(step))
+    trackio.log({**not_finite(), "note": "hello", "nested": {"a": 1}})
+    trackio.finish()
+    trackio.init(project="proj", name="killed")
+    for step in range(STEPS):
+        trackio.log(metrics(step))
+    _until(lambda: rows() == STEPS)
+    _killed()
+
+
+def neptune(folder: Path) -> None:
+    from neptune_scale import Run
+
+    def start(name: str) -> Any:
+        kind = {"experiment_name": name, "project": "ws/proj", "run_id": name, "mode": "offline"}
+        return Run(**kind, log_directory=str(folder), enable_console_log_capture=True)
+
+    run = start("finished")
+    run.log_configs({"lr": 0.1, "opt/name": "sgd"})
+    for step in range(STEPS):
+        run.log_metrics(metrics(step), step=step)
+        print("step", step, flush=True)
+    run.log_metrics({"half": 1.0}, step=2.5)
+    run.log_string_series({"note": "hello"}, step=STEPS)
+    run.add_tags(["a"])
+    run.close()
+    run = start("killed")
+    for step in range(STEPS):
+        run.log_metrics(metrics(step), step=step)
+    database = next(folder.glob("ws_proj_killed_*/*.sqlite3"))
+    count = "SELECT count(*) FROM run_operations"
+    _until(lambda: sqlite3.connect(database).execute(count).fetchone()[0] > STEPS)
+    _killed()
+
+
+def tensorboard(folder: Path) -> None:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    def write(writer: EventFileWriter, step: int, values: dict[str, float]) -> None:
+        summary = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()])
+        writer.add_event(Event(wall_time=1_700_000_000 + step, step=step, summary=summary))
+
+    whole = EventFileWriter(str(folder / "finished"))
+    for step in range(STEPS):
+        write(whole, step, metrics(step))
+    write(whole, STEPS, not_finite())
+    grouped = EventFileWriter(str(folder / "finished" / "loss_train"))
+    write(grouped, 0, {"loss": 7.0})
+    for writer in (whole, grouped):
+        writer.close()
+    killed = EventFileWriter(str(folder / "killed"))
+    for step in range(STEPS):
+        write(killed, step, metrics(step))
+    killed.flush()
+    _killed()
+
+
+if __name__ == "__main__":
+    {each.__name__: each for each in (wandb, mlflow, trackio, neptune, tensorboard)}[sys.argv[1]](Path(sys.argv[2]))

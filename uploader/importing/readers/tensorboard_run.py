@@ -1,0 +1,134 @@
+"""What the events of TensorBoard say, one after the other."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from journal.quantities import count
+from uploader.importing.imported_run import ImportedRun, Problem
+from uploader.importing.readers.collected_steps import CollectedSteps
+from uploader.importing.readers.named_files import files_below, run_file
+from uploader.importing.readers.tensorboard_library import TensorBoardLibrary
+
+_RESTART, _FAILURE = 1, 2  # SessionLog.START, hparams' STATUS_FAILURE
+_NOUNS = {
+    "images": "image",
+    "histograms": "histogram",
+    "audio": "sound",
+    "pr_curves": "precision-recall curve",
+    "graph_def": "graph",
+}
+
+
+class TensorBoardRun:
+    """A run that is put together from its events."""
+
+    def __init__(self, library: TensorBoardLibrary) -> None:
+        self.problems: list[Problem] = []
+        self._library = library
+        self._config: dict[str, Any] = {}
+        self._summary: dict[str, Any] = {}
+        self._steps = CollectedSteps()
+        self._first: float | None = None
+        self._last = 0.0
+        self._has_failed = False
+        self._left_out: Counter[tuple[str, str]] = Counter()
+        self._before = ""
+        self._is_of_hparams = False
+
+    def begin(self, part: str) -> None:
+        """Begin with the events of another file.
+
+        Args:
+            part: Name of the folder within the run's, "" for its own.
+        """
+        self._before = part
+        self._is_of_hparams = False
+
+    def add(self, event: Any) -> None:
+        """Take in an event."""
+        if math.isfinite(event.wall_time) and event.wall_time > 0:
+            self._first = min(self._first or event.wall_time, event.wall_time)
+            self._last = max(self._last, event.wall_time)
+        kind = event.WhichOneof("what")
+        if kind == "session_log" and event.session_log.status == _RESTART and event.step > 0:
+            self._steps.forget_from(event.step)
+        elif kind == "graph_def":
+            self._left_out["graph_def", ""] += 1
+        elif kind == "summary":
+            for value in event.summary.value:
+                self._add_value(value, event)
+
+    def _add_value(self, value: Any, event: Any) -> None:
+        plugin = value.metadata.plugin_data.plugin_name
+        if plugin == "hparams":
+            self._is_of_hparams = True
+            self._add_hparams(value.metadata.plugin_data.content)
+            return
+        kind, measured = self._library.measured(value)
+        if measured is None:
+            self._left_out[kind, value.tag] += 1
+        elif self._is_of_hparams:
+            self._summary[value.tag] = measured
+        else:
+            self._steps.add(event.step, {self._name(value.tag): measured}, _time(event.wall_time))
+
+    def _add_hparams(self, content: bytes) -> None:
+        config, status = self._library.hparams(content)
+        self._config.update(config)
+        self._has_failed = self._has_failed or status == _FAILURE
+
+    def _name(self, tag: str) -> str:
+        """Return the name of a tag; `add_scalars("loss", {"a": …})` writes `loss` into the folder `loss_a`."""
+        if not self._before:
+            return tag
+        of_group = tag.replace("/", "_") + "_"
+        return (
+            f"{tag}/{self._before[len(of_group) :]}" if self._before.startswith(of_group) else f"{self._before}/{tag}"
+        )
+
+    def imported(self, folder: Path, identity: tuple[str, ...]) -> ImportedRun:
+        """Return the run.
+
+        Args:
+            folder: Where it lies.
+            identity: What tells it from others.
+        """
+        return ImportedRun(
+            source="tensorboard",
+            identity=identity,
+            project=None,
+            name=folder.resolve().name,
+            folder=folder,
+            config=self._config,
+            started_at=_time(self._first) if self._first else None,
+            ended_at=_time(self._last) if self._last else None,
+            state="failed" if self._has_failed else "unknown",
+            error="TensorBoard's hyperparameters say that it failed" if self._has_failed else None,
+            steps=self._steps.steps(),
+            files=[run_file(each) for each in files_below(folder / "checkpoints")],  # Lightning's, beside its events
+            summary=self._summary,
+            problems=[*self.problems, *self._steps.problems(folder.name), *self._further(folder.name)],
+        )
+
+    def _further(self, what: str) -> Sequence[Problem]:
+        return [
+            Problem(
+                f"{what}: {tag}" if tag else what,
+                f"not taken in: {count(number, _NOUNS.get(kind, 'value'))}",
+                is_left_out=True,
+            )
+            for (kind, tag), number in sorted(self._left_out.items())
+        ]
+
+
+def _time(seconds: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return None
