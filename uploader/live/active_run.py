@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from journal.kinds import LAST
-from uploader.live.guard import guard, optional
+from uploader.live.guard import guard
 from uploader.live.loop_recording import LoopRecording
 from uploader.live.platform_signals import PlatformSignals
 from uploader.live.run_summary import Summary
@@ -85,7 +85,7 @@ class ActiveRun:
             step: Number of the step, or epoch, from 0; None for the one after the last.
         """
         if self._recording and self._recording.takes_more():
-            optional("what was logged", partial(self._recording.log, values, step))
+            self._recording.attempt("what was logged", partial(self._recording.log, values, step))
 
     def log_checkpoint(self, path: str | os.PathLike[str], role: str = LAST, step: Any = None) -> None:
         """Record that a file of weights was saved; it is copied in the background, as it is now.
@@ -99,7 +99,7 @@ class ActiveRun:
             step: The step whose weights it holds; None for the last one that was logged.
         """
         if self._recording and self._recording.takes_more():
-            optional("a checkpoint", partial(self._recording.checkpoint, path, role, step))
+            self._recording.attempt("a checkpoint", partial(self._recording.checkpoint, path, role, step))
 
     def log_image(self, name: str, image: Any, step: Any = None) -> None:
         """Record an image, such as predictions for a batch.
@@ -111,7 +111,7 @@ class ActiveRun:
             step: The step that it belongs to; None for the last one that was logged.
         """
         if self._recording and self._recording.takes_more():
-            optional(f"the image {name}", partial(self._recording.image, name, image, step))
+            self._recording.attempt(f"the image {name}", partial(self._recording.image, name, image, step))
 
     def log_plot(self, name: str, x: Any, y: Any, step: Any = None) -> None:
         """Record a plot, such as a precision-recall curve, as its values.
@@ -123,7 +123,7 @@ class ActiveRun:
             step: The step that it belongs to; None for the last one that was logged.
         """
         if self._recording and self._recording.takes_more():
-            optional(f"the plot {name}", partial(self._recording.plot, name, x, y, step))
+            self._recording.attempt(f"the plot {name}", partial(self._recording.plot, name, x, y, step))
 
     def finish(self, error: BaseException | str | None = None) -> None:
         """End the run; doing so again does nothing.

@@ -9,13 +9,14 @@ import sys
 import threading
 import weakref
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from journal.encoding import plain
 from journal.evaluations import SAID, looks_like_one
+from journal.handler_errors import raised_in_handler
 from journal.kinds import BEST, EPOCH, FINAL, LAST, MEDIA
 from journal.metrics import REVISION
 from journal.writing.continuation import Continuation
@@ -73,12 +74,16 @@ class LoopRecording:
         self._is_closed = False
         self._pid = os.getpid()
         self._error_before = getattr(sys, "last_value", None)
+        self._unseen_error: Callable[[], BaseException | None] = self._newest_error
         self._unless_ended = ""
 
     def begin(self, start: Mapping[str, Any], environment: Mapping[str, Any], origin: Mapping[str, str]) -> None:
         """Record the start."""
         make_current(self)
         atexit.register(self.abandon)
+        if hasattr(sys, "ps1"):  # an interactive Python, where an error ends no program
+            for other in _begun:
+                other.settle_error()
         _begun.add(self)
         self.run.begin(start, environment, origin)
         self.run.go_on()
@@ -148,7 +153,7 @@ class LoopRecording:
 
     def fail(self, why: str) -> None:
         """End the run for a reason."""
-        self._finish(Failure(self._redactor.text(why), "Failed"))
+        self._finish(Failure(self._redactor.text(why) or "no reason was told", "Failed"))
 
     def close(self, error: BaseException | None) -> None:
         """End the run with what ended the loop; `SystemExit` without a code of failure is no error."""
@@ -163,6 +168,21 @@ class LoopRecording:
     def abandon_unseen(self) -> None:
         """Do the same in a thread of the run, when nobody holds it any more."""
         self._end(self._unseen_failure())
+
+    def settle_error(self) -> None:
+        """Note that another run begins: what fails from now on is not this one."""
+        error = self._unseen_error()
+        self._unseen_error = lambda: error
+
+    def attempt(self, what: str, part: Callable[[], object]) -> None:
+        """Do a part of the recording; tell once of each that fails, and how."""
+        try:
+            part()
+        except Exception as error:
+            if raised_in_handler(error):
+                raise
+            kind = type(error).__name__
+            self.warn(f"{what} {kind}", f"{what} cannot be recorded ({kind}: {error})")
 
     def warn(self, what: str, message: str) -> None:
         """Warn once of each thing."""
@@ -198,7 +218,7 @@ class LoopRecording:
             path = pack(path, self.folder / "checkpoints" / f"{role}.tar")
         file = CheckpointFile.of(path, role, epoch=epoch, publish=publish, is_best=role != LAST)
         if file is None:
-            LOGGER.warning("Uploader: the checkpoint %s is not recorded: there is no such file or folder", path)
+            self.warn(f"no {path}", f"the checkpoint {path} is not recorded: there is no such file or folder")
             return
         self._checkpoints[role] = file
         if role == FINAL:
@@ -206,9 +226,13 @@ class LoopRecording:
         else:
             self.run.saved({"epoch": epoch, "files": [file.save_facts()]}, [file])
 
-    def _unseen_failure(self) -> Failure | None:
+    def _newest_error(self) -> BaseException | None:
+        """Return the error that nobody has handled since the run began."""
         error = getattr(sys, "last_value", None)
-        if error is not self._error_before:
+        return None if error is self._error_before else error
+
+    def _unseen_failure(self) -> Failure | None:
+        if (error := self._unseen_error()) is not None:
             return self._failure(error)
         return Failure(self._unless_ended, "Failed") if self._unless_ended else None
 

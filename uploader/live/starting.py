@@ -45,7 +45,7 @@ def start_run(
     name: str | None = None,
     config: object = None,
     folder: str | Path | None = None,
-    resume: bool | str | Path = False,
+    resume: bool | str | Path | None = False,
     journal: str | Path | None = None,
     durability: Durability = "full",
     platform: str | Sequence[str] | None = None,
@@ -90,6 +90,7 @@ def start_run(
         ValueError: The durability is unknown.
     """
     check_texts(project=project, name=name, base_url=base_url)
+    _check(rank, resume)
     settings = Settings.load()
     routes = choose_routes(settings, platform, base_url)
     keeps_drain = settings.drain if drain is None else drain
@@ -100,7 +101,7 @@ def start_run(
     where = _folder_to_resume(options, resume, folder) or new_folder(folder, project, name)
     end_in(where)
     recorder = Recorder.start(
-        options, project=project_slug(project), name=run_slug(_called(name)), save_dir=where, resume=resume is not False
+        options, project=project_slug(project), name=run_slug(_called(name)), save_dir=where, resume=_goes_on(resume)
     )
     for message in respelled({"project": project, "name": name}):
         say(message)
@@ -187,13 +188,31 @@ def _numbered(first: Path) -> Path:
             number += 1
 
 
-def _folder_to_resume(options: JournalOptions, resume: bool | str | Path, folder: str | Path | None) -> Path | None:
+def _goes_on(resume: bool | str | Path | None) -> bool:
+    return resume is not False and resume is not None
+
+
+def _check(rank: object, resume: object) -> None:
+    """Check arguments whose mistakes would be told in words that do not help.
+
+    Raises:
+        SettingsError: One of them cannot be used.
+    """
+    if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int)):
+        raise SettingsError(f"rank must be a whole number, or None; not {rank!r}")
+    if not isinstance(resume, (bool, str, os.PathLike, type(None))) or resume == "":
+        raise SettingsError(f"resume must be True, or a run's id, name or folder; not {resume!r}")
+
+
+def _folder_to_resume(
+    options: JournalOptions, resume: bool | str | Path | None, folder: str | Path | None
+) -> Path | None:
     """Return the folder of the run that goes on; None for a new run.
 
     Raises:
         SettingsError: There is no such run, or its folder is another run's now.
     """
-    if resume is False:
+    if resume is None or resume is False:
         return None
     if resume is True:
         if folder is None:

@@ -83,6 +83,10 @@ def recorded(folder: Path) -> dict[str, list[Any]]:
     return {name: column for name, column in table.items() if name != "recorded_at"}
 
 
+def states(folder: Path) -> dict[str, str]:
+    return {run.run.name: run.status().state for run in uploader.open(folder).runs()}
+
+
 def shown(api: Api) -> dict[int, dict[str, Any]]:
     return {each["epoch"]: each["metrics"] for each in api.model()["trainResults"]}
 
@@ -185,14 +189,16 @@ def test_nothing_that_is_wrong_reaches_the_loop(
         run.log(wrong)
         run.log({"a": Unreadable(), "b": 1, Unreadable(): 1}, step="three")
         run.log({"b": 2}, step=-1)
-        run.log_checkpoint(tmp_path / "nothing.pt")
+        for _ in range(2):
+            run.log_checkpoint(tmp_path / "nothing.pt")
+            run.log_image("nothing", tmp_path / "nothing.png")
         run.log_checkpoint(__file__, role="newest")
         run.log_checkpoint(wrong)
         run.summary[wrong_name] = Unreadable()
     assert recorded(folder) == {"epoch": [0, 1], "b": [1, 2], "<Unreadable>": [1, None]}
     assert [each.role for each in uploader.open(folder).run().checkpoints()] == ["last", "final"]
     told = [message.partition(" ")[2] for message in caplog.messages if message.startswith("Uploader: ")]
-    assert len(told) == len({*told}) == 5
+    assert len(told) == len({*told}) == 6
 
 
 def test_threads_may_log_at_once(start: Start, folder: Path) -> None:
@@ -249,7 +255,7 @@ def test_a_step_is_written_before_the_next_version_of_it_is_made(
 
 def test_a_run_that_nobody_holds_ends(start: Start, folder: Path) -> None:
     def cell(error: Exception | None) -> None:
-        run = uploader.start_run(project="demo", name="cell", journal=folder)
+        run = uploader.start_run(project="demo", name=f"cell{len(ended)}", journal=folder)
         run.log({"a": 1})
         ended.append(run._recording._has_ended)  # type: ignore[union-attr]
         if error is not None:
@@ -260,7 +266,19 @@ def test_a_run_that_nobody_holds_ends(start: Start, folder: Path) -> None:
         cell(error)
         assert ended[-1].wait(60)
     del sys.last_value
-    assert [run.status().state for run in uploader.open(folder).runs()] == ["finished", "failed"]
+    assert states(folder) == {"cell0": "finished", "cell1": "failed"}
+
+
+def test_an_error_in_a_later_cell_is_not_that_of_the_run_before(
+    start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    monkeypatch.setattr(sys, "last_value", None, raising=False)
+    runs = [start(name="one"), start(name="two")]
+    monkeypatch.setattr(sys, "last_value", KeyboardInterrupt())
+    for run in runs:
+        run.abandon()
+    assert states(folder) == {"one": "finished", "two": "failed"}
 
 
 def test_a_folder_has_one_run_at_a_time(start: Start, folder: Path, tmp_path: Path) -> None:
@@ -417,6 +435,10 @@ def test_a_run_to_go_on_with_that_is_not_there_is_told_at_once(start: Start) -> 
         start(resume="0000")
     with pytest.raises(SettingsError, match="name it"):
         start(resume=True)
+    for wrong in ({"resume": ""}, {"resume": 1}, {"rank": "0"}):
+        with pytest.raises(SettingsError, match="must be"):
+            start(**wrong)
+    assert not start(resume=None).resumed
 
 
 def test_a_platform_may_ask_it_to_stop(start: Start, folder: Path, api: Api, tmp_path: Path) -> None:
