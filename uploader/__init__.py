@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from uploader.live.active_run import ActiveRun
     from uploader.live.starting import start_run
     from uploader.platforms.hub.loading import HubModel
+    from uploader.prefetching import prefetch
     from uploader.reports.journal_status import JournalStatus, RunStatus, status
     from uploader.reports.recorded_runs import RecordedJournal, RecordedRun, open
     from uploader.verification.runs import verify
@@ -48,6 +49,7 @@ __all__ = [
     "drain",
     "load_hub_model",
     "open",
+    "prefetch",
     "resolve_platform_uri",
     "start_run",
     "status",
@@ -71,6 +73,7 @@ _HOMES = {
     "drain": "uploader.delivery.draining",
     "load_hub_model": "uploader.by_address",
     "open": "uploader.reports.recorded_runs",
+    "prefetch": "uploader.prefetching",
     "resolve_platform_uri": "uploader.by_address",
     "start_run": "uploader.live.starting",
     "status": "uploader.reports.journal_status",

@@ -26,6 +26,7 @@ COMMANDS = (
     "logs",
     "mirror",
     "pack",
+    "prefetch",
     "prove",
     "prune",
     "receipts",

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from journal.locations import default_journal, expanded
 from uploader.connecting import access
+from uploader.platforms.base import Located
 from uploader.platforms.hub import HUB, pages_of
 from uploader.platforms.hub.identifier import parse_identifier
 from uploader.platforms.hub.loading import HubModel, load
 from uploader.platforms.ultralytics import ULTRALYTICS
-from uploader.platforms.ultralytics.resolve import resolve
+from uploader.platforms.ultralytics.resolve import endpoints, locate
 from uploader.settings import Settings
 
 _LOG = logging.getLogger("uploader")
@@ -59,15 +60,44 @@ def resolve_platform_uri(uri: str, hard: bool = True) -> str | None:
         ConnectionError: The platform cannot be reached, or cannot answer now.
         SettingsError: `ULTRALYTICS_PLATFORM_URL` is no URL.
     """
-    settings = Settings.load()
-    account = settings.account(ULTRALYTICS.name)
-    if not account.key:
-        saved = f" or api_key in {account.saved.file}" if account.saved else ""
-        raise ValueError(f"an API key is needed for {uri}: set {ULTRALYTICS.key_variable}{saved}")
     try:
-        return resolve(uri, access(ULTRALYTICS.name, settings))
+        return located(uri).url
     except (FileNotFoundError, ConnectionError) as error:
         if hard:
             raise
         _LOG.warning("%s", error)
         return None
+
+
+def located(uri: str) -> Located:
+    """Ask the platform where a dataset or a model's weights can be fetched; errors are those of the above."""
+    settings = Settings.load()
+    account = settings.account(ULTRALYTICS.name)
+    if not account.key:
+        saved = f" or api_key in {account.saved.file}" if account.saved else ""
+        raise ValueError(f"an API key is needed for {uri}: set {ULTRALYTICS.key_variable}{saved}")
+    return locate(uri, access(ULTRALYTICS.name, settings))
+
+
+def parts_of(uri: str) -> tuple[str, str, str]:
+    """Return user, `datasets` or the project, and name of a URI.
+
+    Raises:
+        ValueError: It is malformed.
+    """
+    return endpoints(uri).parts
+
+
+def fetch(url: str, target: Path) -> None:
+    """Fetch a file that the platform has signed for anybody; it appears under its name when it is whole.
+
+    Raises:
+        DeliveryError: It is not to be had now.
+    """
+    from uploader.platforms.http.transport import Transport
+
+    transport = Transport(connections=1, ca_bundle=Settings.load().ca_bundle)
+    try:
+        transport.download(url, target)
+    finally:
+        transport.close()

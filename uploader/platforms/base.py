@@ -41,6 +41,21 @@ class Access:
 
 
 @dataclass(frozen=True)
+class Located:
+    """Where a dataset or a model's weights can be fetched for a while.
+
+    Attributes:
+        url: A signed URL, which anybody may fetch.
+        size: Bytes, where the platform tells.
+        sha256: Of the bytes, where the platform tells.
+    """
+
+    url: str = field(repr=False)
+    size: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
 class RunIdentity:
     """The run that a delivery is about.
 

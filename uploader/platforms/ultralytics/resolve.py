@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from uploader.errors import CredentialsRefused, DeliveryError
-from uploader.platforms.base import Access
+from uploader.platforms.base import Access, Located
 
 if TYPE_CHECKING:
     from uploader.platforms.answers import Answer
@@ -19,8 +19,8 @@ _MODEL_SECONDS = 90.0
 _DATASET_SECONDS = 3600.0  # a platform may build the export while we wait
 
 
-def resolve(uri: str, access: Access) -> str:
-    """Ask a platform for the signed URL of a dataset or a model.
+def locate(uri: str, access: Access) -> Located:
+    """Ask a platform where a dataset or a model's weights can be fetched.
 
     Args:
         uri: `ul://user/datasets/slug` for a dataset, `ul://user/project/model` for a model's weights.
@@ -33,36 +33,43 @@ def resolve(uri: str, access: Access) -> str:
         RuntimeError: It is still processing, or the platform answered in a way it should not.
         ConnectionError: The platform cannot be reached, or cannot answer now.
     """
-    url = _ask(_endpoints(uri), access, uri)
-    if url is None:
+    found = _ask(endpoints(uri), access, uri)
+    if found is None:
         raise FileNotFoundError(f"{access.url} has no dataset or model weights for {uri}")
-    return url
+    return found
 
 
 @dataclass(frozen=True)
-class _Endpoints:
+class Endpoints:
     """Where to ask about one URI: `GET` the current path, `HEAD` those that servers had before it."""
 
+    parts: tuple[str, str, str]
     current: str
     older: tuple[str, ...]
     seconds: float
 
 
-def _endpoints(uri: str) -> _Endpoints:
+def endpoints(uri: str) -> Endpoints:
+    """Return where to ask about a URI.
+
+    Raises:
+        ValueError: It is malformed.
+    """
     parts = str(uri).removeprefix(_PREFIX).split("/")
     if not str(uri).startswith(_PREFIX) or len(parts) != 3 or not all(part.strip(". ") for part in parts):
         raise ValueError(f"{uri!r} is not like ul://user/datasets/name or ul://user/project/model")
+    named = (parts[0], parts[1], parts[2])
     owner, middle, name = (quote(part, safe="") for part in parts)
     if middle == "datasets":
         export = f"datasets/{owner}/{name}/export"
-        return _Endpoints(f"/api/{export}", tuple(place + export for place in _OLDER), _DATASET_SECONDS)
+        return Endpoints(named, f"/api/{export}", tuple(place + export for place in _OLDER), _DATASET_SECONDS)
     model = f"models/{owner}/{middle}/{name}"
     older = tuple(f"{place}{model}/download" for place in _OLDER)
-    return _Endpoints(f"/api/{model}/files", older, _MODEL_SECONDS)
+    return Endpoints(named, f"/api/{model}/files", older, _MODEL_SECONDS)
 
 
-def _ask(endpoints: _Endpoints, access: Access, uri: str) -> str | None:
-    """Return the URL, or None if no endpoint knows the resource; older endpoints redirect to it."""
+def _ask(endpoints: Endpoints, access: Access, uri: str) -> Located | None:
+    """Return where it is, or None if no endpoint knows the resource; older endpoints redirect to it."""
     from uploader.platforms.http.json_api import bearer
     from uploader.platforms.http.transport import Transport
 
@@ -81,13 +88,14 @@ def _ask(endpoints: _Endpoints, access: Access, uri: str) -> str | None:
     try:
         answer = request("GET", endpoints.current)
         if answer.status not in {404, 405}:
-            return _url_in(answer, uri)
-        return _first_redirect(endpoints, request, uri)
+            return _located_in(answer, uri)
+        url = _first_redirect(endpoints, request, uri)
+        return None if url is None else Located(url)
     finally:
         transport.close()
 
 
-def _first_redirect(endpoints: _Endpoints, request: Callable[[str, str], Answer], uri: str) -> str | None:
+def _first_redirect(endpoints: Endpoints, request: Callable[[str, str], Answer], uri: str) -> str | None:
     for path in endpoints.older:
         answer = request("HEAD", path)
         if answer.status not in {404, 405}:
@@ -95,15 +103,20 @@ def _first_redirect(endpoints: _Endpoints, request: Callable[[str, str], Answer]
     return None
 
 
-def _url_in(answer: Answer, uri: str) -> str | None:
-    """Return the URL in a current answer: that of the dataset, or of the first of a model's files."""
+def _located_in(answer: Answer, uri: str) -> Located | None:
+    """Return what a current answer says of the dataset, or of the first of a model's files."""
     _check(answer, uri)
     content = answer.json() or {}
     files = content.get("files")
     if files == []:
         return None
     source = files[0] if isinstance(files, list) and isinstance(files[0], dict) else content
-    return _signed(source.get("downloadUrl"), answer, uri)
+    size, sha256 = source.get("size"), source.get("sha256")
+    return Located(
+        _signed(source.get("downloadUrl"), answer, uri),
+        int(size) if isinstance(size, (int, float)) else None,
+        sha256 if isinstance(sha256, str) else None,
+    )
 
 
 def _location(answer: Answer, uri: str) -> str:
