@@ -13,13 +13,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from uploader.errors import SettingsError
 from uploader.switches import is_on
 
+_PATHS = ("UPLOADER_JOURNAL", "UPLOADER_FALLBACK", "UPLOADER_MIRROR", "UPLOADER_PROOF_KEY")
 _STARTUP = str(Path(__file__).with_name("startup"))
 
 
@@ -32,6 +33,7 @@ def export(variables: Mapping[str, str], options: Mapping[str, Any], notes: str 
         notes: The file for notes; None leaves that of an `exec` that this one runs below.
     """
     os.environ.update(variables)
+    os.environ.update({name: str(Path.cwd() / path) for name, path in _relative_paths()})
     os.environ.pop("UPLOADER_ENABLED", None)
     os.environ["UPLOADER_EXEC_OPTIONS"] = json.dumps(options)
     if notes is not None:
@@ -40,6 +42,14 @@ def export(variables: Mapping[str, str], options: Mapping[str, Any], notes: str 
     search = before.split(os.pathsep) if before else []
     os.environ["PYTHONPATH"] = os.pathsep.join([_STARTUP, *(each for each in search if each != _STARTUP)])
     return dict(os.environ)
+
+
+def _relative_paths() -> Iterator[tuple[str, str]]:
+    """Yield the paths that are relative to this working directory: the processes below may have others."""
+    for name in _PATHS:
+        path = os.environ.get(name, "")
+        if path and not path.startswith(("/", "~")) and "://" not in path:
+            yield name, path
 
 
 def says_anything(prefixes: tuple[str, ...] = ("UPLOADER_", "ULTRALYTICS_", "HUB_")) -> bool:

@@ -193,6 +193,16 @@ def test_what_the_terminal_sends_arrives_once_and_stops_and_continues_the_job(en
         assert terminal.shown.count("got SIGINT") == 2
 
 
+def test_a_terminal_that_hangs_up_ends_the_command(environment: dict[str, str]) -> None:
+    """Where there is no shell between, as by `ssh -t`, the system tells the first process alone."""
+    waits = "import signal; print('waits', flush=True); signal.pause()"
+    with Session(
+        [sys.executable, "-m", "uploader", "exec", "--", sys.executable, "-c", waits], environment
+    ) as terminal:
+        terminal.wait_for("waits")
+    assert terminal.exit_code == -signal.SIGHUP
+
+
 def test_a_killed_training_is_in_the_journal(environment: dict[str, str], tmp_path: Path) -> None:
     code = "import os, signal\nfrom ultralytics import YOLO\nYOLO().train(during=lambda _: os.kill(os.getpid(), 9))"
     inside = {**environment, "UPLOADER_ENABLED": "0"}  # which is for an environment; this was asked for by hand

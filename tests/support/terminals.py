@@ -89,6 +89,7 @@ class Session:
 
     Attributes:
         shown: What the terminal has shown so far.
+        exit_code: How the command ended, afterwards.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -103,7 +104,7 @@ class Session:
 
     def __exit__(self, *error: object) -> None:
         os.close(self._screen)  # which hangs up
-        os.waitpid(self._pid, 0)
+        self.exit_code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
     def type(self, text: str) -> None:
         """Type a text."""

@@ -123,6 +123,15 @@ def test_it_is_recorded_where_the_environment_is_unclear(
     assert "recorded (UPLOADER_ENABLED: write 1 for yes, or 0 for no)" in caplog.text
 
 
+def test_paths_hold_in_whatever_folder_a_process_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given = {"UPLOADER_JOURNAL": "runs/journal", "UPLOADER_FALLBACK": "~/lost", "UPLOADER_MIRROR": "s3://bucket/name"}
+    for name, value in {**given, "PYTHONPATH": "", "UPLOADER_EXEC_OPTIONS": "", "UPLOADER_ENABLED": ""}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    exported = export({}, {}, None)
+    assert {name: exported[name] for name in given} == {**given, "UPLOADER_JOURNAL": str(tmp_path / "runs/journal")}
+
+
 def test_a_search_path_is_kept_behind_the_folder_of_exec(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty entry is the working directory; below another `exec` the folder is there once."""
     for name in ("UPLOADER_EXEC_OPTIONS", "UPLOADER_EXEC_NOTES", "UPLOADER_ENABLED"):

@@ -19,9 +19,10 @@ from uploader.commands.supervision import CANNOT_RUN, NOT_FOUND, exit_as, run_su
 from uploader.exec_variables import export, note_recorded, notes_file, says_anything
 
 _UNRECORDED = """\
-uploader: no training was recorded. If there was one, it ran where the recording does not reach: in a Python that
-  ignores PYTHONPATH (-I, -E, -S) or was given another one, in one without offline-uploader, under sudo, or in a
-  process that had been started before. `uploader.attach(model)` in the script records it there, too."""
+uploader: no training was recorded here. One that ran on another machine may have been, see `uploader status`. One that
+  ran here was where the recording does not reach: in a Python that ignores PYTHONPATH (-I, -E, -S) or was given another
+  one, in one without offline-uploader, under sudo, or in a process that had been started before.
+  `uploader.attach(model)` in the script records it there, too."""
 _CODES = """
   0  the command ended with 0; all other codes are the command's, too, and
      the signal that ended it ends this

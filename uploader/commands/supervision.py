@@ -97,10 +97,14 @@ def _until_the_end(child: int, passed_on: Set[int]) -> int:
 
 
 def _next_signal(awaited: Set[int]) -> tuple[int, bool]:
-    """Wait for a signal; return its number, and whether the terminal sent it, and so to the command, too."""
+    """Wait for a signal; return its number, and whether the terminal sent it, and so to the command, too.
+
+    Of a hangup it tells the first process of the session alone, which this is where no shell is.
+    """
     if hasattr(signal, "sigwaitinfo"):
         found = signal.sigwaitinfo(awaited)
-        return found.si_signo, found.si_code > 0
+        is_for_this = found.si_signo == signal.SIGHUP and os.getsid(0) == os.getpid()
+        return found.si_signo, found.si_code > 0 and not is_for_this
     number = signal.sigwait(awaited)  # macOS does not say who sent it
     return number, number in _BY_TERMINAL and _is_in_foreground()
 
