@@ -33,6 +33,12 @@ _BEST = text(
     ORDER BY {RANK} DESC LIMIT 1
     """
 )
+_STEP = text(
+    f"""
+    SELECT e.payload {_OF_RUN} WHERE e.run_id = :run AND e.kind = '{EPOCH}' AND e.key = :key AND json_valid(e.payload)
+    ORDER BY {RANK} DESC LIMIT 1
+    """
+)
 
 
 @dataclass(frozen=True)
@@ -57,3 +63,10 @@ def read(connection: Connection, run_id: str) -> Continuation:
     summary = connection.execute(_SUMMARY, values).scalar_one_or_none()
     best = connection.execute(_BEST, values).scalar_one_or_none()
     return Continuation(following or 0, json.loads(summary) if summary else {}, json.loads(best) if best else None)
+
+
+def step(connection: Connection, run_id: str, number: int) -> Mapping[str, Any] | None:
+    """Return the newest payload of a step; None where there is none."""
+    found = connection.execute(_STEP, {"run": run_id, "key": str(number)}).scalar_one_or_none()
+    payload = json.loads(found) if found else None
+    return payload if isinstance(payload, dict) else None

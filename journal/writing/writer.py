@@ -311,6 +311,11 @@ class Writer:
         with self._transaction(read_only=True) as connection:
             return continuation.read(connection, run_id)
 
+    def step(self, run_id: str, number: int) -> Mapping[str, Any] | None:
+        """Return what was logged last of a step of a run; None where nothing was."""
+        with self._transaction(read_only=True) as connection:
+            return continuation.step(connection, run_id, number)
+
     def past_run(self, run_id: str) -> PastRun:
         """Return what is known of a run of which somebody brings in the past."""
         with self._transaction(read_only=True) as connection:

@@ -28,6 +28,12 @@ class Logged:
     not_finite: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> Logged:
+        """Return what an event tells; nothing of what is not as `payload` makes it."""
+        parts = [payload.get(name) for name in ("metrics", "nonFinite", "values")]
+        return cls(*(part if isinstance(part, dict) else {} for part in parts))
+
     def merged(self, later: Logged) -> Logged:
         """Return this with what was logged later in the place of what has the same name."""
         again = {*later.metrics, *later.values}

@@ -61,11 +61,12 @@ class LoopRecording:
         self.folder = folder
         self._redactor = redactor
         before = run.recorder.continuation()
-        self.steps = Steps(before.following)
+        self.steps = Steps(before.following, run.recorder.step)
         self.summary = Summary(self._sum_up, before.summary)
         self._last = Logged()
         self._checkpoints = _best_so_far(before)
         self._has_best = before.best is not None
+        self._result: CheckpointFile | None = None
         self._lock = threading.RLock()  # a signal handler may log while the thread under it does
         self._ending = threading.Lock()
         self._has_ended = threading.Event()
@@ -93,7 +94,7 @@ class LoopRecording:
         with self._lock:
             self.steps, self._last = before.steps, before._last
             self._checkpoints = {role: file for role, file in before._checkpoints.items() if role != FINAL}
-            self._has_best = before._has_best
+            self._has_best, self._result = before._has_best, before._result
 
     def fails_unless_ended(self, why: str) -> None:
         """Have the run fail, for this reason, if it is abandoned."""
@@ -262,8 +263,9 @@ class LoopRecording:
         best, last = self._checkpoints.get(BEST), self._checkpoints.get(LAST)
         if FINAL not in self._checkpoints and (file := best or (None if self._has_best else last)):
             result = CheckpointFile.of(file.path, FINAL, epoch=file.epoch, publish=True, is_best=file is best)
-            if result:
+            if result and result != self._result:  # else the session before kept it, and nothing was trained since
                 self.run.keep_final(result)
+                self._result = result
         elif FINAL in self._checkpoints:
             self.run.recorder.wait_for_snapshots()
         results: dict[str, Any] = {"metrics": {**self._last.metrics, **self.summary.numbers()}}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import operator
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from journal.metrics import REVISION
 from uploader.live.logged_values import Logged
 
 KEPT = 1024
-"""So many of the newest steps can be added to; an older one that is logged again is replaced."""
+"""So many of the newest steps are kept; an older one that is logged again is looked up."""
 _LARGEST = 1 << 53
 
 
@@ -34,21 +36,30 @@ class Steps:
 
     Args:
         following: The number of the next step that is logged without one.
+        look_up: Returns the payload of a step that was logged before, also in an earlier session; None for no step.
     """
 
-    def __init__(self, following: int = 0) -> None:
+    def __init__(self, following: int = 0, look_up: Callable[[int], Mapping[str, Any] | None] | None = None) -> None:
         self.following = following
+        self._look_up = look_up
         self._kept: OrderedDict[int, Step] = OrderedDict()
 
     def take(self, logged: Logged, number: int | None) -> Step:
         """Add to a step; without a number, begin the next one."""
         chosen = self.following if number is None else number
-        before = self._kept.pop(chosen, Step(chosen, 0, Logged()))
+        before = self._kept.pop(chosen, None) or self._earlier(chosen)
         step = self._kept[chosen] = Step(chosen, before.revision + 1, before.logged.merged(logged))
         self.following = max(self.following, chosen + 1)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return step
+
+    def _earlier(self, number: int) -> Step:
+        payload = self._look_up(number) if self._look_up is not None and number < self.following else None
+        if payload is None:
+            return Step(number, 0, Logged())
+        revision = payload.get(REVISION)
+        return Step(number, revision if isinstance(revision, int) else 0, Logged.of(payload))
 
 
 def step_number(step: Any) -> int | None:

@@ -231,6 +231,11 @@ class Recorder:
         return self._writer.continuation() if self.resumed else Continuation()
 
     @uninterrupted
+    def step(self, number: int) -> Mapping[str, Any] | None:
+        """Return what was logged last of a step of the run, also in an earlier session; None where nothing was."""
+        return self._writer.step(number)
+
+    @uninterrupted
     def salvage_epochs(self, trained: TrainerRecord, *, before: bool = False) -> None:
         """Record the epochs that the journal lacks, as far as the trainer's own record tells them.
 

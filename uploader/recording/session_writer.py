@@ -154,6 +154,10 @@ class SessionWriter:
         """Return what the journal knows of the run as it goes on; nothing when it cannot say."""
         return self._query(lambda writer: writer.continuation(self.run.id), Continuation())
 
+    def step(self, number: int) -> Mapping[str, Any] | None:
+        """Return what was logged last of a step; None where nothing was, or when the journal cannot say."""
+        return self._query(lambda writer: writer.step(self.run.id, number), None)
+
     @property
     def drain_command(self) -> str:
         """What a person types to deliver this journal."""

@@ -126,6 +126,22 @@ def test_a_step_that_waits_is_sent_once_with_all_that_was_logged_of_it(start: St
     assert len(events(folder, "epoch_end")) == 12  # each was durable at once
 
 
+def test_a_step_can_be_added_to_however_many_were_logged_since_and_in_another_session(
+    start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uploader.live.steps.KEPT", 1)
+    run = start()
+    for step in (0, 1, 2, 0):
+        run.log({f"m{step}": step, "last": run.next_step}, step=step)
+    run.finish()
+    again = start(folder=run.folder, resume=True)
+    again.log({"more": 5}, step=0)
+    again.finish()
+    table = recorded(folder)
+    assert (table["m0"], table["last"], table["more"]) == ([0, None, None], [3, 1, 2], [5, None, None])
+    assert events(folder, "epoch_end")[-1]["revision"] == 3
+
+
 def test_a_step_that_was_sent_is_replaced_when_more_is_logged_of_it(start: Start, folder: Path, api: Api) -> None:
     run = start()
     run.log({"a": 1}, step=3)
