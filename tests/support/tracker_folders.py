@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 STEPS = 6
 TEXT = "x" * 9000
 """So much that a block of wandb's file is full after some steps."""
@@ -80,10 +82,8 @@ def wandb(folder: Path) -> None:
         run.log({**metrics(step), "text": TEXT})
     file = next(folder.glob("wandb/*/run-killed.wandb"))
     _until(lambda: file.stat().st_size >= 65536)
-    for line in subprocess.run(["ps", "-eo", "pid=,ppid=,comm="], capture_output=True, text=True).stdout.splitlines():
-        pid, parent, command = line.split(None, 2)
-        if int(parent) == os.getpid() and "wandb-core" in command:
-            os.kill(int(pid), signal.SIGKILL)
+    for child in psutil.Process().children():  # the program that writes for it
+        child.kill()
     _killed()
 
 
@@ -157,8 +157,8 @@ def neptune(folder: Path) -> None:
     for step in range(STEPS):
         run.log_metrics(metrics(step), step=step)
     database = next(folder.glob("ws_proj_killed_*/*.sqlite3"))
-    count = "SELECT count(*) FROM run_operations"
-    _until(lambda: sqlite3.connect(database).execute(count).fetchone()[0] > STEPS)
+    count = "SELECT count(*) FROM run_operations WHERE instr(operation, CAST('loss' AS BLOB))"
+    _until(lambda: sqlite3.connect(database).execute(count).fetchone()[0] == STEPS)
     _killed()
 
 
