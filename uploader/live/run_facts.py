@@ -17,6 +17,7 @@ from journal.encoding import plain
 from uploader.live.guard import optional
 
 _GIB = 1 << 30
+_NOT_NAMES = {"": "run", "-c": "run", "-m": "run", "-": "run", "ipykernel_launcher": "notebook"}
 
 
 def configuration(config: object) -> dict[str, Any]:
@@ -32,6 +33,18 @@ def configuration(config: object) -> dict[str, Any]:
     if not isinstance(config, Mapping):
         config = dict(vars(config)) if hasattr(config, "__dict__") else {"config": config}
     return dict(plain(config))
+
+
+def script_name(path: str) -> str:
+    """Return what a run is called by its script: the module's name, or the package's that was run as a whole.
+
+    Args:
+        path: The first of the program's arguments.
+    """
+    name = Path(path).stem
+    if name == "__main__":
+        name = Path(path).parent.name
+    return _NOT_NAMES.get(name, name)
 
 
 def start_facts(config: Mapping[str, Any], *, resumed: bool) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from uploader.live.machine_meter import open_meter
 from uploader.live.machine_sampler import MachineSampler, NothingSampled, Sampler
 from uploader.live.recording_options import check_texts, choose_options, choose_routes
 from uploader.live.redact import Redactor
-from uploader.live.run_facts import configuration, run_environment, start_facts
+from uploader.live.run_facts import configuration, run_environment, script_name, start_facts
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
 from uploader.run_folder.run_file import KnownRun
@@ -154,7 +154,7 @@ def _rank(settings: Settings) -> int:
 
 
 def _called(name: str | None) -> str:
-    return name or Path(sys.argv[0] if sys.argv else "").stem or "run"
+    return name or script_name(sys.argv[0] if sys.argv else "")
 
 
 def new_folder(folder: str | Path | None, project: str | None, name: str | None) -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from uploader.live.run_facts import configuration, start_facts
+from uploader.live.run_facts import configuration, script_name, start_facts
 
 
 @dataclass
@@ -49,3 +49,17 @@ def test_arguments_are_text_on_platforms() -> None:
 @pytest.mark.parametrize("total", [None, 0, -1, True, "3", 2.5])
 def test_a_number_of_epochs_that_is_none_is_not_told(total: object) -> None:
     assert "epochs" not in start_facts({"epochs": total}, resumed=False)
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [
+        ("/home/me/train.py", "train"),
+        ("/home/me/mine/__main__.py", "mine"),
+        ("", "run"),
+        ("-c", "run"),
+        ("/usr/lib/ipykernel_launcher.py", "notebook"),
+    ],
+)
+def test_a_run_is_called_as_its_script(argument: str, name: str) -> None:
+    assert script_name(argument) == name
