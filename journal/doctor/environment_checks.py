@@ -136,7 +136,13 @@ def close_to_others(folder: Path, kept: Iterable[str] = ()) -> list[Path]:
 
 def _not_writable(folder: Path) -> list[Path]:
     """Return the files of the journal that this user cannot write, or that are on a read-only disk."""
-    ours = [folder, folder / "blobs", *sorted(folder.glob("journal.db*")), folder / "drain.lock"]
+    ours = [
+        folder,
+        folder / "blobs",
+        *sorted(folder.glob("journal.db*")),
+        folder / "drain.lock",
+        folder / "import.lock",
+    ]
     return [path for path in ours if path.exists() and not os.access(path, os.W_OK)]
 
 

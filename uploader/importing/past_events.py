@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from journal.clock import to_text
+from journal.clock import now_text, to_text
 from journal.evaluations import SAID, looks_like_one
 from journal.kinds import BEST, COMPLETE, CONSOLE, EPOCH, FAILED, FINAL, REGISTRATION, SUMMARY
 from journal.metrics import IMPORTED, SOURCE
@@ -36,8 +36,9 @@ class PastEvents:
         """Make nothing yet."""
         self._run = run
         self._redactor = redactor
-        self.began = _text(run.started_at or (run.steps[0].at if run.steps else None) or run.ended_at)
-        self.ended = _text(run.ended_at or (run.steps[-1].at if run.steps else None) or run.started_at)
+        first, last = (run.steps[place].at if run.steps else None for place in (0, -1))
+        self.began = _text(run.started_at or first or run.ended_at) or now_text()
+        self.ended = _text(run.ended_at or last or run.started_at) or self.began
 
     def start(self, run_id: str, session: Session, *, number: int) -> list[Draft]:
         """Return the start of the session that brings in something.

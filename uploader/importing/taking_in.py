@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
+from filelock import FileLock
+
 from journal import Journal
 from journal.checkpoints.blobs import file_stamp
 from journal.clock import now_text, to_text
-from journal.errors import BlobError
+from journal.errors import BlobError, JournalBusy
 from journal.ids import digest as text_digest
 from journal.kinds import CONSOLE
+from journal.locations import default_max_size
+from journal.quantities import readable
 from journal.records import Run
 from journal.sessions.identity import Draft, Session, derived
 from journal.sessions.over import OverRun
@@ -27,6 +31,9 @@ from uploader.importing.same_run import Recognized, recognized, unknown
 from uploader.live.redact import Redactor
 from uploader.slugs import project_slug, run_slug
 
+_LOCK = "import.lock"
+_PATIENCE = 30
+"""How often it is tried again while others write, after two seconds each time."""
 _AT_ONCE = 1_000
 """So many events are written in one transaction: a training beside it waits no longer."""
 
@@ -69,18 +76,33 @@ def take_in(opened: Journal, run: ImportedRun, keys: Iterable[str], *, dry: bool
     Raises:
         JournalError: The journal cannot be used.
     """
+    with nullcontext() if dry else _alone(opened.path):
+        for _ in range(_PATIENCE):
+            with suppress(JournalBusy):  # trainings write, too; what is written already is not written again
+                return _take_in(opened, run, keys, dry=dry)
+        return _take_in(opened, run, keys, dry=dry)
+
+
+def _take_in(opened: Journal, run: ImportedRun, keys: Iterable[str], *, dry: bool) -> Taken:
     with closing(opened.writer()) as writer:
         which = recognized(run, opened, writer)
         events = PastEvents(run, Redactor(keys))
         told = Taken(_row(run, which.id, events.began), "known", state=run.state, problems=run.problems)
         if which.elsewhere is not None:
             return replace(told, how="elsewhere", journal=which.elsewhere)
-        if which.past.is_live or which.past.is_pruned:
-            return replace(told, how="live" if which.past.is_live else "known", run=_known(writer, told.run))
+        if which.past.is_pruned:
+            return replace(told, run=_known(writer, told.run))
+        if which.past.is_live or (which.past.is_recorded and _over(opened, which.id) is None):
+            return replace(told, how="live", run=_known(writer, told.run))
         lacking = lacking_of(run, which.past, events)
         if dry:
             return _summed_up(told, which.past, lacking, _lost(opened, which.id, lacking))
         return _write(opened, writer, _Work(run, which, events, lacking), told)
+
+
+def _alone(folder: Path) -> FileLock:
+    """Return the lock of the one import that works on a journal: two of the same run would both add all of it."""
+    return FileLock(folder / _LOCK, mode=0o600)
 
 
 def preview(run: ImportedRun, keys: Iterable[str]) -> Taken:
@@ -149,7 +171,10 @@ def _add_checkpoint(opened: Journal, writer: Writer, session: Session, file: Run
     """Copy a checkpoint into the journal; return why that was not possible, None if it was."""
     row = writer.start_session(session.run_id, session=session)
     try:
-        saved_at = to_text(datetime.fromtimestamp(file.path.stat().st_mtime, timezone.utc))
+        found = file.path.stat()
+        if writer.size().total + found.st_size > (limit := default_max_size()):
+            return f"the journal would exceed its limit of {readable(limit)} (UPLOADER_MAX_SIZE)"
+        saved_at = to_text(datetime.fromtimestamp(found.st_mtime, timezone.utc))
         snapshot = opened.blobs.snapshot(file.path, file_stamp(file.path))
         try:
             writer.add_checkpoint(session.run_id, row, snapshot, file.role, checkpoint_facts(file), at=saved_at)

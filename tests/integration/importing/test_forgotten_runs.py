@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
+from support.journals import python
 from support.run_folders import ARGUMENTS, BEGAN, HEAD, age, checkpoint, contents, epoch_times, results, row, run_folder
 
 from journal.checkpoints.blobs import digest
 from journal.clock import to_text
+from journal.errors import JournalBusy
+from journal.writing.writer import Writer
 from uploader.__main__ import main
 
 Imports = Any
@@ -229,3 +233,78 @@ def test_secrets_of_the_arguments_stay_out(imports: Imports, tmp_path: Path, mon
     folder = run_folder(tmp_path / "run", arguments=ARGUMENTS + "source: ul_0123456789abcdef0123456789abcdef01234567\n")
     imports(folder)
     assert "0123456789abcdef0123456789" not in json.dumps(imports.everything())
+
+
+@pytest.mark.parametrize(("where", "missing"), [("add_checkpoint", 1), ("_evict_superseded", 0)])
+def test_an_import_that_was_killed_is_completed_by_the_next(
+    imports: Imports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, missing: int
+) -> None:
+    folder = run_folder(tmp_path / "run")
+    with monkeypatch.context() as patched:
+        patched.setattr(Writer, where, interrupted)
+        assert "Aborted" in CliRunner().invoke(main, ["import", str(folder), "--journal", str(imports.journal)]).output
+    assert imports.events("training_complete") == []
+    [told] = imports(folder)
+    assert (told["how"], told["steps"], told["checkpoints"]) == ("grown", 0, missing)
+    assert [len(imports.events(kind)) for kind in ("epoch_end", "checkpoint", "training_complete")] == [3, 1, 1]
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_two_imports_of_one_folder_at_once_add_it_once(imports: Imports, tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run")
+    imports.journal.mkdir()
+    with FileLock(imports.journal / "import.lock"):
+        other = python(IMPORT, folder, imports.journal)
+        assert other.stdout is not None
+        assert other.stdout.readline() == "begins\n"
+        assert other.poll() is None
+    assert other.wait() == 0
+    other.stdout.close()
+    assert [told["how"] for told in imports(folder)] == ["known"]
+
+
+IMPORT = """
+import sys
+from filelock import FileLock
+from journal.errors import JournalBusy
+from journal.writing.writer import Writer
+from uploader.__main__ import main
+acquire = FileLock.acquire
+def tell(*arguments, **options):
+    print("begins", flush=True)
+    return acquire(*arguments, **options)
+FileLock.acquire = tell
+main(["import", sys.argv[1], "--journal", sys.argv[2], "--json"])
+"""
+
+
+def test_weights_for_which_the_journal_has_no_room_come_in_later(
+    imports: Imports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = run_folder(tmp_path / "run")
+    with monkeypatch.context() as patched:
+        patched.setenv("UPLOADER_MAX_SIZE", "1kB")
+        [told] = imports(folder, code=4)
+    assert (told["steps"], told["checkpoints"]) == (3, 0)
+    assert "would exceed its limit of 1 kB" in told["problems"][0]["why"]
+    assert [(told["how"], told["checkpoints"]) for told in imports(folder)] == [("grown", 1)]
+    assert imports.rows("SELECT last_milestone FROM run_overview") == [("training_complete",)]
+
+
+def test_an_import_waits_for_others_that_write(
+    imports: Imports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, start = run_folder(tmp_path / "run"), Writer.start_run
+    answers = [JournalBusy("somebody else writes"), None]
+
+    def start_run(*arguments: Any, **options: Any) -> Any:
+        if answers and (error := answers.pop(0)):
+            raise error
+        return start(*arguments, **options)
+
+    monkeypatch.setattr(Writer, "start_run", start_run)
+    assert [told["how"] for told in imports(folder)] == ["new"]
+    assert answers == []

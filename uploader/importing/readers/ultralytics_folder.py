@@ -44,6 +44,8 @@ class UltralyticsFolder:
     def read(self, found: FoundRun) -> ImportedRun:
         """Return the run of a folder."""
         folder, problems = found.place, list[Problem]()
+        if (folder / "opt.yaml").is_file() and not (folder / ARGUMENTS_FILE).is_file():
+            raise UnreadableRun("it is YOLOv5's, whose files mean something else")
         text = _results_text(folder)
         epochs = parse_results(text)
         if not epochs:
