@@ -16,11 +16,13 @@ from uploader.errors import BlobUnusable, Transient, UnknownOutcome
 from uploader.platforms.base import RunIdentity, Upload
 from uploader.platforms.http.file_body import Chunk
 from uploader.platforms.uploads.resumable import (
+    CUTS,
     FRUITLESS,
     INTERRUPTIONS,
     LEAST_CHUNK,
     MOST_CHUNK,
     LocationLost,
+    LocationRefused,
     OutOfStep,
     chunk_size,
     goes_on,
@@ -168,14 +170,93 @@ def test_a_link_that_never_lasts_for_a_chunk_gets_smaller_ones(upload: Upload, t
         file.truncate(large.size)
     sizes: list[int] = []
 
-    class Link(Server):
+    class Broken(Server):
         def send(self, offset: int, chunk: Chunk) -> int:
             sizes.append(len(chunk))
             raise cut()
 
     with pytest.raises(UnknownOutcome):
-        transfer(large, Link(), lambda _: None, offset=0)
+        transfer(large, Broken(), lambda _: None, offset=0)
     assert sizes == [2 << 20, 1 << 20, 512 << 10] + [LEAST_CHUNK] * 3
+
+
+@dataclass
+class Link:
+    """A link to a server that keeps no part of a chunk that broke; it counts bytes and keeps none.
+
+    Attributes:
+        rate: Bytes a second, beside 0.05 s for each round trip.
+        most: Chunks above this are refused with 413, as by a proxy.
+        cut: Returns whether a chunk breaks when it has gone out, given how many were sent.
+    """
+
+    rate: float = 50e6
+    most: int = 1 << 40
+    cut: Callable[[int], bool] = lambda number: False
+    now: float = 0.0
+    there: int = 0
+    sizes: list[int] = field(default_factory=list)
+
+    def offset(self) -> int:
+        self.now += 0.05
+        return self.there
+
+    def send(self, offset: int, chunk: Chunk) -> int:
+        self.sizes.append(sum(map(len, chunk)))
+        self.now += 0.05 + self.sizes[-1] / self.rate
+        if self.sizes[-1] > self.most:
+            raise LocationRefused("413", status=413)
+        if self.cut(len(self.sizes)):
+            raise cut()
+        self.there = offset + self.sizes[-1]
+        return self.there
+
+    def abandon(self) -> None:
+        self.there = 0
+
+    def take(self, upload: Upload) -> Link:
+        """Take an upload, and return itself."""
+        transfer(upload, self, lambda _: None, offset=0, clock=lambda: self.now)
+        assert self.there == upload.size
+        return self
+
+
+@pytest.fixture(scope="module")
+def large(upload: Upload, tmp_path_factory: pytest.TempPathFactory) -> Upload:
+    """A file of 400 MB, which takes no room."""
+    size, digest = 400_000_000, hashlib.sha256()
+    for _ in range(size // 1_000_000):
+        digest.update(bytes(1_000_000))
+    path = tmp_path_factory.mktemp("large") / "blob"
+    with path.open("wb") as file:
+        file.truncate(size)
+    return replace(upload, path=path, size=size, sha256=digest.hexdigest())
+
+
+def test_a_link_is_filled_by_larger_chunks(large: Upload) -> None:
+    link = Link().take(large)
+    assert large.size / link.now >= 0.9 * link.rate
+
+
+def test_a_link_on_which_a_chunk_takes_long_gets_no_larger_ones(large: Upload) -> None:
+    link = Link(rate=1e6).take(large)
+    assert max(link.sizes) == chunk_size(large.size)
+
+
+@pytest.mark.parametrize("seldom", [1, 3, 6])
+def test_twenty_cuts_of_the_largest_chunks_cost_a_tenth_at_most(large: Upload, seldom: int) -> None:
+    link = Link(cut=lambda number: number % (seldom + 1) == 0 and number // (seldom + 1) <= CUTS).take(large)
+    assert 1.05 * large.size < sum(link.sizes) <= 1.1 * large.size
+
+
+def test_chunks_that_grew_beyond_what_a_proxy_lets_through_shrink_again(large: Upload) -> None:
+    link = Link(most=5_000_000).take(large)
+    assert len([size for size in link.sizes if size > link.most]) <= 3
+
+
+def test_a_first_chunk_that_is_refused_for_its_size_is_at_a_wrong_place(large: Upload) -> None:
+    with pytest.raises(LocationRefused):
+        Link(most=1).take(large)
 
 
 def test_a_link_that_lasts_for_half_a_chunk_is_good_enough_where_the_server_keeps_it(upload: Upload) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +13,8 @@ from uploader.platforms.base import UploadProgress
 
 BLOCK = 64 * 1024
 """Bytes per block, unless the reader asks for another number."""
+DIGESTED = 1024 * 1024
+"""Bytes per block of what is only digested."""
 
 
 class BlobUnreadable(DeliveryError):
@@ -34,32 +36,6 @@ class Body(ABC):
         """Yield the bytes in blocks."""
         while block := self.read(BLOCK):
             yield block
-
-
-class Chunk(Body):
-    """Bytes in memory."""
-
-    def __init__(self, data: bytes, heard: Callable[[], None]) -> None:
-        """Prepare.
-
-        Args:
-            data: The bytes.
-            heard: Called for each block that is read; it may raise to abort the request.
-        """
-        self.data = data
-        self._heard = heard
-        self._sent = 0
-
-    def __len__(self) -> int:
-        """Return the size in bytes."""
-        return len(self.data)
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, at most `size`; none at the end."""
-        self._heard()
-        block = self.data[self._sent :] if size < 0 else self.data[self._sent : self._sent + size]
-        self._sent += len(block)
-        return block
 
 
 class BlobReader(Body):
@@ -108,6 +84,26 @@ class BlobReader(Body):
         """Return the size of the whole file."""
         return self._size
 
+    @property
+    def left(self) -> int:
+        """How many bytes follow."""
+        return self._size - self._position
+
+    def digest_of_next(self, size: int, algorithm: str) -> bytes:
+        """Return the digest of the next bytes, which are still to be read.
+
+        Raises:
+            BlobUnusable: The file ended early.
+            BlobUnreadable: It cannot be read now.
+        """
+        digest, left = hashlib.new(algorithm, usedforsecurity=False), size
+        while left:
+            block = self._next(min(DIGESTED, left))
+            digest.update(block)
+            left -= len(block)
+        self._file.seek(self._position)
+        return digest.digest()
+
     def seek(self, offset: int) -> None:
         """Continue at `offset`; skipped bytes are still part of the digest.
 
@@ -135,8 +131,7 @@ class BlobReader(Body):
             BlobUnusable: The file ended early, or does not have the digest.
             BlobUnreadable: It cannot be read now.
         """
-        left = self._size - self._position
-        block = self._next(left if size < 0 else min(size, left))
+        block = self._next(self.left if size < 0 else min(size, self.left))
         self._position += len(block)
         self._digest.update(block)
         if block and self._position == self._size and self._digest.hexdigest() != self._sha256:
@@ -152,3 +147,41 @@ class BlobReader(Body):
         if size and not block:
             raise BlobUnusable(f"checkpoint {self._sha256[:12]} became shorter while it was sent")
         return block
+
+
+class Chunk(Body):
+    """The next bytes of a file, read while they are sent."""
+
+    def __init__(self, blob: BlobReader, size: int) -> None:
+        """Prepare.
+
+        Args:
+            blob: The file, at the chunk's first byte.
+            size: How many bytes, unless the file ends before.
+        """
+        self._blob = blob
+        self._size = self._left = min(size, blob.left)
+
+    def __len__(self) -> int:
+        """Return the size in bytes."""
+        return self._size
+
+    @property
+    def sent(self) -> int:
+        """How many bytes were read."""
+        return self._size - self._left
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, at most `size`; none at the end.
+
+        Raises:
+            BlobUnusable: The file ended early, or does not have the digest.
+            BlobUnreadable: It cannot be read now.
+        """
+        block = self._blob.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(block)
+        return block
+
+    def digest(self, algorithm: str) -> bytes:
+        """Return the digest of all its bytes, before any was read."""
+        return self._blob.digest_of_next(self._size, algorithm)

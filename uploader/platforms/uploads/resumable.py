@@ -6,20 +6,35 @@ when to leave an interrupted upload to a later attempt, is decided here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from uploader.errors import Foreign, Transient, UnknownOutcome, Unreachable
+from uploader.errors import DeliveryError, Foreign, Transient, UnknownOutcome, Unreachable
 from uploader.platforms.base import Upload, UploadProgress
 from uploader.platforms.http.file_body import BlobReader, Chunk
 
 LEAST_CHUNK = 256 * 1024
 """Bytes. Google Cloud Storage requires multiples of it."""
 MOST_CHUNK = 8 * 1024 * 1024
-"""Bytes. A chunk is held in memory, because its checksum is sent first."""
+"""Bytes, of the first chunk."""
 CHUNKS = 256
-"""About how many a file is sent in. An interruption costs one at most, so 20 of them cost 8 % of a large file."""
+"""About how many a file would be sent in, were all as large as the first."""
+MOST_GROWN = 64 * 1024 * 1024
+"""Bytes, of any chunk; many a proxy takes no request of 100 MB."""
+LONG_ENOUGH = 1.0
+"""After a chunk that took less than so many seconds, much of them a round trip, larger ones follow,"""
+GROWTH = 4
+"""so many times as large; after one that took so many times as long, smaller ones."""
+CUTS = 20
+"""So many interruptions of a large file"""
+SENT_TWICE = 1 / 10
+"""cost this part of it at most,"""
+AT_RISK = 9 / 10
+"""and one of them this part of what the others have left of that."""
+TOO_LARGE = 413
+"""The status of who takes no request of this size."""
 FRUITLESS = 6
 """How many failures in a row without a new byte end an attempt. By then the largest chunk has shrunk to the least."""
 INTERRUPTIONS = 100
@@ -84,6 +99,17 @@ def chunk_size(size: int, fruitless: int = 0) -> int:
     return max(usual - usual % LEAST_CHUNK, LEAST_CHUNK)
 
 
+def most_at_risk(size: int, lost: int) -> int:
+    """Return how large a chunk may be, as an interruption may cost all of it.
+
+    Args:
+        size: The file's, in bytes.
+        lost: Bytes that were sent in vain before.
+    """
+    most = int(AT_RISK * (SENT_TWICE * size - CUTS * LEAST_CHUNK - lost))
+    return max(most - most % LEAST_CHUNK, LEAST_CHUNK)
+
+
 def goes_on(fruitless: int, interruptions: int) -> bool:
     """Return whether an attempt continues after a failure, rather than leaving the upload to a later one.
 
@@ -104,6 +130,11 @@ class Account:
         confirmed: How many it had when it last reported.
         fruitless: Failures in a row without a new byte.
         interruptions: Failures in total.
+        growth: How many times as large as at first a chunk is.
+        size: Of the last chunk.
+        most: How large one may grow: half of what has failed.
+        sent: Up to where the last chunk was sent.
+        lost: Bytes that were sent in vain.
     """
 
     reach: int
@@ -111,6 +142,16 @@ class Account:
     confirmed: int = 0
     fruitless: int = 0
     interruptions: int = 0
+    growth: int = 1
+    size: int = 0
+    most: int = MOST_GROWN
+    sent: int = 0
+    lost: int = 0
+
+    def chunk(self, size: int) -> int:
+        """Return how large the next chunk of a file of this size is to be."""
+        usual = chunk_size(size, self.fruitless)
+        return min(max(usual, min(usual * self.growth, self.most)), most_at_risk(size, self.lost))
 
     def accept(self, offset: int) -> None:
         """Accept the offset that the server reports, even a smaller one; it cannot have bytes that were not sent.
@@ -122,10 +163,17 @@ class Account:
             raise LocationLost(f"the storage says that it has {offset} bytes, but only {self.reach} were sent to it")
         if offset > self.confirmed:
             self.fruitless = 0
+        self.lost += max(0, self.sent - offset)
+        self.sent = 0
         self.offset = self.confirmed = offset
 
-    def took(self, start: int, offset: int) -> None:
+    def took(self, start: int, offset: int, seconds: float) -> None:
         """Accept the offset that the server reports after a chunk that began at `start`.
+
+        Args:
+            start: Where it began.
+            offset: What the server has.
+            seconds: How long that took.
 
         Raises:
             OutOfStep: It took none of the chunk.
@@ -134,16 +182,33 @@ class Account:
         self.accept(offset)
         if offset <= start:
             raise OutOfStep(f"the storage took no byte of those from {start} on")
+        if seconds < LONG_ENOUGH:
+            self.growth = min(self.growth * GROWTH, MOST_GROWN // LEAST_CHUNK)
+        elif seconds > GROWTH * LONG_ENOUGH:
+            self.growth = max(self.growth // GROWTH, 1)
 
-    def failed(self) -> bool:
-        """Count a failure, before which any part may have arrived; return whether the attempt continues."""
+    def failed(self, error: DeliveryError) -> bool:
+        """Count a failure, before which any part may have arrived; return whether the attempt continues.
+
+        A location is good that refused only the size of a chunk, if that had grown.
+        """
+        if isinstance(error, LocationLost) and (error.status != TOO_LARGE or self.growth == 1):
+            return False
+        self.growth, self.most = 1, self.size // 2
         self.offset = None
         self.fruitless += 1
         self.interruptions += 1
         return goes_on(self.fruitless, self.interruptions)
 
 
-def transfer(upload: Upload, session: UploadSession, progress: UploadProgress, *, offset: int | None = None) -> None:
+def transfer(
+    upload: Upload,
+    session: UploadSession,
+    progress: UploadProgress,
+    *,
+    offset: int | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
     """Send what the server lacks until it has the whole file.
 
     Args:
@@ -151,6 +216,7 @@ def transfer(upload: Upload, session: UploadSession, progress: UploadProgress, *
         session: The upload at the server.
         progress: Told how many bytes the server has confirmed, repeatedly while a chunk is being sent.
         offset: How many bytes the server has; None when it must be asked.
+        clock: Seconds; never goes back.
 
     Raises:
         LocationLost: A new location is needed.
@@ -160,20 +226,25 @@ def transfer(upload: Upload, session: UploadSession, progress: UploadProgress, *
     with BlobReader(upload.path, upload.size, upload.sha256, lambda _: progress(account.confirmed)) as blob:
         while account.offset != upload.size:
             try:
-                _step(account, session, blob, lambda: progress(account.confirmed))
-            except (OutOfStep, StillBusy, UnknownOutcome, Unreachable):
-                if not account.failed():
+                _step(account, session, blob, clock)
+            except (OutOfStep, StillBusy, LocationLost, UnknownOutcome, Unreachable) as error:
+                if not account.failed(error):
                     raise
         progress(upload.size)
 
 
-def _step(account: Account, session: UploadSession, blob: BlobReader, heard: Callable[[], None]) -> None:
+def _step(account: Account, session: UploadSession, blob: BlobReader, clock: Callable[[], float]) -> None:
     """Make one request: ask for the offset if it is unknown, else send the chunk that begins there."""
     if account.offset is None:
         account.accept(session.offset())
         return
-    start = account.offset
+    start, began = account.offset, clock()
     blob.seek(start)
-    chunk = Chunk(blob.read(chunk_size(len(blob), account.fruitless)), heard)
+    chunk = Chunk(blob, account.chunk(len(blob)))
+    account.size = len(chunk)
     account.reach = max(account.reach, start + len(chunk))
-    account.took(start, session.send(start, chunk))
+    try:
+        offset = session.send(start, chunk)
+    finally:
+        account.sent = start + chunk.sent
+    account.took(start, offset, clock() - began)

@@ -13,7 +13,6 @@ bytes; one that looks at the whole file's sha256, as the local platform does, ch
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -90,7 +89,7 @@ class TusSession:
             **_VERSION_HEADER,
             "Content-Type": "application/offset+octet-stream",
             "Upload-Offset": str(offset),
-            **_checksum(self._offer.algorithm, chunk.data),
+            **_checksum(self._offer.algorithm, chunk),
         }
         return self._reported_offset(
             self._transport.request("PATCH", self._url, headers=headers, body=chunk, answer_seconds=STORAGE_SECONDS)
@@ -183,11 +182,8 @@ def _check(answer: Answer, host: str) -> None:
     check_taken(answer, host)
 
 
-def _checksum(algorithm: str | None, data: bytes) -> dict[str, str]:
-    if algorithm is None:
-        return {}
-    digest = hashlib.new(algorithm, data, usedforsecurity=False).digest()
-    return {"Upload-Checksum": f"{algorithm} {_base64(digest)}"}
+def _checksum(algorithm: str | None, chunk: Chunk) -> dict[str, str]:
+    return {} if algorithm is None else {"Upload-Checksum": f"{algorithm} {_base64(chunk.digest(algorithm))}"}
 
 
 def _base64(data: bytes) -> str:
