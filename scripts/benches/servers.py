@@ -19,6 +19,7 @@ from typing import Any
 KEY = "ul_bench"
 HOST = "127.0.0.1"
 _CHUNK = 1 << 16
+_CREDIT = 0.02  # seconds that a slow process may make up for
 COUNTS = "/counts"
 """Path at which a server that only answers tells how many requests it accepted and refused."""
 
@@ -50,25 +51,30 @@ def local_platform(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def delayed(url: str, seconds: float) -> Iterator[str]:
+def delayed(url: str, seconds: float, rate: float = math.inf) -> Iterator[str]:
     """Yield a URL at which the server at `url` answers with a delay: each direction takes half of `seconds` longer.
 
     Unlike in a real network, opening a connection is not delayed.
+
+    Args:
+        url: Of the server.
+        seconds: The delay of both directions together.
+        rate: So many bytes a second pass in each direction of a connection.
     """
     target = int(url.rsplit(":", 1)[1])
-    with _process(_delay_line, target, seconds / 2) as port:
+    with process(_delay_line, target, seconds / 2, rate) as port:
         yield f"http://{HOST}:{port}"
 
 
 @contextmanager
 def answering(allowed: float = math.inf) -> Iterator[str]:
     """Yield the URL of a server that stores nothing, and accepts everything or so many requests a second."""
-    with _process(_answer_all, allowed) as port:
+    with process(_answer_all, allowed) as port:
         yield f"http://{HOST}:{port}"
 
 
 @contextmanager
-def _process(serve: Callable[..., Any], *arguments: object) -> Iterator[int]:
+def process(serve: Callable[..., Any], *arguments: object) -> Iterator[int]:
     """Run a server, and yield the port that it sends first."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
@@ -81,10 +87,14 @@ def _process(serve: Callable[..., Any], *arguments: object) -> Iterator[int]:
         process.join()
 
 
-def _delay_line(pipe: Connection, target: int, seconds: float) -> None:
+def _delay_line(pipe: Connection, target: int, seconds: float, rate: float) -> None:
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
+        free_at = loop.time()
         while chunk := await reader.read(_CHUNK):
+            free_at = max(free_at, loop.time() - _CREDIT) + len(chunk) / rate
+            if free_at > loop.time():
+                await asyncio.sleep(free_at - loop.time())
             loop.call_later(seconds, writer.write, chunk)
         loop.call_later(seconds, writer.close)
 
@@ -92,7 +102,7 @@ def _delay_line(pipe: Connection, target: int, seconds: float) -> None:
         far_reader, far_writer = await asyncio.open_connection(HOST, target)
         await asyncio.gather(forward(reader, far_writer), forward(far_reader, writer), return_exceptions=True)
 
-    asyncio.run(_listen(pipe, lambda: asyncio.start_server(accept, HOST, 0)))
+    asyncio.run(listen(pipe, lambda: asyncio.start_server(accept, HOST, 0)))
 
 
 class _Bucket:
@@ -145,10 +155,11 @@ class _Answering(asyncio.Protocol):
 
 def _answer_all(pipe: Connection, allowed: float) -> None:
     bucket = _Bucket(allowed)
-    asyncio.run(_listen(pipe, lambda: asyncio.get_running_loop().create_server(lambda: _Answering(bucket), HOST, 0)))
+    asyncio.run(listen(pipe, lambda: asyncio.get_running_loop().create_server(lambda: _Answering(bucket), HOST, 0)))
 
 
-async def _listen(pipe: Connection, start: Callable[[], Any]) -> None:
+async def listen(pipe: Connection, start: Callable[[], Any]) -> None:
+    """Start a server and send its port."""
     server = await start()
     pipe.send(server.sockets[0].getsockname()[1])
     await server.serve_forever()
