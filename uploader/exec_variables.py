@@ -29,9 +29,13 @@ def export(variables: Mapping[str, str], options: Mapping[str, Any], notes: str 
 
     Args:
         variables: Settings, such as `UPLOADER_JOURNAL`.
-        options: Arguments of `attach` that have no variable of their own.
+        options: Arguments of `attach` that have no variable of their own, before those of an `exec` that this is below.
         notes: The file for notes; None leaves that of an `exec` that this one runs below.
+
+    Raises:
+        SettingsError: What the variables say of the other `exec` is of no `exec`.
     """
+    options = {**attach_options(), **options}
     os.environ.update(variables)
     os.environ.update({name: str(Path.cwd() / path) for name, path in _relative_paths()})
     os.environ.pop("UPLOADER_ENABLED", None)
@@ -58,7 +62,7 @@ def says_anything(prefixes: tuple[str, ...] = ("UPLOADER_", "ULTRALYTICS_", "HUB
     Args:
         prefixes: What their names begin with.
     """
-    return any(name.startswith(prefixes) for name in os.environ)
+    return any(name.startswith(prefixes) and not name.startswith("UPLOADER_EXEC_") for name in os.environ)
 
 
 def is_wanted() -> bool:

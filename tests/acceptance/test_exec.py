@@ -13,7 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support.terminals import Session
+
+from uploader.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 SMALL = ROOT / "tests" / "support" / "small_ultralytics"
@@ -215,10 +218,11 @@ def test_a_killed_training_is_in_the_journal(environment: dict[str, str], tmp_pa
     journal.close()
 
 
-def test_options_that_no_training_could_begin_with_run_nothing(environment: dict[str, str], tmp_path: Path) -> None:
-    for options in (("--max-size", "much"), ("--base-url", "nowhere"), ("--journal", str(tmp_path / "train.py"))):
-        done = execute(environment, "touch", str(tmp_path / "ran"), options=options)
-        assert (done.returncode, (tmp_path / "ran").exists()) == (2, False), done.stderr
+@pytest.mark.parametrize("options", [("--max-size", "much"), ("--base-url", "nowhere"), ("--journal", __file__)])
+def test_options_that_no_training_could_begin_with_run_nothing(tmp_path: Path, options: tuple[str, str]) -> None:
+    set_there = dict.fromkeys(("UPLOADER_EXEC_OPTIONS", "UPLOADER_EXEC_NOTES", "UPLOADER_MAX_SIZE", "PYTHONPATH"), "")
+    done = CliRunner().invoke(main, ["exec", *options, "--", "touch", str(tmp_path / "ran")], env=set_there)
+    assert (done.exit_code, (tmp_path / "ran").exists()) == (2, False), done.output
 
 
 def test_a_training_that_cannot_be_recorded_runs_all_the_same(environment: dict[str, str], tmp_path: Path) -> None:

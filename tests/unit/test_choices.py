@@ -11,7 +11,7 @@ import pytest
 
 from uploader.callbacks import recorded_calls
 from uploader.errors import SettingsError
-from uploader.exec_variables import export, is_wanted
+from uploader.exec_variables import attach_options, export, is_wanted
 from uploader.live.recording_options import check_texts, choose_options, choose_routes
 from uploader.settings import Settings
 
@@ -130,6 +130,14 @@ def test_paths_hold_in_whatever_folder_a_process_works(monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     exported = export({}, {}, None)
     assert {name: exported[name] for name in given} == {**given, "UPLOADER_JOURNAL": str(tmp_path / "runs/journal")}
+
+
+def test_an_exec_below_another_changes_what_it_names_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTHONPATH", "UPLOADER_ENABLED"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("UPLOADER_EXEC_OPTIONS", '{"project": "outer", "durability": "strict"}')
+    export({}, {"project": "inner"}, None)
+    assert attach_options() == {"project": "inner", "durability": "strict"}
 
 
 def test_a_search_path_is_kept_behind_the_folder_of_exec(monkeypatch: pytest.MonkeyPatch) -> None:

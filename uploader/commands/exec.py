@@ -112,8 +112,8 @@ def _environment(chosen: Mapping[str, Any], notes: str | None) -> Mapping[str, s
     options = {name: value for name in _ARGUMENTS if (value := chosen[name])}
     given = {name: str(value) for name, value in variables.items() if value is not None}
     is_any = bool(options or given) or says_anything()  # else there is nothing to check, which takes a while
-    environment = export(given, options, notes)
     try:
+        environment = export(given, options, notes)
         if is_any:
             _check(options)
     except SettingsError as error:
