@@ -56,9 +56,9 @@ def import_(
     any other's. Nothing is written into the folders. What was recorded or imported before is not taken in again: of a
     run that the journal has a part of, what is missing is added, and a folder that has grown may be imported again.
 
-    It reads the folders of Ultralytics trainings, and what wandb (offline), MLflow (file store), Trackio, Neptune
-    (offline) and TensorBoard leave. Ultralytics need not be installed; for wandb, Neptune and TensorBoard their own
-    library must be.
+    It reads the folders of Ultralytics trainings, and what wandb (offline), MLflow (folders and mlflow.db), Trackio,
+    Neptune (offline) and TensorBoard leave. Ultralytics need not be installed; for wandb, Neptune and TensorBoard their
+    own library must be.
     """
     as_json = flags["as_json"]
     found = _found(folders, as_json=as_json)

@@ -93,6 +93,50 @@ def test_files_that_mlflow_keeps_elsewhere_are_named(tmp_path: Path) -> None:
     assert any("in s3, not in its folder" in problem.why for problem in mlflow_folder.READER.read(found).problems)
 
 
+def test_runs_of_a_database_of_mlflow_are_the_same_as_those_of_folders(tmp_path: Path) -> None:
+    uuid = "b118294791ce457795577b0491bd43a7"
+    artifacts = tmp_path / "mlruns" / "1" / uuid / "artifacts"
+    artifacts.mkdir(parents=True)
+    (artifacts / "best.pt").touch()
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        connection.executescript(
+            f"""
+            CREATE TABLE experiments (experiment_id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(256) NOT NULL);
+            CREATE TABLE runs (run_uuid VARCHAR(32) NOT NULL PRIMARY KEY, name VARCHAR(250), status VARCHAR(9),
+                start_time BIGINT, end_time BIGINT, lifecycle_stage VARCHAR(20), artifact_uri VARCHAR(200),
+                experiment_id INTEGER);
+            CREATE TABLE metrics ("key" VARCHAR(250) NOT NULL, value FLOAT NOT NULL, timestamp BIGINT NOT NULL,
+                run_uuid VARCHAR(32) NOT NULL, step BIGINT DEFAULT '0' NOT NULL, is_nan BOOLEAN DEFAULT '0' NOT NULL);
+            CREATE TABLE params ("key" VARCHAR(250) NOT NULL, value VARCHAR(8000) NOT NULL, run_uuid VARCHAR(32));
+            CREATE TABLE tags ("key" VARCHAR(250) NOT NULL, value VARCHAR(8000), run_uuid VARCHAR(32) NOT NULL);
+            INSERT INTO experiments VALUES (1, 'one');
+            INSERT INTO runs VALUES
+                ('{uuid}', 'a', 'FINISHED', 1795798755853, 1795798756082, 'active', '/x/{uuid}/artifacts', 1),
+                ('gone', 'b', 'FINISHED', 1, 2, 'deleted', '/x/gone/artifacts', 1),
+                ('died', 'c', 'RUNNING', 1, NULL, 'active', 's3://bucket', 1);
+            INSERT INTO metrics VALUES ('loss', 1.0, 1795798755934, '{uuid}', 0, 0),
+                ('loss', 1.7976931348623157e308, 1795798755935, '{uuid}', 1, 0), ('loss', 0, 3, '{uuid}', 2, 1);
+            INSERT INTO params VALUES ('lr', '0.1', '{uuid}');
+            INSERT INTO tags VALUES ('team', 'a', '{uuid}');
+            """
+        )
+    whole, deleted, died = mlflow_folder.READER.detect(tmp_path)
+    run = mlflow_folder.READER.read(whole)
+    assert (run.project, run.name, run.state, run.identity) == ("one", "a", "complete", (uuid,))
+    assert repr([step.values["loss"] for step in run.steps]) == "[1.0, inf, nan]"
+    assert run.config == {"tags": {"team": "a"}, "lr": "0.1"}
+    assert [file.role for file in run.files] == ["best"]
+    assert not run.problems
+    with pytest.raises(DeletedRun):
+        mlflow_folder.READER.read(deleted)
+    assert mlflow_folder.READER.read(died).state == "unknown"
+    assert [problem.what for problem in mlflow_folder.READER.read(died).problems] == ["artifacts"]
+    (tmp_path / "mlflow.db").write_bytes(b"SQLite format 3\0" + bytes(4000))
+    [damaged] = mlflow_folder.READER.detect(tmp_path)
+    with pytest.raises(UnreadableRun, match="is damaged"):
+        mlflow_folder.READER.read(damaged)
+
+
 def test_runs_of_a_new_trackio_are_told_apart_by_their_ids(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "proj.db")) as connection:
         connection.executescript(

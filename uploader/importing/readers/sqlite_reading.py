@@ -16,6 +16,9 @@ from uploader.importing.reader import UnreadableRun
 
 Found = TypeVar("Found")
 
+DAMAGED = ""
+"""Stands for the runs of a database that may be in it and cannot be read."""
+
 _HEADER = b"SQLite format 3\0"
 _LOGS = ("-wal", "-journal")
 """What belongs to a file and was not put into it: without these it is read as it was some time ago, or torn."""

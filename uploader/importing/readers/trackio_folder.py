@@ -15,12 +15,10 @@ from journal.quantities import count
 from uploader.importing.imported_run import FoundRun, ImportedRun, Problem
 from uploader.importing.reader import UnreadableRun
 from uploader.importing.readers.named_files import shown_names
-from uploader.importing.readers.sqlite_reading import is_database, read_database, rows, table_columns, torn_log
+from uploader.importing.readers.sqlite_reading import DAMAGED, is_database, read_database, rows, table_columns, torn_log
 from uploader.importing.readers.trackio_run import TrackioRun
 
 _COLUMNS = frozenset({"run_name", "timestamp", "metrics"})
-_NONE = ""
-"""Stands for the runs of a database that is too damaged to tell of any."""
 _LEFT_OUT = (
     ("system_metrics", "sample"),
     ("alerts", "alert"),
@@ -49,8 +47,8 @@ class TrackioFolder:
         Raises:
             UnreadableRun: Its database is damaged, or written to all the time.
         """
-        if found.within == _NONE:
-            raise UnreadableRun(f"{found.place.name} is damaged before its first run")
+        if found.within == DAMAGED:
+            raise UnreadableRun(f"{found.place.name} is damaged; runs that it has behind that cannot be told")
         run = read_database(found.place, lambda connection: _run(connection, found))
         run.problems += torn_log(found.place)
         unread = [*found.place.parent.glob(f"{found.place.stem}*.parquet"), *found.place.parent.glob("inbox/*/*.jsonl")]
@@ -75,12 +73,12 @@ def _runs(file: Path) -> list[str]:
             if key := _key(connection, table):
                 query = f"SELECT {key} FROM {table} NOT INDEXED"  # noqa: S608 - our own names
                 found.update(dict.fromkeys(str(name) for (name,) in rows(connection, query, (), problems, table)))
-        return list(found) or [_NONE for _ in problems[:1]]
+        return [*found, *(DAMAGED for _ in problems[:1])]
 
     try:
         return read_database(file, read)
     except UnreadableRun:
-        return [_NONE] if _has_lock(file) else []
+        return [DAMAGED] if _has_lock(file) else []
 
 
 def _has_lock(file: Path) -> bool:

@@ -1,0 +1,113 @@
+"""What MLflow knows of one run, whether it keeps it in a folder or in a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from journal.quantities import count
+from uploader.importing.imported_run import ImportedRun, Problem, RunState
+from uploader.importing.readers.collected_steps import CollectedSteps
+from uploader.importing.readers.named_files import files_below, run_file
+
+_STATES: Mapping[Any, RunState] = {
+    **dict.fromkeys((3, "FINISHED"), "complete"),
+    **dict.fromkeys((4, "FAILED", 5, "KILLED"), "failed"),
+}
+"""In folders by number. One that was killed without a word stays RUNNING for ever, so that says nothing."""
+_ERRORS = {
+    **dict.fromkeys((4, "FAILED"), "MLflow recorded that it failed"),
+    **dict.fromkeys((5, "KILLED"), "MLflow recorded that it was killed"),
+}
+_ENVIRONMENT = {
+    "command": "mlflow.source.name",
+    "gitCommit": "mlflow.source.git.commit",
+    "gitBranch": "mlflow.source.git.branch",
+    "gitRepository": "mlflow.source.git.repoURL",
+}
+
+
+@dataclass
+class MlflowRun:
+    """A run that is put together from what MLflow keeps.
+
+    Attributes:
+        facts: The members of its `meta.yaml`, or its row: its id and name, `status`, `start_time` and others.
+        experiment: Name of its experiment.
+        tags: By name.
+        params: By name.
+        artifacts: The folder of its files, where MLflow keeps them here.
+        problems: What does not come in.
+    """
+
+    facts: Mapping[str, Any]
+    experiment: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Path | None = None
+    problems: list[Problem] = field(default_factory=list)
+    _steps: CollectedSteps = field(default_factory=CollectedSteps)
+    _samples: int = 0
+
+    @property
+    def uuid(self) -> str:
+        """Its id."""
+        return str(self.facts.get("run_id") or self.facts.get("run_uuid"))
+
+    def add_metric(self, name: str, at: datetime, value: float, step: int) -> None:
+        """Take in a value."""
+        if name.startswith("system/"):
+            self._samples += 1
+        else:
+            self._steps.add(step, {name: value}, at)
+
+    def imported(self, folder: Path) -> ImportedRun:
+        """Return the run.
+
+        Args:
+            folder: Where it lies.
+        """
+        status = self.facts.get("status")
+        name = self.tags.get("mlflow.runName") or self.facts.get("run_name") or self.facts.get("name")
+        return ImportedRun(
+            source="mlflow",
+            identity=(self.uuid,),
+            project=self.experiment,
+            name=None if name is None else str(name),
+            folder=folder,
+            config={**self._about(), **self.params},
+            environment={name: self.tags[tag] for name, tag in _ENVIRONMENT.items() if tag in self.tags},
+            started_at=_moment(self.facts.get("start_time")),
+            ended_at=_moment(self.facts.get("end_time")) or self._steps.last_time(),
+            state=_STATES.get(status, "unknown"),
+            error=_ERRORS.get(status),
+            steps=self._steps.steps(),
+            files=[run_file(each) for each in files_below(self.artifacts)] if self.artifacts else [],
+            problems=[*self.problems, *self._steps.problems("metrics"), *self._further()],
+        )
+
+    def _about(self) -> dict[str, Any]:
+        """Return what a person said of the run beside its parameters."""
+        own = {name: text for name, text in self.tags.items() if not name.startswith("mlflow.")}
+        notes, parent = self.tags.get("mlflow.note.content"), self.tags.get("mlflow.parentRunId")
+        return {name: value for name, value in {"tags": own, "notes": notes, "parentRun": parent}.items() if value}
+
+    def _further(self) -> Sequence[Problem]:
+        found = []
+        if self._samples:
+            what = f"not taken in: {count(self._samples, 'sample')} of the machine"
+            found.append(Problem("metrics/system", what, is_left_out=True))
+        place = str(self.facts.get("artifact_uri") or "")
+        if place and not place.endswith(f"/{self.uuid}/artifacts"):
+            scheme = place.partition("://")[0]
+            found.append(Problem("artifacts", f"not taken in: MLflow keeps them in {scheme}, not in its folder"))
+        return found
+
+
+def _moment(milliseconds: Any) -> datetime | None:
+    if not isinstance(milliseconds, (int, float)):
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
