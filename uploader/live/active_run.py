@@ -6,6 +6,7 @@ import os
 import sys
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -183,6 +184,7 @@ def say(message: str) -> None:
 
     def write() -> None:
         if sys.stderr is not None:
-            sys.stderr.write(f"Uploader: {message}\n")
+            with suppress(OSError, ValueError):  # it is closed, or nobody reads it any more
+                sys.stderr.write(f"Uploader: {message}\n")
 
     in_caller(write)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
+from journal.encoding import plain
 from journal.kinds import SUMMARY
 from uploader.live.guard import optional
 from uploader.live.logged_values import Logged, in_text, logged
@@ -43,6 +44,10 @@ class Summary(MutableMapping[str, Any]):
     def __len__(self) -> int:
         """Return how much was said."""
         return len(self._values)
+
+    def __repr__(self) -> str:
+        """Return what was said, for people, as it is recorded."""
+        return repr(dict(plain(self._values)))
 
     def numbers(self) -> dict[str, Any]:
         """Return the numbers, which are what platforms show."""

@@ -97,7 +97,7 @@ def start_run(
     options = choose_options(journal, durability, routes, max_size, mirror, drain=keeps_drain)
     given = configuration(config)
     if (_rank(settings) if rank is None else rank) > 0:
-        return not_recording(folder or ".", given)
+        return not_recording(expanded(folder or ".").absolute(), given)
     where = _folder_to_resume(options, resume, folder) or new_folder(folder, project, name)
     end_in(where)
     recorder = Recorder.start(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -211,10 +212,23 @@ def test_nothing_that_is_wrong_reaches_the_loop(
         run.log_checkpoint(__file__, role="newest")
         run.log_checkpoint(wrong)
         run.summary[wrong_name] = Unreadable()
+        assert repr(run.summary) == repr({"<Unreadable>": "<Unreadable>"})
     assert recorded(folder) == {"epoch": [0, 1], "b": [1, 2], "<Unreadable>": [1, None]}
     assert [each.role for each in uploader.open(folder).run().checkpoints()] == ["last", "final"]
     told = [message.partition(" ")[2] for message in caplog.messages if message.startswith("Uploader: ")]
     assert len(told) == len({*told}) == 6
+
+
+def test_a_stream_that_nobody_can_write_to_stops_nothing(
+    start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    with start() as run:
+        run.log({"a": 1})
+    assert recorded(folder)["a"] == [1]
+    assert sys.stderr is closed
 
 
 def test_threads_may_log_at_once(start: Start, folder: Path) -> None:
@@ -323,7 +337,8 @@ def test_two_runs_in_one_process_keep_their_output_apart(start: Start, folder: P
 
 def test_only_the_first_rank_records(start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
-    with start() as run:
+    with start(folder="here") as run:
+        assert run.folder == Path.cwd() / "here"
         run.log({"a": 1})
         run.log_checkpoint(__file__)
         run.summary["b"] = 1
@@ -361,7 +376,7 @@ def test_what_was_best_before_it_went_on_is_its_result(start: Start, folder: Pat
     with start(resume=first.id) as again:
         last.write_bytes(b"last")
         again.log_checkpoint(last, step=9)
-        assert dict(again.summary) == {"best acc": 0.5, "note": "text"}
+        assert repr(again.summary) == repr({"best acc": 0.5, "note": "text"})
     told = {each["role"]: each["publish"] for each in events(folder, "checkpoint")}
     assert told == {"best": True, "last": False, "final": True}
     drain(folder, api.url)
