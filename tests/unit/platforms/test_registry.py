@@ -20,8 +20,12 @@ FOLDERS = {f"uploader/platforms/{spec.name}/" for spec in PLATFORMS}
 ELSEWHERE = {
     # The server is a program of its own, which speaks the APIs of both and knows nothing of ours.
     "uploader/server/",
+    # What trainers and trackers leave in folders is told in their words.
+    "uploader/importing/readers/",
 }
 EXCEPTIONS = {
+    # Counts epochs of what the trainer of that name left, and steps of others.
+    "uploader/commands/import_.py": "ultralytics",
     # Names loggers, one of which is that of Ultralytics.
     "uploader/recording/deferred_logs.py": "ultralytics",
     # Look in the journal's rows for the model that a training was streamed to; SQL cannot ask a spec.
