@@ -129,12 +129,12 @@ def _named(take: Take, project: str | None, name: str | None) -> Take:
 def _outcome(found: FoundRun, take: Take) -> dict[str, Any]:
     """Take in one run, and return what became of it; what cannot be read stops no other."""
     from uploader.errors import UploaderError
-    from uploader.importing.reader import DeletedRun, reader_of
+    from uploader.importing.reader import DeletedRun, read_run
     from uploader.run_selection import full_name
 
     told: dict[str, Any] = {"source": found.source, "folder": str(found.place), "within": found.within}
     try:
-        taken = take(reader_of(found).read(found))
+        taken = take(read_run(found))
     except DeletedRun as error:
         return {**told, "problems": [], "how": "deleted", "why": str(error)}
     except UploaderError as error:

@@ -55,6 +55,20 @@ class Reader(Protocol):
         ...
 
 
+def read_run(found: FoundRun) -> ImportedRun:
+    """Return a run by its reader; files that are nothing that a reader expects stop no other run.
+
+    Raises:
+        UnreadableRun: Nothing can be had of it.
+    """
+    try:
+        return reader_of(found).read(found)
+    except UploaderError:
+        raise
+    except Exception as error:
+        raise UnreadableRun(f"its files are not what they should be: {type(error).__name__}: {error}") from error
+
+
 def all_readers() -> list[Reader]:
     """Return every reader; their libraries are imported when something is read."""
     readers: list[Reader] = [import_module(module).READER for module in READERS]

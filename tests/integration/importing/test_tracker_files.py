@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from uploader.importing.reader import DeletedRun, UnreadableRun
+from uploader.importing.reader import DeletedRun, UnreadableRun, read_run
 from uploader.importing.readers import mlflow_folder
 from uploader.importing.readers.trackio_folder import READER
 
@@ -85,6 +85,25 @@ def test_a_run_that_mlflow_deleted_is_left_out_and_a_torn_one_is_named(tmp_path:
     (folder / "meta.yaml").write_text("run_id: [")
     with pytest.raises(UnreadableRun, match="cannot be read"):
         mlflow_folder.READER.read(found)
+
+
+def test_files_that_no_reader_expects_are_told_as_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [found] = mlflow_folder.READER.detect(mlflow_run(tmp_path))
+    monkeypatch.setattr(mlflow_folder, "_facts", lambda file: 1 / 0)
+    with pytest.raises(UnreadableRun, match="are not what they should be: ZeroDivisionError"):
+        read_run(found)
+
+
+@pytest.mark.parametrize(
+    "facts", ["start_time: 999999999999999999", "status: [1]", "end_time: .nan", "run_name: {a: 1}"]
+)
+def test_a_fact_of_mlflow_that_is_none_costs_nothing_else(facts: str, tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
+    folder = mlflow_run(tmp_path)
+    with (folder / "meta.yaml").open("a") as file:
+        file.write(f"{facts}\n")
+    [found] = mlflow_folder.READER.detect(folder)
+    assert len(mlflow_folder.READER.read(found).steps) == 2
 
 
 def test_files_that_mlflow_keeps_elsewhere_are_named(tmp_path: Path) -> None:

@@ -173,6 +173,19 @@ def _is_loss_told(tracker: str, folder: Path, file: Path, content: bytes, comple
     return "killed" not in runs or bool(runs["killed"].problems)
 
 
+def test_a_run_of_wandb_whose_begin_is_damaged_has_its_steps_still(tracker: str, copied: Path) -> None:
+    if tracker != "wandb":
+        return
+    file = _history(tracker, copied)
+    content = bytearray(file.read_bytes())
+    content[20] ^= 0xFF
+    file.write_bytes(content)
+    run = runs_in("wandb", copied)["killed"]
+    assert run.steps
+    assert run.identity == ("", "", "killed")
+    assert any("byte 7 cannot be read" in problem.why for problem in run.problems)
+
+
 def _history(tracker: str, folder: Path) -> Path:
     """Return the file that holds what was logged: SQLite's log, where its database was not ended."""
     found = next(file for file in sorted(folder.glob(HISTORY[tracker])) if tracker != "mlflow" or _is_killed(file))

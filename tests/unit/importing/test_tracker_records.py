@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from datetime import datetime, timezone
@@ -16,6 +17,7 @@ from uploader.importing.readers.collected_steps import CollectedSteps, ConsoleLi
 from uploader.importing.readers.event_files import event_files, is_run, parts_of
 from uploader.importing.readers.event_records import event_records
 from uploader.importing.readers.mlflow_metrics import read_metric
+from uploader.importing.readers.moments import moment
 from uploader.importing.readers.named_files import NamedFiles
 from uploader.importing.readers.wandb_records import wandb_records
 
@@ -170,6 +172,24 @@ def test_steps_are_merged_and_what_was_measured_twice_is_said() -> None:
         (1, {"a": 1, "b": 2}, late),
     ]
     assert len(steps.problems("run")) == 2
+
+
+@pytest.mark.parametrize("number", [None, "3", b"", 2.5, -1])
+def test_a_value_without_a_step_is_left_out_and_said(number: object) -> None:
+    steps = CollectedSteps()
+    steps.add(number, {"a": 1}, None)
+    assert steps.steps() == ()
+    assert [problem.why for problem in steps.problems("run")] == ["1 value without a step from 0 left out"]
+
+
+@pytest.mark.parametrize("written", [None, "x", b"", math.nan, math.inf, 1e308, 1 << 62, -1e300, [1]])
+def test_what_is_no_time_is_none(written: object) -> None:
+    assert moment(written) is None
+    assert moment(written, per_second=1000) is None
+
+
+def test_a_time_is_that_of_its_unit() -> None:
+    assert moment(1500, per_second=1000) == datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=timezone.utc)
 
 
 def test_pieces_of_console_text_become_whole_lines() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from journal.quantities import count
 from uploader.importing.imported_run import ConsoleText, Problem, Step
 
 
@@ -17,19 +18,19 @@ class CollectedSteps:
         self._times: dict[int, datetime] = {}
         self._parts: dict[int, int] = {}
         self._again: set[int] = set()
-        self._negative = 0
+        self._without = 0
 
-    def add(self, number: int, values: Mapping[str, Any], at: datetime | None, *, part: int = 0) -> None:
+    def add(self, number: Any, values: Mapping[str, Any], at: datetime | None, *, part: int = 0) -> None:
         """Add what was measured.
 
         Args:
-            number: Of the step.
+            number: Of the step; left out if it is none from 0.
             values: By name.
             at: When.
             part: Which start of the run measured it: one that goes on may measure a step again.
         """
-        if number < 0:
-            self._negative += 1
+        if not isinstance(number, int) or number < 0:
+            self._without += 1
             return
         if self._parts.setdefault(number, part) != part:
             self._again.add(number)
@@ -58,14 +59,14 @@ class CollectedSteps:
             what: The place that the steps come from.
         """
         found = []
-        if self._negative:
-            found.append(Problem(what, f"{self._negative} values have a step below 0 and were left out"))
+        if self._without:
+            found.append(Problem(what, f"{count(self._without, 'value')} without a step from 0 left out"))
         if self._again:
-            first, count = min(self._again), len(self._again)
+            first, steps = min(self._again), len(self._again)
             found.append(
                 Problem(
                     what,
-                    f"{count} steps were logged by two starts of the run (first: step {first}); "
+                    f"{steps} steps were logged by two starts of the run (first: step {first}); "
                     "of what both logged, the later is taken",
                 )
             )

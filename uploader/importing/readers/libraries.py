@@ -21,7 +21,7 @@ def library_module(name: str, *, package: str, files: str) -> Any:
     """
     try:
         return import_module(name)
-    except ImportError as error:
+    except Exception as error:
         raise ReaderMissing(
             f"{files} are read by {package}, which cannot be imported here ({error}): run `pip install {package}`, "
             "then import again"

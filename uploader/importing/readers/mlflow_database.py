@@ -6,13 +6,13 @@ import math
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from uploader.importing.imported_run import FoundRun, Problem
 from uploader.importing.reader import UnreadableRun
 from uploader.importing.readers.mlflow_run import MlflowRun
+from uploader.importing.readers.moments import moment
 from uploader.importing.readers.sqlite_reading import DAMAGED, is_database, read_database, rows, table_columns, torn_log
 
 _TABLES = ("experiments", "metrics", "params", "runs", "tags")
@@ -73,17 +73,23 @@ def _run(connection: sqlite3.Connection, found: FoundRun) -> MlflowRun:
     number = run.facts["experiment_id"]
     name = connection.execute("SELECT name FROM experiments WHERE experiment_id = ?", (number,)).fetchone()
     run.experiment = None if name is None else str(name[0])
-    run.tags = dict(read("tags", "SELECT key, value FROM tags WHERE run_uuid = ? ORDER BY key"))
-    run.params = dict(read("params", "SELECT key, value FROM params WHERE run_uuid = ? ORDER BY key"))
+    run.tags = _texts(read("tags", "SELECT key, value FROM tags WHERE run_uuid = ? ORDER BY key"))
+    run.params = _texts(read("params", "SELECT key, value FROM params WHERE run_uuid = ? ORDER BY key"))
     query = "SELECT key, timestamp, value, is_nan, step FROM metrics WHERE run_uuid = ? ORDER BY timestamp, rowid"
     for key, at, value, is_nan, step in read("metrics", query):
-        run.add_metric(str(key), datetime.fromtimestamp(at / 1000, timezone.utc), _value(value, is_nan), step)
+        run.add_metric(str(key), moment(at, per_second=1000), _value(value, is_nan), step)
     run.artifacts = found.place.parent / "mlruns" / str(number) / run.uuid / "artifacts"
     return run
 
 
-def _value(value: float, is_nan: int) -> float:
+def _texts(found: Iterator[Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in found}
+
+
+def _value(value: Any, is_nan: Any) -> Any:
     """Return a value as it was logged: the database has none for what is not finite."""
     if is_nan:
         return math.nan
+    if not isinstance(value, float):
+        return value
     return math.copysign(math.inf, value) if abs(value) == sys.float_info.max else value

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 
 from uploader.importing.imported_run import Problem
+from uploader.importing.readers.moments import moment
 
 
-def read_metric(file: Path, what: str, problems: list[Problem]) -> Iterator[tuple[datetime, float, int]]:
+def read_metric(file: Path, what: str, problems: list[Problem]) -> Iterator[tuple[datetime | None, float, int]]:
     """Yield time, value and step of each line that is whole.
 
     A last line without its end is left out: what is there of a number may be a part of it.
@@ -38,12 +39,12 @@ def read_metric(file: Path, what: str, problems: list[Problem]) -> Iterator[tupl
         at += len(line)
 
 
-def _value(line: bytes) -> tuple[datetime, float, int] | None:
+def _value(line: bytes) -> tuple[datetime | None, float, int] | None:
     parts = line.decode(errors="replace").split()
     if not line.endswith(b"\n") or len(parts) not in (2, 3, 5):
         return None
     try:
-        at = datetime.fromtimestamp(int(parts[0]) / 1000, timezone.utc)
+        at = moment(int(parts[0]), per_second=1000)
         return at, float(parts[1]), int(parts[2]) if len(parts) > 2 else 0
-    except (ValueError, OverflowError, OSError):
+    except ValueError:
         return None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from journal.quantities import count
 from uploader.importing.imported_run import ImportedRun, Problem, RunState
 from uploader.importing.readers.collected_steps import CollectedSteps
+from uploader.importing.readers.moments import moment
 from uploader.importing.readers.named_files import files_below, run_file
 
 _STATES: Mapping[Any, RunState] = {
@@ -57,7 +58,7 @@ class MlflowRun:
         """Its id."""
         return str(self.facts.get("run_id") or self.facts.get("run_uuid"))
 
-    def add_metric(self, name: str, at: datetime, value: float, step: int) -> None:
+    def add_metric(self, name: str, at: datetime | None, value: float, step: Any) -> None:
         """Take in a value."""
         if name.startswith("system/"):
             self._samples += 1
@@ -70,7 +71,8 @@ class MlflowRun:
         Args:
             folder: Where it lies.
         """
-        status = self.facts.get("status")
+        told = self.facts.get("status")
+        status = told if isinstance(told, (int, str)) else None
         name = self.tags.get("mlflow.runName") or self.facts.get("run_name") or self.facts.get("name")
         return ImportedRun(
             source="mlflow",
@@ -80,8 +82,8 @@ class MlflowRun:
             folder=folder,
             config={**self._about(), **self.params},
             environment={name: self.tags[tag] for name, tag in _ENVIRONMENT.items() if tag in self.tags},
-            started_at=_moment(self.facts.get("start_time")),
-            ended_at=_moment(self.facts.get("end_time")) or self._steps.last_time(),
+            started_at=moment(self.facts.get("start_time"), per_second=1000),
+            ended_at=moment(self.facts.get("end_time"), per_second=1000) or self._steps.last_time(),
             state=_STATES.get(status, "unknown"),
             error=_ERRORS.get(status),
             steps=self._steps.steps(),
@@ -105,9 +107,3 @@ class MlflowRun:
             scheme = place.partition("://")[0]
             found.append(Problem("artifacts", f"not taken in: MLflow keeps them in {scheme}, not in its folder"))
         return found
-
-
-def _moment(milliseconds: Any) -> datetime | None:
-    if not isinstance(milliseconds, (int, float)):
-        return None
-    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from journal.quantities import count
 from uploader.importing.imported_run import ImportedRun, Problem
 from uploader.importing.readers.collected_steps import CollectedSteps, ConsoleLines
+from uploader.importing.readers.moments import of_message
 from uploader.importing.readers.named_files import NamedFiles
 
 _CONSOLE = ("runtime/stdout", "runtime/stderr")
@@ -47,8 +48,7 @@ class NeptuneRun:
         if record.DESCRIPTOR.name == "Run":
             self._begin_run(record)
             return
-        at = _time(record.timestamp)
-        self._times.append(at)
+        at = self._seen(of_message(record.timestamp))
         for name, value in sorted(record.assign.items()):
             self._assign(name, value)
         for name, change in sorted(record.modify_sets.items()):
@@ -58,13 +58,18 @@ class NeptuneRun:
     def _begin_run(self, run: Any) -> None:
         self._name = self._name or run.experiment_id
         if run.HasField("creation_time"):
-            self._times.append(_time(run.creation_time))
+            self._seen(of_message(run.creation_time))
         if run.HasField("fork_point"):
             forked = run.fork_point
             step = forked.step.whole if forked.HasField("step") else "?"
             parent = forked.parent_run_id or forked.parent_project
             why = f"is a fork of run {parent} at step {step}: what came before is there"
             self.problems.append(Problem("the run", why))
+
+    def _seen(self, at: datetime | None) -> datetime | None:
+        if at is not None:
+            self._times.append(at)
+        return at
 
     def _assign(self, name: str, value: Any) -> None:
         if value.WhichOneof("value") == "file_ref":
@@ -77,7 +82,7 @@ class NeptuneRun:
         for text, change in sorted(changes.values.items()):
             (found.add if change == _ADD else found.discard)(text)
 
-    def _append(self, record: Any, at: datetime) -> None:
+    def _append(self, record: Any, at: datetime | None) -> None:
         values: dict[str, Any] = {}
         for name, value in sorted(record.append.items()):
             kind = value.WhichOneof("value")
@@ -142,15 +147,11 @@ def _value(value: Any) -> Any:
     kind = value.WhichOneof("value")
     found: Any = getattr(value, kind) if kind else None
     if kind == "timestamp":
-        return _time(found).isoformat()
+        at = of_message(found)
+        return None if at is None else at.isoformat()
     if kind == "string_set":
         return sorted(found.values)
     if kind == "histogram":
         counted = found.counts if found.HasField("counts") else found.densities
         return {"edges": list(found.bin_edges), "counts": list(counted.values)}
     return found
-
-
-def _time(stamp: Any) -> datetime:
-    at: datetime = stamp.ToDatetime(tzinfo=timezone.utc)
-    return at

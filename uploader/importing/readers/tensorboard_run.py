@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from journal.quantities import count
 from uploader.importing.imported_run import ImportedRun, Problem
 from uploader.importing.readers.collected_steps import CollectedSteps
+from uploader.importing.readers.moments import moment
 from uploader.importing.readers.named_files import files_below, run_file
 from uploader.importing.readers.tensorboard_library import TensorBoardLibrary
 
@@ -76,7 +76,7 @@ class TensorBoardRun:
         elif self._is_of_hparams:
             self._summary[value.tag] = measured
         else:
-            self._steps.add(event.step, {self._name(value.tag): measured}, _time(event.wall_time))
+            self._steps.add(event.step, {self._name(value.tag): measured}, moment(event.wall_time))
 
     def _add_hparams(self, content: bytes) -> None:
         config, status = self._library.hparams(content)
@@ -106,8 +106,8 @@ class TensorBoardRun:
             name=folder.resolve().name,
             folder=folder,
             config=self._config,
-            started_at=_time(self._first) if self._first else None,
-            ended_at=_time(self._last) if self._last else None,
+            started_at=moment(self._first) if self._first else None,
+            ended_at=moment(self._last) if self._last else None,
             state="failed" if self._has_failed else "unknown",
             error="TensorBoard's hyperparameters say that it failed" if self._has_failed else None,
             steps=self._steps.steps(),
@@ -125,10 +125,3 @@ class TensorBoardRun:
             )
             for (kind, tag), number in sorted(self._left_out.items())
         ]
-
-
-def _time(seconds: float) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(seconds, timezone.utc)
-    except (ValueError, OverflowError, OSError):
-        return None

@@ -35,6 +35,8 @@ class WandbFolder:
         run = WandbRun()
         for file in _starts(found.place):
             _read_file(file, run, messages)
+        if run.identity is None and run.has_steps:
+            run.identity = ("", "", found.place.stem.removeprefix("run-"))
         if run.identity is None:
             reasons = "; ".join(f"{problem.what} {problem.why}" for problem in run.problems)
             raise UnreadableRun(f"its file does not say which run it is: {reasons or 'it ends before'}")

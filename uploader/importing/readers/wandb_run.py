@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from journal.quantities import count
 from uploader.importing.imported_run import ImportedRun, Problem, RunState
 from uploader.importing.readers.collected_steps import CollectedSteps, ConsoleLines
+from uploader.importing.readers.moments import moment, of_message
 from uploader.importing.readers.named_files import NamedFiles
 
 
@@ -33,6 +34,11 @@ class WandbRun:
         self._console = ConsoleLines()
         self._files: list[NamedFiles] = []
         self._left_out: Counter[tuple[str, str]] = Counter()
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether something was logged."""
+        return bool(self._steps.steps())
 
     def begin(self, folder: Path) -> None:
         """Begin with the records of another file.
@@ -63,7 +69,7 @@ class WandbRun:
         self._about.update({name: value for name, value in about.items() if value})
         self._knows(hostname=run.host, gitRepository=run.git.remote_url, gitCommit=run.git.commit)
         if run.HasField("start_time"):
-            self._times.append(_time(run.start_time))
+            self._seen(of_message(run.start_time))
 
     def _on_config(self, config: Any) -> None:
         _update(self._config, config.update)
@@ -76,9 +82,8 @@ class WandbRun:
     def _on_history(self, history: Any) -> None:
         row: dict[str, Any] = {}
         _update(row, history.item)
-        number = history.step.num if history.HasField("step") else int(row.get("_step") or 0)
-        seconds = row.get("_timestamp")
-        at = datetime.fromtimestamp(seconds, timezone.utc) if isinstance(seconds, (int, float)) else None
+        number = history.step.num if history.HasField("step") else row.get("_step", 0)
+        at = moment(row.get("_timestamp"))
         for path in _media(row):
             self._files[-1].add(path, number)
         values = {name: value for name, value in row.items() if not name.startswith("_")}
@@ -88,8 +93,7 @@ class WandbRun:
         self._on_output_raw(output)
 
     def _on_output_raw(self, output: Any) -> None:
-        at = _time(output.timestamp)
-        self._times.append(at)
+        at = self._seen(of_message(output.timestamp))
         self._console.add(str(output.output_type), output.line, at)
 
     def _on_files(self, files: Any) -> None:
@@ -113,6 +117,11 @@ class WandbRun:
     def _on_exit(self, ended: Any) -> None:
         self._exit_code = ended.exit_code
 
+    def _seen(self, at: datetime | None) -> datetime | None:
+        if at is not None:
+            self._times.append(at)
+        return at
+
     def _knows(self, **facts: Any) -> None:
         self._environment.update({name: value for name, value in facts.items() if value})
 
@@ -129,7 +138,7 @@ class WandbRun:
             source="wandb",
             identity=self.identity,
             project=self.identity[1] or None,
-            name=self._name,
+            name=self._name or self.identity[2],
             folder=folder,
             config={**self._about, **_without_private(self._config)},
             environment=self._environment,
@@ -213,8 +222,3 @@ def _media(values: dict[str, Any]) -> Iterator[str]:
 
 def _without_private(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not name.startswith("_")}
-
-
-def _time(stamp: Any) -> datetime:
-    at: datetime = stamp.ToDatetime(tzinfo=timezone.utc)
-    return at
