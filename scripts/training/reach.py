@@ -27,7 +27,7 @@ BIN = Path(sys.executable).parent
 ARGUMENTS = "imgsz=32 batch=4 fraction=0.1 workers=0 device=cpu plots=False amp=False epochs=1 exist_ok=True".split()
 SHIM = """
 import sys
-words = ("yolo", "ultralytics", "train", "tune", "_temp_", "worker", "-c")
+words = ("yolo", "ultralytics", "train", "tune", "_temp_", "worker", "ipykernel", "-c")
 if any(word in part for part in sys.orig_argv for word in words):
     from torchvision_ops import ensure_torchvision_ops
     ensure_torchvision_ops()
@@ -106,7 +106,13 @@ def prepare(place: Path) -> dict[str, tuple[list[str], list[str], int]]:
     texts["ray_train.py"] = RAY
     for name, text in texts.items():
         (place / name).write_text(text.format(data=data, images=images, project=project))
-    notebook(place / "cells.ipynb", [f"!{' '.join(cli)} name=shout", f"%%bash\n{' '.join(cli)} name=bash"])
+    line = " ".join(cli)
+    cells = [
+        f"!{line} name=shout",
+        f"%%bash\n{line} name=bash",
+        "import sys\nsys.path.insert(0, '.')\nimport train\ntrain.train('cell')",
+    ]
+    notebook(place / "cells.ipynb", cells)
     killed = (
         "import os, train\nfrom ultralytics.engine.trainer import BaseTrainer\n"
         "BaseTrainer.final_eval = lambda self: os.kill(os.getpid(), 9)\ntrain.train('killed')"
@@ -120,7 +126,7 @@ def prepare(place: Path) -> dict[str, tuple[list[str], list[str], int]]:
         "tune": ([sys.executable, "tune.py"], ["data", "data"], 0),
         "torchrun": ([str(BIN / "torchrun"), "--nproc_per_node", "2", "ranks_train.py"], ["torchrun"], 0),
         "ddp": ([sys.executable, "ddp_train.py"], ["ddp"], 0),
-        "notebook": ([str(BIN / "jupyter"), "execute", "cells.ipynb"], ["shout", "bash"], 0),
+        "notebook": ([str(BIN / "jupyter"), "execute", "cells.ipynb"], ["shout", "bash", "cell"], 0),
         "killed": ([sys.executable, "-c", killed], ["killed"], -9),
     }
     if find_spec("ray"):  # it is large, and no version of this project needs it
