@@ -35,11 +35,21 @@ def not_finite() -> dict[str, float]:
 def make(tracker: str, folder: Path) -> None:
     """Have a process make the folder; it ends by SIGKILL, or the library could not be used."""
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "MLFLOW_ALLOW_FILE_STORE": "true", "TRACKIO_DIR": str(folder), "WANDB_SILENT": "true"}
+    home = str(folder.with_name(f"{folder.name}-home"))
+    settings = {
+        **{f"WANDB_{name}_DIR": home for name in ("CACHE", "CONFIG", "DATA")},
+        "WANDB__SERVICE_WAIT": "300",
+        "WANDB_INIT_TIMEOUT": "300",
+        "WANDB_ERROR_REPORTING": "false",
+        "WANDB_MODE": "offline",
+        "WANDB_SILENT": "true",
+        "MLFLOW_ALLOW_FILE_STORE": "true",
+        "TRACKIO_DIR": str(folder),
+    }
     done = subprocess.run(
         [sys.executable, __file__, tracker, str(folder)],
         cwd=folder,
-        env={**environment, "WANDB_MODE": "offline", "WANDB_ERROR_REPORTING": "false"},
+        env={**os.environ, **settings},
         capture_output=True,
         text=True,
         timeout=300,
