@@ -120,9 +120,10 @@ def _named(take: Take, project: str | None, name: str | None) -> Take:
     """Return what takes in a run under the names that a person gave."""
     from dataclasses import replace
 
-    chosen: Mapping[str, Any] = {
-        what: value for what, value in {"project": project, "name": name}.items() if value is not None
-    }
+    names = {"project": project, "name": name}
+    chosen: dict[str, Any] = {what: value for what, value in names.items() if value is not None}
+    if project is not None:
+        chosen["may_name_owner"] = True
     return lambda run: take(replace(run, **chosen))
 
 

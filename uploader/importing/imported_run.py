@@ -123,6 +123,7 @@ class ImportedRun:
         problems: What could not be read.
         known_as: The run's uuid by our own run file; it is another run's if what both tell of differs.
         is_recorded_in: The journal that the run file names.
+        may_name_owner: Whether a project `one/two` is the project `two` of the owner `one`.
         may_be_recorded: Whether our callbacks may have recorded some of it, so that it is a run that we know.
     """
 
@@ -146,4 +147,5 @@ class ImportedRun:
     problems: Sequence[Problem] = ()
     known_as: str | None = None
     is_recorded_in: Path | None = None
+    may_name_owner: bool = False
     may_be_recorded: bool = False

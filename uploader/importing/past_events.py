@@ -76,7 +76,7 @@ class PastEvents:
         Args:
             known: Number and content of each chunk that the journal has.
         """
-        lines = list(_lines(self._run.console))
+        lines = [(self._redactor.text(line), at) for line, at in _lines(self._run.console)]
         had = "\n".join(content for _, content in known).split("\n") if known else []
         if [line for line, _ in lines[: len(had)]] != had:
             return
@@ -85,7 +85,7 @@ class PastEvents:
             chunk = lines[start : start + LINES_PER_CHUNK]
             number += 1
             payload = chunk_payload(number, "\n".join(line for line, _ in chunk), len(chunk), {})
-            yield drafts(CONSOLE, self._redactor.value(payload), str(number), _text(chunk[-1][1]) or self.ended)
+            yield drafts(CONSOLE, payload, str(number), _text(chunk[-1][1]) or self.ended)
 
     def end(self) -> list[Draft]:
         """Return the run's end; nothing if its files tell of none."""

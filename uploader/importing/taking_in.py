@@ -185,10 +185,17 @@ def _add_checkpoint(opened: Journal, writer: Writer, session: Session, file: Run
     return None
 
 
+def _project(run: ImportedRun) -> str | None:
+    """Return the slug of a run's project: a slash names an owner with Ultralytics and a person, and in no tracker."""
+    return project_slug(run.project, _sweeps(run.folder)) if run.may_name_owner else project_slug(_flat(run.project))
+
+
+def _flat(project: str | None) -> str | None:
+    return project and project.strip("/").replace("/", "-")
+
+
 def _row(run: ImportedRun, run_id: str, began: str) -> Run:
-    return Run(
-        run_id, project_slug(run.project, _sweeps(run.folder)), run_slug(run.name), str(run.folder), began or now_text()
-    )
+    return Run(run_id, _project(run), run_slug(run.name), str(run.folder), began or now_text())
 
 
 def _sweeps(folder: Path) -> Path | None:

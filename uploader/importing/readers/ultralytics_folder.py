@@ -75,6 +75,7 @@ class UltralyticsFolder:
             problems=problems,
             known_as=known.run if known else None,
             is_recorded_in=journal_of(folder),
+            may_name_owner=True,
             may_be_recorded=True,
         )
 
