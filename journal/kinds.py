@@ -43,6 +43,9 @@ DETAIL = "model_detail"
 CONVERSION = "conversion"
 """A format, the key, into which a person wants a platform to convert the run's model."""
 
+DATASET = "dataset"
+"""A dataset, by the name that is the key, that a person wants on a platform, and the run's model to name."""
+
 EPOCHS_TOGETHER = "metrics"
 """Kind of a delivery, and of no event: many epochs at once, by their numbers, as `metrics` of its body."""
 
@@ -98,6 +101,7 @@ KINDS: Mapping[str, Kind] = {
         Kind(MEDIA, evicted_as="images and plots"),
         Kind(SUMMARY, is_for_platforms=False),
         Kind(USAGE, is_for_platforms=False),
+        Kind(DATASET, superseded_by="key", is_intent=True),
         Kind(DETAIL, superseded_by="key", is_intent=True),
         Kind(CONVERSION, superseded_by="key", is_intent=True, waits_for_end=True),
     )

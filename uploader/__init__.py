@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from uploader.callbacks.attach import attach, detach
     from uploader.delivery.draining import drain
     from uploader.delivery.summary import Summary
-    from uploader.intents import Wanted, convert, describe
+    from uploader.intents import Wanted, convert, describe, upload_dataset
     from uploader.live.active_run import ActiveRun
     from uploader.live.starting import start_run
     from uploader.platforms.hub.loading import HubModel
@@ -53,6 +53,7 @@ __all__ = [
     "resolve_platform_uri",
     "start_run",
     "status",
+    "upload_dataset",
     "verify",
 ]
 
@@ -77,6 +78,7 @@ _HOMES = {
     "resolve_platform_uri": "uploader.by_address",
     "start_run": "uploader.live.starting",
     "status": "uploader.reports.journal_status",
+    "upload_dataset": "uploader.intents",
     "verify": "uploader.verification.runs",
 }
 

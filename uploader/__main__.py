@@ -14,6 +14,7 @@ from uploader.commands.output_streams import tolerant_streams
 COMMANDS = (
     "check",
     "convert",
+    "dataset",
     "describe",
     "disable",
     "doctor",

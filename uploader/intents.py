@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from journal.kinds import CONVERSION, DETAIL
+from journal.kinds import CONVERSION, DATASET, DETAIL
 from journal.records import Run
 from uploader.errors import SettingsError
 from uploader.platforms.base import DESCRIPTION, LICENSE, TAGS
 from uploader.platforms.registry import formats, licenses
 from uploader.run_selection import choose_runs
+from uploader.slugs import project_slug
 
 if TYPE_CHECKING:
     from journal.folder import Journal
     from journal.writing.intent_events import Intent
 
+_ENDINGS = (".ndjson", ".zip", ".tar", ".tar.gz", ".tgz")
 _LONGEST_TAG = 128
 """Characters, as the platform's own names have at most."""
 
@@ -90,6 +94,47 @@ def convert(
         raise SettingsError(f"the platform converts into no '{format}'; it converts into {', '.join(formats())}")
     wanted = {"format": format, **({"args": dict(args)} if args else {})}
     return _record(run, CONVERSION, {format: wanted}, journal)
+
+
+def upload_dataset(
+    run: str, file: str | Path, *, name: str | None = None, task: str | None = None, journal: str | Path | None = None
+) -> Wanted:
+    """Have a run's platforms have a dataset, and its model name it. The next drain uploads it, after all else.
+
+    The file stays where it is: it is not copied into the journal, and must be there, unchanged, when it is uploaded.
+
+    Args:
+        run: By its name, `project/name`, the beginning of its id, its folder, or `latest`.
+        file: An archive (`.zip`, `.tar`, `.tar.gz`, `.tgz`) or a list (`.ndjson`), as the platform takes them.
+        name: Of the dataset; that of the file by default. What is new is added to a dataset of this name.
+        task: Of the dataset, if it is a new one, such as `segment`.
+        journal: Its folder; None for the usual one.
+
+    Raises:
+        SettingsError: There is no such file, or it is none that a platform takes.
+        UnknownRun: `run` fits no run, or several.
+        NoJournal: There is no journal.
+        JournalError: It cannot be written.
+    """
+    path = Path(os.path.abspath(Path(file).expanduser()))  # noqa: PTH100 - a link is meant as it is
+    ending = next((each for each in _ENDINGS if path.name.endswith(each)), None)
+    if ending is None or not path.is_file():
+        packing = f"; pack a folder, as by `python -m zipfile -c {path.name}.zip {path}`" if path.is_dir() else ""
+        raise SettingsError(f"{path} is no file that ends in {', '.join(_ENDINGS)}{packing}")
+    slug = project_slug(name or path.name.removesuffix(ending)) or ""
+    if not slug or "/" in slug:
+        raise SettingsError(f"'{name or path.name}' has no letter or digit that a platform keeps in a name")
+    facts = {"path": str(path), "filename": path.name, **_content(path)}
+    said = {"dataset": slug, "name": name or slug, **({"task": task} if task else {})}
+    return _record(run, DATASET, {slug: {**said, **facts}}, journal)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+        return {"size": file.tell(), "sha256": digest.hexdigest()}
 
 
 def _checked(tags: Sequence[str]) -> list[str]:

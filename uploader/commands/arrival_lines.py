@@ -12,6 +12,7 @@ from journal.kinds import (
     CHECKPOINT,
     COMPLETE,
     CONVERSION,
+    DATASET,
     DETAIL,
     EPOCH,
     EPOCHS_TOGETHER,
@@ -27,7 +28,7 @@ from uploader.run_selection import full_name
 TIMES = "%Y-%m-%d %H:%M:%S"
 """How the time of a line is written."""
 _MILESTONES = {REGISTRATION: "its start", COMPLETE: "its end", FAILED: "its failure"}
-_INTENTS = {DETAIL: "its {}", CONVERSION: "the order to convert it to {}"}
+_INTENTS = {DATASET: "its dataset {}", DETAIL: "its {}", CONVERSION: "the order to convert it to {}"}
 
 
 class ArrivalLines:

@@ -10,7 +10,7 @@ from itertools import pairwise
 import click
 
 from journal.clock import from_text
-from journal.kinds import CONVERSION, FINAL
+from journal.kinds import CONVERSION, DATASET, FINAL
 from journal.quantities import count, epoch_in_words, epochs_in_words, readable
 from journal.reading.delivery_records import DeliveryRecord
 from journal.reading.recorded_epochs import columns, trained_epochs
@@ -30,6 +30,8 @@ DELIVERIES = 8
 """So many of those that have not arrived are shown unless all are wanted."""
 _CHECKPOINTS = 6
 _INTENT = 40
+_ASKED = {CONVERSION: "convert to {}", DATASET: "dataset {}"}
+_TELLING = {CONVERSION: "args", DATASET: "path"}
 _STATES = {"running": "cyan", "finished": "green", "failed": "red", "interrupted": "yellow", "cancelled": "yellow"}
 _NOT_ARRIVED = ("dead", "pending", "claimed")
 _HAPPENED = "%Y-%m-%d %H:%M:%S"
@@ -229,8 +231,8 @@ def _intents(found: Sequence[RecordedIntent], wanted: Wanted) -> Iterator[str]:
 
 
 def _intent(one: RecordedIntent) -> Sequence[str]:
-    what = f"convert to {one.key}" if one.kind == CONVERSION else one.key
-    value = one.payload.get("args" if one.kind == CONVERSION else one.key, "")
+    what = _ASKED.get(one.kind, "{}").format(one.key)
+    value = one.payload.get(_TELLING.get(one.kind, one.key), "")
     told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     done = ", ".join(dict.fromkeys(one.deliveries.values())) or "not planned yet"
     return what, cut(one_line(told), _INTENT), done, _local(one.recorded_at)

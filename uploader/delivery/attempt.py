@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock
@@ -16,7 +18,16 @@ from journal.kinds import INTENTS, REGISTRATION
 from journal.records import Claim
 from uploader.delivery.progress import Progress
 from uploader.errors import BlobUnusable, Damaged, DeliveryError, Interrupted, OlderCopy, Refused
-from uploader.platforms.base import CarryingOut, Comparing, Message, Platform, Receipt, RunIdentity, Upload
+from uploader.platforms.base import (
+    CarryingOut,
+    Comparing,
+    Message,
+    Platform,
+    Receipt,
+    RunIdentity,
+    Upload,
+    UploadProgress,
+)
 from uploader.platforms.registry import spec_of
 from uploader.run_folder.run_file import KnownRun
 
@@ -86,12 +97,14 @@ class Deliverer:
         told = (claim.attempt, claim.order, claim.times)
         message = Message(claim.chunk_id, claim.kind, claim.body, self._identity(claim), *told)
         if claim.kind in INTENTS:
-            return self._carry_out(message)
+            return self._carry_out(claim, message)
         return self._platform.register(message) if claim.kind == REGISTRATION else self._platform.send(message)
 
-    def _carry_out(self, intent: Message) -> Receipt:
+    def _carry_out(self, claim: Claim, intent: Message) -> Receipt:
         if isinstance(self._platform, CarryingOut):
-            return self._platform.carry_out(intent)
+            size = json.loads(claim.body).get("size", 0)
+            with self._sending(f"{claim.run.name}/{claim.role}", size if isinstance(size, int) else 0) as hear:
+                return self._platform.carry_out(intent, hear)
         raise Refused(f"{spec_of(self._platform.name).title} does nothing of this kind for a run", status=_NOT_OFFERED)
 
     def _require_newest(self, claim: Claim) -> None:
@@ -112,14 +125,21 @@ class Deliverer:
 
     def _upload(self, claim: Claim) -> Receipt:
         upload = self._describe(claim, json.loads(claim.body))
-        with self._progress.upload(f"{claim.run.name}/{upload.filename}", upload.size) as sent:
+        with self._sending(f"{claim.run.name}/{upload.filename}", upload.size) as hear:
+            return self._platform.upload(upload, hear)
+
+    @contextmanager
+    def _sending(self, name: str, size: int) -> Iterator[UploadProgress]:
+        """Show a file that is sent, if there is one, and end it where it is once the drain is to stop."""
+        shown = self._progress.upload(name, size) if size else nullcontext(lambda _: None)
+        with shown as sent:
 
             def hear(size: int) -> None:
                 if self._abort.is_set():
                     raise Interrupted("the drain was told to stop in the middle of the upload")
                 sent(size)
 
-            return self._platform.upload(upload, hear)
+            yield hear
 
     def _describe(self, claim: Claim, file: dict[str, Any]) -> Upload:
         assert claim.sha256 is not None  # the planner gives every upload its blob

@@ -236,8 +236,12 @@ class KeepingHeads(Protocol):
 class CarryingOut(Protocol):
     """A client of a platform that does what a person wants of it, beside taking what trainings tell."""
 
-    def carry_out(self, intent: Message) -> Receipt:
+    def carry_out(self, intent: Message, progress: UploadProgress) -> Receipt:
         """Do what is wanted of a registered run, once however often it is asked for.
+
+        Args:
+            intent: What is wanted.
+            progress: Told the number of bytes that were sent of a file, if it takes one.
 
         Raises:
             Refused: The platform does not do such a thing.

@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 
 from uploader.server.api import (
     bodies,
+    dataset_endpoints,
     exports,
     hub_endpoints,
     model_edits,
@@ -40,6 +41,7 @@ def create_app(platform: Platform, limits: Limits) -> Starlette:
             *witness_endpoints.routes,
             *model_edits.routes,
             *exports.routes,
+            *dataset_endpoints.routes,
             *projects.routes,
             *training_pages.routes,
             *hub_pages.routes,

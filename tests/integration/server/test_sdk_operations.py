@@ -21,6 +21,9 @@ DOCS = Path(__file__).parents[3] / "docs" / "local-platform.md"
 WEIGHTS = b"weights" * 1000
 
 KNOWN: dict[str, dict[str, Any]] = {
+    "datasets.create": {"dataset": "made"},
+    "datasets.ingest": {"body": {"conflictPolicy": "skip"}},
+    "upload.signed_url": {"body": {"assetType": "datasets", "filename": "a.zip", "totalBytes": 1}},
     "exports.create": {"format": "onnx", "args": {"imgsz": 96}},
     "exports.resolve_mobile": {"extra_headers": {"Authorization": "Bearer k"}},  # it sends no key by itself
     "models.create": {"body": {"project": "demo", "model": "made", "trainResults": [{"epoch": 0}]}},
@@ -99,6 +102,21 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield server
 
 
+def add_file(client: Any, operation: str, given: dict[str, Any]) -> None:
+    """Name a dataset, or a file that was uploaded for it, in the arguments of an operation."""
+    dataset = client.datasets.retrieve("local", "cars")["dataset"]["id"]
+    body = {**KNOWN["upload.signed_url"]["body"], "assetId": dataset, "contentType": "application/zip"}
+    if operation == "upload.signed_url":
+        given["body"] = body
+        return
+    signed = client.upload.signed_url(body=body)
+    assert put(signed["uploadUrl"], b"z").ok
+    if operation == "upload.complete":
+        given["session_id"] = signed["sessionId"]
+    else:
+        given["body"] = {**given["body"], "sessionId": signed["sessionId"]}
+
+
 @pytest.fixture
 def call(shared: RunningServer) -> Iterator[Callable[[str], Any]]:
     """Calls an operation of the SDK, and returns its answer."""
@@ -110,6 +128,8 @@ def call(shared: RunningServer) -> Iterator[Callable[[str], Any]]:
             given = arguments(operation, inspect.signature(method))
             if name in {"retrieve", "delete"} and resource == "exports":
                 given["export_id"] = client.exports.create("local", "demo", "train", format="onnx")["id"]
+            if operation in {"upload.signed_url", "upload.complete", "datasets.ingest"}:
+                add_file(client, operation, given)
             return method(**given)
 
         yield called

@@ -14,12 +14,14 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from journal.kinds import CONVERSION
+from journal.kinds import CONVERSION, DATASET
 from uploader.errors import Refused, Transient
 from uploader.platforms.answers import brief, is_id, server_message
-from uploader.platforms.base import TAGS, Message, Receipt
+from uploader.platforms.base import TAGS, Message, Receipt, UploadProgress
 from uploader.platforms.http.json_api import JsonApi
+from uploader.platforms.ultralytics.dataset_upload import Datasets
 from uploader.platforms.ultralytics.own_model import OwnModel, own_model
+from uploader.platforms.uploads.upload import Storage
 
 PATIENCE = 3
 """So many times what may be a web server's page says that there is no such path, before that is believed."""
@@ -32,19 +34,21 @@ _OVER = frozenset({"failed", "cancelled"})
 class Intents:
     """Carries out intents at one platform. Threads may share it."""
 
-    def __init__(self, api: JsonApi, host: str, metadata: Lock) -> None:
+    def __init__(self, api: JsonApi, host: str, metadata: Lock, storage: Storage) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
             api: The platform's endpoints.
             host: The platform, for messages.
             metadata: Held while a model's metadata is read and written.
+            storage: Where files go.
         """
+        self._datasets = Datasets(api, host, storage)
         self._api = api
         self._host = host
         self._metadata = metadata
 
-    def carry_out(self, intent: Message) -> Receipt:
+    def carry_out(self, intent: Message, progress: UploadProgress) -> Receipt:
         """Do what is wanted.
 
         Raises:
@@ -55,6 +59,8 @@ class Intents:
         with _as_refusal(self._host, intent.attempt):
             if intent.event == CONVERSION:
                 return self._convert(intent, wanted)
+            if intent.event == DATASET:
+                return self._name_dataset(intent, self._datasets.upload(intent, wanted, progress))
             return self._edit(intent, wanted)
 
     def _model(self, intent: Message) -> OwnModel:
@@ -69,6 +75,14 @@ class Intents:
         with self._metadata:
             model = self._model(intent)
             return self._patch(model.path, {"metadata": {**model.metadata, **wanted}})
+
+    def _name_dataset(self, intent: Message, uploaded: Receipt) -> Receipt:
+        """Have the model name the dataset; its version stands in the metadata, as the API has no field for it."""
+        with self._metadata:
+            model = self._model(intent)
+            metadata = {**model.metadata, DATASET: dict(uploaded.answer)}
+            self._patch(model.path, {"datasetSlug": uploaded.answer[DATASET], "metadata": metadata})
+        return uploaded
 
     def _patch(self, path: str, fields: Mapping[str, Any]) -> Receipt:
         answer = self._api.patch(path, json.dumps(fields))

@@ -125,11 +125,11 @@ class UltralyticsPlatform:
         self._run_heads = self._run_heads or RunHeads(self._api, self._host, self._metadata)
         return self._run_heads.keep(identity, head, sessions)
 
-    def carry_out(self, intent: Message) -> Receipt:
+    def carry_out(self, intent: Message, progress: UploadProgress) -> Receipt:
         """Do what a person wants of a run's model; see `Intents.carry_out`."""
         from uploader.platforms.ultralytics.carrying_out import Intents  # few drains carry out any
 
-        return Intents(self._api, self._host, self._metadata).carry_out(intent)
+        return Intents(self._api, self._host, self._metadata, self._storage).carry_out(intent, progress)
 
     def send(self, message: Message) -> Receipt:
         """Send any other event.

@@ -109,7 +109,7 @@ class Storage:
         try:
             begun = point if point.session else self._begin(upload, point.location)
             if begun.session is None:
-                self._put(upload, point.location["uploadUrl"], progress)
+                self._put(upload, point.location, progress)
             else:
                 self._points.keep(upload.chunk_id, replace(begun, offset=None))
                 self._transfer(upload, begun.session, begun.offset, progress)
@@ -144,8 +144,10 @@ class Storage:
             session.abandon()
             raise
 
-    def _put(self, upload: Upload, url: str, progress: UploadProgress) -> None:
-        headers = {"Content-Type": "application/octet-stream"}
+    def _put(self, upload: Upload, location: UploadLocation, progress: UploadProgress) -> None:
+        url, signed = location["uploadUrl"], location.get("headers")
+        told = signed.items() if isinstance(signed, dict) else ()
+        headers = {"Content-Type": "application/octet-stream"} | {name: str(value) for name, value in told}
         with BlobReader(upload.path, upload.size, upload.sha256, progress) as body:
             answer = self._transport.request("PUT", url, headers=headers, body=body, answer_seconds=STORAGE_SECONDS)
         check_taken(answer, host_of(url))

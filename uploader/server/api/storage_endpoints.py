@@ -89,7 +89,7 @@ async def put_upload(request: Request) -> Response:
     platform = platform_of(request)
     check_signature(request, platform)
     upload = await run_in_threadpool(find_upload, platform, request.path_params["upload"])
-    sha256, size = await _receive(request, platform, upload)
+    sha256, size = await receive(request, platform, upload.declared_size, upload.declared_sha256)
 
     def finish() -> None:
         with platform.store.write(durable=True) as rows:
@@ -124,26 +124,39 @@ routes = [
 ]
 
 
-def _expected_size(request: Request, upload: Upload) -> int | None:
+def _expected_size(request: Request, declared: int | None) -> int | None:
     announced = content_length(request, default=-1)
-    sizes = {size for size in (announced, upload.declared_size) if size not in (-1, None)}
+    sizes = {size for size in (announced, declared) if size not in (-1, None)}
     if len(sizes) > 1:
-        raise Malformed(f"The upload was announced with {upload.declared_size} bytes, not {announced}")
+        raise Malformed(f"The upload was announced with {declared} bytes, not {announced}")
     expected = next(iter(sizes), None)
     check_size(expected)
     return expected
 
 
-async def _receive(request: Request, platform: Platform, upload: Upload) -> tuple[str, int]:
-    expected = _expected_size(request, upload)
+async def receive(
+    request: Request, platform: Platform, declared_size: int | None, declared_sha256: str | None = None
+) -> tuple[str, int]:
+    """Receive a file and keep it; return its sha256 and size.
+
+    Args:
+        request: Holds the bytes.
+        platform: Keeps the file.
+        declared_size: Bytes, if they were announced.
+        declared_sha256: Of the bytes, if it was announced.
+
+    Raises:
+        Malformed: It is not what was announced.
+    """
+    expected = _expected_size(request, declared_size)
     with ExitStack() as stack:
         incoming = await run_in_threadpool(stack.enter_context, platform.files.incoming())
         async for block in blocks(request, MAX_FILE if expected is None else expected):
             await run_in_threadpool(incoming.write, block)
         if expected is not None and incoming.size != expected:
             raise Malformed(f"The file ended after {incoming.size} of {expected} bytes")
-        if upload.declared_sha256 not in (None, incoming.sha256):
-            raise Malformed(f"The upload was announced with SHA-256 {upload.declared_sha256}, not {incoming.sha256}")
+        if declared_sha256 not in (None, incoming.sha256):
+            raise Malformed(f"The upload was announced with SHA-256 {declared_sha256}, not {incoming.sha256}")
         # Leaving the context flushes a large file to disk, which takes too long for the event loop.
         await run_in_threadpool(stack.pop_all().close)
     return incoming.sha256, incoming.size

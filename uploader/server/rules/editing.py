@@ -102,7 +102,12 @@ def _epochs(results: Any, now: str) -> Iterator[Epoch]:
         yield Epoch(epoch, data, checked(timestamp, "timestamp") if timestamp else now, now)
 
 
-def _metadata(value: Any, name: str) -> dict[str, Any]:
+def checked_metadata(value: Any, name: str) -> dict[str, Any]:
+    """Return a client's own JSON, within the limits of its size, keys and depth.
+
+    Raises:
+        Invalid: It exceeds one.
+    """
     found = mapping(value, f"'{name}'")
     _check_parts(name, [found])
     if len(json.dumps(found, ensure_ascii=False, separators=(",", ":"))) > MAX_METADATA:
@@ -164,9 +169,9 @@ def _one_of(allowed: frozenset[str]) -> Callable[[Any, str], str]:
 
 _Check = Callable[[Any, str], Any]
 _COLUMNS: dict[str, tuple[str, _Check]] = {
-    "metadata": ("metadata", _metadata),
+    "metadata": ("metadata", checked_metadata),
     "status": ("status", _one_of(frozenset(get_args(Status)))),
-    "trainArgs": ("train_args", _metadata),
+    "trainArgs": ("train_args", checked_metadata),
     "environment": ("environment", _mapping),
     "epochs": ("epochs", _integer),
     "completedAt": ("completed_at", checked),

@@ -6,7 +6,9 @@ Two empty marker files beside a dataset change how it is served: with `SLUG.proc
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from uploader.server.http_errors import Conflict, Forbidden, NotFound
@@ -28,6 +30,21 @@ def file_of(data: Path, owner: str, slug: str) -> Path:
 def names(data: Path) -> list[str]:
     """Return the datasets that are there, as `OWNER/SLUG`."""
     return sorted(f"{each.parent.name}/{each.stem}" for each in (data / "datasets").glob("*/*.ndjson"))
+
+
+def is_processing(data: Path, owner: str, slug: str) -> bool:
+    """Return whether a dataset is not ready yet."""
+    return file_of(data, owner, slug).with_suffix(".processing").exists()
+
+
+def splits(data: Path, owner: str, slug: str) -> dict[str, int]:
+    """Return how many images of each split a dataset lists."""
+    counts = {"train": 0, "val": 0, "test": 0}
+    with suppress(OSError, ValueError), file_of(data, owner, slug).open(encoding="utf-8") as lines:
+        for record in map(json.loads, filter(str.strip, lines)):
+            if isinstance(record, dict) and record.get("split") in counts:
+                counts[record["split"]] += 1
+    return counts
 
 
 def check_export(data: Path, owner: str, slug: str, reader: str) -> None:

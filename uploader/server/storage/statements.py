@@ -8,6 +8,7 @@ from typing import Any
 
 from uploader.server.storage import record_table
 from uploader.server.storage.answer_store import AnswerRows
+from uploader.server.storage.dataset_store import DatasetRows
 from uploader.server.storage.export_store import ExportRows
 from uploader.server.storage.hub_store import HubRows
 from uploader.server.storage.ordering import Order, is_older
@@ -95,6 +96,11 @@ class Rows:
     def witness(self) -> WitnessRows:
         """The table of countersigned heads, in the same transaction."""
         return WitnessRows(self._connection)
+
+    @property
+    def datasets(self) -> DatasetRows:
+        """The tables of datasets, in the same transaction."""
+        return DatasetRows(self._connection)
 
     @property
     def exports(self) -> ExportRows:

@@ -220,6 +220,34 @@ CREATE TABLE media (                -- images and plots
 );
 """
 
+_DATASETS = """
+CREATE TABLE datasets (             -- made by clients; beside those that are files only
+    id         TEXT PRIMARY KEY,
+    owner      TEXT NOT NULL,
+    slug       TEXT NOT NULL,
+    properties TEXT NOT NULL,       -- this and the next: JSON
+    metadata   TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    UNIQUE (owner, slug)
+);
+CREATE TABLE dataset_files (
+    id            TEXT PRIMARY KEY,
+    dataset_id    TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,
+    filename      TEXT NOT NULL,
+    declared_size INTEGER NOT NULL,
+    sha256        TEXT,             -- NULL: not there yet
+    size          INTEGER,
+    ingested      INTEGER NOT NULL
+);
+CREATE TABLE dataset_versions (
+    dataset_id   TEXT NOT NULL REFERENCES datasets ON DELETE CASCADE,
+    version      INTEGER NOT NULL,
+    content_hash TEXT NOT NULL,
+    PRIMARY KEY (dataset_id, version)
+);
+"""
+
 STEPS = (
     _PLATFORM,
     _HUB,
@@ -232,6 +260,7 @@ STEPS = (
     _EVALUATIONS,
     _EXPORTS,
     _MEDIA,
+    _DATASETS,
 )
 """Migrations, in order: each leads to the next layout, the first from an empty file."""
 

@@ -19,6 +19,7 @@ _FORGET_FILES = """
 _USED_FILES = """
     SELECT sha256 FROM uploads WHERE sha256 NOT NULL
     UNION SELECT sha256 FROM checkpoints UNION SELECT sha256 FROM hub_weights
+    UNION SELECT sha256 FROM dataset_files WHERE sha256 NOT NULL
 """
 
 
