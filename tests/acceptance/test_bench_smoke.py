@@ -25,7 +25,7 @@ def test_a_bench_prints_a_table_and_writes_its_figures(tmp_path: Path) -> None:
     assert "| p50 |" in " ".join(done.stdout.split())
     figures = json.loads((tmp_path / "figures.json").read_text())
     (table,) = figures["benches"]["startup"]["tables"]
-    assert [row["count"] for row in table["rows"]] == [1] * 7
+    assert [row["count"] for row in table["rows"]] == [1] * 10
     assert table["rows"][0]["ratio"] == 1
     assert figures["machine"]["SQLite"]
     assert list(tmp_path.iterdir()) == [tmp_path / "figures.json"]
