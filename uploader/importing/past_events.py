@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from journal.clock import now_text, to_text
+from journal.encoding import storable
 from journal.evaluations import SAID, looks_like_one
 from journal.kinds import BEST, COMPLETE, CONSOLE, EPOCH, FAILED, FINAL, REGISTRATION, SUMMARY
 from journal.metrics import IMPORTED, SOURCE
@@ -26,7 +27,7 @@ IMPORT = "import"
 
 def run_uuid(run: ImportedRun) -> str:
     """Return the uuid that a run has wherever and whenever it is imported."""
-    return derived(IMPORT, run.source, *run.identity)
+    return derived(IMPORT, run.source, *map(storable, run.identity))
 
 
 class PastEvents:

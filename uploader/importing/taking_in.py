@@ -14,6 +14,7 @@ from filelock import FileLock
 from journal import Journal
 from journal.checkpoints.blobs import file_stamp
 from journal.clock import now_text, to_text
+from journal.encoding import storable
 from journal.errors import BlobError, JournalBusy
 from journal.ids import digest as text_digest
 from journal.kinds import CONSOLE
@@ -164,7 +165,7 @@ def _session(run_id: str, lacking: Lacking) -> Session:
     """Return the session that brings in exactly this: two copies of a journal give it the same uuid."""
     told = [part for draft in (*lacking.before_checkpoints, *lacking.end) for part in draft[:3]]
     files = [sha256 for _, sha256 in lacking.checkpoints]
-    return Session(run_id, derived(IMPORT, run_id, text_digest("\0".join([*told, *files]))))
+    return Session(run_id, derived(IMPORT, run_id, text_digest(storable("\0".join([*told, *files])))))
 
 
 def _add_checkpoint(opened: Journal, writer: Writer, session: Session, file: RunFile) -> str | None:
@@ -195,7 +196,7 @@ def _flat(project: str | None) -> str | None:
 
 
 def _row(run: ImportedRun, run_id: str, began: str) -> Run:
-    return Run(run_id, _project(run), run_slug(run.name), str(run.folder), began or now_text())
+    return Run(run_id, _project(run), run_slug(run.name), storable(str(run.folder)), began or now_text())
 
 
 def _sweeps(folder: Path) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -308,3 +309,16 @@ def test_an_import_waits_for_others_that_write(
     monkeypatch.setattr(Writer, "start_run", start_run)
     assert [told["how"] for told in imports(folder)] == ["new"]
     assert answers == []
+
+
+def test_names_that_are_no_text_and_files_to_wait_for_stop_no_import(imports: Imports, tmp_path: Path) -> None:
+    named = ARGUMENTS + 'description: "\\ud800"\nproject: "p\\udcff"\n'
+    run_folder(Path(os.fsdecode(os.fsencode(tmp_path / "runs" / "no text ") + b"\xff")), arguments=named)
+    pipe = run_folder(tmp_path / "runs" / "pipe")
+    for name in ("args.yaml", "weights/last.pt", "weights/best.pt"):
+        (pipe / name).unlink()
+        os.mkfifo(pipe / name)
+    [first, second] = imports(tmp_path / "runs", code=4)
+    assert (first["steps"], first["checkpoints"]) == (3, 1)
+    assert (second["steps"], second["problems"][0]["what"]) == (3, "args.yaml")
+    assert [told["how"] for told in imports(tmp_path / "runs", code=4)] == ["known", "known"]
