@@ -132,18 +132,28 @@ def test_lost_answers_take_it_in_once(journals: Recordings, api: Api, tmp_path: 
 
 
 def test_it_is_uploaded_once_however_long_it_is_taken_in(
-    journals: Recordings, api: Api, server: RunningServer, tmp_path: Path
+    journals: Recordings, api: Api, server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("uploader.platforms.ultralytics.dataset_upload._POLL_SECONDS", 0.0)
     journals.whole()
     want(journals, listed(tmp_path, "a.png"))
     marker = server.data / "datasets" / "local" / "cars.processing"
     marker.parent.mkdir(parents=True)
     marker.touch()
-    with scripted_server(in_front_of(api.url)) as between:
-        journals.drain(between.url, max_time=0.0)
-        marker.unlink()
-        assert journals.drain(between.url, max_time=600.0).exit_code == 0
-        assert len([each for each in between.requests if each.path.endswith("/ingest")]) == 1
+    behind, done, asked = in_front_of(api.url), [], []
+
+    def script(request: Request) -> Reply:
+        if request.path.endswith("/ingest"):
+            done.append(request)
+        elif done and request.method == "GET" and request.path.endswith("/datasets/local/cars"):
+            asked.append(request)
+            if len(asked) == 3:
+                marker.unlink()
+        return behind(request)
+
+    with scripted_server(script) as between:
+        assert journals.drain(between.url, timing=QUICK, max_time=600.0).exit_code == 0
+    assert (len(done), len(asked)) == (1, 3)
     assert named(api)["version"] == 1
 
 
