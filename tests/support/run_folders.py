@@ -10,6 +10,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 BEGAN = datetime(2024, 5, 1, 10, 0, 0, tzinfo=timezone.utc)
 SECONDS = 60.0
 """An epoch takes so long."""
@@ -69,6 +71,7 @@ def run_folder(folder: Path, epochs: int = 3, *, total: int | None = None, argum
         total: How many were asked for; by default those.
         arguments: Content of `args.yaml`.
     """
+    pytest.importorskip("yaml")  # it reads the arguments; Ultralytics brings it along
     asked = total or epochs
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "args.yaml").write_text(arguments.format(epochs=asked))
