@@ -110,7 +110,7 @@ def _taker(journal: Path | None, *, dry: bool) -> Iterator[tuple[Take, Path]]:
     keys = Settings.load().keys
     where = journal or default_journal()
     if dry and what_is(where) != "journal":
-        yield (lambda run: preview(run, keys)), where
+        yield (lambda run: preview(run, keys, where)), where
         return
     with open_with_room(journal) as opened:
         yield (lambda run: take_in(opened, run, keys, dry=dry)), opened.path

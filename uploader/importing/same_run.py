@@ -47,7 +47,7 @@ def recognized(run: ImportedRun, opened: Journal, writer: Writer) -> Recognized:
         if past.is_known and _agrees(run, past.epochs) is not False:
             return Recognized(run.known_as, past)
         if not past.is_known:
-            return Recognized(run.known_as, past, _recorded_elsewhere(run, run.known_as, opened))
+            return Recognized(run.known_as, past, _recorded_elsewhere(run, opened.path))
     for candidate in _candidates(run, opened) - {own} if run.may_be_recorded else ():
         past = writer.past_run(candidate)
         if _agrees(run, past.epochs):
@@ -55,9 +55,14 @@ def recognized(run: ImportedRun, opened: Journal, writer: Writer) -> Recognized:
     return Recognized(own, writer.past_run(own))
 
 
-def unknown(run: ImportedRun) -> Recognized:
-    """Return the same where there is no journal yet."""
-    return Recognized(run.known_as or run_uuid(run), PastRun())
+def unknown(run: ImportedRun, here: Path) -> Recognized:
+    """Return the same where there is no journal yet.
+
+    Args:
+        run: The run.
+        here: Where the journal would be.
+    """
+    return Recognized(run.known_as or run_uuid(run), PastRun(), _recorded_elsewhere(run, here))
 
 
 def _candidates(run: ImportedRun, opened: Journal) -> set[str]:
@@ -74,11 +79,11 @@ def _agrees(run: ImportedRun, epochs: Mapping[int, Mapping[str, Any]]) -> bool |
     return same if common else None
 
 
-def _recorded_elsewhere(run: ImportedRun, run_id: str, opened: Journal) -> Path | None:
-    """Return the journal that a run file names, if that is another one, is there, and has the run."""
+def _recorded_elsewhere(run: ImportedRun, here: Path) -> Path | None:
+    """Return the journal that a run file names, if that is another one than here, is there, and has the run."""
     place = run.is_recorded_in
-    if place is None or place.resolve() == opened.path.resolve() or what_is(place) != "journal":
+    if run.known_as is None or place is None or place.resolve() == here.resolve() or what_is(place) != "journal":
         return None
     with suppress(JournalError), journal.open(place) as other:
-        return place if other.recognition().has_run(run_id) else None
+        return place if other.recognition().has_run(run.known_as) else None
     return None

@@ -90,7 +90,7 @@ def _take_in(opened: Journal, run: ImportedRun, keys: Iterable[str], *, dry: boo
         events = PastEvents(run, Redactor(keys))
         told = Taken(_row(run, which.id, events.began), "known", state=run.state, problems=run.problems)
         if which.elsewhere is not None:
-            return replace(told, how="elsewhere", journal=which.elsewhere)
+            return _left_there(told, which.elsewhere)
         if which.past.is_pruned:
             return replace(told, run=_known(writer, told.run))
         if which.past.is_live or (which.past.is_recorded and _over(opened, which.id) is None):
@@ -106,10 +106,22 @@ def _alone(folder: Path) -> FileLock:
     return FileLock(folder / _LOCK, mode=0o600)
 
 
-def preview(run: ImportedRun, keys: Iterable[str]) -> Taken:
-    """Return what would become of a run where there is no journal yet."""
-    events, which = PastEvents(run, Redactor(keys)), unknown(run)
+def _left_there(told: Taken, journal: Path) -> Taken:
+    return replace(told, how="elsewhere", journal=journal)
+
+
+def preview(run: ImportedRun, keys: Iterable[str], here: Path) -> Taken:
+    """Return what would become of a run where there is no journal yet.
+
+    Args:
+        run: The run.
+        keys: What is to be kept out of the journal.
+        here: Where the journal would be.
+    """
+    events, which = PastEvents(run, Redactor(keys)), unknown(run, here)
     told = Taken(_row(run, which.id, events.began), "known", state=run.state, problems=run.problems)
+    if which.elsewhere is not None:
+        return _left_there(told, which.elsewhere)
     return _summed_up(told, which.past, lacking_of(run, which.past, events), [])
 
 

@@ -93,9 +93,9 @@ def test_an_end_that_is_told_later_comes_in(imports: Imports, journals: Recordin
 
 
 @pytest.mark.parametrize(("may_name_owner", "project"), [(False, "workspace-project"), (True, "workspace/project")])
-def test_a_slash_names_an_owner_only_where_it_means_one(may_name_owner: bool, project: str) -> None:
+def test_a_slash_names_an_owner_only_where_it_means_one(tmp_path: Path, may_name_owner: bool, project: str) -> None:
     run = replace(RUN, project="workspace/project", may_name_owner=may_name_owner)
-    assert preview(run, ()).run.project == project
+    assert preview(run, (), tmp_path).run.project == project
 
 
 def test_console_text_with_a_secret_is_added_to_as_any_other(imports: Imports, journals: Recordings) -> None:

@@ -80,8 +80,9 @@ def test_a_run_whose_journal_is_lost_comes_back_as_the_same(imports: Imports, fo
     with recordings(tmp_path / "lost", durability="process") as lost:
         training = recorded(lost, folder, epochs=3)
         training.end("finished")
-        [told] = imports(folder)
-        assert (told["how"], told["elsewhere"]) == ("elsewhere", str(tmp_path / "lost"))
+        for how in (["--dry-run"], []):
+            [told] = imports(folder, *how)
+            assert (told["how"], told["elsewhere"]) == ("elsewhere", str(tmp_path / "lost"))
     (tmp_path / "lost").rename(tmp_path / "gone")
     [told] = imports(folder)
     assert (told["how"], told["run"], told["steps"]) == ("new", training.run.id, 3)
