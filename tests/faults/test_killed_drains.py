@@ -22,11 +22,7 @@ from soaks.fault_schedule import Schedule
 from soaks.network_tally import NetworkTally, rows
 from soaks.trainings import record
 from soaks.verdict import compare
-from support.platform_api import Api
 
-import journal
-from journal.reading.run_reader import recorded_runs
-from uploader import intents
 from uploader.server.running import RunningServer, running
 
 ALL_DELIVERED, WORK_REMAINS = 0, 3
@@ -112,34 +108,6 @@ def test_a_drain_may_die_at_any_request(
             assert drain(job).exit_code == ALL_DELIVERED
         number += 1
     assert number > 10
-
-
-def test_a_drain_may_die_after_any_request_for_what_is_wanted(
-    server: RunningServer, fork_server: ForkServer, tmp_path: Path
-) -> None:
-    number, killed = 1, True
-    while killed:
-        project = f"wanted-{number}"
-        with journal_and_network(server, tmp_path / str(number), project) as (job, between):
-            seen = [0]
-            between.observer = lambda request, _, seen=seen: seen.append(request)  # type: ignore[misc]
-            assert drain(job).exit_code == ALL_DELIVERED
-            with journal.open(job.folder) as opened:
-                [run] = recorded_runs(opened.begin)
-            intents.describe(run.id, description="seen", tags=["a"], journal=job.folder)
-            intents.convert(run.id, "onnx", journal=job.folder)
-            victims = ambush(between, max(seen) + number, "handled", sending(signal.SIGKILL))
-            pid = fork_server.start(job)
-            victims.put(pid)
-            killed = fork_server.wait(pid) == -signal.SIGKILL
-            between.wait_until_idle()
-            assert drain(job).exit_code == ALL_DELIVERED
-        [model] = Api(server.url, KEY).get(f"/api/models/local/{project}")["models"]
-        place = f"/api/models/local/{project}/{model['model']}"
-        assert (model["description"], Api(server.url, KEY).get(place)["model"]["metadata"]["tags"]) == ("seen", ["a"])
-        assert len(Api(server.url, KEY).get(f"{place}/exports")["exports"]) == 1
-        number += 1
-    assert number > 5
 
 
 @pytest.mark.parametrize(("limit", "file"), [(12, ".py"), (100, "delivery/run_routing.py")])
