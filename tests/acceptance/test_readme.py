@@ -18,7 +18,7 @@ from uploader.server.running import running
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = re.findall(r"```bash\n(.+?)\n```", README, re.DOTALL)
-PROGRAM, READING = re.findall(r"```python\n(.+?)\n```", README, re.DOTALL)
+PROGRAM, READING, LOOP = re.findall(r"```python\n(.+?)\n```", README, re.DOTALL)
 KEY = "k" * 40
 
 # How each command is checked; a command that is added to the README has to be added here.
@@ -28,6 +28,9 @@ IS_THE_INSTALLATION = 'python -m pip install ".[train]"'
 ENDS_AT_ONCE = {
     'export UPLOADER_JOURNAL="$HOME/uploader-journal"': 0,
     "python -m uploader drain": 0,
+    "python -m uploader exec -- python train.py": 0,
+    "python -m uploader export latest": 0,
+    "python -m uploader import runs": 0,
     "python -m uploader show": 0,
     "python -m uploader status": 0,
     "python -m uploader where": 0,
@@ -55,6 +58,11 @@ def home(tmp_path_factory: pytest.TempPathFactory, training_data: Path) -> Itera
     }
     shutil.copytree(training_data.parent, folder / "data")
     shutil.copy(training_data, folder / "data.yaml")
+    forgotten = folder / "runs" / "forgotten"
+    forgotten.mkdir(parents=True)
+    (forgotten / "results.csv").write_text("epoch,train/box_loss,val/box_loss\n1,1.5,1.6\n")
+    (forgotten / "args.yaml").write_text("task: detect\nmode: train\nmodel: yolo11n.yaml\nepochs: 1\n")
+    (folder / "train.py").write_text("print('trained')\n")
     program = folder / "program.py"
     # The pinned torch has no compiled torchvision beside it; a person's has.
     program.write_text(
@@ -117,6 +125,21 @@ def test_the_run_is_read_in_python(home: dict[str, str]) -> None:
     done = subprocess.run(command, env=home, cwd=home["HERE"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"demo/t1\S* finished \[[\d.e-]+\]\n", done.stdout)
+
+
+@pytest.mark.training
+def test_any_loop_is_recorded(home: dict[str, str], tmp_path: Path) -> None:
+    environment = {**home, "UPLOADER_JOURNAL": str(tmp_path / "journal")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOOP + "\n" + READING.replace("metrics/mAP50(B)", "train/loss")],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("demo/loop finished [1.0, 0.5, ")
 
 
 @pytest.mark.training
