@@ -20,6 +20,7 @@ from journal.clock import now_text
 from journal.errors import JournalError
 from journal.locations import default_journal, expanded
 from journal.next_steps import next_command
+from journal.opening import open_journal
 from journal.quantities import count
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.resumption import is_journaled, known_run
@@ -129,21 +130,18 @@ class MirrorThread:
 
     def _note_fallbacks(self) -> None:
         """Note that events are in fallback files, and so not in the mirror."""
-        import journal
-
-        with journal.open(self._journal) as opened:
+        with open_journal(self._journal) as opened:
             files = opened.fallbacks_waiting(self._journal)
         if files:
             self.state = replace(self.state, error=f"events are in {count(files, 'fallback file')}")
 
     def _begin(self) -> Mirroring:
-        import journal
         from journal.mirror.mirror_addresses import open_store
         from journal.mirror.mirroring import Mirroring
 
         store = open_store(self.state.address)
         self.state = replace(self.state, confirms=store.confirms)
-        return Mirroring(journal.open(self._journal), store, [self.state.run])
+        return Mirroring(open_journal(self._journal), store, [self.state.run])
 
     def _step(self, mirroring: Mirroring, *, is_last: bool) -> None:
         done = mirroring.step(is_last=is_last)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from journal.errors import JournalError
+from journal.opening import open_journal  # now, as a process that has no descriptor left can import nothing
 from journal.records import Run
 from journal.sessions.identity import Session
 from journal.storage.connections import is_unlinked
@@ -54,9 +55,7 @@ class OpenSession:
         Raises:
             JournalError: The journal cannot be used; nothing is left open.
         """
-        import journal
-
-        opened = journal.open(folder, durability=durability, busy_seconds=busy_seconds)
+        opened = open_journal(folder, durability=durability, busy_seconds=busy_seconds)
         writer = opened.writer()
         try:
             # Even a journal that cannot be written can be read: a fallback file then has its uuid and the generation.

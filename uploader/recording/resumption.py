@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from journal.clock import to_text
 from journal.errors import JournalError
 from journal.locations import packs_journal
+from journal.opening import open_journal
 from journal.reading.places import what_is
 from journal.sessions.identity import UNKNOWN
 from journal.sessions.lost_epochs import TrainerRecord
@@ -231,10 +232,8 @@ def _query_journal(options: JournalOptions, question: Callable[[Recognition], T]
 
 
 def _query(folder: str | Path | None, question: Callable[[Recognition], T]) -> T | None:
-    import journal
-
     try:
-        with journal.open(folder) as opened:
+        with open_journal(folder) as opened:
             return question(opened.recognition())
     except JournalError:
         return None
