@@ -43,12 +43,12 @@ class TensorBoardLibrary:
         except Exception:  # noqa: BLE001 - whatever the library raises for a value it cannot read
             return "an unknown kind", None
 
-    def hparams(self, content: bytes) -> tuple[dict[str, Any], int]:
-        """Return hyperparameters, and the status that a session ended with (0: nothing said)."""
+    def hparams(self, content: bytes) -> tuple[dict[str, Any], int] | None:
+        """Return hyperparameters, and the status that a session ended with (0: nothing said); None for what is none."""
         try:
             data = self._hparams.HParamsPluginData.FromString(content)
         except Exception:  # noqa: BLE001 - as above
-            return {}, 0
+            return None
         config = {name: _of_value(value) for name, value in sorted(data.session_start_info.hparams.items())}
         return config, data.session_end_info.status if data.HasField("session_end_info") else 0
 

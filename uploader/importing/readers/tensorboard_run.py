@@ -22,7 +22,12 @@ _NOUNS = {
     "audio": "sound",
     "pr_curves": "precision-recall curve",
     "graph_def": "graph",
+    "meta_graph_def": "graph",
+    "log_message": "message",
+    "tagged_run_metadata": "profile",
 }
+_SILENT = (None, "file_version", "source_metadata", "session_log")
+"""Kinds of events that say nothing of a run."""
 
 
 class TensorBoardRun:
@@ -40,6 +45,7 @@ class TensorBoardRun:
         self._left_out: Counter[tuple[str, str]] = Counter()
         self._before = ""
         self._is_of_hparams = False
+        self._of_hparams: dict[tuple[str, str], list[Any]] = {}
 
     def begin(self, part: str) -> None:
         """Begin with the events of another file.
@@ -58,11 +64,11 @@ class TensorBoardRun:
         kind = event.WhichOneof("what")
         if kind == "session_log" and event.session_log.status == _RESTART and event.step > 0:
             self._steps.forget_from(event.step)
-        elif kind == "graph_def":
-            self._left_out["graph_def", ""] += 1
         elif kind == "summary":
             for value in event.summary.value:
                 self._add_value(value, event)
+        elif kind not in _SILENT:
+            self._left_out[kind, ""] += 1
 
     def _add_value(self, value: Any, event: Any) -> None:
         plugin = value.metadata.plugin_data.plugin_name
@@ -73,13 +79,32 @@ class TensorBoardRun:
         kind, measured = self._library.measured(value)
         if measured is None:
             self._left_out[kind, value.tag] += 1
-        elif self._is_of_hparams:
-            self._summary[value.tag] = measured
+            return
+        told = (event.step, {self._name(value.tag): measured}, moment(event.wall_time))
+        if self._is_of_hparams and self._before:
+            self._of_hparams.setdefault((self._before, value.tag), []).append(told)
         else:
-            self._steps.add(event.step, {self._name(value.tag): measured}, moment(event.wall_time))
+            self._steps.add(*told)
+
+    def _sort_hparams(self) -> None:
+        """Take in what folders with hyperparameters have: `add_hparams` writes each result there, and only once.
+
+        Others write hyperparameters into the file of all metrics, as Lightning does; there, they change nothing.
+        """
+        for (_, tag), told in self._of_hparams.items():
+            if len(told) == 1:
+                self._summary[tag] = next(iter(told[0][1].values()))
+            else:
+                for each in told:
+                    self._steps.add(*each)
+        self._of_hparams.clear()
 
     def _add_hparams(self, content: bytes) -> None:
-        config, status = self._library.hparams(content)
+        found = self._library.hparams(content)
+        if found is None:
+            self.problems.append(Problem("hyperparameters", "cannot be read: they are no message of TensorBoard's"))
+            return
+        config, status = found
         self._config.update(config)
         self._has_failed = self._has_failed or status == _FAILURE
 
@@ -99,6 +124,7 @@ class TensorBoardRun:
             folder: Where it lies.
             identity: What tells it from others.
         """
+        self._sort_hparams()
         return ImportedRun(
             source="tensorboard",
             identity=identity,
