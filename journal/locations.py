@@ -30,6 +30,15 @@ def chosen_journal(environ: Mapping[str, str] = os.environ) -> Path | None:
     return expanded(chosen) if chosen else None
 
 
+def is_default_elsewhere(folder: Path, environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether a command that is typed elsewhere takes a folder for its journal without being told.
+
+    Not where an option of `uploader exec` chose the journal: `UPLOADER_JOURNAL` is then set below it alone, and the
+    shell that a person types in has another one, or none.
+    """
+    return not environ.get("UPLOADER_EXEC_JOURNAL") and folder == default_journal(environ)
+
+
 @dataclass(frozen=True)
 class Choice:
     """A journal's folder, and why it is that one.

@@ -10,7 +10,7 @@ import shlex
 from pathlib import Path
 
 from journal.errors import PROGRAM
-from journal.locations import default_journal
+from journal.locations import is_default_elsewhere
 
 
 def drain_at(place: str) -> str:
@@ -30,4 +30,4 @@ def next_command(arguments: str, journal: Path) -> str:
         journal: The folder. It is named where the command would take another one.
     """
     command = f"{PROGRAM} {arguments}"
-    return command if journal == default_journal() else f"{command} --journal {shlex.quote(str(journal.absolute()))}"
+    return command if is_default_elsewhere(journal) else f"{command} --journal {shlex.quote(str(journal.absolute()))}"

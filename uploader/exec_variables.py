@@ -4,6 +4,7 @@
 |---|---|
 | `UPLOADER_EXEC_OPTIONS` | JSON of the arguments of `attach` for what is attached to by itself |
 | `UPLOADER_EXEC_NOTES` | the file in which recorders note their runs, so that `exec` knows whether there were any |
+| `UPLOADER_EXEC_JOURNAL` | set where an `exec` was told the journal by its option; see `is_default_elsewhere` |
 | `UPLOADER_ENABLED` | `0` where a person wants none recorded; `exec`, which is told to record, takes it away |
 | `PYTHONPATH` | begins with the folder whose `sitecustomize` every Python runs that starts |
 """
@@ -28,7 +29,7 @@ def export(variables: Mapping[str, str], options: Mapping[str, Any], notes: str 
     """Set the variables for the processes that this one starts, and return their environment.
 
     Args:
-        variables: Settings, such as `UPLOADER_JOURNAL`.
+        variables: Settings that a person chose by an option, such as `UPLOADER_JOURNAL`.
         options: Arguments of `attach` that have no variable of their own, before those of an `exec` that this is below.
         notes: The file for notes; None leaves that of an `exec` that this one runs below.
 
@@ -36,7 +37,8 @@ def export(variables: Mapping[str, str], options: Mapping[str, Any], notes: str 
         SettingsError: What the variables say of the other `exec` is of no `exec`.
     """
     options = {**attach_options(), **options}
-    os.environ.update(variables)
+    told = {"UPLOADER_EXEC_JOURNAL": "1"} if "UPLOADER_JOURNAL" in variables else {}
+    os.environ.update({**variables, **told})
     os.environ.update({name: str(Path.cwd() / path) for name, path in _relative_paths()})
     os.environ.pop("UPLOADER_ENABLED", None)
     os.environ["UPLOADER_EXEC_OPTIONS"] = json.dumps(options)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from journal.next_steps import next_command
 from uploader.callbacks import recorded_calls
 from uploader.errors import SettingsError
 from uploader.exec_variables import attach_options, export, is_wanted
@@ -138,6 +139,17 @@ def test_an_exec_below_another_changes_what_it_names_alone(monkeypatch: pytest.M
     monkeypatch.setenv("UPLOADER_EXEC_OPTIONS", '{"project": "outer", "durability": "strict"}')
     export({}, {"project": "inner"}, None)
     assert attach_options() == {"project": "inner", "durability": "strict"}
+
+
+def test_a_journal_that_exec_was_told_is_named_to_a_shell_that_was_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTHONPATH", "UPLOADER_EXEC_OPTIONS", "UPLOADER_EXEC_JOURNAL", "UPLOADER_ENABLED"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("UPLOADER_JOURNAL", "/kept there")
+    export({}, {}, None)
+    assert next_command("drain", Path("/kept there")) == "python -m uploader drain"
+    export({"UPLOADER_JOURNAL": "/told there"}, {}, None)
+    export({}, {}, None)  # of one below
+    assert next_command("drain", Path("/told there")) == "python -m uploader drain --journal '/told there'"
 
 
 def test_a_search_path_is_kept_behind_the_folder_of_exec(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,9 @@ from uploader.commands.supervision import CANNOT_RUN, NOT_FOUND, exit_as, run_su
 from uploader.exec_variables import export, note_recorded, notes_file, says_anything
 
 _UNRECORDED = """\
-uploader: no training was recorded here. One that ran on another machine may have been, see `uploader status`. One that
-  ran here was where the recording does not reach: in a Python that ignores PYTHONPATH (-I, -E, -S) or was given another
-  one, in one without offline-uploader, under sudo, or in a process that had been started before.
+uploader: no training was recorded here. One that ran on another machine may have been, see `{status}`.
+  One that ran here was where the recording does not reach: in a Python that ignores PYTHONPATH (-I, -E, -S) or was
+  given another one, in one without offline-uploader, under sudo, or in a process that had been started before.
   `uploader.attach(model)` in the script records it there, too."""
 _CODES = """
   0  the command ended with 0; all other codes are the command's, too, and
@@ -68,8 +68,15 @@ def exec(command: Sequence[str], **chosen: Any) -> None:
     for run_id in recorded or ():
         note_recorded(run_id, outer)
     if recorded == []:
-        click.echo(_UNRECORDED, err=True)
+        click.echo(_unrecorded(), err=True)
     sys.exit(exit_as(status))
+
+
+def _unrecorded() -> str:
+    from journal.locations import default_journal
+    from journal.next_steps import next_command
+
+    return _UNRECORDED.format(status=next_command("status", default_journal()))
 
 
 @contextmanager
