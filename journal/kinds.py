@@ -41,7 +41,7 @@ USAGE = "usage"
 DETAIL = "model_detail"
 """What a person wants a platform to say of the run's model; the key is the field's name."""
 CONVERSION = "conversion"
-"""A format, the key, into which a person wants a platform to convert the run's model."""
+"""A format into which a person wants a platform to convert the run's model; the key is the format and its arguments."""
 
 DATASET = "dataset"
 """A dataset, by the name that is the key, that a person wants on a platform, and the run's model to name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,8 @@ def convert(
 ) -> Wanted:
     """Have a run's model converted by its platforms. The next drain orders it, once all else of the run has arrived.
 
+    Conversions into one format that differ in their arguments are different ones, and all of them are ordered.
+
     Args:
         run: By its name, `project/name`, the beginning of its id, its folder, or `latest`.
         format: One of Ultralytics' formats, such as `onnx`.
@@ -92,8 +95,10 @@ def convert(
     """
     if format not in formats():
         raise SettingsError(f"the platform converts into no '{format}'; it converts into {', '.join(formats())}")
-    wanted = {"format": format, **({"args": dict(args)} if args else {})}
-    return _record(run, CONVERSION, {format: wanted}, journal)
+    given = dict(sorted((args or {}).items()))
+    wanted = {"format": format, **({"args": given} if given else {})}
+    key = " ".join((format, *(f"{name}={json.dumps(value, default=str)}" for name, value in given.items())))
+    return _record(run, CONVERSION, {key: wanted}, journal)
 
 
 def upload_dataset(

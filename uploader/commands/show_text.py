@@ -231,7 +231,7 @@ def _intents(found: Sequence[RecordedIntent], wanted: Wanted) -> Iterator[str]:
 
 
 def _intent(one: RecordedIntent) -> Sequence[str]:
-    what = _ASKED.get(one.kind, "{}").format(one.key)
+    what = _ASKED.get(one.kind, "{}").format(one.payload.get("format", one.key))
     value = one.payload.get(_TELLING.get(one.kind, one.key), "")
     told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     done = ", ".join(dict.fromkeys(one.deliveries.values())) or "not planned yet"

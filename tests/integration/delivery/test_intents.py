@@ -62,7 +62,9 @@ def test_what_is_wanted_offline_is_done_by_the_drain_and_shown(journals: Recordi
     journals.whole()
     told = command(journals, "describe", "train", "--description", "Night shift", "--license", "MIT", "--tag", "night")
     assert "sets description, license, tags of demo/train" in told
-    assert "orders a conversion into onnx" in command(journals, "convert", "latest", "onnx", "imgsz=96", "half=True")
+    assert "orders a conversion into onnx half=true imgsz=96 of" in command(
+        journals, "convert", "latest", "onnx", "imgsz=96", "half=True"
+    )
     assert "asked for" in (shown := command(journals, "show", "train"))
     assert shown.count("not planned yet") >= 4
     assert journals.drain(api.url).exit_code == 0
@@ -75,7 +77,7 @@ def test_what_is_wanted_offline_is_done_by_the_drain_and_shown(journals: Recordi
         ("model_detail", "description", ["delivered"]),
         ("model_detail", "license", ["delivered"]),
         ("model_detail", "tags", ["delivered"]),
-        ("conversion", "onnx", ["delivered"]),
+        ("conversion", "onnx half=true imgsz=96", ["delivered"]),
     ]
     page = api.request("GET", "/runs/local/demo/train").text
     assert all(text in page for text in ("Night shift", "MIT", "night", "onnx"))
@@ -152,6 +154,30 @@ def test_what_is_wanted_never_keeps_the_training_waiting(journals: Recordings, s
     training.complete()
     journals.drain(server.url, timing=Timing(first_wait=1000.0))
     assert [body["event"] for body in server.bodies("metrics")][-2:] == ["epoch_end", "training_complete"]
+
+
+def test_conversions_that_differ_in_their_arguments_are_all_ordered(journals: Recordings, tmp_path: Path) -> None:
+    journals.whole()
+    for args in ({"imgsz": 640}, {"imgsz": 320, "half": True}, {}):
+        convert("train", "onnx", args=args, journal=journals.journal.path)
+    again = convert("train", "onnx", args={"half": True, "imgsz": 320}, journal=journals.journal.path)
+    assert (again.new, again.known) == ((), ("onnx half=true imgsz=320",))
+    lost: list[bytes] = []
+    with running(tmp_path / "platform", api_key=KEY, idempotency=False) as platform:
+        behind = in_front_of(platform.url)
+
+        def script(request: Request) -> Reply:
+            reply = behind(request)
+            if request.path.endswith("/exports") and request.method == "POST" and request.body not in lost:
+                lost.append(request.body)
+                return Reply(reset=True)
+            return reply
+
+        with scripted_server(script) as between:
+            assert journals.drain(between.url, timing=QUICK, max_time=600.0).exit_code == 0
+        assert len(lost) == 3
+        ordered = [each.get("args", {}) for each in exports(Api(platform.url, KEY))]
+    assert sorted(ordered, key=len) == [{}, {"imgsz": 640}, {"half": True, "imgsz": 320}]
 
 
 @pytest.mark.parametrize("idempotency", [True, False])

@@ -100,11 +100,11 @@ class Intents:
         return self._receipt(self._api.post(path, json.dumps(wanted), key=intent.chunk_id))
 
     def _ordered(self, path: str, intent: Message, wanted: Mapping[str, Any]) -> Receipt | None:
-        """Return what an earlier attempt has ordered: a conversion of this format since it was wanted."""
+        """Return what an earlier attempt has ordered: a conversion with these arguments since it was wanted."""
         since = _time((intent.times or "").partition(" ")[0])
         listed = self._api.get(path).get("exports")
         for each in listed if isinstance(listed, list) else ():
-            if not isinstance(each, dict) or each.get("format") != wanted.get("format") or each.get("status") in _OVER:
+            if not isinstance(each, dict) or _meaning(each) != _meaning(wanted) or each.get("status") in _OVER:
                 continue
             made = _time(each.get("createdAt"))
             if since and made and made >= since:
@@ -127,6 +127,10 @@ def _as_refusal(host: str, attempt: int) -> Iterator[None]:
         if error.status == _NOT_OFFERED or is_believed:
             raise Refused(f"{host} does nothing of this kind: {error}", status=_NOT_OFFERED) from None
         raise
+
+
+def _meaning(conversion: Mapping[str, Any]) -> tuple[object, object]:
+    return conversion.get("format"), conversion.get("args") or {}
 
 
 def _time(text: object) -> datetime | None:
