@@ -26,7 +26,7 @@ WEBHOOK = "/api/webhooks/training/metrics"
 
 def run(setting: Setting) -> Result:
     """Measure against servers that are near, far, and limit requests."""
-    events = 50 if setting.quick else EVENTS
+    events = 10 if setting.quick else EVENTS
     with ExitStack() as stack:
         idle = stack.enter_context(answering())
         far = {delay: stack.enter_context(delayed(idle, delay)) for delay in (0.05, 0.3)}
