@@ -89,7 +89,7 @@ class ActiveRun:
             self._recording.attempt("what was logged", partial(self._recording.log, values, step))
 
     def log_checkpoint(self, path: str | os.PathLike[str], role: str = LAST, step: Any = None) -> None:
-        """Record that a file of weights was saved; it is copied in the background, as it is now.
+        """Record that a file of weights was saved; it is copied in the background, if it is not written over before.
 
         A newer one of a role takes the place of an older one that is not delivered yet. A platform that shows one model
         for a run is sent the best, or the last where there is no best.

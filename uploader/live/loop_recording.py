@@ -10,6 +10,7 @@ import threading
 import weakref
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,7 @@ class LoopRecording:
         if path.is_dir():
             path = pack(path, self.folder / "checkpoints" / f"{role}.tar")
         file = CheckpointFile.of(path, role, epoch=epoch, publish=publish, is_best=role != LAST)
+        last = self._checkpoints.get(LAST)
         if file is None:
             self.warn(f"no {path}", f"the checkpoint {path} is not recorded: there is no such file or folder")
             return
@@ -225,7 +227,8 @@ class LoopRecording:
         if role == FINAL:
             self.run.recorder.snapshot(file)
         else:
-            self.run.saved({"epoch": epoch, "files": [file.save_facts()]}, [file])
+            is_passing = role == BEST and last is not None and last.path == file.path  # the next save writes over it
+            self.run.saved({"epoch": epoch, "files": [file.save_facts()]}, [file], is_last=is_passing)
 
     def _newest_error(self) -> BaseException | None:
         """Return the error that nobody has handled since the run began."""
@@ -261,19 +264,45 @@ class LoopRecording:
 
     def _complete(self) -> None:
         best, last = self._checkpoints.get(BEST), self._checkpoints.get(LAST)
-        if FINAL not in self._checkpoints and (file := best or (None if self._has_best else last)):
-            result = CheckpointFile.of(file.path, FINAL, epoch=file.epoch, publish=True, is_best=file is best)
-            if result and result != self._result:  # else the session before kept it, and nothing was trained since
-                self.run.keep_final(result)
-                self._result = result
-        elif FINAL in self._checkpoints:
-            self.run.recorder.wait_for_snapshots()
+        self.run.recorder.wait_for_snapshots()
+        if FINAL not in self._checkpoints:
+            if best and not self._keep_result(best):
+                best, self._has_best = None, False
+            if last and not self._has_best:
+                self._keep_result(last)
         results: dict[str, Any] = {"metrics": {**self._last.metrics, **self.summary.numbers()}}
         if self.summary:
             results["summary"] = plain(dict(self.summary))
         if best:
             results["bestEpoch"] = best.epoch
         self.run.complete({"results": results, "classNames": None, "plots": []})
+
+    def _keep_result(self, file: CheckpointFile) -> bool:
+        """Keep what was logged as the run's result, also where its file is another one since; return whether it was.
+
+        Of the last weights that were written again before they were copied, the newer ones are kept.
+        """
+        if file == self._result:  # the session before kept it, and nothing was trained since
+            return True
+        self._result = file
+        if self.run.recorder.keep_copy_as_final(file):
+            return True
+        now = file.refreshed()
+        if now != file:
+            self._warn_of_lost(file, is_there=now is not None)
+        if now == file or (now and file.role == LAST):
+            self.run.keep_final(replace(now, role=FINAL, publish=True, is_best=file.role == BEST))
+        return now == file
+
+    def _warn_of_lost(self, file: CheckpointFile, *, is_there: bool) -> None:
+        what = f"the {file.role} weights, of step {file.epoch}, were not kept: {file.path}"
+        how = "was written again" if is_there else "was removed"
+        instead = (
+            "what is there now is kept instead"
+            if is_there and file.role == LAST
+            else "save them under a name of their own"
+        )
+        self.warn(f"lost {file.role}", f"{what} {how} before it was copied; {instead}")
 
 
 def end_in(folder: Path) -> None:

@@ -17,6 +17,7 @@ from journal.storage.database import Durability
 
 if TYPE_CHECKING:
     from journal import Journal
+    from journal.checkpoints.blobs import Snapshot
     from journal.writing.writer import Writer
     from uploader.recording.checkpoint_file import CheckpointFile
 
@@ -74,11 +75,8 @@ class OpenSession:
         """Write an event of the session."""
         self.writer.append(self.run.id, self.session_id, kind, payload, key)
 
-    def add_checkpoint(self, file: CheckpointFile) -> bool:
-        """Snapshot a file, as it was when it was looked at, into the journal and refer to it.
-
-        Returns:
-            Whether the copy shares its blocks with the file.
+    def add_checkpoint(self, file: CheckpointFile) -> Snapshot:
+        """Snapshot a file, as it was when it was looked at, into the journal and refer to it; return what was copied.
 
         Raises:
             JournalError: It could not be done.
@@ -86,9 +84,18 @@ class OpenSession:
         snapshot = self.journal.blobs.snapshot(file.path, file.stamp)
         try:
             self.writer.add_checkpoint(self.run.id, self.session_id, snapshot, file.role, file.checkpoint_facts())
-            return snapshot.is_shared
+            return snapshot
         finally:
             self.journal.blobs.discard(snapshot)
+
+    def add_copy(self, copy: Snapshot, role: str, facts: Mapping[str, Any]) -> None:
+        """Refer once more to bytes that the journal has, as a checkpoint of another role.
+
+        Raises:
+            JournalError: They are not there any more, or it could not be done.
+        """
+        self.journal.blobs.path(copy.sha256)
+        self.writer.add_checkpoint(self.run.id, self.session_id, copy, role, facts)  # its own name is gone since
 
     def enforce_limit(self, limit: int, size: int = 0, role: str | None = None) -> bool:
         """Evict what may be evicted if the journal exceeds its limit, or would with a new checkpoint.

@@ -205,6 +205,12 @@ class Recorder:
             self.event(MODEL_SAVED, payload, str(file.epoch))
         self._snapshots.request(file, is_last=is_last)
 
+    @uninterrupted
+    def keep_copy_as_final(self, file: CheckpointFile) -> bool:
+        """Make the journal's copy of a file the run's result, whatever the file is now; return whether it has one."""
+        copy = self._snapshots.copy_of(file)
+        return copy is not None and self._writer.add_copy(copy, FINAL, {**file.checkpoint_facts(), "publish": True})
+
     @property
     def _sink(self) -> SessionWriter:
         """The writer under its former name, for scripts that reach for it."""

@@ -43,6 +43,7 @@ from uploader.recording.size_limit import SizeLimit
 from uploader.recording.unflushed import UnflushedEvents
 
 if TYPE_CHECKING:
+    from journal.checkpoints.blobs import Snapshot
     from journal.reading.arrived import Arrived
     from journal.writing.writer import Writer
     from uploader.recording.checkpoint_file import CheckpointFile
@@ -113,11 +114,8 @@ class SessionWriter:
         if durability != "process":
             self._flush(self._max_wait)
 
-    def add_checkpoint(self, file: CheckpointFile) -> bool:
-        """Snapshot a file, as it was when it was looked at, into the journal and refer to it.
-
-        Returns:
-            Whether the copy shares its blocks with the file.
+    def add_checkpoint(self, file: CheckpointFile) -> Snapshot:
+        """Snapshot a file, as it was when it was looked at, into the journal and refer to it; return what was copied.
 
         Raises:
             JournalError: It could not be done; `SourceChanged` when the trainer rewrote the file meanwhile, `OverLimit`
@@ -135,6 +133,18 @@ class SessionWriter:
         finally:
             if self._is_closed:  # nobody waited for it
                 opened.close()
+
+    def add_copy(self, copy: Snapshot, role: str, facts: Mapping[str, Any]) -> bool:
+        """Refer once more to bytes that the journal has, as a checkpoint of another role; return whether it could."""
+        with self._lock:
+            opened = self._connection.verified()
+        try:
+            if opened is not None:
+                opened.add_copy(copy, role, facts)
+            return opened is not None
+        except JournalError as error:
+            LOGGER.debug("a copy in the journal cannot be referred to again: %s", error)
+            return False
 
     def salvage_epochs(self, trained: TrainerRecord, newest: int) -> list[int]:
         """Record the epochs that the journal lacks; return their numbers, none when it cannot be used now.

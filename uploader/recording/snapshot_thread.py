@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from journal.checkpoints.blobs import FileStamp
+from journal.checkpoints.blobs import FileStamp, Snapshot
 from journal.disk import same_disk
 from journal.errors import JournalBusy, JournalError, OverLimit, SourceChanged
 from journal.kinds import FINAL
@@ -64,6 +64,7 @@ class SnapshotThread:
         self._wake = threading.Condition()
         self._requests: dict[str, _Request] = {}
         self._newest: dict[str, FileStamp] = {}
+        self._kept: dict[str, tuple[CheckpointFile, Snapshot]] = {}
         self._is_busy = False
         self._is_closing = False
         self._has_ended = False
@@ -76,6 +77,11 @@ class SnapshotThread:
     def is_new(self, file: CheckpointFile) -> bool:
         """Return whether the file is another one than was requested last for its role."""
         return self._newest.get(file.role) != file.stamp
+
+    def copy_of(self, file: CheckpointFile) -> Snapshot | None:
+        """Return the copy of this very file that was taken; None where there is none, or a newer one of its role."""
+        kept, copy = self._kept.get(file.role, (None, None))
+        return copy if kept == file else None
 
     def request(self, file: CheckpointFile, *, is_last: bool = False) -> None:
         """Have a file snapshotted, in place of one of the same role that still waits.
@@ -182,9 +188,10 @@ class SnapshotThread:
 
     def _serve(self, request: _Request) -> None:
         try:
-            is_shared = self._writer.add_checkpoint(request.file)
+            copy = self._writer.add_checkpoint(request.file)
             with self._wake:
-                self._copy_times.copied(request.file.role, time.monotonic(), is_free=is_shared)
+                self._kept[request.file.role] = request.file, copy
+                self._copy_times.copied(request.file.role, time.monotonic(), is_free=copy.is_shared)
             self._taken()
         except (JournalError, OSError) as error:
             if not self._try_again(request, error):

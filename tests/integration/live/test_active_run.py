@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import math
 import os
 import pickle
 import signal
@@ -27,6 +28,7 @@ from support.recordings import KEY, recordings
 import uploader
 from uploader.errors import SettingsError
 from uploader.live.active_run import ActiveRun
+from uploader.recording.copy_times import CopyTimes
 from uploader.server.running import running
 
 ROOT = Path(__file__).parents[3]
@@ -383,6 +385,55 @@ def test_what_was_best_before_it_went_on_is_its_result(start: Start, folder: Pat
     model = api.model()
     assert model["file"]["sha256"] == hashlib.sha256(b"best").hexdigest()
     assert (model["metrics"], model["bestEpoch"]) == ({"best acc": 0.5}, 4)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    with recordings(folder) as opened:
+        kept = uploader.open(folder).run().checkpoints()
+        return {each.role: opened.journal.blobs.path(each.sha256).read_bytes() for each in kept if each.is_kept}
+
+
+def test_the_result_is_what_was_logged_whatever_its_file_is_at_the_end(
+    start: Start, folder: Path, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once: list[str] = []
+
+    def due(_: object, role: str, now: float, *, is_last: bool, **__: bool) -> float:
+        at_once.extend([role] * is_last)
+        return now
+
+    monkeypatch.setattr(CopyTimes, "due", due)
+    weights = Path("ckpt.pt")
+    with start(system=False) as run:
+        for step, content in enumerate((b"first", b"good", b"late")):
+            weights.write_bytes(content)
+            run.log({"a": step}, step=step)
+            run.log_checkpoint(weights)
+            if step == 1:
+                run.log_checkpoint(weights, role="best")
+            run._recording.run.recorder.wait_for_snapshots()  # type: ignore[union-attr]
+        weights.unlink()
+    assert (at_once, contents(folder)) == (["best"], {"last": b"late", "best": b"good", "final": b"good"})
+    drain(folder, api.url)
+    model = api.model()
+    assert (model["bestEpoch"], model["file"]["sha256"]) == (1, hashlib.sha256(b"good").hexdigest())
+
+
+@pytest.mark.parametrize("role", ["best", "last"])
+def test_weights_that_were_written_over_before_they_were_copied_are_missed_aloud(
+    start: Start, folder: Path, role: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CopyTimes, "due", lambda *_, **__: math.inf)  # only when somebody waits
+    weights = Path("ckpt.pt")
+    weights.write_bytes(b"1")
+    with start(system=False) as run:
+        run.log_checkpoint(weights, role=role, step=4)
+        weights.write_bytes(b"22")
+    [told] = [message for message in caplog.messages if "were not kept" in message]
+    assert f"the {role} weights, of step 4," in told
+    assert contents(folder) == ({} if role == "best" else {"final": b"22"})
+    [complete] = events(folder, "training_complete")
+    assert "bestEpoch" not in complete["results"]
 
 
 def test_steps_that_look_like_a_final_evaluation_are_steps(start: Start, folder: Path, api: Api) -> None:
