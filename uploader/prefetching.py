@@ -25,8 +25,10 @@ from uploader.platforms.base import Located
 _LOG = logging.getLogger("uploader")
 _DATASETS = "datasets"
 _BLOCK = 1 << 20
-_COMPLETE = "complete: true"
-"""What Ultralytics writes into a dataset's YAML, since it looks whether all images are there."""
+_CACHES = frozenset({".cache", ".npy"})
+"""What a training leaves in a dataset's folder."""
+_EDITABLE = frozenset({".txt", ".yaml"})
+"""Of labels and settings only their presence counts: a person may mend one."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def prefetch(uri: str) -> Path:
         PermissionError: The platform does not let this key have it.
         FileNotFoundError: There is no such dataset or model, or the model has no weights yet.
         RuntimeError: It is still processing, or what was fetched is not whole.
-        ConnectionError: The platform cannot be reached, and it was never fetched before.
+        ConnectionError: The platform cannot be reached, and it was never fetched before, or is damaged since.
     """
     return prefetched(uri).path
 
@@ -71,9 +73,11 @@ def prefetched(uri: str) -> Prefetched:
             path = _dataset(place, found.url) if place.is_dataset else _weights(place, found)
             place.remember(uri, path)
     except ConnectionError as error:
-        kept = place.kept()
+        kept = place.noted()
         if kept is None:
             raise
+        if fault := place.fault(kept):
+            raise ConnectionError(f"{error}; and what was fetched before is not whole any more: {fault}") from None
         _LOG.warning("%s; what was fetched before is used: %s", error, kept)
         return Prefetched(kept, is_current=False)
     return Prefetched(path, is_current=True)
@@ -104,20 +108,44 @@ class _Place:
 
     def remember(self, uri: str, path: Path) -> None:
         """Note what is whole, by a file that is whole itself."""
-        facts = {"uri": uri, "path": str(path), **({} if self.is_dataset else _facts(path))}
+        what = {"files": _files(_folder_of(path))} if self.is_dataset else _facts(path)
         draft = self._record.with_suffix(".draft")
-        draft.write_text(json.dumps(facts), "utf-8")
+        draft.write_text(json.dumps({"uri": uri, "path": str(path), **what}), "utf-8")
         draft.replace(self._record)
 
-    def kept(self) -> Path | None:
-        """Return what was fetched before, if it is there as it was."""
+    def noted(self) -> Path | None:
+        """Return where what was fetched before was put; None if nothing was."""
         try:
-            facts: dict[str, Any] = json.loads(self._record.read_text("utf-8"))
-            path = Path(facts["path"])
-            is_whole = _marker(path).is_file() if self.is_dataset else _facts(path).items() <= facts.items()
+            return Path(self._note()["path"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return path if is_whole else None
+
+    def fault(self, path: Path) -> str | None:
+        """Return in words what is not there as it was fetched; None if all is."""
+        note = self._note()
+        if not self.is_dataset:
+            is_whole = path.is_file() and _facts(path).items() <= note.items()
+            return None if is_whole else f"{path} is {'not the file that was fetched' if path.is_file() else 'gone'}"
+        lost = self.lost(path)
+        if not lost and _marker(path).is_file():
+            return None
+        return f"{len(lost)} of {len(note.get('files', ()))} files of {path} are gone or cut short, such as " + (
+            lost[0] if lost else _marker(path).name
+        )
+
+    def lost(self, path: Path) -> list[str]:
+        """Return which files of a dataset are gone, or cut short, since they were noted.
+
+        One may have grown: Ultralytics saves a damaged JPEG anew, in its best quality.
+        """
+        note, folder = self._note(), _folder_of(path)
+        noted = note.get("files", {}) if note.get("path") == str(path) else {}
+        there = _files(folder)
+        return [name for name, size in noted.items() if there.get(name, -1) < size]
+
+    def _note(self) -> dict[str, Any]:
+        note: dict[str, Any] = json.loads(self._record.read_text("utf-8"))
+        return note
 
 
 def _weights(place: _Place, found: Located) -> Path:
@@ -146,29 +174,63 @@ def _dataset(place: _Place, url: str) -> Path:
 
     _require_no_loop()
     listed = place.folder / f"{place.name}.ndjson"
+
+    def convert() -> Path:
+        return Path(asyncio.run(convert_ndjson_to_yolo(listed, place.root)))
+
     try:
         _fetch(url, listed)
-        path = Path(asyncio.run(convert_ndjson_to_yolo(listed, place.root)))
+        path = convert()
+        if _drop_damaged(place, path, listed):
+            path = convert()
         _require_whole(path, listed)
     finally:
         listed.unlink(missing_ok=True)  # it has a signed URL for each image
     return path
 
 
+def _drop_damaged(place: _Place, path: Path, listed: Path) -> bool:
+    """Have Ultralytics look for each image again if some are lost, as it does not once all of them were there."""
+    lost = place.lost(path) if place.noted() else []
+    there, wanted = _images(path, listed)
+    if not lost and there >= wanted:
+        return False
+    folder = _folder_of(path)
+    for each in (*(folder / name for name in lost), *_empty(folder), _marker(path)):
+        each.unlink(missing_ok=True)
+    return True
+
+
 def _require_whole(path: Path, listed: Path) -> None:
-    """Check that all images are there, which versions of Ultralytics that do not say so do not check.
+    """Check that all images are there, which not all versions of Ultralytics do.
 
     Raises:
         RuntimeError: Some are missing.
     """
-    if _COMPLETE in _marker(path).read_text("utf-8"):
-        return
-    records = [json.loads(line) for line in listed.read_text("utf-8").splitlines() if line.strip()]
-    wanted = sum("url" in record and "file" in record for record in records)
-    images = path if path.is_dir() else path.parent / "images"
-    there = sum(each.is_file() and each.stat().st_size > 0 for each in images.rglob("*"))
+    there, wanted = _images(path, listed)
     if there < wanted:
+        _marker(path).unlink(missing_ok=True)
         raise RuntimeError(f"{there} of {wanted} images of {listed.stem} were fetched; try again")
+
+
+def _images(path: Path, listed: Path) -> tuple[int, int]:
+    """Return how many images of a dataset are there, and how many its list names."""
+    wanted = 0
+    with listed.open(encoding="utf-8") as lines:
+        for record in (json.loads(line) for line in lines if line.strip()):
+            is_left_out = path.is_dir() and not record.get("annotations", {}).get("classification")
+            wanted += "url" in record and "file" in record and not is_left_out
+    images = _files(path if path.is_dir() else path.parent / "images")
+    return sum(size > 0 for name, size in images.items() if not name.startswith(".")), wanted
+
+
+def _empty(folder: Path) -> Iterator[Path]:
+    """Yield the images of no bytes."""
+    return (each for each in folder.rglob("*") if each.suffix not in _EDITABLE and _is_empty(each))
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size == 0
 
 
 def _fetch(url: str, target: Path) -> None:
@@ -187,6 +249,18 @@ def _require_no_loop() -> None:
 def _marker(path: Path) -> Path:
     """Return the file that Ultralytics writes once all images of a dataset are there."""
     return path / ".ndjson.yaml" if path.is_dir() else path
+
+
+def _folder_of(path: Path) -> Path:
+    return path if path.is_dir() else path.parent
+
+
+def _files(folder: Path) -> dict[str, int]:
+    """Return the files of a dataset by their names in its folder, each with the size that it has to have."""
+    found = (each for each in folder.rglob("*") if each.suffix not in _CACHES and each.is_file())
+    return {
+        str(each.relative_to(folder)): 0 if each.suffix in _EDITABLE else each.stat().st_size for each in sorted(found)
+    }
 
 
 def _is(file: Path, found: Located) -> bool:

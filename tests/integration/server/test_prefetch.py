@@ -116,8 +116,11 @@ def test_a_model_is_where_ultralytics_looks_for_it_also_without_a_network(
     platform.away()
     assert uploader.prefetch(MODEL) == path
     path.write_bytes(b"something else of it" * 350)
-    with pytest.raises(ConnectionError):
-        uploader.prefetch(MODEL)  # it is not what was fetched
+    with pytest.raises(ConnectionError, match=r"best\.pt is not the file that was fetched"):
+        uploader.prefetch(MODEL)
+    path.unlink()
+    with pytest.raises(ConnectionError, match=r"best\.pt is gone"):
+        uploader.prefetch(MODEL)
 
 
 def test_the_same_weights_are_not_fetched_twice_and_newer_ones_replace_them(platform: Platform) -> None:
@@ -184,13 +187,45 @@ def test_a_dataset_without_an_image_is_not_taken_for_whole(platform: Platform) -
     assert uploader.prefetch(DATASET).is_file()
 
 
+@pytest.mark.parametrize("is_noted", [True, False], ids=["fetched by this", "by Ultralytics"])
+def test_images_that_are_gone_since_are_fetched_again(platform: Platform, tmp_path: Path, is_noted: bool) -> None:
+    platform.dataset()
+    path = uploader.prefetch(DATASET)
+    train, val = sorted(path.parent.joinpath("images").rglob("*.png"))
+    content = train.read_bytes()
+    train.unlink()
+    val.write_bytes(content[:9] if is_noted else b"")
+    (path.parent / "labels" / "train.cache").write_bytes(b"of a training")
+    before = len(platform.images.requests)
+    if not is_noted:
+        for note in tmp_path.joinpath("datasets_dir").rglob(".prefetched.json"):
+            note.unlink()
+    assert uploader.prefetch(DATASET) == path
+    assert (train.read_bytes(), val.read_bytes()) == (content, content)
+    assert len(platform.images.requests) == before + 2
+    uploader.prefetch(DATASET)
+    assert len(platform.images.requests) == before + 2
+
+
+def test_without_a_network_a_dataset_that_lost_an_image_is_said_to(platform: Platform) -> None:
+    platform.dataset()
+    path = uploader.prefetch(DATASET)
+    platform.away()
+    train, val = sorted(path.parent.joinpath("images").rglob("*.png"))
+    val.write_bytes(val.read_bytes() + b"saved anew by Ultralytics")
+    assert uploader.prefetch(DATASET) == path
+    train.unlink()
+    with pytest.raises(ConnectionError, match=rf"1 of \d+ files of .* are gone or cut short, such as .*/{train.name}"):
+        uploader.prefetch(DATASET)
+
+
 def test_an_older_ultralytics_does_not_pass_off_a_part_as_the_whole(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def convert(listed: Path, root: Path) -> Path:
         """Do what 8.3.245 does when an image cannot be had: warn."""
         folder = Path(root) / listed.stem
-        (folder / "images" / "train").mkdir(parents=True)
+        (folder / "images" / "train").mkdir(parents=True, exist_ok=True)
         (folder / "images" / "train" / "train.png").write_bytes(b"png")
         (folder / "data.yaml").write_text("names: {0: car}\n", "utf-8")
         return folder / "data.yaml"
