@@ -80,8 +80,10 @@ def wandb(folder: Path) -> None:
         run.log(metrics(step))
         print("step", step, flush=True)
     run.log({**not_finite(), "note": "hello", "nested": {"a": 1}}, step=STEPS)
-    (folder / "best.pt").write_bytes(b"weights")
-    run.save(str(folder / "best.pt"), base_path=str(folder))
+    (Path(run.dir) / "best.pt").write_bytes(b"weights")
+    (folder / "linked.pt").write_bytes(b"weights")
+    run.save(str(Path(run.dir) / "best.pt"), base_path=run.dir)
+    run.save(str(folder / "linked.pt"), base_path=str(folder))
     run.summary["top"] = 0.9
     run.finish()
     run = start("failed")

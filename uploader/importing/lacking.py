@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from journal.checkpoints.blobs import digest as file_digest
 from journal.kinds import COMPLETE, FAILED, FINAL
+from journal.quantities import count
 from journal.sessions.identity import Draft
 from journal.sessions.lost_epochs import TrainedEpoch, TrainerRecord
 from journal.writing.past_runs import PastRun
-from uploader.importing.imported_run import CHECKPOINT_ROLES, ImportedRun, RunFile
+from uploader.importing.imported_run import CHECKPOINT_ROLES, ImportedRun, Problem, RunFile
 from uploader.importing.past_events import PastEvents, in_order
+from uploader.importing.readers.named_files import shown_names
 from uploader.live.logged_values import logged
 
 
@@ -58,6 +60,20 @@ def lacking_of(run: ImportedRun, past: PastRun, events: PastEvents) -> Lacking:
     others = [*events.console(past.console), *(group for group in events.summary() if _is_new(group, past))]
     is_changed = bool(steps or checkpoints) or (bool(end) and _is_new(end, past))
     return Lacking(steps, others=others, checkpoints=checkpoints, end=end if is_changed else ())
+
+
+def all_problems(run: ImportedRun) -> list[Problem]:
+    """Return what of a run does not come in, with its files that are no weights: a run here has no place for them."""
+    names = {"image": "image", "other": "other file"}
+    files = {role: [file.path.name for file in run.files if file.role == role] for role in names}
+    return [
+        *run.problems,
+        *(
+            Problem(shown_names(found), f"not taken in: {count(len(found), names[role])}", is_left_out=True)
+            for role, found in files.items()
+            if found
+        ),
+    ]
 
 
 def _weights(run: ImportedRun) -> list[RunFile]:

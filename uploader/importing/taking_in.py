@@ -26,7 +26,7 @@ from journal.sessions.over import OverRun
 from journal.writing.past_runs import PastRun
 from journal.writing.writer import Writer
 from uploader.importing.imported_run import ImportedRun, Problem, RunFile
-from uploader.importing.lacking import Lacking, lacking_of
+from uploader.importing.lacking import Lacking, all_problems, lacking_of
 from uploader.importing.past_events import IMPORT, PastEvents, checkpoint_facts, outcome
 from uploader.importing.same_run import Recognized, recognized, unknown
 from uploader.live.redact import Redactor
@@ -88,7 +88,7 @@ def _take_in(opened: Journal, run: ImportedRun, keys: Iterable[str], *, dry: boo
     with closing(opened.writer()) as writer:
         which = recognized(run, opened, writer)
         events = PastEvents(run, Redactor(keys))
-        told = Taken(_row(run, which.id, events.began), "known", state=run.state, problems=run.problems)
+        told = Taken(_row(run, which.id, events.began), "known", state=run.state, problems=all_problems(run))
         if which.elsewhere is not None:
             return _left_there(told, which.elsewhere)
         if which.past.is_pruned:
@@ -119,7 +119,7 @@ def preview(run: ImportedRun, keys: Iterable[str], here: Path) -> Taken:
         here: Where the journal would be.
     """
     events, which = PastEvents(run, Redactor(keys)), unknown(run, here)
-    told = Taken(_row(run, which.id, events.began), "known", state=run.state, problems=run.problems)
+    told = Taken(_row(run, which.id, events.began), "known", state=run.state, problems=all_problems(run))
     if which.elsewhere is not None:
         return _left_there(told, which.elsewhere)
     return _summed_up(told, which.past, lacking_of(run, which.past, events), [])

@@ -12,7 +12,7 @@ import pytest
 from support.recordings import Recordings, recordings
 from support.run_folders import BEGAN
 
-from uploader.importing.imported_run import ConsoleText, ImportedRun, Step
+from uploader.importing.imported_run import ConsoleText, ImportedRun, RunFile, Step
 from uploader.importing.taking_in import Taken, preview, take_in
 
 Imports = Any
@@ -84,6 +84,16 @@ def test_what_no_file_dates_comes_in_all_the_same(imports: Imports, journals: Re
     assert taken(journals, undated).how == "known"
     assert imports.rows("SELECT id FROM events WHERE created_at = ''") == []
     assert imports.rows("SELECT id FROM sessions WHERE started_at = '' OR ended_at = ''") == []
+
+
+def test_files_that_a_run_has_no_place_for_are_named(journals: Recordings, tmp_path: Path) -> None:
+    files = [RunFile(tmp_path / "a.png", "image"), RunFile(tmp_path / "notes.txt", "other")]
+    told = taken(journals, replace(RUN, files=files)).problems
+    assert told == preview(replace(RUN, files=files), (), tmp_path).problems
+    assert [(each.what, each.why, each.is_left_out) for each in told] == [
+        ("a.png", "not taken in: 1 image", True),
+        ("notes.txt", "not taken in: 1 other file", True),
+    ]
 
 
 def test_an_end_that_is_told_later_comes_in(imports: Imports, journals: Recordings) -> None:

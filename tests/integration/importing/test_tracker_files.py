@@ -146,6 +146,11 @@ def test_runs_of_a_database_of_mlflow_are_the_same_as_those_of_folders(tmp_path:
     assert run.config == {"tags": {"team": "a"}, "lr": "0.1"}
     assert [file.role for file in run.files] == ["best"]
     assert not run.problems
+    (artifacts / "best.pt").unlink()
+    artifacts.rmdir()
+    assert [(each.what, each.is_left_out) for each in mlflow_folder.READER.read(whole).problems] == [
+        ("artifacts", True)
+    ]
     with pytest.raises(DeletedRun):
         mlflow_folder.READER.read(deleted)
     assert mlflow_folder.READER.read(died).state == "unknown"

@@ -115,6 +115,8 @@ def test_the_rest_of_a_run_arrives(tracker: str, made: Path) -> None:
         assert runs["failed"].state == "failed"
     if tracker == "wandb":
         assert run.summary["top"] == 0.9
+        assert [file.path.name for file in run.files if file.role == "last"] == []
+        assert any("leads out of the run's folder" in each.why for each in run.problems if each.what == "linked.pt")
         assert runs["failed"].error == "wandb recorded exit code 3"
     if tracker == "mlflow":
         assert "deleted" not in runs

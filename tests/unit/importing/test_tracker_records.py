@@ -18,7 +18,7 @@ from uploader.importing.readers.event_files import event_files, is_run, parts_of
 from uploader.importing.readers.event_records import event_records
 from uploader.importing.readers.mlflow_metrics import read_metric
 from uploader.importing.readers.moments import moment
-from uploader.importing.readers.named_files import NamedFiles
+from uploader.importing.readers.named_files import NamedFiles, files_below
 from uploader.importing.readers.wandb_records import wandb_records
 
 BLOCK = 32768
@@ -209,3 +209,22 @@ def test_a_record_cannot_name_a_file_outside_the_folder(tmp_path: Path) -> None:
     assert [(file.path.name, file.role) for file in files.files()] == [("best.pt", "best")]
     [problem] = files.problems()
     assert problem.what == f"../secret.pt, {tmp_path / 'secret.pt'}, gone.png"
+
+
+def test_a_link_leads_to_no_file_outside_the_folder(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for folder in (run / "files", tmp_path / "other"):
+        folder.mkdir(parents=True)
+    for file in (tmp_path / "other" / "secret.pt", run / "best.pt"):
+        file.touch()
+    (run / "files" / "a.pt").symlink_to("../../other/secret.pt")
+    (run / "files" / "b.pt").symlink_to("../best.pt")
+    (run / "linked").symlink_to(tmp_path / "other")
+    named = NamedFiles(run / "files", run)
+    for name in ("a.pt", "b.pt"):
+        named.add(name)
+    problems: list[Problem] = []
+    assert [file.path.name for file in named.files()] == ["b.pt"]
+    assert [file.name for file in files_below(run / "files", run, problems)] == ["b.pt"]
+    assert files_below(run / "linked", run, problems) == []
+    assert [each.what for each in (*named.problems(), *problems)] == ["a.pt", "a.pt", "secret.pt"]

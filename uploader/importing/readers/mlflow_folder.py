@@ -55,7 +55,7 @@ READER = MlflowFolder()
 
 
 def _read_folder(folder: Path, run: MlflowRun) -> None:
-    for file in files_below(folder / "metrics"):
+    for file in files_below(folder / "metrics", folder, run.problems):
         name = file.relative_to(folder / "metrics").as_posix()
         for at, value, number in read_metric(file, f"metrics/{name}", run.problems):
             run.add_metric(name, at, value, number)
@@ -88,7 +88,7 @@ def _experiment(file: Path, problems: list[Problem]) -> str | None:
 def _texts(folder: Path, problems: list[Problem]) -> dict[str, str]:
     """Return the text of each file by its name; MLflow keeps a parameter or tag in each."""
     found = {}
-    for file in files_below(folder):
+    for file in files_below(folder, folder.parent, problems):
         name = file.relative_to(folder).as_posix()
         try:
             found[name] = file.read_text(encoding="utf-8")

@@ -73,6 +73,7 @@ class MlflowRun:
         """
         told = self.facts.get("status")
         status = told if isinstance(told, (int, str)) else None
+        files = files_below(self.artifacts, folder, self.problems) if self.artifacts else []
         name = self.tags.get("mlflow.runName") or self.facts.get("run_name") or self.facts.get("name")
         return ImportedRun(
             source="mlflow",
@@ -87,7 +88,7 @@ class MlflowRun:
             state=_STATES.get(status, "unknown"),
             error=_ERRORS.get(status),
             steps=self._steps.steps(),
-            files=[run_file(each) for each in files_below(self.artifacts)] if self.artifacts else [],
+            files=[run_file(each) for each in files],
             problems=[*self.problems, *self._steps.problems("metrics"), *self._further()],
         )
 
@@ -106,4 +107,7 @@ class MlflowRun:
         if place and not place.endswith(f"/{self.uuid}/artifacts"):
             scheme = place.partition("://")[0]
             found.append(Problem("artifacts", f"not taken in: MLflow keeps them in {scheme}, not in its folder"))
+        elif self.artifacts and not self.artifacts.is_dir() and not place.endswith(str(self.artifacts.resolve())):
+            why = f"none in {self.artifacts}, and what may lie where MLflow kept them is not taken in"
+            found.append(Problem("artifacts", why, is_left_out=True))
         return found

@@ -125,6 +125,7 @@ class TensorBoardRun:
             identity: What tells it from others.
         """
         self._sort_hparams()
+        checkpoints = files_below(folder / "checkpoints", folder, self.problems)  # Lightning's, beside its events
         return ImportedRun(
             source="tensorboard",
             identity=identity,
@@ -137,7 +138,7 @@ class TensorBoardRun:
             state="failed" if self._has_failed else "unknown",
             error="TensorBoard's hyperparameters say that it failed" if self._has_failed else None,
             steps=self._steps.steps(),
-            files=[run_file(each) for each in files_below(folder / "checkpoints")],  # Lightning's, beside its events
+            files=[run_file(each) for each in checkpoints],
             summary=self._summary,
             problems=[*self.problems, *self._steps.problems(folder.name), *self._further(folder.name)],
         )

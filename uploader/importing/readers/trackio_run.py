@@ -67,7 +67,7 @@ class TrackioRun:
         Args:
             file: The database of its project.
         """
-        files = NamedFiles(file.parent / "media")
+        files = NamedFiles(file.parent / "media", file.parent)
         for path, step in self._media:
             files.add(path, step)
         unread = [Problem(file.name, f"{self._unread} rows of {self._name} are no JSON")] if self._unread else []

@@ -48,7 +48,7 @@ class WandbRun:
         """
         self._part += 1
         self._exit_code = None
-        self._files.append(NamedFiles(folder / "files"))
+        self._files.append(NamedFiles(folder / "files", folder))
 
     def add(self, record: Any) -> None:
         """Take in a record."""
