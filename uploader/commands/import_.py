@@ -140,6 +140,9 @@ def _outcome(found: FoundRun, take: Take) -> dict[str, Any]:
         return {**told, "problems": [], "how": "deleted", "why": str(error)}
     except UploaderError as error:
         return {**told, "problems": [], "error": str(error)}
+    problems = [{"what": each.what, "why": each.why, "left_out": each.is_left_out} for each in taken.problems]
+    if taken.how == "empty":
+        return {**told, "problems": problems, "error": "no step, weights or end of it can be read"}
     return {
         **told,
         "run": taken.run.id,
@@ -149,7 +152,7 @@ def _outcome(found: FoundRun, take: Take) -> dict[str, Any]:
         "steps": taken.steps,
         "checkpoints": taken.checkpoints,
         "console": taken.lines,
-        "problems": [{"what": each.what, "why": each.why, "left_out": each.is_left_out} for each in taken.problems],
+        "problems": problems,
         **({"elsewhere": str(taken.journal)} if taken.journal else {}),
     }
 
@@ -201,7 +204,8 @@ def _became(each: Mapping[str, Any], *, dry: bool) -> str:
         return f"{each['name']} is in the journal already"
     noun = "epoch" if each["source"] == "ultralytics" else "step"
     parts = [(each["steps"], noun), (each["checkpoints"], "checkpoint"), (each["console"], "console chunk")]
-    what = ", ".join(count(number, name) for number, name in parts if number) or "its end"
+    what = ", ".join(count(number, name) for number, name in parts if number)
+    what = what or ("its end" if each["state"] in {"complete", "failed"} else "its summary")
     now = "; it seems to be trained still: import it again later" if each["state"] == "running" else ""
     return f"{each['name']} {'would be ' if dry else ''}{_HOW[each['how']]}: {what}{now}"
 

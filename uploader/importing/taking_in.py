@@ -45,8 +45,8 @@ class Taken:
 
     Attributes:
         run: As the journal has it, or would have.
-        how: `new`; `grown`, of which the journal had some; `known`, of which it had all; `live`, which is being
-            recorded now; or `elsewhere`, which another journal has.
+        how: `new`; `grown`, of which the journal had some; `known`, of which it had all; `empty`, of which nothing is
+            there to take in; `live`, which is being recorded now; or `elsewhere`, which another journal has.
         steps: How many steps, or epochs, were new.
         checkpoints: How many checkpoints were new.
         lines: How many events of console text were new.
@@ -56,7 +56,7 @@ class Taken:
     """
 
     run: Run
-    how: Literal["new", "grown", "known", "live", "elsewhere"]
+    how: Literal["new", "grown", "known", "empty", "live", "elsewhere"]
     steps: int = 0
     checkpoints: int = 0
     lines: int = 0
@@ -96,7 +96,7 @@ def _take_in(opened: Journal, run: ImportedRun, keys: Iterable[str], *, dry: boo
         if which.past.is_live or (which.past.is_recorded and _over(opened, which.id) is None):
             return replace(told, how="live", run=_known(writer, told.run))
         lacking = lacking_of(run, which.past, events)
-        if dry:
+        if dry or not (lacking.needs_session or which.past.is_known):
             return _summed_up(told, which.past, lacking, _lost(opened, which.id, lacking))
         return _write(opened, writer, _Work(run, which, events, lacking), told)
 
@@ -240,7 +240,7 @@ def _summed_up(told: Taken, past: PastRun, lacking: Lacking, salvaged: Sequence[
     is_any = lacking.needs_session or bool(salvaged)
     return replace(
         told,
-        how="known" if not is_any else "grown" if past.is_known else "new",
+        how=("grown" if is_any else "known") if past.is_known else "new" if is_any else "empty",
         steps=steps,
         checkpoints=len(lacking.checkpoints),
         lines=sum(group[-1][0] == CONSOLE for group in lacking.others),

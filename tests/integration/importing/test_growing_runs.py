@@ -86,6 +86,15 @@ def test_what_no_file_dates_comes_in_all_the_same(imports: Imports, journals: Re
     assert imports.rows("SELECT id FROM sessions WHERE started_at = '' OR ended_at = ''") == []
 
 
+def test_a_run_of_which_nothing_can_be_read_is_no_run(imports: Imports, journals: Recordings, tmp_path: Path) -> None:
+    empty = replace(RUN, steps=(), console=(), summary={})
+    assert preview(empty, (), tmp_path).how == "empty"
+    assert taken(journals, empty).how == "empty"
+    assert imports.rows("SELECT * FROM runs") == []
+    assert taken(journals, replace(empty, summary={"top": 0.9})).how == "new"
+    assert taken(journals, empty).how == "known"
+
+
 def test_files_that_a_run_has_no_place_for_are_named(journals: Recordings, tmp_path: Path) -> None:
     files = [RunFile(tmp_path / "a.png", "image"), RunFile(tmp_path / "notes.txt", "other")]
     told = taken(journals, replace(RUN, files=files)).problems

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,6 +106,17 @@ def test_a_fact_of_mlflow_that_is_none_costs_nothing_else(facts: str, tmp_path: 
         file.write(f"{facts}\n")
     [found] = mlflow_folder.READER.detect(folder)
     assert len(mlflow_folder.READER.read(found).steps) == 2
+
+
+def test_a_run_of_which_nothing_is_there_is_named_and_not_imported(imports: Any, tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
+    folder = mlflow_run(tmp_path, status=1)
+    for below in ("metrics", "artifacts"):
+        shutil.rmtree(folder / below)
+    for _ in range(2):
+        [told] = imports(folder, code=4)
+        assert told["error"] == "no step, weights or end of it can be read"
+    assert imports.rows("SELECT * FROM runs") == []
 
 
 def test_files_that_mlflow_keeps_elsewhere_are_named(tmp_path: Path) -> None:
