@@ -132,6 +132,20 @@ class Journal:
         chosen = locations.fallback_folders() if folders is None else folders
         return fallback_intake.ingest(self._transaction, self.path, chosen)
 
+    def copy_fallbacks(self, path: Path) -> tuple[list[str], int]:
+        """Take in the events that wait for a journal that cannot have them; the files stay.
+
+        Args:
+            path: The folder that they name.
+
+        Returns:
+            The runs that they are of, and how many events were new.
+
+        Raises:
+            OSError: A file could not be read to its end.
+        """
+        return fallback_intake.copy(self._transaction, path, locations.fallback_folders())
+
     def fallbacks_waiting(self, path: Path, folders: Iterable[Path] | None = None) -> int:
         """Return how many fallback files hold events of this journal that it has not taken in.
 
@@ -154,7 +168,8 @@ class Journal:
         beside = locations.fallback_folders() if folders is None else folders
         with self._transaction(read_only=True) as connection:
             found = fallback_owners.files_by_owner(fallback_owners.owner(connection, path or self.path), beside)
-        return {place: len(files) for place, files in found.others.items()}
+            others = {place: fallback_format.not_ingested(connection, files) for place, files in found.others.items()}
+        return {place: len(files) for place, files in others.items() if files}
 
     def left_beside(self, folders: Iterable[Path] | None = None) -> list[tuple[str, Path]]:
         """Return (run uuid, path) of the files beside the journal that are not ingested yet."""

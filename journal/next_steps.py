@@ -9,8 +9,9 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from journal.disk import why_no_files
 from journal.errors import PROGRAM
-from journal.locations import is_default_elsewhere
+from journal.locations import is_default_elsewhere, is_there
 
 
 def drain_at(place: str) -> str:
@@ -20,6 +21,19 @@ def drain_at(place: str) -> str:
         place: Its folder, after a machine's name and a colon where it is another machine's.
     """
     return f"`{next_command('drain', Path(place))}`" if Path(place).is_absolute() else f"a drain on {place}"
+
+
+def intake_at(place: str) -> str:
+    """Return in words what takes in the fallback files of a journal: its own drain; another one, if it cannot be made.
+
+    Args:
+        place: As for `drain_at`.
+    """
+    folder = Path(place)
+    if not folder.is_absolute() or is_there(folder) or not why_no_files(folder):
+        return drain_at(place)
+    into = " --into FOLDER" if is_default_elsewhere(folder) else ""
+    return f"`{PROGRAM} unpack {shlex.quote(place)}{into}`, as it cannot be made,"
 
 
 def next_command(arguments: str, journal: Path) -> str:

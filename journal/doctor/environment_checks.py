@@ -14,7 +14,7 @@ from journal import locations
 from journal.disk import owner_of, why_full
 from journal.doctor.findings import Finding, give_back_owner, notice, some, trouble
 from journal.errors import JournalError
-from journal.next_steps import drain_at, next_command
+from journal.next_steps import intake_at, next_command
 from journal.quantities import count, readable
 from journal.storage import newest
 from journal.storage.database import check_sqlite
@@ -95,7 +95,7 @@ def check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[
     unreadable = [str(path) for path in found.unreadable if str(path) not in shut]
     if waiting:
         detail = f"events that could not be journaled are in {count(len(waiting), 'fallback file')}: {some(waiting)}"
-        yield notice("fallback-waiting", detail, f"The next `{next_command('drain', folder)}` takes them in.")
+        yield notice("fallback-waiting", detail, f"{intake_at(str(folder))} takes them in.")
     if shut:
         advice = f"Events may wait in them. Let this user read them, then `{next_command('drain', folder)}`."
         yield trouble("fallback-shut", f"fallback files that cannot be read: {some(shut)}", advice)
@@ -105,7 +105,7 @@ def check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[
     for place, paths in found.others.items():
         held = f"{count(len(paths), 'fallback file')}: {some([str(path) for path in paths])}"
         detail = f"events of another journal, {place}, are in {held}"
-        yield notice("fallback-elsewhere", detail, f"{drain_at(place)} takes them in.")
+        yield notice("fallback-elsewhere", detail, f"{intake_at(place)} takes them in.")
 
 
 def check_fallback_folder() -> Iterator[Finding]:

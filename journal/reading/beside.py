@@ -29,6 +29,16 @@ def waiting(folder: Path, fallback_folders: Iterable[Path] | None = None) -> lis
     return [path for _, path in fallback_owners.files_by_owner(fallback_owners.owner_at(folder), beside).own]
 
 
+def waiting_elsewhere(folder: Path) -> dict[str, int]:
+    """Return how many fallback files were meant for other journals, by where each of these is.
+
+    Args:
+        folder: The journal, which may be missing.
+    """
+    found = fallback_owners.files_by_owner(fallback_owners.owner_at(folder), locations.fallback_folders())
+    return {place: len(files) for place, files in found.others.items()}
+
+
 def left_beside(connection: Connection, folder: Path, beside: Iterable[Path], now: datetime) -> list[tuple[str, Path]]:
     """Return the uuid of the run, and the path, of each such file; "" for the uuid of one that cannot be read.
 

@@ -68,6 +68,25 @@ def ingest(begin: Begin, journal: Path, folders: Iterable[Path]) -> int:
     return taken
 
 
+def copy(begin: Begin, journal: Path, folders: Iterable[Path]) -> tuple[list[str], int]:
+    """Ingest the fallback files of another journal, which may have no folder; return their runs and how much was new.
+
+    The files stay: that journal may only be away.
+
+    Args:
+        begin: Begins a transaction of the journal that takes them.
+        journal: The other one's folder.
+        folders: Where fallback files may be.
+
+    Raises:
+        OSError: A file could not be read to its end.
+    """
+    own = fallback_owners.files_by_owner(fallback_owners.owner_at(journal), folders).own
+    found = sorted(own, key=lambda one: one[0].started_at)
+    new = sum(count for header, path in found for count in ingest_file(begin, path, header))
+    return sorted({header.run.id for header, _ in found}), new
+
+
 def ingest_file(begin: Begin, path: Path, header: Header) -> Iterator[int]:
     """Ingest the lines of a fallback file that were not ingested before; yield the number of events of each batch.
 

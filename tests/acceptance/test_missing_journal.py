@@ -16,6 +16,7 @@ from support.recordings import KEY, recordings
 from support.scripted_server import hearing, scripted_server
 
 import journal
+from journal.next_steps import intake_at
 from journal.writing.fallback import FallbackFile
 from uploader.__main__ import main
 
@@ -122,6 +123,32 @@ def event_beside(folder: Path) -> None:
         beside = FallbackFile([folder.parent / "fallback"], folder, others.begin().run)
     beside.append("training_started", {"epochs": 1}, "1")
     beside.close()
+
+
+def test_events_of_a_journal_that_cannot_be_made_are_named_and_get_into_another(workplace: Path) -> None:
+    nowhere = Path("/proc/nope")
+    with recordings(workplace / "other") as others:
+        beside = FallbackFile([workplace / "fallback"], nowhere, others.begin().run)
+    beside.append("training_started", {"epochs": 1}, "1")
+    beside.close()
+    for command in NOTHING_TO_DO:
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 0
+        assert "1 fallback file of another journal; `python -m uploader unpack /proc/nope`" in done.output
+    for command in ("status", "drain"):
+        done = CliRunner().invoke(main, [command, "--journal", str(nowhere)])
+        assert (done.exit_code, "unpack /proc/nope`" in done.output) == (1, True), done.output
+    for new in (1, 0):
+        done = CliRunner().invoke(main, ["unpack", str(nowhere), "--json"])
+        assert (done.exit_code, json.loads(done.stdout)["sources"][0]["events"]) == (0, new), done.output
+    assert "another journal" not in CliRunner().invoke(main, ["status"]).output
+
+
+def test_a_journal_that_cannot_be_made_and_is_the_usual_one_is_brought_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("UPLOADER_JOURNAL", "/proc/nope")
+    assert "`python -m uploader unpack /proc/nope --into FOLDER`" in intake_at("/proc/nope")
 
 
 @pytest.mark.parametrize("command", ["status", "doctor"])

@@ -164,11 +164,12 @@ def _is_there(folder: Path) -> bool:
 
 def _comes_later(folder: Path, options: DrainOptions) -> bool:
     """Return whether a missing journal may be created: a drain watches for it, or fallback files hold events for it."""
+    from journal.disk import why_no_files
     from journal.reading.beside import is_awaited
 
     if options.watch and not _is_there(folder):
         click.echo(f"There is no journal in {folder} yet; waiting for one.", err=True)
-    return options.watch or is_awaited(folder)
+    return options.watch or (is_awaited(folder) and not why_no_files(folder))
 
 
 def _warn_of_other_platforms(ended: Ended) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
-from uploader.commands.phrases import in_fallback_files, what_else
+from uploader.commands.phrases import in_fallback_files, of_another_journal, what_else
 
 if TYPE_CHECKING:
     from journal import Journal
@@ -31,7 +31,7 @@ def require_journal(folder: Path | None, command: str, *, as_json: bool, may_be_
             something was to be made or proven: a script would go on as if it had been.
     """
     from journal.locations import default_journal
-    from journal.reading.beside import waiting
+    from journal.reading.beside import waiting, waiting_elsewhere
     from journal.reading.places import what_is
 
     where = folder or default_journal()
@@ -45,7 +45,9 @@ def require_journal(folder: Path | None, command: str, *, as_json: bool, may_be_
     if folder is not None:
         advice = "" if beside else f"; {_ELSEWHERE}"
         fail(message + advice, command, JOURNAL_UNUSABLE, as_json=as_json)
-    message += "" if beside else "; nothing was recorded yet"
+    others = [of_another_journal(number, place) for place, number in waiting_elsewhere(where).items()]
+    message += "" if beside else "; nothing was recorded there" if others else "; nothing was recorded yet"
+    message = "; ".join([message, *others])
     if not may_be_none:
         advice = "" if beside else f"; {_ELSEWHERE}"
         fail(message + advice, command, JOURNAL_UNUSABLE, as_json=as_json)

@@ -30,6 +30,7 @@ def bring_in(source: Path, into: Journal, *, shown: bool) -> Restored:
         JournalError: One of them cannot be used, or there is neither.
     """
     from journal.errors import JournalUnwritable
+    from journal.reading.beside import is_awaited
     from journal.reading.places import what_is
 
     what = what_is(source)
@@ -39,7 +40,21 @@ def bring_in(source: Path, into: Journal, *, shown: bool) -> Restored:
         return _from_journal(source, into)
     if what == "mirror":
         return _from_mirror(source, into, shown=shown)
+    if is_awaited(source):
+        return _from_fallbacks(source, into)
     raise JournalUnwritable(f"{source} is neither a pack, nor a mirror, nor a journal's folder")
+
+
+def _from_fallbacks(source: Path, into: Journal) -> Restored:
+    """Bring in what waits for a journal that could not be made."""
+    from journal.errors import from_os
+    from journal.mirror.restoring import Restored
+
+    try:
+        runs, events = into.copy_fallbacks(source)
+    except OSError as error:
+        raise from_os(error, source) from error
+    return Restored(runs=runs, events=events)
 
 
 def _from_pack(source: Path, into: Journal, *, shown: bool) -> Restored:

@@ -30,10 +30,23 @@ def in_fallback_files(number: int, folder: Path) -> str:
         number: How many fallback files hold them.
         folder: The journal.
     """
-    from journal.next_steps import next_command
+    from journal.next_steps import intake_at
     from journal.quantities import count
 
-    return f"events for it wait in {count(number, 'fallback file')}; `{next_command('drain', folder)}` takes them in"
+    return f"events for it wait in {count(number, 'fallback file')}; {intake_at(str(folder))} takes them in"
+
+
+def of_another_journal(number: int, where: str) -> str:
+    """Return the same on those of another journal.
+
+    Args:
+        number: How many there are.
+        where: Where that journal is.
+    """
+    from journal.next_steps import intake_at
+    from journal.quantities import count
+
+    return f"{count(number, 'fallback file')} of another journal; {intake_at(where)} takes them in"
 
 
 def an_earlier_journal(folder: Path) -> str:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from journal.mirror.mirror_state import MirrorState, states
-from journal.next_steps import drain_at, next_command
+from journal.next_steps import next_command
 from journal.quantities import count, readable
 from uploader.addresses import shown
-from uploader.commands.phrases import an_earlier_journal, in_fallback_files, on_epochs, place
+from uploader.commands.phrases import an_earlier_journal, in_fallback_files, of_another_journal, on_epochs, place
 from uploader.commands.spans import age, span
 from uploader.commands.status_obstacles import NOWHERE, helpful, obstacles, oddities, read_back
 from uploader.delivery.draining import settings_for
@@ -58,7 +58,7 @@ def beside_it(state: JournalState) -> Iterator[str]:
     if state.fallbacks:
         yield in_fallback_files(state.fallbacks, state.path)
     for other, number in state.fallbacks_elsewhere.items():
-        yield f"{count(number, 'fallback file')} of another journal; {drain_at(other)} takes them in"
+        yield of_another_journal(number, other)
     if found := earlier_journal(state.path):
         yield an_earlier_journal(found)
 

@@ -40,7 +40,7 @@ def unpack(*, sources: tuple[Path, ...], journal: Path | None, as_json: bool) ->
 
     Each event and each checkpoint comes in once, whatever has it and however often; what a platform has taken already
     is known here, too, and is not sent again. The order does not matter. A pack that was torn or altered is refused
-    whole. Nothing is taken out of the sources.
+    whole. Nothing is taken out of the sources. A journal that could not be made has its fallback files brought in.
     """
     from journal.errors import JournalError
     from journal.opening import open_with_room

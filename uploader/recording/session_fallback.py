@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from journal.errors import JournalError
 from journal.locations import fallback_folders
-from journal.next_steps import next_command
+from journal.next_steps import intake_at
 from journal.records import Run
 from journal.sessions.identity import Entry, Session
 from journal.writing.fallback import FallbackFile
@@ -111,10 +111,10 @@ class SessionFallback:
         self._has_warned = True
         LOGGER.warning(
             "The journal cannot be written: %s. Training goes on; events go to a fallback file under %s, which the "
-            "next `%s` takes in; where that looks elsewhere, UPLOADER_FALLBACK names the folder.",
+            "%s takes in; where that looks elsewhere, UPLOADER_FALLBACK names the folder.",
             cause,
             self._described_folder(file),
-            next_command("drain", self._journal),
+            intake_at(str(self._journal)),
         )
 
     def _described_folder(self, file: FallbackFile) -> str:
