@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from journal.kinds import CONVERSION, DATASET, DETAIL
 from journal.records import Run
 from uploader.errors import SettingsError
 from uploader.platforms.base import DESCRIPTION, LICENSE, TAGS
-from uploader.platforms.registry import formats, licenses
+from uploader.platforms.registry import arguments, formats, licenses, tasks
 from uploader.run_selection import choose_runs
 from uploader.slugs import project_slug
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 _ENDINGS = (".ndjson", ".zip", ".tar", ".tar.gz", ".tgz")
 _LONGEST_TAG = 128
 """Characters, as the platform's own names have at most."""
+_WORDS = re.compile(r"[\w .,:/@+-]{0,256}")
+"""What text in an argument may be: a name or a path, but no address with a key or a signature."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def describe(
     *,
     description: str | None = None,
     license: str | None = None,
-    tags: Sequence[str] | None = None,
+    tags: str | Sequence[str] | None = None,
     journal: str | Path | None = None,
 ) -> Wanted:
     """Have a run's model described on its platforms. The next drain does it, after all else of the run.
@@ -56,7 +60,7 @@ def describe(
         run: By its name, `project/name`, the beginning of its id, its folder, or `latest`.
         description: Text; "" removes the one that is there.
         license: One that a platform knows, such as `AGPL-3.0`.
-        tags: They replace those that are there; none removes them.
+        tags: One, or several; they replace those that are there, and an empty list removes them.
         journal: Its folder; None for the usual one.
 
     Raises:
@@ -84,11 +88,11 @@ def convert(
     Args:
         run: By its name, `project/name`, the beginning of its id, its folder, or `latest`.
         format: One of Ultralytics' formats, such as `onnx`.
-        args: Arguments of the conversion, such as `{"imgsz": 640}`.
+        args: Arguments of Ultralytics' export, such as `{"imgsz": 640}`.
         journal: Its folder; None for the usual one.
 
     Raises:
-        SettingsError: The platform converts into no such format.
+        SettingsError: The platform converts into no such format, or with no such arguments.
         UnknownRun: `run` fits no run, or several.
         NoJournal: There is no journal.
         JournalError: It cannot be written.
@@ -96,6 +100,8 @@ def convert(
     if format not in formats():
         raise SettingsError(f"the platform converts into no '{format}'; it converts into {', '.join(formats())}")
     given = dict(sorted((args or {}).items()))
+    for name, value in given.items():
+        _check_argument(name, value)
     wanted = {"format": format, **({"args": given} if given else {})}
     key = " ".join((format, *(f"{name}={json.dumps(value, default=str)}" for name, value in given.items())))
     return _record(run, CONVERSION, {key: wanted}, journal)
@@ -116,18 +122,24 @@ def upload_dataset(
         journal: Its folder; None for the usual one.
 
     Raises:
-        SettingsError: There is no such file, or it is none that a platform takes.
+        SettingsError: There is no such file, or it is none that a platform takes; or the platform knows no such task.
         UnknownRun: `run` fits no run, or several.
         NoJournal: There is no journal.
         JournalError: It cannot be written.
     """
     path = Path(os.path.abspath(Path(file).expanduser()))  # noqa: PTH100 - a link is meant as it is
     ending = next((each for each in _ENDINGS if path.name.endswith(each)), None)
+    if not path.exists():
+        raise SettingsError(f"there is no file {path}")
     if ending is None or not path.is_file():
         packing = f"; pack a folder, as by `python -m zipfile -c {path.name}.zip {path}`" if path.is_dir() else ""
         raise SettingsError(f"{path} is no file that ends in {', '.join(_ENDINGS)}{packing}")
-    slug = project_slug(name or path.name.removesuffix(ending)) or ""
-    if not slug or "/" in slug:
+    if task is not None and task not in tasks():
+        raise SettingsError(f"the platform knows no task '{task}'; it knows {', '.join(tasks())}")
+    if "/" in (name or ""):
+        raise SettingsError(f"a dataset's name has no slash, as '{name}' has: it is put among your own datasets")
+    slug = project_slug(name or path.name.removesuffix(ending))
+    if not slug:
         raise SettingsError(f"'{name or path.name}' has no letter or digit that a platform keeps in a name")
     facts = {"path": str(path), "filename": path.name, **_content(path)}
     said = {"dataset": slug, "name": name or slug, **({"task": task} if task else {})}
@@ -142,13 +154,38 @@ def _content(path: Path) -> dict[str, Any]:
         return {"size": file.tell(), "sha256": digest.hexdigest()}
 
 
-def _checked(tags: Sequence[str]) -> list[str]:
+def _check_argument(name: str, value: Any) -> None:
+    """Check an argument of a conversion. What is wrong is not repeated, as it may be a secret.
+
+    Raises:
+        SettingsError: There is no such argument, or its value is of another type, or no finite number.
+    """
+    known = arguments()
+    if name not in known:
+        raise SettingsError(f"a conversion takes no argument '{name}'; it takes {', '.join(known)}")
+    if value is not None and not _is_one_of(known[name], value):
+        types = " or ".join(_TYPES[each] for each in known[name])
+        raise SettingsError(f"the argument '{name}' of a conversion is {types}, which was not given")
+
+
+_TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a name", list: "a list of numbers"}
+
+
+def _is_one_of(types: tuple[type, ...], value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return list in types and bool(value) and all(_is_one_of((int, float), each) for each in value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return type(value) in types and (not isinstance(value, str) or _WORDS.fullmatch(value) is not None)
+
+
+def _checked(tags: str | Sequence[str]) -> list[str]:
     """Return tags without their blanks, each once.
 
     Raises:
         SettingsError: One is empty or too long.
     """
-    stripped = [tag.strip() for tag in tags]
+    stripped = [tag.strip() for tag in ([tags] if isinstance(tags, str) else tags)]
     if bad := [tag for tag in stripped if not 0 < len(tag) <= _LONGEST_TAG]:
         raise SettingsError(f"a tag has 1 to {_LONGEST_TAG} characters, and not {len(bad[0])}")
     return list(dict.fromkeys(stripped))

@@ -10,6 +10,7 @@ from uploader.commands.acting import Acting
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_option import journal_option
 from uploader.commands.wanting import say_wanted
+from uploader.platforms.registry import tasks
 
 _EPILOG = epilog("dataset train-3 warehouse.zip", "dataset latest images.ndjson --name warehouse", "drain")
 
@@ -18,7 +19,7 @@ _EPILOG = epilog("dataset train-3 warehouse.zip", "dataset latest images.ndjson 
 @click.argument("run", metavar="RUN")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--name", metavar="NAME", help="Of the dataset.  [default: that of the file]")
-@click.option("--task", metavar="TASK", help="Of a new dataset, such as detect or segment.")
+@click.option("--task", type=click.Choice(tasks()), metavar="TASK", help="Of a new dataset, such as detect or segment.")
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def dataset(*, run: str, file: Path, name: str | None, task: str | None, journal: Path | None, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -57,6 +57,16 @@ def licenses() -> tuple[str, ...]:
 def formats() -> tuple[str, ...]:
     """Return the formats into which platforms convert models."""
     return tuple(dict.fromkeys(each for spec in PLATFORMS for each in spec.formats))
+
+
+def arguments() -> Mapping[str, tuple[type, ...]]:
+    """Return the arguments of conversions, and the types that the value of each may have."""
+    return {name: types for spec in PLATFORMS for name, types in spec.arguments.items()}
+
+
+def tasks() -> tuple[str, ...]:
+    """Return the tasks for which platforms take datasets."""
+    return tuple(dict.fromkeys(each for spec in PLATFORMS for each in spec.tasks))
 
 
 def imported(where: str) -> Any:

@@ -69,6 +69,8 @@ class PlatformSpec:
         upstream: Ultralytics' own reporting to it, if there is any.
         licenses: Those that a person may have it show of a model.
         formats: Those into which it converts a model.
+        arguments: Those that a conversion takes, and the types that the value of each may have.
+        tasks: Those for which it takes datasets.
         keeps_model_file: Whether Ultralytics' own reporting knows a run's model by a file in the run's folder, which a
             drain then writes.
     """
@@ -93,4 +95,6 @@ class PlatformSpec:
     upstream: UpstreamReporting | None = None
     licenses: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
+    arguments: Mapping[str, tuple[type, ...]] = field(default_factory=dict)
+    tasks: tuple[str, ...] = ()
     keeps_model_file: bool = False

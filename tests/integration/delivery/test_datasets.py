@@ -213,8 +213,17 @@ def test_what_is_no_file_for_a_dataset_is_refused_at_once(journals: Recordings, 
     journals.whole()
     (tmp_path / "folder").mkdir()
     (tmp_path / "a.txt").touch()
-    for name in ("folder", "a.txt", "none.zip"):
+    for name in ("folder", "a.txt"):
         with pytest.raises(SettingsError, match=r"is no file that ends in \.ndjson, \.zip"):
             want(journals, tmp_path / name)
     with pytest.raises(SettingsError, match="zipfile"):
         want(journals, tmp_path / "folder")
+    with pytest.raises(SettingsError, match=r"there is no file .*none\.zip"):
+        want(journals, tmp_path / "none.zip")
+    file = listed(tmp_path, "a.png")
+    with pytest.raises(SettingsError, match="name has no slash, as 'A/B' has"):
+        want(journals, file, name="A/B")
+    with pytest.raises(SettingsError, match="no letter or digit"):
+        want(journals, file, name="!")
+    with pytest.raises(SettingsError, match="no task 'foo'; it knows detect, segment"):
+        want(journals, file, task="foo")

@@ -284,6 +284,42 @@ def test_what_no_platform_takes_is_refused_at_once(journals: Recordings, wanted:
     assert rows(journals.journal.path, f"SELECT 1 FROM events WHERE kind IN {INTENTS}") == []
 
 
+@pytest.mark.parametrize(
+    ("argument", "why"),
+    [
+        ("imgsz=abc", "'imgsz' of a conversion is a whole number or a list of numbers"),
+        ("imgsz=true", "'imgsz' of a conversion is"),
+        ("half=1", "'half' of a conversion is true or false"),
+        ("conf=NaN", "'conf' of a conversion is"),
+        ("imgsz=[640,null]", "'imgsz' of a conversion is"),
+        ("api_key=SECRETX", "takes no argument 'api_key'"),
+        ("data=https://example.com/a.yaml?token=SECRETX", "'data' of a conversion is a name"),
+    ],
+)
+def test_arguments_that_no_conversion_takes_are_refused_and_not_repeated(
+    journals: Recordings, argument: str, why: str
+) -> None:
+    journals.whole()
+    folder = str(journals.journal.path)
+    result = CliRunner().invoke(main, ["convert", "train", "onnx", argument, "--journal", folder])
+    assert (result.exit_code, why in " ".join(result.output.split())) == (2, True), result.output
+    assert "SECRETX" not in result.output
+    assert rows(journals.journal.path, f"SELECT 1 FROM events WHERE kind IN {INTENTS}") == []
+
+
+def test_arguments_as_upstream_documents_them_are_taken(journals: Recordings) -> None:
+    journals.whole()
+    args = {"imgsz": [640, 480], "quantize": "w8a16", "workspace": 4, "data": "coco8.yaml", "nms": None, "conf": 0.2}
+    [key] = convert("train", "engine", args=args, journal=journals.journal.path).new
+    assert key.startswith('engine conf=0.2 data="coco8.yaml" imgsz=[640, 480]')
+
+
+def test_a_text_is_one_tag(journals: Recordings) -> None:
+    journals.whole()
+    want(journals, tags="night")
+    assert rows(journals.journal.path, "SELECT payload FROM events WHERE key = 'tags'") == [('{"tags":["night"]}',)]
+
+
 def test_a_run_that_nobody_knows_gets_nothing(journals: Recordings) -> None:
     journals.whole()
     result = CliRunner().invoke(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uploader.platforms.spec import PlatformSpec, UpstreamReporting
 from uploader.platforms.ultralytics.saved_key import saved_key
-from uploader.platforms.ultralytics.wanted import FORMATS, LICENSES
+from uploader.platforms.ultralytics.wanted import ARGUMENTS, FORMATS, LICENSES, TASKS
 
 ULTRALYTICS = PlatformSpec(
     name="ultralytics",
@@ -22,4 +22,6 @@ ULTRALYTICS = PlatformSpec(
     keeps_model_file=True,
     licenses=LICENSES,
     formats=FORMATS,
+    arguments=ARGUMENTS,
+    tasks=TASKS,
 )

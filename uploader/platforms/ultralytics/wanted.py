@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 LICENSES = (
     "None",
     "Apache-2.0",
@@ -44,3 +46,31 @@ FORMATS = (
     "xilinx",
 )
 """The formats into which it converts a model."""
+
+TASKS = ("detect", "segment", "semantic", "depth", "classify", "pose", "obb")
+"""What a dataset may be for there."""
+
+ARGUMENTS: Mapping[str, tuple[type, ...]] = {
+    "agnostic_nms": (bool,),
+    "batch": (int, float),
+    "conf": (int, float),
+    "data": (str,),
+    "device": (int, str, list),
+    "dynamic": (bool,),
+    "end2end": (bool,),
+    "fraction": (int, float, list),
+    "half": (bool,),
+    "imgsz": (int, list),
+    "int8": (bool,),
+    "iou": (int, float),
+    "keras": (bool,),
+    "max_det": (int,),
+    "name": (str,),
+    "nms": (bool,),
+    "opset": (int,),
+    "optimize": (bool,),
+    "quantize": (int, str),
+    "simplify": (bool,),
+    "workspace": (int, float),
+}
+"""The arguments of a conversion, and what each may be, as Ultralytics 8.3.245 to 8.4.190 take them; the SDK lets be."""
