@@ -141,7 +141,7 @@ class FileGone(Refused):
 
 
 class BlobUnusable(DeliveryError):
-    """The bytes of a checkpoint are missing, or are not the ones that were journaled."""
+    """The bytes of a checkpoint or a dataset are missing, or are not the ones that were journaled."""
 
 
 class Damaged(DeliveryError):

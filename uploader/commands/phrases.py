@@ -92,11 +92,19 @@ def what_else(path: Path) -> str:
 
 
 def letters_in_words(letters: Sequence[DeadLetter], limit: int = 3) -> str:
-    """Return dead letters with the ids that `retry` and `drop` take, and the reason of the first one."""
+    """Return dead letters with the ids that `retry` and `drop` take, those together that have the same reason."""
+    by_reason: dict[str | None, list[DeadLetter]] = {}
+    for one in letters:
+        by_reason.setdefault(one.reason, []).append(one)
+    groups = [_alike(reason, alike, limit) for reason, alike in by_reason.items()]
+    left = sum(map(len, [*by_reason.values()][limit:]))
+    return "; ".join((*groups[:limit], *([f"and {left} more for other reasons"] if left else [])))
+
+
+def _alike(reason: str | None, letters: Sequence[DeadLetter], limit: int) -> str:
     named = ", ".join(f"{one.id} ({one.kind})" for one in letters[:limit])
     more = f" and {len(letters) - limit} more" if len(letters) > limit else ""
-    why = f": {letters[0].reason}" if letters[0].reason else ""
-    return f"{named}{more}{why}"
+    return f"{named}{more}{f': {reason}' if reason else ''}"
 
 
 def in_the_way(platform: str, found: Obstacle, drain: str, *, with_reason: bool = True) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,20 @@ def test_a_file_that_is_gone_or_another_one_is_named(
     journals.journal.retry()
     assert journals.drain(api.url).exit_code == 0
     assert [*images(api)] == ["a.png"]
+
+
+def test_dead_letters_are_listed_each_with_its_own_reason(journals: Recordings, api: Api, tmp_path: Path) -> None:
+    journals.whole()
+    gone, changed = listed(tmp_path, "a.png", name="gone.ndjson"), listed(tmp_path, "a.png", name="changed.ndjson")
+    for file in (changed, gone):
+        want(journals, file)
+    changed.write_text("other", "utf-8")
+    gone.unlink()
+    assert journals.drain(api.url).exit_code == 4
+    shown = CliRunner().invoke(main, ["status", "train", "--journal", str(journals.journal.path)]).output
+    told = " ".join(shown.split())
+    assert re.search(rf"\(dataset\): {changed} is not what it was: the file \w+ has 5 bytes instead of", told), shown
+    assert re.search(rf"; \d+ \(dataset\): the dataset's file {gone} is not there", told), shown
 
 
 def test_a_platform_without_datasets_refuses_it_for_good(journals: Recordings, api: Api, tmp_path: Path) -> None:

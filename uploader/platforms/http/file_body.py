@@ -66,10 +66,10 @@ class BlobReader(Body):
             actual = path.stat().st_size
         except OSError as error:
             kind = BlobUnusable if isinstance(error, FileNotFoundError) else BlobUnreadable
-            raise kind(f"checkpoint {sha256[:12]} cannot be opened ({error.strerror})") from error
+            raise kind(f"the file {sha256[:12]} cannot be opened ({error.strerror})") from error
         if actual != size:
             self._file.close()
-            raise BlobUnusable(f"checkpoint {sha256[:12]} has {actual} bytes instead of {size}")
+            raise BlobUnusable(f"the file {sha256[:12]} has {actual} bytes instead of {size}")
 
     def __enter__(self) -> BlobReader:
         """Return itself; leaving closes the file."""
@@ -135,7 +135,7 @@ class BlobReader(Body):
         self._position += len(block)
         self._digest.update(block)
         if block and self._position == self._size and self._digest.hexdigest() != self._sha256:
-            raise BlobUnusable(f"checkpoint {self._sha256[:12]} is damaged: its bytes have another sha256")
+            raise BlobUnusable(f"the file {self._sha256[:12]} is damaged: its bytes have another sha256")
         self._progress(self._position)
         return block
 
@@ -143,9 +143,9 @@ class BlobReader(Body):
         try:
             block = self._file.read(size)
         except OSError as error:
-            raise BlobUnreadable(f"checkpoint {self._sha256[:12]} cannot be read ({error.strerror})") from error
+            raise BlobUnreadable(f"the file {self._sha256[:12]} cannot be read ({error.strerror})") from error
         if size and not block:
-            raise BlobUnusable(f"checkpoint {self._sha256[:12]} became shorter while it was sent")
+            raise BlobUnusable(f"the file {self._sha256[:12]} became shorter while it was sent")
         return block
 
 
