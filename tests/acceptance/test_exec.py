@@ -133,6 +133,7 @@ def test_a_python_without_a_sitecustomize_has_none(environment: dict[str, str]) 
         (["sh", "-c", "rm $UPLOADER_EXEC_NOTES; exit 5"], 5),
         (["./shell"], 9),
         (["no-such-command"], 127),
+        (["sh", "-c", "no-such-command"], 127),
         ([""], 127),
         (["/"], 126),
     ],
@@ -223,6 +224,7 @@ def test_options_that_no_training_could_begin_with_run_nothing(tmp_path: Path, o
     set_there = dict.fromkeys(("UPLOADER_EXEC_OPTIONS", "UPLOADER_EXEC_NOTES", "UPLOADER_MAX_SIZE", "PYTHONPATH"), "")
     done = CliRunner().invoke(main, ["exec", *options, "--", "touch", str(tmp_path / "ran")], env=set_there)
     assert (done.exit_code, (tmp_path / "ran").exists()) == (2, False), done.output
+    assert "UPLOADER_MAX_SIZE" not in done.output  # the option was given
 
 
 def test_a_training_that_cannot_be_recorded_runs_all_the_same(environment: dict[str, str], tmp_path: Path) -> None:

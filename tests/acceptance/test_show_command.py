@@ -132,6 +132,14 @@ def test_runs_of_few_epochs(journals: Recordings, environment: dict[str, str], e
     assert ("no epochs were recorded" in show(environment)) == (epochs == 0)
 
 
+def test_epochs_without_a_number_were_recorded(journals: Recordings, environment: dict[str, str]) -> None:
+    training = journals.begin()
+    training.event("epoch_end", {"epoch": 0, "metrics": {"loss": math.nan}}, "0")
+    training.end("exited")
+    shown = show(environment)
+    assert ("no epoch here has a number to draw" in shown, "no epochs were recorded" in shown) == (True, False)
+
+
 def test_values_that_are_no_numbers_are_not_drawn(journals: Recordings, environment: dict[str, str]) -> None:
     training = journals.begin()
     for number in range(6):
@@ -258,3 +266,5 @@ def test_a_pruned_run_says_so(journals: Recordings, environment: dict[str, str])
     shown = show(environment)
     assert "the rest was pruned" in shown
     assert "demo/t1" in shown
+    exported = CliRunner().invoke(main, ["export", "t1"], env=environment)
+    assert (exported.exit_code, "; those of before were pruned" in exported.output) == (3, True)

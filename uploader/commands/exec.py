@@ -40,6 +40,18 @@ _ARGUMENTS = ("project", "name", "durability", "platform", "base_url")
 """The options that are arguments of `attach` without a variable of their own."""
 
 
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Check a size here: of the environment, where it goes, the message would name the variable."""
+    from journal.quantities import parse_size
+
+    try:
+        if value is not None and parse_size(value) <= 0:
+            raise ValueError(f"{value!r} is not a size")
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+    return value
+
+
 @click.command(epilog=_EPILOG, options_metavar="[OPTIONS] --", context_settings={"allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
 @click.option("--journal", type=Folder(), help="Folder of the journal.  [env var: UPLOADER_JOURNAL]")
@@ -48,7 +60,9 @@ _ARGUMENTS = ("project", "name", "durability", "platform", "base_url")
 @click.option("--durability", type=click.Choice(["full", "strict", "process"]), help="As in attach(durability=...).")
 @click.option("--platform", metavar="NAME", multiple=True, help="As in attach(platform=...); repeatable.")
 @click.option("--base-url", metavar="URL", help="Address of the one platform.")
-@click.option("--max-size", metavar="SIZE", help="As in attach(max_size=...).  [env var: UPLOADER_MAX_SIZE]")
+@click.option(
+    "--max-size", metavar="SIZE", callback=_size, help="As in attach(max_size=...).  [env var: UPLOADER_MAX_SIZE]"
+)
 @click.option("--mirror", type=MirrorAddress(), help="As in attach(mirror=...).  [env var: UPLOADER_MIRROR]")
 @click.option("--drain/--no-drain", default=None, help="As in attach(drain=...).  [env var: UPLOADER_DRAIN]")
 def exec(command: Sequence[str], **chosen: Any) -> None:
@@ -67,7 +81,7 @@ def exec(command: Sequence[str], **chosen: Any) -> None:
         recorded = _recorded(notes)
     for run_id in recorded or ():
         note_recorded(run_id, outer)
-    if recorded == []:
+    if recorded == [] and os.waitstatus_to_exitcode(status) not in (CANNOT_RUN, NOT_FOUND):
         click.echo(_unrecorded(), err=True)
     sys.exit(exit_as(status))
 

@@ -69,12 +69,14 @@ def export(run: str, *, how: str, out: Path | None, evaluation: bool, force: boo
     out = None if out == Path("-") else out
     if how == _FOLDER and out is None:
         _refuse("tensorboard needs a folder: --output FOLDER")
-    if out is not None and _is_taken(out, how, force=force):
-        _refuse(f"{out} is there already; {'name another one' if how == _FOLDER else '--force replaces it'}")
+    if out is not None and (why := _taken(out, how, force=force)):
+        _refuse(f"{out} {why}")
     with chosen_run(run, journal, "export") as chosen:
         columns = chosen.metrics(evaluation=evaluation)
+        pruned = not columns["epoch"] and chosen.status().pruned
     if not columns["epoch"]:
-        fail(f"{chosen.name} has no epoch in the journal", "export", _NOTHING, as_json=False)
+        why = "; those of before were pruned" if pruned else ""
+        fail(f"{chosen.name} has no epoch in the journal{why}", "export", _NOTHING, as_json=False)
     try:
         _write(columns, how, out)
     except SettingsError as error:
@@ -83,10 +85,14 @@ def export(run: str, *, how: str, out: Path | None, evaluation: bool, force: boo
         fail(f"{out} could not be written: {error.strerror or error}", "export", JOURNAL_UNUSABLE, as_json=False)
 
 
-def _is_taken(out: Path, how: str, *, force: bool) -> bool:
+def _taken(out: Path, how: str, *, force: bool) -> str | None:
+    """Return why a place cannot be written to, and what may be done about it."""
     if how == _FOLDER:
-        return out.exists() and not (out.is_dir() and not any(out.iterdir()))
-    return out.is_dir() or (out.is_file() and not force)
+        is_taken = out.exists() and not (out.is_dir() and not any(out.iterdir()))
+        return "is there already; name another one" if is_taken else None
+    if out.is_dir():
+        return "is a folder; name a file"
+    return "is there already; --force replaces it" if out.is_file() and not force else None
 
 
 def _write(columns: Columns, how: str, out: Path | None) -> None:

@@ -167,8 +167,7 @@ def _curves(contents: RunContents, wanted: Wanted) -> Iterator[str]:
     table = columns(epochs)
     found = charts(table)
     if not found:
-        none = "no epoch has ended yet" if contents.times.is_live else "no epochs were recorded"
-        yield "no epochs are here; those of before were pruned" if contents.report.pruned else none
+        yield _why_no_curves(contents)
         return
     if len(epochs) == 1:  # a single point is no curve
         names = [name for chart in found for name in chart.names]
@@ -180,6 +179,14 @@ def _curves(contents: RunContents, wanted: Wanted) -> Iterator[str]:
         yield from _wrapped("", f"not drawn: {', '.join(left)}; --all draws them", wanted)
     if len(contents.epochs) < contents.epochs_recorded:
         yield f"drawn from {len(contents.epochs)} of {contents.epochs_recorded} epochs, evenly spaced"
+
+
+def _why_no_curves(contents: RunContents) -> str:
+    if trained_epochs(contents.epochs):
+        return "no epoch here has a number to draw"
+    if contents.report.pruned:
+        return "no epochs are here; those of before were pruned"
+    return "no epoch has ended yet" if contents.times.is_live else "no epochs were recorded"
 
 
 def _console(contents: RunContents, wanted: Wanted) -> Iterator[str]:
