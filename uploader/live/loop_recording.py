@@ -224,6 +224,7 @@ class LoopRecording:
             self.warn(f"no {path}", f"the checkpoint {path} is not recorded: there is no such file or folder")
             return
         self._checkpoints[role] = file
+        self.run.recorder.note_steps(self.steps.following)
         if role == FINAL:
             self.run.recorder.snapshot(file)
         else:
@@ -255,6 +256,7 @@ class LoopRecording:
             self._is_closed = True
         try:
             self.run.stop_watching()
+            self.run.recorder.note_steps(self.steps.following, is_over=True)
             if how is None:
                 self._complete()
             self.run.end("failed" if how else "complete", how)

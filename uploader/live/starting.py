@@ -100,6 +100,8 @@ def start_run(
         return not_recording(expanded(folder or ".").absolute(), given)
     where = _folder_to_resume(options, resume, folder) or new_folder(folder, project, name)
     end_in(where)
+    if _goes_on(resume) and (known := KnownRun.read(where)):  # another journal may not know the run
+        project, name = project or known.project or None, name or known.name or None
     recorder = Recorder.start(
         options, project=project_slug(project), name=run_slug(_called(name)), save_dir=where, resume=_goes_on(resume)
     )

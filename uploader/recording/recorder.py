@@ -28,6 +28,7 @@ from uploader.exec_variables import note_recorded
 from uploader.recording.background_drain import BackgroundDrain
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.copy_times import CopyTimes
+from uploader.recording.earlier_journal import go_on
 from uploader.recording.farewell import farewell
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.mirror_thread import MirrorThread, bring_back_run
@@ -36,7 +37,7 @@ from uploader.recording.serial_executor import in_caller, is_in_our_thread, run_
 from uploader.recording.session_writer import SessionWriter, new_run
 from uploader.recording.snapshot_thread import SnapshotThread
 from uploader.run_folder.model_file import remove_model_file
-from uploader.run_folder.run_file import KnownRun, write_run_file
+from uploader.run_folder.run_file import KnownRun, StepsNoted, write_run_file
 
 LOGGER = logging.getLogger("uploader")
 
@@ -63,7 +64,7 @@ class Recorder:
         writer: SessionWriter,
         *,
         resumed: bool,
-        remember: Callable[[bool], None] = lambda _: None,
+        remember: Callable[[bool, StepsNoted], None] = lambda *_: None,
         was_complete: bool = False,
         origin: Origin = NOWHERE,
         mirror: str | None = None,
@@ -74,7 +75,7 @@ class Recorder:
         Args:
             writer: Where events go.
             resumed: Whether the run was known before.
-            remember: Writes the run file, with whether the run is finished.
+            remember: Writes the run file, with whether the run is finished, and the steps of a loop.
             was_complete: Whether the run was finished before.
             origin: Where the training comes from.
             mirror: Address of the mirror; None for none.
@@ -82,6 +83,7 @@ class Recorder:
         """
         self._writer = writer
         self._remember = remember
+        self._steps = origin.known.steps._replace(is_over=False) if origin.known else StepsNoted()
         self.run_id = writer.run.id
         self.session = writer.session
         self.resumed = resumed
@@ -133,7 +135,7 @@ class Recorder:
             remove_model_file(save_dir)
         was_complete = known is not None and (known.is_complete or writer.is_complete())
         remember = partial(_write_run_file, writer, save_dir, known)
-        remember(was_complete)
+        remember(was_complete, known.steps._replace(is_over=False) if known else StepsNoted())
         recorder = cls(
             writer,
             resumed=known is not None,
@@ -219,7 +221,7 @@ class Recorder:
     @uninterrupted
     def reopen(self) -> None:
         """Note in the run file that a finished run is continued."""
-        self._remember(False)
+        self._remember(False, self._steps)
         self.salvage_epochs(self.origin.trained, before=True)
 
     @uninterrupted
@@ -233,8 +235,17 @@ class Recorder:
 
     @uninterrupted
     def continuation(self) -> Continuation:
-        """Return what the journal knows of the run as it goes on; nothing of a new one."""
-        return self._writer.continuation() if self.resumed else Continuation()
+        """Return what is known of the run as it goes on, also from the journal of before; nothing of a new one."""
+        known = self.origin.known
+        if known is None:
+            return Continuation()
+        return go_on(self._writer.continuation(), known, self._writer.folder, is_here=self.session_number > 1)
+
+    @uninterrupted
+    def note_steps(self, following: int, *, is_over: bool = False) -> None:
+        """Note in the run file, for a session that records into another journal, the number of the next step."""
+        self._steps = StepsNoted(following, is_over)
+        self._remember(False, self._steps)
 
     @uninterrupted
     def step(self, number: int) -> Mapping[str, Any] | None:
@@ -311,7 +322,7 @@ class Recorder:
             return
         atexit.unregister(self.finish)
         if outcome == "complete":
-            self._remember(True)
+            self._remember(True, self._steps)
         self._arrived = self._writer.arrived()
         self._writer.close(outcome)
         if self._mirror:
@@ -331,7 +342,9 @@ def _naming_run(started: Mapping[str, Any], run_id: str) -> Mapping[str, Any]:
     return {**started, "environment": {**environment, "uploaderRun": run_id}}
 
 
-def _write_run_file(writer: SessionWriter, save_dir: Path, known: KnownRun | None, is_complete: bool) -> None:
+def _write_run_file(
+    writer: SessionWriter, save_dir: Path, known: KnownRun | None, is_complete: bool, steps: StepsNoted
+) -> None:
     write_run_file(
         save_dir,
         writer.run,
@@ -340,6 +353,7 @@ def _write_run_file(writer: SessionWriter, save_dir: Path, known: KnownRun | Non
         begun_at=known.begun_at if known else writer.run.created_at,
         chunks=writer.chunks.reserved,
         is_complete=is_complete,
+        steps=steps,
     )
 
 

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import pickle
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -366,6 +367,43 @@ def test_it_goes_on_where_it_was_by_its_folder_its_id_or_its_name(start: Start, 
             again.log({"a": again.next_step})
     assert recorded(folder) == {"epoch": [0, 1, 2, 3], "a": [0, 1, 2, 3]}
     assert events(folder, "training_started")[-1]["trainArgs"] == {"resume": "True"}
+
+
+def test_it_goes_on_in_another_journal_as_the_same_model_at_the_next_step(
+    start: Start, folder: Path, api: Api, tmp_path: Path
+) -> None:
+    best = tmp_path / "best.pt"
+    best.write_bytes(b"best")
+    with start(folder="here") as first:
+        first.log({"a": 0})
+        first.log_checkpoint(best, role="best")
+        first.log({"a": 1})
+        first.summary["note"] = "text"
+    drain(folder, api.url)
+    with start(folder="here", resume=True, journal="other", project=None, name=None) as again:
+        assert (again.id, again.next_step, dict(again.summary)) == (first.id, 2, {"note": "text"})
+        again.log({"a": 2})
+    drain(Path("other"), api.url)
+    assert shown(api) == {step: {"a": step} for step in range(3)}
+    assert uploader.open("other").run().checkpoints()[-1].epoch == 0
+
+
+def test_where_it_goes_on_without_its_earlier_journal_is_known_or_told(
+    start: Start, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = start(folder="here")
+    first.log({"a": 0})
+    first.log_checkpoint(__file__)
+    killed = Path("here/uploader_run.json").read_bytes()
+    first.log({"a": 1})
+    first.finish()
+    shutil.rmtree(folder)
+    for journal, step in (("other", 2), ("third", 1)):
+        assert "without its earlier steps" not in caplog.text
+        with start(folder="here", resume=True, journal=journal) as again:
+            assert (again.id, again.next_step) == (first.id, step)
+        Path("here/uploader_run.json").write_bytes(killed)
+    assert caplog.text.count("without its earlier steps") == 1
 
 
 def test_what_was_best_before_it_went_on_is_its_result(start: Start, folder: Path, api: Api, tmp_path: Path) -> None:
