@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from journal.encoding import encode
@@ -27,12 +28,14 @@ class TrainedEpoch:
         metrics: By name, as the epoch's event would hold them, with as many digits as the record has.
         source: Name of the file that it is from.
         seconds: How long its session had trained when it ended; None where the record does not tell.
+        at: When it ended; None where nothing tells.
     """
 
     number: int
     metrics: Mapping[str, Any]
     source: str
     seconds: float | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, text
 
-from journal.clock import now_text
+from journal.clock import now_text, to_text
 from journal.encoding import encode
 from journal.kinds import EPOCH
 from journal.schema import tables
@@ -87,5 +87,6 @@ def _write(connection: Connection, lost: LostEpoch) -> None:
     session = lost.salvaging()
     row = session_rows.begin(connection, session, ended_at=now_text(), outcome=SALVAGE)
     values = {"run_id": lost.run_id, "session_id": row, "kind": EPOCH, "key": str(lost.epoch.number)}
-    entry = {"payload": encode(lost.payload), "created_at": now_text(), "seq": session.next()}
+    at = now_text() if lost.epoch.at is None else to_text(lost.epoch.at)
+    entry = {"payload": encode(lost.payload), "created_at": at, "seq": session.next()}
     connection.execute(insert(tables.events).values(**values, **entry))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from journal.clock import utc_now
 from journal.sessions.lost_epochs import TrainedEpoch
 from uploader.run_folder.results_file import epochs_of_columns, parse_results, read_results, read_results_since
 
@@ -73,6 +74,19 @@ def test_a_record_from_before_the_run_began_may_be_an_earlier_trainings(tmp_path
         (1, False),
         (1, False),  # the clock is known to have been ahead
     ]
+
+
+def test_epochs_have_the_times_of_their_file(tmp_path: Path) -> None:
+    (tmp_path / "results.csv").write_text(HEAD + row(1) + row(2))
+    os.utime(tmp_path / "results.csv", (0, 1_000_000_000))
+    assert [epoch.at.timestamp() for epoch in read_results_since(tmp_path, "").epochs if epoch.at] == [
+        999_999_990,
+        1_000_000_000,
+    ]
+    os.utime(tmp_path / "results.csv", (0, 9_000_000_000))  # a clock that was ahead
+    *_, last = read_results_since(tmp_path, "").epochs
+    assert last.at is not None
+    assert last.at <= utc_now()
 
 
 def test_a_checkpoint_holds_the_same_table_by_columns() -> None:

@@ -51,7 +51,9 @@ def lacking_of(run: ImportedRun, past: PastRun, events: PastEvents) -> Lacking:
     checkpoints = [(file, sha) for file in in_order(_weights(run)) if (sha := _new_bytes(file, past)) is not None]
     end = events.end()
     if past.is_recorded:
-        epochs = [TrainedEpoch(each.number, logged(each.values).metrics, run.steps_from) for each in run.steps]
+        epochs = [
+            TrainedEpoch(each.number, logged(each.values).metrics, run.steps_from, at=each.at) for each in run.steps
+        ]
         has_end = any((kind, "") in past.told for kind in (COMPLETE, FAILED))
         has_result = any(role == FINAL for role, _ in past.checkpoints)
         missing = [] if has_end and has_result else checkpoints

@@ -18,6 +18,7 @@ from journal.clock import to_text, utc_now
 from journal.kinds import EVALUATED, TRAINED, VALIDATED
 from journal.sessions.lost_epochs import TrainedEpoch, TrainerRecord
 from journal.sessions.over import OverRun
+from uploader.run_folder.epoch_times import epoch_times
 from uploader.run_folder.run_file import KnownRun
 
 RESULTS_FILE = "results.csv"
@@ -88,9 +89,15 @@ def read_results_since(folder: Path, begun_at: str) -> TrainerRecord:
     try:
         written = datetime.fromtimestamp((folder / RESULTS_FILE).stat().st_mtime, timezone.utc)
         is_older = to_text(written) < begun_at <= to_text(utc_now() + _CLOCKS_DIFFER)
-        return TrainerRecord(read_results(folder), is_doubtful=is_older)
+        return TrainerRecord(_dated(read_results(folder), written), is_doubtful=is_older)
     except (OSError, ValueError, OverflowError):
         return TrainerRecord()
+
+
+def _dated(epochs: Sequence[TrainedEpoch], written: datetime) -> list[TrainedEpoch]:
+    """Return epochs with when each ended: the last one when the file was written, at the latest now."""
+    times = epoch_times([epoch.seconds for epoch in epochs], min(written, utc_now()))
+    return [replace(epoch, at=at) for epoch, at in zip(epochs, times, strict=True)]
 
 
 def parse_results(content: str) -> list[TrainedEpoch]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ def test_what_a_killed_training_has_not_recorded_is_added(imports: Imports, jour
     assert (told["how"], told["run"], told["steps"], told["checkpoints"]) == ("grown", training.run.id, 1, 1)
     losses = [epoch["metrics"]["train/box_loss"] for epoch in imports.events("epoch_end")]
     assert sorted(losses, reverse=True) == [1.0, 0.5, 0.333333]
+    [(salvaged_at,)] = imports.rows("SELECT created_at FROM events WHERE kind = 'epoch_end' AND key = '2'")
+    assert salvaged_at == to_text(BEGAN + timedelta(seconds=180))
     assert imports.events("checkpoint")[-1]["sha256"] == digest(folder / "weights" / "best.pt")
     assert len(imports.events("training_complete")) == 1
     there = imports.everything()

@@ -15,7 +15,7 @@ from journal.sessions.lost_epochs import TrainedEpoch
 from uploader.importing.imported_run import FoundRun, ImportedRun, Problem, RunFile, RunState, Step
 from uploader.importing.reader import UnreadableRun
 from uploader.importing.readers.checkpoint_facts import CheckpointFacts, UnreadableCheckpoint, checkpoint_facts
-from uploader.importing.readers.epoch_times import begun_at, epoch_times
+from uploader.run_folder.epoch_times import begun_at, epoch_times
 from uploader.run_folder.model_file import CHECKPOINTS
 from uploader.run_folder.results_file import ARGUMENTS_FILE, RESULTS_FILE, parse_results, read_results_text
 from uploader.run_folder.run_file import KnownRun, journal_of
