@@ -36,6 +36,19 @@ class Folder(click.Path):
         return folder
 
 
+class FolderOfRuns(Folder):
+    """A folder that runs lie in; a person may name one of its files, such as `mlflow.db`, and is told the folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the folder; end the command where there cannot be one."""
+        from journal.locations import expanded
+        from journal.reading.places import what_is
+
+        if os.fspath(value) and (place := expanded(value)).is_file() and what_is(place) not in {"pack", "mirror"}:
+            self.fail(f"{place} is a file; name its folder, {place.parent}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class JournalOrPack(Folder):
     """The same, or a pack, which is a file, or a mirror, which may be an address."""
 

@@ -14,7 +14,7 @@ import click
 from journal.quantities import count
 from uploader.commands.acting import Acting
 from uploader.commands.dialogue import USAGE, fail
-from uploader.commands.folders import Folder
+from uploader.commands.folders import FolderOfRuns
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors
 from uploader.commands.journal_option import journal_option
@@ -41,7 +41,7 @@ _EPILOG = epilog(
 
 
 @click.command("import", cls=Acting, epilog=_EPILOG)
-@click.argument("folders", nargs=-1, required=True, type=Folder(), metavar="FOLDER...")
+@click.argument("folders", nargs=-1, required=True, type=FolderOfRuns(), metavar="FOLDER...")
 @journal_option
 @click.option("--project", help="Project of the runs, instead of each run's own.")
 @click.option("--name", help="Name of the run, instead of its own; for a single run.")

@@ -215,6 +215,17 @@ def test_folders_without_a_run_are_told(imports: Imports, tmp_path: Path) -> Non
     [told] = imports(begun, code=4)
     assert told["error"].startswith("no epoch of it is in a results.csv")
     imports(imports.journal, code=2)  # a journal is no folder of runs
+    (begun / "args.yaml").write_text("mode: torn")
+    (begun / "results.csv").write_bytes(b"\0" * 9)
+    [told] = imports(begun, code=4)
+    assert told["error"].startswith("no epoch of it is in a results.csv")
+
+
+def test_who_names_a_file_is_told_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").touch()
+    done = CliRunner().invoke(main, ["import", str(tmp_path / "mlflow.db")])
+    assert done.exit_code == 2
+    assert f"is a file; name its folder, {tmp_path}" in done.output.replace("\n", " ")
 
 
 def test_a_checkpoint_runs_no_code_when_it_is_read(imports: Imports, tmp_path: Path) -> None:

@@ -39,7 +39,10 @@ class UltralyticsFolder:
     def detect(self, folder: Path) -> Sequence[FoundRun]:
         """Return the run of a folder."""
         has_results = _begins_like_results(folder / RESULTS_FILE)
-        return [FoundRun(self.name, folder)] if has_results or _has_trained_arguments(folder) else []
+        if has_results or _has_trained_arguments(folder):
+            return [FoundRun(self.name, folder)]
+        is_damaged = all(_beginning(folder / name) for name in (RESULTS_FILE, ARGUMENTS_FILE))
+        return [FoundRun(self.name, folder, is_certain=False)] if is_damaged else []
 
     def read(self, found: FoundRun) -> ImportedRun:
         """Return the run of a folder."""
