@@ -22,12 +22,18 @@ def _newest(kind: str) -> str:
         WHERE s.run_id = r.id AND json_valid(m.payload) ORDER BY {rank("m", "s")} DESC LIMIT 1"""  # noqa: S608 - names
 
 
+# Of the last step, which a loop need not have recorded last; as in `recorded_epochs`.
+_LAST_EPOCH = f"""
+        FROM events m WHERE json_valid(m.payload) AND m.id = (
+            SELECT e.id FROM events e JOIN sessions s ON s.id = e.session_id
+            WHERE e.run_id = r.id AND e.kind = '{EPOCH}'
+            ORDER BY CAST(e.key AS INTEGER) DESC, {RANK} DESC LIMIT 1)"""  # noqa: S608 - names
 _CHOSEN = "FROM runs r WHERE r.id IN (SELECT value FROM json_each(:runs))"
 _TRAINED = text(
     f"""
     SELECT r.id, {epochs("r")} AS epochs,
            (SELECT json_extract(m.payload, '$.epochs') {_newest(REGISTRATION)}) AS planned,
-           (SELECT json_extract(m.payload, '$.metrics') {_newest(EPOCH)}) AS metrics
+           (SELECT json_extract(m.payload, '$.metrics') {_LAST_EPOCH}) AS metrics
     {_CHOSEN}
     """
 )
@@ -54,7 +60,7 @@ _TOLD_FIRST = ("mAP50-95", "accuracy_top1", "mAP50", "mIoU")
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure of the newest epoch.
+    """One figure of the last epoch.
 
     Attributes:
         name: As it was recorded.
@@ -72,7 +78,7 @@ class RunDetails:
     Attributes:
         epochs: How many were trained; the final evaluation is none.
         planned_epochs: How many there were to be, if that was recorded.
-        metric: What the newest epoch says of the model, if it says anything.
+        metric: What the last epoch says of the model, if it says anything.
         unplanned_bytes: Of what no delivery was made for yet.
     """
 

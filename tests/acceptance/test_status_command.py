@@ -206,3 +206,16 @@ for options in ([], ["--json"]):
 assert "rich" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+
+
+def test_the_figure_is_that_of_the_last_step_whenever_it_was_recorded(tmp_path: Path) -> None:
+    with recordings(tmp_path / "journal") as made:
+        training = made.begin()
+        for step in (9, 10, 0):
+            training.event("epoch_end", {"epoch": step, "metrics": {"a": step}}, str(step))
+        again = made.begin()
+        again.event("epoch_end", {"epoch": 1, "metrics": {"a": 1}}, "1")
+        again.event("epoch_end", {"epoch": 1, "metrics": {"a": 2}}, "1")
+        found = made.journal.details([training.run.id, again.run.id])
+    metrics = [found[one.run.id].metric for one in (training, again)]
+    assert [one and one.value for one in metrics] == [10.0, 2.0]
