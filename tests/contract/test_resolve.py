@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,13 @@ def test_not_found(server: ScriptedServer, reply: Reply) -> None:
     server.script = lambda _: reply
     assert resolve_platform_uri(MODEL, hard=False) is None
     with pytest.raises(FileNotFoundError):
+        resolve_platform_uri(MODEL)
+
+
+def test_why_it_is_not_there_is_said_in_the_platforms_words_without_the_key(server: ScriptedServer) -> None:
+    key = os.environ["ULTRALYTICS_API_KEY"]
+    server.script = lambda _: Reply(404, {"error": f"an archive; the key {key} is fine"})
+    with pytest.raises(FileNotFoundError, match=r"weights for ul://.*: an archive; the key \*\*\* is fine"):
         resolve_platform_uri(MODEL)
 
 

@@ -17,6 +17,7 @@ from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, Request, in_front_of, scripted_server
 
 from uploader.__main__ import main
+from uploader.by_address import resolve_platform_uri
 from uploader.delivery.timing import Timing
 from uploader.errors import SettingsError
 from uploader.intents import Wanted, upload_dataset
@@ -91,7 +92,9 @@ def test_the_sdk_reads_what_was_uploaded(journals: Recordings, api: Api, tmp_pat
         assert client.datasets.create_export("local", "cars") == {"version": 1, "reused": True}
 
 
-def test_an_archive_is_kept_as_it_is(journals: Recordings, api: Api, server: RunningServer, tmp_path: Path) -> None:
+def test_an_archive_is_kept_as_it_is(
+    journals: Recordings, api: Api, server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     journals.whole()
     archive = tmp_path / "cars.zip"
     archive.write_bytes(b"PK" + bytes(700_000))  # more than one chunk
@@ -100,6 +103,10 @@ def test_an_archive_is_kept_as_it_is(journals: Recordings, api: Api, server: Run
     sha256 = named(api)["sha256"]
     assert named(api)["dataset"] == "other-cars"
     assert (server.data / "files" / sha256[:2] / sha256).read_bytes() == archive.read_bytes()
+    monkeypatch.setenv("ULTRALYTICS_PLATFORM_URL", server.url)
+    monkeypatch.setenv("ULTRALYTICS_API_KEY", KEY)
+    with pytest.raises(FileNotFoundError, match=r"without a list .* upload one \(\.ndjson\)"):
+        resolve_platform_uri("ul://local/datasets/other-cars")
 
 
 def test_what_the_dataset_has_already_stays_as_it_is(journals: Recordings, api: Api, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from uploader.errors import CredentialsRefused, DeliveryError
+from uploader.masking import Keys
 from uploader.platforms.base import Access, Located
 
 if TYPE_CHECKING:
@@ -33,10 +34,7 @@ def locate(uri: str, access: Access) -> Located:
         RuntimeError: It is still processing, or the platform answered in a way it should not.
         ConnectionError: The platform cannot be reached, or cannot answer now.
     """
-    found = _ask(endpoints(uri), access, uri)
-    if found is None:
-        raise FileNotFoundError(f"{access.url} has no dataset or model weights for {uri}")
-    return found
+    return _ask(endpoints(uri), access, uri)
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,13 @@ def endpoints(uri: str) -> Endpoints:
     return Endpoints(named, f"/api/{model}/files", older, _MODEL_SECONDS)
 
 
-def _ask(endpoints: Endpoints, access: Access, uri: str) -> Located | None:
-    """Return where it is, or None if no endpoint knows the resource; older endpoints redirect to it."""
+def _ask(endpoints: Endpoints, access: Access, uri: str) -> Located:
+    """Return where it is; older endpoints redirect to it.
+
+    Raises:
+        FileNotFoundError: No endpoint knows the resource; the platform's words say why, where it has some.
+    """
+    from uploader.platforms.answers import detail
     from uploader.platforms.http.json_api import bearer
     from uploader.platforms.http.transport import Transport
 
@@ -88,9 +91,14 @@ def _ask(endpoints: Endpoints, access: Access, uri: str) -> Located | None:
     try:
         answer = request("GET", endpoints.current)
         if answer.status not in {404, 405}:
-            return _located_in(answer, uri)
-        url = _first_redirect(endpoints, request, uri)
-        return None if url is None else Located(url)
+            found, said = _located_in(answer, uri), ""
+        else:
+            url = _first_redirect(endpoints, request, uri)
+            found = None if url is None else Located(url)
+            said = Keys([access.key()]).out_of_failure("" if answer.is_page else detail(answer))
+        if found is None:
+            raise FileNotFoundError(f"{access.url} has no dataset or model weights for {uri}{said}")
+        return found
     finally:
         transport.close()
 

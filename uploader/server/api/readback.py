@@ -187,5 +187,13 @@ def _snapshot(request: Request) -> ModelSnapshot:
 def _dataset_url(request: Request) -> str:
     platform: Platform = platform_of(request)
     owner, slug = request.path_params["owner"], request.path_params["dataset"]
-    datasets.check_export(platform.data, owner, slug, reader=platform.owner)
+    try:
+        datasets.check_export(platform.data, owner, slug, reader=platform.owner)
+    except NotFound:
+        with platform.store.read() as rows:
+            if rows.datasets.at(owner, slug) is None:
+                raise
+        raise NotFound(
+            "It is here without a list of its images: upload one (.ndjson); nobody unpacks archives"
+        ) from None
     return platform.signed_url(request, "GET", storage_endpoints.dataset_path(owner, slug))
