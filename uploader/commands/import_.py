@@ -200,6 +200,8 @@ def _became(each: Mapping[str, Any], *, dry: bool) -> str:
         return f"{each['name']} is being recorded now, so there is nothing to import"
     if each["how"] == "elsewhere":
         return f"{each['name']} is recorded in {each['elsewhere']}; `unpack` brings it in from there"
+    if each["how"] == "recorded":
+        return f"left out: its program recorded the same run as {each['name']}, which is in the journal"
     if each["how"] == "known":
         return f"{each['name']} is in the journal already"
     noun = "epoch" if each["source"] == "ultralytics" else "step"

@@ -122,6 +122,8 @@ class ImportedRun:
         results: Members of the payload of its end, where its reader knows more than steps and summary tell.
         problems: What could not be read.
         known_as: The run's uuid by our own run file; it is another run's if what both tell of differs.
+        beside: Uuid of the run by our own run file, where that run was recorded by its program, and what is read here
+            is what the same program wrote with another library.
         is_recorded_in: The journal that the run file names.
         may_name_owner: Whether a project `one/two` is the project `two` of the owner `one`.
         may_be_recorded: Whether our callbacks may have recorded some of it, so that it is a run that we know.
@@ -146,6 +148,7 @@ class ImportedRun:
     results: Mapping[str, Any] = field(default_factory=dict)
     problems: Sequence[Problem] = ()
     known_as: str | None = None
+    beside: str | None = None
     is_recorded_in: Path | None = None
     may_name_owner: bool = False
     may_be_recorded: bool = False

@@ -28,11 +28,13 @@ class Recognized:
         id: Its uuid.
         past: What the journal knows of it.
         elsewhere: Another journal that has it recorded, if this one has nothing of it.
+        is_beside: Whether it was recorded by the program that wrote these files, too, so that they bring in nothing.
     """
 
     id: str
     past: PastRun
     elsewhere: Path | None = None
+    is_beside: bool = False
 
 
 def recognized(run: ImportedRun, opened: Journal, writer: Writer) -> Recognized:
@@ -42,6 +44,10 @@ def recognized(run: ImportedRun, opened: Journal, writer: Writer) -> Recognized:
     that both have is the same, or if they have none in common.
     """
     own = run_uuid(run)
+    if run.beside:
+        past, place = writer.past_run(run.beside), _recorded_elsewhere(run, opened.path)
+        if past.is_known or place:
+            return Recognized(run.beside, past, None if past.is_known else place, is_beside=True)
     if run.known_as and run.known_as != own:
         past = writer.past_run(run.known_as)
         if past.is_known and _agrees(run, past.epochs) is not False:
@@ -62,7 +68,9 @@ def unknown(run: ImportedRun, here: Path) -> Recognized:
         run: The run.
         here: Where the journal would be.
     """
-    return Recognized(run.known_as or run_uuid(run), PastRun(), _recorded_elsewhere(run, here))
+    place = _recorded_elsewhere(run, here)
+    known = run.known_as or (run.beside if place else None)
+    return Recognized(known or run_uuid(run), PastRun(), place)
 
 
 def _candidates(run: ImportedRun, opened: Journal) -> set[str]:
@@ -81,9 +89,9 @@ def _agrees(run: ImportedRun, epochs: Mapping[int, Mapping[str, Any]]) -> bool |
 
 def _recorded_elsewhere(run: ImportedRun, here: Path) -> Path | None:
     """Return the journal that a run file names, if that is another one than here, is there, and has the run."""
-    place = run.is_recorded_in
-    if run.known_as is None or place is None or place.resolve() == here.resolve() or what_is(place) != "journal":
+    place, known = run.is_recorded_in, run.known_as or run.beside
+    if known is None or place is None or place.resolve() == here.resolve() or what_is(place) != "journal":
         return None
     with suppress(JournalError), journal.open(place) as other:
-        return place if other.recognition().has_run(run.known_as) else None
+        return place if other.recognition().has_run(known) else None
     return None

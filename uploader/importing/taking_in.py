@@ -46,7 +46,8 @@ class Taken:
     Attributes:
         run: As the journal has it, or would have.
         how: `new`; `grown`, of which the journal had some; `known`, of which it had all; `empty`, of which nothing is
-            there to take in; `live`, which is being recorded now; or `elsewhere`, which another journal has.
+            there to take in; `live`, which is being recorded now; `elsewhere`, which another journal has; or
+            `recorded`, by the program that wrote these files, too.
         steps: How many steps, or epochs, were new.
         checkpoints: How many checkpoints were new.
         lines: How many events of console text were new.
@@ -56,7 +57,7 @@ class Taken:
     """
 
     run: Run
-    how: Literal["new", "grown", "known", "empty", "live", "elsewhere"]
+    how: Literal["new", "grown", "known", "empty", "live", "elsewhere", "recorded"]
     steps: int = 0
     checkpoints: int = 0
     lines: int = 0
@@ -91,6 +92,8 @@ def _take_in(opened: Journal, run: ImportedRun, keys: Iterable[str], *, dry: boo
         told = Taken(_row(run, which.id, events.began), "known", state=run.state, problems=all_problems(run))
         if which.elsewhere is not None:
             return _left_there(told, which.elsewhere)
+        if which.is_beside:
+            return replace(told, how="recorded", run=_known(writer, told.run), problems=())
         if which.past.is_pruned:
             return replace(told, run=_known(writer, told.run))
         if which.past.is_live or (which.past.is_recorded and _over(opened, which.id) is None):

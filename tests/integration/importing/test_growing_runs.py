@@ -95,6 +95,20 @@ def test_a_run_of_which_nothing_can_be_read_is_no_run(imports: Imports, journals
     assert taken(journals, empty).how == "known"
 
 
+def test_what_a_recorded_program_wrote_beside_its_recording_is_no_second_run(
+    imports: Imports, journals: Recordings, tmp_path: Path
+) -> None:
+    recorded = taken(journals, RUN).run
+    beside = replace(RUN, source="tensorboard", beside=recorded.id, is_recorded_in=imports.journal)
+    told = taken(journals, beside)
+    assert (told.how, told.run) == ("recorded", recorded)
+    assert preview(beside, (), tmp_path / "another").how == "elsewhere"
+    assert imports.rows("SELECT count(*) FROM runs") == [(1,)]
+    lost = replace(beside, beside="00000000-0000-4000-8000-000000000000")
+    assert preview(lost, (), tmp_path / "another").how == "new"
+    assert taken(journals, lost).how == "new"
+
+
 def test_files_that_a_run_has_no_place_for_are_named(journals: Recordings, tmp_path: Path) -> None:
     files = [RunFile(tmp_path / "a.png", "image"), RunFile(tmp_path / "notes.txt", "other")]
     told = taken(journals, replace(RUN, files=files)).problems

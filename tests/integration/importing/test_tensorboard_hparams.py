@@ -16,8 +16,11 @@ pytest.importorskip("tensorboard")
 def test_behind_hyperparameters_a_file_is_read_to_its_end(tmp_path: Path) -> None:
     _write(tmp_path / "run", _hparams(), *(_scalar("x", step) for step in range(3)))
     _write(tmp_path / "run" / "1700000000.5", _hparams(), _scalar("acc", 0), _graph())
+    recorded = "00000000-0000-4000-8000-000000000000"
+    (tmp_path / "run" / "uploader_run.json").write_text(f'{{"run": "{recorded}"}}')
     [found] = READER.detect(tmp_path / "run")
     run = read_run(found)
+    assert run.beside == recorded
     assert [(step.number, step.values["x"]) for step in run.steps] == [(0, 0.0), (1, 1.0), (2, 2.0)]
     assert run.summary == {"acc": 0.0}
     assert run.config == {"lr": 0.5}

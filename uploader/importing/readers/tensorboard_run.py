@@ -14,6 +14,7 @@ from uploader.importing.readers.collected_steps import CollectedSteps
 from uploader.importing.readers.moments import moment
 from uploader.importing.readers.named_files import files_below, run_file
 from uploader.importing.readers.tensorboard_library import TensorBoardLibrary
+from uploader.run_folder.run_file import KnownRun, journal_of
 
 _RESTART, _FAILURE = 1, 2  # SessionLog.START, hparams' STATUS_FAILURE
 _NOUNS = {
@@ -125,6 +126,7 @@ class TensorBoardRun:
             identity: What tells it from others.
         """
         self._sort_hparams()
+        known = KnownRun.read(folder)
         checkpoints = files_below(folder / "checkpoints", folder, self.problems)  # Lightning's, beside its events
         return ImportedRun(
             source="tensorboard",
@@ -140,6 +142,8 @@ class TensorBoardRun:
             steps=self._steps.steps(),
             files=[run_file(each) for each in checkpoints],
             summary=self._summary,
+            beside=known.run if known else None,
+            is_recorded_in=journal_of(folder),
             problems=[*self.problems, *self._steps.problems(folder.name), *self._further(folder.name)],
         )
 
