@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from journal.locations import expanded
 from journal.next_steps import next_command
 from uploader.addresses import shown
 from uploader.errors import SettingsError
+from uploader.slugs import project_slug, run_slug
 
 LATEST = "latest"
 """Means the run that began last, unless one is called so."""
@@ -93,7 +95,17 @@ def _fitting(runs: Sequence[Run], name: str) -> list[Run]:
         return by_id
     if name == LATEST:
         return [max(runs, key=lambda run: run.created_at)] if runs else []
-    return _written_to(runs, name)
+    return _written_to(runs, name) or _named_as_typed(runs, name)
+
+
+def _named_as_typed(runs: Sequence[Run], name: str) -> list[Run]:
+    """Return the runs of a name, or `project/name`, as a person gave it to the training: `my_run` is called `myrun`."""
+    project, _, last = name.rpartition("/")
+    is_slug = re.fullmatch("[a-z0-9/-]*", name)
+    if is_slug or "/" in project or not any(character.isalnum() for character in last):
+        return []
+    called, of = run_slug(last), project_slug(project)
+    return [run for run in runs if run.name == called and of in {None, run.project}]
 
 
 def _written_to(runs: Sequence[Run], name: str) -> list[Run]:

@@ -46,6 +46,15 @@ def test_runs_are_chosen_by_name(word: str, id: str) -> None:
     assert choose_runs(NAMED, [word], HERE) == [id]
 
 
+def test_a_run_is_chosen_by_its_name_as_it_was_typed() -> None:
+    runs = [*NAMED, Run("eeee-5", "my-shop", "sameslow", "/", "")]
+    assert [choose_runs(runs, [word], HERE) for word in ("same_slow", "My Shop/Same_Slow")] == [["eeee-5"]] * 2
+    with pytest.raises(SettingsError, match="fits no run"):
+        choose_runs(runs, ["port/same_slow"], HERE)
+    with pytest.raises(SettingsError, match="fits no run"):
+        choose_runs(runs, ["___"], HERE)
+
+
 def test_several_of_a_name_are_listed() -> None:
     with pytest.raises(SettingsError, match=r"fits 2 runs: .*-\d .*-\d .*beginning of an id"):
         choose_runs(NAMED, ["night"], HERE)

@@ -8,7 +8,7 @@ from typing import Any
 
 from uploader.live.active_run import ActiveRun
 from uploader.live.run_facts import configuration
-from uploader.live.starting import new_folder, start_run
+from uploader.live.starting import check_arguments, new_folder, start_run
 from uploader.run_folder.run_file import KnownRun
 
 
@@ -27,7 +27,12 @@ class TrainerRun:
 
         Args:
             options: For `uploader.start_run`.
+
+        Raises:
+            SettingsError: One of them cannot be used.
+            TypeError: There is no such option.
         """
+        check_arguments(**options)
         self._options = dict(options)
         self.config: dict[str, Any] = configuration(self._options.pop("config", None))
         self._run: ActiveRun | None = None

@@ -14,6 +14,7 @@ from typing import Any
 
 from journal.kinds import LAST
 from uploader.live.guard import guard
+from uploader.live.logged_values import in_text
 from uploader.live.loop_recording import LoopRecording
 from uploader.live.platform_signals import PlatformSignals
 from uploader.live.run_summary import Summary
@@ -112,7 +113,7 @@ class ActiveRun:
             step: The step that it belongs to; None for the last one that was logged.
         """
         if self._recording and self._recording.takes_more():
-            self._recording.attempt(f"the image {name}", partial(self._recording.image, name, image, step))
+            self._recording.attempt(f"the image {in_text(name)}", partial(self._recording.image, name, image, step))
 
     def log_plot(self, name: str, x: Any, y: Any, step: Any = None) -> None:
         """Record a plot, such as a precision-recall curve, as its values.
@@ -124,7 +125,7 @@ class ActiveRun:
             step: The step that it belongs to; None for the last one that was logged.
         """
         if self._recording and self._recording.takes_more():
-            self._recording.attempt(f"the plot {name}", partial(self._recording.plot, name, x, y, step))
+            self._recording.attempt(f"the plot {in_text(name)}", partial(self._recording.plot, name, x, y, step))
 
     def finish(self, error: BaseException | str | None = None) -> None:
         """End the run; doing so again does nothing.
@@ -137,7 +138,7 @@ class ActiveRun:
         if error is None or isinstance(error, BaseException):
             self._recording.close(error)
         else:
-            self._recording.fail(str(error))
+            self._recording.fail(in_text(error))
 
     def take_over(self, before: ActiveRun) -> None:
         """Add to what an earlier session of this process has logged, as adapters do when they go on with a run."""

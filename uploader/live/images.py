@@ -40,7 +40,10 @@ def _content(image: Any) -> bytes:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)
     if isinstance(image, (str, os.PathLike)):
-        with Path(image).open("rb") as file:
+        path = Path(image)
+        if path.exists() and not path.is_file():  # one of a named pipe would be waited for
+            raise ValueError(f"{path} is no file")
+        with path.open("rb") as file:
             return file.read(LARGEST_IMAGE + 1)
     into = io.BytesIO()
     if hasattr(image, "savefig"):

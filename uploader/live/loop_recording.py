@@ -72,6 +72,7 @@ class LoopRecording:
         self._ending = threading.Lock()
         self._has_ended = threading.Event()
         self._warned: set[str] = set()
+        self._uncounted = 0
         self._sampled: tuple[int, object] = (-1, None)
         self._is_closed = False
         self._pid = os.getpid()
@@ -184,7 +185,7 @@ class LoopRecording:
             if raised_in_handler(error):
                 raise
             kind = type(error).__name__
-            self.warn(f"{what} {kind}", f"{what} cannot be recorded ({kind}: {error})")
+            self.warn(f"{what} {kind}", f"{what} cannot be recorded ({kind}: {in_text(error)})")
 
     def warn(self, what: str, message: str) -> None:
         """Warn once of each thing."""
@@ -209,7 +210,9 @@ class LoopRecording:
         try:
             return step_number(step)
         except ValueError as error:
-            self.warn("step", f"{error}, and not {type(step).__name__}: it is counted instead")
+            self._uncounted += 1
+            told = f"{in_text(step)[:40]} ({type(step).__name__})"
+            self.warn("step", f"{error}, and not {told}: what is logged with such a one goes to the next step")
             return None
 
     def _checkpoint(self, path: Path, role: str, step: int | None) -> None:
@@ -257,6 +260,8 @@ class LoopRecording:
         try:
             self.run.stop_watching()
             self.run.recorder.note_steps(self.steps.following, is_over=True)
+            if self._uncounted > 1:
+                self.warn("steps", f"{self._uncounted} times a step was given that is none")
             if how is None:
                 self._complete()
             self.run.end("failed" if how else "complete", how)

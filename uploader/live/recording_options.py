@@ -18,6 +18,10 @@ from uploader.recording.journal_options import JournalOptions
 from uploader.settings import Route, Settings
 
 
+class UnknownDurability(SettingsError, ValueError):
+    """The durability is unknown; also a `ValueError`, as which it was raised first."""
+
+
 def check_texts(**arguments: object) -> None:
     """Check arguments that are text or None, by their names.
 
@@ -41,11 +45,11 @@ def choose_options(
     """Return the options of a journal; see `uploader.attach`.
 
     Raises:
-        ValueError: The durability is unknown.
-        SettingsError: The journal is not a folder, or the size or the mirror cannot be used.
+        SettingsError: The durability is unknown, the journal is not a folder, or the size or the mirror cannot be used.
     """
     if durability not in get_args(Durability):
-        raise ValueError(f"durability must be one of {get_args(Durability)}, not {durability!r}")
+        names = ", ".join(get_args(Durability))
+        raise UnknownDurability(f"durability must be one of {names}; not {durability!r}")
     if not isinstance(drain, bool):
         raise SettingsError(f"drain must be True or False, or None for UPLOADER_DRAIN; not {_shown(drain)}")
     # Resolved now, because the working folder may have changed when it is used.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uploader.names  # noqa: F401 (first, as what follows may be another project's)
 
 # isort: split
+import inspect
 import logging
 import os
 import sys
@@ -87,10 +88,8 @@ def start_run(
 
     Raises:
         SettingsError: An argument or the environment cannot be used, or there is no such run to go on with.
-        ValueError: The durability is unknown.
     """
-    check_texts(project=project, name=name, base_url=base_url)
-    _check(rank, resume)
+    check_arguments(project=project, name=name, base_url=base_url, folder=folder, rank=rank, resume=resume)
     settings = Settings.load()
     routes = choose_routes(settings, platform, base_url)
     keeps_drain = settings.drain if drain is None else drain
@@ -194,12 +193,17 @@ def _goes_on(resume: bool | str | Path | None) -> bool:
     return resume is not False and resume is not None
 
 
-def _check(rank: object, resume: object) -> None:
-    """Check arguments whose mistakes would be told in words that do not help.
+def check_arguments(*, folder: object = None, rank: object = None, resume: object = False, **others: object) -> None:
+    """Check arguments of `start_run` whose mistakes would be told late, or in words that do not help.
 
     Raises:
         SettingsError: One of them cannot be used.
+        TypeError: `start_run` takes no such argument.
     """
+    inspect.signature(start_run).bind(**others)
+    check_texts(**{name: others.get(name) for name in ("project", "name", "base_url")})
+    if not isinstance(folder, (str, os.PathLike, type(None))):
+        raise SettingsError(f"folder must be a path; not {folder!r}")
     if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int)):
         raise SettingsError(f"rank must be a whole number, or None; not {rank!r}")
     if not isinstance(resume, (bool, str, os.PathLike, type(None))) or resume == "":

@@ -64,6 +64,7 @@ class SnapshotThread:
         self._wake = threading.Condition()
         self._requests: dict[str, _Request] = {}
         self._newest: dict[str, FileStamp] = {}
+        self._removed: dict[str, CheckpointFile] = {}
         self._kept: dict[str, tuple[CheckpointFile, Snapshot]] = {}
         self._is_busy = False
         self._is_closing = False
@@ -80,6 +81,7 @@ class SnapshotThread:
 
     def copy_of(self, file: CheckpointFile) -> Snapshot | None:
         """Return the copy of this very file that was taken; None where there is none, or a newer one of its role."""
+        self._removed.pop(file.role, None)  # whoever asks tells of the loss
         kept, copy = self._kept.get(file.role, (None, None))
         return copy if kept == file else None
 
@@ -91,6 +93,7 @@ class SnapshotThread:
             is_last: Whether the trainer goes on to change the only file that has these weights.
         """
         self._newest[file.role] = file.stamp
+        self._removed.pop(file.role, None)
         is_elsewhere = not same_disk(file.path, self._writer.folder)
         with self._wake:
             due = self._copy_times.due(file.role, time.monotonic(), is_last=is_last, is_elsewhere=is_elsewhere)
@@ -164,6 +167,8 @@ class SnapshotThread:
                     self._keep_drain()
             except Exception:  # the thread has to live on for the next checkpoint, above all the final one
                 LOGGER.exception("A checkpoint or a heartbeat failed in an unexpected way; training goes on")
+        for file in self._removed.values():
+            LOGGER.warning("%s was not snapshotted: it was removed before it was copied", file.path)
         self._keep_drain()  # one that has died since delivers the end
 
     def _keep_drain(self) -> None:
@@ -209,9 +214,16 @@ class SnapshotThread:
                 del self._newest[file.role]
         return False
 
-    @staticmethod
-    def _report(file: CheckpointFile, error: Exception) -> None:
-        """Log a failure; as a warning unless the save that rewrote the file requests it, or the journal has warned."""
-        is_replaced = isinstance(error, SourceChanged) and file.role != FINAL and file.path.exists()
+    def _report(self, file: CheckpointFile, error: Exception) -> None:
+        """Log a failure; as a warning unless the save that rewrote the file requests it, or the journal has warned.
+
+        Of a file that was removed it is told at the end, unless another was saved in its role: a trainer that keeps the
+        best few removes the others.
+        """
+        is_replaced = isinstance(error, SourceChanged) and file.role != FINAL
+        if is_replaced and not file.path.exists():
+            with self._wake:
+                if file.role not in self._requests:
+                    self._removed[file.role] = file
         level = logging.DEBUG if is_replaced or isinstance(error, OverLimit) else logging.WARNING
         LOGGER.log(level, "%s was not snapshotted: %s", file.path, error)

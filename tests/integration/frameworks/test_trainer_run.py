@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import uploader
+from uploader.errors import SettingsError
 from uploader.frameworks.trainer_run import TrainerRun
 from uploader.reports.recorded_runs import RecordedRun
 
@@ -23,6 +24,12 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainerRun:
 def only_run() -> RecordedRun:
     (run,) = uploader.open().runs()
     return run
+
+
+@pytest.mark.parametrize(("wrong", "error"), [({"nam": "x"}, TypeError), ({"folder": 5}, SettingsError)])
+def test_an_option_that_cannot_be_used_is_told_at_once(wrong: dict[str, object], error: type[Exception]) -> None:
+    with pytest.raises(error, match=next(iter(wrong))):
+        TrainerRun(wrong)
 
 
 def test_the_result_is_kept_once_unless_more_is_trained(trained: TrainerRun, tmp_path: Path) -> None:

@@ -219,7 +219,56 @@ def test_nothing_that_is_wrong_reaches_the_loop(
     assert recorded(folder) == {"epoch": [0, 1], "b": [1, 2], "<Unreadable>": [1, None]}
     assert [each.role for each in uploader.open(folder).run().checkpoints()] == ["last", "final"]
     told = [message.partition(" ")[2] for message in caplog.messages if message.startswith("Uploader: ")]
-    assert len(told) == len({*told}) == 6
+    assert len(told) == len({*told}) == 7
+    assert {"2 times a step was given that is none"} < {*told}
+    assert any("not three (str)" in each for each in told)
+
+
+def test_neither_a_pipe_nor_a_text_that_cannot_be_read_holds_up_or_ends_a_loop(
+    start: Start, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Unreadable:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    unreadable: Any = Unreadable()
+    os.mkfifo("pipe.png")
+    run = start(system=False)
+    run.log_image("pipe", "pipe.png")
+    run.log_image(unreadable, "nothing.png")
+    run.log_plot(unreadable, [1], [1, 2])
+    run.finish(error=unreadable)
+    assert "pipe.png is no file" in caplog.text
+    assert events(folder, "training_failed")[0]["error"] == "<Unreadable>"
+
+
+@pytest.mark.parametrize("wrong", [{"durability": "x"}, {"folder": 5}, {"rank": "0"}, {"resume": 1.5}])
+def test_an_argument_that_cannot_be_used_is_told_as_that(start: Start, wrong: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(wrong))):
+        start(**wrong)
+
+
+def test_a_checkpoint_that_gave_way_to_a_newer_one_is_not_missed(
+    start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CopyTimes, "due", lambda *_, **__: math.inf)  # only when somebody waits
+    with start(system=False) as run:
+        snapshots = run._recording.run.recorder._snapshots  # type: ignore[union-attr]
+        for step in range(3):
+            saved = Path(f"{step}.ckpt")
+            saved.write_bytes(b"weights")
+            run.log_checkpoint(saved, role="best", step=step)
+            if step < 2:
+                saved.unlink()
+                snapshots.wait(60)
+    assert "ckpt" not in caplog.text
+    run = start(system=False)
+    for role in ("best", "last"):
+        saved.write_bytes(b"weights")
+        run.log_checkpoint(saved, role=role, step=4)
+    saved.unlink()
+    run.finish(error="stopped")
+    assert caplog.text.count("2.ckpt was not snapshotted: it was removed before it was copied") == 2
 
 
 def test_a_stream_that_nobody_can_write_to_stops_nothing(
