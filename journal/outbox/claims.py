@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Label, Row, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Label, Row, and_, bindparam, case, null, or_, select, update
 
 from journal.clock import from_text, to_text
 from journal.kinds import REGISTRATION
@@ -227,7 +227,8 @@ _BY_ID = (
         _of_event("generation", _S.c.generation, _D.c.last_event),
         _of_event("began_at", _E.c.created_at, _D.c.first_event),
         _of_event("happened_at", _E.c.created_at, _D.c.last_event),
-        _of_event("purpose", _S.c.purpose, _D.c.last_event),
+        # What was salvaged has the time of that, unless its own is known, which was before.
+        _of_event("purpose", case((_E.c.created_at < _S.c.started_at, null()), else_=_S.c.purpose), _D.c.last_event),
     )
     .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
     .join(_R, _R.c.id == _D.c.run_id)
@@ -276,6 +277,6 @@ def _claim(row: Row[Any], announcement: Announcement) -> Claim:
 
 
 def _times(row: Row[Any]) -> str | None:
-    """Return when the events were recorded; None for what was taken in later, and for rows that hold no times."""
+    """Return when the events were recorded; None where what came in later has none, and for old rows."""
     times = f"{row.began_at} {row.happened_at}"
     return times if row.purpose != SALVAGE and _TIMES.fullmatch(times) else None

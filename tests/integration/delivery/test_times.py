@@ -340,12 +340,13 @@ def test_each_request_says_when_what_it_tells_of_happened_and_epochs_taken_in_la
             " purpose) SELECT run_id, 'salvaged', 1, '', '', 0, started_at, heartbeat_at, ended_at, 'salvage'"
             " FROM sessions"
         )
-        salvaged = json.dumps({**epoch(1)[1], "source": "results.csv"})
-        connection.execute(
-            "INSERT INTO events (run_id, session_id, kind, key, payload, created_at, seq)"
-            " SELECT run_id, id, 'epoch_end', '1', ?, started_at, 1 FROM sessions WHERE uuid = 'salvaged'",
-            [salvaged],
-        )
+        for number, at in ((1, "started_at"), (2, "'2001-01-01T00:00:00.000000Z'")):  # the second one's is known
+            salvaged = json.dumps({**epoch(number)[1], "source": "results.csv"})
+            connection.execute(
+                "INSERT INTO events (run_id, session_id, kind, key, payload, created_at, seq)"
+                f" SELECT run_id, id, 'epoch_end', '{number}', ?, {at}, {number} FROM sessions WHERE uuid = 'salvaged'",
+                [salvaged],
+            )
     journals.drain(server.url)
     sent = {}
     for request in (each for each in server.requests if each.method == "POST"):
@@ -355,3 +356,4 @@ def test_each_request_says_when_what_it_tells_of_happened_and_epochs_taken_in_la
     assert sent["console_output", None] == f"{to_text(moment(1))} {to_text(moment(2))}"
     assert sent["epoch_end", 0] == f"{to_text(moment(3))} {to_text(moment(3))}"
     assert sent["epoch_end", 1] is None
+    assert sent["epoch_end", 2] == "2001-01-01T00:00:00.000000Z 2001-01-01T00:00:00.000000Z"
