@@ -33,7 +33,7 @@ def intake_at(place: str) -> str:
     if not folder.is_absolute() or is_there(folder) or not why_no_files(folder):
         return drain_at(place)
     into = " --into FOLDER" if is_default_elsewhere(folder) else ""
-    return f"`{PROGRAM} unpack {shlex.quote(place)}{into}`, as it cannot be made,"
+    return f"`{PROGRAM} unpack {shlex.quote(place)}{into}`"
 
 
 def next_command(arguments: str, journal: Path) -> str:

@@ -110,7 +110,7 @@ class SessionFallback:
             return
         self._has_warned = True
         LOGGER.warning(
-            "The journal cannot be written: %s. Training goes on; events go to a fallback file under %s, which the "
+            "The journal cannot be written: %s. Training goes on; events go to a fallback file under %s, which "
             "%s takes in; where that looks elsewhere, UPLOADER_FALLBACK names the folder.",
             cause,
             self._described_folder(file),
