@@ -65,6 +65,11 @@ class Connections(DeadlineAdapter):
         """
         return self._found(url)
 
+    def close(self) -> None:
+        """Close the connections that are idle, at once: what is remembered of ways would keep them open."""
+        self._found.cache_clear()
+        super().close()
+
     def _find(self, url: str) -> Way:
         name = proxy_to(url, proxies_for(url))
         prepared = requests.PreparedRequest()
