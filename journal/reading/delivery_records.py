@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from journal.records import State
 
@@ -99,6 +99,34 @@ def delivery_records(connection: Connection, run_id: str, most: int | None = Non
     for row in connection.execute(_FAILURES, {"ids": json.dumps([row.id for row in rows])}):
         failures.setdefault(row.delivery_id, []).append(FailedAttempt(row.number, row.result, row.error, row.at))
     return [_record(row, failures.get(row.id, ())) for row in rows]
+
+
+def states_query(chosen: str) -> TextClause:
+    """Return the query of `states_by_event` for some of a run's deliveries.
+
+    Args:
+        chosen: Which of the deliveries `d`, as SQL.
+    """
+    return text(
+        f"""
+        SELECT d.first_event, t.base_url, d.state FROM deliveries d JOIN destinations t ON t.id = d.destination_id
+        WHERE d.run_id = :run AND {chosen} ORDER BY d.id
+        """  # noqa: S608 - names of this package
+    )
+
+
+def states_by_event(connection: Connection, query: TextClause, run_id: str) -> Mapping[int, Mapping[str, str]]:
+    """Return the state of deliveries by their event's id and their destination's address.
+
+    Args:
+        connection: Any.
+        query: From `states_query`.
+        run_id: The run.
+    """
+    states: dict[int, dict[str, str]] = {}
+    for row in connection.execute(query, {"run": run_id}):
+        states.setdefault(row.first_event, {})[row.base_url] = row.state  # the newest, where it was sent again
+    return states
 
 
 def _record(row: Row[tuple[object, ...]], failures: Sequence[FailedAttempt]) -> DeliveryRecord:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from journal.kinds import INTENTS, listed
+from journal.reading.delivery_records import states_by_event, states_query
 
 _INTENTS = text(
     f"""
@@ -17,12 +18,7 @@ _INTENTS = text(
     WHERE run_id = :run AND kind IN ({listed(INTENTS)}) AND json_valid(payload) ORDER BY id
     """  # noqa: S608 - names of this package
 )
-_DELIVERIES = text(
-    f"""
-    SELECT d.first_event, t.base_url, d.state FROM deliveries d JOIN destinations t ON t.id = d.destination_id
-    WHERE d.run_id = :run AND d.kind IN ({listed(INTENTS)}) ORDER BY d.id
-    """  # noqa: S608 - names of this package
-)
+_DELIVERIES = states_query(f"d.kind IN ({listed(INTENTS)})")
 
 
 @dataclass(frozen=True)
@@ -51,9 +47,7 @@ def recorded_intents(connection: Connection, run_id: str) -> list[RecordedIntent
         connection: Any.
         run_id: The run.
     """
-    states: dict[int, dict[str, str]] = {}
-    for row in connection.execute(_DELIVERIES, {"run": run_id}):
-        states.setdefault(row.first_event, {})[row.base_url] = row.state  # the newest, where it was sent again
+    states = states_by_event(connection, _DELIVERIES, run_id)
     found = connection.execute(_INTENTS, {"run": run_id})
     return [
         RecordedIntent(row.kind, row.key, json.loads(row.payload), row.created_at, states.get(row.id, {}))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, text
 
 from journal.kinds import CHECKPOINT
+from journal.reading.delivery_records import states_by_event, states_query
 from journal.schema.tables import RANK
 
 _CHECKPOINTS = text(
@@ -20,12 +21,7 @@ _CHECKPOINTS = text(
     ORDER BY {RANK}
     """  # noqa: S608 - names of this package
 )
-_UPLOADS = text(
-    """
-    SELECT d.first_event, t.base_url, d.state FROM deliveries d JOIN destinations t ON t.id = d.destination_id
-    WHERE d.run_id = :run AND d.lane = 'upload' ORDER BY d.id
-    """
-)
+_UPLOADS = states_query("d.lane = 'upload'")
 
 
 @dataclass(frozen=True)
@@ -60,9 +56,7 @@ def stored_checkpoints(connection: Connection, run_id: str) -> list[StoredCheckp
         connection: Any.
         run_id: The run.
     """
-    uploads: dict[int, dict[str, str]] = {}
-    for row in connection.execute(_UPLOADS, {"run": run_id}):
-        uploads.setdefault(row.first_event, {})[row.base_url] = row.state  # the newest, where it was sent again
+    uploads = states_by_event(connection, _UPLOADS, run_id)
     rows = connection.execute(_CHECKPOINTS, {"run": run_id})
     return [_checkpoint(row, uploads.get(row.id, {})) for row in rows]
 
