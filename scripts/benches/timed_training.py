@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import sys
 import time
 from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benches.append import AT, EVENT, RUN
+from benches.append import EVENT, raw
 from benches.measure import seconds
 from benches.training import FULL, MEMORY, NORMAL
-from journal.encoding import encode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 
@@ -21,34 +20,26 @@ from dataset import make_dataset
 from torchvision_ops import ensure_torchvision_ops
 
 EPOCHS = 8
-_ROW = (RUN, 1, "epoch_end", "1", encode(EVENT), AT)
+_HOW = {FULL: "FULL", NORMAL: "NORMAL"}
 
 
 class Raw:
     """Writes the same row by sqlite3 alone, and appends it to a list."""
 
-    def __init__(self, folder: Path) -> None:
-        self._connections = {name: _opened(folder / f"{name}.db", name) for name in ("FULL", "NORMAL")}
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._inserts = {name: stack.enter_context(raw(_made(folder / how), how)) for name, how in _HOW.items()}
         self._list: list[object] = []
 
     def measure(self, waits: dict[str, list[float]]) -> None:
         """Measure each of them once."""
-        waits[FULL].append(seconds(lambda: self._insert("FULL")))
-        waits[NORMAL].append(seconds(lambda: self._insert("NORMAL")))
+        for name, insert in self._inserts.items():
+            waits[name].append(seconds(insert))
         waits[MEMORY].append(seconds(lambda: self._list.append(dict(EVENT))))
 
-    def _insert(self, name: str) -> None:
-        connection = self._connections[name]
-        connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", _ROW)
-        connection.commit()
 
-
-def _opened(path: Path, synchronous: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path)
-    for pragma in ("wal_autocheckpoint=0", "mmap_size=0", "journal_mode=WAL", f"synchronous={synchronous}"):
-        connection.execute(f"PRAGMA {pragma}")
-    connection.execute("CREATE TABLE events (run_id, session_id, kind, key, payload, created_at)")
-    return connection
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def main(how: str, folder: Path, *, quick: bool) -> None:
@@ -64,7 +55,13 @@ def main(how: str, folder: Path, *, quick: bool) -> None:
         uploader.attach(model)
     waits: dict[str, list[float]] = defaultdict(list)
     epochs: list[float] = []
-    _time(BaseTrainer, waits, epochs, Raw(folder) if how == "alone" else None)
+    with ExitStack() as stack:
+        _time(BaseTrainer, waits, epochs, Raw(folder, stack) if how == "alone" else None)
+        _train(model, folder, quick=quick)
+    (folder / "times.json").write_text(json.dumps({"waits": waits, "epochs": epochs}), "utf-8")
+
+
+def _train(model: Any, folder: Path, *, quick: bool) -> None:
     small = {"imgsz": 32, "batch": 4, "workers": 0, "device": "cpu", "fraction": 0.1}
     quiet = {"plots": False, "verbose": False, "val": False, "amp": False, "patience": 0}
     model.train(
@@ -75,10 +72,9 @@ def main(how: str, folder: Path, *, quick: bool) -> None:
         **small,
         **quiet,
     )
-    (folder / "times.json").write_text(json.dumps({"waits": waits, "epochs": epochs}), "utf-8")
 
 
-def _time(trainer: Any, waits: dict[str, list[float]], epochs: list[float], raw: Raw | None) -> None:
+def _time(trainer: Any, waits: dict[str, list[float]], epochs: list[float], beside: Raw | None) -> None:
     """Note the seconds of each event's callbacks from the first epoch's start on, and of each epoch."""
     run_callbacks, began = trainer.run_callbacks, 0.0
 
@@ -94,8 +90,8 @@ def _time(trainer: Any, waits: dict[str, list[float]], epochs: list[float], raw:
         waits[event].append(taken)
         if event == "on_fit_epoch_end":
             epochs.append(time.perf_counter() - began)
-            if raw:
-                raw.measure(waits)
+            if beside:
+                beside.measure(waits)
 
     trainer.run_callbacks = timed
 

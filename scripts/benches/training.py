@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from benches.measure import Result, Setting, Table, Target, in_turn, percentile, table
@@ -19,6 +21,7 @@ from journal.locations import DEFAULT_MAX_WAIT
 PAIRS = 5
 ALONE, OURS, UPSTREAMS = "without recording", "with recording", "upstream's callbacks, to the local platform"
 FULL, NORMAL, MEMORY = "sqlite3: INSERT, COMMIT, FULL", "sqlite3: INSERT, COMMIT, NORMAL", "append to a list"
+TRAININGS = (ALONE, OURS, UPSTREAMS)
 WRITING = ("on_fit_epoch_end", "on_model_save")
 """The events at which something is written in each epoch."""
 
@@ -30,24 +33,16 @@ def run(setting: Setting) -> Result:
     found: dict[str, list[Trained]] = defaultdict(list)
     with ExitStack() as stack:
         url = stack.enter_context(local_platform(setting.folder / "platform"))
-        numbers = _numbers()
-        turns = {name: partial(_train, setting, found[name], name, url, numbers) for name in (ALONE, OURS, UPSTREAMS)}
+        turns = {name: partial(_train, setting, found[name], name, url) for name in TRAININGS}
         epochs = in_turn(turns, setting.rounds(PAIRS))
     waits = {name: _joined(trained) for name, trained in found.items()}
     tables = _epochs(epochs), *(_waits(event, waits) for event in WRITING), _others(waits)
     return Result(tables, _targets(tables[0], waits), NOTES)
 
 
-def _numbers() -> Iterator[int]:
-    number = 0
-    while True:
-        yield (number := number + 1)
-
-
-def _train(setting: Setting, found: list[Trained], name: str, url: str, numbers: Iterator[int]) -> list[float]:
+def _train(setting: Setting, found: list[Trained], name: str, url: str) -> list[float]:
     """Train once and return the seconds of its epochs but the first."""
-    folder = setting.folder / str(next(numbers))
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(dir=setting.folder))
     environment = {**os.environ, "YOLO_CONFIG_DIR": str(folder), "UPLOADER_JOURNAL": str(folder / "journal")}
     if name == UPSTREAMS:
         environment |= {"ULTRALYTICS_PLATFORM_URL": url, "ULTRALYTICS_API_KEY": KEY}
@@ -74,22 +69,18 @@ def _epochs(epochs: Mapping[str, list[float]]) -> Table:
 
 def _waits(event: str, waits: Mapping[str, Trained]) -> Table:
     raw = {name: waits[ALONE][name] for name in (FULL, NORMAL, MEMORY)}
-    trained = {name: waits[name][event] for name in (ALONE, OURS, UPSTREAMS)}
+    trained = {name: waits[name][event] for name in TRAININGS}
     return table(f"All callbacks of {event}", "ms", {**raw, **trained}, 1e3)
 
 
 def _others(waits: Mapping[str, Trained]) -> Table:
     """Return every other callback of a training in one row, the longest wait of each being what counts."""
-
-    def others(name: str) -> list[float]:
-        left = set(waits[name]) - {FULL, NORMAL, MEMORY, *WRITING}
-        return [reading for event in sorted(left) for reading in waits[name][event]]
-
-    return table("All callbacks of any other event between the first epoch and the last", "ms", _of_each(others), 1e3)
-
-
-def _of_each(readings: Callable[[str], list[float]]) -> dict[str, list[float]]:
-    return {name: readings(name) for name in (ALONE, OURS, UPSTREAMS)}
+    written = {FULL, NORMAL, MEMORY, *WRITING}
+    others = {
+        name: [reading for event in sorted(waits[name].keys() - written) for reading in waits[name][event]]
+        for name in TRAININGS
+    }
+    return table("All callbacks of any other event between the first epoch and the last", "ms", others, 1e3)
 
 
 def _targets(epochs: Table, waits: Mapping[str, Trained]) -> tuple[Target, ...]:
