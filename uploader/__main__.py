@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
 from importlib import import_module
 from keyword import iskeyword
 from typing import Any
@@ -9,6 +11,9 @@ from typing import Any
 import click
 
 from uploader.commands.output_streams import tolerant_streams
+
+COMPLETION = "_UPLOADER_COMPLETE"
+"""The variable by which a shell asks click what a word can be completed to."""
 
 # Each is the function of that name in the module of that name, loaded when it is used. (Python's own words get a "_".)
 COMMANDS = (
@@ -50,7 +55,8 @@ class LazyGroup(click.Group):
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Run a command; what it prints, and where that goes, changes nothing of what it does."""
-        with tolerant_streams():
+        # What a shell completes, click prints as bytes, for which the tolerant streams are not made.
+        with nullcontext() if COMPLETION in os.environ else tolerant_streams():
             return super().main(*arguments, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -34,7 +34,12 @@ OWNERS = {
         "journal/storage/background_sync.py",
     ),
     "signal.signal": ("uploader/commands/",),
-    "os.environ": ("journal/locations.py", "uploader/settings.py", "uploader/exec_variables.py"),
+    "os.environ": (
+        "journal/locations.py",
+        "uploader/__main__.py",  # whether a shell asks for completions
+        "uploader/settings.py",
+        "uploader/exec_variables.py",
+    ),
     "socket.socket": ("uploader/platforms/", "uploader/server/"),
     "urllib.request": (),
 }

@@ -9,6 +9,7 @@ import click
 from uploader.commands.acting import Acting
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_option import journal_option
+from uploader.commands.run_completion import run_names
 from uploader.commands.wanting import say_wanted
 from uploader.platforms.registry import tasks
 
@@ -16,7 +17,7 @@ _EPILOG = epilog("dataset train-3 warehouse.zip", "dataset latest images.ndjson 
 
 
 @click.command(cls=Acting, epilog=_EPILOG)
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=run_names)
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--name", metavar="NAME", help="Of the dataset.  [default: that of the file]")
 @click.option("--task", type=click.Choice(tasks()), metavar="TASK", help="Of a new dataset, such as detect or segment.")

@@ -27,6 +27,7 @@ from uploader.commands.journal_option import journals_argument, journals_option
 from uploader.commands.log_file import printing_to
 from uploader.commands.packs import require_no_other
 from uploader.commands.phrases import letters_in_words, place
+from uploader.commands.run_completion import run_names
 from uploader.commands.stop_signals import StopSignals
 from uploader.delivery.drain_options import LONGEST, MOST_PARALLEL
 from uploader.delivery.summary import ALL_DELIVERED, DestinationSummary, Summary
@@ -90,7 +91,14 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
 @click.command(cls=Acting, epilog=_EPILOG, help=_HELP)
 @journals_argument
 @journals_option
-@click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run, by its name or the start of its id.")
+@click.option(
+    "--run",
+    "runs",
+    multiple=True,
+    metavar="RUN",
+    shell_complete=run_names,
+    help="Only this run, by its name or the start of its id.",
+)
 @click.option(
     "--to",
     metavar="URL",

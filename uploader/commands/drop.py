@@ -18,6 +18,7 @@ from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.phrases import place
+from uploader.commands.run_completion import run_names
 from uploader.commands.selection import named_destination, named_letters, named_runs, where_runs_go
 from uploader.keys import address_options
 from uploader.platforms.registry import DEFAULT, NAMES
@@ -31,7 +32,7 @@ _EPILOG = epilog("status", "drop 12 15", "drop train-3", "drop --to http://127.0
 
 
 @click.command(cls=Acting, epilog=_EPILOG)
-@click.argument("which", metavar="[ID|RUN]...", nargs=-1)
+@click.argument("which", metavar="[ID|RUN]...", nargs=-1, shell_complete=run_names)
 @click.option(
     "--to",
     metavar="URL",
@@ -41,7 +42,12 @@ _EPILOG = epilog("status", "drop 12 15", "drop train-3", "drop --to http://127.0
     "--platform", type=click.Choice(NAMES), help=f"What it speaks.  [default: {DEFAULT.name}, or as --to names]"
 )
 @click.option(
-    "--run", "runs", multiple=True, metavar="RUN", help="With --to: only this run, by its name or the start of its id."
+    "--run",
+    "runs",
+    multiple=True,
+    metavar="RUN",
+    shell_complete=run_names,
+    help="With --to: only this run, by its name or the start of its id.",
 )
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @journal_option

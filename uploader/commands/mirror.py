@@ -18,6 +18,7 @@ from uploader.commands.journal_access import journal_errors, opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.mirror_option import DAMAGED, counter, mirror_argument, opened_mirror
 from uploader.commands.output_streams import work_goes_on
+from uploader.commands.run_completion import run_names
 
 if TYPE_CHECKING:
     from journal.mirror.checking import Checked
@@ -46,7 +47,14 @@ _CODES = """
     "--forget", "forgotten", multiple=True, metavar="RUN", help="Delete this run from the mirror, after a question."
 )
 @click.option("--yes", is_flag=True, help="With --forget: do it without asking.")
-@click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run, by its name or the start of its id.")
+@click.option(
+    "--run",
+    "runs",
+    multiple=True,
+    metavar="RUN",
+    shell_complete=run_names,
+    help="Only this run, by its name or the start of its id.",
+)
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def mirror(

@@ -18,6 +18,7 @@ from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.packs import require_file
 from uploader.commands.progress_bars import byte_bar
+from uploader.commands.run_completion import run_names
 from uploader.commands.selection import named_runs
 
 NOTHING = 3
@@ -32,7 +33,14 @@ _CODES = """
     cls=Acting, epilog=epilog("pack runs.pack", "pack runs.pack --run train-3", "pack runs.pack --force", codes=_CODES)
 )
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run, even if all of it has arrived.")
+@click.option(
+    "--run",
+    "runs",
+    multiple=True,
+    metavar="RUN",
+    shell_complete=run_names,
+    help="Only this run, even if all of it has arrived.",
+)
 @click.option("--force", is_flag=True, help="Replace a file that is there; of a link, the file that it leads to.")
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

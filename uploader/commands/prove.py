@@ -23,6 +23,7 @@ from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.output_streams import binary_output
+from uploader.commands.run_completion import run_names
 from uploader.commands.selection import named_runs
 from uploader.delivery.draining import settings_for
 from uploader.errors import SettingsError
@@ -67,7 +68,7 @@ _CODES = """
         codes=_CODES,
     ),
 )
-@click.argument("run")
+@click.argument("run", shell_complete=run_names)
 @click.option(
     "-o",
     "--output",

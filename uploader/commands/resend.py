@@ -18,6 +18,7 @@ from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.phrases import place
+from uploader.commands.run_completion import run_names
 from uploader.commands.selection import named_runs
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Acting, epilog=epilog("resend train-3", "resend --all --to http://127.0.0.1:8765", "drain"))
-@click.argument("runs", metavar="RUN...", nargs=-1)
+@click.argument("runs", metavar="RUN...", nargs=-1, shell_complete=run_names)
 @click.option("--all", "everything", is_flag=True, help="All runs.")
 @click.option("--to", metavar="URL", help="Only to this platform.  [default: wherever each run goes]")
 @journal_option

@@ -12,11 +12,12 @@ from uploader.commands.acting import Acting
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
+from uploader.commands.run_completion import run_names
 from uploader.commands.selection import Letters, named_letters
 
 
 @click.command(cls=Acting, epilog=epilog("status", "retry 12 15", "retry train-3", "retry --all"))
-@click.argument("which", metavar="[ID|RUN]...", nargs=-1)
+@click.argument("which", metavar="[ID|RUN]...", nargs=-1, shell_complete=run_names)
 @click.option("--all", "everything", is_flag=True, help="All dead letters, and all runs that were refused as a whole.")
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
