@@ -1,0 +1,77 @@
+"""What the dashboard's scripts are given: JSON, text, files, and what is new."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import requests
+from support.shown_runs import ShownRuns, shown
+
+KEY = "local/demo/run-2"
+
+
+@pytest.fixture
+def runs():
+    return ShownRuns(runs=3, epochs=5)
+
+
+@pytest.fixture
+def address(runs):
+    with shown(runs) as found:
+        yield found
+
+
+def test_a_list_has_a_column_for_each_field_and_names_once_what_all_runs_share(address):
+    told = requests.get(f"{address}/data/runs", timeout=60).json()
+    assert told["fields"]["key"] == ["local/demo/run-2", "local/demo/run-1", "local/demo/run-0"]
+    assert len(told["metrics"]["metrics/mAP50(B)"]) == 3
+    assert told["arguments"] == {"lr0": [0.03, 0.02, 0.01]}
+    assert told["constants"] == {"model": "yolo11n.yaml", "batch": 16, "imgsz": 640}
+
+
+def test_a_run_tells_all_of_its_epochs(address):
+    told = requests.get(f"{address}/data/run", {"key": KEY}, timeout=60).json()
+    assert told["epochs"]["at"] == [0, 1, 2, 3, 4]
+    assert told["console"].startswith("epoch 1:")
+
+
+@pytest.mark.parametrize("path", ["/data/run", "/data/pictures", "/data/console", "/data/archive", "/data/checkpoint"])
+def test_what_is_not_there_is_answered_with_404(address, path):
+    answer = requests.get(address + path, {"key": "no/such/run"}, timeout=60)
+    assert (answer.status_code, answer.json()) == (404, {"error": "no run no/such/run"})
+
+
+def test_what_cannot_be_done_is_answered_with_its_reason(address, runs):
+    asked = {"key": KEY, "action": "rename", "value": ""}
+    answer = requests.post(f"{address}/data/act", json=asked, timeout=60)
+    assert (answer.status_code, answer.json()) == (409, {"error": "A name has at least one letter"})
+    assert requests.post(f"{address}/data/act", json={**asked, "value": "b"}, timeout=60).status_code == 200
+    assert runs.done == [(KEY, "rename", "b")]
+
+
+def test_an_epoch_is_streamed_once_and_in_less_than_two_kilobytes(address, runs):
+    cursor = requests.get(f"{address}/data/run", {"key": KEY}, timeout=60).json()["cursor"]
+    with requests.get(f"{address}/data/events", {"key": KEY, "since": cursor}, stream=True, timeout=60) as stream:
+        lines = stream.iter_lines(chunk_size=1)
+        runs.train(KEY)
+        first = _next_event(lines)
+        runs.train(KEY)
+        second = _next_event(lines)
+    assert [each["epochs"]["at"] for each in (first[1], second[1])] == [[5], [6]]
+    assert len(json.dumps(first[1])) < 2000
+    with requests.get(f"{address}/data/events", headers={"Last-Event-ID": first[0]}, stream=True, timeout=60) as stream:
+        assert _next_event(stream.iter_lines(chunk_size=1))[1]["epochs"]["at"] == [6]
+
+
+def _next_event(lines):
+    """Return the id and the value of the next event."""
+    told = {}
+    for line in lines:
+        name, _, value = line.decode().partition(": ")
+        told[name] = value
+        if not line and "data" in told:
+            return told["id"], json.loads(told["data"])
+        if not line:
+            told = {}
+    raise AssertionError("the stream has ended")

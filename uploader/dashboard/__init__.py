@@ -1,0 +1,1 @@
+"""The dashboard: pages that show runs, live, from whatever source knows them."""

@@ -1,0 +1,123 @@
+"""What the pages' scripts ask for: JSON, text and files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from uploader.dashboard import page_json
+from uploader.dashboard.dashboard import dashboard_of
+from uploader.dashboard.event_stream import events
+from uploader.dashboard.run_source import Refused, UnknownRun
+from uploader.dashboard.shown import Download
+
+_FRESH = {"Cache-Control": "no-store"}
+_MAX_KEYS = 200
+
+
+def _answers_unknown(endpoint: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """Make an endpoint answer 404 where there is no such run."""
+
+    @wraps(endpoint)
+    def answering(request: Request) -> Response:
+        try:
+            return endpoint(request)
+        except UnknownRun as error:
+            return _json({"error": str(error)}, 404)
+
+    return answering
+
+
+def run_list(request: Request) -> Response:
+    """Return the list of runs."""
+    return _json(page_json.run_list(dashboard_of(request).source.runs()))
+
+
+def trends(request: Request) -> Response:
+    """Return how the main metric of some runs went."""
+    found = dashboard_of(request).source.trends(request.query_params.getlist("key")[:_MAX_KEYS])
+    return _json({key: {"metric": each.metric, "values": list(each.values)} for key, each in found.items()})
+
+
+@_answers_unknown
+def run(request: Request) -> Response:
+    """Return all that a run's page tells, but pictures and the beginning of a long console."""
+    return _json(page_json.news(dashboard_of(request).source.news(_key(request))))
+
+
+@_answers_unknown
+def pictures(request: Request) -> Response:
+    """Return its plots and images."""
+    found = dashboard_of(request).source.pictures(_key(request))
+    return _json([{"name": one.name, "step": one.step, "plot": one.plot, "image": one.image} for one in found])
+
+
+@_answers_unknown
+def console(request: Request) -> Response:
+    """Return all that it printed, as text."""
+    parts = dashboard_of(request).source.console(_key(request))
+    return StreamingResponse((part.encode("utf-8", "replace") for part in parts), 200, _FRESH, "text/plain")
+
+
+@_answers_unknown
+def checkpoint(request: Request) -> Response:
+    """Return one of its checkpoints."""
+    return _download(*dashboard_of(request).source.checkpoint(_key(request), request.query_params.get("sha256", "")))
+
+
+@_answers_unknown
+def archive(request: Request) -> Response:
+    """Return all that is known of it, in one file."""
+    return _download(*dashboard_of(request).source.archive(_key(request)))
+
+
+async def act(request: Request) -> Response:
+    """Do something to a run."""
+    try:
+        wanted = json.loads(await request.body())
+        key, action, value = wanted["key"], wanted["action"], wanted.get("value")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return _json({"error": 'The body is JSON: {"key": …, "action": …, "value": …}'}, 400)
+    try:
+        await run_in_threadpool(dashboard_of(request).source.act, key, action, value)
+    except UnknownRun as error:
+        return _json({"error": str(error)}, 404)
+    except Refused as error:
+        return _json({"error": str(error)}, 409)
+    return _json({})
+
+
+routes = [
+    Route("/data/runs", run_list, methods=["GET"]),
+    Route("/data/trends", trends, methods=["GET"]),
+    Route("/data/run", run, methods=["GET"]),
+    Route("/data/pictures", pictures, methods=["GET"]),
+    Route("/data/console", console, methods=["GET"]),
+    Route("/data/checkpoint", checkpoint, methods=["GET"]),
+    Route("/data/archive", archive, methods=["GET"]),
+    Route("/data/events", events, methods=["GET"]),
+    Route("/data/act", act, methods=["POST"]),
+]
+
+
+def _key(request: Request) -> str:
+    return request.query_params.get("key", "")
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(page_json.as_json(value), status, _FRESH, "application/json")
+
+
+def _download(file: Download, content: Any) -> Response:
+    name = file.name.encode("ascii", "replace").decode().replace('"', "_").replace("\\", "_")
+    headers = {**_FRESH, "Content-Disposition": f'attachment; filename="{name}"'}
+    if file.size is not None:
+        headers["Content-Length"] = str(file.size)
+    return StreamingResponse(content, 200, headers, file.media_type)

@@ -1,0 +1,85 @@
+"""What is new, as server-sent events: each page that is open is told what it has not got yet, and nothing twice.
+
+An event's id holds the cursors of all that the page follows. A browser that lost the connection sends the last one
+again (`Last-Event-ID`), and so goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from uploader.dashboard import page_json
+from uploader.dashboard.dashboard import Dashboard, dashboard_of
+from uploader.dashboard.run_source import RunSource, UnknownRun
+
+_LIST = ""  # the key under which the list's cursor stands
+_PAUSE = 0.5  # seconds between two looks
+_IDLE_LOOKS = 30  # so many without anything new, and a comment keeps proxies from closing the connection
+
+
+def events(request: Request) -> Response:
+    """Stream what is new of the list of runs (`runs=CURSOR`), and of runs (`key=` and `since=`, in pairs)."""
+    stream = _stream(dashboard_of(request), _cursors(request))
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream, 200, headers, "text/event-stream")
+
+
+def look(source: RunSource, cursors: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    """Return what is new, by the name of its event, and move the cursors on."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for key, since in list(cursors.items()):
+        if key == _LIST:
+            changed = source.runs(since)
+            if changed.runs or changed.gone:
+                found.append(("runs", page_json.run_changes(changed)))
+            cursors[key] = changed.cursor
+        else:
+            found.extend(_run_news(source, cursors, key))
+    return found
+
+
+def _run_news(source: RunSource, cursors: dict[str, str], key: str) -> list[tuple[str, dict[str, Any]]]:
+    try:
+        told = source.news(key, cursors[key])
+    except UnknownRun:
+        del cursors[key]
+        return [("gone", {"key": key})]
+    cursors[key] = told.cursor
+    new = page_json.change(told)
+    return [("run", {"key": key, **new})] if len(new) > 1 else []  # more than its cursor
+
+
+async def _stream(dashboard: Dashboard, cursors: dict[str, str]) -> AsyncIterator[bytes]:
+    yield b"retry: 2000\n\n"
+    idle = 0
+    while not dashboard.is_ending():
+        found = await run_in_threadpool(look, dashboard.source, cursors)
+        for name, value in found:
+            yield _event(name, value, cursors)
+        idle = 0 if found else idle + 1
+        if idle >= _IDLE_LOOKS:
+            yield b": still here\n\n"
+            idle = 0
+        await asyncio.sleep(_PAUSE)
+
+
+def _event(name: str, value: dict[str, Any], cursors: Mapping[str, str]) -> bytes:
+    return b"event: %s\nid: %s\ndata: %s\n\n" % (name.encode(), page_json.as_json(cursors), page_json.as_json(value))
+
+
+def _cursors(request: Request) -> dict[str, str]:
+    """Return the cursors that a browser came back with, or those that the page began with."""
+    try:
+        known = json.loads(request.headers.get("last-event-id", ""))
+        return {str(key): str(since) for key, since in known.items()}
+    except (ValueError, AttributeError):
+        asked = request.query_params
+        pairs = zip(asked.getlist("key"), asked.getlist("since"), strict=False)
+        return {**({_LIST: asked["runs"]} if "runs" in asked else {}), **dict(pairs)}

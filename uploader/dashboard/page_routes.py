@@ -1,0 +1,62 @@
+"""The pages: HTML around the scripts that fill them, and the files that they load."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from uploader.dashboard.dashboard import dashboard_of
+
+HEADERS = {
+    # Only our own files, and images that stand in the page, are allowed, so markup smuggled in by a payload could not
+    # run, load or send anything.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+}
+_HERE = Path(__file__).parent
+
+
+def list_page(request: Request) -> Response:
+    """Return the page that lists runs."""
+    return _page(request, "runs.html", "Runs")
+
+
+def run_page(request: Request) -> Response:
+    """Return the page of a run; with 404 where there is none."""
+    key = request.path_params["key"]
+    is_there = dashboard_of(request).source.has(key)
+    return _page(request, "run.html", key, key=key, is_there=is_there, status=200 if is_there else 404)
+
+
+def compare_page(request: Request) -> Response:
+    """Return the page that compares runs; which ones stands in its address."""
+    return _page(request, "compare.html", "Compare")
+
+
+routes = [
+    Route("/", list_page, methods=["GET"]),
+    Route("/compare", compare_page, methods=["GET"]),
+    Route("/runs/{key:path}", run_page, methods=["GET"]),
+    Mount("/assets", StaticFiles(directory=_HERE / "assets")),
+]
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    return Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined)
+
+
+def _page(request: Request, template: str, title: str, *, status: int = 200, **values: object) -> Response:
+    dashboard = dashboard_of(request)
+    shared = {"title": title, "prefix": dashboard.prefix(request), "source": dashboard.source.title}
+    text = _templates().get_template(template).render(**shared, **values)
+    return Response(text.encode("utf-8", "replace"), status, HEADERS, "text/html")
