@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import pytest
 from support.disks import small_disk
 from support.journals import Bench, bench, python, rows
 
+from journal.storage import inodes
 from journal.storage.log_room import ROOM_BYTES, lengthen, locked, make_room
 
 BEGUN = 5_000
@@ -34,6 +38,25 @@ def test_events_do_not_lengthen_the_log(at: Bench) -> None:
     for number in range(200):
         at.event(payload={"metrics": {f"m{i}": i / 7 for i in range(12)}}, key=str(number))
     assert log_bytes(at) == room
+
+
+def test_no_event_asks_for_the_times_of_the_log(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each change after such a question would have the inode written anew; see `inodes.py`."""
+    if inodes._look() is inodes._by_stat:
+        pytest.skip("this system has no way to leave them out")
+    at.event()
+    asked: list[str] = []
+
+    def stat(path: Any, **options: Any) -> os.stat_result:
+        asked.append(os.fsdecode(path) if not isinstance(path, int) else "")
+        return ask(path, **options)
+
+    ask = os.stat
+    monkeypatch.setattr(os, "stat", stat)
+    at.event()
+    monkeypatch.undo()
+    assert asked  # the database's, which an event does not change
+    assert not [path for path in asked if path.endswith("-wal")]
 
 
 def test_room_is_made_again_after_the_log_was_folded(at: Bench) -> None:
