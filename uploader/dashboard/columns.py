@@ -1,0 +1,73 @@
+"""From what epochs and machines told to the columns that pages draw. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from uploader.dashboard.shown import Columns, Number
+
+
+def columns(at: Sequence[float], times: Sequence[str | None], rows: Sequence[Mapping[str, Any]]) -> Columns:
+    """Return rows as columns. What is no number is None, as is what a row does not tell.
+
+    Args:
+        at: Where each row belongs.
+        times: When each happened, or empty.
+        rows: The values of each, by name.
+    """
+    names = dict.fromkeys(name for row in rows for name, value in row.items() if number(value) is not None)
+    return Columns(list(at), list(times), {name: [number(row.get(name)) for row in rows] for name in names})
+
+
+def machine_columns(samples: Iterable[tuple[str, Any]]) -> Columns:
+    """Return samples of a machine, as trainers tell them, as columns by Unix seconds.
+
+    A value inside of others is named by all of them, such as `gpus/0/memory`; of several disks each by its place.
+
+    Args:
+        samples: When each was taken, ISO, and what it tells; those that cannot be read are left out.
+    """
+    found: dict[float, dict[str, Number]] = {}
+    for time, told in samples:
+        values = dict(_numbers("", told))
+        if values and (seconds := _seconds(time)) is not None:
+            found[seconds] = values
+    at = sorted(found)
+    return columns(at, (), [found[each] for each in at])
+
+
+def evenly(values: Sequence[Any], most: int) -> Sequence[Any]:
+    """Return at most so many of the values, evenly spaced, the first and the last among them."""
+    if len(values) <= most:
+        return values
+    step = (len(values) - 1) / (most - 1)
+    return [values[round(place * step)] for place in range(most)]
+
+
+def number(value: Any) -> Number:
+    """Return a finite number, or None for everything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _numbers(name: str, told: Any) -> Iterator[tuple[str, Number]]:
+    if isinstance(told, Mapping):
+        for key, value in told.items():
+            yield from _numbers(f"{name}/{key}" if name else str(key), value)
+    elif isinstance(told, (list, tuple)):
+        for place, value in enumerate(told):
+            key = value.get("mount", place) if isinstance(value, Mapping) else place
+            yield from _numbers(f"{name}/{key}", value)
+    elif name and (value := number(told)) is not None:
+        yield name, value
+
+
+def _seconds(time: str) -> float | None:
+    try:
+        return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
+    except (ValueError, AttributeError):
+        return None
