@@ -1,12 +1,14 @@
-// What every page uses: elements, requests, numbers and times in words.
+// What every page uses: elements, requests, and what is new.
 
 const prefix = document.documentElement.dataset.prefix ?? "";
+const SVG = new Set(["svg", "path", "circle", "line", "title"]);
 
 /** Make an element: h("a", { href: "/x", class: "y", onclick: fn }, "text", child, …). Text is never read as markup. */
 export function h(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  const made = SVG.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (name.startsWith("--")) made.style.setProperty(name, value); // an attribute `style` is forbidden here
     else if (value === true) made.setAttribute(name, "");
     else if (value !== false && value != null) made.setAttribute(name, value);
   }
@@ -35,9 +37,17 @@ export async function data(path, parameters = []) {
 export function follow(cursors, on) {
   let stream = null;
   let known = null;
+  let again = null;
   const open = () => {
+    clearTimeout(again);
     const query = new URLSearchParams(known ?? cursors).toString();
     stream = new EventSource(at(`/data/events?${query}`));
+    stream.addEventListener("open", () => connected(true));
+    stream.addEventListener("error", () => {
+      connected(false);
+      // A browser tries again by itself, but not after an answer that is no stream, such as a proxy's 502.
+      if (stream?.readyState === EventSource.CLOSED) again = setTimeout(open, 4000);
+    });
     for (const [name, act] of Object.entries(on)) {
       stream.addEventListener(name, (event) => {
         known = pairs(JSON.parse(event.lastEventId));
@@ -45,9 +55,10 @@ export function follow(cursors, on) {
       });
     }
   };
-  const close = () => { stream?.close(); stream = null; };
+  const close = () => { clearTimeout(again); stream?.close(); stream = null; };
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : stream ?? open()));
   addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => { if (event.persisted && !document.hidden) stream ?? open(); });
   if (!document.hidden) open();
 }
 
@@ -55,9 +66,17 @@ function pairs(cursors) {
   return Object.entries(cursors).flatMap(([key, since]) => (key ? [["key", key], ["since", since]] : [["runs", since]]));
 }
 
-/** A number in a few digits. */
-export function short(value) {
-  if (value == null) return "";
-  if (typeof value !== "number") return String(value);
-  return Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : String(Number(value.toPrecision(4)));
+let telling = null;
+
+/** Say in the head whether the page is live: a loss only once it lasts, so that nobody is told of a hiccup. */
+function connected(live) {
+  const place = document.getElementById("connection");
+  clearTimeout(telling);
+  const tell = () => {
+    place.dataset.live = live ? "yes" : "no";
+    const said = live ? "Live" : "Reconnecting…";
+    if (place.textContent !== said) place.textContent = said;
+  };
+  if (live) tell();
+  else telling = setTimeout(tell, 2500);
 }

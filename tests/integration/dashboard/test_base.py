@@ -1,0 +1,59 @@
+"""What every page has: its look, numbers and times in words, and whether it is live."""
+
+from __future__ import annotations
+
+import pytest
+from support.browsers import chromium, visited
+from support.shown_runs import ShownRuns, shown
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def address():
+    with shown(ShownRuns(runs=3, epochs=5)) as found:
+        yield found
+
+
+@pytest.mark.parametrize("path", ["/", "/runs/local/demo/run-1", "/compare?run=local/demo/run-1&run=local/demo/run-2"])
+def test_a_page_names_its_source_and_loads_without_an_error(browser, address, path):
+    with visited(browser, address, path) as page:
+        assert page.title().endswith("· made up")
+        assert page.locator("header .source").inner_text() == "made up"
+
+
+SAID = {
+    "short(0.123456)": "0.1235",
+    "short(12)": "12",
+    "short(0.0000123456)": "1.235e-5",
+    "short(null)": "",
+    "short(true)": "yes",
+    "bytes(5400000)": "5.4 MB",
+    "bytes(999999)": "1 MB",
+    "bytes(12)": "12 B",
+    "duration(0.5)": "0.5 s",
+    "duration(200)": "3 min 20 s",
+    "duration(3600)": "1 h",
+    "duration(2 * 86400 + 3 * 3600 + 59)": "2 d 3 h",
+    "ago('2026-11-01T10:00:00Z', Date.parse('2026-11-01T10:05:00Z'))": "5 min. ago",
+    "ago('2026-11-01T10:00:00Z', Date.parse('2026-11-30T10:05:00Z'))": "2026-11-01",
+    "kindOf('stopped early')": "warn",
+    "kindOf('something new')": "idle",
+    "lowerIsBetter('val/box_loss')": True,
+    "lowerIsBetter('metrics/mAP50(B)')": False,
+    "[...new Set(colours('abcdefghij').values())].length": 10,
+}
+
+
+def test_numbers_times_and_states_are_put_in_words(browser, address):
+    with visited(browser, address) as page:
+        told = page.evaluate(
+            "import('/assets/words.js').then((words) => {"
+            "const { short, bytes, duration, ago, kindOf, lowerIsBetter, colours } = words;"
+            f"return [{', '.join(SAID)}] }})"
+        )
+    assert dict(zip(SAID, told, strict=True)) == SAID
