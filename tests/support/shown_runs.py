@@ -26,11 +26,13 @@ from uploader.dashboard.shown import (
     Fact,
     Number,
     Picture,
+    Progress,
     RunFacts,
     RunLine,
     RunList,
     RunNews,
     Trend,
+    ValueLine,
 )
 
 _BEGIN = datetime(2026, 11, 1, tzinfo=timezone.utc)
@@ -48,12 +50,13 @@ def values_of(run: int, epoch: int) -> dict[str, Number]:
 
 
 class ShownRuns:
-    """A source of runs in memory; `train` adds an epoch to one."""
+    """A source of runs in memory; `train` adds an epoch to one, `begin_anew` lets it forget what it has told."""
 
     def __init__(self, runs: int = 3, epochs: int = 20) -> None:
         self.title = "made up"
         self._lock = threading.Lock()
         self._change = 0
+        self._start = 0
         self._epochs = {f"local/demo/run-{number}": epochs for number in range(runs)}
         self._changed = dict.fromkeys(self._epochs, 0)
         self._lines = {key: self._line(key, number) for number, key in enumerate(self._epochs)}
@@ -67,13 +70,21 @@ class ShownRuns:
             self._changed[key] = self._change
             self._lines[key] = self._line(key, int(key.rpartition("-")[2]))
 
+    def begin_anew(self) -> None:
+        """The source has begun anew, and does not know its cursors any more."""
+        with self._lock:
+            self._start += 1
+
     def has(self, key: str) -> bool:
         return key in self._lines
 
     def runs(self, since: str | None = None) -> RunList:
         with self._lock:
-            lines = [line for key, line in self._lines.items() if since is None or self._changed[key] > int(since)]
-            return RunList(str(self._change), lines[::-1])
+            start, _, known = (since or "-1 -1").partition(" ")
+            is_known = int(start) == self._start
+            lines = [line for key, line in self._lines.items() if not is_known or self._changed[key] > int(known)]
+            is_whole = since is not None and not is_known
+            return RunList(f"{self._start} {self._change}", lines[::-1], is_whole=is_whole)
 
     def trends(self, keys: Sequence[str]) -> Mapping[str, Trend]:
         found = {}
@@ -86,14 +97,23 @@ class ShownRuns:
     def news(self, key: str, since: str | None = None) -> RunNews:
         self._require(key)
         with self._lock:
-            known, _, reached = (since or "0 0").partition(" ")
-            if since is not None and int(known) >= self._changed[key]:
+            start, known, reached = map(int, (since or "-1 0 0").split(" "))
+            is_known = start == self._start
+            if since is not None and is_known and known >= self._changed[key]:
                 return RunNews(since)
-            new = range(int(reached), self._epochs[key])
-            text = "".join(f"epoch {epoch + 1}: loss {values_of(0, epoch)['train/box_loss']}\n" for epoch in new)
-            cursor = f"{self._change} {self._epochs[key]}"
-            facts = self._facts(key) if since is None else None
-            return RunNews(cursor, self._lines[key], facts, self._columns(key, new), _system(new), text)
+            new = range(reached if is_known else 0, self._epochs[key])
+            is_whole = since is not None and not is_known
+            return RunNews(
+                cursor=f"{self._start} {self._change} {self._epochs[key]}",
+                line=self._lines[key],
+                facts=None if is_known else self._facts(key),
+                progress=Progress([self._took(key)], self._best(key)) if is_known else None,
+                epochs=self._columns(key, new),
+                system=_system(new),
+                console="".join(f"epoch {each + 1}: loss {values_of(0, each)['train/box_loss']}\n" for each in new),
+                console_is_whole_tail=is_whole,
+                is_whole=is_whole,
+            )
 
     def pictures(self, key: str) -> Sequence[Picture]:
         self._require(key)
@@ -156,7 +176,7 @@ class ShownRuns:
     def _facts(self, key: str) -> RunFacts:
         line = self._lines[key]
         return RunFacts(
-            facts=[Fact("Started", line.started_at, "time"), Fact("Device", "NVIDIA H200")],
+            facts=[Fact("Started", line.started_at, "time"), self._took(key), Fact("Device", "NVIDIA H200")],
             description="Detects cats and dogs.",
             note="",
             arguments=line.arguments,
@@ -165,17 +185,25 @@ class ShownRuns:
             checkpoints=[CheckpointLine("best.pt", 5_400_000, "ab" * 32, line.epochs_done - 1, "final", line.ended_at)],
             destinations=[DestinationLine("https://platform.example", "arriving", 40, 2, "https://platform.example/m")],
             deliveries=[DeliveryLine("epoch 20", "https://platform.example", "waiting", "the server answered 503")],
-            best=max(0, line.epochs_done - 3),
+            best=self._best(key),
             evaluation=values_of(0, 0),
+            others=[ValueLine(1, "optimizer", "AdamW"), ValueLine(0, "val/box_loss", "NaN")],
             pictures=4,
             actions=["stop", "rename", "tags", "note", "delete"],
         )
+
+    def _took(self, key: str) -> Fact:
+        return Fact("Took", 10_000 * self._epochs[key], "milliseconds")
+
+    def _best(self, key: str) -> int:
+        return max(0, self._epochs[key] - 3)
 
     def _columns(self, key: str, epochs: Sequence[int]) -> Columns:
         run = self._number(key)
         rows = [values_of(run, epoch) for epoch in epochs]
         times = [(_BEGIN + timedelta(seconds=10 * epoch)).isoformat() for epoch in epochs]
-        return Columns(list(epochs), times, {name: [row[name] for row in rows] for name in (rows[0] if rows else {})})
+        values = {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
+        return Columns(list(epochs), times, values, [10_000] * len(times), times)
 
 
 def _system(moments: Sequence[int]) -> Columns:

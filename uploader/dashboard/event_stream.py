@@ -37,7 +37,7 @@ def look(source: RunSource, cursors: dict[str, str]) -> list[tuple[str, dict[str
     for key, since in list(cursors.items()):
         if key == _LIST:
             changed = source.runs(since)
-            if changed.runs or changed.gone:
+            if changed.runs or changed.gone or changed.is_whole:
                 found.append(("runs", page_json.run_changes(changed)))
             cursors[key] = changed.cursor
         else:

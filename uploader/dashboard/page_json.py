@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from uploader.dashboard.shown import RunLine, RunList, RunNews
@@ -48,8 +48,9 @@ def run_list(found: RunList) -> dict[str, Any]:
 
 
 def run_changes(found: RunList) -> dict[str, Any]:
-    """Return what has changed of a list of runs: an object for each run."""
-    return {"cursor": found.cursor, "runs": [asdict(run) for run in found.runs], "gone": list(found.gone)}
+    """Return what has changed of a list of runs: an object for each run, with its arguments if they have changed."""
+    runs = [{name: value for name, value in asdict(run).items() if name != "arguments" or value} for run in found.runs]
+    return {"cursor": found.cursor, "runs": runs, "gone": list(found.gone), "is_whole": found.is_whole}
 
 
 def news(found: RunNews) -> dict[str, Any]:
@@ -59,9 +60,14 @@ def news(found: RunNews) -> dict[str, Any]:
 
 
 def change(found: RunNews) -> dict[str, Any]:
-    """Return what is new of a run for a page that is open, which has its arguments already."""
-    line = found.line and replace(found.line, arguments={})
-    return news(replace(found, line=line))
+    """Return what is new of a run for a page that is open: of its line neither arguments nor metrics.
+
+    They stand in its facts and in its epochs.
+    """
+    told = news(found)
+    if found.line:
+        told["line"] = {name: value for name, value in told["line"].items() if name not in ("arguments", "metrics")}
+    return told
 
 
 def as_json(value: Any) -> bytes:

@@ -36,7 +36,7 @@ class RunLine:
         epochs_done: How many epochs were trained.
         epochs_planned: How many there are to be, or None.
         metrics: The values of its end, or of its newest epoch, by their names.
-        arguments: What it is trained with, by name.
+        arguments: What it is trained with, by name. In a change of the list, empty where they are as they were.
     """
 
     key: str
@@ -62,11 +62,13 @@ class RunList:
         cursor: Where to go on from; see `RunSource.runs`.
         runs: The runs, the newest first; of a change, those that changed.
         gone: Keys of those that are not there any more.
+        is_whole: Whether these are all runs, in place of what was told before, although only a change was asked for.
     """
 
     cursor: str
     runs: Sequence[RunLine]
     gone: Sequence[str] = ()
+    is_whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,15 @@ class Columns:
         at: Where each row belongs: the number of its epoch, or Unix seconds.
         times: When each row happened, or empty where `at` says it.
         values: A column for each name, as long as `at`.
+        took: How many milliseconds each row took, None where that is not known; or empty.
+        arrived: When each row arrived, or empty.
     """
 
     at: Sequence[float] = ()
     times: Sequence[str | None] = ()
     values: Mapping[str, Sequence[Number]] = field(default_factory=dict)
+    took: Sequence[Number] = ()
+    arrived: Sequence[str | None] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,15 @@ class Fact:
     label: str
     value: Any
     form: Form = "text"
+
+
+@dataclass(frozen=True)
+class ValueLine:
+    """Something of an epoch that is no finite number, in words."""
+
+    epoch: int
+    name: str
+    value: str
 
 
 @dataclass(frozen=True)
@@ -189,6 +204,7 @@ class RunFacts:
         deliveries: Those that have not arrived, refused ones first; at most 100.
         best: The epoch of its best fitness, or None.
         evaluation: The values of the final evaluation, which is no epoch.
+        others: What its epochs told that is no finite number, the newest first; at most some hundred.
         pictures: How many of its plots, images and logged plots `RunSource.pictures` has.
         actions: What a person may do to it here.
     """
@@ -204,8 +220,22 @@ class RunFacts:
     deliveries: Sequence[DeliveryLine] = ()
     best: int | None = None
     evaluation: Mapping[str, Number] = field(default_factory=dict)
+    others: Sequence[ValueLine] = ()
     pictures: int = 0
     actions: Sequence[Action] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What moves among the facts of a run with each epoch, or with each line that it prints.
+
+    Attributes:
+        facts: They take the place of the facts of the same labels.
+        best: The epoch of its best fitness, or None if that has not moved.
+    """
+
+    facts: Sequence[Fact] = ()
+    best: int | None = None
 
 
 @dataclass(frozen=True)
@@ -215,22 +245,27 @@ class RunNews:
     Attributes:
         cursor: Where to go on from; see `RunSource.news`.
         line: The run as in the list, if that has changed; None if it has not.
-        facts: All facts, if any has changed; None if none has.
+        facts: All facts, if any has changed; None if none has, except what `progress` tells.
+        progress: What has moved of the facts, if these are not told; None if nothing has.
         epochs: The epochs that are new or were trained again.
         system: The samples of the machine that are new, by Unix seconds.
         console: Text to append.
         console_is_whole_tail: Whether `console` replaces what was there, since something before its end has changed.
         console_cut: Whether there is text before the first that was ever told; `RunSource.console` has it.
+        is_whole: Whether this is all of it, in place of what was told before, although only what is new was asked for:
+            the source has begun anew, or epochs have been taken back.
     """
 
     cursor: str
     line: RunLine | None = None
     facts: RunFacts | None = None
+    progress: Progress | None = None
     epochs: Columns = Columns()
     system: Columns = Columns()
     console: str = ""
     console_is_whole_tail: bool = False
     console_cut: bool = False
+    is_whole: bool = False
 
 
 @dataclass(frozen=True)

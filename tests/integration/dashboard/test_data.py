@@ -64,6 +64,32 @@ def test_an_epoch_is_streamed_once_and_in_less_than_two_kilobytes(address, runs)
         assert _next_event(stream.iter_lines(chunk_size=1))[1]["epochs"]["at"] == [6]
 
 
+def test_a_source_that_has_begun_anew_is_told_as_a_whole_and_in_place_of_what_was_there(address, runs):
+    told = requests.get(f"{address}/data/run", {"key": KEY}, timeout=60).json()
+    listed = requests.get(f"{address}/data/runs", timeout=60).json()
+    runs.begin_anew()
+    asked = {"key": KEY, "since": told["cursor"], "runs": listed["cursor"]}
+    with requests.get(f"{address}/data/events", asked, stream=True, timeout=60) as stream:
+        lines = stream.iter_lines(chunk_size=1)
+        first, second = (_next_event(lines)[1] for _ in range(2))
+    assert (first["is_whole"], len(first["runs"])) == (True, 3)
+    assert (second["is_whole"], second["epochs"]["at"], second["facts"]["best"]) == (True, [0, 1, 2, 3, 4], 2)
+
+
+def test_an_open_page_is_told_only_what_it_has_not(address, runs):
+    told = requests.get(f"{address}/data/run", {"key": KEY}, timeout=60).json()
+    listed = requests.get(f"{address}/data/runs", timeout=60).json()
+    asked = {"key": KEY, "since": told["cursor"], "runs": listed["cursor"]}
+    with requests.get(f"{address}/data/events", asked, stream=True, timeout=60) as stream:
+        lines = stream.iter_lines(chunk_size=1)
+        runs.train(KEY)
+        first, second = (_next_event(lines)[1] for _ in range(2))
+    assert [run["epochs_done"] for run in first["runs"]] == [6]
+    assert "facts" not in second
+    assert not {"arguments", "metrics"} & set(second["line"])
+    assert second["progress"]["facts"] == [{"label": "Took", "value": 60_000, "form": "milliseconds"}]
+
+
 def _next_event(lines):
     """Return the id and the value of the next event."""
     told = {}
