@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, insert, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
@@ -25,24 +25,23 @@ from journal.checkpoints.salvage import LostSnapshot
 from journal.clock import now_text
 from journal.encoding import encode
 from journal.errors import JournalUnavailable, from_sqlite
-from journal.kinds import CHECKPOINT, MILESTONES
+from journal.kinds import CHECKPOINT
 from journal.outbox.targets import route
-from journal.records import Run, Signal
+from journal.records import Run
 from journal.retention import prunable
 from journal.retention.limit import Size, Space, measure
 from journal.schema import tables
 from journal.sessions import session_rows
-from journal.sessions.identity import Entry, Newest, Session
+from journal.sessions.identity import Entry, Session
 from journal.sessions.lost_epochs import TrainerRecord
 from journal.storage.connections import LogRemoved
 from journal.storage.database import Durability, committing
 from journal.storage.flusher import Written
-from journal.writing import continuation, epoch_salvage, fallback_intake, past_runs
-from journal.writing.continuation import Continuation
+from journal.writing import epoch_salvage, fallback_intake
 from journal.writing.fallback import FallbackFile
-from journal.writing.past_runs import PastRun
 from journal.writing.payloads import drafts
 from journal.writing.run_copy import RunCopy
+from journal.writing.run_questions import RunQuestions
 from journal.writing.writer_connection import WriterConnection
 
 # How long extending the log may take: the training waits for the first one, and heartbeats must not be late.
@@ -53,7 +52,7 @@ _UPSERT_BLOB = upsert(tables.blobs).on_conflict_do_update(index_elements=["sha25
 _INSERT_EVENT = str(insert(tables.events).values(dict.fromkeys(_EVENT_COLUMNS)).compile(dialect=sqlite.dialect()))
 
 
-class Writer:
+class Writer(RunQuestions):
     """Appends to one journal. Each method is one transaction, committed when it returns.
 
     A method that fails raises a `JournalError`: `JournalUnavailable` when the same call may work later.
@@ -71,7 +70,8 @@ class Writer:
         self._sessions: dict[int, Session] = {}
         self._rows: dict[str, int] = {}
         self._connection = WriterConnection(engine, database, self._rows.clear)
-        self._transaction, self._raw = self._connection.transaction, self._connection.driver
+        super().__init__(self._connection.transaction)
+        self._raw = self._connection.driver
         self.lock = self._connection.lock
 
     @property
@@ -158,14 +158,6 @@ class Writer:
             connection.execute(upsert(tables.runs).values(vars(run)).on_conflict_do_nothing())
         return self.find_run(run_id=run.id) or run
 
-    def find_run(self, *, run_id: str | None = None, save_dir: str | None = None) -> Run | None:
-        """Return the run with this id, or the newest run of this folder; None when there is none."""
-        query = select(tables.runs).order_by(tables.runs.c.created_at.desc()).limit(1)
-        column, value = (tables.runs.c.id, run_id) if run_id else (tables.runs.c.save_dir, save_dir)
-        with self._transaction(read_only=True) as connection:
-            row = connection.execute(query.where(column == value)).first()
-        return None if row is None else Run(**row._asdict())
-
     def start_session(self, run_id: str, pid: int | None = None, session: Session | None = None) -> int:
         """Begin a session of the run and return the id of its row.
 
@@ -176,31 +168,6 @@ class Writer:
         """
         self._connection.make_room(_START_SECONDS)
         return self._begin(session or Session(run_id), pid)
-
-    def newest_session(self, run_id: str) -> Newest:
-        """Return the run's newest session of training."""
-        with self._transaction(read_only=True) as connection:
-            return session_rows.newest(connection, run_id)
-
-    def session_count(self, run_id: str) -> int:
-        """Return the number of the run's training sessions."""
-        table = tables.sessions
-        query = select(table.c.id).where(table.c.run_id == run_id, table.c.purpose.is_(None))
-        with self._transaction(read_only=True) as connection:
-            return len(connection.execute(query).all())
-
-    def milestone(self, run_id: str) -> str | None:
-        """Return the kind of the run's newest start or end event; None when it has none."""
-        events, own = tables.events, tables.sessions
-        query = select(events.c.kind).join(own, own.c.id == events.c.session_id)
-        query = query.where(events.c.run_id == run_id, events.c.kind.in_(MILESTONES))
-        with self._transaction(read_only=True) as connection:
-            return connection.execute(query.order_by(tables.run_order(events, own).desc()).limit(1)).scalar()
-
-    def last_chunk(self, run_id: str) -> int:
-        """Return the highest id of the run's console chunks; 0 when it has none."""
-        with self._transaction(read_only=True) as connection:
-            return session_rows.last_chunk(connection, run_id)
 
     def heartbeat(self, session_id: int, flushed: int | None = None) -> None:
         """Record that the session is alive, and extend the log ahead of its next events.
@@ -301,26 +268,6 @@ class Writer:
             prunable.evict_superseded(connection, self._blobs, run_id, role)
         self._blobs.clear()
 
-    def count_epochs(self, run_id: str, before: int) -> int:
-        """Return how many epochs of a run with lower numbers than one are here."""
-        with self._transaction(read_only=True) as connection:
-            return epoch_salvage.count(connection, run_id, before)
-
-    def continuation(self, run_id: str) -> Continuation:
-        """Return what a loop has to know of a run that goes on."""
-        with self._transaction(read_only=True) as connection:
-            return continuation.read(connection, run_id)
-
-    def step(self, run_id: str, number: int) -> Mapping[str, Any] | None:
-        """Return what was logged last of a step of a run; None where nothing was."""
-        with self._transaction(read_only=True) as connection:
-            return continuation.step(connection, run_id, number)
-
-    def past_run(self, run_id: str) -> PastRun:
-        """Return what is known of a run of which somebody brings in the past."""
-        with self._transaction(read_only=True) as connection:
-            return past_runs.read(connection, run_id)
-
     def salvage_epochs(self, run_id: str, trained: TrainerRecord, newest: int) -> list[int]:
         """Record the epochs of a trainer's own record that the journal lacks; return their numbers.
 
@@ -357,13 +304,6 @@ class Writer:
             for _ in fallback_intake.ingest_file(self._transaction, path, header):
                 pass
         return self._connection.wait(self.written(), max_wait)
-
-    def signals(self, run_id: str) -> list[Signal]:
-        """Return what platforms told this run, oldest first."""
-        columns = [tables.signals.c[name] for name in ("id", "run_id", "session_id", "kind", "detail", "created_at")]
-        query = select(*columns).where(tables.signals.c.run_id == run_id).order_by(tables.signals.c.id)
-        with self._transaction(read_only=True) as connection:
-            return [Signal(**row._asdict()) for row in connection.execute(query)]
 
     def size(self) -> Size:
         """Return how much the journal holds."""
