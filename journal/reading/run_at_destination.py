@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
 
-from journal.kinds import CHECKPOINT, COMPLETE, FAILED, listed
+from journal.kinds import CHECKPOINT, COMPLETE, FAILED, INTENTS, listed
 from journal.outbox import coverage, verifications
 from journal.outbox.targets import targets
 from journal.outbox.verifications import Seen
@@ -27,12 +29,14 @@ _EVENTS = text(
     """  # noqa: S608 - a constant of `tables`
 )
 _DELIVERIES = text(
-    """
+    f"""
     SELECT id, state, last_error, span, first_event, last_event,
-           CASE state WHEN 'delivered' THEN settled_at END AS arrived_at
+           CASE state WHEN 'delivered' THEN settled_at END AS arrived_at,
+           CASE WHEN state = 'delivered' AND kind IN ({listed(INTENTS)}) AND json_valid(receipt)
+             THEN receipt END AS answer
     FROM deliveries
     WHERE run_id = :run_id AND destination_id = :destination_id ORDER BY settled_at DESC
-    """
+    """  # noqa: S608 - names of this package
 )
 _MARK = text(
     """
@@ -81,12 +85,14 @@ class Sent:
         delivery_id: Its row.
         error: Why it has not arrived, as far as that is known.
         arrived_at: When it arrived for the last time, ISO, if it has.
+        answer: What the platform answered to what a person wants, if it was done.
     """
 
     state: State
     delivery_id: int
     error: str | None
     arrived_at: str | None = None
+    answer: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,8 @@ def _sent(connection: Connection, values: Mapping[str, object]) -> dict[int, Sen
     covered = coverage.events_of(connection, str(values["run_id"]), int(str(values["destination_id"])))
     found: dict[int, Sent] = {}
     for row in connection.execute(_DELIVERIES, values):
-        sent = Sent(row.state, row.id, row.last_error, row.arrived_at)
+        answer = json.loads(row.answer) if row.answer else {}
+        sent = Sent(row.state, row.id, row.last_error, row.arrived_at, answer if isinstance(answer, dict) else {})
         of_ids = () if row.span else range(row.first_event, row.last_event + 1)  # an earlier version planned it
         for event in covered.get(row.id, of_ids):
             known = found.get(event)

@@ -25,7 +25,16 @@ _SHAPES = {
     ("GET", r"/api/account/summary"): "AccountSummaryResponse",
     ("GET", r"/api/models/[^/]+/[^/]+"): "ModelsListResponse",
     ("GET", r"/api/models/[^/]+/[^/]+/[^/]+"): "ModelsRetrieveResponseVariant1",
+    ("PATCH", r"/api/models/[^/]+/[^/]+/[^/]+"): "ModelsUpdateResponseVariant1",
     ("GET", r"/api/models/[^/]+/[^/]+/[^/]+/files"): "ModelsFilesResponse",
+    ("GET", r"/api/models/[^/]+/[^/]+/[^/]+/exports"): "ExportsListResponse",
+    ("POST", r"/api/models/[^/]+/[^/]+/[^/]+/exports"): "ExportsCreateResponse",
+    ("POST", r"/api/datasets"): "DatasetsCreateResponse",
+    ("GET", r"/api/datasets/[^/]+/[^/]+"): "DatasetsRetrieveResponse",
+    ("PATCH", r"/api/datasets/[^/]+/[^/]+"): "DatasetsUpdateResponse",
+    ("POST", r"/api/datasets/[^/]+/[^/]+/ingest"): "DatasetsIngestResponse",
+    ("POST", r"/api/datasets/[^/]+/[^/]+/export"): "DatasetsCreateExportResponse",
+    ("POST", r"/api/upload/signed-url"): "UploadSignedUrlResponse",
 }
 Alter = Callable[[str, dict[str, Any]], dict[str, Any]]
 
@@ -58,6 +67,9 @@ def public_platform(behind: str) -> Iterator[PublicPlatform]:
 
         def do_POST(self) -> None:
             self._pass_on("POST", self.rfile.read(int(self.headers.get("Content-Length", 0))))
+
+        def do_PATCH(self) -> None:
+            self._pass_on("PATCH", self.rfile.read(int(self.headers.get("Content-Length", 0))))
 
         def _pass_on(self, method: str, body: bytes | None) -> None:
             public.asked.append((method, self.path))

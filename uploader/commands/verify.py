@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -37,7 +36,13 @@ _SHOWN = 20
 """So many lines of one kind of finding are shown of a run."""
 _NAMED = 10
 """So many runs are named at the end, as their lines may have left the screen."""
-_KINDS = ("registration", "epoch", "console", "results", "plots", "checkpoint", "completion")
+_KINDS = ("registration", "epoch", "console", "results", "plots", "media", "checkpoint", "completion")
+"""In this order, before what a person wanted."""
+_COUNTED: Mapping[str, Callable[[int], str]] = {
+    "epoch": lambda number: count(number, "epoch"),
+    "console": lambda number: count(number, "console chunk"),
+    "media": lambda number: "1 image or plot" if number == 1 else f"{number} images and plots",
+}
 _WORDS = {
     "different": "different",
     "missing": "missing",
@@ -58,8 +63,9 @@ only waits: `different`, and `waits` of the `missing`, of each run."""
 _HELP = f"""Read runs back from the platforms and compare them with the journal, item by item.
 
 RUN is a run's name, the beginning of its id, its folder, or `latest`; without any, all runs are verified, each wherever
-it goes. The items are the registration, each epoch's metrics, the console text, the results, the plots, the checkpoint
-and the end. Of each, one of these things is said:
+it goes. The items are the registration, each epoch's metrics, the console text, the results, the plots, the images and
+plots of a loop, the checkpoint and the end, and what a person wanted beside: a description, a licence, tags,
+conversions, datasets. Of each, one of these things is said:
 
 \b
   proven                    it is there as the journal has it
@@ -182,8 +188,8 @@ def _of_kind(kind: str, items: Sequence[Checked]) -> str:
     keys = [item.place[1] for item in items]
     if kind == "epoch" and all(key.isdecimal() for key in keys):
         return epochs_in_words(map(int, keys))
-    if kind == "console" and number > 1:
-        return count(number, "console chunk")
+    if kind in _COUNTED and kind != "epoch" and number > 1:
+        return _COUNTED[kind](number)
     return ", ".join(item.finding().item for item in items)
 
 
@@ -201,13 +207,17 @@ def _verdict(one: Verified) -> str:
 
 def _proven(one: Verified) -> str:
     """Return what is proven, in words: `registration, 100 epochs, 12 console chunks`."""
-    kinds: Counter[str] = Counter(dict.fromkeys(_KINDS, 0))
-    for item in one.checked:
-        kinds[item.place[0]] += item.count if item.word == "proven" else 0
-    named = {"epoch": "epoch", "console": "console chunk"}
-    found = [(kind, number) for kind, number in kinds.items() if number]
-    parts = [count(number, named[kind]) if kind in named else kind for kind, number in found]
+    kinds: dict[str, list[Checked]] = {kind: [] for kind in _KINDS}
+    for item in (each for each in one.checked if each.word == "proven"):
+        kinds.setdefault(item.place[0], []).append(item)
+    parts = [_proven_of(kind, items) for kind, items in kinds.items() if items]
     return ", ".join(f"{part} (sha256)" if one.is_deep and part == "checkpoint" else part for part in parts)
+
+
+def _proven_of(kind: str, items: Sequence[Checked]) -> str:
+    if kind in _COUNTED:
+        return _COUNTED[kind](sum(item.count for item in items))
+    return kind if kind in _KINDS else ", ".join(item.finding().item for item in items)
 
 
 def _tally(found: Sequence[Verified]) -> str:

@@ -6,6 +6,7 @@ A client speaks one HTTP API. It turns one message or one upload into requests, 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,18 @@ NOT_RESUMED = frozenset({"False", "None", "0", ""})
 
 DESCRIPTION, LICENSE, TAGS = "description", "license", "tags"
 """The details of a model that a person may want a platform to show."""
+
+
+def conversion_key(format: str, args: Mapping[str, Any]) -> str:
+    """Return what tells a conversion from others of a model, however a platform writes the numbers of its arguments."""
+    return " ".join((format, *(f"{name}={_plain(value)}" for name, value in sorted(args.items()))))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_plain, value))}]"
+    is_whole = isinstance(value, float) and value.is_integer()
+    return json.dumps(int(value) if is_whole else value, default=str)
 
 
 @dataclass(frozen=True)

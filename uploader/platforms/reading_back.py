@@ -6,14 +6,30 @@ An item has a kind and a key, which identify it, and a value, whose fields are c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from uploader.platforms.base import RunIdentity
 
-ItemKind = Literal["registration", "epoch", "console", "results", "plots", "checkpoint", "completion", "event"]
-"""An `event` is one of which nobody can say what it leaves on a platform, because it is damaged."""
+ItemKind = Literal[
+    "registration",
+    "epoch",
+    "console",
+    "results",
+    "plots",
+    "checkpoint",
+    "completion",
+    "media",
+    "detail",
+    "conversion",
+    "dataset",
+    "event",
+]
+"""An `event` is one of which nobody can say what it leaves on a platform, because it is damaged. The key of a `detail`
+is one that a person may want, or `dataset`: the one that the model names."""
+LISTED: frozenset[ItemKind] = frozenset({"media", "conversion", "dataset"})
+"""Kinds that stand in lists beside the model, each of which takes a request of its own (`Listing`)."""
 Place = tuple[ItemKind, str]
 """What identifies an item: its kind, and its key within that."""
 
@@ -49,6 +65,7 @@ class Shown:
         absence: Why there is nothing: the platform has no such model. None if it has.
         times: By place, when what it tells of began or ended, where the platform keeps what it is told of that.
         arrived_at: When the first of the run arrived there. A time after this may be one that the platform corrected.
+        lists: What `read_lists` takes; None where the platform has no such lists.
     """
 
     items: Mapping[Place, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
@@ -58,6 +75,7 @@ class Shown:
     absence: str | None = None
     times: Mapping[Place, str] = field(default_factory=dict)
     arrived_at: str | None = None
+    lists: object = field(default=None, repr=False)
 
 
 @runtime_checkable
@@ -69,6 +87,24 @@ class Readable(Protocol):
 
         Raises:
             DeliveryError: It could not be read now, or not with this key, or not on a server of this age.
+        """
+        ...
+
+
+@runtime_checkable
+class Listing(Protocol):
+    """A client of a platform that has more of a run than its model shows."""
+
+    def read_lists(self, identity: RunIdentity, shown: Shown, places: Collection[Place]) -> Shown:
+        """Return what is shown with what stands in lists beside the model.
+
+        Args:
+            identity: The run.
+            shown: From `read_back`.
+            places: The items of the kinds `LISTED` that are looked for; lists without any are not asked for.
+
+        Raises:
+            DeliveryError: They could not be read now. What this key or this server does not show is untold instead.
         """
         ...
 

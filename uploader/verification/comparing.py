@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from journal.kinds import CONVERSION, DATASET
 from journal.metrics import SOURCE, is_same
 from journal.outbox.verifications import Finding, Word
 from journal.reading.run_at_destination import RunAtDestination
@@ -18,6 +19,8 @@ from uploader.verification.values import difference, time_difference
 _UNTOLD = "its API does not show that"
 _OF_ITS_OWN = frozenset({"results", "completion"})
 """What a platform shows before it was sent: figures of the last epoch, and that the training runs."""
+_OPEN = frozenset({"registration", DATASET})
+"""What of a platform may add members to what was sent."""
 _NOT_OURS = "it is there, and this journal has none of it"
 
 
@@ -55,6 +58,11 @@ def label(place: Place, count: int = 1) -> str:
     kind, key = place
     if kind == "epoch" and key.isdecimal():
         return f"epoch {int(key) + 1}"
+    if kind == "detail":
+        return "dataset of the model" if key == DATASET else key
+    if kind == "media":
+        step, _, name = key.partition(" ")
+        return f"image or plot '{name}' of step {step}"
     if kind == "console":
         return f"console chunk {key}" if count == 1 else f"console chunk {key} and {count - 1} more"
     return f"{kind} {key}".rstrip()
@@ -100,7 +108,7 @@ class _Comparer:
         found = Checked((kind, one.item.key), "proven", "", events, sent=one.item.value)
         if kind not in self._fields:
             return replace(found, word="unreadable", why=self._shown.untold.get(kind, _UNTOLD))
-        values = self._shown.items.get(found.place, ())
+        values = self._values(one)
         if not values:
             return _lost(self._run, [one])
         why = times_there(values) or self._difference(one, values[0]) or self._other_time(one)
@@ -108,11 +116,25 @@ class _Comparer:
             return _lost(self._run, [one])
         return found if why is None else _differs(self._run, found, why, is_doubled=len(values) > 1)
 
+    def _values(self, one: Expected) -> Sequence[Mapping[str, Any]]:
+        """Return what is shown of an item; of the same conversions, the one that was ordered for this."""
+        values = self._shown.items.get((one.item.kind, one.item.key), ())
+        if one.item.kind != CONVERSION:
+            return values
+        ordered = self._answered(one).get("id")
+        return [value for value in values if ordered in {None, value.get("id")}][:1]
+
+    def _answered(self, one: Expected) -> Mapping[str, Any]:
+        sent = self._run.sent.get(one.event.id)
+        return sent.answer if sent else {}
+
     def _difference(self, one: Expected, value: Mapping[str, Any]) -> str | None:
-        sent = {name: each for name, each in (one.item.value or {}).items() if name in self._fields[one.item.kind]}
+        named = self._answered(one) if one.item.kind == "detail" else {}  # such as a version, which the platform counts
+        told = {**(one.item.value or {}), **named}
+        sent = {name: each for name, each in told.items() if name in self._fields[one.item.kind]}
         if one.item.kind == "completion" and one.event.session_id in self._run.cancelled:
             sent["status"] = (*sent.get("status", ()), "cancelled")
-        exact = one.item.kind != "registration"
+        exact = one.item.kind not in _OPEN
         found = (difference(each, value.get(name), name, exact=exact) for name, each in sent.items())
         why = next(filter(None, found), None)
         return None if why and _has_more_digits(one, value) else why

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from journal.kinds import CHECKPOINT
+from journal.kinds import CHECKPOINT, DATASET
 from journal.outbox.verifications import Verification
 from journal.reading.run_at_destination import RunAtDestination
 from journal.records import Event, PlannedDelivery
@@ -113,12 +113,18 @@ def _groups(fixable: Sequence[Checked], checked: Sequence[Checked], *, is_blocke
 
     A registration opens the model again, so the end that followed it is sent after it. A platform that refused the run
     as a whole and shows its model does not know the newest ids of it, as after an older backup was restored: the
-    registration asks for them again.
+    registration asks for them again. A dataset that is uploaded again is named by the model, so the one that it is to
+    name follows.
     """
     reopened = is_blocked or any(one.place[0] == "registration" for one in fixable)
-    again = [one for one in checked if one.place[0] in {"registration", "completion"} and one.events]
-    chosen = {one.events[0].id: one.events for one in [*fixable, *(again if reopened and fixable else [])]}
+    also = {"registration", "completion"} if reopened and fixable else set()
+    again = [one for one in checked if one.events and (one.place[0] in also or _is_renamed(one, fixable))]
+    chosen = {one.events[0].id: one.events for one in [*fixable, *again]}
     yield from sorted(chosen.values(), key=lambda events: (events[0].generation, events[0].seq, events[0].id))
+
+
+def _is_renamed(one: Checked, fixable: Sequence[Checked]) -> bool:
+    return one.place == ("detail", DATASET) and any(each.place[0] == DATASET for each in fixable)
 
 
 def _planned(

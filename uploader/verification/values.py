@@ -113,5 +113,5 @@ def _words(sent: Any, shown: Any, path: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = _text(value)
+    text = _text(value) if value not in ("", []) else "empty"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

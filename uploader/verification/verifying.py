@@ -20,7 +20,7 @@ from uploader.errors import DeliveryError, FileGone, ReadRefused, Refused
 from uploader.platforms.base import Platform, RunIdentity
 from uploader.platforms.planned_intents import planning_of
 from uploader.platforms.plans import Planning
-from uploader.platforms.reading_back import Downloading, Place, Readable, Shown
+from uploader.platforms.reading_back import LISTED, Downloading, Listing, Place, Readable, Shown
 from uploader.platforms.registry import spec_of
 from uploader.verification.comparing import Checked, compare
 from uploader.verification.expectation import expectation
@@ -112,7 +112,7 @@ class Verifier:
             return Verified(target, failure=DeliveryError(why))
         before = self._read(target)
         try:
-            shown = self.platform.read_back(self._identity(target))
+            shown = self._shown(self.platform, before)
         except DeliveryError as error:
             return Verified(target, failure=_advised(error, target))
         after = before if self._mark(target) == before.mark else self._read(target)
@@ -128,6 +128,17 @@ class Verifier:
         verified = Verified(target, checked, self.deep and not failure, before.is_pruned, failure, again)
         self._note(before, verified)
         return verified
+
+    def _shown(self, platform: Readable, run: RunAtDestination) -> Shown:
+        """Read a run back, and the lists of which it has any items.
+
+        Raises:
+            DeliveryError: It could not be read now.
+        """
+        identity = self._identity(run.target)
+        shown = platform.read_back(identity)
+        listed = [(event.kind, event.key) for event in run.events if event.kind in LISTED]
+        return platform.read_lists(identity, shown, listed) if listed and isinstance(platform, Listing) else shown
 
     def _left_beside(self, target: Target) -> Iterator[Checked]:
         """Yield what is to be said of files that the run's training left beside the journal: nobody knows them yet."""

@@ -15,7 +15,7 @@ A server of late 2025 gives no ids. There every request names project and run in
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from threading import Lock
@@ -38,7 +38,7 @@ from uploader.platforms.http.json_api import JsonApi, bearer
 from uploader.platforms.http.list_lock import ListLock
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.older_copy import ahead
-from uploader.platforms.reading_back import Shown
+from uploader.platforms.reading_back import Place, Shown
 from uploader.platforms.ultralytics import ULTRALYTICS
 from uploader.platforms.ultralytics.events import SUMMARY, Events, about, is_shown, kept, own_key, reference, signals_of
 from uploader.platforms.ultralytics.items import replaced
@@ -113,6 +113,14 @@ class UltralyticsPlatform:
         """Return what the platform shows of a run; see `ModelReader.read_back`."""
         shown = self._reader.read_back(identity)
         return replaced(shown, GONE_ON) if identity.ids.get(OLDER) and shown.absence is None else shown
+
+    def read_lists(self, identity: RunIdentity, shown: Shown, places: Collection[Place]) -> Shown:
+        """Return what is shown with what is listed beside the model; see `ListReader.read`."""
+        from uploader.platforms.ultralytics.list_reading import NO_MEDIA, ListReader  # few runs have such
+
+        if not is_shown(identity, MEDIA):
+            shown = replace(shown, untold={"media": NO_MEDIA, **shown.untold})
+        return ListReader(self._api, identity, str(shown.lists)).read(shown, places) if shown.lists else shown
 
     def download(self, weights: object, size: int, write: Callable[[bytes], object]) -> None:
         """Read a checkpoint back, block by block; see `ModelReader.download`."""

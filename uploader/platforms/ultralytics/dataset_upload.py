@@ -21,12 +21,11 @@ from uploader.errors import BlobUnusable, Forbidden, Refused, Transient
 from uploader.platforms.answers import is_id, server_message
 from uploader.platforms.base import Message, Receipt, Upload, UploadProgress
 from uploader.platforms.http.json_api import JsonApi
+from uploader.platforms.ultralytics.listed_items import NOTE, noted
 from uploader.platforms.ultralytics.reconcile import places
 from uploader.platforms.uploads.upload import Storage
 
 DATASETS = "/api/datasets"
-NOTE = "offlineUploader"
-"""The key of a dataset's metadata under which the files are that were taken in."""
 _POLL_SECONDS = 10.0
 _TAKEN = 409
 _CURE = "put it back as it was, then `retry`"
@@ -57,7 +56,7 @@ class Datasets:
         """
         path = self._made(intent, wanted)
         known = self._read(path)
-        if wanted["sha256"] not in _noted(known):
+        if wanted["sha256"] not in noted(known):
             self._ingest(path, known, intent, wanted, progress)
             known = self._read(path)
         self._require_ready(known)
@@ -98,7 +97,7 @@ class Datasets:
         body = {"sessionId": location["sessionId"], "conflictPolicy": "skip"}
         self._api.post(f"{path}/ingest", json.dumps(body))
         self._storage.forget(upload)
-        metadata = {**_metadata(known), NOTE: {**_noted(known), wanted["sha256"]: upload.filename}}
+        metadata = {**_metadata(known), NOTE: {**noted(known), wanted["sha256"]: upload.filename}}
         self._api.patch(path, json.dumps({"metadata": metadata}))
 
     def _ask_location(self, known: Mapping[str, Any], upload: Upload) -> dict[str, Any]:
@@ -132,8 +131,3 @@ def _upload(intent: Message, wanted: Mapping[str, Any]) -> Upload:
 def _metadata(known: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata = known.get("metadata")
     return metadata if isinstance(metadata, dict) else {}
-
-
-def _noted(known: Mapping[str, Any]) -> Mapping[str, Any]:
-    noted = _metadata(known).get(NOTE)
-    return noted if isinstance(noted, dict) else {}

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from journal.kinds import CHECKPOINT, COMPLETE, CONSOLE, EPOCH, FAILED, REGISTRATION
+from journal.kinds import CHECKPOINT, COMPLETE, CONSOLE, DATASET, EPOCH, FAILED, MEDIA, REGISTRATION
 from journal.records import PlannedDelivery
-from uploader.platforms.reading_back import Item, ItemKind, Place, Shown
+from uploader.platforms.base import DESCRIPTION, LICENSE, TAGS
+from uploader.platforms.reading_back import LISTED, Item, ItemKind, Place, Shown
+from uploader.platforms.ultralytics.listed_items import medium
 
 _FIELDS: Mapping[ItemKind, frozenset[str]] = {
     "registration": frozenset({"trainArgs", "environment", "epochs"}),
@@ -21,10 +24,13 @@ _FIELDS: Mapping[ItemKind, frozenset[str]] = {
     "results": frozenset({"metrics", "bestEpoch", "bestFitness", "classNames"}),
     "plots": frozenset({"plots"}),
     "completion": frozenset({"status", "error"}),
+    "detail": frozenset({DESCRIPTION, LICENSE, TAGS, "owner", "dataset", "version", "sha256"}),
 }
 """What the SDK 0.1.99 says that a model has."""
 _REGISTRATION = ("trainArgs", "environment", "epochs", "device")
 _RESULTS = ("metrics", "bestEpoch", "bestFitness")
+_UNLICENSED = "None"
+"""The word of the platform's for a model without a licence."""
 _SIZE_UNTOLD = "it says that there are weights, and not how large they are; --deep downloads them"
 
 
@@ -51,6 +57,8 @@ def items_of(delivery: PlannedDelivery) -> Iterator[Item]:
         yield Item("completion", "", {"status": ("failed", "interrupted"), **({"error": message} if message else {})})
     elif delivery.kind == CHECKPOINT:
         yield Item("checkpoint", "", {"size": data["size"], "sha256": data["sha256"]})
+    elif delivery.kind == MEDIA:
+        yield Item("media", *medium(data))
 
 
 def _completed(data: Mapping[str, Any]) -> Iterator[Item]:
@@ -61,12 +69,12 @@ def _completed(data: Mapping[str, Any]) -> Iterator[Item]:
     yield Item("completion", "", {"status": ("completed",)})
 
 
-def shown(model: Mapping[str, Any], files: object) -> Shown:
+def shown(model: Mapping[str, Any], path: str) -> Shown:
     """Return what a model shows.
 
     Args:
         model: As the platform shows it by itself, not in a list, where it is without plots.
-        files: Where its files are listed.
+        path: Where it is; its files and other lists are below that.
     """
     items: dict[Place, Sequence[Mapping[str, Any]]] = {}
     if isinstance(model.get("environment"), dict) or isinstance(model.get("trainArgs"), dict):
@@ -79,10 +87,24 @@ def shown(model: Mapping[str, Any], files: object) -> Shown:
         items["plots", ""] = [{"plots": model["plots"]}]
     if model.get("status") is not None:
         items["completion", ""] = [{"status": model["status"], **_error(model)}]
+    items |= dict(_details(model))
     weights, fields, untold = _weights(model)
     arrived_at = model.get("arrivedAt") if isinstance(model.get("arrivedAt"), str) else None
     times = dict(_times(model)) if arrived_at else {}
-    return Shown(items | weights, {**_FIELDS, **fields}, untold, {"": files}, times=times, arrived_at=arrived_at)
+    files = {"": f"{path}/files"}
+    shown = Shown(items | weights, {**_FIELDS, **fields}, untold, files, times=times, arrived_at=arrived_at)
+    return replace(shown, lists=path)
+
+
+def _details(model: Mapping[str, Any]) -> Iterator[tuple[Place, Sequence[Mapping[str, Any]]]]:
+    """Yield what a person may have wanted to be said of a model; what is not said is empty."""
+    metadata = model.get("metadata")
+    own: Mapping[str, Any] = metadata if isinstance(metadata, dict) else {}
+    yield ("detail", DESCRIPTION), [{DESCRIPTION: model.get("description") or ""}]
+    yield ("detail", LICENSE), [{LICENSE: model.get("license") or _UNLICENSED}]
+    yield ("detail", TAGS), [{TAGS: own.get(TAGS) or []}]
+    if isinstance(own.get(DATASET), dict):
+        yield ("detail", DATASET), [own[DATASET]]
 
 
 def _times(model: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
@@ -100,7 +122,7 @@ def replaced(shown: Shown, why: str) -> Shown:
         shown: What the model shows.
         why: Why they may have.
     """
-    return Shown(untold=dict.fromkeys((*shown.fields, *shown.untold), why))
+    return Shown(untold=dict.fromkeys((*shown.fields, *shown.untold, *LISTED), why))
 
 
 def _by_key(kind: ItemKind, listed: object, key: str) -> dict[Place, list[Mapping[str, Any]]]:

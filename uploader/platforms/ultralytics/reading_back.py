@@ -74,14 +74,14 @@ class ModelReader:
         self._transport.stream(min(urls, key=lambda one: one[0])[1], write)
 
     def _by_name(self, identity: RunIdentity) -> tuple[Mapping[str, Any], str] | None:
-        """Return the model by what the platform called it when it was registered, and where its files are listed."""
+        """Return the model by what the platform called it when it was registered, and where it is."""
         if not isinstance(slug := identity.ids.get("modelSlug"), str):
             return None
         for owner, project in self._places(identity):
             path = f"{MODELS}/{_quoted(owner, project, slug)}"
             model = self._model(path)
             if model is not None and _is_of(model, identity):
-                return model, f"{path}/files"
+                return model, path
         return None
 
     def _in_lists(self, identity: RunIdentity) -> tuple[Mapping[str, Any], str] | None:
@@ -90,7 +90,7 @@ class ModelReader:
             for model in self._listed(f"{MODELS}/{_quoted(owner, project)}"):
                 if _is_of(model, identity) and isinstance(slug := model.get("model"), str):
                     path = f"{MODELS}/{_quoted(owner, project, slug)}"
-                    return self._model(path) or model, f"{path}/files"
+                    return self._model(path) or model, path
         return None
 
     def _places(self, identity: RunIdentity) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -88,11 +91,12 @@ def list_files(request: Request) -> Response:
 
 
 def list_media(request: Request) -> Response:
-    """List a model's images and plots, those of the newest steps first: the images' files in base64."""
+    """List a model's images and plots, those of the newest steps first: the images' files in base64, or its digest."""
     most, platform = limit(request), platform_of(request)
+    told = _with_digest if request.query_params.get("files") == "sha256" else dict
     with platform.store.read() as rows:
         found = rows.media(find_model(rows, request).id, most)
-    return Json({"media": [{**each.data, "timestamp": each.timestamp} for each in found]})
+    return Json({"media": [{**told(each.data), "timestamp": each.timestamp} for each in found]})
 
 
 def list_gpus(request: Request) -> Response:
@@ -172,6 +176,14 @@ def find_model(rows: Rows, request: Request) -> Model:
     if model is None:
         raise NotFound(f"No model '{'/'.join(place)}' here")
     return model
+
+
+def _with_digest(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a medium with the sha256 of its file's base64 in the place of that."""
+    if not isinstance(file := data.get("data"), str):
+        return dict(data)
+    digest = hashlib.sha256(file.encode("utf-8", "surrogatepass")).hexdigest()
+    return {**{name: value for name, value in data.items() if name != "data"}, "sha256": digest}
 
 
 def _snapshot(request: Request) -> ModelSnapshot:
