@@ -46,7 +46,8 @@ from journal.storage.connections import CountedConnection, transaction
 from journal.storage.database import Begin
 from journal.storage.folding import fold_wal
 from journal.storage.log_flush import flush_log, log_of
-from journal.writing import epoch_salvage, fallback_format, fallback_intake, fallback_owners, salvaging
+from journal.writing import epoch_salvage, salvaging
+from journal.writing.fallback_files import FallbackFiles
 from journal.writing.writer import Writer
 
 
@@ -85,6 +86,11 @@ class Journal:
         shared = copy(self)
         shared._connection = outbox.connection
         return shared
+
+    @property
+    def fallbacks(self) -> FallbackFiles:
+        """Are what trainings had to write beside this journal."""
+        return FallbackFiles(self._transaction, self.path)
 
     @property
     def begin(self) -> Begin:
@@ -126,50 +132,6 @@ class Journal:
         """Store what reading a run back from a destination has shown."""
         with self._transaction() as connection:
             verifications.note(connection, run_id, destination_id, found)
-
-    def ingest_fallbacks(self, folders: Iterable[Path] | None = None) -> int:
-        """Take in events that training processes had to write beside this journal; return how many were new."""
-        chosen = locations.fallback_folders() if folders is None else folders
-        return fallback_intake.ingest(self._transaction, self.path, chosen)
-
-    def copy_fallbacks(self, path: Path) -> tuple[list[str], int]:
-        """Take in the events that wait for a journal that cannot have them; the files stay.
-
-        Args:
-            path: The folder that they name.
-
-        Returns:
-            The runs that they are of, and how many events were new.
-
-        Raises:
-            OSError: A file could not be read to its end.
-        """
-        return fallback_intake.copy(self._transaction, path, locations.fallback_folders())
-
-    def fallbacks_waiting(self, path: Path, folders: Iterable[Path] | None = None) -> int:
-        """Return how many fallback files hold events of this journal that it has not taken in.
-
-        Args:
-            path: The folder that they name; another one when this journal is a copy.
-            folders: Where such files may be; by default where this user's trainings put them.
-        """
-        beside = locations.fallback_folders() if folders is None else folders
-        with self._transaction(read_only=True) as connection:
-            own = fallback_owners.files_by_owner(fallback_owners.owner(connection, path), beside).own
-            return len(fallback_format.not_ingested(connection, [file for _, file in own]))
-
-    def fallbacks_elsewhere(self, path: Path | None = None, folders: Iterable[Path] | None = None) -> dict[str, int]:
-        """Return how many fallback files wait beside this journal for others, by where each of those is.
-
-        Args:
-            path: The folder that files of this journal name; another one when this journal is a copy.
-            folders: Where such files may be; by default where this user's trainings put them.
-        """
-        beside = locations.fallback_folders() if folders is None else folders
-        with self._transaction(read_only=True) as connection:
-            found = fallback_owners.files_by_owner(fallback_owners.owner(connection, path or self.path), beside)
-            others = {place: fallback_format.not_ingested(connection, files) for place, files in found.others.items()}
-        return {place: len(files) for place, files in others.items() if files}
 
     def left_beside(self, folders: Iterable[Path] | None = None) -> list[tuple[str, Path]]:
         """Return (run uuid, path) of the files beside the journal that are not ingested yet."""

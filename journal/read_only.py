@@ -187,7 +187,7 @@ def _beside(opened: Journal, path: Path) -> dict[str, Any]:
     return {
         "path": path,
         "bytes": opened.size().total,
-        "fallbacks": opened.fallbacks_waiting(path),
-        "fallbacks_elsewhere": opened.fallbacks_elsewhere(path),
+        "fallbacks": opened.fallbacks.waiting(path),
+        "fallbacks_elsewhere": opened.fallbacks.elsewhere(path),
         "drain": drain_at_work(path),
     }

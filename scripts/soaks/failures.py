@@ -109,7 +109,7 @@ def _fail(folder: Path, name: str, injection: str) -> Tally:
 
 def _take_in(folder: Path, _: Report) -> None:
     with journal.open(folder / "journal") as opened:
-        opened.ingest_fallbacks([folder / "fallback"])
+        opened.fallbacks.ingest([folder / "fallback"])
 
 
 def _compare(database: Path, acknowledged: list[Acknowledged], tally: Tally) -> None:

@@ -73,7 +73,7 @@ def write(session: SessionWriter, numbers: range, size: int = 200) -> None:
 def arrived(folder: Path, beside: Path) -> list[int]:
     """Take the fallback files in, and return the epochs that the journal holds."""
     with journal.open(folder) as opened:
-        opened.ingest_fallbacks([beside])
+        opened.fallbacks.ingest([beside])
     assert rows(folder, "PRAGMA integrity_check") == [("ok",)]
     return sorted(int(key) for (key,) in rows(folder, "SELECT key FROM events WHERE kind = 'epoch_end'"))
 

@@ -58,7 +58,7 @@ def pack(*, out: Path, runs: tuple[str, ...], force: bool, journal: Path | None,
     with opened_journal(journal, "pack", as_json=as_json) as opened, ExitStack() as stack:
         from journal.packs import archive, contents
 
-        opened.ingest_fallbacks()
+        opened.fallbacks.ingest()
         opened.salvage()
         opened.note_interrupted()
         chosen = named_runs(opened, runs) if runs else None

@@ -51,7 +51,7 @@ def _from_fallbacks(source: Path, into: Journal) -> Restored:
     from journal.mirror.restoring import Restored
 
     try:
-        runs, events = into.copy_fallbacks(source)
+        runs, events = into.fallbacks.copy(source)
     except OSError as error:
         raise from_os(error, source) from error
     return Restored(runs=runs, events=events)
@@ -89,7 +89,7 @@ def _from_journal(source: Path, into: Journal) -> Restored:
 
     with ExitStack() as stack:
         other = stack.enter_context(open_journal(source))
-        other.ingest_fallbacks()
+        other.fallbacks.ingest()
         every = [run.id for run in other.report()]
         return unpacking.take_in(into, contents.collect(stack, other, every))
 

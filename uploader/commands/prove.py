@@ -100,7 +100,7 @@ def prove(
         from journal.reading.recorded_events import announced_keys
         from uploader.proving.key_files import cautions, signers
 
-        opened.ingest_fallbacks()
+        opened.fallbacks.ingest()
         opened.flush()  # what is shown to somebody else survives a power cut here
         chosen = _the_run(opened, run)
         is_new = not ((file := proof_key_file()) and file.exists())

@@ -41,7 +41,7 @@ def receipts(*, files: tuple[Path, ...], journal: Path | None, as_json: bool) ->
     with opened_journal(journal, "receipts", as_json=as_json) as opened, journal_errors("receipts", as_json=as_json):
         from journal.packs import receipts as packed
 
-        opened.ingest_fallbacks()
+        opened.fallbacks.ingest()
         every = [one for file in files for one in packed.read(file)]
         taken = packed.take_in(opened, every)
     if as_json:

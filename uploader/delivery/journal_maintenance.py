@@ -40,7 +40,7 @@ class JournalMaintenance:
         Raises:
             JournalError: The journal cannot be written.
         """
-        self._journal.ingest_fallbacks()
+        self._journal.fallbacks.ingest()
         self._journal.salvage()
         self._note_interrupted()
         self._next_intake = time.monotonic() + self._intake_seconds
@@ -58,7 +58,7 @@ class JournalMaintenance:
     def take_in_now(self) -> None:
         """Do that again; what cannot be had now may be the next time."""
         self._next_intake = time.monotonic() + self._intake_seconds
-        for take_in in (self._journal.ingest_fallbacks, self._journal.salvage, self._note_interrupted):
+        for take_in in (self._journal.fallbacks.ingest, self._journal.salvage, self._note_interrupted):
             try:
                 take_in()
             except (JournalError, OSError) as error:

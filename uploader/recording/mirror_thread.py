@@ -131,7 +131,7 @@ class MirrorThread:
     def _note_fallbacks(self) -> None:
         """Note that events are in fallback files, and so not in the mirror."""
         with open_journal(self._journal) as opened:
-            files = opened.fallbacks_waiting(self._journal)
+            files = opened.fallbacks.waiting(self._journal)
         if files:
             self.state = replace(self.state, error=f"events are in {count(files, 'fallback file')}")
 

@@ -25,6 +25,7 @@ from journal.reading.drain_at_work import HOLDER
 from journal.records import Claim
 from journal.writing import fallback_intake
 from journal.writing.fallback import FallbackFile
+from journal.writing.fallback_files import FallbackFiles
 from uploader.delivery import drain, sender_manager
 from uploader.delivery.drain_lock import LOCK, drain_lock
 from uploader.delivery.sender import Sender
@@ -210,7 +211,7 @@ def test_a_disk_that_is_full_at_the_start_ends_no_watching_drain(
         if error := next(refusals, None):
             raise error
 
-    monkeypatch.setattr(drain.Journal, "ingest_fallbacks", full_at_first)
+    monkeypatch.setattr(FallbackFiles, "ingest", full_at_first)
     monkeypatch.setattr(drain, "TICK_SECONDS", 0.01)
     with journals.draining(server.url, watch=True):
         assert complete.wait(100)

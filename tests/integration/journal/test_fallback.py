@@ -57,12 +57,12 @@ for number in range(int(sys.argv[3])):
 
 def ingest(folder: Path, fallbacks: Path) -> int:
     with journal.open(folder) as opened:
-        return opened.ingest_fallbacks([fallbacks])
+        return opened.fallbacks.ingest([fallbacks])
 
 
 def waiting(folder: Path, fallbacks: Path) -> int:
     with journal.open(folder) as opened:
-        return opened.fallbacks_waiting(folder, [fallbacks])
+        return opened.fallbacks.waiting(folder, [fallbacks])
 
 
 def taken(folder: Path) -> list[Any]:
@@ -372,7 +372,7 @@ def test_a_folder_of_somebody_else_is_neither_written_nor_read(folder: Path, tmp
     file.close()
     assert len(list(own.iterdir())) == 1
     with journal.open(folder) as opened:
-        assert opened.ingest_fallbacks([strangers, own]) == 1
+        assert opened.fallbacks.ingest([strangers, own]) == 1
 
 
 def test_a_full_disk_makes_way_for_the_next_folder(folder: Path, tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def spool(folder: Path, fallbacks: Path, **changes: Any) -> None:
 
 def taken(folder: Path, fallbacks: Path) -> int:
     with journal.open(folder) as opened:
-        waiting = opened.fallbacks_waiting(folder, [fallbacks])
-        count = opened.ingest_fallbacks([fallbacks])
+        waiting = opened.fallbacks.waiting(folder, [fallbacks])
+        count = opened.fallbacks.ingest([fallbacks])
         assert waiting == count
         return count
 
@@ -84,7 +84,7 @@ def test_another_nodes_journal_at_the_same_path_takes_nothing(
     assert f"{host}:{folder}" in finding.detail
     assert finding.next_step == f"a drain on {host}:{folder} takes them in."
     with journal.open(folder) as opened:
-        assert opened.fallbacks_elsewhere(folders=[fallbacks]) == {f"{host}:{folder}": 1}
+        assert opened.fallbacks.elsewhere(folders=[fallbacks]) == {f"{host}:{folder}": 1}
 
 
 @pytest.mark.parametrize(

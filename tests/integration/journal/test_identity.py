@@ -202,8 +202,8 @@ def test_an_event_is_taken_in_once_from_whichever_file(folder: Path, tmp_path: P
         first = spool(tmp_path / "fallback", at, session, "0", "1")
         shutil.copy(first, first.with_name("copy.jsonl"))
         spool(tmp_path / "fallback", at, session, "2")
-        assert at.journal.ingest_fallbacks([tmp_path / "fallback"]) == 3
-        assert at.journal.ingest_fallbacks([tmp_path / "fallback"]) == 0
+        assert at.journal.fallbacks.ingest([tmp_path / "fallback"]) == 3
+        assert at.journal.fallbacks.ingest([tmp_path / "fallback"]) == 0
     assert [row[1:] for row in rows(folder, IDENTITIES) if row[0] == session.uuid] == [
         (number, "epoch_end", key) for number, key in ((1, "0"), (2, "1"), (3, "2"))
     ]
@@ -216,10 +216,10 @@ def test_two_events_with_one_number_are_both_kept(folder: Path, tmp_path: Path) 
         for loss in (1.0, 2.0, 3.0):
             spool(fallbacks, at, Session(at.run.id, "11111111-1111-1111-1111-111111111111", 2), "0", loss=loss)
         files = {path: path.read_bytes() for path in fallbacks.iterdir()}
-        assert at.journal.ingest_fallbacks([fallbacks]) == 3
+        assert at.journal.fallbacks.ingest([fallbacks]) == 3
         for number, content in enumerate(files.values()):
             (fallbacks / f"again-{number}.jsonl").write_bytes(content)
-        assert at.journal.ingest_fallbacks([fallbacks]) == 0
+        assert at.journal.fallbacks.ingest([fallbacks]) == 0
         assert at.writer.session_count(at.run.id) == 2
     assert sorted(rows(folder, "SELECT seq, json_extract(payload, '$.loss') FROM events")) == [
         (1, 1.0),
@@ -241,7 +241,7 @@ def test_two_machines_that_went_on_with_one_run_at_once_are_named(folder: Path, 
         other = Session(at.run.id)
         other.continue_after(here)
         spool(tmp_path / "fallback", at, other, "0")
-        assert at.journal.ingest_fallbacks([tmp_path / "fallback"]) == 1
+        assert at.journal.fallbacks.ingest([tmp_path / "fallback"]) == 1
         assert [run.forks for run in at.journal.report()] == [1]
     [finding] = [one for one in examine(folder, fallback_folders=[]).findings if one.code == "run-forked"]
     assert finding.weight == "notice"
@@ -288,7 +288,7 @@ def test_chunk_ids_are_made_of_identities(folder: Path, tmp_path: Path) -> None:
                 at.event()
             session = Session(at.run.id, "11111111-1111-1111-1111-111111111111", 2)
             spool(fallbacks, at, session, "0")
-            assert at.journal.ingest_fallbacks([fallbacks]) == 1
+            assert at.journal.fallbacks.ingest([fallbacks]) == 1
             ((event,),) = rows(place, "SELECT max(id) FROM events")
             at.plan(at.planned(event, body='{"epoch":0}'))
             assert not examine(place, fallback_folders=[]).findings

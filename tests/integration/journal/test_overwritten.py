@@ -127,7 +127,7 @@ def test_a_training_goes_on_beside_it_and_nothing_is_lost_once_the_newer_file_is
     assert "overwritten by an older copy" in said.getMessage()
     overwrite(folder / "journal.db", newer)
     with journal.open(folder) as back:
-        back.ingest_fallbacks()
+        back.fallbacks.ingest()
     assert epochs(folder) == list(range(60))
 
 

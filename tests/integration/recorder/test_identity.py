@@ -30,7 +30,7 @@ def record(folder: Path, save_dir: Path, *, resume: bool = False) -> Recorder:
 
 def ingest(folder: Path) -> int:
     with journal.open(folder) as opened:
-        return opened.ingest_fallbacks()
+        return opened.fallbacks.ingest()
 
 
 @pytest.mark.parametrize("arrived", [True, False])

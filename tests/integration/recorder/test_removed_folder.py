@@ -217,7 +217,7 @@ def test_what_can_be_written_nowhere_is_said_to_be_lost(
 
 def take_in(folder: Path) -> None:
     with recordings(folder) as journals:
-        journals.journal.ingest_fallbacks()
+        journals.journal.fallbacks.ingest()
 
 
 def test_another_try_begins_where_the_last_one_stopped(
@@ -259,7 +259,7 @@ def test_a_removal_that_shows_as_a_failed_write_loses_nothing(
     session.close("complete")
     assert keys(folder)[0] == "0"
     with recordings(folder) as journals:
-        journals.journal.ingest_fallbacks()
+        journals.journal.fallbacks.ingest()
     assert keys(folder) == ["0", "1"]
 
 

@@ -175,7 +175,7 @@ def test_what_a_failed_flush_may_have_lost_is_written_elsewhere(
     assert len(file.read_text().splitlines()) == 5
     session.close("complete")
     with journal.open(folder) as opened:
-        assert opened.ingest_fallbacks() == 1  # the others are there
+        assert opened.fallbacks.ingest() == 1  # the others are there
     assert epochs(folder) == [0, 1, 2, 3]
 
 
@@ -259,4 +259,4 @@ def test_a_fallback_file_is_removed_only_when_what_it_held_is_flushed(
     assert epochs(folder) == [0, 1]
     assert len(list(fallbacks.iterdir())) == 1
     with journal.open(folder) as opened:
-        assert opened.ingest_fallbacks() == 0
+        assert opened.fallbacks.ingest() == 0

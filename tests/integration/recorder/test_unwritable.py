@@ -90,7 +90,7 @@ def test_a_journal_that_cannot_be_used_does_not_stop_the_training(
 
     folder.rename(folder.with_name("set aside"))
     with journal.open(folder) as opened:
-        assert opened.ingest_fallbacks() == 4
+        assert opened.fallbacks.ingest() == 4
     assert rows(folder, "SELECT base_url FROM destinations") == [("https://chosen.example",)]
 
 
@@ -105,7 +105,7 @@ def test_a_checkpoint_that_only_the_trainer_has_is_salvaged_after_the_ingestion(
     folder.unlink()
     monkeypatch.setattr("journal.sessions.liveness._process_exists", lambda _: False)  # its process has ended meanwhile
     with journal.open(folder) as opened:
-        opened.ingest_fallbacks()
+        opened.fallbacks.ingest()
         assert opened.salvage() == 1
     assert rows(folder, "SELECT role, epoch, bytes_are FROM checkpoints") == [("final", 2, "present")]
 
@@ -140,7 +140,7 @@ def test_a_large_fallback_file_is_left_to_the_drain(
     part.close("complete")
     assert epochs(folder) == [1]
     with journal.open(folder) as opened:
-        assert opened.ingest_fallbacks() == 1
+        assert opened.fallbacks.ingest() == 1
 
 
 def test_an_event_of_a_signal_handler_while_it_catches_up_is_kept(
