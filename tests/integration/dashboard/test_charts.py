@@ -1,0 +1,172 @@
+"""Charts of runs: what they draw, what they tell below the cursor, and how they are zoomed, smoothed and filtered."""
+
+from __future__ import annotations
+
+import pytest
+from support.browsers import chromium, visited
+from support.shown_runs import ShownRuns, shown, values_of
+
+EPOCHS = 40
+PAGE = "/runs/local/demo/run-2"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return ShownRuns(runs=3, epochs=EPOCHS)
+
+
+@pytest.fixture(scope="module")
+def address(runs):
+    with shown(runs) as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser, address):
+    with visited(browser, address, PAGE, viewport={"width": 1280, "height": 900}) as found:
+        found.wait_for_selector("section.chart canvas")
+        yield found
+
+
+def chart(page, title):
+    return page.get_by_role("region", name=title, exact=True)
+
+
+def legend(page, title):
+    """What a chart's legend says: the value of each line, by its name."""
+    found = chart(page, title).locator(".legend button")
+    return {one.locator("span:not(.swatch)").inner_text(): one.locator("b").inner_text() for one in found.all()}
+
+
+def told(value):
+    """A number as pages write it."""
+    return f"{value:.4g}"
+
+
+def test_training_and_validation_loss_share_a_chart_and_results_come_first(page):
+    titles = page.locator("section.chart h3").all_inner_texts()
+    assert titles[:2] == ["metrics/precision(B)", "metrics/recall(B)"]
+    assert titles[4:] == ["box_loss", "cls_loss", "dfl_loss", "lr"]
+    assert list(legend(page, "box_loss")) == ["train/box_loss", "val/box_loss"]
+
+
+def test_a_legend_tells_the_last_values_of_the_source_and_the_final_evaluation_apart(page):
+    last = values_of(2, EPOCHS - 1)
+    assert legend(page, "box_loss") == {name: told(last[name]) for name in ("train/box_loss", "val/box_loss")}
+    assert f"final {told(values_of(0, 0)['train/box_loss'])}" in chart(page, "box_loss").inner_text()
+    assert chart(page, "box_loss").get_by_role("slider").get_attribute("aria-valuemax") == str(EPOCHS)
+
+
+def test_keys_move_one_cursor_over_all_charts_and_each_tells_its_values_there(page):
+    plot = chart(page, "box_loss").get_by_role("slider")
+    plot.focus()
+    page.keyboard.press("Home")
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    expected = values_of(2, 6)
+    assert plot.get_attribute("aria-valuetext").startswith("epoch 7: train/box_loss: ")
+    for title, name in (("box_loss", "val/box_loss"), ("metrics/mAP50(B)", "metrics/mAP50(B)")):
+        assert legend(page, title)[name] == told(expected[name])
+        assert chart(page, title).locator(".where").inner_text() == "epoch 7"
+
+
+def drag(page, title):
+    box = chart(page, title).locator(".u-over").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 60, steps=3)
+    page.mouse.up()
+
+
+def test_a_drag_zooms_all_charts_the_address_keeps_it_and_a_double_click_shows_all_again(page):
+    drag(page, "box_loss")
+    page.wait_for_url("**/*zoom=*")
+    page.reload()
+    out = page.get_by_role("button", name="Zoom out")
+    out.wait_for()
+    chart(page, "metrics/recall(B)").locator(".u-over").dblclick()
+    out.wait_for(state="hidden")
+    assert "zoom" not in page.url
+
+
+def test_keys_zoom_around_the_cursor(page):
+    chart(page, "box_loss").get_by_role("slider").focus()
+    page.keyboard.press("+")
+    page.wait_for_url("**/*zoom=*")
+    page.keyboard.press("0")
+    page.get_by_role("button", name="Zoom out").wait_for(state="hidden")
+
+
+def test_a_line_is_switched_off_in_the_legend(page):
+    button = chart(page, "box_loss").get_by_role("button", name="val/box_loss")
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert "val/box_loss" not in chart(page, "box_loss").get_by_role("slider").get_attribute("aria-valuetext")
+
+
+def test_charts_are_filtered_by_words_and_the_address_keeps_them(page):
+    page.get_by_label("Filter charts").fill("LOSS val")
+    assert page.locator("section.chart:visible h3").all_inner_texts() == ["box_loss", "cls_loss", "dfl_loss"]
+    page.reload()
+    page.get_by_text("3 of 8 charts").wait_for()
+
+
+def test_smoothing_leaves_the_values_that_are_told_as_they_are(page):
+    page.get_by_label("Smoothing").fill("80")
+    assert page.locator(".controls output").inner_text() == "0.996"
+    assert legend(page, "box_loss")["val/box_loss"] == told(values_of(2, EPOCHS - 1)["val/box_loss"])
+
+
+def test_a_new_epoch_is_told_without_losing_the_zoom(page, runs):
+    drag(page, "box_loss")
+    page.wait_for_url("**/*zoom=*")
+    page.mouse.move(0, 0)
+    runs.train("local/demo/run-2")
+    value = told(values_of(2, len(runs.news("local/demo/run-2").epochs.at) - 1)["val/box_loss"])
+    chart(page, "box_loss").get_by_text(value, exact=True).wait_for()
+    assert page.get_by_role("button", name="Zoom out").is_visible()
+
+
+SAID = {
+    # Rows that come later, again, and in between; a name that is new.
+    """(() => { const columns = { at: [0, 2], times: ["a", "c"], values: { m: [1, 3] } };
+        upsert(columns, { at: [1, 2, 3], times: ["b", "C", "d"], values: { m: [2, 30, 4], n: [5, 6, 7] } });
+        return columns; })()""": {
+        "at": [0, 1, 2, 3],
+        "times": ["a", "b", "C", "d"],
+        "values": {"m": [1, 2, 30, 4], "n": [None, 5, 6, 7]},
+    },
+    "smoothed([1, null, 2, 4], 0.5)": [1, None, 5 / 3, 3],
+    "smoothed([1, 2], 0)": [1, 2],
+    "alone([null, 1, null, 2, 3, null, 4])": [1, 6],
+    "alone([1, undefined, null, undefined, 2, undefined, 3])": [0],
+    "valuesOf([1, null, 0], [0, 2, 3], 4, true)": [1, None, None, None],
+    "[...groupsOf([{ columns: { values: { 'train/a': [], 'metrics/b': [], 'val/a': [] } } }])]": [
+        ["metrics/b", ["metrics/b"]],
+        ["a", ["train/a", "val/a"]],
+    ],
+    "titleOf('val/seg_loss')": "seg_loss",
+    "titleOf('lr/pg2')": "lr",
+    "titleOf('metrics/mAP50(M)')": "metrics/mAP50(M)",
+    "axisOf([{ columns: { at: [0, 2] } }, { columns: { at: [1, 2] } }], 'epoch')": {
+        "xs": [1, 2, 3],
+        "rows": [[0, 2], [1, 2]],
+    },
+    """axisOf([{ began: "2026-01-01T00:00:00Z", columns: { at: [0, 1], times: ["2026-01-01T00:00:09Z", null] } }],
+        'time')""": {"xs": [9], "rows": [[0, None]]},
+}
+
+
+def test_rows_become_lines(page):
+    answers = page.evaluate(
+        "import('/assets/series.js').then((series) => {"
+        "const { groupsOf, upsert, smoothed, alone, valuesOf, titleOf, axisOf } = series;"
+        f"return [{', '.join(SAID)}] }})"
+    )
+    assert dict(zip(SAID, answers, strict=True)) == SAID

@@ -1,0 +1,109 @@
+// Runs' values as lines of charts. Pure functions.
+
+const STEPS = 2000; // places on an axis of time that several runs share: no screen shows more
+
+/**
+ * One run in charts.
+ * @typedef {object} Series
+ * @property {string} key      names the run
+ * @property {string} label    its name in legends; empty where there is only one run
+ * @property {?string} colour  of its lines, such as "var(--run-3)"; without one each line has its own
+ * @property {boolean} hidden  whether its lines are left out
+ * @property {{at: number[], times: ?string[], values: Object<string, Array<?number>>}} columns
+ *   as /data/run tells them; see `upsert`
+ * @property {?number} best    the epoch of its best fitness
+ * @property {Object<string, number>} evaluation  values of the final evaluation, which is no epoch
+ * @property {?string} began   when its time is counted from
+ */
+
+/** The title of the chart that a metric belongs to: training and validation loss share one. */
+export function titleOf(name) {
+  const split = /^(?:train|val)\/(.+)$/.exec(name);
+  return split ? split[1] : name.replace(/^lr\/pg\d+$/, "lr").replace(/^(gpus?)[./]\d+[./]/, "$1 ");
+}
+
+/** The lines of each chart: a Map of titles to the names of its metrics. Results come first, then losses. */
+export function groupsOf(series) {
+  const names = [...new Set(series.flatMap((each) => Object.keys(each.columns.values)))];
+  names.sort((a, b) => b.startsWith("metrics/") - a.startsWith("metrics/")); // stable: otherwise as they were told
+  const groups = new Map();
+  for (const name of names) groups.set(titleOf(name), [...(groups.get(titleOf(name)) ?? []), name]);
+  return groups;
+}
+
+/** Put rows into columns by their place: a row that is there already is replaced, since it was trained again. */
+export function upsert(columns, rows) {
+  for (const name of Object.keys(rows.values)) columns.values[name] ??= columns.at.map(() => null);
+  columns.times ??= [];
+  rows.at.forEach((place, row) => {
+    let to = columns.at.length;
+    while (to > 0 && columns.at[to - 1] > place) to -= 1;
+    const again = to > 0 && columns.at[to - 1] === place;
+    const put = (list, value) => (again ? (list[to - 1] = value) : list.splice(to, 0, value));
+    put(columns.times, rows.times?.[row] ?? null);
+    for (const [name, list] of Object.entries(columns.values)) put(list, rows.values[name]?.[row] ?? null);
+    put(columns.at, place);
+  });
+}
+
+/**
+ * The horizontal axis that runs share.
+ * @param {Series[]} series
+ * @param {"epoch"|"time"|"clock"} x  epochs from 1, seconds since a run began, or Unix seconds
+ * @returns {{xs: number[], rows: Array<Array<?number>>}} its places, and for each run where its rows stand among them
+ */
+export function axisOf(series, x) {
+  let own = series.map((each) => placesOf(each, x));
+  const count = own.reduce((sum, places) => sum + places.length, 0);
+  if (x === "time" && series.length > 1 && count > 2 * STEPS) own = rounded(own);
+  const xs = [...new Set(own.flat())].filter(Number.isFinite).sort((a, b) => a - b);
+  const index = new Map(xs.map((place, row) => [place, row]));
+  return { xs, rows: own.map((places) => places.map((place) => index.get(place) ?? null)) };
+}
+
+function placesOf({ columns, began }, x) {
+  if (x === "epoch") return columns.at.map((epoch) => epoch + 1);
+  if (x === "clock") return columns.at;
+  const times = (columns.times ?? []).map((time) => Date.parse(time) / 1000);
+  const from = Date.parse(began) / 1000 || times.find(Number.isFinite);
+  return columns.at.map((_, row) => times[row] - from);
+}
+
+function rounded(own) {
+  const step = (own.flat().reduce((most, place) => (place > most ? place : most), 0) || 1) / STEPS;
+  return own.map((places) => places.map((place) => Math.round(place / step) * step));
+}
+
+/** A metric's values by place on the axis: null where there is none, undefined where the run has no row. */
+export function valuesOf(column, rows, length, log) {
+  const found = new Array(length);
+  rows.forEach((to, row) => {
+    const value = column[row];
+    if (to != null) found[to] = value == null || (log && value <= 0) ? null : value;
+  });
+  return found;
+}
+
+/** Values smoothed by an exponential moving average, without the pull of its beginning; gaps stay. */
+export function smoothed(values, weight) {
+  let [mean, left] = [0, 1];
+  return Array.from(values, (value) => {
+    if (value == null) return value;
+    mean = weight * mean + (1 - weight) * value;
+    left *= weight;
+    return mean / (1 - left);
+  });
+}
+
+/** The rows of a line that stand alone between gaps, which only a dot shows. */
+export function alone(values) {
+  const found = [];
+  let [before, last, run] = [null, null, 0];
+  for (let row = 0; row <= values.length; row += 1) {
+    if (row < values.length && values[row] === undefined) continue;
+    if (row < values.length && values[row] !== null) [last, run] = [row, run + 1];
+    else { if (run === 1) found.push(last); run = 0; }
+    before = row;
+  }
+  return before === null ? [] : found;
+}
