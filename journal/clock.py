@@ -47,4 +47,4 @@ def from_text(value: str) -> datetime:
 
 def now_text() -> str:
     """Return the current time as the journal's text; on the hot path, so by the shortest way."""
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds")[:26] + "Z"
+    return f"{datetime.now(timezone.utc).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

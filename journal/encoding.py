@@ -41,11 +41,13 @@ def encode(payload: Mapping[str, Any]) -> str:
 
     Non-finite floats become null; numpy and torch values become numbers and lists; anything else that JSON has no
     word for becomes its `str`. What nests too deep, or contains itself, is cut off. The common case costs one
-    look and one encoding.
+    encoding.
     """
     try:
-        if not _is_deep(payload):
-            return _dumps(payload)
+        text = _dumps(payload)
+        # What opens no more brackets cannot nest deeper; those in a text only cost the look.
+        if text.count("{") + text.count("[") <= _MAX_DEPTH or not _is_deep(payload):
+            return text
     except Exception as error:  # also of a mapping that another thread writes to
         if raised_in_handler(error):
             raise
@@ -81,7 +83,8 @@ def is_plain(payload: Mapping[str, Any]) -> bool:
 
 def _dumps(value: Any) -> str:
     encoded = _ENCODER.encode(value)
-    encoded.encode()  # a lone surrogate, e.g. from a file name that is not UTF-8, cannot be stored as text
+    if not encoded.isascii():
+        encoded.encode()  # a lone surrogate, e.g. from a file name that is not UTF-8, cannot be stored as text
     return encoded
 
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from journal.storage.background_sync import background_sync
+from journal.storage.background_sync import Synced, background_sync
 
 _SLICE_SECONDS = 0.25
 _STALE_SECONDS = 1.0
@@ -108,14 +108,18 @@ class Flusher:
             self._begin()
         if self._error is not None:  # nothing was begun whose end could come
             return
-        ended = self._sync.ended(seconds)
-        self._error = next((error for _, error in ended if error is not None), self._error)
-        if self._error is None:
-            self.flushed = max(self.flushed, *(number for number, _ in ended), 0)
-        if ended:
+        if ended := self._sync.ended(seconds):
             self._unanswered = 0
+            self._learn(ended)
         elif seconds >= _SLICE_SECONDS and self._unanswered < _UNANSWERED:
             self._begin()
+
+    def _learn(self, ended: list[Synced]) -> None:
+        for _, error in ended:
+            self._error = error or self._error
+        if self._error is None:
+            for number, _ in ended:
+                self.flushed = max(self.flushed, number)
 
     def _begin(self) -> None:
         number = self.written

@@ -84,8 +84,10 @@ class WriteLock:
             self.depth -= 1
             number = self._number
             if not self.depth and number is not None:
-                with suppress(OSError):
+                try:  # noqa: SIM105 - the hot path
                     flock(number, LOCK_UN)
+                except OSError:
+                    pass
 
     def __enter__(self) -> None:
         """Wait for the lock."""

@@ -9,7 +9,7 @@ import math
 import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -351,7 +351,9 @@ class Writer(RunQuestions):
         driver = self._connection.current or self._raw()
         how = self._connection.durability(durability) if durability else None
         try:
-            with committing(driver, how) if how else nullcontext():
+            if how is None:
+                return driver.write(_INSERT_EVENT, (session.run_id, row, *entry))
+            with committing(driver, how):
                 return driver.write(_INSERT_EVENT, (session.run_id, row, *entry))
         except LogRemoved as error:
             self._connection.reopen(error)
