@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -50,7 +51,11 @@ def values_of(run: int, epoch: int) -> dict[str, Number]:
 
 
 class ShownRuns:
-    """A source of runs in memory; `train` adds an epoch to one, `begin_anew` lets it forget what it has told."""
+    """A source of runs in memory.
+
+    `train` adds an epoch to one, `tell` anything else, `remove` takes one away, and `begin_anew` lets it forget what it
+    has told.
+    """
 
     def __init__(self, runs: int = 3, epochs: int = 20) -> None:
         self.title = "made up"
@@ -59,6 +64,7 @@ class ShownRuns:
         self._start = 0
         self._epochs = {f"local/demo/run-{number}": epochs for number in range(runs)}
         self._changed = dict.fromkeys(self._epochs, 0)
+        self._removed: dict[str, int] = {}
         self._lines = {key: self._line(key, number) for number, key in enumerate(self._epochs)}
         self.done: list[tuple[str, Action, Any]] = []
 
@@ -69,6 +75,22 @@ class ShownRuns:
             self._epochs[key] += 1
             self._changed[key] = self._change
             self._lines[key] = self._line(key, int(key.rpartition("-")[2]))
+
+    def tell(self, key: str, **changes: Any) -> None:
+        """Something else of a run is new: fields of its line. A run that is not there begins."""
+        with self._lock:
+            self._change += 1
+            self._changed[key] = self._change
+            self._epochs.setdefault(key, 0)
+            known = self._lines.get(key) or RunLine(key, key.rpartition("/")[2], None, "running")
+            self._lines[key] = replace(known, **changes)
+
+    def remove(self, key: str) -> None:
+        """A run is deleted."""
+        with self._lock:
+            self._change += 1
+            self._removed[key] = self._change
+            del self._lines[key], self._changed[key]
 
     def begin_anew(self) -> None:
         """The source has begun anew, and does not know its cursors any more."""
@@ -84,7 +106,8 @@ class ShownRuns:
             is_known = int(start) == self._start
             lines = [line for key, line in self._lines.items() if not is_known or self._changed[key] > int(known)]
             is_whole = since is not None and not is_known
-            return RunList(f"{self._start} {self._change}", lines[::-1], is_whole=is_whole)
+            gone = [key for key, change in self._removed.items() if is_known and change > int(known)]
+            return RunList(f"{self._start} {self._change}", lines[::-1], gone, is_whole)
 
     def trends(self, keys: Sequence[str]) -> Mapping[str, Trend]:
         found = {}

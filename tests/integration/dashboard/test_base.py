@@ -39,7 +39,7 @@ SAID = {
     "duration(200)": "3 min 20 s",
     "duration(3600)": "1 h",
     "duration(2 * 86400 + 3 * 3600 + 59)": "2 d 3 h",
-    "ago('2026-11-01T10:00:00Z', Date.parse('2026-11-01T10:05:00Z'))": "5 min. ago",
+    "ago('2026-11-01T10:00:00Z', Date.parse('2026-11-01T10:05:00Z'))": "5 min ago",
     "ago('2026-11-01T10:00:00Z', Date.parse('2026-11-30T10:05:00Z'))": "2026-11-01",
     "kindOf('stopped early')": "warn",
     "kindOf('something new')": "idle",

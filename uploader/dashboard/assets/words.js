@@ -13,6 +13,13 @@ export function short(value) {
   return size !== 0 && (size < 1e-4 || size >= 1e6) ? value.toExponential(3).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(4)));
 }
 
+/** A number as long as others of its column, so that their digits stand below each other. */
+export function even(value) {
+  const size = Math.abs(value);
+  if (typeof value !== "number" || Number.isInteger(value) && size > 1 || size >= 1e4 || (size < 1e-3 && size)) return short(value);
+  return value.toFixed(size < 10 ? 4 : size < 100 ? 3 : size < 1000 ? 2 : 1);
+}
+
 /** A size in bytes: 5.4 MB. */
 export function bytes(value) {
   if (value == null) return "";
@@ -33,17 +40,17 @@ export function duration(seconds) {
   return told.filter(([count]) => count).map(([count, unit]) => `${count} ${unit}`).join(" ");
 }
 
-const near = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 const DAY = 86400;
 
-/** How long ago a moment is: "5 min. ago"; a date where it is more than a week. */
+/** How long ago a moment is: "5 min ago"; a date where it is more than a week. */
 export function ago(iso, now = Date.now()) {
-  const seconds = (Date.parse(iso) - now) / 1000;
-  const size = Math.abs(seconds);
-  if (size < 45) return "just now";
-  if (size < 3600) return near.format(Math.round(seconds / 60), "minute");
-  if (size < DAY) return near.format(Math.round(seconds / 3600), "hour");
-  return size < 7 * DAY ? near.format(Math.round(seconds / DAY), "day") : iso.slice(0, 10);
+  const seconds = (now - Date.parse(iso)) / 1000;
+  if (Math.abs(seconds) < 45) return "just now";
+  if (seconds < 0 || seconds >= 7 * DAY) return moment(iso).slice(0, 10);
+  if (seconds < 3570) return `${Math.round(seconds / 60)} min ago`;
+  if (seconds < 0.98 * DAY) return `${Math.round(seconds / 3600)} h ago`;
+  const days = Math.round(seconds / DAY);
+  return days === 1 ? "1 day ago" : `${days} days ago`;
 }
 
 /** A moment to the second, in the reader's time zone: 2026-11-27 19:03:11. */

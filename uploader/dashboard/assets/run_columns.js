@@ -1,0 +1,90 @@
+// The columns of the list: what can be shown of a run, what is shown at first, and how it is written.
+
+import { h, pageOf } from "./base.js";
+import { took } from "./run_rows.js";
+import { chip, duration, even, kindOf, lowerIsBetter, short, time } from "./words.js";
+
+const MAIN = [/mAP50-95/i, /mAP50/i, /fitness/i, /top1|accuracy/i, /top5/i, /f1/i, /^val.*loss/i, /loss/i];
+const TELLING = ["model", "data", "lr0", "optimizer", "batch", "imgsz", "epochs"];
+
+const FIELDS = {
+  state: { label: "State", width: 8.5, said: (row) => row.state, show: (row) => chip(row.state) },
+  progress: {
+    label: "Epochs", width: 6, number: true, said: (row) => `${row.epochs_done}/${row.epochs_planned}${kindOf(row.state)}`, show: progress },
+  trend: { label: "Trend", width: 7, unsorted: true, said: () => "" },
+  started: { label: "Started", width: 7, down: true, said: (row) => row.started_at ?? "", show: (row) => time(row.started_at) },
+  took: { label: "Took", width: 6.5, number: true, down: true, said: (row) => duration(took(row)), show: (row) => duration(took(row)) || "–" },
+  heard: { label: "Last heard of", width: 8, down: true, said: (row) => row.heard_at ?? "", show: (row) => time(row.heard_at) },
+  project: { label: "Project", width: 10, said: (row) => row.project ?? "", show: (row) => row.project },
+  tags: { label: "Tags", width: 12, said: (row) => row.tags.join("\n"), show: (row) => row.tags.map((tag) => h("span", { class: "tag" }, tag)) },
+};
+
+/** What a metric is called where there is little room. */
+export const metricName = (name) => name.replace(/^metrics\//, "");
+
+/** The names of metrics, those first that people look at first. */
+export function mainFirst(names) {
+  const rank = (name) => (MAIN.findIndex((each) => each.test(name)) + MAIN.length + 1) % (MAIN.length + 1);
+  return [...names].sort((one, other) => rank(one) - rank(other));
+}
+
+/** The ids of the columns that can be chosen, by group. */
+export const choices = (rows) => ({
+  Run: Object.keys(FIELDS),
+  Metrics: mainFirst(rows.metrics).map((name) => `m:${name}`),
+  Arguments: [...rows.given, ...Object.keys(rows.constants)].map((name) => `a:${name}`),
+});
+
+/** The ids of the columns that are shown until a person chooses. */
+export function usual(rows) {
+  const differing = TELLING.filter((name) => rows.given.has(name)).slice(0, 1).map((name) => `a:${name}`);
+  return ["state", "progress", "trend", ...mainFirst(rows.metrics).slice(0, 3).map((name) => `m:${name}`), ...differing, "started"];
+}
+
+/** A column by its id; `best()` is asked for a metric's best value. */
+export function column(id, rows, best) {
+  if (!/^[am]:/.test(id)) return FIELDS[id] && { id, title: FIELDS[id].label, ...FIELDS[id] };
+  const name = id.slice(2);
+  const isMetric = id.startsWith("m:");
+  const isBest = (row) => isMetric && best(name) != null && row.metrics[name] === best(name);
+  const write = (row) => (isMetric ? even : short)(rows.value(row, id)) || "–";
+  return {
+    id,
+    label: isMetric ? metricName(name) : name,
+    title: isMetric ? `${name}: ${lowerIsBetter(name) ? "lower" : "higher"} is better` : `${name} (argument)`,
+    width: Math.min(12, 2.4 + 0.56 * Math.max(metricName(name).length, ...rows.all.slice(0, 50).map((row) => write(row).length))),
+    number: isMetric || rows.all.slice(0, 50).every((row) => ["number", "object"].includes(typeof rows.value(row, id))),
+    down: isMetric && !lowerIsBetter(name),
+    said: (row) => write(row) + (isBest(row) ? "★" : ""),
+    show: (row) => h("span", { class: isBest(row) ? "best" : null, title: write(row).length > 11 ? write(row) : null }, write(row)),
+  };
+}
+
+/** The first column: the name, what is wrong or where it belongs, and whether it is chosen. */
+export const nameColumn = (picked, pick) => ({
+  id: "name",
+  label: "Name",
+  said: (row) => [row.name, row.trouble, row.project, picked.get(row.key), ...row.tags].join("\n"),
+  show: (row) => [
+    h("input", { type: "checkbox", "aria-label": `Compare ${row.name}`, checked: picked.has(row.key), onchange: (event) => pick(row.key, event.target.checked) }),
+    h("span", { class: "swatch", hidden: !picked.has(row.key), "--run": picked.get(row.key) ?? "none" }),
+    h("div", { class: "named" },
+      h("a", { href: pageOf(row.key), title: row.key }, ends(row.name)),
+      row.trouble ? h("div", { class: "trouble", title: row.trouble }, row.trouble)
+        : h("div", { class: "under" }, row.project ?? "", row.tags.map((tag) => h("span", { class: "tag" }, tag)))),
+  ],
+});
+
+/** A long name in two parts, so that its end is seen where there is no room for all of it. */
+function ends(name) {
+  return name.length < 20 ? name : [h("span", {}, name.slice(0, -7)), h("span", {}, name.slice(-7))];
+}
+
+function progress(row) {
+  const { epochs_done: done, epochs_planned: planned } = row;
+  const isOn = kindOf(row.state) === "busy" && planned;
+  return [
+    h("span", {}, done, planned ? h("span", { class: "quiet" }, ` / ${planned}`) : null),
+    isOn ? h("span", { class: "progress", "--done": Math.min(1, done / planned) }) : null,
+  ];
+}
