@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -75,6 +76,14 @@ def test_each_link_leads_somewhere(page: str) -> None:
 def test_the_pages_link_to_each_other() -> None:
     assert {"README.md", "CONTRIBUTING.md", "docs/operations.md", "docs/adr/README.md"} <= set(PAGES)
     assert sum(len(list(links((ROOT / page).read_text("utf-8")))) for page in PAGES) > 100
+
+
+def test_each_page_has_its_place_on_the_site() -> None:
+    """Once, in the margin; the records of decisions are below their list."""
+    site = runpy.run_path(str(ROOT / "docs" / "site" / "conf.py"))
+    places = [site["document"](name) for names in site["NAVIGATION"].values() for name in names.split()]
+    pages = [page.removesuffix(".md") for page in PAGES]
+    assert sorted([*places, site["root_doc"]]) == [page for page in pages if not re.match(r"docs/adr/\d", page)]
 
 
 @pytest.mark.parametrize(
