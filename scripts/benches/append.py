@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
@@ -27,10 +29,17 @@ OURS, RECORDER = "journal: Writer.append", "callbacks: Recorder.event"
 MIRRORED = "Recorder.event, mirrored to a folder"
 NEPTUNE, WANDB = "neptune-scale 0.30 offline: log_metrics", "wandb 0.31 offline: log"
 PEER = "journal, full: Writer.append"
+TOGETHER = 100
+"""Events of one reading of a rate."""
+RATES = 10
+"""Readings of a rate: together they fit into the log's room."""
+SLOW_SECONDS = 0.002
+ONE, FOUR = "1 thread", "4 threads on one writer"
+SLOW_ONE, SLOW_FOUR = "1 thread, flushes 2 ms longer", "4 threads, flushes 2 ms longer"
 
 
 def run(setting: Setting) -> Result:
-    """Measure both durabilities against sqlite3, and the default one against two trackers."""
+    """Measure both durabilities against sqlite3, the default one against two trackers, and threads that share it."""
     durable: dict[str, Opening] = {
         RAW: raw_full,
         PREALLOCATED: raw_preallocated,
@@ -42,14 +51,22 @@ def run(setting: Setting) -> Result:
     process = _table(setting, "durability process", {RAW: raw_process, SAME: same_process, OURS: journal_process})
     peers = _table(setting, "trackers", {NEPTUNE: neptune, WANDB: wandb, PEER: journal_full})
     mirrored = _table(setting, "with a mirror", {RECORDER: recorder_full, MIRRORED: recorder_mirrored})
+    threads = _rates(setting, {ONE: one_thread, FOUR: four_threads, SLOW_ONE: slow_thread, SLOW_FOUR: slow_threads})
     return Result(
-        (full, process, peers, mirrored),
+        (full, process, peers, mirrored, threads),
         (
             Target("durable append over sqlite3, p50", full.ratio(OURS), 1.25),
             Target("the same over the same INSERT, p50", full.ratio(OURS) / full.ratio(SAME), 1.15),
             Target("not flushed, over the same INSERT, p50", process.ratio(OURS) / process.ratio(SAME), 1.25),
             Target("durable append over neptune-scale, p50", peers.ratio(PEER), 1.0),
             Target("event with a mirror over one without, p50", mirrored.ratio(MIRRORED), 1.05),
+            Target("rate of 4 threads over one thread's", threads.ratio(FOUR), 1.2, at_least=True),
+            Target(
+                "the same where a flush takes 2 ms longer",
+                threads.ratio(SLOW_FOUR) / threads.ratio(SLOW_ONE),
+                1.8,
+                at_least=True,
+            ),
         ),
         (
             "The sqlite3 baseline writes the same bytes, encoded beforehand, to a plain table with no index or "
@@ -61,6 +78,8 @@ def run(setting: Setting) -> Result:
             f"Each row is a separate process; they alternate in blocks of {BLOCK} events.",
             "neptune-scale commits each event to SQLite with synchronous=FULL; wandb passes it to another process and "
             "does not wait for the disk.",
+            f"Rates are of {TOGETHER} events of durability full. Flushes that take longer are made by a thread, which "
+            "sleeps before each.",
         ),
     )
 
@@ -68,6 +87,13 @@ def run(setting: Setting) -> Result:
 def _table(setting: Setting, title: str, openings: dict[str, Opening]) -> Table:
     with contenders(openings, setting.folder / title.replace(" ", "-"), BLOCK) as running:
         return table(f"One event, {title}", "µs", in_turn(running, setting.rounds(ROUNDS)), 1e6)
+
+
+def _rates(setting: Setting, openings: dict[str, Opening]) -> Table:
+    with contenders(openings, setting.folder / "rates", 1) as running:
+        readings = in_turn(running, setting.rounds(RATES))
+    rates = {name: [TOGETHER / each for each in seconds] for name, seconds in readings.items()}
+    return table("Events per second, threads that share a writer", "1/s", rates, more_is_better=True)
 
 
 @contextmanager
@@ -166,6 +192,50 @@ def journal_full(folder: Path) -> AbstractContextManager[Operation]:
 
 def journal_process(folder: Path) -> AbstractContextManager[Operation]:
     return appending(folder, "process")
+
+
+@contextmanager
+def together(folder: Path, threads: int) -> Iterator[Operation]:
+    """Many events of ours, written by several threads."""
+    with appending(folder, "full") as append, ThreadPoolExecutor(threads) as pool:
+
+        def several() -> None:
+            for _ in range(TOGETHER // threads):
+                append()
+
+        yield lambda: [each.result() for each in [pool.submit(several) for _ in range(threads)]]
+
+
+def one_thread(folder: Path) -> AbstractContextManager[Operation]:
+    return together(folder, 1)
+
+
+def four_threads(folder: Path) -> AbstractContextManager[Operation]:
+    return together(folder, 4)
+
+
+def slow_thread(folder: Path) -> AbstractContextManager[Operation]:
+    _slow_down()
+    return together(folder, 1)
+
+
+def slow_threads(folder: Path) -> AbstractContextManager[Operation]:
+    _slow_down()
+    return together(folder, 4)
+
+
+def _slow_down() -> None:
+    """Have each flush of this process take longer."""
+    from journal.storage import background_sync
+
+    flush = background_sync.flush
+
+    def slowly(descriptor: int) -> None:
+        time.sleep(SLOW_SECONDS)
+        flush(descriptor)
+
+    background_sync._CALLS = {}  # by a thread
+    background_sync.flush = slowly
 
 
 def recorder_full(folder: Path) -> AbstractContextManager[Operation]:
