@@ -113,7 +113,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
         has_content = True
 
         def run(self) -> list[nodes.Node]:
-            text = html.escape("\n".join(self.content))
+            # In the text of a node, two underscores would begin what is bold.
+            text = html.escape("\n".join(self.content)).replace("__", "#95;#95;")
             return [nodes.raw("", f'<pre class="mermaid">{text}</pre>', format="html")]
 
     app.add_directive("mermaid", Diagram)
