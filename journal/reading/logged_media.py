@@ -1,4 +1,4 @@
-"""Images and plots that a loop has logged, as a journal holds them."""
+"""Images and plots that a loop has logged, or an import brought in, as a journal holds them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from journal.kinds import MEDIA
+from journal.kinds import COMPLETE, MEDIA
 from journal.schema.tables import RANK
 
 _MEDIA = text(
@@ -19,6 +19,20 @@ _MEDIA = text(
     WHERE e.run_id = :run AND e.kind = '{MEDIA}' AND json_valid(e.payload) ORDER BY {RANK}
     """  # noqa: S608 - names of this package
 )
+
+_COUNTS = text(
+    f"""
+    SELECT json_extract(payload, '$.form') AS form, count(DISTINCT key) AS number FROM events
+    WHERE run_id = :run AND kind = '{MEDIA}' AND json_valid(payload) GROUP BY form
+    """  # noqa: S608 - a name of this package
+)
+_PLOTS_OF_END = text(
+    f"""
+    SELECT json_array_length(e.payload, '$.plots') FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.run_id = :run AND e.kind = '{COMPLETE}' AND json_valid(e.payload) ORDER BY {RANK}
+    """  # noqa: S608 - names of this package
+)
+IMAGE, PLOT = "image", "plot"
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,16 @@ class LoggedMedium:
     content: bytes | None = None
     x: list[float | None] | None = None
     y: Mapping[str, list[float | None]] | None = None
+
+
+def count_media(connection: Connection, run_id: str) -> dict[str, int]:
+    """Return how many images and plots a run has, by their form: those that were logged, and those that its end tells.
+
+    Of one name in one step, one counts.
+    """
+    found = {row.form: row.number for row in connection.execute(_COUNTS, {"run": run_id})}
+    of_end = [number or 0 for (number,) in connection.execute(_PLOTS_OF_END, {"run": run_id})]
+    return {IMAGE: found.get(IMAGE, 0), PLOT: found.get(PLOT, 0) + (of_end[-1] if of_end else 0)}
 
 
 def logged_media(connection: Connection, run_id: str) -> list[LoggedMedium]:

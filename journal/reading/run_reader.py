@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select, text
 
@@ -14,7 +14,7 @@ from journal.outbox.verifications import Verification, verifications
 from journal.reading.console_text import ConsoleChunk, console_chunk, console_chunk_ids, console_tail
 from journal.reading.delivery_records import DeliveryRecord, delivery_records
 from journal.reading.epoch_gaps import gaps
-from journal.reading.logged_media import LoggedMedium, logged_media
+from journal.reading.logged_media import LoggedMedium, count_media, logged_media
 from journal.reading.overview import RunOverview, overview
 from journal.reading.recorded_epochs import RecordedEpoch, epochs_after, recorded_epochs
 from journal.reading.recorded_intents import RecordedIntent, recorded_intents
@@ -51,6 +51,7 @@ class RunContents:
         verifications: What reading its platforms back has shown.
         signed_heads: The newest signed head at each of its platforms that has one.
         intents: What a person wants done of it on its platforms.
+        media: How many images and plots it has, by `image` and `plot`.
     """
 
     report: RunReport
@@ -65,6 +66,7 @@ class RunContents:
     verifications: Sequence[Verification]
     signed_heads: Sequence[ToldHead]
     intents: Sequence[RecordedIntent] = ()
+    media: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -231,6 +233,7 @@ class RunReader:
                 verifications=verifications(connection, [run]),
                 signed_heads=signed_heads(connection, run),
                 intents=recorded_intents(connection, run),
+                media=count_media(connection, run),
             )
 
     def _report(self, connection: Connection) -> RunReport:

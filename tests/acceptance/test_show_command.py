@@ -204,6 +204,20 @@ def test_json_has_the_words_of_status_and_of_python(journals: Recordings, enviro
     assert told["times"]["state"] == "finished"
 
 
+def test_it_tells_how_many_images_and_plots_a_run_has(journals: Recordings, environment: dict[str, str]) -> None:
+    training = detection(journals, epochs=1)
+    told = show(environment), as_json(environment)
+    assert "media" not in told[0]
+    assert (told[1]["images"], told[1]["plots"]) == (0, 0)
+    for key, form in (("0 a", "image"), ("0 a", "image"), ("1 a", "image"), ("0 b", "plot")):  # one of them again
+        training.event("media", {"name": key[2:], "step": int(key[0]), "form": form}, key)
+    plots = [{"type": "pr_curve"}, {"type": "confusion_matrix"}]
+    training.event("training_complete", {"results": {}, "classNames": [], "plots": plots})
+    assert re.search(r"^media +2 images, 3 plots$", show(environment), re.MULTILINE)
+    told = show(environment), as_json(environment)
+    assert (told[1]["images"], told[1]["plots"]) == (2, 3)
+
+
 def test_errors_are_one_line(journals: Recordings, environment: dict[str, str], tmp_path: Path) -> None:
     assert "'latest' fits no run" in show(environment, code=2)
     journals.begin("one")

@@ -24,7 +24,8 @@ EPOCHS = 200
 """So many are drawn, which is more than the dots of a chart."""
 _MOST_LISTED = 100
 _NARROWEST = 40
-_HELP = f"""Show one run at a glance: its state, its curves, the end of its console, its checkpoints and deliveries.
+_HELP = f"""Show one run at a glance: its state, its curves, how many images and plots it has, the end of its
+console, its checkpoints and deliveries.
 
 {RUN_IN_WORDS}
 
@@ -62,6 +63,7 @@ def as_values(run: RecordedRun, found: RunContents) -> dict[str, Any]:
         run: The run.
         found: What the journal holds of it.
     """
+    from journal.reading.logged_media import IMAGE, PLOT
     from journal.reading.recorded_epochs import columns, trained_epochs
 
     return {
@@ -77,6 +79,8 @@ def as_values(run: RecordedRun, found: RunContents) -> dict[str, Any]:
         "verifications": [asdict(one) for one in found.verifications],
         "signed_heads": [asdict(one) for one in found.signed_heads],
         "intents": [asdict(one) for one in found.intents],
+        "images": found.media.get(IMAGE, 0),
+        "plots": found.media.get(PLOT, 0),
     }
 
 

@@ -84,6 +84,7 @@ def _head(run: Run, contents: RunContents, wanted: Wanted) -> Iterator[str]:
         ("id", run.id),
         ("trained", _when(contents)),
         ("epochs", _epochs(contents)),
+        *(("media", each) for each in _media(contents)),
         ("folder", run.save_dir),
         *(("model", each) for each in times.models),
     ]
@@ -114,6 +115,12 @@ def _epochs(contents: RunContents) -> str:
     told = f"{report.epochs} of {planned}" if planned else str(report.epochs)
     missing = f"; {epochs_in_words(contents.missing_epochs)} missing" if contents.missing_epochs else ""
     return f"{told}{_best(contents)}{missing}"
+
+
+def _media(contents: RunContents) -> Iterator[str]:
+    told = [count(number, form) for form, number in contents.media.items() if number]
+    if told:
+        yield ", ".join(told)
 
 
 def _best(contents: RunContents) -> str:
