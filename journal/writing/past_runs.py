@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from journal.clock import utc_now
-from journal.kinds import CHECKPOINT, CONSOLE, EPOCH, REGISTRATION
+from journal.ids import digest
+from journal.kinds import CHECKPOINT, CONSOLE, EPOCH, MEDIA, REGISTRATION
 from journal.metrics import IMPORTED
 from journal.retention import prunable
 from journal.schema.tables import RANK
@@ -40,9 +41,10 @@ class PastRun:
     """What a journal knows of a run.
 
     Attributes:
-        told: The payload, as JSON text, of the newest event of each kind and key, but for starts and console text.
+        told: The payload, as JSON text, of the newest event of each kind and key, but for starts, images and plots.
         console: The console text that it has, each chunk by its number, in order.
         checkpoints: Role and sha256 of each checkpoint.
+        images: By name and step, the sha256 of the text that holds the image's bytes.
         newest: The newest session of training.
         is_recorded: Whether a training has recorded some of it; else all of it was brought in.
         is_live: Whether it is being trained.
@@ -52,6 +54,7 @@ class PastRun:
     told: Mapping[tuple[str, str], str] = field(default_factory=dict)
     console: Sequence[tuple[int, str]] = ()
     checkpoints: frozenset[tuple[str, str]] = frozenset()
+    images: Mapping[tuple[str, str], str] = field(default_factory=dict)
     newest: Newest = UNKNOWN
     is_recorded: bool = False
     is_live: bool = False
@@ -74,7 +77,12 @@ def read(connection: Connection, run_id: str) -> PastRun:
     told: dict[tuple[str, str], str] = {}
     console: list[tuple[int, str]] = []
     checkpoints: set[tuple[str, str]] = set()
+    images: dict[tuple[str, str], str] = {}
     for kind, key, payload in connection.execute(_TOLD, {"run": run_id}):
+        if kind == MEDIA:  # there may be gigabytes of them
+            step, _, name = key.partition(" ")
+            images[name, step] = digest(_member(payload, "data"))
+            continue
         told[kind, key] = payload
         if kind == CONSOLE:
             console.append((int(key), _member(payload, "content")))
@@ -84,6 +92,7 @@ def read(connection: Connection, run_id: str) -> PastRun:
         told,
         console,
         frozenset(checkpoints),
+        images,
         session_rows.newest(connection, run_id),
         bool(connection.execute(_RECORDED, {"run": run_id}).scalar()),
         run_id in live_runs(connection, utc_now()),

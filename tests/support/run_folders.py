@@ -1,4 +1,4 @@
-"""The folder of a training with Ultralytics, as its trainer leaves it, made without one."""
+"""The folder of a training with Ultralytics, as its trainer leaves it, and what a recording has of it, without one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.recordings import Recordings, Training
+
+from journal.clock import to_text
+from journal.sessions.identity import Session
+from uploader.run_folder.run_file import write_run_file
 
 BEGAN = datetime(2024, 5, 1, 10, 0, 0, tzinfo=timezone.utc)
 SECONDS = 60.0
@@ -80,6 +85,21 @@ def run_folder(folder: Path, epochs: int = 3, *, total: int | None = None, argum
         checkpoint(folder / "weights" / f"{name}.pt", epochs, stripped=epochs == asked)
     age(folder)
     return folder
+
+
+def recorded(journals: Recordings, folder: Path, epochs: int) -> Training:
+    """Record the first epochs of the training of a folder, which says so, with more digits than its file has."""
+    begun = to_text(BEGAN)
+    run = journals.writer.start_run(project="demo", name="first", save_dir=str(folder), at=begun)
+    session = Session(run.id)
+    training = Training(journals.journal, journals.writer, run, journals.writer.start_session(run.id, session=session))
+    training.started(epochs=3)
+    for epoch in range(1, epochs + 1):
+        metrics = {"train/box_loss": 1 / epoch, "metrics/mAP50(B)": epoch / 100, "val/box_loss": 2 / epoch, "lr": 0.01}
+        training.event("epoch_end", {"epoch": epoch - 1, "metrics": metrics}, str(epoch - 1))
+    places = {"journal": journals.journal.path, "begun_at": begun}
+    write_run_file(folder, run, session, chunks=0, is_complete=False, **places)
+    return training
 
 
 def age(folder: Path, moment: datetime = BEGAN + timedelta(days=1)) -> None:

@@ -19,6 +19,8 @@ from typing import Any
 
 import psutil
 
+from uploader.live.images import image_file
+
 STEPS = 6
 TEXT = "x" * 9000
 """So much that a block of wandb's file is full after some steps."""
@@ -30,6 +32,18 @@ def metrics(step: int) -> dict[str, float]:
 
 def not_finite() -> dict[str, float]:
     return {"nan": math.nan, "inf": -math.inf}
+
+
+def pixels(value: int) -> Any:
+    """Return an image of one colour, as an array."""
+    import numpy as np
+
+    return np.full((4, 4, 3), value, dtype=np.uint8)
+
+
+def picture() -> bytes:
+    """Return an image as the bytes of a file."""
+    return image_file(pixels(9))[1]
 
 
 def make(tracker: str, folder: Path) -> None:
@@ -73,13 +87,16 @@ def wandb(folder: Path) -> None:
     import wandb
 
     def start(name: str) -> Any:
-        return wandb.init(project="proj", name=name, id=name, config={"lr": 0.1, "opt": {"name": "sgd"}}, dir=folder)
+        config, often = {"lr": 0.1, "opt": {"name": "sgd"}}, wandb.Settings(x_stats_sampling_interval=0.1)
+        return wandb.init(project="proj", name=name, id=name, config=config, dir=folder, settings=often)
 
     run = start("finished")
     for step in range(STEPS):
         run.log(metrics(step))
         print("step", step, flush=True)
-    run.log({**not_finite(), "note": "hello", "nested": {"a": 1}}, step=STEPS)
+    masked = wandb.Image(pixels(1), caption="below", masks={"m": {"mask_data": pixels(1)[..., 0]}})
+    several = [wandb.Image(pixels(value)) for value in (2, 3)]
+    run.log({**not_finite(), "note": "hello", "nested": {"a": 1}, "seen": masked, "many": several}, step=STEPS)
     (Path(run.dir) / "best.pt").write_bytes(b"weights")
     (folder / "linked.pt").write_bytes(b"weights")
     run.save(str(Path(run.dir) / "best.pt"), base_path=run.dir)
@@ -111,6 +128,11 @@ def mlflow(folder: Path) -> None:
         mlflow.log_metrics(not_finite(), step=STEPS)
         (folder / "best.pt").write_bytes(b"weights")
         mlflow.log_artifact(str(folder / "best.pt"), "weights")
+        (folder / "plot.png").write_bytes(picture())
+        mlflow.log_artifact(str(folder / "plot.png"), "plots")
+        mlflow.log_image(pixels(1), key="a/seen", step=2)
+        for number in range(2):
+            mlflow.log_metrics({"system/cpu_utilization_percentage": 5.0, "system/other": 1.0}, step=number)
         mlflow.set_tag("team", "a")
         with mlflow.start_run(run_name="child", nested=True):
             mlflow.log_metric("loss", 0.5, step=1)
@@ -140,7 +162,10 @@ def trackio(folder: Path) -> None:
     trackio.init(project="proj", name="finished", config={"lr": 0.1, "opt": {"name": "sgd"}})
     for step in range(STEPS):
         trackio.log(metrics(step))
-    trackio.log({**not_finite(), "note": "hello", "nested": {"a": 1}})
+    trackio.log(
+        {**not_finite(), "note": "hello", "nested": {"a": 1}, "seen": trackio.Image(pixels(1), caption="below")}
+    )
+    trackio.log_system({"gpu/0/memory_usage": 0.5, "other": 1.0})
     trackio.finish()
     trackio.init(project="proj", name="killed")
     for step in range(STEPS):
@@ -164,6 +189,8 @@ def neptune(folder: Path) -> None:
     run.log_metrics({"half": 1.0}, step=2.5)
     run.log_string_series({"note": "hello"}, step=STEPS)
     run.add_tags(["a"])
+    run.assign_files({"plots/a.png": picture()})
+    run.log_files({"seen": picture()}, step=2)
     run.close()
     run = start("killed")
     for step in range(STEPS):
@@ -187,6 +214,9 @@ def tensorboard(folder: Path) -> None:
     for step in range(STEPS):
         write(whole, step, metrics(step))
     write(whole, STEPS, not_finite())
+    summary = Summary(value=[Summary.Value(tag="seen", image=Summary.Image(encoded_image_string=picture()))])
+    whole.add_event(Event(wall_time=1_700_000_000 + 2, step=2, summary=summary))
+    whole.add_event(Event(wall_time=1_700_000_000 + 3, step=3, summary=Summary(value=[_newer_images("newer")])))
     grouped = EventFileWriter(str(folder / "finished" / "loss_train"))
     write(grouped, 0, {"loss": 7.0})
     for writer in (whole, grouped):
@@ -196,6 +226,16 @@ def tensorboard(folder: Path) -> None:
         write(killed, step, metrics(step))
     killed.flush()
     _killed()
+
+
+def _newer_images(tag: str) -> Any:
+    """Return two images as `tf.summary.image` of TensorFlow 2 writes them."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.image import metadata
+    from tensorboard.util.tensor_util import make_tensor_proto
+
+    kind = metadata.create_summary_metadata("", "", converted_to_tensor=True)
+    return Summary.Value(tag=tag, tensor=make_tensor_proto([b"4", b"4", picture(), b"none"]), metadata=kind)
 
 
 if __name__ == "__main__":

@@ -52,9 +52,10 @@ def import_(
 ) -> NoReturn:
     """Bring in runs that nobody recorded, from their folders and all folders below.
 
-    A run's metrics, arguments and weights come in with the times of its files, and are delivered by the next drain like
-    any other's. Nothing is written into the folders. What was recorded or imported before is not taken in again: of a
-    run that the journal has a part of, what is missing is added, and a folder that has grown may be imported again.
+    A run's metrics, arguments, weights and images come in with the times of its files, and are delivered by the next
+    drain like any other's. Nothing is written into the folders. What was recorded or imported before is not taken in
+    again: of a run that the journal has a part of, what is missing is added, and a folder that has grown may be
+    imported again.
 
     It reads the folders of Ultralytics trainings, and what wandb (offline), MLflow (folders and mlflow.db), Trackio,
     Neptune (offline) and TensorBoard leave. Ultralytics need not be installed; for wandb, Neptune and TensorBoard their
@@ -152,6 +153,8 @@ def _outcome(found: FoundRun, take: Take) -> dict[str, Any]:
         "steps": taken.steps,
         "checkpoints": taken.checkpoints,
         "console": taken.lines,
+        "samples": taken.samples,
+        "images": taken.images,
         "problems": problems,
         **({"elsewhere": str(taken.journal)} if taken.journal else {}),
     }
@@ -205,8 +208,14 @@ def _became(each: Mapping[str, Any], *, dry: bool) -> str:
     if each["how"] == "known":
         return f"{each['name']} is in the journal already"
     noun = "epoch" if each["source"] == "ultralytics" else "step"
-    parts = [(each["steps"], noun), (each["checkpoints"], "checkpoint"), (each["console"], "console chunk")]
-    what = ", ".join(count(number, name) for number, name in parts if number)
+    nouns = {
+        "steps": noun,
+        "checkpoints": "checkpoint",
+        "images": "image",
+        "console": "console chunk",
+        "samples": "sample",
+    }
+    what = ", ".join(count(each[name], noun) for name, noun in nouns.items() if each[name])
     what = what or ("its end" if each["state"] in {"complete", "failed"} else "its summary")
     now = "; it seems to be trained still: import it again later" if each["state"] == "running" else ""
     return f"{each['name']} {'would be ' if dry else ''}{_HOW[each['how']]}: {what}{now}"

@@ -13,6 +13,8 @@ from journal.kinds import BEST, FINAL, LAST
 RunState = Literal["complete", "failed", "running", "unknown"]
 """`unknown`: its process ended without a word, or nothing tells."""
 CHECKPOINT_ROLES = (LAST, BEST, FINAL)
+IMAGE, OTHER = "image", "other"
+"""Roles of files that are no weights."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,12 @@ class RunFile:
 
     Attributes:
         path: Where it is now.
-        role: One of `CHECKPOINT_ROLES` for weights, which are taken in; `image` or `other` for what is only named.
-        step: The step that it belongs to.
+        role: One of `CHECKPOINT_ROLES` for weights, and IMAGE, which are taken in; OTHER for what is only named.
+        step: The step that it belongs to; None where nothing tells.
         is_published: Whether a platform that shows one model for a run is to show this one.
         is_best: Whether these are the run's best weights.
+        name: What an image was logged as; "" for its file's name.
+        span: First byte and number of bytes of an image that lies within a larger file.
     """
 
     path: Path
@@ -96,6 +100,28 @@ class RunFile:
     step: int | None = None
     is_published: bool = True
     is_best: bool = False
+    name: str = ""
+    span: tuple[int, int] | None = None
+
+    @property
+    def shown_as(self) -> str:
+        """The name of an image."""
+        return self.name or self.path.name
+
+
+@dataclass(frozen=True)
+class MachineSample:
+    """How busy the machine was at one moment.
+
+    Attributes:
+        at: When.
+        system: What our own recordings measure, too, in their form.
+        values: What else was measured, by the tracker's names.
+    """
+
+    at: datetime
+    system: Mapping[str, Any]
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,6 +143,7 @@ class ImportedRun:
         steps: One for each number, in ascending order.
         steps_from: Name of the file that they are from; "" for the source.
         console: What it printed, in order.
+        samples: How busy its machine was, in order.
         files: Its checkpoints and other files.
         summary: What was said of the run as a whole.
         results: Members of the payload of its end, where its reader knows more than steps and summary tell.
@@ -143,6 +170,7 @@ class ImportedRun:
     steps: Sequence[Step] = ()
     steps_from: str = ""
     console: Sequence[ConsoleText] = ()
+    samples: Sequence[MachineSample] = ()
     files: Sequence[RunFile] = ()
     summary: Mapping[str, Any] = field(default_factory=dict)
     results: Mapping[str, Any] = field(default_factory=dict)

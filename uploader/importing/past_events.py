@@ -9,7 +9,7 @@ from typing import Any
 from journal.clock import now_text, to_text
 from journal.encoding import storable
 from journal.evaluations import SAID, looks_like_one
-from journal.kinds import BEST, COMPLETE, CONSOLE, EPOCH, FAILED, FINAL, REGISTRATION, SUMMARY
+from journal.kinds import BEST, COMPLETE, CONSOLE, EPOCH, FAILED, FINAL, REGISTRATION, SUMMARY, SYSTEM_METRICS
 from journal.metrics import IMPORTED, SOURCE
 from journal.sessions.identity import Draft, Session, derived
 from journal.writing.payloads import drafts
@@ -40,6 +40,11 @@ class PastEvents:
         first, last = (run.steps[place].at if run.steps else None for place in (0, -1))
         self.began = _text(run.started_at or first or run.ended_at) or now_text()
         self.ended = _text(run.ended_at or last or run.started_at) or self.began
+        self._times = {step.number: _text(step.at) for step in run.steps}
+
+    def time_of(self, step: int) -> str:
+        """Return when a step was logged; the run's end where that is not known."""
+        return self._times.get(step) or self.ended
 
     def start(self, run_id: str, session: Session, *, number: int) -> list[Draft]:
         """Return the start of the session that brings in something.
@@ -64,12 +69,19 @@ class PastEvents:
         """Yield each step."""
         source = self._run.steps_from or self._run.source
         for step in self._run.steps:
-            yield drafts(EPOCH, _step_payload(step, source), str(step.number), _text(step.at) or self.ended)
+            yield drafts(EPOCH, _step_payload(step, source), str(step.number), self.time_of(step.number))
 
     def summary(self) -> Iterator[list[Draft]]:
         """Yield what was said of the run as a whole, if anything."""
         if self._run.summary:
             yield drafts(SUMMARY, logged(self._run.summary).payload(), "", self.ended)
+
+    def samples(self) -> Iterator[list[Draft]]:
+        """Yield each sample of the machine."""
+        for sample in self._run.samples:
+            at = to_text(sample.at)
+            values = {"values": dict(sample.values)} if sample.values else {}
+            yield drafts(SYSTEM_METRICS, {**sample.system, **values}, at, at)
 
     def console(self, known: Sequence[tuple[int, str]]) -> Iterator[list[Draft]]:
         """Yield the console text that is not known yet; nothing where what is known is something else.

@@ -1,4 +1,4 @@
-"""What a loop logs as an image, as the bytes of an image file."""
+"""What is logged as an image: the bytes of an image file, and the event that holds them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import io
 import os
 import struct
 import zlib
+from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from uploader.live.logged_values import in_text
 
 LARGEST_IMAGE = 8 << 20
 """Most bytes of an image file: an event holds it as text, which is a third longer."""
@@ -17,6 +21,31 @@ _COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
 """The colour types of PNG by the number of values in a pixel: grey, grey and alpha, RGB, RGB and alpha."""
 _FIRST = frozenset({1, 3, 4})
 """So many values may come before height and width."""
+
+
+def medium(name: Any, step: int, content: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return payload and key of the event of an image or a plot: of one name in one step, the last one counts.
+
+    Args:
+        name: What it shows.
+        step: The step that it belongs to, from 0.
+        content: From `image_content`, or the curves of a plot, with its `form`.
+    """
+    payload = {"name": in_text(name), "step": step, **content}
+    return payload, f"{step} {payload['name']}"
+
+
+def image_content(image: Any) -> dict[str, str]:
+    """Return what the event of an image holds of it.
+
+    Args:
+        image: See `image_file`.
+
+    Raises:
+        ValueError: It is no image, or is too large.
+    """
+    mime, content = image_file(image)
+    return {"form": "image", "mime": mime, "data": b64encode(content).decode()}
 
 
 def image_file(image: Any) -> tuple[str, bytes]:

@@ -8,7 +8,6 @@ import os
 import sys
 import threading
 import weakref
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -23,7 +22,7 @@ from journal.metrics import REVISION
 from journal.writing.continuation import Continuation
 from uploader.live.current_training import make_current
 from uploader.live.guard import guard
-from uploader.live.images import image_file
+from uploader.live.images import image_content, medium
 from uploader.live.live_run import LiveRun
 from uploader.live.logged_values import Logged, in_text, logged
 from uploader.live.packed_folder import pack
@@ -147,8 +146,7 @@ class LoopRecording:
 
     def image(self, name: str, image: Any, step: Any) -> None:
         """Record an image; see `ActiveRun.log_image`."""
-        mime, content = image_file(image)
-        self._medium(name, step, {"form": "image", "mime": mime, "data": b64encode(content).decode()})
+        self._medium(name, step, image_content(image))
 
     def plot(self, name: str, x: Any, y: Any, step: Any) -> None:
         """Record a plot; see `ActiveRun.log_plot`."""
@@ -194,9 +192,7 @@ class LoopRecording:
             LOGGER.warning("Uploader: %s", message)
 
     def _medium(self, name: str, step: Any, content: Mapping[str, Any]) -> None:
-        number = self._step_of(self._number(step))
-        payload = {"name": in_text(name), "step": number, **content}
-        self.run.events.event(MEDIA, payload, f"{number} {payload['name']}")
+        self.run.events.event(MEDIA, *medium(name, self._step_of(self._number(step)), content))
 
     def _step_of(self, number: int | None) -> int:
         """Return a step's number; that of the last one that was logged, where there is none."""

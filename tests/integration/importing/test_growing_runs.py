@@ -111,11 +111,12 @@ def test_what_a_recorded_program_wrote_beside_its_recording_is_no_second_run(
 
 def test_files_that_a_run_has_no_place_for_are_named(journals: Recordings, tmp_path: Path) -> None:
     files = [RunFile(tmp_path / "a.png", "image"), RunFile(tmp_path / "notes.txt", "other")]
+    (tmp_path / "a.png").write_bytes(b"no image")
     told = taken(journals, replace(RUN, files=files)).problems
     assert told == preview(replace(RUN, files=files), (), tmp_path).problems
     assert [(each.what, each.why, each.is_left_out) for each in told] == [
-        ("a.png", "not taken in: 1 image", True),
         ("notes.txt", "not taken in: 1 other file", True),
+        ("a.png", "not taken in: an image file is a PNG, a JPEG, a GIF or a WebP", True),
     ]
 
 

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.recordings import Recordings, Training, recordings
-from support.run_folders import BEGAN, age, contents, results, row, run_folder
+from support.recordings import Recordings, recordings
+from support.run_folders import BEGAN, age, contents, recorded, results, row, run_folder
 
 from journal.checkpoints.blobs import digest
 from journal.clock import to_text
-from journal.sessions.identity import Session
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.resumption import known_run
-from uploader.run_folder.run_file import write_run_file
 
 Imports = Any
 
@@ -30,23 +28,6 @@ def journals(imports: Imports) -> Iterator[Recordings]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return run_folder(tmp_path / "run")
-
-
-def recorded(
-    journals: Recordings, folder: Path, epochs: int, *, begun: str = "2024-05-01T10:00:00.000000Z"
-) -> Training:
-    """Record the first epochs of the training of a folder, which says so, with more digits than its file has."""
-    begun = to_text(BEGAN)
-    run = journals.writer.start_run(project="demo", name="first", save_dir=str(folder), at=begun)
-    session = Session(run.id)
-    training = Training(journals.journal, journals.writer, run, journals.writer.start_session(run.id, session=session))
-    training.started(epochs=3)
-    for epoch in range(1, epochs + 1):
-        metrics = {"train/box_loss": 1 / epoch, "metrics/mAP50(B)": epoch / 100, "val/box_loss": 2 / epoch, "lr": 0.01}
-        training.event("epoch_end", {"epoch": epoch - 1, "metrics": metrics}, str(epoch - 1))
-    places = {"journal": journals.journal.path, "begun_at": begun}
-    write_run_file(folder, run, session, chunks=0, is_complete=False, **places)
-    return training
 
 
 def test_what_a_killed_training_has_not_recorded_is_added(imports: Imports, journals: Recordings, folder: Path) -> None:

@@ -31,15 +31,20 @@ status: {status}
 tags: []
 user_id: root
 """
+DOGS = "a~dogs+step+4+timestamp+1795807332851+c7309625-2550-44af-ad5a-969e0ccedefd"
 FILES = {
     "metrics/loss": "1795796902820 1.0 0\n1795796902830 0.5 1\n",
     "metrics/val/acc": "1795796902830 nan 1\n",
-    "metrics/system/cpu": "1795796902830 3.0 0\n",
+    "metrics/system/cpu_utilization_percentage": "1795796902830 3.0 0\n",
+    "metrics/system/other": "1795796902830 7.0 0\n",
     "params/opt/name": "sgd",
     "tags/mlflow.runName": "finished",
     "tags/mlflow.source.git.commit": "abc",
     "tags/team": "a",
     "artifacts/weights/best.pt": "weights",
+    f"artifacts/images/{DOGS}.png": "",
+    f"artifacts/images/{DOGS}+compressed.webp": "",
+    "artifacts/plots/x.png": "",
 }
 
 
@@ -65,8 +70,13 @@ def test_a_run_of_mlflow_comes_with_all_that_its_folder_tells(tmp_path: Path) ->
     assert run.environment == {"gitCommit": "abc"}
     assert [(step.number, step.values["loss"]) for step in run.steps] == [(0, 1.0), (1, 0.5)]
     assert math.isnan(run.steps[1].values["val/acc"])
-    assert [(file.path.name, file.role) for file in run.files] == [("best.pt", "best")]
-    assert [problem.is_left_out for problem in run.problems] == [True]  # the sample of the machine
+    assert [file.path.name for file in run.files if file.role == "best"] == ["best.pt"]
+    [sample] = run.samples
+    assert (sample.system, sample.values) == ({"cpu": 3.0}, {"system/other": 7.0})
+    images = [(file.shown_as, file.step, file.role) for file in run.files if file.role == "image"]
+    assert images == [("a/dogs", 4, "image"), ("plots/x.png", None, "image")]
+    assert [file.path.name for file in run.files if file.role == "other"] == [f"{DOGS}+compressed.webp"]
+    assert not run.problems
 
 
 @pytest.mark.parametrize(("status", "state"), [(1, "unknown"), (3, "complete"), (4, "failed"), (5, "failed")])
@@ -186,7 +196,8 @@ def test_runs_of_a_new_trackio_are_told_apart_by_their_ids(tmp_path: Path) -> No
                 ('1', '2026-11-27T16:11:03.625752+00:00', 'a', 7,
                  CAST('{"loss": "-Infinity", "img": {"_type": "trackio.image", "file_path": "a/7/x.png"}}' AS BLOB)),
                 ('2', '2026-11-27T16:12:02.625752+00:00', 'a', 0, CAST('{"loss": 3}' AS BLOB));
-            INSERT INTO system_metrics VALUES (1, '1', '2026-11-27T16:11:02+00:00', '{}');
+            INSERT INTO system_metrics VALUES (1, '1', '2026-11-27T16:11:04+00:00', '{}'),
+                (2, '1', '2026-11-27T16:11:05+00:00', '{"gpu/0/memory_usage": 0.5, "cpu/utilization": "NaN", "x": 1}');
             """
         )
     first, second = [READER.read(found) for found in READER.detect(tmp_path)]
@@ -195,10 +206,14 @@ def test_runs_of_a_new_trackio_are_told_apart_by_their_ids(tmp_path: Path) -> No
         (7, {"loss": -math.inf}),
     ]
     assert first.identity != second.identity
-    assert [(problem.what, problem.is_left_out) for problem in first.problems] == [
-        ("proj.db: system_metrics", True),
-        ("a/7/x.png", False),
-    ]
+    assert [(problem.what, problem.is_left_out) for problem in first.problems] == [("a/7/x.png", False)]
+    [sample] = first.samples
+    assert (sample.system["gpus"], sample.values) == ({"0": {"memory": 50.0}}, {"x": 1})
+    assert math.isnan(sample.system["cpu"])
+    (tmp_path / "media" / "a" / "7").mkdir(parents=True)
+    (tmp_path / "media" / "a" / "7" / "x.png").touch()
+    [image] = READER.read(READER.detect(tmp_path)[0]).files
+    assert (image.shown_as, image.step, image.role) == ("img", 7, "image")
 
 
 def test_runs_of_an_old_trackio_have_steps_by_their_order(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from support.tracker_folders import STEPS, make, metrics
+from support.tracker_folders import STEPS, make, metrics, picture
 
 import journal
+from journal.reading.run_reader import RunReader
 from uploader.importing.finding import find_runs
 from uploader.importing.imported_run import ImportedRun
 from uploader.importing.reader import Reader, ReaderMissing, UnreadableRun
@@ -129,6 +130,51 @@ def test_the_rest_of_a_run_arrives(tracker: str, made: Path) -> None:
     if tracker == "tensorboard":
         assert set(runs) == {"finished", "killed"}
         assert run.steps[0].values["loss/train"] == 7.0
+
+
+IMAGES = {
+    "wandb": {("many/0", STEPS), ("many/1", STEPS), ("seen", STEPS)},
+    "mlflow": {("a/seen", 2), ("plots/plot.png", None)},
+    "trackio": {("seen", STEPS)},
+    "neptune": {("plots/a.png", None), ("seen", 2)},
+    "tensorboard": {("newer/0", 3), ("newer/1", 3), ("seen", 2)},
+}
+"""By tracker: name and step of each image that the run `finished` has logged."""
+SAMPLED = {
+    "mlflow": [({"cpu": 5.0}, {"system/other": 1.0})] * 2,
+    "trackio": [({"gpus": {"0": {"memory": 50.0}}}, {"other": 1.0})],
+    "neptune": [],
+    "tensorboard": [],
+}
+"""By tracker: what that run has logged of the machine; wandb measures it."""
+
+
+def test_images_arrive_by_name_and_step_and_samples_of_the_machine_as_our_own(
+    tracker: str, made: Path, tmp_path: Path
+) -> None:
+    run = runs_in(tracker, made)["finished"]
+    images = {(file.shown_as, file.step): file for file in run.files if file.role == "image"}
+    assert images.keys() == IMAGES[tracker]
+    with journal.open(tmp_path / "journal") as opened:
+        taken = take_in(opened, run, ())
+        media = RunReader(opened.begin, taken.run.id).media()
+    assert taken.images == len(media) == len(images) - (tracker == "tensorboard")
+    assert {(each.name, each.mime) for each in media} == {
+        (name, "image/png") for name, _ in images if name != "newer/1"
+    }
+    refused = [each.what for each in taken.problems if "an image file is a PNG" in each.why]
+    assert refused == (["newer/1"] if tracker == "tensorboard" else [])
+    if tracker == "wandb":
+        assert any("not taken in" in each.why and ".mask.png" in each.what for each in taken.problems)
+        assert all(0 <= sample.system["ram"] <= 100 for sample in run.samples)
+        assert any("proc.memory.rssMB" in sample.values for sample in run.samples)
+    else:
+        assert [(sample.system, sample.values) for sample in run.samples] == SAMPLED[tracker]
+    assert taken.samples == len(run.samples)
+    if tracker in ("wandb", "trackio"):
+        assert run.steps[-1].values["seen/caption"] == "below"
+    if tracker == "tensorboard":
+        assert media[0].content == picture()
 
 
 def test_a_second_import_adds_nothing_and_one_of_a_grown_folder_the_rest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import struct
 import zlib
@@ -20,6 +21,7 @@ from uploader.importing.readers.mlflow_metrics import read_metric
 from uploader.importing.readers.moments import moment
 from uploader.importing.readers.named_files import NamedFiles, files_below
 from uploader.importing.readers.wandb_records import wandb_records
+from uploader.importing.readers.wandb_run import WandbRun
 
 BLOCK = 32768
 BEGIN = struct.pack("<4sHB", b":W&B", 0xBEE1, 0)
@@ -228,3 +230,37 @@ def test_a_link_leads_to_no_file_outside_the_folder(tmp_path: Path) -> None:
     assert [file.name for file in files_below(run / "files", run, problems)] == ["b.pt"]
     assert files_below(run / "linked", run, problems) == []
     assert [each.what for each in (*named.problems(), *problems)] == ["a.pt", "a.pt", "secret.pt"]
+
+
+def test_an_image_of_wandb_whose_row_is_torn_has_the_name_and_step_of_its_file(tmp_path: Path) -> None:
+    messages = pytest.importorskip("wandb.proto.wandb_internal_pb2")
+    names = ("images/a/b_12_0a1b.png", "images/many_3_0a1b.png", "images/mask/a_0_0a1b.mask.png", "table/t_0_0a1b.json")
+    for name in names:
+        file = tmp_path / "files" / "media" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    run = WandbRun()
+    run.begin(tmp_path)
+    run.add(messages.Record(run=messages.RunRecord(run_id="one")))
+    for name in names:
+        files = messages.FilesRecord(files=[messages.FilesItem(path=f"media/{name}")])
+        run.add(messages.Record(files=files))
+    row = {"_type": "images/separated", "filenames": ["media/images/many_3_0a1b.png"], "captions": ["below"]}
+    items = [messages.HistoryItem(key="many", value_json=json.dumps(row))]
+    run.add(messages.Record(history=messages.HistoryRecord(item=items, step=messages.HistoryStep(num=3))))
+    imported = run.imported(tmp_path)
+    found = [(file.shown_as, file.step) for file in imported.files if file.role == "image"]
+    assert found == [("many/0", 3), ("a/b", 12)]
+    assert [file.path.name for file in imported.files if file.role == "other"] == ["a_0_0a1b.mask.png", "t_0_0a1b.json"]
+    assert imported.steps[0].values == {"many/0/caption": "below"}
+
+
+def test_a_file_that_was_logged_and_saved_is_the_image_that_was_logged(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
+    files = NamedFiles(tmp_path)
+    files.add("a.png")
+    files.add("a.png", 1, logged_as="seen")
+    files.add("a.png", 2, logged_as="seen")
+    files.add("b.png")
+    assert [(file.shown_as, file.step) for file in files.files()] == [("seen", 1), ("seen", 2), ("b.png", None)]

@@ -8,6 +8,8 @@ from typing import BinaryIO
 
 _LENGTH = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
+BODY = _LENGTH.size
+"""So many bytes of a record stand before its body."""
 
 Checksum = Callable[[bytes], int]
 Damage = Callable[[int, str], None]

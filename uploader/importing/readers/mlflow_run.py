@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from journal.quantities import count
-from uploader.importing.imported_run import ImportedRun, Problem, RunState
+from uploader.importing.imported_run import OTHER, ImportedRun, Problem, RunFile, RunState
 from uploader.importing.readers.collected_steps import CollectedSteps
+from uploader.importing.readers.machine_samples import OF_MLFLOW, MachineSamples
 from uploader.importing.readers.moments import moment
 from uploader.importing.readers.named_files import files_below, run_file
 
@@ -29,6 +30,15 @@ _ENVIRONMENT = {
     "gitBranch": "mlflow.source.git.branch",
     "gitRepository": "mlflow.source.git.repoURL",
 }
+
+
+_IMAGE = re.compile(
+    r"images/(?P<name>.+)(?P<mark>[+%])step(?P=mark)(?P<step>\d+)(?P=mark)timestamp(?P=mark)\d+(?P=mark)[^+%]+"
+    r"(?P<smaller>(?P=mark)compressed)?\.\w+"
+)
+"""How MLflow calls the file of an image that was logged with a step, and a smaller copy of it."""
+_SLASH = {"+": "~", "%": "#"}
+"""What stands for a slash in such a name."""
 
 
 @dataclass
@@ -51,7 +61,7 @@ class MlflowRun:
     artifacts: Path | None = None
     problems: list[Problem] = field(default_factory=list)
     _steps: CollectedSteps = field(default_factory=CollectedSteps)
-    _samples: int = 0
+    _samples: MachineSamples = field(default_factory=lambda: MachineSamples(OF_MLFLOW))
 
     @property
     def uuid(self) -> str:
@@ -61,7 +71,7 @@ class MlflowRun:
     def add_metric(self, name: str, at: datetime | None, value: float, step: Any) -> None:
         """Take in a value."""
         if name.startswith("system/"):
-            self._samples += 1
+            self._samples.add(at, {name: value})
         else:
             self._steps.add(step, {name: value}, at)
 
@@ -88,8 +98,14 @@ class MlflowRun:
             state=_STATES.get(status, "unknown"),
             error=_ERRORS.get(status),
             steps=self._steps.steps(),
-            files=[run_file(each) for each in files],
-            problems=[*self.problems, *self._steps.problems("metrics"), *self._further()],
+            samples=self._samples.samples(),
+            files=[_artifact(each, each.relative_to(self.artifacts).as_posix()) for each in files if self.artifacts],
+            problems=[
+                *self.problems,
+                *self._steps.problems("metrics"),
+                *self._samples.problems("metrics/system"),
+                *self._further(),
+            ],
         )
 
     def _about(self) -> dict[str, Any]:
@@ -100,9 +116,6 @@ class MlflowRun:
 
     def _further(self) -> Sequence[Problem]:
         found = []
-        if self._samples:
-            what = f"not taken in: {count(self._samples, 'sample')} of the machine"
-            found.append(Problem("metrics/system", what, is_left_out=True))
         place = str(self.facts.get("artifact_uri") or "")
         if place and not place.endswith(f"/{self.uuid}/artifacts"):
             scheme = place.partition("://")[0]
@@ -111,3 +124,18 @@ class MlflowRun:
             why = f"none in {self.artifacts}, and what may lie where MLflow kept them is not taken in"
             found.append(Problem("artifacts", why, is_left_out=True))
         return found
+
+
+def _artifact(path: Path, name: str) -> RunFile:
+    """Return a file among a run's artifacts.
+
+    Args:
+        path: Where it is.
+        name: The same below the folder of artifacts.
+    """
+    image = _IMAGE.fullmatch(name)
+    if image is None:
+        return run_file(path, name=name)
+    if image["smaller"]:
+        return RunFile(path, OTHER)
+    return run_file(path, int(image["step"]), image["name"].replace(_SLASH[image["mark"]], "/"))

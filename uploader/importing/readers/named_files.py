@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from journal.kinds import BEST, LAST
-from uploader.importing.imported_run import Problem, RunFile
+from uploader.importing.imported_run import IMAGE, OTHER, Problem, RunFile
 
 _WEIGHTS = frozenset({".pt", ".pth", ".ckpt", ".safetensors", ".h5", ".keras"})
 _IMAGES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp"})
@@ -14,12 +15,32 @@ _SHOWN = 3
 """So many names stand in a problem."""
 
 
-def run_file(path: Path, step: int | None = None) -> RunFile:
-    """Return a file with its role: weights, an image, or another."""
+def run_file(path: Path, step: int | None = None, name: str = "") -> RunFile:
+    """Return a file with its role: weights, an image, or another.
+
+    Args:
+        path: Where it is.
+        step: The step that it belongs to, if something tells.
+        name: What an image was logged as; "" for its file's name.
+    """
     suffix = path.suffix.lower()
     if suffix in _WEIGHTS:
         return RunFile(path, BEST if "best" in path.stem.lower() else LAST, step)
-    return RunFile(path, "image" if suffix in _IMAGES else "other", step)
+    return RunFile(path, IMAGE if suffix in _IMAGES else OTHER, step, name=name)
+
+
+def images_in(folder: Path, problems: list[Problem]) -> list[RunFile]:
+    """Return the images in a folder, and not below, in an order that does not depend on the file system.
+
+    Args:
+        folder: Theirs.
+        problems: Gets links that lead out of it.
+    """
+    try:
+        found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _IMAGES and path.is_file()]
+    except OSError:
+        return []
+    return [run_file(path) for path in _without_links_out(found, folder, folder, problems)]
 
 
 class NamedFiles:
@@ -34,24 +55,42 @@ class NamedFiles:
         """
         self._folder = folder
         self._within = within or folder
-        self._found: dict[str, RunFile] = {}
+        self._found: dict[str, dict[tuple[str, int | None], RunFile]] = {}
         self._missing: dict[str, None] = {}
         self._linked: dict[str, Path] = {}
 
-    def add(self, name: str, step: int | None = None) -> None:
-        """Add a file by its name in the folder."""
+    def add(self, name: str, step: int | None = None, *, logged_as: str = "", is_shown: bool = True) -> None:
+        """Add a file.
+
+        Args:
+            name: Its name in the folder.
+            step: The step that it belongs to, if something tells.
+            logged_as: What it was logged as, if something tells.
+            is_shown: Whether an image in it shows something by itself, and is no mask of another one.
+        """
         parts = PurePosixPath(name)
         path = self._folder / parts
         if parts.is_absolute() or ".." in parts.parts or not path.is_file():
             self._missing[name] = None
         elif not _is_within(path, self._within):
             self._linked[name] = path
-        elif step is not None or name not in self._found:
-            self._found[name] = run_file(path, step)
+        else:
+            file = run_file(path, step, logged_as or name)
+            role = file.role if is_shown or file.role != IMAGE else OTHER
+            self._found.setdefault(name, {})[logged_as, step] = replace(file, role=role)
+
+    def knows(self, name: str) -> bool:
+        """Return whether a file was added, as whatever it was logged."""
+        return any(name in known for known in (self._found, self._missing, self._linked))
 
     def files(self) -> tuple[RunFile, ...]:
-        """Return those that are there."""
-        return tuple(self._found.values())
+        """Return those that are there; a file that was logged, as what it was logged, and not a second time."""
+        return tuple(
+            file
+            for found in self._found.values()
+            for (logged_as, step), file in found.items()
+            if logged_as or step is not None or len(found) == 1
+        )
 
     def problems(self) -> list[Problem]:
         """Return what is not there, in a line, and what is elsewhere, in another."""
@@ -78,6 +117,10 @@ def files_below(folder: Path, within: Path, problems: list[Problem]) -> list[Pat
         problems: Gets such links.
     """
     found = [path for path in sorted(folder.rglob("*")) if path.is_file()] if folder.is_dir() else []
+    return _without_links_out(found, folder, within, problems)
+
+
+def _without_links_out(found: list[Path], folder: Path, within: Path, problems: list[Problem]) -> list[Path]:
     linked = {path.relative_to(folder).as_posix(): path for path in found if not _is_within(path, within)}
     problems += _linked_out(linked)
     return [path for path in found if path not in linked.values()]

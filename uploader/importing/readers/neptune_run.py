@@ -73,7 +73,7 @@ class NeptuneRun:
 
     def _assign(self, name: str, value: Any) -> None:
         if value.WhichOneof("value") == "file_ref":
-            self._add_file(value, None)
+            self._add_file(name, value, None)
         else:
             self._config[name] = _value(value)
 
@@ -87,7 +87,7 @@ class NeptuneRun:
         for name, value in sorted(record.append.items()):
             kind = value.WhichOneof("value")
             if kind == "file_ref":
-                self._add_file(value, record.step.whole)
+                self._add_file(name, value, record.step.whole)
             elif kind == "string" and name in _CONSOLE:
                 self._console.add(name, value.string.rstrip("\n") + "\n", at)
             elif record.step.micro:
@@ -98,9 +98,9 @@ class NeptuneRun:
             steps = self._previews if record.HasField("preview") and record.preview.is_preview else self._steps
             steps.add(record.step.whole, values, at, part=self._part)
 
-    def _add_file(self, value: Any, step: int | None) -> None:
+    def _add_file(self, name: str, value: Any, step: int | None) -> None:
         """Take in a file that neptune-scale copied beside its database; others were to be read when they were sent."""
-        self._files[-1].add(PurePosixPath(value.file_ref.path).name, step)
+        self._files[-1].add(PurePosixPath(value.file_ref.path).name, step, logged_as=name)
 
     def imported(self, folder: Path) -> ImportedRun:
         """Return the run.

@@ -9,9 +9,9 @@ from pathlib import Path
 from uploader.importing.imported_run import FoundRun, ImportedRun, Problem
 from uploader.importing.reader import UnreadableRun
 from uploader.importing.readers.event_files import event_files, is_run, parts_of
-from uploader.importing.readers.event_records import event_records
+from uploader.importing.readers.event_records import BODY, event_records
 from uploader.importing.readers.tensorboard_library import TensorBoardLibrary
-from uploader.importing.readers.tensorboard_run import TensorBoardRun
+from uploader.importing.readers.tensorboard_run import StoredEvent, TensorBoardRun
 
 
 class TensorBoardFolder:
@@ -62,7 +62,7 @@ def _read_file(file: Path, part: Path, run: TensorBoardRun, library: TensorBoard
                 if event is None:
                     damaged(at, "it is no event of TensorBoard's")
                     continue
-                run.add(event)
+                run.add(event, StoredEvent(file, at + BODY, body))
                 read += 1
                 identity = identity or (file.name, hashlib.sha256(body).hexdigest())
     except OSError as error:

@@ -43,6 +43,17 @@ class TensorBoardLibrary:
         except Exception:  # noqa: BLE001 - whatever the library raises for a value it cannot read
             return "an unknown kind", None
 
+    def images(self, value: Any) -> list[bytes]:
+        """Return the files of the images that a value holds; none for one of another kind."""
+        if value.WhichOneof("value") == "image":
+            return [value.image.encoded_image_string]
+        if value.metadata.plugin_data.plugin_name != "images":
+            return []
+        try:  # width and height go before them
+            return [bytes(each) for each in self._tensors.make_ndarray(value.tensor).ravel()[2:]]
+        except Exception:  # noqa: BLE001 - as above
+            return []
+
     def hparams(self, content: bytes) -> tuple[dict[str, Any], int] | None:
         """Return hyperparameters, and the status that a session ended with (0: nothing said); None for what is none."""
         try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from journal.quantities import count
-from uploader.importing.imported_run import ImportedRun, Problem
+from uploader.importing.imported_run import IMAGE, ImportedRun, Problem, RunFile
 from uploader.importing.readers.collected_steps import CollectedSteps
 from uploader.importing.readers.moments import moment
 from uploader.importing.readers.named_files import files_below, run_file
@@ -18,7 +19,7 @@ from uploader.run_folder.run_file import KnownRun, journal_of
 
 _RESTART, _FAILURE = 1, 2  # SessionLog.START, hparams' STATUS_FAILURE
 _NOUNS = {
-    "images": "image",
+    "images": "image that cannot be read",
     "histograms": "histogram",
     "audio": "sound",
     "pr_curves": "precision-recall curve",
@@ -29,6 +30,25 @@ _NOUNS = {
 }
 _SILENT = (None, "file_version", "source_metadata", "session_log")
 """Kinds of events that say nothing of a run."""
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """Where an event is.
+
+    Attributes:
+        file: It holds it.
+        begin: The first byte of its body there.
+        body: Its bytes.
+    """
+
+    file: Path
+    begin: int
+    body: bytes
+
+    def span_of(self, part: bytes) -> tuple[int, int]:
+        """Return where a part of its body is, which stands there as it is."""
+        return self.begin + self.body.index(part), len(part)
 
 
 class TensorBoardRun:
@@ -43,6 +63,7 @@ class TensorBoardRun:
         self._first: float | None = None
         self._last = 0.0
         self._has_failed = False
+        self._images: dict[tuple[str, int], RunFile] = {}
         self._left_out: Counter[tuple[str, str]] = Counter()
         self._before = ""
         self._is_of_hparams = False
@@ -57,25 +78,34 @@ class TensorBoardRun:
         self._before = part
         self._is_of_hparams = False
 
-    def add(self, event: Any) -> None:
-        """Take in an event."""
+    def add(self, event: Any, stored: StoredEvent) -> None:
+        """Take in an event.
+
+        Args:
+            event: It.
+            stored: Where it is.
+        """
         if math.isfinite(event.wall_time) and event.wall_time > 0:
             self._first = min(self._first or event.wall_time, event.wall_time)
             self._last = max(self._last, event.wall_time)
         kind = event.WhichOneof("what")
         if kind == "session_log" and event.session_log.status == _RESTART and event.step > 0:
             self._steps.forget_from(event.step)
+            self._images = {key: file for key, file in self._images.items() if key[1] < event.step}
         elif kind == "summary":
             for value in event.summary.value:
-                self._add_value(value, event)
+                self._add_value(value, event, stored)
         elif kind not in _SILENT:
             self._left_out[kind, ""] += 1
 
-    def _add_value(self, value: Any, event: Any) -> None:
+    def _add_value(self, value: Any, event: Any, stored: StoredEvent) -> None:
         plugin = value.metadata.plugin_data.plugin_name
         if plugin == "hparams":
             self._is_of_hparams = True
             self._add_hparams(value.metadata.plugin_data.content)
+            return
+        if images := self._library.images(value):
+            self._add_images(images, self._name(value.tag), event.step, stored)
             return
         kind, measured = self._library.measured(value)
         if measured is None:
@@ -86,6 +116,12 @@ class TensorBoardRun:
             self._of_hparams.setdefault((self._before, value.tag), []).append(told)
         else:
             self._steps.add(*told)
+
+    def _add_images(self, images: Sequence[bytes], name: str, step: int, stored: StoredEvent) -> None:
+        for number, content in enumerate(images):
+            shown_as = name if len(images) == 1 else f"{name}/{number}"
+            file = RunFile(stored.file, IMAGE, step, name=shown_as, span=stored.span_of(content))
+            self._images[shown_as, step] = file
 
     def _sort_hparams(self) -> None:
         """Take in what folders with hyperparameters have: `add_hparams` writes each result there, and only once.
@@ -140,7 +176,7 @@ class TensorBoardRun:
             state="failed" if self._has_failed else "unknown",
             error="TensorBoard's hyperparameters say that it failed" if self._has_failed else None,
             steps=self._steps.steps(),
-            files=[run_file(each) for each in checkpoints],
+            files=[*(run_file(each) for each in checkpoints), *self._images.values()],
             summary=self._summary,
             beside=known.run if known else None,
             is_recorded_in=journal_of(folder),

@@ -20,7 +20,6 @@ from uploader.importing.readers.trackio_run import TrackioRun
 
 _COLUMNS = frozenset({"run_name", "timestamp", "metrics"})
 _LEFT_OUT = (
-    ("system_metrics", "sample"),
     ("alerts", "alert"),
     ("traces", "trace"),
     ("run_artifact_links", "artifact"),
@@ -109,6 +108,8 @@ def _run(connection: sqlite3.Connection, found: FoundRun) -> TrackioRun:
         run.add_metrics(name, at, metrics, number if step is None else step)
     for name, config, at in of_run("configs", "run_name, config, created_at"):
         run.add_config(name, at, config)
+    for at, metrics in of_run("system_metrics", "timestamp, metrics"):
+        run.add_sample(at, metrics)
     for table, kind in _LEFT_OUT:
         if number := sum(1 for _ in of_run(table, "1")):
             why = f"not taken in: {count(number, kind)}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from uploader.importing.imported_run import ImportedRun, Problem
 from uploader.importing.readers.collected_steps import CollectedSteps
+from uploader.importing.readers.machine_samples import OF_TRACKIO, MachineSamples
 from uploader.importing.readers.named_files import NamedFiles
 
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -26,16 +27,23 @@ class TrackioRun:
         self._began: str | None = None
         self._config: dict[str, Any] = {}
         self._steps = CollectedSteps()
-        self._media: list[tuple[str, int]] = []
+        self._media: list[tuple[str, str, int]] = []
+        self._samples = MachineSamples(OF_TRACKIO)
         self._times: list[datetime] = []
         self._unread = 0
 
-    def add_metrics(self, name: str, timestamp: str, metrics: Any, step: int) -> None:
+    def add_metrics(self, run: str, timestamp: str, metrics: Any, step: int) -> None:
         """Take in what was logged at once."""
         values = self._mapping(metrics)
-        at = self._seen(name, timestamp)
-        self._media += [(path, step) for path in _media(values)]
+        at = self._seen(run, timestamp)
+        for name, path, caption in list(_media(values)):
+            self._media.append((name, path, step))
+            values.update({f"{name}/caption": caption} if caption else {})
         self._steps.add(step, _numbers(values), at)
+
+    def add_sample(self, timestamp: str, metrics: Any) -> None:
+        """Take in how busy the machine was."""
+        self._samples.add(_time(timestamp), _numbers(self._mapping(metrics)))
 
     def add_config(self, name: str, timestamp: str, config: Any) -> None:
         """Take in the configuration."""
@@ -68,8 +76,8 @@ class TrackioRun:
             file: The database of its project.
         """
         files = NamedFiles(file.parent / "media", file.parent)
-        for path, step in self._media:
-            files.add(path, step)
+        for name, path, step in self._media:
+            files.add(path, step, logged_as=name)
         unread = [Problem(file.name, f"{self._unread} rows of {self._name} are no JSON")] if self._unread else []
         return ImportedRun(
             source="trackio",
@@ -81,8 +89,15 @@ class TrackioRun:
             started_at=min(self._times, default=None),
             ended_at=max(self._times, default=None),
             steps=self._steps.steps(),
+            samples=self._samples.samples() if self._began else (),  # else a later import would know it by another time
             files=files.files(),
-            problems=[*self.problems, *unread, *self._steps.problems(f"{file.name}: {self._name}"), *files.problems()],
+            problems=[
+                *self.problems,
+                *unread,
+                *self._steps.problems(f"{file.name}: {self._name}"),
+                *self._samples.problems(f"{file.name}: {self._name}"),
+                *files.problems(),
+            ],
         )
 
 
@@ -98,17 +113,17 @@ def _number(value: Any) -> Any:
     return _NOT_FINITE.get(value, value) if isinstance(value, str) else value
 
 
-def _media(values: dict[str, Any]) -> Iterator[str]:
-    """Yield the files that values name, and take these values away."""
+def _media(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Yield name, file and caption of what values name, and take these values away."""
     for name, value in list(values.items()):
         if not isinstance(value, dict):
             continue
         path = value.get("file_path")
         if str(value.get("_type", "")).startswith("trackio.") and isinstance(path, str):
             del values[name]
-            yield path
+            yield f"{before}{name}", path, value.get("caption")
         else:
-            yield from _media(value)
+            yield from _media(value, f"{before}{name}/")
 
 
 def _time(text: Any) -> datetime | None:

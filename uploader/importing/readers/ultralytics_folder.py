@@ -15,6 +15,7 @@ from journal.sessions.lost_epochs import TrainedEpoch
 from uploader.importing.imported_run import FoundRun, ImportedRun, Problem, RunFile, RunState, Step
 from uploader.importing.reader import UnreadableRun
 from uploader.importing.readers.checkpoint_facts import CheckpointFacts, UnreadableCheckpoint, checkpoint_facts
+from uploader.importing.readers.named_files import images_in
 from uploader.run_folder.epoch_times import begun_at, epoch_times
 from uploader.run_folder.model_file import CHECKPOINTS
 from uploader.run_folder.results_file import ARGUMENTS_FILE, RESULTS_FILE, parse_results, read_results_text
@@ -73,7 +74,10 @@ class UltralyticsFolder:
             state=state,
             steps=_steps(epochs, times, best, last),
             steps_from=RESULTS_FILE,
-            files=_files(folder, epochs, best, last, is_complete=state == "complete"),
+            files=[
+                *_files(folder, epochs, best, last, is_complete=state == "complete"),
+                *images_in(folder, problems),
+            ],
             results=_results(epochs, best, last),
             problems=problems,
             known_as=known.run if known else None,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from journal.quantities import count
 from uploader.importing.imported_run import ImportedRun, Problem, RunState
 from uploader.importing.readers.collected_steps import CollectedSteps, ConsoleLines
+from uploader.importing.readers.machine_samples import OF_WANDB, MachineSamples
 from uploader.importing.readers.moments import moment, of_message
 from uploader.importing.readers.named_files import NamedFiles
 
@@ -32,7 +35,9 @@ class WandbRun:
         self._exit_code: int | None = None
         self._steps = CollectedSteps()
         self._console = ConsoleLines()
+        self._samples = MachineSamples(OF_WANDB)
         self._files: list[NamedFiles] = []
+        self._media: list[tuple[NamedFiles, str]] = []
         self._left_out: Counter[tuple[str, str]] = Counter()
 
     @property
@@ -56,7 +61,7 @@ class WandbRun:
         handler = getattr(self, f"_on_{kind}", None)
         if handler is not None:
             handler(getattr(record, kind))
-        elif kind in ("alert", "artifact", "stats", "use_artifact"):
+        elif kind in ("alert", "artifact", "use_artifact"):
             self._left_out[_LEFT_OUT[kind]] += 1
 
     def _on_run(self, run: Any) -> None:
@@ -84,10 +89,16 @@ class WandbRun:
         _update(row, history.item)
         number = history.step.num if history.HasField("step") else row.get("_step", 0)
         at = moment(row.get("_timestamp"))
-        for path in _media(row):
-            self._files[-1].add(path, number)
+        captions: dict[str, Any] = {}
+        for medium in _media(row):
+            self._files[-1].add(medium.path, number, logged_as=medium.name, is_shown=medium.is_shown)
+            captions.update({f"{medium.name}/caption": medium.caption} if medium.caption else {})
         values = {name: value for name, value in row.items() if not name.startswith("_")}
-        self._steps.add(number, values, at, part=self._part)
+        self._steps.add(number, {**values, **captions}, at, part=self._part)
+
+    def _on_stats(self, stats: Any) -> None:
+        values = {item.key: _value(item.value_json) for item in stats.item}
+        self._samples.add(of_message(stats.timestamp), values)
 
     def _on_output(self, output: Any) -> None:
         self._on_output_raw(output)
@@ -98,7 +109,10 @@ class WandbRun:
 
     def _on_files(self, files: Any) -> None:
         for each in files.files:
-            self._files[-1].add(each.path)
+            if each.path.startswith("media/"):
+                self._media.append((self._files[-1], each.path))
+            else:
+                self._files[-1].add(each.path)
 
     def _on_environment(self, found: Any) -> None:
         self._knows(
@@ -132,6 +146,7 @@ class WandbRun:
             folder: Where it lies.
         """
         assert self.identity is not None
+        self._add_unlogged_media()
         times = [*self._times, *filter(None, [self._steps.last_time()])]
         list(_media(self._summary))  # what names a file is no value
         return ImportedRun(
@@ -148,10 +163,19 @@ class WandbRun:
             error=f"wandb recorded exit code {self._exit_code}" if self._exit_code else None,
             steps=self._steps.steps(),
             console=self._console.texts(),
+            samples=self._samples.samples(),
             files=[each for files in self._files for each in files.files()],
             summary=_without_private(self._summary),
             problems=self._all_problems(folder.name),
         )
+
+    def _add_unlogged_media(self) -> None:
+        """Add files of what was logged whose record is torn; the name of an image's file tells its name and step."""
+        for files, path in self._media:
+            if not files.knows(path):
+                named = _MEDIA_FILE.fullmatch(path)
+                step, name = (int(named["step"]), named["name"]) if named else (None, "")
+                files.add(path, step, logged_as=name, is_shown=named is not None)
 
     def _state(self) -> RunState:
         if self._exit_code is None:
@@ -162,6 +186,7 @@ class WandbRun:
         return [
             *self.problems,
             *self._steps.problems(what),
+            *self._samples.problems(what),
             *(problem for files in self._files for problem in files.problems()),
             *(
                 Problem(what, f"not taken in: {count(number, noun)}{more}", is_left_out=True)
@@ -170,10 +195,10 @@ class WandbRun:
         ]
 
 
+_MEDIA_FILE = re.compile(r"media/images/(?P<name>.+)_(?P<step>\d+)_[0-9a-f]+\.\w+")
 _LEFT_OUT = {
     "alert": ("alert", ""),
     "artifact": ("artifact", " whose files lie in wandb's own folder"),
-    "stats": ("sample", " of the machine"),
     "use_artifact": ("artifact", " that it used"),
 }
 
@@ -208,16 +233,46 @@ def _value(text: str) -> Any:
         return text
 
 
-def _media(values: dict[str, Any]) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Medium:
+    """A file that a value names.
+
+    Attributes:
+        name: What it was logged as.
+        path: Of the file.
+        caption: What stands below it.
+        is_shown: Whether it is no part of another one, as masks are.
+    """
+
+    name: str
+    path: str
+    caption: Any = None
+    is_shown: bool = True
+
+
+def _media(values: dict[str, Any], before: str = "") -> Iterator[_Medium]:
     """Yield the files that values name, and take these values away."""
     for name, value in list(values.items()):
         if not isinstance(value, dict):
             continue
         if isinstance(value.get("_type"), str) and ("path" in value or "filenames" in value):
             del values[name]
-            yield from (path for path in [value.get("path"), *value.get("filenames", ())] if isinstance(path, str))
+            yield from _named_by(value, f"{before}{name}")
         else:
-            yield from _media(value)
+            yield from _media(value, f"{before}{name}/")
+
+
+def _named_by(value: dict[str, Any], name: str) -> Iterator[_Medium]:
+    """Yield the files that one value names: its own, one or several, and those of its masks and boxes."""
+    if isinstance(path := value.get("path"), str):
+        yield _Medium(name, path, value.get("caption"))
+    filenames, captions = value.get("filenames"), value.get("captions")
+    for number, path in enumerate(filenames if isinstance(filenames, list) else ()):
+        caption = captions[number] if isinstance(captions, list) and number < len(captions) else None
+        if isinstance(path, str):
+            yield _Medium(f"{name}/{number}", path, caption)
+    further = {key: found for key, found in value.items() if isinstance(found, dict)}
+    yield from (replace(each, caption=None, is_shown=False) for each in _media(further, f"{name}/"))
 
 
 def _without_private(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def _is_salvaged(event: Event) -> bool:
 def _groups(events: Sequence[Event]) -> Iterator[list[Event]]:
     """Yield the events to send, those that are sent together in one list."""
     together: list[Event] = []
-    size, grows, is_gapless = 0, False, True
+    size, grows, is_gapless = 0, "", True
     previous = events[0]
     for event in events:
         is_gapless, previous = is_gapless and _follows(event, previous), event
@@ -82,8 +82,8 @@ def _groups(events: Sequence[Event]) -> Iterator[list[Event]]:
         if not _is_sent(sent):
             continue
         joins = _joins(sent)
-        length = len(sent.payload.encode("utf-8", "surrogatepass")) if joins else 0
-        if grows and joins and is_gapless and size + length <= LONGEST_CONSOLE:
+        length = len(sent.payload.encode("utf-8", "surrogatepass")) if joins == CONSOLE else 0
+        if joins and joins == grows and is_gapless and size + length <= LONGEST_CONSOLE:
             together.append(sent)
             size += length
             continue
@@ -99,8 +99,10 @@ def _follows(event: Event, previous: Event) -> bool:
     return event.session_id == previous.session_id and event.seq - previous.seq <= 1
 
 
-def _joins(event: Event) -> bool:
-    """Return whether an event is a chunk of console text in our format; any other is sent as it is.
+def _joins(event: Event) -> str:
+    """Return what an event may be sent together with, "" for one that is sent as it is.
+
+    Chunks of console text in our format are joined. Of samples of the machine the platform keeps the newest one.
 
     Raises:
         ValueError: Its payload is not a JSON object.
@@ -109,7 +111,7 @@ def _joins(event: Event) -> bool:
     if not isinstance(content, dict):
         raise ValueError("no JSON object")
     is_text = isinstance(content.get("content"), str) and isinstance(content.get("lineCount"), int)
-    return event.kind == CONSOLE and is_text
+    return event.kind if event.kind == SYSTEM_METRICS or (event.kind == CONSOLE and is_text) else ""
 
 
 def _is_sent(event: Event) -> bool:
@@ -146,7 +148,8 @@ def _delivery(group: Sequence[Event], stage: int) -> PlannedDelivery:
     if first.kind == MEDIA or (first.kind == EPOCH and f'"{REVISION}":' in first.payload):
         role = f"{first.kind} {first.key}"  # versions go one after the other
         return PlannedDelivery(first.kind, "message", stage, first.id, last.id, first.payload, role=role)
-    body = first.payload if len(group) == 1 else encode(joined([json.loads(e.payload) for e in group]))
+    is_joined = first.kind == CONSOLE and len(group) > 1
+    body = encode(joined([json.loads(e.payload) for e in group])) if is_joined else last.payload
     return PlannedDelivery(first.kind, "message", stage, first.id, last.id, body)
 
 
