@@ -22,7 +22,11 @@ from soaks.fault_schedule import Schedule
 from soaks.network_tally import NetworkTally, rows
 from soaks.trainings import record
 from soaks.verdict import compare
+from support.platform_api import Api
 
+import journal
+from journal.reading.run_reader import recorded_runs
+from uploader import intents
 from uploader.server.running import RunningServer, running
 
 ALL_DELIVERED, WORK_REMAINS = 0, 3
@@ -108,6 +112,34 @@ def test_a_drain_may_die_at_any_request(
             assert drain(job).exit_code == ALL_DELIVERED
         number += 1
     assert number > 10
+
+
+def test_a_drain_may_die_after_any_request_for_what_is_wanted(
+    server: RunningServer, fork_server: ForkServer, tmp_path: Path
+) -> None:
+    """One journal is enough: each round wants something new, and its drain dies one request later."""
+    with journal_and_network(server, tmp_path / "run", "wanted") as (job, between):
+        assert drain(job).exit_code == ALL_DELIVERED
+        with journal.open(job.folder) as opened:
+            [run] = recorded_runs(opened.begin)
+        [model] = Api(server.url, KEY).get("/api/models/local/wanted")["models"]
+        place = f"/api/models/local/wanted/{model['model']}"
+        number, killed = 0, True
+        while killed:
+            number += 1
+            intents.describe(run.id, description=f"seen {number}", tags=[f"tag {number}"], journal=job.folder)
+            intents.convert(run.id, "onnx", args={"imgsz": 32 * number}, journal=job.folder)
+            victims = ambush(between, between.requests + number, "handled", sending(signal.SIGKILL))
+            pid = fork_server.start(job)
+            victims.put(pid)
+            killed = fork_server.wait(pid) == -signal.SIGKILL
+            between.wait_until_idle()
+            assert drain(job).exit_code == ALL_DELIVERED
+            after = Api(server.url, KEY).get(place)["model"]
+            assert (after["description"], after["metadata"]["tags"]) == (f"seen {number}", [f"tag {number}"])
+            ordered = [each["args"]["imgsz"] for each in Api(server.url, KEY).get(f"{place}/exports")["exports"]]
+            assert ordered == [32 * each for each in range(number, 0, -1)]
+        assert number > 5
 
 
 @pytest.mark.parametrize(("limit", "file"), [(12, ".py"), (100, "delivery/run_routing.py")])
