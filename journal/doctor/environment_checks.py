@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from journal.storage.database import check_sqlite
 from journal.storage.log_flush import log_of
 from journal.surroundings.mounts import mount_of, read_mounts
 from journal.writing import fallback_owners
-from journal.writing.fallback_format import unreadable_reason
+from journal.writing.fallback_format import not_among, unreadable_reason
 
 LITTLE_SPACE = 256 << 20
 LARGE_LOG = 128 << 20
@@ -87,10 +87,18 @@ def check_size(folder: Path, size: int) -> Iterator[Finding]:
         yield notice("over-limit", detail, advice)
 
 
-def check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[Finding]:
-    """Look for events in fallback files, also of a journal that does not exist."""
+def check_fallbacks(
+    folder: Path, fallback_folders: Iterable[Path], ingested: Mapping[str, int] | None = None
+) -> Iterator[Finding]:
+    """Look for events in fallback files, also of a journal that does not exist.
+
+    Args:
+        folder: The journal.
+        fallback_folders: Where such files may be.
+        ingested: How many lines of files the journal has, by their names: `unpack` leaves files that it has taken in.
+    """
     found = fallback_owners.files_by_owner(fallback_owners.owner_at(folder), fallback_folders)
-    waiting = [str(path) for _, path in found.own]
+    waiting = [str(path) for path in not_among(ingested or {}, [path for _, path in found.own])]
     shut = [str(path) for path in found.unreadable if unreadable_reason(path)]
     unreadable = [str(path) for path in found.unreadable if str(path) not in shut]
     if waiting:
@@ -102,7 +110,10 @@ def check_fallbacks(folder: Path, fallback_folders: Iterable[Path]) -> Iterator[
     if unreadable:
         detail = f"fallback files without a readable first line: {some(unreadable)}"
         yield trouble("fallback-damaged", detail, "Look into them: each line is one event in JSON.")
-    for place, paths in found.others.items():
+    for place, every in found.others.items():
+        paths = not_among(ingested or {}, every)
+        if not paths:
+            continue
         held = f"{count(len(paths), 'fallback file')}: {some([str(path) for path in paths])}"
         detail = f"events of another journal, {place}, are in {held}"
         yield notice("fallback-elsewhere", detail, f"{intake_at(place)} takes them in.")

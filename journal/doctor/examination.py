@@ -81,7 +81,10 @@ def examine(
     if os.access(folder, os.X_OK):
         findings += check_disk(folder, inside.mode)
         findings += check_size(folder, inside.bytes)
-    findings += [*(check_fallback_folder() if fallback_folders is None else ()), *check_fallbacks(folder, beside)]
+    findings += [
+        *(check_fallback_folder() if fallback_folders is None else ()),
+        *check_fallbacks(folder, beside, inside.ingested),
+    ]
     return Examination(folder, inside.events, inside.blobs, inside.bytes, tuple(findings))
 
 
@@ -94,6 +97,7 @@ class _Inside:
     bytes: int = 0
     mode: str | None = None
     findings: list[Finding] = field(default_factory=list)
+    ingested: dict[str, int] = field(default_factory=dict)
 
 
 def _look_inside(database: Path, deep: bool, record_of: RecordOf) -> _Inside:
@@ -108,6 +112,7 @@ def _look_inside(database: Path, deep: bool, record_of: RecordOf) -> _Inside:
             inside.events = connection.execute("SELECT count(*) FROM events").fetchone()[0]
             inside.blobs = connection.execute("SELECT count(*) FROM blobs WHERE state = 'present'").fetchone()[0]
             inside.bytes = measure_by(lambda question: int(connection.execute(question).fetchone()[0])).total
+            inside.ingested = dict(connection.execute("SELECT name, lines FROM fallback_imports").fetchall())
             inside.findings += check_rows(connection, database.parent)
             inside.findings += check_forks(connection)
             inside.findings += check_blobs(connection, database.parent / "blobs", deep=deep)

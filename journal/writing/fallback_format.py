@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import takewhile
 from pathlib import Path
@@ -68,7 +68,11 @@ def files(folders: Iterable[Path]) -> list[Path]:
 def not_ingested(connection: Connection, paths: Iterable[Path]) -> list[Path]:
     """Return the fallback files that hold more lines than the journal has ingested."""
     table = tables.fallback_imports
-    taken = {row.name: row.lines for row in connection.execute(select(table.c.name, table.c.lines))}
+    return not_among({row.name: row.lines for row in connection.execute(select(table.c.name, table.c.lines))}, paths)
+
+
+def not_among(taken: Mapping[str, int], paths: Iterable[Path]) -> list[Path]:
+    """Return the fallback files that hold more lines than were ingested, which is given by their names."""
     return [path for path in paths if (held := _events(path)) is None or held > taken.get(path.name, -1)]
 
 

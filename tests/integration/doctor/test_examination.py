@@ -219,6 +219,21 @@ def test_files_that_wait_for_another_journal_are_named_with_the_command_that_tak
     assert f"--journal {tmp_path / 'other'}`" in finding.next_step
 
 
+def test_files_that_were_taken_in_from_another_journal_are_no_longer_named_until_they_grow(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`unpack` leaves them where they are, as the other journal may only be away."""
+    beside = tmp_path / "fallback"
+    monkeypatch.setenv("UPLOADER_FALLBACK", str(beside))
+    with closing(FallbackFile([beside], tmp_path / "other", RUN)) as waiting:
+        waiting.append("epoch_end", {"epoch": 1})
+        with journal.open(folder) as opened:
+            assert opened.fallbacks.copy(tmp_path / "other")[1] == 1
+        assert look(folder, fallback_folders=[beside]).findings == ()
+        waiting.append("epoch_end", {"epoch": 2})
+    assert [finding.code for finding in look(folder, fallback_folders=[beside]).findings] == ["fallback-elsewhere"]
+
+
 def test_a_journal_above_its_limit_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1_000_000 < look(folder).bytes < 2_000_000
     monkeypatch.setenv("UPLOADER_MAX_SIZE", "50kB")
