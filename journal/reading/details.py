@@ -37,7 +37,7 @@ _TRAINED = text(
     {_CHOSEN}
     """
 )
-# Of what no target has planned yet: what is sent of it, and the newest checkpoint of each role.
+# Of what no target has planned yet: what is sent of it, and the newest checkpoint of each role, if it is published.
 _UNPLANNED = text(
     f"""
     SELECT r.id,
@@ -49,6 +49,7 @@ _UNPLANNED = text(
                        max({RANK})
                 FROM events e JOIN sessions s ON s.id = e.session_id
                 WHERE e.run_id = r.id AND e.id > r.planned AND e.kind = '{CHECKPOINT}' AND json_valid(e.payload)
+                  AND json_extract(e.payload, '$.publish') = 1
                 GROUP BY e.key))) AS bytes
     FROM (SELECT r.id, coalesce((SELECT min(t.planned_through) FROM targets t
                                  WHERE t.run_id = r.id AND t.dropped_at IS NULL), 0) AS planned {_CHOSEN}) r
@@ -79,7 +80,8 @@ class RunDetails:
         epochs: How many were trained; the final evaluation is none.
         planned_epochs: How many there were to be, if that was recorded.
         metric: What the last epoch says of the model, if it says anything.
-        unplanned_bytes: Of what no delivery was made for yet.
+        unplanned_bytes: Of what no delivery was made for yet: of checkpoints those that are published. Others stay
+            here, but for those that a platform takes for going on with a training.
     """
 
     epochs: int

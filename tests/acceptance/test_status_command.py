@@ -219,3 +219,14 @@ def test_the_figure_is_that_of_the_last_step_whenever_it_was_recorded(tmp_path: 
         found = made.journal.details([training.run.id, again.run.id])
     metrics = [found[one.run.id].metric for one in (training, again)]
     assert [one and one.value for one in metrics] == [10.0, 2.0]
+
+
+def test_what_is_not_sent_is_as_large_as_what_will_be(tmp_path: Path) -> None:
+    """Of the checkpoints of a training, platforms are sent what it ends with: the others are larger, and stay here."""
+    with recordings(tmp_path / "journal") as made:
+        training = made.begin()
+        for role, size in (("last", 40_000), ("best", 30_000)):
+            training.checkpoint(role.encode() * size, role, publish=False)
+        training.checkpoint(b"f" * 10_000, "final")
+        [waiting] = made.journal.details([training.run.id]).values()
+        assert 10_000 < waiting.unplanned_bytes < 11_000
