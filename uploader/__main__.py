@@ -45,6 +45,7 @@ COMMANDS = (
     "status",
     "unpack",
     "verify",
+    "view",
     "wait",
     "where",
 )

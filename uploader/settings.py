@@ -15,6 +15,7 @@ The variables of each platform are named in its spec, in its folder below `uploa
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +36,11 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 def wants_colours(environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether text may be coloured, as far as the environment says (https://no-color.org)."""
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def has_display(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether windows can be opened, as far as the environment says."""
+    return sys.platform == "darwin" or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
 
 
 Route = tuple[str, str]

@@ -72,9 +72,25 @@ def epochs_after(connection: Connection, run_id: str, event_id: int) -> tuple[li
     return _read(connection, ids), max(ids, default=event_id)
 
 
+def grown_epochs(connection: Connection, run_id: str, after: int) -> tuple[list[RecordedEpoch], RecordedEpoch | None]:
+    """Return what a run has trained since an event, and its final evaluation if it has one.
+
+    Args:
+        connection: Any.
+        run_id: The run.
+        after: Id of the event; 0 for all.
+    """
+    rows = connection.execute(_NEWEST, {"run": run_id, "after": 0}).all()
+    last_two = rows[-2:]  # they tell which is the evaluation
+    read = _read(connection, [row.id for row in rows if row.id > after or row in last_two])
+    trained, numbers = trained_epochs(read), {row.number for row in rows if row.id > after}
+    evaluation = next((one for one in reversed(read) if one not in trained), None)
+    return [one for one in trained if one.epoch in numbers], evaluation
+
+
 def _read(connection: Connection, ids: Sequence[int]) -> list[RecordedEpoch]:
     rows = {row.id: row for row in connection.execute(_PAYLOADS, {"ids": json.dumps([*ids])})}
-    found = (_epoch(rows[id].payload, rows[id].created_at) for id in ids)
+    found = (recorded_epoch(rows[id].payload, rows[id].created_at) for id in ids)
     return [one for one in found if one is not None]
 
 
@@ -87,8 +103,13 @@ def spaced(values: Sequence[_Value], most: int) -> Sequence[_Value]:
     return [values[place] for place in places]
 
 
-def _epoch(payload: str, recorded_at: str) -> RecordedEpoch | None:
-    """Return an event's epoch; None where it cannot be read."""
+def recorded_epoch(payload: str, recorded_at: str) -> RecordedEpoch | None:
+    """Return what an event of an epoch tells; None where it cannot be read.
+
+    Args:
+        payload: The event's.
+        recorded_at: When it was recorded, ISO.
+    """
     try:
         told = json.loads(payload)
         fitness = told.get("fitness")

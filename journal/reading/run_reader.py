@@ -19,6 +19,7 @@ from journal.reading.overview import RunOverview, overview
 from journal.reading.recorded_epochs import RecordedEpoch, epochs_after, recorded_epochs
 from journal.reading.recorded_intents import RecordedIntent, recorded_intents
 from journal.reading.report import RunReport, make_report
+from journal.reading.run_growth import RunGrowth, last_event, run_growth
 from journal.reading.run_times import RunTimes, run_times
 from journal.reading.stored_checkpoints import StoredCheckpoint, stored_checkpoints
 from journal.records import Run
@@ -128,10 +129,14 @@ class RunReader:
         with self._begin(read_only=True) as connection:
             return run_times(connection, self._run_id, utc_now())
 
-    def epochs(self) -> list[RecordedEpoch]:
-        """Return what was measured, the final evaluation among it."""
+    def epochs(self, most: int | None = None) -> list[RecordedEpoch]:
+        """Return what was measured, the final evaluation among it.
+
+        Args:
+            most: So many epochs, evenly spaced; None for all.
+        """
         with self._begin(read_only=True) as connection:
-            return recorded_epochs(connection, self._run_id)[0]
+            return recorded_epochs(connection, self._run_id, most)[0]
 
     def checkpoints(self) -> list[StoredCheckpoint]:
         """Return its checkpoints, oldest first."""
@@ -185,6 +190,21 @@ class RunReader:
         """Return the last chunks with so many lines, or a few more, and the id of the chunk that arrived last."""
         with self._begin(read_only=True) as connection:
             return console_tail(connection, self._run_id, lines)
+
+    def growth(self, after: int, lines: int) -> RunGrowth:
+        """Return what is new of it.
+
+        Args:
+            after: Id of the event after which it is new; 0 for all, of the console the end.
+            lines: So many of the last lines of the console, or more, where it is told anew.
+        """
+        with self._begin(read_only=True) as connection:
+            return run_growth(connection, self._run_id, after, lines)
+
+    def last_event(self) -> int:
+        """Return the id of its last event; 0 if it has none."""
+        with self._begin(read_only=True) as connection:
+            return last_event(connection, self._run_id)
 
     def progress(self, newest_epoch: int) -> RunProgress:
         """Return how far it is.

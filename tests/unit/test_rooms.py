@@ -27,6 +27,7 @@ OWNERS = {
         "uploader/live/",
         "uploader/delivery/",
         "uploader/server/",
+        "uploader/viewing/serving.py",
         "uploader/recording/snapshot_thread.py",
         "uploader/recording/mirror_thread.py",
         "uploader/recording/serial_executor.py",
@@ -40,7 +41,7 @@ OWNERS = {
         "uploader/settings.py",
         "uploader/exec_variables.py",
     ),
-    "socket.socket": ("uploader/platforms/", "uploader/server/"),
+    "socket.socket": ("uploader/platforms/", "uploader/server/", "uploader/dashboard/listening.py"),
     "urllib.request": (),
 }
 SAME_AS = {

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import socket
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +16,7 @@ from uploader.addresses import base_url
 from uploader.commands.acting import Acting
 from uploader.commands.folders import Folder
 from uploader.commands.help_texts import epilog
+from uploader.commands.server_endings import caught_signals, wait_for_end
 from uploader.errors import SettingsError
 from uploader.platforms.registry import DEFAULT
 
@@ -121,13 +120,12 @@ def serve(
         raise click.ClickException(f"{error.name} is missing: pip install 'offline-uploader[serve]'") from error
 
     new_key = not api_key and not os.path.exists(data / KEY_FILE)  # noqa: PTH110 - raises nothing
-    endings = _catch_signals()
+    endings = caught_signals()
     options: dict[str, Any] = {"api_key": api_key, "idempotency": idempotency, "contract": contract, "url": url}
     try:
         with running(data, host=host, port=port, on_exit=lambda: endings.put("failure"), **options) as server:
             _announce(server, host, new_key=new_key, own_key=bool(api_key))
-            if endings.get() == "failure":
-                raise click.ClickException("The server ended by itself; the messages above say why")
+            wait_for_end(endings)
     except FolderUnusableError as error:
         raise click.ClickException(f"{error}; or name another folder by --data") from error
     except (FolderInUseError, StoreVersionError, OSError) as error:
@@ -158,14 +156,6 @@ def _records_in(folder: Path) -> str | None:
         if os.path.lexists(folder / name):
             return what
     return None
-
-
-def _catch_signals() -> SimpleQueue[str]:
-    # Not an Event: its lock could be held by the very thread that the handler interrupts.
-    endings: SimpleQueue[str] = SimpleQueue()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: endings.put("signal"))
-    return endings
 
 
 def _announce(server: RunningServer, host: str, *, new_key: bool, own_key: bool) -> None:

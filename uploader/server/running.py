@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 
+from uploader.dashboard.listening import listening, url_of
 from uploader.server.app import create_app
 from uploader.server.data_folder import opened
 from uploader.server.limits import MAX_HEAD_BYTES, Limits
@@ -65,32 +66,15 @@ def running(
         FolderUnusableError: The folder cannot be used.
         OSError: The address cannot be used.
     """
-    with _listening(host, port) as listener, opened(data, **options) as platform:
+    with listening(host, port) as listener, opened(data, **options) as platform:
         server = _server(platform, limits)
         thread = threading.Thread(target=_serve, args=(server, listener, on_exit), name="local-platform")
         thread.start()
         try:
-            yield RunningServer(_url(listener), platform.api_key, data)
+            yield RunningServer(url_of(listener), platform.api_key, data)
         finally:
             server.should_exit = True
             thread.join()
-
-
-@contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio recognises TCP only if it is named. It then turns off Nagle's algorithm, which would hold back the body of
-    # every answer for 40 ms, until the client has acknowledged the headers.
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            reason = error.strerror or error
-            raise OSError(f"{host}, port {port}: {reason}. Choose another with --host or --port") from error
-        # Clients that connect before the thread is ready wait in this queue.
-        listener.listen(1024)
-        yield listener
 
 
 def _server(platform: Platform, limits: Limits) -> uvicorn.Server:
@@ -117,8 +101,3 @@ def _serve(server: uvicorn.Server, listener: socket.socket, on_exit: Callable[[]
         server.run(sockets=[listener])
     finally:
         on_exit()
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

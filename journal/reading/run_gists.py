@@ -1,0 +1,139 @@
+"""What a list of runs tells of each beside its state: arguments, newest epochs, results, and what people say of it.
+
+Of each session only some events near its beginning or its end are read, so it takes no longer for long runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, TextClause, text
+
+from journal.kinds import COMPLETE, DETAIL, EPOCH, FAILED, REGISTRATION, listed
+from journal.reading.overview import RunOverview, overview
+from journal.reading.recorded_epochs import RecordedEpoch, recorded_epoch
+from journal.schema.tables import rank
+from journal.sessions.identity import INTENT
+from journal.storage.database import Begin
+
+
+def _of_sessions(kinds: str, order: str, most: int, sessions: str) -> TextClause:
+    """Return the query for some events of each session of chosen runs, those of a run in its order."""
+    return text(
+        f"""
+        SELECT s.run_id, m.kind, m.key, m.payload, m.created_at, {rank("m", "s")} AS place
+        FROM sessions s JOIN events m ON m.id IN (SELECT e.id FROM events e
+                                                  WHERE e.session_id = s.id AND e.kind IN ({kinds})
+                                                  ORDER BY e.seq {order} LIMIT {most})
+        WHERE s.run_id IN (SELECT value FROM json_each(:runs)) AND {sessions} ORDER BY s.run_id, place
+        """  # noqa: S608 - names of this package
+    )
+
+
+_TRAINED = "s.purpose IS NULL"
+_REGISTRATIONS = _of_sessions(listed([REGISTRATION]), "ASC", 1, _TRAINED)
+_ENDS = _of_sessions(listed([COMPLETE, FAILED]), "DESC", 1, _TRAINED)
+_NEWEST = _of_sessions(listed([EPOCH]), "DESC", 2, "1")  # two, since the last may be the final evaluation
+_DETAILS = _of_sessions(listed([DETAIL]), "DESC", 100, f"s.purpose = '{INTENT}'")
+_CHANGED = text("SELECT DISTINCT run_id FROM events WHERE id > :after")
+_LAST = text("SELECT coalesce(max(id), 0) FROM events")
+_AT_ONCE = 200  # runs in one transaction, as a long reader would keep the log from folding
+
+
+@dataclass(frozen=True)
+class RunGist:
+    """What a list tells of a run.
+
+    Attributes:
+        registration: Payload of its newest `training_started`.
+        newest: Its last two epochs by their number, the final evaluation perhaps among them.
+        end: Payload of its last `training_complete` or `training_failed`, where it has ended.
+        details: What people want platforms to say of its model, by the name of the field.
+    """
+
+    registration: Mapping[str, Any] = field(default_factory=dict)
+    newest: Sequence[RecordedEpoch] = ()
+    end: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RunsReader:
+    """Reads what a list of runs tells, each time in short transactions."""
+
+    def __init__(self, begin: Begin) -> None:
+        """Read nothing yet.
+
+        Args:
+            begin: Begins a transaction.
+        """
+        self._begin = begin
+
+    def overview(self, after: int, now: datetime) -> tuple[list[RunOverview], frozenset[str], int]:
+        """Return all runs, those that have events after one, by its id, and the id of the journal's last one."""
+        with self._begin(read_only=True) as connection:
+            changed, last = _changed(connection, after)
+            return overview(connection, now), changed, last
+
+    def gists(self, runs: Collection[str], over: Collection[str]) -> Mapping[str, RunGist]:
+        """Return what a list tells of runs, by their uuids.
+
+        Args:
+            runs: The runs.
+            over: Those of them that have finished or failed: only these are asked for their ends.
+        """
+        found: dict[str, RunGist] = {}
+        for part in _parts(sorted(runs)):
+            with self._begin(read_only=True) as connection:
+                found |= _gists(connection, part, [run for run in part if run in over])
+        return found
+
+
+def _parts(runs: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (runs[first : first + _AT_ONCE] for first in range(0, len(runs), _AT_ONCE))
+
+
+def _gists(connection: Connection, runs: Sequence[str], over: Sequence[str]) -> Mapping[str, RunGist]:
+    registrations = {run: told for run, _, told in _payloads(connection, _REGISTRATIONS, runs)}
+    ends = {run: told for run, _, told in _payloads(connection, _ENDS, over)}
+    details: dict[str, dict[str, Any]] = {}
+    for run, key, told in _payloads(connection, _DETAILS, runs):
+        details.setdefault(run, {})[key] = told.get(key)
+    epochs = _newest_epochs(connection, runs)
+    return {
+        run: RunGist(registrations.get(run, {}), epochs.get(run, ()), ends.get(run, {}), details.get(run, {}))
+        for run in runs
+    }
+
+
+def _changed(connection: Connection, after: int) -> tuple[frozenset[str], int]:
+    last = connection.execute(_LAST).scalar_one()
+    is_look = 0 < after < last  # else all are new, or none
+    return frozenset(connection.execute(_CHANGED, {"after": after}).scalars()) if is_look else frozenset(), last
+
+
+def _newest_epochs(connection: Connection, runs: Collection[str]) -> Mapping[str, Sequence[RecordedEpoch]]:
+    newest: dict[str, dict[str, Row[Any]]] = {}
+    for row in connection.execute(_NEWEST, {"runs": json.dumps([*runs])}):
+        newest.setdefault(row.run_id, {})[row.key] = row  # the later one replaces
+    read = {run: [recorded_epoch(row.payload, row.created_at) for row in rows.values()] for run, rows in newest.items()}
+    return {
+        run: sorted((one for one in epochs if one is not None), key=lambda one: one.epoch)[-2:]
+        for run, epochs in read.items()
+    }
+
+
+def _payloads(
+    connection: Connection, query: TextClause, runs: Collection[str]
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield run, key and payload of each event; what cannot be read is left out."""
+    for row in connection.execute(query, {"runs": json.dumps([*runs])}):
+        try:
+            told = json.loads(row.payload)
+        except ValueError:
+            continue
+        if isinstance(told, dict):
+            yield row.run_id, row.key, told

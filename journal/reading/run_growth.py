@@ -1,0 +1,100 @@
+"""What is new of a run since an event, for whoever looks at it while it is trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from journal.kinds import EPOCH, MEDIA, SYSTEM_METRICS
+from journal.reading.console_text import ConsoleChunk, console_chunk, console_chunk_ids, console_tail
+from journal.reading.recorded_epochs import RecordedEpoch, grown_epochs
+from journal.schema.tables import RANK
+
+_SAMPLES = text(
+    f"""
+    SELECT e.created_at, CASE e.kind WHEN '{EPOCH}' THEN json_extract(e.payload, '$.system') ELSE e.payload END AS told
+    FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.run_id = :run AND e.id > :after AND e.kind IN ('{EPOCH}', '{SYSTEM_METRICS}') AND json_valid(e.payload)
+    ORDER BY {RANK}
+    """  # noqa: S608 - names of this package
+)
+_MEDIA = text(f"SELECT count(DISTINCT key) FROM events WHERE run_id = :run AND kind = '{MEDIA}'")  # noqa: S608 - a name
+_LAST = text("SELECT coalesce(max(id), 0) FROM events WHERE run_id = :run")
+_BEST = text(
+    f"""
+    SELECT CAST(e.key AS INTEGER) FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.run_id = :run AND e.kind = '{EPOCH}' AND json_valid(e.payload)
+      AND json_type(e.payload, '$.fitness') IN ('integer', 'real')
+    ORDER BY json_extract(e.payload, '$.fitness') DESC, {RANK} LIMIT 1
+    """  # noqa: S608 - names of this package
+)
+
+
+@dataclass(frozen=True)
+class RunGrowth:
+    """What is new of a run.
+
+    Attributes:
+        last: Id of its last event.
+        epochs: Those that were trained, in their order.
+        evaluation: The final evaluation, new or not; None if there is none.
+        samples: When the machine was looked at, ISO, and what that told.
+        console: What it printed.
+        console_is_later: Whether that comes after all that was known; else it is the end anew.
+        is_cut: Whether it printed more before.
+        best: The epoch of the best fitness; None where none was told.
+        media: How many images and plots a loop has logged.
+    """
+
+    last: int
+    epochs: Sequence[RecordedEpoch]
+    evaluation: RecordedEpoch | None
+    samples: Sequence[tuple[str, Any]]
+    console: Sequence[ConsoleChunk]
+    console_is_later: bool
+    is_cut: bool
+    best: int | None
+    media: int
+
+
+def last_event(connection: Connection, run_id: str) -> int:
+    """Return the id of a run's last event; 0 if it has none."""
+    return int(connection.execute(_LAST, {"run": run_id}).scalar_one())
+
+
+def run_growth(connection: Connection, run_id: str, after: int, lines: int) -> RunGrowth:
+    """Return what is new of a run.
+
+    Args:
+        connection: Any.
+        run_id: The run.
+        after: Id of the event after which it is new; 0 for all, of the console the end.
+        lines: So many of the last lines of the console, or more, where it is told anew.
+    """
+    values = {"run": run_id, "after": after}
+    epochs, evaluation = grown_epochs(connection, run_id, after)
+    console, is_later, is_cut = _console(connection, run_id, after, lines)
+    return RunGrowth(
+        last=last_event(connection, run_id),
+        epochs=epochs,
+        evaluation=evaluation,
+        samples=[(row.created_at, json.loads(row.told)) for row in connection.execute(_SAMPLES, values) if row.told],
+        console=console,
+        console_is_later=is_later,
+        is_cut=is_cut,
+        best=connection.execute(_BEST, values).scalar(),
+        media=connection.execute(_MEDIA, values).scalar_one(),
+    )
+
+
+def _console(connection: Connection, run_id: str, after: int, lines: int) -> tuple[list[ConsoleChunk], bool, bool]:
+    every = console_chunk_ids(connection, run_id)
+    new = [one for one in every if one > after]
+    if after and every[len(every) - len(new) :] == new:
+        return [console_chunk(connection, one) for one in new], True, False
+    tail, _ = console_tail(connection, run_id, lines)
+    return tail, False, len(tail) < len(every)

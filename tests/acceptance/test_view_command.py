@@ -1,0 +1,63 @@
+"""`uploader view`: who may look, at what, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+from support.journals import ROOT
+from support.recordings import recordings
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("view") / "journal"
+    with recordings(place) as journals:
+        journals.whole("t1")
+    return place
+
+
+@contextmanager
+def viewing(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the command; yield it with the address that it prints."""
+    command = [sys.executable, "-m", "uploader", "view", *map(str, arguments), "--no-open"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            lines = (line.strip() for line in process.stdout)
+            yield process, next(line.partition("browser: ")[2] for line in lines if "browser: " in line)
+        finally:
+            process.kill()
+
+
+def test_it_shows_the_journal_to_who_has_the_address_and_ends_well(folder: Path) -> None:
+    with viewing(folder) as (process, address):
+        place = address.partition("/?")[0]
+        assert requests.get(f"{place}/data/runs", timeout=60).status_code == 403
+        assert requests.get(f"{place}/?token=guessed", timeout=60).status_code == 403
+        assert requests.get(address, headers={"Host": "elsewhere.example"}, timeout=60).status_code == 400
+        with requests.Session() as browser:
+            assert browser.get(address, timeout=60).url == f"{place}/"  # the token is in no address that is kept
+            told = browser.get(f"{place}/data/runs", timeout=60).json()
+            assert told["fields"]["name"] == ["t1"]
+            key = told["fields"]["key"][0]
+            wanted = {"key": key, "action": "delete"}
+            refused = browser.post(f"{place}/data/act", json=wanted, timeout=60)
+            assert (refused.status_code, "only looked at" in refused.text) == (409, True)
+            with browser.get(f"{place}/data/events", params={"runs": told["cursor"]}, stream=True, timeout=60):
+                process.send_signal(signal.SIGINT)  # also while a page is open
+                assert process.wait(60) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def test_what_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "uploader", "view", str(tmp_path / "none")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, "there is no journal in" in done.stderr) == (1, True)

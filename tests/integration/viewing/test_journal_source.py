@@ -1,0 +1,301 @@
+"""A journal, a mirror and a pack as the source of a dashboard."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.clocks import Clock
+from support.journals import Bench, bench
+from support.recordings import Recordings, Training, recordings
+
+from journal.mirror.mirroring import Mirroring
+from journal.mirror.stores import FolderStore
+from journal.packs import archive, contents
+from journal.records import Outcome
+from uploader.dashboard import page_json
+from uploader.dashboard.run_source import Refused, UnknownRun
+from uploader.viewing import taken_copy
+from uploader.viewing.journal_runs import JournalRuns
+from uploader.viewing.journal_source import JournalSource
+from uploader.viewing.taken_copy import MirrorSource, viewed_mirror, viewed_pack
+
+MAP = "metrics/mAP50-95(B)"
+
+
+@pytest.fixture
+def journals(tmp_path: Path) -> Iterator[Recordings]:
+    with recordings(tmp_path / "journal") as opened:
+        yield opened
+
+
+@pytest.fixture
+def source(journals: Recordings) -> JournalSource:
+    return JournalSource(journals.journal.path)
+
+
+def epoch(training: Training, number: int, value: float, **more: Any) -> None:
+    metrics = {"train/loss": 1.0, "val/loss": 2.0, MAP: value}
+    training.event("epoch_end", {"epoch": number, "metrics": metrics, "fitness": value, **more}, str(number))
+
+
+def test_a_line_tells_state_progress_metrics_and_arguments(journals: Recordings, source: JournalSource) -> None:
+    training = journals.begin("t1")
+    training.started(epochs=3, trainArgs={"lr0": "0.01"})
+    epoch(training, 0, 0.25)
+    [line] = source.runs().runs
+    assert (line.key, line.name, line.project, line.state) == (training.run.id, "t1", "demo", "running")
+    assert (line.epochs_done, line.epochs_planned) == (1, 3)
+    assert line.metrics[MAP] == 0.25
+    assert line.arguments == {"lr0": "0.01"}
+    assert line.trouble is None
+
+
+def test_the_end_s_metrics_count_and_the_evaluation_is_no_epoch(journals: Recordings, source: JournalSource) -> None:
+    training = journals.begin()
+    training.started(epochs=1)
+    epoch(training, 0, 0.25)
+    evaluated = {"epoch": 1, "metrics": {"train/loss": 1.0, MAP: 0.5}, "evaluation": True}
+    training.event("epoch_end", evaluated, "1")
+    training.event("training_complete", {"results": {"metrics": {MAP: 0.5}}, "plots": []})
+    training.end()
+    [line] = source.runs().runs
+    told = source.news(line.key)
+    assert (line.state, line.epochs_done, line.metrics[MAP]) == ("completed", 1, 0.5)
+    assert list(told.epochs.at) == [0]
+    assert told.facts is not None
+    assert told.facts.evaluation[MAP] == 0.5
+
+
+def test_trouble_is_told_of_the_training_and_of_its_platforms(tmp_path: Path) -> None:
+    with bench(tmp_path / "journal") as training:
+        _refuse(training)
+        training.event("training_failed", {"error": "CUDA out of memory"})
+        training.writer.end_session(training.session_id, "failed")
+        source = JournalSource(training.journal.path)
+        [line] = source.runs().runs
+        facts = source.news(line.key).facts
+    assert line.trouble == "CUDA out of memory; https://platform.example refused 1 of its deliveries"
+    assert facts is not None
+    assert [(one.state, one.reason) for one in facts.deliveries] == [("refused", "too old")]
+    assert [(one.standing, one.left) for one in facts.destinations] == [("1 delivery refused", 1)]
+
+
+def test_what_is_new_is_told_once_and_nothing_where_nothing_is(journals: Recordings, source: JournalSource) -> None:
+    training = journals.begin()
+    training.started(epochs=3)
+    epoch(training, 0, 0.25, system={"cpu": 5})
+    training.console(1, "first")
+    listed, told = source.runs().cursor, source.news(training.run.id)
+    assert (list(told.epochs.at), told.console, dict(told.system.values)) == ([0], "first\n", {"cpu": [5]})
+    again = source.news(training.run.id, told.cursor)
+    assert page_json.change(again) == {"cursor": again.cursor}
+
+    epoch(training, 1, 0.5)
+    training.console(2, "second")
+    new = source.news(training.run.id, told.cursor)
+    assert (list(new.epochs.at), new.epochs.values[MAP], new.console) == ([1], [0.5], "second\n")
+    assert not new.console_is_whole_tail
+    assert (new.facts, new.is_whole) == (None, False)
+    assert new.progress is not None
+    assert new.progress.best == 1
+    assert [line.epochs_done for line in source.runs(listed).runs] == [2]
+
+
+def test_an_epoch_that_is_trained_again_is_told_again(journals: Recordings, source: JournalSource) -> None:
+    training = journals.begin()
+    training.started(epochs=3)
+    epoch(training, 0, 0.25)
+    cursor = source.news(training.run.id).cursor
+    training.end("exited")
+    again = journals.begin(run_id=training.run.id)
+    epoch(again, 0, 0.75)
+    new = source.news(training.run.id, cursor)
+    assert (list(new.epochs.at), new.epochs.values[MAP]) == ([0], [0.75])
+
+
+def test_lines_that_come_late_have_the_whole_end_told_anew(journals: Recordings, source: JournalSource) -> None:
+    early = journals.begin()
+    early.started()
+    early.console(1, "early")
+    later_one = journals.begin(run_id=early.run.id)
+    later_one.console(2, "later")
+    cursor = source.news(early.run.id).cursor
+    early.console(3, "from a fallback file")
+    new = source.news(early.run.id, cursor)
+    assert (new.console, new.console_is_whole_tail) == ("early\nfrom a fallback file\nlater\n", True)
+
+
+def test_what_becomes_of_a_delivery_is_told_though_it_is_no_event(tmp_path: Path) -> None:
+    with bench(tmp_path / "journal") as training:
+        source = JournalSource(training.journal.path)
+        training.register()
+        training.plan(training.message())
+        cursor = source.news(training.run.id).cursor
+        [claim] = training.claim()
+        training.record(Outcome(claim, "dead", error="too old"))
+        facts = source.news(training.run.id, cursor).facts
+    assert facts is not None
+    assert [one.state for one in facts.deliveries] == ["refused"]
+
+
+def test_a_cursor_of_another_process_has_all_told_again(journals: Recordings, source: JournalSource) -> None:
+    training = journals.begin()
+    training.started()
+    epoch(training, 0, 0.25)
+    listed, told = source.runs().cursor, source.news(training.run.id).cursor
+    other = JournalSource(journals.journal.path)
+    assert [line.key for line in other.runs(listed).runs] == [training.run.id]
+    assert other.runs(listed).is_whole
+    assert list(other.news(training.run.id, told).epochs.at) == []  # the journal is the same, so are its events
+    assert list(other.news(training.run.id, "made up").epochs.at) == [0]
+    assert other.news(training.run.id, "made up").is_whole
+
+
+def test_a_training_that_falls_silent_changes_though_nothing_is_written(journals: Recordings) -> None:
+    training = journals.begin()
+    training.started()
+    with journals.journal.begin() as connection:  # of another machine, so that its process is not looked at
+        connection.exec_driver_sql("UPDATE sessions SET boot_id = 'another', host = 'elsewhere'")
+    clock = Clock()
+    clock.now = time.time() + 10  # so that the files are not taken for just written
+    runs = JournalRuns(journals.journal.path, clock)
+    assert [line.state for line in runs.changes(None).runs] == ["running"]
+    cursor = runs.changes(None).cursor
+    clock.now += 3600
+    assert [line.state for line in runs.changes(cursor).runs] == ["interrupted"]
+
+
+def test_a_run_that_is_gone_is_told_and_not_found(journals: Recordings, source: JournalSource, tmp_path: Path) -> None:
+    training = journals.whole()
+    cursor = source.runs().cursor
+    with journals.journal.begin() as connection:
+        for table in ("events", "sessions", "runs"):
+            column = "id" if table == "runs" else "run_id"
+            connection.exec_driver_sql(f"DELETE FROM {table} WHERE {column} = ?", (training.run.id,))
+    assert source.runs(cursor).gone == [training.run.id]
+    with pytest.raises(UnknownRun, match="no run"):
+        source.news(training.run.id)
+
+
+def test_trends_are_of_the_metric_that_says_most(journals: Recordings, source: JournalSource) -> None:
+    training = journals.begin()
+    training.started()
+    for number in range(200):
+        epoch(training, number, number / 200)
+    trend = source.trends([training.run.id, "unknown"])[training.run.id]
+    assert (trend.metric, trend.values[0], trend.values[-1]) == (MAP, 0.0, 0.995)
+    assert len(trend.values) <= 60
+
+
+def test_pictures_are_the_trainer_s_plots_and_then_what_was_logged(journals: Recordings, source: JournalSource) -> None:
+    training = journals.begin()
+    training.started()
+    image = {"name": "sample", "step": 3, "form": "image", "mime": "image/png", "data": "aGk="}
+    training.event("media", image, "sample 3")
+    training.event("media", {**image, "step": 4, "mime": "image/svg+xml"}, "sample 4")  # it could hold a script
+    training.event("training_complete", {"results": {}, "plots": [{"type": "pr_curve", "x": [0], "y": [[1]]}]})
+    training.end()
+    told = source.pictures(training.run.id)
+    assert [(one.name, one.step, one.image) for one in told] == [
+        ("pr_curve", None, None),
+        ("sample", 3, "data:image/png;base64,aGk="),
+    ]
+
+
+def test_a_checkpoint_and_all_of_a_run_can_be_had(journals: Recordings, source: JournalSource) -> None:
+    training = journals.whole(content=b"the weights")
+    facts = source.news(training.run.id).facts
+    assert facts is not None
+    [checkpoint] = facts.checkpoints
+    assert checkpoint.sha256 is not None
+    assert checkpoint.download == f"/data/checkpoint?key={training.run.id}&sha256={checkpoint.sha256}"
+    file, parts = source.checkpoint(training.run.id, checkpoint.sha256)
+    assert (b"".join(parts), file.size) == (b"the weights", 11)
+    _, parts = source.archive(training.run.id)
+    with zipfile.ZipFile(io.BytesIO(b"".join(parts))) as read:
+        assert read.read("console.txt") == b"line 0\nline 1\nline 2\n"
+        assert json.loads(read.read("epochs.jsonl").splitlines()[2])["loss"] == 1 / 3
+        assert read.read(f"weights/final-{checkpoint.sha256[:12]}.pt") == b"the weights"
+
+
+@pytest.mark.parametrize("sha256", ["", "0" * 64, "../journal.db", ".."])
+def test_no_other_file_can_be_had_as_a_checkpoint(journals: Recordings, source: JournalSource, sha256: str) -> None:
+    with pytest.raises(UnknownRun):
+        source.checkpoint(journals.whole().run.id, sha256)
+
+
+def test_nothing_is_written_and_nothing_can_be_done(journals: Recordings, source: JournalSource) -> None:
+    training = journals.whole()
+    before = _files(journals.journal.path)
+    source.runs()
+    source.news(training.run.id)
+    source.pictures(training.run.id)
+    list(source.console(training.run.id))
+    with pytest.raises(Refused):
+        source.act(training.run.id, "delete")
+    assert _files(journals.journal.path) == before
+
+
+def test_a_mirror_and_a_pack_show_what_the_journal_shows(
+    journals: Recordings, source: JournalSource, tmp_path: Path
+) -> None:
+    training = journals.whole()
+    store = FolderStore(tmp_path / "mirror")
+    Mirroring(journals.journal, store).step()
+    pack = tmp_path / "runs.pack"
+    _pack(journals, pack)
+    with viewed_mirror(store.address) as mirror, viewed_pack(pack) as packed:
+        for other in (mirror, packed):
+            mine, same = source.news(training.run.id), other.news(training.run.id)
+            assert mine.line is not None
+            assert same.line is not None
+            assert (same.line.state, same.line.metrics) == ("completed", mine.line.metrics)
+            assert (same.epochs, same.console) == (mine.epochs, mine.console)
+            assert same.facts is not None
+            assert [(one.name, one.download) for one in same.facts.checkpoints] == [("final.pt", None)]
+
+
+def test_what_is_new_in_a_mirror_is_shown(journals: Recordings, tmp_path: Path) -> None:
+    clock = Clock()
+    training = journals.begin()
+    training.started()
+    store = FolderStore(tmp_path / "mirror")
+    mirroring = Mirroring(journals.journal, store)
+    mirroring.step()
+    before = _files(store.folder)
+    with taken_copy._temporary() as copy:
+        mirror = MirrorSource(store.address, copy, clock)
+        cursor = mirror.news(training.run.id).cursor
+        epoch(training, 0, 0.5)
+        mirroring.step()
+        added = _files(store.folder)
+        assert list(mirror.news(training.run.id, cursor).epochs.at) == []  # it was looked at a moment ago
+        clock.now += 10
+        assert list(mirror.news(training.run.id, cursor).epochs.at) == [0]
+    assert _files(store.folder) == added != before
+
+
+def _refuse(training: Bench) -> None:
+    training.register()
+    training.plan(training.message())
+    [claim] = training.claim()
+    training.record(Outcome(claim, "dead", error="too old"))
+
+
+def _pack(journals: Recordings, path: Path) -> None:
+    with ExitStack() as stack:
+        archive.write(contents.collect(stack, journals.journal, None), path, None, lambda _: None)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """Return what is in a folder, but the memory that SQLite's processes share, in which readers note themselves."""
+    files = [one for one in folder.rglob("*") if one.is_file() and one.suffix != ".db-shm"]
+    return {str(one.relative_to(folder)): one.read_bytes() for one in files}

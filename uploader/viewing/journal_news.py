@@ -1,0 +1,102 @@
+"""What is new of one run of a journal since a page looked last.
+
+A cursor holds the id of the newest event that was told, and digests of the line and of the facts, so that these are
+told again only when they have changed: deliveries that arrive leave no event.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from journal.folder import Journal
+from journal.mirror.mirror_state import states
+from journal.reading.console_text import ConsoleChunk
+from journal.reading.run_growth import RunGrowth
+from journal.reading.run_reader import RunReader
+from uploader.console_chunks import folded
+from uploader.dashboard.columns import columns, evenly, machine_columns
+from uploader.dashboard.shown import Progress, RunFacts, RunNews
+from uploader.viewing.journal_facts import MOVING, run_facts
+from uploader.viewing.journal_runs import ListedRun
+
+_LINES = 2000
+"""So many of the last lines of a console are told at first; all of it is had as text."""
+_DELIVERIES = 100
+_SAMPLES = 2000
+_FEW = 3
+"""Epochs that `contents` reads beside: none of them is used."""
+
+
+def run_news(opened: Journal, folder: Path, run: ListedRun, since: str | None) -> RunNews:
+    """Return what a run's page tells, or what of it is new.
+
+    Args:
+        opened: The journal.
+        folder: Where it is, even if `opened` is a copy.
+        run: The run.
+        since: A cursor of an earlier call, or None.
+    """
+    after, known_line, known_facts = _read_cursor(since)
+    line, reader = run.line, RunReader(opened.begin, run.line.key)
+    growth = reader.growth(after, _LINES)
+    facts = _facts(reader, folder, run, growth)
+    told_line, told_facts = _digest(line), _digest(_lasting(facts))
+    is_known = told_facts == known_facts
+    return RunNews(
+        cursor=json.dumps([growth.last, told_line, told_facts], separators=(",", ":")),
+        line=None if told_line == known_line else line,
+        facts=None if is_known else facts,
+        progress=_progress(facts) if is_known and growth.epochs else None,
+        epochs=columns(
+            [one.epoch for one in growth.epochs],
+            [one.recorded_at for one in growth.epochs],
+            [one.metrics for one in growth.epochs],
+        ),
+        system=machine_columns(evenly(growth.samples, _SAMPLES)),
+        console=console_text(growth.console),
+        console_is_whole_tail=bool(after) and not growth.console_is_later,
+        console_cut=growth.is_cut,
+        is_whole=bool(since) and not after,
+    )
+
+
+def console_text(chunks: Sequence[ConsoleChunk]) -> str:
+    """Return console text as a page shows it: of a line that was written over, what was left of it."""
+    return "".join(f"{line}\n" for chunk in chunks for line in folded(chunk.text))
+
+
+def _facts(reader: RunReader, folder: Path, run: ListedRun, growth: RunGrowth) -> RunFacts:
+    key = run.line.key
+    contents = reader.contents(epochs=_FEW, lines=1, deliveries=_DELIVERIES)
+    kept = {one.sha256 for one in contents.checkpoints if one.is_kept and (folder / "blobs" / one.sha256).is_file()}
+    downloads = {sha256: f"/data/checkpoint?{urlencode({'key': key, 'sha256': sha256})}" for sha256 in kept}
+    mirrors = states(folder, [key]).get(key, ())
+    return run_facts(contents, run.gist, growth, mirrors=mirrors, downloads=downloads, save_dir=run.save_dir)
+
+
+def _progress(facts: RunFacts) -> Progress:
+    return Progress([one for one in facts.facts if one.label in MOVING], facts.best)
+
+
+def _lasting(facts: RunFacts) -> RunFacts:
+    """Return the facts without those that move while a run is trained."""
+    return replace(facts, facts=[one for one in facts.facts if one.label not in MOVING], best=None)
+
+
+def _read_cursor(since: str | None) -> tuple[int, str, str]:
+    """Return what a cursor holds; what a new page knows where it is none of ours."""
+    try:
+        event, line, facts = json.loads(since or "")
+        return int(event), str(line), str(facts)
+    except (ValueError, TypeError):
+        return 0, "", ""
+
+
+def _digest(value: Any) -> str:
+    return sha256(repr(value).encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -1,0 +1,126 @@
+"""A journal as the source of a dashboard. It only reads, in short transactions; nothing can be done to a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from journal.errors import UnknownRow
+from journal.read_only import reading
+from journal.reading.run_reader import RunReader
+from uploader.dashboard.columns import number
+from uploader.dashboard.run_source import Refused, UnknownRun
+from uploader.dashboard.shown import Action, Download, Picture, RunLine, RunList, RunNews, Trend
+from uploader.dashboard.zip_stream import zipped
+from uploader.reports.recorded_runs import RecordedJournal
+from uploader.viewing.journal_news import console_text, run_news
+from uploader.viewing.journal_runs import JournalRuns, ListedRun
+from uploader.viewing.run_archive import archive_files, blob_parts
+from uploader.viewing.run_pictures import run_pictures
+
+_TREND = 60
+_MAIN = ("metrics/mAP50-95(M)", "metrics/mAP50-95(P)", "metrics/mAP50-95(B)", "metrics/accuracy_top1", "metrics/mIoU")
+"""What of a trainer's metrics says how good a model is, the first that there is."""
+
+
+class JournalSource:
+    """Tells a dashboard of a journal's runs; see `uploader.dashboard.run_source.RunSource`."""
+
+    def __init__(self, folder: Path, title: str | None = None) -> None:
+        """Read nothing yet.
+
+        Args:
+            folder: The journal's, absolute.
+            title: What pages call it; its folder by default.
+        """
+        self._folder = folder
+        self._title = title or str(folder)
+        self._runs = JournalRuns(folder)
+
+    @property
+    def title(self) -> str:
+        """What is shown."""
+        return self._title
+
+    def has(self, key: str) -> bool:
+        """Return whether there is such a run."""
+        return self._runs.find(key) is not None
+
+    def runs(self, since: str | None = None) -> RunList:
+        """Return the list of runs, or what changed of it."""
+        return self._runs.changes(since)
+
+    def trends(self, keys: Sequence[str]) -> Mapping[str, Trend]:
+        """Return how the main metric of some runs went."""
+        names = {key: name for key in keys if (found := self._runs.find(key)) and (name := main_metric(found.line))}
+        with reading(self._folder) as opened:
+            read = {key: RunReader(opened.begin, key).epochs(_TREND) for key in names}
+        values = {key: [number(one.metrics.get(names[key])) for one in epochs] for key, epochs in read.items()}
+        return {key: Trend(names[key], told) for key, told in values.items()}
+
+    def news(self, key: str, since: str | None = None) -> RunNews:
+        """Return what a run's page tells, or what of it is new."""
+        run = self._find(key)
+        known, _, cursor = (since or "").partition(" ")
+        now = self._runs.cursor
+        if since is not None and known == now:
+            return RunNews(since)  # nothing was written since
+        try:
+            with reading(self._folder) as opened:
+                told = run_news(opened, self._folder, run, cursor)
+        except UnknownRow:
+            raise self._is_unknown(key) from None
+        return replace(told, cursor=f"{now} {told.cursor}")
+
+    def pictures(self, key: str) -> Sequence[Picture]:
+        """Return its plots, then what was logged."""
+        gist = self._find(key).gist
+        with reading(self._folder) as opened:
+            return run_pictures(gist, RunReader(opened.begin, key).media())
+
+    def console(self, key: str) -> Iterator[str]:
+        """Yield all that it printed."""
+        self._find(key)
+        run = RecordedJournal(self._folder).run(key)
+        return (console_text([chunk]) for chunk in run.console_chunks())
+
+    def checkpoint(self, key: str, sha256: str) -> tuple[Download, Iterator[bytes]]:
+        """Return one of its checkpoints."""
+        self._find(key)
+        with reading(self._folder) as opened:
+            own = {one.sha256: one for one in RunReader(opened.begin, key).checkpoints()}
+        blob = self._folder / "blobs" / sha256
+        if sha256 not in own or not blob.is_file():
+            raise UnknownRun("the journal does not have the bytes of this checkpoint")
+        return Download(own[sha256].filename, "application/octet-stream", blob.stat().st_size), blob_parts(blob)
+
+    def archive(self, key: str) -> tuple[Download, Iterator[bytes]]:
+        """Return all that is known of it, as a ZIP file."""
+        name = self._find(key).line.name
+        run = RecordedJournal(self._folder).run(key)
+        return Download(f"{name}.zip", "application/zip"), zipped(archive_files(run, self.news(key)))
+
+    def act(self, key: str, action: Action, value: Any = None) -> None:
+        """Refuse: pages of a journal only show it.
+
+        Raises:
+            Refused: Always.
+        """
+        raise Refused("a journal is only looked at here; its platform's pages change runs")
+
+    def _find(self, key: str) -> ListedRun:
+        found = self._runs.find(key)
+        if found is None:
+            raise self._is_unknown(key)
+        return found
+
+    def _is_unknown(self, key: str) -> UnknownRun:
+        return UnknownRun(f"no run {key} in {self._title}")
+
+
+def main_metric(line: RunLine) -> str | None:
+    """Return the metric that says how good a run is, or the first one that it has."""
+    told = [name for name in line.metrics if name.startswith("metrics/")] or [*line.metrics]
+    return next((name for name in _MAIN if name in line.metrics), told[0] if told else None)

@@ -1,0 +1,128 @@
+"""A mirror or a pack as a journal that is only looked at: its events in a temporary one, which nobody drains.
+
+Checkpoints are named, but their bytes stay where they are.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from journal.folder import Journal
+from journal.mirror.layout import BLOBS, RUNS
+from journal.mirror.mirror_addresses import open_mirror
+from journal.mirror.restoring import restore
+from journal.mirror.stores import Listed, Source
+from journal.opening import open_journal
+from journal.packs.archive import open_pack
+from uploader.dashboard.shown import RunList, RunNews
+from uploader.viewing.journal_source import JournalSource
+
+_EVERY = 5.0
+"""Seconds between two looks at a mirror, each of which is a listing."""
+
+
+class MirrorSource(JournalSource):
+    """Tells a dashboard of a mirror's runs; what is new in the mirror is taken in while somebody looks."""
+
+    def __init__(self, address: str, copy: Journal, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take in what is there.
+
+        Args:
+            address: The mirror's.
+            copy: A journal for it alone.
+            clock: Seconds; never goes back.
+
+        Raises:
+            MirrorUnavailable: It cannot be read.
+        """
+        super().__init__(copy.path, address)
+        self._store = open_mirror(address)
+        self._copy = copy
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._taken: set[str] = set()
+        self._looked_at = clock()
+        self._take_in()
+
+    def runs(self, since: str | None = None) -> RunList:
+        """Return the list of runs, or what changed of it."""
+        self._look()
+        return super().runs(since)
+
+    def news(self, key: str, since: str | None = None) -> RunNews:
+        """Return what a run's page tells, or what of it is new."""
+        self._look()
+        return super().news(key, since)
+
+    def _look(self) -> None:
+        """Take in what is new, unless another page does so at the moment."""
+        if self._clock() - self._looked_at < _EVERY or not self._turn.acquire(blocking=False):
+            return
+        try:
+            self._looked_at = self._clock()
+            self._take_in()
+        finally:
+            self._turn.release()
+
+    def _take_in(self) -> None:
+        new = {one.name for one in self._store.list(RUNS)} - self._taken
+        if new:
+            restored = restore(self._copy, _EventsOf(self._store, new))
+            self._taken |= new - set(restored.left)
+
+
+@contextmanager
+def viewed_mirror(address: str) -> Iterator[JournalSource]:
+    """Yield a mirror as a source, as long as the block lasts.
+
+    Raises:
+        MirrorUnavailable: It cannot be read.
+    """
+    with _temporary() as copy:
+        yield MirrorSource(address, copy)
+
+
+@contextmanager
+def viewed_pack(path: Path) -> Iterator[JournalSource]:
+    """Yield a pack as a source, as long as the block lasts.
+
+    Raises:
+        DamagedPack: It is torn or was altered.
+        JournalUnavailable: It cannot be read.
+    """
+    with _temporary() as copy:
+        with open_pack(path) as pack:
+            restore(copy, _EventsOf(pack, {one.name for one in pack.list(RUNS)}))
+        yield JournalSource(copy.path, str(path))
+
+
+@contextmanager
+def _temporary() -> Iterator[Journal]:
+    with (
+        tempfile.TemporaryDirectory(prefix="uploader-view-") as folder,
+        open_journal(folder, durability="process") as journal,
+    ):
+        yield journal
+
+
+class _EventsOf:
+    """Some of the objects of a mirror or a pack, and no checkpoint; see `journal.mirror.stores.Source`."""
+
+    def __init__(self, store: Source, names: Collection[str]) -> None:
+        self._store = store
+        self._names = names
+
+    def get(self, name: str) -> bytes | None:
+        return None if name.startswith(BLOBS) else self._store.get(name)
+
+    def get_file(self, name: str, target: Path) -> bool:
+        del name, target
+        return False
+
+    def list(self, prefix: str = "") -> Iterator[Listed]:
+        return (Listed(name, 0) for name in sorted(self._names) if name.startswith(prefix))
