@@ -50,7 +50,7 @@ def told(value):
 
 
 def test_training_and_validation_loss_share_a_chart_and_results_come_first(page):
-    titles = page.locator("section.chart h3").all_inner_texts()
+    titles = page.locator("#curves section.chart h3").all_inner_texts()
     assert titles[:2] == ["metrics/precision(B)", "metrics/recall(B)"]
     assert titles[4:] == ["box_loss", "cls_loss", "dfl_loss", "lr"]
     assert list(legend(page, "box_loss")) == ["train/box_loss", "val/box_loss"]
@@ -112,7 +112,7 @@ def test_a_line_is_switched_off_in_the_legend(page):
 
 def test_charts_are_filtered_by_words_and_the_address_keeps_them(page):
     page.get_by_label("Filter charts").fill("LOSS val")
-    assert page.locator("section.chart:visible h3").all_inner_texts() == ["box_loss", "cls_loss", "dfl_loss"]
+    assert page.locator("#curves section.chart:visible h3").all_inner_texts() == ["box_loss", "cls_loss", "dfl_loss"]
     page.reload()
     page.get_by_text("3 of 8 charts").wait_for()
 

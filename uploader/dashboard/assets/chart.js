@@ -5,9 +5,9 @@ const MARK = 4; // half the size of a mark, in CSS pixels
 
 const two = (value) => String(Math.floor(value)).padStart(2, "0");
 
-/** A place on the horizontal axis in words: "epoch 12", "1:05:00" or "14:30:05". */
+/** A place on the horizontal axis in words: "1:05:00" of time, "14:30:05" of the clock, "epoch 12" of any other. */
 export function placeName(x, value, bare = false) {
-  if (x === "epoch") return bare ? String(value) : `epoch ${value}`;
+  if (x !== "clock" && x !== "time") return bare ? precise(value) : `${x} ${precise(value)}`;
   if (x === "clock") return new Date(value * 1000).toLocaleString([], { dateStyle: bare ? undefined : "medium", timeStyle: "medium", hourCycle: "h23" });
   const [hours, minutes] = [value / 3600, (value / 60) % 60];
   return hours >= 1 ? `${Math.floor(hours)}:${two(minutes)}:${two(value % 60)}` : `${Math.floor(minutes)}:${two(value % 60)}`;
@@ -61,7 +61,7 @@ export function drawChart(box, view, told) {
   function seriesOf(line) {
     const common = { scale: "y", stroke: line.stroke, dash: line.dash, show: !line.hidden, spanGaps: false };
     const dots = { size: 5, filter: (_, __, show) => (show ? null : line.alone) };
-    const main = { ...common, width: now.lines.length > 12 ? 1 : 1.6, points: dots };
+    const main = { ...common, width: line.width ?? (now.lines.length > 12 ? 1 : 1.6), points: dots };
     return now.smoothing ? [{ ...common, alpha: 0.25, width: 1, points: { ...dots, size: 3 } }, main] : [main];
   }
 
@@ -213,6 +213,7 @@ const moves = (type) => type === "mousemove" || type === "mouseleave";
 
 /** Steps between ticks: whole epochs; whole seconds, minutes, hours and days. */
 function incrsOf(x) {
+  if (x !== "clock" && x !== "time" && x !== "epoch") return undefined;
   if (x === "epoch") return [0, 1, 2, 3, 4, 5, 6, 7].flatMap((power) => [1, 2, 5].map((each) => each * 10 ** power));
   const [minute, hour, day] = [60, 3600, 86400];
   return [1, 5, 15, 30, minute, 5 * minute, 15 * minute, 30 * minute, hour, 2 * hour, 6 * hour, 12 * hour, ...[1, 2, 7, 30, 90, 365].map((each) => each * day)];

@@ -1,0 +1,84 @@
+// What a person does to a run. The key is kept for this tab, and a browser never sends it by itself.
+import { at, h } from "./base.js";
+import { bytes } from "./words.js";
+
+const KEPT = "uploader-key";
+
+/** Ask in a dialog; returns what was written, true where nothing is to be written, or null. */
+function ask({ title, body = [], field = null, verb, danger = false, must = null, error = "" }) {
+  const { promise, resolve } = Promise.withResolvers?.() ?? deferred();
+  const go = h("button", { type: "submit", class: danger ? "danger" : "primary", disabled: must != null }, verb);
+  field?.addEventListener("input", () => { go.disabled = must != null && field.value !== must; });
+  const dialog = h("dialog", { "aria-label": title, onclose: () => { dialog.remove(); resolve(null); } },
+    h("form", { class: "stack", onsubmit: (event) => { event.preventDefault(); resolve(field ? field.value : true); dialog.close(); } },
+      h("h2", {}, title), body, error ? h("p", { class: "notice", "data-kind": "bad", role: "alert" }, error) : null, field,
+      h("div", { class: "choices" }, h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), go)));
+  document.body.append(dialog);
+  dialog.showModal();
+  field?.select();
+  return promise;
+}
+
+function deferred() {
+  const made = {};
+  made.promise = new Promise((resolve) => { made.resolve = resolve; });
+  return made;
+}
+
+/** Ask the server to do it; asks for the key where the server wants one. Returns an error in words, or "". */
+async function post(key, action, value) {
+  for (let wrong = ""; ;) {
+    const known = sessionStorage.getItem(KEPT);
+    const headers = { "Content-Type": "application/json", ...(known && { Authorization: `Bearer ${known}` }) };
+    const answer = await fetch(at("/data/act"), { method: "POST", headers, body: JSON.stringify({ key, action, value }) });
+    if (answer.ok) return "";
+    const told = (await answer.json().catch(() => ({}))).error ?? `The server answered ${answer.status}`;
+    if (answer.status !== 401) return told;
+    const field = h("input", { type: "password", autocomplete: "off", required: true, "aria-label": "Key" });
+    const body = h("p", {}, "The server's key is needed to change runs. It is kept until this tab is closed.");
+    const given = await ask({ title: "Key", body, field, verb: "Go on", error: wrong });
+    if (!given) return told;
+    sessionStorage.setItem(KEPT, given.trim());
+    wrong = "The server did not take this key.";
+  }
+}
+
+const text = (value, label, tag = "input") => h(tag, { "aria-label": label, value, rows: tag === "textarea" ? 5 : null });
+
+/** What is asked before each action, and what is sent for the answer. */
+const ASKED = {
+  stop: () => ({ title: "Stop this run?", body: h("p", {}, "Its training ends after the epoch that it is in, and keeps its results."), verb: "Stop" }),
+  rename: ({ line }) => ({ title: "Rename", field: text(line.name, "Name"), verb: "Rename" }),
+  tags: ({ line }) => ({ title: "Tags", body: h("p", { class: "quiet" }, "With commas between them."), field: text(line.tags.join(", "), "Tags"), verb: "Save", sent: (told) => told.split(",").map((each) => each.trim()).filter(Boolean) }),
+  note: ({ facts }) => ({ title: "Note", field: Object.assign(text(null, "Note", "textarea"), { value: facts.note }), verb: "Save" }),
+  delete: ({ line, facts }) => ({
+    title: "Delete this run?",
+    body: [h("p", {}, "This cannot be undone. It removes from here:"), h("ul", {}, gone(line, facts).map((each) => h("li", {}, each))), h("p", {}, "Type its name to confirm: ", h("b", {}, line.name))],
+    field: text("", "The run's name"), must: line.name, danger: true, verb: "Delete", sent: () => null,
+  }),
+};
+
+/** What a deletion removes, in words. */
+function gone(line, facts) {
+  const size = facts.checkpoints.reduce((sum, each) => sum + (each.size ?? 0), 0);
+  const files = facts.checkpoints.map((each) => `${each.name}${each.size == null ? "" : ` (${bytes(each.size)})`}`).join(", ");
+  return [`${line.epochs_done} epochs with their values`, facts.checkpoints.length ? `${facts.checkpoints.length} checkpoints, ${bytes(size)}: ${files}` : "no checkpoint", "what it printed, its plots and images, and all else that is known of it"];
+}
+
+const WORDS = { stop: "Stop", rename: "Rename", tags: "Tags", note: "Note", delete: "Delete…" };
+
+/**
+ * Buttons for what may be done.
+ * @param {function(): {key: string, line: object, facts: object}} of  the run as it is now
+ * @param {function(string, string): void} told  is told an error, or "", and which action it was
+ */
+export function buttonsOf(of, told) {
+  return of().facts.actions.map((action) => h("button", { type: "button", class: action === "delete" ? "danger" : null, onclick: () => act(action) }, WORDS[action]));
+
+  async function act(action) {
+    const { sent = (value) => value, ...asked } = ASKED[action](of());
+    const given = await ask(asked);
+    if (given === null) return;
+    told(await post(of().key, action, given === true ? null : sent(given)).catch(() => "The server cannot be reached."), action);
+  }
+}

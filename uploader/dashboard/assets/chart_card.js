@@ -1,0 +1,93 @@
+// One chart with its title and legend.
+import { h } from "./base.js";
+import { drawChart, placeName } from "./chart.js";
+import { short } from "./words.js";
+
+/** More lines, and a legend shows only those near the cursor. */
+export const MANY = 8;
+
+/**
+ * Make a chart, which is built once it is seen: `see(true)`.
+ * @param {string} title
+ * @param {object} of  `hidden`: a Set of the ids of lines that are switched off; `viewOf(title)`: what `drawChart` draws;
+ *                     `zoom(zoom)`: is told what a person wants to see
+ */
+export function cardFor(title, { hidden, viewOf, zoom }) {
+  const box = h("div", { class: "plot", tabindex: 0, role: "slider", "aria-label": `${title}: a place on the chart`, "aria-valuemin": 1, "aria-valuenow": 1 });
+  const where = h("span", { class: "quiet number where" });
+  const legend = h("ul", { class: "legend" });
+  const larger = h("button", { type: "button", class: "plain small", "aria-pressed": "false", title: "Larger", "aria-label": `${title} larger`, onclick: enlarge }, "⤢");
+  const element = h("section", { class: "chart card", "aria-label": title }, h("div", { class: "row" }, h("h3", { class: "grow" }, title), where, larger), box, legend);
+  let [chart, view, visible, stale, entries] = [null, null, false, true, []];
+
+  function enlarge() {
+    larger.setAttribute("aria-pressed", String(element.classList.toggle("large")));
+    element.scrollIntoView({ block: "nearest" });
+  }
+
+  function build() {
+    const had = chart;
+    had?.destroy();
+    view = viewOf(title);
+    entries = view.lines.map(entryOf);
+    legend.classList.toggle("many", entries.length > MANY);
+    tell(null);
+    if (box.clientWidth) chart = drawChart(box, view, { cursor: tell, zoom });
+    stale = !chart;
+  }
+
+  function entryOf(line, number) {
+    const value = h("b", { class: "number" });
+    const toggle = () => {
+      if (!hidden.delete(line.id)) hidden.add(line.id);
+      chart?.show(number, !hidden.has(line.id));
+      button.setAttribute("aria-pressed", String(!hidden.has(line.id)));
+    };
+    const swatch = h("span", { class: line.dash ? "swatch dashed" : "swatch" });
+    swatch.style.setProperty("--run", line.colour);
+    const button = h("button", { type: "button", class: "plain small", "aria-pressed": String(!line.hidden), onclick: toggle }, swatch, h("span", {}, line.label), value);
+    const end = line.end == null ? null : h("span", { class: "quiet number", title: "The final evaluation, which is no epoch" }, `final ${short(line.end)}`);
+    return { item: h("li", {}, button, end), value };
+  }
+
+  /** Show each line's value below the cursor, or its last one. */
+  function tell(cursor) {
+    where.textContent = cursor ? placeName(view.x, cursor.at) : "";
+    const values = view.lines.map((line, number) => (cursor ? line.raw[cursor.rows[number]] : line.raw.findLast((each) => each != null)));
+    const items = entries.map((entry, number) => ({ ...entry, said: values[number] }));
+    const chosen = entries.length <= MANY ? items : nearest(items, cursor);
+    for (const { value, said } of chosen) value.textContent = short(said);
+    legend.replaceChildren(...chosen.map(({ item }) => item));
+  }
+
+  return {
+    element,
+    box,
+    see(now) {
+      visible = now;
+      if (visible && (stale || !chart)) build();
+      if (!visible && chart) { chart.destroy(); chart = null; }
+    },
+    update() {
+      stale = true;
+      if (!visible) return;
+      const newer = viewOf(title);
+      if (!chart || newer.lines.map((line) => line.id).join() !== view.lines.map((line) => line.id).join()) return build();
+      view = newer;
+      chart.update(view);
+      tell(null);
+      stale = false;
+    },
+    redraw() { stale = true; if (visible) build(); },
+    zoom() { if (chart) chart.zoom(viewOf(title).zoom); },
+    fit() { if (chart) chart.fit(); else if (visible) build(); },
+    give() { chart?.destroy(); element.remove(); },
+  };
+}
+
+/** The lines that are nearest to the cursor, from above. */
+function nearest(items, cursor) {
+  const far = ({ said }) => Math.abs(said - cursor.y);
+  const there = cursor ? items.filter(({ said }) => said != null) : [];
+  return there.sort((a, b) => far(a) - far(b)).slice(0, MANY).sort((a, b) => b.said - a.said);
+}

@@ -1,0 +1,79 @@
+// A run's plots, drawn from their data, and what was logged by step.
+import { h } from "./base.js";
+import { cardFor } from "./chart_card.js";
+import { matrixOf } from "./matrix.js";
+import { alone } from "./series.js";
+import { paint, short } from "./words.js";
+
+const AXES = { pr_curve: ["recall", "precision"], f1_curve: ["confidence", "F1"], precision_curve: ["confidence", "precision"], recall_curve: ["confidence", "recall"] };
+const TITLES = { pr_curve: "Precision over recall", confusion_matrix: "Confusion matrix" };
+const seen = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => target.see?.(isIntersecting)), { rootMargin: "400px 0px" });
+const sized = new ResizeObserver((entries) => entries.forEach(({ target }) => target.fit?.()));
+
+/** Cards for pictures as /data/pictures tells them: one for each name, with a slider where there are several steps. */
+export function picturesOf(pictures, classNames = []) {
+  const groups = new Map();
+  for (const one of pictures) groups.set(one.name, [...(groups.get(one.name) ?? []), one]);
+  return [...groups].map(([name, all]) => stepped(name, all.sort((a, b) => (a.step ?? Infinity) - (b.step ?? Infinity)), classNames));
+}
+
+function stepped(name, all, classNames) {
+  const draw = (one) => drawn(one, classNames);
+  if (all.length === 1) return draw(all[0]);
+  let card = draw(all.at(-1));
+  const said = h("output", { class: "number" }, stepName(all.at(-1)));
+  const slider = h("input", { type: "range", min: 0, max: all.length - 1, value: all.length - 1, oninput: () => {
+    const one = all[slider.value];
+    said.textContent = stepName(one);
+    slider.setAttribute("aria-valuetext", stepName(one));
+    const next = draw(one);
+    next.append(label);
+    card.replaceWith(next);
+    card = next;
+  } });
+  const label = h("label", { class: "field step" }, h("span", { class: "sr" }, `Step of ${name}`), slider, said);
+  card.append(label);
+  return card;
+}
+
+const stepName = ({ step }) => (step == null ? "end" : `epoch ${step + 1}`);
+
+function drawn(one, classNames) {
+  const { name, plot, image } = one;
+  const title = TITLES[name] ?? (AXES[name] ? `${AXES[name][1][0].toUpperCase()}${AXES[name][1].slice(1)} over ${AXES[name][0]}` : name);
+  if (image) return h("figure", { class: "card chart" }, h("figcaption", {}, h("b", {}, title), h("span", { class: "quiet" }, ` ${stepName(one)}`)), h("img", { src: image, alt: `${title}, ${stepName(one)}`, loading: "lazy" }));
+  const names = namesOf(plot, classNames);
+  if (plot?.matrix?.length) return matrixOf(title, plot.matrix, names);
+  if (plot?.x?.length && plot.y) return curves(title, AXES[name]?.[0] ?? "x", plot, names);
+  return h("section", { class: "card chart", "aria-label": title }, h("h3", {}, title), h("p", { class: "quiet" }, "It came without data to draw."));
+}
+
+/** The names of a plot's rows; of curves, only some classes may have one. */
+function namesOf(plot, classNames) {
+  const known = plot?.names ?? classNames;
+  const names = Array.isArray(known) ? known : Object.values(known);
+  return plot?.classes && !plot.matrix ? plot.classes.map((at) => names[at] ?? `class ${at}`) : names;
+}
+
+/** Curves by class, with their mean; curves by name. */
+function curves(title, x, plot, names) {
+  const byName = !Array.isArray(plot.y);
+  const rows = byName ? Object.values(plot.y) : Array.isArray(plot.y[0]) ? plot.y : [plot.y];
+  const labels = byName ? Object.keys(plot.y) : rows.map((_, row) => names[row] ?? (rows.length > 1 ? `class ${row}` : "all classes"));
+  const scores = byName ? [] : (plot.ap ?? []).map((each) => (Array.isArray(each) ? each[0] : each));
+  const many = rows.length > 8;
+  const lines = rows.map((values, row) => lineOf(labels[row], values, many ? "var(--frame)" : `var(--run-${(row + 1) % 10})`, scores[row]));
+  if (!byName && rows.length > 1) lines.push({ ...lineOf("all classes", plot.x.map((_, at) => mean(rows.map((row) => row[at]))), "var(--accent)", mean(scores)), width: 3 });
+  const order = plot.x.map((_, at) => at).sort((a, b) => plot.x[a] - plot.x[b]);
+  const state = { xs: order.map((at) => plot.x[at]), lines: lines.map((line) => ({ ...line, values: order.map((at) => line.values[at]) })), x, zoom: null, sync: null };
+  const card = cardFor(title, { hidden: new Set(), viewOf: () => ({ ...state, lines: state.lines.map(inked) }), zoom: (zoom) => { state.zoom = zoom; card.zoom(); } });
+  Object.assign(card.element, { see: card.see });
+  Object.assign(card.box, { fit: card.fit });
+  seen.observe(card.element);
+  sized.observe(card.box);
+  return card.element;
+}
+
+const mean = (values) => (values.length ? values.reduce((sum, each) => sum + (each ?? 0), 0) / values.length : undefined);
+const lineOf = (label, values, colour, score) => ({ id: label, label: score == null ? label : `${label}, AP50 ${short(score)}`, values, colour });
+const inked = (line) => ({ ...line, raw: line.values, alone: alone(line.values), stroke: paint(line.colour), best: null, end: null });

@@ -1,0 +1,102 @@
+// What a run's page tells in tables and lists.
+import { at, h } from "./base.js";
+import { bytes, chip, duration, lowerIsBetter, short, time } from "./words.js";
+
+const FORMS = {
+  time: (value) => time(value, { absolute: true }),
+  milliseconds: (value) => duration(value / 1000),
+  bytes,
+  code: (value) => h("code", {}, String(value)),
+  link: (value) => linkTo(value),
+  text: short,
+};
+
+/** A link to another server, if that is what it is. */
+export function linkTo(address, text = address) {
+  return /^https?:\/\//i.test(address) ? h("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, text) : text;
+}
+
+/** Facts under their labels. */
+export const factsOf = (facts) => h("dl", { class: "facts" }, facts.flatMap(({ label, value, form }) => [h("dt", {}, label), h("dd", {}, (FORMS[form] ?? short)(value))]));
+
+/** A table in a room of its own, where it may be wider than the page. Columns whose head ends in # hold digits. */
+function table(label, heads, rows) {
+  const head = h("tr", {}, heads.map((each) => h("th", { scope: "col" }, each.replace("#", ""))));
+  heads.forEach((each, at) => each.endsWith("#") && [head, ...rows].forEach(({ children }) => children[at].classList.add("number")));
+  const body = h("tbody", {}, rows);
+  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, h("table", {}, h("thead", {}, head), body));
+}
+
+const row = (first, ...cells) => h("tr", {}, h("th", { scope: "row" }, first), cells.map((cell) => h("td", {}, cell)));
+
+/** Every metric's last and best value, and that of the final evaluation. `update` writes what has changed. */
+export function valuesOf() {
+  const cells = new Map();
+  const element = table("Values", ["Metric", "Last#", "Best#", "At epoch#", "Final evaluation#"], []);
+  const body = element.querySelector("tbody");
+  function add(name) {
+    const made = [0, 1, 2, 3].map(() => h("td", { class: "number" }));
+    body.append(h("tr", {}, h("th", { scope: "row" }, name), made));
+    cells.set(name, made);
+  }
+  return {
+    element,
+    update({ columns, evaluation = {} }) {
+      for (const name of new Set([...Object.keys(columns.values), ...Object.keys(evaluation)])) {
+        if (!cells.has(name)) add(name);
+        const known = columns.values[name] ?? [];
+        const best = known.reduce((most, value, at) => (value != null && (most < 0 || (lowerIsBetter(name) ? value < known[most] : value > known[most])) ? at : most), -1);
+        const told = [short(known.findLast((each) => each != null)), short(known[best]), best < 0 ? "" : String(columns.at[best] + 1), short(evaluation[name])];
+        told.forEach((text, at) => { if (cells.get(name)[at].textContent !== text) cells.get(name)[at].textContent = text; });
+      }
+    },
+  };
+}
+
+/** Nested values by their path, with a search. */
+export function searchable(label, values) {
+  const pairs = flat(values).map(([name, value]) => ({ told: `${name} ${value}`.toLowerCase(), element: row(name, value === "" ? "–" : value) }));
+  const none = h("p", { class: "quiet", hidden: true, role: "status" }, "Nothing of that name or value.");
+  const search = h("input", { type: "search", placeholder: "Search", "aria-label": `Search ${label}`, oninput: () => {
+    const words = search.value.toLowerCase().split(/\s+/);
+    for (const { told, element } of pairs) element.hidden = !words.every((word) => told.includes(word));
+    none.hidden = pairs.some(({ element }) => !element.hidden);
+  } });
+  return [h("div", { class: "row controls" }, search), none, h("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": label }, h("table", { class: "pairs" }, h("tbody", {}, pairs.map(({ element }) => element))))];
+}
+
+function flat(value, path = "") {
+  if (value === null || typeof value !== "object" || !Object.keys(value).length || (Array.isArray(value) && value.every((each) => typeof each !== "object"))) {
+    return [[path, Array.isArray(value) ? value.join(", ") : value === null ? "none" : typeof value === "object" ? "" : String(value)]];
+  }
+  return Object.entries(value).flatMap(([name, each]) => flat(each, path ? `${path}.${name}` : name));
+}
+
+/** Checkpoints with what identifies them. */
+export function checkpointsOf(all) {
+  return table("Checkpoints", ["Name", "Epoch#", "Size#", "State", "Saved", "SHA-256", ""], all.map((one) => row(
+    one.name, one.epoch == null ? "–" : String(one.epoch + 1), bytes(one.size) || "–", one.state ? chip(one.state) : "", time(one.saved_at ?? one.arrived_at),
+    one.sha256 ? [h("code", { title: one.sha256 }, one.sha256.slice(0, 12)), copyOf(one.sha256, `the SHA-256 of ${one.name}`)] : "–",
+    one.download ? h("a", { class: "button", href: at(one.download), download: one.name }, "Download") : h("span", { class: "quiet" }, "not here"))));
+}
+
+function copyOf(text, what) {
+  const button = h("button", { type: "button", class: "small", "aria-label": `Copy ${what}`, onclick: async () => {
+    button.textContent = await navigator.clipboard.writeText(text).then(() => "copied", () => "not allowed");
+    setTimeout(() => { button.textContent = "copy"; }, 2000);
+  } }, "copy");
+  return button;
+}
+
+/** Where a run goes, what has not arrived, and what was proven. */
+export function destinationsOf({ destinations, deliveries }) {
+  const places = destinations.map((each) => row(
+    linkTo(each.url ?? "", each.name), each.standing, String(each.arrived), String(each.left),
+    each.proven ? [each.proven, " ", time(each.proven_at)] : h("span", { class: "quiet" }, "not verified yet")));
+  const waiting = deliveries.map((each) => row(each.what, each.destination, chip(each.state), each.reason ?? "", time(each.next_at)));
+  return [
+    places.length ? table("Destinations", ["Destination", "Standing", "Arrived#", "Left#", "Proof"], places) : null,
+    waiting.length ? h("h3", {}, "Not arrived") : null,
+    waiting.length ? table("Not arrived", ["What", "Destination", "State", "Reason", "Next attempt"], waiting) : null,
+  ].filter(Boolean);
+}
