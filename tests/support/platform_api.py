@@ -52,6 +52,24 @@ class Api:
         model: dict[str, Any] = self.get(f"/api/models/{owner}/{project}/{name}")["model"]
         return model
 
+    def shown(self, key: str = "local/demo/train", since: str | None = None) -> dict[str, Any]:
+        """Read what a run's page tells."""
+        asked = {"key": key, **({} if since is None else {"since": since})}
+        response = self.request("GET", "/data/run", params=asked)
+        assert response.status_code == 200, response.text
+        shown: dict[str, Any] = response.json()
+        return shown
+
+    def facts(self, key: str = "local/demo/train") -> dict[str, Any]:
+        """Read the facts of a run's page, by their labels; of those of one label the last one."""
+        return {each["label"]: each["value"] for each in self.shown(key)["facts"]["facts"]}
+
+    def listed(self, key: str = "local/demo/train") -> dict[str, Any]:
+        """Read a run's line in the list of runs."""
+        fields = self.get("/data/runs")["fields"]
+        place = fields["key"].index(key)
+        return {name: column[place] for name, column in fields.items()}
+
     def prepare(self, filename: str = "best.pt", **target: Any) -> dict[str, Any]:
         """Request an upload URL, which must be granted."""
         response = self.post(UPLOAD, {"filename": filename, **target})

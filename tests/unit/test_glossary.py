@@ -22,9 +22,6 @@ ELSEWHERE = {
     "sink.py": "sink",  # a name that scripts import, as is the recorder's
     "recorder.py": "sink",
     "checkpoint_files.py": "link",  # a hard link
-    "hub_pages.py": "link",  # of a web page, as in the modules below
-    "markup.py": "link",
-    "training_pages.py": "link",
 }
 
 

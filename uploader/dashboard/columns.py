@@ -9,6 +9,9 @@ from typing import Any
 
 from uploader.dashboard.shown import Columns, Number
 
+_MAIN = ("mAP50-95(P)", "mAP50-95(M)", "mAP50-95(B)", "accuracy_top1", "mIoU")
+"""Endings of what Ultralytics judges its models by; where a task has boxes as well, its own comes first."""
+
 
 def columns(at: Sequence[float], times: Sequence[str | None], rows: Sequence[Mapping[str, Any]]) -> Columns:
     """Return rows as columns. What is no number is None, as is what a row does not tell.
@@ -45,6 +48,15 @@ def evenly(values: Sequence[Any], most: int) -> Sequence[Any]:
         return values
     step = (len(values) - 1) / (most - 1)
     return [values[round(place * step)] for place in range(most)]
+
+
+def main_metric(names: Iterable[str]) -> str | None:
+    """Return the metric that says best how good a model is, of those that it has; None if it has none."""
+    found = list(dict.fromkeys(names))
+    ranked = [name for ending in _MAIN for name in found if name.endswith(ending)]
+    results = [name for name in found if name.startswith("metrics/")]
+    losses = [name for name in found if name.startswith("val/")]
+    return next(iter([*ranked, *results, *losses, *found]), None)
 
 
 def number(value: Any) -> Number:

@@ -48,8 +48,9 @@ def trends(request: Request) -> Response:
 
 @_answers_unknown
 def run(request: Request) -> Response:
-    """Return all that a run's page tells, but pictures and the beginning of a long console."""
-    return _json(page_json.news(dashboard_of(request).source.news(_key(request))))
+    """Return all that a run's page tells, except pictures and the beginning of its console; `since=`: what is new."""
+    found = dashboard_of(request).source.news(_key(request), request.query_params.get("since"))
+    return _json(page_json.news(found))
 
 
 @_answers_unknown

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from uploader.dashboard import data_routes, page_routes
+from uploader.dashboard.dashboard import Dashboard
+from uploader.server import public_address
 from uploader.server.api import (
     bodies,
     dataset_endpoints,
@@ -25,12 +30,19 @@ from uploader.server.api.body_timeout import BodyTimeout
 from uploader.server.http_errors import ApiError
 from uploader.server.limits import Limits
 from uploader.server.local_platform import Platform
-from uploader.server.pages import hub_pages, training_pages
+from uploader.server.pages import hub_addresses
+from uploader.server.pages.store_source import StoreSource
 from uploader.server.public_address import StripPrefix
 
 
-def create_app(platform: Platform, limits: Limits) -> Starlette:
-    """Build the application that serves a platform."""
+def create_app(platform: Platform, limits: Limits, is_ending: Callable[[], bool] = lambda: False) -> Starlette:
+    """Build the application that serves a platform.
+
+    Args:
+        platform: The platform.
+        limits: Time-outs and the number of connections.
+        is_ending: Returns whether the server is about to end.
+    """
     app = Starlette(
         routes=[
             *webhooks.routes,
@@ -43,8 +55,9 @@ def create_app(platform: Platform, limits: Limits) -> Starlette:
             *exports.routes,
             *dataset_endpoints.routes,
             *projects.routes,
-            *training_pages.routes,
-            *hub_pages.routes,
+            *hub_addresses.routes,
+            *page_routes.routes,
+            *data_routes.routes,
             *not_here.routes,
         ],
         middleware=[
@@ -60,4 +73,9 @@ def create_app(platform: Platform, limits: Limits) -> Starlette:
         },
     )
     app.state.platform = platform
+    app.state.dashboard = Dashboard(
+        source=StoreSource(platform),
+        prefix=lambda request: public_address.prefix(request, platform.url),
+        is_ending=is_ending,
+    )
     return app

@@ -78,8 +78,9 @@ def running(
 
 
 def _server(platform: Platform, limits: Limits) -> uvicorn.Server:
+    server: uvicorn.Server | None = None
     config = uvicorn.Config(
-        create_app(platform, limits),
+        create_app(platform, limits, is_ending=lambda: server is not None and server.should_exit),
         http=bounded(limits),
         ws="none",
         lifespan="off",
@@ -93,7 +94,8 @@ def _server(platform: Platform, limits: Limits) -> uvicorn.Server:
         timeout_keep_alive=limits.idle,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
-    return uvicorn.Server(config)
+    server = uvicorn.Server(config)
+    return server
 
 
 def _serve(server: uvicorn.Server, listener: socket.socket, on_exit: Callable[[], None]) -> None:

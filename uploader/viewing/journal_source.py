@@ -10,9 +10,9 @@ from typing import Any
 from journal.errors import UnknownRow
 from journal.read_only import reading
 from journal.reading.run_reader import RunReader
-from uploader.dashboard.columns import number
+from uploader.dashboard.columns import main_metric, number
 from uploader.dashboard.run_source import Refused, UnknownRun
-from uploader.dashboard.shown import Action, Download, Picture, RunLine, RunList, RunNews, Trend
+from uploader.dashboard.shown import Action, Download, Picture, RunList, RunNews, Trend
 from uploader.dashboard.zip_stream import zipped
 from uploader.reports.recorded_runs import RecordedJournal
 from uploader.viewing.journal_news import console_text, run_news
@@ -21,7 +21,6 @@ from uploader.viewing.run_archive import archive_files, blob_parts
 from uploader.viewing.run_pictures import run_pictures
 
 _TREND = 60
-_MAIN = ("metrics/mAP50-95(M)", "metrics/mAP50-95(P)", "metrics/mAP50-95(B)", "metrics/accuracy_top1", "metrics/mIoU")
 """What of a trainer's metrics says how good a model is, the first that there is."""
 
 
@@ -54,7 +53,9 @@ class JournalSource:
 
     def trends(self, keys: Sequence[str]) -> Mapping[str, Trend]:
         """Return how the main metric of some runs went."""
-        names = {key: name for key in keys if (found := self._runs.find(key)) and (name := main_metric(found.line))}
+        names = {
+            key: name for key in keys if (found := self._runs.find(key)) and (name := main_metric(found.line.metrics))
+        }
         with reading(self._folder) as opened:
             read = {key: RunReader(opened.begin, key).epochs(_TREND) for key in names}
         values = {key: [number(one.metrics.get(names[key])) for one in epochs] for key, epochs in read.items()}
@@ -118,9 +119,3 @@ class JournalSource:
 
     def _is_unknown(self, key: str) -> UnknownRun:
         return UnknownRun(f"no run {key} in {self._title}")
-
-
-def main_metric(line: RunLine) -> str | None:
-    """Return the metric that says how good a run is, or the first one that it has."""
-    told = [name for name in line.metrics if name.startswith("metrics/")] or [*line.metrics]
-    return next((name for name in _MAIN if name in line.metrics), told[0] if told else None)

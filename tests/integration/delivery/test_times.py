@@ -292,7 +292,7 @@ def test_a_clock_that_is_ahead_or_was_set_back_or_was_never_set_makes_no_nonsens
     ended = [(each["endedAt"][:19], each["durationMs"]) for each in timing_of(late)["epochs"]]
     assert ended[:2] == [(to_text(moment(1))[:19], 1000 * STEP), (to_text(moment(-20))[:19], None)]
     assert ended[2][0] == to_text(moment(10))[:19]
-    assert late.request("GET", "/runs/local/demo/train").ok
+    assert late.shown()["epochs"]["took"][:2] == [1000 * STEP, None]
     journals.begin("other").event(*STARTED)
     date(journals, [*times, datetime.fromisoformat("1970-01-01T00:00:09+00:00")])
     journals.drain(late.url)
@@ -311,9 +311,9 @@ def test_a_checkpoint_was_saved_when_it_was_and_arrived_when_it_did(
     with running(tmp_path / "platform", api_key=KEY, clock=clock, contract=contract) as server:
         assert journals.drain(server.url).exit_code == 0
         (checkpoint,) = Api(server.url, KEY).model()["checkpoints"]
-        page = Api(server.url, KEY).request("GET", "/runs/local/demo/train").text
+        (line,) = Api(server.url, KEY).shown()["facts"]["checkpoints"]
     assert checkpoint["savedAt"][:19] == to_text(moment(1))[:19]
-    assert f"{to_text(clock.now)[:10]} {to_text(clock.now)[11:19]} UTC" in page
+    assert (line["saved_at"], line["arrived_at"][:19]) == (checkpoint["savedAt"], to_text(clock.now)[:19])
 
 
 def test_hub_is_told_the_times_too(journals: Recordings, late: Api, clock: Clock) -> None:
@@ -324,9 +324,11 @@ def test_hub_is_told_the_times_too(journals: Recordings, late: Api, clock: Clock
     assert journals.drain("http://unused.invalid", hub=late.url).exit_code == 0
     (model,) = late.get("/v1/models")["data"]["results"]
     assert model["createdAt"][:19] == to_text(clock.now)[:19]
-    page = late.request("GET", f"/hub/{model['id']}").text
-    assert ("2 of 2" in page, "3 of 2" in page) == (True, False)
-    assert all(to_text(moment(number))[11:19] in page for number in (0, 3))
+    key = f"hub/{model['id']}"
+    line, facts = late.listed(key), late.facts(key)
+    assert (line["epochs_done"], line["epochs_planned"]) == (2, 2)
+    times = [facts["Started"][:19], facts["Newest result"][:19]]
+    assert times == [to_text(moment(0))[:19], to_text(moment(3))[:19]]
 
 
 def test_each_request_says_when_what_it_tells_of_happened_and_epochs_taken_in_later_say_nothing(

@@ -201,7 +201,8 @@ def test_a_model_with_odd_parts_is_shown_and_hides_no_other(call: Call, odd: obj
     names = ("parent", "architecture", "name", "epochs", "batchSize")
     parts = {part: dict.fromkeys(names, odd) for part in ("config", "dataset", "lineage", "meta")}
     model = call("POST", "/v1/models", json=parts).json()["data"]["id"]
-    for path in (f"/v1/models/{model}", "/v1/models", f"/hub/{model}", "/"):
+    shown = (f"/hub/{model}", f"/data/run?key=hub/{model}", "/data/runs", f"/data/trends?key=hub/{model}")
+    for path in (f"/v1/models/{model}", "/v1/models", *shown):
         assert call("GET", path).status_code == 200
     assert call("PATCH", f"/v1/models/{model}", json=parts).status_code == 200
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 import requests
@@ -24,25 +24,54 @@ def test_a_training_is_shown_with_curves_checkpoints_console_and_state(server: R
     run = api.start(epochs=2)
     for epoch in (0, 1):
         metrics = {"train/box_loss": 2.0 - epoch, "val/box_loss": 3.0, "metrics/mAP50(B)": 0.5, "odd": None}
-        api.event("epoch_end", {"epoch": epoch, "metrics": metrics}, modelId=run["modelId"])
+        api.event("epoch_end", {"epoch": epoch, "metrics": metrics, "system": {"cpu": 5}}, modelId=run["modelId"])
     api.event("console_output", {"chunkId": 1, "content": "\x1b[34mline one\x1b[0m"}, modelId=run["modelId"])
+    api.event("console_output", {"chunkId": 2, "content": "line two"}, modelId=run["modelId"])
     api.checkpoint(b"weights", run)
-    overview = page(server, "/").text
-    assert "local/demo/train" in overview
-    assert "2 of 2" in overview
-    shown = page(server, urlsplit(run["modelUrl"]).path).text
-    assert shown.count("<svg") == 2  # the two losses share one
-    assert shown.count("<polyline") == 3
-    assert "line one" in shown
-    assert "[34m" not in shown
-    assert sha256(b"weights") in shown
-    assert "running" in shown
-    link = re.search(r'href="(http://[^"]*best\.pt[^"]*)"', shown)
-    assert link is not None
-    assert requests.get(link[1].replace("&amp;", "&"), timeout=100).content == b"weights"
+    assert urlsplit(run["modelUrl"]).path == "/runs/local/demo/train"
+    assert page(server, "/runs/local/demo/train").status_code == 200
+    line, shown = api.listed(), api.shown()
+    assert (line["epochs_done"], line["epochs_planned"], line["state"]) == (2, 2, "running")
+    assert shown["epochs"]["values"] == {
+        "train/box_loss": [2.0, 1.0],
+        "val/box_loss": [3.0, 3.0],
+        "metrics/mAP50(B)": [0.5, 0.5],
+    }
+    assert shown["system"]["values"] == {"cpu": [5, 5]}
+    assert (shown["console"], "console_cut" in shown) == ("line one\nline two", False)
+    assert page(server, "/data/console?key=local/demo/train").text == "line one\nline two"
+    (checkpoint,) = shown["facts"]["checkpoints"]
+    assert (checkpoint["name"], checkpoint["size"], checkpoint["sha256"]) == ("best.pt", 7, sha256(b"weights"))
+    file = page(server, checkpoint["download"])
+    assert (file.content, file.headers["Content-Disposition"]) == (b"weights", 'attachment; filename="best.pt"')
 
 
-def test_everything_reported_is_escaped(server: RunningServer, api: Api) -> None:
+def test_what_is_known_of_a_training_is_told(api: Api) -> None:
+    run = api.start(epochs=3, device="NVIDIA H200", trainArgs={"lr0": 0.1}, environment={"os": "Linux"})
+    target = {"modelId": run["modelId"]}
+    told = {"metrics": {"a": 1.0}, "fitness": 0.5, "nonFinite": {"b": "NaN"}, "values": {"optimizer": "AdamW"}}
+    for epoch in range(2):
+        api.event("epoch_end", {**told, "epoch": epoch, "fitness": 1 - epoch}, **target)
+    api.event("training_started", {"trainArgs": {"lr0": 0.1}, "device": "NVIDIA H200"}, **target)
+    api.event("training_failed", {"error": "CUDA out of memory"}, **target)
+    said = {"description": "Cats", "license": "MIT", "metadata": {"tags": ["night"], "note": "look"}}
+    path = "/api/models/local/demo/train"
+    assert api.request("PATCH", path, json=said).ok
+    assert api.post(f"{path}/exports", {"format": "onnx"}).ok
+    shown = api.shown()
+    line, facts = shown["line"], shown["facts"]
+    assert (line["state"], line["trouble"], line["tags"]) == ("failed", "CUDA out of memory", ["night"])
+    assert (facts["description"], facts["note"], facts["best"]) == ("Cats", "look", 0)
+    assert (facts["arguments"], facts["actions"]) == ({"lr0": 0.1}, ["rename", "tags", "note", "delete"])
+    others = [(each["epoch"], each["name"], each["value"]) for each in facts["others"]]
+    assert others == [(number, *each) for number in (1, 0) for each in (("optimizer", "AdamW"), ("b", "NaN"))]
+    labels = [each["label"] for each in facts["facts"]]
+    for label in ("Started", "Resumed", "Ended", "Took since it was resumed", "An epoch took", "Newest arrived"):
+        assert label in labels
+    assert {"Device": "NVIDIA H200", "Licence": "MIT", "Conversions ordered": "onnx"}.items() <= api.facts().items()
+
+
+def test_everything_reported_is_told_as_data_and_no_page_contains_it(server: RunningServer, api: Api) -> None:
     run = api.start(EVIL, trainArgs={EVIL: EVIL}, environment={EVIL: EVIL}, device=EVIL)
     target = {"modelId": run["modelId"]}
     api.event("epoch_end", {"epoch": 0, "metrics": {EVIL: 1.0, f"train/{EVIL}": 1}}, **target)
@@ -51,15 +80,21 @@ def test_everything_reported_is_escaped(server: RunningServer, api: Api) -> None
     results = {"results": {EVIL: EVIL}, "classNames": [EVIL], "plots": [{"type": EVIL}]}
     api.event("training_complete", results, **target)
     api.event("training_failed", {"error": EVIL}, **target)
-    for path in ("/", urlsplit(run["modelUrl"]).path):
-        shown = page(server, path).text
-        assert "<script" not in shown
-        assert not re.search(r"<[^>]*\sonload=", shown)
-    assert "&lt;script&gt;" in shown
+    path = urlsplit(run["modelUrl"]).path
+    for each in ("/", path, f"/runs/{quote(EVIL)}"):
+        assert "alert(" not in page(server, each).text.replace("&lt;script&gt;alert(", "")
+    for each in ("run", "runs", "pictures"):
+        answer = page(server, f"/data/{each}?key={path.removeprefix('/runs/')}")
+        assert (answer.headers["Content-Type"], EVIL[:8] in answer.text) == ("application/json", True)
+    assert (
+        page(server, f"/data/console?key={path.removeprefix('/runs/')}")
+        .headers["Content-Type"]
+        .startswith("text/plain")
+    )
 
 
-@pytest.mark.parametrize("path", ["/", "/style.css"])
-def test_pages_allow_nothing_but_their_own_style(server: RunningServer, path: str) -> None:
+@pytest.mark.parametrize("path", ["/", "/compare", "/runs/local/demo/train"])
+def test_pages_allow_nothing_but_their_own_files(server: RunningServer, path: str) -> None:
     headers = page(server, path).headers
     policy = headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -98,14 +133,16 @@ def test_names_of_this_machine_open_the_pages(server: RunningServer, host: str) 
     assert page(server, "/", Host=host).status_code == 200
 
 
-def test_no_more_epochs_are_shown_than_there_are_to_be(server: RunningServer, api: Api) -> None:
+def test_no_more_epochs_are_shown_than_there_are_to_be(api: Api) -> None:
     run = api.start(epochs=4)
     for epoch in range(4):
         api.event("epoch_end", {"epoch": epoch, "metrics": {}}, modelId=run["modelId"])
+    cursor = api.shown()["cursor"]
     api.event("training_started", {"epochs": 3}, modelId=run["modelId"])
-    for path in ("/", urlsplit(run["modelUrl"]).path):
-        assert "3 of 3" in page(server, path).text
-        assert "4 of 3" not in page(server, path).text
+    for line in (api.listed(), api.shown()["line"]):
+        assert (line["epochs_done"], line["epochs_planned"]) == (3, 3)
+    news = api.shown(since=cursor)
+    assert (news["is_whole"], news["epochs"]["at"]) == (True, [0, 1, 2])  # a page that is open forgets the fourth
 
 
 def hub_model(api: Api, name: str) -> str:
@@ -120,49 +157,49 @@ def test_models_of_hub_are_shown_with_their_status_and_curves(tmp_path: Path) ->
     now = [1_800_000_000.0]
     with running(tmp_path, api_key="k", clock=lambda: now[0]) as server:
         api = Api(server.url, "k")
-        assert "HUB" not in page(server, "/").text
-        path = f"/hub/{hub_model(api, 'exp-1')}"
+        assert api.get("/data/runs")["count"] == 0
+        model = hub_model(api, "exp-1")
+        key = f"hub/{model}"
 
         def shown() -> list[str]:
-            """What stands on both pages, one after the other."""
-            texts = [page(server, "/").text, page(server, path).text]
-            assert all("exp-1" in text and "2 of 3" in text for text in texts)
-            return [state for text in texts for state in re.findall(r'class="status (\w+)"', text)]
+            """What the list and the page say of its state."""
+            lines = [api.listed(key), api.shown(key)["line"]]
+            assert all((each["name"], each["epochs_done"], each["epochs_planned"]) == ("exp-1", 2, 3) for each in lines)
+            return [each["state"] for each in lines]
 
         assert shown() == ["disconnected"] * 2  # an older training, delivered by a drain that does not watch
-        assert api.post(f"/v1/agent/heartbeat/models{path.removeprefix('/hub')}", {}).status_code == 200
+        assert api.post(f"/v1/agent/heartbeat/models/{model}", {}).status_code == 200
         assert shown() == ["connected"] * 2
-        assert 'http-equiv="refresh"' in page(server, path).text
         now[0] += 3600
         assert shown() == ["disconnected"] * 2
         form = {"epoch": "1", "type": "final", "map": "0.25"}
-        upload = f"/v1/models{path.removeprefix('/hub')}/upload"
+        upload = f"/v1/models/{model}/upload"
         assert api.request("POST", upload, data=form, files={"best.pt": b"weights"}).status_code == 200
         assert shown() == ["trained"] * 2
-        text = page(server, path).text
-        assert text.count("<svg") == 2
-        assert sha256(b"weights") in text
-        assert "<td>2</td><td>0.25</td>" in text
-        link = re.search(r'href="(http://[^"]*best\.pt[^"]*)"', text)
-        assert link is not None
-        assert requests.get(link[1].replace("&amp;", "&"), timeout=100).content == b"weights"
+        told = api.shown(key)
+        assert told["epochs"]["values"] == {"train/box_loss": [2.0, 1.5], "<script>": [None, 1]}
+        (weights,) = told["facts"]["checkpoints"]
+        assert (weights["sha256"], weights["epoch"], weights["state"]) == (sha256(b"weights"), 1, "mAP 0.25")
+        assert page(server, weights["download"]).content == b"weights"
 
 
-def test_hub_pages_are_escaped_and_protected(server: RunningServer, api: Api) -> None:
+def test_the_pages_of_hub_are_protected(server: RunningServer, api: Api) -> None:
     path = f"/hub/{hub_model(api, EVIL)}"
-    for each in ("/", path):
-        assert "<script" not in page(server, each).text
+    for each in ("/", path, "/data/runs"):
         assert page(server, each, Host="evil.example").status_code == 401
-    assert "&lt;script&gt;" in page(server, path).text
-    assert "default-src 'none'" in page(server, path).headers["Content-Security-Policy"]
     assert page(server, "/hub/unknown").status_code == 404
 
 
-def test_the_identifier_of_a_hub_model_leads_to_its_page(server: RunningServer, api: Api) -> None:
+@pytest.mark.parametrize("start", ["/hub", "/models"])
+@pytest.mark.parametrize("prefix", ["", "/yolo"])
+def test_the_addresses_of_a_hub_model_lead_to_its_page(
+    server: RunningServer, api: Api, start: str, prefix: str
+) -> None:
     model = hub_model(api, "exp-1")
-    identifier = f"/models/{model}"
-    assert page(server, identifier).text == page(server, f"/hub/{model}").text
-    assert page(server, identifier, Host="evil.example").headers["WWW-Authenticate"].startswith("Basic ")
+    led = api.request("GET", f"{start}/{model}", headers={"X-Forwarded-Prefix": prefix})
+    assert (led.status_code, led.headers["Location"]) == (302, f"{prefix}/runs/hub/{model}")
+    assert page(server, f"/runs/hub/{model}").status_code == 200
+    assert page(server, f"{start}/{model}", Host="evil.example").headers["WWW-Authenticate"].startswith("Basic ")
 
 
 def test_behind_a_path_prefix_every_url_has_it(server: RunningServer, api: Api) -> None:
@@ -177,9 +214,10 @@ def test_behind_a_path_prefix_every_url_has_it(server: RunningServer, api: Api) 
             url.startswith(f"{server.url}{path}/storage/") for url in (answer["uploadUrl"], answer["tus"]["create"])
         )
         shown = page(server, "/", Authorization=f"Bearer {server.api_key}", **headers).text
-        links = re.findall(r'(?:href|src)="([^"]*)"', shown)
-        assert len(links) == 3
-        assert all(re.match(rf"{path}/(style|runs|hub)", link) for link in links)
+        links = [each for each in re.findall(r'(?:href|src)="([^"#]*)"', shown) if not each.startswith("data:")]
+        assert len(links) > 2
+        assert all(re.match(rf"{path}/(\w|$)", link) for link in links)
+        assert f'data-prefix="{path}"' in shown  # to which the scripts add the paths that they ask for
 
 
 @pytest.mark.parametrize("under", ["", "/yolo"])
@@ -194,5 +232,7 @@ def test_the_address_may_be_configured(tmp_path: Path, under: str) -> None:
         put = url.replace("https://host.example/yolo", server.url + under)
         assert requests.put(put, data=b"weights", timeout=100).status_code == 200
         shown = page(server, under or "/", Authorization="Bearer k")
-        assert 'href="/yolo/style.css"' in shown.text
+        assert 'href="/yolo/assets/style.css"' in shown.text
+        assert page(server, f"{under}/assets/style.css", Authorization="Bearer k").status_code == 200
+        assert page(server, f"{under}/data/runs", Authorization="Bearer k").json()["count"] == 1
         assert page(server, under or "/").status_code == 401  # whoever the proxy lets in

@@ -13,8 +13,9 @@ import requests
 from starlette.routing import Route
 from support.platform_api import EVENTS, UPLOAD, Api
 
+from uploader.dashboard import data_routes, page_routes
 from uploader.server.api import hub_endpoints, readback, storage_endpoints, tus_endpoints, webhooks
-from uploader.server.pages import hub_pages, training_pages
+from uploader.server.pages import hub_addresses
 from uploader.server.running import RunningServer, running
 from uploader.server.signing import Signer
 
@@ -38,8 +39,9 @@ ROUTES = [
     *storage_endpoints.routes,
     *tus_endpoints.routes,
     *readback.routes,
-    *training_pages.routes,
-    *hub_pages.routes,
+    *hub_addresses.routes,
+    *(each for each in page_routes.routes if isinstance(each, Route)),
+    *data_routes.routes,
 ]
 NAMED = [(method, route.path) for route in ROUTES for method in sorted(route.methods or ()) if "{" in route.path]
 
@@ -74,9 +76,9 @@ def test_every_route_is_tested(server: RunningServer) -> None:
 def test_no_name_leads_to_another_file(server: RunningServer, tmp_path: Path, method: str, route: str) -> None:
     before = tree(tmp_path)
     secrets = [server.api_key.encode(), (server.data / "signing-secret").read_bytes().strip(), str(tmp_path).encode()]
-    for name in re.findall(r"\{\w+(?::int)?\}", route):
+    for name in re.findall(r"\{\w+(?::\w+)?\}", route):
         for evil in EVIL:
-            path = re.sub(r"\{\w+(?::int)?\}", "1", route.replace(name, evil))
+            path = re.sub(r"\{\w+(?::\w+)?\}", "1", route.replace(name, evil))
             status, body = ask(server, method, path)
             is_empty_list = (
                 status == 200 and route == "/api/models/{owner}/{project}" and body[:12] in (b'{"models":[]', b"")
@@ -113,7 +115,13 @@ def test_names_in_bodies_do_not_lead_to_another_file_either(
     ]
     for path, body in bodies:
         assert api.post(path, body).status_code < 500, (path, body)
-    for path in ("/", "/api/models/local/demo", f"/api/models/local/demo/{run['modelSlug']}", "/v1/models"):
+    for path in (
+        "/",
+        "/data/runs",
+        "/api/models/local/demo",
+        f"/api/models/local/demo/{run['modelSlug']}",
+        "/v1/models",
+    ):
         assert api.request("GET", path).status_code == 200
     assert tree(tmp_path) == before
 

@@ -188,7 +188,7 @@ def test_no_folder_is_listed_and_no_path_leads_out(server: RunningServer, api: A
         "/api/datasets/%2e%2e/%2e%2e%2fplatform/export",
         "/api/datasets/local/..%2f..%2fsigning-secret/export",
         "/runs/../../signing-secret",
-        "/style.css/../../../storage/secret_files.py",
+        "/assets/../../../storage/secret_files.py",
     ]
     for path in paths:
         parts = urlsplit(server.url)

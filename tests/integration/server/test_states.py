@@ -39,9 +39,8 @@ def api(tmp_path: Path, clock: Clock) -> Iterator[Api]:
 
 def shown(api: Api, name: str = "train") -> tuple[str, str]:
     """The status of the contract and the state, which all pages show as well."""
-    model = api.model(name)
-    for path in ("/", f"/runs/local/demo/{name}"):
-        assert f'class="status {model["state"]}"' in api.request("GET", path).text
+    model, key = api.model(name), f"local/demo/{name}"
+    assert api.listed(key)["state"] == api.shown(key)["line"]["state"] == model["state"]
     return model["status"], model["state"]
 
 
@@ -58,7 +57,8 @@ def test_a_training_that_is_not_heard_of_is_silent_then_interrupted_and_runs_whe
     assert shown(api) == ("running", "running")
     clock.forward(minutes=11)
     assert shown(api) == ("running", "silent")
-    assert "2026-11-20 12:00:00 UTC" in api.request("GET", "/runs/local/demo/train").text
+    assert api.facts()["Last heard of"] == api.listed()["heard_at"] == "2026-11-20T12:00:00.000Z"
+    assert "10 minutes" in api.listed()["trouble"]
     clock.forward(days=1)
     assert shown(api) == ("running", "interrupted")
     api.event("console_output", {"chunkId": 2, "content": "y"}, modelId=run["modelId"])
@@ -91,8 +91,10 @@ def test_the_final_evaluation_is_no_epoch_of_a_training_that_stopped_early(api: 
     api.event("training_complete", {}, modelId=run["modelId"])
     assert shown(api) == ("completed", "stopped early")
     assert api.get("/api/models/local/demo/train/training")["job"]["progress"]["currentEpoch"] == 2
-    for path in ("/", "/runs/local/demo/train"):
-        assert "2 of 100" in api.request("GET", path).text
+    for line in (api.listed(), api.shown()["line"]):
+        assert (line["epochs_done"], line["epochs_planned"]) == (2, 100)
+    assert api.shown()["epochs"]["at"] == [0, 1]
+    assert api.shown()["facts"]["evaluation"] == EVALUATED
 
 
 def test_an_epoch_of_a_training_without_validation_is_one(api: Api) -> None:
@@ -128,7 +130,7 @@ def test_a_training_that_is_sent_again_with_its_times_gets_them(api: Api, clock:
     told = [model["startedAt"], model["completedAt"], timing["epochs"][0]["endedAt"], timing["runs"][0]["startedAt"]]
     assert told == ["2026-11-19T08:00:00.000Z"] * 4
     assert timing["epochs"][0]["arrivedAt"] == model["createdAt"] == "2026-11-20T12:00:00.000Z"
-    assert "Resumed" not in api.request("GET", "/runs/local/demo/train").text
+    assert "Resumed" not in api.facts()
 
 
 def test_cancelling_again_leaves_the_first_time_and_the_training_ends_when_it_says_so(api: Api, clock: Clock) -> None:

@@ -60,7 +60,7 @@ class RequireKey:
         if scope["type"] != "http" or self._admits(scope):
             await self._app(scope, receive, send)
             return
-        challenge = "Basic" if is_page(scope["path"]) else "Bearer"
+        challenge = "Basic" if _shows_page(scope) else "Bearer"
         answer = Json(
             {"error": "The API key is missing or wrong"},
             status_code=401,
@@ -71,15 +71,15 @@ class RequireKey:
     def _admits(self, scope: Scope) -> bool:
         path, headers = scope["path"], Headers(scope=scope)
         is_local_client = not self._is_behind_proxy and is_local(scope, headers)
-        if path.startswith("/storage/") or (is_page(path) and is_local_client):
+        if path.startswith("/storage/") or (_shows_page(scope) and is_local_client):
             return True
         presented = presented_key(headers, reads=scope["method"] in _SAFE_METHODS)
         return hmac.compare_digest(presented.encode(), self._key.encode())
 
 
 def is_page(path: str) -> bool:
-    """Tell whether a path is one of the HTML pages."""
-    return path in ("/", "/style.css") or path.startswith(("/runs/", "/hub/", "/models/"))
+    """Tell whether a path is one of the pages, or something that they load."""
+    return path in ("/", "/compare") or path.startswith(("/runs/", "/hub/", "/models/", "/assets/", "/data/"))
 
 
 def is_cross_site(headers: Headers) -> bool:
@@ -128,6 +128,11 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
+
+
+def _shows_page(scope: Scope) -> bool:
+    """Tell whether a request only reads a page; what pages change needs the key, wherever the browser is."""
+    return is_page(scope["path"]) and scope["method"] in _SAFE_METHODS
 
 
 def _password(value: str) -> str:

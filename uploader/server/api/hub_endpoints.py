@@ -22,7 +22,7 @@ from uploader.server.api.bodies import Json, content_length, parse_json, read_bo
 from uploader.server.api.webhooks import act_once
 from uploader.server.http_errors import Invalid, Malformed, NotFound
 from uploader.server.local_platform import platform_of
-from uploader.server.rules.training_state import is_final_evaluation
+from uploader.server.rules import model_updates
 from uploader.server.storage.hub_store import HubModel, HubRows, HubWeights, Kind
 from uploader.server.storage.statements import Rows
 
@@ -162,9 +162,8 @@ def _update(request: Request, body: bytes) -> Response:
     parts = hub_messages.model_parts(parse_json(body))
     with platform.store.write(durable=True) as rows:
         model = _found(rows.hub, request)
-        changes: dict[str, Any] = {name: {**getattr(model, name), **part} for name, part in parts.items()}
-        rows.hub.update(model.id, {**changes, "updated_at": platform.now()})
-        return _done("Model updated", _described(request, rows.hub, replace(model, **changes)))
+        changed: dict[str, Any] = model_updates.merge(rows, model, parts, platform.now())
+        return _done("Model updated", _described(request, rows.hub, replace(model, **changed)))
 
 
 def _put_metrics(request: Request, body: bytes) -> Response:
@@ -217,11 +216,6 @@ def _found(rows: HubRows, request: Request) -> HubModel:
     if model is None:
         raise NotFound("No such model here: it was never created, or it was deleted")
     return model
-
-
-def epochs_done(rows: HubRows, model_id: str) -> int:
-    """Return how many epochs of a model were trained; the final evaluation, which newer trainers number, is none."""
-    return rows.count_epochs(model_id) - is_final_evaluation(rows.last_epochs(model_id, 2))
 
 
 def _described(request: Request, rows: HubRows, model: HubModel) -> dict[str, Any]:

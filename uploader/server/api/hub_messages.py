@@ -15,7 +15,7 @@ from typing import Any, Literal
 from uploader.server.api.json_cost import check_cost
 from uploader.server.http_errors import Invalid
 from uploader.server.storage.hub_store import HubModel, HubWeights, Kind
-from uploader.server.times import from_text
+from uploader.server.times import from_text, to_text
 
 Status = Literal["new", "connected", "disconnected", "trained"]
 """`trained` once the final weights have arrived; before that `connected` while heartbeats arrive, `disconnected` when
@@ -95,6 +95,12 @@ def status(model: HubModel, weights: Mapping[Kind, HubWeights], epochs: int, now
     if model.heartbeat_at is None:
         return "disconnected" if weights or epochs else "new"
     return "connected" if from_text(now) - from_text(model.heartbeat_at) < MISSED_HEARTBEATS else "disconnected"
+
+
+def turns_at(model: HubModel, state: Status) -> str | None:
+    """Return when the state of a model turns unless a heartbeat arrives before; None if it stays as it is."""
+    is_waited_for = state == "connected" and model.heartbeat_at is not None
+    return to_text(from_text(str(model.heartbeat_at)) + MISSED_HEARTBEATS) if is_waited_for else None
 
 
 def described(

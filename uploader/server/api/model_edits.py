@@ -15,7 +15,7 @@ from uploader.server.api.readback import MODEL, find_model
 from uploader.server.api.webhooks import act_once
 from uploader.server.http_errors import Conflict, Invalid
 from uploader.server.local_platform import current_platform_of
-from uploader.server.rules import editing, messages, models, training
+from uploader.server.rules import editing, messages, model_updates, models
 from uploader.server.rules.editing import Edit
 from uploader.server.rules.messages import Address
 from uploader.server.storage.statements import Rows
@@ -54,7 +54,7 @@ def _create(request: Request, body: bytes) -> dict[str, Any]:
             raise Conflict(f"There is a model '{address.owner}/{address.project}/{address.name}' already")
         model = models.create(rows, address, fields, now)
         rows.insert_run(model.id, now, now)  # files are uploaded to a run
-        _put_epochs(rows, model, edit)
+        model_updates.put_epochs(rows, model, edit)
         place = {"owner": model.owner, "project": model.project, "model": model.slug}
         return {"id": model.id, **place, "name": fields["properties"]["name"], "region": views.REGION}
 
@@ -66,11 +66,7 @@ def _update(request: Request, body: bytes) -> dict[str, Any]:
     wanted, now = _object(body), platform.now()
     with platform.store.write(durable=True) as rows:
         model = find_model(rows, request)
-        edit = editing.edit(wanted, model, now)
-        if edit.fields.get("status") == "cancelled" != model.status:
-            training.cancel(rows, model, now)
-        rows.update_model(model.id, edit.fields)
-        _put_epochs(rows, model, edit)
+        model_updates.update(rows, model, wanted, now)
         model = find_model(rows, request)
     return _updated(wanted, model)
 
@@ -83,11 +79,6 @@ def _updated(wanted: dict[str, Any], model: Model) -> dict[str, Any]:
     if "name" in wanted:
         return {"success": True, "slug": model.slug, "name": wanted["name"], "renamed": False}
     return {"success": True, "model": model.slug}
-
-
-def _put_epochs(rows: Rows, model: Model, edit: Edit) -> None:
-    for epoch in edit.epochs:
-        rows.put_epoch(model.id, epoch)
 
 
 def _state(edit: Edit, now: str) -> dict[str, Any]:

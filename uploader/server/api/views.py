@@ -9,7 +9,7 @@ from typing import Any
 from uploader.server.rules import training_state
 from uploader.server.rules.uploads import weights
 from uploader.server.storage.statements import Rows
-from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoch, Model, Overview, Run
+from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoch, Model, Run
 
 REGION = "us"
 """The SDK accepts us, eu and ap; for this server the value means nothing."""
@@ -62,14 +62,6 @@ class ModelSnapshot:
     def weights(self) -> Checkpoint | None:
         """The checkpoint that is offered as the model's weights."""
         return weights(self.model, self.checkpoints)
-
-
-def reached(rows: Rows, model: Overview) -> tuple[int, int]:
-    """Return how many epochs were trained, and how many checkpoints there are, without reading all of them."""
-    epochs, checkpoints = rows.counts(model)
-    last = rows.last_epochs(model.id, 2)
-    is_counted = training_state.is_final_evaluation(last) and (model.epochs is None or last[1].epoch < model.epochs)
-    return epochs - is_counted, checkpoints
 
 
 def summary(snapshot: ModelSnapshot, now: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from uploader.server.storage.store_records import Epoch, Model, Overview
-from uploader.server.times import from_text
+from uploader.server.times import from_text, to_text
 
 State = Literal[
     "pending",
@@ -64,6 +64,12 @@ def state(model: Model | Overview, done: int, now: str) -> State:
 def heard_at(model: Model | Overview) -> str:
     """Return when the newest thing that is known of a training happened."""
     return model.heard_at or model.updated_at
+
+
+def turns_at(model: Model | Overview, state: str) -> str | None:
+    """Return when the state of a model turns if nothing is heard of it until then; None if it stays as it is."""
+    span = {"running": SILENT_AFTER, "silent": INTERRUPTED_AFTER}.get(state)
+    return None if span is None else to_text(from_text(heard_at(model)) + span)
 
 
 def trained(epochs: Sequence[Epoch], total: int | None) -> list[Epoch]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from typing import Any
 
 from uploader.server.storage import record_table
@@ -12,7 +11,8 @@ from uploader.server.storage.dataset_store import DatasetRows
 from uploader.server.storage.export_store import ExportRows
 from uploader.server.storage.hub_store import HubRows
 from uploader.server.storage.ordering import Order, is_older
-from uploader.server.storage.store_records import ConsoleChunk, Epoch, Medium, Model, Overview, Project, Run
+from uploader.server.storage.shown_store import ShownRows
+from uploader.server.storage.store_records import ConsoleChunk, Epoch, Medium, Model, Project, Run
 from uploader.server.storage.transfer_store import TransferRows
 from uploader.server.storage.upload_store import UploadRows
 from uploader.server.storage.witness_store import WitnessRows
@@ -50,12 +50,6 @@ _COVERED = f"""
 _DROP_COVERED = f"""
     DELETE FROM console WHERE {_SAME_SESSION} AND first >= :first AND last <= :last AND last - first < :last - :first
 """  # noqa: S608 - a constant of this module
-_COUNTS = """
-    SELECT (SELECT count(*) FROM epochs WHERE model_id = :id AND (:total IS NULL OR epoch < :total)),
-        (SELECT count(*) FROM checkpoints WHERE model_id = :id)
-"""
-
-
 _NEWEST_TIMES = """
     SELECT (SELECT timestamp FROM epochs WHERE model_id = :id ORDER BY epoch DESC LIMIT 1),
         (SELECT timestamp FROM console WHERE model_id = :id ORDER BY chunk_id DESC LIMIT 1)
@@ -107,6 +101,11 @@ class Rows:
         """The table of ordered conversions, in the same transaction."""
         return ExportRows(self._connection)
 
+    @property
+    def shown(self) -> ShownRows:
+        """What pages show, in the same transaction."""
+        return ShownRows(self._connection)
+
     # Models and runs
 
     def model(self, model_id: str) -> Model | None:
@@ -150,20 +149,10 @@ class Rows:
         where = "WHERE owner = ? AND json_extract(environment, '$.uploaderRun') = ? ORDER BY rowid DESC"
         return record_table.select(self._connection, Model, where, owner, run)
 
-    def overviews(self, limit: int) -> list[Overview]:
-        """Return the newest models of all projects, newest first, as lists show them."""
-        found = record_table.select(self._connection, Overview, "ORDER BY rowid DESC LIMIT ?", limit)
-        return [replace(each, heard_at=self.heard_at(each)) for each in found]
-
-    def heard_at(self, model: Model | Overview) -> str:
+    def heard_at(self, model: Model) -> str:
         """Return when the newest thing that is known of a training happened."""
         times = self._connection.execute(_NEWEST_TIMES, {"id": model.id}).fetchone()
         return max(model.heard_at or model.updated_at, *(each or "" for each in times))
-
-    def counts(self, model: Overview) -> tuple[int, int]:
-        """Return how many epochs below its total, and how many checkpoints, have arrived of a model."""
-        row = self._connection.execute(_COUNTS, {"id": model.id, "total": model.epochs}).fetchone()
-        return int(row[0]), int(row[1])
 
     def insert_model(self, model: Model) -> None:
         """Add a model."""

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from uploader.server.storage import store_schema
+from uploader.server.storage.change_log import ChangeLog
 from uploader.server.storage.statements import Rows
 
 
@@ -26,6 +27,9 @@ class Store:
     Args:
         path: The SQLite file; created with its tables if it does not exist.
 
+    Attributes:
+        changes: What has changed since.
+
     Raises:
         StoreVersionError: The file was written by a newer version.
     """
@@ -33,6 +37,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self.changes = ChangeLog()
         path.touch(mode=0o600)
         # check_same_thread guards against sharing without a lock; here a lock protects the connection.
         self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -52,6 +57,7 @@ class Store:
             self._writer.execute(f"PRAGMA {pragma}")
         for version, step in enumerate(store_schema.STEPS[found:], found + 1):
             self._writer.executescript(f"BEGIN; {step} PRAGMA user_version={version}; COMMIT;")
+        self.changes.watch(self._writer)
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Rows]:
@@ -64,9 +70,11 @@ class Store:
         with self._lock:
             self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._writer.execute("BEGIN IMMEDIATE")
+            self.changes.begin()
             try:
                 yield Rows(self._writer)
-                self._writer.execute("COMMIT")
+                with self.changes.committing():
+                    self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:  # when the disk is full, SQLite has already rolled back
                     self._writer.execute("ROLLBACK")
@@ -75,10 +83,24 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Rows]:
         """Yield a consistent snapshot of the tables, which later writes do not change."""
-        with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA query_only=ON")
+        with self._reader() as connection:
             connection.execute("BEGIN")
             yield Rows(connection)
+
+    @contextmanager
+    def look(self) -> Iterator[tuple[Rows, int]]:
+        """Yield such a snapshot with the number, in `changes`, of the newest commit that it contains."""
+        with self._reader() as connection:
+            with self.changes.held() as number:
+                connection.execute("BEGIN")
+                connection.execute("SELECT 1 FROM models LIMIT 1").fetchone()  # takes the snapshot
+            yield Rows(connection), number
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA query_only=ON")
+            yield connection
 
     def close(self) -> None:
         """Close the writing connection; SQLite folds the WAL back into the file."""

@@ -54,6 +54,7 @@ class Overview:
     id: str
     owner: str
     project: str
+    project_name: str
     slug: str
     status: Status
     created_at: str
@@ -62,7 +63,11 @@ class Overview:
     completed_at: str | None
     heard_at: str | None
     epochs: int | None
+    train_args: dict[str, Any] | None
+    results: dict[str, Any] | None
     error: dict[str, Any] | None
+    metadata: dict[str, Any] | None
+    properties: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
