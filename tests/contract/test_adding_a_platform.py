@@ -119,5 +119,5 @@ def test_what_was_delivered_to_the_toy_is_read_back(copy: Path, tmp_path: Path) 
 
 def test_the_toys_secrets_are_taken_out_of_what_is_recorded(copy: Path) -> None:
     told = "TOY_KEY=abc123 X-Toy-Pass: abc123"
-    code = f"from uploader.live.redact import Redactor; print(Redactor().text({told!r}))"
+    code = f"from uploader.redacting import Redactor; print(Redactor().text({told!r}))"
     assert run(copy, "-c", code) == "TOY_KEY=*** X-Toy-Pass: ***\n"

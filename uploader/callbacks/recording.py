@@ -32,11 +32,11 @@ from uploader.live.current_training import current_recording, make_current
 from uploader.live.guard import guard, optional
 from uploader.live.live_run import LiveRun
 from uploader.live.platform_signals import PlatformSignals
-from uploader.live.redact import Redactor
 from uploader.live.training_failure import UNKNOWN_FAILURE, Failure, escaped_from, failure
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.recorder import Recorder
 from uploader.recording.serial_executor import in_caller
+from uploader.redacting import Redactor
 from uploader.run_folder.results_file import read_results_since
 
 

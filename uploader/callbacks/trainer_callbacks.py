@@ -22,10 +22,10 @@ from uploader.errors import SettingsError
 from uploader.keys import missing_key
 from uploader.live.current_training import current_recording, make_current
 from uploader.live.guard import guard, guarded
-from uploader.live.redact import Redactor
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
 from uploader.recording.serial_executor import in_caller
+from uploader.redacting import Redactor
 from uploader.settings import Settings
 from uploader.slugs import project_slug, respelled, run_slug
 

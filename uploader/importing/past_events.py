@@ -16,8 +16,8 @@ from journal.writing.payloads import drafts
 from uploader.console_chunks import chunk_payload, folded
 from uploader.importing.imported_run import ConsoleText, ImportedRun, RunFile, Step
 from uploader.live.logged_values import Logged, logged
-from uploader.live.redact import Redactor
 from uploader.live.run_facts import configuration, start_facts
+from uploader.redacting import Redactor
 
 LINES_PER_CHUNK = 100
 """Nobody waits for a line of what was printed long ago."""

@@ -25,7 +25,7 @@ from uploader.importing.lacking import Lacking, all_problems, lacking_of
 from uploader.importing.past_events import PastEvents
 from uploader.importing.same_run import recognized, unknown
 from uploader.importing.writing import Work, write
-from uploader.live.redact import Redactor
+from uploader.redacting import Redactor
 from uploader.slugs import project_slug, run_slug
 
 _LOCK = "import.lock"

@@ -15,11 +15,11 @@ from uploader.live.console_capture import Chunk, ConsoleCapture
 from uploader.live.event_buffer import EventBuffer
 from uploader.live.guard import optional
 from uploader.live.machine_sampler import Sampler
-from uploader.live.redact import Redactor
 from uploader.live.training_failure import Failure
 from uploader.proving.key_files import public_key
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.recorder import Recorder
+from uploader.redacting import Redactor
 
 
 class LiveRun:

@@ -27,11 +27,11 @@ from uploader.live.live_run import LiveRun
 from uploader.live.logged_values import Logged, in_text, logged
 from uploader.live.packed_folder import pack
 from uploader.live.plot_values import curves
-from uploader.live.redact import Redactor
 from uploader.live.run_summary import Summary
 from uploader.live.steps import Steps, step_number
 from uploader.live.training_failure import Failure, failure
 from uploader.recording.checkpoint_file import CheckpointFile
+from uploader.redacting import Redactor
 
 LOGGER = logging.getLogger("uploader")
 ROLES = (LAST, BEST, FINAL)

@@ -28,10 +28,10 @@ from uploader.live.loop_recording import LoopRecording, end_in
 from uploader.live.machine_meter import open_meter
 from uploader.live.machine_sampler import MachineSampler, NothingSampled, Sampler
 from uploader.live.recording_options import check_texts, choose_options, choose_routes
-from uploader.live.redact import Redactor
 from uploader.live.run_facts import configuration, run_environment, script_name, start_facts
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
+from uploader.redacting import Redactor
 from uploader.run_folder.run_file import KnownRun
 from uploader.run_selection import choose_runs
 from uploader.settings import Settings

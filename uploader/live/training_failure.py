@@ -10,7 +10,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from journal.handler_errors import raised_in_handler
-from uploader.live.redact import Redactor
+from uploader.redacting import Redactor
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import weakref
 
 import pytest
 
-from uploader.live.redact import Redactor
 from uploader.live.training_failure import escaped_from, failure
+from uploader.redacting import Redactor
 
 
 class Trainer:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from uploader.live.redact import Redactor
+from uploader.redacting import Redactor
 
 SECRET = "s3cr3t-Value.9"
 
