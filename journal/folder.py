@@ -87,6 +87,17 @@ class Journal:
         shared._connection = outbox.connection
         return shared
 
+    @contextmanager
+    def on_one_connection(self) -> Iterator[Journal]:
+        """Provide this journal for many transactions in a row, by one thread: they go over one connection.
+
+        Otherwise each opens one. Closing it folds the log, if nobody else has the journal open.
+        """
+        with ExitStack() as stack:
+            shared = copy(self)
+            shared._connection = self._connection or stack.enter_context(self._engine.connect())
+            yield shared
+
     @property
     def fallbacks(self) -> FallbackFiles:
         """Are what trainings had to write beside this journal."""

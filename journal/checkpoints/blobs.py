@@ -271,7 +271,7 @@ def _read(source: int) -> bytes:
         raise SourceChanged(f"a checkpoint of the trainer's cannot be read ({error.strerror})") from error
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | bytearray) -> None:
     """Write all bytes; the system may accept fewer at a time."""
     view = memoryview(data)
     while view:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,6 +56,14 @@ def put(store: Store, file: BinaryIO, sha256: str, between: Callable[[], object]
 def fetch(store: Source, sha256: str, target: Path) -> str | None:
     """Write a checkpoint into a new file, durably; return the sha256 of what it is, or None when it is not there.
 
+    Only the whole is hashed, once, while it is written. Its parts have digests of their own, which tell the one that is
+    damaged where the whole turns out to be: they are looked at then.
+
+    Args:
+        store: The mirror.
+        sha256: Of the checkpoint.
+        target: The file. The caller deletes it if the checkpoint is something else, or an error is raised.
+
     Raises:
         DamagedMirror: A part of it is missing or damaged.
         LibraryMissing: It is compressed, and the library for that is not there.
@@ -67,24 +74,33 @@ def fetch(store: Source, sha256: str, target: Path) -> str | None:
     content = store.get(list_name(sha256))
     if content is None:
         return None
-    pieces = read(store, sha256, content)
-    first = next(pieces, b"")  # before the file is made
-    descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    whole = hashlib.sha256()  # while it is written: to read it again takes as long as to write it
+    listed = PartList.from_bytes(list_name(sha256), content)
+    pieces = _pieces(listed, _parts(store, sha256, listed))
     try:
-        for piece in chain([first], pieces):
+        found = _write(target, pieces)
+    except ValueError:
+        found = ""
+    if found != sha256:
+        for _ in read(store, sha256, content):
+            pass
+    return found
+
+
+def _write(target: Path, pieces: Iterator[bytes | bytearray]) -> str:
+    """Write a new file, durably; return its sha256."""
+    whole = hashlib.sha256()
+    descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        for piece in pieces:
             blobs.write_all(descriptor, piece)
             whole.update(piece)
         os.fsync(descriptor)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
     finally:
         os.close(descriptor)
     return whole.hexdigest()
 
 
-def read(store: Source, sha256: str, content: bytes) -> Iterator[bytes]:
+def read(store: Source, sha256: str, content: bytes) -> Iterator[bytes | bytearray]:
     """Yield a checkpoint piece by piece, each checked against the list.
 
     Args:
@@ -97,14 +113,24 @@ def read(store: Source, sha256: str, content: bytes) -> Iterator[bytes]:
         LibraryMissing: It is compressed, and the library for that is not there.
     """
     listed = PartList.from_bytes(list_name(sha256), content)
+    try:
+        yield from _pieces(listed, stored_parts(store, sha256, listed))
+    except ValueError as error:
+        raise DamagedMirror(f"{list_name(sha256)} is damaged: a part of it cannot be read ({error})") from error
+
+
+def _pieces(listed: PartList, stored: Iterable[bytes]) -> Iterator[bytes | bytearray]:
+    """Yield a checkpoint piece by piece.
+
+    Raises:
+        ValueError: A part cannot be decoded.
+        LibraryMissing: It is compressed, and the library for that is not there.
+    """
     decode = parts.decoder(listed.coding)
-    for stored, length in zip(stored_parts(store, sha256, listed), listed.lengths(), strict=True):
-        try:
-            piece = decode(stored, length)
-        except ValueError as error:
-            raise DamagedMirror(f"{list_name(sha256)} is damaged: a part of it cannot be read ({error})") from error
+    for part, length in zip(stored, listed.lengths(), strict=True):
+        piece = decode(part, length)
         if len(piece) != length:
-            raise DamagedMirror(f"{list_name(sha256)} is damaged: a part of it has another length")
+            raise ValueError("it has another length")
         yield piece
 
 
@@ -114,13 +140,24 @@ def stored_parts(store: Source, sha256: str, listed: PartList) -> Iterator[bytes
     Raises:
         DamagedMirror: One is damaged or missing.
     """
+    for number, stored in enumerate(_parts(store, sha256, listed)):
+        if parts.digest(stored) != listed.digests[number]:
+            name = part_name(sha256, number, listed.digests[number])
+            raise DamagedMirror(f"{name} is damaged: its content is not what its name says")
+        yield stored
+
+
+def _parts(store: Source, sha256: str, listed: PartList) -> Iterator[bytes]:
+    """Yield the parts of a checkpoint as they are stored.
+
+    Raises:
+        DamagedMirror: One is missing.
+    """
     for number, digest in enumerate(listed.digests):
         name = part_name(sha256, number, digest)
         stored = store.get(name)
         if stored is None:
             raise DamagedMirror(f"{name}, a part of a checkpoint, is missing")
-        if parts.digest(stored) != digest:
-            raise DamagedMirror(f"{name} is damaged: its content is not what its name says")
         yield stored
 
 

@@ -20,7 +20,7 @@ from journal.mirror.layout import RUNS, ResultsName, SegmentName
 from journal.mirror.marked_store import MarkedStore
 from journal.mirror.mirror_addresses import open_mirror
 from journal.mirror.mirroring import Mirroring
-from journal.mirror.restoring import Restored, restore, restore_blob, wanted_checkpoints
+from journal.mirror.restoring import Restored, restore, restore_checkpoints, wanted_checkpoints
 from journal.mirror.results_mirroring import ResultsMirroring
 from journal.mirror.stores import Listed, Source
 from journal.records import Run
@@ -138,8 +138,7 @@ class Following:
 
     def _fetch_missing(self, store: Source, restored: Restored) -> list[str]:
         """Bring in checkpoints whose events are in and whose bytes are not; return those that are still missing."""
-        for sha256 in wanted_checkpoints(self._journal, self.runs):
-            restore_blob(self._journal, store, sha256, restored)
+        restore_checkpoints(self._journal, store, wanted_checkpoints(self._journal, self.runs), restored)
         wanted = {*wanted_checkpoints(self._journal, self.runs), *self._awaited}
         return sorted(wanted.difference(self._journal.blobs.names()))
 

@@ -12,6 +12,7 @@ import json
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from journal.errors import DamagedMirror, LibraryMissing
@@ -109,20 +110,23 @@ def encode(piece: bytes) -> bytes:
     return b"".join([bytes([width]), *_planes(piece, width, compress)])
 
 
-def decoder(coding: str) -> Callable[[bytes, int], bytes]:
+def decoder(coding: str) -> Callable[[bytes, int], bytes | bytearray]:
     """Return what makes a piece of the file, which has a certain length, of a part as it was stored.
+
+    One thread uses it.
 
     Raises:
         LibraryMissing: The library for it is not there.
     """
     if not coding:
         return lambda stored, _: stored
-    if not library():
+    zstandard = library()
+    if not zstandard:
         raise LibraryMissing(
             "checkpoints in this mirror are compressed, which takes zstandard to read: "
             "pip install 'offline-uploader[mirror]', and do this again"
         )
-    return _decode
+    return partial(_decode, partial(_unpacked, zstandard, zstandard.ZstdDecompressor()))
 
 
 def _planes(piece: bytes, width: int, compress: Callable[[bytes], bytes]) -> list[bytes]:
@@ -136,7 +140,7 @@ def _planes(piece: bytes, width: int, compress: Callable[[bytes], bytes]) -> lis
     return made
 
 
-def _decode(stored: bytes, length: int) -> bytes:
+def _decode(unpacked: Callable[[memoryview, int], bytes], stored: bytes, length: int) -> bytearray:
     """Return the piece, or something else where the part is not what its name says.
 
     Raises:
@@ -145,29 +149,27 @@ def _decode(stored: bytes, length: int) -> bytes:
     width, at = stored[0] if stored else 0, 1
     if width not in _WIDTHS:
         raise ValueError(f"its numbers cannot have {width} bytes")
-    piece = bytearray(length)
+    piece, whole = bytearray(length), memoryview(stored)
     for first in range(width):
         if at + _PLANE.size > len(stored):
             raise ValueError("it ends too early")
         is_packed, size = _PLANE.unpack_from(stored, at)
         at += _PLANE.size
-        plane: Any = stored[at : at + size]
-        expected = len(range(first, length, width))
-        piece[first::width] = _unpacked(plane, expected) if is_packed else plane
+        plane = whole[at : at + size]
+        piece[first::width] = unpacked(plane, len(range(first, length, width))) if is_packed else plane
         at += size
-    return bytes(piece)
+    return piece
 
 
-def _unpacked(plane: bytes, expected: int) -> bytes:
+def _unpacked(zstandard: Any, decompressor: Any, plane: memoryview, expected: int) -> bytes:
     """Return a plane; nothing that claims to be longer is allocated.
 
     Raises:
         ValueError: It is not of this length.
     """
-    zstandard = library()
     try:
         if zstandard.get_frame_parameters(plane).content_size != expected:
             raise ValueError("a plane of a part has another length")
-        return bytes(zstandard.ZstdDecompressor().decompress(plane))  # a plane of 4 MiB at most
+        return bytes(decompressor.decompress(plane))  # a plane of 4 MiB at most
     except zstandard.ZstdError as error:
         raise ValueError(str(error)) from error

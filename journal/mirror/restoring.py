@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
@@ -11,10 +9,11 @@ from itertools import chain, groupby
 from sqlalchemy import text
 
 from journal.checkpoints import retaking
-from journal.checkpoints.blobs import Snapshot, delete
+from journal.checkpoints.blobs import Snapshot
 from journal.errors import DamagedMirror, LibraryMissing
 from journal.folder import Journal
-from journal.mirror import checkpoint_parts, gaps, journal_reader
+from journal.mirror import gaps, journal_reader
+from journal.mirror.fetching import Fetch, fetching, ready_together
 from journal.mirror.layout import RUNS, ResultsName, SegmentName, blob_name
 from journal.mirror.needed_checkpoints import NeededCheckpoints, saved
 from journal.mirror.segment_reading import least, read_results, read_segment
@@ -93,6 +92,20 @@ def restore(
         JournalError: The journal cannot be written.
     """
     restored = Restored()
+    with journal.on_one_connection() as connected:
+        _restore(connected, store, runs, restored, between=between, puts_off=puts_off)
+    return restored
+
+
+def _restore(
+    journal: Journal,
+    store: Source,
+    runs: Collection[str] | None,
+    restored: Restored,
+    *,
+    between: Callable[[], object],
+    puts_off: Callable[[str], bool],
+) -> None:
     restored.results, damaged = read_all_results(store, runs)
     restored.damaged += damaged.values()
     restored.left += damaged
@@ -110,12 +123,10 @@ def restore(
         with journal.begin() as connection:  # have drains ask platforms whether they know more, from the lost machine
             connection.execute(_FROM_ELSEWHERE)
     _take_results(journal, restored, has_events=True)
-    for sha256 in set(wanted_checkpoints(journal, restored.runs)) - tried:  # of events that were there before
-        restore_blob(journal, store, sha256, restored)
-        between()
+    others = set(wanted_checkpoints(journal, restored.runs)) - tried  # of events that were there before
+    restore_checkpoints(journal, store, sorted(others), restored, between)
     with journal.begin(read_only=True) as connection:
         restored.gaps = gaps.gaps(connection, [name for name in named if name.run not in pruned])
-    return restored
 
 
 def _restore_run(
@@ -135,9 +146,7 @@ def _restore_run(
     for part in parts:
         needed.note(part)
     absent = needed.sha256s().difference(journal.blobs.names())
-    for sha256 in sorted(absent):
-        restore_blob(journal, store, sha256, restored)
-        between()
+    restore_checkpoints(journal, store, sorted(absent), restored, between)
     still = absent.difference(journal.blobs.names()) if absent else absent
     waiting = {sha256 for sha256 in still if sha256 in restored.unreadable or puts_off(sha256)}
     for part in parts:
@@ -238,30 +247,53 @@ def wanted_checkpoints(journal: Journal, runs: Sequence[str]) -> Sequence[str]:
     return sorted(needed.difference(journal.blobs.names()))
 
 
-def restore_blob(journal: Journal, store: Source, sha256: str, restored: Restored) -> None:
-    """Bring the bytes of one checkpoint into a journal, and add what comes of it to `restored`.
+def restore_checkpoints(
+    journal: Journal,
+    store: Source,
+    sha256s: Iterable[str],
+    restored: Restored,
+    between: Callable[[], object] = lambda: None,
+) -> None:
+    """Bring the bytes of checkpoints into a journal, and add what comes of it to `restored`.
 
     Args:
         journal: The journal.
         store: Where they are.
-        sha256: Of the bytes.
+        sha256s: Of the bytes.
         restored: What was restored so far.
+        between: Called after each.
+
+    Raises:
+        MirrorUnavailable: The mirror cannot be read. What was restored until then stays.
+        JournalError: The journal cannot be written.
     """
-    copy = journal.blobs.folder / f".tmp-{os.getpid()}-{uuid.uuid4().hex}"
+    with journal.on_one_connection() as connected, fetching(store, sha256s, journal.blobs.folder) as fetches:
+        for several in ready_together(fetches):
+            _take_in(connected, [one for one in several if _is_whole(one, restored)], restored)
+            for _ in several:
+                between()
+
+
+def _is_whole(fetch: Fetch, restored: Restored) -> bool:
+    """Wait for a checkpoint, and add to `restored` what is wrong with it."""
     try:
-        if (content := checkpoint_parts.fetch(store, sha256, copy)) is None:
-            restored.missing.append(sha256)
-            return
-        if content != sha256:
-            restored.damaged.append(f"{blob_name(sha256)} is damaged: its content is not what its name says")
-            return
-        snapshot = Snapshot(copy, sha256, copy.stat().st_size)
-        with journal.begin() as connection:
-            retaking.take_in(connection, journal.blobs, snapshot)
-        restored.checkpoints += 1
-        restored.bytes += snapshot.size
+        content = fetch.content()
     except (DamagedMirror, LibraryMissing) as error:
         restored.damaged += [] if str(error) in restored.damaged else [str(error)]
-        restored.unreadable |= {sha256} if isinstance(error, LibraryMissing) else set()
-    finally:
-        delete(copy)
+        restored.unreadable |= {fetch.sha256} if isinstance(error, LibraryMissing) else set()
+        return False
+    if content is None:
+        restored.missing.append(fetch.sha256)
+    elif content != fetch.sha256:
+        restored.damaged.append(f"{blob_name(fetch.sha256)} is damaged: its content is not what its name says")
+    return content == fetch.sha256
+
+
+def _take_in(journal: Journal, fetches: Iterable[Fetch], restored: Restored) -> None:
+    snapshots = [Snapshot(one.copy, one.sha256, one.copy.stat().st_size) for one in fetches]
+    if snapshots:
+        with journal.begin() as connection:
+            for snapshot in snapshots:
+                retaking.take_in(connection, journal.blobs, snapshot)
+    restored.checkpoints += len(snapshots)
+    restored.bytes += sum(snapshot.size for snapshot in snapshots)

@@ -45,7 +45,10 @@ class Listed(NamedTuple):
 
 
 class Source(Protocol):
-    """Has objects under names, to be read. Every method raises `MirrorUnavailable` when it cannot be used."""
+    """Has objects under names, to be read. Every method raises `MirrorUnavailable` when it cannot be used.
+
+    Several threads may read different objects at once.
+    """
 
     def get(self, name: str) -> bytes | None:
         """Return an object; None when it is not there."""
@@ -127,7 +130,8 @@ class FolderStore:
     def get(self, name: str) -> bytes | None:
         """Return an object; None when it is not there."""
         try:
-            return (self.folder / name).read_bytes()
+            with (self.folder / name).open("rb", buffering=0) as file:
+                return file.readall()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:

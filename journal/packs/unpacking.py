@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from journal.folder import Journal
 from journal.mirror.layout import BLOBS, parse_blob
-from journal.mirror.restoring import Restored, restore, restore_blob
+from journal.mirror.restoring import Restored, restore, restore_checkpoints
 from journal.mirror.stores import Source
 
 
@@ -25,9 +25,7 @@ def take_in(journal: Journal, source: Source, between: Callable[[], object] = la
     """
     first = Restored()
     offered = {sha256 for one in source.list(BLOBS) if (sha256 := parse_blob(one.name))}
-    for sha256 in sorted(offered.difference(journal.blobs.names())):
-        restore_blob(journal, source, sha256, first)
-        between()
+    restore_checkpoints(journal, source, sorted(offered.difference(journal.blobs.names())), first, between)
     restored = restore(journal, source, between=between)
     restored.checkpoints += first.checkpoints
     restored.bytes += first.bytes

@@ -33,6 +33,7 @@ OWNERS = {
         "uploader/recording/serial_executor.py",
         "journal/storage/flusher.py",
         "journal/storage/background_sync.py",
+        "journal/mirror/fetching.py",
     ),
     "signal.signal": ("uploader/commands/",),
     "os.environ": (
