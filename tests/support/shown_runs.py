@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
 
 from uploader.dashboard.run_source import Refused, UnknownRun
@@ -41,6 +42,7 @@ _METRICS = ("metrics/precision(B)", "metrics/recall(B)", "metrics/mAP50(B)", "me
 _LOSSES = ("train/box_loss", "train/cls_loss", "train/dfl_loss", "val/box_loss", "val/cls_loss", "val/dfl_loss")
 
 
+@lru_cache(maxsize=200_000)
 def values_of(run: int, epoch: int) -> dict[str, Number]:
     """What an epoch of a run measured: the same each time, different for each run."""
     rise = 1 - math.exp(-(epoch + 1) * (0.02 + 0.002 * (run % 17)))

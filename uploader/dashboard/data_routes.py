@@ -54,6 +54,14 @@ def run(request: Request) -> Response:
 
 
 @_answers_unknown
+def curves(request: Request) -> Response:
+    """Return what a comparison shows of a run, with its first curves; or the curves of some `metric`s alone."""
+    found = dashboard_of(request).source.news(_key(request))
+    asked = request.query_params.getlist("metric")
+    return _json(page_json.some_curves(found, asked) if asked else page_json.first_curves(found))
+
+
+@_answers_unknown
 def pictures(request: Request) -> Response:
     """Return its plots and images."""
     found = dashboard_of(request).source.pictures(_key(request))
@@ -99,6 +107,7 @@ routes = [
     Route("/data/runs", run_list, methods=["GET"]),
     Route("/data/trends", trends, methods=["GET"]),
     Route("/data/run", run, methods=["GET"]),
+    Route("/data/curves", curves, methods=["GET"]),
     Route("/data/pictures", pictures, methods=["GET"]),
     Route("/data/console", console, methods=["GET"]),
     Route("/data/checkpoint", checkpoint, methods=["GET"]),

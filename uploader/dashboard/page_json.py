@@ -13,6 +13,7 @@ from typing import Any
 
 from uploader.dashboard.shown import RunLine, RunList, RunNews
 
+_FIRST = 3  # curves that fit beside each other
 _PLAIN = (
     "key",
     "name",
@@ -68,6 +69,25 @@ def change(found: RunNews) -> dict[str, Any]:
     if found.line:
         told["line"] = {name: value for name, value in told["line"].items() if name not in ("arguments", "metrics")}
     return told
+
+
+def first_curves(found: RunNews) -> dict[str, Any]:
+    """Return what a comparison shows of a run, with those of its curves that are looked at first.
+
+    Many runs of many metrics would be tens of megabytes; the others are asked for as they come into view.
+    """
+    names = list(found.epochs.values)
+    first = [name for name in names if name.startswith("metrics/")] or names
+    line = {name: getattr(found.line, name) for name in (*_PLAIN, "metrics")}
+    facts = {name: getattr(found.facts, name) for name in ("arguments", "environment", "best", "evaluation")}
+    epochs = {**some_curves(found, first[:_FIRST])["epochs"], "times": found.epochs.times}
+    return {"cursor": found.cursor, "line": line, "facts": facts, "names": names, "epochs": epochs}
+
+
+def some_curves(found: RunNews, names: Sequence[str]) -> dict[str, Any]:
+    """Return some of a run's curves."""
+    values = found.epochs.values
+    return {"epochs": {"at": found.epochs.at, "values": {name: values[name] for name in names if name in values}}}
 
 
 def as_json(value: Any) -> bytes:

@@ -19,6 +19,7 @@ const COLOURS = 10; // --run-0 … --run-9 of style.css
  * @param {Array<"epoch"|"time"|"clock">} [options.axes]  which axes a person may choose from, the first by default
  * @param {boolean} [options.controls]   whether to show what a person sets them with; true by default
  * @param {function(Settings): void} [options.changed]  is told what a person has set, to keep it in the address
+ * @param {function(string[]): void} [options.wanted]  is told of which metrics a chart comes into view
  * @returns {{update: function(Series[]=): void, set: function(Partial<Settings>): void}}
  *   `update` draws what has changed, given other runs or with the same ones; `set` changes settings
  *
@@ -29,7 +30,7 @@ const COLOURS = 10; // --run-0 … --run-9 of style.css
  * @property {string} filter      words that a chart's title or one of its metrics has to contain
  * @property {?number[]} zoom     from where to where on the horizontal axis, or null for all
  */
-export function charts(place, { series, settings = {}, axes = ["epoch", "time"], controls = true, changed = () => {} }) {
+export function charts(place, { series, settings = {}, axes = ["epoch", "time"], controls = true, changed = () => {}, wanted = () => {} }) {
   const state = { x: axes[0], smoothing: 0, log: false, filter: "", zoom: null, ...settings };
   if (!axes.includes(state.x)) state.x = axes[0];
   const sync = `charts-${(made += 1)}`;
@@ -43,7 +44,10 @@ export function charts(place, { series, settings = {}, axes = ["epoch", "time"],
   let axis = null;
   let groups = new Map();
 
-  const seen = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => cardOf(target).see(isIntersecting)), { rootMargin: "600px 0px" });
+  const seen = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => {
+    if (isIntersecting) wanted(groups.get(target.getAttribute("aria-label")) ?? []);
+    cardOf(target)?.see(isIntersecting);
+  }), { rootMargin: "600px 0px" });
   const sized = new ResizeObserver((entries) => entries.forEach(({ target }) => cardOf(target.closest("section"))?.fit()));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { inks.clear(); each((card) => card.redraw()); });
   update();

@@ -1,1 +1,140 @@
 // Runs beside each other: /compare?run=KEY&run=KEY
+
+import { at, follow, h, pageOf } from "./base.js";
+import { charts, keepSettings, keptSettings } from "./charts.js";
+import { askCurves, comparedRun, flat, resultsOf, rowsOf, takeIn } from "./compared.js";
+import { metricName } from "./run_columns.js";
+import { allChosen, choose } from "./state.js";
+import { chip, colours, ends, even, isJudged, lowerIsBetter, short } from "./words.js";
+
+const place = document.getElementById("compare");
+const colour = colours(allChosen("run"));
+const hidden = new Set(allChosen("hide"));
+const [head, differences, curves, results] = ["head", "differences", "curves", "results"].map((id) => h("section", { id, class: id === "curves" ? null : "card" }));
+const plots = h("div");
+let runs = [];
+let drawn = null;
+let waiting = 0;
+let showing = null;
+
+const seriesOf = ({ key, line, facts, epochs }) => ({
+  key, label: line.name.length < 26 ? line.name : `${line.name.slice(0, 14)}…${line.name.slice(-8)}`, colour: colour.get(key), hidden: hidden.has(key),
+  columns: epochs, best: facts.best, evaluation: facts.evaluation, began: line.started_at });
+
+/** Write again what is not as it was; a part that somebody is reading stays where it is. */
+function show() {
+  fill(head, headOf());
+  fill(differences, table("What differs", { Arguments: runs.map(({ facts }) => flat(facts.arguments)), Environment: runs.map(({ facts }) => flat(facts.environment)) }));
+  fill(results, table("Results", { "": runs.map(resultsOf) }));
+  drawn ??= charts(plots, { series: runs.map(seriesOf), settings: keptSettings(), changed: keepSettings, wanted });
+  drawn.update(runs.map(seriesOf));
+}
+
+/** Show what has come in; together with what comes right after it, since all of it is drawn at once. */
+function soon() {
+  showing ??= setTimeout(() => { showing = null; show(); }, 40);
+}
+
+/** Ask for the curves of charts that have come into view. */
+async function wanted(names) {
+  waiting += 1;
+  const asked = await Promise.all(runs.map((run) => askCurves(run, names)));
+  waiting -= 1;
+  if (asked.some(Boolean) && !waiting) soon();
+}
+
+function fill(section, content) {
+  const isOpen = section.querySelector("details")?.open;
+  const said = content.map((part) => part?.outerHTML).join("");
+  if (section.said === said) return;
+  section.said = said;
+  const held = section.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
+  section.replaceChildren(...content.filter(Boolean));
+  if (isOpen) section.querySelector("details")?.setAttribute("open", "");
+  if (held) section.querySelector(`[aria-label="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
+}
+
+function headOf() {
+  const others = at("/?" + new URLSearchParams(runs.map(({ key }) => ["pick", key])));
+  return [
+    h("div", { class: "row" }, h("h2", { class: "grow" }, `${runs.length} ${runs.length === 1 ? "run" : "runs"}`), h("a", { class: "button", href: others }, "Choose others")),
+    runs.length < 2 ? h("p", { class: "notice" }, "One run has nothing to be compared with. Choose another.") : null,
+    h("ul", { class: "compared", tabindex: 0, "aria-label": "Runs" }, runs.map(({ key, line }) => h("li", {},
+      h("button", { type: "button", class: "plain", "aria-pressed": String(!hidden.has(key)), "aria-label": `Curves of ${line.name}`, title: "Show or hide its curves", onclick: () => hide(key) },
+        h("span", { class: "swatch", "--run": colour.get(key) })),
+      h("a", { href: pageOf(key), class: "grow ends", title: line.name }, ends(line.name)), chip(line.state),
+      h("button", { type: "button", class: "plain", "aria-label": `Take out ${line.name}`, title: "Take it out", onclick: () => takeOut(key) }, "✕")))),
+  ];
+}
+
+/** A table of values by group, with a column for each run; what is the same for all is folded away. */
+function table(title, groups) {
+  const compared = Object.entries(groups).map(([name, all]) => ({ name, ...rowsOf(all) }));
+  const bodies = compared.filter(({ different }) => different.length).map(({ name, different }) => h("tbody", {},
+    name ? h("tr", {}, h("th", { class: "group", scope: "rowgroup", colspan: runs.length + 1 }, name)) : null, different.map(rowOf)));
+  const same = compared.flatMap((group) => group.same).map(({ name, values }) => rowOf({ name, values: values.slice(0, 1) }));
+  const names = runs.map(({ key, line }) => h("th", { scope: "col" }, h("span", { class: "ends", title: line.name }, h("span", { class: "swatch", "--run": colour.get(key) }), ends(line.name))));
+  return [
+    h("h2", {}, title),
+    bodies.length ? beside(title, runs.length, h("thead", {}, h("tr", {}, h("td", { class: "pinned" }), names)), bodies) : h("p", { class: "quiet" }, "Nothing differs."),
+    same.length ? h("details", {}, h("summary", {}, `${same.length} the same`), beside(`${title}: the same`, 1, h("tbody", {}, same))) : null,
+  ];
+}
+
+const beside = (label, columns, ...parts) => h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, h("table", { class: "beside", "--runs": columns }, parts));
+
+function rowOf({ name, values }) {
+  const isMetric = runs.some(({ line }) => name in line.metrics);
+  const numbers = values.filter((value) => typeof value === "number");
+  const best = isMetric && isJudged(name) && numbers.length > 1 ? Math[lowerIsBetter(name) ? "min" : "max"](...numbers) : null;
+  return h("tr", {}, h("th", { class: "pinned", scope: "row", title: name }, metricName(name)),
+    values.map((value) => h("td", {}, h("span", { class: best != null && value === best ? "best" : null }, (isMetric ? even : short)(value) || "–"))));
+}
+
+function hide(key) {
+  if (!hidden.delete(key)) hidden.add(key);
+  choose({ hide: [...hidden] });
+  show();
+}
+
+function takeOut(key) {
+  runs = runs.filter((run) => run.key !== key);
+  hidden.delete(key);
+  choose({ run: runs.map((run) => run.key), hide: [...hidden] });
+  if (!runs.length) return nothing();
+  show();
+  head.querySelector("ul").focus();
+}
+
+function nothing() {
+  place.replaceChildren(h("div", { class: "empty card" }, h("h2", {}, "No run is chosen"),
+    h("p", {}, "Choose two or more in the list by the boxes before their names, then press Compare."), h("p", {}, h("a", { class: "button primary", href: at("/") }, "Choose runs"))));
+}
+
+async function begin() {
+  const asked = [...new Set(allChosen("run"))];
+  if (!asked.length) return nothing();
+  curves.replaceChildren(h("h2", {}, "Curves"), plots);
+  place.replaceChildren(head, differences, curves, results);
+  const lost = await Promise.all(asked.map(async (key) => {
+    try {
+      runs.push(await comparedRun(key));
+      runs.sort((one, other) => asked.indexOf(one.key) - asked.indexOf(other.key));
+      soon();
+    } catch (error) {
+      return h("p", { class: "notice", "data-kind": "warn" }, `${key} is not shown: ${error.message}`);
+    }
+  }));
+  if (!runs.length) nothing();
+  place.prepend(...lost.filter(Boolean));
+  follow(runs.flatMap(({ key, cursor }) => [["key", key], ["since", cursor]]), {
+    run: (news) => {
+      const run = runs.find(({ key }) => key === news.key);
+      if (run) takeIn(run, news);
+      if (run) soon();
+    },
+    gone: ({ key }) => { if (runs.some((run) => run.key === key)) takeOut(key); },
+  });
+}
+
+await begin();

@@ -2,7 +2,7 @@
 
 import { h, pageOf } from "./base.js";
 import { took } from "./run_rows.js";
-import { chip, duration, even, kindOf, lowerIsBetter, short, time } from "./words.js";
+import { chip, duration, ends, even, kindOf, lowerIsBetter, short, time } from "./words.js";
 
 const MAIN = [/mAP50-95/i, /mAP50/i, /fitness/i, /top1|accuracy/i, /top5/i, /f1/i, /^val.*loss/i, /loss/i];
 const TELLING = ["model", "data", "lr0", "optimizer", "batch", "imgsz", "epochs"];
@@ -69,16 +69,11 @@ export const nameColumn = (picked, pick) => ({
     h("input", { type: "checkbox", "aria-label": `Compare ${row.name}`, checked: picked.has(row.key), onchange: (event) => pick(row.key, event.target.checked) }),
     h("span", { class: "swatch", hidden: !picked.has(row.key), "--run": picked.get(row.key) ?? "none" }),
     h("div", { class: "named" },
-      h("a", { href: pageOf(row.key), title: row.key }, ends(row.name)),
+      h("a", { href: pageOf(row.key), title: row.key, class: "ends" }, ends(row.name)),
       row.trouble ? h("div", { class: "trouble", title: row.trouble }, row.trouble)
         : h("div", { class: "under" }, row.project ?? "", row.tags.map((tag) => h("span", { class: "tag" }, tag)))),
   ],
 });
-
-/** A long name in two parts, so that its end is seen where there is no room for all of it. */
-function ends(name) {
-  return name.length < 20 ? name : [h("span", {}, name.slice(0, -7)), h("span", {}, name.slice(-7))];
-}
 
 function progress(row) {
   const { epochs_done: done, epochs_planned: planned } = row;

@@ -1,6 +1,6 @@
 // The runs of the list: what they tell, which of them are asked for, and in which order. Nothing here touches the page.
 
-import { kindOf, lowerIsBetter } from "./words.js";
+import { isJudged, kindOf, lowerIsBetter } from "./words.js";
 
 const words = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
@@ -48,7 +48,7 @@ export class RunRows {
   best(rows, metric) {
     const values = rows.map((row) => row.metrics[metric]).filter((value) => typeof value === "number");
     const found = values.reduce((one, other) => (lowerIsBetter(metric) === other < one ? other : one), values[0]);
-    return values.length > 1 && values.some((value) => value !== found) ? found : null;
+    return isJudged(metric) && values.length > 1 && values.some((value) => value !== found) ? found : null;
   }
 
   /** The runs that a person asks for, in the order that they want. */

@@ -16,7 +16,7 @@ export function short(value) {
 /** A number as long as others of its column, so that their digits stand below each other. */
 export function even(value) {
   const size = Math.abs(value);
-  if (typeof value !== "number" || Number.isInteger(value) && size > 1 || size >= 1e4 || (size < 1e-3 && size)) return short(value);
+  if (typeof value !== "number" || Number.isInteger(value) && size > 1 || size >= 1e4 || (size < 0.01 && size)) return short(value);
   return value.toFixed(size < 10 ? 4 : size < 100 ? 3 : size < 1000 ? 2 : 1);
 }
 
@@ -87,6 +87,9 @@ export const kindOf = (state) => Object.keys(KINDS).find((kind) => KINDS[kind].i
 /** A state with its sign. */
 export const chip = (state, kind = kindOf(state)) => h("span", { class: "chip", "data-kind": kind }, state);
 
+/** A long name in two parts for an element of class `ends`, so that its end is seen where there is no room for all of it. */
+export const ends = (name) => (name.length < 16 ? name : [h("span", {}, name.slice(0, -7)), h("span", {}, name.slice(-7))]);
+
 /** A colour for each of some runs, as CSS: by its key, so a run has the same one elsewhere, unless two would share it. */
 export function colours(keys, taken = new Map()) {
   for (const key of keys) {
@@ -108,6 +111,9 @@ export function paint(colour) {
   probe.remove();
   return found;
 }
+
+/** Whether a metric has better and worse values: a learning rate has not. */
+export const isJudged = (name) => !/^lr\b|learning.?rate|^epoch|^step/i.test(name);
 
 /** Whether a lower value of a metric is better, by its name. */
 export const lowerIsBetter = (name) => /loss|error|\b(mae|mse|rmse)\b|time|latency|speed|_ms\b|perplexity/i.test(name);

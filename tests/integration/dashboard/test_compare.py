@@ -1,0 +1,146 @@
+"""Runs beside each other, as a person in a browser sees and uses them."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import requests
+from support.browsers import chromium, visited
+from support.shown_runs import ShownRuns, shown
+
+MAP = "metrics/mAP50-95(B)"
+KEYS = [f"local/demo/run-{number}" for number in range(3)]
+ALL = "/compare?" + "&".join(f"run={key}" for key in KEYS)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def runs():
+    return ShownRuns(runs=3, epochs=6)
+
+
+@pytest.fixture
+def address(runs):
+    with shown(runs) as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser, address):
+    with visited(browser, address, ALL) as found:
+        found.wait_for_selector(".plot canvas")
+        found.wait_for_selector("#head li:nth-child(3)")
+        yield found
+
+
+def row(page, section, name):
+    cells = page.locator(f"#{section} > .scroll tr:has(th:text-is('{name}')) td")
+    return [each.replace("★ ", "") for each in cells.all_inner_texts()]
+
+
+def test_what_differs_is_shown_and_what_is_equal_is_folded_away(page):
+    assert row(page, "differences", "lr0") == ["0.01", "0.02", "0.03"]
+    assert page.locator("#differences > .scroll").get_by_text("imgsz").count() == 0
+    page.get_by_text("6 the same").click()
+    assert page.locator("#differences details").get_by_text("imgsz").is_visible()
+    assert page.locator("#differences details").get_by_text("git.branch").is_visible()
+
+
+def test_results_stand_beside_each_other_and_the_best_is_marked(page, runs):
+    lines = {line.key: line for line in runs.runs().runs}
+    for name, choice in (("mAP50-95(B)", max), ("val/box_loss", min)):
+        values = [lines[key].metrics[MAP if "mAP" in name else name] for key in KEYS]
+        assert row(page, "results", name) == [f"{value:.4f}" for value in values]
+        best = page.locator(f"#results tr:has(th:text-is('{name}')) .best")
+        assert best.all_inner_texts() == [f"{choice(values):.4f}"]
+    assert page.locator("#results tr:has(th:text-is('lr')) .best").count() == 0  # nothing is better about a rate
+
+
+def test_a_run_has_one_colour_in_its_name_its_tables_and_its_curves(page):
+    read = "all => all.map(each => each.style.getPropertyValue('--run'))"
+    colours = page.locator("#head .swatch").evaluate_all(read)
+    assert len(set(colours)) == 3
+    assert page.locator("#results thead .swatch").evaluate_all(read) == colours
+    assert page.locator("section[aria-label='metrics/mAP50(B)'] .legend .swatch").evaluate_all(read) == colours
+
+
+def test_a_run_is_taken_out_or_its_curves_hidden_and_the_address_shows_the_same(browser, address, page):
+    page.get_by_role("button", name="Curves of run-1").click()
+    assert page.locator("section[aria-label='metrics/mAP50(B)'] .legend li").count() == 2
+    page.get_by_role("button", name="Take out run-0").click()
+    assert parse_qsl(urlsplit(page.url).query) == [("run", KEYS[1]), ("run", KEYS[2]), ("hide", KEYS[1])]
+    with visited(browser, address, page.url.removeprefix(address)) as again:
+        again.wait_for_selector("#head li:nth-child(2)")
+        assert again.get_by_role("button", name="Curves of run-1").get_attribute("aria-pressed") == "false"
+        assert row(again, "differences", "lr0") == ["0.02", "0.03"]
+        again.get_by_role("button", name="Take out run-1").click()
+        assert again.get_by_text("One run has nothing to be compared with").is_visible()
+        again.get_by_role("button", name="Take out run-2").click()
+        assert again.get_by_text("No run is chosen").is_visible()
+
+
+def test_an_epoch_comes_in_by_itself_and_nothing_is_asked_for_again(page, runs):
+    page.locator("section[aria-label='lr']").scroll_into_view_if_needed()
+    page.wait_for_selector("section[aria-label='lr'] .legend li:nth-child(3) b:has-text('0.00')")
+    asked = []
+    page.on("request", lambda each: asked.append(each.url))
+    before = row(page, "results", "mAP50-95(B)")
+    runs.train(KEYS[2])
+    page.wait_for_selector("#results tr:has(th:text-is('Epochs')) td:nth-child(4):has-text('7 / 100')")
+    after = row(page, "results", "mAP50-95(B)")
+    assert after[:2] == before[:2]
+    assert after[2] == f"{runs.runs().runs[0].metrics[MAP]:.4f}"
+    assert asked == []
+
+
+def test_curves_are_asked_for_as_their_charts_come_into_view_and_once(browser, address):
+    asked = []
+    with visited(browser, address, "/", viewport={"width": 390, "height": 600}) as page:
+        page.on("request", lambda each: asked.append(each.url) if "/data/curves" in each.url else None)
+        page.goto(address + ALL)
+        page.wait_for_selector(".plot canvas")
+        assert not any("metric=" in url and "lr" in url for url in asked)
+        last = page.locator("section[aria-label='lr']")
+        last.scroll_into_view_if_needed()
+        last.locator("canvas").wait_for()
+        page.locator("section[aria-label='lr'] .legend b:has-text('0.00')").first.wait_for()
+        page.locator("h1").scroll_into_view_if_needed()
+        page.locator("section[aria-label='metrics/precision(B)'] canvas").wait_for()
+    wanted = [(key, name) for key, name in map(_key_and_metrics, asked)]
+    assert len(wanted) == len(set(wanted))
+
+
+def _key_and_metrics(url):
+    told = parse_qsl(urlsplit(url).query)
+    return told[0][1], tuple(value for name, value in told if name == "metric")
+
+
+def test_the_first_curves_come_without_the_others(address):
+    told = requests.get(f"{address}/data/curves", {"key": KEYS[0]}, timeout=60).json()
+    assert len(told["names"]) == 11
+    assert list(told["epochs"]["values"]) == [name for name in told["names"] if name.startswith("metrics/")][:3]
+    assert set(told["facts"]) == {"arguments", "environment", "best", "evaluation"}
+    some = requests.get(f"{address}/data/curves", {"key": KEYS[0], "metric": ["lr", "no such"]}, timeout=60).json()
+    assert list(some["epochs"]["values"]) == ["lr"]
+    assert len(some["epochs"]["values"]["lr"]) == len(some["epochs"]["at"]) == 6
+
+
+def test_what_is_deleted_or_was_never_there_leaves_the_others(browser, address, runs):
+    with visited(browser, address) as page:
+        page.goto(address + f"/compare?run={KEYS[0]}&run={KEYS[1]}")
+        page.wait_for_selector("#head li:nth-child(2)")
+        runs.remove(KEYS[1])
+        page.wait_for_selector("#head li:nth-child(2)", state="detached")
+        assert page.locator("#head li").inner_text().startswith("run-0")
+
+
+def test_nothing_is_wider_than_the_page(page):
+    for width in (390, 768, 1280):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
