@@ -24,6 +24,9 @@ from journal.storage.log_flush import flush
 _AT_ONCE = 16
 _TRIAL_SECONDS = 0.1
 _POLL_SECONDS = 0.0003
+# Whoever gets the processor back later than this shares it with somebody; so many flushes are then waited for asleep.
+_CROWDED_SECONDS = 0.0001
+_FLUSHES_ASLEEP = 100
 # Numbers of io_setup, io_submit, io_getevents; none where these are not known.
 _MACHINE = os.uname().machine
 _CALLS = {"x86_64": (206, 209, 208), "aarch64": (0, 2, 4)} if sys.platform.startswith("linux") else {}
@@ -82,9 +85,10 @@ class _Kernel:
         self._descriptor = descriptor
         self._context = _contexts.pop() if _contexts else _new_context()
         self._under_way = 0
+        self._asleep = 0
         try:  # whether this system and file can do it
             self.begin(0)
-            self.ended(_TRIAL_SECONDS)
+            self._ended_within(_TRIAL_SECONDS)
         except OSError:
             self.close()
             raise
@@ -96,11 +100,29 @@ class _Kernel:
         self._under_way += 1
 
     def ended(self, seconds: float) -> list[Synced]:
-        """Ask for a moment before waiting: on an idle disk, to sleep and to be woken takes a third of the time."""
-        until = time.monotonic() + min(seconds, _POLL_SECONDS)
-        while not (found := self._ended_within(0)) and time.monotonic() < until:
+        """Ask for a moment before waiting: on an idle machine, to sleep and to be woken takes a third of the time."""
+        if self._asleep or seconds < _POLL_SECONDS:
+            self._asleep = max(0, self._asleep - 1)
+            return self._ended_within(seconds)
+        return self._ended_soon() or self._ended_within(seconds)
+
+    def _ended_soon(self) -> list[Synced]:
+        """Ask for a moment; where that was in vain, the next flushes are waited for asleep.
+
+        On a busy disk they end later than that. Where others want the processor, whoever asks on and on waits in turn
+        for it, and so does the kernel's thread that flushes, while whoever sleeps is woken at once.
+        """
+        now = time.monotonic()
+        until = now + _POLL_SECONDS
+        while now < until:
+            if found := self._ended_within(0):
+                return found
             os.sched_yield()
-        return found or self._ended_within(seconds)
+            before, now = now, time.monotonic()
+            if now - before > _CROWDED_SECONDS:
+                break
+        self._asleep = _FLUSHES_ASLEEP
+        return []
 
     def _ended_within(self, seconds: float) -> list[Synced]:
         events = ctypes.create_string_buffer(_AT_ONCE * _EVENT.size)

@@ -204,6 +204,51 @@ def test_what_cannot_be_flushed_fails_in_both_kinds(tmp_path: Path, monkeypatch:
     os.close(writing)
 
 
+@pytest.fixture
+def asked(log: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[BackgroundSync, list[None]]]:
+    """The kernel's requests, whose end is never seen at once, and how often the processor was left to others."""
+    descriptor = os.open(log, os.O_RDONLY)
+    sync, yields = background_sync.background_sync(descriptor), list[None]()
+    if not isinstance(sync, background_sync._Kernel):
+        pytest.skip("this system has no io_submit for flushes")
+    ended = sync._ended_within
+    monkeypatch.setattr(sync, "_ended_within", lambda seconds: ended(seconds) if seconds else [])
+    monkeypatch.setattr(os, "sched_yield", lambda: yields.append(None))
+    monkeypatch.setattr(background_sync, "_FLUSHES_ASLEEP", 3)
+    yield sync, yields
+    sync.close()
+    os.close(descriptor)
+
+
+def flushed(sync: BackgroundSync, count: int) -> None:
+    for number in range(count):
+        sync.begin(number)
+        ends(sync, 1)
+
+
+@pytest.mark.parametrize("crowded_seconds", [-1.0, math.inf])
+def test_flushes_are_waited_for_asleep_for_a_while_after_asking_was_in_vain(
+    asked: tuple[BackgroundSync, list[None]], monkeypatch: pytest.MonkeyPatch, crowded_seconds: float
+) -> None:
+    sync, yields = asked
+    monkeypatch.setattr(background_sync, "_CROWDED_SECONDS", crowded_seconds)
+    flushed(sync, 1)
+    first = len(yields)
+    assert first == 1 if crowded_seconds < 0 else first >= 1
+    flushed(sync, 3)
+    assert len(yields) == first
+    flushed(sync, 1)
+    assert len(yields) > first
+
+
+def test_a_look_at_what_has_ended_tells_nothing_of_the_machine(asked: tuple[BackgroundSync, list[None]]) -> None:
+    sync, yields = asked
+    assert sync.ended(0) == []
+    assert not yields
+    flushed(sync, 1)
+    assert yields
+
+
 def test_a_forked_child_does_not_use_its_parents_requests(log: Path) -> None:
     Flusher(log).close()  # one context that nobody uses now
     child = os.fork()
