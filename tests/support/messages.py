@@ -38,8 +38,13 @@ CAUGHT = frozenset(
     }
 )
 CLICK = frozenset({"BadParameter", "ClickException", "NoSuchOption", "UsageError"})
-CARRIERS = {"Finding": ("detail", 2), "Judgement": ("why", 2), "Problem": ("why", 1)}
-"""What `doctor`, `wait` and `import` list: the field that holds its text, and where that stands among the arguments."""
+CARRIERS = {
+    "Finding": ("detail", 2),
+    "Judgement": ("why", 2),
+    "Problem": ("why", 1),
+    "PlainTextResponse": ("content", 0),
+}
+"""What `doctor`, `wait` and `import` list, and plain pages: the field with the text, and its place in a call."""
 LOGGED = frozenset({"critical", "error", "exception", "info", "log", "warning", "warn"})
 LOGGERS = frozenset({"_log", "_LOG", "LOGGER", "logger", "warnings"})
 PRINTED = frozenset({"echo", "print", "secho"})
@@ -170,29 +175,38 @@ class Inventory:
             if isinstance(each, ast.ClassDef)
         }
         answers = {"ApiError"}
-        for _ in bases:
-            every |= {name for name, of in bases.items() if of & every}
-            answers |= {name for name, of in bases.items() if of & answers}
+        for known in (every, answers):
+            while more := {name for name, of in bases.items() if of & known} - known:
+                known |= more
         return {name for name in every - CAUGHT - answers if not name.startswith("_")}
 
     def messages(self) -> dict[str, str]:
         """Return each message with the first place where it is written."""
         found: dict[str, str] = {}
-        done: set[int] = set()
-        while new := [sink for sink in self._sinks() if id(sink.value) not in done]:
+        done: set[ast.expr] = set()
+        new = list(self._sinks())
+        while new:
             for sink in new:  # following these may find functions that are given texts, so calls of those come next
-                done.add(id(sink.value))
+                done.add(sink.value)
                 for text, place in self._texts(sink, frozenset()):
                     found.setdefault(text, place)
+            new = [sink for sink in self._given() if sink.value not in done]
         return found
 
     def _sinks(self) -> Iterator[Sink]:
         for module in self.modules:
             for call in module.calls:
-                yield from (Sink(module, value) for value in self._told(module, call))
+                yield from (Sink(module, value) for value in self._told(call))
             yield from (Sink(module, node) for node in module.texts if self._names_a_command(module, node))
 
-    def _told(self, module: Module, call: ast.Call) -> Iterable[ast.expr]:
+    def _given(self) -> Iterator[Sink]:
+        names = {name for _, name in self._forwarders}
+        for module in self.modules:
+            for call in module.calls:
+                if (name := called(call)) in names:
+                    yield from (Sink(module, value) for value in self._forwarded(module, call, name))
+
+    def _told(self, call: ast.Call) -> Iterable[ast.expr]:
         """Return the arguments of a call that a person gets to read."""
         name = called(call)
         if name in self._exceptions:
@@ -200,9 +214,7 @@ class Inventory:
         if name in CARRIERS:
             wanted, place = CARRIERS[name]
             return [*call.args[place : place + 1], *(each.value for each in call.keywords if each.arg == wanted)]
-        if (shown := _shown(call, name)) is not None:
-            return shown
-        return self._forwarded(module, call, name)
+        return _shown(call, name)
 
     def _forwarded(self, module: Module, call: ast.Call, name: str) -> Iterable[ast.expr]:
         names = self._forwarders.get((module.name, name)) or (
@@ -226,11 +238,11 @@ class Inventory:
         is_help = isinstance(above, ast.keyword) and above.arg in {"help", "epilog"}
         return not is_help and "Exit codes:" not in text and bool(re.search(rf"`{HOLE}`", text))
 
-    def _texts(self, sink: Sink, seen: frozenset[int]) -> Iterator[tuple[str, str]]:
+    def _texts(self, sink: Sink, seen: frozenset[ast.expr]) -> Iterator[tuple[str, str]]:
         module, node = sink.module, sink.value
-        if id(node) in seen:
+        if node in seen:
             return
-        seen |= {id(node)}
+        seen |= {node}
         if (text := written(node)) is not None:
             text = in_words(text)
             if word_count(text) >= FEWEST_WORDS:
@@ -294,15 +306,15 @@ class Inventory:
                         yield Sink(where, each.value)
 
 
-def _shown(call: ast.Call, name: str) -> list[ast.expr] | None:
-    """Return what a call prints or logs; None for any other call."""
+def _shown(call: ast.Call, name: str) -> list[ast.expr]:
+    """Return what a call prints or logs."""
     of = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
     if name in LOGGED and of in LOGGERS:
         return _logged(call)
     if name in SAID:
         return call.args
     is_shown = (name, of) == ("fail", "self") or name == "confirm" or (name in PRINTED and _goes_to_stderr(call))
-    return call.args[:1] if is_shown else None
+    return call.args[:1] if is_shown else []
 
 
 def _logged(call: ast.Call) -> list[ast.expr]:
