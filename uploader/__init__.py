@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from uploader.reports.recorded_runs import RecordedJournal, RecordedRun, open
     from uploader.verification.runs import verify
     from uploader.verification.verifying import Verified
+    from uploader.viewing.panel import Panel, panel
 
 DISTRIBUTION = "offline-uploader"  # other projects have modules of this name: `uploader.names` looks at this
 
@@ -36,6 +37,7 @@ __all__ = [
     "ActiveRun",
     "HubModel",
     "JournalStatus",
+    "Panel",
     "RecordedJournal",
     "RecordedRun",
     "RunStatus",
@@ -49,6 +51,7 @@ __all__ = [
     "drain",
     "load_hub_model",
     "open",
+    "panel",
     "prefetch",
     "resolve_platform_uri",
     "start_run",
@@ -61,6 +64,7 @@ _HOMES = {
     "ActiveRun": "uploader.live.active_run",
     "HubModel": "uploader.platforms.hub.loading",
     "JournalStatus": "uploader.reports.journal_status",
+    "Panel": "uploader.viewing.panel",
     "RecordedJournal": "uploader.reports.recorded_runs",
     "RecordedRun": "uploader.reports.recorded_runs",
     "RunStatus": "uploader.reports.journal_status",
@@ -74,6 +78,7 @@ _HOMES = {
     "drain": "uploader.delivery.draining",
     "load_hub_model": "uploader.by_address",
     "open": "uploader.reports.recorded_runs",
+    "panel": "uploader.viewing.panel",
     "prefetch": "uploader.prefetching",
     "resolve_platform_uri": "uploader.by_address",
     "start_run": "uploader.live.starting",

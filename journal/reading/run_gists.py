@@ -72,8 +72,13 @@ class RunsReader:
         """
         self._begin = begin
 
-    def overview(self, after: int, now: datetime) -> tuple[list[RunOverview], frozenset[str], int]:
-        """Return all runs, those that have events after one, by its id, and the id of the journal's last one."""
+    def overview(self, after: int | None, now: datetime) -> tuple[list[RunOverview], frozenset[str], int]:
+        """Return all runs, those of them that have events after one, and the id of the journal's last one.
+
+        Args:
+            after: Id of the event; None if nobody has looked yet, to whom all are new.
+            now: The current time.
+        """
         with self._begin(read_only=True) as connection:
             changed, last = _changed(connection, after)
             return overview(connection, now), changed, last
@@ -109,10 +114,11 @@ def _gists(connection: Connection, runs: Sequence[str], over: Sequence[str]) -> 
     }
 
 
-def _changed(connection: Connection, after: int) -> tuple[frozenset[str], int]:
+def _changed(connection: Connection, after: int | None) -> tuple[frozenset[str], int]:
     last = connection.execute(_LAST).scalar_one()
-    is_look = 0 < after < last  # else all are new, or none
-    return frozenset(connection.execute(_CHANGED, {"after": after}).scalars()) if is_look else frozenset(), last
+    if after is None or after >= last:
+        return frozenset(), last
+    return frozenset(connection.execute(_CHANGED, {"after": after}).scalars()), last
 
 
 def _newest_epochs(connection: Connection, runs: Collection[str]) -> Mapping[str, Sequence[RecordedEpoch]]:

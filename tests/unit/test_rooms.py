@@ -27,7 +27,7 @@ OWNERS = {
         "uploader/live/",
         "uploader/delivery/",
         "uploader/server/",
-        "uploader/viewing/serving.py",
+        "uploader/viewing/",
         "uploader/recording/snapshot_thread.py",
         "uploader/recording/mirror_thread.py",
         "uploader/recording/serial_executor.py",

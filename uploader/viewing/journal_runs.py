@@ -49,7 +49,7 @@ class _Look:
 
     stamp: Stamp | None = None
     at: float = 0.0
-    last_event: int = 0
+    last_event: int | None = None
     gone: dict[str, int] = field(default_factory=dict)
 
 

@@ -173,6 +173,13 @@ def test_a_training_that_falls_silent_changes_though_nothing_is_written(journals
     assert [line.state for line in runs.changes(cursor).runs] == ["interrupted"]
 
 
+def test_a_run_is_looked_at_again_that_had_no_event_yet(journals: Recordings, source: JournalSource) -> None:
+    training = journals.begin()
+    assert [line.epochs_planned for line in source.runs().runs] == [None]
+    training.started(epochs=3)
+    assert [line.epochs_planned for line in source.runs().runs] == [3]
+
+
 def test_a_run_that_is_gone_is_told_and_not_found(journals: Recordings, source: JournalSource, tmp_path: Path) -> None:
     training = journals.whole()
     cursor = source.runs().cursor

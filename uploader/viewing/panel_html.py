@@ -1,0 +1,122 @@
+"""The panel of a run as HTML that stands alone: no script, no request, and light or dark as the reader has it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from uploader.dashboard.columns import evenly
+from uploader.dashboard.shown import Columns, DestinationLine, Number, RunLine, RunNews
+
+_WIDTH, _HEIGHT, _EDGE = 150.0, 36.0, 3.0
+_CURVES = 6
+_POINTS = 100
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A small curve.
+
+    Attributes:
+        name: Of the metric.
+        last: Its last value, as text.
+        points: For an SVG of 150 by 36; empty where there are fewer than two values.
+    """
+
+    name: str
+    last: str
+    points: str
+
+
+def panel_html(news: RunNews | None, title: str) -> str:
+    """Return the panel.
+
+    Args:
+        news: All that the run's page tells; None while there is no run.
+        title: What is looked at, while there is none.
+    """
+    line = news.line if news else None
+    template = _templates().get_template("panel.html")
+    if news is None or line is None:
+        return template.render(line=None, title=title)
+    return template.render(
+        line=line,
+        title=title,
+        share=_share(line),
+        left=time_left(line, news.epochs),
+        curves=curves(news.epochs),
+        places=[_place(one) for one in news.facts.destinations] if news.facts else [],
+    )
+
+
+def curves(epochs: Columns) -> list[Curve]:
+    """Return the curves that say most: how good the model is, then what it loses in validation and in training."""
+    named = sorted(epochs.values, key=_rank)[:_CURVES]
+    return [_curve(name, epochs.values[name]) for name in named]
+
+
+def time_left(line: RunLine, epochs: Columns) -> str | None:
+    """Return how long the rest takes, by the last ten epochs; None where that cannot be known."""
+    if line.state != "running" or not line.epochs_planned or len(epochs.times) < 2:
+        return None
+    recent = [each for each in epochs.times[-10:] if each]
+    seconds = (_moment(recent[-1]) - _moment(recent[0])) / (len(recent) - 1) * (line.epochs_planned - line.epochs_done)
+    return _span(seconds)
+
+
+def _rank(name: str) -> tuple[int, str]:
+    starts = ("metrics/mAP50-95", "metrics/", "val/", "train/")
+    place = next((place for place, start in enumerate(starts) if name.startswith(start)), len(starts))
+    return (len(starts) + 1 if name == "lr" else place), name
+
+
+def _curve(name: str, values: Sequence[Number]) -> Curve:
+    told = [(place, float(value)) for place, value in enumerate(values) if value is not None]
+    last = f"{told[-1][1]:.4g}" if told else "none"
+    return Curve(name.removeprefix("metrics/"), last, " ".join(_points(evenly(told, _POINTS))) if len(told) > 1 else "")
+
+
+def _points(told: Sequence[tuple[int, float]]) -> list[str]:
+    first, last = told[0][0], told[-1][0]
+    low, high = min(value for _, value in told), max(value for _, value in told)
+    # Halved first, because the difference of two huge values may overflow.
+    room = (high / 2 - low / 2) or 1.0
+    return [
+        f"{_EDGE + (place - first) / (last - first) * (_WIDTH - 2 * _EDGE):.1f},"
+        f"{_HEIGHT - _EDGE - (value / 2 - low / 2) / room * (_HEIGHT - 2 * _EDGE):.1f}"
+        for place, value in told
+    ]
+
+
+def _share(line: RunLine) -> int | None:
+    return min(100, round(100 * line.epochs_done / line.epochs_planned)) if line.epochs_planned else None
+
+
+def _place(one: DestinationLine) -> str:
+    left = f", {one.left} on the way" if one.left else ""
+    return f"{one.name}: {one.standing}{left}"
+
+
+def _moment(time: str) -> float:
+    try:
+        return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _span(seconds: float) -> str:
+    if seconds < 60:
+        return f"{max(0, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    return Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
