@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec, get_args
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -16,19 +16,22 @@ from uploader.dashboard import page_json
 from uploader.dashboard.dashboard import dashboard_of
 from uploader.dashboard.event_stream import events
 from uploader.dashboard.run_source import Refused, UnknownRun
-from uploader.dashboard.shown import Download
+from uploader.dashboard.shown import Action, Download
 
+_Asked = ParamSpec("_Asked")
 _FRESH = {"Cache-Control": "no-store"}
 _MAX_KEYS = 200
+_MOST_BODY = 256 * 1024
+_ACTIONS: dict[str, Action] = {name: name for name in get_args(Action)}
 
 
-def _answers_unknown(endpoint: Callable[[Request], Response]) -> Callable[[Request], Response]:
+def _answers_unknown(endpoint: Callable[_Asked, Response]) -> Callable[_Asked, Response]:
     """Make an endpoint answer 404 where there is no such run."""
 
     @wraps(endpoint)
-    def answering(request: Request) -> Response:
+    def answering(*asked: _Asked.args, **named: _Asked.kwargs) -> Response:
         try:
-            return endpoint(request)
+            return endpoint(*asked, **named)
         except UnknownRun as error:
             return _json({"error": str(error)}, 404)
 
@@ -88,16 +91,25 @@ def archive(request: Request) -> Response:
 
 
 async def act(request: Request) -> Response:
-    """Do something to a run."""
+    """Do something to a run.
+
+    Only JSON is taken: a page of another site could have a browser send text, without this server being asked before.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return _json({"error": "The body must be sent as application/json"}, 415)
     try:
-        wanted = json.loads(await request.body())
-        key, action, value = wanted["key"], wanted["action"], wanted.get("value")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return _json({"error": 'The body is JSON: {"key": …, "action": …, "value": …}'}, 400)
+        wanted = json.loads(await _body(request))
+        key, action, value = str(wanted["key"]), _ACTIONS[wanted["action"]], wanted.get("value")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        forms = "|".join(_ACTIONS)
+        return _json({"error": f'The body is JSON: {{"key": …, "action": "{forms}", "value": …}}'}, 400)
+    return await run_in_threadpool(_act, request, key, action, value)
+
+
+@_answers_unknown
+def _act(request: Request, key: str, action: Action, value: Any) -> Response:
     try:
-        await run_in_threadpool(dashboard_of(request).source.act, key, action, value)
-    except UnknownRun as error:
-        return _json({"error": str(error)}, 404)
+        dashboard_of(request).source.act(key, action, value)
     except Refused as error:
         return _json({"error": str(error)}, 409)
     return _json({})
@@ -115,6 +127,16 @@ routes = [
     Route("/data/events", events, methods=["GET"]),
     Route("/data/act", act, methods=["POST"]),
 ]
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body, as far as one is taken: of a longer one a beginning, which is no JSON."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _MOST_BODY:
+            break
+    return bytes(body[:_MOST_BODY])
 
 
 def _key(request: Request) -> str:

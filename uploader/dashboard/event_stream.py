@@ -13,22 +13,36 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from uploader.dashboard import page_json
 from uploader.dashboard.dashboard import Dashboard, dashboard_of
 from uploader.dashboard.run_source import RunSource, UnknownRun
 
 _LIST = ""  # the key under which the list's cursor stands
+_RETRY = 5  # seconds after which somebody else may have closed a page
 _PAUSE = 0.5  # seconds between two looks
 _IDLE_LOOKS = 30  # so many without anything new, and a comment keeps proxies from closing the connection
 
 
-def events(request: Request) -> Response:
+async def events(request: Request) -> Response:
     """Stream what is new of the list of runs (`runs=CURSOR`), and of runs (`key=` and `since=`, in pairs)."""
-    stream = _stream(dashboard_of(request), _cursors(request))
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(stream, 200, headers, "text/event-stream")
+    return _EventStream(dashboard_of(request), _cursors(request))
+
+
+class _EventStream(StreamingResponse):
+    """A stream of events, or 503 where as many are open as may be."""
+
+    def __init__(self, dashboard: Dashboard, cursors: dict[str, str]) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(_stream(dashboard, cursors), 200, headers, "text/event-stream")
+        self._streams = dashboard.streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send events until the server ends or the client goes away."""
+        with self._streams.one() as is_free:
+            await (super().__call__(scope, receive, send) if is_free else _busy()(scope, receive, send))
 
 
 def look(source: RunSource, cursors: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
@@ -68,6 +82,11 @@ async def _stream(dashboard: Dashboard, cursors: dict[str, str]) -> AsyncIterato
             yield b": still here\n\n"
             idle = 0
         await asyncio.sleep(_PAUSE)
+
+
+def _busy() -> Response:
+    text = "As many pages are followed as this server allows: close some, or try again\n"
+    return PlainTextResponse(text, 503, {"Retry-After": str(_RETRY)})
 
 
 def _event(name: str, value: dict[str, Any], cursors: Mapping[str, str]) -> bytes:

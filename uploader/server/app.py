@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from uploader.dashboard import data_routes, page_routes
-from uploader.dashboard.dashboard import Dashboard
+from uploader.dashboard.dashboard import Dashboard, Streams
 from uploader.server import public_address
 from uploader.server.api import (
     bodies,
@@ -77,5 +77,6 @@ def create_app(platform: Platform, limits: Limits, is_ending: Callable[[], bool]
         source=StoreSource(platform),
         prefix=lambda request: public_address.prefix(request, platform.url),
         is_ending=is_ending,
+        streams=Streams(limits.streams),
     )
     return app

@@ -21,7 +21,9 @@ class Limits:
         answer: Waiting for a client that does not read its answer.
         idle: Between two requests on one connection. Longer than the drain's pauses, so that its next request does not
             meet a closing connection.
-        connections: Connections open at once; further ones are answered 503.
+        connections: Connections open at once, beside streams of news; further ones are answered 503.
+        streams: Pages that are told what is new, each by a connection of its own; further ones are answered 503.
+        viewing: Between two requests for pages on one connection, so that browsers do not hold those of trainings.
     """
 
     head: float = 30
@@ -29,3 +31,5 @@ class Limits:
     answer: float = 60
     idle: int = 75
     connections: int = 256
+    streams: int = 64
+    viewing: int = 5

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from uploader.server.api.auth import is_page
 from uploader.server.limits import Limits
 
 
@@ -44,6 +45,11 @@ class BoundedProtocol(H11Protocol):
         """Stop that time-out."""
         super().resume_writing()
         self._answer.stop()
+
+    def on_response_complete(self) -> None:
+        """Start the time-out for the next request, a short one for whoever looks at pages."""
+        self.timeout_keep_alive = self.limits.viewing if is_page(self.scope["path"]) else self.limits.idle
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop all time-outs."""

@@ -90,7 +90,7 @@ def _server(platform: Platform, limits: Limits) -> uvicorn.Server:
         server_header=False,
         headers=[("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")],
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
-        limit_concurrency=limits.connections,
+        limit_concurrency=limits.connections + limits.streams,
         timeout_keep_alive=limits.idle,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )

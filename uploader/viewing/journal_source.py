@@ -21,7 +21,6 @@ from uploader.viewing.run_archive import archive_files, blob_parts
 from uploader.viewing.run_pictures import run_pictures
 
 _TREND = 60
-"""What of a trainer's metrics says how good a model is, the first that there is."""
 
 
 class JournalSource:

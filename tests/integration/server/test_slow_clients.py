@@ -20,7 +20,7 @@ from uploader.server.running import RunningServer, running
 
 KEY = "ul_test_key"
 SHORT, ENDLESS = 0.3, 3600.0
-PATIENT = Limits(head=ENDLESS, body=ENDLESS, answer=ENDLESS)
+PATIENT = Limits(head=ENDLESS, body=ENDLESS, answer=ENDLESS, streams=0)
 
 
 def serving(folder: Path, **limits: Any) -> AbstractContextManager[RunningServer]:

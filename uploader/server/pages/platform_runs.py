@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from uploader.dashboard.columns import columns, evenly, machine_columns, main_metric
+from uploader.dashboard.run_source import Refused
 from uploader.dashboard.shown import (
     Action,
     CheckpointLine,
@@ -117,6 +118,8 @@ class PlatformRuns:
         """Do something to a model."""
         found = rows.model(model)
         assert found is not None  # the transaction in which it was looked up
+        if self.platform.contract == "2025" and action not in ("stop", "delete"):
+            raise Refused("This server speaks the API of late 2025, in which models have no names of their own")
         acting.act(rows, found, action, value, self.platform.now())
 
     def _line(self, rows: Rows, overview: Overview) -> RunLine:
