@@ -17,6 +17,7 @@ from journal.records import Run
 from uploader.errors import SettingsError
 from uploader.platforms.base import DESCRIPTION, LICENSE, TAGS
 from uploader.platforms.registry import arguments, formats, licenses, tasks
+from uploader.redacting import Redactor
 from uploader.run_selection import choose_runs
 from uploader.slugs import project_slug
 
@@ -64,11 +65,12 @@ def describe(
         journal: Its folder; None for the usual one.
 
     Raises:
-        SettingsError: The licence or a tag cannot be used, or nothing is to be set.
+        SettingsError: The licence or a tag cannot be used, or nothing is to be set, or a text holds a secret.
         UnknownRun: `run` fits no run, or several.
         NoJournal: There is no journal.
         JournalError: It cannot be written.
     """
+    _refuse_secrets({DESCRIPTION: description or "", TAGS: "\n".join([tags] if isinstance(tags, str) else tags or ())})
     details = {DESCRIPTION: description, LICENSE: license, TAGS: None if tags is None else _checked(tags)}
     wanted = {name: {name: value} for name, value in details.items() if value is not None}
     if not wanted:
@@ -136,6 +138,7 @@ def upload_dataset(
         raise SettingsError(f"{path} is no file that ends in {', '.join(_ENDINGS)}{packing}")
     if task is not None and task not in tasks():
         raise SettingsError(f"the platform knows no task '{task}'; it knows {', '.join(tasks())}")
+    _refuse_secrets({"dataset's name": f"{name or ''}\n{path.name}"})
     if "/" in (name or ""):
         raise SettingsError(f"a dataset's name has no slash, as '{name}' has: it is put among your own datasets")
     slug = project_slug(name or path.name.removesuffix(ending))
@@ -144,6 +147,28 @@ def upload_dataset(
     facts = {"path": str(path), "filename": path.name, **_content(path)}
     said = {"dataset": slug, "name": name or slug, **({"task": task} if task else {})}
     return _record(run, DATASET, {slug: {**said, **facts}}, journal)
+
+
+def _refuse_secrets(said: Mapping[str, str]) -> None:
+    """Check texts that everybody reads who sees the model. What is found is not repeated.
+
+    Raises:
+        SettingsError: One holds a key that is set here, or what looks like one. Nobody would want it there as `***`.
+    """
+    redactor = Redactor(_keys_in_use())
+    for name, text in said.items():
+        if redactor.text(text) != text:
+            seen = "what looks like a key, a password or a signed address"
+            raise SettingsError(f"the {name} holds {seen}; it would be read by whoever sees the model: leave that out")
+
+
+def _keys_in_use() -> tuple[str, ...]:
+    from uploader.settings import Settings
+
+    try:
+        return Settings.load().keys
+    except SettingsError:  # it is about a setting that is of no use here
+        return ()
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def describe(
     RUN is a run's name, project/name, the beginning of its id, its folder, or latest. No network is needed: it is
     recorded in the journal, and the drain does it once all that was recorded of the run before has arrived. What is set
     again before that is sent once, as it was set last. Tags replace those that are there; they are kept in the model's
-    metadata. A platform that has no such thing, like HUB, refuses it: `status` shows the reason.
+    metadata. A platform that has no such thing, like HUB, refuses it: `status` shows the reason. A text that holds what
+    looks like a key or a password is refused here.
     """
     if tags and no_tags:
         raise click.UsageError("give --tag or --no-tags")

@@ -326,3 +326,36 @@ def test_a_run_that_nobody_knows_gets_nothing(journals: Recordings) -> None:
         main, ["describe", "other", "--description", "x", "--journal", str(journals.journal.path)]
     )
     assert (result.exit_code, "fits no run" in result.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see https://me:s3cret-word@example.org/data",
+        "data: https://bucket.example/a.zip?X-Amz-Signature=s3cret0123456789",
+        "api_key=s3cret-0123456789",
+        "made with hf_s3cretABCDEFGHIJKLMNOPQRSTUVWXYZ01",
+        "with ul_s3cret0123456789abcdef",
+    ],
+)
+def test_a_secret_in_what_is_wanted_is_refused_and_not_repeated(
+    journals: Recordings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    monkeypatch.setenv("ULTRALYTICS_API_KEY", "ul_s3cret0123456789abcdef")
+    journals.whole()
+    (tmp_path / "cars.zip").write_bytes(b"zip")
+    place = str(journals.journal.path)
+    said = (["describe", "train", "--description", text], ["describe", "train", "--tag", "night", "--tag", text])
+    for words in (*said, ["dataset", "train", str(tmp_path / "cars.zip"), "--name", text]):
+        result = CliRunner().invoke(main, [*words, "--journal", place])
+        assert (result.exit_code, "looks like a key" in result.output) == (2, True), result.output
+        assert "s3cret" not in result.output
+    assert rows(journals.journal.path, "SELECT count(*) FROM events WHERE kind IN ('model_detail', 'dataset')") == [
+        (0,)
+    ]
+
+
+def test_what_only_speaks_of_keys_is_taken(journals: Recordings) -> None:
+    journals.whole()
+    text = "Tokens of the key-point head; the secret is patience. Passwords: none; see https://example.org/a?b=c#d"
+    assert want(journals, description=text, tags=["key-points", "token mixer"]).new == ("description", "tags")
