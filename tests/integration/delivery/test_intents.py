@@ -79,7 +79,7 @@ def test_what_is_wanted_offline_is_done_by_the_drain_and_shown(journals: Recordi
         ("model_detail", "tags", ["delivered"]),
         ("conversion", "onnx half=true imgsz=96", ["delivered"]),
     ]
-    page = api.request("GET", "/runs/local/demo/train").text
+    page = api.request("GET", "/data/run?key=local/demo/train").text
     assert all(text in page for text in ("Night shift", "MIT", "night", "onnx"))
 
 
