@@ -21,6 +21,7 @@ from support.journals import rows
 import journal
 from journal.outbox.targets import route
 from journal.records import Run
+from journal.storage import background_sync
 from journal.writing.fallback import FallbackFile
 from journal.writing.fallback_format import read_header
 
@@ -35,6 +36,14 @@ def file_system(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@pytest.fixture(params=["kernel", "thread"])
+def flushed_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to flush; the writers are forked from this process."""
+    if request.param == "thread":
+        monkeypatch.setattr(background_sync, "_CALLS", {})
+
+
+@pytest.mark.usefixtures("flushed_by")
 def test_nothing_acknowledged_is_lost_to_a_power_cut(file_system: str, tmp_path: Path) -> None:
     tally = total(cuts.run(file_system, 12, SEED, tmp_path))
     assert (tally.lost, tally.damaged) == (0, 0), tally.notes
@@ -48,6 +57,7 @@ def test_durability_process_loses_nothing_but_the_newest_events(file_system: str
     assert tally.events > 20  # how many are lost is the system's choice
 
 
+@pytest.mark.usefixtures("flushed_by")
 def test_a_checkpoint_is_there_when_the_power_goes_right_after_it(file_system: str) -> None:
     """Its event alone is no proof that the name of its bytes is on the disk: a commit may write to the log only."""
 
