@@ -1,5 +1,7 @@
 """Train a model of each task, recorded; import its folder, as if nobody had; compare what the two journals have.
 
+Pictures are compared with the folder: a recording has none of them, but their data.
+
 python -m imports [TASK...]
 """
 
@@ -12,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from imports.comparing import differences
+from imports.comparing import differences, missing_pictures
 from imports.task_data import MODELS, data_for
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +34,10 @@ def _is_same(task: str, folder: Path) -> bool:
     (run / "uploader_run.json").unlink()
     moved = shutil.move(folder / "runs", folder / "forgotten")
     _python("uploader", "import", moved, "--journal", folder / "imported", log=folder / "log")
-    found = list(differences(folder / "recorded", folder / "imported"))
+    found = [
+        *differences(folder / "recorded", folder / "imported"),
+        *missing_pictures(Path(moved) / task / "train", folder / "imported"),
+    ]
     print(f"{task}: {'same' if not found else ''}")
     print("".join(f"  {line}\n" for line in found), end="", flush=True)
     return not found

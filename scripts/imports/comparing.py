@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,24 @@ def differences(recorded: Path, imported: Path) -> Iterator[str]:
     for what in sorted(one.keys() | other.keys()):
         if not _is_expected(what, one.get(what), other.get(what)):
             yield f"{what}: recorded {one.get(what)!r}, imported {other.get(what)!r}"
+
+
+def missing_pictures(folder: Path, imported: Path) -> Iterator[str]:
+    """Yield the pictures of a folder that are not in a journal as they are; a recording has data in their place.
+
+    Args:
+        folder: The run's.
+        imported: The journal that it was imported into.
+    """
+    query = "SELECT json_extract(payload, '$.name'), json_extract(payload, '$.data') FROM events WHERE kind = 'media'"
+    with closing(sqlite3.connect(imported / "journal.db")) as database:
+        there = {name: base64.b64decode(data) for name, data in database.execute(query)}
+    pictures = {each.name: each.read_bytes() for each in folder.iterdir() if each.suffix in (".png", ".jpg")}
+    if not pictures:
+        yield "the folder has no pictures"
+    for name in sorted(pictures.keys() | there.keys()):
+        if pictures.get(name) != there.get(name):
+            yield f"{name}: in the folder {name in pictures}, imported {name in there}"
 
 
 def _is_expected(what: str, recorded: Any, imported: Any) -> bool:

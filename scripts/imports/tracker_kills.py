@@ -6,6 +6,8 @@ Of each round three folders are compared: as the kill left it, cut at a random b
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import random
 import shutil
@@ -19,8 +21,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from sqlalchemy import text
+
 import journal
 from imports import own_readers
+from journal.reading.run_reader import RunReader
 from uploader.importing.finding import find_runs
 from uploader.importing.imported_run import ImportedRun
 from uploader.importing.reader import UnreadableRun
@@ -102,28 +107,45 @@ def round_of(tracker: str, chance: random.Random, datastore: Path | None, count:
 
 def compare(tracker: str, folder: Path, how: str, datastore: Path | None, count: Counter[str]) -> None:
     runs = imported(tracker, folder)
-    ours = {
+    ours: own_readers.Values = {
         (step.number, name): step.values[name]
         for run in runs
         for step in run.steps
-        for name in ("loss", "val/acc")
+        for name in own_readers.NAMES
         if name in step.values
     }
     with journal.open(folder.parent / f"journal-{how}") as opened:
         for run in runs:
-            take_in(opened, run, ())
-        doubled = sum(take_in(opened, run, ()).how != "known" for run in imported(tracker, folder))
+            ours.update(_images_and_samples(opened, take_in(opened, run, ()).run.id))
+        doubled = sum(take_in(opened, run, ()).how not in ("known", "empty") for run in imported(tracker, folder))
     copy = folder.with_name(f"{folder.name}-own")
     shutil.copytree(folder, copy, symlinks=True)
     own = _own(tracker, copy, datastore, how, count)
     wrong = {key: (own[key], ours.get(key)) for key in own if ours.get(key) != own[key]}
-    count[f"{how}: values"] += len(ours)
+    kinds = Counter(
+        "images" if name == own_readers.IMAGE else "samples" if name == own_readers.MEMORY else "values"
+        for _, name in ours
+    )
+    for kind, number in kinds.items():
+        count[f"{how}: {kind}"] += number
     count[f"{how}: more than its own"] += len(ours.keys() - own.keys())
     count[f"{how}: MISSED OR OTHER"] += len(wrong)
     count[f"{how}: DOUBLED"] += doubled
     count[f"{how}: with problems"] += any(run.problems for run in runs)
     for key, pair in list(wrong.items())[:3]:
         print("   ", tracker, how, key, pair)
+
+
+def _images_and_samples(opened: journal.Journal, run: str) -> own_readers.Values:
+    """Return what arrived of them in a journal."""
+    images = RunReader(opened.begin, run).media()
+    with opened.begin(read_only=True) as connection:
+        query = text("SELECT key, payload FROM events WHERE run_id = :run AND kind = 'system_metrics'")
+        samples = [(key, json.loads(payload)) for key, payload in connection.execute(query, {"run": run})]
+    return {
+        **{(each.step, each.name): hashlib.sha256(each.content or b"").hexdigest() for each in images},
+        **{(at, own_readers.MEMORY): sample["ram"] for at, sample in samples if "ram" in sample},
+    }
 
 
 def _own(tracker: str, copy: Path, datastore: Path | None, how: str, count: Counter[str]) -> own_readers.Values:
