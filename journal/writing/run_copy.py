@@ -105,3 +105,10 @@ class RunCopy:
             if values:
                 connection.execute(upsert(tables.events).on_conflict_do_nothing(), values)
             return int(connection.execute(count).scalar_one() - before)
+
+    def last_number(self, session: Session) -> int:
+        """Return the highest number of a session's events here, 0 if there are none."""
+        with self._begin(read_only=True) as connection:
+            row = session_rows.find(connection, session.uuid)
+            newest = select(func.max(tables.events.c.seq)).where(tables.events.c.session_id == row)
+            return int(connection.execute(newest).scalar() or 0)

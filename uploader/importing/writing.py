@@ -15,7 +15,7 @@ from journal.ids import digest as text_digest
 from journal.kinds import MEDIA
 from journal.locations import default_max_size
 from journal.quantities import readable
-from journal.sessions.identity import SALVAGE, Draft, Session, derived
+from journal.sessions.identity import SALVAGE, Draft, Newest, Session, derived
 from journal.writing.writer import Writer
 from uploader.importing.imported_images import Room, image_events
 from uploader.importing.imported_run import ImportedRun, Problem, RunFile
@@ -70,13 +70,17 @@ def write(opened: Journal, writer: Writer, work: Work, run_id: str) -> Missed:
 
 
 def _write_images(writer: Writer, work: Work, run_id: str) -> list[Problem]:
-    """Write images beside the sessions of a recording; return what did not come in."""
+    """Write images beside the sessions of a recording; return what did not come in.
+
+    All imports write into one session, so that of an image that was made again the later one is the newer one.
+    """
     images, past, missed = work.lacking.images, work.which.past, list[Problem]()
     if not images:
         return []
-    name = derived(SALVAGE, run_id, MEDIA, text_digest("\0".join(image.sha256 for image in images)))
-    session = Session(run_id, name, past.newest.generation, past.newest.uuid, purpose=SALVAGE, is_stored=True)
+    name, newest = derived(SALVAGE, run_id, MEDIA), past.newest
+    session = Session(run_id, name, newest.generation, newest.uuid, purpose=SALVAGE, is_stored=True)
     copy, moments = writer.run_copy(), {"started_at": work.events.began, "ended_at": work.events.ended}
+    session.last = copy.last_number(session)
     for some in _batches(image_events(images, work.events, _room(writer), missed)):
         copy.add_past(session, session.entries(some), outcome=SALVAGE, **moments)
     return missed
@@ -85,7 +89,7 @@ def _write_images(writer: Writer, work: Work, run_id: str) -> list[Problem]:
 def _write_session(opened: Journal, writer: Writer, work: Work, run_id: str, missed: Missed) -> Missed:
     """Write what is new as one session, in the order of a training: its start, its steps, its weights, its end."""
     lacking, events = work.lacking, work.events
-    session = _session(run_id, lacking)
+    session = _session(run_id, lacking, work.which.past.newest)
     session.continue_after(work.which.past.newest)
     number = writer.session_count(run_id) + 1
     began = (
@@ -132,11 +136,12 @@ def _room(writer: Writer) -> Room:
     return Room(limit, limit - writer.size().total)
 
 
-def _session(run_id: str, lacking: Lacking) -> Session:
-    """Return the session that brings in exactly this: two copies of a journal give it the same uuid."""
+def _session(run_id: str, lacking: Lacking, newest: Newest) -> Session:
+    """Return the session that brings in exactly this, and next: two copies of a journal give it the same uuid."""
     told = [part for draft in (*lacking.before_checkpoints, *lacking.end) for part in draft[:3]]
     files = [*(image.sha256 for image in lacking.images), *(sha256 for _, sha256 in lacking.checkpoints)]
-    return Session(run_id, derived(IMPORT, run_id, text_digest(storable("\0".join([*told, *files])))))
+    after = [newest.uuid] if newest.uuid else []  # what is told may be what was told before, and not since
+    return Session(run_id, derived(IMPORT, run_id, text_digest(storable("\0".join([*told, *files]))), *after))
 
 
 def _add_checkpoint(opened: Journal, writer: Writer, session: Session, file: RunFile) -> str | None:

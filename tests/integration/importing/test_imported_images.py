@@ -129,6 +129,21 @@ def test_a_run_that_was_recorded_gets_its_pictures_once_and_stays_as_it_ended(
     assert imports.everything() == there
 
 
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_a_picture_that_is_made_again_and_again_comes_in_each_time(
+    imports: Imports, journals: Recordings, tmp_path: Path, is_recorded: bool
+) -> None:
+    folder = run_folder(tmp_path / "run")
+    if is_recorded:
+        recorded(journals, folder, epochs=3).end("abandoned")
+    for content in (b"one", b"two", b"one", b"two"):
+        (folder / "results.png").write_bytes(PNG + content)
+        [told] = imports(folder)
+        assert told["images"] == 1
+        assert [told["how"] for told in imports(folder)] == ["known"]
+        assert imports.events("media")[-1]["data"] == image_content(PNG + content)["data"]
+
+
 def test_pictures_without_room_are_named_and_the_next_import_takes_them_in(
     imports: Imports, journals: Recordings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
