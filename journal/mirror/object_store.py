@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -122,7 +122,7 @@ class ObjectStore:
 
     def delete(self, name: str) -> None:
         """Delete an object, if it is there."""
-        with self._errors("written"):
+        with self._errors("written"), suppress(FileNotFoundError):  # Google and Azure say so, Amazon does not
             obstore.delete(self._store, name)
 
     def _size(self, name: str) -> int | None:

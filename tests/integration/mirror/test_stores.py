@@ -1,8 +1,9 @@
-"""What every store has to do: a folder, and an object store by a real S3 server."""
+"""What every store has to do: a folder, an object store by a real S3 server, and Azure's where Azurite is installed."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.azure_storage import CONTAINER, azure_storage, azurite
 from support.journals import until
 from support.mirrors import export
 from support.object_storage import BUCKET, SECRET_KEY, object_storage, weed
+from support.scripted_server import Reply, scripted_server
 from support.wants import not_here
 
 from journal.errors import MirrorUnavailable
@@ -44,11 +47,29 @@ def bucket(server: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://{BUCKET}/{next(_number)}"
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(scope="module")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    pytest.importorskip("obstore")
+    pytest.importorskip("azure.storage.blob")
+    if azurite() is None:
+        pytest.skip("npm install azurite, and put node_modules/.bin on the path")
+    with azure_storage(tmp_path_factory.mktemp("azure")) as environment:
+        yield environment
+
+
+@pytest.fixture
+def container(azure: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the address of an empty folder in a container."""
+    for name, value in azure.items():
+        monkeypatch.setenv(name, value)
+    return f"az://{CONTAINER}/{next(_number)}"
+
+
+@pytest.fixture(params=["folder", "s3", "azure"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "folder":
         return open_store(str(tmp_path / "mirror"))
-    return open_store(request.getfixturevalue("bucket"))
+    return open_store(request.getfixturevalue({"s3": "bucket", "azure": "container"}[request.param]))
 
 
 def put_file(store: Store, file: Path, between: object = lambda: None) -> str:
@@ -75,6 +96,21 @@ def test_objects_are_stored_listed_and_deleted(store: Store) -> None:
     store.delete("runs/a/1")
     assert [found.name for found in store.list("runs/")] == ["runs/ab/2"]
     assert list(store.list("nothing/")) == []
+
+
+def test_deleting_what_is_not_there_is_no_error_where_a_store_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Google's does, and Azure's, but not S3."""
+    pytest.importorskip("obstore")
+    with scripted_server(lambda _: Reply(404)) as server:
+        account = {"gcs_base_url": server.url, "disable_oauth": True}
+        (tmp_path / "account.json").write_text(
+            json.dumps({**account, "client_email": "", "private_key": "", "private_key_id": ""})
+        )
+        monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", str(tmp_path / "account.json"))
+        open_store("gs://mirrors/a").delete("blobs/none")
+        assert [(one.method, one.path) for one in server.requests] == [("DELETE", "/mirrors/a%2Fblobs%2Fnone")]
 
 
 @pytest.mark.parametrize("size", [0, 7, 20 << 20])
