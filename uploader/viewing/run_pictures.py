@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from journal.reading.logged_media import LoggedMedium
 from journal.reading.run_gists import RunGist
 from uploader.dashboard.shown import Picture
+from uploader.dashboard.trainer_plots import trainer_plots
 
 _MOST = 200
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
@@ -20,9 +21,7 @@ def run_pictures(gist: RunGist, media: Sequence[LoggedMedium]) -> list[Picture]:
         gist: What the journal's list tells of the run; its end has the trainer's plots.
         media: What was logged, oldest first.
     """
-    plots = gist.end.get("plots")
-    told = [plot for plot in plots if isinstance(plot, dict)] if isinstance(plots, list) else []
-    drawn = [Picture(str(plot.get("type") or "plot"), plot=plot) for plot in told]
+    drawn = trainer_plots(gist.end.get("plots"), gist.end.get("classNames"))
     newest = sorted(media, key=lambda one: one.step, reverse=True)[:_MOST]
     return [*drawn, *(picture for one in newest if (picture := _logged(one)) is not None)]
 

@@ -52,7 +52,7 @@ def told(value):
 def test_training_and_validation_loss_share_a_chart_and_results_come_first(page):
     titles = page.locator("#curves section.chart h3").all_inner_texts()
     assert titles[:2] == ["metrics/precision(B)", "metrics/recall(B)"]
-    assert titles[4:] == ["box_loss", "cls_loss", "dfl_loss", "lr"]
+    assert titles[4:] == ["box_loss", "cls_loss", "dfl_loss", "lr", "epoch time (s)"]
     assert list(legend(page, "box_loss")) == ["train/box_loss", "val/box_loss"]
 
 
@@ -114,7 +114,7 @@ def test_charts_are_filtered_by_words_and_the_address_keeps_them(page):
     page.get_by_label("Filter charts").fill("LOSS val")
     assert page.locator("#curves section.chart:visible h3").all_inner_texts() == ["box_loss", "cls_loss", "dfl_loss"]
     page.reload()
-    page.get_by_text("3 of 8 charts").wait_for()
+    page.get_by_text("3 of 9 charts").wait_for()
 
 
 def test_smoothing_leaves_the_values_that_are_told_as_they_are(page):
@@ -134,6 +134,7 @@ def test_a_new_epoch_is_told_without_losing_the_zoom(page, runs):
 
 
 SAID = {
+    "timed({ values: { m: [1, 2] }, took: [1500, null] }).values": {"m": [1, 2], "epoch time (s)": [1.5, None]},
     # Rows that come later, again, and in between; a name that is new.
     """(() => { const columns = { at: [0, 2], times: ["a", "c"], values: { m: [1, 3] } };
         upsert(columns, { at: [1, 2, 3], times: ["b", "C", "d"], values: { m: [2, 30, 4], n: [5, 6, 7] } });
@@ -166,7 +167,7 @@ SAID = {
 def test_rows_become_lines(page):
     answers = page.evaluate(
         "import('/assets/series.js').then((series) => {"
-        "const { groupsOf, upsert, smoothed, alone, valuesOf, titleOf, axisOf } = series;"
+        "const { groupsOf, timed, upsert, smoothed, alone, valuesOf, titleOf, axisOf } = series;"
         f"return [{', '.join(SAID)}] }})"
     )
     assert dict(zip(SAID, answers, strict=True)) == SAID

@@ -16,8 +16,10 @@ from uploader.dashboard.shown import (
     DestinationLine,
     Fact,
     Picture,
+    Progress,
     RunFacts,
     RunNews,
+    ValueLine,
 )
 
 KEY = "local/demo/run-0"
@@ -58,6 +60,7 @@ class ToldRun(ShownRuns):
             deliveries=[DeliveryLine("epoch 2", "https://platform.example", "refused", "the server answered 413")],
             best=1,
             evaluation={"metrics/mAP50(B)": 0.75},
+            others=[ValueLine(1, "val/box_loss", "NaN")],
             pictures=4,
             actions=["stop", "rename", "tags", "note", "delete"],
         )
@@ -101,8 +104,8 @@ def rows(page, part):
 
 
 def test_the_values_are_those_of_the_source(page, run):
-    told = run.news(KEY).epochs.values
-    best = {name: (min if "loss" in name else max)(values) for name, values in told.items()}
+    told = {**run.news(KEY).epochs.values, "epoch time (s)": [10] * 3}
+    best = {name: (min if "loss" in name or "time" in name else max)(values) for name, values in told.items()}
     expected = {
         name: [f"{values[-1]:.4g}", f"{best[name]:.4g}", str(values.index(best[name]) + 1)]
         for name, values in told.items()
@@ -117,16 +120,29 @@ def test_what_is_new_appears_in_place_and_the_page_stays_as_it_was(page, run):
     page.evaluate("document.querySelector('#values tbody tr').kept = true")
     again = {name: [value, value] for name, value in values_of(0, 9).items()}
     run.tell(epochs=Columns([2, 3], ["2026-11-01T00:00:40Z", "2026-11-01T00:00:50Z"], again))
+    run.tell(progress=Progress([Fact("Took", 95_000, "milliseconds")]))
     run.tell(line=replace(run.runs().runs[0], trouble="The disk is full", tags=["night"]))
     page.get_by_text("The disk is full").wait_for()
-    assert {row[0]: row[1] for row in rows(page, "values")} == {
-        name: f"{values[1]:.4g}" for name, values in again.items()
-    }
+    assert page.locator("dl.facts dd").all_inner_texts() == ["javascript:alert(1)", "1 min 35 s"]
+    last = {row[0]: row[1] for row in rows(page, "values")}
+    assert {name: last[name] for name in again} == {name: f"{values[1]:.4g}" for name, values in again.items()}
     assert page.evaluate("document.querySelector('#values tbody tr').kept")
     assert page.locator("#console").get_attribute("open") is None
     page.reload()
     page.locator("#values tbody tr").first.wait_for()
     assert page.locator("#console").get_attribute("open") is None
+
+
+def test_a_source_that_begins_anew_replaces_what_the_page_shows(page, run):
+    run.tell(epochs=Columns([0], ["2026-11-01T00:00:00Z"], {"loss": [0.5]}), console="again\n", is_whole=True)
+    page.locator("pre.console").get_by_text("again").wait_for()
+    assert {row[0]: row[1] for row in rows(page, "values")} == {"loss": "0.5", "metrics/mAP50(B)": ""}
+    assert page.locator("pre.console").inner_text() == "again"
+
+
+def test_what_is_no_number_is_listed(page):
+    page.locator("#others > summary").click()
+    assert rows(page, "others") == [["2", "val/box_loss", "NaN"]]
 
 
 def test_a_console_shows_what_a_terminal_does_and_follows_the_end_unless_somebody_reads(page, run):

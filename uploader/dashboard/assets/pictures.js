@@ -1,5 +1,5 @@
 // A run's plots, drawn from their data, and what was logged by step.
-import { h } from "./base.js";
+import { data, h } from "./base.js";
 import { cardFor } from "./chart_card.js";
 import { matrixOf } from "./matrix.js";
 import { alone } from "./series.js";
@@ -10,23 +10,41 @@ const TITLES = { pr_curve: "Precision over recall", confusion_matrix: "Confusion
 const seen = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => target.see?.(isIntersecting)), { rootMargin: "400px 0px" });
 const sized = new ResizeObserver((entries) => entries.forEach(({ target }) => target.fit?.()));
 
-/** Cards for pictures as /data/pictures tells them: one for each name, with a slider where there are several steps. */
-export function picturesOf(pictures, classNames = []) {
-  const groups = new Map();
-  for (const one of pictures) groups.set(one.name, [...(groups.get(one.name) ?? []), one]);
-  return [...groups].map(([name, all]) => stepped(name, all.sort((a, b) => (a.step ?? Infinity) - (b.step ?? Infinity)), classNames));
+/** Pictures are asked for when somebody is about to see them; newer ones, when somebody wants them: `count(howMany)`. */
+export function picturesOf(key) {
+  const cards = h("div", { class: "charts" }, h("p", { class: "quiet" }, "Loading…"));
+  const more = h("button", { type: "button", hidden: true, onclick: load }, "Show what is new");
+  let [known, loaded] = [0, null];
+  const watch = new IntersectionObserver(([entry]) => entry.isIntersecting && load(), { rootMargin: "300px 0px" });
+  watch.observe(cards);
+
+  async function load() {
+    watch.disconnect();
+    more.hidden = true;
+    loaded = known;
+    const told = await data("/data/pictures", [["key", key]]).catch((error) => error.message);
+    cards.replaceChildren(...(typeof told === "string" ? [h("p", {}, told)] : cardsOf(told)));
+  }
+
+  return { element: h("div", { class: "stack" }, h("div", {}, more), cards), count(now) { known = now; more.hidden = loaded === null || loaded === now; } };
 }
 
-function stepped(name, all, classNames) {
-  const draw = (one) => drawn(one, classNames);
-  if (all.length === 1) return draw(all[0]);
-  let card = draw(all.at(-1));
+/** A card for each name, with a slider where there are several steps. */
+function cardsOf(pictures) {
+  const groups = new Map();
+  for (const one of pictures) groups.set(one.name, [...(groups.get(one.name) ?? []), one]);
+  return [...groups].map(([name, all]) => stepped(name, all.sort((a, b) => (a.step ?? Infinity) - (b.step ?? Infinity))));
+}
+
+function stepped(name, all) {
+  if (all.length === 1) return drawn(all[0]);
+  let card = drawn(all.at(-1));
   const said = h("output", { class: "number" }, stepName(all.at(-1)));
   const slider = h("input", { type: "range", min: 0, max: all.length - 1, value: all.length - 1, oninput: () => {
     const one = all[slider.value];
     said.textContent = stepName(one);
     slider.setAttribute("aria-valuetext", stepName(one));
-    const next = draw(one);
+    const next = drawn(one);
     next.append(label);
     card.replaceWith(next);
     card = next;
@@ -38,20 +56,19 @@ function stepped(name, all, classNames) {
 
 const stepName = ({ step }) => (step == null ? "end" : `epoch ${step + 1}`);
 
-function drawn(one, classNames) {
+function drawn(one) {
   const { name, plot, image } = one;
   const title = TITLES[name] ?? (AXES[name] ? `${AXES[name][1][0].toUpperCase()}${AXES[name][1].slice(1)} over ${AXES[name][0]}` : name);
   if (image) return h("figure", { class: "card chart" }, h("figcaption", {}, h("b", {}, title), h("span", { class: "quiet" }, ` ${stepName(one)}`)), h("img", { src: image, alt: `${title}, ${stepName(one)}`, loading: "lazy" }));
-  const names = namesOf(plot, classNames);
+  const names = namesOf(plot);
   if (plot?.matrix?.length) return matrixOf(title, plot.matrix, names);
   if (plot?.x?.length && plot.y) return curves(title, AXES[name]?.[0] ?? "x", plot, names);
   return h("section", { class: "card chart", "aria-label": title }, h("h3", {}, title), h("p", { class: "quiet" }, "It came without data to draw."));
 }
 
 /** The names of a plot's rows; of curves, only some classes may have one. */
-function namesOf(plot, classNames) {
-  const known = plot?.names ?? classNames;
-  const names = Array.isArray(known) ? known : Object.values(known);
+function namesOf(plot) {
+  const names = Object.values(plot?.names ?? []);
   return plot?.classes && !plot.matrix ? plot.classes.map((at) => names[at] ?? `class ${at}`) : names;
 }
 

@@ -4,12 +4,12 @@ import { charts, keepSettings, keptSettings } from "./charts.js";
 import { consoleOf } from "./console.js";
 import { picturesOf } from "./pictures.js";
 import { headOf } from "./run_head.js";
-import { checkpointsOf, destinationsOf, searchable, valuesOf } from "./run_tables.js";
-import { upsert } from "./series.js";
+import { checkpointsOf, destinationsOf, othersOf, searchable, valuesOf } from "./run_tables.js";
+import { noRows, timed, upsert } from "./series.js";
 import { choose, chosen } from "./state.js";
 
 const place = document.getElementById("run");
-const CLOSED = new Set(["system", "arguments", "environment", "results"]); // at first
+const CLOSED = new Set(["system", "arguments", "environment", "results", "others"]); // at first
 
 /** A part of the page that can be closed; the address keeps which are not as they are at first. */
 function section(id, title, ...content) {
@@ -35,16 +35,16 @@ function section(id, title, ...content) {
 }
 
 function start(key, found) {
-  const empty = () => ({ at: [], times: [], values: {} });
-  const run = { key, line: found.line, facts: found.facts, columns: found.epochs ?? empty(), system: found.system ?? empty() };
+  const run = { key, line: found.line, facts: found.facts, columns: noRows(), system: noRows() };
   const series = { key, label: "", columns: run.columns };
   const machine = { key: `${key}\nsystem`, label: "", columns: run.system };
-  const [head, values, printed] = [headOf(document.getElementById("name")), valuesOf(), consoleOf(key)];
+  const [head, values, pictures, printed] = [headOf(document.getElementById("name")), valuesOf(), picturesOf(key), consoleOf(key)];
   const [curvesPlace, systemPlace] = [h("div"), h("div")];
   const parts = {
     curves: section("curves", "Curves", curvesPlace),
     values: section("values", "Values", values.element),
-    pictures: section("pictures", "Plots and images"),
+    others: section("others", "Values that are no numbers"),
+    pictures: section("pictures", "Plots and images", pictures.element),
     console: section("console", "Console", printed.element),
     checkpoints: section("checkpoints", "Checkpoints"),
     system: section("system", "System", systemPlace),
@@ -54,12 +54,9 @@ function start(key, found) {
     destinations: section("destinations", "Destinations"),
   };
   place.replaceChildren(head.element, ...Object.values(parts).map(({ element }) => element));
-  showFacts();
   const curves = charts(curvesPlace, { series: [series], settings: keptSettings(), changed: keepSettings });
   const system = charts(systemPlace, { series: [machine], axes: ["clock"], controls: false });
-  print(found);
-  showEpochs();
-  showSystem();
+  news({ ...found, console_is_whole_tail: true });
 
   function showFacts() {
     const { facts } = run;
@@ -67,8 +64,10 @@ function start(key, found) {
     head.show(run);
     parts.checkpoints.show(facts.checkpoints, (all) => [checkpointsOf(all)]);
     for (const name of ["arguments", "environment", "results"]) parts[name].show(facts[name], (told) => searchable(name, told));
+    parts.others.show(facts.others, (all) => [othersOf(all)]);
     parts.destinations.show(facts.destinations.length + facts.deliveries.length && [facts.destinations, facts.deliveries], () => destinationsOf(facts));
-    parts.pictures.show(facts.pictures, () => [picturesPlace(key, facts)]);
+    parts.pictures.show(facts.pictures);
+    pictures.count(facts.pictures);
   }
 
   function showEpochs() {
@@ -77,42 +76,38 @@ function start(key, found) {
     head.show(run);
   }
 
-  function showSystem() { parts.system.show(run.system.at.length > 0); }
-
-  function print({ console: text, console_is_whole_tail: isWhole, console_cut: isCut }) {
-    if (text || isWhole) printed.append(text ?? "", isWhole);
+  function print({ console: text = "", console_is_whole_tail: isEnd, console_cut: isCut }, isAll) {
+    if (text || isEnd || isAll) printed.append(text, isEnd || isAll);
     if (isCut) printed.cut(true);
     parts.console.show(!printed.isEmpty());
   }
 
-  return {
-    news(told) {
-      if (told.line) run.line = told.line;
-      if (told.facts) run.facts = told.facts;
-      if (told.epochs) upsert(run.columns, told.epochs);
-      if (told.system) upsert(run.system, told.system);
-      if (told.facts || told.line) showFacts();
-      if (told.epochs || told.facts) { showEpochs(); curves.update(); }
-      if (told.system) { showSystem(); system.update(); }
-      print(told);
-    },
-    gone() {
-      place.replaceChildren(h("p", { class: "notice", "data-kind": "warn", role: "alert" }, "This run was deleted. ", h("a", { href: at("/") }, "All runs")));
-    },
-  };
+  function gone() {
+    place.replaceChildren(h("p", { class: "notice", "data-kind": "warn", role: "alert" }, "This run was deleted. ", h("a", { href: at("/") }, "All runs")));
+  }
+
+  /** Take in what is new, and draw what shows it. */
+  function news({ line, facts, progress, epochs, system: samples, is_whole: isAll, ...printing }) {
+    if (isAll) [series.columns, machine.columns] = [run.columns, run.system] = [noRows(), noRows()];
+    if (line) run.line = line;
+    if (facts) run.facts = facts;
+    if (progress) run.facts = moved(run.facts, progress);
+    if (epochs) upsert(run.columns, timed(epochs));
+    if (samples) upsert(run.system, samples);
+    if (facts || progress || line) showFacts();
+    if (epochs || facts || progress || isAll) { showEpochs(); curves.update(); }
+    if (samples || isAll) system.update();
+    parts.system.show(run.system.at.length > 0);
+    print(printing, isAll);
+  }
+
+  return { news, gone };
 }
 
-/** Pictures are asked for when somebody is about to see them. */
-function picturesPlace(key, facts) {
-  const shown = h("div", { class: "charts" }, h("p", { class: "quiet" }, "Loading…"));
-  const watch = new IntersectionObserver(async ([entry]) => {
-    if (!entry.isIntersecting) return;
-    watch.disconnect();
-    const told = await data("/data/pictures", [["key", key]]).catch((error) => error.message);
-    shown.replaceChildren(...(typeof told === "string" ? [h("p", {}, told)] : picturesOf(told, facts.results?.classNames ?? [])));
-  }, { rootMargin: "300px 0px" });
-  watch.observe(shown);
-  return shown;
+/** Facts of which some have moved. */
+function moved(facts, { facts: newer = [], best }) {
+  const by = new Map(newer.map((each) => [each.label, each]));
+  return { ...facts, best: best ?? facts.best, facts: facts.facts.map((each) => by.get(each.label) ?? each) };
 }
 
 if (place) {

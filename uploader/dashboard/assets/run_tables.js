@@ -42,7 +42,9 @@ export function valuesOf() {
   return {
     element,
     update({ columns, evaluation = {} }) {
-      for (const name of new Set([...Object.keys(columns.values), ...Object.keys(evaluation)])) {
+      const names = new Set([...Object.keys(columns.values), ...Object.keys(evaluation)]);
+      for (const [name, made] of cells) if (!names.has(name)) { made[0].parentNode.remove(); cells.delete(name); }
+      for (const name of names) {
         if (!cells.has(name)) add(name);
         const known = columns.values[name] ?? [];
         const best = known.reduce((most, value, at) => (value != null && (most < 0 || (lowerIsBetter(name) ? value < known[most] : value > known[most])) ? at : most), -1);
@@ -71,6 +73,9 @@ function flat(value, path = "") {
   }
   return Object.entries(value).flatMap(([name, each]) => flat(each, path ? `${path}.${name}` : name));
 }
+
+/** What epochs told that is no finite number, and so in no chart. */
+export const othersOf = (all) => table("Values that are no numbers", ["Epoch", "Name", "Value"], all.map(({ epoch, name, value }) => row(String(epoch + 1), name, value)));
 
 /** Checkpoints with what identifies them. */
 export function checkpointsOf(all) {

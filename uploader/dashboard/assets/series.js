@@ -31,6 +31,15 @@ export function groupsOf(series) {
   return groups;
 }
 
+/** Columns without a row. */
+export const noRows = () => ({ at: [], times: [], values: {} });
+
+/** Rows with the time that each took as one of their values. */
+export function timed(rows) {
+  const values = rows.took?.some((each) => each != null) ? { "epoch time (s)": rows.took.map((each) => each && each / 1000) } : {};
+  return { ...rows, values: { ...rows.values, ...values } };
+}
+
 /** Put rows into columns by their place: a row that is there already is replaced, since it was trained again. */
 export function upsert(columns, rows) {
   for (const name of Object.keys(rows.values)) columns.values[name] ??= columns.at.map(() => null);

@@ -9,6 +9,7 @@ from typing import Any
 
 from uploader.dashboard.columns import number
 from uploader.dashboard.shown import Picture
+from uploader.dashboard.trainer_plots import trainer_plots
 from uploader.server.storage.store_records import Medium
 
 MOST = 100
@@ -17,16 +18,10 @@ MOST = 100
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
-def pictures(told: Any, media: Sequence[Medium]) -> list[Picture]:
+def pictures(told: Any, class_names: Any, media: Sequence[Medium]) -> list[Picture]:
     """Return the plots of a training's end, then what was logged; what cannot be shown is left out."""
     logged = (_logged(each) for each in media)
-    return [*plots(told), *(each for each in logged if each is not None)]
-
-
-def plots(told: Any) -> list[Picture]:
-    """Return the plots of a training's end, whatever a client has told there."""
-    found = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
-    return [Picture(str(each.get("type") or each.get("name") or "plot"), plot=each) for each in found]
+    return [*trainer_plots(told, class_names), *(each for each in logged if each is not None)]
 
 
 def _logged(medium: Medium) -> Picture | None:

@@ -21,6 +21,7 @@ from uploader.dashboard.shown import (
     RunNews,
     Trend,
 )
+from uploader.dashboard.trainer_plots import trainer_plots
 from uploader.server.local_platform import Platform
 from uploader.server.pages import acting, model_facts, model_pictures
 from uploader.server.pages.told import CONSOLE_CHUNKS, Line, Told
@@ -103,7 +104,8 @@ class PlatformRuns:
     def pictures(self, rows: Rows, model: str) -> list[Picture]:
         """Return a model's plots and images."""
         found = rows.model(model)
-        return model_pictures.pictures(found.plots if found else None, rows.media(model, model_pictures.MOST))
+        told = (found.plots, found.class_names) if found else (None, None)
+        return model_pictures.pictures(*told, rows.media(model, model_pictures.MOST))
 
     def chunks_after(self, rows: Rows, model: str, chunk: Any, most: int) -> Sequence[ConsoleChunk]:
         """Return the next pieces of a model's console."""
@@ -171,7 +173,7 @@ class _Reading:
             last=last,
             best=model_facts.best_of(model, trained),
             others=rows.shown.others(model.id, _OTHERS),
-            pictures=len(model_pictures.plots(model.plots)) + rows.count_media(model.id),
+            pictures=len(trainer_plots(model.plots)) + rows.count_media(model.id),
             can_be_edited=self.platform.contract != "2025",
         )
 
