@@ -36,6 +36,10 @@ _FDSYNC = 3
 _REQUEST = struct.Struct("<QIIHhIQQqQII")
 _EVENT = struct.Struct("<QQqq")
 _TIME = struct.Struct("<qq")
+# Made once, as whoever asks whether a flush is over does so many times; the kernel only reads them.
+_ONE, _MANY = ctypes.c_long(1), ctypes.c_long(_AT_ONCE)
+_NO_TIME = ctypes.create_string_buffer(_TIME.pack(0, 0))
+_Events = ctypes.c_char * (_AT_ONCE * _EVENT.size)
 _syscall: Callable[..., int] = ctypes.CDLL(None, use_errno=True).syscall
 _contexts: list[ctypes.c_ulong] = []
 """Contexts of this process that no file uses."""
@@ -96,7 +100,7 @@ class _Kernel:
     def begin(self, number: int) -> None:
         fields = (number, 0, 0, _FDSYNC, 0, self._descriptor, 0, 0, 0, 0, 0, 0)
         request = ctypes.create_string_buffer(_REQUEST.pack(*fields))
-        _checked(_SUBMIT, self._context, ctypes.c_long(1), ctypes.byref(ctypes.c_void_p(ctypes.addressof(request))))
+        _checked(_SUBMIT, self._context, _ONE, ctypes.byref(ctypes.c_void_p(ctypes.addressof(request))))
         self._under_way += 1
 
     def ended(self, seconds: float) -> list[Synced]:
@@ -125,11 +129,14 @@ class _Kernel:
         return []
 
     def _ended_within(self, seconds: float) -> list[Synced]:
-        events = ctypes.create_string_buffer(_AT_ONCE * _EVENT.size)
-        timeout = ctypes.create_string_buffer(_TIME.pack(int(seconds), int(seconds % 1 * 1e9)))
+        events, timeout = _Events(), _NO_TIME
+        if seconds:
+            timeout = ctypes.create_string_buffer(_TIME.pack(int(seconds), int(seconds % 1 * 1e9)))
         try:
-            count = _checked(_EVENTS, self._context, ctypes.c_long(1), ctypes.c_long(_AT_ONCE), events, timeout)
+            count = _checked(_EVENTS, self._context, _ONE, _MANY, events, timeout)
         except InterruptedError:
+            return []
+        if not count:
             return []
         self._under_way -= count
         found = (_EVENT.unpack_from(events, index * _EVENT.size) for index in range(count))
@@ -145,7 +152,7 @@ class _Kernel:
 
 def _new_context() -> ctypes.c_ulong:
     context = ctypes.c_ulong(0)
-    _checked(_SETUP, ctypes.c_long(_AT_ONCE), ctypes.byref(context))
+    _checked(_SETUP, _MANY, ctypes.byref(context))
     return context
 
 

@@ -58,8 +58,10 @@ def _by_statx() -> Look:
     statx: Callable[..., int] = ctypes.CDLL(None, use_errno=True).statx
     statx.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p)  # type: ignore[attr-defined]
 
+    room = ctypes.c_char * _ANSWER_BYTES
+
     def look(path: bytes) -> tuple[int, int]:
-        answer = ctypes.create_string_buffer(_ANSWER_BYTES)
+        answer = room()
         if statx(_HERE, path, 0, _WANTED, answer):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
         known, inode, length = _ANSWER.unpack_from(answer)
