@@ -26,7 +26,7 @@ export function picturesOf(key) {
     cards.replaceChildren(...(typeof told === "string" ? [h("p", {}, told)] : cardsOf(told)));
   }
 
-  return { element: h("div", { class: "stack" }, h("div", {}, more), cards), count(now) { known = now; more.hidden = loaded === null || loaded === now; } };
+  return { element: h("div", {}, more, cards), count(now) { known = now; more.hidden = loaded === null || loaded === now; } };
 }
 
 /** A card for each name, with a slider where there are several steps. */

@@ -56,7 +56,7 @@ function standingOf(line, left) {
   const count = planned ? `epoch ${done} of ${planned}` : done ? `${done} epochs` : "";
   return [
     h("div", { class: "row" }, chip(line.state), line.project ? h("span", {}, line.project) : null, (line.tags ?? []).map((tag) => h("span", { class: "tag" }, tag)),
-      h("span", { class: "quiet" }, [count, left].filter(Boolean).join(" · ")), h("span", { class: "quiet" }, "heard of ", time(line.heard_at))),
+      h("span", { class: "quiet" }, [count, left].filter(Boolean).join(" · ")), h("span", { class: "quiet" }, "last heard of ", time(line.heard_at))),
     planned && line.state === "running" ? h("div", { class: "progress", role: "progressbar", "aria-label": "Epochs", "aria-valuemin": 0, "aria-valuemax": planned, "aria-valuenow": Math.min(done, planned), "--done": Math.min(done / planned, 1) }) : null,
     line.trouble ? h("p", { class: "notice", "data-kind": "bad" }, line.trouble) : null,
   ].filter(Boolean);
