@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from journal.kinds import BEST, EPOCH, MODEL_SAVED, SUMMARY
+from journal.kinds import BEST, CHECKPOINT, EPOCH, MODEL_SAVED, SUMMARY
 from journal.schema.tables import RANK
 
 _FOLLOWING = text(
@@ -33,6 +33,13 @@ _BEST = text(
     ORDER BY {RANK} DESC LIMIT 1
     """
 )
+_BEST_KEPT = text(
+    f"""
+    SELECT e.payload {_OF_RUN} JOIN blobs b ON b.sha256 = json_extract(e.payload, '$.sha256') AND b.state = 'present'
+    WHERE e.run_id = :run AND e.kind = '{CHECKPOINT}' AND e.key = '{BEST}' AND json_valid(e.payload)
+    ORDER BY {RANK} DESC LIMIT 1
+    """
+)
 _STEP = text(
     f"""
     SELECT e.payload {_OF_RUN} WHERE e.run_id = :run AND e.kind = '{EPOCH}' AND e.key = :key AND json_valid(e.payload)
@@ -49,11 +56,13 @@ class Continuation:
         following: The number after the highest of its epochs.
         summary: The payload of its last summary.
         best: What the save of its best weights told of their file, and its `epoch`; None where there was none.
+        kept: What the checkpoint of these weights tells, if the journal has their bytes.
     """
 
     following: int = 0
     summary: Mapping[str, Any] = field(default_factory=dict)
     best: Mapping[str, Any] | None = None
+    kept: Mapping[str, Any] | None = None
 
 
 def read(connection: Connection, run_id: str) -> Continuation:
@@ -61,8 +70,17 @@ def read(connection: Connection, run_id: str) -> Continuation:
     values = {"run": run_id}
     following = connection.execute(_FOLLOWING, values).scalar_one()
     summary = connection.execute(_SUMMARY, values).scalar_one_or_none()
-    best = connection.execute(_BEST, values).scalar_one_or_none()
-    return Continuation(following or 0, json.loads(summary) if summary else {}, json.loads(best) if best else None)
+    found = connection.execute(_BEST, values).scalar_one_or_none()
+    best = json.loads(found) if found else None
+    kept = _kept(connection, values, best) if best else None
+    return Continuation(following or 0, json.loads(summary) if summary else {}, best, kept)
+
+
+def _kept(connection: Connection, values: Mapping[str, str], best: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    found = connection.execute(_BEST_KEPT, values).scalar_one_or_none()
+    checkpoint = json.loads(found) if found else {}
+    is_of_it = all(checkpoint.get(name) == best.get(name) for name in ("epoch", "size"))
+    return checkpoint if found and is_of_it else None
 
 
 def step(connection: Connection, run_id: str, number: int) -> Mapping[str, Any] | None:

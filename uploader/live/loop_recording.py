@@ -66,6 +66,7 @@ class LoopRecording:
         self._last = Logged()
         self._checkpoints = _best_so_far(before)
         self._has_best = before.best is not None
+        self._best_kept = None if BEST in self._checkpoints else before.kept
         self._result: CheckpointFile | None = None
         self._lock = threading.RLock()  # a signal handler may log while the thread under it does
         self._ending = threading.Lock()
@@ -96,6 +97,7 @@ class LoopRecording:
             self.steps, self._last = before.steps, before._last
             self._checkpoints = {role: file for role, file in before._checkpoints.items() if role != FINAL}
             self._has_best, self._result = before._has_best, before._result
+            self._best_kept = before._best_kept
 
     def fails_unless_ended(self, why: str) -> None:
         """Have the run fail, for this reason, if it is abandoned."""
@@ -223,6 +225,7 @@ class LoopRecording:
             self.warn(f"no {path}", f"the checkpoint {path} is not recorded: there is no such file or folder")
             return
         self._checkpoints[role] = file
+        self._best_kept = None if role == BEST else self._best_kept
         self.run.recorder.note_steps(self.steps.following)
         if role == FINAL:
             self.run.recorder.snapshot(file)
@@ -271,13 +274,15 @@ class LoopRecording:
         if FINAL not in self._checkpoints:
             if best and not self._keep_result(best):
                 best, self._has_best = None, False
+            if self._best_kept and not self.run.recorder.keep_as_final(self._best_kept):
+                self._best_kept, self._has_best = None, False
             if last and not self._has_best:
                 self._keep_result(last)
         results: dict[str, Any] = {"metrics": {**self._last.metrics, **self.summary.numbers()}}
         if self.summary:
             results["summary"] = plain(dict(self.summary))
-        if best:
-            results["bestEpoch"] = best.epoch
+        if best or self._best_kept:
+            results["bestEpoch"] = best.epoch if best else (self._best_kept or {}).get("epoch")
         self.run.complete({"results": results, "classNames": None, "plots": []})
 
     def _keep_result(self, file: CheckpointFile) -> bool:

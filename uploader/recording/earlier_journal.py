@@ -37,7 +37,8 @@ def go_on(here: Continuation, known: KnownRun, folder: Path, *, is_here: bool) -
             following,
         )
     there = there or Continuation()
-    return Continuation(following, there.summary or here.summary, there.best or here.best)
+    kept = None if there.best and there.best != here.best else here.kept
+    return Continuation(following, there.summary or here.summary, there.best or here.best, kept)
 
 
 def _read(journal: Path, run_id: str) -> Continuation | None:

@@ -42,6 +42,7 @@ from uploader.run_folder.run_file import KnownRun, StepsNoted, write_run_file
 LOGGER = logging.getLogger("uploader")
 
 # The trainer has finished by then; a snapshot that takes longer than this is on a disk that hangs.
+_RESULT = {"publish": True, "isBest": True}
 FINAL_SECONDS = 600.0
 
 
@@ -212,6 +213,16 @@ class Recorder:
         """Make the journal's copy of a file the run's result, whatever the file is now; return whether it has one."""
         copy = self._snapshots.copy_of(file)
         return copy is not None and self._writer.add_copy(copy, FINAL, {**file.checkpoint_facts(), "publish": True})
+
+    @uninterrupted
+    def keep_as_final(self, kept: Mapping[str, Any]) -> bool:
+        """Make weights of an earlier session the run's result; return whether the journal has them.
+
+        Args:
+            kept: What their checkpoint tells.
+        """
+        facts = {name: kept.get(name) for name in ("epoch", "filename")}
+        return self._writer.add_stored(str(kept["sha256"]), int(kept["size"]), FINAL, {**facts, **_RESULT})
 
     @property
     def _sink(self) -> SessionWriter:

@@ -146,6 +146,13 @@ class SessionWriter:
             LOGGER.debug("a copy in the journal cannot be referred to again: %s", error)
             return False
 
+    def add_stored(self, sha256: str, size: int, role: str, facts: Mapping[str, Any]) -> bool:
+        """Refer once more to bytes of an earlier session, as `add_copy` does to those of this one."""
+        from journal.checkpoints.blobs import Snapshot  # where there are such bytes, it is loaded
+
+        gone = self.folder / "blobs" / f".tmp-{sha256}"  # a copy has no other name any more
+        return self.add_copy(Snapshot(gone, sha256, size), role, facts)
+
     def salvage_epochs(self, trained: TrainerRecord, newest: int) -> list[int]:
         """Record the epochs that the journal lacks; return their numbers, none when it cannot be used now.
 

@@ -474,6 +474,47 @@ def test_what_was_best_before_it_went_on_is_its_result(start: Start, folder: Pat
     assert (model["metrics"], model["bestEpoch"]) == ({"best acc": 0.5}, 4)
 
 
+def test_what_was_best_before_is_the_result_also_where_its_file_is_gone(
+    start: Start, folder: Path, api: Api, tmp_path: Path
+) -> None:
+    best = tmp_path / "best.pt"
+    best.write_bytes(b"best")
+    first = start()
+    first.log_checkpoint(best, role="best", step=4)
+    first.finish("stopped")
+    best.write_bytes(b"another loop's")
+    with start(resume=first.id) as again:
+        again.log_checkpoint(__file__, step=9)
+    assert {each["role"]: each["publish"] for each in events(folder, "checkpoint")} == {
+        "best": True, "last": False, "final": True,
+    }  # fmt: skip
+    assert contents(folder)["final"] == b"best"
+    drain(folder, api.url)
+    model = api.model()
+    assert (model["bestEpoch"], model["file"]["sha256"]) == (4, hashlib.sha256(b"best").hexdigest())
+    with start(resume=first.id) as better:
+        best.write_bytes(b"better")
+        better.log_checkpoint(best, role="best", step=12)
+    assert contents(folder)["final"] == b"better"
+
+
+def test_a_step_that_is_logged_again_in_another_journal_takes_the_place_of_the_whole(
+    start: Start, folder: Path, api: Api, tmp_path: Path
+) -> None:
+    """That journal does not have what else was logged of it, and a platform is told of a step as a whole."""
+    first = start(folder="here")
+    first.log({"a": 1, "b": 1}, step=0)
+    first.log({"a": 2, "b": 2}, step=1)
+    first.finish()
+    drain(folder, api.url)
+    with start(folder="here", resume=True, journal=tmp_path / "other") as again:
+        again.log({"a": 5}, step=1)
+        again.log({"a": 6})
+    drain(tmp_path / "other", api.url)
+    told = {each["epoch"]: each["metrics"] for each in api.model()["trainResults"]}
+    assert told == {0: {"a": 1, "b": 1}, 1: {"a": 5}, 2: {"a": 6}}
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     with recordings(folder) as opened:
         kept = uploader.open(folder).run().checkpoints()
